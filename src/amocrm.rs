@@ -1,0 +1,271 @@
+//! The amoCRM API: one client, and the answers it can give.
+//!
+//! It promises that every request ends within its deadline, that no body over
+//! [`BODY_CAP`] is held, that no redirect is followed and that the token goes to
+//! the configured host alone. When a request may leave is the gate's business;
+//! what an answer leads to is the worker's.
+
+mod error;
+mod token;
+mod wire;
+
+pub use error::{Failure, Kind};
+pub use token::{Token, TokenSource};
+pub use wire::WireError;
+
+use crate::talk::Talk;
+use error::Answer;
+use reqwest::header::{self, HeaderMap, HeaderValue};
+use reqwest::{Response, redirect};
+use secrecy::ExposeSecret;
+use std::error::Error as _;
+use std::time::Duration;
+use url::Url;
+
+/// No talk comes near this; a larger body is an error, not a load on memory.
+pub const BODY_CAP: usize = 1024 * 1024;
+
+/// Idle connections are closed by us before a server would (commonly after 60 s
+/// or 75 s), so that a request seldom meets a connection that is just closing.
+const IDLE_CONNECTION: Duration = Duration::from_secs(45);
+
+/// A hint beyond this is a mistake: nothing waits for it.
+const LONGEST_HINT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How to reach the API.
+#[derive(Debug, Clone)]
+pub struct ClientConfig {
+    pub base_url: Url,
+    pub connect_timeout: Duration,
+    /// For a whole request, from the connection to the body's last byte.
+    pub timeout: Duration,
+    /// Connections kept open at most.
+    pub max_in_flight: usize,
+}
+
+/// A talk as it came.
+#[derive(Debug, Clone)]
+pub struct Fetched {
+    pub talk: Talk,
+    /// The body as received.
+    pub payload: String,
+}
+
+/// The client for one account.
+#[derive(Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    talks_url: Url,
+    authorization: HeaderValue,
+}
+
+impl Client {
+    /// Builds a client; no request leaves yet.
+    ///
+    /// # Errors
+    /// When the system's TLS set-up cannot be used.
+    pub fn new(config: &ClientConfig, token: &Token) -> Result<Client, Failure> {
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("talkmirror/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(config.connect_timeout)
+            .timeout(config.timeout)
+            .redirect(redirect::Policy::none())
+            // The worker tries again, through the gate; nothing else does.
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .pool_idle_timeout(IDLE_CONNECTION)
+            .pool_max_idle_per_host(config.max_in_flight)
+            .tcp_nodelay(true)
+            .https_only(config.base_url.scheme() == "https");
+        if config.base_url.scheme() == "http" {
+            // Only a loopback address may be plain http, and no proxy reaches that.
+            builder = builder.no_proxy();
+        }
+        let http = builder
+            .build()
+            .map_err(|error| Failure::new(Kind::Transient, chain(&error)))?;
+        let talks_url = config
+            .base_url
+            .join("/api/v4/talks/")
+            .map_err(|error| Failure::new(Kind::Talk, error.to_string()))?;
+        Ok(Client {
+            http,
+            talks_url,
+            authorization: authorization(token),
+        })
+    }
+
+    /// The same client and connections with another token.
+    pub fn with_token(&self, token: &Token) -> Client {
+        Client {
+            http: self.http.clone(),
+            talks_url: self.talks_url.clone(),
+            authorization: authorization(token),
+        }
+    }
+
+    /// `GET /api/v4/talks/{talk_id}`.
+    ///
+    /// `account_id` is the account that the answer must be of, where known.
+    ///
+    /// # Errors
+    /// Everything that is not this talk, sorted.
+    pub async fn fetch_talk(
+        &self,
+        talk_id: i64,
+        account_id: Option<i64>,
+    ) -> Result<Fetched, FetchError> {
+        let mut url = self.talks_url.clone();
+        url.set_path(&format!("{}{talk_id}", self.talks_url.path()));
+        let mut response = self
+            .http
+            .get(url)
+            .header(header::AUTHORIZATION, self.authorization.clone())
+            .header(header::ACCEPT, HeaderValue::from_static("application/hal+json"))
+            .send()
+            .await
+            .map_err(|error| Failure::new(Kind::Transient, transport(&error)))?;
+
+        let request_id = text(response.headers(), "x-request-id").map(|id| id.chars().take(100).collect());
+        let named = |failure: Failure| Failure {
+            request_id: request_id.clone(),
+            ..failure
+        };
+        let sorted = Answer {
+            status: response.status().as_u16(),
+            content_type: text(response.headers(), header::CONTENT_TYPE.as_str()),
+            location: text(response.headers(), header::LOCATION.as_str()),
+        }
+        .failure();
+        if let Some(mut failure) = sorted {
+            if failure.kind == Kind::RateLimited {
+                failure.retry_after = retry_after(&mut response).await;
+            }
+            return Err(named(failure).into());
+        }
+
+        let body = body(&mut response).await.map_err(named)?;
+        let payload = String::from_utf8(body).map_err(|_| {
+            named(Failure::new(Kind::Talk, "no such talk in the answer: the body is not UTF-8"))
+        })?;
+        match wire::talk(&payload, talk_id, account_id) {
+            Ok(talk) => Ok(Fetched { talk, payload }),
+            Err(error) => {
+                let failure = named(Failure::new(Kind::Talk, error.to_string()));
+                Err(match error {
+                    WireError::OtherAccount { found, .. } => FetchError { failure, other_account: Some(found) },
+                    WireError::NoTalk(_) => failure.into(),
+                })
+            }
+        }
+    }
+}
+
+/// A fetch that brought no talk of this account.
+#[derive(Debug)]
+pub struct FetchError {
+    pub failure: Failure,
+    /// The answer was a talk, but of this account.
+    pub other_account: Option<i64>,
+}
+
+impl From<Failure> for FetchError {
+    fn from(failure: Failure) -> Self {
+        FetchError { failure, other_account: None }
+    }
+}
+
+fn authorization(token: &Token) -> HeaderValue {
+    let mut value = HeaderValue::try_from(format!("Bearer {}", token.secret().expose_secret()))
+        .expect("a token is checked to be visible ASCII when it is read");
+    value.set_sensitive(true);
+    value
+}
+
+/// The body, up to [`BODY_CAP`] after decompression.
+async fn body(response: &mut Response) -> Result<Vec<u8>, Failure> {
+    let too_large = || {
+        Failure::new(
+            Kind::Talk,
+            "no such talk in the answer: the body is over 1 MiB",
+        )
+    };
+    let announced = response.content_length().unwrap_or(0);
+    if announced > BODY_CAP as u64 {
+        return Err(too_large());
+    }
+    let mut body = Vec::with_capacity(announced as usize);
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| Failure::new(Kind::Transient, transport(&error)))?
+    {
+        if body.len() + chunk.len() > BODY_CAP {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// How long a 429 asks to wait: the longer of its header and its body.
+///
+/// The header is in seconds; as a date it is not documented and left aside.
+async fn retry_after(response: &mut Response) -> Option<Duration> {
+    #[derive(serde::Deserialize)]
+    struct Problem {
+        retry_after: Option<serde_json::Value>,
+    }
+    let seconds = |value: f64| {
+        (value.is_finite() && value >= 0.0)
+            .then(|| Duration::from_secs_f64(value.min(LONGEST_HINT.as_secs_f64())))
+    };
+    let header = text(response.headers(), header::RETRY_AFTER.as_str())
+        .and_then(|value| value.trim().parse().ok())
+        .and_then(seconds);
+    let said = body(response)
+        .await
+        .ok()
+        .and_then(|body| serde_json::from_slice::<Problem>(&body).ok())
+        .and_then(|problem| match problem.retry_after? {
+            serde_json::Value::Number(number) => number.as_f64(),
+            serde_json::Value::String(string) => string.trim().parse().ok(),
+            _ => None,
+        })
+        .and_then(seconds);
+    header.max(said)
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// What went wrong on the way, without the URL: the talk's id is said elsewhere.
+fn transport(error: &reqwest::Error) -> String {
+    let step = if error.is_connect() {
+        "cannot connect"
+    } else if error.is_timeout() {
+        "no whole answer in time"
+    } else if error.is_body() || error.is_decode() {
+        "the answer was cut off"
+    } else {
+        "the request failed"
+    };
+    match error.source() {
+        Some(source) => format!("{step}: {}", chain(source)),
+        None => step.to_owned(),
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,166 @@
+//! What an answer that brought no talk means, sorted once.
+//!
+//! The rows are those of the table "HTTP answers" in the README: the worker acts
+//! on the [`Kind`] and never looks at a status code.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Whom a failure concerns, and so what can be done about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// This talk alone: the answer is no such talk, or the request is refused as wrong.
+    Talk,
+    /// The API says that the talk does not exist.
+    Gone,
+    /// The API refuses this talk to this token.
+    Denied,
+    /// It may pass: the server, a gateway or the way there.
+    Transient,
+    /// A bare 403: from several talks in a row it means that the account or this address is blocked.
+    Forbidden,
+    /// The token is not accepted.
+    Unauthorized,
+    /// The account is not paid for.
+    Unpaid,
+    /// Too many requests.
+    RateLimited,
+}
+
+/// A request that brought no talk.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    pub kind: Kind,
+    /// What happened, in one line without the talk's id; no bodies, no secrets.
+    pub detail: String,
+    /// How long the server asks to wait, the longest of what it says.
+    pub retry_after: Option<Duration>,
+    /// The server's `X-Request-Id`, for its support.
+    pub request_id: Option<String>,
+}
+
+impl Failure {
+    /// A failure without a server's hints.
+    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Failure {
+            kind,
+            detail: detail.into(),
+            retry_after: None,
+            request_id: None,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// What of a response decides its kind.
+#[derive(Debug, Clone, Copy)]
+pub struct Answer<'a> {
+    pub status: u16,
+    /// The `Content-Type`, where sent.
+    pub content_type: Option<&'a str>,
+    /// The `Location`, where sent.
+    pub location: Option<&'a str>,
+}
+
+impl Answer<'_> {
+    /// Sorts an answer to `GET /api/v4/talks/{id}`; `None` where its body is to be read as a talk.
+    pub fn failure(&self) -> Option<Failure> {
+        let status = self.status;
+        let failure = |kind, words: &str| Some(Failure::new(kind, format!("HTTP {status}{words}")));
+        match status {
+            200 => None,
+            204 => failure(Kind::Gone, ": no such talk"),
+            404 if self.is("text/html") => {
+                failure(Kind::Transient, " as HTML: a gateway's, not the API's")
+            }
+            404 => failure(Kind::Gone, ": no such talk"),
+            401 => failure(Kind::Unauthorized, ": the token is not accepted"),
+            402 => failure(Kind::Unpaid, ": the account is not paid for"),
+            403 if self.is("application/problem+json") => {
+                failure(Kind::Denied, ": this token has no right to the talk")
+            }
+            403 => failure(
+                Kind::Forbidden,
+                " without a problem report: as when the account or address is blocked",
+            ),
+            429 => failure(Kind::RateLimited, ": too many requests"),
+            300..=399 => failure(
+                Kind::Talk,
+                &format!(
+                    ": redirected to {}, which is not followed: is api.base_url the account's address?",
+                    self.location.unwrap_or("an address it does not name")
+                ),
+            ),
+            500.. => failure(Kind::Transient, ": the server failed"),
+            _ => failure(Kind::Talk, ": not an answer that the API documents"),
+        }
+    }
+
+    fn is(&self, media_type: &str) -> bool {
+        self.content_type.is_some_and(|sent| {
+            let sent = sent.split(';').next().unwrap_or_default().trim();
+            sent.eq_ignore_ascii_case(media_type)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_has_one_kind() {
+        let kind = |status, content_type| {
+            Answer {
+                status,
+                content_type,
+                location: None,
+            }
+            .failure()
+            .map(|failure| failure.kind)
+        };
+        let problem = Some("application/problem+json; charset=utf-8");
+        let html = Some("text/html; charset=UTF-8");
+
+        assert_eq!(kind(200, Some("application/hal+json")), None);
+        assert_eq!(kind(204, None), Some(Kind::Gone));
+        assert_eq!(kind(404, problem), Some(Kind::Gone));
+        assert_eq!(kind(404, None), Some(Kind::Gone));
+        assert_eq!(kind(404, html), Some(Kind::Transient));
+        assert_eq!(kind(401, problem), Some(Kind::Unauthorized));
+        assert_eq!(kind(402, problem), Some(Kind::Unpaid));
+        assert_eq!(kind(403, problem), Some(Kind::Denied));
+        assert_eq!(kind(403, html), Some(Kind::Forbidden));
+        assert_eq!(kind(403, None), Some(Kind::Forbidden));
+        assert_eq!(kind(429, html), Some(Kind::RateLimited));
+        for status in [500, 502, 503, 504, 599] {
+            assert_eq!(kind(status, html), Some(Kind::Transient));
+        }
+        for status in [201, 202, 206, 301, 302, 307, 308, 400, 405, 408, 410, 422] {
+            assert_eq!(kind(status, problem), Some(Kind::Talk));
+        }
+    }
+
+    #[test]
+    fn a_redirect_names_its_address() {
+        let failure = Answer {
+            status: 302,
+            content_type: None,
+            location: Some("https://elsewhere.example/login"),
+        }
+        .failure()
+        .unwrap();
+        assert!(
+            failure
+                .detail
+                .contains("https://elsewhere.example/login")
+        );
+    }
+}

@@ -1,0 +1,218 @@
+//! The configuration: a TOML file, the environment over it, checked as a whole.
+//!
+//! It promises that nothing starts on a configuration with a mistake in it, and that
+//! all mistakes are named at once: the file, the key, what was expected and what was
+//! found. What each key means stands in `config.example.toml`, which a test holds
+//! equal to the defaults here.
+
+mod keys;
+
+use crate::amocrm::{ClientConfig, Token, TokenSource};
+use crate::policy::RetryRules;
+use keys::Keys;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use url::{Host, Url};
+
+/// A configuration that was checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub api: Api,
+    /// `database.path`, absolute or from the working directory.
+    pub database: PathBuf,
+    pub queue: Queue,
+    pub log: Log,
+}
+
+/// `[api]`
+#[derive(Debug, Clone)]
+pub struct Api {
+    pub base_url: Url,
+    /// `None` where no token is configured; see [`Config::load`].
+    pub token: Option<TokenSource>,
+    /// Ceiling in every sliding second.
+    pub requests_per_second: u32,
+    pub max_in_flight: usize,
+    pub connect_timeout: Duration,
+    pub timeout: Duration,
+}
+
+/// `[queue]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queue {
+    pub poll_interval: Duration,
+    pub retry: RetryRules,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Log {
+    pub level: tracing::Level,
+    pub format: LogFormat,
+}
+
+/// `log.format`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// journald under systemd, coloured text on a terminal, else plain text.
+    Auto,
+    Text,
+    Json,
+    Journald,
+}
+
+/// Whether a command talks to the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// A token must be there, and readable.
+    Api,
+    DatabaseAlone,
+}
+
+/// Every mistake of a configuration, one in a line.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct Mistakes(pub Vec<String>);
+
+impl Api {
+    /// What the API's client needs of this.
+    pub fn client(&self) -> ClientConfig {
+        ClientConfig {
+            base_url: self.base_url.clone(),
+            connect_timeout: self.connect_timeout,
+            timeout: self.timeout,
+            max_in_flight: self.max_in_flight,
+        }
+    }
+}
+
+impl Config {
+    /// Reads and checks the file at `path` and `TALKMIRROR__…` in the environment.
+    ///
+    /// # Errors
+    /// All mistakes at once. A missing or unreadable token is one where the command
+    /// [`Needs::Api`].
+    pub fn load(path: &Path, needs: Needs) -> Result<Config, Mistakes> {
+        let mut keys = Keys::read(path)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+
+        let base_url = keys.required(
+            "api.base_url",
+            "the account's address, https://example.amocrm.ru (or http to a loopback address)",
+            |value| base_url(&value.string()?),
+        );
+        let token = token(&mut keys, folder, needs);
+        let api = Api {
+            base_url: base_url.unwrap_or_else(|| Url::parse("http://localhost").expect("a valid URL")),
+            token,
+            requests_per_second: keys.whole("api.requests_per_second", 6, 1..=1_000_000) as u32,
+            max_in_flight: keys.whole("api.max_in_flight", 4, 1..=256) as usize,
+            connect_timeout: keys.duration("api.connect_timeout", "10s", "100ms", "10m"),
+            timeout: keys.duration("api.timeout", "30s", "100ms", "10m"),
+        };
+
+        let database = keys
+            .optional("database.path", "the path of a file", |value| {
+                value.string().filter(|path| !path.is_empty()).map(PathBuf::from)
+            })
+            .unwrap_or_else(|| PathBuf::from("talks.db"));
+        let state = std::env::var_os("STATE_DIRECTORY")
+            .and_then(|folders| std::env::split_paths(&folders).next());
+        let database = state.unwrap_or_else(|| folder.to_owned()).join(database);
+
+        let queue = Queue {
+            poll_interval: keys.duration("queue.poll_interval", "1s", "10ms", "1h"),
+            retry: RetryRules {
+                max_attempts: keys.whole("queue.max_attempts", 8, 1..=1000) as u32,
+                base: keys.duration("queue.retry_base", "5s", "1ms", "1d"),
+                max: keys.duration("queue.retry_max", "1h", "1ms", "30d"),
+            },
+        };
+        if queue.retry.max < queue.retry.base {
+            let base = humantime::format_duration(queue.retry.base);
+            let max = humantime::format_duration(queue.retry.max);
+            keys.mistake(
+                "queue.retry_max",
+                &format!("at least queue.retry_base ({base})"),
+                &max.to_string(),
+            );
+        }
+
+        let log = Log {
+            level: keys
+                .optional("log.level", "error, warn, info, debug or trace", |value| {
+                    let level = value.string()?;
+                    ["error", "warn", "info", "debug", "trace"]
+                        .contains(&level.as_str())
+                        .then(|| level.parse().ok())?
+                })
+                .unwrap_or(tracing::Level::INFO),
+            format: keys
+                .optional("log.format", "auto, text, json or journald", |value| {
+                    match value.string()?.as_str() {
+                        "auto" => Some(LogFormat::Auto),
+                        "text" => Some(LogFormat::Text),
+                        "json" => Some(LogFormat::Json),
+                        "journald" => Some(LogFormat::Journald),
+                        _ => None,
+                    }
+                })
+                .unwrap_or(LogFormat::Auto),
+        };
+        keys.finish()?;
+        Ok(Config { api, database, queue, log })
+    }
+}
+
+/// Only the scheme, the host and the port count; anything more is a mistake.
+fn base_url(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let loopback = match url.host()? {
+        Host::Domain(name) => name == "localhost",
+        Host::Ipv4(ip) => IpAddr::V4(ip).is_loopback(),
+        Host::Ipv6(ip) => IpAddr::V6(ip).is_loopback(),
+    };
+    let scheme_is_safe = url.scheme() == "https" || (url.scheme() == "http" && loopback);
+    let bare = url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    (scheme_is_safe && bare).then_some(url)
+}
+
+/// `api.token_file`, else the credential `token` of systemd, else `api.token` from
+/// the environment.
+fn token(keys: &mut Keys, folder: &Path, needs: Needs) -> Option<TokenSource> {
+    let file = keys.optional("api.token_file", "the path of a file with the token", |value| {
+        value.string().filter(|path| !path.is_empty()).map(|path| folder.join(path))
+    });
+    let inline = keys.secret_from_environment("api.token");
+    let credential = std::env::var_os("CREDENTIALS_DIRECTORY")
+        .map(|credentials| Path::new(&credentials).join("token"))
+        .filter(|path| path.exists());
+    let source = file
+        .or(credential)
+        .map(TokenSource::File)
+        .or(inline.map(TokenSource::Environment));
+    if needs == Needs::Api {
+        match &source {
+            None if keys.has_mistake("api.token") => {}
+            None => keys.mistake("api.token_file", "the path of a file with the token", "nothing"),
+            Some(source) => {
+                if let Err(found) = Token::read(source.clone()) {
+                    let (key, file) = match source {
+                        TokenSource::File(path) => ("api.token_file", format!(" at {}", path.display())),
+                        TokenSource::Environment(_) => ("api.token", String::new()),
+                    };
+                    keys.mistake(key, &format!("a readable token{file}"), &found);
+                }
+            }
+        }
+    }
+    source
+}
+
+#[cfg(test)]
+mod tests;

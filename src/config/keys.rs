@@ -1,0 +1,212 @@
+//! Taking checked values out of what the `config` crate has read, and collecting
+//! every mistake on the way.
+
+use super::Mistakes;
+use config::{Environment, File, FileFormat, Map, Source, Value, ValueKind};
+use secrecy::SecretString;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::time::Duration;
+
+/// Where the `config` crate says that a value is from, for environment variables.
+const ENVIRONMENT: &str = "the environment";
+
+/// The values not taken yet, by dotted key.
+pub struct Keys {
+    file: String,
+    values: BTreeMap<String, Found>,
+    known: Vec<&'static str>,
+    mistakes: Vec<(String, String)>,
+}
+
+/// A value as found, and where.
+pub struct Found {
+    kind: ValueKind,
+    from_environment: bool,
+}
+
+impl Keys {
+    /// Reads the file and the environment.
+    pub fn read(path: &Path) -> Result<Keys, Mistakes> {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Mistakes(vec![format!(
+                "{file}: expected a configuration file (config.example.toml is one to begin with), found: {error}"
+            )])
+        })?;
+        let table = config::Config::builder()
+            .add_source(File::from_str(&text, FileFormat::Toml))
+            .add_source(
+                Environment::with_prefix("TALKMIRROR")
+                    .prefix_separator("__")
+                    .separator("__"),
+            )
+            .build()
+            .and_then(|config| config.collect())
+            .map_err(|error| {
+                let error = error.to_string();
+                Mistakes(vec![format!("{file}: expected TOML, found: {}", error.trim())])
+            })?;
+        let mut values = BTreeMap::new();
+        flatten("", table, &mut values);
+        Ok(Keys { file, values, known: Vec::new(), mistakes: Vec::new() })
+    }
+
+    /// Takes a key's value if it is there; a value that `check` refuses is a mistake.
+    pub fn optional<T>(
+        &mut self,
+        key: &'static str,
+        expected: &str,
+        check: impl FnOnce(&Found) -> Option<T>,
+    ) -> Option<T> {
+        self.known.push(key);
+        let found = self.values.remove(key)?;
+        let checked = check(&found);
+        if checked.is_none() {
+            let text = found.to_string();
+            self.mistake_from(key, expected, &text, found.from_environment);
+        }
+        checked
+    }
+
+    /// Takes a key's value; that it is not there is a mistake.
+    pub fn required<T>(
+        &mut self,
+        key: &'static str,
+        expected: &str,
+        check: impl FnOnce(&Found) -> Option<T>,
+    ) -> Option<T> {
+        if !self.values.contains_key(key) {
+            self.known.push(key);
+            self.mistake(key, expected, "nothing");
+            return None;
+        }
+        self.optional(key, expected, check)
+    }
+
+    /// Takes a whole number in a range.
+    pub fn whole(&mut self, key: &'static str, default: i64, range: RangeInclusive<i64>) -> i64 {
+        let expected = format!("a whole number from {} to {}", range.start(), range.end());
+        self.optional(key, &expected, |found| found.whole().filter(|n| range.contains(n)))
+            .unwrap_or(default)
+    }
+
+    /// Takes a duration from `least` to `most`; all three as they are written in the file.
+    pub fn duration(&mut self, key: &'static str, default: &str, least: &str, most: &str) -> Duration {
+        let parse = |text: &str| humantime::parse_duration(text).ok();
+        let expected = format!("a duration such as \"{default}\", from {least} to {most}");
+        self.optional(key, &expected, |found| {
+            let duration = parse(&found.string()?)?;
+            (parse(least)? <= duration && duration <= parse(most)?).then_some(duration)
+        })
+        .unwrap_or_else(|| parse(default).expect("defaults are valid"))
+    }
+
+    /// Takes a secret, which may stand in the environment alone.
+    pub fn secret_from_environment(&mut self, key: &'static str) -> Option<SecretString> {
+        self.known.push(key);
+        let found = self.values.remove(key)?;
+        match found.kind {
+            ValueKind::String(secret) if found.from_environment => Some(SecretString::from(secret)),
+            _ => {
+                let expected = "the token in a file of its own, named by api.token_file";
+                self.mistake(key, expected, "a token among settings that others may read");
+                None
+            }
+        }
+    }
+
+    /// Notes a mistake in the file.
+    pub fn mistake(&mut self, key: &str, expected: &str, found: &str) {
+        self.mistake_from(key, expected, found, false);
+    }
+
+    /// Whether a mistake of this key was noted.
+    pub fn has_mistake(&self, key: &str) -> bool {
+        self.mistakes.iter().any(|(of, _)| of == key)
+    }
+
+    fn mistake_from(&mut self, key: &str, expected: &str, found: &str, from_environment: bool) {
+        let place = if from_environment {
+            format!("TALKMIRROR__{}", key.to_uppercase().replace('.', "__"))
+        } else {
+            self.file.clone()
+        };
+        let line = format!("{place}: {key}: expected {expected}, found {found}");
+        self.mistakes.push((key.to_owned(), line));
+    }
+
+    /// Ends the reading: what was not taken is unknown. Its value is not shown, it may be a secret.
+    pub fn finish(mut self) -> Result<(), Mistakes> {
+        for (key, found) in std::mem::take(&mut self.values) {
+            let section = format!("{key}.");
+            let expected = if self.known.iter().any(|known| known.starts_with(&section)) {
+                format!("a section: [{key}]")
+            } else {
+                match self.nearest(&key) {
+                    Some(known) => format!("a known key: {known}?"),
+                    None => format!("a known key: {}", self.known.join(", ")),
+                }
+            };
+            self.mistake_from(&key, &expected, "an unknown one", found.from_environment);
+        }
+        if self.mistakes.is_empty() {
+            return Ok(());
+        }
+        Err(Mistakes(self.mistakes.into_iter().map(|(_, line)| line).collect()))
+    }
+
+    fn nearest(&self, key: &str) -> Option<&'static str> {
+        self.known
+            .iter()
+            .map(|known| (strsim::jaro_winkler(known, key), *known))
+            .filter(|(likeness, _)| *likeness > 0.85)
+            .max_by(|(a, _), (b, _)| a.total_cmp(b))
+            .map(|(_, known)| known)
+    }
+}
+
+impl Found {
+    /// The value as text; the environment knows nothing else.
+    pub fn string(&self) -> Option<String> {
+        match &self.kind {
+            ValueKind::String(text) => Some(text.clone()),
+            _ => None,
+        }
+    }
+
+    fn whole(&self) -> Option<i64> {
+        match &self.kind {
+            ValueKind::I64(number) => Some(*number),
+            ValueKind::String(text) if self.from_environment => text.trim().parse().ok(),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            ValueKind::String(text) => write!(f, "{text:?}"),
+            ValueKind::Array(_) => f.write_str("a list"),
+            ValueKind::Table(_) => f.write_str("a section"),
+            kind => write!(f, "{kind}"),
+        }
+    }
+}
+
+/// Turns nested tables into dotted keys; an empty table says nothing.
+fn flatten(prefix: &str, table: Map<String, Value>, values: &mut BTreeMap<String, Found>) {
+    for (name, value) in table {
+        let key = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
+        let from_environment = value.origin() == Some(ENVIRONMENT);
+        match value.kind {
+            ValueKind::Table(table) => flatten(&key, table, values),
+            kind => {
+                values.insert(key, Found { kind, from_environment });
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+use super::*;
+use std::fs;
+
+/// The mistakes of a configuration, in a folder with a token file.
+fn mistakes(text: &str) -> Vec<String> {
+    load(text, Needs::Api).map(|_| ()).unwrap_err().0
+}
+
+fn load(text: &str, needs: Needs) -> Result<Config, Mistakes> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    fs::write(&path, text).unwrap();
+    fs::write(folder.path().join("token"), "secret-token\n").unwrap();
+    fs::write(folder.path().join("empty"), "\n").unwrap();
+    Config::load(&path, needs).map_err(|Mistakes(lines)| {
+        let prefix = format!("{}/", folder.path().display());
+        Mistakes(lines.into_iter().map(|line| line.replace(&prefix, "")).collect())
+    })
+}
+
+const LEAST: &str = "[api]\nbase_url = \"https://example.amocrm.ru\"\ntoken_file = \"token\"\n";
+
+#[test]
+fn the_example_file_shows_every_key_with_its_default() {
+    let example = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config.example.toml")).unwrap();
+    let example = load(&example, Needs::DatabaseAlone).unwrap();
+    let defaults = load(LEAST, Needs::Api).unwrap();
+    assert_eq!(example.api.requests_per_second, defaults.api.requests_per_second);
+    assert_eq!(example.api.max_in_flight, defaults.api.max_in_flight);
+    assert_eq!(example.api.connect_timeout, defaults.api.connect_timeout);
+    assert_eq!(example.api.timeout, defaults.api.timeout);
+    assert_eq!(example.database.file_name(), defaults.database.file_name());
+    assert_eq!(example.queue, defaults.queue);
+    assert_eq!(example.log, defaults.log);
+
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config.example.toml")).unwrap();
+    for key in [
+        "base_url", "token_file", "requests_per_second", "max_in_flight", "connect_timeout", "timeout",
+        "path", "poll_interval", "max_attempts", "retry_base", "retry_max", "level", "format",
+    ] {
+        let shown = text.lines().filter(|line| line.starts_with(&format!("{key} = "))).count();
+        assert_eq!(shown, 1, "{key}");
+    }
+}
+
+#[test]
+fn the_defaults_are_those_of_the_table() {
+    let config = load(LEAST, Needs::Api).unwrap();
+    assert_eq!(config.api.requests_per_second, 6);
+    assert_eq!(config.api.max_in_flight, 4);
+    assert_eq!(config.api.connect_timeout, Duration::from_secs(10));
+    assert_eq!(config.api.timeout, Duration::from_secs(30));
+    assert_eq!(config.queue.poll_interval, Duration::from_secs(1));
+    assert_eq!(config.queue.retry.max_attempts, 8);
+    assert_eq!(config.queue.retry.base, Duration::from_secs(5));
+    assert_eq!(config.queue.retry.max, Duration::from_secs(3600));
+    assert_eq!(config.log.level, tracing::Level::INFO);
+    assert_eq!(config.log.format, LogFormat::Auto);
+}
+
+#[test]
+fn all_mistakes_are_reported_at_once_with_key_expected_and_found() {
+    let found = mistakes(
+        "[api]
+         base_url = \"http://example.amocrm.ru\"
+         token_file = \"missing\"
+         requests_per_second = 0
+         max_in_fligth = 3
+         timeout = \"soon\"
+         [queue]
+         retry_base = \"2h\"
+         retry_max = \"1h\"
+         [log]
+         level = \"loud\"
+         format = 3
+         [webhooks]
+         secret = \"hush\"",
+    );
+    assert_eq!(
+        found,
+        [
+            "config.toml: api.base_url: expected the account's address, https://example.amocrm.ru (or http to a loopback address), found \"http://example.amocrm.ru\"",
+            "config.toml: api.token_file: expected a readable token at missing, found No such file or directory (os error 2)",
+            "config.toml: api.requests_per_second: expected a whole number from 1 to 1000000, found 0",
+            "config.toml: api.timeout: expected a duration such as \"30s\", from 100ms to 10m, found \"soon\"",
+            "config.toml: queue.retry_max: expected at least queue.retry_base (2h), found 1h",
+            "config.toml: log.level: expected error, warn, info, debug or trace, found \"loud\"",
+            "config.toml: log.format: expected auto, text, json or journald, found 3",
+            "config.toml: api.max_in_fligth: expected a known key: api.max_in_flight?, found an unknown one",
+            "config.toml: webhooks.secret: expected a known key: api.base_url, api.token_file, api.token, api.requests_per_second, api.max_in_flight, api.connect_timeout, api.timeout, database.path, queue.poll_interval, queue.max_attempts, queue.retry_base, queue.retry_max, log.level, log.format, found an unknown one",
+        ]
+    );
+}
+
+#[test]
+fn a_missing_address_or_token_a_section_as_a_value_and_broken_toml_are_named() {
+    assert_eq!(mistakes("")[0].split(", found").nth(1), Some(" nothing"));
+    assert!(mistakes("").iter().any(|line| line.starts_with("config.toml: api.token_file:")));
+    assert!(mistakes("api = 3").iter().any(|line| line.contains("api: expected a section: [api], found")));
+    assert!(mistakes("[api\nx")[0].starts_with("config.toml: expected TOML, found: "));
+    let empty = LEAST.replace("\"token\"", "\"empty\"");
+    assert!(mistakes(&empty)[0].contains("expected a readable token at empty, found nothing in it"));
+}
+
+#[test]
+fn a_token_among_the_settings_is_refused_and_not_shown() {
+    let found = mistakes(&LEAST.replace("token_file = \"token\"", "token = \"hush-hush\"")).join("\n");
+    assert!(found.contains("api.token: expected the token in a file of its own"), "{found}");
+    assert!(!found.contains("hush"), "{found}");
+    let found = mistakes(&LEAST.replace("token_file = \"token\"", "tokn = \"hush-hush\"")).join("\n");
+    assert!(found.contains("api.tokn") && !found.contains("hush"), "{found}");
+}
+
+#[test]
+fn a_command_that_needs_the_database_alone_needs_no_token() {
+    assert!(load("[api]\nbase_url = \"https://a.amocrm.ru\"", Needs::DatabaseAlone).is_ok());
+}
+
+#[test]
+fn plain_http_is_for_loopback_and_an_address_has_no_path() {
+    for good in ["https://a.amocrm.ru", "https://a.kommo.com/", "http://127.0.0.1:8080", "http://[::1]:1", "http://localhost:9"] {
+        assert!(base_url(good).is_some(), "{good}");
+    }
+    for bad in ["http://10.0.0.1", "ftp://a.amocrm.ru", "a.amocrm.ru", "https://a.amocrm.ru/api/v4", "https://u:p@a.ru", "https://a.ru?x=1", ""] {
+        assert!(base_url(bad).is_none(), "{bad}");
+    }
+}

@@ -1,0 +1,284 @@
+//! The SQLite database: opening it safely, and all SQL.
+//!
+//! It promises that a database of something else, of a newer version or that
+//! cannot be written is refused in words before anything is touched; that what is
+//! recorded together is durable together; and that readers are never in the way.
+//! The daemon's writes all go through one thread ([`writer`]); commands open
+//! connections of their own.
+
+pub mod lock;
+pub mod queue;
+pub mod record;
+pub mod report;
+pub mod status;
+pub mod writer;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, ffi};
+use rusqlite_migration::{M, Migrations};
+use std::ffi::c_int;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// In order; `user_version` counts how many a database has had.
+static MIGRATIONS: Migrations<'_> = Migrations::from_slice(STEPS);
+const STEPS: &[M<'_>] = &[M::up(include_str!("store/migrations/001-mirror.sql"))];
+
+/// The schema version that this program knows.
+pub const SCHEMA_VERSION: i64 = 1;
+
+/// As the first migration sets it: "tlkm".
+const APPLICATION_ID: i64 = 0x746c_6b6d;
+
+/// How long a statement waits for another process's write to end.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the database can do wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("there is no database at {0} yet: `talkmirror run` or `talkmirror sync` makes it")]
+    Missing(PathBuf),
+    #[error("there is no folder {0} for the database: make it, or set database.path")]
+    NoFolder(PathBuf),
+    #[error("{0} is not a SQLite database: set database.path to another file, or move this one away")]
+    NotADatabase(PathBuf),
+    #[error("{0} is a SQLite database of something else: set database.path to another file")]
+    Foreign(PathBuf),
+    #[error(
+        "{path} was written by a newer talkmirror (schema {found}, this one knows {SCHEMA_VERSION}): upgrade talkmirror"
+    )]
+    Newer { path: PathBuf, found: i64 },
+    #[error(
+        "{path} has schema {found} and a talkmirror that is running uses it: stop that one, then start this version"
+    )]
+    Older { path: PathBuf, found: i64 },
+    #[error("{0} cannot be written: give this user the right to write the file and its folder")]
+    ReadOnly(PathBuf),
+    #[error("cannot {step} {path}")]
+    Open {
+        step: &'static str,
+        path: PathBuf,
+        source: rusqlite::Error,
+    },
+    #[error("cannot migrate {path}")]
+    Migrate {
+        path: PathBuf,
+        source: rusqlite_migration::Error,
+    },
+    #[error(transparent)]
+    Sql(#[from] rusqlite::Error),
+}
+
+/// Opens the database for writing; makes it where there is none.
+///
+/// `owner` says that the caller holds the lock ([`lock`]): only then is an
+/// older schema migrated, since a running daemon knows its own alone.
+///
+/// # Errors
+/// See [`StoreError`]; nothing was changed then.
+pub fn open(path: &Path, owner: bool) -> Result<Connection, StoreError> {
+    if let Some(folder) = path.parent()
+        && !folder.as_os_str().is_empty()
+        && !folder.is_dir()
+    {
+        return Err(StoreError::NoFolder(folder.to_owned()));
+    }
+    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    let version = identify(&connection, path)?;
+    if connection.is_readonly("main")? {
+        return Err(StoreError::ReadOnly(path.to_owned()));
+    }
+    let sql = |step| {
+        move |source| match source {
+            rusqlite::Error::SqliteFailure(error, _)
+                if matches!(error.code, ErrorCode::ReadOnly | ErrorCode::PermissionDenied) =>
+            {
+                StoreError::ReadOnly(path.to_owned())
+            }
+            source => StoreError::Open { step, path: path.to_owned(), source },
+        }
+    };
+    let mode: String = connection
+        .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
+        .map_err(sql("switch to WAL mode"))?;
+    if mode != "wal" {
+        return Err(StoreError::ReadOnly(path.to_owned()));
+    }
+    connection
+        .execute_batch(
+            "PRAGMA synchronous = FULL;
+             PRAGMA journal_size_limit = 67108864; -- a WAL that grew is cut back to 64 MiB",
+        )
+        .map_err(sql("set up"))?;
+    persist_wal(&connection);
+
+    if version != 0 && version < SCHEMA_VERSION && !owner {
+        return Err(StoreError::Older { path: path.to_owned(), found: version });
+    }
+    connection.set_transaction_behavior(TransactionBehavior::Immediate);
+    if let Err(source) = MIGRATIONS.to_latest(&mut connection) {
+        // Two commands may make a database at once; the second finds it made.
+        if identify(&connection, path)? != SCHEMA_VERSION {
+            return Err(StoreError::Migrate { path: path.to_owned(), source });
+        }
+    }
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// Opens the database for reading, also while a daemon writes it or none runs.
+///
+/// # Errors
+/// See [`StoreError`].
+pub fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
+    if !path.exists() {
+        return Err(StoreError::Missing(path.to_owned()));
+    }
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    match identify(&connection, path)? {
+        0 => Err(StoreError::Missing(path.to_owned())),
+        found if found < SCHEMA_VERSION => Err(StoreError::Older { path: path.to_owned(), found }),
+        _ => Ok(connection),
+    }
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .map_err(|source| StoreError::Open { step: "open", path: path.to_owned(), source })?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(connection)
+}
+
+/// The schema version, 0 for an empty database; anything that is not ours is an error.
+fn identify(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
+    let pragma = |name: &str| {
+        connection
+            .query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0))
+            .map_err(|source| match source {
+                rusqlite::Error::SqliteFailure(error, _) if error.code == ErrorCode::NotADatabase => {
+                    StoreError::NotADatabase(path.to_owned())
+                }
+                source => StoreError::Open { step: "read", path: path.to_owned(), source },
+            })
+    };
+    let version = pragma("user_version")?;
+    let application = pragma("application_id")?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application != APPLICATION_ID && (version != 0 || tables != 0) {
+        return Err(StoreError::Foreign(path.to_owned()));
+    }
+    if version > SCHEMA_VERSION {
+        return Err(StoreError::Newer { path: path.to_owned(), found: version });
+    }
+    Ok(version)
+}
+
+/// Keeps the `-wal` and `-shm` files when the last connection closes: a reader
+/// without the right to write the folder cannot make them, and fails without.
+/// rusqlite 0.40 has no call of its own for it.
+fn persist_wal(connection: &Connection) {
+    let mut on: c_int = 1;
+    // SAFETY: the handle is open, the name is a C string, and the opcode takes an int.
+    unsafe {
+        ffi::sqlite3_file_control(
+            connection.handle(),
+            c"main".as_ptr(),
+            ffi::SQLITE_FCNTL_PERSIST_WAL,
+            (&raw mut on).cast(),
+        );
+    }
+}
+
+/// The value of a key in `mirror_info`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn info(connection: &Connection, key: &str) -> rusqlite::Result<Option<String>> {
+    use rusqlite::OptionalExtension;
+    connection
+        .prepare_cached("SELECT value FROM mirror_info WHERE key = ?1")?
+        .query_row([key], |row| row.get(0))
+        .optional()
+}
+
+/// The account that this database mirrors, once a talk of it was stored.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn account_id(connection: &Connection) -> rusqlite::Result<Option<i64>> {
+    Ok(info(connection, "account_id")?.and_then(|id| id.parse().ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_migrations_are_valid_and_all_counted() {
+        MIGRATIONS.validate().unwrap();
+        let mut connection = Connection::open_in_memory().unwrap();
+        MIGRATIONS.to_latest(&mut connection).unwrap();
+        let version: i64 = connection
+            .query_row("PRAGMA user_version", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(version, SCHEMA_VERSION);
+    }
+
+    #[test]
+    fn every_table_is_strict_and_every_column_has_its_comment() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = open(&folder.path().join("talks.db"), true).unwrap();
+        let tables: Vec<(String, bool)> = connection
+            .prepare("SELECT name, strict FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%'")
+            .unwrap()
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        assert!(tables.len() >= 6, "{tables:?}");
+        for (table, strict) in tables {
+            assert!(strict, "{table} is not STRICT");
+            let sql: String = connection
+                .query_row("SELECT sql FROM sqlite_schema WHERE name = ?1", [&table], |row| row.get(0))
+                .unwrap();
+            let mut columns = connection.prepare("SELECT name FROM pragma_table_info(?1)").unwrap();
+            for column in columns.query_map([&table], |row| row.get::<_, String>(0)).unwrap() {
+                let column = column.unwrap();
+                let line = sql
+                    .lines()
+                    .find(|line| line.trim_start().starts_with(&format!("{column} ")))
+                    .unwrap_or_else(|| panic!("{table}.{column} has a line of its own"));
+                // talk_versions repeats the columns of talks and says so once.
+                let repeated = table == "talk_versions" && column != "valid_from";
+                assert!(repeated || line.contains("-- "), "{table}.{column} has no comment");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_ours_is_refused_untouched() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("other.db");
+        Connection::open(&path).unwrap().execute_batch("CREATE TABLE notes (text)").unwrap();
+        assert!(matches!(open(&path, true), Err(StoreError::Foreign(_))));
+
+        let path = folder.path().join("newer.db");
+        drop(open(&path, true).unwrap());
+        Connection::open(&path).unwrap().pragma_update(None, "user_version", 999).unwrap();
+        assert!(matches!(open(&path, true), Err(StoreError::Newer { found: 999, .. })));
+        assert!(matches!(open_read_only(&path), Err(StoreError::Newer { found: 999, .. })));
+
+        let path = folder.path().join("text.db");
+        std::fs::write(&path, "this is no database, whatever its name says\n".repeat(30)).unwrap();
+        assert!(matches!(open(&path, true), Err(StoreError::NotADatabase(_))));
+        assert!(matches!(open(&folder.path().join("no/such/talks.db"), true), Err(StoreError::NoFolder(_))));
+    }
+
+    #[test]
+    fn the_wal_outlives_the_last_connection() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("talks.db");
+        drop(open(&path, true).unwrap());
+        assert!(folder.path().join("talks.db-wal").exists());
+        assert!(folder.path().join("talks.db-shm").exists());
+    }
+}

@@ -1,0 +1,65 @@
+//! One process owns a database: a lock file beside it, held as long as it lives.
+//! The kernel lets go of it when the process ends, however it ends.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+/// The held lock; dropping it lets go.
+#[derive(Debug)]
+pub struct InstanceLock {
+    _file: File,
+    /// Whether some process held it before: then requests may have left a moment ago.
+    pub used_before: bool,
+}
+
+/// Why the lock is not ours.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    #[error("another talkmirror (process {holder}) is working on {database}")]
+    Held { database: PathBuf, holder: String },
+    #[error("cannot lock {path}")]
+    Io { path: PathBuf, source: std::io::Error },
+}
+
+/// Takes the lock of a database, or fails at once.
+///
+/// # Errors
+/// [`LockError::Held`] with the holder's process id.
+pub fn acquire(database: &Path) -> Result<InstanceLock, LockError> {
+    let path = lock_path(database);
+    let io = |source| LockError::Io { path: path.clone(), source };
+    let used_before = path.exists();
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let _ = file.read_to_string(&mut holder);
+            let holder = match holder.trim() {
+                "" => "unknown".to_owned(),
+                holder => holder.to_owned(),
+            };
+            return Err(LockError::Held { database: database.to_owned(), holder });
+        }
+        Err(TryLockError::Error(source)) => return Err(io(source)),
+    }
+    file.set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .map_err(io)?;
+    Ok(InstanceLock { _file: file, used_before })
+}
+
+/// The lock file of a database: its name and `.lock`.
+fn lock_path(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".lock");
+    PathBuf::from(name)
+}

@@ -1,0 +1,241 @@
+//! The queue: what is due next, and what commands do with it.
+//!
+//! Taking work writes nothing: what is in flight is the worker's knowledge, and a
+//! row leaves in the transaction that records its fetch (see [`super::record`]).
+
+use rusqlite::{Connection, Row, named_params};
+use std::ops::RangeInclusive;
+
+/// A row that is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    pub talk_id: i64,
+    /// Changes when the id is queued anew.
+    pub ticket: i64,
+    /// Failures so far.
+    pub attempts: u32,
+}
+
+/// The head of the queue at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Head {
+    /// What is due, in the order in which to fetch.
+    pub due: Vec<Due>,
+    /// More is due than was asked for.
+    pub more: bool,
+    /// When the next row is due of those that are not yet; unknown where `more`.
+    pub next_due_at: Option<i64>,
+}
+
+/// Reads the first `limit` rows due at `now`: by priority, then by due time.
+///
+/// It goes from one priority to the next by index, so that rows which must wait
+/// cost nothing, however many they are.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn head(connection: &Connection, now: i64, limit: usize) -> rusqlite::Result<Head> {
+    let mut first_priority =
+        connection.prepare_cached("SELECT max(priority) FROM talk_queue WHERE failed_at IS NULL")?;
+    let mut next_priority = connection.prepare_cached(
+        "SELECT max(priority) FROM talk_queue WHERE failed_at IS NULL AND priority < ?1",
+    )?;
+    let mut due = connection.prepare_cached(
+        "SELECT talk_id, ticket, attempts FROM talk_queue
+          WHERE failed_at IS NULL AND priority = ?1 AND due_at <= ?2
+          ORDER BY due_at LIMIT ?3",
+    )?;
+    let mut next_due = connection.prepare_cached(
+        "SELECT min(due_at) FROM talk_queue
+          WHERE failed_at IS NULL AND priority = ?1 AND due_at > ?2",
+    )?;
+
+    let mut head = Head::default();
+    let mut priority: Option<i64> = first_priority.query_row([], |row| row.get(0))?;
+    while let Some(level) = priority {
+        // One more than wanted tells whether there is more.
+        let wanted = limit + 1 - head.due.len();
+        let rows = due.query_map((level, now, wanted as i64), |row| {
+            Ok(Due {
+                talk_id: row.get(0)?,
+                ticket: row.get(1)?,
+                attempts: row.get::<_, i64>(2)?.clamp(0, i64::from(u32::MAX)) as u32,
+            })
+        })?;
+        for row in rows {
+            head.due.push(row?);
+        }
+        if head.due.len() > limit {
+            head.due.truncate(limit);
+            head.more = true;
+            head.next_due_at = None;
+            break;
+        }
+        let next: Option<i64> = next_due.query_row((level, now), |row| row.get(0))?;
+        head.next_due_at = match (head.next_due_at, next) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        priority = next_priority.query_row([level], |row| row.get(0))?;
+    }
+    Ok(head)
+}
+
+/// How many ids were new to the queue, and how many already waited.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Enqueued {
+    pub new: u64,
+    pub already_waiting: u64,
+}
+
+/// Rows in one transaction of [`enqueue`]: another writer waits at most this long.
+const CHUNK: usize = 10_000;
+
+/// Queues ids with the reason `cli`, as a plain `INSERT` would.
+///
+/// `progress` is told how many ids are done so far.
+///
+/// # Errors
+/// When the database cannot be written; the ids told to `progress` are queued then.
+pub fn enqueue(
+    connection: &mut Connection,
+    ids: &[RangeInclusive<i64>],
+    mut progress: impl FnMut(u64),
+) -> rusqlite::Result<Enqueued> {
+    let mut enqueued = Enqueued::default();
+    let mut ids = ids.iter().cloned().flatten().peekable();
+    while ids.peek().is_some() {
+        let transaction = connection.transaction()?;
+        {
+            let mut insert = transaction
+                .prepare_cached("INSERT INTO talk_queue (talk_id, reason) VALUES (?1, 'cli')")?;
+            for talk_id in ids.by_ref().take(CHUNK) {
+                match insert.execute([talk_id])? {
+                    // The trigger refreshed the row that was there.
+                    0 => enqueued.already_waiting += 1,
+                    _ => enqueued.new += 1,
+                }
+            }
+        }
+        transaction.commit()?;
+        progress(enqueued.new + enqueued.already_waiting);
+    }
+    Ok(enqueued)
+}
+
+/// A row of the queue as shown to people.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct QueueRow {
+    pub talk_id: i64,
+    pub reason: String,
+    pub priority: i64,
+    pub enqueued_at: i64,
+    pub due_at: i64,
+    pub attempts: i64,
+    pub last_error: Option<String>,
+    pub failed_at: Option<i64>,
+}
+
+impl QueueRow {
+    /// The columns, in the order of [`QueueRow::read`].
+    const COLUMNS: &str =
+        "talk_id, reason, priority, enqueued_at, due_at, attempts, last_error, failed_at";
+
+    fn read(row: &Row<'_>) -> rusqlite::Result<QueueRow> {
+        Ok(QueueRow {
+            talk_id: row.get(0)?,
+            reason: row.get(1)?,
+            priority: row.get(2)?,
+            enqueued_at: row.get(3)?,
+            due_at: row.get(4)?,
+            attempts: row.get(5)?,
+            last_error: row.get(6)?,
+            failed_at: row.get(7)?,
+        })
+    }
+}
+
+/// Calls `each` with the rows in the order in which they are fetched, the failed
+/// ones last; or with the failed ones alone.
+///
+/// # Errors
+/// What `each` returns, or when the database cannot be read.
+pub fn list<E: From<rusqlite::Error>>(
+    connection: &Connection,
+    failed_only: bool,
+    limit: Option<u64>,
+    mut each: impl FnMut(QueueRow) -> Result<(), E>,
+) -> Result<(), E> {
+    let columns = QueueRow::COLUMNS;
+    let waiting = format!(
+        "SELECT {columns} FROM talk_queue WHERE failed_at IS NULL ORDER BY priority DESC, due_at LIMIT ?1"
+    );
+    let failed = format!(
+        "SELECT {columns} FROM talk_queue WHERE failed_at IS NOT NULL ORDER BY failed_at LIMIT ?1"
+    );
+    let mut left = limit.map_or(i64::MAX, |limit| limit.min(i64::MAX as u64) as i64);
+    for sql in [&waiting, &failed].into_iter().skip(usize::from(failed_only)) {
+        let mut statement = connection.prepare(sql)?;
+        let mut rows = statement.query([left])?;
+        while let Some(row) = rows.next()? {
+            each(QueueRow::read(row)?)?;
+            left -= 1;
+        }
+    }
+    Ok(())
+}
+
+/// The row of one talk, if it waits.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn row(connection: &Connection, talk_id: i64) -> rusqlite::Result<Option<QueueRow>> {
+    use rusqlite::OptionalExtension;
+    let columns = QueueRow::COLUMNS;
+    connection
+        .query_row(
+            &format!("SELECT {columns} FROM talk_queue WHERE talk_id = ?1"),
+            [talk_id],
+            QueueRow::read,
+        )
+        .optional()
+}
+
+/// Makes every failed row due again; returns how many.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn retry_failed(connection: &Connection, now: i64) -> rusqlite::Result<usize> {
+    connection.execute(
+        "UPDATE talk_queue
+            SET failed_at = NULL, attempts = 0, due_at = :now, ticket = random()
+          WHERE failed_at IS NOT NULL",
+        named_params! {":now": now},
+    )
+}
+
+/// Makes one row due now, failed or backing off; false if it is not in the queue.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn retry(connection: &Connection, talk_id: i64, now: i64) -> rusqlite::Result<bool> {
+    let moved = connection
+        .prepare_cached(
+            "UPDATE talk_queue
+                SET failed_at = NULL, attempts = 0, due_at = min(due_at, ?2), ticket = random()
+              WHERE talk_id = ?1",
+        )?
+        .execute((talk_id, now))?;
+    Ok(moved == 1)
+}
+
+/// Takes one id off the queue unfetched; false if it is not there.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn drop_row(connection: &Connection, talk_id: i64) -> rusqlite::Result<bool> {
+    let moved = connection
+        .prepare_cached("DELETE FROM talk_queue WHERE talk_id = ?1")?
+        .execute([talk_id])?;
+    Ok(moved == 1)
+}

@@ -1,0 +1,201 @@
+//! What commands read of the mirror: its state as a whole, and one talk's story.
+
+use super::queue::{self, QueueRow};
+use super::status::DaemonStatus;
+use crate::talk::Talk;
+use rusqlite::{Connection, OptionalExtension};
+use serde::Serialize;
+
+/// The mirror as a whole, at one moment. Times are Unix seconds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Overview {
+    /// Unknown until a first talk is stored.
+    pub account_id: Option<i64>,
+    pub talks: TalkCounts,
+    pub queue: QueueCounts,
+    /// The process that works the queue, or the last that did.
+    pub daemon: Option<DaemonStatus>,
+}
+
+/// Talks by state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct TalkCounts {
+    pub total: i64,
+    pub in_work: i64,
+    /// In work, and missed.
+    pub missed: i64,
+    pub closed: i64,
+    pub gone: i64,
+    pub denied: i64,
+}
+
+/// The queue by state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct QueueCounts {
+    /// Due now.
+    pub due: i64,
+    /// Due later: backing off, or put there for later.
+    pub later: i64,
+    /// Set aside.
+    pub failed: i64,
+    /// Since when the longest overdue row is due.
+    pub oldest_due_at: Option<i64>,
+    /// When the next row becomes due of those that are not.
+    pub next_due_at: Option<i64>,
+}
+
+/// Reads the overview in one transaction.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn overview(connection: &Connection, now: i64) -> rusqlite::Result<Overview> {
+    let tx = connection.unchecked_transaction()?;
+    // Each count by its index: no scan of talks, whose rows are wide.
+    let count = |sql: &str| tx.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let total = count("SELECT count(*) FROM talks")?;
+    let in_work = count("SELECT count(*) FROM talks WHERE is_in_work = 1 AND gone_at IS NULL")?;
+    let gone = count("SELECT count(*) FROM talks WHERE gone_at IS NOT NULL")?;
+    let talks = TalkCounts {
+        total,
+        in_work,
+        missed: count(
+            "SELECT count(*) FROM talks
+              WHERE is_in_work = 1 AND gone_at IS NULL AND missed_at IS NOT NULL",
+        )?,
+        closed: total - in_work - gone,
+        gone,
+        denied: count("SELECT count(*) FROM talks WHERE denied_at IS NOT NULL")?,
+    };
+    let failed = count("SELECT count(*) FROM talk_queue WHERE failed_at IS NOT NULL")?;
+    let queue = tx.query_row(
+        "SELECT count(*) FILTER (WHERE due_at <= ?1),
+                count(*) FILTER (WHERE due_at > ?1),
+                min(due_at) FILTER (WHERE due_at <= ?1),
+                min(due_at) FILTER (WHERE due_at > ?1)
+           FROM talk_queue WHERE failed_at IS NULL",
+        [now],
+        |row| {
+            Ok(QueueCounts {
+                due: row.get(0)?,
+                later: row.get(1)?,
+                failed,
+                oldest_due_at: row.get(2)?,
+                next_due_at: row.get(3)?,
+            })
+        },
+    )?;
+    Ok(Overview {
+        account_id: super::account_id(&tx)?,
+        talks,
+        queue,
+        daemon: DaemonStatus::read(&tx)?,
+    })
+}
+
+/// All that is known of one talk. Times are Unix seconds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Story {
+    pub mirrored: Option<Mirrored>,
+    /// Oldest first.
+    pub versions: Vec<Version>,
+    pub queued: Option<QueueRow>,
+    /// Rows that come before it in the queue.
+    pub ahead: i64,
+    /// Never mirrored, and the API said then that it does not exist.
+    pub tombstone: Option<i64>,
+    pub daemon: Option<DaemonStatus>,
+}
+
+/// A talk as mirrored, and when.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mirrored {
+    pub talk: Talk,
+    pub first_fetched_at: i64,
+    pub fetched_at: i64,
+    pub changed_at: i64,
+    pub closed_at: Option<i64>,
+    pub gone_at: Option<i64>,
+    pub denied_at: Option<i64>,
+}
+
+/// A state that a talk was seen in: what of it people ask about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    pub version: i64,
+    pub valid_from: i64,
+    pub valid_to: Option<i64>,
+    pub updated_at: i64,
+    pub is_in_work: bool,
+    pub is_read: bool,
+    pub missed_at: Option<i64>,
+    pub rate: Option<i64>,
+    pub status: Option<String>,
+}
+
+/// Reads a talk's story in one transaction.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn story(connection: &Connection, talk_id: i64) -> rusqlite::Result<Story> {
+    let tx = connection.unchecked_transaction()?;
+    let mirrored = match super::record::stored_talk(&tx, talk_id)? {
+        None => None,
+        Some(talk) => Some(tx.query_row(
+            "SELECT first_fetched_at, fetched_at, changed_at, closed_at, gone_at, denied_at
+               FROM talks WHERE talk_id = ?1",
+            [talk_id],
+            |row| {
+                Ok(Mirrored {
+                    talk,
+                    first_fetched_at: row.get(0)?,
+                    fetched_at: row.get(1)?,
+                    changed_at: row.get(2)?,
+                    closed_at: row.get(3)?,
+                    gone_at: row.get(4)?,
+                    denied_at: row.get(5)?,
+                })
+            },
+        )?),
+    };
+    let versions = tx
+        .prepare(
+            "SELECT version, valid_from, valid_to, updated_at, is_in_work, is_read, missed_at, rate, status
+               FROM talk_versions WHERE talk_id = ?1 ORDER BY version",
+        )?
+        .query_map([talk_id], |row| {
+            Ok(Version {
+                version: row.get(0)?,
+                valid_from: row.get(1)?,
+                valid_to: row.get(2)?,
+                updated_at: row.get(3)?,
+                is_in_work: row.get(4)?,
+                is_read: row.get(5)?,
+                missed_at: row.get(6)?,
+                rate: row.get(7)?,
+                status: row.get(8)?,
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let queued = queue::row(&tx, talk_id)?;
+    let ahead = match &queued {
+        None => 0,
+        Some(row) => tx.query_row(
+            "SELECT count(*) FROM talk_queue
+              WHERE failed_at IS NULL
+                AND (priority > ?1 AND due_at <= unixepoch() OR priority = ?1 AND due_at < ?2)",
+            (row.priority, row.due_at),
+            |row| row.get(0),
+        )?,
+    };
+    let tombstone = tx
+        .query_row("SELECT gone_at FROM tombstones WHERE talk_id = ?1", [talk_id], |row| row.get(0))
+        .optional()?;
+    Ok(Story {
+        mirrored,
+        versions,
+        queued,
+        ahead,
+        tombstone,
+        daemon: DaemonStatus::read(&tx)?,
+    })
+}

@@ -1,0 +1,118 @@
+//! `daemon_status`: how the process that works the queue is, for everybody who
+//! reads the database.
+
+use rusqlite::{Connection, OptionalExtension, Transaction, named_params};
+
+/// The one row of `daemon_status`. Times are Unix seconds.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct DaemonStatus {
+    /// `run` or `sync`.
+    pub mode: String,
+    pub version: String,
+    pub pid: u32,
+    pub started_at: i64,
+    pub stopped_at: Option<i64>,
+    pub seen_at: i64,
+    pub last_success_at: Option<i64>,
+    pub last_failure_at: Option<i64>,
+    pub last_failure: Option<String>,
+    pub pause: Option<PauseStatus>,
+    /// The ceiling now.
+    pub requests_per_second: f64,
+    /// Requests a second, mean of the last minute.
+    pub request_rate: f64,
+}
+
+/// A pause of everything, as stored.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct PauseStatus {
+    /// As [`crate::gate::Reason::as_str`] names it.
+    pub reason: String,
+    /// The answer that began it.
+    pub detail: String,
+    pub since: i64,
+    /// When the next probe may leave.
+    pub until: i64,
+}
+
+/// A process that has not been heard of for so long does not run: it would have
+/// written a sign of life each minute.
+const SILENCE: i64 = 150;
+
+impl DaemonStatus {
+    /// Whether that process still runs, as far as the database tells.
+    pub fn is_running(&self, now: i64) -> bool {
+        self.stopped_at.is_none() && now - self.seen_at < SILENCE
+    }
+
+    /// Replaces the row.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn write(&self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
+        let pause = self.pause.as_ref();
+        tx.prepare_cached(
+            "INSERT OR REPLACE INTO daemon_status (
+                 id, mode, version, pid, started_at, stopped_at, seen_at, last_success_at,
+                 last_failure_at, last_failure, pause_reason, pause_detail, paused_at, pause_until,
+                 requests_per_second, request_rate)
+             VALUES (1, :mode, :version, :pid, :started_at, :stopped_at, :seen_at, :last_success_at,
+                 :last_failure_at, :last_failure, :pause_reason, :pause_detail, :paused_at, :pause_until,
+                 :requests_per_second, :request_rate)",
+        )?
+        .execute(named_params! {
+            ":mode": self.mode,
+            ":version": self.version,
+            ":pid": self.pid,
+            ":started_at": self.started_at,
+            ":stopped_at": self.stopped_at,
+            ":seen_at": self.seen_at,
+            ":last_success_at": self.last_success_at,
+            ":last_failure_at": self.last_failure_at,
+            ":last_failure": self.last_failure,
+            ":pause_reason": pause.map(|pause| &pause.reason),
+            ":pause_detail": pause.map(|pause| &pause.detail),
+            ":paused_at": pause.map(|pause| pause.since),
+            ":pause_until": pause.map(|pause| pause.until),
+            ":requests_per_second": self.requests_per_second,
+            ":request_rate": self.request_rate,
+        })?;
+        Ok(())
+    }
+
+    /// Reads the row, once some process has written it.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn read(connection: &Connection) -> rusqlite::Result<Option<DaemonStatus>> {
+        connection
+            .prepare_cached("SELECT * FROM daemon_status WHERE id = 1")?
+            .query_row([], |row| {
+                let reason: Option<String> = row.get("pause_reason")?;
+                let pause = match reason {
+                    None => None,
+                    Some(reason) => Some(PauseStatus {
+                        reason,
+                        detail: row.get::<_, Option<_>>("pause_detail")?.unwrap_or_default(),
+                        since: row.get::<_, Option<_>>("paused_at")?.unwrap_or_default(),
+                        until: row.get::<_, Option<_>>("pause_until")?.unwrap_or_default(),
+                    }),
+                };
+                Ok(DaemonStatus {
+                    mode: row.get("mode")?,
+                    version: row.get("version")?,
+                    pid: row.get("pid")?,
+                    started_at: row.get("started_at")?,
+                    stopped_at: row.get("stopped_at")?,
+                    seen_at: row.get("seen_at")?,
+                    last_success_at: row.get("last_success_at")?,
+                    last_failure_at: row.get("last_failure_at")?,
+                    last_failure: row.get("last_failure")?,
+                    pause,
+                    requests_per_second: row.get("requests_per_second")?,
+                    request_rate: row.get("request_rate")?,
+                })
+            })
+            .optional()
+    }
+}

@@ -1,0 +1,244 @@
+//! The writer: one thread that owns the daemon's one connection.
+//!
+//! It promises that what arrived together is committed together, that its events
+//! come in the order in which things happened in the database, and that a disk that
+//! is full or a file that another process holds costs time and no data: the same
+//! transaction is tried until it goes through. The events are sent after the commit.
+
+use super::queue::{self, Head};
+use super::record::{self, Record, Recorded};
+use super::status::DaemonStatus;
+use rusqlite::{Connection, ErrorCode};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// Records in one transaction at most: bounds what one commit holds up.
+const MAX_BATCH: usize = 1024;
+/// Between two tries of a transaction that could not be committed.
+const RETRY: Duration = Duration::from_secs(1);
+/// How often SQLite may look whether its statistics are out of date.
+const OPTIMIZE: Duration = Duration::from_secs(60 * 60);
+
+/// What the writer is asked to do.
+#[derive(Debug)]
+enum Message {
+    Record(Record),
+    Status(DaemonStatus),
+    Head { now: i64, limit: usize },
+    Poll,
+    Stop,
+}
+
+impl Message {
+    fn writes(&self) -> bool {
+        matches!(self, Message::Record(_) | Message::Status(_))
+    }
+}
+
+/// What happened in the database.
+#[derive(Debug)]
+pub enum Event {
+    /// Committed, one for each record.
+    Recorded(Vec<Recorded>),
+    /// The answer to [`Writer::head`].
+    Head(Head),
+    /// Another process has written since the last look.
+    ForeignChange,
+    /// Nothing can be committed for now, and why; it is being tried again.
+    Trouble(String),
+    /// Commits go through again.
+    Recovered,
+    /// The database is broken: nothing more will happen.
+    Fatal(rusqlite::Error),
+    /// Everything asked before [`Writer::stop`] is committed.
+    Stopped,
+}
+
+/// A handle to the thread. Its calls never wait.
+#[derive(Debug)]
+pub struct Writer {
+    sender: mpsc::Sender<Message>,
+}
+
+impl Writer {
+    /// Starts the thread; it ends with [`Writer::stop`] or when the handle is dropped.
+    pub fn start(connection: Connection) -> (Writer, UnboundedReceiver<Event>) {
+        let (sender, inbox) = mpsc::channel();
+        let (events, receiver) = unbounded_channel();
+        thread::Builder::new()
+            .name("writer".into())
+            .spawn(move || work(connection, &inbox, &events))
+            .expect("the system can start a thread");
+        (Writer { sender }, receiver)
+    }
+
+    /// Records a fetch; answered by [`Event::Recorded`].
+    pub fn record(&self, record: Record) {
+        self.send(Message::Record(record));
+    }
+
+    /// Writes the condition of this process.
+    pub fn status(&self, status: DaemonStatus) {
+        self.send(Message::Status(status));
+    }
+
+    /// Reads the head of the queue; answered by [`Event::Head`].
+    pub fn head(&self, now: i64, limit: usize) {
+        self.send(Message::Head { now, limit });
+    }
+
+    /// Asks whether another process has written; answered by [`Event::ForeignChange`] if so.
+    pub fn poll(&self) {
+        self.send(Message::Poll);
+    }
+
+    /// Commits what was asked before and ends; answered by [`Event::Stopped`].
+    pub fn stop(&self) {
+        self.send(Message::Stop);
+    }
+
+    fn send(&self, message: Message) {
+        // A thread that has ended has said so in an event.
+        let _ = self.sender.send(message);
+    }
+}
+
+fn work(mut connection: Connection, inbox: &mpsc::Receiver<Message>, events: &UnboundedSender<Event>) {
+    // A receiver that is gone wants no events.
+    let tell = |event| {
+        let _ = events.send(event);
+    };
+    if let Err(error) = serve(&mut connection, inbox, &tell) {
+        tell(Event::Fatal(error));
+    }
+}
+
+fn serve(
+    connection: &mut Connection,
+    inbox: &mpsc::Receiver<Message>,
+    tell: &dyn Fn(Event),
+) -> rusqlite::Result<()> {
+    let mut seen_version = data_version(connection)?;
+    // As SQLite advises for connections that live long.
+    optimize(connection, "PRAGMA optimize = 0x10002");
+    let mut optimized = Instant::now();
+    while let Ok(first) = inbox.recv() {
+        let batch: Vec<Message> = std::iter::once(first)
+            .chain(inbox.try_iter().take(MAX_BATCH))
+            .collect();
+        if batch.iter().any(Message::writes) {
+            let recorded = insist(tell, || commit(connection, &batch))?;
+            tell(Event::Recorded(recorded));
+        }
+        for message in &batch {
+            match message {
+                Message::Record(_) | Message::Status(_) => {}
+                Message::Head { now, limit } => {
+                    let head = insist(tell, || queue::head(connection, *now, *limit))?;
+                    tell(Event::Head(head));
+                }
+                Message::Poll => {
+                    // Changes when another connection commits, not with our own commits.
+                    let version = insist(tell, || data_version(connection))?;
+                    if version != seen_version {
+                        seen_version = version;
+                        tell(Event::ForeignChange);
+                    }
+                    if optimized.elapsed() > OPTIMIZE {
+                        optimize(connection, "PRAGMA optimize");
+                        optimized = Instant::now();
+                    }
+                }
+                Message::Stop => {
+                    optimize(connection, "PRAGMA optimize");
+                    tell(Event::Stopped);
+                    return Ok(());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Does it, however long it takes: what may pass is tried again.
+fn insist<T>(tell: &dyn Fn(Event), mut step: impl FnMut() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    let mut in_trouble = false;
+    loop {
+        match step() {
+            Ok(done) => {
+                if in_trouble {
+                    tell(Event::Recovered);
+                }
+                return Ok(done);
+            }
+            Err(error) if may_pass(&error) => {
+                if !in_trouble {
+                    tell(Event::Trouble(explain(&error)));
+                    in_trouble = true;
+                }
+                thread::sleep(RETRY);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Commits what of a batch is to be written, in one transaction.
+fn commit(connection: &mut Connection, batch: &[Message]) -> rusqlite::Result<Vec<Recorded>> {
+    let tx = connection.transaction()?;
+    let mut recorded = Vec::with_capacity(batch.len());
+    for message in batch {
+        match message {
+            Message::Record(record) => recorded.push(record::record(&tx, record)?),
+            Message::Status(status) => status.write(&tx)?,
+            Message::Head { .. } | Message::Poll | Message::Stop => {}
+        }
+    }
+    tx.commit()?;
+    Ok(recorded)
+}
+
+/// Whether time may mend it, or a person without stopping us.
+fn may_pass(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::DiskFull
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::ReadOnly
+                | ErrorCode::PermissionDenied
+                | ErrorCode::CannotOpen
+                | ErrorCode::OutOfMemory
+        )
+    )
+}
+
+fn explain(error: &rusqlite::Error) -> String {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => "the disk is full: make room".into(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "another program holds the write lock: end its transaction".into()
+        }
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            format!("the file or its folder cannot be written: {error}")
+        }
+        _ => error.to_string(),
+    }
+}
+
+fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached("PRAGMA data_version")?
+        .query_row([], |row| row.get(0))
+}
+
+/// Keeps the query planner's statistics; when it fails (a full disk), queries are merely slower.
+fn optimize(connection: &Connection, pragma: &str) {
+    if let Err(error) = connection.execute_batch(pragma) {
+        tracing::debug!("{pragma}: {error}");
+    }
+}
