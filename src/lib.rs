@@ -1,7 +1,12 @@
 pub mod config;
 pub mod amocrm;
+pub mod cli;
+pub mod daemon;
+pub mod health;
 pub mod clock;
 pub mod gate;
 pub mod policy;
 pub mod talk;
 pub mod store;
+pub mod worker;
+pub mod simulator;

@@ -1,6 +1,6 @@
 //! What commands read of the mirror: its state as a whole, and one talk's story.
 
-use super::queue::{self, QueueRow};
+use super::queue::QueueRow;
 use super::status::DaemonStatus;
 use crate::talk::Talk;
 use rusqlite::{Connection, OptionalExtension};
@@ -66,8 +66,25 @@ pub fn overview(connection: &Connection, now: i64) -> rusqlite::Result<Overview>
         gone,
         denied: count("SELECT count(*) FROM talks WHERE denied_at IS NOT NULL")?,
     };
-    let failed = count("SELECT count(*) FROM talk_queue WHERE failed_at IS NOT NULL")?;
-    let queue = tx.query_row(
+    Ok(Overview {
+        account_id: super::account_id(&tx)?,
+        talks,
+        queue: queue(&tx, now)?,
+        daemon: DaemonStatus::read(&tx)?,
+    })
+}
+
+/// Counts the queue.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn queue(connection: &Connection, now: i64) -> rusqlite::Result<QueueCounts> {
+    let failed = connection.query_row(
+        "SELECT count(*) FROM talk_queue WHERE failed_at IS NOT NULL",
+        [],
+        |row| row.get(0),
+    )?;
+    connection.query_row(
         "SELECT count(*) FILTER (WHERE due_at <= ?1),
                 count(*) FILTER (WHERE due_at > ?1),
                 min(due_at) FILTER (WHERE due_at <= ?1),
@@ -83,13 +100,7 @@ pub fn overview(connection: &Connection, now: i64) -> rusqlite::Result<Overview>
                 next_due_at: row.get(3)?,
             })
         },
-    )?;
-    Ok(Overview {
-        account_id: super::account_id(&tx)?,
-        talks,
-        queue,
-        daemon: DaemonStatus::read(&tx)?,
-    })
+    )
 }
 
 /// All that is known of one talk. Times are Unix seconds.
@@ -176,7 +187,7 @@ pub fn story(connection: &Connection, talk_id: i64) -> rusqlite::Result<Story> {
             })
         })?
         .collect::<rusqlite::Result<_>>()?;
-    let queued = queue::row(&tx, talk_id)?;
+    let queued = super::queue::row(&tx, talk_id)?;
     let ahead = match &queued {
         None => 0,
         Some(row) => tx.query_row(
@@ -198,4 +209,16 @@ pub fn story(connection: &Connection, talk_id: i64) -> rusqlite::Result<Story> {
         tombstone,
         daemon: DaemonStatus::read(&tx)?,
     })
+}
+
+/// The id of a talk that probably exists: the newest mirrored, else the first queued.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn some_talk(connection: &Connection) -> rusqlite::Result<Option<i64>> {
+    connection.query_row(
+        "SELECT coalesce((SELECT max(talk_id) FROM talks), (SELECT min(talk_id) FROM talk_queue))",
+        [],
+        |row| row.get(0),
+    )
 }

@@ -1,0 +1,240 @@
+//! The command line: what was asked, who answers it, and the exit code.
+
+mod check;
+mod completions;
+mod demo;
+mod enqueue;
+mod logging;
+mod progress;
+mod queue;
+mod run;
+mod status;
+mod sync;
+mod why;
+mod words;
+
+use crate::config::{Config, LogFormat, Mistakes, Needs};
+use crate::daemon::DaemonError;
+use crate::store::lock::LockError;
+use crate::worker::WorkError;
+use anyhow::Result;
+use clap::{ArgAction, Parser, Subcommand};
+use clap_complete::Shell;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// A local SQLite mirror of an amoCRM (Kommo) account's talks.
+#[derive(Debug, Parser)]
+#[command(version, about, disable_help_subcommand = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// The configuration file [default: $TALKMIRROR_CONFIG, else /etc/talkmirror/config.toml]
+    #[arg(long, global = true, value_name = "PATH")]
+    config: Option<PathBuf>,
+    /// Log more; twice for still more
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+    /// Log errors alone
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Work the queue until SIGTERM or SIGINT: the daemon
+    Run,
+    /// Queue the given ids, work everything that is due, and exit
+    Sync {
+        /// Talk ids, or ranges of them: A..B with both ends
+        #[arg(value_name = "ID", value_parser = talk_ids)]
+        ids: Vec<RangeInclusive<i64>>,
+        /// Close no talk
+        #[arg(long)]
+        no_close: bool,
+        /// Print the summary as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put talk ids in the queue
+    Enqueue {
+        /// Talk ids, ranges A..B with both ends, or - to read them from stdin, one in a line
+        #[arg(value_name = "ID", required = true, value_parser = ids_or_stdin)]
+        ids: Vec<IdsOrStdin>,
+        /// Print the counts as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Look at the queue and mend it
+    #[command(subcommand, disable_help_subcommand = true)]
+    Queue(QueueCommand),
+    /// How the mirror is; exit code 1 where it is not healthy
+    Status {
+        /// Print it as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// All that is known of one talk, and what happens to it next
+    Why {
+        /// The talk's id
+        #[arg(value_name = "ID", value_parser = talk_id)]
+        talk_id: i64,
+    },
+    /// Try the configuration, the database and the API token; changes nothing
+    Check,
+    /// A simulated account on loopback, mirrored before your eyes
+    Demo {
+        /// Where to leave the database [default: a new folder for temporary files]
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+    /// Print a completion script for a shell
+    Completions { shell: Shell },
+    /// Print the manual page
+    Man,
+}
+
+#[derive(Debug, Subcommand)]
+enum QueueCommand {
+    /// What waits, in the order in which it is fetched
+    List {
+        /// Only what was set aside
+        #[arg(long)]
+        failed: bool,
+        /// Print every row as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make rows due now, with their attempts forgotten; every failed one if no id is given
+    Retry {
+        #[arg(value_name = "ID", value_parser = talk_id)]
+        ids: Vec<i64>,
+    },
+    /// Take ids off the queue unfetched
+    Drop {
+        #[arg(value_name = "ID", required = true, value_parser = talk_id)]
+        ids: Vec<i64>,
+    },
+}
+
+#[derive(Debug, Clone)]
+pub enum IdsOrStdin {
+    Ids(RangeInclusive<i64>),
+    Stdin,
+}
+
+/// A larger range is a slip of the hand.
+const LARGEST_RANGE: i64 = 10_000_000;
+
+fn talk_id(text: &str) -> Result<i64, String> {
+    match text.parse() {
+        Ok(id) if id > 0 => Ok(id),
+        _ => Err("expected a talk id: a whole number above 0".into()),
+    }
+}
+
+fn talk_ids(text: &str) -> Result<RangeInclusive<i64>, String> {
+    let Some((first, last)) = text.split_once("..") else {
+        return talk_id(text).map(|id| id..=id);
+    };
+    let (first, last) = (talk_id(first)?, talk_id(last)?);
+    if first > last {
+        return Err(format!("the range is empty: did you mean {last}..{first}?"));
+    }
+    if last - first >= LARGEST_RANGE {
+        return Err(format!("over {LARGEST_RANGE} talks in one range: give smaller ranges"));
+    }
+    Ok(first..=last)
+}
+
+fn ids_or_stdin(text: &str) -> Result<IdsOrStdin, String> {
+    match text {
+        "-" => Ok(IdsOrStdin::Stdin),
+        ids => talk_ids(ids).map(IdsOrStdin::Ids),
+    }
+}
+
+/// Does what the command line asks.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.dispatch() {
+        Ok(code) => code,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            progress::eprint_line(&format!("error: {error:#}"));
+            ExitCode::from(exit_code(&error))
+        }
+    }
+}
+
+impl Cli {
+    fn dispatch(self) -> Result<ExitCode> {
+        let level = |level| logging::adjusted(level, self.verbose, self.quiet);
+        let config = |needs| -> Result<Config> {
+            let config = Config::load(&self.config_path(), needs)?;
+            logging::start(config.log.format, level(config.log.level))?;
+            Ok(config)
+        };
+        // Commands of a moment log what goes wrong, and no more.
+        let plain = || logging::start(LogFormat::Text, level(tracing::Level::WARN));
+        let database = || -> Result<PathBuf> {
+            let config = Config::load(&self.config_path(), Needs::DatabaseAlone)?;
+            plain()?;
+            Ok(config.database)
+        };
+        match self.command {
+            Command::Run => run::run(&config(Needs::Api)?),
+            Command::Sync { ref ids, no_close: _, json } => sync::sync(&config(Needs::Api)?, ids, json),
+            Command::Enqueue { ref ids, json } => enqueue::enqueue(&database()?, ids, json),
+            Command::Queue(QueueCommand::List { failed, json }) => queue::list(&database()?, failed, json),
+            Command::Queue(QueueCommand::Retry { ref ids }) => queue::retry(&database()?, ids),
+            Command::Queue(QueueCommand::Drop { ref ids }) => queue::drop_ids(&database()?, ids),
+            Command::Status { json } => status::status(&database()?, json),
+            Command::Why { talk_id } => {
+                let config = Config::load(&self.config_path(), Needs::DatabaseAlone)?;
+                plain()?;
+                why::why(&config, talk_id)
+            }
+            Command::Check => {
+                plain()?;
+                check::check(&self.config_path())
+            }
+            Command::Demo { ref dir } => {
+                plain()?;
+                demo::demo(dir.as_deref())
+            }
+            Command::Completions { shell } => completions::completions(shell),
+            Command::Man => completions::man(),
+        }
+    }
+
+    fn config_path(&self) -> PathBuf {
+        self.config
+            .clone()
+            .or_else(|| std::env::var_os("TALKMIRROR_CONFIG").map(PathBuf::from))
+            .unwrap_or_else(|| Path::new("/etc/talkmirror/config.toml").to_owned())
+    }
+}
+
+/// 75: another instance holds the database. 78: the configuration is wrong. Else 1;
+/// clap itself ends with 2.
+fn exit_code(error: &anyhow::Error) -> u8 {
+    if error.is::<Mistakes>() {
+        return 78;
+    }
+    match error.downcast_ref::<DaemonError>() {
+        Some(DaemonError::Lock(LockError::Held { .. })) => 75,
+        Some(DaemonError::Config(_) | DaemonError::Work(WorkError::OtherAccount { .. })) => 78,
+        _ => 1,
+    }
+}
+
+/// `talkmirror queue list | head` ends without a word.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}

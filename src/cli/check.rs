@@ -1,0 +1,101 @@
+//! `check`: the configuration, the database and the token, each with a verdict. It
+//! changes nothing and makes one request at most.
+
+use super::run::runtime;
+use super::words;
+use crate::amocrm::{Client, Kind, Token};
+use crate::clock::unix_now;
+use crate::config::{Config, Needs};
+use crate::store::report::{self, Overview};
+use crate::store::{self, StoreError};
+use anyhow::Result;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// A daemon whose last success is younger than this, in seconds, has shown that the token works.
+const FRESH: i64 = 60;
+
+/// A verdict: what was found, or what is wrong.
+type Verdict = Result<String, String>;
+
+/// Prints the verdicts; 1 if one is bad, and 78 already where the configuration is wrong.
+pub fn check(config_path: &Path) -> Result<ExitCode> {
+    let config = Config::load(config_path, Needs::Api)?;
+    let mut good = print("config", &Ok(format!("{} is right", config_path.display())))?;
+
+    let (database, overview) = match database(&config) {
+        Ok((text, overview)) => (Ok(text), overview),
+        Err(error) => (Err(error), None),
+    };
+    good &= print("database", &database)?;
+    good &= print("token", &token(&config, overview.as_ref()))?;
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print(name: &str, verdict: &Verdict) -> Result<bool> {
+    let mut out = io::stdout().lock();
+    match verdict {
+        Ok(text) => writeln!(out, "{name:<9} ok    {text}")?,
+        Err(text) => writeln!(out, "{name:<9} {}   {text}", words::alarming("BAD"))?,
+    }
+    Ok(verdict.is_ok())
+}
+
+fn database(config: &Config) -> Result<(String, Option<Overview>), String> {
+    let path = config.database.display();
+    let words = |error: StoreError| format!("{:#}", anyhow::Error::from(error));
+    if !config.database.exists() {
+        return match config.database.parent() {
+            Some(folder) if !folder.is_dir() => Err(words(StoreError::NoFolder(folder.to_owned()))),
+            _ => Ok((format!("{path} is not there yet: `run` and `sync` make it"), None)),
+        };
+    }
+    let connection = store::open_read_only(&config.database).map_err(words)?;
+    let overview = report::overview(&connection, unix_now()).map_err(|error| words(error.into()))?;
+    let account = overview.account_id.map_or("no account yet".into(), |id| format!("account {id}"));
+    let talks = words::talks(overview.talks.total);
+    Ok((format!("{path} mirrors {account}: {talks}, schema {}", store::SCHEMA_VERSION), Some(overview)))
+}
+
+fn token(config: &Config, overview: Option<&Overview>) -> Verdict {
+    let now = unix_now();
+    let host = config.api.base_url.as_str().trim_end_matches('/');
+    // A daemon at work uses the ceiling; its own answers tell as much as another request.
+    if let Some(daemon) = overview
+        .and_then(|overview| overview.daemon.as_ref())
+        .filter(|daemon| daemon.is_running(now))
+    {
+        if let Some(pause) = &daemon.pause {
+            return Err(format!("the daemon is paused: {}; next probe {}", pause.detail, words::in_time(pause.until, now)));
+        }
+        if let Some(at) = daemon.last_success_at.filter(|at| now - at < FRESH) {
+            return Ok(format!("the daemon's last request to {host} succeeded {}", words::ago(at, now)));
+        }
+    }
+    let expected = overview.and_then(|overview| overview.account_id);
+    let talk_id = store::open_read_only(&config.database)
+        .ok()
+        .and_then(|connection| report::some_talk(&connection).ok().flatten())
+        .unwrap_or(1);
+    let Some(source) = config.api.token.clone() else {
+        return Err("none".into());
+    };
+    let token = Token::read(source)?;
+    let client = Client::new(&config.api.client(), &token).map_err(|failure| failure.to_string())?;
+    let runtime = runtime().map_err(|error| error.to_string())?;
+    let answer = runtime.block_on(client.fetch_talk(talk_id, expected));
+    runtime.shutdown_background();
+    let accepted = |of: String| Ok(format!("{host} accepts it ({of})"));
+    match answer {
+        Ok(fetched) => accepted(format!("talk {talk_id} of account {} was shown", fetched.talk.account_id)),
+        Err(error) if error.other_account.is_some() => {
+            Err(format!("{host} answers for account {}: this database mirrors another", error.other_account.unwrap_or_default()))
+        }
+        Err(error) => match error.failure.kind {
+            Kind::Gone => accepted(format!("talk {talk_id}, asked for as a test, does not exist")),
+            Kind::Denied => accepted(format!("talk {talk_id}, asked for as a test, is denied to it")),
+            _ => Err(format!("{host}: {}", error.failure)),
+        },
+    }
+}

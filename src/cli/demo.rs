@@ -1,0 +1,158 @@
+//! `demo`: a simulated account on loopback, mirrored by the code of `run`, with ids
+//! queued by plain SQL as an analyst would.
+
+use super::progress::{Progress, eprint_line};
+use super::run::runtime;
+use super::words;
+use crate::config::{Config, Needs};
+use crate::daemon;
+use crate::simulator::{Account, Fault, Simulator, TOKEN};
+use crate::store;
+use anyhow::{Context, Result, ensure};
+use rusqlite::Connection;
+use std::cell::Cell;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Talks that are there when the demo begins.
+const TALKS: i64 = 36;
+/// From the start: new talks are queued and old ones again, and then the end.
+const SECOND_ROUND: Duration = Duration::from_secs(8);
+const END: Duration = Duration::from_secs(14);
+
+/// Runs the demo; ends within 20 s.
+pub fn demo(dir: Option<&Path>) -> Result<ExitCode> {
+    let dir = folder(dir)?;
+    let simulator = Simulator::start(account()).context("cannot start the simulated account")?;
+    let config = configure(&dir, &simulator)?;
+    eprint_line(&format!(
+        "A simulated account answers at {}: talks begin there, are missed and answered.\n\
+         Mirroring it into {}, at most {} requests a second…",
+        simulator.base_url(),
+        config.database.display(),
+        config.api.requests_per_second,
+    ));
+
+    let connection = store::open(&config.database, false)?;
+    insert(&connection, (1..=TALKS).collect())?;
+    let queued = Cell::new(TALKS as u64);
+    let script = async {
+        tokio::time::sleep(SECOND_ROUND).await;
+        let open: Vec<i64> = simulator.account().talks.values().rev().filter(|talk| talk.is_in_work).map(|talk| talk.talk_id).take(24).collect();
+        queued.set(queued.get() + open.len() as u64);
+        if let Err(error) = insert(&connection, open) {
+            tracing::error!("cannot queue: {error}");
+        }
+        tokio::time::sleep(END - SECOND_ROUND).await;
+    };
+    let mut progress = Progress::new(TALKS as u64);
+    let runtime = runtime()?;
+    let tally = runtime.block_on(daemon::run_until(&config, script, |worker| {
+        let tally = worker.tally();
+        let note = format!("{} new, {} changed, {} retries", tally.new, tally.changed, tally.retried);
+        progress.set(tally.done(), queued.get(), &note);
+    }))?;
+    drop(progress);
+
+    let account = simulator.account();
+    let mut out = io::stdout().lock();
+    writeln!(
+        out,
+        "\n{} requests in {} s, {} in the busiest second as the account counted ({} allowed); \
+         {} talks new, {} changed, {} gone, {} retries after an error.\n",
+        account.log.len(),
+        END.as_secs(),
+        account.most_in_a_second(),
+        account.limit,
+        tally.new,
+        tally.changed,
+        tally.gone,
+        tally.retried,
+    )?;
+    write!(out, "{}", by_origin(&connection)?)?;
+    write!(out, "{}", queries(&config.database, &dir))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The folder for the demo's files; a new one for temporary files if none is named.
+fn folder(dir: Option<&Path>) -> Result<PathBuf> {
+    let Some(dir) = dir else {
+        let dir = tempfile::Builder::new().prefix("talkmirror-demo-").tempdir();
+        return Ok(dir.context("cannot make a folder for temporary files")?.keep());
+    };
+    fs::create_dir_all(dir).with_context(|| format!("cannot make the folder {}", dir.display()))?;
+    let dir = dir.canonicalize()?;
+    ensure!(
+        !dir.join("talks.db").exists(),
+        "{} holds a talks.db already: name another folder, or remove it",
+        dir.display()
+    );
+    Ok(dir)
+}
+
+/// An account in which something goes wrong now and then.
+fn account() -> Account {
+    let mut account = Account::with_talks(TALKS);
+    account.alive = true;
+    account.latency = Duration::from_millis(40);
+    account.script(3, [Fault::Html(502)]);
+    account.script(11, [Fault::Reset]);
+    account.talks.remove(&20);
+    account
+}
+
+/// Writes a configuration as a person would, and loads it.
+fn configure(dir: &Path, simulator: &Simulator) -> Result<Config> {
+    let write = |name: &str, text: String| {
+        fs::write(dir.join(name), text).with_context(|| format!("cannot write {name} in {}", dir.display()))
+    };
+    write("token", TOKEN.into())?;
+    write(
+        "config.toml",
+        format!(
+            "# Made by `talkmirror demo`; the simulated account is gone when it ends.\n\
+             [api]\nbase_url = \"{}\"\ntoken_file = \"token\"\n\n[queue]\nretry_base = \"2s\"\n",
+            simulator.base_url()
+        ),
+    )?;
+    Ok(Config::load(&dir.join("config.toml"), Needs::Api)?)
+}
+
+/// What anybody with write access can do.
+fn insert(connection: &Connection, ids: Vec<i64>) -> rusqlite::Result<()> {
+    for talk_id in ids {
+        connection.execute("INSERT INTO talk_queue (talk_id) VALUES (?1)", [talk_id])?;
+    }
+    Ok(())
+}
+
+fn by_origin(connection: &Connection) -> rusqlite::Result<String> {
+    let mut table = words::table();
+    table.set_header(["ORIGIN", "TALKS", "IN WORK", "MISSED", "CLOSED"]);
+    let mut statement = connection.prepare(
+        "SELECT origin, count(*), sum(is_in_work), count(missed_at), sum(NOT is_in_work)
+           FROM talks GROUP BY origin ORDER BY 2 DESC",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let count = |column| row.get::<_, i64>(column).map(words::count);
+        table.add_row([row.get(0)?, count(1)?, count(2)?, count(3)?, count(4)?]);
+    }
+    Ok(words::rendered(&table))
+}
+
+fn queries(database: &Path, dir: &Path) -> String {
+    let database = database.display();
+    format!(
+        "\nThe database: {database}\n\nTry:\n\
+         \x20 sqlite3 -box {database} \"SELECT * FROM missed_by_day ORDER BY day DESC LIMIT 7\"\n\
+         \x20 sqlite3 -box {database} \"SELECT talk_id, origin, missed_seconds / 60 AS minutes FROM open_talks WHERE missed_at > 0 ORDER BY missed_at LIMIT 7\"\n\
+         \x20 sqlite3 -box {database} \"SELECT talk_id, count(*) AS states FROM talk_versions GROUP BY talk_id ORDER BY states DESC LIMIT 7\"\n\
+         or, without SQL:\n\
+         \x20 talkmirror --config {}/config.toml status\n",
+        dir.display()
+    )
+}

@@ -1,0 +1,55 @@
+//! `enqueue`: puts ids in the queue.
+
+use super::progress::Progress;
+use super::{IdsOrStdin, talk_ids, words};
+use crate::store;
+use crate::store::queue;
+use anyhow::{Context, Result, anyhow};
+use serde_json::json;
+use std::io::{self, BufRead, Write};
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Queues the ids; nothing is queued if one of them is no id.
+pub fn enqueue(database: &Path, ids: &[IdsOrStdin], as_json: bool) -> Result<ExitCode> {
+    let mut ranges = Vec::new();
+    for ids in ids {
+        match ids {
+            IdsOrStdin::Ids(range) => ranges.push(range.clone()),
+            IdsOrStdin::Stdin => read_stdin(&mut ranges)?,
+        }
+    }
+    let total = ranges.iter().map(|range| (range.end() - range.start() + 1) as u64).sum();
+    let mut connection = store::open(database, false)?;
+    let mut progress = Progress::new(total);
+    let enqueued = queue::enqueue(&mut connection, &ranges, |done| progress.set(done, total, ""))
+        .context("cannot queue them all; what was queued stays queued")?;
+    drop(progress);
+    let mut out = io::stdout().lock();
+    if as_json {
+        writeln!(out, "{}", json!(enqueued))?;
+    } else {
+        let queued = words::talks(enqueued.new as i64);
+        writeln!(out, "{queued} queued, {} already waited", words::count(enqueued.already_waiting as i64))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Adds the ids in the lines of stdin; those that follow each other become one range.
+fn read_stdin(ranges: &mut Vec<RangeInclusive<i64>>) -> Result<()> {
+    for (number, line) in io::stdin().lock().lines().enumerate() {
+        let line = line.context("cannot read stdin")?;
+        let text = line.trim();
+        if text.is_empty() {
+            continue;
+        }
+        let range = talk_ids(text)
+            .map_err(|expected| anyhow!("stdin, line {}: {expected}, found {text:?}; nothing was queued", number + 1))?;
+        match ranges.last_mut() {
+            Some(last) if last.end() + 1 == *range.start() => *last = *last.start()..=*range.end(),
+            _ => ranges.push(range),
+        }
+    }
+    Ok(())
+}

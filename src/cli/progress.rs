@@ -1,0 +1,82 @@
+//! Progress on stderr: a bar on a terminal, a plain line now and then elsewhere. Log
+//! lines go around the bar.
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use std::io::{self, IsTerminal, Write};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// Between two plain lines.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// How far a long work is.
+#[derive(Debug)]
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    line_at: Instant,
+    last_line: String,
+}
+
+impl Progress {
+    /// Begins at nothing of `total`.
+    pub fn new(total: u64) -> Progress {
+        let bar = io::stderr().is_terminal().then(|| {
+            let style = ProgressStyle::with_template(
+                "{bar:30.cyan/dim} {human_pos}/{human_len} talks, {per_sec:.1}, {eta} left{wide_msg}",
+            )
+            .expect("a valid template");
+            let bar = BARS.add(ProgressBar::new(total).with_style(style));
+            bar.enable_steady_tick(Duration::from_millis(200));
+            bar
+        });
+        Progress { bar, line_at: Instant::now() + LINE_EVERY, last_line: String::new() }
+    }
+
+    /// Tells how much of `total` is done, and what else is to be said.
+    pub fn set(&mut self, done: u64, total: u64, note: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_length(total.max(done));
+            bar.set_position(done);
+            bar.set_message(if note.is_empty() { String::new() } else { format!(" · {note}") });
+        } else if Instant::now() >= self.line_at {
+            self.line_at = Instant::now() + LINE_EVERY;
+            let note = if note.is_empty() { String::new() } else { format!("; {note}") };
+            let line = format!("{done} of {} talks done{note}", total.max(done));
+            if line != self.last_line {
+                eprint_line(&line);
+                self.last_line = line;
+            }
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// A line on stderr, around a bar if there is one.
+pub fn eprint_line(line: &str) {
+    let mut text = line.to_owned();
+    text.push('\n');
+    let _ = Stderr.write_all(text.as_bytes());
+}
+
+/// Stderr, around a bar if there is one. Nobody can be told that it is closed.
+#[derive(Debug, Clone, Copy)]
+pub struct Stderr;
+
+impl Write for Stderr {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        BARS.suspend(|| io::stderr().write_all(bytes)).map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}

@@ -1,0 +1,127 @@
+//! `status`: one screen about the mirror, from the database alone.
+
+use super::words;
+use crate::clock::unix_now;
+use crate::gate::Reason;
+use crate::health::{self, Complaint};
+use crate::store::report::{self, Overview};
+use crate::store::{self, StoreError};
+use anyhow::Result;
+use serde_json::json;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Prints the screen; 1 where the mirror is not healthy.
+pub fn status(database: &Path, as_json: bool) -> Result<ExitCode> {
+    let connection = store::open_read_only(database)?;
+    let now = unix_now();
+    let overview = report::overview(&connection, now).map_err(StoreError::from)?;
+    let complaints = health::complaints(&overview, now);
+    let text = if as_json {
+        let mut status = json!(overview);
+        status["healthy"] = json!(complaints.is_empty());
+        status["complaints"] = json!(complaints);
+        status["running"] = json!(overview.daemon.as_ref().is_some_and(|daemon| daemon.is_running(now)));
+        status["database"] = json!(database);
+        status["now"] = json!(now);
+        format!("{status:#}\n")
+    } else {
+        screen(&overview, &complaints, database, now)
+    };
+    io::stdout().write_all(text.as_bytes())?;
+    Ok(if complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn screen(overview: &Overview, complaints: &[Complaint], database: &Path, now: i64) -> String {
+    let mut table = words::table();
+    let mut row = |name: &str, value: String| {
+        table.add_row([name, &value]);
+    };
+    let health = match complaints {
+        [] => "healthy".into(),
+        complaints => {
+            let count = words::count(complaints.len() as i64);
+            words::alarming(&format!("not healthy: {count} to look at, see below"))
+        }
+    };
+    row("Mirror", health);
+    let account = overview.account_id.map_or("not known yet".into(), |id| id.to_string());
+    row("Account", account);
+    row("Database", database.display().to_string());
+    row("Daemon", daemon(overview, now));
+    if let Some(daemon) = &overview.daemon {
+        let last = daemon.last_success_at.map_or("none yet".into(), |at| words::ago(at, now));
+        row(
+            "Requests",
+            format!(
+                "{:.1} a second of {:.1} allowed; last success {last}",
+                if daemon.is_running(now) { daemon.request_rate } else { 0.0 },
+                daemon.requests_per_second,
+            ),
+        );
+        if let (Some(at), Some(failure)) = (daemon.last_failure_at, &daemon.last_failure) {
+            row("Last failure", format!("{}: {failure}", words::ago(at, now)));
+        }
+        if let Some(pause) = &daemon.pause {
+            let reason = Reason::parse(&pause.reason).map_or(pause.reason.clone(), |reason| reason.to_string());
+            row(
+                "Paused",
+                words::alarming(&format!(
+                    "for {}: {reason}; next probe {}",
+                    words::span(now - pause.since),
+                    words::in_time(pause.until, now)
+                )),
+            );
+        }
+    }
+    let talks = &overview.talks;
+    row(
+        "Talks",
+        format!(
+            "{}: {} in work ({} missed), {} closed, {} gone; {} denied",
+            words::count(talks.total),
+            words::count(talks.in_work),
+            words::count(talks.missed),
+            words::count(talks.closed),
+            words::count(talks.gone),
+            words::count(talks.denied)
+        ),
+    );
+    let queue = &overview.queue;
+    let oldest = queue.oldest_due_at.map_or(String::new(), |at| format!(" (the oldest for {})", words::span(now - at)));
+    let next = queue.next_due_at.map_or(String::new(), |at| format!(" (the next {})", words::in_time(at, now)));
+    row(
+        "Queue",
+        format!(
+            "{} due{oldest}, {} later{next}, {} set aside",
+            words::count(queue.due),
+            words::count(queue.later),
+            words::count(queue.failed)
+        ),
+    );
+    let mut screen = words::rendered(&table);
+    for Complaint { what, action } in complaints {
+        screen.push_str(&format!("\n! {what}\n  → {action}\n"));
+    }
+    screen
+}
+
+fn daemon(overview: &Overview, now: i64) -> String {
+    let Some(daemon) = &overview.daemon else {
+        return "has never run here".into();
+    };
+    let command = format!("{} {}", daemon.mode, daemon.version);
+    if daemon.is_running(now) {
+        return format!(
+            "runs ({command}, process {}) for {}; last sign of life {}",
+            daemon.pid,
+            words::span(now - daemon.started_at),
+            words::ago(daemon.seen_at, now)
+        );
+    }
+    match daemon.stopped_at {
+        Some(at) => format!("does not run; stopped {} ({command})", words::ago(at, now)),
+        None => format!("does not run; last sign of life {} ({command})", words::ago(daemon.seen_at, now)),
+    }
+}

@@ -1,0 +1,150 @@
+//! `sync`: works what is due, with a progress bar, and sums it up.
+
+use super::progress::Progress;
+use super::run::runtime;
+use super::words;
+use crate::clock::unix_now;
+use crate::config::Config;
+use crate::daemon::{self, SyncEnd};
+use crate::store::report::{self, QueueCounts};
+use crate::store::{self, StoreError};
+use crate::worker::{Tally, Worker};
+use anyhow::Result;
+use serde_json::json;
+use std::io::{self, Write};
+use std::ops::RangeInclusive;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// Between two looks at how much waits; each counts the queue.
+const RECOUNT: Duration = Duration::from_secs(2);
+
+/// Queues `ids`, works what is due, prints a summary; 1 where something must wait or failed.
+pub fn sync(config: &Config, ids: &[RangeInclusive<i64>], as_json: bool) -> Result<ExitCode> {
+    let began = Instant::now();
+    let runtime = runtime()?;
+    let mut watch = Watch::new(config);
+    let ended = runtime.block_on(daemon::sync(config, ids, |worker| watch.look(worker)));
+    runtime.shutdown_background();
+    drop(watch);
+    let (end, tally) = ended?;
+
+    let now = unix_now();
+    let queue = report::overview(&store::open_read_only(&config.database)?, now)
+        .map_err(StoreError::from)?
+        .queue;
+    let waiting = queue.due + queue.later;
+    let mut out = io::stdout().lock();
+    if as_json {
+        let summary = json!({
+            "mirrored": tally.mirrored(), "new": tally.new, "changed": tally.changed,
+            "unchanged": tally.same, "older": tally.older, "gone": tally.gone, "denied": tally.denied,
+            "failed": tally.failed, "retries": tally.retried, "requests": tally.requests,
+            "waiting": waiting, "set_aside": queue.failed, "seconds": began.elapsed().as_secs_f64(),
+            "database": config.database,
+        });
+        writeln!(out, "{summary}")?;
+    } else {
+        write!(out, "{}", summary(&tally, &queue, began.elapsed(), now))?;
+    }
+    let reason = match end {
+        SyncEnd::Worked => None,
+        SyncEnd::Stopped => Some("stopped by a signal".to_owned()),
+        SyncEnd::Paused(reason, left) => {
+            Some(format!("everything pauses for {} more: {reason}", words::span(left as i64)))
+        }
+        SyncEnd::Trouble(why) => Some(format!("cannot write the database: {why}")),
+    };
+    match reason {
+        Some(reason) if waiting > 0 => anyhow::bail!("{reason}; {} stay queued", words::talks(waiting)),
+        _ if waiting > 0 || tally.failed > 0 => Ok(ExitCode::FAILURE),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn summary(tally: &Tally, queue: &QueueCounts, took: Duration, now: i64) -> String {
+    let count = |number: u64| words::count(number as i64);
+    let mut table = words::table();
+    let mut row = |name: &str, value: String| {
+        table.add_row([name, &value]);
+    };
+    row(
+        "Mirrored",
+        format!(
+            "{} in {:.1} s: {} new, {} changed, {} unchanged",
+            words::talks(tally.mirrored() as i64),
+            took.as_secs_f64(),
+            count(tally.new),
+            count(tally.changed),
+            count(tally.same + tally.older),
+        ),
+    );
+    if tally.gone > 0 {
+        row("Gone", format!("{}: the account has no such talk", count(tally.gone)));
+    }
+    if tally.denied > 0 {
+        row("Denied", format!("{}: the token has no right to them; tried again in a day", count(tally.denied)));
+    }
+    if tally.failed > 0 {
+        row("Set aside", format!("{}: see `talkmirror queue list --failed`", count(tally.failed)));
+    }
+    let waiting = queue.due + queue.later;
+    if waiting > 0 {
+        let next = if queue.due > 0 { Some(now) } else { queue.next_due_at };
+        let next = next.map_or(String::new(), |at| format!(", the next {}", words::in_time(at, now)));
+        row("Waiting", format!("{}{next}: see `talkmirror queue list`", words::talks(waiting)));
+    }
+    words::rendered(&table)
+}
+
+/// The progress bar over a worker.
+struct Watch {
+    database: std::path::PathBuf,
+    progress: Option<Progress>,
+    /// Rows that wait, when last counted, and what was done then.
+    counted: Option<(u64, u64)>,
+    count_at: Instant,
+}
+
+impl Watch {
+    fn new(config: &Config) -> Watch {
+        Watch {
+            database: config.database.clone(),
+            progress: None,
+            counted: None,
+            count_at: Instant::now(),
+        }
+    }
+
+    fn look(&mut self, worker: &Worker) {
+        let tally = worker.tally();
+        if Instant::now() >= self.count_at {
+            self.count_at = Instant::now() + RECOUNT;
+            self.counted = self.waiting().map(|waiting| (waiting, tally.done()));
+        }
+        let (waiting, done_then) = self.counted.unwrap_or((0, 0));
+        let mut notes = Vec::new();
+        if tally.failed > 0 {
+            notes.push(format!("{} set aside", tally.failed));
+        }
+        if tally.retried > 0 {
+            notes.push(format!("{} retries", tally.retried));
+        }
+        if let Some((pause, _)) = worker.pause() {
+            let left = pause.until.saturating_duration_since(Instant::now()).as_secs();
+            notes.push(format!("paused for {left} s: {}", pause.reason));
+        }
+        if let Some((why, _)) = worker.trouble() {
+            notes.push(format!("cannot write the database: {why}"));
+        }
+        self.progress
+            .get_or_insert_with(|| Progress::new(waiting))
+            .set(tally.done(), waiting + done_then, &notes.join(", "));
+    }
+
+    fn waiting(&self) -> Option<u64> {
+        let connection = store::open_read_only(&self.database).ok()?;
+        let queue = report::queue(&connection, unix_now()).ok()?;
+        Some((queue.due + queue.later) as u64)
+    }
+}

@@ -1,0 +1,260 @@
+//! Builds everything and keeps it going: `run` until a signal, `sync` until the queue
+//! is worked.
+//!
+//! It promises that one process works a database, that a stop ends within ten seconds
+//! with everything recorded that came, and that a second signal ends it at once.
+
+use crate::amocrm::{Client, Failure, Token};
+use crate::clock;
+use crate::config::{Config, Mistakes};
+use crate::gate::Gate;
+use crate::store::lock::{self, InstanceLock, LockError};
+use crate::store::queue;
+use crate::store::status::DaemonStatus;
+use crate::store::writer::Writer;
+use crate::store::{self, StoreError};
+use crate::worker::{Mode, Tally, WorkError, Worker, WorkerConfig};
+use rusqlite::Connection;
+use std::ops::RangeInclusive;
+use std::time::{Duration, Instant};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+/// After a signal: how long requests under way may take, and then the records.
+const STOP_REQUESTS: Duration = Duration::from_secs(5);
+const STOP_RECORDS: Duration = Duration::from_secs(9);
+/// `sync` waits for what comes within this, and leaves the rest.
+const SYNC_PATIENCE: Duration = Duration::from_secs(30);
+/// While `sync` waits, its observer is called at least so often.
+const OBSERVE: Duration = Duration::from_millis(200);
+
+/// Why the daemon could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Config(#[from] Mistakes),
+    #[error("cannot set up the API client")]
+    Client(#[source] Failure),
+    #[error("cannot listen for signals")]
+    Signals(#[source] std::io::Error),
+    #[error(transparent)]
+    Work(#[from] WorkError),
+}
+
+/// Works the queue until SIGTERM or SIGINT; SIGHUP takes the token up anew.
+///
+/// # Errors
+/// When it cannot begin, or cannot go on.
+pub async fn run(config: &Config) -> Result<(), DaemonError> {
+    run_until(config, std::future::pending(), |_| {}).await?;
+    Ok(())
+}
+
+/// [`run`], until `end` as well. `observe` is told how far it is, several times a second.
+///
+/// # Errors
+/// When it cannot begin, or cannot go on.
+pub async fn run_until(
+    config: &Config,
+    end: impl Future<Output = ()>,
+    mut observe: impl FnMut(&Worker),
+) -> Result<Tally, DaemonError> {
+    let mut signals = Signals::listen()?;
+    let (connection, lock) = open(config)?;
+    let mut worker = worker(config, Mode::Run, connection, &lock)?;
+    tracing::info!(
+        "started: mirroring {} into {}, at most {} requests a second",
+        config.api.base_url.as_str().trim_end_matches('/'),
+        config.database.display(),
+        config.api.requests_per_second,
+    );
+    tokio::pin!(end);
+    let mut tick = tokio::time::interval(OBSERVE);
+    loop {
+        tokio::select! {
+            biased;
+            signal = signals.next() => match signal {
+                Signal::Stop(name) => {
+                    tracing::info!("stopping on {name}: finishing what is under way");
+                    break;
+                }
+                Signal::Reload => {
+                    tracing::info!("SIGHUP: taking the token up anew");
+                    worker.reload_token();
+                }
+            },
+            () = &mut end => break,
+            _ = tick.tick() => observe(&worker),
+            step = worker.step() => step?,
+        }
+    }
+    stop(&mut worker).await?;
+    let tally = worker.tally();
+    tracing::info!(
+        requests = tally.requests,
+        "stopped: {} talks fetched, {} gone, {} set aside since the start",
+        tally.mirrored(),
+        tally.gone,
+        tally.failed,
+    );
+    Ok(tally)
+}
+
+/// Why `sync` ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SyncEnd {
+    /// Everything that was due, or became due soon, is done.
+    Worked,
+    /// Everything pauses for longer than it waits: the reason and the seconds left.
+    Paused(String, u64),
+    /// Nothing could be recorded for longer than it waits.
+    Trouble(String),
+    /// A signal.
+    Stopped,
+}
+
+/// Queues `ids` and works everything that is due, retries included while the next is due soon.
+/// `observe` is told how far it is, several times a second.
+///
+/// # Errors
+/// When it cannot begin, or cannot go on.
+pub async fn sync(
+    config: &Config,
+    ids: &[RangeInclusive<i64>],
+    mut observe: impl FnMut(&Worker),
+) -> Result<(SyncEnd, Tally), DaemonError> {
+    let mut signals = Signals::listen()?;
+    let (mut connection, lock) = open(config)?;
+    queue::enqueue(&mut connection, ids, |_| {}).map_err(StoreError::from)?;
+    let mut worker = worker(config, Mode::Sync, connection, &lock)?;
+    let mut tick = tokio::time::interval(OBSERVE);
+    let end = loop {
+        observe(&worker);
+        if let Some(end) = sync_end(&worker) {
+            break end;
+        }
+        tokio::select! {
+            biased;
+            signal = signals.next() => match signal {
+                Signal::Stop(_) => break SyncEnd::Stopped,
+                Signal::Reload => worker.reload_token(),
+            },
+            step = worker.step() => step?,
+            _ = tick.tick() => {}
+        }
+    };
+    stop(&mut worker).await?;
+    observe(&worker);
+    Ok((end, worker.tally()))
+}
+
+fn sync_end(worker: &Worker) -> Option<SyncEnd> {
+    let now = clock::now();
+    if let Some((why, since)) = worker.trouble()
+        && since.elapsed() > SYNC_PATIENCE
+    {
+        return Some(SyncEnd::Trouble(why.to_owned()));
+    }
+    if let Some((pause, detail)) = worker.pause()
+        && worker.is_quiet()
+    {
+        let left = pause.until.saturating_duration_since(now.mono);
+        if left > SYNC_PATIENCE {
+            return Some(SyncEnd::Paused(format!("{} ({detail})", pause.reason), left.as_secs()));
+        }
+    }
+    let soon = now.secs() + SYNC_PATIENCE.as_secs() as i64;
+    let nothing_soon = worker.next_due_at().is_none_or(|at| at > soon);
+    (worker.is_idle() && nothing_soon).then_some(SyncEnd::Worked)
+}
+
+async fn stop(worker: &mut Worker) -> Result<(), WorkError> {
+    let now = Instant::now();
+    worker.stop(now + STOP_REQUESTS, now + STOP_RECORDS).await
+}
+
+/// Takes the lock, then opens the database.
+fn open(config: &Config) -> Result<(Connection, InstanceLock), DaemonError> {
+    let folder = config.database.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        return Err(StoreError::NoFolder(folder.to_owned()).into());
+    }
+    let lock = lock::acquire(&config.database)?;
+    Ok((store::open(&config.database, true)?, lock))
+}
+
+fn worker(config: &Config, mode: Mode, connection: Connection, lock: &InstanceLock) -> Result<Worker, DaemonError> {
+    let now = clock::now();
+    let source = config.api.token.clone().ok_or_else(|| Mistakes(vec!["api.token_file: expected a token, found nothing".into()]))?;
+    let token = Token::read(source).map_err(|found| Mistakes(vec![format!("api.token_file: expected a readable token, found {found}")]))?;
+    let client = Client::new(&config.api.client(), &token).map_err(DaemonError::Client)?;
+    let gate = Gate::new(config.api.requests_per_second, lock.used_before, now.mono);
+    let account_id = store::account_id(&connection).map_err(StoreError::from)?;
+    let earlier = DaemonStatus::read(&connection).map_err(StoreError::from)?;
+    let worker_config = WorkerConfig {
+        mode,
+        requests_per_second: config.api.requests_per_second,
+        max_in_flight: config.api.max_in_flight,
+        poll_interval: config.queue.poll_interval,
+        retry: config.queue.retry.clone(),
+        seed: fastrand::u64(..),
+    };
+    let store = Writer::start(connection);
+    let mut worker = Worker::new(worker_config, token, client, gate, store, account_id, now);
+    if let Some(earlier) = earlier {
+        worker.resume(&earlier, now);
+    }
+    Ok(worker)
+}
+
+/// What somebody wants of the process.
+#[derive(Debug, Clone, Copy)]
+enum Signal {
+    Stop(&'static str),
+    Reload,
+}
+
+/// The signals, from the moment of [`Signals::listen`].
+struct Signals {
+    receiver: mpsc::UnboundedReceiver<Signal>,
+}
+
+impl Signals {
+    fn listen() -> Result<Signals, DaemonError> {
+        let on = |kind| signal(kind).map_err(DaemonError::Signals);
+        let mut terminate = on(SignalKind::terminate())?;
+        let mut interrupt = on(SignalKind::interrupt())?;
+        let mut hangup = on(SignalKind::hangup())?;
+        let (sender, receiver) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            let mut stopping = false;
+            loop {
+                let signal = tokio::select! {
+                    _ = terminate.recv() => Signal::Stop("SIGTERM"),
+                    _ = interrupt.recv() => Signal::Stop("SIGINT"),
+                    _ = hangup.recv() => Signal::Reload,
+                };
+                if let Signal::Stop(name) = signal {
+                    if stopping {
+                        tracing::warn!("stopped at once by a second signal, {name}: what was not recorded stays in the queue");
+                        std::process::exit(1);
+                    }
+                    stopping = true;
+                }
+                let _ = sender.send(signal);
+            }
+        });
+        Ok(Signals { receiver })
+    }
+
+    async fn next(&mut self) -> Signal {
+        match self.receiver.recv().await {
+            Some(signal) => signal,
+            None => std::future::pending().await,
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Is the mirror healthy, and what is there to do? A pure function over what the
+//! database says.
+
+use crate::gate::Reason;
+use crate::store::report::Overview;
+use serde::Serialize;
+
+/// Due rows that nothing works for so long, in seconds, are noticed.
+const NEGLECT: i64 = 5 * 60;
+
+/// Something that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Complaint {
+    /// What is wrong, in a sentence without an end.
+    pub what: String,
+    /// What a person can do about it.
+    pub action: String,
+}
+
+/// Everything that is wrong, the gravest first; nothing where the mirror is healthy.
+pub fn complaints(overview: &Overview, now: i64) -> Vec<Complaint> {
+    let mut complaints = Vec::new();
+    let mut complain = |what: String, action: &str| {
+        complaints.push(Complaint { what, action: action.to_owned() });
+    };
+    let daemon = overview.daemon.as_ref();
+    let running = daemon.is_some_and(|daemon| daemon.is_running(now));
+
+    if let Some(daemon) = daemon {
+        if let Some(pause) = &daemon.pause {
+            let when = if running { "everything pauses" } else { "everything paused when it last ran" };
+            let reason = Reason::parse(&pause.reason);
+            let what = reason.map_or_else(|| pause.reason.clone(), |reason| reason.to_string());
+            complain(
+                format!("{when}: {what} ({})", pause.detail),
+                match reason {
+                    Some(Reason::Unauthorized) => "put a valid token into api.token_file: it is taken up by itself",
+                    Some(Reason::Unpaid) => "pay for the account: work goes on within 15 min by itself",
+                    Some(Reason::Blocked) => {
+                        "ask the vendor's support to lift the block; check api.base_url and who else uses this address"
+                    }
+                    Some(Reason::RateLimited) => {
+                        "none: work goes on by itself; lower api.requests_per_second if it comes again"
+                    }
+                    Some(Reason::Outage) | None => {
+                        "none where the vendor has an outage: work goes on by itself; else check the network"
+                    }
+                },
+            );
+        }
+        if !running && daemon.stopped_at.is_none() && daemon.mode == "run" {
+            complain(
+                "the daemon ended without a word: killed, or the machine went down".into(),
+                "start it again: nothing is lost",
+            );
+        }
+    }
+    let queue = &overview.queue;
+    if !running
+        && let Some(oldest) = queue.oldest_due_at
+        && now - oldest > NEGLECT
+    {
+        complain(
+            format!("{} talks are due and nobody fetches them", queue.due),
+            "start the daemon (`talkmirror run`), or `talkmirror sync`",
+        );
+    }
+    if queue.failed > 0 {
+        complain(
+            format!("{} set aside after repeated failures", talks(queue.failed)),
+            "look at `talkmirror queue list --failed`, then `talkmirror queue retry` or `queue drop`",
+        );
+    }
+    complaints
+}
+
+fn talks(count: i64) -> String {
+    match count {
+        1 => "1 talk is".into(),
+        count => format!("{count} talks are"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::report::{QueueCounts, TalkCounts};
+    use crate::store::status::{DaemonStatus, PauseStatus};
+
+    const NOW: i64 = 1_700_000_000;
+
+    fn overview() -> Overview {
+        Overview {
+            account_id: Some(1),
+            talks: TalkCounts { total: 1, in_work: 1, missed: 0, closed: 0, gone: 0, denied: 0 },
+            queue: QueueCounts { due: 0, later: 0, failed: 0, oldest_due_at: None, next_due_at: None },
+            daemon: Some(DaemonStatus {
+                mode: "run".into(),
+                version: "0".into(),
+                pid: 1,
+                started_at: NOW - 100,
+                stopped_at: None,
+                seen_at: NOW - 10,
+                last_success_at: None,
+                last_failure_at: None,
+                last_failure: None,
+                pause: None,
+                requests_per_second: 6.0,
+                request_rate: 0.0,
+            }),
+        }
+    }
+
+    fn what(overview: &Overview) -> Vec<String> {
+        complaints(overview, NOW).into_iter().map(|complaint| complaint.what).collect()
+    }
+
+    #[test]
+    fn a_running_daemon_with_an_empty_queue_is_healthy() {
+        assert_eq!(what(&overview()), [""; 0]);
+    }
+
+    #[test]
+    fn due_rows_are_neglected_when_nobody_runs_for_over_five_minutes() {
+        let mut overview = overview();
+        overview.queue.due = 3;
+        overview.queue.oldest_due_at = Some(NOW - 3600);
+        assert_eq!(what(&overview), [""; 0], "the daemon is at it");
+        overview.daemon = None;
+        assert_eq!(what(&overview), ["3 talks are due and nobody fetches them"]);
+        overview.queue.oldest_due_at = Some(NOW - NEGLECT);
+        assert_eq!(what(&overview), [""; 0]);
+    }
+
+    #[test]
+    fn a_daemon_that_fell_silent_is_missed_and_one_that_stopped_is_not() {
+        let mut overview = overview();
+        let daemon = overview.daemon.as_mut().unwrap();
+        daemon.seen_at = NOW - 3600;
+        assert_eq!(what(&overview), ["the daemon ended without a word: killed, or the machine went down"]);
+        overview.daemon.as_mut().unwrap().stopped_at = Some(NOW - 3600);
+        assert_eq!(what(&overview), [""; 0]);
+    }
+
+    #[test]
+    fn a_pause_and_failed_rows_are_named() {
+        let mut overview = overview();
+        overview.queue.failed = 2;
+        overview.daemon.as_mut().unwrap().pause = Some(PauseStatus {
+            reason: "unauthorized".into(),
+            detail: "HTTP 401".into(),
+            since: NOW - 5,
+            until: NOW + 55,
+        });
+        let complaints = complaints(&overview, NOW);
+        assert_eq!(complaints.len(), 2);
+        assert!(complaints[0].what.contains("does not accept the token (HTTP 401)"));
+        assert!(complaints[0].action.contains("api.token_file"));
+        assert_eq!(complaints[1].what, "2 talks are set aside after repeated failures");
+    }
+}

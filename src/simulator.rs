@@ -1,0 +1,203 @@
+//! A simulated account on loopback: a real HTTP server that speaks the two talk
+//! endpoints with the limits and errors of the real one. The demo and the tests
+//! share it.
+//!
+//! It keeps what a test wants to know: each request with its time, how often the
+//! ceiling was passed, whether a talk was asked for twice at once. What fails, and
+//! how, is scripted (see [`Fault`]).
+
+mod fault;
+mod life;
+mod server;
+
+pub use fault::{Fault, Storm};
+
+use crate::talk::Talk;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// The simulated account's number.
+pub const ACCOUNT_ID: i64 = 17_029_541;
+/// The one token that the simulator accepts.
+pub const TOKEN: &str = "simulated-token";
+
+/// A running simulator; it stops when dropped.
+#[derive(Debug)]
+pub struct Simulator {
+    address: SocketAddr,
+    account: Arc<Mutex<Account>>,
+    stop: CancellationToken,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Simulator {
+    /// Starts on a free loopback port, in a thread of its own.
+    ///
+    /// # Errors
+    /// When the system gives no port or no thread.
+    pub fn start(account: Account) -> io::Result<Simulator> {
+        Simulator::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), account)
+    }
+
+    /// Starts at an address, as after an outage.
+    ///
+    /// # Errors
+    /// When the address is taken.
+    pub fn start_at(address: SocketAddr, account: Account) -> io::Result<Simulator> {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let account = Arc::new(Mutex::new(account));
+        let stop = CancellationToken::new();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let serving = server::serve(listener, Arc::clone(&account), stop.clone());
+        let thread = std::thread::Builder::new().name("simulator".into()).spawn(move || {
+            if let Err(error) = runtime.block_on(serving) {
+                tracing::error!("the simulator ended: {error}");
+            }
+        })?;
+        Ok(Simulator { address, account, stop, thread: Some(thread) })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The value for `api.base_url`.
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The account, to look at or to change.
+    pub fn account(&self) -> MutexGuard<'_, Account> {
+        lock(&self.account)
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn lock(account: &Mutex<Account>) -> MutexGuard<'_, Account> {
+    account.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One request as the server saw it.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub at: Instant,
+    pub method: String,
+    pub talk_id: i64,
+    /// What it was answered; 0 where the connection was dropped.
+    pub status: u16,
+    pub user_agent: String,
+    pub accept_encoding: String,
+}
+
+/// The state of the account, and what is to happen to requests.
+#[derive(Debug)]
+pub struct Account {
+    pub account_id: i64,
+    pub talks: BTreeMap<i64, Talk>,
+    /// The token that is accepted.
+    pub token: String,
+    /// Requests that are answered in any second; beyond, 429.
+    pub limit: usize,
+    /// After so many answers 429 everything is 403, until a person lifts it.
+    pub block_after: u64,
+    /// How long an answer takes.
+    pub latency: Duration,
+    /// Happens to every request while it is set.
+    pub always: Option<Fault>,
+    /// What happens to the next requests of a talk, in order.
+    pub scripted: HashMap<i64, VecDeque<Fault>>,
+    /// What happens by chance.
+    pub storm: Option<Storm>,
+    /// Talks come, are missed and answered by themselves.
+    pub alive: bool,
+    /// Each request, in order of arrival; kept while [`Account::keep_log`].
+    pub log: Vec<Request>,
+    pub keep_log: bool,
+    /// Answers 429 for passing [`Account::limit`].
+    pub violations: u64,
+    /// A talk was asked for while it was being answered.
+    pub overlaps: u64,
+    /// Requests under way at once, at most.
+    pub most_in_flight: usize,
+    /// The `force_close` of each effective close.
+    pub closed: Vec<(i64, bool)>,
+    recent: VecDeque<Instant>,
+    in_flight: HashMap<i64, usize>,
+    pub(crate) rng: fastrand::Rng,
+}
+
+impl Account {
+    /// An account with the talks 1 to `talks`, of all kinds, the same each time.
+    pub fn with_talks(talks: i64) -> Account {
+        let mut account = Account {
+            account_id: ACCOUNT_ID,
+            talks: BTreeMap::new(),
+            token: TOKEN.into(),
+            limit: 7,
+            block_after: 1000,
+            latency: Duration::ZERO,
+            always: None,
+            scripted: HashMap::new(),
+            storm: None,
+            alive: false,
+            log: Vec::new(),
+            keep_log: true,
+            violations: 0,
+            overlaps: 0,
+            most_in_flight: 0,
+            closed: Vec::new(),
+            recent: VecDeque::new(),
+            in_flight: HashMap::new(),
+            rng: fastrand::Rng::with_seed(7),
+        };
+        for _ in 0..talks {
+            account.create_past_talk();
+        }
+        account
+    }
+
+    /// Has faults happen to the next requests of a talk.
+    pub fn script(&mut self, talk_id: i64, faults: impl IntoIterator<Item = Fault>) {
+        self.scripted.entry(talk_id).or_default().extend(faults);
+    }
+
+    /// The talk, which must be there.
+    pub fn talk(&mut self, talk_id: i64) -> &mut Talk {
+        self.talks.get_mut(&talk_id).expect("the talk is simulated")
+    }
+
+    /// Requests for a talk so far.
+    pub fn requests_of(&self, talk_id: i64) -> usize {
+        self.log.iter().filter(|request| request.talk_id == talk_id).count()
+    }
+
+    /// The most requests in any second, of all so far.
+    pub fn most_in_a_second(&self) -> usize {
+        let times: Vec<Instant> = self.log.iter().map(|request| request.at).collect();
+        let mut first = 0;
+        let mut most = 0;
+        for (last, at) in times.iter().enumerate() {
+            while at.duration_since(times[first]) >= Duration::from_secs(1) {
+                first += 1;
+            }
+            most = most.max(last - first + 1);
+        }
+        most
+    }
+}

@@ -1,0 +1,523 @@
+//! The worker: takes due ids from the queue, fetches them through the gate and has
+//! what came recorded. One loop over [`Worker::step`].
+//!
+//! It promises that a talk is not fetched twice at once, that a row leaves the queue
+//! only with the record of its fetch, and that nothing is fetched while nothing can be
+//! recorded. What an answer means is sorted by [`crate::amocrm`], when to ask again is
+//! decided by [`crate::policy`], and whether a request may leave by [`crate::gate`].
+
+mod condition;
+
+pub use condition::Mode;
+
+use crate::amocrm::{Client, Failure, FetchError, Fetched, Kind, Token};
+use crate::clock::{self, Now};
+use crate::gate::{Gate, Pause, Permit, Reason, Signal, Wait};
+use crate::policy::{self, NextTry, RetryRules};
+use crate::store::queue::{Due, Head};
+use crate::store::record::{Effect, Outcome, Record, Recorded};
+use crate::store::status::DaemonStatus;
+use crate::store::writer::{Event, Writer};
+use condition::Condition;
+use std::collections::{HashSet, VecDeque};
+use std::future::pending;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinSet;
+use tokio::time::sleep_until;
+
+/// Answers that wait to be recorded at most: bounds memory, and what a kill wastes.
+const MAX_UNRECORDED: usize = 512;
+/// Rows read ahead at most. Few at a low ceiling, so that what is urgent comes soon.
+const READ_AHEAD: (usize, usize) = (8, 1024);
+
+/// No pause is longer, in seconds: one that says so was written under a wrong clock.
+const LONGEST_PAUSE: i64 = 24 * 60 * 60;
+
+/// How the worker works.
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    pub mode: Mode,
+    pub requests_per_second: u32,
+    pub max_in_flight: usize,
+    /// How soon another process's row is noticed.
+    pub poll_interval: Duration,
+    pub retry: RetryRules,
+    /// For jitter.
+    pub seed: u64,
+}
+
+/// What was done since the start, by outcome.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub requests: u64,
+    pub new: u64,
+    pub changed: u64,
+    pub same: u64,
+    pub older: u64,
+    pub gone: u64,
+    pub denied: u64,
+    pub retried: u64,
+    pub failed: u64,
+}
+
+impl Tally {
+    /// Queue rows that were brought to an end.
+    pub fn done(&self) -> u64 {
+        self.mirrored() + self.gone + self.failed
+    }
+
+    /// Talks that are in the mirror as the API has them.
+    pub fn mirrored(&self) -> u64 {
+        self.new + self.changed + self.same + self.older
+    }
+}
+
+/// Why the work cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkError {
+    #[error(
+        "this database mirrors account {expected}, and the API answers for account {found}: \
+         set database.path to another file, or the address and token to account {expected}"
+    )]
+    OtherAccount { expected: i64, found: i64 },
+    #[error("the database cannot be used any more")]
+    Database(#[source] rusqlite::Error),
+}
+
+/// A request that has ended.
+#[derive(Debug)]
+struct Answered {
+    due: Due,
+    permit: Permit,
+    result: Result<Fetched, FetchError>,
+}
+
+/// See the module's text.
+#[derive(Debug)]
+pub struct Worker {
+    config: WorkerConfig,
+    token: Token,
+    client: Arc<Client>,
+    gate: Gate,
+    writer: Writer,
+    events: UnboundedReceiver<Event>,
+    rng: fastrand::Rng,
+    account_id: Option<i64>,
+    /// This process has seen an answer of that account.
+    account_confirmed: bool,
+    ready: VecDeque<Due>,
+    /// Being fetched, or fetched and not recorded yet.
+    busy: HashSet<i64>,
+    fetching: JoinSet<Answered>,
+    head_asked: bool,
+    /// The queue may hold due rows that are not in `ready`.
+    may_be_due: bool,
+    /// Somebody changed the queue: what was read ahead may be out of date.
+    reread: bool,
+    next_due_at: Option<i64>,
+    next_poll: Instant,
+    /// Why nothing can be recorded, and since when.
+    trouble: Option<(String, Instant)>,
+    stopping: bool,
+    tally: Tally,
+    condition: Condition,
+}
+
+impl Worker {
+    /// Sets a worker up; nothing is done before [`Worker::step`].
+    pub fn new(
+        config: WorkerConfig,
+        token: Token,
+        client: Client,
+        gate: Gate,
+        (writer, events): (Writer, UnboundedReceiver<Event>),
+        account_id: Option<i64>,
+        now: Now,
+    ) -> Worker {
+        Worker {
+            rng: fastrand::Rng::with_seed(config.seed),
+            condition: Condition::new(config.mode, now),
+            config,
+            token,
+            client: Arc::new(client),
+            gate,
+            writer,
+            events,
+            account_id,
+            account_confirmed: false,
+            ready: VecDeque::new(),
+            busy: HashSet::new(),
+            fetching: JoinSet::new(),
+            head_asked: false,
+            may_be_due: true,
+            reread: false,
+            next_due_at: None,
+            next_poll: now.mono,
+            trouble: None,
+            stopping: false,
+            tally: Tally::default(),
+        }
+    }
+
+    /// Takes over from the process before: a pause that outlives it is kept.
+    pub fn resume(&mut self, earlier: &DaemonStatus, now: Now) {
+        self.condition.resume(earlier);
+        let Some(pause) = &earlier.pause else { return };
+        let Some(reason) = Reason::parse(&pause.reason) else { return };
+        let left = pause.until - now.secs();
+        if !reason.survives_restart() || left <= 0 {
+            return;
+        }
+        let ago = Duration::from_secs((now.secs() - pause.since).max(0) as u64);
+        let since = now.mono.checked_sub(ago).unwrap_or(now.mono);
+        let until = now.mono + Duration::from_secs(left.min(LONGEST_PAUSE) as u64);
+        self.gate.resume_pause(reason, since, until);
+        tracing::error!(
+            reason = reason.as_str(),
+            "still paused: {reason} ({}); next probe in {left} s",
+            pause.detail
+        );
+    }
+
+    /// Does what can be done now, then waits for one thing to happen. Dropping the
+    /// future loses nothing.
+    ///
+    /// # Errors
+    /// When the work cannot go on.
+    pub async fn step(&mut self) -> Result<(), WorkError> {
+        let now = clock::now();
+        self.tick(now);
+        self.read_ahead(now);
+        let wake = self.launch(now).min(self.next_poll);
+        self.condition.write(&self.writer, &self.gate, now);
+        tokio::select! {
+            biased;
+            event = self.events.recv() => match event {
+                Some(event) => self.on_event(event),
+                // The thread says why before it ends.
+                None => pending().await,
+            },
+            Some(answered) = self.fetching.join_next() => {
+                self.settle(joined(answered))?;
+                // What came together is recorded together.
+                while let Some(answered) = self.fetching.try_join_next() {
+                    self.settle(joined(answered))?;
+                }
+                Ok(())
+            }
+            () = sleep_until(wake.into()) => Ok(()),
+        }
+    }
+
+    /// What was done so far.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Nothing is due, under way or waiting to be recorded.
+    pub fn is_idle(&self) -> bool {
+        let due = self.may_be_due || self.reread || self.head_asked || !self.ready.is_empty();
+        !due && self.busy.is_empty()
+    }
+
+    /// Nothing is under way or waiting to be recorded.
+    pub fn is_quiet(&self) -> bool {
+        self.busy.is_empty()
+    }
+
+    /// When the next row is due; known while [`Worker::is_idle`].
+    pub fn next_due_at(&self) -> Option<i64> {
+        self.next_due_at
+    }
+
+    /// The pause, if everything pauses, and the answer that began it.
+    pub fn pause(&self) -> Option<(Pause, &str)> {
+        Some((self.gate.pause()?, self.condition.pause_detail()))
+    }
+
+    /// Why nothing can be recorded, and since when.
+    pub fn trouble(&self) -> Option<(&str, Instant)> {
+        let (why, since) = self.trouble.as_ref()?;
+        Some((why, *since))
+    }
+
+    /// Takes the token up anew and probes at once if it was refused.
+    pub fn reload_token(&mut self) {
+        self.token.refresh();
+        self.client = Arc::new(self.client.with_token(&self.token));
+        self.gate.probe_now(Instant::now());
+    }
+
+    /// Ends the work: no new request, those under way until `requests`, then the
+    /// records until `records`. What is not recorded then is still in the queue.
+    pub async fn stop(&mut self, requests: Instant, records: Instant) -> Result<(), WorkError> {
+        self.stopping = true;
+        while !self.fetching.is_empty() {
+            tokio::select! {
+                step = self.step() => step?,
+                () = sleep_until(requests.into()) => {
+                    self.fetching.abort_all();
+                    while self.fetching.join_next().await.is_some() {}
+                }
+            }
+        }
+        self.condition.write_last(&self.writer, &self.gate, clock::now());
+        self.writer.stop();
+        loop {
+            tokio::select! {
+                event = self.events.recv() => match event {
+                    Some(Event::Stopped) | None => return Ok(()),
+                    Some(event) => self.on_event(event)?,
+                },
+                () = sleep_until(records.into()) => {
+                    tracing::warn!(
+                        talks = self.busy.len(),
+                        "stopped before {} fetched talks could be recorded: they stay in the queue",
+                        self.busy.len()
+                    );
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// What is done every `poll_interval`.
+    fn tick(&mut self, now: Now) {
+        if now.mono < self.next_poll {
+            return;
+        }
+        self.next_poll = now.mono + self.config.poll_interval;
+        self.writer.poll();
+        if self.token.refresh() {
+            tracing::info!("the token file was replaced: using the new token");
+            self.client = Arc::new(self.client.with_token(&self.token));
+            self.gate.probe_now(now.mono);
+        }
+    }
+
+    /// Asks for the head of the queue when what was read ahead runs out or is out of date.
+    fn read_ahead(&mut self, now: Now) {
+        let (least, most) = READ_AHEAD;
+        let wanted = (self.config.requests_per_second as usize).clamp(least, most);
+        let due = self.may_be_due || self.next_due_at.is_some_and(|at| at <= now.secs());
+        let low = self.ready.len() <= wanted / 2;
+        if self.head_asked || self.stopping || !(self.reread || (low && due)) {
+            return;
+        }
+        self.head_asked = true;
+        self.may_be_due = false;
+        self.reread = false;
+        self.next_due_at = None;
+        // What is busy still stands at the head.
+        self.writer.head(now.secs(), wanted + self.busy.len());
+    }
+
+    /// Sends what may leave; returns when to look again at the latest.
+    fn launch(&mut self, now: Now) -> Instant {
+        let far = now.mono + Duration::from_secs(3600);
+        while !self.stopping
+            && self.trouble.is_none()
+            && self.fetching.len() < self.config.max_in_flight
+            && self.busy.len() < MAX_UNRECORDED
+            && let Some(due) = self.ready.front().copied()
+        {
+            let permit = match self.gate.try_pass(now.mono) {
+                Ok(permit) => permit,
+                Err(Wait::Until(at)) => return at,
+                Err(Wait::ForAnswer) => return far,
+            };
+            self.ready.pop_front();
+            self.busy.insert(due.talk_id);
+            self.tally.requests += 1;
+            self.condition.count_request(now);
+            let client = Arc::clone(&self.client);
+            let account_id = self.account_id;
+            self.fetching.spawn(async move {
+                let result = client.fetch_talk(due.talk_id, account_id).await;
+                Answered { due, permit, result }
+            });
+        }
+        match self.next_due_at {
+            Some(at) if self.ready.is_empty() => {
+                now.mono + Duration::from_secs_f64((at as f64 - now.unix).clamp(0.0, 3600.0))
+            }
+            _ => far,
+        }
+    }
+
+    fn on_event(&mut self, event: Event) -> Result<(), WorkError> {
+        match event {
+            Event::Recorded(recorded) => recorded.iter().for_each(|recorded| self.on_recorded(recorded)),
+            Event::Head(head) => self.on_head(head),
+            Event::ForeignChange => self.reread = true,
+            Event::Trouble(why) => {
+                tracing::error!("cannot write the database: {why}; no talk is fetched until it can be written");
+                self.trouble = Some((why, Instant::now()));
+            }
+            Event::Recovered => {
+                if let Some((_, since)) = self.trouble.take() {
+                    tracing::info!("the database can be written again, after {:.0?}", since.elapsed());
+                }
+            }
+            Event::Fatal(error) => return Err(WorkError::Database(error)),
+            Event::Stopped => {}
+        }
+        Ok(())
+    }
+
+    fn on_head(&mut self, head: Head) {
+        self.head_asked = false;
+        self.may_be_due |= head.more;
+        self.next_due_at = earlier(self.next_due_at, head.next_due_at);
+        self.ready = head.due.into();
+        self.ready.retain(|due| !self.busy.contains(&due.talk_id));
+    }
+
+    fn on_recorded(&mut self, recorded: &Recorded) {
+        self.busy.remove(&recorded.talk_id);
+        self.may_be_due |= recorded.requeued;
+        let count = match recorded.effect {
+            Effect::New => &mut self.tally.new,
+            Effect::Changed => &mut self.tally.changed,
+            Effect::Same => &mut self.tally.same,
+            Effect::Older => &mut self.tally.older,
+            Effect::Gone => &mut self.tally.gone,
+            Effect::Denied => &mut self.tally.denied,
+            Effect::Retry => &mut self.tally.retried,
+            Effect::Failed => &mut self.tally.failed,
+        };
+        *count += 1;
+    }
+
+    /// Acts on one answer: tells the gate, and has the outcome recorded.
+    fn settle(&mut self, Answered { due, permit, result }: Answered) -> Result<(), WorkError> {
+        let now = clock::now();
+        let talk_id = due.talk_id;
+        let result = result.and_then(|fetched| self.check_account(fetched));
+        let outcome = match result {
+            Ok(Fetched { talk, payload }) => {
+                self.answered(permit, Signal::Healthy, None, now);
+                tracing::debug!(talk_id, "fetched talk {talk_id}");
+                Some(Outcome::Talk(Box::new(talk), payload))
+            }
+            Err(FetchError { other_account: Some(found), .. }) if !self.account_confirmed => {
+                let expected = self.account_id.unwrap_or_default();
+                return Err(WorkError::OtherAccount { expected, found });
+            }
+            Err(FetchError { failure, .. }) => self.settle_failure(due, permit, failure, now),
+        };
+        match outcome {
+            Some(outcome) => self.writer.record(Record {
+                talk_id,
+                ticket: due.ticket,
+                at: now.secs(),
+                outcome,
+            }),
+            None => {
+                // The row is as it was, and due.
+                self.busy.remove(&talk_id);
+                self.may_be_due = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn settle_failure(&mut self, due: Due, permit: Permit, failure: Failure, now: Now) -> Option<Outcome> {
+        let talk_id = due.talk_id;
+        let signal = match failure.kind {
+            Kind::Talk | Kind::Gone | Kind::Denied => Signal::Healthy,
+            Kind::Transient => Signal::Transient(talk_id),
+            Kind::Forbidden => Signal::Forbidden(talk_id),
+            Kind::Unauthorized => Signal::Unauthorized,
+            Kind::Unpaid => Signal::Unpaid,
+            Kind::RateLimited => Signal::RateLimited(failure.retry_after),
+        };
+        self.answered(permit, signal, Some(&failure), now);
+        let error = failure.detail;
+        let request_id = failure.request_id.as_deref().unwrap_or("-");
+        match failure.kind {
+            Kind::Gone => {
+                tracing::info!(talk_id, request_id, "talk {talk_id} is gone: {error}");
+                Some(Outcome::Gone)
+            }
+            Kind::Denied => {
+                tracing::warn!(talk_id, request_id, "talk {talk_id} is denied, to be tried again in a day: {error}");
+                let due_at = policy::not_before(now.unix, policy::DENIED_RETRY);
+                self.due_later(due_at);
+                Some(Outcome::Denied { due_at, error })
+            }
+            Kind::Unauthorized | Kind::Unpaid | Kind::RateLimited => None,
+            Kind::Transient | Kind::Forbidden if self.gate.pause().is_some() => {
+                // Not this talk's fault. Another one may lead the next probe.
+                let wait = policy::backoff(due.attempts.max(1), &self.config.retry, &mut self.rng);
+                let due_at = policy::not_before(now.unix, wait);
+                tracing::debug!(talk_id, request_id, "talk {talk_id} failed in a pause: {error}");
+                self.due_later(due_at);
+                Some(Outcome::Retry { due_at, error, spent: false })
+            }
+            Kind::Talk | Kind::Transient | Kind::Forbidden => {
+                let attempts = due.attempts.saturating_add(1);
+                Some(match policy::after_failure(attempts, &self.config.retry, now.unix, &mut self.rng) {
+                    NextTry::At(due_at) => {
+                        let wait = due_at - now.secs();
+                        tracing::info!(
+                            talk_id, request_id, attempts,
+                            "talk {talk_id} failed ({attempts}), to be tried again in {wait} s: {error}"
+                        );
+                        self.due_later(due_at);
+                        Outcome::Retry { due_at, error, spent: true }
+                    }
+                    NextTry::Never => {
+                        tracing::warn!(
+                            talk_id, request_id, attempts,
+                            "talk {talk_id} is set aside after {attempts} attempts: {error}"
+                        );
+                        Outcome::Failed { error }
+                    }
+                })
+            }
+        }
+    }
+
+    fn due_later(&mut self, due_at: i64) {
+        self.next_due_at = earlier(self.next_due_at, Some(due_at));
+    }
+
+    /// Gives the permit back, and says so when a pause begins or ends.
+    fn answered(&mut self, permit: Permit, signal: Signal, failure: Option<&Failure>, now: Now) {
+        let before = self.gate.pause();
+        self.gate.answered(permit, signal, now.mono, &mut self.rng);
+        self.condition.note_answer(failure, now);
+        self.condition.note_pause(before, &self.gate, failure, now);
+    }
+
+    /// The first talk says which account this is; every further one must be of it.
+    fn check_account(&mut self, fetched: Fetched) -> Result<Fetched, FetchError> {
+        let found = fetched.talk.account_id;
+        let expected = *self.account_id.get_or_insert(found);
+        if expected == found {
+            self.account_confirmed = true;
+            return Ok(fetched);
+        }
+        // Begun before the account was known.
+        let detail = format!("no such talk in the answer: account_id: expected {expected}, found {found}");
+        Err(FetchError {
+            failure: Failure::new(Kind::Talk, detail),
+            other_account: Some(found),
+        })
+    }
+}
+
+fn earlier(a: Option<i64>, b: Option<i64>) -> Option<i64> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+/// A request's task is never aborted while its answer is awaited; if it panicked, so do we.
+fn joined(answered: Result<Answered, tokio::task::JoinError>) -> Answered {
+    answered.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}

@@ -1,0 +1,178 @@
+//! What the worker tells the world about itself: `daemon_status` and the log lines of
+//! a pause.
+
+use crate::amocrm::{Failure, Kind};
+use crate::clock::Now;
+use crate::gate::{Gate, Pause};
+use crate::store::status::{DaemonStatus, PauseStatus};
+use crate::store::writer::Writer;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// At least so far apart are two writes of mere figures.
+const FIGURES: Duration = Duration::from_secs(10);
+/// A sign of life, whether something changed or not.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
+/// The rate's mean is over so many seconds.
+const RATE_SECONDS: i64 = 60;
+
+/// Which command works the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Run,
+    Sync,
+}
+
+/// The condition of this process, and what of it is in the database.
+#[derive(Debug)]
+pub struct Condition {
+    now: DaemonStatus,
+    written: Option<Written>,
+    pause_detail: String,
+    /// Requests by second, of the last minute.
+    requests: VecDeque<(i64, u32)>,
+}
+
+/// What was last sent to the database.
+#[derive(Debug)]
+struct Written {
+    status: DaemonStatus,
+    pause: Option<Pause>,
+    at: Instant,
+}
+
+impl Condition {
+    pub fn new(mode: Mode, now: Now) -> Condition {
+        Condition {
+            now: DaemonStatus {
+                mode: match mode {
+                    Mode::Run => "run".into(),
+                    Mode::Sync => "sync".into(),
+                },
+                version: env!("CARGO_PKG_VERSION").into(),
+                pid: std::process::id(),
+                started_at: now.secs(),
+                stopped_at: None,
+                seen_at: now.secs(),
+                last_success_at: None,
+                last_failure_at: None,
+                last_failure: None,
+                pause: None,
+                requests_per_second: 0.0,
+                request_rate: 0.0,
+            },
+            written: None,
+            pause_detail: String::new(),
+            requests: VecDeque::new(),
+        }
+    }
+
+    /// Takes over what an earlier process left: its pause and its last answers.
+    pub fn resume(&mut self, earlier: &DaemonStatus) {
+        self.now.last_success_at = earlier.last_success_at;
+        self.now.last_failure_at = earlier.last_failure_at;
+        self.now.last_failure.clone_from(&earlier.last_failure);
+        if let Some(pause) = &earlier.pause {
+            self.pause_detail.clone_from(&pause.detail);
+        }
+    }
+
+    /// The answer that began the pause.
+    pub fn pause_detail(&self) -> &str {
+        &self.pause_detail
+    }
+
+    pub fn count_request(&mut self, now: Now) {
+        match self.requests.back_mut() {
+            Some((second, count)) if *second == now.secs() => *count += 1,
+            _ => self.requests.push_back((now.secs(), 1)),
+        }
+    }
+
+    pub fn note_answer(&mut self, failure: Option<&Failure>, now: Now) {
+        match failure {
+            None => self.now.last_success_at = Some(now.secs()),
+            Some(failure) if matches!(failure.kind, Kind::Gone | Kind::Denied) => {
+                self.now.last_success_at = Some(now.secs());
+            }
+            Some(failure) => {
+                self.now.last_failure_at = Some(now.secs());
+                self.now.last_failure = Some(failure.detail.clone());
+            }
+        }
+    }
+
+    /// Logs a pause once, at its start and its end.
+    pub fn note_pause(&mut self, before: Option<Pause>, gate: &Gate, failure: Option<&Failure>, now: Now) {
+        let after = gate.pause();
+        match (before, after) {
+            (before, Some(pause)) if before.map(|before| before.reason) != Some(pause.reason) => {
+                self.pause_detail = failure.map(ToString::to_string).unwrap_or_default();
+                let wait = pause.until.saturating_duration_since(now.mono).as_secs_f64();
+                tracing::error!(
+                    reason = pause.reason.as_str(),
+                    request_id = failure.and_then(|failure| failure.request_id.as_deref()),
+                    "paused: {} ({}); next probe in {wait:.0} s",
+                    pause.reason,
+                    self.pause_detail,
+                );
+            }
+            (Some(pause), None) => {
+                let lasted = now.mono.saturating_duration_since(pause.since).as_secs();
+                tracing::info!(reason = pause.reason.as_str(), "resumed after {lasted} s: {} no longer", pause.reason);
+            }
+            _ => {}
+        }
+    }
+
+    /// Writes the row when the pause changed, now and then when figures did, and as a sign of life.
+    pub fn write(&mut self, writer: &Writer, gate: &Gate, now: Now) {
+        let (age, same_pause) = match &self.written {
+            None => (SIGN_OF_LIFE, false),
+            Some(written) => (now.mono.saturating_duration_since(written.at), written.pause == gate.pause()),
+        };
+        if same_pause && age < FIGURES {
+            return;
+        }
+        self.refresh(gate, now);
+        if !same_pause || age >= SIGN_OF_LIFE || self.figures_moved() {
+            self.send(writer, gate, now);
+        }
+    }
+
+    /// Writes the row for the last time: stopped in good order.
+    pub fn write_last(&mut self, writer: &Writer, gate: &Gate, now: Now) {
+        self.now.stopped_at = Some(now.secs());
+        self.send(writer, gate, now);
+    }
+
+    fn figures_moved(&self) -> bool {
+        self.written.as_ref().is_none_or(|written| {
+            let same_time = DaemonStatus { seen_at: self.now.seen_at, ..written.status.clone() };
+            self.now != same_time
+        })
+    }
+
+    fn refresh(&mut self, gate: &Gate, now: Now) {
+        let oldest = now.secs() - RATE_SECONDS;
+        while self.requests.front().is_some_and(|(second, _)| *second <= oldest) {
+            self.requests.pop_front();
+        }
+        let requests: u32 = self.requests.iter().map(|(_, count)| count).sum();
+        self.now.request_rate = f64::from(requests) / RATE_SECONDS as f64;
+        self.now.requests_per_second = gate.pace(now.mono);
+        self.now.seen_at = now.secs();
+        self.now.pause = gate.pause().map(|pause| PauseStatus {
+            reason: pause.reason.as_str().into(),
+            detail: self.pause_detail.clone(),
+            since: now.unix_at(pause.since),
+            until: now.unix_at(pause.until),
+        });
+    }
+
+    fn send(&mut self, writer: &Writer, gate: &Gate, now: Now) {
+        self.refresh(gate, now);
+        writer.status(self.now.clone());
+        self.written = Some(Written { status: self.now.clone(), pause: gate.pause(), at: now.mono });
+    }
+}
