@@ -81,18 +81,12 @@ impl Client {
             // Only a loopback address may be plain http, and no proxy reaches that.
             builder = builder.no_proxy();
         }
-        let http = builder
-            .build()
-            .map_err(|error| Failure::new(Kind::Transient, chain(&error)))?;
+        let http = builder.build().map_err(|error| Failure::new(Kind::Transient, chain(&error)))?;
         let talks_url = config
             .base_url
             .join("/api/v4/talks/")
             .map_err(|error| Failure::new(Kind::Talk, error.to_string()))?;
-        Ok(Client {
-            http,
-            talks_url,
-            authorization: authorization(token),
-        })
+        Ok(Client { http, talks_url, authorization: authorization(token) })
     }
 
     /// The same client and connections with another token.
@@ -110,11 +104,7 @@ impl Client {
     ///
     /// # Errors
     /// Everything that is not this talk, sorted.
-    pub async fn fetch_talk(
-        &self,
-        talk_id: i64,
-        account_id: Option<i64>,
-    ) -> Result<Fetched, FetchError> {
+    pub async fn fetch_talk(&self, talk_id: i64, account_id: Option<i64>) -> Result<Fetched, FetchError> {
         let mut url = self.talks_url.clone();
         url.set_path(&format!("{}{talk_id}", self.talks_url.path()));
         let mut response = self
@@ -127,10 +117,7 @@ impl Client {
             .map_err(|error| Failure::new(Kind::Transient, transport(&error)))?;
 
         let request_id = text(response.headers(), "x-request-id").map(|id| id.chars().take(100).collect());
-        let named = |failure: Failure| Failure {
-            request_id: request_id.clone(),
-            ..failure
-        };
+        let named = |failure: Failure| Failure { request_id: request_id.clone(), ..failure };
         let sorted = Answer {
             status: response.status().as_u16(),
             content_type: text(response.headers(), header::CONTENT_TYPE.as_str()),
@@ -153,7 +140,9 @@ impl Client {
             Err(error) => {
                 let failure = named(Failure::new(Kind::Talk, error.to_string()));
                 Err(match error {
-                    WireError::OtherAccount { found, .. } => FetchError { failure, other_account: Some(found) },
+                    WireError::OtherAccount { found, .. } => {
+                        FetchError { failure, other_account: Some(found) }
+                    }
                     WireError::NoTalk(_) => failure.into(),
                 })
             }
@@ -184,21 +173,14 @@ fn authorization(token: &Token) -> HeaderValue {
 
 /// The body, up to [`BODY_CAP`] after decompression.
 async fn body(response: &mut Response) -> Result<Vec<u8>, Failure> {
-    let too_large = || {
-        Failure::new(
-            Kind::Talk,
-            "no such talk in the answer: the body is over 1 MiB",
-        )
-    };
+    let too_large = || Failure::new(Kind::Talk, "no such talk in the answer: the body is over 1 MiB");
     let announced = response.content_length().unwrap_or(0);
     if announced > BODY_CAP as u64 {
         return Err(too_large());
     }
     let mut body = Vec::with_capacity(announced as usize);
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| Failure::new(Kind::Transient, transport(&error)))?
+    while let Some(chunk) =
+        response.chunk().await.map_err(|error| Failure::new(Kind::Transient, transport(&error)))?
     {
         if body.len() + chunk.len() > BODY_CAP {
             return Err(too_large());

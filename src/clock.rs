@@ -26,13 +26,8 @@ impl Now {
 
 /// Reads both clocks.
 pub fn now() -> Now {
-    let unix = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0.0, |since| since.as_secs_f64());
-    Now {
-        mono: Instant::now(),
-        unix,
-    }
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+    Now { mono: Instant::now(), unix }
 }
 
 /// The wall clock alone, in whole Unix seconds.

@@ -117,8 +117,8 @@ impl Config {
                 value.string().filter(|path| !path.is_empty()).map(PathBuf::from)
             })
             .unwrap_or_else(|| PathBuf::from("talks.db"));
-        let state = std::env::var_os("STATE_DIRECTORY")
-            .and_then(|folders| std::env::split_paths(&folders).next());
+        let state =
+            std::env::var_os("STATE_DIRECTORY").and_then(|folders| std::env::split_paths(&folders).next());
         let database = state.unwrap_or_else(|| folder.to_owned()).join(database);
 
         let queue = Queue {
@@ -132,11 +132,7 @@ impl Config {
         if queue.retry.max < queue.retry.base {
             let base = humantime::format_duration(queue.retry.base);
             let max = humantime::format_duration(queue.retry.max);
-            keys.mistake(
-                "queue.retry_max",
-                &format!("at least queue.retry_base ({base})"),
-                &max.to_string(),
-            );
+            keys.mistake("queue.retry_max", &format!("at least queue.retry_base ({base})"), &max.to_string());
         }
 
         let log = Log {
@@ -192,10 +188,7 @@ fn token(keys: &mut Keys, folder: &Path, needs: Needs) -> Option<TokenSource> {
     let credential = std::env::var_os("CREDENTIALS_DIRECTORY")
         .map(|credentials| Path::new(&credentials).join("token"))
         .filter(|path| path.exists());
-    let source = file
-        .or(credential)
-        .map(TokenSource::File)
-        .or(inline.map(TokenSource::Environment));
+    let source = file.or(credential).map(TokenSource::File).or(inline.map(TokenSource::Environment));
     if needs == Needs::Api {
         match &source {
             None if keys.has_mistake("api.token") => {}

@@ -133,7 +133,6 @@ pub async fn sync(
     let mut worker = worker(config, Mode::Sync, connection, &lock)?;
     let mut tick = tokio::time::interval(OBSERVE);
     let end = loop {
-        observe(&worker);
         if let Some(end) = sync_end(&worker) {
             break end;
         }
@@ -143,8 +142,8 @@ pub async fn sync(
                 Signal::Stop(_) => break SyncEnd::Stopped,
                 Signal::Reload => worker.reload_token(),
             },
+            _ = tick.tick() => observe(&worker),
             step = worker.step() => step?,
-            _ = tick.tick() => {}
         }
     };
     stop(&mut worker).await?;
@@ -187,10 +186,21 @@ fn open(config: &Config) -> Result<(Connection, InstanceLock), DaemonError> {
     Ok((store::open(&config.database, true)?, lock))
 }
 
-fn worker(config: &Config, mode: Mode, connection: Connection, lock: &InstanceLock) -> Result<Worker, DaemonError> {
+fn worker(
+    config: &Config,
+    mode: Mode,
+    connection: Connection,
+    lock: &InstanceLock,
+) -> Result<Worker, DaemonError> {
     let now = clock::now();
-    let source = config.api.token.clone().ok_or_else(|| Mistakes(vec!["api.token_file: expected a token, found nothing".into()]))?;
-    let token = Token::read(source).map_err(|found| Mistakes(vec![format!("api.token_file: expected a readable token, found {found}")]))?;
+    let source = config
+        .api
+        .token
+        .clone()
+        .ok_or_else(|| Mistakes(vec!["api.token_file: expected a token, found nothing".into()]))?;
+    let token = Token::read(source).map_err(|found| {
+        Mistakes(vec![format!("api.token_file: expected a readable token, found {found}")])
+    })?;
     let client = Client::new(&config.api.client(), &token).map_err(DaemonError::Client)?;
     let gate = Gate::new(config.api.requests_per_second, lock.used_before, now.mono);
     let account_id = store::account_id(&connection).map_err(StoreError::from)?;
@@ -240,7 +250,9 @@ impl Signals {
                 };
                 if let Signal::Stop(name) = signal {
                     if stopping {
-                        tracing::warn!("stopped at once by a second signal, {name}: what was not recorded stays in the queue");
+                        tracing::warn!(
+                            "stopped at once by a second signal, {name}: what was not recorded stays in the queue"
+                        );
                         std::process::exit(1);
                     }
                     stopping = true;

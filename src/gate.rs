@@ -59,15 +59,9 @@ impl Reason {
 
     /// The reason named so in `daemon_status`.
     pub fn parse(name: &str) -> Option<Reason> {
-        [
-            Reason::Unauthorized,
-            Reason::Unpaid,
-            Reason::Blocked,
-            Reason::RateLimited,
-            Reason::Outage,
-        ]
-        .into_iter()
-        .find(|reason| reason.as_str() == name)
+        [Reason::Unauthorized, Reason::Unpaid, Reason::Blocked, Reason::RateLimited, Reason::Outage]
+            .into_iter()
+            .find(|reason| reason.as_str() == name)
     }
 
     /// Whether a pause for it outlives the process: a restart must not ask again
@@ -213,10 +207,7 @@ impl Gate {
         }
         self.out += 1;
         self.probing = self.pause.is_some();
-        Ok(Permit {
-            epoch: self.epoch,
-            probe: self.probing,
-        })
+        Ok(Permit { epoch: self.epoch, probe: self.probing })
     }
 
     /// Takes a permit back with what its answer says. `rng` spreads the probes of an outage.
@@ -310,9 +301,9 @@ impl Gate {
 
     /// How long a place stays taken after its answer: twice as long at half the pace.
     fn window(&self, now: Instant) -> Duration {
-        let climbed = self.climbing_since.map_or(1.0, |since| {
-            now.saturating_duration_since(since).as_secs_f64() / CLIMB.as_secs_f64()
-        });
+        let climbed = self
+            .climbing_since
+            .map_or(1.0, |since| now.saturating_duration_since(since).as_secs_f64() / CLIMB.as_secs_f64());
         WINDOW.div_f64(0.5 + 0.5 * climbed.min(1.0))
     }
 }

@@ -34,7 +34,9 @@ pub fn complaints(overview: &Overview, now: i64) -> Vec<Complaint> {
             complain(
                 format!("{when}: {what} ({})", pause.detail),
                 match reason {
-                    Some(Reason::Unauthorized) => "put a valid token into api.token_file: it is taken up by itself",
+                    Some(Reason::Unauthorized) => {
+                        "put a valid token into api.token_file: it is taken up by itself"
+                    }
                     Some(Reason::Unpaid) => "pay for the account: work goes on within 15 min by itself",
                     Some(Reason::Blocked) => {
                         "ask the vendor's support to lift the block; check api.base_url and who else uses this address"

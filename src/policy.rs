@@ -27,12 +27,7 @@ pub enum NextTry {
 }
 
 /// Decides about a row that has now failed `attempts` times (at least 1).
-pub fn after_failure(
-    attempts: u32,
-    rules: &RetryRules,
-    now: f64,
-    rng: &mut fastrand::Rng,
-) -> NextTry {
+pub fn after_failure(attempts: u32, rules: &RetryRules, now: f64, rng: &mut fastrand::Rng) -> NextTry {
     if attempts >= rules.max_attempts {
         return NextTry::Never;
     }
@@ -59,32 +54,20 @@ mod tests {
     use proptest::prelude::*;
 
     fn rules() -> RetryRules {
-        RetryRules {
-            max_attempts: 8,
-            base: Duration::from_secs(5),
-            max: Duration::from_secs(3600),
-        }
+        RetryRules { max_attempts: 8, base: Duration::from_secs(5), max: Duration::from_secs(3600) }
     }
 
     #[test]
     fn the_last_attempt_sets_the_row_aside_and_the_one_before_does_not() {
         let mut rng = fastrand::Rng::with_seed(1);
-        assert!(matches!(
-            after_failure(7, &rules(), 1000.0, &mut rng),
-            NextTry::At(_)
-        ));
-        assert_eq!(
-            after_failure(8, &rules(), 1000.0, &mut rng),
-            NextTry::Never
-        );
+        assert!(matches!(after_failure(7, &rules(), 1000.0, &mut rng), NextTry::At(_)));
+        assert_eq!(after_failure(8, &rules(), 1000.0, &mut rng), NextTry::Never);
     }
 
     #[test]
     fn jitter_is_full_it_reaches_both_ends_of_the_range() {
         let mut rng = fastrand::Rng::with_seed(7);
-        let drawn: Vec<f64> = (0..2000)
-            .map(|_| backoff(3, &rules(), &mut rng).as_secs_f64())
-            .collect();
+        let drawn: Vec<f64> = (0..2000).map(|_| backoff(3, &rules(), &mut rng).as_secs_f64()).collect();
         assert!(drawn.iter().any(|d| *d < 0.5), "none near 0 s");
         assert!(drawn.iter().any(|d| *d > 19.5), "none near 20 s");
     }

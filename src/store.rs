@@ -54,16 +54,9 @@ pub enum StoreError {
     #[error("{0} cannot be written: give this user the right to write the file and its folder")]
     ReadOnly(PathBuf),
     #[error("cannot {step} {path}")]
-    Open {
-        step: &'static str,
-        path: PathBuf,
-        source: rusqlite::Error,
-    },
+    Open { step: &'static str, path: PathBuf, source: rusqlite::Error },
     #[error("cannot migrate {path}")]
-    Migrate {
-        path: PathBuf,
-        source: rusqlite_migration::Error,
-    },
+    Migrate { path: PathBuf, source: rusqlite_migration::Error },
     #[error(transparent)]
     Sql(#[from] rusqlite::Error),
 }
@@ -97,6 +90,10 @@ pub fn open(path: &Path, owner: bool) -> Result<Connection, StoreError> {
             source => StoreError::Open { step, path: path.to_owned(), source },
         }
     };
+    if version == 0 {
+        // Half as many pages to write for the random order of chat ids; only a new file takes it.
+        connection.pragma_update(None, "page_size", 8192).map_err(sql("set up"))?;
+    }
     let mode: String = connection
         .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
         .map_err(sql("switch to WAL mode"))?;
@@ -106,6 +103,8 @@ pub fn open(path: &Path, owner: bool) -> Result<Connection, StoreError> {
     connection
         .execute_batch(
             "PRAGMA synchronous = FULL;
+             PRAGMA wal_autocheckpoint = 8000;
+             PRAGMA cache_size = -4000;
              PRAGMA journal_size_limit = 67108864; -- a WAL that grew is cut back to 64 MiB",
         )
         .map_err(sql("set up"))?;
@@ -151,14 +150,14 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
 /// The schema version, 0 for an empty database; anything that is not ours is an error.
 fn identify(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
     let pragma = |name: &str| {
-        connection
-            .query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0))
-            .map_err(|source| match source {
+        connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0)).map_err(|source| {
+            match source {
                 rusqlite::Error::SqliteFailure(error, _) if error.code == ErrorCode::NotADatabase => {
                     StoreError::NotADatabase(path.to_owned())
                 }
                 source => StoreError::Open { step: "read", path: path.to_owned(), source },
-            })
+            }
+        })
     };
     let version = pragma("user_version")?;
     let application = pragma("application_id")?;
@@ -217,9 +216,7 @@ mod tests {
         MIGRATIONS.validate().unwrap();
         let mut connection = Connection::open_in_memory().unwrap();
         MIGRATIONS.to_latest(&mut connection).unwrap();
-        let version: i64 = connection
-            .query_row("PRAGMA user_version", [], |row| row.get(0))
-            .unwrap();
+        let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
         assert_eq!(version, SCHEMA_VERSION);
     }
 

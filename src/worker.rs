@@ -28,9 +28,9 @@ use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
 /// Answers that wait to be recorded at most: bounds memory, and what a kill wastes.
-const MAX_UNRECORDED: usize = 512;
+const MAX_UNRECORDED: usize = 1024;
 /// Rows read ahead at most. Few at a low ceiling, so that what is urgent comes soon.
-const READ_AHEAD: (usize, usize) = (8, 1024);
+const READ_AHEAD: (usize, usize) = (8, 4096);
 
 /// No pause is longer, in seconds: one that says so was written under a wrong clock.
 const LONGEST_PAUSE: i64 = 24 * 60 * 60;
@@ -349,11 +349,13 @@ impl Worker {
 
     fn on_event(&mut self, event: Event) -> Result<(), WorkError> {
         match event {
-            Event::Recorded(recorded) => recorded.iter().for_each(|recorded| self.on_recorded(recorded)),
+            Event::Recorded(recorded, _) => recorded.iter().for_each(|recorded| self.on_recorded(recorded)),
             Event::Head(head) => self.on_head(head),
             Event::ForeignChange => self.reread = true,
             Event::Trouble(why) => {
-                tracing::error!("cannot write the database: {why}; no talk is fetched until it can be written");
+                tracing::error!(
+                    "cannot write the database: {why}; no talk is fetched until it can be written"
+                );
                 self.trouble = Some((why, Instant::now()));
             }
             Event::Recovered => {
@@ -409,12 +411,9 @@ impl Worker {
             Err(FetchError { failure, .. }) => self.settle_failure(due, permit, failure, now),
         };
         match outcome {
-            Some(outcome) => self.writer.record(Record {
-                talk_id,
-                ticket: due.ticket,
-                at: now.secs(),
-                outcome,
-            }),
+            Some(outcome) => {
+                self.writer.record(Record { talk_id, ticket: due.ticket, at: now.secs(), outcome })
+            }
             None => {
                 // The row is as it was, and due.
                 self.busy.remove(&talk_id);
@@ -443,7 +442,11 @@ impl Worker {
                 Some(Outcome::Gone)
             }
             Kind::Denied => {
-                tracing::warn!(talk_id, request_id, "talk {talk_id} is denied, to be tried again in a day: {error}");
+                tracing::warn!(
+                    talk_id,
+                    request_id,
+                    "talk {talk_id} is denied, to be tried again in a day: {error}"
+                );
                 let due_at = policy::not_before(now.unix, policy::DENIED_RETRY);
                 self.due_later(due_at);
                 Some(Outcome::Denied { due_at, error })
@@ -463,7 +466,9 @@ impl Worker {
                     NextTry::At(due_at) => {
                         let wait = due_at - now.secs();
                         tracing::info!(
-                            talk_id, request_id, attempts,
+                            talk_id,
+                            request_id,
+                            attempts,
                             "talk {talk_id} failed ({attempts}), to be tried again in {wait} s: {error}"
                         );
                         self.due_later(due_at);
@@ -471,7 +476,9 @@ impl Worker {
                     }
                     NextTry::Never => {
                         tracing::warn!(
-                            talk_id, request_id, attempts,
+                            talk_id,
+                            request_id,
+                            attempts,
                             "talk {talk_id} is set aside after {attempts} attempts: {error}"
                         );
                         Outcome::Failed { error }
@@ -503,10 +510,7 @@ impl Worker {
         }
         // Begun before the account was known.
         let detail = format!("no such talk in the answer: account_id: expected {expected}, found {found}");
-        Err(FetchError {
-            failure: Failure::new(Kind::Talk, detail),
-            other_account: Some(found),
-        })
+        Err(FetchError { failure: Failure::new(Kind::Talk, detail), other_account: Some(found) })
     }
 }
 

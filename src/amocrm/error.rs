@@ -42,12 +42,7 @@ pub struct Failure {
 impl Failure {
     /// A failure without a server's hints.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Failure {
-            kind,
-            detail: detail.into(),
-            retry_after: None,
-            request_id: None,
-        }
+        Failure { kind, detail: detail.into(), retry_after: None, request_id: None }
     }
 }
 
@@ -77,9 +72,7 @@ impl Answer<'_> {
         match status {
             200 => None,
             204 => failure(Kind::Gone, ": no such talk"),
-            404 if self.is("text/html") => {
-                failure(Kind::Transient, " as HTML: a gateway's, not the API's")
-            }
+            404 if self.is("text/html") => failure(Kind::Transient, " as HTML: a gateway's, not the API's"),
             404 => failure(Kind::Gone, ": no such talk"),
             401 => failure(Kind::Unauthorized, ": the token is not accepted"),
             402 => failure(Kind::Unpaid, ": the account is not paid for"),
@@ -118,13 +111,7 @@ mod tests {
     #[test]
     fn every_status_has_one_kind() {
         let kind = |status, content_type| {
-            Answer {
-                status,
-                content_type,
-                location: None,
-            }
-            .failure()
-            .map(|failure| failure.kind)
+            Answer { status, content_type, location: None }.failure().map(|failure| failure.kind)
         };
         let problem = Some("application/problem+json; charset=utf-8");
         let html = Some("text/html; charset=UTF-8");
@@ -150,17 +137,10 @@ mod tests {
 
     #[test]
     fn a_redirect_names_its_address() {
-        let failure = Answer {
-            status: 302,
-            content_type: None,
-            location: Some("https://elsewhere.example/login"),
-        }
-        .failure()
-        .unwrap();
-        assert!(
-            failure
-                .detail
-                .contains("https://elsewhere.example/login")
-        );
+        let failure =
+            Answer { status: 302, content_type: None, location: Some("https://elsewhere.example/login") }
+                .failure()
+                .unwrap();
+        assert!(failure.detail.contains("https://elsewhere.example/login"));
     }
 }

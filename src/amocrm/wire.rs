@@ -17,28 +17,28 @@ pub fn talk(body: &str, talk_id: i64, account_id: Option<i64>) -> Result<Talk, W
     if body.trim_ascii().is_empty() {
         return Err(WireError::NoTalk("the body is empty".into()));
     }
-    let mut json = serde_json::Deserializer::from_str(body);
-    let raw: RawTalk = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let path = error.path().to_string();
-        let path = if path == "." { "the body".into() } else { path };
-        WireError::NoTalk(format!("{path}: {}", error.into_inner()))
-    })?;
-    json.end()
-        .map_err(|error| WireError::NoTalk(format!("the body: {error}")))?;
-
+    let raw: RawTalk = serde_json::from_str(body).map_err(|error| locate(body, &error))?;
     let Int(answered) = raw.talk_id;
     if answered != talk_id {
-        return Err(WireError::NoTalk(format!(
-            "talk_id: expected {talk_id}, found {answered}"
-        )));
+        return Err(WireError::NoTalk(format!("talk_id: expected {talk_id}, found {answered}")));
     }
     let Int(found) = raw.account_id;
     match account_id {
-        Some(expected) if expected != found => {
-            Err(WireError::OtherAccount { expected, found })
-        }
+        Some(expected) if expected != found => Err(WireError::OtherAccount { expected, found }),
         _ => Ok(raw.into_talk()),
     }
+}
+
+/// Names the JSON path of an error. Only a body that is wrong is read a second time, with
+/// its path: that costs as much again.
+fn locate(body: &str, error: &serde_json::Error) -> WireError {
+    let mut json = serde_json::Deserializer::from_str(body);
+    WireError::NoTalk(match serde_path_to_error::deserialize::<_, RawTalk>(&mut json) {
+        Err(located) if located.path().to_string() != "." => {
+            format!("{}: {}", located.path(), located.inner())
+        }
+        _ => format!("the body: {error}"),
+    })
 }
 
 /// Why a body is not the talk that was asked for.
@@ -134,10 +134,7 @@ impl<'de> Deserialize<'de> for Int {
                     .map_err(|_| E::invalid_value(Unexpected::Unsigned(value), &self))
             }
             fn visit_str<E: Error>(self, value: &str) -> Result<Int, E> {
-                value
-                    .parse()
-                    .map(Int)
-                    .map_err(|_| E::invalid_value(Unexpected::Str(value), &self))
+                value.parse().map(Int).map_err(|_| E::invalid_value(Unexpected::Str(value), &self))
             }
         }
         deserializer.deserialize_any(IntVisitor)
@@ -289,9 +286,9 @@ mod tests {
 
     #[test]
     fn each_required_field_is_required_and_named() {
-        for key in [
-            "talk_id", "created_at", "updated_at", "contact_id", "is_in_work", "is_read", "account_id",
-        ] {
+        for key in
+            ["talk_id", "created_at", "updated_at", "contact_id", "is_in_work", "is_read", "account_id"]
+        {
             let mut without = example();
             without.as_object_mut().unwrap().remove(key);
             let error = read(&without).unwrap_err();
@@ -313,7 +310,11 @@ mod tests {
 
         let mut bad = example();
         bad["is_in_work"] = json!(2);
-        assert!(read(&bad).unwrap_err().contains("is_in_work: invalid value: integer `2`, expected true or false"));
+        assert!(
+            read(&bad)
+                .unwrap_err()
+                .contains("is_in_work: invalid value: integer `2`, expected true or false")
+        );
     }
 
     #[test]

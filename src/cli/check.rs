@@ -62,12 +62,15 @@ fn token(config: &Config, overview: Option<&Overview>) -> Verdict {
     let now = unix_now();
     let host = config.api.base_url.as_str().trim_end_matches('/');
     // A daemon at work uses the ceiling; its own answers tell as much as another request.
-    if let Some(daemon) = overview
-        .and_then(|overview| overview.daemon.as_ref())
-        .filter(|daemon| daemon.is_running(now))
+    if let Some(daemon) =
+        overview.and_then(|overview| overview.daemon.as_ref()).filter(|daemon| daemon.is_running(now))
     {
         if let Some(pause) = &daemon.pause {
-            return Err(format!("the daemon is paused: {}; next probe {}", pause.detail, words::in_time(pause.until, now)));
+            return Err(format!(
+                "the daemon is paused: {}; next probe {}",
+                pause.detail,
+                words::in_time(pause.until, now)
+            ));
         }
         if let Some(at) = daemon.last_success_at.filter(|at| now - at < FRESH) {
             return Ok(format!("the daemon's last request to {host} succeeded {}", words::ago(at, now)));
@@ -89,9 +92,10 @@ fn token(config: &Config, overview: Option<&Overview>) -> Verdict {
     let accepted = |of: String| Ok(format!("{host} accepts it ({of})"));
     match answer {
         Ok(fetched) => accepted(format!("talk {talk_id} of account {} was shown", fetched.talk.account_id)),
-        Err(error) if error.other_account.is_some() => {
-            Err(format!("{host} answers for account {}: this database mirrors another", error.other_account.unwrap_or_default()))
-        }
+        Err(error) if error.other_account.is_some() => Err(format!(
+            "{host} answers for account {}: this database mirrors another",
+            error.other_account.unwrap_or_default()
+        )),
         Err(error) => match error.failure.kind {
             Kind::Gone => accepted(format!("talk {talk_id}, asked for as a test, does not exist")),
             Kind::Denied => accepted(format!("talk {talk_id}, asked for as a test, is denied to it")),

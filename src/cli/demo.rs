@@ -41,7 +41,15 @@ pub fn demo(dir: Option<&Path>) -> Result<ExitCode> {
     let queued = Cell::new(TALKS as u64);
     let script = async {
         tokio::time::sleep(SECOND_ROUND).await;
-        let open: Vec<i64> = simulator.account().talks.values().rev().filter(|talk| talk.is_in_work).map(|talk| talk.talk_id).take(24).collect();
+        let open: Vec<i64> = simulator
+            .account()
+            .talks
+            .values()
+            .rev()
+            .filter(|talk| talk.is_in_work)
+            .map(|talk| talk.talk_id)
+            .take(24)
+            .collect();
         queued.set(queued.get() + open.len() as u64);
         if let Err(error) = insert(&connection, open) {
             tracing::error!("cannot queue: {error}");
@@ -141,7 +149,8 @@ fn by_origin(connection: &Connection) -> rusqlite::Result<String> {
         let count = |column| row.get::<_, i64>(column).map(words::count);
         table.add_row([row.get(0)?, count(1)?, count(2)?, count(3)?, count(4)?]);
     }
-    Ok(words::rendered(&table))
+    words::align_counts(&mut table, 1);
+    Ok(words::rendered(table))
 }
 
 fn queries(database: &Path, dir: &Path) -> String {

@@ -44,8 +44,9 @@ fn read_stdin(ranges: &mut Vec<RangeInclusive<i64>>) -> Result<()> {
         if text.is_empty() {
             continue;
         }
-        let range = talk_ids(text)
-            .map_err(|expected| anyhow!("stdin, line {}: {expected}, found {text:?}; nothing was queued", number + 1))?;
+        let range = talk_ids(text).map_err(|expected| {
+            anyhow!("stdin, line {}: {expected}, found {text:?}; nothing was queued", number + 1)
+        })?;
         match ranges.last_mut() {
             Some(last) if last.end() + 1 == *range.start() => *last = *last.start()..=*range.end(),
             _ => ranges.push(range),

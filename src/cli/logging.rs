@@ -30,7 +30,8 @@ pub fn start(format: LogFormat, level: Level) -> Result<()> {
     let text = || tracing_subscriber::fmt::layer().with_writer(|| Stderr).with_target(false);
     match format {
         LogFormat::Journald => {
-            let layer = tracing_journald::layer().context("cannot log to journald (log.format): is systemd running here?")?;
+            let layer = tracing_journald::layer()
+                .context("cannot log to journald (log.format): is systemd running here?")?;
             registry.with(layer.with_field_prefix(None)).init();
         }
         LogFormat::Auto if under_systemd() => match tracing_journald::layer() {

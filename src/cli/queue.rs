@@ -45,12 +45,15 @@ pub fn list(database: &Path, failed_only: bool, as_json: bool) -> Result<ExitCod
     if all == 0 {
         writeln!(out, "{}", if failed_only { "No talk is set aside." } else { "The queue is empty." })?;
     } else {
-        write!(out, "{}", words::rendered(&table))?;
+        write!(out, "{}", words::rendered(table))?;
         if all > shown {
             writeln!(out, "… and {} more: --json prints them all", words::count(all - shown))?;
         }
         if counts.failed > 0 {
-            writeln!(out, "\nNext: `talkmirror queue retry [ID…]` tries again what is set aside, `queue drop ID…` forgets it.")?;
+            writeln!(
+                out,
+                "\nNext: `talkmirror queue retry [ID…]` tries again what is set aside, `queue drop ID…` forgets it."
+            )?;
         }
     }
     out.flush()?;

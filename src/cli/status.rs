@@ -64,7 +64,8 @@ fn screen(overview: &Overview, complaints: &[Complaint], database: &Path, now: i
             row("Last failure", format!("{}: {failure}", words::ago(at, now)));
         }
         if let Some(pause) = &daemon.pause {
-            let reason = Reason::parse(&pause.reason).map_or(pause.reason.clone(), |reason| reason.to_string());
+            let reason =
+                Reason::parse(&pause.reason).map_or(pause.reason.clone(), |reason| reason.to_string());
             row(
                 "Paused",
                 words::alarming(&format!(
@@ -89,8 +90,11 @@ fn screen(overview: &Overview, complaints: &[Complaint], database: &Path, now: i
         ),
     );
     let queue = &overview.queue;
-    let oldest = queue.oldest_due_at.map_or(String::new(), |at| format!(" (the oldest for {})", words::span(now - at)));
-    let next = queue.next_due_at.map_or(String::new(), |at| format!(" (the next {})", words::in_time(at, now)));
+    let oldest = queue
+        .oldest_due_at
+        .map_or(String::new(), |at| format!(" (the oldest for {})", words::span(now - at)));
+    let next =
+        queue.next_due_at.map_or(String::new(), |at| format!(" (the next {})", words::in_time(at, now)));
     row(
         "Queue",
         format!(
@@ -100,7 +104,7 @@ fn screen(overview: &Overview, complaints: &[Complaint], database: &Path, now: i
             words::count(queue.failed)
         ),
     );
-    let mut screen = words::rendered(&table);
+    let mut screen = words::rendered(table);
     for Complaint { what, action } in complaints {
         screen.push_str(&format!("\n! {what}\n  → {action}\n"));
     }

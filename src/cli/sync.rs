@@ -30,9 +30,8 @@ pub fn sync(config: &Config, ids: &[RangeInclusive<i64>], as_json: bool) -> Resu
     let (end, tally) = ended?;
 
     let now = unix_now();
-    let queue = report::overview(&store::open_read_only(&config.database)?, now)
-        .map_err(StoreError::from)?
-        .queue;
+    let queue =
+        report::overview(&store::open_read_only(&config.database)?, now).map_err(StoreError::from)?.queue;
     let waiting = queue.due + queue.later;
     let mut out = io::stdout().lock();
     if as_json {
@@ -83,7 +82,10 @@ fn summary(tally: &Tally, queue: &QueueCounts, took: Duration, now: i64) -> Stri
         row("Gone", format!("{}: the account has no such talk", count(tally.gone)));
     }
     if tally.denied > 0 {
-        row("Denied", format!("{}: the token has no right to them; tried again in a day", count(tally.denied)));
+        row(
+            "Denied",
+            format!("{}: the token has no right to them; tried again in a day", count(tally.denied)),
+        );
     }
     if tally.failed > 0 {
         row("Set aside", format!("{}: see `talkmirror queue list --failed`", count(tally.failed)));
@@ -94,7 +96,7 @@ fn summary(tally: &Tally, queue: &QueueCounts, took: Duration, now: i64) -> Stri
         let next = next.map_or(String::new(), |at| format!(", the next {}", words::in_time(at, now)));
         row("Waiting", format!("{}{next}: see `talkmirror queue list`", words::talks(waiting)));
     }
-    words::rendered(&table)
+    words::rendered(table)
 }
 
 /// The progress bar over a worker.
@@ -108,12 +110,7 @@ struct Watch {
 
 impl Watch {
     fn new(config: &Config) -> Watch {
-        Watch {
-            database: config.database.clone(),
-            progress: None,
-            counted: None,
-            count_at: Instant::now(),
-        }
+        Watch { database: config.database.clone(), progress: None, counted: None, count_at: Instant::now() }
     }
 
     fn look(&mut self, worker: &Worker) {
@@ -137,9 +134,11 @@ impl Watch {
         if let Some((why, _)) = worker.trouble() {
             notes.push(format!("cannot write the database: {why}"));
         }
-        self.progress
-            .get_or_insert_with(|| Progress::new(waiting))
-            .set(tally.done(), waiting + done_then, &notes.join(", "));
+        self.progress.get_or_insert_with(|| Progress::new(waiting)).set(
+            tally.done(),
+            waiting + done_then,
+            &notes.join(", "),
+        );
     }
 
     fn waiting(&self) -> Option<u64> {

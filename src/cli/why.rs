@@ -38,7 +38,14 @@ fn tell(story: &Story, talk_id: i64, config: &Config, now: i64) -> String {
             }
             row("Began", words::moment_ago(talk.created_at, now));
             row("Updated", words::moment_ago(talk.updated_at, now));
-            row("Fetched", format!("{}, first {}", words::moment_ago(mirrored.fetched_at, now), words::moment(mirrored.first_fetched_at)));
+            row(
+                "Fetched",
+                format!(
+                    "{}, first {}",
+                    words::moment_ago(mirrored.fetched_at, now),
+                    words::moment(mirrored.first_fetched_at)
+                ),
+            );
         }
         (None, Some(gone_at)) => {
             row("Talk", talk_id.to_string());
@@ -51,7 +58,7 @@ fn tell(story: &Story, talk_id: i64, config: &Config, now: i64) -> String {
     }
     row("Queue", queue(story, config, now));
     row("Next", next(story, talk_id, config, now));
-    let mut text = words::rendered(&table);
+    let mut text = words::rendered(table);
     if !story.versions.is_empty() {
         text.push_str(&format!("\nStates it was seen in (UTC):\n{}", versions(&story.versions)));
     }
@@ -84,7 +91,12 @@ fn queue(story: &Story, config: &Config, now: i64) -> String {
     let Some(row) = &story.queued else {
         return "not queued".into();
     };
-    let mut text = format!("waits for {} (reason {}, priority {})", words::span(now - row.enqueued_at), row.reason, row.priority);
+    let mut text = format!(
+        "waits for {} (reason {}, priority {})",
+        words::span(now - row.enqueued_at),
+        row.reason,
+        row.priority
+    );
     if row.attempts > 0 {
         text.push_str(&format!(", {} of {} attempts failed", row.attempts, config.queue.retry.max_attempts));
     }
@@ -110,7 +122,11 @@ fn next(story: &Story, talk_id: i64, config: &Config, now: i64) -> String {
         return "it waits for a daemon: none runs; `talkmirror run` or `talkmirror sync` fetches it".into();
     };
     if let Some(pause) = &daemon.pause {
-        return format!("everything pauses: {}; the next probe is {}", pause.detail, words::in_time(pause.until, now));
+        return format!(
+            "everything pauses: {}; the next probe is {}",
+            pause.detail,
+            words::in_time(pause.until, now)
+        );
     }
     if row.due_at > now {
         return format!("fetched {} ({})", words::in_time(row.due_at, now), words::moment(row.due_at));
@@ -118,7 +134,9 @@ fn next(story: &Story, talk_id: i64, config: &Config, now: i64) -> String {
     let seconds = story.ahead / i64::from(config.api.requests_per_second);
     match story.ahead {
         0 => "fetched next".into(),
-        ahead => format!("fetched in about {}: {} come before it", words::span(seconds + 1), words::count(ahead)),
+        ahead => {
+            format!("fetched in about {}: {} come before it", words::span(seconds + 1), words::count(ahead))
+        }
     }
 }
 
@@ -138,5 +156,5 @@ fn versions(versions: &[Version]) -> String {
             version.status.clone().unwrap_or_else(|| "-".into()),
         ]);
     }
-    words::rendered(&table)
+    words::rendered(table)
 }

@@ -1,6 +1,6 @@
 //! Times, counts and tables as people read them.
 
-use comfy_table::{Table, presets};
+use comfy_table::{CellAlignment, Table, presets};
 use jiff::Timestamp;
 use std::io::IsTerminal;
 
@@ -30,10 +30,8 @@ pub fn in_time(at: i64, now: i64) -> String {
 
 /// A moment, to the second, UTC: `2026-11-23 09:34:00`.
 pub fn moment(at: i64) -> String {
-    Timestamp::from_second(at).map_or_else(
-        |_| at.to_string(),
-        |time| time.strftime("%Y-%m-%d %H:%M:%S").to_string(),
-    )
+    Timestamp::from_second(at)
+        .map_or_else(|_| at.to_string(), |time| time.strftime("%Y-%m-%d %H:%M:%S").to_string())
 }
 
 /// A moment and how long ago it was.
@@ -61,14 +59,25 @@ pub fn table() -> Table {
     table
 }
 
-/// The table's text, without blanks at the end of its lines.
-pub fn rendered(table: &Table) -> String {
+/// The table's text, two blanks between columns and none at the end of a line.
+pub fn rendered(mut table: Table) -> String {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
     table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+/// Aligns a table's columns, from `first` on, to the right: counts.
+pub fn align_counts(table: &mut Table, first: usize) {
+    for column in table.column_iter_mut().skip(first) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
 }
 
 /// Text in red and bold on a terminal, plain elsewhere.
 pub fn alarming(text: &str) -> String {
-    let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+    let colour =
+        std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
     if colour { format!("\u{1b}[1;31m{text}\u{1b}[0m") } else { text.to_owned() }
 }
 

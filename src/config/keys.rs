@@ -38,11 +38,7 @@ impl Keys {
         })?;
         let table = config::Config::builder()
             .add_source(File::from_str(&text, FileFormat::Toml))
-            .add_source(
-                Environment::with_prefix("TALKMIRROR")
-                    .prefix_separator("__")
-                    .separator("__"),
-            )
+            .add_source(Environment::with_prefix("TALKMIRROR").prefix_separator("__").separator("__"))
             .build()
             .and_then(|config| config.collect())
             .map_err(|error| {
@@ -89,8 +85,7 @@ impl Keys {
     /// Takes a whole number in a range.
     pub fn whole(&mut self, key: &'static str, default: i64, range: RangeInclusive<i64>) -> i64 {
         let expected = format!("a whole number from {} to {}", range.start(), range.end());
-        self.optional(key, &expected, |found| found.whole().filter(|n| range.contains(n)))
-            .unwrap_or(default)
+        self.optional(key, &expected, |found| found.whole().filter(|n| range.contains(n))).unwrap_or(default)
     }
 
     /// Takes a duration from `least` to `most`; all three as they are written in the file.

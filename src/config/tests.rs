@@ -35,8 +35,19 @@ fn the_example_file_shows_every_key_with_its_default() {
 
     let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config.example.toml")).unwrap();
     for key in [
-        "base_url", "token_file", "requests_per_second", "max_in_flight", "connect_timeout", "timeout",
-        "path", "poll_interval", "max_attempts", "retry_base", "retry_max", "level", "format",
+        "base_url",
+        "token_file",
+        "requests_per_second",
+        "max_in_flight",
+        "connect_timeout",
+        "timeout",
+        "path",
+        "poll_interval",
+        "max_attempts",
+        "retry_base",
+        "retry_max",
+        "level",
+        "format",
     ] {
         let shown = text.lines().filter(|line| line.starts_with(&format!("{key} = "))).count();
         assert_eq!(shown, 1, "{key}");
@@ -118,10 +129,24 @@ fn a_command_that_needs_the_database_alone_needs_no_token() {
 
 #[test]
 fn plain_http_is_for_loopback_and_an_address_has_no_path() {
-    for good in ["https://a.amocrm.ru", "https://a.kommo.com/", "http://127.0.0.1:8080", "http://[::1]:1", "http://localhost:9"] {
+    for good in [
+        "https://a.amocrm.ru",
+        "https://a.kommo.com/",
+        "http://127.0.0.1:8080",
+        "http://[::1]:1",
+        "http://localhost:9",
+    ] {
         assert!(base_url(good).is_some(), "{good}");
     }
-    for bad in ["http://10.0.0.1", "ftp://a.amocrm.ru", "a.amocrm.ru", "https://a.amocrm.ru/api/v4", "https://u:p@a.ru", "https://a.ru?x=1", ""] {
+    for bad in [
+        "http://10.0.0.1",
+        "ftp://a.amocrm.ru",
+        "a.amocrm.ru",
+        "https://a.amocrm.ru/api/v4",
+        "https://u:p@a.ru",
+        "https://a.ru?x=1",
+        "",
+    ] {
         assert!(base_url(bad).is_none(), "{bad}");
     }
 }

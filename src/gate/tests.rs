@@ -41,10 +41,7 @@ fn a_place_is_free_again_a_second_after_its_answer_not_after_its_start() {
     assert_eq!(gate.try_pass(start + 5 * SECOND).unwrap_err(), Wait::ForAnswer);
     let answered = start + 5 * SECOND;
     gate.answered(slow, Signal::Healthy, answered, &mut rng());
-    assert_eq!(
-        gate.try_pass(answered + SECOND).unwrap_err(),
-        Wait::Until(answered + WINDOW)
-    );
+    assert_eq!(gate.try_pass(answered + SECOND).unwrap_err(), Wait::Until(answered + WINDOW));
     assert!(gate.try_pass(answered + WINDOW).is_ok());
 }
 

@@ -1,7 +1,7 @@
 //! What happens in the account by itself: talks come, are missed, read, answered
 //! and closed.
 
-use super::{Account, ACCOUNT_ID};
+use super::{ACCOUNT_ID, Account};
 use crate::clock::unix_now;
 use crate::talk::Talk;
 

@@ -313,12 +313,14 @@ fn ok(body: impl Into<Bytes>) -> Reply {
 }
 
 fn problem(status: u16) -> Reply {
-    let body = json!({"title": "Simulated", "type": "https://httpstatus.es", "status": status, "detail": "…"});
+    let body =
+        json!({"title": "Simulated", "type": "https://httpstatus.es", "status": status, "detail": "…"});
     reply(status, &[(CONTENT_TYPE, "application/problem+json")], body.to_string().into())
 }
 
 fn html(status: u16) -> Reply {
-    let page = format!("<html><head><title>{status}</title></head><body><center>nginx</center></body></html>");
+    let page =
+        format!("<html><head><title>{status}</title></head><body><center>nginx</center></body></html>");
     reply(status, &[(CONTENT_TYPE, "text/html; charset=UTF-8")], page.into())
 }
 

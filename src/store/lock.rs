@@ -30,13 +30,8 @@ pub fn acquire(database: &Path) -> Result<InstanceLock, LockError> {
     let path = lock_path(database);
     let io = |source| LockError::Io { path: path.clone(), source };
     let used_before = path.exists();
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(io)?;
+    let mut file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {

@@ -37,9 +37,8 @@ pub struct Head {
 pub fn head(connection: &Connection, now: i64, limit: usize) -> rusqlite::Result<Head> {
     let mut first_priority =
         connection.prepare_cached("SELECT max(priority) FROM talk_queue WHERE failed_at IS NULL")?;
-    let mut next_priority = connection.prepare_cached(
-        "SELECT max(priority) FROM talk_queue WHERE failed_at IS NULL AND priority < ?1",
-    )?;
+    let mut next_priority = connection
+        .prepare_cached("SELECT max(priority) FROM talk_queue WHERE failed_at IS NULL AND priority < ?1")?;
     let mut due = connection.prepare_cached(
         "SELECT talk_id, ticket, attempts FROM talk_queue
           WHERE failed_at IS NULL AND priority = ?1 AND due_at <= ?2
@@ -107,8 +106,8 @@ pub fn enqueue(
     while ids.peek().is_some() {
         let transaction = connection.transaction()?;
         {
-            let mut insert = transaction
-                .prepare_cached("INSERT INTO talk_queue (talk_id, reason) VALUES (?1, 'cli')")?;
+            let mut insert =
+                transaction.prepare_cached("INSERT INTO talk_queue (talk_id, reason) VALUES (?1, 'cli')")?;
             for talk_id in ids.by_ref().take(CHUNK) {
                 match insert.execute([talk_id])? {
                     // The trigger refreshed the row that was there.
@@ -138,8 +137,7 @@ pub struct QueueRow {
 
 impl QueueRow {
     /// The columns, in the order of [`QueueRow::read`].
-    const COLUMNS: &str =
-        "talk_id, reason, priority, enqueued_at, due_at, attempts, last_error, failed_at";
+    const COLUMNS: &str = "talk_id, reason, priority, enqueued_at, due_at, attempts, last_error, failed_at";
 
     fn read(row: &Row<'_>) -> rusqlite::Result<QueueRow> {
         Ok(QueueRow {
@@ -170,9 +168,8 @@ pub fn list<E: From<rusqlite::Error>>(
     let waiting = format!(
         "SELECT {columns} FROM talk_queue WHERE failed_at IS NULL ORDER BY priority DESC, due_at LIMIT ?1"
     );
-    let failed = format!(
-        "SELECT {columns} FROM talk_queue WHERE failed_at IS NOT NULL ORDER BY failed_at LIMIT ?1"
-    );
+    let failed =
+        format!("SELECT {columns} FROM talk_queue WHERE failed_at IS NOT NULL ORDER BY failed_at LIMIT ?1");
     let mut left = limit.map_or(i64::MAX, |limit| limit.min(i64::MAX as u64) as i64);
     for sql in [&waiting, &failed].into_iter().skip(usize::from(failed_only)) {
         let mut statement = connection.prepare(sql)?;
@@ -193,11 +190,7 @@ pub fn row(connection: &Connection, talk_id: i64) -> rusqlite::Result<Option<Que
     use rusqlite::OptionalExtension;
     let columns = QueueRow::COLUMNS;
     connection
-        .query_row(
-            &format!("SELECT {columns} FROM talk_queue WHERE talk_id = ?1"),
-            [talk_id],
-            QueueRow::read,
-        )
+        .query_row(&format!("SELECT {columns} FROM talk_queue WHERE talk_id = ?1"), [talk_id], QueueRow::read)
         .optional()
 }
 
@@ -234,8 +227,6 @@ pub fn retry(connection: &Connection, talk_id: i64, now: i64) -> rusqlite::Resul
 /// # Errors
 /// When the database cannot be written.
 pub fn drop_row(connection: &Connection, talk_id: i64) -> rusqlite::Result<bool> {
-    let moved = connection
-        .prepare_cached("DELETE FROM talk_queue WHERE talk_id = ?1")?
-        .execute([talk_id])?;
+    let moved = connection.prepare_cached("DELETE FROM talk_queue WHERE talk_id = ?1")?.execute([talk_id])?;
     Ok(moved == 1)
 }

@@ -7,7 +7,7 @@
 
 use crate::talk::Talk;
 use rusqlite::types::ToSql;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{CachedStatement, OptionalExtension, Transaction, params};
 
 /// What one fetch led to, ready to be stored.
 #[derive(Debug, Clone)]
@@ -61,50 +61,153 @@ pub struct Recorded {
     pub requeued: bool,
 }
 
-/// Stores one record.
-///
-/// # Errors
-/// When the database cannot be written.
-pub fn record(tx: &Transaction<'_>, record: &Record) -> rusqlite::Result<Recorded> {
-    let Record { talk_id, ticket, at, .. } = *record;
-    let (effect, moved) = match &record.outcome {
-        Outcome::Talk(talk, payload) => {
-            let effect = upsert_talk(tx, talk, payload, at)?;
-            (effect, dequeue(tx, talk_id, ticket)?)
-        }
-        Outcome::Gone => {
-            mark_gone(tx, talk_id, at)?;
-            (Effect::Gone, dequeue(tx, talk_id, ticket)?)
-        }
-        Outcome::Denied { due_at, error } => {
-            tx.prepare_cached("UPDATE talks SET denied_at = coalesce(denied_at, ?2) WHERE talk_id = ?1")?
-                .execute((talk_id, at))?;
-            (Effect::Denied, reschedule(tx, record, *due_at, error, false)?)
-        }
-        Outcome::Retry { due_at, error, spent } => {
-            (Effect::Retry, reschedule(tx, record, *due_at, error, *spent)?)
-        }
-        Outcome::Failed { error } => {
-            let moved = tx
-                .prepare_cached(
-                    "UPDATE talk_queue
-                        SET failed_at = ?3, attempts = attempts + 1, last_error = ?4
-                      WHERE talk_id = ?1 AND ticket = ?2 AND failed_at IS NULL",
-                )?
-                .execute((talk_id, ticket, at, error))?;
-            (Effect::Failed, moved == 1)
-        }
-    };
-    let requeued = !moved && waits(tx, talk_id)?;
-    Ok(Recorded { talk_id, effect, requeued })
+/// Stores records in one transaction.
+pub struct Recorder<'tx> {
+    tx: &'tx Transaction<'tx>,
+    // What every new talk needs, looked up once for all of a transaction.
+    insert_talk: CachedStatement<'tx>,
+    insert_version: CachedStatement<'tx>,
+    forget_tombstone: CachedStatement<'tx>,
+    dequeue: CachedStatement<'tx>,
 }
 
-/// Ends the queue row that the fetch was begun for; false if it is no longer that row.
-fn dequeue(tx: &Transaction<'_>, talk_id: i64, ticket: i64) -> rusqlite::Result<bool> {
-    let moved = tx
-        .prepare_cached("DELETE FROM talk_queue WHERE talk_id = ?1 AND ticket = ?2")?
-        .execute((talk_id, ticket))?;
-    Ok(moved == 1)
+impl<'tx> Recorder<'tx> {
+    /// Records into `tx`; the caller commits it.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn new(tx: &'tx Transaction<'tx>) -> rusqlite::Result<Recorder<'tx>> {
+        Ok(Recorder {
+            tx,
+            insert_talk: tx.prepare_cached(
+                "INSERT INTO talks (talk_id, created_at, updated_at, rate, contact_id, chat_id, entity_id, \
+                        entity_type, is_in_work, is_read, origin, missed_at, account_id, status, source_id, \
+                        lead_id, customer_id, payload, first_fetched_at, fetched_at, changed_at, closed_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, \
+                        ?18, ?19, ?19, ?19, ?20)
+                 ON CONFLICT (talk_id) DO NOTHING",
+            )?,
+            insert_version: tx.prepare_cached(
+                "INSERT INTO talk_versions (talk_id, created_at, updated_at, rate, contact_id, chat_id, entity_id, \
+                        entity_type, is_in_work, is_read, origin, missed_at, account_id, status, source_id, \
+                        lead_id, customer_id, version, valid_from)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+            )?,
+            forget_tombstone: tx.prepare_cached("DELETE FROM tombstones WHERE talk_id = ?1")?,
+            dequeue: tx.prepare_cached("DELETE FROM talk_queue WHERE talk_id = ?1 AND ticket = ?2")?,
+        })
+    }
+
+    /// Stores one record.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn record(&mut self, record: &Record) -> rusqlite::Result<Recorded> {
+        let tx = self.tx;
+        let Record { talk_id, ticket, at, .. } = *record;
+        let (effect, moved) = match &record.outcome {
+            Outcome::Talk(talk, payload) => {
+                let effect = self.upsert_talk(talk, payload, at)?;
+                (effect, self.dequeue(talk_id, ticket)?)
+            }
+            Outcome::Gone => {
+                mark_gone(tx, talk_id, at)?;
+                (Effect::Gone, self.dequeue(talk_id, ticket)?)
+            }
+            Outcome::Denied { due_at, error } => {
+                tx.prepare_cached("UPDATE talks SET denied_at = coalesce(denied_at, ?2) WHERE talk_id = ?1")?
+                    .execute((talk_id, at))?;
+                (Effect::Denied, reschedule(tx, record, *due_at, error, false)?)
+            }
+            Outcome::Retry { due_at, error, spent } => {
+                (Effect::Retry, reschedule(tx, record, *due_at, error, *spent)?)
+            }
+            Outcome::Failed { error } => {
+                let moved = tx
+                    .prepare_cached(
+                        "UPDATE talk_queue
+                        SET failed_at = ?3, attempts = attempts + 1, last_error = ?4
+                      WHERE talk_id = ?1 AND ticket = ?2 AND failed_at IS NULL",
+                    )?
+                    .execute((talk_id, ticket, at, error))?;
+                (Effect::Failed, moved == 1)
+            }
+        };
+        let requeued = !moved && waits(tx, talk_id)?;
+        Ok(Recorded { talk_id, effect, requeued })
+    }
+
+    /// Ends the queue row that the fetch was begun for; false if it is no longer that row.
+    fn dequeue(&mut self, talk_id: i64, ticket: i64) -> rusqlite::Result<bool> {
+        Ok(self.dequeue.execute((talk_id, ticket))? == 1)
+    }
+
+    fn upsert_talk(&mut self, talk: &Talk, payload: &str, at: i64) -> rusqlite::Result<Effect> {
+        let tx = self.tx;
+        let closed_at = (!talk.is_in_work).then_some(at);
+        // Most often either nothing is stored yet or nothing differs.
+        let mut values = talk_params(talk).to_vec();
+        values.extend([&payload as &dyn ToSql, &at, &closed_at]);
+        let inserted = self.insert_talk.execute(values.as_slice())?;
+        if inserted == 1 {
+            self.insert_version(talk, 1, at)?;
+            self.forget_tombstone.execute([talk.talk_id])?;
+            return Ok(Effect::New);
+        }
+        match stored_talk(tx, talk.talk_id)? {
+            Some(stored) if talk.updated_at < stored.updated_at => {
+                // It still shows that the talk exists and may be read.
+                tx.prepare_cached("UPDATE talks SET gone_at = NULL, denied_at = NULL WHERE talk_id = ?1")?
+                    .execute([talk.talk_id])?;
+                Ok(Effect::Older)
+            }
+            Some(stored) if stored == *talk => {
+                tx.prepare_cached(
+                    "UPDATE talks SET payload = ?2, fetched_at = ?3, gone_at = NULL, denied_at = NULL
+                  WHERE talk_id = ?1",
+                )?
+                .execute(params![talk.talk_id, payload, at])?;
+                Ok(Effect::Same)
+            }
+            _ => {
+                tx.prepare_cached(
+                    "UPDATE talks
+                    SET created_at = ?2, updated_at = ?3, rate = ?4, contact_id = ?5, chat_id = ?6,
+                        entity_id = ?7, entity_type = ?8, is_in_work = ?9, is_read = ?10, origin = ?11,
+                        missed_at = ?12, account_id = ?13, status = ?14, source_id = ?15, lead_id = ?16,
+                        customer_id = ?17, payload = ?18, fetched_at = ?19, changed_at = ?19,
+                        closed_at = CASE WHEN ?20 IS NULL THEN NULL ELSE coalesce(closed_at, ?20) END,
+                        gone_at = NULL, denied_at = NULL
+                  WHERE talk_id = ?1",
+                )?
+                .execute(values.as_slice())?;
+                // A clock that was set back must not make a version end before it began.
+                let (version, valid_from): (i64, i64) = tx
+                    .prepare_cached(
+                        "SELECT version, valid_from FROM talk_versions
+                      WHERE talk_id = ?1 ORDER BY version DESC LIMIT 1",
+                    )?
+                    .query_row([talk.talk_id], |row| Ok((row.get(0)?, row.get(1)?)))
+                    .optional()?
+                    .unwrap_or((0, at));
+                let from = at.max(valid_from);
+                tx.prepare_cached(
+                    "UPDATE talk_versions SET valid_to = ?3
+                  WHERE talk_id = ?1 AND version = ?2 AND valid_to IS NULL",
+                )?
+                .execute((talk.talk_id, version, from))?;
+                self.insert_version(talk, version + 1, from)?;
+                Ok(Effect::Changed)
+            }
+        }
+    }
+
+    fn insert_version(&mut self, talk: &Talk, version: i64, from: i64) -> rusqlite::Result<()> {
+        let mut values = talk_params(talk).to_vec();
+        values.extend([&version as &dyn ToSql, &from]);
+        self.insert_version.execute(values.as_slice())?;
+        Ok(())
+    }
 }
 
 fn reschedule(
@@ -125,13 +228,14 @@ fn reschedule(
 }
 
 fn waits(tx: &Transaction<'_>, talk_id: i64) -> rusqlite::Result<bool> {
-    tx.prepare_cached("SELECT 1 FROM talk_queue WHERE talk_id = ?1 AND failed_at IS NULL")?
-        .exists([talk_id])
+    tx.prepare_cached("SELECT 1 FROM talk_queue WHERE talk_id = ?1 AND failed_at IS NULL")?.exists([talk_id])
 }
 
 fn mark_gone(tx: &Transaction<'_>, talk_id: i64, at: i64) -> rusqlite::Result<()> {
     let known = tx
-        .prepare_cached("UPDATE talks SET gone_at = coalesce(gone_at, ?2), denied_at = NULL WHERE talk_id = ?1")?
+        .prepare_cached(
+            "UPDATE talks SET gone_at = coalesce(gone_at, ?2), denied_at = NULL WHERE talk_id = ?1",
+        )?
         .execute((talk_id, at))?;
     if known == 0 {
         tx.prepare_cached("INSERT OR REPLACE INTO tombstones (talk_id, gone_at) VALUES (?1, ?2)")?
@@ -139,7 +243,6 @@ fn mark_gone(tx: &Transaction<'_>, talk_id: i64, at: i64) -> rusqlite::Result<()
     }
     Ok(())
 }
-
 
 fn talk_params(talk: &Talk) -> [&dyn ToSql; 17] {
     [
@@ -199,94 +302,12 @@ pub fn stored_talk(connection: &rusqlite::Connection, talk_id: i64) -> rusqlite:
         .optional()
 }
 
-fn upsert_talk(tx: &Transaction<'_>, talk: &Talk, payload: &str, at: i64) -> rusqlite::Result<Effect> {
-    let closed_at = (!talk.is_in_work).then_some(at);
-    match stored_talk(tx, talk.talk_id)? {
-        None => {
-            let mut values = talk_params(talk).to_vec();
-            values.extend([&payload as &dyn ToSql, &at, &closed_at]);
-            tx.prepare_cached(
-                "INSERT INTO talks (talk_id, created_at, updated_at, rate, contact_id, chat_id, entity_id, \
-                        entity_type, is_in_work, is_read, origin, missed_at, account_id, status, source_id, \
-                        lead_id, customer_id, payload, first_fetched_at, fetched_at, changed_at, closed_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, \
-                        ?18, ?19, ?19, ?19, ?20)",
-            )?
-            .execute(values.as_slice())?;
-            insert_version(tx, talk, 1, at)?;
-            tx.prepare_cached("DELETE FROM tombstones WHERE talk_id = ?1")?
-                .execute([talk.talk_id])?;
-            if first_of_account(tx, talk.account_id)? {
-                tracing::debug!(account_id = talk.account_id, "this database mirrors account {}", talk.account_id);
-            }
-            Ok(Effect::New)
-        }
-        Some(stored) if talk.updated_at < stored.updated_at => {
-            // It still shows that the talk exists and may be read.
-            tx.prepare_cached("UPDATE talks SET gone_at = NULL, denied_at = NULL WHERE talk_id = ?1")?
-                .execute([talk.talk_id])?;
-            Ok(Effect::Older)
-        }
-        Some(stored) if stored == *talk => {
-            tx.prepare_cached(
-                "UPDATE talks SET payload = ?2, fetched_at = ?3, gone_at = NULL, denied_at = NULL
-                  WHERE talk_id = ?1",
-            )?
-            .execute(params![talk.talk_id, payload, at])?;
-            Ok(Effect::Same)
-        }
-        Some(_) => {
-            let mut values = talk_params(talk).to_vec();
-            values.extend([&payload as &dyn ToSql, &at, &closed_at]);
-            tx.prepare_cached(
-                "UPDATE talks
-                    SET created_at = ?2, updated_at = ?3, rate = ?4, contact_id = ?5, chat_id = ?6,
-                        entity_id = ?7, entity_type = ?8, is_in_work = ?9, is_read = ?10, origin = ?11,
-                        missed_at = ?12, account_id = ?13, status = ?14, source_id = ?15, lead_id = ?16,
-                        customer_id = ?17, payload = ?18, fetched_at = ?19, changed_at = ?19,
-                        closed_at = CASE WHEN ?20 IS NULL THEN NULL ELSE coalesce(closed_at, ?20) END,
-                        gone_at = NULL, denied_at = NULL
-                  WHERE talk_id = ?1",
-            )?
-            .execute(values.as_slice())?;
-            // A clock that was set back must not make a version end before it began.
-            let (version, valid_from): (i64, i64) = tx
-                .prepare_cached(
-                    "SELECT version, valid_from FROM talk_versions
-                      WHERE talk_id = ?1 ORDER BY version DESC LIMIT 1",
-                )?
-                .query_row([talk.talk_id], |row| Ok((row.get(0)?, row.get(1)?)))
-                .optional()?
-                .unwrap_or((0, at));
-            let from = at.max(valid_from);
-            tx.prepare_cached(
-                "UPDATE talk_versions SET valid_to = ?3
-                  WHERE talk_id = ?1 AND version = ?2 AND valid_to IS NULL",
-            )?
-            .execute((talk.talk_id, version, from))?;
-            insert_version(tx, talk, version + 1, from)?;
-            Ok(Effect::Changed)
-        }
-    }
-}
-
-fn insert_version(tx: &Transaction<'_>, talk: &Talk, version: i64, from: i64) -> rusqlite::Result<()> {
-    let mut values = talk_params(talk).to_vec();
-    values.extend([&version as &dyn ToSql, &from]);
-    tx.prepare_cached(
-        "INSERT INTO talk_versions (talk_id, created_at, updated_at, rate, contact_id, chat_id, entity_id, \
-                entity_type, is_in_work, is_read, origin, missed_at, account_id, status, source_id, \
-                lead_id, customer_id, version, valid_from)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
-    )?
-    .execute(values.as_slice())?;
-    Ok(())
-}
-
-/// The first talk that is stored says whose mirror this is.
-fn first_of_account(tx: &Transaction<'_>, account_id: i64) -> rusqlite::Result<bool> {
-    let moved = tx
-        .prepare_cached("INSERT OR IGNORE INTO mirror_info (key, value) VALUES ('account_id', ?1)")?
+/// Notes whose mirror this is: the first talk that is stored says so, and it stays.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn note_account(tx: &Transaction<'_>, account_id: i64) -> rusqlite::Result<()> {
+    tx.prepare_cached("INSERT OR IGNORE INTO mirror_info (key, value) VALUES ('account_id', ?1)")?
         .execute([account_id.to_string()])?;
-    Ok(moved == 1)
+    Ok(())
 }

@@ -79,11 +79,9 @@ pub fn overview(connection: &Connection, now: i64) -> rusqlite::Result<Overview>
 /// # Errors
 /// When the database cannot be read.
 pub fn queue(connection: &Connection, now: i64) -> rusqlite::Result<QueueCounts> {
-    let failed = connection.query_row(
-        "SELECT count(*) FROM talk_queue WHERE failed_at IS NOT NULL",
-        [],
-        |row| row.get(0),
-    )?;
+    let failed =
+        connection
+            .query_row("SELECT count(*) FROM talk_queue WHERE failed_at IS NOT NULL", [], |row| row.get(0))?;
     connection.query_row(
         "SELECT count(*) FILTER (WHERE due_at <= ?1),
                 count(*) FILTER (WHERE due_at > ?1),
@@ -201,14 +199,7 @@ pub fn story(connection: &Connection, talk_id: i64) -> rusqlite::Result<Story> {
     let tombstone = tx
         .query_row("SELECT gone_at FROM tombstones WHERE talk_id = ?1", [talk_id], |row| row.get(0))
         .optional()?;
-    Ok(Story {
-        mirrored,
-        versions,
-        queued,
-        ahead,
-        tombstone,
-        daemon: DaemonStatus::read(&tx)?,
-    })
+    Ok(Story { mirrored, versions, queued, ahead, tombstone, daemon: DaemonStatus::read(&tx)? })
 }
 
 /// The id of a talk that probably exists: the newest mirrored, else the first queued.

@@ -6,7 +6,7 @@
 //! transaction is tried until it goes through. The events are sent after the commit.
 
 use super::queue::{self, Head};
-use super::record::{self, Record, Recorded};
+use super::record::{self, Outcome, Record, Recorded, Recorder};
 use super::status::DaemonStatus;
 use rusqlite::{Connection, ErrorCode};
 use std::sync::mpsc;
@@ -16,6 +16,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// Records in one transaction at most: bounds what one commit holds up.
 const MAX_BATCH: usize = 1024;
+/// From one commit to the next at least: what comes meanwhile is committed together,
+/// which spares the disk, and pages that records share are written once.
+const GATHER: Duration = Duration::from_millis(30);
 /// Between two tries of a transaction that could not be committed.
 const RETRY: Duration = Duration::from_secs(1);
 /// How often SQLite may look whether its statistics are out of date.
@@ -41,7 +44,7 @@ impl Message {
 #[derive(Debug)]
 pub enum Event {
     /// Committed, one for each record.
-    Recorded(Vec<Recorded>),
+    Recorded(Vec<Recorded>, Spent),
     /// The answer to [`Writer::head`].
     Head(Head),
     /// Another process has written since the last look.
@@ -55,6 +58,11 @@ pub enum Event {
     /// Everything asked before [`Writer::stop`] is committed.
     Stopped,
 }
+
+/// What was committed, handed back to be dropped by the thread that made it: freed here it
+/// would have both threads wait for one heap, a tenth of the work on a full queue.
+#[derive(Debug)]
+pub struct Spent(#[expect(dead_code, reason = "only to be dropped")] Vec<Message>);
 
 /// A handle to the thread. Its calls never wait.
 #[derive(Debug)]
@@ -124,19 +132,23 @@ fn serve(
     // As SQLite advises for connections that live long.
     optimize(connection, "PRAGMA optimize = 0x10002");
     let mut optimized = Instant::now();
+    let mut taken = Instant::now();
     while let Ok(first) = inbox.recv() {
-        let batch: Vec<Message> = std::iter::once(first)
-            .chain(inbox.try_iter().take(MAX_BATCH))
-            .collect();
-        if batch.iter().any(Message::writes) {
-            let recorded = insist(tell, || commit(connection, &batch))?;
-            tell(Event::Recorded(recorded));
+        if matches!(first, Message::Record(_)) {
+            thread::sleep(GATHER.saturating_sub(taken.elapsed()));
         }
-        for message in &batch {
+        taken = Instant::now();
+        let (writes, others): (Vec<Message>, Vec<Message>) =
+            std::iter::once(first).chain(inbox.try_iter().take(MAX_BATCH)).partition(Message::writes);
+        if !writes.is_empty() {
+            let recorded = insist(tell, || commit(connection, &writes))?;
+            tell(Event::Recorded(recorded, Spent(writes)));
+        }
+        for message in others {
             match message {
                 Message::Record(_) | Message::Status(_) => {}
                 Message::Head { now, limit } => {
-                    let head = insist(tell, || queue::head(connection, *now, *limit))?;
+                    let head = insist(tell, || queue::head(connection, now, limit))?;
                     tell(Event::Head(head));
                 }
                 Message::Poll => {
@@ -189,12 +201,21 @@ fn insist<T>(tell: &dyn Fn(Event), mut step: impl FnMut() -> rusqlite::Result<T>
 fn commit(connection: &mut Connection, batch: &[Message]) -> rusqlite::Result<Vec<Recorded>> {
     let tx = connection.transaction()?;
     let mut recorded = Vec::with_capacity(batch.len());
+    let mut recorder = Recorder::new(&tx)?;
     for message in batch {
         match message {
-            Message::Record(record) => recorded.push(record::record(&tx, record)?),
+            Message::Record(record) => recorded.push(recorder.record(record)?),
             Message::Status(status) => status.write(&tx)?,
             Message::Head { .. } | Message::Poll | Message::Stop => {}
         }
+    }
+    drop(recorder);
+    let talk = batch.iter().find_map(|message| match message {
+        Message::Record(Record { outcome: Outcome::Talk(talk, _), .. }) => Some(talk),
+        _ => None,
+    });
+    if let Some(talk) = talk {
+        record::note_account(&tx, talk.account_id)?;
     }
     tx.commit()?;
     Ok(recorded)
@@ -231,9 +252,7 @@ fn explain(error: &rusqlite::Error) -> String {
 }
 
 fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
-    connection
-        .prepare_cached("PRAGMA data_version")?
-        .query_row([], |row| row.get(0))
+    connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
 }
 
 /// Keeps the query planner's statistics; when it fails (a full disk), queries are merely slower.

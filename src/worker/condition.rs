@@ -119,7 +119,11 @@ impl Condition {
             }
             (Some(pause), None) => {
                 let lasted = now.mono.saturating_duration_since(pause.since).as_secs();
-                tracing::info!(reason = pause.reason.as_str(), "resumed after {lasted} s: {} no longer", pause.reason);
+                tracing::info!(
+                    reason = pause.reason.as_str(),
+                    "resumed after {lasted} s: {} no longer",
+                    pause.reason
+                );
             }
             _ => {}
         }

@@ -1,0 +1,221 @@
+//! What mirroring costs: `cargo bench`.
+//!
+//! End to end, the real binary works a full queue against the simulator, which runs
+//! in a process of its own; the ceiling is raised out of the way. Processor time and
+//! memory are the binary's own, as the kernel counted them.
+
+use criterion::{BatchSize, Criterion, Throughput};
+use nix::sys::resource::{Usage, UsageWho, getrusage};
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use talkmirror::simulator::{Account, Simulator, TOKEN};
+use talkmirror::store;
+use talkmirror::store::queue::Due;
+use talkmirror::store::record::{Outcome, Record, Recorder};
+
+const TALKS: i64 = 50_000;
+const MILLION: i64 = 1_000_000;
+
+fn main() {
+    if std::env::args().any(|argument| argument == "--simulator") {
+        return simulate();
+    }
+    if let Some(base_url) = std::env::args().skip_while(|argument| argument != "--bare").nth(1) {
+        return bare(&base_url);
+    }
+    let mut criterion = Criterion::default().sample_size(10).configure_from_args();
+    store_alone(&mut criterion);
+    let simulator = SimulatorProcess::start();
+    end_to_end(&mut criterion, &simulator);
+    figures(&simulator);
+    criterion.final_summary();
+}
+
+/// The simulator's process: says its address, ends with its stdin.
+fn simulate() {
+    let mut account = Account::with_talks(TALKS);
+    account.limit = usize::MAX;
+    account.keep_log = false;
+    let simulator = Simulator::start(account).expect("a loopback port");
+    println!("{}", simulator.base_url());
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+}
+
+/// The floor: the same requests and the same decoding, and nothing kept.
+fn bare(base_url: &str) {
+    use talkmirror::amocrm::{Client, ClientConfig, Token, TokenSource};
+    let token = Token::read(TokenSource::Environment(TOKEN.to_owned().into())).expect("a token");
+    let config = ClientConfig {
+        base_url: base_url.parse().expect("an address"),
+        connect_timeout: Duration::from_secs(10),
+        timeout: Duration::from_secs(30),
+        max_in_flight: 16,
+    };
+    let client = std::sync::Arc::new(Client::new(&config, &token).expect("a client"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let next = std::sync::Arc::new(std::sync::atomic::AtomicI64::new(1));
+        let mut lanes = tokio::task::JoinSet::new();
+        for _ in 0..16 {
+            let (client, next) = (client.clone(), next.clone());
+            lanes.spawn(async move {
+                loop {
+                    let talk_id = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    if talk_id > TALKS {
+                        return;
+                    }
+                    client.fetch_talk(talk_id, None).await.expect("a talk");
+                }
+            });
+        }
+        lanes.join_all().await;
+    });
+}
+
+struct SimulatorProcess {
+    child: Child,
+    base_url: String,
+}
+
+impl SimulatorProcess {
+    fn start() -> SimulatorProcess {
+        let mut child = Command::new(std::env::current_exe().expect("our own path"))
+            .arg("--simulator")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the simulator starts");
+        let mut base_url = String::new();
+        BufReader::new(child.stdout.take().expect("piped"))
+            .read_line(&mut base_url)
+            .expect("the simulator says its address");
+        SimulatorProcess { child, base_url: base_url.trim().to_owned() }
+    }
+}
+
+impl Drop for SimulatorProcess {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// A folder with a configuration, and a queue of the first `talks` ids.
+fn folder(base_url: &str, talks: i64) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("token"), TOKEN).expect("a token");
+    let config = format!(
+        "[api]\nbase_url = \"{base_url}\"\ntoken_file = \"token\"\nrequests_per_second = 1000000\nmax_in_flight = 16\n"
+    );
+    std::fs::write(folder.path().join("config.toml"), config).expect("a configuration");
+    let mut connection = store::open(&folder.path().join("talks.db"), true).expect("a database");
+    store::queue::enqueue(&mut connection, &[1..=talks], |_| {}).expect("a full queue");
+    folder
+}
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_talkmirror"));
+    command.arg("--quiet").arg("--config").arg(folder.join("config.toml")).args(arguments);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+fn sync(folder: &Path) -> Duration {
+    let began = Instant::now();
+    let status = command(folder, &["sync"]).status().expect("the binary runs");
+    assert!(status.success(), "sync: {status}");
+    began.elapsed()
+}
+
+fn end_to_end(criterion: &mut Criterion, simulator: &SimulatorProcess) {
+    let mut group = criterion.benchmark_group("end to end");
+    group.throughput(Throughput::Elements(TALKS as u64));
+    group.measurement_time(Duration::from_secs(30));
+    group.bench_function("sync of 50,000 queued talks", |bencher| {
+        bencher.iter_custom(|iterations| {
+            (0..iterations).map(|_| sync(folder(&simulator.base_url, TALKS).path())).sum()
+        });
+    });
+    group.finish();
+}
+
+fn store_alone(criterion: &mut Criterion) {
+    let mut account = Account::with_talks(TALKS);
+    account.limit = usize::MAX;
+    let talks: Vec<_> = std::mem::take(&mut account.talks).into_values().collect();
+    let mut group = criterion.benchmark_group("store alone");
+    group.throughput(Throughput::Elements(TALKS as u64));
+    group.bench_function("record 50,000 new talks, 128 in a transaction", |bencher| {
+        bencher.iter_batched(
+            || {
+                let folder = tempfile::tempdir().expect("a folder");
+                let mut connection = store::open(&folder.path().join("talks.db"), true).expect("a database");
+                store::queue::enqueue(&mut connection, &[1..=TALKS], |_| {}).expect("a full queue");
+                (folder, connection)
+            },
+            |(folder, mut connection)| {
+                for chunk in talks.chunks(128) {
+                    let head = store::queue::head(&connection, i64::MAX, chunk.len()).expect("the head");
+                    let tx = connection.transaction().expect("a transaction");
+                    let mut recorder = Recorder::new(&tx).expect("statements");
+                    for (talk, due) in chunk.iter().zip(head.due) {
+                        let outcome = Outcome::Talk(Box::new(talk.clone()), "x".repeat(550));
+                        let Due { talk_id, ticket, .. } = due;
+                        recorder
+                            .record(&Record { talk_id, ticket, at: 1_700_000_000, outcome })
+                            .expect("recorded");
+                    }
+                    drop(recorder);
+                    tx.commit().expect("committed");
+                }
+                folder
+            },
+            BatchSize::PerIteration,
+        );
+    });
+    group.finish();
+}
+
+/// Processor time, and memory with a long queue: medians of five, and the most.
+fn figures(simulator: &SimulatorProcess) {
+    let cpu = |usage: Usage| {
+        let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
+        seconds(usage.user_time()) + seconds(usage.system_time())
+    };
+    let children = || getrusage(UsageWho::RUSAGE_CHILDREN).expect("usage");
+    let mut rates = Vec::new();
+    let mut costs = Vec::new();
+    for _ in 0..5 {
+        let folder = folder(&simulator.base_url, TALKS);
+        let before = cpu(children());
+        let took = sync(folder.path());
+        rates.push(TALKS as f64 / took.as_secs_f64());
+        costs.push((cpu(children()) - before) / (TALKS as f64 / 1000.0));
+    }
+    println!("talks a second, end to end:        {:>8.0}", median(rates));
+    println!("processor seconds per 1,000 talks: {:>8.4}", median(costs));
+    println!("peak memory, 50,000 queued:        {:>8.1} MiB", children().max_rss() as f64 / 1024.0);
+
+    let folder = folder(&simulator.base_url, MILLION);
+    let mut daemon = command(folder.path(), &["run"]).spawn().expect("the daemon starts");
+    std::thread::sleep(Duration::from_secs(5));
+    let peak = peak_mib(daemon.id());
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(daemon.id() as i32), nix::sys::signal::Signal::SIGTERM)
+        .expect("a signal");
+    let _ = daemon.wait();
+    println!("peak memory, a million queued:     {peak:>8.1} MiB");
+}
+
+fn peak_mib(pid: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the daemon lives");
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("a peak");
+    let kib: f64 = line.split_whitespace().nth(1).expect("a number").parse().expect("a number");
+    kib / 1024.0
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

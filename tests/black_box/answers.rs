@@ -1,0 +1,272 @@
+//! Each row of the table of answers: what it does to the talk, its row and the mirror.
+
+use crate::harness::{Mirror, account};
+use std::time::Duration;
+use talkmirror::simulator::Fault;
+
+/// The API page's own example, as it stands there.
+const EXAMPLE: &str = r#"{"talk_id":117,"created_at":1631018291,"updated_at":1631035929,"rate":0,"contact_id":3372695,
+ "chat_id":"88278e98-2b8d-4ae2-a5f0-bfab511cd621","entity_id":667999637,"entity_type":"lead","is_in_work":true,
+ "is_read":true,"origin":"telegram","missed_at":null,"account_id":17029541,
+ "_links":{"self":{"href":"https://example.amocrm.ru/api/v4/talks/117"}},
+ "_embedded":{"contacts":[{"id":3372695,"_links":{"self":{"href":"https://example.amocrm.ru/api/v4/contacts/3372695"}}}],
+  "leads":[{"id":667999637,"_links":{"self":{"href":"https://example.amocrm.ru/api/v4/leads/667999637"}}}],"customers":[]}}"#;
+
+fn answer(body: &str) -> Fault {
+    Fault::Answer { headers: vec![("content-type", "application/hal+json")], body: body.into() }
+}
+
+/// A mirror whose next answers for talk 117 are these.
+fn answering(faults: impl IntoIterator<Item = Fault>) -> Mirror {
+    let mirror = Mirror::new(account(200));
+    mirror.simulator.account().script(117, faults);
+    mirror
+}
+
+#[test]
+fn the_api_page_s_example_is_stored_field_by_field() {
+    let mirror = answering([answer(EXAMPLE)]);
+    mirror.ends(0, &["sync", "117"]);
+    for (column, expected) in [
+        ("talk_id", "117"),
+        ("created_at", "1631018291"),
+        ("updated_at", "1631035929"),
+        ("rate", "0"),
+        ("contact_id", "3372695"),
+        ("chat_id", "'88278e98-2b8d-4ae2-a5f0-bfab511cd621'"),
+        ("entity_id", "667999637"),
+        ("entity_type", "'lead'"),
+        ("is_in_work", "1"),
+        ("is_read", "1"),
+        ("origin", "'telegram'"),
+        ("missed_at", "NULL"),
+        ("account_id", "17029541"),
+        ("status", "NULL"),
+        ("source_id", "NULL"),
+        ("lead_id", "667999637"),
+        ("customer_id", "NULL"),
+        ("closed_at", "NULL"),
+        ("gone_at", "NULL"),
+        ("denied_at", "NULL"),
+    ] {
+        assert_eq!(mirror.sql::<String>(&format!("SELECT quote({column}) FROM talks")), expected, "{column}");
+    }
+    assert_eq!(mirror.sql::<String>("SELECT payload FROM talks"), EXAMPLE, "as received");
+    let fresh = "SELECT first_fetched_at = fetched_at AND fetched_at = changed_at
+                    AND abs(fetched_at - unixepoch()) < 60 FROM talks";
+    assert!(mirror.sql::<bool>(fresh));
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_versions WHERE valid_to IS NULL"), 1);
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_queue"), 0);
+    assert_eq!(mirror.sql::<String>("SELECT value FROM mirror_info WHERE key = 'account_id'"), "17029541");
+    assert_eq!(mirror.sql::<String>("SELECT created_at FROM talks_iso"), "2021-09-07T12:38:11Z");
+
+    let account = mirror.simulator.account();
+    let request = &account.log[0];
+    assert_eq!(request.user_agent, concat!("talkmirror/", env!("CARGO_PKG_VERSION")));
+    assert!(request.accept_encoding.contains("gzip"), "{}", request.accept_encoding);
+}
+
+#[test]
+fn a_compressed_answer_is_read() {
+    // `{"talk_id":…}` of the example with other numbers, through gzip.
+    let body = include_bytes!("talk-117.json.gz").to_vec();
+    let headers = vec![("content-type", "application/hal+json"), ("content-encoding", "gzip")];
+    let mirror = answering([Fault::Answer { headers, body }]);
+    mirror.ends(0, &["sync", "117"]);
+    assert_eq!(mirror.sql::<i64>("SELECT contact_id FROM talks"), 4242);
+}
+
+#[test]
+fn a_compressed_body_is_capped_by_what_it_unpacks_to() {
+    let body = include_bytes!("two-megabytes.gz").to_vec();
+    let headers = vec![("content-type", "application/hal+json"), ("content-encoding", "gzip")];
+    let mirror = answering([Fault::Answer { headers, body }]);
+    mirror.configure("queue.max_attempts = 1\n");
+    mirror.ends(1, &["sync", "117"]);
+    assert!(mirror.sql::<String>("SELECT last_error FROM talk_queue").contains("over 1 MiB"));
+}
+
+#[test]
+fn a_body_that_is_no_such_talk_is_that_talk_s_failure_and_touches_no_stored_row() {
+    let field = |name: &str, value: &str| {
+        let talk: serde_json::Value = serde_json::from_str(EXAMPLE).unwrap();
+        let mut talk = talk.as_object().unwrap().clone();
+        talk.insert(name.into(), serde_json::from_str(value).unwrap());
+        answer(&serde_json::Value::from(talk).to_string())
+    };
+    for (fault, error) in [
+        (Fault::Empty, "the body is empty"),
+        (Fault::NotJson, "the body: expected value"),
+        (Fault::WrongId, "talk_id: expected 117, found 118"),
+        (Fault::Missing("is_in_work"), "missing field `is_in_work`"),
+        (Fault::Truncated, "EOF"),
+        (Fault::TooLarge, "the body is over 1 MiB"),
+        (
+            field("updated_at", "\"soon\""),
+            "updated_at: invalid value: string \"soon\", expected a whole number",
+        ),
+        (field("is_read", "{}"), "is_read: invalid type: map, expected true or false"),
+        (field("contact_id", "null"), "contact_id: invalid type: null"),
+        (field("missed_at", "1.5"), "missed_at: invalid type: floating point"),
+        (Fault::Answer { headers: vec![], body: vec![0xff, 0xfe, 0x00] }, "not UTF-8"),
+        (Fault::Problem(400), "HTTP 400"),
+        (Fault::Problem(422), "HTTP 422"),
+        (
+            Fault::Redirect("https://other.amocrm.ru/api/v4/talks/117".into()),
+            "https://other.amocrm.ru/api/v4/talks/117",
+        ),
+    ] {
+        let mirror = answering([answer(EXAMPLE), fault.clone()]);
+        mirror.configure("queue.max_attempts = 1\n");
+        mirror.ends(0, &["sync", "117"]);
+        let before: String =
+            mirror.sql("SELECT json_array(t.payload, t.fetched_at, t.changed_at) FROM talks t");
+
+        let (out, _) = mirror.ends(1, &["sync", "117", "5"]);
+        assert!(out.contains("Set aside"), "{fault:?}: {out}");
+        let row: String = mirror.sql(
+            "SELECT json_array(attempts, failed_at IS NOT NULL) || last_error FROM talk_queue WHERE talk_id = 117",
+        );
+        assert!(row.starts_with("[1,1]") && row.contains(error), "{fault:?}: {row}");
+        let after: String = mirror
+            .sql("SELECT json_array(t.payload, t.fetched_at, t.changed_at) FROM talks t WHERE talk_id = 117");
+        assert_eq!(before, after, "{fault:?}");
+        assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_versions WHERE talk_id = 117"), 1);
+        assert_eq!(mirror.simulator.account().requests_of(117), 2, "not followed, not repeated: {fault:?}");
+        assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks WHERE talk_id = 5"), 1, "others go on");
+    }
+}
+
+#[test]
+fn a_failure_that_may_pass_is_tried_again_with_backoff() {
+    for fault in [
+        Fault::Problem(500),
+        Fault::Html(502),
+        Fault::Html(503),
+        Fault::Html(504),
+        Fault::Html(404),
+        Fault::Reset,
+        Fault::CutOff,
+        Fault::Hang(Duration::from_secs(20)),
+    ] {
+        let mirror = answering([fault.clone(), fault.clone()]);
+        mirror.configure("api.timeout = \"500ms\"\n");
+        let (out, _) = mirror.ends(0, &["sync", "117", "--json"]);
+        let summary: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(summary["mirrored"], 1, "{fault:?}");
+        assert_eq!(summary["retries"], 2, "{fault:?}");
+        assert_eq!(mirror.simulator.account().requests_of(117), 3, "{fault:?}");
+        assert_eq!(mirror.sql::<i64>("SELECT count(gone_at) FROM talks"), 0, "{fault:?}");
+    }
+}
+
+#[test]
+fn attempts_and_backoff_are_in_the_row_and_survive_a_restart() {
+    let mirror = answering(vec![Fault::Problem(500); 50]);
+    mirror.configure("queue.retry_base = \"1h\"\nqueue.retry_max = \"2h\"\n");
+    let (_, _) = mirror.ends(1, &["sync", "117"]);
+    let row =
+        "SELECT json_array(attempts, last_error, failed_at) FROM talk_queue WHERE due_at > unixepoch() + 30";
+    let expected = r#"[1,"HTTP 500: the server failed",null]"#;
+    assert_eq!(mirror.sql::<String>(row), expected);
+    // Another process finds it so, and leaves it until it is due.
+    mirror.ends(1, &["sync"]);
+    assert_eq!(mirror.sql::<String>(row), expected);
+    assert_eq!(mirror.simulator.account().requests_of(117), 1);
+}
+
+#[test]
+fn a_404_and_a_204_mark_the_talk_gone_and_a_later_200_clears_it() {
+    for fault in [Fault::Problem(404), Fault::NoContent] {
+        let mirror = answering([answer(EXAMPLE), fault]);
+        mirror.ends(0, &["sync", "117"]);
+        let (out, _) = mirror.ends(0, &["sync", "117"]);
+        assert!(out.contains("Gone"), "{out}");
+        assert!(mirror.sql::<bool>("SELECT gone_at IS NOT NULL AND payload LIKE '%telegram%' FROM talks"));
+        assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_versions"), 1);
+        assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_queue"), 0);
+        assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM open_talks"), 0);
+
+        mirror.ends(0, &["sync", "117"]);
+        assert!(mirror.sql::<bool>("SELECT gone_at IS NULL FROM talks"));
+    }
+}
+
+#[test]
+fn an_id_that_never_existed_leaves_a_tombstone() {
+    let mirror = Mirror::new(account(3));
+    mirror.ends(0, &["sync", "99"]);
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), 0);
+    assert_eq!(mirror.sql::<i64>("SELECT talk_id FROM tombstones"), 99);
+    let (out, _) = mirror.ends(0, &["why", "99"]);
+    assert!(out.contains("does not exist: so the API said"), "{out}");
+}
+
+#[test]
+fn a_403_with_a_problem_report_is_denied_and_tried_again_after_a_day() {
+    let mirror = answering([answer(EXAMPLE), Fault::Problem(403)]);
+    mirror.ends(0, &["sync", "117"]);
+    let (out, _) = mirror.ends(1, &["sync", "117"]);
+    assert!(out.contains("Denied") && out.contains("Waiting"), "{out}");
+    assert!(mirror.sql::<bool>("SELECT denied_at IS NOT NULL FROM talks"));
+    assert!(mirror.sql::<bool>(
+        "SELECT due_at - unixepoch() BETWEEN 86000 AND 86401 AND attempts = 0 AND failed_at IS NULL FROM talk_queue"
+    ));
+    mirror.ends(0, &["sync", "117"]);
+    assert!(mirror.sql::<bool>("SELECT denied_at IS NULL FROM talks"));
+}
+
+#[test]
+fn a_change_makes_a_version_and_the_same_answer_none() {
+    let mirror = Mirror::new(account(3));
+    mirror.ends(0, &["sync", "1..3"]);
+    mirror.ends(0, &["sync", "2"]);
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_versions"), 3);
+    {
+        let mut account = mirror.simulator.account();
+        let talk = account.talk(2);
+        talk.is_in_work = false;
+        talk.updated_at += 10;
+    }
+    mirror.ends(0, &["sync", "2"]);
+    let versions: String = mirror.sql(
+        "SELECT json_group_array(json_array(version, valid_to IS NULL, is_in_work)) FROM
+           (SELECT * FROM talk_versions WHERE talk_id = 2 ORDER BY version)",
+    );
+    assert!(versions.ends_with("[2,1,0]]"), "{versions}");
+    assert!(mirror.sql::<bool>(
+        "SELECT closed_at = fetched_at AND changed_at = fetched_at FROM talks WHERE talk_id = 2"
+    ));
+    let at = "SELECT count(*) FROM talk_versions WHERE talk_id = 2
+               AND valid_from <= unixepoch() AND (valid_to IS NULL OR valid_to > unixepoch())";
+    assert_eq!(mirror.sql::<i64>(at), 1, "one state at any time");
+    mirror.assert_mirrors_the_account();
+}
+
+#[test]
+fn an_older_answer_never_overwrites_a_newer_one() {
+    let older = EXAMPLE.replace("1631035929", "1631035928").replace("true", "false");
+    let equal = EXAMPLE.replace("telegram", "viber");
+    let mirror = answering([answer(EXAMPLE), answer(&older), answer(&equal)]);
+    mirror.ends(0, &["sync", "117"]);
+    mirror.ends(0, &["sync", "117"]);
+    assert_eq!(mirror.sql::<String>("SELECT payload FROM talks"), EXAMPLE);
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_versions"), 1);
+    mirror.ends(0, &["sync", "117"]);
+    assert_eq!(mirror.sql::<String>("SELECT origin FROM talks"), "viber", "of equals, the later fetch wins");
+}
+
+#[test]
+fn one_answer_of_another_account_amid_good_ones_is_that_talk_s_failure() {
+    let mirror = answering([Fault::OtherAccount]);
+    mirror.configure("queue.max_attempts = 1\napi.max_in_flight = 1\n");
+    mirror.ends(0, &["enqueue", "117"]);
+    mirror.execute("INSERT INTO talk_queue (talk_id, priority) VALUES (5, 1)");
+    mirror.ends(1, &["sync"]);
+    assert!(
+        mirror
+            .sql::<String>("SELECT last_error FROM talk_queue")
+            .contains("account_id: expected 17029541, found 1")
+    );
+    assert_eq!(mirror.sql::<i64>("SELECT talk_id FROM talks"), 5);
+}

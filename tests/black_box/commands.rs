@@ -1,0 +1,243 @@
+//! What commands print, and how they end.
+
+use crate::harness::{Mirror, account, text};
+use assert_cmd::Command;
+use serde_json::Value;
+use talkmirror::simulator::Fault;
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[test]
+fn wrong_usage_ends_with_2() {
+    for arguments in [
+        &["fly"][..],
+        &[],
+        &["enqueue"],
+        &["enqueue", "seven"],
+        &["enqueue", "0"],
+        &["enqueue", "9..3"],
+        &["enqueue", "1..99999999999"],
+        &["why"],
+        &["queue", "drop"],
+        &["-v", "-q", "status"],
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_talkmirror")).args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(!text(&output).1.is_empty());
+    }
+}
+
+#[test]
+fn help_version_completions_and_the_manual_need_no_configuration() {
+    for (arguments, expected) in [
+        (&["--help"][..], "enqueue"),
+        (&["--version"], env!("CARGO_PKG_VERSION")),
+        (&["completions", "bash"], "_talkmirror"),
+        (&["completions", "zsh"], "#compdef talkmirror"),
+        (&["completions", "fish"], "complete -c talkmirror"),
+        (&["man"], ".TH talkmirror"),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_talkmirror")).args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert!(text(&output).0.contains(expected), "{arguments:?}");
+    }
+}
+
+#[test]
+fn enqueue_counts_what_is_new_and_what_waited() {
+    let mirror = Mirror::new(account(0));
+    let (out, _) = mirror.ends(0, &["enqueue", "1..5", "9"]);
+    assert_eq!(out, "6 talks queued, 0 already waited\n");
+    let (out, _) = mirror.ends(0, &["enqueue", "4..7", "--json"]);
+    assert_eq!(json(&out), serde_json::json!({"new": 2, "already_waiting": 2}));
+    let output = mirror.command(&["enqueue", "-"]).write_stdin("20\n21\n\n30..32\n5\n").output().unwrap();
+    assert_eq!(text(&output).0, "5 talks queued, 1 already waited\n");
+    assert_eq!(mirror.sql::<String>("SELECT group_concat(DISTINCT reason) FROM talk_queue"), "cli");
+}
+
+#[test]
+fn a_line_of_stdin_that_is_no_id_is_named_and_nothing_is_queued() {
+    let mirror = Mirror::new(account(0));
+    let output = mirror.command(&["enqueue", "1", "-"]).write_stdin("20\nx21\n").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let (_, err) = text(&output);
+    assert!(err.starts_with("error: stdin, line 2: expected a talk id"), "{err}");
+    assert!(!mirror.database().exists() || mirror.sql::<i64>("SELECT count(*) FROM talk_queue") == 0);
+}
+
+#[test]
+fn sync_works_what_is_due_and_sums_it_up() {
+    let mirror = Mirror::new(account(30));
+    mirror.ends(0, &["enqueue", "1..10"]);
+    let (out, err) = mirror.ends(0, &["sync", "11..20", "25", "--no-close"]);
+    assert!(out.starts_with("Mirrored  21 talks in "), "{out}");
+    assert!(!err.contains("error"), "{err}");
+    let (out, _) = mirror.ends(0, &["sync", "1", "--json"]);
+    let summary = json(&out);
+    assert_eq!(
+        (&summary["mirrored"], &summary["unchanged"], &summary["waiting"]),
+        (&1.into(), &1.into(), &0.into())
+    );
+    mirror.assert_sound();
+}
+
+#[test]
+fn sync_leaves_what_must_wait_longer_and_says_so() {
+    let mirror = Mirror::new(account(5));
+    mirror.ends(0, &["enqueue", "1"]);
+    mirror.execute(
+        "INSERT INTO talk_queue (talk_id, due_at) VALUES (2, unixepoch() + 40), (3, unixepoch() + 2)",
+    );
+    let (out, _) = mirror.ends(1, &["sync"]);
+    assert!(out.contains("Mirrored  2 talks"), "what is due within 30 s was waited for: {out}");
+    assert!(out.contains("Waiting") && out.contains("1 talk, the next in 3"), "{out}");
+    assert_eq!(mirror.sql::<i64>("SELECT talk_id FROM talk_queue"), 2);
+}
+
+#[test]
+fn the_queue_is_listed_retried_and_dropped() {
+    let mirror = Mirror::new(account(5));
+    mirror.configure("queue.max_attempts = 1\n");
+    mirror.simulator.account().script(3, [Fault::WrongId]);
+    mirror.ends(1, &["sync", "3"]);
+    mirror
+        .execute("INSERT INTO talk_queue (talk_id, due_at, reason) VALUES (4, unixepoch() + 600, 'report')");
+
+    let (out, _) = mirror.ends(0, &["queue", "list"]);
+    assert!(out.starts_with("TALK  REASON  PRIORITY"), "{out}");
+    assert!(out.contains("in 9 min") && out.contains("set aside 0 s ago"), "{out}");
+    let (out, _) = mirror.ends(0, &["queue", "list", "--failed"]);
+    assert!(out.contains("talk_id: expected 3, found 4") && !out.contains("report"), "{out}");
+    let (out, _) = mirror.ends(0, &["queue", "list", "--json"]);
+    let rows = json(&out);
+    assert_eq!(rows.as_array().unwrap().len(), 2);
+    assert_eq!((&rows[0]["talk_id"], &rows[0]["reason"]), (&4.into(), &"report".into()));
+    assert_eq!((&rows[1]["talk_id"], &rows[1]["attempts"]), (&3.into(), &1.into()));
+
+    let (out, _) = mirror.ends(0, &["queue", "retry"]);
+    assert_eq!(out, "1 talk to be tried again now\n");
+    assert!(
+        mirror.sql::<bool>("SELECT failed_at IS NULL AND attempts = 0 FROM talk_queue WHERE talk_id = 3")
+    );
+    mirror.ends(0, &["queue", "retry", "4"]);
+    assert!(mirror.sql::<bool>("SELECT due_at <= unixepoch() FROM talk_queue WHERE talk_id = 4"));
+    let (_, err) = mirror.ends(1, &["queue", "retry", "77"]);
+    assert_eq!(err, "error: not in the queue: 77\n");
+    let (out, err) = mirror.ends(1, &["queue", "drop", "3", "77"]);
+    assert_eq!(
+        (out.as_str(), err.as_str()),
+        ("1 talk taken off the queue\n", "error: not in the queue: 77\n")
+    );
+    let (out, _) = mirror.ends(0, &["queue", "list", "--failed"]);
+    assert_eq!(out, "No talk is set aside.\n");
+    mirror.ends(0, &["queue", "drop", "4"]);
+    let (out, _) = mirror.ends(0, &["queue", "list"]);
+    assert_eq!(out, "The queue is empty.\n");
+}
+
+#[test]
+fn a_database_that_is_not_there_yet_is_named_with_what_makes_it() {
+    let mirror = Mirror::new(account(1));
+    for arguments in [&["status"][..], &["queue", "list"], &["why", "1"]] {
+        let (_, err) = mirror.ends(1, arguments);
+        assert!(
+            err.starts_with("error: there is no database at ") && err.contains("talkmirror sync"),
+            "{err}"
+        );
+    }
+    assert!(!mirror.database().exists());
+}
+
+#[test]
+fn status_is_one_screen_and_the_same_as_json() {
+    let mirror = Mirror::new(account(30));
+    mirror.ends(0, &["sync", "1..30"]);
+    let (out, _) = mirror.ends(0, &["status"]);
+    for line in [
+        "Mirror        healthy",
+        "Account       17029541",
+        "Daemon        does not run; stopped",
+        "Talks         30: ",
+    ] {
+        assert!(out.contains(line), "{line} in\n{out}");
+    }
+    let (out, _) = mirror.ends(0, &["status", "--json"]);
+    let status = json(&out);
+    assert_eq!(status["healthy"], true);
+    assert_eq!(status["talks"]["total"], 30);
+    assert_eq!(status["queue"]["due"], 0);
+    assert_eq!(status["daemon"]["mode"], "sync");
+
+    let daemon = mirror.running_daemon();
+    let (out, _) = mirror.ends(0, &["status"]);
+    assert!(out.contains("Daemon        runs (run "), "{out}");
+    daemon.stop();
+}
+
+#[test]
+fn status_names_what_is_set_aside_and_ends_with_1() {
+    let mirror = Mirror::new(account(3));
+    mirror.configure("queue.max_attempts = 1\n");
+    mirror.simulator.account().script(3, [Fault::NotJson]);
+    mirror.ends(1, &["sync", "3"]);
+    let (out, _) = mirror.ends(1, &["status"]);
+    assert!(out.contains("! 1 talk is set aside") && out.contains("queue list --failed"), "{out}");
+    let (out, _) = mirror.ends(1, &["status", "--json"]);
+    assert_eq!(json(&out)["healthy"], false);
+}
+
+#[test]
+fn why_tells_a_talk_s_story_and_what_comes_next() {
+    let mirror = Mirror::new(account(5));
+    mirror.ends(0, &["sync", "2"]);
+    let (out, _) = mirror.ends(0, &["why", "2"]);
+    assert!(out.contains("Next     nothing is planned; `talkmirror enqueue 2` has it fetched"), "{out}");
+    assert!(out.contains("States it was seen in (UTC):\nFROM"), "{out}");
+    let (out, _) = mirror.ends(0, &["why", "4"]);
+    assert!(out.contains("not mirrored") && out.contains("not queued"), "{out}");
+    mirror.ends(0, &["enqueue", "4"]);
+    let (out, _) = mirror.ends(0, &["why", "4"]);
+    assert!(out.contains("it waits for a daemon: none runs"), "{out}");
+
+    mirror.execute("UPDATE talk_queue SET due_at = unixepoch() + 600, attempts = 2, last_error = 'HTTP 500'");
+    let daemon = mirror.running_daemon();
+    let (out, _) = mirror.ends(0, &["why", "4"]);
+    assert!(
+        out.contains("2 of 8 attempts failed, the last: HTTP 500") && out.contains("fetched in 9 min"),
+        "{out}"
+    );
+    daemon.stop();
+}
+
+#[test]
+fn check_gives_a_verdict_each_and_changes_nothing() {
+    let mirror = Mirror::new(account(5));
+    let (out, _) = mirror.ends(0, &["check"]);
+    assert!(out.starts_with("config    ok"), "{out}");
+    assert!(out.contains("database  ok    ") && out.contains("is not there yet"), "{out}");
+    assert!(out.contains("token     ok    "), "{out}");
+    assert!(!mirror.database().exists() && !mirror.path("talks.db.lock").exists());
+    assert_eq!(mirror.simulator.account().log.len(), 1, "one request");
+
+    mirror.ends(0, &["sync", "1..5"]);
+    mirror.simulator.account().token = "another".into();
+    let (out, _) = mirror.ends(1, &["check"]);
+    assert!(out.contains("token     BAD   ") && out.contains("HTTP 401"), "{out}");
+    assert!(out.contains("mirrors account 17029541: 5 talks"), "{out}");
+}
+
+#[test]
+fn a_pipe_that_closes_is_no_error() {
+    let mirror = Mirror::new(account(0));
+    mirror.ends(0, &["enqueue", "1..20000"]);
+    let binary = env!("CARGO_BIN_EXE_talkmirror");
+    let config = mirror.path("config.toml");
+    let script = format!(
+        "{binary} --config {} queue list --json | head -n 2; exit ${{PIPESTATUS[0]}}",
+        config.display()
+    );
+    let output = std::process::Command::new("bash").args(["-c", &script]).output().unwrap();
+    assert_eq!((output.status.code(), text(&output).1.as_str()), (Some(0), ""));
+}

@@ -1,0 +1,116 @@
+//! Configurations that are wrong, from outside.
+
+use crate::harness::{Mirror, account};
+use std::fs;
+
+#[test]
+fn several_mistakes_in_one_configuration_are_all_reported_and_end_with_78() {
+    let mirror = Mirror::new(account(1));
+    mirror.configure("api.requests_per_second = \"many\"\nqueue.retry_base = \"soon\"\nauto_clsoe.mode = \"live\"\nlog.level = \"loud\"\n");
+    let path = mirror.path("config.toml").display().to_string();
+    for arguments in [&["run"][..], &["sync"], &["status"], &["enqueue", "1"], &["check"]] {
+        let (out, err) = mirror.ends(78, arguments);
+        assert_eq!(out, "");
+        assert!(err.starts_with("error: "), "{err}");
+        for mistake in [
+            ": api.requests_per_second: expected a whole number from 1 to 1000000, found \"many\"",
+            ": queue.retry_base: expected a duration such as \"5s\", from 1ms to 1d, found \"soon\"",
+            ": log.level: expected error, warn, info, debug or trace, found \"loud\"",
+            ": auto_clsoe.mode: expected a known key",
+        ] {
+            assert!(err.contains(&format!("{path}{mistake}")), "{mistake} in\n{err}");
+        }
+    }
+    assert!(!mirror.database().exists(), "nothing was begun");
+}
+
+#[test]
+fn a_missing_file_an_empty_token_and_broken_toml_are_named() {
+    let mirror = Mirror::new(account(1));
+    fs::write(mirror.path("token"), "").unwrap();
+    let (_, err) = mirror.ends(78, &["sync"]);
+    assert!(
+        err.contains("api.token_file: expected a readable token at") && err.contains("nothing in it"),
+        "{err}"
+    );
+    fs::write(mirror.path("config.toml"), "[api\n").unwrap();
+    let (_, err) = mirror.ends(78, &["sync"]);
+    assert!(err.contains("config.toml: expected TOML, found: "), "{err}");
+    fs::remove_file(mirror.path("config.toml")).unwrap();
+    let (_, err) = mirror.ends(78, &["sync"]);
+    assert!(err.contains("config.toml: expected a configuration file (config.example.toml"), "{err}");
+}
+
+#[test]
+fn the_environment_goes_before_the_file_and_is_named_in_its_mistakes() {
+    let mirror = Mirror::new(account(3));
+    let output =
+        mirror.command(&["sync", "1"]).env("TALKMIRROR__DATABASE__PATH", "other.db").output().unwrap();
+    assert!(output.status.success());
+    assert!(mirror.path("other.db").exists() && !mirror.database().exists());
+
+    let output = mirror.command(&["sync"]).env("TALKMIRROR__API__MAX_IN_FLIGHT", "none").output().unwrap();
+    assert_eq!(output.status.code(), Some(78));
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        err.contains("TALKMIRROR__API__MAX_IN_FLIGHT: api.max_in_flight: expected a whole number"),
+        "{err}"
+    );
+}
+
+#[test]
+fn the_token_comes_from_its_file_the_credential_or_the_environment_in_this_order() {
+    let mirror = Mirror::new(account(3));
+    let config = fs::read_to_string(mirror.path("config.toml")).unwrap();
+    let without: String =
+        config.lines().filter(|line| !line.contains("token_file")).map(|line| format!("{line}\n")).collect();
+    fs::write(mirror.path("config.toml"), without).unwrap();
+    let (_, err) = mirror.ends(78, &["sync", "1"]);
+    assert!(
+        err.contains("api.token_file: expected the path of a file with the token, found nothing"),
+        "{err}"
+    );
+
+    let token = talkmirror::simulator::TOKEN;
+    let output = mirror.command(&["sync", "1"]).env("TALKMIRROR__API__TOKEN", token).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+
+    fs::create_dir(mirror.path("credentials")).unwrap();
+    fs::write(mirror.path("credentials/token"), token).unwrap();
+    let mut command = mirror.command(&["sync", "2"]);
+    command.env("CREDENTIALS_DIRECTORY", mirror.path("credentials")).env("TALKMIRROR__API__TOKEN", "wrong");
+    assert!(command.output().unwrap().status.success());
+}
+
+#[test]
+fn the_database_lies_in_the_state_directory_if_there_is_one() {
+    let mirror = Mirror::new(account(1));
+    fs::create_dir(mirror.path("state")).unwrap();
+    let output =
+        mirror.command(&["sync", "1"]).env("STATE_DIRECTORY", mirror.path("state")).output().unwrap();
+    assert!(output.status.success());
+    assert!(mirror.path("state/talks.db").exists());
+}
+
+#[test]
+fn the_token_is_in_no_log_no_error_and_no_table() {
+    let mirror = Mirror::new(account(3));
+    let secret = "very-secret-token-4711";
+    fs::write(mirror.path("token"), secret).unwrap();
+    mirror.simulator.account().token = secret.into();
+    let output = mirror.command(&["-vv", "sync", "1..3", "77"]).output().unwrap();
+    assert!(output.status.success());
+    mirror.simulator.account().token = "changed".into();
+    let refused = mirror.command(&["-vv", "sync", "1"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    for text in [&output.stdout, &output.stderr, &refused.stdout, &refused.stderr] {
+        assert!(!String::from_utf8_lossy(text).contains(secret));
+    }
+    for file in fs::read_dir(mirror.path("")).unwrap() {
+        let file = file.unwrap().path();
+        if !file.ends_with("token") {
+            let bytes = fs::read(&file).unwrap();
+            assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{file:?}");
+        }
+    }
+}

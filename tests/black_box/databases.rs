@@ -1,0 +1,262 @@
+//! Databases that cannot be used, must wait, or are shared.
+
+use crate::harness::{Mirror, account};
+use rusqlite::Connection;
+use std::fs;
+use std::process::Command;
+
+#[test]
+fn what_is_no_database_of_ours_is_refused_and_untouched() {
+    let mirror = Mirror::new(account(1));
+    let text = "these are my notes on many things\n".repeat(50);
+    fs::write(mirror.database(), &text).unwrap();
+    for arguments in [&["run"][..], &["sync"], &["enqueue", "1"], &["status"]] {
+        let (_, err) = mirror.ends(1, arguments);
+        assert!(err.contains("talks.db is not a SQLite database: set database.path"), "{err}");
+    }
+    assert_eq!(fs::read_to_string(mirror.database()).unwrap(), text);
+
+    fs::remove_file(mirror.database()).unwrap();
+    Connection::open(mirror.database()).unwrap().execute_batch("CREATE TABLE notes (text)").unwrap();
+    let (_, err) = mirror.ends(1, &["run"]);
+    assert!(err.contains("is a SQLite database of something else"), "{err}");
+}
+
+#[test]
+fn a_newer_database_is_refused() {
+    let mirror = Mirror::new(account(1));
+    mirror.ends(0, &["sync", "1"]);
+    mirror.execute("PRAGMA user_version = 99");
+    for arguments in [&["run"][..], &["sync"], &["enqueue", "1"], &["status"]] {
+        let (_, err) = mirror.ends(1, arguments);
+        assert!(err.contains("was written by a newer talkmirror (schema 99"), "{err}");
+    }
+    assert_eq!(mirror.sql::<i64>("PRAGMA user_version"), 99);
+}
+
+#[test]
+fn a_database_of_another_account_is_refused_and_nothing_is_stored() {
+    let mirror = Mirror::new(account(3));
+    mirror.ends(0, &["sync", "1"]);
+    mirror.execute("UPDATE mirror_info SET value = '4711' WHERE key = 'account_id'");
+    for command in ["sync", "run"] {
+        mirror.ends(0, &["enqueue", "2"]);
+        let (_, err) = mirror.ends(78, &[command]);
+        assert!(
+            err.contains("this database mirrors account 4711, and the API answers for account 17029541"),
+            "{err}"
+        );
+    }
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), 1);
+    assert!(
+        mirror.sql::<bool>("SELECT attempts = 0 AND failed_at IS NULL FROM talk_queue WHERE talk_id = 2")
+    );
+    let (out, _) = mirror.ends(1, &["check"]);
+    assert!(out.contains("answers for account 17029541: this database mirrors another"), "{out}");
+}
+
+#[test]
+fn a_missing_folder_is_named() {
+    let mirror = Mirror::new(account(1));
+    mirror.configure("database.path = \"no/such/talks.db\"\n");
+    for arguments in [&["run"][..], &["sync"], &["enqueue", "1"]] {
+        let (_, err) = mirror.ends(1, arguments);
+        assert!(err.contains("there is no folder") && err.contains("no/such"), "{err}");
+    }
+}
+
+#[test]
+fn a_second_instance_ends_at_once_with_75_and_the_holder_s_process_id() {
+    let mirror = Mirror::new(account(3));
+    let daemon = mirror.running_daemon();
+    let holder = daemon.child.id();
+    for command in ["run", "sync"] {
+        let (_, err) = mirror.ends(75, &[command]);
+        assert!(
+            err.starts_with(&format!("error: another talkmirror (process {holder}) is working on ")),
+            "{err}"
+        );
+    }
+    for arguments in [&["enqueue", "1"][..], &["status"], &["why", "1"], &["queue", "list"], &["check"]] {
+        mirror.ends(0, arguments);
+    }
+    daemon.kill_hard();
+    mirror.ends(0, &["sync"]);
+}
+
+#[test]
+fn another_program_s_long_transaction_is_waited_for() {
+    let mirror = Mirror::new(account(20));
+    mirror.simulator.account().latency = std::time::Duration::from_millis(500);
+    let daemon = mirror.running_daemon();
+    let connection = mirror.connect();
+    connection.execute_batch("INSERT INTO talk_queue (talk_id) VALUES (1)").unwrap();
+    mirror.wait("talk 1 is asked for", || mirror.simulator.account().requests_of(1) == 1);
+    connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // A talk that was queued before the lock was taken is fetched and cannot be recorded.
+    mirror.wait("the daemon says that it waits", || {
+        mirror.log().contains("another program holds the write lock")
+    });
+    connection.execute_batch("COMMIT").unwrap();
+    mirror.wait_sql("talk 1 is mirrored", "SELECT count(*) FROM talks", 1);
+    assert!(mirror.log().contains("the database can be written again"), "{}", mirror.log());
+    daemon.stop();
+}
+
+#[test]
+fn a_reader_with_an_open_transaction_holds_nobody_up() {
+    let mirror = Mirror::new(account(200));
+    mirror.ends(0, &["sync", "1..10"]);
+    let reader = mirror.connect();
+    reader.execute_batch("BEGIN").unwrap();
+    let count = || reader.query_row("SELECT count(*) FROM talks", [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(count(), 10);
+    mirror.ends(0, &["sync", "1..200"]);
+    assert_eq!(count(), 10, "its own snapshot");
+    reader.execute_batch("COMMIT").unwrap();
+    assert_eq!(count(), 200);
+}
+
+/// Runs SQL in a process of another user who may read the folder and write nothing, as the
+/// sqlite3 shell; `None` where that cannot be had.
+fn read_as_nobody(mirror: &Mirror) -> Option<String> {
+    if !nix::unistd::Uid::effective().is_root() {
+        eprintln!("skipped: only root can try another user's rights");
+        return None;
+    }
+    if Command::new("sqlite3").arg("--version").output().is_err() {
+        eprintln!("skipped: no sqlite3 shell");
+        return None;
+    }
+    fs::set_permissions(mirror.path(""), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    use std::os::unix::process::CommandExt;
+    let output = Command::new("sqlite3")
+        .args(["-readonly", mirror.database().to_str().unwrap(), "SELECT count(*) FROM talks"])
+        .uid(65534)
+        .gid(65534)
+        .output()
+        .unwrap();
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    Some(text.trim().to_owned())
+}
+
+#[test]
+fn readers_without_rights_to_write_work_while_the_daemon_runs_and_when_it_is_down() {
+    let mirror = Mirror::new(account(9));
+    mirror.ends(0, &["sync", "1..9"]);
+    let daemon = mirror.running_daemon();
+    let Some(while_running) = read_as_nobody(&mirror) else { return };
+    daemon.stop();
+    let stopped = read_as_nobody(&mirror).unwrap();
+    mirror.running_daemon().kill_hard();
+    let killed = read_as_nobody(&mirror).unwrap();
+    assert_eq!([while_running, stopped, killed], ["9", "9", "9"]);
+}
+
+#[test]
+fn a_database_that_cannot_be_written_is_named() {
+    let mirror = Mirror::new(account(3));
+    mirror.ends(0, &["sync", "1"]);
+    if !nix::unistd::Uid::effective().is_root() {
+        fs::set_permissions(mirror.database(), std::os::unix::fs::PermissionsExt::from_mode(0o444)).unwrap();
+    } else if !Command::new("chattr")
+        .arg("+i")
+        .arg(mirror.database())
+        .status()
+        .is_ok_and(|status| status.success())
+    {
+        eprintln!("skipped: root writes everything, and this file system has no immutable files");
+        return;
+    }
+    let outputs = [&["sync", "2"][..], &["run"], &["enqueue", "2"]].map(|arguments| mirror.output(arguments));
+    let _ = Command::new("chattr").arg("-i").arg(mirror.database()).status();
+    for output in outputs {
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{err}");
+        assert!(
+            err.starts_with("error: ")
+                && err.contains("talks.db cannot be written: give this user the right"),
+            "{err}"
+        );
+    }
+}
+
+/// A small file system of its own; unmounted when dropped.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    fn mount(path: std::path::PathBuf, size: &str) -> Option<SmallDisk> {
+        if !nix::unistd::Uid::effective().is_root() {
+            eprintln!("skipped: only root can mount a small disk");
+            return None;
+        }
+        fs::create_dir(&path).unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(&path)
+            .status();
+        if mounted.is_ok_and(|status| status.success()) {
+            return Some(SmallDisk(path));
+        }
+        eprintln!("skipped: a tmpfs cannot be mounted here");
+        None
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_is_named_waited_for_and_nothing_is_lost() {
+    let mirror = Mirror::new(account(400));
+    let Some(disk) = SmallDisk::mount(mirror.path("disk"), "4m") else { return };
+    mirror.configure("database.path = \"disk/talks.db\"\n");
+    mirror.ends(0, &["enqueue", "1..400"]);
+    fs::write(disk.0.join("ballast"), vec![0; 3_800_000]).or_else(|_| Ok::<_, std::io::Error>(())).unwrap();
+    let daemon = mirror.daemon();
+    mirror.wait("the daemon says that the disk is full", || {
+        mirror.log().contains("the disk is full: make room")
+    });
+    let requests = mirror.simulator.account().log.len();
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    assert_eq!(mirror.simulator.account().log.len(), requests, "nothing is fetched that cannot be recorded");
+
+    fs::remove_file(disk.0.join("ballast")).unwrap();
+    let count = |sql: &str| -> i64 {
+        let connection = Connection::open(disk.0.join("talks.db")).unwrap();
+        connection.query_row(sql, [], |row| row.get(0)).unwrap_or(-1)
+    };
+    mirror.wait("everything is mirrored", || count("SELECT count(*) FROM talks") == 400);
+    assert_eq!(count("SELECT count(*) FROM talk_queue"), 0);
+    assert!(mirror.log().contains("the database can be written again"), "{}", mirror.log());
+    daemon.stop();
+}
+
+#[test]
+fn the_sqlite3_shell_queues_and_reads() {
+    let mirror = Mirror::new(account(9));
+    mirror.ends(0, &["sync", "1"]);
+    let shell = |sql: &str| Command::new("sqlite3").arg(mirror.database()).arg(sql).output();
+    let Ok(output) =
+        shell("INSERT INTO talk_queue (talk_id) VALUES (7); INSERT INTO talk_queue (talk_id) VALUES (7);")
+    else {
+        eprintln!("skipped: no sqlite3 shell");
+        return;
+    };
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    mirror.ends(0, &["sync"]);
+    for view in ["open_talks", "talks_iso", "missed_by_day", "mirror_freshness"] {
+        let output = shell(&format!("SELECT * FROM {view}")).unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{view}: {output:?}");
+    }
+    let output =
+        shell("SELECT origin, talks, p50 <= p95 AND p95 <= max FROM mirror_freshness WHERE origin = '(all)'")
+            .unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "(all)|2|1\n");
+    let refused = shell("INSERT INTO talk_queue (talk_id) VALUES (NULL)").unwrap();
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("must be a talk id"), "{refused:?}");
+}

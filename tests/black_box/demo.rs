@@ -1,0 +1,45 @@
+//! The demo, as a newcomer meets it.
+
+use crate::harness::text;
+use assert_cmd::Command;
+use rusqlite::Connection;
+use std::time::{Duration, Instant};
+
+#[test]
+fn it_ends_within_20_s_with_a_table_a_database_and_queries_that_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("demo");
+    let began = Instant::now();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_talkmirror"));
+    let output =
+        command.arg("demo").arg("--dir").arg(&dir).timeout(Duration::from_secs(60)).output().unwrap();
+    let (out, err) = text(&output);
+    assert!(output.status.success(), "{out}\n{err}");
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    assert!(err.contains("talks done"), "plain lines where there is no terminal: {err}");
+    for expected in ["ORIGIN", "telegram", "(7 allowed)", "missed_by_day"] {
+        assert!(out.contains(expected), "{expected} in\n{out}");
+    }
+    let database = dir.join("talks.db");
+    assert!(out.contains(&format!("The database: {}", database.display())), "{out}");
+
+    let connection = Connection::open(database).unwrap();
+    let queries: Vec<&str> = out.lines().filter(|line| line.contains("sqlite3 -box")).collect();
+    assert_eq!(queries.len(), 3);
+    for line in queries {
+        let sql = line.split('"').nth(1).unwrap();
+        let mut statement = connection.prepare(sql).unwrap();
+        assert!(statement.exists([]).unwrap(), "{sql} shows something");
+    }
+    let changed: i64 = connection
+        .query_row("SELECT count(*) FROM talk_versions WHERE version > 1", [], |row| row.get(0))
+        .unwrap();
+    assert!(changed > 0, "talks changed while it ran");
+
+    let mut status = Command::new(env!("CARGO_BIN_EXE_talkmirror"));
+    status.arg("--config").arg(dir.join("config.toml")).arg("status").assert().success();
+    let mut again = Command::new(env!("CARGO_BIN_EXE_talkmirror"));
+    let again = again.arg("demo").arg("--dir").arg(&dir).output().unwrap();
+    assert_eq!(again.status.code(), Some(1));
+    assert!(text(&again).1.contains("holds a talks.db already"));
+}

@@ -1,0 +1,235 @@
+//! A mirror in a folder of its own, the real binary, and the simulated account.
+
+use assert_cmd::Command;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use rusqlite::types::FromSql;
+use rusqlite::{Connection, OptionalExtension};
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+use talkmirror::simulator::{Account, Simulator, TOKEN};
+use tempfile::TempDir;
+
+/// Nothing that a test waits for takes so long on a machine that is not stuck.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+pub struct Mirror {
+    folder: TempDir,
+    pub simulator: Simulator,
+}
+
+/// An account with talks, whose own ceiling is out of the way.
+pub fn account(talks: i64) -> Account {
+    let mut account = Account::with_talks(talks);
+    account.limit = usize::MAX;
+    account
+}
+
+impl Mirror {
+    pub fn new(account: Account) -> Mirror {
+        let folder = tempfile::tempdir().unwrap();
+        let simulator = Simulator::start(account).unwrap();
+        let mirror = Mirror { folder, simulator };
+        mirror.configure("");
+        mirror
+    }
+
+    /// Writes the configuration: quick retries and a high ceiling, and over them `more`, lines of
+    /// `section.key = value`.
+    pub fn configure(&self, more: &str) {
+        fs::write(self.path("token"), TOKEN).unwrap();
+        let base = format!(
+            "api.base_url = \"{}\"\napi.token_file = \"token\"\napi.requests_per_second = 1000\n\
+             api.max_in_flight = 8\napi.timeout = \"2s\"\nqueue.poll_interval = \"50ms\"\n\
+             queue.retry_base = \"10ms\"\nqueue.retry_max = \"1s\"\n",
+            self.simulator.base_url()
+        );
+        let key = |line: &str| line.split('=').next().unwrap_or_default().trim().to_owned();
+        let keys: Vec<String> = more.lines().map(key).collect();
+        let base: String =
+            base.lines().filter(|line| !keys.contains(&key(line))).map(|line| format!("{line}\n")).collect();
+        fs::write(self.path("config.toml"), base + more).unwrap();
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.path("talks.db")
+    }
+
+    /// The binary with this mirror's configuration.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_talkmirror"));
+        command.env_remove("TALKMIRROR_CONFIG").env_remove("STATE_DIRECTORY");
+        command.arg("--config").arg(self.path("config.toml")).args(arguments);
+        command.timeout(DEADLINE * 2);
+        command
+    }
+
+    pub fn output(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Runs a command that must end with this code; returns stdout and stderr.
+    pub fn ends(&self, code: i32, arguments: &[&str]) -> (String, String) {
+        let output = self.output(arguments);
+        let (out, err) = text(&output);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}\nstdout: {out}\nstderr: {err}");
+        assert!(!err.contains("panicked"), "{err}");
+        (out, err)
+    }
+
+    /// Starts the daemon, its log in `daemon.log`.
+    pub fn daemon(&self) -> Daemon {
+        self.start(&["run"])
+    }
+
+    pub fn start(&self, arguments: &[&str]) -> Daemon {
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.path("daemon.log")).unwrap();
+        let child = std::process::Command::new(env!("CARGO_BIN_EXE_talkmirror"))
+            .arg("--config")
+            .arg(self.path("config.toml"))
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Daemon { child }
+    }
+
+    /// The daemon, once it has opened the database and said so there.
+    pub fn running_daemon(&self) -> Daemon {
+        let daemon = self.daemon();
+        let pid = i64::from(daemon.child.id());
+        self.wait_sql("the daemon runs", "SELECT pid FROM daemon_status", pid);
+        daemon
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.path("daemon.log")).unwrap_or_default()
+    }
+
+    /// A connection as any program has one.
+    pub fn connect(&self) -> Connection {
+        let connection = Connection::open(self.database()).unwrap();
+        connection.busy_timeout(Duration::from_secs(20)).unwrap();
+        connection
+    }
+
+    pub fn execute(&self, sql: &str) {
+        self.connect().execute_batch(sql).unwrap();
+    }
+
+    /// The first column of the first row.
+    pub fn sql<T: FromSql>(&self, sql: &str) -> T {
+        self.connect().query_row(sql, [], |row| row.get(0)).unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    fn try_sql<T: FromSql>(&self, sql: &str) -> Option<T> {
+        if !self.database().exists() {
+            return None;
+        }
+        let connection = Connection::open(self.database()).ok()?;
+        connection.query_row(sql, [], |row| row.get(0)).optional().ok()?
+    }
+
+    /// Waits until a query gives this value.
+    pub fn wait_sql<T: FromSql + PartialEq + std::fmt::Debug>(&self, what: &str, sql: &str, value: T) {
+        let mut last = None;
+        self.wait(what, || {
+            last = self.try_sql::<T>(sql);
+            last.as_ref() == Some(&value)
+        });
+    }
+
+    /// The same for what takes minutes on a slow machine.
+    pub fn wait_for_long(&self, what: &str, sql: &str, value: i64) {
+        self.wait_within(DEADLINE * 5, what, || self.try_sql::<i64>(sql) == Some(value));
+    }
+
+    /// Waits for a state, with a deadline.
+    pub fn wait(&self, what: &str, reached: impl FnMut() -> bool) {
+        self.wait_within(DEADLINE, what, reached);
+    }
+
+    fn wait_within(&self, deadline: Duration, what: &str, mut reached: impl FnMut() -> bool) {
+        let began = Instant::now();
+        while !reached() {
+            assert!(began.elapsed() < deadline, "not reached: {what}\nlog:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// The database is whole, and its versions and queue fit its talks.
+    pub fn assert_sound(&self) {
+        assert_eq!(self.sql::<String>("PRAGMA integrity_check"), "ok");
+        let odd = "SELECT count(*) FROM talks t WHERE
+                     (SELECT count(*) FROM talk_versions v WHERE v.talk_id = t.talk_id AND valid_to IS NULL) <> 1";
+        assert_eq!(self.sql::<i64>(odd), 0, "each talk has one current version");
+    }
+
+    /// Every simulated talk is mirrored as it is, and the queue is empty.
+    pub fn assert_mirrors_the_account(&self) {
+        self.assert_sound();
+        assert_eq!(self.sql::<i64>("SELECT count(*) FROM talk_queue"), 0);
+        let connection = self.connect();
+        let account = self.simulator.account();
+        assert_eq!(self.sql::<i64>("SELECT count(*) FROM talks"), account.talks.len() as i64);
+        for talk in account.talks.values() {
+            let stored = talkmirror::store::record::stored_talk(&connection, talk.talk_id).unwrap();
+            assert_eq!(stored.as_ref(), Some(talk));
+        }
+    }
+}
+
+pub fn text(output: &Output) -> (String, String) {
+    (String::from_utf8_lossy(&output.stdout).into(), String::from_utf8_lossy(&output.stderr).into())
+}
+
+/// A process; killed when dropped.
+pub struct Daemon {
+    pub child: Child,
+}
+
+impl Daemon {
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
+    }
+
+    /// `kill -9`, and gone.
+    pub fn kill_hard(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> ExitStatus {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(began.elapsed() < DEADLINE, "the process does not end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// SIGTERM, and a good end.
+    pub fn stop(mut self) {
+        self.signal(Signal::SIGTERM);
+        let status = self.wait();
+        assert!(status.success(), "{status}");
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,187 @@
+//! What pauses everything, and what ends a pause.
+
+use crate::harness::{Mirror, account};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use std::fs;
+use std::time::Duration;
+use talkmirror::simulator::{Fault, TOKEN};
+
+/// A mirror with 40 queued talks, every request to which ends so.
+fn always(fault: Fault) -> Mirror {
+    let mut account = account(40);
+    account.always = Some(fault);
+    let mirror = Mirror::new(account);
+    mirror.ends(0, &["enqueue", "1..40"]);
+    mirror
+}
+
+fn wait_for_pause(mirror: &Mirror, reason: &str) {
+    mirror.wait_sql("a pause", "SELECT pause_reason FROM daemon_status", reason.to_owned());
+}
+
+fn pause_seconds(mirror: &Mirror) -> i64 {
+    mirror.sql("SELECT pause_until - paused_at FROM daemon_status")
+}
+
+fn assert_nothing_is_spent(mirror: &Mirror) {
+    assert_eq!(
+        mirror.sql::<i64>("SELECT count(*) FROM talk_queue WHERE failed_at IS NULL AND attempts = 0"),
+        40
+    );
+}
+
+#[test]
+fn a_401_pauses_everything_and_status_says_what_to_do() {
+    let mirror = always(Fault::Problem(401));
+    let daemon = mirror.running_daemon();
+    wait_for_pause(&mirror, "unauthorized");
+    assert!((59..=61).contains(&pause_seconds(&mirror)));
+    assert_nothing_is_spent(&mirror);
+    let (out, _) = mirror.ends(1, &["status"]);
+    assert!(
+        out.contains("Paused") && out.contains("the API does not accept the token; next probe in"),
+        "{out}"
+    );
+    assert!(out.contains("put a valid token into api.token_file"), "{out}");
+    let (out, _) = mirror.ends(1, &["status", "--json"]);
+    let status: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(status["daemon"]["pause"]["reason"], "unauthorized");
+    let (out, _) = mirror.ends(0, &["why", "7"]);
+    assert!(out.contains("everything pauses: HTTP 401"), "{out}");
+    let (out, _) = mirror.ends(1, &["check"]);
+    assert!(out.contains("the daemon is paused: HTTP 401"), "{out}");
+    // Only what was under way when the first refusal came.
+    assert!(mirror.simulator.account().log.len() <= 8);
+    assert_eq!(mirror.log().matches("paused:").count(), 1, "once: {}", mirror.log());
+    daemon.stop();
+}
+
+#[test]
+fn a_replaced_token_file_ends_the_pause_at_once() {
+    let mirror = Mirror::new(account(40));
+    fs::write(mirror.path("token"), "old").unwrap();
+    mirror.ends(0, &["enqueue", "1..40"]);
+    let daemon = mirror.running_daemon();
+    wait_for_pause(&mirror, "unauthorized");
+    fs::write(mirror.path("new"), TOKEN).unwrap();
+    fs::rename(mirror.path("new"), mirror.path("token")).unwrap();
+    mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
+    assert!(mirror.log().contains("resumed after"), "{}", mirror.log());
+    mirror.wait_sql("no pause any more", "SELECT pause_reason IS NULL FROM daemon_status", true);
+    daemon.stop();
+}
+
+#[test]
+fn sighup_probes_a_refused_token_at_once() {
+    let mirror = always(Fault::Problem(401));
+    let daemon = mirror.running_daemon();
+    wait_for_pause(&mirror, "unauthorized");
+    mirror.simulator.account().always = None;
+    daemon.signal(Signal::SIGHUP);
+    mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
+    daemon.stop();
+}
+
+#[test]
+fn sync_does_not_wait_for_a_long_pause() {
+    let mirror = always(Fault::Problem(401));
+    let (_, err) = mirror.ends(1, &["sync"]);
+    assert!(err.contains("the API does not accept the token (HTTP 401"), "{err}");
+    assert!(err.contains("40 talks stay queued"), "{err}");
+    assert_nothing_is_spent(&mirror);
+    // A token that was mended meanwhile is tried at once.
+    mirror.simulator.account().always = None;
+    mirror.ends(0, &["sync"]);
+}
+
+#[test]
+fn a_402_pauses_for_15_minutes() {
+    let mirror = always(Fault::Problem(402));
+    mirror.ends(1, &["sync"]);
+    assert_eq!(mirror.sql::<String>("SELECT pause_reason FROM daemon_status"), "unpaid");
+    assert!((899..=901).contains(&pause_seconds(&mirror)));
+    assert_nothing_is_spent(&mirror);
+}
+
+#[test]
+fn three_bare_403_in_a_row_are_a_block_which_outlives_a_restart() {
+    let mirror = always(Fault::Html(403));
+    mirror.configure("api.max_in_flight = 1\n");
+    mirror.ends(1, &["sync"]);
+    assert_eq!(mirror.sql::<String>("SELECT pause_reason FROM daemon_status"), "blocked");
+    assert!((899..=901).contains(&pause_seconds(&mirror)));
+    assert_eq!(mirror.simulator.account().log.len(), 3);
+    let (_, err) = mirror.ends(1, &["sync"]);
+    assert!(err.contains("still paused: the account or this address is blocked"), "{err}");
+    assert_eq!(mirror.simulator.account().log.len(), 3, "a restart asks no sooner");
+}
+
+#[test]
+fn a_429_waits_as_long_as_the_longest_of_what_the_server_says() {
+    for (header, body, expected) in
+        [(Some(120), Some(300), 300), (Some(400), None, 400), (None, Some(60), 60)]
+    {
+        let mirror = always(Fault::TooMany { header, body });
+        mirror.ends(1, &["sync"]);
+        assert_eq!(mirror.sql::<String>("SELECT pause_reason FROM daemon_status"), "rate_limited");
+        let waits = pause_seconds(&mirror);
+        assert!((expected - 1..=expected + 1).contains(&waits), "{waits}");
+        assert_nothing_is_spent(&mirror);
+        let requests = mirror.simulator.account().log.len();
+        mirror.ends(1, &["sync"]);
+        assert_eq!(mirror.simulator.account().log.len(), requests, "a restart asks no sooner");
+    }
+}
+
+#[test]
+fn a_short_429_is_waited_for_and_then_the_pace_is_half() {
+    let mirror = Mirror::new(account(60));
+    mirror.configure("api.requests_per_second = 10\napi.max_in_flight = 1\n");
+    mirror.simulator.account().script(5, [Fault::TooMany { header: None, body: None }]);
+    mirror.ends(0, &["sync", "1..60"]);
+    let account = mirror.simulator.account();
+    let refused = account.log.iter().position(|request| request.status == 429).unwrap();
+    let pause = account.log[refused + 1].at - account.log[refused].at;
+    assert!(pause >= Duration::from_secs(2), "{pause:?}");
+    // The ten requests after it need the time of ten at half the pace, about two seconds.
+    let ten = account.log[refused + 11].at - account.log[refused + 1].at;
+    assert!(ten >= Duration::from_millis(1700), "{ten:?}");
+    assert_eq!(account.requests_of(5), 2);
+    drop(account);
+    mirror.assert_mirrors_the_account();
+}
+
+#[test]
+fn an_outage_pauses_and_spends_no_attempts_and_ends_by_itself() {
+    let mirror = always(Fault::Html(503));
+    mirror.configure("queue.max_attempts = 2\n");
+    let daemon = mirror.running_daemon();
+    wait_for_pause(&mirror, "outage");
+    let spent = "SELECT sum(attempts) FROM talk_queue";
+    let at_first: i64 = mirror.sql(spent);
+    assert!(at_first <= 8, "only what was under way before the pause");
+    let before = mirror.simulator.account().log.len();
+    mirror.wait("three probes", || mirror.simulator.account().log.len() >= before + 3);
+    assert_eq!(mirror.sql::<i64>(spent), at_first);
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_queue WHERE failed_at IS NULL"), 40);
+    assert_eq!(mirror.log().matches("paused:").count(), 1, "once: {}", mirror.log());
+    mirror.simulator.account().always = None;
+    mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
+    daemon.stop();
+    mirror.assert_mirrors_the_account();
+}
+
+#[test]
+fn a_server_that_is_not_there_is_an_outage() {
+    let mirror = Mirror::new(account(20));
+    mirror.ends(0, &["enqueue", "1..20"]);
+    mirror.configure("api.base_url = \"http://127.0.0.1:9\"\n");
+    let daemon = mirror.running_daemon();
+    wait_for_pause(&mirror, "outage");
+    assert!(mirror.sql::<String>("SELECT pause_detail FROM daemon_status").starts_with("cannot connect: "));
+    daemon.stop();
+    mirror.configure("");
+    mirror.ends(0, &["sync"]);
+    mirror.assert_mirrors_the_account();
+}

@@ -1,0 +1,76 @@
+//! Everything goes wrong, and nothing is lost.
+
+use crate::harness::{Mirror, account};
+use std::time::Duration;
+use talkmirror::simulator::{Fault, Storm};
+
+const TALKS: i64 = 2000;
+
+/// A third of the requests fail in every way the simulator knows. A 429 pauses everything
+/// for seconds, so that it is rarer than the rest, lest the test take minutes.
+fn stormy() -> Mirror {
+    let mut account = account(TALKS);
+    let rare = |fault: &Fault| matches!(fault, Fault::TooMany { .. });
+    let passing = Fault::passing();
+    let often = passing.iter().filter(|fault| !rare(fault)).cloned();
+    let mut faults: Vec<Fault> = std::iter::repeat_n(often, 8).flatten().collect();
+    faults.extend(passing.iter().filter(|fault| rare(fault)).cloned());
+    account.storm = Some(Storm { share: 0.3, faults });
+    let mirror = Mirror::new(account);
+    mirror.configure("api.timeout = \"250ms\"\napi.max_in_flight = 16\nqueue.max_attempts = 100\n");
+    mirror.ends(0, &["enqueue", &format!("1..{TALKS}")]);
+    mirror
+}
+
+#[test]
+fn a_storm_ends_with_every_talk_mirrored() {
+    let mirror = stormy();
+    let daemon = mirror.running_daemon();
+    mirror.wait_for_long("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
+    daemon.stop();
+    let account = mirror.simulator.account();
+    assert_eq!(account.overlaps, 0, "no talk is asked for twice at once");
+    assert!(account.log.len() as i64 > TALKS * 5 / 4, "there was a storm: {} requests", account.log.len());
+    drop(account);
+    mirror.assert_mirrors_the_account();
+}
+
+#[test]
+fn kill_9_twenty_times_amid_a_storm_loses_nothing() {
+    let mirror = stormy();
+    for kill in 1..=20 {
+        let daemon = mirror.daemon();
+        let before = mirror.simulator.account().log.len();
+        // Each time a little later in its work.
+        mirror.wait("some requests", || mirror.simulator.account().log.len() >= before + kill * 7);
+        daemon.kill_hard();
+        let known = "SELECT (SELECT count(*) FROM talks) - (SELECT count(*) FROM talks JOIN talk_queue USING (talk_id))
+                          + (SELECT count(*) FROM talk_queue)";
+        assert_eq!(mirror.sql::<i64>(known), TALKS, "each talk is mirrored or queued, after kill {kill}");
+    }
+    assert_eq!(mirror.sql::<String>("PRAGMA integrity_check"), "ok");
+    let daemon = mirror.running_daemon();
+    mirror.wait_for_long("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
+    daemon.stop();
+    mirror.assert_mirrors_the_account();
+}
+
+#[test]
+fn an_account_that_lives_is_mirrored_as_it_is_in_the_end() {
+    let mut account = account(50);
+    account.alive = true;
+    account.latency = Duration::from_millis(5);
+    let mirror = Mirror::new(account);
+    let daemon = mirror.running_daemon();
+    for _ in 0..5 {
+        let talks = mirror.simulator.account().talks.len();
+        mirror.ends(0, &["enqueue", &format!("1..{talks}")]);
+        mirror.wait_sql("they are mirrored", "SELECT count(*) FROM talk_queue", 0);
+    }
+    mirror.simulator.account().alive = false;
+    let talks = mirror.simulator.account().talks.len();
+    mirror.ends(0, &["enqueue", &format!("1..{talks}")]);
+    mirror.wait_sql("they are mirrored", "SELECT count(*) FROM talk_queue", 0);
+    daemon.stop();
+    mirror.assert_mirrors_the_account();
+}
