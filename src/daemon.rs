@@ -74,25 +74,25 @@ pub async fn run_until(
     );
     tokio::pin!(end);
     let mut tick = tokio::time::interval(OBSERVE);
-    loop {
+    let worked = loop {
         tokio::select! {
             biased;
             signal = signals.next() => match signal {
                 Signal::Stop(name) => {
                     tracing::info!("stopping on {name}: finishing what is under way");
-                    break;
+                    break Ok(());
                 }
                 Signal::Reload => {
                     tracing::info!("SIGHUP: taking the token up anew");
                     worker.reload_token();
                 }
             },
-            () = &mut end => break,
+            () = &mut end => break Ok(()),
             _ = tick.tick() => observe(&worker),
-            step = worker.step() => step?,
+            step = worker.step() => if let Err(error) = step { break Err(error) },
         }
-    }
-    stop(&mut worker).await?;
+    };
+    stop(&mut worker, worked).await?;
     let tally = worker.tally();
     tracing::info!(
         requests = tally.requests,
@@ -134,19 +134,19 @@ pub async fn sync(
     let mut tick = tokio::time::interval(OBSERVE);
     let end = loop {
         if let Some(end) = sync_end(&worker) {
-            break end;
+            break Ok(end);
         }
         tokio::select! {
             biased;
             signal = signals.next() => match signal {
-                Signal::Stop(_) => break SyncEnd::Stopped,
+                Signal::Stop(_) => break Ok(SyncEnd::Stopped),
                 Signal::Reload => worker.reload_token(),
             },
             _ = tick.tick() => observe(&worker),
-            step = worker.step() => step?,
+            step = worker.step() => if let Err(error) = step { break Err(error) },
         }
     };
-    stop(&mut worker).await?;
+    let end = stop(&mut worker, end).await?;
     observe(&worker);
     Ok((end, worker.tally()))
 }
@@ -171,9 +171,15 @@ fn sync_end(worker: &Worker) -> Option<SyncEnd> {
     (worker.is_idle() && nothing_soon).then_some(SyncEnd::Worked)
 }
 
-async fn stop(worker: &mut Worker) -> Result<(), WorkError> {
-    let now = Instant::now();
-    worker.stop(now + STOP_REQUESTS, now + STOP_RECORDS).await
+/// Stops in good order however the work ended, unless the database itself is broken.
+async fn stop<T>(worker: &mut Worker, worked: Result<T, WorkError>) -> Result<T, WorkError> {
+    if !matches!(worked, Err(WorkError::Database(_))) {
+        let now = Instant::now();
+        let stopped = worker.stop(now + STOP_REQUESTS, now + STOP_RECORDS).await;
+        // Why the work ended says more than what came of stopping it.
+        return worked.and_then(|worked| stopped.map(|()| worked));
+    }
+    worked
 }
 
 /// Takes the lock, then opens the database.

@@ -1,3 +1,35 @@
+//! talkmirror keeps a local SQLite mirror of the talks of one amoCRM (Kommo) account.
+//!
+//! # The road
+//!
+//! Everything that is ever fetched goes one way:
+//!
+//! ```text
+//! SQL, commands ──> talk_queue ──> worker: read ahead ─> gate ─> GET ─> record (one transaction)
+//!                       ^                                                    │
+//!                       └──── a row that is due again is the only way back ──┘
+//! ```
+//!
+//! - [`cli`] says what was asked and prints; [`daemon`] builds the parts and keeps them going.
+//! - [`worker`] is the road: it reads due ids ahead, fetches them through the [`gate`] with the
+//!   client of [`amocrm`], and hands what came to the writer of [`store`].
+//! - [`policy`] decides when a talk is looked at again, [`health`] whether the mirror is well: pure
+//!   functions over given times.
+//! - [`config`] is checked whole before anything begins. [`clock`] is where time is read.
+//! - [`simulator`] is an account on loopback, for the demo and the tests.
+//!
+//! `cli -> daemon -> worker -> policy, amocrm, store, gate -> talk`. `amocrm` and `store` don't know
+//! each other; only `store` knows rusqlite, only `amocrm` knows reqwest, only `cli` knows clap, only
+//! `config` knows the `config` crate.
+//!
+//! # What never happens
+//!
+//! 1. The server counts more than the configured number of requests in any second.
+//! 2. A stored talk is overwritten by an older answer, or lost to a bad one.
+//! 3. An id put in the queue disappears without being fetched, found gone, or set aside with its reason.
+//! 4. Something waits forever: every request, statement and stop has a deadline.
+//! 5. A secret in a log, an error, the database or the process list.
+
 pub mod amocrm;
 pub mod cli;
 pub mod clock;

@@ -55,7 +55,7 @@ impl Account {
         match what {
             0..3 => {
                 let talk_id = self.create_talk();
-                return format!("talk {talk_id} begins");
+                format!("talk {talk_id} begins")
             }
             3..6 if talk.missed_at.is_none() => {
                 talk.missed_at = Some(now);

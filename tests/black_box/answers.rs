@@ -219,6 +219,7 @@ fn a_403_with_a_problem_report_is_denied_and_tried_again_after_a_day() {
 #[test]
 fn a_change_makes_a_version_and_the_same_answer_none() {
     let mirror = Mirror::new(account(3));
+    mirror.simulator.account().talk(2).is_in_work = true;
     mirror.ends(0, &["sync", "1..3"]);
     mirror.ends(0, &["sync", "2"]);
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_versions"), 3);

@@ -1,0 +1,127 @@
+//! Acting on an answer: the gate is told, and the outcome recorded.
+
+use super::{Answered, WorkError, Worker};
+use crate::amocrm::{Failure, FetchError, Fetched, Kind};
+use crate::clock::{self, Now};
+use crate::gate::{Permit, Signal};
+use crate::policy::{self, NextTry};
+use crate::store::queue::Due;
+use crate::store::record::{Outcome, Record};
+
+impl Worker {
+    /// Acts on one answer: tells the gate, and has the outcome recorded.
+    pub(super) fn settle(&mut self, Answered { due, permit, result }: Answered) -> Result<(), WorkError> {
+        let now = clock::now();
+        let talk_id = due.talk_id;
+        let result = result.and_then(|fetched| self.check_account(fetched));
+        let outcome = match result {
+            Ok(Fetched { talk, payload }) => {
+                self.answered(permit, Signal::Healthy, None, now);
+                tracing::debug!(talk_id, "fetched talk {talk_id}");
+                Some(Outcome::Talk(Box::new(talk), payload))
+            }
+            Err(FetchError { other_account: Some(found), .. }) if !self.account_confirmed => {
+                let expected = self.account_id.unwrap_or_default();
+                return Err(WorkError::OtherAccount { expected, found });
+            }
+            Err(FetchError { failure, .. }) => self.settle_failure(due, permit, failure, now),
+        };
+        match outcome {
+            Some(outcome) => {
+                self.writer.record(Record { talk_id, ticket: due.ticket, at: now.secs(), outcome })
+            }
+            None => {
+                // The row is as it was, and due.
+                self.busy.remove(&talk_id);
+                self.may_be_due = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn settle_failure(&mut self, due: Due, permit: Permit, failure: Failure, now: Now) -> Option<Outcome> {
+        let talk_id = due.talk_id;
+        let signal = match failure.kind {
+            Kind::Talk | Kind::Gone | Kind::Denied => Signal::Healthy,
+            Kind::Transient => Signal::Transient(talk_id),
+            Kind::Forbidden => Signal::Forbidden(talk_id),
+            Kind::Unauthorized => Signal::Unauthorized,
+            Kind::Unpaid => Signal::Unpaid,
+            Kind::RateLimited => Signal::RateLimited(failure.retry_after),
+        };
+        self.answered(permit, signal, Some(&failure), now);
+        let error = failure.detail;
+        let request_id = failure.request_id.as_deref().unwrap_or("-");
+        match failure.kind {
+            Kind::Gone => {
+                tracing::info!(talk_id, request_id, "talk {talk_id} is gone: {error}");
+                Some(Outcome::Gone)
+            }
+            Kind::Denied => {
+                tracing::warn!(
+                    talk_id,
+                    request_id,
+                    "talk {talk_id} is denied, to be tried again in a day: {error}"
+                );
+                let due_at = policy::not_before(now.unix, policy::DENIED_RETRY);
+                self.due_later(due_at);
+                Some(Outcome::Denied { due_at, error })
+            }
+            Kind::Unauthorized | Kind::Unpaid | Kind::RateLimited => None,
+            Kind::Transient | Kind::Forbidden if self.gate.pause().is_some() => {
+                // Not this talk's fault. Another one may lead the next probe.
+                let wait = policy::backoff(due.attempts.max(1), &self.config.retry, &mut self.rng);
+                let due_at = policy::not_before(now.unix, wait);
+                tracing::debug!(talk_id, request_id, "talk {talk_id} failed in a pause: {error}");
+                self.due_later(due_at);
+                Some(Outcome::Retry { due_at, error, spent: false })
+            }
+            Kind::Talk | Kind::Transient | Kind::Forbidden => {
+                let attempts = due.attempts.saturating_add(1);
+                Some(match policy::after_failure(attempts, &self.config.retry, now.unix, &mut self.rng) {
+                    NextTry::At(due_at) => {
+                        let wait = due_at - now.secs();
+                        tracing::info!(
+                            talk_id,
+                            request_id,
+                            attempts,
+                            "talk {talk_id} failed ({attempts}), to be tried again in {wait} s: {error}"
+                        );
+                        self.due_later(due_at);
+                        Outcome::Retry { due_at, error, spent: true }
+                    }
+                    NextTry::Never => {
+                        tracing::warn!(
+                            talk_id,
+                            request_id,
+                            attempts,
+                            "talk {talk_id} is set aside after {attempts} attempts: {error}"
+                        );
+                        Outcome::Failed { error }
+                    }
+                })
+            }
+        }
+    }
+
+    /// Gives the permit back, and says so when a pause begins or ends.
+    fn answered(&mut self, permit: Permit, signal: Signal, failure: Option<&Failure>, now: Now) {
+        let before = self.gate.pause();
+        self.gate.answered(permit, signal, now.mono, &mut self.rng);
+        self.condition.note_answer(failure, now);
+        self.condition.note_pause(before, &self.gate, failure, now);
+    }
+
+    /// The first talk says which account this is; every further one must be of it.
+    fn check_account(&mut self, fetched: Fetched) -> Result<Fetched, FetchError> {
+        let found = fetched.talk.account_id;
+        let expected = *self.account_id.get_or_insert(found);
+        if expected == found {
+            self.account_confirmed = true;
+            return Ok(fetched);
+        }
+        // Begun before the account was known.
+        let detail = format!("no such talk in the answer: account_id: expected {expected}, found {found}");
+        Err(FetchError { failure: Failure::new(Kind::Talk, detail), other_account: Some(found) })
+    }
+}
