@@ -28,6 +28,8 @@ fn main() {
     let mut criterion = Criterion::default().sample_size(10).configure_from_args();
     store_alone(&mut criterion);
     let simulator = SimulatorProcess::start();
+    // One core for the mirror, and one for the server.
+    keep_to_core(0);
     end_to_end(&mut criterion, &simulator);
     figures(&simulator);
     criterion.final_summary();
@@ -35,6 +37,7 @@ fn main() {
 
 /// The simulator's process: says its address, ends with its stdin.
 fn simulate() {
+    keep_to_core(1);
     let mut account = Account::with_talks(TALKS);
     account.limit = usize::MAX;
     account.keep_log = false;
@@ -72,6 +75,15 @@ fn bare(base_url: &str) {
         }
         lanes.join_all().await;
     });
+}
+
+/// Keeps this process, and what it starts, to one core, where there are several.
+fn keep_to_core(core: usize) {
+    let mut cores = nix::sched::CpuSet::new();
+    cores.set(core).expect("a core's number");
+    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1) {
+        nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &cores).expect("a core to keep to");
+    }
 }
 
 struct SimulatorProcess {
@@ -122,11 +134,20 @@ fn command(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-fn sync(folder: &Path) -> Duration {
+/// Works the whole queue; returns how long it took, and the most memory in MiB.
+fn sync(folder: &Path) -> (Duration, f64) {
     let began = Instant::now();
-    let status = command(folder, &["sync"]).status().expect("the binary runs");
+    let mut child = command(folder, &["sync"]).spawn().expect("the binary runs");
+    let mut peak = 0.0;
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("a child") {
+            break status;
+        }
+        peak = peak_mib(child.id()).unwrap_or(peak);
+        std::thread::sleep(Duration::from_millis(10));
+    };
     assert!(status.success(), "sync: {status}");
-    began.elapsed()
+    (began.elapsed(), peak)
 }
 
 fn end_to_end(criterion: &mut Criterion, simulator: &SimulatorProcess) {
@@ -135,7 +156,7 @@ fn end_to_end(criterion: &mut Criterion, simulator: &SimulatorProcess) {
     group.measurement_time(Duration::from_secs(30));
     group.bench_function("sync of 50,000 queued talks", |bencher| {
         bencher.iter_custom(|iterations| {
-            (0..iterations).map(|_| sync(folder(&simulator.base_url, TALKS).path())).sum()
+            (0..iterations).map(|_| sync(folder(&simulator.base_url, TALKS).path()).0).sum()
         });
     });
     group.finish();
@@ -187,32 +208,41 @@ fn figures(simulator: &SimulatorProcess) {
     let children = || getrusage(UsageWho::RUSAGE_CHILDREN).expect("usage");
     let mut rates = Vec::new();
     let mut costs = Vec::new();
+    let mut peaks = Vec::new();
+    let mut floors = Vec::new();
     for _ in 0..5 {
         let folder = folder(&simulator.base_url, TALKS);
         let before = cpu(children());
-        let took = sync(folder.path());
+        let (took, peak) = sync(folder.path());
+        peaks.push(peak);
         rates.push(TALKS as f64 / took.as_secs_f64());
         costs.push((cpu(children()) - before) / (TALKS as f64 / 1000.0));
+        let before = cpu(children());
+        let mut bare = Command::new(std::env::current_exe().expect("our own path"));
+        assert!(bare.args(["--bare", &simulator.base_url]).status().expect("it runs").success());
+        floors.push((cpu(children()) - before) / (TALKS as f64 / 1000.0));
     }
     println!("talks a second, end to end:        {:>8.0}", median(rates));
     println!("processor seconds per 1,000 talks: {:>8.4}", median(costs));
-    println!("peak memory, 50,000 queued:        {:>8.1} MiB", children().max_rss() as f64 / 1024.0);
+    println!("of that, requests and decoding:    {:>8.4}", median(floors));
+    println!("peak memory, 50,000 queued:        {:>8.1} MiB", peaks.into_iter().fold(0.0, f64::max));
 
     let folder = folder(&simulator.base_url, MILLION);
     let mut daemon = command(folder.path(), &["run"]).spawn().expect("the daemon starts");
     std::thread::sleep(Duration::from_secs(5));
-    let peak = peak_mib(daemon.id());
+    let peak = peak_mib(daemon.id()).expect("the daemon lives");
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(daemon.id() as i32), nix::sys::signal::Signal::SIGTERM)
         .expect("a signal");
     let _ = daemon.wait();
     println!("peak memory, a million queued:     {peak:>8.1} MiB");
 }
 
-fn peak_mib(pid: u32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the daemon lives");
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("a peak");
-    let kib: f64 = line.split_whitespace().nth(1).expect("a number").parse().expect("a number");
-    kib / 1024.0
+/// The most memory a process has had resident; `None` once it has ended.
+fn peak_mib(pid: u32) -> Option<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib / 1024.0)
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -126,6 +126,8 @@ pub struct Account {
     pub storm: Option<Storm>,
     /// Talks come, are missed and answered by themselves.
     pub alive: bool,
+    /// What happened last in an account that is alive.
+    pub last_event: String,
     /// Each request, in order of arrival; kept while [`Account::keep_log`].
     pub log: Vec<Request>,
     pub keep_log: bool,
@@ -156,6 +158,7 @@ impl Account {
             scripted: HashMap::new(),
             storm: None,
             alive: false,
+            last_event: String::new(),
             log: Vec::new(),
             keep_log: true,
             violations: 0,

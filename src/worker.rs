@@ -21,7 +21,6 @@ use crate::store::status::DaemonStatus;
 use crate::store::writer::{Event, Writer};
 use condition::Condition;
 use std::collections::{HashSet, VecDeque};
-use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -29,7 +28,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
 /// Answers that wait to be recorded at most: bounds memory, and what a kill wastes.
-const MAX_UNRECORDED: usize = 1024;
+const MAX_UNRECORDED: usize = 2048;
 /// Rows read ahead at most. Few at a low ceiling, so that what is urgent comes soon.
 const READ_AHEAD: (usize, usize) = (8, 4096);
 
@@ -83,6 +82,8 @@ pub enum WorkError {
          set database.path to another file, or the address and token to account {expected}"
     )]
     OtherAccount { expected: i64, found: i64 },
+    #[error("the thread that writes the database has ended")]
+    WriterEnded,
     #[error("the database cannot be used any more")]
     Database(#[source] rusqlite::Error),
 }
@@ -197,8 +198,7 @@ impl Worker {
             biased;
             event = self.events.recv() => match event {
                 Some(event) => self.on_event(event),
-                // The thread says why before it ends.
-                None => pending().await,
+                None => Err(WorkError::WriterEnded),
             },
             Some(answered) = self.fetching.join_next() => {
                 self.settle(joined(answered))?;
@@ -341,7 +341,8 @@ impl Worker {
             });
         }
         match self.next_due_at {
-            Some(at) if self.ready.is_empty() => {
+            // What is asked for already will wake us itself.
+            Some(at) if self.ready.is_empty() && !self.head_asked && !self.stopping => {
                 now.mono + Duration::from_secs_f64((at as f64 - now.unix).clamp(0.0, 3600.0))
             }
             _ => far,

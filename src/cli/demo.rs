@@ -60,7 +60,11 @@ pub fn demo(dir: Option<&Path>) -> Result<ExitCode> {
     let runtime = runtime()?;
     let tally = runtime.block_on(daemon::run_until(&config, script, |worker| {
         let tally = worker.tally();
-        let note = format!("{} new, {} changed, {} retries", tally.new, tally.changed, tally.retried);
+        let event = simulator.account().last_event.clone();
+        let note = format!(
+            "{} new, {} changed, {} retries; there, {event}",
+            tally.new, tally.changed, tally.retried
+        );
         progress.set(tally.done(), queued.get(), &note);
     }))?;
     drop(progress);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
 /// Between two plain lines.
-const LINE_EVERY: Duration = Duration::from_secs(5);
+const LINE_EVERY: Duration = Duration::from_secs(2);
 
 /// How far a long work is.
 #[derive(Debug)]

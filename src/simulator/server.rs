@@ -43,8 +43,7 @@ pub async fn serve(
             _ = heartbeat.tick() => {
                 let mut account = lock(&account);
                 if account.alive {
-                    let event = account.live();
-                    tracing::trace!("simulated: {event}");
+                    account.last_event = account.live();
                 }
             }
         }

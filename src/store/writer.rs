@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// Records in one transaction at most: bounds what one commit holds up.
-const MAX_BATCH: usize = 1024;
+const MAX_BATCH: usize = 2048;
 /// From one commit to the next at least: what comes meanwhile is committed together,
 /// which spares the disk, and pages that records share are written once.
-const GATHER: Duration = Duration::from_millis(30);
+const GATHER: Duration = Duration::from_millis(50);
 /// Between two tries of a transaction that could not be committed.
 const RETRY: Duration = Duration::from_secs(1);
 /// How often SQLite may look whether its statistics are out of date.
