@@ -67,7 +67,8 @@ pub struct Recorder<'tx> {
     // What every new talk needs, looked up once for all of a transaction.
     insert_talk: CachedStatement<'tx>,
     insert_version: CachedStatement<'tx>,
-    forget_tombstone: CachedStatement<'tx>,
+    /// Whether a talk that turns up may have a tombstone; mostly there are none at all.
+    tombstones: bool,
     dequeue: CachedStatement<'tx>,
 }
 
@@ -93,7 +94,7 @@ impl<'tx> Recorder<'tx> {
                         lead_id, customer_id, version, valid_from)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
             )?,
-            forget_tombstone: tx.prepare_cached("DELETE FROM tombstones WHERE talk_id = ?1")?,
+            tombstones: tx.prepare_cached("SELECT 1 FROM tombstones")?.exists([])?,
             dequeue: tx.prepare_cached("DELETE FROM talk_queue WHERE talk_id = ?1 AND ticket = ?2")?,
         })
     }
@@ -112,6 +113,7 @@ impl<'tx> Recorder<'tx> {
             }
             Outcome::Gone => {
                 mark_gone(tx, talk_id, at)?;
+                self.tombstones = true;
                 (Effect::Gone, self.dequeue(talk_id, ticket)?)
             }
             Outcome::Denied { due_at, error } => {
@@ -151,7 +153,9 @@ impl<'tx> Recorder<'tx> {
         let inserted = self.insert_talk.execute(values.as_slice())?;
         if inserted == 1 {
             self.insert_version(talk, 1, at)?;
-            self.forget_tombstone.execute([talk.talk_id])?;
+            if self.tombstones {
+                tx.prepare_cached("DELETE FROM tombstones WHERE talk_id = ?1")?.execute([talk.talk_id])?;
+            }
             return Ok(Effect::New);
         }
         match stored_talk(tx, talk.talk_id)? {

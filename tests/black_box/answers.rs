@@ -271,3 +271,13 @@ fn one_answer_of_another_account_amid_good_ones_is_that_talk_s_failure() {
     );
     assert_eq!(mirror.sql::<i64>("SELECT talk_id FROM talks"), 5);
 }
+
+#[test]
+fn a_tombstone_goes_when_the_talk_turns_up() {
+    let mirror = answering([Fault::Problem(404)]);
+    mirror.ends(0, &["sync", "117"]);
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM tombstones"), 1);
+    mirror.ends(0, &["sync", "117"]);
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM tombstones"), 0);
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), 1);
+}
