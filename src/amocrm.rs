@@ -192,7 +192,7 @@ async fn body(response: &mut Response) -> Result<Vec<u8>, Failure> {
 
 /// How long a 429 asks to wait: the longer of its header and its body.
 ///
-/// The header is in seconds; as a date it is not documented and left aside.
+/// The header is in seconds or a date.
 async fn retry_after(response: &mut Response) -> Option<Duration> {
     #[derive(serde::Deserialize)]
     struct Problem {
@@ -203,7 +203,7 @@ async fn retry_after(response: &mut Response) -> Option<Duration> {
             .then(|| Duration::from_secs_f64(value.min(LONGEST_HINT.as_secs_f64())))
     };
     let header = text(response.headers(), header::RETRY_AFTER.as_str())
-        .and_then(|value| value.trim().parse().ok())
+        .and_then(|value| value.trim().parse().ok().or_else(|| seconds_until(value)))
         .and_then(seconds);
     let said = body(response)
         .await
@@ -216,6 +216,12 @@ async fn retry_after(response: &mut Response) -> Option<Duration> {
         })
         .and_then(seconds);
     header.max(said)
+}
+
+/// The seconds to an HTTP date.
+fn seconds_until(date: &str) -> Option<f64> {
+    let at = jiff::fmt::rfc2822::parse(date.trim()).ok()?.timestamp().as_second();
+    Some((at - crate::clock::unix_now()).max(0) as f64)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -17,7 +17,7 @@ use crate::config::{Config, LogFormat, Mistakes, Needs};
 use crate::daemon::DaemonError;
 use crate::store::lock::LockError;
 use crate::worker::WorkError;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{ArgAction, Parser, Subcommand};
 use clap_complete::Shell;
 use std::ops::RangeInclusive;
@@ -183,6 +183,10 @@ impl Cli {
             plain()?;
             Ok(config.database)
         };
+        if matches!(self.command, Command::Run | Command::Sync { .. } | Command::Check) {
+            // They hold the token: no core dump, and no other process of this user looks into the memory.
+            nix::sys::prctl::set_dumpable(false).context("cannot keep the token out of core dumps")?;
+        }
         match self.command {
             Command::Run => run::run(&config(Needs::Api)?),
             Command::Sync { ref ids, no_close: _, json } => sync::sync(&config(Needs::Api)?, ids, json),

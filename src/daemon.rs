@@ -10,10 +10,11 @@ use crate::config::{Config, Mistakes};
 use crate::gate::Gate;
 use crate::store::lock::{self, InstanceLock, LockError};
 use crate::store::queue;
+use crate::store::report;
 use crate::store::status::DaemonStatus;
 use crate::store::writer::Writer;
 use crate::store::{self, StoreError};
-use crate::worker::{Mode, Tally, WorkError, Worker, WorkerConfig};
+use crate::worker::{Account, Mode, Tally, WorkError, Worker, WorkerConfig};
 use rusqlite::Connection;
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
@@ -127,9 +128,10 @@ pub async fn sync(
     ids: &[RangeInclusive<i64>],
     mut observe: impl FnMut(&Worker),
 ) -> Result<(SyncEnd, Tally), DaemonError> {
-    let mut signals = Signals::listen()?;
     let (mut connection, lock) = open(config)?;
+    // A signal still ends the process here, between two transactions.
     queue::enqueue(&mut connection, ids, |_| {}).map_err(StoreError::from)?;
+    let mut signals = Signals::listen()?;
     let mut worker = worker(config, Mode::Sync, connection, &lock)?;
     let mut tick = tokio::time::interval(OBSERVE);
     let end = loop {
@@ -209,7 +211,10 @@ fn worker(
     })?;
     let client = Client::new(&config.api.client(), &token).map_err(DaemonError::Client)?;
     let gate = Gate::new(config.api.requests_per_second, lock.used_before, now.mono);
-    let account_id = store::account_id(&connection).map_err(StoreError::from)?;
+    let account = Account {
+        account_id: store::account_id(&connection).map_err(StoreError::from)?,
+        some_talk: report::some_talk(&connection).map_err(StoreError::from)?,
+    };
     let earlier = DaemonStatus::read(&connection).map_err(StoreError::from)?;
     let worker_config = WorkerConfig {
         mode,
@@ -220,7 +225,7 @@ fn worker(
         seed: fastrand::u64(..),
     };
     let store = Writer::start(connection);
-    let mut worker = Worker::new(worker_config, token, client, gate, store, account_id, now);
+    let mut worker = Worker::new(worker_config, token, client, gate, store, account, now);
     if let Some(earlier) = earlier {
         worker.resume(&earlier, now);
     }

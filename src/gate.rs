@@ -124,6 +124,8 @@ pub enum Signal {
     Unpaid,
     /// A 429, and how long the server asks to wait.
     RateLimited(Option<Duration>),
+    /// A 401 to a token that has been replaced since: it says nothing.
+    Outdated,
 }
 
 /// See the module's text.
@@ -227,7 +229,7 @@ impl Gate {
                     self.rate_level = self.rate_level.saturating_sub(1);
                 }
             }
-            Signal::Transient(_) if permit.probe => self.pause_for_outage(now, rng),
+            Signal::Transient(_) if permit.probe => self.probe_failed(now, rng),
             Signal::Transient(talk_id) => {
                 self.forbidden.clear();
                 if self.pause.is_none() && streak(&mut self.failing, talk_id) >= OUTAGE_STREAK {
@@ -241,6 +243,7 @@ impl Gate {
                     self.pause_for(Reason::Blocked, now + BLOCKED, now);
                 }
             }
+            Signal::Outdated => {}
             Signal::Unauthorized => self.pause_for(Reason::Unauthorized, now + UNAUTHORIZED, now),
             Signal::Unpaid => self.pause_for(Reason::Unpaid, now + UNPAID, now),
             Signal::RateLimited(hint) => {
@@ -269,10 +272,19 @@ impl Gate {
         if self.pause.is_some_and(|pause| pause.reason == Reason::RateLimited) {
             self.climbing_since = Some(now);
         }
-        self.rate_level = self.rate_level.saturating_sub(1);
         self.pause = None;
         self.outage_level = 0;
         self.begin_stretch();
+    }
+
+    /// The probe met an outage: that says nothing about a refusal, which is asked about as seldom as before.
+    fn probe_failed(&mut self, now: Instant, rng: &mut fastrand::Rng) {
+        match self.pause.map(|pause| pause.reason) {
+            Some(reason @ Reason::Blocked) => self.pause_for(reason, now + BLOCKED, now),
+            Some(reason @ Reason::Unpaid) => self.pause_for(reason, now + UNPAID, now),
+            Some(reason @ Reason::Unauthorized) => self.pause_for(reason, now + UNAUTHORIZED, now),
+            Some(Reason::RateLimited | Reason::Outage) | None => self.pause_for_outage(now, rng),
+        }
     }
 
     fn pause_for_outage(&mut self, now: Instant, rng: &mut fastrand::Rng) {

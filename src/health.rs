@@ -3,6 +3,7 @@
 
 use crate::gate::Reason;
 use crate::store::report::Overview;
+use crate::store::status::Liveness;
 use serde::Serialize;
 
 /// Due rows that nothing works for so long, in seconds, are noticed.
@@ -18,13 +19,15 @@ pub struct Complaint {
 }
 
 /// Everything that is wrong, the gravest first; nothing where the mirror is healthy.
-pub fn complaints(overview: &Overview, now: i64) -> Vec<Complaint> {
+///
+/// `alive` is that of the process that works the queue, if one ever did.
+pub fn complaints(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec<Complaint> {
     let mut complaints = Vec::new();
     let mut complain = |what: String, action: &str| {
         complaints.push(Complaint { what, action: action.to_owned() });
     };
     let daemon = overview.daemon.as_ref();
-    let running = daemon.is_some_and(|daemon| daemon.is_running(now));
+    let running = matches!(alive, Some(Liveness::Running | Liveness::Silent));
 
     if let Some(daemon) = daemon {
         if let Some(pause) = &daemon.pause {
@@ -50,7 +53,13 @@ pub fn complaints(overview: &Overview, now: i64) -> Vec<Complaint> {
                 },
             );
         }
-        if !running && daemon.stopped_at.is_none() && daemon.mode == "run" {
+        if alive == Some(Liveness::Silent) {
+            complain(
+                format!("the daemon has written nothing for {} min", (now - daemon.seen_at) / 60),
+                "see its log: is the disk full, or does another program hold the write lock?",
+            );
+        }
+        if alive == Some(Liveness::Vanished) && daemon.mode == "run" {
             complain(
                 "the daemon ended without a word: killed, or the machine went down".into(),
                 "start it again: nothing is lost",
@@ -114,7 +123,11 @@ mod tests {
     }
 
     fn what(overview: &Overview) -> Vec<String> {
-        complaints(overview, NOW).into_iter().map(|complaint| complaint.what).collect()
+        whats(overview, Some(Liveness::Running))
+    }
+
+    fn whats(overview: &Overview, alive: Option<Liveness>) -> Vec<String> {
+        complaints(overview, alive, NOW).into_iter().map(|complaint| complaint.what).collect()
     }
 
     #[test]
@@ -129,19 +142,29 @@ mod tests {
         overview.queue.oldest_due_at = Some(NOW - 3600);
         assert_eq!(what(&overview), [""; 0], "the daemon is at it");
         overview.daemon = None;
-        assert_eq!(what(&overview), ["3 talks are due and nobody fetches them"]);
+        assert_eq!(whats(&overview, None), ["3 talks are due and nobody fetches them"]);
         overview.queue.oldest_due_at = Some(NOW - NEGLECT);
-        assert_eq!(what(&overview), [""; 0]);
+        assert_eq!(whats(&overview, None), [""; 0]);
     }
 
     #[test]
-    fn a_daemon_that_fell_silent_is_missed_and_one_that_stopped_is_not() {
+    fn a_daemon_that_vanished_or_fell_silent_is_noticed_and_one_that_stopped_is_not() {
         let mut overview = overview();
+        assert_eq!(whats(&overview, Some(Liveness::Stopped)), [""; 0]);
+        let vanished = whats(&overview, Some(Liveness::Vanished));
+        assert_eq!(vanished, ["the daemon ended without a word: killed, or the machine went down"]);
         let daemon = overview.daemon.as_mut().unwrap();
-        daemon.seen_at = NOW - 3600;
-        assert_eq!(what(&overview), ["the daemon ended without a word: killed, or the machine went down"]);
-        overview.daemon.as_mut().unwrap().stopped_at = Some(NOW - 3600);
-        assert_eq!(what(&overview), [""; 0]);
+        daemon.seen_at = NOW - 600;
+        assert_eq!(daemon.liveness(Some(true), NOW), Liveness::Silent);
+        assert_eq!(daemon.liveness(Some(false), NOW), Liveness::Vanished);
+        assert_eq!(daemon.liveness(None, NOW), Liveness::Vanished);
+        assert_eq!(whats(&overview, Some(Liveness::Silent)), ["the daemon has written nothing for 10 min"]);
+        let daemon = overview.daemon.as_mut().unwrap();
+        daemon.seen_at = NOW - 10;
+        assert_eq!(daemon.liveness(Some(true), NOW), Liveness::Running);
+        assert_eq!(daemon.liveness(None, NOW), Liveness::Running);
+        daemon.stopped_at = Some(NOW);
+        assert_eq!(daemon.liveness(Some(false), NOW), Liveness::Stopped);
     }
 
     #[test]
@@ -154,7 +177,7 @@ mod tests {
             since: NOW - 5,
             until: NOW + 55,
         });
-        let complaints = complaints(&overview, NOW);
+        let complaints = complaints(&overview, Some(Liveness::Running), NOW);
         assert_eq!(complaints.len(), 2);
         assert!(complaints[0].what.contains("does not accept the token (HTTP 401)"));
         assert!(complaints[0].action.contains("api.token_file"));

@@ -32,6 +32,8 @@ const MAX_UNRECORDED: usize = 2048;
 /// Rows read ahead at most. Few at a low ceiling, so that what is urgent comes soon.
 const READ_AHEAD: (usize, usize) = (8, 4096);
 
+/// How often the token file is looked at.
+const TOKEN_CHECK: Duration = Duration::from_secs(1);
 /// No pause is longer, in seconds: one that says so was written under a wrong clock.
 const LONGEST_PAUSE: i64 = 24 * 60 * 60;
 
@@ -46,6 +48,27 @@ pub struct WorkerConfig {
     pub retry: RetryRules,
     /// For jitter.
     pub seed: u64,
+}
+
+/// What the database knows of the account.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Account {
+    /// The account that is mirrored, once known.
+    pub account_id: Option<i64>,
+    /// A talk of it that is stored, and was there when last fetched.
+    pub some_talk: Option<i64>,
+}
+
+/// Whether a stored talk has shown which account answers. Another account's API would say of our talks that
+/// they don't exist, or are not ours to see: until then, that is not believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Confirmation {
+    /// This talk can show it.
+    Unasked(i64),
+    /// It is being asked for.
+    Asked(i64),
+    /// It was asked for, or there is none.
+    Done,
 }
 
 /// What was done since the start, by outcome.
@@ -94,6 +117,8 @@ struct Answered {
     due: Due,
     permit: Permit,
     result: Result<Fetched, FetchError>,
+    /// How many tokens there were before the one it was sent with.
+    token_epoch: u64,
 }
 
 /// See the module's text.
@@ -109,6 +134,9 @@ pub struct Worker {
     account_id: Option<i64>,
     /// This process has seen an answer of that account.
     account_confirmed: bool,
+    confirmation: Confirmation,
+    /// The talk to confirm the account with, before anything else.
+    confirm_now: Option<Due>,
     ready: VecDeque<Due>,
     /// Being fetched, or fetched and not recorded yet.
     busy: HashSet<i64>,
@@ -120,6 +148,8 @@ pub struct Worker {
     reread: bool,
     next_due_at: Option<i64>,
     next_poll: Instant,
+    next_token_check: Instant,
+    token_epoch: u64,
     /// Why nothing can be recorded, and since when.
     trouble: Option<(String, Instant)>,
     stopping: bool,
@@ -135,7 +165,7 @@ impl Worker {
         client: Client,
         gate: Gate,
         (writer, events): (Writer, UnboundedReceiver<Event>),
-        account_id: Option<i64>,
+        account: Account,
         now: Now,
     ) -> Worker {
         Worker {
@@ -147,8 +177,10 @@ impl Worker {
             gate,
             writer,
             events,
-            account_id,
+            account_id: account.account_id,
             account_confirmed: false,
+            confirmation: account.some_talk.map_or(Confirmation::Done, Confirmation::Unasked),
+            confirm_now: None,
             ready: VecDeque::new(),
             busy: HashSet::new(),
             fetching: JoinSet::new(),
@@ -157,6 +189,8 @@ impl Worker {
             reread: false,
             next_due_at: None,
             next_poll: now.mono,
+            next_token_check: now.mono,
+            token_epoch: 0,
             trouble: None,
             stopping: false,
             tally: Tally::default(),
@@ -169,9 +203,11 @@ impl Worker {
         let Some(pause) = &earlier.pause else { return };
         let Some(reason) = Reason::parse(&pause.reason) else { return };
         let left = pause.until - now.secs();
-        if !reason.survives_restart() || left <= 0 {
+        if !reason.survives_restart() {
             return;
         }
+        // One that is over by now still ends with a probe.
+        let left = left.max(0);
         let ago = Duration::from_secs((now.secs() - pause.since).max(0) as u64);
         let since = now.mono.checked_sub(ago).unwrap_or(now.mono);
         let until = now.mono + Duration::from_secs(left.min(LONGEST_PAUSE) as u64);
@@ -192,8 +228,10 @@ impl Worker {
         let now = clock::now();
         self.tick(now);
         self.read_ahead(now);
-        let wake = self.launch(now).min(self.next_poll);
-        self.condition.write(&self.writer, &self.gate, now);
+        let wake = self.launch(now).min(self.next_poll).min(self.next_token_check);
+        if self.trouble.is_none() {
+            self.condition.write(&self.writer, &self.gate, now);
+        }
         tokio::select! {
             biased;
             event = self.events.recv() => match event {
@@ -220,7 +258,7 @@ impl Worker {
     /// Nothing is due, under way or waiting to be recorded.
     pub fn is_idle(&self) -> bool {
         let due = self.may_be_due || self.reread || self.head_asked || !self.ready.is_empty();
-        !due && self.busy.is_empty()
+        !due && self.confirm_now.is_none() && self.busy.is_empty()
     }
 
     /// Nothing is under way or waiting to be recorded.
@@ -247,17 +285,30 @@ impl Worker {
     /// Takes the token up anew and probes at once if it was refused.
     pub fn reload_token(&mut self) {
         self.token.refresh();
+        self.use_token(Instant::now());
+    }
+
+    fn use_token(&mut self, now: Instant) {
+        self.token_epoch += 1;
         self.client = Arc::new(self.client.with_token(&self.token));
-        self.gate.probe_now(Instant::now());
+        self.gate.probe_now(now);
     }
 
     /// Ends the work: no new request, those under way until `requests`, then the
     /// records until `records`. What is not recorded then is still in the queue.
+    ///
+    /// # Errors
+    /// What made the work end in the middle of it, if anything did.
     pub async fn stop(&mut self, requests: Instant, records: Instant) -> Result<(), WorkError> {
         self.stopping = true;
+        let mut ended = Ok(());
         while !self.fetching.is_empty() {
             tokio::select! {
-                step = self.step() => step?,
+                step = self.step() => match step {
+                    Err(error @ (WorkError::Database(_) | WorkError::WriterEnded)) => return Err(error),
+                    Err(error) => ended = ended.and(Err(error)),
+                    Ok(()) => {}
+                },
                 () = sleep_until(requests.into()) => {
                     self.fetching.abort_all();
                     while self.fetching.join_next().await.is_some() {}
@@ -269,7 +320,7 @@ impl Worker {
         loop {
             tokio::select! {
                 event = self.events.recv() => match event {
-                    Some(Event::Stopped) | None => return Ok(()),
+                    Some(Event::Stopped) | None => return ended,
                     Some(event) => self.on_event(event)?,
                 },
                 () = sleep_until(records.into()) => {
@@ -278,23 +329,27 @@ impl Worker {
                         "stopped before {} fetched talks could be recorded: they stay in the queue",
                         self.busy.len()
                     );
-                    return Ok(());
+                    return ended;
                 }
             }
         }
     }
 
-    /// What is done every `poll_interval`.
+    /// What is done now and then: looking for others' rows and for a new token.
     fn tick(&mut self, now: Now) {
-        if now.mono < self.next_poll {
-            return;
+        if now.mono >= self.next_poll {
+            self.next_poll = now.mono + self.config.poll_interval;
+            // While nothing can be committed, questions would only pile up.
+            if self.trouble.is_none() {
+                self.writer.poll();
+            }
         }
-        self.next_poll = now.mono + self.config.poll_interval;
-        self.writer.poll();
-        if self.token.refresh() {
-            tracing::info!("the token file was replaced: using the new token");
-            self.client = Arc::new(self.client.with_token(&self.token));
-            self.gate.probe_now(now.mono);
+        if now.mono >= self.next_token_check {
+            self.next_token_check = now.mono + TOKEN_CHECK;
+            if self.token.refresh() {
+                tracing::info!("the token file was replaced: using the new token");
+                self.use_token(now.mono);
+            }
         }
     }
 
@@ -322,22 +377,25 @@ impl Worker {
             && self.trouble.is_none()
             && self.fetching.len() < self.config.max_in_flight
             && self.busy.len() < MAX_UNRECORDED
-            && let Some(due) = self.ready.front().copied()
+            && let Some(due) = self.confirm_now.or(self.ready.front().copied())
         {
             let permit = match self.gate.try_pass(now.mono) {
                 Ok(permit) => permit,
                 Err(Wait::Until(at)) => return at,
                 Err(Wait::ForAnswer) => return far,
             };
-            self.ready.pop_front();
+            if self.confirm_now.take().is_none() {
+                self.ready.pop_front();
+            }
             self.busy.insert(due.talk_id);
             self.tally.requests += 1;
             self.condition.count_request(now);
             let client = Arc::clone(&self.client);
             let account_id = self.account_id;
+            let token_epoch = self.token_epoch;
             self.fetching.spawn(async move {
                 let result = client.fetch_talk(due.talk_id, account_id).await;
-                Answered { due, permit, result }
+                Answered { due, permit, result, token_epoch }
             });
         }
         match self.next_due_at {
@@ -376,7 +434,8 @@ impl Worker {
         self.may_be_due |= head.more;
         self.next_due_at = earlier(self.next_due_at, head.next_due_at);
         self.ready = head.due.into();
-        self.ready.retain(|due| !self.busy.contains(&due.talk_id));
+        let confirming = self.confirm_now.map(|due| due.talk_id);
+        self.ready.retain(|due| !self.busy.contains(&due.talk_id) && Some(due.talk_id) != confirming);
     }
 
     fn on_recorded(&mut self, recorded: &Recorded) {

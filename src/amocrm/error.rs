@@ -42,8 +42,18 @@ pub struct Failure {
 impl Failure {
     /// A failure without a server's hints.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Failure { kind, detail: detail.into(), retry_after: None, request_id: None }
+        Failure { kind, detail: capped(detail.into()), retry_after: None, request_id: None }
     }
+}
+
+/// An error may quote what the server sent; a line of log and a cell of a table are not the place for all of it.
+fn capped(mut text: String) -> String {
+    const LONGEST: usize = 300;
+    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 impl fmt::Display for Failure {
@@ -88,7 +98,7 @@ impl Answer<'_> {
                 Kind::Talk,
                 &format!(
                     ": redirected to {}, which is not followed: is api.base_url the account's address?",
-                    self.location.unwrap_or("an address it does not name")
+                    self.location.map_or("an address it does not name", before_query)
                 ),
             ),
             500.. => failure(Kind::Transient, ": the server failed"),
@@ -102,6 +112,11 @@ impl Answer<'_> {
             sent.eq_ignore_ascii_case(media_type)
         })
     }
+}
+
+/// What comes after the ? may be a secret of a login page.
+fn before_query(address: &str) -> &str {
+    address.split('?').next().unwrap_or(address)
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 //! 0 and 1 as booleans, nulls.
 
 use crate::talk::Talk;
-use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
 use std::fmt;
 
 /// Reads the body of `GET /api/v4/talks/{talk_id}`.
@@ -50,19 +51,27 @@ pub enum WireError {
     OtherAccount { expected: i64, found: i64 },
 }
 
+/// The documented fields must be there; some may be null. A talk without `missed_at`, say, is a row of a
+/// list or another answer, and would blank what is stored.
 #[derive(serde::Deserialize)]
 struct RawTalk {
     talk_id: Int,
     created_at: Int,
     updated_at: Int,
+    #[serde(deserialize_with = "Option::deserialize")]
     rate: Option<Int>,
     contact_id: Int,
+    #[serde(deserialize_with = "Option::deserialize")]
     chat_id: Option<Text>,
+    #[serde(deserialize_with = "Option::deserialize")]
     entity_id: Option<Int>,
+    #[serde(deserialize_with = "Option::deserialize")]
     entity_type: Option<Text>,
     is_in_work: Bool,
     is_read: Bool,
+    #[serde(deserialize_with = "Option::deserialize")]
     origin: Option<Text>,
+    #[serde(deserialize_with = "Option::deserialize")]
     missed_at: Option<Int>,
     account_id: Int,
     status: Option<Text>,
@@ -71,10 +80,39 @@ struct RawTalk {
     embedded: Option<Embedded>,
 }
 
-#[derive(Default, serde::Deserialize)]
+#[derive(Default)]
 struct Embedded {
     leads: Option<Vec<Linked>>,
     customers: Option<Vec<Linked>>,
+}
+
+/// An object; an empty one may come as `[]`, which is how PHP writes it.
+impl<'de> Deserialize<'de> for Embedded {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(serde::Deserialize)]
+        struct Object {
+            leads: Option<Vec<Linked>>,
+            customers: Option<Vec<Linked>>,
+        }
+        struct EmbeddedVisitor;
+        impl<'de> Visitor<'de> for EmbeddedVisitor {
+            type Value = Embedded;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Embedded, A::Error> {
+                let Object { leads, customers } = Object::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Embedded { leads, customers })
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Embedded, A::Error> {
+                match seq.next_element::<IgnoredAny>()? {
+                    None => Ok(Embedded::default()),
+                    Some(_) => Err(A::Error::invalid_type(Unexpected::Seq, &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(EmbeddedVisitor)
+    }
 }
 
 #[derive(serde::Deserialize)]
@@ -299,6 +337,20 @@ mod tests {
             let error = read(&null).unwrap_err();
             assert!(error.contains(&format!("{key}: invalid type: null")), "{error}");
         }
+    }
+
+    #[test]
+    fn a_documented_field_that_may_be_null_must_still_be_there() {
+        for key in ["rate", "chat_id", "entity_id", "entity_type", "origin", "missed_at"] {
+            let mut without = example();
+            without.as_object_mut().unwrap().remove(key);
+            assert!(read(&without).unwrap_err().contains(&format!("missing field `{key}`")));
+        }
+        let mut without = example();
+        without.as_object_mut().unwrap().remove("_embedded");
+        assert_eq!(read(&without).unwrap().lead_id, None);
+        without["_embedded"] = json!([]);
+        assert_eq!(read(&without).unwrap().lead_id, None);
     }
 
     #[test]

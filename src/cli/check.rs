@@ -1,20 +1,18 @@
 //! `check`: the configuration, the database and the token, each with a verdict. It
-//! changes nothing and makes one request at most.
+//! changes nothing and makes one request.
 
 use super::run::runtime;
 use super::words;
 use crate::amocrm::{Client, Kind, Token};
 use crate::clock::unix_now;
 use crate::config::{Config, Needs};
+use crate::gate::Reason;
 use crate::store::report::{self, Overview};
 use crate::store::{self, StoreError};
 use anyhow::Result;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
-
-/// A daemon whose last success is younger than this, in seconds, has shown that the token works.
-const FRESH: i64 = 60;
 
 /// A verdict: what was found, or what is wrong.
 type Verdict = Result<String, String>;
@@ -61,20 +59,14 @@ fn database(config: &Config) -> Result<(String, Option<Overview>), String> {
 fn token(config: &Config, overview: Option<&Overview>) -> Verdict {
     let now = unix_now();
     let host = config.api.base_url.as_str().trim_end_matches('/');
-    // A daemon at work uses the ceiling; its own answers tell as much as another request.
-    if let Some(daemon) =
-        overview.and_then(|overview| overview.daemon.as_ref()).filter(|daemon| daemon.is_running(now))
+    // A pause that the vendor asked for is kept by every command.
+    let pause = overview.and_then(|overview| overview.daemon.as_ref()?.pause.as_ref());
+    if let Some(pause) = pause
+        && Reason::parse(&pause.reason).is_some_and(Reason::survives_restart)
+        && pause.until > now
     {
-        if let Some(pause) = &daemon.pause {
-            return Err(format!(
-                "the daemon is paused: {}; next probe {}",
-                pause.detail,
-                words::in_time(pause.until, now)
-            ));
-        }
-        if let Some(at) = daemon.last_success_at.filter(|at| now - at < FRESH) {
-            return Ok(format!("the daemon's last request to {host} succeeded {}", words::ago(at, now)));
-        }
+        let when = words::in_time(pause.until, now);
+        return Err(format!("not tried: everything pauses ({}); ask again {when}", pause.detail));
     }
     let expected = overview.and_then(|overview| overview.account_id);
     let talk_id = store::open_read_only(&config.database)

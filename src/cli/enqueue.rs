@@ -48,7 +48,9 @@ fn read_stdin(ranges: &mut Vec<RangeInclusive<i64>>) -> Result<()> {
             anyhow!("stdin, line {}: {expected}, found {text:?}; nothing was queued", number + 1)
         })?;
         match ranges.last_mut() {
-            Some(last) if last.end() + 1 == *range.start() => *last = *last.start()..=*range.end(),
+            Some(last) if last.end().checked_add(1) == Some(*range.start()) => {
+                *last = *last.start()..=*range.end()
+            }
             _ => ranges.push(range),
         }
     }

@@ -3,7 +3,9 @@
 use super::progress::Stderr;
 use crate::config::LogFormat;
 use anyhow::{Context, Result};
+use std::fs::File;
 use std::io::IsTerminal;
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -53,5 +55,9 @@ fn under_systemd() -> bool {
     let Ok(named) = std::env::var("JOURNAL_STREAM") else {
         return false;
     };
-    std::fs::metadata("/dev/stderr").is_ok_and(|stderr| named == format!("{}:{}", stderr.dev(), stderr.ino()))
+    // Not by /dev/stderr: its way through /proc is closed to a process that may not be dumped.
+    let Ok(stderr) = std::io::stderr().as_fd().try_clone_to_owned() else {
+        return false;
+    };
+    File::from(stderr).metadata().is_ok_and(|stderr| named == format!("{}:{}", stderr.dev(), stderr.ino()))
 }

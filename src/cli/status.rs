@@ -4,7 +4,9 @@ use super::words;
 use crate::clock::unix_now;
 use crate::gate::Reason;
 use crate::health::{self, Complaint};
+use crate::store::lock;
 use crate::store::report::{self, Overview};
+use crate::store::status::Liveness;
 use crate::store::{self, StoreError};
 use anyhow::Result;
 use serde_json::json;
@@ -17,23 +19,31 @@ pub fn status(database: &Path, as_json: bool) -> Result<ExitCode> {
     let connection = store::open_read_only(database)?;
     let now = unix_now();
     let overview = report::overview(&connection, now).map_err(StoreError::from)?;
-    let complaints = health::complaints(&overview, now);
+    let held = lock::is_held(database);
+    let alive = overview.daemon.as_ref().map(|daemon| daemon.liveness(held, now));
+    let complaints = health::complaints(&overview, alive, now);
     let text = if as_json {
         let mut status = json!(overview);
         status["healthy"] = json!(complaints.is_empty());
         status["complaints"] = json!(complaints);
-        status["running"] = json!(overview.daemon.as_ref().is_some_and(|daemon| daemon.is_running(now)));
+        status["running"] = json!(matches!(alive, Some(Liveness::Running | Liveness::Silent)));
         status["database"] = json!(database);
         status["now"] = json!(now);
         format!("{status:#}\n")
     } else {
-        screen(&overview, &complaints, database, now)
+        screen(&overview, alive, &complaints, database, now)
     };
     io::stdout().write_all(text.as_bytes())?;
     Ok(if complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn screen(overview: &Overview, complaints: &[Complaint], database: &Path, now: i64) -> String {
+fn screen(
+    overview: &Overview,
+    alive: Option<Liveness>,
+    complaints: &[Complaint],
+    database: &Path,
+    now: i64,
+) -> String {
     let mut table = words::table();
     let mut row = |name: &str, value: String| {
         table.add_row([name, &value]);
@@ -49,14 +59,14 @@ fn screen(overview: &Overview, complaints: &[Complaint], database: &Path, now: i
     let account = overview.account_id.map_or("not known yet".into(), |id| id.to_string());
     row("Account", account);
     row("Database", database.display().to_string());
-    row("Daemon", daemon(overview, now));
+    row("Daemon", daemon(overview, alive, now));
     if let Some(daemon) = &overview.daemon {
         let last = daemon.last_success_at.map_or("none yet".into(), |at| words::ago(at, now));
         row(
             "Requests",
             format!(
                 "{:.1} a second of {:.1} allowed; last success {last}",
-                if daemon.is_running(now) { daemon.request_rate } else { 0.0 },
+                if alive == Some(Liveness::Running) { daemon.request_rate } else { 0.0 },
                 daemon.requests_per_second,
             ),
         );
@@ -111,21 +121,20 @@ fn screen(overview: &Overview, complaints: &[Complaint], database: &Path, now: i
     screen
 }
 
-fn daemon(overview: &Overview, now: i64) -> String {
-    let Some(daemon) = &overview.daemon else {
+fn daemon(overview: &Overview, alive: Option<Liveness>, now: i64) -> String {
+    let (Some(daemon), Some(alive)) = (&overview.daemon, alive) else {
         return "has never run here".into();
     };
     let command = format!("{} {}", daemon.mode, daemon.version);
-    if daemon.is_running(now) {
-        return format!(
-            "runs ({command}, process {}) for {}; last sign of life {}",
-            daemon.pid,
-            words::span(now - daemon.started_at),
-            words::ago(daemon.seen_at, now)
-        );
-    }
-    match daemon.stopped_at {
-        Some(at) => format!("does not run; stopped {} ({command})", words::ago(at, now)),
-        None => format!("does not run; last sign of life {} ({command})", words::ago(daemon.seen_at, now)),
+    let seen = words::ago(daemon.seen_at, now);
+    let since = words::span(now - daemon.started_at);
+    let pid = daemon.pid;
+    match alive {
+        Liveness::Running => format!("runs ({command}, process {pid}) for {since}; last sign of life {seen}"),
+        Liveness::Silent => format!("runs ({command}) and is silent; last sign of life {seen}"),
+        Liveness::Stopped => {
+            format!("does not run; stopped {} ({command})", words::ago(daemon.stopped_at.unwrap_or(now), now))
+        }
+        Liveness::Vanished => format!("does not run; last sign of life {seen} ({command})"),
     }
 }

@@ -3,7 +3,9 @@
 use super::words;
 use crate::clock::unix_now;
 use crate::config::Config;
+use crate::store::lock;
 use crate::store::report::{self, Story, Version};
+use crate::store::status::Liveness;
 use crate::store::{self, StoreError};
 use anyhow::Result;
 use std::io::{self, Write};
@@ -13,11 +15,15 @@ use std::process::ExitCode;
 pub fn why(config: &Config, talk_id: i64) -> Result<ExitCode> {
     let connection = store::open_read_only(&config.database)?;
     let story = report::story(&connection, talk_id).map_err(StoreError::from)?;
-    io::stdout().write_all(tell(&story, talk_id, config, unix_now()).as_bytes())?;
+    let now = unix_now();
+    let held = lock::is_held(&config.database);
+    let alive = story.daemon.as_ref().map(|daemon| daemon.liveness(held, now));
+    let runs = matches!(alive, Some(Liveness::Running | Liveness::Silent));
+    io::stdout().write_all(tell(&story, talk_id, config, runs, now).as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn tell(story: &Story, talk_id: i64, config: &Config, now: i64) -> String {
+fn tell(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64) -> String {
     let mut table = words::table();
     let mut row = |name: &str, value: String| {
         table.add_row([name, &value]);
@@ -57,7 +63,7 @@ fn tell(story: &Story, talk_id: i64, config: &Config, now: i64) -> String {
         }
     }
     row("Queue", queue(story, config, now));
-    row("Next", next(story, talk_id, config, now));
+    row("Next", next(story, talk_id, config, runs, now));
     let mut text = words::rendered(table);
     if !story.versions.is_empty() {
         text.push_str(&format!("\nStates it was seen in (UTC):\n{}", versions(&story.versions)));
@@ -107,7 +113,7 @@ fn queue(story: &Story, config: &Config, now: i64) -> String {
 }
 
 /// What happens to it next, and when.
-fn next(story: &Story, talk_id: i64, config: &Config, now: i64) -> String {
+fn next(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64) -> String {
     let Some(row) = &story.queued else {
         return format!("nothing is planned; `talkmirror enqueue {talk_id}` has it fetched");
     };
@@ -117,8 +123,7 @@ fn next(story: &Story, talk_id: i64, config: &Config, now: i64) -> String {
             words::ago(failed_at, now)
         );
     }
-    let running = story.daemon.as_ref().filter(|daemon| daemon.is_running(now));
-    let Some(daemon) = running else {
+    let Some(daemon) = story.daemon.as_ref().filter(|_| runs) else {
         return "it waits for a daemon: none runs; `talkmirror run` or `talkmirror sync` fetches it".into();
     };
     if let Some(pause) = &daemon.pause {

@@ -42,8 +42,8 @@ impl Keys {
             .build()
             .and_then(|config| config.collect())
             .map_err(|error| {
-                let error = error.to_string();
-                Mistakes(vec![format!("{file}: expected TOML, found: {}", error.trim())])
+                let error = without_source(&error.to_string());
+                Mistakes(vec![format!("{file}: expected TOML, found: {error}")])
             })?;
         let mut values = BTreeMap::new();
         flatten("", table, &mut values);
@@ -138,6 +138,9 @@ impl Keys {
         for (key, found) in std::mem::take(&mut self.values) {
             let section = format!("{key}.");
             let expected = if self.known.iter().any(|known| known.starts_with(&section)) {
+                if matches!(found.kind, ValueKind::Table(_)) {
+                    continue;
+                }
                 format!("a section: [{key}]")
             } else {
                 match self.nearest(&key) {
@@ -192,16 +195,22 @@ impl fmt::Display for Found {
     }
 }
 
-/// Turns nested tables into dotted keys; an empty table says nothing.
+/// Turns nested tables into dotted keys; an empty table is a key of its own.
 fn flatten(prefix: &str, table: Map<String, Value>, values: &mut BTreeMap<String, Found>) {
     for (name, value) in table {
         let key = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
         let from_environment = value.origin() == Some(ENVIRONMENT);
         match value.kind {
-            ValueKind::Table(table) => flatten(&key, table, values),
+            ValueKind::Table(table) if !table.is_empty() => flatten(&key, table, values),
             kind => {
                 values.insert(key, Found { kind, from_environment });
             }
         }
     }
+}
+
+/// A syntax error without the lines of the file that it quotes: a token may stand there.
+fn without_source(error: &str) -> String {
+    let quoted = |line: &&str| !line.contains('|');
+    error.lines().filter(quoted).map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(": ")
 }

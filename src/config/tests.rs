@@ -128,6 +128,18 @@ fn a_command_that_needs_the_database_alone_needs_no_token() {
 }
 
 #[test]
+fn a_syntax_error_shows_no_line_of_the_file() {
+    let found = mistakes("[api]\ntoken = \"hush-hush\n").join("\n");
+    assert!(found.contains("line 2") && !found.contains("hush"), "{found}");
+}
+
+#[test]
+fn an_empty_section_is_known_or_a_mistake_like_any_other() {
+    assert!(load(&format!("{LEAST}[queue]\n[log]\n"), Needs::Api).is_ok());
+    assert!(mistakes(&format!("{LEAST}[webhook]\n"))[0].contains("webhook: expected a known key"));
+}
+
+#[test]
 fn plain_http_is_for_loopback_and_an_address_has_no_path() {
     for good in [
         "https://a.amocrm.ru",

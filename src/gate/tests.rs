@@ -175,6 +175,45 @@ fn an_outage_is_probed_with_backoff_up_to_a_minute() {
 }
 
 #[test]
+fn a_probe_that_meets_an_outage_does_not_shorten_a_block() {
+    let (mut gate, now) = gate();
+    for talk_id in 1..=3 {
+        ask(&mut gate, Signal::Forbidden(talk_id), now);
+    }
+    let probe = pause(&gate).until;
+    ask(&mut gate, Signal::Transient(9), probe);
+    assert_eq!((pause(&gate).reason, pause(&gate).until), (Reason::Blocked, probe + BLOCKED));
+}
+
+#[test]
+fn the_refusal_of_a_replaced_token_neither_begins_nor_lengthens_a_pause() {
+    let (mut gate, now) = gate();
+    ask(&mut gate, Signal::Outdated, now);
+    assert_eq!(gate.pause(), None);
+    ask(&mut gate, Signal::Unauthorized, now);
+    gate.probe_now(now);
+    ask(&mut gate, Signal::Outdated, now);
+    assert!(gate.try_pass(now).is_ok(), "the new token is probed");
+}
+
+#[test]
+fn good_answers_after_a_429_undo_the_doubling_and_the_probe_alone_does_not() {
+    let wait_after = |good: usize| {
+        let (mut gate, mut now) = gate();
+        for _ in 0..4 {
+            ask(&mut gate, Signal::RateLimited(None), now);
+            now = pause(&gate).until;
+        }
+        for _ in 0..good {
+            ask(&mut gate, Signal::Healthy, now);
+        }
+        ask(&mut gate, Signal::RateLimited(None), now);
+        (pause(&gate).until - now).as_secs()
+    };
+    assert_eq!([wait_after(1), wait_after(2), wait_after(3), wait_after(9)], [32, 16, 8, 2]);
+}
+
+#[test]
 fn a_pause_of_an_earlier_process_is_kept() {
     let start = Instant::now();
     let mut gate = Gate::new(6, true, start);

@@ -4,6 +4,8 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 /// The held lock; dropping it lets go.
 #[derive(Debug)]
@@ -32,7 +34,7 @@ pub fn acquire(database: &Path) -> Result<InstanceLock, LockError> {
     let used_before = path.exists();
     let mut file =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
-    match file.try_lock() {
+    match try_lock(&file) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();
@@ -50,6 +52,27 @@ pub fn acquire(database: &Path) -> Result<InstanceLock, LockError> {
         .and_then(|()| writeln!(file, "{}", std::process::id()))
         .map_err(io)?;
     Ok(InstanceLock { _file: file, used_before })
+}
+
+/// Tries for a moment: [`is_held`] of another process holds the lock as long as it takes to ask.
+fn try_lock(file: &File) -> Result<(), TryLockError> {
+    for _ in 0..5 {
+        if file.try_lock().is_ok() {
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    file.try_lock()
+}
+
+/// Whether some process works on a database; `None` where that cannot be told.
+pub fn is_held(database: &Path) -> Option<bool> {
+    let file = File::open(lock_path(database)).ok()?;
+    match file.try_lock_shared() {
+        Ok(()) => Some(false),
+        Err(TryLockError::WouldBlock) => Some(true),
+        Err(TryLockError::Error(_)) => None,
+    }
 }
 
 /// The lock file of a database: its name and `.lock`.

@@ -202,14 +202,16 @@ pub fn story(connection: &Connection, talk_id: i64) -> rusqlite::Result<Story> {
     Ok(Story { mirrored, versions, queued, ahead, tombstone, daemon: DaemonStatus::read(&tx)? })
 }
 
-/// The id of a talk that probably exists: the newest mirrored, else the first queued.
+/// The id of a stored talk that probably still exists: the newest that did when last fetched.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub fn some_talk(connection: &Connection) -> rusqlite::Result<Option<i64>> {
-    connection.query_row(
-        "SELECT coalesce((SELECT max(talk_id) FROM talks), (SELECT min(talk_id) FROM talk_queue))",
+    connection
+    .query_row(
+        "SELECT talk_id FROM talks WHERE gone_at IS NULL AND denied_at IS NULL ORDER BY talk_id DESC LIMIT 1",
         [],
         |row| row.get(0),
     )
+    .optional()
 }

@@ -35,14 +35,34 @@ pub struct PauseStatus {
     pub until: i64,
 }
 
-/// A process that has not been heard of for so long does not run: it would have
-/// written a sign of life each minute.
+/// A process that has not been heard of for so long is silent: it writes a sign of life each minute.
 const SILENCE: i64 = 150;
 
+/// Whether the process that wrote the status is at work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Liveness {
+    /// It works.
+    Running,
+    /// It lives, and has written nothing for long.
+    Silent,
+    /// It stopped in good order.
+    Stopped,
+    /// It ended without a word.
+    Vanished,
+}
+
 impl DaemonStatus {
-    /// Whether that process still runs, as far as the database tells.
-    pub fn is_running(&self, now: i64) -> bool {
-        self.stopped_at.is_none() && now - self.seen_at < SILENCE
+    /// Tells from the row and the lock beside the database; `held` is [`super::lock::is_held`].
+    pub fn liveness(&self, held: Option<bool>, now: i64) -> Liveness {
+        let silent = now - self.seen_at >= SILENCE;
+        match (held, self.stopped_at) {
+            (Some(true), _) if silent => Liveness::Silent,
+            (Some(true), _) => Liveness::Running,
+            (_, Some(_)) => Liveness::Stopped,
+            (None, None) if !silent => Liveness::Running,
+            (_, None) => Liveness::Vanished,
+        }
     }
 
     /// Replaces the row.

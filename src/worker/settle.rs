@@ -1,6 +1,6 @@
 //! Acting on an answer: the gate is told, and the outcome recorded.
 
-use super::{Answered, WorkError, Worker};
+use super::{Answered, Confirmation, WorkError, Worker};
 use crate::amocrm::{Failure, FetchError, Fetched, Kind};
 use crate::clock::{self, Now};
 use crate::gate::{Permit, Signal};
@@ -8,12 +8,19 @@ use crate::policy::{self, NextTry};
 use crate::store::queue::Due;
 use crate::store::record::{Outcome, Record};
 
+/// A ticket that no queue row has: its record ends none. (SQLite draws 0 once in 2^64 rows.)
+const NO_ROW: i64 = 0;
+
 impl Worker {
     /// Acts on one answer: tells the gate, and has the outcome recorded.
-    pub(super) fn settle(&mut self, Answered { due, permit, result }: Answered) -> Result<(), WorkError> {
+    pub(super) fn settle(
+        &mut self,
+        Answered { due, permit, result, token_epoch }: Answered,
+    ) -> Result<(), WorkError> {
         let now = clock::now();
         let talk_id = due.talk_id;
         let result = result.and_then(|fetched| self.check_account(fetched));
+        self.note_confirmation(talk_id, &result);
         let outcome = match result {
             Ok(Fetched { talk, payload }) => {
                 self.answered(permit, Signal::Healthy, None, now);
@@ -23,6 +30,16 @@ impl Worker {
             Err(FetchError { other_account: Some(found), .. }) if !self.account_confirmed => {
                 let expected = self.account_id.unwrap_or_default();
                 return Err(WorkError::OtherAccount { expected, found });
+            }
+            Err(FetchError { failure, .. }) if self.is_doubtful(due, &failure) => {
+                self.answered(permit, Signal::Healthy, Some(&failure), now);
+                Some(self.confirm_first(failure, now))
+            }
+            Err(FetchError { failure, .. })
+                if failure.kind == Kind::Unauthorized && token_epoch != self.token_epoch =>
+            {
+                self.answered(permit, Signal::Outdated, Some(&failure), now);
+                None
             }
             Err(FetchError { failure, .. }) => self.settle_failure(due, permit, failure, now),
         };
@@ -37,6 +54,45 @@ impl Worker {
             }
         }
         Ok(())
+    }
+
+    /// See [`Confirmation`].
+    fn is_doubtful(&self, due: Due, failure: &Failure) -> bool {
+        let asks_another = match self.confirmation {
+            Confirmation::Unasked(stored) | Confirmation::Asked(stored) => stored != due.talk_id,
+            Confirmation::Done => false,
+        };
+        asks_another && !self.account_confirmed && matches!(failure.kind, Kind::Gone | Kind::Denied)
+    }
+
+    /// Has a stored talk fetched first, and the doubtful one after it.
+    fn confirm_first(&mut self, failure: Failure, now: Now) -> Outcome {
+        if let Confirmation::Unasked(talk_id) = self.confirmation {
+            self.confirmation = Confirmation::Asked(talk_id);
+            if !self.busy.contains(&talk_id) {
+                self.ready.retain(|due| due.talk_id != talk_id);
+                self.confirm_now = Some(Due { talk_id, ticket: NO_ROW, attempts: 0 });
+            }
+        }
+        let due_at = now.secs() + 1;
+        self.due_later(due_at);
+        Outcome::Retry { due_at, error: failure.detail, spent: false }
+    }
+
+    /// What the talk that was to confirm the account said, if this is it.
+    fn note_confirmation(&mut self, talk_id: i64, result: &Result<Fetched, FetchError>) {
+        if self.confirmation != Confirmation::Asked(talk_id)
+            && self.confirmation != Confirmation::Unasked(talk_id)
+        {
+            return;
+        }
+        self.confirmation = match result.as_ref().map_err(|error| error.failure.kind) {
+            // Refused: what else comes is not believed either.
+            Err(_) if result.as_ref().is_err_and(|error| error.other_account.is_some()) => return,
+            Ok(_) | Err(Kind::Talk | Kind::Gone | Kind::Denied) => Confirmation::Done,
+            // Asked again when there is need.
+            Err(_) => Confirmation::Unasked(talk_id),
+        };
     }
 
     fn settle_failure(&mut self, due: Due, permit: Permit, failure: Failure, now: Now) -> Option<Outcome> {

@@ -4,6 +4,7 @@ use crate::harness::{Mirror, account};
 use rusqlite::Connection;
 use std::fs;
 use std::process::Command;
+use talkmirror::simulator::Fault;
 
 #[test]
 fn what_is_no_database_of_ours_is_refused_and_untouched() {
@@ -53,6 +54,45 @@ fn a_database_of_another_account_is_refused_and_nothing_is_stored() {
     );
     let (out, _) = mirror.ends(1, &["check"]);
     assert!(out.contains("answers for account 17029541: this database mirrors another"), "{out}");
+}
+
+#[test]
+fn another_account_s_404_and_403_are_not_believed() {
+    for fault in [Fault::Problem(404), Fault::Problem(403)] {
+        let mirror = Mirror::new(account(30));
+        mirror.ends(0, &["sync", "1..30"]);
+        // An account that knows talk 30 as its own, and none of the others.
+        let others = (1..30).map(|talk_id| (talk_id, vec![fault.clone(); 5]));
+        others.for_each(|(talk_id, faults)| mirror.simulator.account().script(talk_id, faults));
+        mirror.simulator.account().script(30, [Fault::OtherAccount]);
+        let (_, err) = mirror.ends(78, &["sync", "1..12"]);
+        assert!(err.contains("the API answers for account 1"), "{err}");
+        assert_eq!(mirror.sql::<i64>("SELECT count(gone_at) + count(denied_at) FROM talks"), 0, "{fault:?}");
+        assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_queue WHERE attempts = 0"), 12);
+        let (out, _) = mirror.ends(0, &["status"]);
+        assert!(out.contains("does not run; stopped"), "{out}");
+    }
+}
+
+#[test]
+fn a_404_is_believed_once_a_stored_talk_has_shown_the_account() {
+    let mirror = Mirror::new(account(30));
+    mirror.ends(0, &["sync", "1..30"]);
+    mirror.simulator.account().talks.remove(&5);
+    mirror.ends(0, &["sync", "5", "77"]);
+    assert_eq!(mirror.sql::<i64>("SELECT talk_id FROM talks WHERE gone_at IS NOT NULL"), 5);
+    assert_eq!(mirror.sql::<i64>("SELECT talk_id FROM tombstones"), 77);
+    assert_eq!(mirror.simulator.account().requests_of(30), 2, "once more, to be sure");
+}
+
+#[test]
+fn status_tells_a_daemon_that_was_killed_from_one_that_runs() {
+    let mirror = Mirror::new(account(3));
+    let daemon = mirror.running_daemon();
+    mirror.ends(0, &["status"]);
+    daemon.kill_hard();
+    let (out, _) = mirror.ends(1, &["status"]);
+    assert!(out.contains("! the daemon ended without a word") && out.contains("does not run"), "{out}");
 }
 
 #[test]

@@ -50,9 +50,9 @@ fn a_401_pauses_everything_and_status_says_what_to_do() {
     let (out, _) = mirror.ends(0, &["why", "7"]);
     assert!(out.contains("everything pauses: HTTP 401"), "{out}");
     let (out, _) = mirror.ends(1, &["check"]);
-    assert!(out.contains("the daemon is paused: HTTP 401"), "{out}");
+    assert!(out.contains("token     BAD   ") && out.contains("HTTP 401"), "{out}");
     // Only what was under way when the first refusal came.
-    assert!(mirror.simulator.account().log.len() <= 8);
+    assert!(mirror.simulator.account().log.len() <= 8 + 1, "and the request of check");
     assert_eq!(mirror.log().matches("paused:").count(), 1, "once: {}", mirror.log());
     daemon.stop();
 }
@@ -114,6 +114,8 @@ fn three_bare_403_in_a_row_are_a_block_which_outlives_a_restart() {
     assert_eq!(mirror.simulator.account().log.len(), 3);
     let (_, err) = mirror.ends(1, &["sync"]);
     assert!(err.contains("still paused: the account or this address is blocked"), "{err}");
+    let (out, _) = mirror.ends(1, &["check"]);
+    assert!(out.contains("not tried: everything pauses (HTTP 403"), "{out}");
     assert_eq!(mirror.simulator.account().log.len(), 3, "a restart asks no sooner");
 }
 
