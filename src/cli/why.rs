@@ -124,7 +124,15 @@ fn next(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64) -> S
         );
     }
     let Some(daemon) = story.daemon.as_ref().filter(|_| runs) else {
-        return "it waits for a daemon: none runs; `talkmirror run` or `talkmirror sync` fetches it".into();
+        let when = match row.due_at > now {
+            true => {
+                format!(", not before {} ({})", words::moment(row.due_at), words::in_time(row.due_at, now))
+            }
+            false => String::new(),
+        };
+        return format!(
+            "it waits for a daemon: none runs; `talkmirror run` or `talkmirror sync` fetches it{when}"
+        );
     };
     if let Some(pause) = &daemon.pause {
         return format!(

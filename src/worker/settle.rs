@@ -27,13 +27,15 @@ impl Worker {
                 tracing::debug!(talk_id, "fetched talk {talk_id}");
                 Some(Outcome::Talk(Box::new(talk), payload))
             }
-            Err(FetchError { other_account: Some(found), .. }) if !self.account_confirmed => {
-                let expected = self.account_id.unwrap_or_default();
-                return Err(WorkError::OtherAccount { expected, found });
-            }
-            Err(FetchError { failure, .. }) if self.is_doubtful(due, &failure) => {
+            Err(error) if self.is_doubtful(due, &error) => {
+                let failure = error.failure;
                 self.answered(permit, Signal::Healthy, Some(&failure), now);
                 Some(self.confirm_first(failure, now))
+            }
+            Err(FetchError { other_account: Some(found), failure }) if !self.account_confirmed => {
+                self.answered(permit, Signal::Healthy, Some(&failure), now);
+                let expected = self.account_id.unwrap_or_default();
+                return Err(WorkError::OtherAccount { expected, found });
             }
             Err(FetchError { failure, .. })
                 if failure.kind == Kind::Unauthorized && token_epoch != self.token_epoch =>
@@ -57,12 +59,14 @@ impl Worker {
     }
 
     /// See [`Confirmation`].
-    fn is_doubtful(&self, due: Due, failure: &Failure) -> bool {
+    fn is_doubtful(&self, due: Due, error: &FetchError) -> bool {
         let asks_another = match self.confirmation {
             Confirmation::Unasked(stored) | Confirmation::Asked(stored) => stored != due.talk_id,
             Confirmation::Done => false,
         };
-        asks_another && !self.account_confirmed && matches!(failure.kind, Kind::Gone | Kind::Denied)
+        let doubtful =
+            error.other_account.is_some() || matches!(error.failure.kind, Kind::Gone | Kind::Denied);
+        asks_another && !self.account_confirmed && doubtful
     }
 
     /// Has a stored talk fetched first, and the doubtful one after it.
