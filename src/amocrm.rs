@@ -118,12 +118,16 @@ impl Client {
 
         let request_id = text(response.headers(), "x-request-id").map(|id| id.chars().take(100).collect());
         let named = |failure: Failure| Failure { request_id: request_id.clone(), ..failure };
-        let sorted = Answer {
-            status: response.status().as_u16(),
-            content_type: text(response.headers(), header::CONTENT_TYPE.as_str()),
-            location: text(response.headers(), header::LOCATION.as_str()),
+        let status = response.status().as_u16();
+        let mut content_type = text(response.headers(), header::CONTENT_TYPE.as_str()).map(str::to_owned);
+        if status == 404 && content_type.is_none() {
+            // Whether it is a gateway's page shows in the body alone.
+            let page = body(&mut response).await.unwrap_or_default().trim_ascii_start().starts_with(b"<");
+            content_type = page.then(|| "text/html".to_owned());
         }
-        .failure();
+        let location = text(response.headers(), header::LOCATION.as_str()).map(|to| self.without_token(to));
+        let sorted =
+            Answer { status, content_type: content_type.as_deref(), location: location.as_deref() }.failure();
         if let Some(mut failure) = sorted {
             if failure.kind == Kind::RateLimited {
                 failure.retry_after = retry_after(&mut response).await;
@@ -138,7 +142,7 @@ impl Client {
         match wire::talk(&payload, talk_id, account_id) {
             Ok(talk) => Ok(Fetched { talk, payload }),
             Err(error) => {
-                let failure = named(Failure::new(Kind::Talk, error.to_string()));
+                let failure = named(Failure::new(Kind::Talk, self.without_token(&error.to_string())));
                 Err(match error {
                     WireError::OtherAccount { found, .. } => {
                         FetchError { failure, other_account: Some(found) }
@@ -147,6 +151,14 @@ impl Client {
                 })
             }
         }
+    }
+}
+
+impl Client {
+    /// What the server sent may quote our own request.
+    fn without_token(&self, text: &str) -> String {
+        let token = self.authorization.to_str().unwrap_or_default().trim_start_matches("Bearer ");
+        text.replace(token, "[token]")
     }
 }
 

@@ -82,7 +82,7 @@ impl Answer<'_> {
         match status {
             200 => None,
             204 => failure(Kind::Gone, ": no such talk"),
-            404 if self.is("text/html") => failure(Kind::Transient, " as HTML: a gateway's, not the API's"),
+            404 if self.is_html() => failure(Kind::Transient, " as HTML: a gateway's, not the API's"),
             404 => failure(Kind::Gone, ": no such talk"),
             401 => failure(Kind::Unauthorized, ": the token is not accepted"),
             402 => failure(Kind::Unpaid, ": the account is not paid for"),
@@ -104,6 +104,11 @@ impl Answer<'_> {
             500.. => failure(Kind::Transient, ": the server failed"),
             _ => failure(Kind::Talk, ": not an answer that the API documents"),
         }
+    }
+
+    /// HTML of any kind, XHTML too.
+    fn is_html(&self) -> bool {
+        self.content_type.is_some_and(|sent| sent.to_ascii_lowercase().contains("html"))
     }
 
     fn is(&self, media_type: &str) -> bool {
@@ -136,6 +141,7 @@ mod tests {
         assert_eq!(kind(404, problem), Some(Kind::Gone));
         assert_eq!(kind(404, None), Some(Kind::Gone));
         assert_eq!(kind(404, html), Some(Kind::Transient));
+        assert_eq!(kind(404, Some("application/xhtml+xml")), Some(Kind::Transient));
         assert_eq!(kind(401, problem), Some(Kind::Unauthorized));
         assert_eq!(kind(402, problem), Some(Kind::Unpaid));
         assert_eq!(kind(403, problem), Some(Kind::Denied));

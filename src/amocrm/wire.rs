@@ -8,6 +8,9 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
 use std::fmt;
 
+/// A time beyond is none: milliseconds, say. As `updated_at` it would make every later answer an older one.
+const YEAR_2100: i64 = 4_102_444_800;
+
 /// Reads the body of `GET /api/v4/talks/{talk_id}`.
 ///
 /// `account_id` is the account that the mirror holds, where that is known yet.
@@ -22,6 +25,17 @@ pub fn talk(body: &str, talk_id: i64, account_id: Option<i64>) -> Result<Talk, W
     let Int(answered) = raw.talk_id;
     if answered != talk_id {
         return Err(WireError::NoTalk(format!("talk_id: expected {talk_id}, found {answered}")));
+    }
+    for (path, at) in [
+        ("created_at", Some(&raw.created_at)),
+        ("updated_at", Some(&raw.updated_at)),
+        ("missed_at", raw.missed_at.as_ref()),
+    ] {
+        if let Some(Int(at)) = at.filter(|Int(at)| !(0..YEAR_2100).contains(at)) {
+            return Err(WireError::NoTalk(format!(
+                "{path}: expected Unix seconds before the year 2100, found {at}"
+            )));
+        }
     }
     let Int(found) = raw.account_id;
     match account_id {
@@ -54,6 +68,7 @@ pub enum WireError {
 /// The documented fields must be there; some may be null. A talk without `missed_at`, say, is a row of a
 /// list or another answer, and would blank what is stored.
 #[derive(serde::Deserialize)]
+#[serde(expecting = "a talk")]
 struct RawTalk {
     talk_id: Int,
     created_at: Int,
@@ -351,6 +366,18 @@ mod tests {
         assert_eq!(read(&without).unwrap().lead_id, None);
         without["_embedded"] = json!([]);
         assert_eq!(read(&without).unwrap().lead_id, None);
+    }
+
+    #[test]
+    fn a_time_that_is_no_unix_seconds_is_refused() {
+        for (key, bad) in [("updated_at", 1631035929000), ("missed_at", -1), ("created_at", YEAR_2100)] {
+            let mut odd = example();
+            odd[key] = json!(bad);
+            assert!(read(&odd).unwrap_err().contains(&format!("{key}: expected Unix seconds")));
+        }
+        let mut odd = example();
+        odd["updated_at"] = json!(YEAR_2100 - 1);
+        assert!(read(&odd).is_ok());
     }
 
     #[test]

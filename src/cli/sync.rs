@@ -75,9 +75,13 @@ fn summary(tally: &Tally, queue: &QueueCounts, took: Duration, now: i64) -> Stri
             took.as_secs_f64(),
             count(tally.new),
             count(tally.changed),
-            count(tally.same + tally.older),
+            count(tally.same),
         ),
     );
+    if tally.older > 0 {
+        let older = count(tally.older);
+        row("Older", format!("{older}: the answer was older than what is stored, which stays"));
+    }
     if tally.gone > 0 {
         row("Gone", format!("{}: the account has no such talk", count(tally.gone)));
     }

@@ -137,16 +137,16 @@ impl Keys {
     pub fn finish(mut self) -> Result<(), Mistakes> {
         for (key, found) in std::mem::take(&mut self.values) {
             let section = format!("{key}.");
-            let expected = if self.known.iter().any(|known| known.starts_with(&section)) {
-                if matches!(found.kind, ValueKind::Table(_)) {
-                    continue;
+            if self.known.iter().any(|known| known.starts_with(&section)) {
+                if !matches!(found.kind, ValueKind::Table(_)) {
+                    let text = found.to_string();
+                    self.mistake_from(&key, &format!("a section, [{key}]"), &text, found.from_environment);
                 }
-                format!("a section: [{key}]")
-            } else {
-                match self.nearest(&key) {
-                    Some(known) => format!("a known key: {known}?"),
-                    None => format!("a known key: {}", self.known.join(", ")),
-                }
+                continue;
+            }
+            let expected = match self.nearest(&key) {
+                Some(known) => format!("a known key: {known}?"),
+                None => format!("a known key: {}", self.known.join(", ")),
             };
             self.mistake_from(&key, &expected, "an unknown one", found.from_environment);
         }
@@ -187,6 +187,10 @@ impl Found {
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
+            // An address may hold a password.
+            ValueKind::String(text) if text.contains("://") && text.contains('@') => {
+                f.write_str("an address with a user or password in it")
+            }
             ValueKind::String(text) => write!(f, "{text:?}"),
             ValueKind::Array(_) => f.write_str("a list"),
             ValueKind::Table(_) => f.write_str("a section"),

@@ -107,7 +107,7 @@ fn all_mistakes_are_reported_at_once_with_key_expected_and_found() {
 fn a_missing_address_or_token_a_section_as_a_value_and_broken_toml_are_named() {
     assert_eq!(mistakes("")[0].split(", found").nth(1), Some(" nothing"));
     assert!(mistakes("").iter().any(|line| line.starts_with("config.toml: api.token_file:")));
-    assert!(mistakes("api = 3").iter().any(|line| line.contains("api: expected a section: [api], found")));
+    assert!(mistakes("api = 3").iter().any(|line| line.contains("api: expected a section, [api], found 3")));
     assert!(mistakes("[api\nx")[0].starts_with("config.toml: expected TOML, found: "));
     let empty = LEAST.replace("\"token\"", "\"empty\"");
     assert!(mistakes(&empty)[0].contains("expected a readable token at empty, found nothing in it"));
@@ -125,6 +125,13 @@ fn a_token_among_the_settings_is_refused_and_not_shown() {
 #[test]
 fn a_command_that_needs_the_database_alone_needs_no_token() {
     assert!(load("[api]\nbase_url = \"https://a.amocrm.ru\"", Needs::DatabaseAlone).is_ok());
+}
+
+#[test]
+fn a_password_in_an_address_is_not_shown() {
+    let found = mistakes("[api]\nbase_url = \"https://u:hush@a.ru\"\ntoken_file = \"token\"\n").join("\n");
+    assert!(found.contains("found an address with a user or password in it"), "{found}");
+    assert!(!found.contains("hush"), "{found}");
 }
 
 #[test]

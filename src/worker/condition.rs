@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// At least so far apart are two writes of mere figures.
-const FIGURES: Duration = Duration::from_secs(10);
+const FIGURES: Duration = Duration::from_secs(3);
 /// A sign of life, whether something changed or not.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
 /// The rate's mean is over so many seconds.

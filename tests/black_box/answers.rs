@@ -109,6 +109,8 @@ fn a_body_that_is_no_such_talk_is_that_talk_s_failure_and_touches_no_stored_row(
         (field("contact_id", "null"), "contact_id: invalid type: null"),
         (field("missed_at", "1.5"), "missed_at: invalid type: floating point"),
         (Fault::Answer { headers: vec![], body: vec![0xff, 0xfe, 0x00] }, "not UTF-8"),
+        (field("updated_at", "1631035929000"), "updated_at: expected Unix seconds before the year 2100"),
+        (field("talk_id", "\"Bearer simulated-token\""), "invalid value: string \"Bearer [token]\""),
         (Fault::Problem(400), "HTTP 400"),
         (Fault::Problem(422), "HTTP 422"),
         (

@@ -197,6 +197,10 @@ fn why_tells_a_talk_s_story_and_what_comes_next() {
     mirror.ends(0, &["enqueue", "4"]);
     let (out, _) = mirror.ends(0, &["why", "4"]);
     assert!(out.contains("it waits for a daemon: none runs"), "{out}");
+    mirror.execute("INSERT INTO talk_queue (talk_id, due_at) VALUES (5, unixepoch() + 3630)");
+    let (out, _) = mirror.ends(0, &["why", "5"]);
+    assert!(out.contains("fetches it, not before 2") && out.contains("(in 1 h)"), "{out}");
+    mirror.ends(0, &["queue", "drop", "5"]);
 
     mirror.execute("UPDATE talk_queue SET due_at = unixepoch() + 630, attempts = 2, last_error = 'HTTP 500'");
     let daemon = mirror.running_daemon();

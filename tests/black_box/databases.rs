@@ -75,6 +75,20 @@ fn another_account_s_404_and_403_are_not_believed() {
 }
 
 #[test]
+fn one_wrong_answer_at_the_start_stops_nobody() {
+    let mirror = Mirror::new(account(30));
+    mirror.configure("queue.max_attempts = 1\napi.max_in_flight = 1\n");
+    mirror.ends(0, &["sync", "1..3"]);
+    mirror.simulator.account().script(21, vec![Fault::OtherAccount; 5]);
+    mirror.ends(0, &["enqueue", "10..20"]);
+    mirror.execute("INSERT INTO talk_queue (talk_id, priority) VALUES (21, 1)");
+    mirror.ends(1, &["sync"]);
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), 14, "the others are mirrored");
+    let error: String = mirror.sql("SELECT last_error FROM talk_queue WHERE talk_id = 21 AND failed_at > 0");
+    assert!(error.contains("account_id: expected 17029541, found 1"), "{error}");
+}
+
+#[test]
 fn a_404_is_believed_once_a_stored_talk_has_shown_the_account() {
     let mirror = Mirror::new(account(30));
     mirror.ends(0, &["sync", "1..30"]);
@@ -120,6 +134,10 @@ fn a_second_instance_ends_at_once_with_75_and_the_holder_s_process_id() {
     for arguments in [&["enqueue", "1"][..], &["status"], &["why", "1"], &["queue", "list"], &["check"]] {
         mirror.ends(0, arguments);
     }
+    std::os::unix::fs::symlink(mirror.database(), mirror.path("link.db")).unwrap();
+    let through_link =
+        mirror.command(&["run"]).env("TALKMIRROR__DATABASE__PATH", "link.db").output().unwrap();
+    assert_eq!(through_link.status.code(), Some(75));
     daemon.kill_hard();
     mirror.ends(0, &["sync"]);
 }
