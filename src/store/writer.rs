@@ -55,7 +55,7 @@ pub enum Event {
     Recovered,
     /// The database is broken: nothing more will happen.
     Fatal(rusqlite::Error),
-    /// Everything asked before [`Writer::stop`] is committed.
+    /// Everything asked before [`Writer::stop`] is committed, and the database closed.
     Stopped,
 }
 
@@ -118,8 +118,12 @@ fn work(mut connection: Connection, inbox: &mpsc::Receiver<Message>, events: &Un
     let tell = |event| {
         let _ = events.send(event);
     };
-    if let Err(error) = serve(&mut connection, inbox, &tell) {
-        tell(Event::Fatal(error));
+    match serve(&mut connection, inbox, &tell) {
+        Ok(()) => {
+            drop(connection);
+            tell(Event::Stopped);
+        }
+        Err(error) => tell(Event::Fatal(error)),
     }
 }
 
@@ -165,7 +169,6 @@ fn serve(
                 }
                 Message::Stop => {
                     optimize(connection, "PRAGMA optimize");
-                    tell(Event::Stopped);
                     return Ok(());
                 }
             }
