@@ -165,15 +165,19 @@ fn a_failure_that_may_pass_is_tried_again_with_backoff() {
 #[test]
 fn attempts_and_backoff_are_in_the_row_and_survive_a_restart() {
     let mirror = answering(vec![Fault::Problem(500); 50]);
-    mirror.configure("queue.retry_base = \"1h\"\nqueue.retry_max = \"2h\"\n");
-    let (_, _) = mirror.ends(1, &["sync", "117"]);
-    let row =
-        "SELECT json_array(attempts, last_error, failed_at) FROM talk_queue WHERE due_at > unixepoch() + 30";
-    let expected = r#"[1,"HTTP 500: the server failed",null]"#;
-    assert_eq!(mirror.sql::<String>(row), expected);
+    mirror.configure("queue.retry_base = \"1d\"\nqueue.retry_max = \"30d\"\n");
+    mirror.ends(0, &["enqueue", "117"]);
+    let daemon = mirror.daemon();
+    mirror.wait_sql("the first failure", "SELECT attempts FROM talk_queue", 1);
+    daemon.kill_hard();
+    assert!(mirror.sql::<bool>("SELECT due_at BETWEEN unixepoch() AND unixepoch() + 86400 FROM talk_queue"));
+
     // Another process finds it so, and leaves it until it is due.
+    mirror.execute("UPDATE talk_queue SET due_at = unixepoch() + 3600");
     mirror.ends(1, &["sync"]);
-    assert_eq!(mirror.sql::<String>(row), expected);
+    let row =
+        "SELECT json_array(attempts, last_error, failed_at) FROM talk_queue WHERE due_at > unixepoch() + 60";
+    assert_eq!(mirror.sql::<String>(row), r#"[1,"HTTP 500: the server failed",null]"#);
     assert_eq!(mirror.simulator.account().requests_of(117), 1);
 }
 

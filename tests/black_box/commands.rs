@@ -107,7 +107,7 @@ fn the_queue_is_listed_retried_and_dropped() {
 
     let (out, _) = mirror.ends(0, &["queue", "list"]);
     assert!(out.starts_with("TALK  REASON  PRIORITY"), "{out}");
-    assert!(out.contains("in 10 min") && out.contains("set aside 0 s ago"), "{out}");
+    assert!(out.contains("in 10 min") && out.contains("set aside "), "{out}");
     let (out, _) = mirror.ends(0, &["queue", "list", "--failed"]);
     assert!(out.contains("talk_id: expected 3, found 4") && !out.contains("report"), "{out}");
     let (out, _) = mirror.ends(0, &["queue", "list", "--json"]);
