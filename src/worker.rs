@@ -8,18 +8,21 @@
 
 mod condition;
 mod settle;
+mod tally;
 
 pub use condition::Mode;
+pub use tally::Tally;
 
 use crate::amocrm::{Client, FetchError, Fetched, Token};
 use crate::clock::{self, Now};
 use crate::gate::{Gate, Pause, Permit, Reason, Wait};
 use crate::policy::RetryRules;
 use crate::store::queue::{Due, Head};
-use crate::store::record::{Effect, Recorded};
+use crate::store::record::Recorded;
 use crate::store::status::DaemonStatus;
 use crate::store::writer::{Event, Writer};
 use condition::Condition;
+use settle::Confirmation;
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -57,44 +60,6 @@ pub struct Account {
     pub account_id: Option<i64>,
     /// A talk of it that is stored, and was there when last fetched.
     pub some_talk: Option<i64>,
-}
-
-/// Whether a stored talk has shown which account answers. Another account's API would say of our talks that
-/// they don't exist, or are not ours to see: until then, that is not believed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Confirmation {
-    /// This talk can show it.
-    Unasked(i64),
-    /// It is being asked for.
-    Asked(i64),
-    /// It was asked for, or there is none.
-    Done,
-}
-
-/// What was done since the start, by outcome.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
-    pub requests: u64,
-    pub new: u64,
-    pub changed: u64,
-    pub same: u64,
-    pub older: u64,
-    pub gone: u64,
-    pub denied: u64,
-    pub retried: u64,
-    pub failed: u64,
-}
-
-impl Tally {
-    /// Queue rows that were brought to an end.
-    pub fn done(&self) -> u64 {
-        self.mirrored() + self.gone + self.failed
-    }
-
-    /// Talks that are in the mirror as the API has them.
-    pub fn mirrored(&self) -> u64 {
-        self.new + self.changed + self.same + self.older
-    }
 }
 
 /// Why the work cannot go on.
@@ -441,17 +406,7 @@ impl Worker {
     fn on_recorded(&mut self, recorded: &Recorded) {
         self.busy.remove(&recorded.talk_id);
         self.may_be_due |= recorded.requeued;
-        let count = match recorded.effect {
-            Effect::New => &mut self.tally.new,
-            Effect::Changed => &mut self.tally.changed,
-            Effect::Same => &mut self.tally.same,
-            Effect::Older => &mut self.tally.older,
-            Effect::Gone => &mut self.tally.gone,
-            Effect::Denied => &mut self.tally.denied,
-            Effect::Retry => &mut self.tally.retried,
-            Effect::Failed => &mut self.tally.failed,
-        };
-        *count += 1;
+        self.tally.count(recorded.effect);
     }
 
     fn due_later(&mut self, due_at: i64) {

@@ -1,6 +1,6 @@
 //! Acting on an answer: the gate is told, and the outcome recorded.
 
-use super::{Answered, Confirmation, WorkError, Worker};
+use super::{Answered, WorkError, Worker};
 use crate::amocrm::{Failure, FetchError, Fetched, Kind};
 use crate::clock::{self, Now};
 use crate::gate::{Permit, Signal};
@@ -10,6 +10,18 @@ use crate::store::record::{Outcome, Record};
 
 /// A ticket that no queue row has: its record ends none. (SQLite draws 0 once in 2^64 rows.)
 const NO_ROW: i64 = 0;
+
+/// Whether a stored talk has shown which account answers. Another account's API would say of our talks that
+/// they don't exist, or are not ours to see: until then, that is not believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Confirmation {
+    /// This talk can show it.
+    Unasked(i64),
+    /// It is being asked for.
+    Asked(i64),
+    /// It was asked for, or there is none.
+    Done,
+}
 
 impl Worker {
     /// Acts on one answer: tells the gate, and has the outcome recorded.
