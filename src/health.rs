@@ -44,6 +44,9 @@ pub fn complaints(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec
                     Some(Reason::Blocked) => {
                         "ask the vendor's support to lift the block; check api.base_url and who else uses this address"
                     }
+                    Some(Reason::RateLimited | Reason::Outage) | None if !running => {
+                        "start it again (`talkmirror run` or `talkmirror sync`): it begins with one probe"
+                    }
                     Some(Reason::RateLimited) => {
                         "none: work goes on by itself; lower api.requests_per_second if it comes again"
                     }
@@ -181,6 +184,11 @@ mod tests {
         assert_eq!(complaints.len(), 2);
         assert!(complaints[0].what.contains("does not accept the token (HTTP 401)"));
         assert!(complaints[0].action.contains("api.token_file"));
+
+        overview.daemon.as_mut().unwrap().pause.as_mut().unwrap().reason = "outage".into();
+        let action = |alive| super::complaints(&overview, Some(alive), NOW)[0].action.clone();
+        assert!(action(Liveness::Running).contains("by itself"));
+        assert!(action(Liveness::Stopped).starts_with("start it again"), "nothing goes on by itself then");
         assert_eq!(complaints[1].what, "2 talks are set aside after repeated failures");
     }
 }

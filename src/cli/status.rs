@@ -73,7 +73,9 @@ fn screen(
         if let (Some(at), Some(failure)) = (daemon.last_failure_at, &daemon.last_failure) {
             row("Last failure", format!("{}: {failure}", words::ago(at, now)));
         }
-        if let Some(pause) = &daemon.pause {
+        // What paused a process that has ended is told below.
+        let runs = matches!(alive, Some(Liveness::Running | Liveness::Silent));
+        if let Some(pause) = daemon.pause.as_ref().filter(|_| runs) {
             let reason =
                 Reason::parse(&pause.reason).map_or(pause.reason.clone(), |reason| reason.to_string());
             row(
