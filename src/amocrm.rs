@@ -116,22 +116,14 @@ impl Client {
             .await
             .map_err(|error| Failure::new(Kind::Transient, transport(&error)))?;
 
-        let request_id = text(response.headers(), "x-request-id").map(|id| id.chars().take(100).collect());
-        let named = |failure: Failure| Failure { request_id: request_id.clone(), ..failure };
-        let status = response.status().as_u16();
-        let mut content_type = text(response.headers(), header::CONTENT_TYPE.as_str()).map(str::to_owned);
-        if status == 404 && content_type.is_none() {
-            // Whether it is a gateway's page shows in the body alone.
-            let page = body(&mut response).await.unwrap_or_default().trim_ascii_start().starts_with(b"<");
-            content_type = page.then(|| "text/html".to_owned());
-        }
-        let location = text(response.headers(), header::LOCATION.as_str()).map(|to| self.without_token(to));
-        let sorted =
-            Answer { status, content_type: content_type.as_deref(), location: location.as_deref() }.failure();
-        if let Some(mut failure) = sorted {
-            if failure.kind == Kind::RateLimited {
-                failure.retry_after = retry_after(&mut response).await;
-            }
+        let request_id = response.headers().get("x-request-id").cloned();
+        let named = |failure: Failure| Failure {
+            request_id: request_id
+                .as_ref()
+                .and_then(|id| Some(id.to_str().ok()?.chars().take(100).collect())),
+            ..failure
+        };
+        if let Some(failure) = self.sorted(&mut response).await {
             return Err(named(failure).into());
         }
 
@@ -155,6 +147,27 @@ impl Client {
 }
 
 impl Client {
+    /// The failure that a status and its headers tell of; `None` where the body is to be read.
+    async fn sorted(&self, response: &mut Response) -> Option<Failure> {
+        let status = response.status().as_u16();
+        if status == 200 {
+            return None;
+        }
+        let mut content_type = text(response.headers(), header::CONTENT_TYPE.as_str()).map(str::to_owned);
+        if status == 404 && content_type.is_none() {
+            // Whether it is a gateway's page shows in the body alone.
+            let page = body(response).await.unwrap_or_default().trim_ascii_start().starts_with(b"<");
+            content_type = page.then(|| "text/html".to_owned());
+        }
+        let location = text(response.headers(), header::LOCATION.as_str()).map(|to| self.without_token(to));
+        let answer = Answer { status, content_type: content_type.as_deref(), location: location.as_deref() };
+        let mut failure = answer.failure()?;
+        if failure.kind == Kind::RateLimited {
+            failure.retry_after = retry_after(response).await;
+        }
+        Some(failure)
+    }
+
     /// What the server sent may quote our own request.
     fn without_token(&self, text: &str) -> String {
         let token = self.authorization.to_str().unwrap_or_default().trim_start_matches("Bearer ");

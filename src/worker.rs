@@ -33,7 +33,10 @@ use tokio::time::sleep_until;
 /// Answers that wait to be recorded at most: bounds memory, and what a kill wastes.
 const MAX_UNRECORDED: usize = 2048;
 /// Rows read ahead at most. Few at a low ceiling, so that what is urgent comes soon.
-const READ_AHEAD: (usize, usize) = (8, 4096);
+const READ_AHEAD: (usize, usize) = (8, 8192);
+/// Read ahead again when so few are left: enough to go on with until the answer comes. What is busy is
+/// read again each time, so seldom is better.
+const RUNS_LOW: usize = 2048;
 
 /// How often the token file is looked at.
 const TOKEN_CHECK: Duration = Duration::from_secs(1);
@@ -323,7 +326,7 @@ impl Worker {
         let (least, most) = READ_AHEAD;
         let wanted = (self.config.requests_per_second as usize).clamp(least, most);
         let due = self.may_be_due || self.next_due_at.is_some_and(|at| at <= now.secs());
-        let low = self.ready.len() <= wanted / 2;
+        let low = self.ready.len() <= RUNS_LOW.min(wanted / 2);
         if self.head_asked || self.stopping || !(self.reread || (low && due)) {
             return;
         }
