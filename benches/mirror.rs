@@ -178,14 +178,15 @@ fn store_alone(criterion: &mut Criterion) {
             },
             |(folder, mut connection)| {
                 for chunk in talks.chunks(128) {
-                    let head = store::queue::head(&connection, i64::MAX, chunk.len()).expect("the head");
+                    let head =
+                        store::queue::head(&connection, i64::MAX, chunk.len(), None).expect("the head");
                     let tx = connection.transaction().expect("a transaction");
                     let mut recorder = Recorder::new(&tx).expect("statements");
                     for (talk, due) in chunk.iter().zip(head.due) {
                         let outcome = Outcome::Talk(Box::new(talk.clone()), "x".repeat(550));
                         let Due { talk_id, ticket, .. } = due;
                         recorder
-                            .record(&Record { talk_id, ticket, at: 1_700_000_000, outcome })
+                            .record(&Record { talk_id, ticket, at: 1_700_000_000, outcome, wish: None })
                             .expect("recorded");
                     }
                     drop(recorder);

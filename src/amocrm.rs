@@ -16,7 +16,7 @@ pub use wire::WireError;
 use crate::talk::Talk;
 use error::Answer;
 use reqwest::header::{self, HeaderMap, HeaderValue};
-use reqwest::{Response, redirect};
+use reqwest::{RequestBuilder, Response, StatusCode, redirect};
 use secrecy::ExposeSecret;
 use std::error::Error as _;
 use std::time::Duration;
@@ -49,6 +49,20 @@ pub struct Fetched {
     pub talk: Talk,
     /// The body as received.
     pub payload: String,
+    /// When the server says that it answered.
+    pub date: Date,
+}
+
+/// The answer's `Date` header, as it came.
+#[derive(Debug, Clone)]
+pub struct Date(Option<HeaderValue>);
+
+impl Date {
+    /// In Unix seconds; `None` where there is none, or none that can be read.
+    pub fn unix(&self) -> Option<i64> {
+        let text = self.0.as_ref()?.to_str().ok()?;
+        Some(jiff::fmt::rfc2822::parse(text.trim()).ok()?.timestamp().as_second())
+    }
 }
 
 /// The client for one account.
@@ -105,34 +119,22 @@ impl Client {
     /// # Errors
     /// Everything that is not this talk, sorted.
     pub async fn fetch_talk(&self, talk_id: i64, account_id: Option<i64>) -> Result<Fetched, FetchError> {
-        let mut url = self.talks_url.clone();
-        url.set_path(&format!("{}{talk_id}", self.talks_url.path()));
-        let mut response = self
-            .http
-            .get(url)
-            .header(header::AUTHORIZATION, self.authorization.clone())
-            .header(header::ACCEPT, HeaderValue::from_static("application/hal+json"))
-            .send()
-            .await
-            .map_err(|error| Failure::new(Kind::Transient, transport(&error)))?;
-
-        let request_id = response.headers().get("x-request-id").cloned();
-        let named = |failure: Failure| Failure {
-            request_id: request_id
-                .as_ref()
-                .and_then(|id| Some(id.to_str().ok()?.chars().take(100).collect())),
-            ..failure
-        };
-        if let Some(failure) = self.sorted(&mut response).await {
+        let mut response = self.send(self.http.get(self.talk_url(talk_id, ""))).await?;
+        let request_id = request_id(&response);
+        let named = |failure| named(failure, &request_id);
+        if response.status() != StatusCode::OK
+            && let Some(failure) = self.sorted(&mut response, false).await
+        {
             return Err(named(failure).into());
         }
 
+        let date = Date(response.headers().get(header::DATE).cloned());
         let body = body(&mut response).await.map_err(named)?;
         let payload = String::from_utf8(body).map_err(|_| {
             named(Failure::new(Kind::Talk, "no such talk in the answer: the body is not UTF-8"))
         })?;
         match wire::talk(&payload, talk_id, account_id) {
-            Ok(talk) => Ok(Fetched { talk, payload }),
+            Ok(talk) => Ok(Fetched { talk, payload, date }),
             Err(error) => {
                 let failure = named(Failure::new(Kind::Talk, self.without_token(&error.to_string())));
                 Err(match error {
@@ -147,12 +149,44 @@ impl Client {
 }
 
 impl Client {
-    /// The failure that a status and its headers tell of; `None` where the body is to be read.
-    async fn sorted(&self, response: &mut Response) -> Option<Failure> {
-        let status = response.status().as_u16();
-        if status == 200 {
-            return None;
+    /// `POST /api/v4/talks/{talk_id}/close`; returns the status of an answer that took it.
+    ///
+    /// With `force_close` the talk is closed at once; else the NPS bot may be started first.
+    ///
+    /// # Errors
+    /// Every answer that did not take it, sorted; without an answer nothing is known.
+    pub async fn close_talk(&self, talk_id: i64, force_close: bool) -> Result<u16, Failure> {
+        let request = self
+            .http
+            .post(self.talk_url(talk_id, "/close"))
+            .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .body(if force_close { r#"{"force_close":true}"# } else { r#"{"force_close":false}"# });
+        let mut response = self.send(request).await?;
+        let request_id = request_id(&response);
+        match self.sorted(&mut response, true).await {
+            Some(failure) => Err(named(failure, &request_id)),
+            None => Ok(response.status().as_u16()),
         }
+    }
+
+    fn talk_url(&self, talk_id: i64, then: &str) -> Url {
+        let mut url = self.talks_url.clone();
+        url.set_path(&format!("{}{talk_id}{then}", self.talks_url.path()));
+        url
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
+        request
+            .header(header::AUTHORIZATION, self.authorization.clone())
+            .header(header::ACCEPT, HeaderValue::from_static("application/hal+json"))
+            .send()
+            .await
+            .map_err(|error| Failure::new(Kind::Transient, transport(&error)))
+    }
+
+    /// The failure that a status and its headers tell of.
+    async fn sorted(&self, response: &mut Response, to_close: bool) -> Option<Failure> {
+        let status = response.status().as_u16();
         let mut content_type = text(response.headers(), header::CONTENT_TYPE.as_str()).map(str::to_owned);
         if status == 404 && content_type.is_none() {
             // Whether it is a gateway's page shows in the body alone.
@@ -160,8 +194,10 @@ impl Client {
             content_type = page.then(|| "text/html".to_owned());
         }
         let location = text(response.headers(), header::LOCATION.as_str()).map(|to| self.without_token(to));
-        let answer = Answer { status, content_type: content_type.as_deref(), location: location.as_deref() };
+        let answer =
+            Answer { to_close, status, content_type: content_type.as_deref(), location: location.as_deref() };
         let mut failure = answer.failure()?;
+        failure.http_status = Some(status);
         if failure.kind == Kind::RateLimited {
             failure.retry_after = retry_after(response).await;
         }
@@ -187,6 +223,16 @@ impl From<Failure> for FetchError {
     fn from(failure: Failure) -> Self {
         FetchError { failure, other_account: None }
     }
+}
+
+/// The server's name for the request, to be read only when it failed.
+fn request_id(response: &Response) -> Option<HeaderValue> {
+    response.headers().get("x-request-id").cloned()
+}
+
+fn named(failure: Failure, request_id: &Option<HeaderValue>) -> Failure {
+    let text = request_id.as_ref().and_then(|id| id.to_str().ok());
+    Failure { request_id: text.map(|id| id.chars().take(100).collect()), ..failure }
 }
 
 fn authorization(token: &Token) -> HeaderValue {

@@ -1,6 +1,7 @@
 //! The command line: what was asked, who answers it, and the exit code.
 
 mod check;
+mod close;
 mod completions;
 mod demo;
 mod enqueue;
@@ -8,6 +9,7 @@ mod logging;
 mod progress;
 mod queue;
 mod run;
+mod stale;
 mod status;
 mod sync;
 mod why;
@@ -74,6 +76,24 @@ enum Command {
         /// Print it as JSON
         #[arg(long)]
         json: bool,
+    },
+    /// What auto-close would close now, by the mirror alone, and why it keeps the rest
+    Stale {
+        /// Print every talk in work as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Close stale talks by hand: one sweep past the max_share guard, or these ids alone
+    Close {
+        /// The talks' ids; without any, what a sweep finds
+        #[arg(value_name = "ID", value_parser = talk_id)]
+        ids: Vec<i64>,
+        /// Decide and record, close nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Don't ask
+        #[arg(short, long)]
+        yes: bool,
     },
     /// All that is known of one talk, and what happens to it next
     Why {
@@ -178,28 +198,40 @@ impl Cli {
         };
         // Commands of a moment log what goes wrong, and no more.
         let plain = || logging::start(LogFormat::Text, level(tracing::Level::WARN));
-        let database = || -> Result<PathBuf> {
+        let plain_config = || -> Result<Config> {
             let config = Config::load(&self.config_path(), Needs::DatabaseAlone)?;
             plain()?;
-            Ok(config.database)
+            Ok(config)
         };
-        if matches!(self.command, Command::Run | Command::Sync { .. } | Command::Check) {
+        let database = || -> Result<PathBuf> { Ok(plain_config()?.database) };
+        if matches!(
+            self.command,
+            Command::Run | Command::Sync { .. } | Command::Close { .. } | Command::Check
+        ) {
             // They hold the token: no core dump, and no other process of this user looks into the memory.
             nix::sys::prctl::set_dumpable(false).context("cannot keep the token out of core dumps")?;
         }
         match self.command {
             Command::Run => run::run(&config(Needs::Api)?),
-            Command::Sync { ref ids, no_close: _, json } => sync::sync(&config(Needs::Api)?, ids, json),
+            Command::Sync { ref ids, no_close, json } => {
+                sync::sync(&config(Needs::Api)?, ids, no_close, json)
+            }
             Command::Enqueue { ref ids, json } => enqueue::enqueue(&database()?, ids, json),
             Command::Queue(QueueCommand::List { failed, json }) => queue::list(&database()?, failed, json),
             Command::Queue(QueueCommand::Retry { ref ids }) => queue::retry(&database()?, ids),
             Command::Queue(QueueCommand::Drop { ref ids }) => queue::drop_ids(&database()?, ids),
-            Command::Status { json } => status::status(&database()?, json),
-            Command::Why { talk_id } => {
-                let config = Config::load(&self.config_path(), Needs::DatabaseAlone)?;
-                plain()?;
-                why::why(&config, talk_id)
+            Command::Status { json } => status::status(&plain_config()?, json),
+            Command::Stale { json } => stale::stale(&plain_config()?, json),
+            Command::Close { ref ids, dry_run, yes } => {
+                let request = close::Request { ids, dry_run, yes };
+                let known = Config::load(&self.config_path(), Needs::DatabaseAlone)?;
+                if close::has_holder(&known) {
+                    plain()?;
+                    return close::hand_over(known, &request);
+                }
+                close::close(config(Needs::Api)?, &request)
             }
+            Command::Why { talk_id } => why::why(&plain_config()?, talk_id),
             Command::Check => {
                 plain()?;
                 check::check(&self.config_path())

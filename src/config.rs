@@ -9,6 +9,8 @@ mod keys;
 
 use crate::amocrm::{ClientConfig, Token, TokenSource};
 use crate::policy::RetryRules;
+use crate::policy::closing::{CloseMode, CloseRules};
+use crate::policy::stale::StaleRules;
 use keys::Keys;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -22,6 +24,7 @@ pub struct Config {
     /// `database.path`, absolute or from the working directory.
     pub database: PathBuf,
     pub queue: Queue,
+    pub auto_close: AutoClose,
     pub log: Log,
 }
 
@@ -43,6 +46,14 @@ pub struct Api {
 pub struct Queue {
     pub poll_interval: Duration,
     pub retry: RetryRules,
+}
+
+/// `[auto_close]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct AutoClose {
+    pub rules: CloseRules,
+    /// When to look for stale talks: a cron expression of six fields, seconds first; UTC.
+    pub schedule: String,
 }
 
 /// `[log]`
@@ -135,6 +146,7 @@ impl Config {
             keys.mistake("queue.retry_max", &format!("at least queue.retry_base ({base})"), &max.to_string());
         }
 
+        let auto_close = auto_close(&mut keys);
         let log = Log {
             level: keys
                 .optional("log.level", "error, warn, info, debug or trace", |value| {
@@ -157,8 +169,52 @@ impl Config {
                 .unwrap_or(LogFormat::Auto),
         };
         keys.finish()?;
-        Ok(Config { api, database, queue, log })
+        Ok(Config { api, database, queue, auto_close, log })
     }
+}
+
+fn auto_close(keys: &mut Keys) -> AutoClose {
+    let mode = keys.optional("auto_close.mode", "off, dry-run or live", |value| {
+        let mode = value.string()?;
+        [CloseMode::Off, CloseMode::DryRun, CloseMode::Live].into_iter().find(|known| known.as_str() == mode)
+    });
+    let rules = CloseRules {
+        mode: mode.unwrap_or_default(),
+        stale: StaleRules {
+            stale_after: keys.duration("auto_close.stale_after", "24h", "1s", "1000d"),
+            quiet_for: keys.duration("auto_close.quiet_for", "15m", "0s", "1000d"),
+            only_origins: keys.words("auto_close.only_origins"),
+            except_origins: keys.words("auto_close.except_origins"),
+        },
+        force_close: keys.boolean("auto_close.force_close", true),
+        max_per_sweep: keys.whole("auto_close.max_per_sweep", 50, 1..=100_000) as usize,
+        max_share: keys.number("auto_close.max_share", 0.5, 0.0..=1.0),
+    };
+    for origin in &rules.stale.except_origins {
+        if rules.stale.only_origins.iter().any(|only| only.eq_ignore_ascii_case(origin)) {
+            let expected = "origins that are not in auto_close.only_origins";
+            keys.mistake("auto_close.except_origins", expected, &format!("{origin:?}"));
+        }
+    }
+    let expected = "a cron expression of six fields, seconds first, such as \"0 */5 * * * *\"";
+    let schedule = keys.optional("auto_close.schedule", expected, |value| {
+        let schedule = value.string()?;
+        next_tick(&schedule, crate::clock::unix_now()).map(|_| schedule)
+    });
+    AutoClose { rules, schedule: schedule.unwrap_or_else(|| "0 */5 * * * *".into()) }
+}
+
+/// The first moment of a cron schedule after `now`, in Unix seconds; `None` for one that is wrong or never comes.
+pub fn next_tick(schedule: &str, now: i64) -> Option<i64> {
+    // As tokio-cron-scheduler reads it.
+    let cron = croner::parser::CronParser::builder()
+        .seconds(croner::parser::Seconds::Required)
+        .dom_and_dow(true)
+        .build()
+        .parse(schedule)
+        .ok()?;
+    let now = chrono::DateTime::from_timestamp(now, 0)?;
+    Some(cron.find_next_occurrence(&now, false).ok()?.timestamp())
 }
 
 /// Only the scheme, the host and the port count; anything more is a mistake.

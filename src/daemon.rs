@@ -1,5 +1,5 @@
 //! Builds everything and keeps it going: `run` until a signal, `sync` until the queue
-//! is worked.
+//! is worked, `close` until what it queued is settled. It keeps the schedule of sweeps.
 //!
 //! It promises that one process works a database, that a stop ends within ten seconds
 //! with everything recorded that came, and that a second signal ends it at once.
@@ -8,10 +8,13 @@ use crate::amocrm::{Client, Failure, Token};
 use crate::clock;
 use crate::config::{Config, Mistakes};
 use crate::gate::Gate;
+use crate::policy::closing::{CloseMode, CloseRules, FRESH, Purpose};
+use crate::store::closures::{self, CLOSE_PRIORITY};
 use crate::store::lock::{self, InstanceLock, LockError};
 use crate::store::queue;
 use crate::store::report;
 use crate::store::status::DaemonStatus;
+use crate::store::sweep::{self, Swept};
 use crate::store::writer::Writer;
 use crate::store::{self, StoreError};
 use crate::worker::{Account, Mode, Tally, WorkError, Worker, WorkerConfig};
@@ -20,6 +23,7 @@ use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 
 /// After a signal: how long requests under way may take, and then the records.
 const STOP_REQUESTS: Duration = Duration::from_secs(5);
@@ -40,6 +44,8 @@ pub enum DaemonError {
     Config(#[from] Mistakes),
     #[error("cannot set up the API client")]
     Client(#[source] Failure),
+    #[error("cannot keep the schedule of sweeps")]
+    Schedule(#[source] JobSchedulerError),
     #[error("cannot listen for signals")]
     Signals(#[source] std::io::Error),
     #[error(transparent)]
@@ -66,13 +72,22 @@ pub async fn run_until(
 ) -> Result<Tally, DaemonError> {
     let mut signals = Signals::listen()?;
     let (connection, lock) = open(config)?;
-    let mut worker = worker(config, Mode::Run, connection, &lock)?;
+    let mut worker = worker(config, Work::of(Mode::Run), connection, &lock)?;
+    let mut sweeps = Sweeps::start(config).await?;
     tracing::info!(
         "started: mirroring {} into {}, at most {} requests a second",
         config.api.base_url.as_str().trim_end_matches('/'),
         config.database.display(),
         config.api.requests_per_second,
     );
+    match config.auto_close.rules.mode {
+        CloseMode::Off => {}
+        mode => tracing::info!(
+            "auto-close is {mode}: talks {}, at {}",
+            config.auto_close.rules.stale,
+            config.auto_close.schedule
+        ),
+    }
     tokio::pin!(end);
     let mut tick = tokio::time::interval(OBSERVE);
     let worked = loop {
@@ -89,10 +104,12 @@ pub async fn run_until(
                 }
             },
             () = &mut end => break Ok(()),
+            () = sweeps.next() => worker.sweep(clock::now()),
             _ = tick.tick() => observe(&worker),
             step = worker.step() => if let Err(error) = step { break Err(error) },
         }
     };
+    sweeps.stop().await;
     stop(&mut worker, worked).await?;
     let tally = worker.tally();
     tracing::info!(
@@ -118,24 +135,101 @@ pub enum SyncEnd {
     Stopped,
 }
 
-/// Queues `ids` and works everything that is due, retries included while the next is due soon.
-/// `observe` is told how far it is, several times a second.
+/// Queues `ids` and works everything that is due, retries included while the next is due soon;
+/// then it sweeps once and works what that queued, unless `no_close`. `observe` is told how far it
+/// is, several times a second.
 ///
 /// # Errors
 /// When it cannot begin, or cannot go on.
 pub async fn sync(
     config: &Config,
     ids: &[RangeInclusive<i64>],
-    mut observe: impl FnMut(&Worker),
+    no_close: bool,
+    observe: impl FnMut(&Worker),
 ) -> Result<(SyncEnd, Tally), DaemonError> {
     let (mut connection, lock) = open(config)?;
     // A signal still ends the process here, between two transactions.
     queue::enqueue(&mut connection, ids, |_| {}).map_err(StoreError::from)?;
+    let sweeps = !no_close && config.auto_close.rules.mode != CloseMode::Off;
+    let work = Work { no_close, ..Work::of(Mode::Sync) };
+    work_off(config, work, sweeps, (connection, lock), observe).await
+}
+
+/// What [`close`] is to close.
+#[derive(Debug, Clone)]
+pub enum ToClose {
+    /// What a sweep finds, whatever its share of the open talks.
+    Stale,
+    Talks(Vec<i64>),
+}
+
+/// Queues talks to be closed as the rules' mode has it; a daemon that runs takes them from there.
+/// Returns them.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn queue_to_close(
+    connection: &mut Connection,
+    rules: &CloseRules,
+    to_close: &ToClose,
+) -> Result<Vec<i64>, StoreError> {
+    match to_close {
+        ToClose::Stale => {
+            let (rules, now) = (rules.clone(), clock::now().secs());
+            let limit = rules.max_per_sweep;
+            match sweep::sweep(connection, &sweep::Order { rules, by_hand: true, limit, now })? {
+                Swept::Done(sweep) => Ok(sweep.queued),
+                Swept::Overlaps(_) | Swept::Stopped { .. } => Ok(Vec::new()),
+            }
+        }
+        ToClose::Talks(ids) => {
+            let purpose = match rules.mode {
+                CloseMode::Live => Purpose::Close,
+                CloseMode::Off | CloseMode::DryRun => Purpose::DryRun,
+            };
+            let tx = connection.transaction()?;
+            for talk_id in ids {
+                sweep::enqueue(&tx, *talk_id, purpose)?;
+            }
+            tx.commit()?;
+            Ok(ids.clone())
+        }
+    }
+}
+
+/// Queues talks to be closed and works them off, and nothing else of the queue.
+///
+/// # Errors
+/// When it cannot begin, or cannot go on.
+pub async fn close(
+    config: &Config,
+    to_close: &ToClose,
+    observe: impl FnMut(&Worker),
+) -> Result<(Vec<i64>, SyncEnd, Tally), DaemonError> {
+    let (mut connection, lock) = open(config)?;
+    let queued = queue_to_close(&mut connection, &config.auto_close.rules, to_close)?;
+    let work = Work { least_priority: Some(CLOSE_PRIORITY), ..Work::of(Mode::Close) };
+    let (end, tally) = work_off(config, work, false, (connection, lock), observe).await?;
+    Ok((queued, end, tally))
+}
+
+/// Works what is due, sweeps if that is wanted, and works what that queued.
+async fn work_off(
+    config: &Config,
+    work: Work,
+    mut sweep: bool,
+    (connection, lock): (Connection, InstanceLock),
+    mut observe: impl FnMut(&Worker),
+) -> Result<(SyncEnd, Tally), DaemonError> {
     let mut signals = Signals::listen()?;
-    let mut worker = worker(config, Mode::Sync, connection, &lock)?;
+    let mut worker = worker(config, work, connection, &lock)?;
     let mut tick = tokio::time::interval(OBSERVE);
     let end = loop {
         if let Some(end) = sync_end(&worker) {
+            if end == SyncEnd::Worked && std::mem::take(&mut sweep) {
+                worker.sweep(clock::now());
+                continue;
+            }
             break Ok(end);
         }
         tokio::select! {
@@ -194,9 +288,23 @@ fn open(config: &Config) -> Result<(Connection, InstanceLock), DaemonError> {
     Ok((store::open(&config.database, true)?, lock))
 }
 
+/// Which part of the work is wanted.
+#[derive(Debug, Clone, Copy)]
+struct Work {
+    mode: Mode,
+    no_close: bool,
+    least_priority: Option<i64>,
+}
+
+impl Work {
+    fn of(mode: Mode) -> Work {
+        Work { mode, no_close: false, least_priority: None }
+    }
+}
+
 fn worker(
     config: &Config,
-    mode: Mode,
+    work: Work,
     connection: Connection,
     lock: &InstanceLock,
 ) -> Result<Worker, DaemonError> {
@@ -216,12 +324,20 @@ fn worker(
         some_talk: report::some_talk(&connection).map_err(StoreError::from)?,
     };
     let earlier = DaemonStatus::read(&connection).map_err(StoreError::from)?;
+    // Closings that a crash left without a row in the queue, and the rules that are in force now.
+    closures::requeue_open(&connection).map_err(StoreError::from)?;
+    sweep::note_rules(&connection, &config.auto_close.rules).map_err(StoreError::from)?;
     let worker_config = WorkerConfig {
-        mode,
+        mode: work.mode,
         requests_per_second: config.api.requests_per_second,
         max_in_flight: config.api.max_in_flight,
         poll_interval: config.queue.poll_interval,
         retry: config.queue.retry.clone(),
+        close: config.auto_close.rules.clone(),
+        no_close: work.no_close,
+        // A slow connection must not make the request late.
+        close_within: FRESH.saturating_sub(config.api.connect_timeout).max(FRESH / 3),
+        least_priority: work.least_priority,
         seed: fastrand::u64(..),
     };
     let store = Writer::start(connection);
@@ -230,6 +346,47 @@ fn worker(
         worker.resume(&earlier, now);
     }
     Ok(worker)
+}
+
+/// When to sweep: the schedule of the configuration, kept by tokio-cron-scheduler.
+struct Sweeps {
+    scheduler: Option<JobScheduler>,
+    ticks: mpsc::UnboundedReceiver<()>,
+}
+
+impl Sweeps {
+    async fn start(config: &Config) -> Result<Sweeps, DaemonError> {
+        let (sender, ticks) = mpsc::unbounded_channel();
+        if config.auto_close.rules.mode == CloseMode::Off {
+            return Ok(Sweeps { scheduler: None, ticks });
+        }
+        let scheduler = JobScheduler::new().await.map_err(DaemonError::Schedule)?;
+        let job = Job::new_async(config.auto_close.schedule.as_str(), move |_, _| {
+            let sender = sender.clone();
+            Box::pin(async move {
+                let _ = sender.send(());
+            })
+        })
+        .map_err(DaemonError::Schedule)?;
+        scheduler.add(job).await.map_err(DaemonError::Schedule)?;
+        scheduler.start().await.map_err(DaemonError::Schedule)?;
+        Ok(Sweeps { scheduler: Some(scheduler), ticks })
+    }
+
+    /// Waits for the next tick; ticks that came meanwhile are one.
+    async fn next(&mut self) {
+        match self.ticks.recv().await {
+            Some(()) => while self.ticks.try_recv().is_ok() {},
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn stop(&mut self) {
+        if let Some(scheduler) = &mut self.scheduler {
+            // It holds nothing that could be lost.
+            let _ = scheduler.shutdown().await;
+        }
+    }
 }
 
 /// What somebody wants of the process.

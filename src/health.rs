@@ -2,6 +2,7 @@
 //! database says.
 
 use crate::gate::Reason;
+use crate::policy::closing;
 use crate::store::report::Overview;
 use crate::store::status::Liveness;
 use serde::Serialize;
@@ -20,8 +21,9 @@ pub struct Complaint {
 
 /// Everything that is wrong, the gravest first; nothing where the mirror is healthy.
 ///
-/// `alive` is that of the process that works the queue, if one ever did.
-pub fn complaints(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec<Complaint> {
+/// `alive` is that of the process that works the queue, if one ever did; `closes` says whether
+/// auto-close is on.
+pub fn complaints(overview: &Overview, alive: Option<Liveness>, closes: bool, now: i64) -> Vec<Complaint> {
     let mut complaints = Vec::new();
     let mut complain = |what: String, action: &str| {
         complaints.push(Complaint { what, action: action.to_owned() });
@@ -69,6 +71,24 @@ pub fn complaints(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec
             );
         }
     }
+    if let Some(stopped) = &overview.sweeps.stopped {
+        let number = |key: &str| stopped[key].as_i64().unwrap_or_default();
+        complain(
+            format!(
+                "auto-close stopped a sweep {}: {} of {} open talks are stale, more than auto_close.max_share allows",
+                ago(now - number("at")),
+                number("stale"),
+                number("open"),
+            ),
+            "look at `talkmirror stale`; then change the rules, or run `talkmirror close --yes` to sweep once",
+        );
+    }
+    if let Some(skew) = daemon.and_then(|daemon| daemon.clock_skew)
+        && let Some(why) = closing::clock_obstacle(Some(skew))
+        && closes
+    {
+        complain(format!("{why}: nothing is closed"), "set the clock right (NTP): it is noticed by itself");
+    }
     let queue = &overview.queue;
     if !running
         && let Some(oldest) = queue.oldest_due_at
@@ -88,6 +108,14 @@ pub fn complaints(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec
     complaints
 }
 
+fn ago(seconds: i64) -> String {
+    match seconds.max(0) {
+        seconds @ 0..120 => format!("{seconds} s ago"),
+        seconds @ 120..7200 => format!("{} min ago", seconds / 60),
+        seconds => format!("{} h ago", seconds / 3600),
+    }
+}
+
 fn talks(count: i64) -> String {
     match count {
         1 => "1 talk is".into(),
@@ -100,6 +128,8 @@ mod tests {
     use super::*;
     use crate::store::report::{QueueCounts, TalkCounts};
     use crate::store::status::{DaemonStatus, PauseStatus};
+    use crate::store::sweep::SweepState;
+    use std::collections::BTreeMap;
 
     const NOW: i64 = 1_700_000_000;
 
@@ -121,7 +151,11 @@ mod tests {
                 pause: None,
                 requests_per_second: 6.0,
                 request_rate: 0.0,
+                clock_skew: Some(0),
             }),
+            closures_today: BTreeMap::new(),
+            closures_under_way: 0,
+            sweeps: SweepState::default(),
         }
     }
 
@@ -130,7 +164,7 @@ mod tests {
     }
 
     fn whats(overview: &Overview, alive: Option<Liveness>) -> Vec<String> {
-        complaints(overview, alive, NOW).into_iter().map(|complaint| complaint.what).collect()
+        complaints(overview, alive, true, NOW).into_iter().map(|complaint| complaint.what).collect()
     }
 
     #[test]
@@ -171,6 +205,22 @@ mod tests {
     }
 
     #[test]
+    fn a_stopped_sweep_and_a_wrong_clock_are_named() {
+        let mut overview = overview();
+        overview.daemon.as_mut().unwrap().clock_skew = Some(61);
+        let stopped = serde_json::json!({"at": NOW - 60, "stale": 30, "open": 40, "max_share": 0.5});
+        overview.sweeps.stopped = Some(stopped);
+        let found = what(&overview);
+        assert!(
+            found[0].starts_with("auto-close stopped a sweep 60 s ago: 30 of 40 open talks"),
+            "{found:?}"
+        );
+        assert_eq!(found[1], "this machine's clock is 1m 1s ahead of the API's: nothing is closed");
+        overview.sweeps.stopped = None;
+        assert_eq!(complaints(&overview, Some(Liveness::Running), false, NOW), [], "nothing is to be closed");
+    }
+
+    #[test]
     fn a_pause_and_failed_rows_are_named() {
         let mut overview = overview();
         overview.queue.failed = 2;
@@ -180,13 +230,13 @@ mod tests {
             since: NOW - 5,
             until: NOW + 55,
         });
-        let complaints = complaints(&overview, Some(Liveness::Running), NOW);
+        let complaints = complaints(&overview, Some(Liveness::Running), true, NOW);
         assert_eq!(complaints.len(), 2);
         assert!(complaints[0].what.contains("does not accept the token (HTTP 401)"));
         assert!(complaints[0].action.contains("api.token_file"));
 
         overview.daemon.as_mut().unwrap().pause.as_mut().unwrap().reason = "outage".into();
-        let action = |alive| super::complaints(&overview, Some(alive), NOW)[0].action.clone();
+        let action = |alive| super::complaints(&overview, Some(alive), true, NOW)[0].action.clone();
         assert!(action(Liveness::Running).contains("by itself"));
         assert!(action(Liveness::Stopped).starts_with("start it again"), "nothing goes on by itself then");
         assert_eq!(complaints[1].what, "2 talks are set aside after repeated failures");

@@ -99,10 +99,24 @@ pub struct Request {
     pub at: Instant,
     pub method: String,
     pub talk_id: i64,
-    /// What it was answered; 0 where the connection was dropped.
+    /// What it was answered; 0 where the connection was dropped, or is still open.
     pub status: u16,
     pub user_agent: String,
     pub accept_encoding: String,
+}
+
+/// A request to close a talk, as the server saw it.
+#[derive(Debug, Clone)]
+pub struct CloseRequest {
+    pub at: Instant,
+    pub talk_id: i64,
+    pub force_close: bool,
+    /// The talk when the request came, if it exists.
+    pub talk: Option<Talk>,
+    /// When the talk was last shown, and how it was then.
+    pub shown: Option<(Instant, Talk)>,
+    /// It closed the talk, or started the NPS bot.
+    pub effective: bool,
 }
 
 /// The state of the account, and what is to happen to requests.
@@ -122,6 +136,8 @@ pub struct Account {
     pub always: Option<Fault>,
     /// What happens to the next requests of a talk, in order.
     pub scripted: HashMap<i64, VecDeque<Fault>>,
+    /// What happens to the next close requests of a talk, in order.
+    pub scripted_close: HashMap<i64, VecDeque<Fault>>,
     /// What happens by chance.
     pub storm: Option<Storm>,
     /// Talks come, are missed and answered by themselves.
@@ -137,8 +153,13 @@ pub struct Account {
     pub overlaps: u64,
     /// Requests under way at once, at most.
     pub most_in_flight: usize,
-    /// The `force_close` of each effective close.
-    pub closed: Vec<(i64, bool)>,
+    /// Each request to close a talk that was let in, in order.
+    pub closes: Vec<CloseRequest>,
+    /// Without `force_close` the NPS bot is started, and the talk stays in work.
+    pub nps_bot: bool,
+    /// How far the server's clock is ahead of the real time, in seconds.
+    pub clock_ahead: i64,
+    shown: HashMap<i64, (Instant, Talk)>,
     recent: VecDeque<Instant>,
     in_flight: HashMap<i64, usize>,
     pub(crate) rng: fastrand::Rng,
@@ -156,6 +177,7 @@ impl Account {
             latency: Duration::ZERO,
             always: None,
             scripted: HashMap::new(),
+            scripted_close: HashMap::new(),
             storm: None,
             alive: false,
             last_event: String::new(),
@@ -164,7 +186,10 @@ impl Account {
             violations: 0,
             overlaps: 0,
             most_in_flight: 0,
-            closed: Vec::new(),
+            closes: Vec::new(),
+            nps_bot: false,
+            clock_ahead: 0,
+            shown: HashMap::new(),
             recent: VecDeque::new(),
             in_flight: HashMap::new(),
             rng: fastrand::Rng::with_seed(7),
@@ -178,6 +203,26 @@ impl Account {
     /// Has faults happen to the next requests of a talk.
     pub fn script(&mut self, talk_id: i64, faults: impl IntoIterator<Item = Fault>) {
         self.scripted.entry(talk_id).or_default().extend(faults);
+    }
+
+    /// Has faults happen to the next close requests of a talk.
+    pub fn script_close(&mut self, talk_id: i64, faults: impl IntoIterator<Item = Fault>) {
+        self.scripted_close.entry(talk_id).or_default().extend(faults);
+    }
+
+    /// Adds a talk that was missed `missed_ago` seconds ago and changed then for the last time; returns its id.
+    pub fn create_missed(&mut self, missed_ago: i64) -> i64 {
+        let talk_id = self.create_talk();
+        let at = crate::clock::unix_now() - missed_ago;
+        let talk = self.talk(talk_id);
+        (talk.created_at, talk.updated_at, talk.missed_at) = (at - 60, at, Some(at));
+        talk_id
+    }
+
+    /// Close requests for a talk so far, and how many of them did something.
+    pub fn closes_of(&self, talk_id: i64) -> (usize, usize) {
+        let of: Vec<_> = self.closes.iter().filter(|close| close.talk_id == talk_id).collect();
+        (of.len(), of.iter().filter(|close| close.effective).count())
     }
 
     /// The talk, which must be there.

@@ -6,11 +6,13 @@
 //! The daemon's writes all go through one thread ([`writer`]); commands open
 //! connections of their own.
 
+pub mod closures;
 pub mod lock;
 pub mod queue;
 pub mod record;
 pub mod report;
 pub mod status;
+pub mod sweep;
 pub mod writer;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, ffi};
@@ -21,10 +23,13 @@ use std::time::Duration;
 
 /// In order; `user_version` counts how many a database has had.
 static MIGRATIONS: Migrations<'_> = Migrations::from_slice(STEPS);
-const STEPS: &[M<'_>] = &[M::up(include_str!("store/migrations/001-mirror.sql"))];
+const STEPS: &[M<'_>] = &[
+    M::up(include_str!("store/migrations/001-mirror.sql")),
+    M::up(include_str!("store/migrations/002-closures.sql")),
+];
 
 /// The schema version that this program knows.
-pub const SCHEMA_VERSION: i64 = 1;
+pub const SCHEMA_VERSION: i64 = 2;
 
 /// As the first migration sets it: "tlkm".
 const APPLICATION_ID: i64 = 0x746c_6b6d;

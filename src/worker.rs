@@ -6,21 +6,24 @@
 //! recorded. What an answer means is sorted by [`crate::amocrm`], when to ask again is
 //! decided by [`crate::policy`], and whether a request may leave by [`crate::gate`].
 
+mod closing;
 mod condition;
 mod settle;
 mod tally;
 
 pub use condition::Mode;
-pub use tally::Tally;
+pub use tally::{Closures, Tally};
 
-use crate::amocrm::{Client, FetchError, Fetched, Token};
+use crate::amocrm::{Client, Failure, FetchError, Fetched, Token};
 use crate::clock::{self, Now};
 use crate::gate::{Gate, Pause, Permit, Reason, Wait};
 use crate::policy::RetryRules;
+use crate::policy::closing::CloseRules;
 use crate::store::queue::{Due, Head};
 use crate::store::record::Recorded;
 use crate::store::status::DaemonStatus;
 use crate::store::writer::{Event, Writer};
+use closing::{Closing, Pending};
 use condition::Condition;
 use settle::Confirmation;
 use std::collections::{HashSet, VecDeque};
@@ -52,6 +55,13 @@ pub struct WorkerConfig {
     /// How soon another process's row is noticed.
     pub poll_interval: Duration,
     pub retry: RetryRules,
+    pub close: CloseRules,
+    /// Close nothing, whatever the rules say.
+    pub no_close: bool,
+    /// A close request leaves within this time of the fetch that showed its talk stale, or not at all.
+    pub close_within: Duration,
+    /// Work rows of this priority and above alone.
+    pub least_priority: Option<i64>,
     /// For jitter.
     pub seed: u64,
 }
@@ -63,6 +73,13 @@ pub struct Account {
     pub account_id: Option<i64>,
     /// A talk of it that is stored, and was there when last fetched.
     pub some_talk: Option<i64>,
+}
+
+/// A request that may leave.
+#[derive(Debug, Clone, Copy)]
+enum Next {
+    Close(Pending),
+    Fetch(Due),
 }
 
 /// Why the work cannot go on.
@@ -82,11 +99,19 @@ pub enum WorkError {
 /// A request that has ended.
 #[derive(Debug)]
 struct Answered {
-    due: Due,
+    ended: Ended,
     permit: Permit,
-    result: Result<Fetched, FetchError>,
+    /// When it left.
+    sent: Now,
     /// How many tokens there were before the one it was sent with.
     token_epoch: u64,
+}
+
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "the large one is what nearly all of them are")]
+enum Ended {
+    Fetched { due: Due, result: Result<Fetched, FetchError> },
+    Closed { pending: Pending, result: Result<u16, Failure> },
 }
 
 /// See the module's text.
@@ -121,6 +146,7 @@ pub struct Worker {
     /// Why nothing can be recorded, and since when.
     trouble: Option<(String, Instant)>,
     stopping: bool,
+    closing: Closing,
     tally: Tally,
     condition: Condition,
 }
@@ -161,6 +187,7 @@ impl Worker {
             token_epoch: 0,
             trouble: None,
             stopping: false,
+            closing: Closing::default(),
             tally: Tally::default(),
         }
     }
@@ -226,7 +253,7 @@ impl Worker {
     /// Nothing is due, under way or waiting to be recorded.
     pub fn is_idle(&self) -> bool {
         let due = self.may_be_due || self.reread || self.head_asked || !self.ready.is_empty();
-        !due && self.confirm_now.is_none() && self.busy.is_empty()
+        !due && !self.is_sweeping() && self.confirm_now.is_none() && self.busy.is_empty()
     }
 
     /// Nothing is under way or waiting to be recorded.
@@ -283,6 +310,7 @@ impl Worker {
                 }
             }
         }
+        self.give_up_pending(clock::now());
         self.condition.write_last(&self.writer, &self.gate, clock::now());
         self.writer.stop();
         loop {
@@ -335,7 +363,7 @@ impl Worker {
         self.reread = false;
         self.next_due_at = None;
         // What is busy still stands at the head.
-        self.writer.head(now.secs(), wanted + self.busy.len());
+        self.writer.head(now.secs(), wanted + self.busy.len(), self.config.least_priority);
     }
 
     /// Sends what may leave; returns when to look again at the latest.
@@ -345,26 +373,27 @@ impl Worker {
             && self.trouble.is_none()
             && self.fetching.len() < self.config.max_in_flight
             && self.busy.len() < MAX_UNRECORDED
-            && let Some(due) = self.confirm_now.or(self.ready.front().copied())
+            && let Some(next) = self.next_request(now)
         {
             let permit = match self.gate.try_pass(now.mono) {
                 Ok(permit) => permit,
                 Err(Wait::Until(at)) => return at,
                 Err(Wait::ForAnswer) => return far,
             };
-            if self.confirm_now.take().is_none() {
-                self.ready.pop_front();
-            }
-            self.busy.insert(due.talk_id);
             self.tally.requests += 1;
             self.condition.count_request(now);
-            let client = Arc::clone(&self.client);
-            let account_id = self.account_id;
-            let token_epoch = self.token_epoch;
-            self.fetching.spawn(async move {
-                let result = client.fetch_talk(due.talk_id, account_id).await;
-                Answered { due, permit, result, token_epoch }
-            });
+            match next {
+                Next::Close(pending) => {
+                    self.closing.pending.pop_front();
+                    self.send_close(pending, permit, now);
+                }
+                Next::Fetch(due) => {
+                    if self.confirm_now.take().is_none() {
+                        self.ready.pop_front();
+                    }
+                    self.send_fetch(due, permit, now);
+                }
+            }
         }
         match self.next_due_at {
             // What is asked for already will wake us itself.
@@ -375,10 +404,29 @@ impl Worker {
         }
     }
 
+    fn next_request(&mut self, now: Now) -> Option<Next> {
+        if let Some(pending) = self.next_pending(now) {
+            return Some(Next::Close(pending));
+        }
+        self.confirm_now.or(self.ready.front().copied()).map(Next::Fetch)
+    }
+
+    fn send_fetch(&mut self, due: Due, permit: Permit, now: Now) {
+        self.busy.insert(due.talk_id);
+        let client = Arc::clone(&self.client);
+        let account_id = self.account_id;
+        let token_epoch = self.token_epoch;
+        self.fetching.spawn(async move {
+            let result = client.fetch_talk(due.talk_id, account_id).await;
+            Answered { ended: Ended::Fetched { due, result }, permit, sent: now, token_epoch }
+        });
+    }
+
     fn on_event(&mut self, event: Event) -> Result<(), WorkError> {
         match event {
             Event::Recorded(recorded, _) => recorded.iter().for_each(|recorded| self.on_recorded(recorded)),
             Event::Head(head) => self.on_head(head),
+            Event::Swept(swept) => self.on_swept(&swept),
             Event::ForeignChange => self.reread = true,
             Event::Trouble(why) => {
                 tracing::error!(
@@ -407,9 +455,12 @@ impl Worker {
     }
 
     fn on_recorded(&mut self, recorded: &Recorded) {
+        self.tally.count(recorded.effect);
+        if self.on_stepped(recorded.talk_id, recorded.stepped.as_deref()) {
+            return;
+        }
         self.busy.remove(&recorded.talk_id);
         self.may_be_due |= recorded.requeued;
-        self.tally.count(recorded.effect);
     }
 
     fn due_later(&mut self, due_at: i64) {

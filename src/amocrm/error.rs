@@ -25,6 +25,8 @@ pub enum Kind {
     Unpaid,
     /// Too many requests.
     RateLimited,
+    /// The talk is closed already, or being closed.
+    Closing,
 }
 
 /// A request that brought no talk.
@@ -37,12 +39,15 @@ pub struct Failure {
     pub retry_after: Option<Duration>,
     /// The server's `X-Request-Id`, for its support.
     pub request_id: Option<String>,
+    /// The answer's status, where one came; to be written down, not to be acted on.
+    pub http_status: Option<u16>,
 }
 
 impl Failure {
     /// A failure without a server's hints.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Failure { kind, detail: capped(detail.into()), retry_after: None, request_id: None }
+        let detail = capped(detail.into());
+        Failure { kind, detail, retry_after: None, request_id: None, http_status: None }
     }
 }
 
@@ -67,6 +72,8 @@ impl std::error::Error for Failure {}
 /// What of a response decides its kind.
 #[derive(Debug, Clone, Copy)]
 pub struct Answer<'a> {
+    /// To a close request.
+    pub to_close: bool,
     pub status: u16,
     /// The `Content-Type`, where sent.
     pub content_type: Option<&'a str>,
@@ -75,11 +82,15 @@ pub struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    /// Sorts an answer to `GET /api/v4/talks/{id}`; `None` where its body is to be read as a talk.
+    /// Sorts an answer to `GET /api/v4/talks/{id}` or `POST …/close`; `None` where the first has a
+    /// body to be read as a talk, or the API took the second.
     pub fn failure(&self) -> Option<Failure> {
         let status = self.status;
         let failure = |kind, words: &str| Some(Failure::new(kind, format!("HTTP {status}{words}")));
         match status {
+            202 if self.to_close => None,
+            200..300 if self.to_close => failure(Kind::Transient, ": not how the API takes a close request"),
+            422 if self.to_close => failure(Kind::Closing, ": closed already, or being closed"),
             200 => None,
             204 => failure(Kind::Gone, ": no such talk"),
             404 if self.is_html() => failure(Kind::Transient, " as HTML: a gateway's, not the API's"),
@@ -129,9 +140,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_close_request_is_taken_or_its_answer_has_one_kind() {
+        let kind = |status, content_type| {
+            Answer { to_close: true, status, content_type, location: None }
+                .failure()
+                .map(|failure| failure.kind)
+        };
+        let problem = Some("application/problem+json");
+        assert_eq!(kind(202, None), None);
+        assert_eq!(kind(200, Some("text/html")), Some(Kind::Transient), "a gateway's page");
+        assert_eq!(kind(422, problem), Some(Kind::Closing));
+        assert_eq!(kind(404, problem), Some(Kind::Gone));
+        assert_eq!(kind(404, Some("text/html")), Some(Kind::Transient));
+        assert_eq!(kind(403, problem), Some(Kind::Denied));
+        assert_eq!(kind(403, Some("text/html")), Some(Kind::Forbidden));
+        assert_eq!(kind(400, problem), Some(Kind::Talk));
+        assert_eq!(kind(302, None), Some(Kind::Talk));
+        assert_eq!(kind(500, None), Some(Kind::Transient));
+        assert_eq!(kind(429, None), Some(Kind::RateLimited));
+    }
+
+    #[test]
     fn every_status_has_one_kind() {
         let kind = |status, content_type| {
-            Answer { status, content_type, location: None }.failure().map(|failure| failure.kind)
+            Answer { to_close: false, status, content_type, location: None }
+                .failure()
+                .map(|failure| failure.kind)
         };
         let problem = Some("application/problem+json; charset=utf-8");
         let html = Some("text/html; charset=UTF-8");
@@ -158,10 +192,14 @@ mod tests {
 
     #[test]
     fn a_redirect_names_its_address() {
-        let failure =
-            Answer { status: 302, content_type: None, location: Some("https://elsewhere.example/login") }
-                .failure()
-                .unwrap();
+        let failure = Answer {
+            to_close: false,
+            status: 302,
+            content_type: None,
+            location: Some("https://elsewhere.example/login"),
+        }
+        .failure()
+        .unwrap();
         assert!(failure.detail.contains("https://elsewhere.example/login"));
     }
 }

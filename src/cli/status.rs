@@ -2,8 +2,10 @@
 
 use super::words;
 use crate::clock::unix_now;
+use crate::config::Config;
 use crate::gate::Reason;
 use crate::health::{self, Complaint};
+use crate::policy::closing::CloseMode;
 use crate::store::lock;
 use crate::store::report::{self, Overview};
 use crate::store::status::Liveness;
@@ -11,27 +13,29 @@ use crate::store::{self, StoreError};
 use anyhow::Result;
 use serde_json::json;
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
 /// Prints the screen; 1 where the mirror is not healthy.
-pub fn status(database: &Path, as_json: bool) -> Result<ExitCode> {
+pub fn status(config: &Config, as_json: bool) -> Result<ExitCode> {
+    let database = config.database.as_path();
+    let rules = &config.auto_close.rules;
     let connection = store::open_read_only(database)?;
     let now = unix_now();
     let overview = report::overview(&connection, now).map_err(StoreError::from)?;
     let held = lock::is_held(database);
     let alive = overview.daemon.as_ref().map(|daemon| daemon.liveness(held, now));
-    let complaints = health::complaints(&overview, alive, now);
+    let complaints = health::complaints(&overview, alive, rules.mode != CloseMode::Off, now);
     let text = if as_json {
         let mut status = json!(overview);
         status["healthy"] = json!(complaints.is_empty());
         status["complaints"] = json!(complaints);
         status["running"] = json!(matches!(alive, Some(Liveness::Running | Liveness::Silent)));
         status["database"] = json!(database);
+        status["auto_close"] = json!(rules.mode.as_str());
         status["now"] = json!(now);
         format!("{status:#}\n")
     } else {
-        screen(&overview, alive, &complaints, database, now)
+        screen(&overview, alive, &complaints, config, now)
     };
     io::stdout().write_all(text.as_bytes())?;
     Ok(if complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -41,7 +45,7 @@ fn screen(
     overview: &Overview,
     alive: Option<Liveness>,
     complaints: &[Complaint],
-    database: &Path,
+    config: &Config,
     now: i64,
 ) -> String {
     let mut table = words::table();
@@ -58,7 +62,7 @@ fn screen(
     row("Mirror", health);
     let account = overview.account_id.map_or("not known yet".into(), |id| id.to_string());
     row("Account", account);
-    row("Database", database.display().to_string());
+    row("Database", config.database.display().to_string());
     row("Daemon", daemon(overview, alive, now));
     if let Some(daemon) = &overview.daemon {
         let last = daemon.last_success_at.map_or("none yet".into(), |at| words::ago(at, now));
@@ -116,11 +120,46 @@ fn screen(
             words::count(queue.failed)
         ),
     );
+    row("Auto-close", auto_close(overview, config, now));
+    row("Closures", closures(overview));
     let mut screen = words::rendered(table);
     for Complaint { what, action } in complaints {
         screen.push_str(&format!("\n! {what}\n  → {action}\n"));
     }
     screen
+}
+
+fn auto_close(overview: &Overview, config: &Config, now: i64) -> String {
+    let rules = &config.auto_close.rules;
+    if rules.mode == CloseMode::Off {
+        return "off".into();
+    }
+    let swept = match &overview.sweeps.last {
+        None => "no sweep yet".to_owned(),
+        Some(last) => {
+            let number = |key: &str| last[key].as_i64().unwrap_or_default();
+            format!(
+                "last sweep {}: {} stale, {} queued",
+                words::ago(number("at"), now),
+                words::count(number("stale")),
+                words::count(number("queued"))
+            )
+        }
+    };
+    format!("{}, talks {}; {swept}", rules.mode, rules.stale)
+}
+
+fn closures(overview: &Overview) -> String {
+    let today: Vec<String> = overview
+        .closures_today
+        .iter()
+        .map(|(outcome, count)| format!("{} {}", words::count(*count), outcome.replace('_', " ")))
+        .collect();
+    let today = if today.is_empty() { "none".into() } else { today.join(", ") };
+    match overview.closures_under_way {
+        0 => format!("{today} today (UTC)"),
+        under_way => format!("{today} today (UTC); {} under way", words::count(under_way)),
+    }
 }
 
 fn daemon(overview: &Overview, alive: Option<Liveness>, now: i64) -> String {

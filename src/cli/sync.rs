@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::daemon::{self, SyncEnd};
 use crate::store::report::{self, QueueCounts};
 use crate::store::{self, StoreError};
-use crate::worker::{Tally, Worker};
+use crate::worker::{Closures, Tally, Worker};
 use anyhow::Result;
 use serde_json::json;
 use std::io::{self, Write};
@@ -20,11 +20,11 @@ use std::time::{Duration, Instant};
 const RECOUNT: Duration = Duration::from_secs(2);
 
 /// Queues `ids`, works what is due, prints a summary; 1 where something must wait or failed.
-pub fn sync(config: &Config, ids: &[RangeInclusive<i64>], as_json: bool) -> Result<ExitCode> {
+pub fn sync(config: &Config, ids: &[RangeInclusive<i64>], no_close: bool, as_json: bool) -> Result<ExitCode> {
     let began = Instant::now();
     let runtime = runtime()?;
     let mut watch = Watch::new(config);
-    let ended = runtime.block_on(daemon::sync(config, ids, |worker| watch.look(worker)));
+    let ended = runtime.block_on(daemon::sync(config, ids, no_close, |worker| watch.look(worker)));
     runtime.shutdown_background();
     drop(watch);
     let (end, tally) = ended?;
@@ -39,7 +39,7 @@ pub fn sync(config: &Config, ids: &[RangeInclusive<i64>], as_json: bool) -> Resu
             "mirrored": tally.mirrored(), "new": tally.new, "changed": tally.changed,
             "unchanged": tally.same, "older": tally.older, "gone": tally.gone, "denied": tally.denied,
             "failed": tally.failed, "retries": tally.retried, "requests": tally.requests,
-            "waiting": waiting, "set_aside": queue.failed, "seconds": began.elapsed().as_secs_f64(),
+            "closures": tally.closures, "waiting": waiting, "set_aside": queue.failed, "seconds": began.elapsed().as_secs_f64(),
             "database": config.database,
         });
         writeln!(out, "{summary}")?;
@@ -91,6 +91,9 @@ fn summary(tally: &Tally, queue: &QueueCounts, took: Duration, now: i64) -> Stri
             format!("{}: the token has no right to them; tried again in a day", count(tally.denied)),
         );
     }
+    if let Some(closures) = closures(&tally.closures) {
+        row("Auto-close", closures);
+    }
     if tally.failed > 0 {
         row("Set aside", format!("{}: see `talkmirror queue list --failed`", count(tally.failed)));
     }
@@ -103,8 +106,28 @@ fn summary(tally: &Tally, queue: &QueueCounts, took: Duration, now: i64) -> Stri
     words::rendered(table)
 }
 
+/// What became of talks that were to be closed, if there were any.
+pub(super) fn closures(closures: &Closures) -> Option<String> {
+    let Closures { would_close, accepted, closed, withdrawn, refused, failed } = *closures;
+    let pending = accepted.saturating_sub(closed);
+    let counts = [
+        (would_close, "would be closed (dry-run)"),
+        (closed, "closed"),
+        (pending, "accepted and not seen closed yet"),
+        (withdrawn, "kept: not stale any more"),
+        (refused, "refused"),
+        (failed, "failed"),
+    ];
+    let said: Vec<String> = counts
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{} {what}", words::count(count as i64)))
+        .collect();
+    (!said.is_empty()).then(|| said.join(", "))
+}
+
 /// The progress bar over a worker.
-struct Watch {
+pub(super) struct Watch {
     database: std::path::PathBuf,
     progress: Option<Progress>,
     /// Rows that wait, when last counted, and what was done then.
@@ -113,11 +136,11 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(config: &Config) -> Watch {
+    pub(super) fn new(config: &Config) -> Watch {
         Watch { database: config.database.clone(), progress: None, counted: None, count_at: Instant::now() }
     }
 
-    fn look(&mut self, worker: &Worker) {
+    pub(super) fn look(&mut self, worker: &Worker) {
         let tally = worker.tally();
         if Instant::now() >= self.count_at {
             self.count_at = Instant::now() + RECOUNT;

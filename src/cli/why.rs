@@ -2,7 +2,10 @@
 
 use super::words;
 use crate::clock::unix_now;
-use crate::config::Config;
+use crate::config::{Config, next_tick};
+use crate::policy::closing::{self, CloseMode};
+use crate::policy::stale::{Reach, stale};
+use crate::store::closures::Closure;
 use crate::store::lock;
 use crate::store::report::{self, Story, Version};
 use crate::store::status::Liveness;
@@ -64,7 +67,11 @@ fn tell(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64) -> S
     }
     row("Queue", queue(story, config, now));
     row("Next", next(story, talk_id, config, runs, now));
+    row("Auto-close", auto_close(story, talk_id, config, runs, now));
     let mut text = words::rendered(table);
+    if !story.closures.is_empty() {
+        text.push_str(&format!("\nDecisions to close it (UTC):\n{}", closures(&story.closures)));
+    }
     if !story.versions.is_empty() {
         text.push_str(&format!("\nStates it was seen in (UTC):\n{}", versions(&story.versions)));
     }
@@ -151,6 +158,77 @@ fn next(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64) -> S
             format!("fetched in about {}: {} come before it", words::span(seconds + 1), words::count(ahead))
         }
     }
+}
+
+/// Whether auto-close would close it, and when.
+fn auto_close(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64) -> String {
+    let rules = &config.auto_close.rules;
+    let Some(mirrored) = &story.mirrored else {
+        return "only mirrored talks are looked at".into();
+    };
+    let reach = Reach { gone: mirrored.gone_at.is_some(), denied: mirrored.denied_at.is_some() };
+    let verdict = stale(&mirrored.talk, reach, now, &rules.stale);
+    if let Some(open) = story.closures.iter().find(|closure| closure.is_under_way()) {
+        return match open.outcome.as_str() {
+            "accepted" => "the API took the close request; the next fetch shows whether it is closed".into(),
+            _ => "a close request was written down; the next fetch shows what became of it".into(),
+        };
+    }
+    if !verdict.is_stale() {
+        return format!("kept: {verdict}");
+    }
+    let when = match rules.mode {
+        CloseMode::Off => return format!("{verdict}; auto_close.mode is off: it is not closed"),
+        _ if story.sweeps.stopped.is_some() => {
+            return format!(
+                "{verdict}; the last sweep was stopped by auto_close.max_share: see `talkmirror status`"
+            );
+        }
+        CloseMode::DryRun => "is decided on, not closed,",
+        CloseMode::Live => "is closed",
+    };
+    let skew = story.daemon.as_ref().and_then(|daemon| daemon.clock_skew);
+    if let Some(obstacle) = skew.and_then(|skew| closing::clock_obstacle(Some(skew))) {
+        return format!("{verdict}; {obstacle}: nothing is closed");
+    }
+    let barred =
+        story.closures.iter().rev().find_map(|closure| closure.barred_until()).filter(|at| *at > now);
+    if let Some(until) = barred {
+        return format!(
+            "{verdict}; its closing was refused or failed: not again before {}",
+            words::moment(until)
+        );
+    }
+    let would =
+        |closure: &Closure| closure.outcome == "would_close" && closure.missed_at == mirrored.talk.missed_at;
+    if rules.mode == CloseMode::DryRun && story.closures.iter().any(would) {
+        return format!("{verdict}; it would be closed if auto_close.mode were live");
+    }
+    match next_tick(&config.auto_close.schedule, now).filter(|_| runs) {
+        Some(at) => format!(
+            "{verdict}; it {when} at a sweep, the next {}, if a fetch just before shows the same",
+            words::in_time(at, now)
+        ),
+        None => format!("{verdict}; it {when} once a daemon runs, or by `talkmirror close {talk_id}`"),
+    }
+}
+
+fn closures(closures: &[Closure]) -> String {
+    let mut table = words::table();
+    table.set_header(["DECIDED", "MODE", "OUTCOME", "WHY", "REQUESTS", "ANSWER", "SEEN CLOSED", "ERROR"]);
+    for closure in closures {
+        table.add_row([
+            words::moment(closure.decided_at),
+            closure.mode.clone(),
+            closure.outcome.clone(),
+            closure.reason.clone(),
+            closure.attempts.to_string(),
+            closure.http_status.map_or("-".into(), |status| format!("HTTP {status}")),
+            closure.verified_at.map_or("-".into(), words::moment),
+            closure.error.clone().unwrap_or_else(|| "-".into()),
+        ]);
+    }
+    words::rendered(table)
 }
 
 fn versions(versions: &[Version]) -> String {

@@ -99,6 +99,54 @@ impl Keys {
         .unwrap_or_else(|| parse(default).expect("defaults are valid"))
     }
 
+    /// Takes true or false.
+    pub fn boolean(&mut self, key: &'static str, default: bool) -> bool {
+        self.optional(key, "true or false", |found| match &found.kind {
+            ValueKind::Boolean(value) => Some(*value),
+            ValueKind::String(text) if found.from_environment => text.trim().parse().ok(),
+            _ => None,
+        })
+        .unwrap_or(default)
+    }
+
+    /// Takes a number in a range.
+    pub fn number(&mut self, key: &'static str, default: f64, range: RangeInclusive<f64>) -> f64 {
+        let expected = format!("a number from {} to {}", range.start(), range.end());
+        self.optional(key, &expected, |found| {
+            let number = match &found.kind {
+                ValueKind::Float(number) => *number,
+                ValueKind::I64(number) => *number as f64,
+                ValueKind::String(text) if found.from_environment => text.trim().parse().ok()?,
+                _ => return None,
+            };
+            range.contains(&number).then_some(number)
+        })
+        .unwrap_or(default)
+    }
+
+    /// Takes a list of words; in the environment they stand between commas.
+    pub fn words(&mut self, key: &'static str) -> Vec<String> {
+        self.optional(key, "a list of words: [\"telegram\", \"viber\"]", |found| {
+            let words: Vec<String> = match &found.kind {
+                ValueKind::Array(values) => values
+                    .iter()
+                    .map(|value| match &value.kind {
+                        ValueKind::String(word) => Some(word.trim().to_owned()),
+                        _ => None,
+                    })
+                    .collect::<Option<_>>()?,
+                ValueKind::String(text) if found.from_environment => text
+                    .split(',')
+                    .map(|word| word.trim().to_owned())
+                    .filter(|word| !word.is_empty())
+                    .collect(),
+                _ => return None,
+            };
+            words.iter().all(|word| !word.is_empty()).then_some(words)
+        })
+        .unwrap_or_default()
+    }
+
     /// Takes a secret, which may stand in the environment alone.
     pub fn secret_from_environment(&mut self, key: &'static str) -> Option<SecretString> {
         self.known.push(key);

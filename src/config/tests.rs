@@ -31,6 +31,7 @@ fn the_example_file_shows_every_key_with_its_default() {
     assert_eq!(example.api.timeout, defaults.api.timeout);
     assert_eq!(example.database.file_name(), defaults.database.file_name());
     assert_eq!(example.queue, defaults.queue);
+    assert_eq!(example.auto_close, defaults.auto_close);
     assert_eq!(example.log, defaults.log);
 
     let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config.example.toml")).unwrap();
@@ -46,6 +47,15 @@ fn the_example_file_shows_every_key_with_its_default() {
         "max_attempts",
         "retry_base",
         "retry_max",
+        "mode",
+        "stale_after",
+        "quiet_for",
+        "force_close",
+        "schedule",
+        "max_per_sweep",
+        "max_share",
+        "only_origins",
+        "except_origins",
         "level",
         "format",
     ] {
@@ -98,7 +108,7 @@ fn all_mistakes_are_reported_at_once_with_key_expected_and_found() {
             "config.toml: log.level: expected error, warn, info, debug or trace, found \"loud\"",
             "config.toml: log.format: expected auto, text, json or journald, found 3",
             "config.toml: api.max_in_fligth: expected a known key: api.max_in_flight?, found an unknown one",
-            "config.toml: webhooks.secret: expected a known key: api.base_url, api.token_file, api.token, api.requests_per_second, api.max_in_flight, api.connect_timeout, api.timeout, database.path, queue.poll_interval, queue.max_attempts, queue.retry_base, queue.retry_max, log.level, log.format, found an unknown one",
+            "config.toml: webhooks.secret: expected a known key: api.base_url, api.token_file, api.token, api.requests_per_second, api.max_in_flight, api.connect_timeout, api.timeout, database.path, queue.poll_interval, queue.max_attempts, queue.retry_base, queue.retry_max, auto_close.mode, auto_close.stale_after, auto_close.quiet_for, auto_close.only_origins, auto_close.except_origins, auto_close.force_close, auto_close.max_per_sweep, auto_close.max_share, auto_close.schedule, log.level, log.format, found an unknown one",
         ]
     );
 }
@@ -168,4 +178,44 @@ fn plain_http_is_for_loopback_and_an_address_has_no_path() {
     ] {
         assert!(base_url(bad).is_none(), "{bad}");
     }
+}
+
+#[test]
+fn without_a_word_about_it_nothing_is_closed() {
+    let config = load(LEAST, Needs::Api).unwrap();
+    assert_eq!(config.auto_close.rules.mode, CloseMode::Off);
+}
+
+#[test]
+fn every_mistake_about_closing_is_named() {
+    let found = mistakes(&format!(
+        "{LEAST}[auto_close]\nmode = \"on\"\nstale_after = \"0s\"\nquiet_for = 15\nforce_close = \"yes\"\n\
+         schedule = \"*/5 * * * *\"\nmax_per_sweep = 0\nmax_share = 1.5\nonly_origins = [\"viber\", \"\"]\n\
+         except_origins = \"viber\"\n"
+    ));
+    for part in [
+        "auto_close.mode: expected off, dry-run or live, found \"on\"",
+        "auto_close.stale_after: expected a duration such as \"24h\", from 1s to 1000d, found \"0s\"",
+        "auto_close.quiet_for: expected a duration such as \"15m\", from 0s to 1000d, found 15",
+        "auto_close.force_close: expected true or false, found \"yes\"",
+        "auto_close.schedule: expected a cron expression of six fields, seconds first, such as \"0 */5 * * * *\", found \"*/5 * * * *\"",
+        "auto_close.max_per_sweep: expected a whole number from 1 to 100000, found 0",
+        "auto_close.max_share: expected a number from 0 to 1, found 1.5",
+        "auto_close.only_origins: expected a list of words: [\"telegram\", \"viber\"], found a list",
+        "auto_close.except_origins: expected a list of words: [\"telegram\", \"viber\"], found \"viber\"",
+    ] {
+        assert!(found.iter().any(|line| line.ends_with(part)), "{part}\n{found:#?}");
+    }
+    assert_eq!(found.len(), 9);
+    let both = format!("{LEAST}[auto_close]\nonly_origins = [\"Viber\"]\nexcept_origins = [\"viber\"]\n");
+    assert!(mistakes(&both)[0].contains("expected origins that are not in auto_close.only_origins"));
+    let never = format!("{LEAST}[auto_close]\nschedule = \"0 0 0 30 2 *\"\n");
+    assert!(mistakes(&never)[0].contains("auto_close.schedule"), "a day that never comes");
+}
+
+#[test]
+fn a_schedule_ticks_in_utc() {
+    assert_eq!(next_tick("0 */5 * * * *", 1_700_000_000), Some(1_700_000_100));
+    assert_eq!(next_tick("* * * * * *", 1_700_000_000), Some(1_700_000_001));
+    assert_eq!(next_tick("0 30 3 * * *", 0), Some(3 * 3600 + 30 * 60));
 }

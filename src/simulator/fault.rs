@@ -39,6 +39,16 @@ pub enum Fault {
     Hang(Duration),
     /// The right answer, late.
     Slow(Duration),
+    /// The right answer.
+    Nothing,
+    /// Somebody answers the client just before the talk is shown.
+    Answered,
+    /// The request is acted upon, and the connection reset instead of an answer.
+    ActAndReset,
+    /// The request is acted upon; no answer within this time, then the connection ends.
+    ActAndHang(Duration),
+    /// 202, and nothing happens.
+    TakenInVain,
 }
 
 impl Fault {

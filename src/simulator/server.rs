@@ -1,6 +1,6 @@
 //! The simulator's HTTP side.
 
-use super::{Account, Fault, Request, lock};
+use super::{Account, CloseRequest, Fault, Request, lock};
 use crate::talk::Talk;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Either, Full};
@@ -83,7 +83,7 @@ async fn answer(
     let (latency, verdict, logged) = {
         let mut account = lock(account);
         let authorized = header(header::AUTHORIZATION).strip_prefix("Bearer ") == Some(&account.token);
-        let verdict = account.admit(talk_id, authorized);
+        let verdict = account.admit(talk_id, close, authorized);
         let logged = account.keep_log.then(|| {
             account.log.push(Request {
                 at: Instant::now(),
@@ -102,14 +102,28 @@ async fn answer(
     if !latency.is_zero() {
         tokio::time::sleep(latency).await;
     }
-    let reply = match verdict {
-        Some(fault) => fail(fault, talk_id, account, socket).await?,
-        None if close => {
-            let body = request.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
-            lock(account).close(talk_id, &body)
-        }
-        None => lock(account).show(talk_id),
+    let asked = if close {
+        let body = request.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
+        let force_close = serde_json::from_slice::<Value>(&body)
+            .ok()
+            .and_then(|body| body.get("force_close")?.as_bool())
+            .unwrap_or(false);
+        Asked::Close(talk_id, force_close)
+    } else {
+        Asked::Show(talk_id)
     };
+    let mut reply = match verdict {
+        Some(fault) => fail(fault, asked, account, socket).await?,
+        None => lock(account).act(asked),
+    };
+    let clock_ahead = lock(account).clock_ahead;
+    if clock_ahead != 0 {
+        let at =
+            jiff::Timestamp::from_second(crate::clock::unix_now() + clock_ahead).map_err(io::Error::other)?;
+        let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at);
+        let date = HeaderValue::try_from(date.map_err(io::Error::other)?).map_err(io::Error::other)?;
+        reply.headers_mut().insert(header::DATE, date);
+    }
     if let Some(logged) = logged {
         lock(account).log[logged].status = reply.status().as_u16();
     }
@@ -135,7 +149,7 @@ impl Drop for InFlight<'_> {
 
 impl Account {
     /// Counts a request, and decides what happens to it.
-    fn admit(&mut self, talk_id: i64, authorized: bool) -> Option<Fault> {
+    fn admit(&mut self, talk_id: i64, close: bool, authorized: bool) -> Option<Fault> {
         let now = Instant::now();
         let count = self.in_flight.entry(talk_id).or_default();
         *count += 1;
@@ -155,7 +169,8 @@ impl Account {
         if let Some(fault) = &self.always {
             return Some(fault.clone());
         }
-        if let Some(fault) = self.scripted.get_mut(&talk_id).and_then(|faults| faults.pop_front()) {
+        let scripted = if close { &mut self.scripted_close } else { &mut self.scripted };
+        if let Some(fault) = scripted.get_mut(&talk_id).and_then(|faults| faults.pop_front()) {
             return Some(fault);
         }
         if !authorized {
@@ -168,37 +183,84 @@ impl Account {
         None
     }
 
-    fn show(&self, talk_id: i64) -> Reply {
-        match self.talks.get(&talk_id) {
-            Some(talk) => ok(json(talk).to_string()),
-            None => problem(404),
+    fn act(&mut self, asked: Asked) -> Reply {
+        match asked {
+            Asked::Show(talk_id) => self.show(talk_id),
+            Asked::Close(talk_id, force_close) => self.close(talk_id, force_close),
         }
     }
 
-    fn close(&mut self, talk_id: i64, body: &[u8]) -> Reply {
-        let force = serde_json::from_slice::<Value>(body)
-            .ok()
-            .and_then(|body| body.get("force_close")?.as_bool())
-            .unwrap_or(false);
-        match self.talks.get_mut(&talk_id) {
-            None => problem(404),
-            Some(talk) if !talk.is_in_work => problem(422),
-            Some(talk) => {
-                talk.is_in_work = false;
+    fn show(&mut self, talk_id: i64) -> Reply {
+        let Some(talk) = self.talks.get(&talk_id) else { return problem(404) };
+        if self.keep_log {
+            self.shown.insert(talk_id, (Instant::now(), talk.clone()));
+        }
+        ok(json(talk).to_string())
+    }
+
+    fn close(&mut self, talk_id: i64, force_close: bool) -> Reply {
+        let talk = self.talks.get(&talk_id).cloned();
+        let effective = talk.as_ref().is_some_and(|talk| {
+            talk.is_in_work && !talk.status.as_deref().is_some_and(|status| status.starts_with("nps_"))
+        });
+        let exists = talk.is_some();
+        let shown = self.shown.get(&talk_id).cloned();
+        self.closes.push(CloseRequest { at: Instant::now(), talk_id, force_close, talk, shown, effective });
+        match (exists, effective) {
+            (false, _) => problem(404),
+            (true, false) => problem(422),
+            (true, true) => {
+                let bot = self.nps_bot && !force_close;
+                let talk = self.talk(talk_id);
                 talk.updated_at = crate::clock::unix_now();
-                self.closed.push((talk_id, force));
+                match bot {
+                    true => talk.status = Some("nps_in_progress".into()),
+                    false => talk.is_in_work = false,
+                }
                 reply(202, &[], Bytes::new())
             }
         }
     }
+
+    /// Somebody answers the client.
+    fn answer_client(&mut self, talk_id: i64) {
+        if let Some(talk) = self.talks.get_mut(&talk_id) {
+            talk.missed_at = None;
+            talk.is_read = true;
+            talk.updated_at = crate::clock::unix_now();
+        }
+    }
+}
+
+/// What a request asks for.
+#[derive(Debug, Clone, Copy)]
+enum Asked {
+    Show(i64),
+    Close(i64, bool),
 }
 
 async fn fail(
     fault: Fault,
-    talk_id: i64,
+    asked: Asked,
     account: &Mutex<Account>,
     socket: std::os::fd::BorrowedFd<'_>,
 ) -> io::Result<Reply> {
+    let talk_id = match asked {
+        Asked::Show(talk_id) => talk_id,
+        Asked::Close(talk_id, _) => {
+            // What fails after the server has acted looks the same from afar.
+            let lost = matches!(
+                fault,
+                Fault::Html(502 | 504) | Fault::CutOff | Fault::Reset | Fault::Hang(_) | Fault::Problem(500)
+            );
+            let mut account = lock(account);
+            let scripted = account.storm.is_none();
+            if lost && !scripted && account.rng.bool() {
+                let _ = account.act(asked);
+            }
+            talk_id
+        }
+    };
     // A talk with something wrong in it.
     let spoilt = |spoil: &dyn Fn(&mut Value)| {
         let account = lock(account);
@@ -263,8 +325,25 @@ async fn fail(
         }
         Fault::Slow(time) => {
             tokio::time::sleep(time).await;
-            lock(account).show(talk_id)
+            lock(account).act(asked)
         }
+        Fault::Nothing => lock(account).act(asked),
+        Fault::Answered => {
+            let mut account = lock(account);
+            account.answer_client(talk_id);
+            account.act(asked)
+        }
+        Fault::ActAndReset => {
+            let _ = lock(account).act(asked);
+            socket2::SockRef::from(&socket).set_linger(Some(Duration::ZERO))?;
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        Fault::ActAndHang(time) => {
+            let _ = lock(account).act(asked);
+            tokio::time::sleep(time).await;
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        Fault::TakenInVain => reply(202, &[], Bytes::new()),
     })
 }
 

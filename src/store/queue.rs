@@ -3,6 +3,8 @@
 //! Taking work writes nothing: what is in flight is the worker's knowledge, and a
 //! row leaves in the transaction that records its fetch (see [`super::record`]).
 
+use super::closures;
+use crate::policy::closing::Purpose;
 use rusqlite::{Connection, Row, named_params};
 use std::ops::RangeInclusive;
 
@@ -14,6 +16,8 @@ pub struct Due {
     pub ticket: i64,
     /// Failures so far.
     pub attempts: u32,
+    /// What it is to be fetched for.
+    pub purpose: Purpose,
 }
 
 /// The head of the queue at one moment.
@@ -27,20 +31,21 @@ pub struct Head {
     pub next_due_at: Option<i64>,
 }
 
-/// Reads the first `limit` rows due at `now`: by priority, then by due time.
+/// Reads the first `limit` rows due at `now`: by priority, then by due time; those of `least`
+/// priority and above alone, if that is given.
 ///
 /// It goes from one priority to the next by index, so that rows which must wait
 /// cost nothing, however many they are.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn head(connection: &Connection, now: i64, limit: usize) -> rusqlite::Result<Head> {
+pub fn head(connection: &Connection, now: i64, limit: usize, least: Option<i64>) -> rusqlite::Result<Head> {
     let mut first_priority =
         connection.prepare_cached("SELECT max(priority) FROM talk_queue WHERE failed_at IS NULL")?;
     let mut next_priority = connection
         .prepare_cached("SELECT max(priority) FROM talk_queue WHERE failed_at IS NULL AND priority < ?1")?;
     let mut due = connection.prepare_cached(
-        "SELECT talk_id, ticket, attempts FROM talk_queue
+        "SELECT talk_id, ticket, attempts, reason FROM talk_queue
           WHERE failed_at IS NULL AND priority = ?1 AND due_at <= ?2
           ORDER BY due_at LIMIT ?3",
     )?;
@@ -51,7 +56,7 @@ pub fn head(connection: &Connection, now: i64, limit: usize) -> rusqlite::Result
 
     let mut head = Head::default();
     let mut priority: Option<i64> = first_priority.query_row([], |row| row.get(0))?;
-    while let Some(level) = priority {
+    while let Some(level) = priority.filter(|level| least.is_none_or(|least| *level >= least)) {
         // One more than wanted tells whether there is more.
         let wanted = limit + 1 - head.due.len();
         let rows = due.query_map((level, now, wanted as i64), |row| {
@@ -59,6 +64,7 @@ pub fn head(connection: &Connection, now: i64, limit: usize) -> rusqlite::Result
                 talk_id: row.get(0)?,
                 ticket: row.get(1)?,
                 attempts: row.get::<_, i64>(2)?.clamp(0, i64::from(u32::MAX)) as u32,
+                purpose: closures::purpose(row.get_ref(3)?.as_str()?),
             })
         })?;
         for row in rows {

@@ -5,6 +5,8 @@
 //! among equals the later fetch wins), and that a row that was queued again while
 //! its talk was being fetched stays.
 
+use super::closures::{self, Answer, Stepped};
+use crate::policy::closing::{Step, Wish};
 use crate::talk::Talk;
 use rusqlite::types::ToSql;
 use rusqlite::{CachedStatement, OptionalExtension, Transaction, params};
@@ -18,6 +20,8 @@ pub struct Record {
     /// When the answer came, in Unix seconds.
     pub at: i64,
     pub outcome: Outcome,
+    /// What is wanted of the talk, where it was fetched to be closed.
+    pub wish: Option<Box<Wish>>,
 }
 
 /// The outcomes that change the database.
@@ -33,6 +37,8 @@ pub enum Outcome {
     Retry { due_at: i64, error: String, spent: bool },
     /// Set aside with its reason.
     Failed { error: String },
+    /// What became of the close request of this closing.
+    Closing { closure_id: i64, answer: Box<Answer> },
 }
 
 /// What recording did to the mirror.
@@ -50,15 +56,19 @@ pub enum Effect {
     Denied,
     Retry,
     Failed,
+    /// The answer to a close request.
+    Closing,
 }
 
 /// What became of a [`Record`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
     pub talk_id: i64,
     pub effect: Effect,
     /// The id was queued again meanwhile: its row stays, and is due.
     pub requeued: bool,
+    /// What the fetch led to in the talk's closing.
+    pub stepped: Option<Box<Stepped>>,
 }
 
 /// Stores records in one transaction.
@@ -69,6 +79,8 @@ pub struct Recorder<'tx> {
     insert_version: CachedStatement<'tx>,
     /// Whether a talk that turns up may have a tombstone; mostly there are none at all.
     tombstones: bool,
+    /// Whether a talk may have a closing under way; mostly there are none at all.
+    closings: bool,
     dequeue: CachedStatement<'tx>,
 }
 
@@ -95,6 +107,7 @@ impl<'tx> Recorder<'tx> {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
             )?,
             tombstones: tx.prepare_cached("SELECT 1 FROM tombstones")?.exists([])?,
+            closings: closures::any_open(tx)?,
             dequeue: tx.prepare_cached("DELETE FROM talk_queue WHERE talk_id = ?1 AND ticket = ?2")?,
         })
     }
@@ -106,13 +119,31 @@ impl<'tx> Recorder<'tx> {
     pub fn record(&mut self, record: &Record) -> rusqlite::Result<Recorded> {
         let tx = self.tx;
         let Record { talk_id, ticket, at, .. } = *record;
+        let mut stepped = None;
         let (effect, moved) = match &record.outcome {
             Outcome::Talk(talk, payload) => {
+                let before = match &record.wish {
+                    Some(_) => missed_at(tx, talk_id)?,
+                    None => None,
+                };
                 let effect = self.upsert_talk(talk, payload, at)?;
+                if self.closings || record.wish.is_some() {
+                    if effect == Effect::Older {
+                        closures::look_again(tx, talk_id, ticket, at)?;
+                    } else {
+                        let wish = record.wish.as_deref();
+                        let done = closures::step(tx, talk, before, wish, (ticket, at))?;
+                        self.closings |= done.step == Step::Request;
+                        stepped = Some(Box::new(done));
+                    }
+                }
                 (effect, self.dequeue(talk_id, ticket)?)
             }
             Outcome::Gone => {
                 mark_gone(tx, talk_id, at)?;
+                if self.closings {
+                    closures::end_gone(tx, talk_id)?;
+                }
                 self.tombstones = true;
                 (Effect::Gone, self.dequeue(talk_id, ticket)?)
             }
@@ -134,9 +165,13 @@ impl<'tx> Recorder<'tx> {
                     .execute((talk_id, ticket, at, error))?;
                 (Effect::Failed, moved == 1)
             }
+            Outcome::Closing { closure_id, answer } => {
+                closures::answer(tx, (talk_id, ticket, at), *closure_id, answer)?;
+                (Effect::Closing, false)
+            }
         };
         let requeued = !moved && waits(tx, talk_id)?;
-        Ok(Recorded { talk_id, effect, requeued })
+        Ok(Recorded { talk_id, effect, requeued, stepped })
     }
 
     /// Ends the queue row that the fetch was begun for; false if it is no longer that row.
@@ -235,7 +270,7 @@ fn waits(tx: &Transaction<'_>, talk_id: i64) -> rusqlite::Result<bool> {
     tx.prepare_cached("SELECT 1 FROM talk_queue WHERE talk_id = ?1 AND failed_at IS NULL")?.exists([talk_id])
 }
 
-fn mark_gone(tx: &Transaction<'_>, talk_id: i64, at: i64) -> rusqlite::Result<()> {
+pub(super) fn mark_gone(tx: &Transaction<'_>, talk_id: i64, at: i64) -> rusqlite::Result<()> {
     let known = tx
         .prepare_cached(
             "UPDATE talks SET gone_at = coalesce(gone_at, ?2), denied_at = NULL WHERE talk_id = ?1",
@@ -246,6 +281,15 @@ fn mark_gone(tx: &Transaction<'_>, talk_id: i64, at: i64) -> rusqlite::Result<()
             .execute((talk_id, at))?;
     }
     Ok(())
+}
+
+/// As the mirror holds it.
+fn missed_at(tx: &Transaction<'_>, talk_id: i64) -> rusqlite::Result<Option<i64>> {
+    Ok(tx
+        .prepare_cached("SELECT missed_at FROM talks WHERE talk_id = ?1")?
+        .query_row([talk_id], |row| row.get(0))
+        .optional()?
+        .flatten())
 }
 
 fn talk_params(talk: &Talk) -> [&dyn ToSql; 17] {

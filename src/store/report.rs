@@ -1,10 +1,14 @@
 //! What commands read of the mirror: its state as a whole, and one talk's story.
 
+use super::closures::{self, Closure};
 use super::queue::QueueRow;
 use super::status::DaemonStatus;
+use super::sweep::{self, SweepState};
+use crate::policy::stale::Reach;
 use crate::talk::Talk;
 use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// The mirror as a whole, at one moment. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -15,6 +19,11 @@ pub struct Overview {
     pub queue: QueueCounts,
     /// The process that works the queue, or the last that did.
     pub daemon: Option<DaemonStatus>,
+    /// Decisions to close since midnight, UTC, by outcome.
+    pub closures_today: BTreeMap<String, i64>,
+    /// Closings that have no end yet, of whatever day.
+    pub closures_under_way: i64,
+    pub sweeps: SweepState,
 }
 
 /// Talks by state.
@@ -71,7 +80,19 @@ pub fn overview(connection: &Connection, now: i64) -> rusqlite::Result<Overview>
         talks,
         queue: queue(&tx, now)?,
         daemon: DaemonStatus::read(&tx)?,
+        closures_today: closures_since(&tx, now - now.rem_euclid(86_400))?,
+        closures_under_way: count(
+            "SELECT count(*) FROM closures WHERE outcome IN ('requested', 'accepted')",
+        )?,
+        sweeps: sweep::state(&tx)?,
     })
+}
+
+fn closures_since(connection: &Connection, since: i64) -> rusqlite::Result<BTreeMap<String, i64>> {
+    connection
+        .prepare("SELECT outcome, count(*) FROM closures WHERE decided_at >= ?1 GROUP BY outcome")?
+        .query_map([since], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
 }
 
 /// Counts the queue.
@@ -112,7 +133,10 @@ pub struct Story {
     pub ahead: i64,
     /// Never mirrored, and the API said then that it does not exist.
     pub tombstone: Option<i64>,
+    /// Decisions to close it, oldest first.
+    pub closures: Vec<Closure>,
     pub daemon: Option<DaemonStatus>,
+    pub sweeps: SweepState,
 }
 
 /// A talk as mirrored, and when.
@@ -199,7 +223,37 @@ pub fn story(connection: &Connection, talk_id: i64) -> rusqlite::Result<Story> {
     let tombstone = tx
         .query_row("SELECT gone_at FROM tombstones WHERE talk_id = ?1", [talk_id], |row| row.get(0))
         .optional()?;
-    Ok(Story { mirrored, versions, queued, ahead, tombstone, daemon: DaemonStatus::read(&tx)? })
+    Ok(Story {
+        mirrored,
+        versions,
+        queued,
+        ahead,
+        tombstone,
+        closures: closures::of_talk(&tx, talk_id)?,
+        daemon: DaemonStatus::read(&tx)?,
+        sweeps: sweep::state(&tx)?,
+    })
+}
+
+/// Calls `each` with every talk in work, longest missed first and those that are not missed last.
+///
+/// # Errors
+/// What `each` returns, or when the database cannot be read.
+pub fn in_work<E: From<rusqlite::Error>>(
+    connection: &Connection,
+    mut each: impl FnMut(Talk, Reach) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut ids = connection.prepare(
+        "SELECT talk_id, gone_at IS NOT NULL, denied_at IS NOT NULL FROM talks
+          WHERE is_in_work = 1 AND gone_at IS NULL ORDER BY missed_at IS NULL, missed_at",
+    )?;
+    let mut rows = ids.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some(talk) = super::record::stored_talk(connection, row.get(0)?)? {
+            each(talk, Reach { gone: row.get(1)?, denied: row.get(2)? })?;
+        }
+    }
+    Ok(())
 }
 
 /// The id of a stored talk that probably still exists: the newest that did when last fetched.

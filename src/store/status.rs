@@ -21,6 +21,8 @@ pub struct DaemonStatus {
     pub requests_per_second: f64,
     /// Requests a second, mean of the last minute.
     pub request_rate: f64,
+    /// Seconds that this machine's clock is ahead of the API's, where known.
+    pub clock_skew: Option<i64>,
 }
 
 /// A pause of everything, as stored.
@@ -75,10 +77,10 @@ impl DaemonStatus {
             "INSERT OR REPLACE INTO daemon_status (
                  id, mode, version, pid, started_at, stopped_at, seen_at, last_success_at,
                  last_failure_at, last_failure, pause_reason, pause_detail, paused_at, pause_until,
-                 requests_per_second, request_rate)
+                 requests_per_second, request_rate, clock_skew)
              VALUES (1, :mode, :version, :pid, :started_at, :stopped_at, :seen_at, :last_success_at,
                  :last_failure_at, :last_failure, :pause_reason, :pause_detail, :paused_at, :pause_until,
-                 :requests_per_second, :request_rate)",
+                 :requests_per_second, :request_rate, :clock_skew)",
         )?
         .execute(named_params! {
             ":mode": self.mode,
@@ -96,6 +98,7 @@ impl DaemonStatus {
             ":pause_until": pause.map(|pause| pause.until),
             ":requests_per_second": self.requests_per_second,
             ":request_rate": self.request_rate,
+            ":clock_skew": self.clock_skew,
         })?;
         Ok(())
     }
@@ -131,6 +134,7 @@ impl DaemonStatus {
                     pause,
                     requests_per_second: row.get("requests_per_second")?,
                     request_rate: row.get("request_rate")?,
+                    clock_skew: row.get("clock_skew")?,
                 })
             })
             .optional()

@@ -8,6 +8,7 @@
 use super::queue::{self, Head};
 use super::record::{self, Outcome, Record, Recorded, Recorder};
 use super::status::DaemonStatus;
+use super::sweep::{self, Swept};
 use rusqlite::{Connection, ErrorCode};
 use std::sync::mpsc;
 use std::thread;
@@ -29,7 +30,8 @@ const OPTIMIZE: Duration = Duration::from_secs(60 * 60);
 enum Message {
     Record(Record),
     Status(DaemonStatus),
-    Head { now: i64, limit: usize },
+    Head { now: i64, limit: usize, least: Option<i64> },
+    Sweep(sweep::Order),
     Poll,
     Stop,
 }
@@ -47,6 +49,8 @@ pub enum Event {
     Recorded(Vec<Recorded>, Spent),
     /// The answer to [`Writer::head`].
     Head(Head),
+    /// The answer to [`Writer::sweep`].
+    Swept(Swept),
     /// Another process has written since the last look.
     ForeignChange,
     /// Nothing can be committed for now, and why; it is being tried again.
@@ -92,9 +96,14 @@ impl Writer {
         self.send(Message::Status(status));
     }
 
-    /// Reads the head of the queue; answered by [`Event::Head`].
-    pub fn head(&self, now: i64, limit: usize) {
-        self.send(Message::Head { now, limit });
+    /// Reads the head of the queue, see [`queue::head`]; answered by [`Event::Head`].
+    pub fn head(&self, now: i64, limit: usize, least: Option<i64>) {
+        self.send(Message::Head { now, limit, least });
+    }
+
+    /// Sweeps once; answered by [`Event::Swept`].
+    pub fn sweep(&self, order: sweep::Order) {
+        self.send(Message::Sweep(order));
     }
 
     /// Asks whether another process has written; answered by [`Event::ForeignChange`] if so.
@@ -151,9 +160,13 @@ fn serve(
         for message in others {
             match message {
                 Message::Record(_) | Message::Status(_) => {}
-                Message::Head { now, limit } => {
-                    let head = insist(tell, || queue::head(connection, now, limit))?;
+                Message::Head { now, limit, least } => {
+                    let head = insist(tell, || queue::head(connection, now, limit, least))?;
                     tell(Event::Head(head));
+                }
+                Message::Sweep(order) => {
+                    let swept = insist(tell, || sweep::sweep(connection, &order))?;
+                    tell(Event::Swept(swept));
                 }
                 Message::Poll => {
                     // Changes when another connection commits, not with our own commits.
@@ -209,7 +222,7 @@ fn commit(connection: &mut Connection, batch: &[Message]) -> rusqlite::Result<Ve
         match message {
             Message::Record(record) => recorded.push(recorder.record(record)?),
             Message::Status(status) => status.write(&tx)?,
-            Message::Head { .. } | Message::Poll | Message::Stop => {}
+            Message::Head { .. } | Message::Sweep(_) | Message::Poll | Message::Stop => {}
         }
     }
     drop(recorder);

@@ -21,6 +21,7 @@ const RATE_SECONDS: i64 = 60;
 pub enum Mode {
     Run,
     Sync,
+    Close,
 }
 
 /// The condition of this process, and what of it is in the database.
@@ -48,6 +49,7 @@ impl Condition {
                 mode: match mode {
                     Mode::Run => "run".into(),
                     Mode::Sync => "sync".into(),
+                    Mode::Close => "close".into(),
                 },
                 version: env!("CARGO_PKG_VERSION").into(),
                 pid: std::process::id(),
@@ -60,6 +62,7 @@ impl Condition {
                 pause: None,
                 requests_per_second: 0.0,
                 request_rate: 0.0,
+                clock_skew: None,
             },
             written: None,
             pause_detail: String::new(),
@@ -100,6 +103,11 @@ impl Condition {
                 self.now.last_failure = Some(failure.detail.clone());
             }
         }
+    }
+
+    /// `skew` is how many seconds the wall clock is ahead of the API's.
+    pub fn note_clock(&mut self, skew: i64) {
+        self.now.clock_skew = Some(skew);
     }
 
     /// Logs a pause once, at its start and its end.

@@ -1,15 +1,14 @@
 //! Acting on an answer: the gate is told, and the outcome recorded.
 
-use super::{Answered, WorkError, Worker};
+use super::{Answered, Ended, WorkError, Worker};
 use crate::amocrm::{Failure, FetchError, Fetched, Kind};
 use crate::clock::{self, Now};
 use crate::gate::{Permit, Signal};
+use crate::policy::closing::Purpose;
 use crate::policy::{self, NextTry};
+use crate::store::closures::NO_ROW;
 use crate::store::queue::Due;
 use crate::store::record::{Outcome, Record};
-
-/// A ticket that no queue row has: its record ends none. (SQLite draws 0 once in 2^64 rows.)
-const NO_ROW: i64 = 0;
 
 /// Whether a stored talk has shown which account answers. Another account's API would say of our talks that
 /// they don't exist, or are not ours to see: until then, that is not believed.
@@ -25,18 +24,35 @@ pub(super) enum Confirmation {
 
 impl Worker {
     /// Acts on one answer: tells the gate, and has the outcome recorded.
-    pub(super) fn settle(
+    pub(super) fn settle(&mut self, answered: Answered) -> Result<(), WorkError> {
+        let Answered { ended, permit, sent, token_epoch } = answered;
+        match ended {
+            Ended::Fetched { due, result } => self.settle_fetch(due, permit, result, (sent, token_epoch)),
+            Ended::Closed { pending, result } => {
+                self.settle_close(pending, permit, result, token_epoch);
+                Ok(())
+            }
+        }
+    }
+
+    fn settle_fetch(
         &mut self,
-        Answered { due, permit, result, token_epoch }: Answered,
+        due: Due,
+        permit: Permit,
+        result: Result<Fetched, FetchError>,
+        (sent, token_epoch): (Now, u64),
     ) -> Result<(), WorkError> {
         let now = clock::now();
+        let mut wish = None;
         let talk_id = due.talk_id;
         let result = result.and_then(|fetched| self.check_account(fetched));
         self.note_confirmation(talk_id, &result);
         let outcome = match result {
-            Ok(Fetched { talk, payload }) => {
+            Ok(fetched) => {
                 self.answered(permit, Signal::Healthy, None, now);
                 tracing::debug!(talk_id, "fetched talk {talk_id}");
+                wish = self.wish(due, &fetched, sent, now);
+                let Fetched { talk, payload, .. } = fetched;
                 Some(Outcome::Talk(Box::new(talk), payload))
             }
             Err(error) if self.is_doubtful(due, &error) => {
@@ -59,7 +75,7 @@ impl Worker {
         };
         match outcome {
             Some(outcome) => {
-                self.writer.record(Record { talk_id, ticket: due.ticket, at: now.secs(), outcome })
+                self.writer.record(Record { talk_id, ticket: due.ticket, at: now.secs(), outcome, wish })
             }
             None => {
                 // The row is as it was, and due.
@@ -87,7 +103,8 @@ impl Worker {
             self.confirmation = Confirmation::Asked(talk_id);
             if !self.busy.contains(&talk_id) {
                 self.ready.retain(|due| due.talk_id != talk_id);
-                self.confirm_now = Some(Due { talk_id, ticket: NO_ROW, attempts: 0 });
+                self.confirm_now =
+                    Some(Due { talk_id, ticket: NO_ROW, attempts: 0, purpose: Purpose::Mirror });
             }
         }
         let due_at = now.secs() + 1;
@@ -114,7 +131,7 @@ impl Worker {
     fn settle_failure(&mut self, due: Due, permit: Permit, failure: Failure, now: Now) -> Option<Outcome> {
         let talk_id = due.talk_id;
         let signal = match failure.kind {
-            Kind::Talk | Kind::Gone | Kind::Denied => Signal::Healthy,
+            Kind::Talk | Kind::Gone | Kind::Denied | Kind::Closing => Signal::Healthy,
             Kind::Transient => Signal::Transient(talk_id),
             Kind::Forbidden => Signal::Forbidden(talk_id),
             Kind::Unauthorized => Signal::Unauthorized,
@@ -148,7 +165,7 @@ impl Worker {
                 self.due_later(due_at);
                 Some(Outcome::Retry { due_at, error, spent: false })
             }
-            Kind::Talk | Kind::Transient | Kind::Forbidden => {
+            Kind::Talk | Kind::Transient | Kind::Forbidden | Kind::Closing => {
                 let attempts = due.attempts.saturating_add(1);
                 Some(match policy::after_failure(attempts, &self.config.retry, now.unix, &mut self.rng) {
                     NextTry::At(due_at) => {
@@ -177,7 +194,7 @@ impl Worker {
     }
 
     /// Gives the permit back, and says so when a pause begins or ends.
-    fn answered(&mut self, permit: Permit, signal: Signal, failure: Option<&Failure>, now: Now) {
+    pub(super) fn answered(&mut self, permit: Permit, signal: Signal, failure: Option<&Failure>, now: Now) {
         let before = self.gate.pause();
         self.gate.answered(permit, signal, now.mono, &mut self.rng);
         self.condition.note_answer(failure, now);

@@ -1,5 +1,7 @@
 //! What the worker did, counted.
 
+use crate::policy::closing::Step;
+use crate::store::closures::Answer;
 use crate::store::record::Effect;
 
 /// What was done since the start, by outcome.
@@ -13,6 +15,20 @@ pub struct Tally {
     pub gone: u64,
     pub denied: u64,
     pub retried: u64,
+    pub failed: u64,
+    pub closures: Closures,
+}
+
+/// What became of talks that were to be closed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Closures {
+    pub would_close: u64,
+    /// Requests that the API took.
+    pub accepted: u64,
+    /// Seen closed.
+    pub closed: u64,
+    pub withdrawn: u64,
+    pub refused: u64,
     pub failed: u64,
 }
 
@@ -38,6 +54,29 @@ impl Tally {
             Effect::Denied => &mut self.denied,
             Effect::Retry => &mut self.retried,
             Effect::Failed => &mut self.failed,
+            // Counted when it was recorded.
+            Effect::Closing => return,
+        };
+        *count += 1;
+    }
+
+    pub(super) fn count_step(&mut self, step: &Step) {
+        let count = match step {
+            Step::WouldClose => &mut self.closures.would_close,
+            Step::Withdraw(_) => &mut self.closures.withdrawn,
+            Step::Closed => &mut self.closures.closed,
+            Step::Fail(_) => &mut self.closures.failed,
+            Step::Leave(_) | Step::Request | Step::Accept | Step::LookAgain(_) => return,
+        };
+        *count += 1;
+    }
+
+    pub(super) fn count_answer(&mut self, answer: &Answer) {
+        let count = match answer {
+            Answer::Accepted { .. } => &mut self.closures.accepted,
+            Answer::Refused { .. } => &mut self.closures.refused,
+            Answer::Failed { .. } | Answer::Gone { .. } => &mut self.closures.failed,
+            Answer::Unsettled { .. } | Answer::NotSent { .. } => return,
         };
         *count += 1;
     }

@@ -1,0 +1,374 @@
+//! What of a talk's closing comes next, decided on a state fetched a moment ago.
+//!
+//! A closing goes one way: `requested`, written before the request leaves; `accepted`,
+//! when the API took it; and an end: `closed`, when a fetch saw it, or `withdrawn`,
+//! `refused`, `failed`. After a crash at any point the next fetch of the talk goes on from
+//! the row that is there.
+
+use super::stale::{StaleRules, Verdict};
+use crate::talk::Talk;
+use std::fmt;
+use std::time::Duration;
+
+/// A close request leaves within this time of the request that showed its talk stale, or not at all.
+pub const FRESH: Duration = Duration::from_secs(30);
+/// A wall clock that is further off the API's closes nothing, in seconds.
+pub const CLOCK_TOLERANCE: i64 = 60;
+/// After the request, in seconds: when to look whether the talk is closed.
+const LOOKS: [i64; 4] = [5, 30, 5 * 60, 60 * 60];
+/// Then, where the NPS bot may take its time: daily, for a week.
+const LATER_LOOKS: i64 = 24 * 60 * 60;
+const LAST_LOOK: i64 = 7 * LATER_LOOKS;
+/// A talk whose closing was refused or failed is not tried again before, in seconds.
+pub const BARRED: i64 = 24 * 60 * 60;
+
+/// `auto_close.mode`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CloseMode {
+    #[default]
+    Off,
+    /// Decide and record, close nothing.
+    DryRun,
+    Live,
+}
+
+impl CloseMode {
+    /// As in the configuration and in `closures.mode`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CloseMode::Off => "off",
+            CloseMode::DryRun => "dry-run",
+            CloseMode::Live => "live",
+        }
+    }
+}
+
+impl fmt::Display for CloseMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// `[auto_close]`, as far as the worker goes by it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CloseRules {
+    pub mode: CloseMode,
+    pub stale: StaleRules,
+    /// Close at once, without starting the NPS bot.
+    pub force_close: bool,
+    /// A sweep queues at most so many talks.
+    pub max_per_sweep: usize,
+    /// A sweep that finds more than this share of the open talks stale, 0 to 1, queues none.
+    pub max_share: f64,
+}
+
+/// What a talk was fetched for, as the queue's `reason` says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be mirrored.
+    #[default]
+    Mirror,
+    /// To be closed if it is stale, as the mode has it.
+    Close,
+    /// To see whether it would be closed.
+    DryRun,
+    /// To see what became of a close request.
+    Verify,
+}
+
+/// What is wanted of a talk that was fetched to be closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    pub purpose: Purpose,
+    /// What may be done now.
+    pub mode: CloseMode,
+    /// On the state just fetched.
+    pub verdict: Verdict,
+    pub force_close: bool,
+    /// Close requests of one closing at most.
+    pub max_attempts: u32,
+    /// Why nothing may be decided now: the clock, or `--no-close`.
+    pub obstacle: Option<String>,
+}
+
+/// How far an open closing is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenOutcome {
+    /// The request may have left.
+    Requested,
+    /// The API took it.
+    Accepted,
+}
+
+/// A closing that has no end yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Open {
+    pub closure_id: i64,
+    pub outcome: OpenOutcome,
+    pub requested_at: i64,
+    /// Requests that may have left.
+    pub attempts: u32,
+    /// The last answer, if one came.
+    pub http_status: Option<u16>,
+    pub force_close: bool,
+    /// The talk's `updated_at` when it was decided.
+    pub talk_updated_at: i64,
+}
+
+/// What comes next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing is decided; why, where somebody asked.
+    Leave(Option<String>),
+    /// Write `requested`, then send the request.
+    Request,
+    /// Write `would_close`.
+    WouldClose,
+    /// It is not stale any more, or not to be closed: why.
+    Withdraw(String),
+    /// It is being closed, as its status shows.
+    Accept,
+    /// It is closed.
+    Closed,
+    /// Fetch it again at this Unix second.
+    LookAgain(i64),
+    /// The closing came to nothing: why.
+    Fail(String),
+}
+
+/// Decides on `talk` as just fetched; `wish` is `None` where it was fetched for something else.
+///
+/// `barred` says since when the last closing is refused or failed.
+pub fn next(open: Option<&Open>, barred: Option<i64>, talk: &Talk, wish: Option<&Wish>, now: i64) -> Step {
+    match (open, wish) {
+        (Some(open), _) if !talk.is_in_work => {
+            debug_assert!(open.attempts > 0);
+            Step::Closed
+        }
+        (Some(open), wish) => match open.outcome {
+            OpenOutcome::Accepted => accepted(open, now),
+            OpenOutcome::Requested => requested(open, talk, wish, now),
+        },
+        (None, Some(wish)) => begin(barred, wish, now),
+        (None, None) => Step::Leave(None),
+    }
+}
+
+fn begin(barred: Option<i64>, wish: &Wish, now: i64) -> Step {
+    if wish.purpose == Purpose::Verify {
+        return Step::Leave(None);
+    }
+    if wish.mode == CloseMode::Off {
+        return Step::Leave(Some("auto_close.mode is off".into()));
+    }
+    if let Some(obstacle) = &wish.obstacle {
+        return Step::Leave(Some(obstacle.clone()));
+    }
+    if !wish.verdict.is_stale() {
+        return Step::Withdraw(wish.verdict.to_string());
+    }
+    if barred.is_some_and(|since| now - since < BARRED) {
+        return Step::Leave(Some("its closing was refused or failed less than a day ago".into()));
+    }
+    match wish.mode {
+        CloseMode::Live => Step::Request,
+        _ => Step::WouldClose,
+    }
+}
+
+/// The answer was 422, was lost, or said that it did not work: the fetch tells.
+fn requested(open: &Open, talk: &Talk, wish: Option<&Wish>, now: i64) -> Step {
+    if talk.status.as_deref().is_some_and(|status| status.starts_with("nps_")) {
+        return Step::Accept;
+    }
+    // The bot may be talking to the client because of a request whose answer was lost.
+    let perhaps_bot =
+        !open.force_close && open.http_status.is_none() && talk.updated_at != open.talk_updated_at;
+    if open.http_status == Some(422) || perhaps_bot {
+        match next_look(open.requested_at, now) {
+            Some(at) => return Step::LookAgain(at),
+            None if perhaps_bot => {}
+            None => return Step::Fail("HTTP 422, and still in work an hour later".into()),
+        }
+    }
+    let Some(wish) = wish else {
+        // What it was fetched for says nothing of closing: it is asked for anew.
+        return Step::LookAgain(now + LOOKS[0]);
+    };
+    if wish.obstacle.is_some() {
+        return Step::LookAgain(now + LOOKS[2]);
+    }
+    if wish.mode != CloseMode::Live {
+        return Step::Withdraw(format!("auto_close.mode is {} by now", wish.mode));
+    }
+    if !wish.verdict.is_stale() {
+        return Step::Withdraw(wish.verdict.to_string());
+    }
+    if open.attempts >= wish.max_attempts {
+        return Step::Fail(format!("still in work after {} close requests", open.attempts));
+    }
+    Step::Request
+}
+
+fn accepted(open: &Open, now: i64) -> Step {
+    match next_look(open.requested_at, now) {
+        Some(at) => Step::LookAgain(at),
+        None if open.force_close => Step::Fail("accepted by the API, and still in work an hour later".into()),
+        // The NPS bot may take a day.
+        None if now - open.requested_at < LAST_LOOK => Step::LookAgain(now + LATER_LOOKS),
+        None => Step::Fail("accepted by the API, and still in work a week later".into()),
+    }
+}
+
+/// When to look next at a talk whose close request left at `requested_at`.
+pub fn next_look(requested_at: i64, now: i64) -> Option<i64> {
+    LOOKS.iter().map(|after| requested_at + after).find(|at| *at > now)
+}
+
+/// The first look after an answer.
+pub fn first_look(now: i64) -> i64 {
+    now + LOOKS[0]
+}
+
+/// Why nothing may be closed by a wall clock that is `skew` seconds ahead of the API's; `None` where it may.
+pub fn clock_obstacle(skew: Option<i64>) -> Option<String> {
+    match skew {
+        None => Some("the API's answer has no Date to check this machine's clock by".into()),
+        Some(skew) if skew.abs() > CLOCK_TOLERANCE => {
+            let span = humantime::format_duration(Duration::from_secs(skew.unsigned_abs()));
+            let way = if skew > 0 { "ahead of" } else { "behind" };
+            Some(format!("this machine's clock is {span} {way} the API's"))
+        }
+        Some(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::stale::tests::{just_stale, rules};
+    use super::super::stale::{Reach, stale};
+    use super::*;
+
+    const NOW: i64 = 1_700_000_000;
+
+    fn wish(talk: &Talk, mode: CloseMode) -> Wish {
+        Wish {
+            purpose: Purpose::Close,
+            mode,
+            verdict: stale(talk, Reach::default(), NOW, &rules()),
+            force_close: true,
+            max_attempts: 3,
+            obstacle: None,
+        }
+    }
+
+    fn open(outcome: OpenOutcome, requested_ago: i64) -> Open {
+        Open {
+            closure_id: 1,
+            outcome,
+            requested_at: NOW - requested_ago,
+            attempts: 1,
+            http_status: None,
+            force_close: true,
+            talk_updated_at: just_stale(NOW).updated_at,
+        }
+    }
+
+    #[test]
+    fn a_stale_talk_is_closed_as_the_mode_has_it() {
+        let talk = just_stale(NOW);
+        let step = |mode| next(None, None, &talk, Some(&wish(&talk, mode)), NOW);
+        assert_eq!(step(CloseMode::Live), Step::Request);
+        assert_eq!(step(CloseMode::DryRun), Step::WouldClose);
+        assert!(matches!(step(CloseMode::Off), Step::Leave(Some(_))));
+        assert_eq!(next(None, None, &talk, None, NOW), Step::Leave(None));
+    }
+
+    #[test]
+    fn a_talk_that_is_not_stale_any_more_is_withdrawn() {
+        let talk = Talk { missed_at: None, ..just_stale(NOW) };
+        let step = next(None, None, &talk, Some(&wish(&talk, CloseMode::Live)), NOW);
+        assert_eq!(step, Step::Withdraw("not missed".into()));
+        let requested = open(OpenOutcome::Requested, 10);
+        let step = next(Some(&requested), None, &talk, Some(&wish(&talk, CloseMode::Live)), NOW);
+        assert_eq!(step, Step::Withdraw("not missed".into()));
+    }
+
+    #[test]
+    fn nothing_is_decided_by_a_wrong_clock() {
+        let talk = just_stale(NOW);
+        for mode in [CloseMode::Live, CloseMode::DryRun] {
+            let wish = Wish { obstacle: clock_obstacle(Some(61)), ..wish(&talk, mode) };
+            assert!(matches!(next(None, None, &talk, Some(&wish), NOW), Step::Leave(Some(_))));
+            let requested = open(OpenOutcome::Requested, 10);
+            assert!(matches!(next(Some(&requested), None, &talk, Some(&wish), NOW), Step::LookAgain(_)));
+        }
+        assert_eq!(clock_obstacle(Some(60)), None);
+        assert_eq!(clock_obstacle(Some(-60)), None);
+        assert_eq!(clock_obstacle(Some(-61)).unwrap(), "this machine's clock is 1m 1s behind the API's");
+        assert!(clock_obstacle(None).is_some());
+    }
+
+    #[test]
+    fn a_refusal_holds_for_a_day() {
+        let talk = just_stale(NOW);
+        let wish = wish(&talk, CloseMode::Live);
+        let step = |since| next(None, Some(since), &talk, Some(&wish), NOW);
+        assert!(matches!(step(NOW - BARRED + 1), Step::Leave(Some(_))));
+        assert_eq!(step(NOW - BARRED), Step::Request);
+    }
+
+    #[test]
+    fn whatever_sees_it_closed_ends_the_closing() {
+        let talk = Talk { is_in_work: false, ..just_stale(NOW) };
+        for outcome in [OpenOutcome::Requested, OpenOutcome::Accepted] {
+            assert_eq!(next(Some(&open(outcome, 5)), None, &talk, None, NOW), Step::Closed);
+        }
+    }
+
+    #[test]
+    fn an_accepted_close_is_looked_at_after_5_s_30_s_5_min_and_an_hour() {
+        let talk = just_stale(NOW);
+        let wish = wish(&talk, CloseMode::Live);
+        let step = |ago| next(Some(&open(OpenOutcome::Accepted, ago)), None, &talk, Some(&wish), NOW);
+        for (ago, next) in [(0, 5), (4, 5), (5, 30), (29, 30), (30, 300), (300, 3600), (3599, 3600)] {
+            assert_eq!(step(ago), Step::LookAgain(NOW - ago + next), "{ago} s after");
+        }
+        assert!(matches!(step(3600), Step::Fail(_)));
+    }
+
+    #[test]
+    fn the_nps_bot_may_take_a_week() {
+        let talk = just_stale(NOW);
+        let at = |ago| Open { force_close: false, ..open(OpenOutcome::Accepted, ago) };
+        let step = |ago| next(Some(&at(ago)), None, &talk, None, NOW);
+        assert_eq!(step(3600), Step::LookAgain(NOW + LATER_LOOKS));
+        assert_eq!(step(LAST_LOOK - 1), Step::LookAgain(NOW + LATER_LOOKS));
+        assert!(matches!(step(LAST_LOOK), Step::Fail(_)));
+        let bot = Talk { status: Some("nps_in_progress".into()), ..talk };
+        let requested = Open { force_close: false, ..open(OpenOutcome::Requested, 5) };
+        assert_eq!(next(Some(&requested), None, &bot, None, NOW), Step::Accept);
+    }
+
+    #[test]
+    fn a_lost_answer_is_settled_by_the_fetch_and_422_never_by_a_second_request() {
+        let talk = just_stale(NOW);
+        let wish = wish(&talk, CloseMode::Live);
+        let lost = open(OpenOutcome::Requested, 10);
+        assert_eq!(next(Some(&lost), None, &talk, Some(&wish), NOW), Step::Request);
+        let tried = Open { attempts: 3, ..lost.clone() };
+        assert!(matches!(next(Some(&tried), None, &talk, Some(&wish), NOW), Step::Fail(_)));
+        let off = Wish { mode: CloseMode::Off, ..wish.clone() };
+        assert!(matches!(next(Some(&lost), None, &talk, Some(&off), NOW), Step::Withdraw(_)));
+
+        let refused = Open { http_status: Some(422), ..lost };
+        assert_eq!(next(Some(&refused), None, &talk, Some(&wish), NOW), Step::LookAgain(NOW + 20));
+        let late = Open { requested_at: NOW - 3600, ..refused };
+        assert!(matches!(next(Some(&late), None, &talk, Some(&wish), NOW), Step::Fail(_)));
+
+        // Without force_close the client may be talking to the bot by now.
+        let changed = Talk { updated_at: NOW - 3, ..talk };
+        let lost = Open { force_close: false, ..open(OpenOutcome::Requested, 10) };
+        assert_eq!(next(Some(&lost), None, &changed, Some(&wish), NOW), Step::LookAgain(NOW + 20));
+    }
+}

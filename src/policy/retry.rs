@@ -1,0 +1,91 @@
+//! When a talk that failed is asked for again.
+
+use std::time::Duration;
+
+/// A talk that is refused to this token is asked for again after a day: rights
+/// change by a person's hand, seldom.
+pub const DENIED_RETRY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How failures of one talk are retried (`[queue]` in the configuration).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetryRules {
+    /// Failures of one talk's own before its row is set aside.
+    pub max_attempts: u32,
+    /// The first backoff's upper bound.
+    pub base: Duration,
+    /// Every backoff's upper bound.
+    pub max: Duration,
+}
+
+/// What becomes of a queue row after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextTry {
+    /// Tried again, not before this Unix second.
+    At(i64),
+    /// Set aside until somebody retries it.
+    Never,
+}
+
+/// Decides about a row that has now failed `attempts` times (at least 1).
+pub fn after_failure(attempts: u32, rules: &RetryRules, now: f64, rng: &mut fastrand::Rng) -> NextTry {
+    if attempts >= rules.max_attempts {
+        return NextTry::Never;
+    }
+    NextTry::At(not_before(now, backoff(attempts, rules, rng)))
+}
+
+/// Backoff with full jitter: uniform between nothing and a bound that doubles
+/// with each failure. Many talks that failed together don't come back together.
+pub fn backoff(attempts: u32, rules: &RetryRules, rng: &mut fastrand::Rng) -> Duration {
+    // 5s, 10s, 20s, 40s, … 1h with the defaults
+    let doublings = attempts.saturating_sub(1).min(31);
+    let bound = rules.base.saturating_mul(1 << doublings).min(rules.max);
+    bound.mul_f64(rng.f64())
+}
+
+/// The first whole Unix second that is not before `now + delay`.
+pub fn not_before(now: f64, delay: Duration) -> i64 {
+    (now + delay.as_secs_f64()).ceil() as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn rules() -> RetryRules {
+        RetryRules { max_attempts: 8, base: Duration::from_secs(5), max: Duration::from_secs(3600) }
+    }
+
+    #[test]
+    fn the_last_attempt_sets_the_row_aside_and_the_one_before_does_not() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        assert!(matches!(after_failure(7, &rules(), 1000.0, &mut rng), NextTry::At(_)));
+        assert_eq!(after_failure(8, &rules(), 1000.0, &mut rng), NextTry::Never);
+    }
+
+    #[test]
+    fn jitter_is_full_it_reaches_both_ends_of_the_range() {
+        let mut rng = fastrand::Rng::with_seed(7);
+        let drawn: Vec<f64> = (0..2000).map(|_| backoff(3, &rules(), &mut rng).as_secs_f64()).collect();
+        assert!(drawn.iter().any(|d| *d < 0.5), "none near 0 s");
+        assert!(drawn.iter().any(|d| *d > 19.5), "none near 20 s");
+    }
+
+    proptest! {
+        #[test]
+        fn a_backoff_never_passes_its_bound(attempts in 1u32..500, seed: u64) {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let bound = (5.0 * 2f64.powi(attempts.min(60) as i32 - 1)).min(3600.0);
+            prop_assert!(backoff(attempts, &rules(), &mut rng).as_secs_f64() <= bound);
+        }
+
+        #[test]
+        fn a_row_is_never_due_before_its_backoff_has_passed(now in 1.0e9f64..4.0e9, delay_ms in 0u64..10_000_000) {
+            let delay = Duration::from_millis(delay_ms);
+            let due = not_before(now, delay) as f64;
+            prop_assert!(due >= now + delay.as_secs_f64());
+            prop_assert!(due < now + delay.as_secs_f64() + 1.0);
+        }
+    }
+}

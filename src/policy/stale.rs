@@ -1,0 +1,369 @@
+//! Is a talk stale, so that it may be closed? One pure function, and its reason either way.
+
+use crate::talk::Talk;
+use std::fmt;
+use std::time::Duration;
+
+/// What makes a talk stale (`[auto_close]` in the configuration).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaleRules {
+    /// Missed for longer than this, …
+    pub stale_after: Duration,
+    /// … and not changed for longer than this.
+    pub quiet_for: Duration,
+    /// Talks of these origins alone, if any are named; without regard to ASCII case.
+    pub only_origins: Vec<String>,
+    /// No talk of these origins; without regard to ASCII case.
+    pub except_origins: Vec<String>,
+}
+
+/// What the API said of a talk beside its state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// It says that the talk does not exist.
+    pub gone: bool,
+    /// It refuses the talk to this token.
+    pub denied: bool,
+}
+
+/// Whether a talk is stale, and why, or why not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Missed and unchanged for so many seconds.
+    Stale {
+        missed_for: i64,
+        quiet_for: i64,
+    },
+    Kept(Kept),
+}
+
+/// Why a talk is not stale; the first reason that holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kept {
+    Gone,
+    Denied,
+    Closed,
+    /// It is in work, and its status says something else.
+    Status(String),
+    NotMissed,
+    /// Missed so many seconds ago; to become stale it takes so many.
+    MissedLately {
+        missed_for: i64,
+        stale_after: i64,
+    },
+    /// Changed so many seconds ago; to become stale it takes so many.
+    ChangedLately {
+        quiet_for: i64,
+        wanted: i64,
+    },
+    /// Its origin is excepted, or not among those named.
+    Origin(Option<String>),
+}
+
+/// Statuses of a talk in work that is not being closed already.
+const IN_WORK: [&str; 3] = ["", "in_work", "with_error"];
+
+/// Decides about a talk as it was at `now`, in Unix seconds.
+pub fn stale(talk: &Talk, reach: Reach, now: i64, rules: &StaleRules) -> Verdict {
+    let kept = |why| Verdict::Kept(why);
+    if reach.gone {
+        return kept(Kept::Gone);
+    }
+    if reach.denied {
+        return kept(Kept::Denied);
+    }
+    if !talk.is_in_work {
+        return kept(Kept::Closed);
+    }
+    if let Some(status) = talk.status.as_deref().filter(|status| !IN_WORK.contains(status)) {
+        return kept(Kept::Status(status.to_owned()));
+    }
+    let Some(missed_at) = talk.missed_at else {
+        return kept(Kept::NotMissed);
+    };
+    let origin_is_in = |list: &[String]| {
+        let origin = talk.origin.as_deref();
+        list.iter().any(|named| origin.is_some_and(|origin| origin.eq_ignore_ascii_case(named)))
+    };
+    let named = rules.only_origins.is_empty() || origin_is_in(&rules.only_origins);
+    if !named || origin_is_in(&rules.except_origins) {
+        return kept(Kept::Origin(talk.origin.clone()));
+    }
+    // "Older than": exactly as old is not. A time in the future is not old at all.
+    let missed_for = now - missed_at;
+    let stale_after = rules.stale_after_seconds();
+    if missed_for <= stale_after {
+        return kept(Kept::MissedLately { missed_for, stale_after });
+    }
+    let quiet_for = now - talk.updated_at;
+    let wanted = rules.quiet_for_seconds();
+    if quiet_for <= wanted {
+        return kept(Kept::ChangedLately { quiet_for, wanted });
+    }
+    Verdict::Stale { missed_for, quiet_for }
+}
+
+/// Whole seconds, rounded up: never too soon.
+fn seconds(duration: Duration) -> i64 {
+    let up = u64::from(duration.subsec_nanos() > 0);
+    i64::try_from(duration.as_secs().saturating_add(up)).unwrap_or(i64::MAX)
+}
+
+impl Verdict {
+    pub fn is_stale(&self) -> bool {
+        matches!(self, Verdict::Stale { .. })
+    }
+}
+
+impl StaleRules {
+    pub fn stale_after_seconds(&self) -> i64 {
+        seconds(self.stale_after)
+    }
+
+    pub fn quiet_for_seconds(&self) -> i64 {
+        seconds(self.quiet_for)
+    }
+
+    /// Whether talks may be stale under these rules that were not under `before`.
+    pub fn wider_than(&self, before: &StaleRules) -> bool {
+        let has = |list: &[String], origin: &String| list.iter().any(|o| o.eq_ignore_ascii_case(origin));
+        let more_named = match (self.only_origins.is_empty(), before.only_origins.is_empty()) {
+            (true, was_open) => !was_open,
+            (false, true) => false,
+            (false, false) => self.only_origins.iter().any(|origin| !has(&before.only_origins, origin)),
+        };
+        let fewer_excepted = before.except_origins.iter().any(|origin| !has(&self.except_origins, origin));
+        self.stale_after < before.stale_after
+            || self.quiet_for < before.quiet_for
+            || more_named
+            || fewer_excepted
+    }
+}
+
+impl fmt::Display for StaleRules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let duration = humantime::format_duration;
+        write!(f, "missed for over {}", duration(self.stale_after))?;
+        write!(f, " and unchanged for over {}", duration(self.quiet_for))?;
+        if !self.only_origins.is_empty() {
+            write!(f, ", only {}", self.only_origins.join(", "))?;
+        }
+        if !self.except_origins.is_empty() {
+            write!(f, ", except {}", self.except_origins.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Verdict::Stale { missed_for, quiet_for } => {
+                write!(f, "stale: missed {} ago, unchanged for {}", span(*missed_for), span(*quiet_for))
+            }
+            Verdict::Kept(kept) => kept.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Kept::Gone => f.write_str("the API says that it does not exist"),
+            Kept::Denied => f.write_str("the API refuses it to this token"),
+            Kept::Closed => f.write_str("closed already"),
+            Kept::Status(status) => write!(f, "its status is {status}"),
+            Kept::NotMissed => f.write_str("not missed"),
+            Kept::MissedLately { missed_for, .. } if *missed_for < 0 => {
+                f.write_str("missed in the future, by this machine's clock")
+            }
+            Kept::MissedLately { missed_for, stale_after } => {
+                write!(f, "missed {} ago: less than {}", span(*missed_for), span(*stale_after))
+            }
+            Kept::ChangedLately { quiet_for, .. } if *quiet_for < 0 => {
+                f.write_str("changed in the future, by this machine's clock")
+            }
+            Kept::ChangedLately { quiet_for, wanted } => {
+                write!(f, "changed {} ago: less than {}", span(*quiet_for), span(*wanted))
+            }
+            Kept::Origin(None) => f.write_str("it has no origin"),
+            Kept::Origin(Some(origin)) => write!(f, "its origin, {origin}, is left out"),
+        }
+    }
+}
+
+/// A span in its two largest units: `1day 2h`, `15m 3s`.
+fn span(seconds: i64) -> String {
+    let text = humantime::format_duration(Duration::from_secs(seconds.max(0) as u64)).to_string();
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NOW: i64 = 1_700_000_000;
+    const DAY: i64 = 86_400;
+
+    pub(crate) fn rules() -> StaleRules {
+        StaleRules {
+            stale_after: Duration::from_secs(DAY as u64),
+            quiet_for: Duration::from_secs(900),
+            only_origins: Vec::new(),
+            except_origins: Vec::new(),
+        }
+    }
+
+    /// Stale by a second under [`rules`] at `now`.
+    pub(crate) fn just_stale(now: i64) -> Talk {
+        Talk {
+            talk_id: 1,
+            created_at: now - 3 * DAY,
+            updated_at: now - 901,
+            rate: None,
+            contact_id: 1,
+            chat_id: None,
+            entity_id: None,
+            entity_type: None,
+            is_in_work: true,
+            is_read: false,
+            origin: Some("telegram".into()),
+            missed_at: Some(now - DAY - 1),
+            account_id: 1,
+            status: None,
+            source_id: None,
+            lead_id: None,
+            customer_id: None,
+        }
+    }
+
+    fn verdict(change: impl FnOnce(&mut Talk)) -> Verdict {
+        let mut talk = just_stale(NOW);
+        change(&mut talk);
+        stale(&talk, Reach::default(), NOW, &rules())
+    }
+
+    #[test]
+    fn a_talk_missed_and_quiet_for_a_second_more_than_wanted_is_stale() {
+        assert_eq!(verdict(|_| {}), Verdict::Stale { missed_for: DAY + 1, quiet_for: 901 });
+    }
+
+    #[test]
+    fn missed_exactly_as_long_ago_is_kept() {
+        let kept = verdict(|talk| talk.missed_at = Some(NOW - DAY));
+        assert_eq!(kept, Verdict::Kept(Kept::MissedLately { missed_for: DAY, stale_after: DAY }));
+        assert_eq!(verdict(|talk| talk.missed_at = None), Verdict::Kept(Kept::NotMissed));
+        assert!(verdict(|talk| talk.missed_at = Some(NOW + 5)).to_string().contains("future"));
+    }
+
+    #[test]
+    fn changed_exactly_as_long_ago_is_kept() {
+        let kept = verdict(|talk| talk.updated_at = NOW - 900);
+        assert_eq!(kept, Verdict::Kept(Kept::ChangedLately { quiet_for: 900, wanted: 900 }));
+        assert!(verdict(|talk| talk.updated_at = NOW + 5).to_string().contains("future"));
+    }
+
+    #[test]
+    fn only_a_talk_in_work_is_stale_whatever_says_so() {
+        assert_eq!(verdict(|talk| talk.is_in_work = false), Verdict::Kept(Kept::Closed));
+        for status in ["", "in_work", "with_error"] {
+            assert!(verdict(|talk| talk.status = Some(status.into())).is_stale(), "{status}");
+        }
+        for status in ["closed", "nps_scheduled", "nps_in_progress", "anything"] {
+            assert!(!verdict(|talk| talk.status = Some(status.into())).is_stale(), "{status}");
+        }
+        let talk = just_stale(NOW);
+        let gone = Reach { gone: true, denied: false };
+        let denied = Reach { gone: false, denied: true };
+        assert_eq!(stale(&talk, gone, NOW, &rules()), Verdict::Kept(Kept::Gone));
+        assert_eq!(stale(&talk, denied, NOW, &rules()), Verdict::Kept(Kept::Denied));
+    }
+
+    #[test]
+    fn origins_are_named_or_excepted() {
+        let with = |only: &[&str], except: &[&str], origin: Option<&str>| {
+            let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+            let rules = StaleRules { only_origins: list(only), except_origins: list(except), ..rules() };
+            let talk = Talk { origin: origin.map(str::to_owned), ..just_stale(NOW) };
+            stale(&talk, Reach::default(), NOW, &rules).is_stale()
+        };
+        assert!(with(&["viber", "Telegram"], &[], Some("telegram")));
+        assert!(!with(&["viber"], &[], Some("telegram")));
+        assert!(!with(&["viber"], &[], None));
+        assert!(!with(&[], &["TELEGRAM"], Some("telegram")));
+        assert!(with(&[], &["viber"], Some("telegram")));
+        assert!(with(&[], &["viber"], None));
+        assert!(!with(&["telegram"], &["telegram"], Some("telegram")));
+    }
+
+    #[test]
+    fn rules_are_wider_when_more_talks_may_be_stale() {
+        let with = |change: &dyn Fn(&mut StaleRules)| {
+            let mut rules = rules();
+            rules.only_origins = vec!["viber".into(), "telegram".into()];
+            rules.except_origins = vec!["avito".into()];
+            change(&mut rules);
+            rules
+        };
+        let before = with(&|_| {});
+        assert!(!before.wider_than(&before));
+        assert!(with(&|rules| rules.stale_after = Duration::from_secs(1)).wider_than(&before));
+        assert!(!with(&|rules| rules.stale_after *= 2).wider_than(&before));
+        assert!(with(&|rules| rules.quiet_for = Duration::ZERO).wider_than(&before));
+        assert!(with(&|rules| rules.only_origins.clear()).wider_than(&before));
+        assert!(with(&|rules| rules.only_origins.push("avito".into())).wider_than(&before));
+        assert!(!with(&|rules| rules.only_origins.truncate(1)).wider_than(&before));
+        assert!(with(&|rules| rules.except_origins.clear()).wider_than(&before));
+        assert!(!with(&|rules| rules.except_origins.push("x".into())).wider_than(&before));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_stale_is_in_work_missed_and_quiet(
+            is_in_work: bool,
+            missed_ago in proptest::option::of(-10i64..2 * DAY),
+            changed_ago in -10i64..2000,
+            gone: bool,
+            denied: bool,
+        ) {
+            let talk = Talk {
+                is_in_work,
+                missed_at: missed_ago.map(|ago| NOW - ago),
+                updated_at: NOW - changed_ago,
+                ..just_stale(NOW)
+            };
+            let is_stale = stale(&talk, Reach { gone, denied }, NOW, &rules()).is_stale();
+            let expected = is_in_work && !gone && !denied
+                && missed_ago.is_some_and(|ago| ago > DAY) && changed_ago > 900;
+            prop_assert_eq!(is_stale, expected);
+        }
+
+        #[test]
+        fn under_rules_that_are_not_wider_nothing_becomes_stale(
+            a in (1u64..5, 1u64..5, 0usize..4, 0usize..4),
+            b in (1u64..5, 1u64..5, 0usize..4, 0usize..4),
+            missed_ago in 0i64..6, changed_ago in 0i64..6, origin in 0usize..4,
+        ) {
+            let names = ["viber", "telegram", "avito"];
+            let list = |n: usize| names.iter().take(n).map(|n| (*n).to_owned()).collect::<Vec<_>>();
+            let rules = |(stale, quiet, only, except): (u64, u64, usize, usize)| StaleRules {
+                stale_after: Duration::from_secs(stale),
+                quiet_for: Duration::from_secs(quiet),
+                only_origins: list(only),
+                except_origins: list(except),
+            };
+            let (before, after) = (rules(a), rules(b));
+            let talk = Talk {
+                missed_at: Some(NOW - missed_ago),
+                updated_at: NOW - changed_ago,
+                origin: names.get(origin).map(|n| (*n).to_owned()),
+                ..just_stale(NOW)
+            };
+            let is_stale = |rules: &StaleRules| stale(&talk, Reach::default(), NOW, rules).is_stale();
+            if !after.wider_than(&before) && is_stale(&after) {
+                prop_assert!(is_stale(&before));
+            }
+        }
+    }
+}

@@ -1,0 +1,430 @@
+//! `closures`: the decisions to close, each step in the transaction of what led to it.
+//!
+//! It promises that a talk has at most one closing under way, that a row only goes
+//! forward, and that while one has no end a row in the queue leads back to its talk.
+
+use crate::policy::closing::{self, Open, OpenOutcome, Purpose, Step, Wish};
+use crate::talk::Talk;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, named_params};
+
+/// Above all else in the queue.
+pub const CLOSE_PRIORITY: i64 = 1_000_000_000;
+
+/// A ticket that no queue row has: its record ends none. (SQLite draws 0 once in 2^64 rows.)
+pub const NO_ROW: i64 = 0;
+
+/// The queue's `reason` of what is fetched to be closed, and what it is fetched for.
+const REASONS: [(&str, Purpose); 3] =
+    [("close", Purpose::Close), ("close-dry-run", Purpose::DryRun), ("verify", Purpose::Verify)];
+
+/// The queue's `reason` for a purpose.
+pub fn reason(purpose: Purpose) -> &'static str {
+    REASONS.iter().find(|(_, of)| *of == purpose).map_or("sql", |(reason, _)| reason)
+}
+
+/// What a row with this `reason` is fetched for.
+pub fn purpose(reason: &str) -> Purpose {
+    REASONS.iter().find(|(of, _)| *of == reason).map_or(Purpose::Mirror, |(_, purpose)| *purpose)
+}
+
+/// A close request that is written down and may leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Requested {
+    pub closure_id: i64,
+    /// Of the queue row that leads back to the talk.
+    pub ticket: i64,
+    /// Requests of this closing, this one too.
+    pub attempt: u32,
+    pub force_close: bool,
+}
+
+/// What a fetch did to a closing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stepped {
+    pub step: Step,
+    /// Where the step is [`Step::Request`].
+    pub requested: Option<Requested>,
+}
+
+/// What became of a close request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Taken.
+    Accepted { http_status: u16 },
+    /// Not known, or it did not work: the talk is fetched again at `due_at`.
+    Unsettled { http_status: Option<u16>, error: String, due_at: i64 },
+    /// It never left: the talk is fetched again now.
+    NotSent { error: String },
+    /// Refused to this token.
+    Refused { http_status: Option<u16>, error: String },
+    /// It cannot work.
+    Failed { http_status: Option<u16>, error: String },
+    /// The API says that the talk does not exist.
+    Gone { http_status: Option<u16>, error: String },
+}
+
+/// Decides on a talk as just recorded, and writes the step down. `previous_missed_at` is what the
+/// mirror held before. Where the talk is to be looked at again, the queue row of `ticket` is for that.
+///
+/// # Errors
+/// When the database cannot be written.
+pub(super) fn step(
+    tx: &Transaction<'_>,
+    talk: &Talk,
+    previous_missed_at: Option<i64>,
+    wish: Option<&Wish>,
+    (ticket, at): (i64, i64),
+) -> rusqlite::Result<Stepped> {
+    let open = open(tx, talk.talk_id)?;
+    let barred = match (&open, wish) {
+        (None, Some(_)) => barred_since(tx, talk.talk_id)?,
+        _ => None,
+    };
+    let step = closing::next(open.as_ref(), barred, talk, wish, at);
+    let mut requested = None;
+    let verify = |due_at| schedule(tx, talk.talk_id, ticket, Purpose::Verify, due_at);
+    match (&step, &open, wish) {
+        (Step::Request, _, Some(wish)) => {
+            let (closure_id, attempt) = match &open {
+                None => (insert(tx, talk, talk.missed_at, wish, "requested", at)?, 1),
+                Some(open) => {
+                    request_again(tx, open, talk, wish, at)?;
+                    (open.closure_id, open.attempts + 1)
+                }
+            };
+            let ticket = verify(closing::first_look(at))?;
+            requested = Some(Requested { closure_id, ticket, attempt, force_close: wish.force_close });
+        }
+        (Step::WouldClose, _, Some(wish)) => {
+            insert(tx, talk, talk.missed_at, wish, "would_close", at)?;
+        }
+        (Step::Withdraw(_), None, Some(wish)) => {
+            insert(tx, talk, talk.missed_at.or(previous_missed_at), wish, "withdrawn", at)?;
+        }
+        (Step::Withdraw(why), Some(open), _) => {
+            end(tx, open, "withdrawn", named_params! {":id": open.closure_id, ":why": why}, "reason = :why")?;
+        }
+        (Step::Accept, Some(open), _) => {
+            end(tx, open, "accepted", named_params! {":id": open.closure_id}, "error = NULL")?;
+            verify(closing::next_look(open.requested_at, at).unwrap_or(closing::first_look(at)))?;
+        }
+        (Step::Closed, Some(open), _) => {
+            let values = named_params! {":id": open.closure_id, ":at": at};
+            end(tx, open, "closed", values, "verified_at = :at, error = NULL")?;
+        }
+        (Step::LookAgain(due_at), ..) => {
+            verify(*due_at)?;
+        }
+        (Step::Fail(why), Some(open), _) => {
+            end(tx, open, "failed", named_params! {":id": open.closure_id, ":why": why}, "error = :why")?;
+        }
+        (Step::Leave(_), ..) => {}
+        (step, open, wish) => unreachable!("{step:?} follows from no {open:?} and {wish:?}"),
+    }
+    Ok(Stepped { step, requested })
+}
+
+/// An older answer says nothing: where a closing is under way, its talk is looked at again.
+pub(super) fn look_again(tx: &Transaction<'_>, talk_id: i64, ticket: i64, at: i64) -> rusqlite::Result<()> {
+    if open(tx, talk_id)?.is_some() {
+        schedule(tx, talk_id, ticket, Purpose::Verify, closing::first_look(at))?;
+    }
+    Ok(())
+}
+
+/// Whether any closing is under way; mostly there is none.
+pub(super) fn any_open(tx: &Transaction<'_>) -> rusqlite::Result<bool> {
+    tx.prepare_cached("SELECT 1 FROM closures WHERE outcome IN ('requested', 'accepted')")?.exists([])
+}
+
+/// Records what became of a close request, and when to look at the talk.
+///
+/// # Errors
+/// When the database cannot be written.
+pub(super) fn answer(
+    tx: &Transaction<'_>,
+    (talk_id, ticket, at): (i64, i64, i64),
+    closure_id: i64,
+    answer: &Answer,
+) -> rusqlite::Result<()> {
+    let set = |outcome: &str, http_status: &Option<u16>, error: Option<&str>| {
+        tx.prepare_cached(
+            "UPDATE closures SET outcome = ?2, http_status = ?3, error = ?4
+              WHERE closure_id = ?1 AND outcome = 'requested'",
+        )?
+        .execute((closure_id, outcome, http_status, error))
+    };
+    let due_at = match answer {
+        Answer::Accepted { http_status } => {
+            set("accepted", &Some(*http_status), None)?;
+            Some(closing::first_look(at))
+        }
+        Answer::Unsettled { http_status, error, due_at } => {
+            set("requested", http_status, Some(error))?;
+            Some(*due_at)
+        }
+        Answer::NotSent { error } => {
+            tx.prepare_cached(
+                "UPDATE closures SET attempts = attempts - 1, error = ?2
+                  WHERE closure_id = ?1 AND outcome = 'requested'",
+            )?
+            .execute((closure_id, error))?;
+            Some(at)
+        }
+        Answer::Refused { http_status, error } => {
+            set("refused", http_status, Some(error))?;
+            None
+        }
+        Answer::Failed { http_status, error } => {
+            set("failed", http_status, Some(error))?;
+            None
+        }
+        Answer::Gone { http_status, error } => {
+            set("failed", http_status, Some(error))?;
+            super::record::mark_gone(tx, talk_id, at)?;
+            None
+        }
+    };
+    match due_at {
+        Some(due_at) => tx
+            .prepare_cached("UPDATE talk_queue SET due_at = ?3 WHERE talk_id = ?1 AND ticket = ?2")?
+            .execute((talk_id, ticket, due_at))?,
+        None => tx
+            .prepare_cached("DELETE FROM talk_queue WHERE talk_id = ?1 AND ticket = ?2")?
+            .execute((talk_id, ticket))?,
+    };
+    Ok(())
+}
+
+/// Ends a closing whose talk the API says does not exist.
+pub(super) fn end_gone(tx: &Transaction<'_>, talk_id: i64) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "UPDATE closures SET outcome = 'failed', error = 'the API says that the talk does not exist'
+          WHERE talk_id = ?1 AND outcome IN ('requested', 'accepted')",
+    )?
+    .execute([talk_id])?;
+    Ok(())
+}
+
+/// Has every closing without an end looked at, where no queue row leads to it; returns how many.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn requeue_open(connection: &Connection) -> rusqlite::Result<usize> {
+    connection
+        .prepare_cached(
+            "INSERT INTO talk_queue (talk_id, reason, priority)
+             SELECT talk_id, 'verify', ?1 FROM closures
+              WHERE outcome IN ('requested', 'accepted')
+                AND talk_id NOT IN (SELECT talk_id FROM talk_queue)",
+        )?
+        .execute([CLOSE_PRIORITY])
+}
+
+fn open(connection: &Connection, talk_id: i64) -> rusqlite::Result<Option<Open>> {
+    connection
+        .prepare_cached(
+            "SELECT closure_id, outcome = 'accepted', requested_at, attempts, http_status, force_close,
+                    talk_updated_at
+               FROM closures WHERE talk_id = ?1 AND outcome IN ('requested', 'accepted')",
+        )?
+        .query_row([talk_id], |row| {
+            Ok(Open {
+                closure_id: row.get(0)?,
+                outcome: if row.get(1)? { OpenOutcome::Accepted } else { OpenOutcome::Requested },
+                requested_at: row.get(2)?,
+                attempts: row.get::<_, i64>(3)?.clamp(0, i64::from(u32::MAX)) as u32,
+                http_status: row.get(4)?,
+                force_close: row.get(5)?,
+                talk_updated_at: row.get(6)?,
+            })
+        })
+        .optional()
+}
+
+/// Since when the last closing of a talk is refused or failed, if one is.
+fn barred_since(connection: &Connection, talk_id: i64) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached(
+            "SELECT max(coalesce(requested_at, decided_at)) FROM closures
+              WHERE talk_id = ?1 AND outcome IN ('refused', 'failed')",
+        )?
+        .query_row([talk_id], |row| row.get(0))
+}
+
+/// Writes a decision down; a second `would_close` for the same `missed_at` is none.
+fn insert(
+    tx: &Transaction<'_>,
+    talk: &Talk,
+    missed_at: Option<i64>,
+    wish: &Wish,
+    outcome: &str,
+    at: i64,
+) -> rusqlite::Result<i64> {
+    let requested = outcome == "requested";
+    tx.prepare_cached(
+        "INSERT INTO closures (talk_id, mode, missed_at, talk_updated_at, reason, force_close, decided_at,
+                               requested_at, outcome, attempts)
+         VALUES (:talk_id, :mode, :missed_at, :talk_updated_at, :reason, :force_close, :at,
+                 CASE WHEN :requested THEN :at END, :outcome, :requested)
+         ON CONFLICT (talk_id, missed_at) WHERE outcome = 'would_close' DO NOTHING",
+    )?
+    .execute(named_params! {
+        ":talk_id": talk.talk_id, ":mode": wish.mode.as_str(), ":missed_at": missed_at,
+        ":talk_updated_at": talk.updated_at, ":reason": wish.verdict.to_string(),
+        ":force_close": wish.force_close, ":at": at, ":requested": requested, ":outcome": outcome,
+    })?;
+    Ok(tx.last_insert_rowid())
+}
+
+fn request_again(
+    tx: &Transaction<'_>,
+    open: &Open,
+    talk: &Talk,
+    wish: &Wish,
+    at: i64,
+) -> rusqlite::Result<()> {
+    let moved = tx
+        .prepare_cached(
+            "UPDATE closures
+                SET attempts = attempts + 1, requested_at = :at, http_status = NULL, reason = :reason,
+                    force_close = :force_close, missed_at = :missed_at, talk_updated_at = :talk_updated_at
+              WHERE closure_id = :id AND outcome = 'requested'",
+        )?
+        .execute(named_params! {
+            ":id": open.closure_id, ":at": at, ":reason": wish.verdict.to_string(),
+            ":force_close": wish.force_close, ":missed_at": talk.missed_at,
+            ":talk_updated_at": talk.updated_at,
+        })?;
+    debug_assert_eq!(moved, 1, "the row was read in this transaction");
+    Ok(())
+}
+
+/// Moves a row that is under way on to `outcome`.
+fn end(
+    tx: &Transaction<'_>,
+    open: &Open,
+    outcome: &'static str,
+    values: &[(&str, &dyn rusqlite::ToSql)],
+    set: &'static str,
+) -> rusqlite::Result<()> {
+    let from = match open.outcome {
+        OpenOutcome::Requested => "requested",
+        OpenOutcome::Accepted => "accepted",
+    };
+    let sql = format!(
+        "UPDATE closures SET outcome = '{outcome}', {set} WHERE closure_id = :id AND outcome = '{from}'"
+    );
+    let moved = tx.prepare_cached(&sql)?.execute(values)?;
+    debug_assert_eq!(moved, 1, "the row was read in this transaction");
+    Ok(())
+}
+
+/// Turns the row of `ticket` into one for `purpose`, or makes one; returns its ticket. A row that was
+/// queued anew meanwhile is somebody's wish: it stays as it is, and [`NO_ROW`] is returned.
+fn schedule(
+    tx: &Transaction<'_>,
+    talk_id: i64,
+    ticket: i64,
+    purpose: Purpose,
+    due_at: i64,
+) -> rusqlite::Result<i64> {
+    let moved = tx
+        .prepare_cached(
+            "UPDATE talk_queue
+                SET reason = ?3, priority = ?4, due_at = ?5, attempts = 0, last_error = NULL,
+                    ticket = random()
+              WHERE talk_id = ?1 AND ticket = ?2 RETURNING ticket",
+        )?
+        .query_row((talk_id, ticket, reason(purpose), CLOSE_PRIORITY, due_at), |row| row.get(0))
+        .optional()?;
+    let made = || {
+        tx.prepare_cached(
+            "INSERT INTO talk_queue (talk_id, reason, priority, due_at)
+             SELECT ?1, ?2, ?3, ?4 WHERE NOT EXISTS (SELECT 1 FROM talk_queue WHERE talk_id = ?1)
+             RETURNING ticket",
+        )?
+        .query_row((talk_id, reason(purpose), CLOSE_PRIORITY, due_at), |row| row.get(0))
+        .optional()
+    };
+    match moved {
+        Some(ticket) => Ok(ticket),
+        None => Ok(made()?.unwrap_or(NO_ROW)),
+    }
+}
+
+/// A decision as people read it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Closure {
+    pub closure_id: i64,
+    pub talk_id: i64,
+    pub mode: String,
+    pub missed_at: Option<i64>,
+    pub talk_updated_at: i64,
+    pub reason: String,
+    pub force_close: bool,
+    pub decided_at: i64,
+    pub requested_at: Option<i64>,
+    pub http_status: Option<i64>,
+    pub outcome: String,
+    pub verified_at: Option<i64>,
+    pub attempts: i64,
+    pub error: Option<String>,
+}
+
+impl Closure {
+    /// It has no end yet.
+    pub fn is_under_way(&self) -> bool {
+        matches!(self.outcome.as_str(), "requested" | "accepted")
+    }
+
+    /// Until when the talk is not tried again because of it.
+    pub fn barred_until(&self) -> Option<i64> {
+        matches!(self.outcome.as_str(), "refused" | "failed")
+            .then(|| self.requested_at.unwrap_or(self.decided_at) + closing::BARRED)
+    }
+
+    fn read(row: &Row<'_>) -> rusqlite::Result<Closure> {
+        Ok(Closure {
+            closure_id: row.get("closure_id")?,
+            talk_id: row.get("talk_id")?,
+            mode: row.get("mode")?,
+            missed_at: row.get("missed_at")?,
+            talk_updated_at: row.get("talk_updated_at")?,
+            reason: row.get("reason")?,
+            force_close: row.get("force_close")?,
+            decided_at: row.get("decided_at")?,
+            requested_at: row.get("requested_at")?,
+            http_status: row.get("http_status")?,
+            outcome: row.get("outcome")?,
+            verified_at: row.get("verified_at")?,
+            attempts: row.get("attempts")?,
+            error: row.get("error")?,
+        })
+    }
+}
+
+/// The decisions about one talk, oldest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn of_talk(connection: &Connection, talk_id: i64) -> rusqlite::Result<Vec<Closure>> {
+    connection
+        .prepare_cached("SELECT * FROM closures WHERE talk_id = ?1 ORDER BY closure_id")?
+        .query_map([talk_id], Closure::read)?
+        .collect()
+}
+
+/// The last decision about a talk, if it is not older than `since`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn last_of_talk(connection: &Connection, talk_id: i64, since: i64) -> rusqlite::Result<Option<Closure>> {
+    connection
+        .prepare_cached(
+            "SELECT * FROM closures WHERE talk_id = ?1 AND max(decided_at, coalesce(requested_at, 0)) >= ?2
+              ORDER BY closure_id DESC LIMIT 1",
+        )?
+        .query_row((talk_id, since), Closure::read)
+        .optional()
+}

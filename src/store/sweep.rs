@@ -1,0 +1,303 @@
+//! A sweep: stale talks, by the mirror, are put in the queue to be fetched and closed.
+//!
+//! It closes nothing and makes no request. It promises to queue none where more are stale than
+//! `max_share` allows, unless a person asked for it, and to read the index of open talks alone.
+
+use super::closures::{self, CLOSE_PRIORITY};
+use super::info;
+use crate::policy::closing::{BARRED, CloseMode, CloseRules, Purpose};
+use crate::policy::stale::StaleRules;
+use rusqlite::{Connection, Transaction, named_params};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// So few talks may always be closed at once, whatever share of the open ones they are.
+const ALWAYS_ALLOWED: i64 = 20;
+
+/// `mirror_info`: the rules of the configuration that runs, …
+const RUNNING: &str = "auto_close.rules";
+/// … those of the last sweep that passed, …
+const SWEPT: &str = "auto_close.swept_rules";
+/// … what the last sweep did, …
+const LAST: &str = "auto_close.last_sweep";
+/// … and the sweep that was stopped, while none has passed since.
+const STOPPED: &str = "auto_close.stopped";
+
+/// What a sweep is to do.
+#[derive(Debug, Clone)]
+pub struct Order {
+    pub rules: CloseRules,
+    /// By a person: past the `max_share` guard.
+    pub by_hand: bool,
+    /// Talks to queue at most; [`CloseRules::max_per_sweep`], or fewer.
+    pub limit: usize,
+    pub now: i64,
+}
+
+/// What a sweep did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Swept {
+    /// So many talks of the last sweep still wait.
+    Overlaps(i64),
+    /// More talks are stale than `max_share` allows: none was queued.
+    Stopped {
+        stale: i64,
+        open: i64,
+    },
+    Done(Sweep),
+}
+
+/// A sweep that passed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sweep {
+    /// By the mirror.
+    pub stale: i64,
+    pub open: i64,
+    /// Put in the queue to be closed.
+    pub queued: Vec<i64>,
+    /// The first under these rules, or under rules as wide.
+    pub wider: bool,
+}
+
+/// Which talks are stale by the mirror: `policy::stale` in SQL. A test holds them equal.
+const IS_STALE: &str = "is_in_work = 1 AND gone_at IS NULL AND denied_at IS NULL
+       AND coalesce(status, '') IN ('', 'in_work', 'with_error')
+       AND missed_at < :now - :stale_after
+       AND updated_at < :now - :quiet_for
+       AND (:only_origins = '[]'
+            OR EXISTS (SELECT 1 FROM json_each(:only_origins) AS named
+                        WHERE named.value = origin COLLATE NOCASE))
+       AND NOT EXISTS (SELECT 1 FROM json_each(:except_origins) AS named
+                        WHERE named.value = origin COLLATE NOCASE)
+       AND NOT EXISTS (SELECT 1 FROM closures c INDEXED BY closures_open
+                        WHERE c.talk_id = talks.talk_id AND c.outcome IN ('requested', 'accepted'))";
+
+/// Sweeps once, in one transaction.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn sweep(connection: &mut Connection, order: &Order) -> rusqlite::Result<Swept> {
+    let tx = connection.transaction()?;
+    let swept = sweep_in(&tx, order)?;
+    tx.commit()?;
+    Ok(swept)
+}
+
+fn sweep_in(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<Swept> {
+    let Order { rules, by_hand, limit, now } = order;
+    let waiting = waiting(tx)?;
+    if waiting > 0 && !by_hand {
+        return Ok(Swept::Overlaps(waiting));
+    }
+    let (stale, open) = counts(tx, &rules.stale, *now)?;
+    if !by_hand && too_many(stale, open, rules.max_share) {
+        set_info(
+            tx,
+            STOPPED,
+            &json!({"at": now, "stale": stale, "open": open, "max_share": rules.max_share}),
+        )?;
+        return Ok(Swept::Stopped { stale, open });
+    }
+    let queued = candidates(tx, rules, *limit, *now)?;
+    let purpose = if rules.mode == CloseMode::Live { Purpose::Close } else { Purpose::DryRun };
+    // What a sweep queues goes by the mode there is when it is fetched, unless a person said otherwise.
+    let purpose = if *by_hand { purpose } else { Purpose::Close };
+    for talk_id in &queued {
+        enqueue(tx, *talk_id, purpose)?;
+    }
+    let wider = match info(tx, SWEPT)?.and_then(|text| parse(&text)) {
+        None => true,
+        Some((mode, before)) => {
+            rules.stale.wider_than(&before) || (rules.mode == CloseMode::Live && mode != "live")
+        }
+    };
+    let tried_out = *by_hand && rules.mode != CloseMode::Live;
+    if *limit >= rules.max_per_sweep && !tried_out {
+        set_info(tx, SWEPT, &described(rules))?;
+        tx.execute("DELETE FROM mirror_info WHERE key = ?1", [STOPPED])?;
+    }
+    let last = json!({"at": now, "mode": rules.mode.as_str(), "stale": stale, "open": open,
+                      "queued": queued.len(), "by_hand": by_hand});
+    set_info(tx, LAST, &last)?;
+    Ok(Swept::Done(Sweep { stale, open, queued, wider }))
+}
+
+/// Whether a sweep that finds `stale` of `open` talks stale is to be stopped.
+fn too_many(stale: i64, open: i64, max_share: f64) -> bool {
+    stale > ALWAYS_ALLOWED && stale as f64 > open as f64 * max_share
+}
+
+/// Talks that a sweep queued and that were not fetched yet.
+fn waiting(connection: &Connection) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached(
+            "SELECT count(*) FROM talk_queue
+              WHERE failed_at IS NULL AND priority >= ?1 AND attempts = 0
+                AND reason IN ('close', 'close-dry-run')",
+        )?
+        .query_row([CLOSE_PRIORITY], |row| row.get(0))
+}
+
+/// How many talks are stale by the mirror, and how many are open.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn counts(connection: &Connection, rules: &StaleRules, now: i64) -> rusqlite::Result<(i64, i64)> {
+    let parameters = Parameters::new(rules, now);
+    let stale = connection
+        .prepare_cached(&format!("SELECT count(*) FROM talks WHERE {IS_STALE}"))?
+        .query_row(&*parameters.named(), |row| row.get(0))?;
+    let open = connection
+        .prepare_cached("SELECT count(*) FROM talks WHERE is_in_work = 1 AND gone_at IS NULL")?
+        .query_row([], |row| row.get(0))?;
+    Ok((stale, open))
+}
+
+/// The stale talks that a sweep would queue, longest missed first: not those that were decided on in
+/// dry-run already, nor those that were refused or failed a day ago, nor those that back off.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn candidates(
+    connection: &Connection,
+    rules: &CloseRules,
+    limit: usize,
+    now: i64,
+) -> rusqlite::Result<Vec<i64>> {
+    let parameters = Parameters::new(&rules.stale, now);
+    let (barred, limit) = (now - BARRED, i64::try_from(limit).unwrap_or(i64::MAX));
+    let dry_run = rules.mode != CloseMode::Live;
+    let mut named = parameters.named();
+    named.extend(named_params! {":barred": barred, ":dry_run": dry_run, ":limit": limit});
+    connection
+        .prepare_cached(&format!(
+            "SELECT talk_id FROM talks
+              WHERE {IS_STALE}
+                AND NOT EXISTS (SELECT 1 FROM closures c
+                                 WHERE c.talk_id = talks.talk_id
+                                   AND (c.outcome IN ('refused', 'failed')
+                                            AND coalesce(c.requested_at, c.decided_at) > :barred
+                                        OR :dry_run AND c.outcome = 'would_close'
+                                            AND c.missed_at = talks.missed_at))
+                AND NOT EXISTS (SELECT 1 FROM talk_queue q
+                                 WHERE q.talk_id = talks.talk_id
+                                   AND (q.attempts > 0 OR q.failed_at IS NOT NULL OR q.due_at > :now))
+              ORDER BY missed_at LIMIT :limit"
+        ))?
+        .query_map(&*named, |row| row.get(0))?
+        .collect()
+}
+
+/// Queues a talk to be closed. A row that waits already is taken over; the new ticket has the talk
+/// fetched for this purpose also where it is in flight for another.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn enqueue(connection: &Connection, talk_id: i64, purpose: Purpose) -> rusqlite::Result<()> {
+    let values = (talk_id, closures::reason(purpose), CLOSE_PRIORITY);
+    let moved = connection
+        .prepare_cached(
+            "UPDATE talk_queue SET reason = ?2, priority = ?3, ticket = random()
+              WHERE talk_id = ?1 AND failed_at IS NULL AND attempts = 0",
+        )?
+        .execute(values)?;
+    if moved == 0 {
+        connection
+            .prepare_cached("INSERT INTO talk_queue (talk_id, reason, priority) VALUES (?1, ?2, ?3)")?
+            .execute(values)?;
+    }
+    Ok(())
+}
+
+/// Says which rules the configuration that runs has: the view `stale_talks` goes by them.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn note_rules(connection: &Connection, rules: &CloseRules) -> rusqlite::Result<()> {
+    set_info(connection, RUNNING, &described(rules))
+}
+
+/// The last sweep and the one that was stopped, for people.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+pub struct SweepState {
+    /// `{at, mode, stale, open, queued, by_hand}`
+    pub last: Option<Value>,
+    /// `{at, stale, open, max_share}`, while no sweep has passed since.
+    pub stopped: Option<Value>,
+}
+
+/// Reads what the last sweeps did.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn state(connection: &Connection) -> rusqlite::Result<SweepState> {
+    let read = |key| -> rusqlite::Result<Option<Value>> {
+        Ok(info(connection, key)?.and_then(|text| serde_json::from_str(&text).ok()))
+    };
+    Ok(SweepState { last: read(LAST)?, stopped: read(STOPPED)? })
+}
+
+fn set_info(connection: &Connection, key: &str, value: &Value) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO mirror_info (key, value) VALUES (?1, ?2)")?
+        .execute((key, value.to_string()))?;
+    Ok(())
+}
+
+fn described(rules: &CloseRules) -> Value {
+    json!({
+        "mode": rules.mode.as_str(),
+        "stale_after": rules.stale.stale_after_seconds(),
+        "quiet_for": rules.stale.quiet_for_seconds(),
+        "only_origins": rules.stale.only_origins,
+        "except_origins": rules.stale.except_origins,
+        "force_close": rules.force_close,
+        "max_per_sweep": rules.max_per_sweep,
+        "max_share": rules.max_share,
+    })
+}
+
+/// The mode and the rules that [`described`] wrote.
+fn parse(text: &str) -> Option<(String, StaleRules)> {
+    let value: Value = serde_json::from_str(text).ok()?;
+    let seconds = |key: &str| Some(Duration::from_secs(value[key].as_u64()?));
+    let list = |key: &str| serde_json::from_value(value[key].clone()).ok();
+    let rules = StaleRules {
+        stale_after: seconds("stale_after")?,
+        quiet_for: seconds("quiet_for")?,
+        only_origins: list("only_origins")?,
+        except_origins: list("except_origins")?,
+    };
+    Some((value["mode"].as_str()?.to_owned(), rules))
+}
+
+/// What [`IS_STALE`] is asked with.
+struct Parameters {
+    now: i64,
+    stale_after: i64,
+    quiet_for: i64,
+    only_origins: String,
+    except_origins: String,
+}
+
+impl Parameters {
+    fn new(rules: &StaleRules, now: i64) -> Parameters {
+        Parameters {
+            now,
+            stale_after: rules.stale_after_seconds(),
+            quiet_for: rules.quiet_for_seconds(),
+            only_origins: json!(rules.only_origins).to_string(),
+            except_origins: json!(rules.except_origins).to_string(),
+        }
+    }
+
+    fn named(&self) -> Vec<(&str, &dyn rusqlite::ToSql)> {
+        vec![
+            (":now", &self.now),
+            (":stale_after", &self.stale_after),
+            (":quiet_for", &self.quiet_for),
+            (":only_origins", &self.only_origins),
+            (":except_origins", &self.except_origins),
+        ]
+    }
+}

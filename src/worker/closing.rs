@@ -1,0 +1,316 @@
+//! Closing: the request that leaves only on a state fetched a moment ago, and what its
+//! answer means.
+
+use super::{Answered, Ended, Worker};
+use crate::amocrm::{Failure, Fetched, Kind};
+use crate::clock::{self, Now};
+use crate::gate::{Permit, Signal};
+use crate::policy;
+use crate::policy::closing::{self, CloseMode, FRESH, Purpose, Step, Wish};
+use crate::policy::stale::{Reach, stale};
+use crate::store::closures::{Answer, Requested, Stepped};
+use crate::store::queue::Due;
+use crate::store::record::{Outcome, Record};
+use crate::store::sweep::{Order, Swept};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The clock is compared with the API's at most so often: once a second is often enough.
+const CLOCK_CHECK: Duration = Duration::from_secs(1);
+/// While the clock is wrong a sweep queues this many: its fetch tells when the clock is right again.
+const CLOCK_PROBE: usize = 1;
+
+/// A close request that waits to leave.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pending {
+    pub talk_id: i64,
+    pub requested: Requested,
+    /// When the request left that showed the talk stale.
+    pub fetched: Instant,
+}
+
+/// What the worker knows of closings.
+#[derive(Debug, Default)]
+pub(super) struct Closing {
+    /// Written down, to be sent.
+    pub pending: VecDeque<Pending>,
+    /// When the fetches left whose records may lead to a close request.
+    fetched: HashMap<i64, Instant>,
+    /// A sweep was asked for and has not answered.
+    sweeping: bool,
+    /// Seconds that this machine's clock is ahead of the API's, and when that was seen.
+    skew: Option<(i64, Instant)>,
+    clock_was_wrong: bool,
+}
+
+impl Worker {
+    /// Looks for stale talks once, unless there is no need or the last look is not over.
+    pub fn sweep(&mut self, now: Now) {
+        let rules = &self.config.close;
+        if rules.mode == CloseMode::Off || self.stopping || self.trouble.is_some() || self.closing.sweeping {
+            return;
+        }
+        let wrong = self.closing.skew.is_some_and(|(skew, _)| closing::clock_obstacle(Some(skew)).is_some());
+        let limit = if wrong { CLOCK_PROBE } else { rules.max_per_sweep };
+        self.closing.sweeping = true;
+        self.writer.sweep(Order { rules: rules.clone(), by_hand: false, limit, now: now.secs() });
+    }
+
+    pub(super) fn is_sweeping(&self) -> bool {
+        self.closing.sweeping
+    }
+
+    pub(super) fn on_swept(&mut self, swept: &Swept) {
+        self.closing.sweeping = false;
+        self.reread = true;
+        let rules = &self.config.close;
+        match swept {
+            Swept::Overlaps(waiting) => {
+                tracing::info!("skipped a sweep: {waiting} talks of the last one still wait to be closed");
+            }
+            Swept::Stopped { stale, open } => {
+                tracing::error!(
+                    stale,
+                    open,
+                    "stopped a sweep: {stale} of {open} open talks are stale, more than auto_close.max_share = {}: \
+                     none is closed; look at `talkmirror stale`, then change the rules or run `talkmirror close --yes`",
+                    rules.max_share
+                );
+            }
+            Swept::Done(sweep) => {
+                let (stale, open, queued) = (sweep.stale, sweep.open, sweep.queued.len());
+                if sweep.wider && rules.mode == CloseMode::Live {
+                    tracing::warn!(
+                        stale,
+                        open,
+                        "the first live sweep under these rules ({}): {stale} of {open} open talks are stale, \
+                         at most {} are closed at a time",
+                        rules.stale,
+                        rules.max_per_sweep
+                    );
+                }
+                if queued > 0 {
+                    tracing::info!(stale, queued, mode = %rules.mode, "swept: {stale} talks are stale, {queued} queued to be closed");
+                } else {
+                    tracing::debug!(stale, "swept: nothing to close");
+                }
+            }
+        }
+    }
+
+    /// Compares the clocks, when an answer says what time it is there.
+    pub(super) fn check_clock(
+        &mut self,
+        fetched: &Fetched,
+        sent: Now,
+        now: Now,
+        wanted: bool,
+    ) -> Option<i64> {
+        let lately =
+            self.closing.skew.is_some_and(|(_, at)| now.mono.saturating_duration_since(at) < CLOCK_CHECK);
+        if lately && !wanted {
+            return None;
+        }
+        let date = fetched.date.unix()?;
+        let skew = skew(date, sent.unix, now.unix);
+        self.closing.skew = Some((skew, now.mono));
+        self.condition.note_clock(skew);
+        let obstacle = closing::clock_obstacle(Some(skew));
+        if obstacle.is_some() != self.closing.clock_was_wrong {
+            self.closing.clock_was_wrong = obstacle.is_some();
+            match obstacle {
+                Some(why) => tracing::error!(skew, "{why}: nothing is closed until it is set right"),
+                None => tracing::info!(skew, "this machine's clock is right again"),
+            }
+        }
+        Some(skew)
+    }
+
+    /// What is wanted of a talk that was just fetched, if it was fetched to be closed.
+    pub(super) fn wish(&mut self, due: Due, fetched: &Fetched, sent: Now, now: Now) -> Option<Box<Wish>> {
+        let rules = &self.config.close;
+        let mode = match due.purpose {
+            Purpose::Mirror => {
+                self.check_clock(fetched, sent, now, false);
+                return None;
+            }
+            // Asked for by hand; in live mode it still closes nothing.
+            Purpose::DryRun => CloseMode::DryRun,
+            Purpose::Close | Purpose::Verify => rules.mode,
+        };
+        // A talk that the API shows is there and may be read.
+        let verdict = stale(&fetched.talk, Reach::default(), now.secs(), &rules.stale);
+        let (force_close, max_attempts) = (rules.force_close, self.config.retry.max_attempts);
+        let skew = self.check_clock(fetched, sent, now, true);
+        self.closing.fetched.insert(due.talk_id, sent.mono);
+        let obstacle = match self.config.no_close {
+            true => Some("this run closes nothing (--no-close)".to_owned()),
+            false => closing::clock_obstacle(skew),
+        };
+        Some(Box::new(Wish { purpose: due.purpose, mode, verdict, force_close, max_attempts, obstacle }))
+    }
+
+    /// Takes up what a fetch led to. True if a close request is to leave: the talk stays busy.
+    pub(super) fn on_stepped(&mut self, talk_id: i64, stepped: Option<&Stepped>) -> bool {
+        let fetched = self.closing.fetched.remove(&talk_id);
+        let Some(stepped) = stepped else { return false };
+        self.tally.count_step(&stepped.step);
+        match &stepped.step {
+            Step::Leave(None) => {}
+            Step::Leave(Some(why)) => tracing::info!(talk_id, "left talk {talk_id} as it is: {why}"),
+            Step::WouldClose => tracing::info!(talk_id, "would close talk {talk_id} (dry-run)"),
+            Step::Withdraw(why) => {
+                tracing::info!(talk_id, outcome = "withdrawn", "kept talk {talk_id}: {why}");
+            }
+            Step::Accept => tracing::info!(talk_id, outcome = "accepted", "talk {talk_id} is being closed"),
+            Step::Closed => tracing::info!(talk_id, outcome = "closed", "closed talk {talk_id}: seen closed"),
+            Step::LookAgain(at) => self.due_later(*at),
+            Step::Fail(why) => {
+                tracing::warn!(talk_id, outcome = "failed", "talk {talk_id} is not closed: {why}");
+            }
+            Step::Request => {
+                // Without the time of its fetch it would not be known how fresh the decision is.
+                if let (Some(requested), Some(fetched)) = (stepped.requested, fetched) {
+                    self.closing.pending.push_back(Pending { talk_id, requested, fetched });
+                    return true;
+                }
+                self.due_later(closing::first_look(clock::now().secs()));
+            }
+        }
+        false
+    }
+
+    /// The next close request that is still fresh. What is not is written down as not sent.
+    pub(super) fn next_pending(&mut self, now: Now) -> Option<Pending> {
+        while let Some(pending) = self.closing.pending.front().copied() {
+            if now.mono.saturating_duration_since(pending.fetched) < self.config.close_within {
+                // It is no request to try a paused API with.
+                return Some(pending).filter(|_| self.gate.pause().is_none());
+            }
+            self.closing.pending.pop_front();
+            let error = format!("not sent within {} s of its fetch: decided anew", FRESH.as_secs());
+            tracing::info!(talk_id = pending.talk_id, "close request of talk {} {error}", pending.talk_id);
+            self.may_be_due = true;
+            self.record_answer(pending, Answer::NotSent { error }, now);
+        }
+        None
+    }
+
+    /// The end of the work is near: what has not left does not leave.
+    pub(super) fn give_up_pending(&mut self, now: Now) {
+        for pending in std::mem::take(&mut self.closing.pending) {
+            let error = "not sent: talkmirror was stopping".to_owned();
+            self.record_answer(pending, Answer::NotSent { error }, now);
+        }
+    }
+
+    /// Sends a close request.
+    pub(super) fn send_close(&mut self, pending: Pending, permit: Permit, now: Now) {
+        let Pending { talk_id, requested, .. } = pending;
+        tracing::info!(
+            talk_id,
+            attempt = requested.attempt,
+            "closing talk {talk_id}{}",
+            if requested.force_close { "" } else { ", perhaps by the NPS bot" }
+        );
+        let client = Arc::clone(&self.client);
+        let token_epoch = self.token_epoch;
+        self.fetching.spawn(async move {
+            let result = client.close_talk(talk_id, requested.force_close).await;
+            Answered { ended: Ended::Closed { pending, result }, permit, sent: now, token_epoch }
+        });
+    }
+
+    /// Acts on the answer to a close request.
+    pub(super) fn settle_close(
+        &mut self,
+        pending: Pending,
+        permit: Permit,
+        result: Result<u16, Failure>,
+        token_epoch: u64,
+    ) {
+        let now = clock::now();
+        let talk_id = pending.talk_id;
+        let failure = match result {
+            Ok(http_status) => {
+                self.answered(permit, Signal::Healthy, None, now);
+                tracing::info!(
+                    talk_id,
+                    outcome = "accepted",
+                    "the API took the close request of talk {talk_id}"
+                );
+                self.due_later(closing::first_look(now.secs()));
+                return self.record_answer(pending, Answer::Accepted { http_status }, now);
+            }
+            Err(failure) => failure,
+        };
+        let signal = match failure.kind {
+            Kind::Talk | Kind::Gone | Kind::Denied | Kind::Closing => Signal::Healthy,
+            Kind::Transient => Signal::Transient(talk_id),
+            Kind::Forbidden => Signal::Forbidden(talk_id),
+            Kind::Unauthorized if token_epoch != self.token_epoch => Signal::Outdated,
+            Kind::Unauthorized => Signal::Unauthorized,
+            Kind::Unpaid => Signal::Unpaid,
+            Kind::RateLimited => Signal::RateLimited(failure.retry_after),
+        };
+        self.answered(permit, signal, Some(&failure), now);
+        let http_status = failure.http_status;
+        let request_id = failure.request_id.as_deref().unwrap_or("-");
+        let error = failure.detail.clone();
+        tracing::warn!(talk_id, request_id, "close request of talk {talk_id}: {error}");
+        let answer = match failure.kind {
+            Kind::Gone => Answer::Gone { http_status, error },
+            Kind::Denied | Kind::Forbidden => Answer::Refused { http_status, error },
+            Kind::Talk => Answer::Failed { http_status, error },
+            Kind::Closing | Kind::Transient | Kind::Unauthorized | Kind::Unpaid | Kind::RateLimited => {
+                // A server that failed may still be closing it.
+                let soonest = closing::first_look(now.secs());
+                let wait = policy::backoff(pending.requested.attempt, &self.config.retry, &mut self.rng);
+                let due_at = match failure.kind {
+                    Kind::Transient => soonest.max(policy::not_before(now.unix, wait)),
+                    _ => soonest,
+                };
+                self.due_later(due_at);
+                Answer::Unsettled { http_status, error, due_at }
+            }
+        };
+        self.record_answer(pending, answer, now);
+    }
+
+    fn record_answer(&mut self, pending: Pending, answer: Answer, now: Now) {
+        let Pending { talk_id, requested, .. } = pending;
+        self.tally.count_answer(&answer);
+        let outcome = Outcome::Closing { closure_id: requested.closure_id, answer: Box::new(answer) };
+        self.writer.record(Record { talk_id, ticket: requested.ticket, at: now.secs(), outcome, wish: None });
+    }
+}
+
+/// How far a wall clock that read `sent` and then `answered` is ahead of one that read `date` between them.
+fn skew(date: i64, sent: f64, answered: f64) -> i64 {
+    // `date` is the whole second in which the server answered.
+    let (date, date_end) = (date as f64, date as f64 + 1.0);
+    let ahead = if sent > date_end {
+        sent - date_end
+    } else if answered < date {
+        answered - date
+    } else {
+        0.0
+    };
+    (ahead.abs().ceil() * ahead.signum()) as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_agree_where_the_date_may_lie_between_request_and_answer() {
+        assert_eq!(skew(100, 100.2, 100.4), 0);
+        assert_eq!(skew(100, 95.0, 125.0), 0, "a slow answer");
+        assert_eq!(skew(100, 161.0, 161.5), 60);
+        assert_eq!(skew(100, 162.0, 162.5), 61);
+        assert_eq!(skew(100, 38.0, 39.0), -61);
+        assert_eq!(skew(100, 39.0, 40.0), -60);
+    }
+}
