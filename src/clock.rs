@@ -1,4 +1,4 @@
-//! The one place where time is read. Everything that decides takes it as an argument.
+//! The one place where time is read, and how long it is in words. Everything that decides takes it as an argument.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -21,6 +21,17 @@ impl Now {
         let ahead = at.saturating_duration_since(self.mono).as_secs_f64();
         let behind = self.mono.saturating_duration_since(at).as_secs_f64();
         (self.unix + ahead - behind).ceil() as i64
+    }
+}
+
+/// A span in its largest unit: `8 s`, `5 min`, `3 h`, `12 d`.
+pub fn span(seconds: i64) -> String {
+    match seconds.max(0) {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds @ 60..3600 => format!("{} min", seconds / 60),
+        // Up to two days in hours: "30 h" says more than "1 d".
+        seconds @ 3600..172_800 => format!("{} h", seconds / 3600),
+        seconds => format!("{} d", seconds / 86_400),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Is the mirror healthy, and what is there to do? A pure function over what the
 //! database says.
 
+use crate::clock::span;
 use crate::gate::Reason;
 use crate::policy::closing;
 use crate::store::report::Overview;
@@ -75,8 +76,8 @@ pub fn complaints(overview: &Overview, alive: Option<Liveness>, closes: bool, no
         let number = |key: &str| stopped[key].as_i64().unwrap_or_default();
         complain(
             format!(
-                "auto-close stopped a sweep {}: {} of {} open talks are stale, more than auto_close.max_share allows",
-                ago(now - number("at")),
+                "auto-close stopped a sweep {} ago: {} of {} open talks are stale, more than auto_close.max_share allows",
+                span(now - number("at")),
                 number("stale"),
                 number("open"),
             ),
@@ -106,14 +107,6 @@ pub fn complaints(overview: &Overview, alive: Option<Liveness>, closes: bool, no
         );
     }
     complaints
-}
-
-fn ago(seconds: i64) -> String {
-    match seconds.max(0) {
-        seconds @ 0..120 => format!("{seconds} s ago"),
-        seconds @ 120..7200 => format!("{} min ago", seconds / 60),
-        seconds => format!("{} h ago", seconds / 3600),
-    }
 }
 
 fn talks(count: i64) -> String {
@@ -212,10 +205,10 @@ mod tests {
         overview.sweeps.stopped = Some(stopped);
         let found = what(&overview);
         assert!(
-            found[0].starts_with("auto-close stopped a sweep 60 s ago: 30 of 40 open talks"),
+            found[0].starts_with("auto-close stopped a sweep 1 min ago: 30 of 40 open talks"),
             "{found:?}"
         );
-        assert_eq!(found[1], "this machine's clock is 1m 1s ahead of the API's: nothing is closed");
+        assert_eq!(found[1], "this machine's clock is 1 min ahead of the API's: nothing is closed");
         overview.sweeps.stopped = None;
         assert_eq!(complaints(&overview, Some(Liveness::Running), false, NOW), [], "nothing is to be closed");
     }

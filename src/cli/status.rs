@@ -120,7 +120,7 @@ fn screen(
             words::count(queue.failed)
         ),
     );
-    row("Auto-close", auto_close(overview, config, now));
+    row("Closing", auto_close(overview, config, now));
     row("Closures", closures(overview));
     let mut screen = words::rendered(table);
     for Complaint { what, action } in complaints {

@@ -67,7 +67,7 @@ fn tell(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64) -> S
     }
     row("Queue", queue(story, config, now));
     row("Next", next(story, talk_id, config, runs, now));
-    row("Auto-close", auto_close(story, talk_id, config, runs, now));
+    row("Closing", auto_close(story, talk_id, config, runs, now));
     let mut text = words::rendered(table);
     if !story.closures.is_empty() {
         text.push_str(&format!("\nDecisions to close it (UTC):\n{}", closures(&story.closures)));

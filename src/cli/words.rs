@@ -1,19 +1,9 @@
 //! Times, counts and tables as people read them.
 
+pub use crate::clock::span;
 use comfy_table::{CellAlignment, Table, presets};
 use jiff::Timestamp;
 use std::io::IsTerminal;
-
-/// A span in its largest unit: `8 s`, `5 min`, `3 h`, `12 d`.
-pub fn span(seconds: i64) -> String {
-    match seconds.max(0) {
-        seconds @ 0..60 => format!("{seconds} s"),
-        seconds @ 60..3600 => format!("{} min", seconds / 60),
-        // Up to two days in hours: "30 h" says more than "1 d".
-        seconds @ 3600..172_800 => format!("{} h", seconds / 3600),
-        seconds => format!("{} d", seconds / 86_400),
-    }
-}
 
 /// When something was: `3 h ago`.
 pub fn ago(at: i64, now: i64) -> String {

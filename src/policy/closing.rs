@@ -6,6 +6,7 @@
 //! the row that is there.
 
 use super::stale::{StaleRules, Verdict};
+use crate::clock::span;
 use crate::talk::Talk;
 use std::fmt;
 use std::time::Duration;
@@ -235,7 +236,7 @@ pub fn clock_obstacle(skew: Option<i64>) -> Option<String> {
     match skew {
         None => Some("the API's answer has no Date to check this machine's clock by".into()),
         Some(skew) if skew.abs() > CLOCK_TOLERANCE => {
-            let span = humantime::format_duration(Duration::from_secs(skew.unsigned_abs()));
+            let span = span(skew.abs());
             let way = if skew > 0 { "ahead of" } else { "behind" };
             Some(format!("this machine's clock is {span} {way} the API's"))
         }
@@ -305,7 +306,7 @@ mod tests {
         }
         assert_eq!(clock_obstacle(Some(60)), None);
         assert_eq!(clock_obstacle(Some(-60)), None);
-        assert_eq!(clock_obstacle(Some(-61)).unwrap(), "this machine's clock is 1m 1s behind the API's");
+        assert_eq!(clock_obstacle(Some(-61)).unwrap(), "this machine's clock is 1 min behind the API's");
         assert!(clock_obstacle(None).is_some());
     }
 

@@ -1,5 +1,6 @@
 //! Is a talk stale, so that it may be closed? One pure function, and its reason either way.
 
+use crate::clock::span;
 use crate::talk::Talk;
 use std::fmt;
 use std::time::Duration;
@@ -178,24 +179,18 @@ impl fmt::Display for Kept {
                 f.write_str("missed in the future, by this machine's clock")
             }
             Kept::MissedLately { missed_for, stale_after } => {
-                write!(f, "missed {} ago: less than {}", span(*missed_for), span(*stale_after))
+                write!(f, "missed {} ago: not over {} yet", span(*missed_for), span(*stale_after))
             }
             Kept::ChangedLately { quiet_for, .. } if *quiet_for < 0 => {
                 f.write_str("changed in the future, by this machine's clock")
             }
             Kept::ChangedLately { quiet_for, wanted } => {
-                write!(f, "changed {} ago: less than {}", span(*quiet_for), span(*wanted))
+                write!(f, "changed {} ago: not over {} yet", span(*quiet_for), span(*wanted))
             }
             Kept::Origin(None) => f.write_str("it has no origin"),
             Kept::Origin(Some(origin)) => write!(f, "its origin, {origin}, is left out"),
         }
     }
-}
-
-/// A span in its two largest units: `1day 2h`, `15m 3s`.
-fn span(seconds: i64) -> String {
-    let text = humantime::format_duration(Duration::from_secs(seconds.max(0) as u64)).to_string();
-    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

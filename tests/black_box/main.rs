@@ -2,6 +2,8 @@
 
 mod answers;
 mod ceiling;
+mod closing;
+mod closing_safety;
 mod commands;
 mod configuration;
 mod databases;

@@ -1,0 +1,336 @@
+//! Auto-close: what becomes of a stale talk, for every answer.
+
+use crate::harness::{Mirror, account};
+use std::time::Duration;
+use talkmirror::simulator::Fault;
+
+const DAY: i64 = 86_400;
+
+/// Sweeps each second, closes at once, and does not wait long.
+pub const LIVE: &str = "auto_close.mode = \"live\"\nauto_close.schedule = \"* * * * * *\"\n\
+                        auto_close.max_share = 1.0\n";
+
+/// An account with `stale` talks, ids 1 and up, longest missed first, and a mirror of them.
+pub fn missed(stale: i64, more: &str) -> Mirror {
+    let mut account = account(0);
+    for number in 0..stale {
+        account.create_missed(10 * DAY + 7000 - number * 60);
+    }
+    let mirror = Mirror::new(account);
+    mirror.configure(more);
+    if stale > 0 {
+        mirror.ends(0, &["sync", "--no-close", &format!("1..{stale}")]);
+    }
+    mirror
+}
+
+impl Mirror {
+    /// Waits until the one closure of a talk has this outcome.
+    pub fn wait_outcome(&self, talk_id: i64, outcome: &str) {
+        let sql = format!("SELECT group_concat(outcome) FROM closures WHERE talk_id = {talk_id}");
+        self.wait_sql(&format!("talk {talk_id} is {outcome}"), &sql, outcome.to_owned());
+    }
+
+    /// Every effective close request was for a talk that was shown stale less than 30 s before, and no talk
+    /// had two.
+    pub fn assert_closed_rightly(&self) {
+        let account = self.simulator.account();
+        for close in &account.closes {
+            let (shown_at, shown) = close.shown.as_ref().expect("a talk is shown before it is closed");
+            assert!(close.at.duration_since(*shown_at) < Duration::from_secs(30));
+            assert!(shown.is_in_work && shown.missed_at.is_some(), "{shown:?}");
+            assert!(account.closes_of(close.talk_id).1 <= 1, "talk {} is closed once", close.talk_id);
+        }
+    }
+}
+
+#[test]
+fn a_config_without_auto_close_closes_nothing() {
+    let mirror = missed(3, "");
+    let daemon = mirror.running_daemon();
+    mirror.execute("INSERT INTO talk_queue (talk_id, reason) VALUES (1, 'close'), (2, 'verify')");
+    mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (3)");
+    mirror.wait_sql("all are fetched", "SELECT count(*) FROM talk_queue", 0);
+    daemon.stop();
+    let (_, err) = mirror.ends(1, &["close", "1", "--yes"]);
+    assert!(err.contains("auto_close.mode is off: nothing is closed"), "{err}");
+    mirror.ends(0, &["sync", "1..3"]);
+    assert!(mirror.simulator.account().closes.is_empty());
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM closures"), 0);
+}
+
+#[test]
+fn stale_talks_are_closed_and_the_rest_is_kept() {
+    let mirror = missed(2, LIVE);
+    let (fresh, busy, read) = {
+        let mut account = mirror.simulator.account();
+        let fresh = account.create_missed(DAY - 60);
+        let busy = account.create_missed(2 * DAY);
+        account.talk(busy).updated_at = talkmirror::clock::unix_now() - 600;
+        (fresh, busy, account.create_talk())
+    };
+    mirror.ends(0, &["enqueue", &format!("{fresh}..{read}")]);
+    let daemon = mirror.running_daemon();
+    for talk_id in [1, 2] {
+        mirror.wait_outcome(talk_id, "closed");
+        let row = format!(
+            "SELECT mode = 'live' AND http_status = 202 AND attempts = 1 AND error IS NULL AND force_close = 1
+                    AND missed_at < unixepoch() - 86400 AND talk_updated_at = missed_at
+                    AND decided_at <= requested_at AND requested_at <= verified_at AND reason LIKE 'stale: missed 10 d ago, unchanged for 10 d'
+               FROM closures WHERE talk_id = {talk_id}"
+        );
+        assert!(mirror.sql::<bool>(&row), "{row}");
+        assert_eq!(mirror.sql::<i64>(&format!("SELECT is_in_work FROM talks WHERE talk_id = {talk_id}")), 0);
+    }
+    daemon.stop();
+    mirror.assert_closed_rightly();
+    let account = mirror.simulator.account();
+    assert_eq!(account.closes.len(), 2, "one request each");
+    assert!(account.closes.iter().all(|close| close.force_close));
+    for kept in [fresh, busy, read] {
+        assert!(account.talks[&kept].is_in_work);
+    }
+    drop(account);
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM closures"), 2);
+    let (out, _) = mirror.ends(0, &["why", "1"]);
+    assert!(out.contains("Decisions to close it") && out.contains("stale: missed 10 d"), "{out}");
+    assert!(out.contains("HTTP 202"), "{out}");
+    let (out, _) = mirror.ends(0, &["status"]);
+    assert!(out.contains("2 closed today"), "{out}");
+}
+
+#[test]
+fn a_dry_run_writes_down_once_what_live_then_closes() {
+    let mirror = missed(2, &LIVE.replace("live", "dry-run"));
+    let daemon = mirror.running_daemon();
+    mirror.wait_outcome(1, "would_close");
+    mirror.wait_outcome(2, "would_close");
+    let fetches = mirror.simulator.account().log.len();
+    let sweeps = "SELECT value ->> 'at' > unixepoch() - 1 AND value ->> 'queued' = 0
+                    FROM mirror_info WHERE key = 'auto_close.last_sweep'";
+    mirror.wait_sql("more sweeps pass", sweeps, true);
+    daemon.stop();
+    assert_eq!(mirror.simulator.account().log.len(), fetches, "what is decided is not fetched again");
+    assert!(mirror.simulator.account().closes.is_empty());
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM closures WHERE mode = 'dry-run'"), 2);
+
+    // Missed once more: a decision of its own.
+    mirror.simulator.account().talk(1).missed_at = Some(talkmirror::clock::unix_now() - 2 * DAY);
+    mirror.ends(0, &["close", "1", "2", "--dry-run"]);
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM closures WHERE talk_id = 1"), 2);
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM closures WHERE talk_id = 2"), 1);
+
+    mirror.configure(LIVE);
+    let daemon = mirror.running_daemon();
+    mirror.wait_sql("both are closed", "SELECT count(*) FROM closures WHERE outcome = 'closed'", 2);
+    daemon.stop();
+    mirror.assert_closed_rightly();
+}
+
+#[test]
+fn a_talk_answered_after_the_sweep_is_kept() {
+    let mirror = missed(1, LIVE);
+    mirror.simulator.account().script(1, [Fault::Answered]);
+    let daemon = mirror.running_daemon();
+    mirror.wait_outcome(1, "withdrawn");
+    daemon.stop();
+    assert!(mirror.simulator.account().closes.is_empty());
+    assert!(mirror.sql::<bool>(
+        "SELECT reason = 'not missed' AND missed_at < unixepoch() - 86400 AND requested_at IS NULL AND attempts = 0
+           FROM closures"
+    ));
+}
+
+#[test]
+fn a_lost_answer_is_settled_by_a_fetch() {
+    // The first was acted upon, the second was not.
+    let mirror = missed(2, LIVE);
+    mirror.simulator.account().script_close(1, [Fault::ActAndReset]);
+    mirror.simulator.account().script_close(2, [Fault::Reset]);
+    let daemon = mirror.running_daemon();
+    mirror.wait_outcome(1, "closed");
+    mirror.wait_outcome(2, "closed");
+    daemon.stop();
+    mirror.assert_closed_rightly();
+    let account = mirror.simulator.account();
+    assert_eq!((account.closes_of(1), account.closes_of(2)), ((1, 1), (1, 1)));
+    drop(account);
+    assert!(
+        mirror.sql::<bool>("SELECT http_status IS NULL AND attempts = 1 FROM closures WHERE talk_id = 1")
+    );
+    assert!(mirror.sql::<bool>("SELECT http_status = 202 AND attempts = 2 FROM closures WHERE talk_id = 2"));
+}
+
+#[test]
+fn a_request_that_was_lost_is_not_repeated_once_somebody_has_answered() {
+    let mirror = missed(1, LIVE);
+    mirror.simulator.account().script(1, [Fault::Nothing, Fault::Answered]);
+    mirror.simulator.account().script_close(1, [Fault::Problem(503)]);
+    let daemon = mirror.running_daemon();
+    mirror.wait_outcome(1, "withdrawn");
+    daemon.stop();
+    assert_eq!(mirror.simulator.account().closes_of(1), (0, 0));
+    assert!(mirror.sql::<bool>(
+        "SELECT reason = 'not missed' AND attempts = 1 AND http_status = 503 AND error LIKE 'HTTP 503%' FROM closures"
+    ));
+}
+
+#[test]
+fn a_talk_that_is_closed_already_is_seen_closed() {
+    let mirror = missed(1, LIVE);
+    mirror.simulator.account().script_close(1, [Fault::Problem(422)]);
+    let daemon = mirror.running_daemon();
+    mirror.wait_sql("422 is recorded", "SELECT http_status FROM closures", 422);
+    assert_eq!(mirror.sql::<String>("SELECT outcome FROM closures"), "requested");
+    mirror.simulator.account().talk(1).is_in_work = false;
+    mirror.wait_outcome(1, "closed");
+    daemon.stop();
+    assert_eq!(mirror.simulator.account().closes_of(1), (0, 0), "no second request");
+}
+
+#[test]
+fn a_refusal_is_not_tried_again_and_neither_is_what_cannot_work() {
+    let mirror = missed(4, LIVE);
+    {
+        let mut account = mirror.simulator.account();
+        account.script_close(1, [Fault::Problem(403)]);
+        account.script_close(2, [Fault::Problem(400)]);
+        account.script_close(3, [Fault::Problem(404)]);
+    }
+    let daemon = mirror.running_daemon();
+    mirror.wait_outcome(1, "refused");
+    mirror.wait_outcome(2, "failed");
+    mirror.wait_outcome(3, "failed");
+    mirror.wait_outcome(4, "closed");
+    // A sweep after all that finds nothing to do.
+    mirror.execute("DELETE FROM mirror_info WHERE key = 'auto_close.last_sweep'");
+    let idle = "SELECT value ->> 'queued' FROM mirror_info WHERE key = 'auto_close.last_sweep'";
+    mirror.wait_sql("a sweep passes", idle, 0i64);
+    daemon.stop();
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM closures"), 4);
+    assert_eq!(mirror.sql::<i64>("SELECT http_status FROM closures WHERE talk_id = 1"), 403);
+    assert!(mirror.sql::<bool>("SELECT gone_at IS NOT NULL FROM talks WHERE talk_id = 3"), "404: gone");
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_queue"), 0);
+    // By hand neither.
+    mirror.ends(0, &["close", "1", "--yes"]);
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM closures WHERE talk_id = 1"), 1);
+    let (out, _) = mirror.ends(0, &["stale"]);
+    assert!(out.contains("refused less than a day ago"), "{out}");
+}
+
+#[test]
+fn what_was_accepted_and_is_not_closed_is_looked_at_and_not_asked_for_again() {
+    let mirror = missed(1, LIVE);
+    mirror.simulator.account().script_close(1, [Fault::TakenInVain]);
+    let daemon = mirror.running_daemon();
+    mirror.wait_outcome(1, "accepted");
+    let looked = "SELECT due_at - (SELECT requested_at FROM closures) BETWEEN 29 AND 31 FROM talk_queue
+                   WHERE reason = 'verify'";
+    mirror.wait_sql("the look after 5 s has been, the next is after 30 s", looked, true);
+    mirror.simulator.account().talk(1).is_in_work = false;
+    // Any fetch settles it.
+    mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (1)");
+    mirror.wait_outcome(1, "closed");
+    daemon.stop();
+    assert_eq!(mirror.simulator.account().closes_of(1), (0, 0));
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_queue"), 0);
+}
+
+#[test]
+fn without_force_close_the_nps_bot_may_take_its_time() {
+    let mirror = missed(1, &format!("{LIVE}auto_close.force_close = false\n"));
+    mirror.simulator.account().nps_bot = true;
+    let daemon = mirror.running_daemon();
+    mirror.wait_sql("the bot is seen", "SELECT status FROM talks", "nps_in_progress".to_owned());
+    assert_eq!(mirror.sql::<String>("SELECT outcome FROM closures"), "accepted");
+    assert!(!mirror.simulator.account().closes[0].force_close);
+    mirror.simulator.account().talk(1).is_in_work = false;
+    mirror.ends(0, &["enqueue", "1"]);
+    mirror.wait_outcome(1, "closed");
+    daemon.stop();
+    assert_eq!(mirror.simulator.account().closes_of(1), (1, 1));
+}
+
+#[test]
+fn a_sweep_takes_the_longest_missed_first_and_no_more_than_it_may() {
+    let mirror = missed(5, &format!("{LIVE}auto_close.max_per_sweep = 2\n"));
+    mirror.ends(0, &["close", "--yes"]);
+    let closed: Vec<i64> = mirror.simulator.account().closes.iter().map(|close| close.talk_id).collect();
+    assert_eq!(closed.len(), 2);
+    assert!(closed.contains(&1) && closed.contains(&2), "{closed:?}");
+    mirror.ends(0, &["sync"]);
+    assert_eq!(mirror.simulator.account().closes.len(), 4, "sync sweeps once");
+    mirror.ends(0, &["sync", "--no-close", "5"]);
+    assert_eq!(mirror.simulator.account().closes.len(), 4, "and not with --no-close");
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM closures WHERE outcome = 'closed'"), 4);
+}
+
+#[test]
+fn closing_by_hand_decides_on_a_fetch_as_well() {
+    let mirror = missed(2, LIVE);
+    let fresh = mirror.simulator.account().create_missed(60);
+    let (_, err) = mirror.ends(1, &["close", "1"]);
+    assert!(err.contains("--yes closes without asking"), "{err}");
+    let (out, _) = mirror.ends(0, &["close", "1", "--dry-run"]);
+    assert!(out.contains("would_close"), "{out}");
+    let (out, _) = mirror.ends(0, &["close", "1", &fresh.to_string(), "--yes"]);
+    assert!(out.contains("closed") && out.contains("withdrawn") && out.contains("missed 1 min"), "{out}");
+    assert_eq!(mirror.simulator.account().closes.len(), 1);
+    assert!(mirror.simulator.account().talks[&2].is_in_work, "nothing else is touched");
+
+    // With a daemon it is the daemon's to do.
+    mirror.configure(&LIVE.replace("* * * * * *", "0 0 0 1 1 *"));
+    let daemon = mirror.running_daemon();
+    let (out, _) = mirror.ends(0, &["close", "2", "--dry-run"]);
+    assert!(out.contains("1 talk queued"), "{out}");
+    mirror.wait_outcome(2, "would_close");
+    assert!(mirror.simulator.account().talks[&2].is_in_work, "a dry run by hand closes nothing in live mode");
+    mirror.ends(0, &["close", "2", "--yes"]);
+    mirror.wait_sql("closed", "SELECT count(*) FROM closures WHERE talk_id = 2 AND outcome = 'closed'", 1);
+    daemon.stop();
+    mirror.assert_closed_rightly();
+}
+
+#[test]
+fn closing_by_hand_leaves_the_rest_of_the_queue() {
+    let mirror = missed(1, LIVE);
+    for _ in 0..20 {
+        mirror.simulator.account().create_talk();
+    }
+    mirror.ends(0, &["enqueue", "2..21"]);
+    mirror.ends(0, &["close", "1", "--yes"]);
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_queue"), 20);
+    assert_eq!(mirror.simulator.account().requests_of(2), 0);
+}
+
+#[test]
+fn stale_lists_what_would_be_closed_and_why_the_rest_is_kept() {
+    let mirror = missed(1, "auto_close.except_origins = [\"avito\"]\n");
+    {
+        let mut account = mirror.simulator.account();
+        let origin = |name: &str| Some(name.to_owned());
+        account.talk(1).origin = origin("viber");
+        let spared = account.create_missed(3 * DAY);
+        account.talk(spared).origin = origin("avito");
+        account.create_missed(60);
+        account.create_talk();
+    }
+    mirror.ends(0, &["sync", "1..4"]);
+    let (out, _) = mirror.ends(0, &["stale"]);
+    assert!(out.starts_with("1 of 4 talks in work would be closed: missed for over 1day"), "{out}");
+    for part in [
+        "stale: missed 10 d ago, unchanged for 10 d",
+        "kept: its origin, avito, is left out",
+        "kept: missed 1 min ago: not over 24 h yet",
+        "kept: not missed",
+        "set auto_close.mode to \"dry-run\"",
+    ] {
+        assert!(out.contains(part), "{part}\n{out}");
+    }
+    let (out, _) = mirror.ends(0, &["stale", "--json"]);
+    let all: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(all["stale"][0]["talk_id"], 1);
+    assert_eq!(all["kept"].as_array().unwrap().len(), 3);
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM stale_talks"), 1, "the view goes by the same rules");
+    assert_eq!(mirror.sql::<i64>("SELECT talk_id FROM stale_talks"), 1);
+}
