@@ -216,6 +216,14 @@ pub fn account_id(connection: &Connection) -> rusqlite::Result<Option<i64>> {
 mod tests {
     use super::*;
 
+    /// A migrated database that is nowhere.
+    pub(super) fn in_memory() -> Connection {
+        let mut connection = Connection::open_in_memory().unwrap();
+        MIGRATIONS.to_latest(&mut connection).unwrap();
+        connection.set_transaction_behavior(TransactionBehavior::Immediate);
+        connection
+    }
+
     #[test]
     fn the_migrations_are_valid_and_all_counted() {
         MIGRATIONS.validate().unwrap();

@@ -9,7 +9,7 @@ use super::stale::{StaleRules, Verdict};
 use crate::clock::span;
 use crate::talk::Talk;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A close request leaves within this time of the request that showed its talk stale, or not at all.
 pub const FRESH: Duration = Duration::from_secs(30);
@@ -142,10 +142,9 @@ pub enum Step {
 /// `barred` says since when the last closing is refused or failed.
 pub fn next(open: Option<&Open>, barred: Option<i64>, talk: &Talk, wish: Option<&Wish>, now: i64) -> Step {
     match (open, wish) {
-        (Some(open), _) if !talk.is_in_work => {
-            debug_assert!(open.attempts > 0);
-            Step::Closed
-        }
+        // By somebody else, where no request of ours can have left.
+        (Some(Open { attempts: 0, .. }), _) if !talk.is_in_work => Step::Withdraw("closed already".into()),
+        (Some(_), _) if !talk.is_in_work => Step::Closed,
         (Some(open), wish) => match open.outcome {
             OpenOutcome::Accepted => accepted(open, now),
             OpenOutcome::Requested => requested(open, talk, wish, now),
@@ -179,12 +178,13 @@ fn begin(barred: Option<i64>, wish: &Wish, now: i64) -> Step {
 
 /// The answer was 422, was lost, or said that it did not work: the fetch tells.
 fn requested(open: &Open, talk: &Talk, wish: Option<&Wish>, now: i64) -> Step {
-    if talk.status.as_deref().is_some_and(|status| status.starts_with("nps_")) {
+    let sent = open.attempts > 0;
+    if sent && talk.status.as_deref().is_some_and(|status| status.starts_with("nps_")) {
         return Step::Accept;
     }
     // The bot may be talking to the client because of a request whose answer was lost.
     let perhaps_bot =
-        !open.force_close && open.http_status.is_none() && talk.updated_at != open.talk_updated_at;
+        sent && !open.force_close && open.http_status.is_none() && talk.updated_at != open.talk_updated_at;
     if open.http_status == Some(422) || perhaps_bot {
         match next_look(open.requested_at, now) {
             Some(at) => return Step::LookAgain(at),
@@ -221,9 +221,19 @@ fn accepted(open: &Open, now: i64) -> Step {
     }
 }
 
+/// Whether a close request may still leave at `now`, `within` this time of the fetch that began at `fetched`.
+pub fn may_leave(fetched: Instant, now: Instant, within: Duration) -> bool {
+    now.saturating_duration_since(fetched) < within
+}
+
 /// When to look next at a talk whose close request left at `requested_at`.
 pub fn next_look(requested_at: i64, now: i64) -> Option<i64> {
     LOOKS.iter().map(|after| requested_at + after).find(|at| *at > now)
+}
+
+/// When to look again at a talk whose close request left at `requested_at`, however long that is ago.
+pub fn look_again(requested_at: i64, now: i64) -> i64 {
+    next_look(requested_at, now).unwrap_or(now + LATER_LOOKS)
 }
 
 /// The first look after an answer.

@@ -126,8 +126,8 @@ pub(super) fn step(
 
 /// An older answer says nothing: where a closing is under way, its talk is looked at again.
 pub(super) fn look_again(tx: &Transaction<'_>, talk_id: i64, ticket: i64, at: i64) -> rusqlite::Result<()> {
-    if open(tx, talk_id)?.is_some() {
-        schedule(tx, talk_id, ticket, Purpose::Verify, closing::first_look(at))?;
+    if let Some(open) = open(tx, talk_id)? {
+        schedule(tx, talk_id, ticket, Purpose::Verify, closing::look_again(open.requested_at, at))?;
     }
     Ok(())
 }
@@ -428,3 +428,6 @@ pub fn last_of_talk(connection: &Connection, talk_id: i64, since: i64) -> rusqli
         .query_row((talk_id, since), Closure::read)
         .optional()
 }
+
+#[cfg(test)]
+mod tests;

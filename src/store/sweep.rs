@@ -59,6 +59,9 @@ pub struct Sweep {
     pub wider: bool,
 }
 
+/// Without the hint every talk that was ever missed would be read.
+const OPEN: &str = "talks INDEXED BY talks_open";
+
 /// Which talks are stale by the mirror: `policy::stale` in SQL. A test holds them equal.
 const IS_STALE: &str = "is_in_work = 1 AND gone_at IS NULL AND denied_at IS NULL
        AND coalesce(status, '') IN ('', 'in_work', 'with_error')
@@ -145,10 +148,10 @@ fn waiting(connection: &Connection) -> rusqlite::Result<i64> {
 pub fn counts(connection: &Connection, rules: &StaleRules, now: i64) -> rusqlite::Result<(i64, i64)> {
     let parameters = Parameters::new(rules, now);
     let stale = connection
-        .prepare_cached(&format!("SELECT count(*) FROM talks WHERE {IS_STALE}"))?
+        .prepare_cached(&format!("SELECT count(*) FROM {OPEN} WHERE {IS_STALE}"))?
         .query_row(&*parameters.named(), |row| row.get(0))?;
     let open = connection
-        .prepare_cached("SELECT count(*) FROM talks WHERE is_in_work = 1 AND gone_at IS NULL")?
+        .prepare_cached(&format!("SELECT count(*) FROM {OPEN} WHERE is_in_work = 1 AND gone_at IS NULL"))?
         .query_row([], |row| row.get(0))?;
     Ok((stale, open))
 }
@@ -169,23 +172,24 @@ pub fn candidates(
     let dry_run = rules.mode != CloseMode::Live;
     let mut named = parameters.named();
     named.extend(named_params! {":barred": barred, ":dry_run": dry_run, ":limit": limit});
-    connection
-        .prepare_cached(&format!(
-            "SELECT talk_id FROM talks
-              WHERE {IS_STALE}
-                AND NOT EXISTS (SELECT 1 FROM closures c
-                                 WHERE c.talk_id = talks.talk_id
-                                   AND (c.outcome IN ('refused', 'failed')
-                                            AND coalesce(c.requested_at, c.decided_at) > :barred
-                                        OR :dry_run AND c.outcome = 'would_close'
-                                            AND c.missed_at = talks.missed_at))
-                AND NOT EXISTS (SELECT 1 FROM talk_queue q
-                                 WHERE q.talk_id = talks.talk_id
-                                   AND (q.attempts > 0 OR q.failed_at IS NOT NULL OR q.due_at > :now))
-              ORDER BY missed_at LIMIT :limit"
-        ))?
-        .query_map(&*named, |row| row.get(0))?
-        .collect()
+    connection.prepare_cached(&candidates_sql())?.query_map(&*named, |row| row.get(0))?.collect()
+}
+
+fn candidates_sql() -> String {
+    format!(
+        "SELECT talk_id FROM {OPEN}
+          WHERE {IS_STALE}
+            AND NOT EXISTS (SELECT 1 FROM closures c
+                             WHERE c.talk_id = talks.talk_id
+                               AND (c.outcome IN ('refused', 'failed')
+                                        AND coalesce(c.requested_at, c.decided_at) > :barred
+                                    OR :dry_run AND c.outcome = 'would_close'
+                                        AND c.missed_at = talks.missed_at))
+            AND NOT EXISTS (SELECT 1 FROM talk_queue q
+                             WHERE q.talk_id = talks.talk_id
+                               AND (q.attempts > 0 OR q.failed_at IS NOT NULL OR q.due_at > :now))
+          ORDER BY missed_at LIMIT :limit"
+    )
 }
 
 /// Queues a talk to be closed. A row that waits already is taken over; the new ticket has the talk
@@ -301,3 +305,6 @@ impl Parameters {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -184,7 +184,7 @@ impl Worker {
     /// The next close request that is still fresh. What is not is written down as not sent.
     pub(super) fn next_pending(&mut self, now: Now) -> Option<Pending> {
         while let Some(pending) = self.closing.pending.front().copied() {
-            if now.mono.saturating_duration_since(pending.fetched) < self.config.close_within {
+            if closing::may_leave(pending.fetched, now.mono, self.config.close_within) {
                 // It is no request to try a paused API with.
                 return Some(pending).filter(|_| self.gate.pause().is_none());
             }

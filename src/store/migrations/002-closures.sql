@@ -78,7 +78,7 @@ SELECT talk_id, origin, contact_id, chat_id, lead_id, customer_id, is_read, miss
        updated_at,
        unixepoch() - updated_at AS quiet_seconds,
        fetched_at
-  FROM talks, rules
+  FROM rules, talks INDEXED BY talks_open
  WHERE is_in_work = 1 AND gone_at IS NULL AND denied_at IS NULL
    AND coalesce(status, '') IN ('', 'in_work', 'with_error')
    AND missed_at < unixepoch() - stale_after

@@ -1,0 +1,276 @@
+//! Laws of a closing, for any sequence of answers and crashes: the real transactions, a made-up API.
+
+use super::*;
+use crate::policy::closing::{CloseMode, FRESH, may_leave};
+use crate::policy::stale::tests::{just_stale, rules};
+use crate::policy::stale::{Reach, stale};
+use crate::store::queue;
+use crate::store::record::{Outcome, Record, Recorder};
+use crate::store::tests::in_memory;
+use proptest::prelude::*;
+use std::time::{Duration, Instant};
+
+/// What happens next. Times are in seconds.
+#[derive(Debug, Clone)]
+enum Event {
+    Wait(i64),
+    /// Somebody answers the client, or the client is missed again, at the account.
+    Change(State),
+    /// Whatever is due is fetched, and recorded.
+    Fetch {
+        mode: CloseMode,
+        clock_is_right: bool,
+    },
+    /// A sweep, or a person.
+    Enqueue(Purpose),
+    /// The close request that waits leaves, if it may, and is answered so.
+    Send(Sent),
+    Crash,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum State {
+    Stale,
+    Answered,
+    Closed,
+    Bot,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Sent {
+    Taken,
+    TakenInVain,
+    /// The server acts; the answer is lost.
+    ActedAndLost,
+    Lost,
+    Closing,
+    Refused,
+    Failed,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let state = prop_oneof![3 => Just(State::Stale), 2 => Just(State::Answered), 1 => Just(State::Closed), 1 => Just(State::Bot)];
+    let mode =
+        prop_oneof![4 => Just(CloseMode::Live), 1 => Just(CloseMode::DryRun), 1 => Just(CloseMode::Off)];
+    let purpose =
+        prop_oneof![4 => Just(Purpose::Close), 1 => Just(Purpose::DryRun), 1 => Just(Purpose::Mirror)];
+    let sent = prop_oneof![
+        Just(Sent::Taken),
+        Just(Sent::TakenInVain),
+        Just(Sent::ActedAndLost),
+        Just(Sent::Lost),
+        Just(Sent::Closing),
+        Just(Sent::Refused),
+        Just(Sent::Failed)
+    ];
+    prop_oneof![
+        2 => (0i64..40).prop_map(Event::Wait),
+        1 => (0i64..100_000).prop_map(Event::Wait),
+        2 => state.prop_map(Event::Change),
+        6 => (mode, proptest::bool::weighted(0.9))
+            .prop_map(|(mode, clock_is_right)| Event::Fetch { mode, clock_is_right }),
+        3 => purpose.prop_map(Event::Enqueue),
+        4 => sent.prop_map(Event::Send),
+        1 => Just(Event::Crash),
+    ]
+}
+
+struct World {
+    connection: Connection,
+    now: i64,
+    begin: Instant,
+    state: State,
+    changed_at: i64,
+    /// Written down, to leave: with the time of its fetch, and what that showed.
+    pending: Option<(Requested, i64, State)>,
+    effective: u32,
+    /// The outcomes of each row, in order.
+    seen: std::collections::BTreeMap<i64, Vec<String>>,
+}
+
+const START: i64 = 1_700_000_000;
+
+impl World {
+    fn new() -> World {
+        World {
+            connection: in_memory(),
+            now: START,
+            begin: Instant::now(),
+            state: State::Stale,
+            changed_at: START - 100_000,
+            pending: None,
+            effective: 0,
+            seen: std::collections::BTreeMap::new(),
+        }
+    }
+
+    fn talk(&self) -> Talk {
+        let missed_at = Some(self.changed_at).filter(|_| self.state != State::Answered);
+        let talk = just_stale(START);
+        Talk {
+            updated_at: self.changed_at,
+            missed_at,
+            is_in_work: self.state != State::Closed,
+            status: (self.state == State::Bot).then(|| "nps_in_progress".to_owned()),
+            ..talk
+        }
+    }
+
+    fn record(&mut self, record: &Record) -> Option<Stepped> {
+        let tx = self.connection.transaction().unwrap();
+        let recorded = Recorder::new(&tx).unwrap().record(record).unwrap();
+        tx.commit().unwrap();
+        recorded.stepped.map(|stepped| *stepped)
+    }
+
+    fn happen(&mut self, event: &Event) {
+        match event {
+            Event::Wait(seconds) => self.now += seconds,
+            Event::Change(state) if self.state != State::Closed => {
+                self.state = *state;
+                self.changed_at =
+                    (self.changed_at + 1).max(self.now - if *state == State::Stale { 100_000 } else { 0 });
+            }
+            Event::Change(_) => {}
+            Event::Enqueue(Purpose::Mirror) => {
+                self.connection
+                    .execute("INSERT INTO talk_queue (talk_id, due_at) VALUES (1, ?1)", [self.now])
+                    .unwrap();
+            }
+            Event::Enqueue(purpose) => {
+                crate::store::sweep::enqueue(&self.connection, 1, *purpose).unwrap();
+                self.connection
+                    .execute("UPDATE talk_queue SET due_at = min(due_at, ?1)", [self.now])
+                    .unwrap();
+            }
+            // While its request waits the talk is busy.
+            Event::Fetch { .. } if self.pending.is_some() => {}
+            Event::Fetch { mode, clock_is_right } => self.fetch(*mode, *clock_is_right),
+            Event::Send(sent) => self.send(*sent),
+            Event::Crash => {
+                self.pending = None;
+                requeue_open(&self.connection).unwrap();
+            }
+        }
+        self.check();
+    }
+
+    fn fetch(&mut self, mode: CloseMode, clock_is_right: bool) {
+        let head = queue::head(&self.connection, self.now, 1, None).unwrap();
+        let Some(due) = head.due.first().copied() else { return };
+        let talk = self.talk();
+        let verdict = stale(&talk, Reach::default(), self.now, &rules());
+        let mode = if due.purpose == Purpose::DryRun { CloseMode::DryRun } else { mode };
+        let wish = Wish {
+            purpose: due.purpose,
+            mode,
+            verdict: verdict.clone(),
+            force_close: true,
+            max_attempts: 3,
+            obstacle: (!clock_is_right).then(|| "the clock".to_owned()),
+        };
+        let wish = (due.purpose != Purpose::Mirror).then(|| Box::new(wish));
+        let outcome = Outcome::Talk(Box::new(talk), "{}".into());
+        let record = Record { talk_id: 1, ticket: due.ticket, at: self.now, outcome, wish };
+        let stepped = self.record(&record);
+        if let Some(requested) = stepped.and_then(|stepped| stepped.requested) {
+            assert!(verdict.is_stale(), "a request follows from a fetch that says stale alone");
+            assert!(mode == CloseMode::Live && clock_is_right);
+            assert_ne!(due.purpose, Purpose::Mirror);
+            self.pending = Some((requested, self.now, self.state));
+        }
+    }
+
+    fn send(&mut self, sent: Sent) {
+        let Some((requested, fetched, shown)) = self.pending.take() else { return };
+        let at = |seconds: i64| self.begin + Duration::from_secs((seconds - START) as u64);
+        let answer = if may_leave(at(fetched), at(self.now), FRESH) {
+            assert!(self.now - fetched < 30 && shown == State::Stale);
+            let acts = matches!(sent, Sent::Taken | Sent::ActedAndLost) && self.state != State::Closed;
+            if acts {
+                self.state = State::Closed;
+                self.changed_at = self.now;
+                self.effective += 1;
+            }
+            let error = "lost".to_owned();
+            match sent {
+                Sent::Taken | Sent::TakenInVain => Answer::Accepted { http_status: 202 },
+                Sent::ActedAndLost | Sent::Lost => {
+                    Answer::Unsettled { http_status: None, error, due_at: self.now + 5 }
+                }
+                Sent::Closing => Answer::Unsettled { http_status: Some(422), error, due_at: self.now + 5 },
+                Sent::Refused => Answer::Refused { http_status: Some(403), error },
+                Sent::Failed => Answer::Failed { http_status: Some(400), error },
+            }
+        } else {
+            Answer::NotSent { error: "late".into() }
+        };
+        let outcome = Outcome::Closing { closure_id: requested.closure_id, answer: Box::new(answer) };
+        self.record(&Record { talk_id: 1, ticket: requested.ticket, at: self.now, outcome, wish: None });
+    }
+
+    /// What holds after whatever happened.
+    fn check(&mut self) {
+        assert!(self.effective <= 1, "closed by one request");
+        let closures = of_talk(&self.connection, 1).unwrap();
+        let mut under_way = 0;
+        for closure in &closures {
+            let seen = self.seen.entry(closure.closure_id).or_default();
+            if seen.last() != Some(&closure.outcome) {
+                seen.push(closure.outcome.clone());
+            }
+            let forward: [&[&str]; 9] = [
+                &["would_close"],
+                &["withdrawn"],
+                &["requested"],
+                &["requested", "accepted"],
+                &["requested", "accepted", "closed"],
+                &["requested", "accepted", "failed"],
+                &["requested", "closed"],
+                &["requested", "withdrawn"],
+                &["requested", "failed"],
+            ];
+            let refused: &[&str] = &["requested", "refused"];
+            assert!(forward.iter().any(|way| seen == way) || seen == refused, "{seen:?}");
+            if closure.outcome == "closed" {
+                assert!(closure.verified_at.is_some() && self.state == State::Closed);
+            }
+            under_way += usize::from(closure.is_under_way());
+        }
+        assert!(under_way <= 1);
+        if under_way == 1 {
+            assert!(queue::row(&self.connection, 1).unwrap().is_some(), "a row leads back to it");
+        }
+        let would = closures.iter().filter(|closure| closure.outcome == "would_close");
+        let mut missed: Vec<_> = would.map(|closure| closure.missed_at).collect();
+        let all = missed.len();
+        missed.dedup();
+        assert_eq!(missed.len(), all, "once for a talk and its missed_at");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_closing_goes_forward_alone_and_no_request_leaves_on_an_old_or_other_state(
+        events in proptest::collection::vec(event(), 1..40),
+    ) {
+        let mut world = World::new();
+        world.happen(&Event::Enqueue(Purpose::Close));
+        for event in &events {
+            world.happen(event);
+        }
+        // Whatever happened, a server that answers and time bring it to an end.
+        for _ in 0..12 {
+            world.happen(&Event::Send(Sent::Taken));
+            world.happen(&Event::Wait(4000));
+            world.happen(&Event::Fetch { mode: CloseMode::Live, clock_is_right: true });
+        }
+        world.happen(&Event::Send(Sent::Taken));
+        world.happen(&Event::Wait(4000));
+        world.happen(&Event::Fetch { mode: CloseMode::Live, clock_is_right: true });
+        let closures = of_talk(&world.connection, 1).unwrap();
+        prop_assert!(closures.iter().all(|closure| !closure.is_under_way()), "{closures:#?}");
+    }
+}

@@ -1,0 +1,134 @@
+use super::*;
+use crate::policy::stale::tests::just_stale;
+use crate::policy::stale::{Reach, stale};
+use crate::store::record::{Outcome, Record, Recorder};
+use crate::store::tests::in_memory;
+use crate::talk::Talk;
+use proptest::prelude::*;
+
+fn store(connection: &mut Connection, talk: &Talk, reach: Reach) {
+    let tx = connection.transaction().unwrap();
+    let outcome = Outcome::Talk(Box::new(talk.clone()), "{}".into());
+    let record = Record { talk_id: talk.talk_id, ticket: 0, at: 1, outcome, wish: None };
+    Recorder::new(&tx).unwrap().record(&record).unwrap();
+    tx.execute(
+        "UPDATE talks SET gone_at = CASE WHEN ?2 THEN 1 END, denied_at = CASE WHEN ?3 THEN 1 END
+          WHERE talk_id = ?1",
+        (talk.talk_id, reach.gone, reach.denied),
+    )
+    .unwrap();
+    tx.commit().unwrap();
+}
+
+fn live(stale: StaleRules) -> CloseRules {
+    CloseRules { mode: CloseMode::Live, stale, force_close: true, max_per_sweep: 50, max_share: 0.5 }
+}
+
+/// One talk in any state near the edges, by ages in seconds.
+fn talk(now: i64) -> impl Strategy<Value = (Talk, Reach)> {
+    let origin = prop_oneof![Just(None), Just(Some("viber")), Just(Some("Telegram")), Just(Some("avito"))];
+    let status = prop_oneof![
+        Just(None),
+        Just(Some("")),
+        Just(Some("in_work")),
+        Just(Some("with_error")),
+        Just(Some("closed")),
+        Just(Some("nps_scheduled"))
+    ];
+    let often = proptest::bool::weighted(0.85);
+    let ages = (proptest::option::of(95i64..106), 5i64..16);
+    (often, ages, origin, status, (proptest::bool::weighted(0.1), proptest::bool::weighted(0.1))).prop_map(
+        move |(is_in_work, (missed, changed), origin, status, (gone, denied))| {
+            let talk = Talk {
+                is_in_work,
+                missed_at: missed.map(|ago| now - ago),
+                updated_at: now - changed,
+                origin: origin.map(str::to_owned),
+                status: status.map(str::to_owned),
+                ..just_stale(now)
+            };
+            (talk, Reach { gone, denied })
+        },
+    )
+}
+
+fn rules() -> impl Strategy<Value = StaleRules> {
+    let list = || proptest::sample::subsequence(vec!["VIBER", "telegram", "x"], 0..3);
+    (list(), list()).prop_map(|(only, except)| StaleRules {
+        stale_after: Duration::from_secs(100),
+        quiet_for: Duration::from_secs(10),
+        only_origins: only.into_iter().map(str::to_owned).collect(),
+        except_origins: except.into_iter().map(str::to_owned).collect(),
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn sql_and_policy_agree_on_what_is_stale(
+        rules in rules(),
+        talks in proptest::collection::vec(talk(crate::clock::unix_now()), 20),
+    ) {
+        let mut connection = in_memory();
+        for (number, (talk, reach)) in talks.iter().enumerate() {
+            store(&mut connection, &Talk { talk_id: number as i64 + 1, ..talk.clone() }, *reach);
+        }
+        let ids = |now: i64| -> Vec<i64> {
+            let is_stale = |(talk, reach): &(Talk, Reach)| stale(talk, *reach, now, &rules).is_stale();
+            (1..).zip(&talks).filter(|(_, talk)| is_stale(talk)).map(|(id, _)| id).collect()
+        };
+        let now = crate::clock::unix_now();
+        let mut found = candidates(&connection, &live(rules.clone()), 1000, now).unwrap();
+        found.sort_unstable();
+        prop_assert_eq!(&found, &ids(now));
+        prop_assert_eq!(counts(&connection, &rules, now).unwrap().0, found.len() as i64);
+
+        // The view reads the clock itself.
+        note_rules(&connection, &live(rules.clone())).unwrap();
+        let before = crate::clock::unix_now();
+        let viewed: Vec<i64> = connection
+            .prepare("SELECT talk_id FROM stale_talks ORDER BY talk_id")
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        if before == crate::clock::unix_now() {
+            prop_assert_eq!(viewed, ids(before));
+        }
+    }
+}
+
+#[test]
+fn a_sweep_reads_the_index_of_open_talks_and_never_scans() {
+    let connection = in_memory();
+    let plan = |sql: &str| -> String {
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let mut steps = statement.raw_query();
+        let mut plan = String::new();
+        while let Some(step) = steps.next().unwrap() {
+            plan.push_str(&format!("{}\n", step.get::<_, String>(3).unwrap()));
+        }
+        plan
+    };
+    for (what, sql) in [
+        ("count", format!("SELECT count(*) FROM {OPEN} WHERE {IS_STALE}")),
+        ("open", format!("SELECT count(*) FROM {OPEN} WHERE is_in_work = 1 AND gone_at IS NULL")),
+        ("candidates", candidates_sql()),
+        ("view", "SELECT * FROM stale_talks".into()),
+    ] {
+        let plan = plan(&sql);
+        assert!(plan.contains("talks_open"), "{what}: {plan}");
+        assert!(what == "open" || !plan.contains("SCAN talks"), "{what}: {plan}");
+        assert!(!plan.contains("TEMP B-TREE"), "{what}: {plan}");
+    }
+}
+
+#[test]
+fn the_guard_stops_over_twenty_and_over_the_share() {
+    assert!(!too_many(20, 20, 0.0));
+    assert!(too_many(21, 40, 0.5));
+    assert!(!too_many(21, 42, 0.5));
+    assert!(!too_many(1000, 1000, 1.0));
+}
