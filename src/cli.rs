@@ -103,7 +103,7 @@ enum Command {
     },
     /// Try the configuration, the database and the API token; changes nothing
     Check,
-    /// A simulated account on loopback, mirrored before your eyes
+    /// A simulated account on loopback, mirrored and auto-closed before your eyes
     Demo {
         /// Where to leave the database [default: a new folder for temporary files]
         #[arg(long, value_name = "DIR")]

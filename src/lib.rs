@@ -5,16 +5,16 @@
 //! Everything that is ever fetched goes one way:
 //!
 //! ```text
-//! SQL, commands ──> talk_queue ──> worker: read ahead ─> gate ─> GET ─> record (one transaction)
-//!                       ^                                                    │
-//!                       └──── a row that is due again is the only way back ──┘
+//! SQL, commands, ──> talk_queue ──> worker: read ahead ─> gate ─> GET ─> record (one transaction) ─> close
+//! sweep                  ^                                                    │                        │
+//!                        └──────────── a row that is due again is the only way back ───────────────────┘
 //! ```
 //!
 //! - [`cli`] says what was asked and prints; [`daemon`] builds the parts and keeps them going.
 //! - [`worker`] is the road: it reads due ids ahead, fetches them through the [`gate`] with the
 //!   client of [`amocrm`], and hands what came to the writer of [`store`].
-//! - [`policy`] decides when a talk is looked at again, [`health`] whether the mirror is well: pure
-//!   functions over given times.
+//! - [`policy`] decides when a talk is looked at again, whether it is stale and what of its closing
+//!   comes next, [`health`] whether the mirror is well: pure functions over given times.
 //! - [`config`] is checked whole before anything begins. [`clock`] is where time is read.
 //! - [`simulator`] is an account on loopback, for the demo and the tests.
 //!
@@ -27,8 +27,9 @@
 //! 1. The server counts more than the configured number of requests in any second.
 //! 2. A stored talk is overwritten by an older answer, or lost to a bad one.
 //! 3. An id put in the queue disappears without being fetched, found gone, or set aside with its reason.
-//! 4. Something waits forever: every request, statement and stop has a deadline.
-//! 5. A secret in a log, an error, the database or the process list.
+//! 4. A talk is closed that a fetch less than 30 s before did not show stale, in work and quiet.
+//! 5. Something waits forever: every request, statement and stop has a deadline.
+//! 6. A secret in a log, an error, the database or the process list.
 
 pub mod amocrm;
 pub mod cli;

@@ -1,5 +1,5 @@
-//! `demo`: a simulated account on loopback, mirrored by the code of `run`, with ids
-//! queued by plain SQL as an analyst would.
+//! `demo`: a simulated account on loopback, mirrored and its stale talks closed by the
+//! code of `run`, with ids queued by plain SQL as an analyst would.
 
 use super::progress::{Progress, eprint_line};
 use super::run::runtime;
@@ -8,6 +8,7 @@ use crate::config::{Config, Needs};
 use crate::daemon;
 use crate::simulator::{Account, Fault, Simulator, TOKEN};
 use crate::store;
+use crate::talk::Talk;
 use anyhow::{Context, Result, ensure};
 use rusqlite::Connection;
 use std::cell::Cell;
@@ -21,7 +22,7 @@ use std::time::Duration;
 const TALKS: i64 = 36;
 /// From the start: new talks are queued and old ones again, and then the end.
 const SECOND_ROUND: Duration = Duration::from_secs(8);
-const END: Duration = Duration::from_secs(14);
+const END: Duration = Duration::from_secs(16);
 
 /// Runs the demo; ends within 20 s.
 pub fn demo(dir: Option<&Path>) -> Result<ExitCode> {
@@ -29,8 +30,8 @@ pub fn demo(dir: Option<&Path>) -> Result<ExitCode> {
     let simulator = Simulator::start(account()).context("cannot start the simulated account")?;
     let config = configure(&dir, &simulator)?;
     eprint_line(&format!(
-        "A simulated account answers at {}: talks begin there, are missed and answered.\n\
-         Mirroring it into {}, at most {} requests a second…",
+        "A simulated account answers at {}: talks begin there, are missed and answered, and some were forgotten.\n\
+         Mirroring it into {} and closing what is stale, at most {} requests a second…",
         simulator.base_url(),
         config.database.display(),
         config.api.requests_per_second,
@@ -46,9 +47,9 @@ pub fn demo(dir: Option<&Path>) -> Result<ExitCode> {
             .talks
             .values()
             .rev()
-            .filter(|talk| talk.is_in_work)
+            .filter(|talk| talk.is_in_work && talk.missed_at.is_none())
             .map(|talk| talk.talk_id)
-            .take(24)
+            .take(12)
             .collect();
         queued.set(queued.get() + open.len() as u64);
         if let Err(error) = insert(&connection, open) {
@@ -62,8 +63,8 @@ pub fn demo(dir: Option<&Path>) -> Result<ExitCode> {
         let tally = worker.tally();
         let event = simulator.account().last_event.clone();
         let note = format!(
-            "{} new, {} changed, {} retries; there, {event}",
-            tally.new, tally.changed, tally.retried
+            "{} new, {} changed, {} closed, {} kept; there, {event}",
+            tally.new, tally.changed, tally.closures.closed, tally.closures.withdrawn
         );
         progress.set(tally.done(), queued.get(), &note);
     }))?;
@@ -85,6 +86,7 @@ pub fn demo(dir: Option<&Path>) -> Result<ExitCode> {
         tally.retried,
     )?;
     write!(out, "{}", by_origin(&connection)?)?;
+    write!(out, "\nTalks that nobody had answered for a day:\n{}", closings(&connection)?)?;
     write!(out, "{}", queries(&config.database, &dir))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -113,6 +115,12 @@ fn account() -> Account {
     account.script(3, [Fault::Html(502)]);
     account.script(11, [Fault::Reset]);
     account.talks.remove(&20);
+    // The longest missed talk is mirrored as missed, and answered just before it would be closed.
+    let missed = |talk: &&Talk| talk.is_in_work && talk.missed_at.is_some();
+    let longest = account.talks.values().filter(missed).min_by_key(|talk| talk.missed_at);
+    if let Some(talk_id) = longest.map(|talk| talk.talk_id) {
+        account.script(talk_id, [Fault::Nothing, Fault::Answered]);
+    }
     account
 }
 
@@ -126,7 +134,8 @@ fn configure(dir: &Path, simulator: &Simulator) -> Result<Config> {
         "config.toml",
         format!(
             "# Made by `talkmirror demo`; the simulated account is gone when it ends.\n\
-             [api]\nbase_url = \"{}\"\ntoken_file = \"token\"\n\n[queue]\nretry_base = \"2s\"\n",
+             [api]\nbase_url = \"{}\"\ntoken_file = \"token\"\n\n[queue]\nretry_base = \"2s\"\n\n\
+             [auto_close]\nmode = \"live\"\nschedule = \"*/4 * * * * *\"\nmax_per_sweep = 3\n",
             simulator.base_url()
         ),
     )?;
@@ -157,13 +166,26 @@ fn by_origin(connection: &Connection) -> rusqlite::Result<String> {
     Ok(words::rendered(table))
 }
 
+/// What auto-close did, as anybody can ask.
+fn closings(connection: &Connection) -> rusqlite::Result<String> {
+    let mut table = words::table();
+    table.set_header(["TALK", "OUTCOME", "WHY"]);
+    let mut statement =
+        connection.prepare("SELECT talk_id, outcome, reason FROM closures ORDER BY closure_id")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        table.add_row([row.get::<_, i64>(0)?.to_string(), row.get(1)?, row.get(2)?]);
+    }
+    Ok(words::rendered(table))
+}
+
 fn queries(database: &Path, dir: &Path) -> String {
     let database = database.display();
     format!(
         "\nThe database: {database}\n\nTry:\n\
          \x20 sqlite3 -box {database} \"SELECT * FROM missed_by_day ORDER BY day DESC LIMIT 7\"\n\
          \x20 sqlite3 -box {database} \"SELECT talk_id, origin, missed_seconds / 60 AS minutes FROM open_talks WHERE missed_at > 0 ORDER BY missed_at LIMIT 7\"\n\
-         \x20 sqlite3 -box {database} \"SELECT talk_id, count(*) AS states FROM talk_versions GROUP BY talk_id ORDER BY states DESC LIMIT 7\"\n\
+         \x20 sqlite3 -box {database} \"SELECT talk_id, outcome, reason, requested_at, http_status, verified_at FROM closures\"\n\
          or, without SQL:\n\
          \x20 talkmirror --config {}/config.toml status\n",
         dir.display()

@@ -143,9 +143,8 @@ impl StaleRules {
 
 impl fmt::Display for StaleRules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let duration = humantime::format_duration;
-        write!(f, "missed for over {}", duration(self.stale_after))?;
-        write!(f, " and unchanged for over {}", duration(self.quiet_for))?;
+        write!(f, "missed for over {}", written(self.stale_after_seconds()))?;
+        write!(f, " and unchanged for over {}", written(self.quiet_for_seconds()))?;
         if !self.only_origins.is_empty() {
             write!(f, ", only {}", self.only_origins.join(", "))?;
         }
@@ -190,6 +189,16 @@ impl fmt::Display for Kept {
             Kept::Origin(None) => f.write_str("it has no origin"),
             Kept::Origin(Some(origin)) => write!(f, "its origin, {origin}, is left out"),
         }
+    }
+}
+
+/// A duration as it stands in the configuration: `24h`, `15m`, `90s`.
+fn written(seconds: i64) -> String {
+    match seconds {
+        172_800.. if seconds % 86_400 == 0 => format!("{}d", seconds / 86_400),
+        1.. if seconds % 3600 == 0 => format!("{}h", seconds / 3600),
+        1.. if seconds % 60 == 0 => format!("{}m", seconds / 60),
+        _ => format!("{seconds}s"),
     }
 }
 
@@ -290,6 +299,12 @@ pub(crate) mod tests {
         assert!(with(&[], &["viber"], Some("telegram")));
         assert!(with(&[], &["viber"], None));
         assert!(!with(&["telegram"], &["telegram"], Some("telegram")));
+    }
+
+    #[test]
+    fn rules_are_said_as_they_are_written() {
+        assert_eq!(rules().to_string(), "missed for over 24h and unchanged for over 15m");
+        assert_eq!([172_800, 90_000, 90, 60, 0].map(written), ["2d", "25h", "90s", "1m", "0s"]);
     }
 
     #[test]

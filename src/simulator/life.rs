@@ -37,11 +37,13 @@ impl Account {
 
     /// One thing happens to the account, in the words of its log.
     pub(super) fn live(&mut self) -> String {
+        // A talk that was missed a day ago is forgotten there.
+        let forgotten = |talk: &Talk| talk.missed_at.is_some_and(|at| unix_now() - at > 86_400);
         let open: Vec<i64> = self
             .talks
             .values()
             .rev()
-            .filter(|talk| talk.is_in_work)
+            .filter(|talk| talk.is_in_work && !forgotten(talk))
             .map(|talk| talk.talk_id)
             .take(30)
             .collect();

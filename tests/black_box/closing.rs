@@ -317,7 +317,7 @@ fn stale_lists_what_would_be_closed_and_why_the_rest_is_kept() {
     }
     mirror.ends(0, &["sync", "1..4"]);
     let (out, _) = mirror.ends(0, &["stale"]);
-    assert!(out.starts_with("1 of 4 talks in work would be closed: missed for over 1day"), "{out}");
+    assert!(out.starts_with("1 of 4 talks in work would be closed: missed for over 24h"), "{out}");
     for part in [
         "stale: missed 10 d ago, unchanged for 10 d",
         "kept: its origin, avito, is left out",

@@ -103,7 +103,7 @@ fn the_first_live_sweep_and_one_under_wider_rules_say_how_many_are_stale() {
     let daemon = mirror.running_daemon();
     mirror.wait_sql("closed", "SELECT count(*) FROM closures WHERE outcome = 'closed'", 2);
     daemon.stop();
-    let first = "the first live sweep under these rules (missed for over 1day and unchanged for over 15m): \
+    let first = "the first live sweep under these rules (missed for over 24h and unchanged for over 15m): \
                  2 of 2 open talks are stale";
     assert_eq!(mirror.log().matches(first).count(), 1, "{}", mirror.log());
     assert_eq!(mirror.log().matches("the first live sweep").count(), 1, "not at each sweep");

@@ -17,7 +17,7 @@ fn it_ends_within_20_s_with_a_table_a_database_and_queries_that_work() {
     assert!(output.status.success(), "{out}\n{err}");
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     assert!(err.contains("talks done"), "plain lines where there is no terminal: {err}");
-    for expected in ["ORIGIN", "telegram", "(7 allowed)", "missed_by_day"] {
+    for expected in ["ORIGIN", "telegram", "(7 allowed)", "missed_by_day", "withdrawn  not missed"] {
         assert!(out.contains(expected), "{expected} in\n{out}");
     }
     let database = dir.join("talks.db");
@@ -31,6 +31,12 @@ fn it_ends_within_20_s_with_a_table_a_database_and_queries_that_work() {
         let mut statement = connection.prepare(sql).unwrap();
         assert!(statement.exists([]).unwrap(), "{sql} shows something");
     }
+    let count = |outcome: &str| -> i64 {
+        let sql = "SELECT count(*) FROM closures WHERE outcome = ?1";
+        connection.query_row(sql, [outcome], |row| row.get(0)).unwrap()
+    };
+    assert!(count("closed") > 0, "{out}");
+    assert_eq!(count("withdrawn"), 1, "one was answered just before: {out}");
     let changed: i64 = connection
         .query_row("SELECT count(*) FROM talk_versions WHERE version > 1", [], |row| row.get(0))
         .unwrap();
