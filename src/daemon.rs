@@ -4,6 +4,9 @@
 //! It promises that one process works a database, that a stop ends within ten seconds
 //! with everything recorded that came, and that a second signal ends it at once.
 
+mod signals;
+mod sweeps;
+
 use crate::amocrm::{Client, Failure, Token};
 use crate::clock;
 use crate::config::{Config, Mistakes};
@@ -19,11 +22,11 @@ use crate::store::writer::Writer;
 use crate::store::{self, StoreError};
 use crate::worker::{Account, Mode, Tally, WorkError, Worker, WorkerConfig};
 use rusqlite::Connection;
+use signals::{Signal, Signals};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
-use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
+use sweeps::Sweeps;
+use tokio_cron_scheduler::JobSchedulerError;
 
 /// After a signal: how long requests under way may take, and then the records.
 const STOP_REQUESTS: Duration = Duration::from_secs(5);
@@ -346,95 +349,4 @@ fn worker(
         worker.resume(&earlier, now);
     }
     Ok(worker)
-}
-
-/// When to sweep: the schedule of the configuration, kept by tokio-cron-scheduler.
-struct Sweeps {
-    scheduler: Option<JobScheduler>,
-    ticks: mpsc::UnboundedReceiver<()>,
-}
-
-impl Sweeps {
-    async fn start(config: &Config) -> Result<Sweeps, DaemonError> {
-        let (sender, ticks) = mpsc::unbounded_channel();
-        if config.auto_close.rules.mode == CloseMode::Off {
-            return Ok(Sweeps { scheduler: None, ticks });
-        }
-        let scheduler = JobScheduler::new().await.map_err(DaemonError::Schedule)?;
-        let job = Job::new_async(config.auto_close.schedule.as_str(), move |_, _| {
-            let sender = sender.clone();
-            Box::pin(async move {
-                let _ = sender.send(());
-            })
-        })
-        .map_err(DaemonError::Schedule)?;
-        scheduler.add(job).await.map_err(DaemonError::Schedule)?;
-        scheduler.start().await.map_err(DaemonError::Schedule)?;
-        Ok(Sweeps { scheduler: Some(scheduler), ticks })
-    }
-
-    /// Waits for the next tick; ticks that came meanwhile are one.
-    async fn next(&mut self) {
-        match self.ticks.recv().await {
-            Some(()) => while self.ticks.try_recv().is_ok() {},
-            None => std::future::pending().await,
-        }
-    }
-
-    async fn stop(&mut self) {
-        if let Some(scheduler) = &mut self.scheduler {
-            // It holds nothing that could be lost.
-            let _ = scheduler.shutdown().await;
-        }
-    }
-}
-
-/// What somebody wants of the process.
-#[derive(Debug, Clone, Copy)]
-enum Signal {
-    Stop(&'static str),
-    Reload,
-}
-
-/// The signals, from the moment of [`Signals::listen`].
-struct Signals {
-    receiver: mpsc::UnboundedReceiver<Signal>,
-}
-
-impl Signals {
-    fn listen() -> Result<Signals, DaemonError> {
-        let on = |kind| signal(kind).map_err(DaemonError::Signals);
-        let mut terminate = on(SignalKind::terminate())?;
-        let mut interrupt = on(SignalKind::interrupt())?;
-        let mut hangup = on(SignalKind::hangup())?;
-        let (sender, receiver) = mpsc::unbounded_channel();
-        tokio::spawn(async move {
-            let mut stopping = false;
-            loop {
-                let signal = tokio::select! {
-                    _ = terminate.recv() => Signal::Stop("SIGTERM"),
-                    _ = interrupt.recv() => Signal::Stop("SIGINT"),
-                    _ = hangup.recv() => Signal::Reload,
-                };
-                if let Signal::Stop(name) = signal {
-                    if stopping {
-                        tracing::warn!(
-                            "stopped at once by a second signal, {name}: what was not recorded stays in the queue"
-                        );
-                        std::process::exit(1);
-                    }
-                    stopping = true;
-                }
-                let _ = sender.send(signal);
-            }
-        });
-        Ok(Signals { receiver })
-    }
-
-    async fn next(&mut self) -> Signal {
-        match self.receiver.recv().await {
-            Some(signal) => signal,
-            None => std::future::pending().await,
-        }
-    }
 }

@@ -49,7 +49,7 @@ pub fn close(mut config: Config, request: &Request<'_>) -> Result<ExitCode> {
     };
     let began = unix_now();
     let runtime = runtime()?;
-    let mut watch = Watch::new(&config);
+    let mut watch = Watch::new(&config, closures::CLOSE_PRIORITY);
     let ended = runtime.block_on(daemon::close(&config, &to_close, |worker| watch.look(worker)));
     runtime.shutdown_background();
     drop(watch);

@@ -23,7 +23,7 @@ const RECOUNT: Duration = Duration::from_secs(2);
 pub fn sync(config: &Config, ids: &[RangeInclusive<i64>], no_close: bool, as_json: bool) -> Result<ExitCode> {
     let began = Instant::now();
     let runtime = runtime()?;
-    let mut watch = Watch::new(config);
+    let mut watch = Watch::new(config, i64::MIN);
     let ended = runtime.block_on(daemon::sync(config, ids, no_close, |worker| watch.look(worker)));
     runtime.shutdown_background();
     drop(watch);
@@ -129,6 +129,7 @@ pub(super) fn closures(closures: &Closures) -> Option<String> {
 /// The progress bar over a worker.
 pub(super) struct Watch {
     database: std::path::PathBuf,
+    least_priority: i64,
     progress: Option<Progress>,
     /// Rows that wait, when last counted, and what was done then.
     counted: Option<(u64, u64)>,
@@ -136,8 +137,10 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(config: &Config) -> Watch {
-        Watch { database: config.database.clone(), progress: None, counted: None, count_at: Instant::now() }
+    /// Over the rows of this priority and above.
+    pub(super) fn new(config: &Config, least_priority: i64) -> Watch {
+        let database = config.database.clone();
+        Watch { database, least_priority, progress: None, counted: None, count_at: Instant::now() }
     }
 
     pub(super) fn look(&mut self, worker: &Worker) {
@@ -170,7 +173,6 @@ impl Watch {
 
     fn waiting(&self) -> Option<u64> {
         let connection = store::open_read_only(&self.database).ok()?;
-        let queue = report::queue(&connection, unix_now()).ok()?;
-        Some((queue.due + queue.later) as u64)
+        report::waiting(&connection, self.least_priority).ok()
     }
 }

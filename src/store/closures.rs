@@ -3,9 +3,13 @@
 //! It promises that a talk has at most one closing under way, that a row only goes
 //! forward, and that while one has no end a row in the queue leads back to its talk.
 
+mod history;
+
+pub use history::{Closure, last_of_talk, of_talk};
+
 use crate::policy::closing::{self, Open, OpenOutcome, Purpose, Step, Wish};
 use crate::talk::Talk;
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, named_params};
+use rusqlite::{Connection, OptionalExtension, Transaction, named_params};
 
 /// Above all else in the queue.
 pub const CLOSE_PRIORITY: i64 = 1_000_000_000;
@@ -351,82 +355,6 @@ fn schedule(
         Some(ticket) => Ok(ticket),
         None => Ok(made()?.unwrap_or(NO_ROW)),
     }
-}
-
-/// A decision as people read it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Closure {
-    pub closure_id: i64,
-    pub talk_id: i64,
-    pub mode: String,
-    pub missed_at: Option<i64>,
-    pub talk_updated_at: i64,
-    pub reason: String,
-    pub force_close: bool,
-    pub decided_at: i64,
-    pub requested_at: Option<i64>,
-    pub http_status: Option<i64>,
-    pub outcome: String,
-    pub verified_at: Option<i64>,
-    pub attempts: i64,
-    pub error: Option<String>,
-}
-
-impl Closure {
-    /// It has no end yet.
-    pub fn is_under_way(&self) -> bool {
-        matches!(self.outcome.as_str(), "requested" | "accepted")
-    }
-
-    /// Until when the talk is not tried again because of it.
-    pub fn barred_until(&self) -> Option<i64> {
-        matches!(self.outcome.as_str(), "refused" | "failed")
-            .then(|| self.requested_at.unwrap_or(self.decided_at) + closing::BARRED)
-    }
-
-    fn read(row: &Row<'_>) -> rusqlite::Result<Closure> {
-        Ok(Closure {
-            closure_id: row.get("closure_id")?,
-            talk_id: row.get("talk_id")?,
-            mode: row.get("mode")?,
-            missed_at: row.get("missed_at")?,
-            talk_updated_at: row.get("talk_updated_at")?,
-            reason: row.get("reason")?,
-            force_close: row.get("force_close")?,
-            decided_at: row.get("decided_at")?,
-            requested_at: row.get("requested_at")?,
-            http_status: row.get("http_status")?,
-            outcome: row.get("outcome")?,
-            verified_at: row.get("verified_at")?,
-            attempts: row.get("attempts")?,
-            error: row.get("error")?,
-        })
-    }
-}
-
-/// The decisions about one talk, oldest first.
-///
-/// # Errors
-/// When the database cannot be read.
-pub fn of_talk(connection: &Connection, talk_id: i64) -> rusqlite::Result<Vec<Closure>> {
-    connection
-        .prepare_cached("SELECT * FROM closures WHERE talk_id = ?1 ORDER BY closure_id")?
-        .query_map([talk_id], Closure::read)?
-        .collect()
-}
-
-/// The last decision about a talk, if it is not older than `since`.
-///
-/// # Errors
-/// When the database cannot be read.
-pub fn last_of_talk(connection: &Connection, talk_id: i64, since: i64) -> rusqlite::Result<Option<Closure>> {
-    connection
-        .prepare_cached(
-            "SELECT * FROM closures WHERE talk_id = ?1 AND max(decided_at, coalesce(requested_at, 0)) >= ?2
-              ORDER BY closure_id DESC LIMIT 1",
-        )?
-        .query_row((talk_id, since), Closure::read)
-        .optional()
 }
 
 #[cfg(test)]

@@ -122,6 +122,18 @@ pub fn queue(connection: &Connection, now: i64) -> rusqlite::Result<QueueCounts>
     )
 }
 
+/// Rows of this priority and above that wait, whenever they are due.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn waiting(connection: &Connection, least_priority: i64) -> rusqlite::Result<u64> {
+    connection.query_row(
+        "SELECT count(*) FROM talk_queue WHERE failed_at IS NULL AND priority >= ?1",
+        [least_priority],
+        |row| Ok(row.get::<_, i64>(0)? as u64),
+    )
+}
+
 /// All that is known of one talk. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Story {

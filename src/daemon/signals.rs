@@ -1,0 +1,55 @@
+//! Signals, for as long as the process lives.
+
+use super::DaemonError;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+/// What somebody wants of the process.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Signal {
+    Stop(&'static str),
+    Reload,
+}
+
+/// The signals, from the moment of [`Signals::listen`].
+pub(super) struct Signals {
+    receiver: mpsc::UnboundedReceiver<Signal>,
+}
+
+impl Signals {
+    pub(super) fn listen() -> Result<Signals, DaemonError> {
+        let on = |kind| signal(kind).map_err(DaemonError::Signals);
+        let mut terminate = on(SignalKind::terminate())?;
+        let mut interrupt = on(SignalKind::interrupt())?;
+        let mut hangup = on(SignalKind::hangup())?;
+        let (sender, receiver) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            let mut stopping = false;
+            loop {
+                let signal = tokio::select! {
+                    _ = terminate.recv() => Signal::Stop("SIGTERM"),
+                    _ = interrupt.recv() => Signal::Stop("SIGINT"),
+                    _ = hangup.recv() => Signal::Reload,
+                };
+                if let Signal::Stop(name) = signal {
+                    if stopping {
+                        tracing::warn!(
+                            "stopped at once by a second signal, {name}: what was not recorded stays in the queue"
+                        );
+                        std::process::exit(1);
+                    }
+                    stopping = true;
+                }
+                let _ = sender.send(signal);
+            }
+        });
+        Ok(Signals { receiver })
+    }
+
+    pub(super) async fn next(&mut self) -> Signal {
+        match self.receiver.recv().await {
+            Some(signal) => signal,
+            None => std::future::pending().await,
+        }
+    }
+}
