@@ -178,8 +178,7 @@ fn store_alone(criterion: &mut Criterion) {
             },
             |(folder, mut connection)| {
                 for chunk in talks.chunks(128) {
-                    let head =
-                        store::queue::head(&connection, i64::MAX, chunk.len(), None).expect("the head");
+                    let head = store::queue::head(&connection, i64::MAX, chunk.len()).expect("the head");
                     let tx = connection.transaction().expect("a transaction");
                     let mut recorder = Recorder::new(&tx).expect("statements");
                     for (talk, due) in chunk.iter().zip(head.due) {

@@ -70,6 +70,7 @@ impl Date {
 pub struct Client {
     http: reqwest::Client,
     talks_url: Url,
+    timeout: Duration,
     authorization: HeaderValue,
 }
 
@@ -100,7 +101,7 @@ impl Client {
             .base_url
             .join("/api/v4/talks/")
             .map_err(|error| Failure::new(Kind::Talk, error.to_string()))?;
-        Ok(Client { http, talks_url, authorization: authorization(token) })
+        Ok(Client { http, talks_url, timeout: config.timeout, authorization: authorization(token) })
     }
 
     /// The same client and connections with another token.
@@ -108,6 +109,7 @@ impl Client {
         Client {
             http: self.http.clone(),
             talks_url: self.talks_url.clone(),
+            timeout: self.timeout,
             authorization: authorization(token),
         }
     }
@@ -151,14 +153,21 @@ impl Client {
 impl Client {
     /// `POST /api/v4/talks/{talk_id}/close`; returns the status of an answer that took it.
     ///
-    /// With `force_close` the talk is closed at once; else the NPS bot may be started first.
+    /// With `force_close` the talk is closed at once; else the NPS bot may be started first. After `within`
+    /// it is given up, so that it does not leave later than that.
     ///
     /// # Errors
     /// Every answer that did not take it, sorted; without an answer nothing is known.
-    pub async fn close_talk(&self, talk_id: i64, force_close: bool) -> Result<u16, Failure> {
+    pub async fn close_talk(
+        &self,
+        talk_id: i64,
+        force_close: bool,
+        within: Duration,
+    ) -> Result<u16, Failure> {
         let request = self
             .http
             .post(self.talk_url(talk_id, "/close"))
+            .timeout(within.min(self.timeout))
             .header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .body(if force_close { r#"{"force_close":true}"# } else { r#"{"force_close":false}"# });
         let mut response = self.send(request).await?;

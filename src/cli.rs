@@ -227,9 +227,9 @@ impl Cli {
                 let known = Config::load(&self.config_path(), Needs::DatabaseAlone)?;
                 if close::has_holder(&known) {
                     plain()?;
-                    return close::hand_over(known, &request);
+                    return close::hand_over(&known, &request);
                 }
-                close::close(config(Needs::Api)?, &request)
+                close::close(&config(Needs::Api)?, &request)
             }
             Command::Why { talk_id } => why::why(&plain_config()?, talk_id),
             Command::Check => {

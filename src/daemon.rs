@@ -11,8 +11,8 @@ use crate::amocrm::{Client, Failure, Token};
 use crate::clock;
 use crate::config::{Config, Mistakes};
 use crate::gate::Gate;
-use crate::policy::closing::{CloseMode, CloseRules, FRESH, Purpose};
-use crate::store::closures::{self, CLOSE_PRIORITY};
+use crate::policy::closing::{CloseMode, CloseRules, Purpose};
+use crate::store::closures;
 use crate::store::lock::{self, InstanceLock, LockError};
 use crate::store::queue;
 use crate::store::report;
@@ -24,6 +24,7 @@ use crate::worker::{Account, Mode, Tally, WorkError, Worker, WorkerConfig};
 use rusqlite::Connection;
 use signals::{Signal, Signals};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use sweeps::Sweeps;
 use tokio_cron_scheduler::JobSchedulerError;
@@ -155,19 +156,21 @@ pub async fn sync(
     queue::enqueue(&mut connection, ids, |_| {}).map_err(StoreError::from)?;
     let sweeps = !no_close && config.auto_close.rules.mode != CloseMode::Off;
     let work = Work { no_close, ..Work::of(Mode::Sync) };
-    work_off(config, work, sweeps, (connection, lock), observe).await
+    let (end, worker) = work_off(config, work, sweeps, (connection, lock), observe).await?;
+    Ok((end, worker.tally()))
 }
 
 /// What [`close`] is to close.
 #[derive(Debug, Clone)]
-pub enum ToClose {
-    /// What a sweep finds, whatever its share of the open talks.
-    Stale,
-    Talks(Vec<i64>),
+pub struct ToClose {
+    /// These talks; or none named: what a sweep finds, whatever its share of the open talks.
+    pub talk_ids: Vec<i64>,
+    /// [`Purpose::Close`], or [`Purpose::DryRun`].
+    pub purpose: Purpose,
 }
 
-/// Queues talks to be closed as the rules' mode has it; a daemon that runs takes them from there.
-/// Returns them.
+/// Queues talks to be closed by hand; a daemon that runs takes them from there. Returns them, and those
+/// of which a closing is under way.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -175,29 +178,39 @@ pub fn queue_to_close(
     connection: &mut Connection,
     rules: &CloseRules,
     to_close: &ToClose,
-) -> Result<Vec<i64>, StoreError> {
-    match to_close {
-        ToClose::Stale => {
-            let (rules, now) = (rules.clone(), clock::now().secs());
-            let limit = rules.max_per_sweep;
-            match sweep::sweep(connection, &sweep::Order { rules, by_hand: true, limit, now })? {
-                Swept::Done(sweep) => Ok(sweep.queued),
-                Swept::Overlaps(_) | Swept::Stopped { .. } => Ok(Vec::new()),
+) -> Result<(Vec<i64>, Vec<i64>), StoreError> {
+    let ToClose { talk_ids, purpose } = to_close;
+    if talk_ids.is_empty() {
+        let (rules, now, limit) = (rules.clone(), clock::now().secs(), rules.max_per_sweep);
+        let order = sweep::Order { rules, purpose: *purpose, by_hand: true, limit, now };
+        return match sweep::sweep(connection, &order)? {
+            Swept::Done(sweep) => {
+                sweep.announce(&order.rules);
+                Ok((sweep.queued, Vec::new()))
             }
-        }
-        ToClose::Talks(ids) => {
-            let purpose = match rules.mode {
-                CloseMode::Live => Purpose::Close,
-                CloseMode::Off | CloseMode::DryRun => Purpose::DryRun,
-            };
-            let tx = connection.transaction()?;
-            for talk_id in ids {
-                sweep::enqueue(&tx, *talk_id, purpose)?;
-            }
-            tx.commit()?;
-            Ok(ids.clone())
-        }
+            Swept::Overlaps(_) | Swept::Stopped { .. } => Ok((Vec::new(), Vec::new())),
+        };
     }
+    let (mut queued, mut under_way) = (Vec::new(), Vec::new());
+    let tx = connection.transaction()?;
+    for &talk_id in talk_ids {
+        let list = if sweep::enqueue(&tx, talk_id, *purpose)? { &mut queued } else { &mut under_way };
+        list.push(talk_id);
+    }
+    tx.commit()?;
+    Ok((queued, under_way))
+}
+
+/// What [`close`] did.
+#[derive(Debug)]
+pub struct Closed {
+    pub end: SyncEnd,
+    /// The talks that were to be closed.
+    pub queued: Vec<i64>,
+    /// Those of which a closing was under way already.
+    pub under_way: Vec<i64>,
+    /// Those that were left as they are, and why.
+    pub left: Vec<(i64, String)>,
 }
 
 /// Queues talks to be closed and works them off, and nothing else of the queue.
@@ -208,12 +221,12 @@ pub async fn close(
     config: &Config,
     to_close: &ToClose,
     observe: impl FnMut(&Worker),
-) -> Result<(Vec<i64>, SyncEnd, Tally), DaemonError> {
+) -> Result<Closed, DaemonError> {
     let (mut connection, lock) = open(config)?;
-    let queued = queue_to_close(&mut connection, &config.auto_close.rules, to_close)?;
-    let work = Work { least_priority: Some(CLOSE_PRIORITY), ..Work::of(Mode::Close) };
-    let (end, tally) = work_off(config, work, false, (connection, lock), observe).await?;
-    Ok((queued, end, tally))
+    let (queued, under_way) = queue_to_close(&mut connection, &config.auto_close.rules, to_close)?;
+    let work = Work { only: Some(queued.clone().into()), ..Work::of(Mode::Close) };
+    let (end, worker) = work_off(config, work, false, (connection, lock), observe).await?;
+    Ok(Closed { end, queued, under_way, left: worker.left().to_vec() })
 }
 
 /// Works what is due, sweeps if that is wanted, and works what that queued.
@@ -223,7 +236,7 @@ async fn work_off(
     mut sweep: bool,
     (connection, lock): (Connection, InstanceLock),
     mut observe: impl FnMut(&Worker),
-) -> Result<(SyncEnd, Tally), DaemonError> {
+) -> Result<(SyncEnd, Worker), DaemonError> {
     let mut signals = Signals::listen()?;
     let mut worker = worker(config, work, connection, &lock)?;
     let mut tick = tokio::time::interval(OBSERVE);
@@ -247,7 +260,7 @@ async fn work_off(
     };
     let end = stop(&mut worker, end).await?;
     observe(&worker);
-    Ok((end, worker.tally()))
+    Ok((end, worker))
 }
 
 fn sync_end(worker: &Worker) -> Option<SyncEnd> {
@@ -292,16 +305,17 @@ fn open(config: &Config) -> Result<(Connection, InstanceLock), DaemonError> {
 }
 
 /// Which part of the work is wanted.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Work {
     mode: Mode,
     no_close: bool,
-    least_priority: Option<i64>,
+    /// These talks alone.
+    only: Option<Arc<[i64]>>,
 }
 
 impl Work {
     fn of(mode: Mode) -> Work {
-        Work { mode, no_close: false, least_priority: None }
+        Work { mode, no_close: false, only: None }
     }
 }
 
@@ -338,9 +352,7 @@ fn worker(
         retry: config.queue.retry.clone(),
         close: config.auto_close.rules.clone(),
         no_close: work.no_close,
-        // A slow connection must not make the request late.
-        close_within: FRESH.saturating_sub(config.api.connect_timeout).max(FRESH / 3),
-        least_priority: work.least_priority,
+        only: work.only,
         seed: fastrand::u64(..),
     };
     let store = Writer::start(connection);

@@ -3,7 +3,6 @@
 
 use crate::clock::span;
 use crate::gate::Reason;
-use crate::policy::closing;
 use crate::store::report::Overview;
 use crate::store::status::Liveness;
 use serde::Serialize;
@@ -72,7 +71,7 @@ pub fn complaints(overview: &Overview, alive: Option<Liveness>, closes: bool, no
             );
         }
     }
-    if let Some(stopped) = &overview.sweeps.stopped {
+    if let Some(stopped) = overview.sweeps.stopped.as_ref().filter(|_| closes) {
         let number = |key: &str| stopped[key].as_i64().unwrap_or_default();
         complain(
             format!(
@@ -84,11 +83,12 @@ pub fn complaints(overview: &Overview, alive: Option<Liveness>, closes: bool, no
             "look at `talkmirror stale`; then change the rules, or run `talkmirror close --yes` to sweep once",
         );
     }
-    if let Some(skew) = daemon.and_then(|daemon| daemon.clock_skew)
-        && let Some(why) = closing::clock_obstacle(Some(skew))
-        && closes
-    {
-        complain(format!("{why}: nothing is closed"), "set the clock right (NTP): it is noticed by itself");
+    if let Some(why) = daemon.and_then(|daemon| daemon.not_closing.as_ref()).filter(|_| closes) {
+        let action = match running {
+            true => "set the clock right (NTP): it is noticed by itself at the next sweep",
+            false => "set the clock right (NTP), and start it again",
+        };
+        complain(format!("{why}: nothing is closed"), action);
     }
     let queue = &overview.queue;
     if !running
@@ -119,6 +119,7 @@ fn talks(count: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::closing;
     use crate::store::report::{QueueCounts, TalkCounts};
     use crate::store::status::{DaemonStatus, PauseStatus};
     use crate::store::sweep::SweepState;
@@ -145,6 +146,7 @@ mod tests {
                 requests_per_second: 6.0,
                 request_rate: 0.0,
                 clock_skew: Some(0),
+                not_closing: None,
             }),
             closures_today: BTreeMap::new(),
             closures_under_way: 0,
@@ -200,7 +202,7 @@ mod tests {
     #[test]
     fn a_stopped_sweep_and_a_wrong_clock_are_named() {
         let mut overview = overview();
-        overview.daemon.as_mut().unwrap().clock_skew = Some(61);
+        overview.daemon.as_mut().unwrap().not_closing = closing::clock_obstacle(Some(61));
         let stopped = serde_json::json!({"at": NOW - 60, "stale": 30, "open": 40, "max_share": 0.5});
         overview.sweeps.stopped = Some(stopped);
         let found = what(&overview);

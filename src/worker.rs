@@ -57,10 +57,8 @@ pub struct WorkerConfig {
     pub close: CloseRules,
     /// Close nothing, whatever the rules say.
     pub no_close: bool,
-    /// A close request leaves within this time of the fetch that showed its talk stale, or not at all.
-    pub close_within: Duration,
-    /// Work rows of this priority and above alone.
-    pub least_priority: Option<i64>,
+    /// Work the rows of these talks alone.
+    pub only: Option<Arc<[i64]>>,
     /// For jitter.
     pub seed: u64,
 }
@@ -117,6 +115,8 @@ pub struct Worker {
     events: UnboundedReceiver<Event>,
     rng: fastrand::Rng,
     account_id: Option<i64>,
+    /// A talk that is stored.
+    some_talk: Option<i64>,
     /// This process has seen an answer of that account.
     account_confirmed: bool,
     confirmation: Confirmation,
@@ -164,6 +164,7 @@ impl Worker {
             writer,
             events,
             account_id: account.account_id,
+            some_talk: account.some_talk,
             account_confirmed: false,
             confirmation: account.some_talk.map_or(Confirmation::Done, Confirmation::Unasked),
             confirm_now: None,
@@ -237,6 +238,11 @@ impl Worker {
         }
     }
 
+    /// Talks that were to be closed by hand and were left as they are, and why.
+    pub fn left(&self) -> &[(i64, String)] {
+        &self.closing.left
+    }
+
     /// What was done so far.
     pub fn tally(&self) -> Tally {
         self.tally
@@ -302,6 +308,16 @@ impl Worker {
                 }
             }
         }
+        // A close request that was written down and has not left is to be so described.
+        while self.busy.len() > self.closing.pending.len() && Instant::now() < records {
+            tokio::select! {
+                event = self.events.recv() => match event {
+                    Some(event) => self.on_event(event)?,
+                    None => return Err(WorkError::WriterEnded),
+                },
+                () = sleep_until(records.into()) => {}
+            }
+        }
         self.give_up_pending(clock::now());
         self.condition.write_last(&self.writer, &self.gate, clock::now());
         self.writer.stop();
@@ -355,7 +371,7 @@ impl Worker {
         self.reread = false;
         self.next_due_at = None;
         // What is busy still stands at the head.
-        self.writer.head(now.secs(), wanted + self.busy.len(), self.config.least_priority);
+        self.writer.head(now.secs(), wanted + self.busy.len(), self.config.only.clone());
     }
 
     fn on_event(&mut self, event: Event) -> Result<(), WorkError> {

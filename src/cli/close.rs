@@ -5,10 +5,12 @@ use super::sync::Watch;
 use super::words;
 use crate::clock::unix_now;
 use crate::config::Config;
-use crate::daemon::{self, SyncEnd, ToClose};
-use crate::policy::closing::CloseMode;
+use crate::daemon::{self, Closed, SyncEnd, ToClose};
+use crate::policy::closing::{CloseMode, Purpose};
+use crate::store::status::DaemonStatus;
 use crate::store::{self, StoreError, closures, lock, queue, sweep};
 use anyhow::{Result, bail, ensure};
+use rusqlite::Connection;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -25,61 +27,72 @@ pub fn has_holder(config: &Config) -> bool {
     lock::is_held(&config.database) == Some(true)
 }
 
-/// Queues what is to be closed for the process that works on the database.
-pub fn hand_over(mut config: Config, request: &Request<'_>) -> Result<ExitCode> {
-    let Some(to_close) = prepare(&mut config, request)? else {
+/// Queues what is to be closed for the daemon that works on the database.
+pub fn hand_over(config: &Config, request: &Request<'_>) -> Result<ExitCode> {
+    let Some(to_close) = prepare(config, request)? else {
         return Ok(ExitCode::SUCCESS);
     };
     let mut connection = store::open(&config.database, false)?;
-    let queued = daemon::queue_to_close(&mut connection, &config.auto_close.rules, &to_close)?;
-    let what =
-        if config.auto_close.rules.mode == CloseMode::Live { "closed" } else { "decided on (dry-run)" };
+    let holder = DaemonStatus::read(&connection).map_err(StoreError::from)?;
+    let (command, pid) = holder.map_or(("process".into(), 0), |holder| (holder.mode, holder.pid));
+    ensure!(
+        command == "run",
+        "a `talkmirror {command}` (process {pid}) is at work: ask again when it has ended"
+    );
+    let running = sweep::running_mode(&connection).map_err(StoreError::from)?;
+    ensure!(
+        to_close.purpose == Purpose::DryRun || running.as_deref() == Some("live"),
+        "the daemon that runs was started with auto_close.mode = \"{}\": restart it, then ask again",
+        running.unwrap_or_default()
+    );
+    let (queued, under_way) = daemon::queue_to_close(&mut connection, &config.auto_close.rules, &to_close)?;
+    let what = if to_close.purpose == Purpose::Close { "closed" } else { "decided on (dry-run)" };
+    let mut out = io::stdout().lock();
     writeln!(
-        io::stdout(),
+        out,
         "{} queued to be {what} by the daemon that runs; `talkmirror status` and the table closures show what came of it",
         words::talks(queued.len() as i64)
     )?;
+    if !under_way.is_empty() {
+        writeln!(out, "{}: a closing is under way already", words::talks(under_way.len() as i64))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Closes, and prints what became of each talk; 1 where one was not settled.
-pub fn close(mut config: Config, request: &Request<'_>) -> Result<ExitCode> {
-    let Some(to_close) = prepare(&mut config, request)? else {
+pub fn close(config: &Config, request: &Request<'_>) -> Result<ExitCode> {
+    let Some(to_close) = prepare(config, request)? else {
         return Ok(ExitCode::SUCCESS);
     };
     let began = unix_now();
     let runtime = runtime()?;
-    let mut watch = Watch::new(&config, closures::CLOSE_PRIORITY);
-    let ended = runtime.block_on(daemon::close(&config, &to_close, |worker| watch.look(worker)));
+    let mut watch = Watch::new(config, closures::CLOSE_PRIORITY);
+    let ended = runtime.block_on(daemon::close(config, &to_close, |worker| watch.look(worker)));
     runtime.shutdown_background();
     drop(watch);
-    let (queued, end, _) = ended?;
+    let closed = ended?;
 
     let connection = store::open_read_only(&config.database)?;
     let mut table = words::table();
     table.set_header(["TALK", "OUTCOME", "WHY"]);
     let mut unsettled = 0;
-    for talk_id in &queued {
-        let closure = closures::last_of_talk(&connection, *talk_id, began).map_err(StoreError::from)?;
-        let waits = queue::row(&connection, *talk_id).map_err(StoreError::from)?;
-        let (outcome, why) = match (&closure, &waits) {
-            (Some(closure), _) => {
-                let error = closure.error.as_ref().map(|error| format!("; {error}")).unwrap_or_default();
-                (closure.outcome.clone(), format!("{}{error}", closure.reason))
-            }
-            (None, Some(row)) => ("waits".into(), row.last_error.clone().unwrap_or_default()),
-            (None, None) => ("left".into(), "see the log, and `talkmirror why`".into()),
-        };
-        let settled = matches!(outcome.as_str(), "closed" | "withdrawn" | "would_close" | "left");
-        unsettled += usize::from(!settled);
+    for &talk_id in &closed.queued {
+        let (outcome, why) = outcome(&connection, &closed, talk_id, began)?;
+        unsettled +=
+            usize::from(!matches!(outcome.as_str(), "closed" | "withdrawn" | "would_close" | "gone"));
         table.add_row([talk_id.to_string(), outcome, why]);
     }
+    for talk_id in &closed.under_way {
+        unsettled += 1;
+        let why = format!("a closing of it is under way already: see `talkmirror why {talk_id}`");
+        table.add_row([talk_id.to_string(), "left".into(), why]);
+    }
     let mut out = io::stdout().lock();
-    match queued.is_empty() {
+    match closed.queued.is_empty() && closed.under_way.is_empty() {
         true => writeln!(out, "No talk is to be closed.")?,
         false => write!(out, "{}", words::rendered(table))?,
     }
-    match end {
+    match closed.end {
         SyncEnd::Worked if unsettled == 0 => Ok(ExitCode::SUCCESS),
         SyncEnd::Worked => Ok(ExitCode::FAILURE),
         SyncEnd::Stopped => bail!("stopped by a signal; what is not settled stays queued"),
@@ -90,31 +103,54 @@ pub fn close(mut config: Config, request: &Request<'_>) -> Result<ExitCode> {
     }
 }
 
-/// What is to be closed, once the mode allows it and whoever asks is sure.
-fn prepare(config: &mut Config, request: &Request<'_>) -> Result<Option<ToClose>> {
-    let rules = &mut config.auto_close.rules;
-    if request.dry_run {
-        rules.mode = CloseMode::DryRun;
+/// What became of one talk, and why.
+fn outcome(
+    connection: &Connection,
+    closed: &Closed,
+    talk_id: i64,
+    began: i64,
+) -> Result<(String, String), StoreError> {
+    if let Some((_, why)) = closed.left.iter().find(|(left, _)| *left == talk_id) {
+        return Ok(("left".into(), why.clone()));
     }
-    ensure!(
-        rules.mode != CloseMode::Off,
-        "auto_close.mode is off: nothing is closed; set it to \"live\", or try `talkmirror close --dry-run`"
-    );
-    let to_close = match request.ids {
-        [] => ToClose::Stale,
-        ids => ToClose::Talks(ids.to_vec()),
+    if let Some(closure) = closures::last_of_talk(connection, talk_id, began)? {
+        let error = closure.error.map(|error| format!("; {error}")).unwrap_or_default();
+        return Ok((closure.outcome, format!("{}{error}", closure.reason)));
+    }
+    if let Some(row) = queue::row(connection, talk_id)? {
+        return Ok(("waits".into(), row.last_error.unwrap_or_default()));
+    }
+    let known = closures::of_talk(connection, talk_id)?.into_iter().next_back();
+    match known {
+        // A dry run writes it down once.
+        Some(closure) if closure.outcome == "would_close" => Ok((closure.outcome, closure.reason)),
+        _ => Ok(("gone".into(), "the API says that it does not exist".into())),
+    }
+}
+
+/// What is to be closed, once the mode allows it and whoever asks is sure.
+fn prepare(config: &Config, request: &Request<'_>) -> Result<Option<ToClose>> {
+    let rules = &config.auto_close.rules;
+    let purpose = match rules.mode {
+        _ if request.dry_run => Purpose::DryRun,
+        CloseMode::DryRun => Purpose::DryRun,
+        CloseMode::Live => Purpose::Close,
+        CloseMode::Off => bail!(
+            "auto_close.mode is off: nothing is closed; set it to \"live\", or try `talkmirror close --dry-run`"
+        ),
     };
-    if rules.mode == CloseMode::DryRun || request.yes {
+    let to_close = ToClose { talk_ids: request.ids.to_vec(), purpose };
+    if purpose == Purpose::DryRun || request.yes {
         return Ok(Some(to_close));
     }
     ensure!(io::stdin().is_terminal(), "there is no terminal to ask on: --yes closes without asking");
-    let ids = match &to_close {
-        ToClose::Talks(ids) => ids.clone(),
-        ToClose::Stale => {
+    let ids = match request.ids {
+        [] => {
             let connection = store::open_read_only(&config.database)?;
-            sweep::candidates(&connection, rules, rules.max_per_sweep, unix_now())
+            sweep::candidates(&connection, &rules.stale, purpose, rules.max_per_sweep, unix_now())
                 .map_err(StoreError::from)?
         }
+        ids => ids.to_vec(),
     };
     if ids.is_empty() {
         writeln!(io::stdout(), "No talk is to be closed.")?;

@@ -184,7 +184,7 @@ fn queries(database: &Path, dir: &Path) -> String {
     format!(
         "\nThe database: {database}\n\nTry:\n\
          \x20 sqlite3 -box {database} \"SELECT * FROM missed_by_day ORDER BY day DESC LIMIT 7\"\n\
-         \x20 sqlite3 -box {database} \"SELECT talk_id, origin, missed_seconds / 60 AS minutes FROM open_talks WHERE missed_at > 0 ORDER BY missed_at LIMIT 7\"\n\
+         \x20 sqlite3 -box {database} \"SELECT talk_id, count(*) AS states FROM talk_versions GROUP BY talk_id ORDER BY states DESC LIMIT 7\"\n\
          \x20 sqlite3 -box {database} \"SELECT talk_id, outcome, reason, requested_at, http_status, verified_at FROM closures\"\n\
          or, without SQL:\n\
          \x20 talkmirror --config {}/config.toml status\n",

@@ -3,7 +3,7 @@
 use super::words;
 use crate::clock::unix_now;
 use crate::config::{Config, next_tick};
-use crate::policy::closing::{self, CloseMode};
+use crate::policy::closing::CloseMode;
 use crate::policy::stale::{Reach, stale};
 use crate::store::closures::Closure;
 use crate::store::lock;
@@ -187,8 +187,7 @@ fn auto_close(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64
         CloseMode::DryRun => "is decided on, not closed,",
         CloseMode::Live => "is closed",
     };
-    let skew = story.daemon.as_ref().and_then(|daemon| daemon.clock_skew);
-    if let Some(obstacle) = skew.and_then(|skew| closing::clock_obstacle(Some(skew))) {
+    if let Some(obstacle) = story.daemon.as_ref().and_then(|daemon| daemon.not_closing.as_ref()) {
         return format!("{verdict}; {obstacle}: nothing is closed");
     }
     let barred =

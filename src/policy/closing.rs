@@ -6,13 +6,16 @@
 //! the row that is there.
 
 use super::stale::{StaleRules, Verdict};
-use crate::clock::span;
+use crate::clock::{Now, span};
 use crate::talk::Talk;
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A close request leaves within this time of the request that showed its talk stale, or not at all.
 pub const FRESH: Duration = Duration::from_secs(30);
+/// It is begun within this time, and given up when [`FRESH`] has passed: a slow connection must not
+/// make it late.
+pub const BEGIN_WITHIN: Duration = Duration::from_secs(15);
 /// A wall clock that is further off the API's closes nothing, in seconds.
 pub const CLOCK_TOLERANCE: i64 = 60;
 /// After the request, in seconds: when to look whether the talk is closed.
@@ -145,6 +148,10 @@ pub fn next(open: Option<&Open>, barred: Option<i64>, talk: &Talk, wish: Option<
         // By somebody else, where no request of ours can have left.
         (Some(Open { attempts: 0, .. }), _) if !talk.is_in_work => Step::Withdraw("closed already".into()),
         (Some(_), _) if !talk.is_in_work => Step::Closed,
+        // A dry run says nothing of a closing that is under way.
+        (Some(open), Some(Wish { purpose: Purpose::DryRun, .. })) => {
+            Step::LookAgain(look_again(open.requested_at, now))
+        }
         (Some(open), wish) => match open.outcome {
             OpenOutcome::Accepted => accepted(open, now),
             OpenOutcome::Requested => requested(open, talk, wish, now),
@@ -182,9 +189,10 @@ fn requested(open: &Open, talk: &Talk, wish: Option<&Wish>, now: i64) -> Step {
     if sent && talk.status.as_deref().is_some_and(|status| status.starts_with("nps_")) {
         return Step::Accept;
     }
+    // A gateway's answer says nothing either.
+    let lost = open.http_status.is_none_or(|status| !(300..500).contains(&status));
     // The bot may be talking to the client because of a request whose answer was lost.
-    let perhaps_bot =
-        sent && !open.force_close && open.http_status.is_none() && talk.updated_at != open.talk_updated_at;
+    let perhaps_bot = sent && lost && !open.force_close && talk.updated_at != open.talk_updated_at;
     if open.http_status == Some(422) || perhaps_bot {
         match next_look(open.requested_at, now) {
             Some(at) => return Step::LookAgain(at),
@@ -200,7 +208,11 @@ fn requested(open: &Open, talk: &Talk, wish: Option<&Wish>, now: i64) -> Step {
         return Step::LookAgain(now + LOOKS[2]);
     }
     if wish.mode != CloseMode::Live {
-        return Step::Withdraw(format!("auto_close.mode is {} by now", wish.mode));
+        // A server that is slow may still act on the request.
+        return match next_look(open.requested_at, now).filter(|_| sent) {
+            Some(at) => Step::LookAgain(at),
+            None => Step::Withdraw(format!("auto_close.mode is {} by now", wish.mode)),
+        };
     }
     if !wish.verdict.is_stale() {
         return Step::Withdraw(wish.verdict.to_string());
@@ -221,9 +233,13 @@ fn accepted(open: &Open, now: i64) -> Step {
     }
 }
 
-/// Whether a close request may still leave at `now`, `within` this time of the fetch that began at `fetched`.
-pub fn may_leave(fetched: Instant, now: Instant, within: Duration) -> bool {
-    now.saturating_duration_since(fetched) < within
+/// For how long a close request may still be under way at `now`, on a fetch that began at `fetched`;
+/// `None` where it must not begin. By both clocks: the monotonic one stands still while the machine sleeps.
+pub fn time_to_close(fetched: Now, now: Now) -> Option<Duration> {
+    let slept = now.unix - fetched.unix;
+    let passed = now.mono.saturating_duration_since(fetched.mono);
+    let in_time = passed < BEGIN_WITHIN && (0.0..BEGIN_WITHIN.as_secs_f64()).contains(&slept);
+    in_time.then(|| FRESH - passed.max(Duration::from_secs_f64(slept)))
 }
 
 /// When to look next at a talk whose close request left at `requested_at`.
@@ -236,12 +252,18 @@ pub fn look_again(requested_at: i64, now: i64) -> i64 {
     next_look(requested_at, now).unwrap_or(now + LATER_LOOKS)
 }
 
+/// When to decide anew about a talk whose close request did not leave: not at once, where the API is slow.
+pub fn not_sent_look(now: i64) -> i64 {
+    now + LOOKS[2]
+}
+
 /// The first look after an answer.
 pub fn first_look(now: i64) -> i64 {
     now + LOOKS[0]
 }
 
-/// Why nothing may be closed by a wall clock that is `skew` seconds ahead of the API's; `None` where it may.
+/// Why nothing may be closed by a wall clock that is `skew` seconds ahead of the API's, where the answer
+/// says what time it is there; `None` where it may.
 pub fn clock_obstacle(skew: Option<i64>) -> Option<String> {
     match skew {
         None => Some("the API's answer has no Date to check this machine's clock by".into()),
@@ -370,7 +392,11 @@ mod tests {
         let tried = Open { attempts: 3, ..lost.clone() };
         assert!(matches!(next(Some(&tried), None, &talk, Some(&wish), NOW), Step::Fail(_)));
         let off = Wish { mode: CloseMode::Off, ..wish.clone() };
-        assert!(matches!(next(Some(&lost), None, &talk, Some(&off), NOW), Step::Withdraw(_)));
+        assert_eq!(next(Some(&lost), None, &talk, Some(&off), NOW), Step::LookAgain(NOW + 20));
+        let not_sent = Open { attempts: 0, ..lost.clone() };
+        assert!(matches!(next(Some(&not_sent), None, &talk, Some(&off), NOW), Step::Withdraw(_)));
+        let by_hand = Wish { mode: CloseMode::DryRun, purpose: Purpose::DryRun, ..wish.clone() };
+        assert_eq!(next(Some(&lost), None, &talk, Some(&by_hand), NOW), Step::LookAgain(NOW + 20));
 
         let refused = Open { http_status: Some(422), ..lost };
         assert_eq!(next(Some(&refused), None, &talk, Some(&wish), NOW), Step::LookAgain(NOW + 20));
@@ -380,6 +406,23 @@ mod tests {
         // Without force_close the client may be talking to the bot by now.
         let changed = Talk { updated_at: NOW - 3, ..talk };
         let lost = Open { force_close: false, ..open(OpenOutcome::Requested, 10) };
-        assert_eq!(next(Some(&lost), None, &changed, Some(&wish), NOW), Step::LookAgain(NOW + 20));
+        for http_status in [None, Some(504), Some(200)] {
+            let lost = Open { http_status, ..lost.clone() };
+            assert_eq!(next(Some(&lost), None, &changed, Some(&wish), NOW), Step::LookAgain(NOW + 20));
+        }
+    }
+
+    #[test]
+    fn a_close_request_begins_within_15_s_of_its_fetch_by_both_clocks() {
+        let fetched = Now { mono: std::time::Instant::now(), unix: NOW as f64 };
+        let after = |mono: f64, unix: f64| {
+            let now = Now { mono: fetched.mono + Duration::from_secs_f64(mono), unix: fetched.unix + unix };
+            time_to_close(fetched, now)
+        };
+        assert_eq!(after(14.5, 14.5), Some(Duration::from_secs_f64(15.5)));
+        assert_eq!(after(15.0, 14.0), None);
+        assert_eq!(after(2.0, 3600.0), None, "it slept");
+        assert_eq!(after(2.0, -1.0), None, "the clock was set back");
+        assert_eq!(after(1.0, 4.0), Some(Duration::from_secs(26)));
     }
 }

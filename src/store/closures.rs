@@ -26,8 +26,11 @@ pub fn reason(purpose: Purpose) -> &'static str {
     REASONS.iter().find(|(_, of)| *of == purpose).map_or("sql", |(reason, _)| reason)
 }
 
-/// What a row with this `reason` is fetched for.
-pub fn purpose(reason: &str) -> Purpose {
+/// What a row is fetched for. At another priority the reason is somebody's own word.
+pub fn purpose(reason: &str, priority: i64) -> Purpose {
+    if priority < CLOSE_PRIORITY {
+        return Purpose::Mirror;
+    }
     REASONS.iter().find(|(of, _)| *of == reason).map_or(Purpose::Mirror, |(_, purpose)| *purpose)
 }
 
@@ -57,7 +60,7 @@ pub enum Answer {
     Accepted { http_status: u16 },
     /// Not known, or it did not work: the talk is fetched again at `due_at`.
     Unsettled { http_status: Option<u16>, error: String, due_at: i64 },
-    /// It never left: the talk is fetched again now.
+    /// It never left: the talk is decided on anew, in some minutes.
     NotSent { error: String },
     /// Refused to this token.
     Refused { http_status: Option<u16>, error: String },
@@ -173,7 +176,7 @@ pub(super) fn answer(
                   WHERE closure_id = ?1 AND outcome = 'requested'",
             )?
             .execute((closure_id, error))?;
-            Some(at)
+            Some(closing::not_sent_look(at))
         }
         Answer::Refused { http_status, error } => {
             set("refused", http_status, Some(error))?;
@@ -198,6 +201,11 @@ pub(super) fn answer(
             .execute((talk_id, ticket))?,
     };
     Ok(())
+}
+
+/// Whether a closing of the talk has no end yet.
+pub(super) fn is_under_way(connection: &Connection, talk_id: i64) -> rusqlite::Result<bool> {
+    Ok(open(connection, talk_id)?.is_some())
 }
 
 /// Ends a closing whose talk the API says does not exist.

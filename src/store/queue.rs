@@ -5,7 +5,7 @@
 
 use super::closures;
 use crate::policy::closing::Purpose;
-use rusqlite::{Connection, Row, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use std::ops::RangeInclusive;
 
 /// A row that is due.
@@ -20,6 +20,17 @@ pub struct Due {
     pub purpose: Purpose,
 }
 
+impl Due {
+    fn read(row: &Row<'_>, priority: i64) -> rusqlite::Result<Due> {
+        Ok(Due {
+            talk_id: row.get(0)?,
+            ticket: row.get(1)?,
+            attempts: row.get::<_, i64>(2)?.clamp(0, i64::from(u32::MAX)) as u32,
+            purpose: closures::purpose(row.get_ref(3)?.as_str()?, priority),
+        })
+    }
+}
+
 /// The head of the queue at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Head {
@@ -31,15 +42,14 @@ pub struct Head {
     pub next_due_at: Option<i64>,
 }
 
-/// Reads the first `limit` rows due at `now`: by priority, then by due time; those of `least`
-/// priority and above alone, if that is given.
+/// Reads the first `limit` rows due at `now`: by priority, then by due time.
 ///
 /// It goes from one priority to the next by index, so that rows which must wait
 /// cost nothing, however many they are.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn head(connection: &Connection, now: i64, limit: usize, least: Option<i64>) -> rusqlite::Result<Head> {
+pub fn head(connection: &Connection, now: i64, limit: usize) -> rusqlite::Result<Head> {
     let mut first_priority =
         connection.prepare_cached("SELECT max(priority) FROM talk_queue WHERE failed_at IS NULL")?;
     let mut next_priority = connection
@@ -56,17 +66,10 @@ pub fn head(connection: &Connection, now: i64, limit: usize, least: Option<i64>)
 
     let mut head = Head::default();
     let mut priority: Option<i64> = first_priority.query_row([], |row| row.get(0))?;
-    while let Some(level) = priority.filter(|level| least.is_none_or(|least| *level >= least)) {
+    while let Some(level) = priority {
         // One more than wanted tells whether there is more.
         let wanted = limit + 1 - head.due.len();
-        let rows = due.query_map((level, now, wanted as i64), |row| {
-            Ok(Due {
-                talk_id: row.get(0)?,
-                ticket: row.get(1)?,
-                attempts: row.get::<_, i64>(2)?.clamp(0, i64::from(u32::MAX)) as u32,
-                purpose: closures::purpose(row.get_ref(3)?.as_str()?),
-            })
-        })?;
+        let rows = due.query_map((level, now, wanted as i64), |row| Due::read(row, level))?;
         for row in rows {
             head.due.push(row?);
         }
@@ -82,6 +85,31 @@ pub fn head(connection: &Connection, now: i64, limit: usize, least: Option<i64>)
             (a, b) => a.or(b),
         };
         priority = next_priority.query_row([level], |row| row.get(0))?;
+    }
+    Ok(head)
+}
+
+/// Reads the rows of these talks as [`head`] does, whatever else is due.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn head_of(connection: &Connection, talk_ids: &[i64], now: i64) -> rusqlite::Result<Head> {
+    let mut row = connection.prepare_cached(
+        "SELECT talk_id, ticket, attempts, reason, priority, due_at FROM talk_queue
+          WHERE failed_at IS NULL AND talk_id = ?1",
+    )?;
+    let mut head = Head::default();
+    for talk_id in talk_ids {
+        let found = row
+            .query_row([talk_id], |row| Ok((Due::read(row, row.get(4)?)?, row.get::<_, i64>(5)?)))
+            .optional()?;
+        match found {
+            Some((due, due_at)) if due_at <= now => head.due.push(due),
+            Some((_, due_at)) => {
+                head.next_due_at = Some(head.next_due_at.map_or(due_at, |next: i64| next.min(due_at)));
+            }
+            None => {}
+        }
     }
     Ok(head)
 }
@@ -193,7 +221,6 @@ pub fn list<E: From<rusqlite::Error>>(
 /// # Errors
 /// When the database cannot be read.
 pub fn row(connection: &Connection, talk_id: i64) -> rusqlite::Result<Option<QueueRow>> {
-    use rusqlite::OptionalExtension;
     let columns = QueueRow::COLUMNS;
     connection
         .query_row(&format!("SELECT {columns} FROM talk_queue WHERE talk_id = ?1"), [talk_id], QueueRow::read)

@@ -23,6 +23,8 @@ pub struct DaemonStatus {
     pub request_rate: f64,
     /// Seconds that this machine's clock is ahead of the API's, where known.
     pub clock_skew: Option<i64>,
+    /// Why nothing may be closed: the clock.
+    pub not_closing: Option<String>,
 }
 
 /// A pause of everything, as stored.
@@ -77,10 +79,10 @@ impl DaemonStatus {
             "INSERT OR REPLACE INTO daemon_status (
                  id, mode, version, pid, started_at, stopped_at, seen_at, last_success_at,
                  last_failure_at, last_failure, pause_reason, pause_detail, paused_at, pause_until,
-                 requests_per_second, request_rate, clock_skew)
+                 requests_per_second, request_rate, clock_skew, not_closing)
              VALUES (1, :mode, :version, :pid, :started_at, :stopped_at, :seen_at, :last_success_at,
                  :last_failure_at, :last_failure, :pause_reason, :pause_detail, :paused_at, :pause_until,
-                 :requests_per_second, :request_rate, :clock_skew)",
+                 :requests_per_second, :request_rate, :clock_skew, :not_closing)",
         )?
         .execute(named_params! {
             ":mode": self.mode,
@@ -99,6 +101,7 @@ impl DaemonStatus {
             ":requests_per_second": self.requests_per_second,
             ":request_rate": self.request_rate,
             ":clock_skew": self.clock_skew,
+            ":not_closing": self.not_closing,
         })?;
         Ok(())
     }
@@ -135,6 +138,7 @@ impl DaemonStatus {
                     requests_per_second: row.get("requests_per_second")?,
                     request_rate: row.get("request_rate")?,
                     clock_skew: row.get("clock_skew")?,
+                    not_closing: row.get("not_closing")?,
                 })
             })
             .optional()

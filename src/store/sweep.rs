@@ -27,6 +27,8 @@ const STOPPED: &str = "auto_close.stopped";
 #[derive(Debug, Clone)]
 pub struct Order {
     pub rules: CloseRules,
+    /// [`Purpose::Close`], or [`Purpose::DryRun`].
+    pub purpose: Purpose,
     /// By a person: past the `max_share` guard.
     pub by_hand: bool,
     /// Talks to queue at most; [`CloseRules::max_per_sweep`], or fewer.
@@ -62,6 +64,23 @@ pub struct Sweep {
 /// Without the hint every talk that was ever missed would be read.
 const OPEN: &str = "talks INDEXED BY talks_open";
 
+impl Sweep {
+    /// Says in the log how many talks are stale, before the first are closed under such rules.
+    pub fn announce(&self, rules: &CloseRules) {
+        let Sweep { stale, open, .. } = *self;
+        if self.wider && rules.mode == CloseMode::Live {
+            tracing::warn!(
+                stale,
+                open,
+                "the first live sweep under these rules ({}): {stale} of {open} open talks are stale, \
+                 at most {} are closed at a time",
+                rules.stale,
+                rules.max_per_sweep
+            );
+        }
+    }
+}
+
 /// Which talks are stale by the mirror: `policy::stale` in SQL. A test holds them equal.
 const IS_STALE: &str = "is_in_work = 1 AND gone_at IS NULL AND denied_at IS NULL
        AND coalesce(status, '') IN ('', 'in_work', 'with_error')
@@ -87,8 +106,9 @@ pub fn sweep(connection: &mut Connection, order: &Order) -> rusqlite::Result<Swe
 }
 
 fn sweep_in(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<Swept> {
-    let Order { rules, by_hand, limit, now } = order;
-    let waiting = waiting(tx)?;
+    let Order { rules, purpose, by_hand, limit, now } = order;
+    closures::requeue_open(tx)?;
+    let waiting = waiting(tx, *now)?;
     if waiting > 0 && !by_hand {
         return Ok(Swept::Overlaps(waiting));
     }
@@ -101,12 +121,9 @@ fn sweep_in(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<Swept> {
         )?;
         return Ok(Swept::Stopped { stale, open });
     }
-    let queued = candidates(tx, rules, *limit, *now)?;
-    let purpose = if rules.mode == CloseMode::Live { Purpose::Close } else { Purpose::DryRun };
-    // What a sweep queues goes by the mode there is when it is fetched, unless a person said otherwise.
-    let purpose = if *by_hand { purpose } else { Purpose::Close };
+    let queued = candidates(tx, &rules.stale, *purpose, *limit, *now)?;
     for talk_id in &queued {
-        enqueue(tx, *talk_id, purpose)?;
+        enqueue(tx, *talk_id, *purpose)?;
     }
     let wider = match info(tx, SWEPT)?.and_then(|text| parse(&text)) {
         None => true,
@@ -114,7 +131,7 @@ fn sweep_in(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<Swept> {
             rules.stale.wider_than(&before) || (rules.mode == CloseMode::Live && mode != "live")
         }
     };
-    let tried_out = *by_hand && rules.mode != CloseMode::Live;
+    let tried_out = *purpose == Purpose::DryRun && rules.mode != CloseMode::DryRun;
     if *limit >= rules.max_per_sweep && !tried_out {
         set_info(tx, SWEPT, &described(rules))?;
         tx.execute("DELETE FROM mirror_info WHERE key = ?1", [STOPPED])?;
@@ -130,15 +147,15 @@ fn too_many(stale: i64, open: i64, max_share: f64) -> bool {
     stale > ALWAYS_ALLOWED && stale as f64 > open as f64 * max_share
 }
 
-/// Talks that a sweep queued and that were not fetched yet.
-fn waiting(connection: &Connection) -> rusqlite::Result<i64> {
+/// Talks that a sweep queued, that are due and were not fetched yet.
+fn waiting(connection: &Connection, now: i64) -> rusqlite::Result<i64> {
     connection
         .prepare_cached(
             "SELECT count(*) FROM talk_queue
-              WHERE failed_at IS NULL AND priority >= ?1 AND attempts = 0
+              WHERE failed_at IS NULL AND priority >= ?1 AND due_at <= ?2 AND attempts = 0
                 AND reason IN ('close', 'close-dry-run')",
         )?
-        .query_row([CLOSE_PRIORITY], |row| row.get(0))
+        .query_row([CLOSE_PRIORITY, now], |row| row.get(0))
 }
 
 /// How many talks are stale by the mirror, and how many are open.
@@ -156,20 +173,21 @@ pub fn counts(connection: &Connection, rules: &StaleRules, now: i64) -> rusqlite
     Ok((stale, open))
 }
 
-/// The stale talks that a sweep would queue, longest missed first: not those that were decided on in
-/// dry-run already, nor those that were refused or failed a day ago, nor those that back off.
+/// The stale talks that a sweep would queue, longest missed first: in a dry run not those that were
+/// decided on so already, nor ever those that were refused or failed a day ago, nor those that back off.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub fn candidates(
     connection: &Connection,
-    rules: &CloseRules,
+    rules: &StaleRules,
+    purpose: Purpose,
     limit: usize,
     now: i64,
 ) -> rusqlite::Result<Vec<i64>> {
-    let parameters = Parameters::new(&rules.stale, now);
+    let parameters = Parameters::new(rules, now);
     let (barred, limit) = (now - BARRED, i64::try_from(limit).unwrap_or(i64::MAX));
-    let dry_run = rules.mode != CloseMode::Live;
+    let dry_run = purpose == Purpose::DryRun;
     let mut named = parameters.named();
     named.extend(named_params! {":barred": barred, ":dry_run": dry_run, ":limit": limit});
     connection.prepare_cached(&candidates_sql())?.query_map(&*named, |row| row.get(0))?.collect()
@@ -192,25 +210,22 @@ fn candidates_sql() -> String {
     )
 }
 
-/// Queues a talk to be closed. A row that waits already is taken over; the new ticket has the talk
-/// fetched for this purpose also where it is in flight for another.
+/// Queues a talk to be closed, and now. A row that waits already is taken over; the new ticket has the
+/// talk fetched for this purpose also where it is in flight for another. False where a closing of it is
+/// under way: that stays as it is.
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn enqueue(connection: &Connection, talk_id: i64, purpose: Purpose) -> rusqlite::Result<()> {
-    let values = (talk_id, closures::reason(purpose), CLOSE_PRIORITY);
-    let moved = connection
-        .prepare_cached(
-            "UPDATE talk_queue SET reason = ?2, priority = ?3, ticket = random()
-              WHERE talk_id = ?1 AND failed_at IS NULL AND attempts = 0",
-        )?
-        .execute(values)?;
-    if moved == 0 {
-        connection
-            .prepare_cached("INSERT INTO talk_queue (talk_id, reason, priority) VALUES (?1, ?2, ?3)")?
-            .execute(values)?;
+pub fn enqueue(connection: &Connection, talk_id: i64, purpose: Purpose) -> rusqlite::Result<bool> {
+    if closures::is_under_way(connection, talk_id)? {
+        return Ok(false);
     }
-    Ok(())
+    // Whatever stood there is a lesser wish: the fetch serves it too.
+    connection.prepare_cached("INSERT INTO talk_queue (talk_id) VALUES (?1)")?.execute([talk_id])?;
+    connection
+        .prepare_cached("UPDATE talk_queue SET reason = ?2, priority = ?3 WHERE talk_id = ?1")?
+        .execute((talk_id, closures::reason(purpose), CLOSE_PRIORITY))?;
+    Ok(true)
 }
 
 /// Says which rules the configuration that runs has: the view `stale_talks` goes by them.
@@ -219,6 +234,14 @@ pub fn enqueue(connection: &Connection, talk_id: i64, purpose: Purpose) -> rusql
 /// When the database cannot be written.
 pub fn note_rules(connection: &Connection, rules: &CloseRules) -> rusqlite::Result<()> {
     set_info(connection, RUNNING, &described(rules))
+}
+
+/// `auto_close.mode` of the configuration that runs, or ran last.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn running_mode(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    Ok(info(connection, RUNNING)?.and_then(|text| parse(&text)).map(|(mode, _)| mode))
 }
 
 /// The last sweep and the one that was stopped, for people.

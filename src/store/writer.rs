@@ -10,7 +10,7 @@ use super::record::{self, Outcome, Record, Recorded, Recorder};
 use super::status::DaemonStatus;
 use super::sweep::{self, Swept};
 use rusqlite::{Connection, ErrorCode};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -30,7 +30,7 @@ const OPTIMIZE: Duration = Duration::from_secs(60 * 60);
 enum Message {
     Record(Record),
     Status(DaemonStatus),
-    Head { now: i64, limit: usize, least: Option<i64> },
+    Head { now: i64, limit: usize, only: Option<Arc<[i64]>> },
     Sweep(sweep::Order),
     Poll,
     Stop,
@@ -96,9 +96,9 @@ impl Writer {
         self.send(Message::Status(status));
     }
 
-    /// Reads the head of the queue, see [`queue::head`]; answered by [`Event::Head`].
-    pub fn head(&self, now: i64, limit: usize, least: Option<i64>) {
-        self.send(Message::Head { now, limit, least });
+    /// Reads the head of the queue, or the rows of these talks alone; answered by [`Event::Head`].
+    pub fn head(&self, now: i64, limit: usize, only: Option<Arc<[i64]>>) {
+        self.send(Message::Head { now, limit, only });
     }
 
     /// Sweeps once; answered by [`Event::Swept`].
@@ -160,8 +160,11 @@ fn serve(
         for message in others {
             match message {
                 Message::Record(_) | Message::Status(_) => {}
-                Message::Head { now, limit, least } => {
-                    let head = insist(tell, || queue::head(connection, now, limit, least))?;
+                Message::Head { now, limit, only } => {
+                    let head = insist(tell, || match &only {
+                        Some(talk_ids) => queue::head_of(connection, talk_ids, now),
+                        None => queue::head(connection, now, limit),
+                    })?;
                     tell(Event::Head(head));
                 }
                 Message::Sweep(order) => {

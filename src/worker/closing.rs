@@ -6,9 +6,9 @@ use crate::amocrm::{Failure, Fetched, Kind};
 use crate::clock::{self, Now};
 use crate::gate::{Permit, Signal};
 use crate::policy;
-use crate::policy::closing::{self, CloseMode, FRESH, Purpose, Step, Wish};
+use crate::policy::closing::{self, BEGIN_WITHIN, CloseMode, Purpose, Step, Wish};
 use crate::policy::stale::{Reach, stale};
-use crate::store::closures::{Answer, Requested, Stepped};
+use crate::store::closures::{Answer, NO_ROW, Requested, Stepped};
 use crate::store::queue::Due;
 use crate::store::record::{Outcome, Record};
 use crate::store::sweep::{Order, Swept};
@@ -27,7 +27,7 @@ pub(super) struct Pending {
     pub talk_id: i64,
     pub requested: Requested,
     /// When the request left that showed the talk stale.
-    pub fetched: Instant,
+    pub fetched: Now,
 }
 
 /// What the worker knows of closings.
@@ -36,25 +36,35 @@ pub(super) struct Closing {
     /// Written down, to be sent.
     pub pending: VecDeque<Pending>,
     /// When the fetches left whose records may lead to a close request.
-    fetched: HashMap<i64, Instant>,
+    fetched: HashMap<i64, Now>,
     /// A sweep was asked for and has not answered.
     sweeping: bool,
-    /// Seconds that this machine's clock is ahead of the API's, and when that was seen.
-    skew: Option<(i64, Instant)>,
-    clock_was_wrong: bool,
+    /// When the clock was last compared with the API's.
+    clock_checked: Option<Instant>,
+    /// Why nothing may be closed: the clock.
+    obstacle: Option<String>,
+    /// Talks that were to be closed and were left as they are, and why; where talks were named.
+    pub left: Vec<(i64, String)>,
 }
 
 impl Worker {
     /// Looks for stale talks once, unless there is no need or the last look is not over.
     pub fn sweep(&mut self, now: Now) {
         let rules = &self.config.close;
-        if rules.mode == CloseMode::Off || self.stopping || self.trouble.is_some() || self.closing.sweeping {
+        let purpose = match rules.mode {
+            CloseMode::Off => return,
+            CloseMode::DryRun => Purpose::DryRun,
+            CloseMode::Live => Purpose::Close,
+        };
+        // In a pause they would only pile up.
+        let paused = self.gate.pause().is_some();
+        if paused || self.stopping || self.trouble.is_some() || self.closing.sweeping {
             return;
         }
-        let wrong = self.closing.skew.is_some_and(|(skew, _)| closing::clock_obstacle(Some(skew)).is_some());
-        let limit = if wrong { CLOCK_PROBE } else { rules.max_per_sweep };
+        let limit = if self.closing.obstacle.is_some() { CLOCK_PROBE } else { rules.max_per_sweep };
+        let rules = rules.clone();
         self.closing.sweeping = true;
-        self.writer.sweep(Order { rules: rules.clone(), by_hand: false, limit, now: now.secs() });
+        self.writer.sweep(Order { rules, purpose, by_hand: false, limit, now: now.secs() });
     }
 
     pub(super) fn is_sweeping(&self) -> bool {
@@ -79,52 +89,46 @@ impl Worker {
                 );
             }
             Swept::Done(sweep) => {
-                let (stale, open, queued) = (sweep.stale, sweep.open, sweep.queued.len());
-                if sweep.wider && rules.mode == CloseMode::Live {
-                    tracing::warn!(
-                        stale,
-                        open,
-                        "the first live sweep under these rules ({}): {stale} of {open} open talks are stale, \
-                         at most {} are closed at a time",
-                        rules.stale,
-                        rules.max_per_sweep
-                    );
-                }
+                sweep.announce(rules);
+                let (stale, queued) = (sweep.stale, sweep.queued.len());
                 if queued > 0 {
                     tracing::info!(stale, queued, mode = %rules.mode, "swept: {stale} talks are stale, {queued} queued to be closed");
                 } else {
                     tracing::debug!(stale, "swept: nothing to close");
                 }
+                if queued == 0 && self.closing.obstacle.is_some() {
+                    self.probe_clock();
+                }
             }
         }
     }
 
-    /// Compares the clocks, when an answer says what time it is there.
-    pub(super) fn check_clock(
-        &mut self,
-        fetched: &Fetched,
-        sent: Now,
-        now: Now,
-        wanted: bool,
-    ) -> Option<i64> {
-        let lately =
-            self.closing.skew.is_some_and(|(_, at)| now.mono.saturating_duration_since(at) < CLOCK_CHECK);
-        if lately && !wanted {
-            return None;
+    /// With nothing stale to fetch, a stored talk tells when the clock is right again.
+    fn probe_clock(&mut self) {
+        let known = self.some_talk.filter(|talk_id| !self.busy.contains(talk_id));
+        if let (None, Some(talk_id)) = (self.confirm_now, known) {
+            self.ready.retain(|due| due.talk_id != talk_id);
+            self.confirm_now = Some(Due { talk_id, ticket: NO_ROW, attempts: 0, purpose: Purpose::Mirror });
         }
-        let date = fetched.date.unix()?;
-        let skew = skew(date, sent.unix, now.unix);
-        self.closing.skew = Some((skew, now.mono));
-        self.condition.note_clock(skew);
-        let obstacle = closing::clock_obstacle(Some(skew));
-        if obstacle.is_some() != self.closing.clock_was_wrong {
-            self.closing.clock_was_wrong = obstacle.is_some();
-            match obstacle {
-                Some(why) => tracing::error!(skew, "{why}: nothing is closed until it is set right"),
-                None => tracing::info!(skew, "this machine's clock is right again"),
-            }
+    }
+
+    /// Compares the clocks, now and then and where it is `wanted`.
+    fn check_clock(&mut self, fetched: &Fetched, sent: Now, now: Now, wanted: bool) {
+        let checked = self.closing.clock_checked;
+        let lately = checked.is_some_and(|at| now.mono.saturating_duration_since(at) < CLOCK_CHECK);
+        if !wanted && (lately || self.config.close.mode == CloseMode::Off) {
+            return;
         }
-        Some(skew)
+        self.closing.clock_checked = Some(now.mono);
+        let skew = fetched.date.unix().map(|date| skew(date, sent.unix, now.unix));
+        let obstacle = closing::clock_obstacle(skew);
+        self.condition.note_clock(skew, obstacle.clone());
+        match (&self.closing.obstacle, &obstacle) {
+            (None, Some(why)) => tracing::error!(skew, "{why}: nothing is closed until that is mended"),
+            (Some(_), None) => tracing::info!(skew, "this machine's clock agrees with the API's again"),
+            _ => {}
+        }
+        self.closing.obstacle = obstacle;
     }
 
     /// What is wanted of a talk that was just fetched, if it was fetched to be closed.
@@ -142,11 +146,11 @@ impl Worker {
         // A talk that the API shows is there and may be read.
         let verdict = stale(&fetched.talk, Reach::default(), now.secs(), &rules.stale);
         let (force_close, max_attempts) = (rules.force_close, self.config.retry.max_attempts);
-        let skew = self.check_clock(fetched, sent, now, true);
-        self.closing.fetched.insert(due.talk_id, sent.mono);
+        self.check_clock(fetched, sent, now, true);
+        self.closing.fetched.insert(due.talk_id, sent);
         let obstacle = match self.config.no_close {
             true => Some("this run closes nothing (--no-close)".to_owned()),
-            false => closing::clock_obstacle(skew),
+            false => self.closing.obstacle.clone(),
         };
         Some(Box::new(Wish { purpose: due.purpose, mode, verdict, force_close, max_attempts, obstacle }))
     }
@@ -158,7 +162,12 @@ impl Worker {
         self.tally.count_step(&stepped.step);
         match &stepped.step {
             Step::Leave(None) => {}
-            Step::Leave(Some(why)) => tracing::info!(talk_id, "left talk {talk_id} as it is: {why}"),
+            Step::Leave(Some(why)) => {
+                tracing::info!(talk_id, "left talk {talk_id} as it is: {why}");
+                if self.config.only.is_some() {
+                    self.closing.left.push((talk_id, why.clone()));
+                }
+            }
             Step::WouldClose => tracing::info!(talk_id, "would close talk {talk_id} (dry-run)"),
             Step::Withdraw(why) => {
                 tracing::info!(talk_id, outcome = "withdrawn", "kept talk {talk_id}: {why}");
@@ -184,14 +193,14 @@ impl Worker {
     /// The next close request that is still fresh. What is not is written down as not sent.
     pub(super) fn next_pending(&mut self, now: Now) -> Option<Pending> {
         while let Some(pending) = self.closing.pending.front().copied() {
-            if closing::may_leave(pending.fetched, now.mono, self.config.close_within) {
+            if closing::time_to_close(pending.fetched, now).is_some() {
                 // It is no request to try a paused API with.
                 return Some(pending).filter(|_| self.gate.pause().is_none());
             }
             self.closing.pending.pop_front();
-            let error = format!("not sent within {} s of its fetch: decided anew", FRESH.as_secs());
+            let error = format!("not sent within {} s of its fetch: decided anew", BEGIN_WITHIN.as_secs());
             tracing::info!(talk_id = pending.talk_id, "close request of talk {} {error}", pending.talk_id);
-            self.may_be_due = true;
+            self.due_later(closing::not_sent_look(now.secs()));
             self.record_answer(pending, Answer::NotSent { error }, now);
         }
         None
@@ -216,8 +225,9 @@ impl Worker {
         );
         let client = Arc::clone(&self.client);
         let token_epoch = self.token_epoch;
+        let within = closing::time_to_close(pending.fetched, now).unwrap_or_default();
         self.fetching.spawn(async move {
-            let result = client.close_talk(talk_id, requested.force_close).await;
+            let result = client.close_talk(talk_id, requested.force_close, within).await;
             Answered { ended: Ended::Closed { pending, result }, permit, sent: now, token_epoch }
         });
     }

@@ -63,6 +63,7 @@ impl Condition {
                 requests_per_second: 0.0,
                 request_rate: 0.0,
                 clock_skew: None,
+                not_closing: None,
             },
             written: None,
             pause_detail: String::new(),
@@ -105,9 +106,10 @@ impl Condition {
         }
     }
 
-    /// `skew` is how many seconds the wall clock is ahead of the API's.
-    pub fn note_clock(&mut self, skew: i64) {
-        self.now.clock_skew = Some(skew);
+    /// `skew` is how many seconds the wall clock is ahead of the API's, `obstacle` why nothing is closed by it.
+    pub fn note_clock(&mut self, skew: Option<i64>, obstacle: Option<String>) {
+        self.now.clock_skew = skew;
+        self.now.not_closing = obstacle;
     }
 
     /// Logs a pause once, at its start and its end.

@@ -43,7 +43,7 @@ impl Worker {
         (sent, token_epoch): (Now, u64),
     ) -> Result<(), WorkError> {
         let now = clock::now();
-        let mut wish = None;
+        let (mut wish, mut ticket) = (None, due.ticket);
         let talk_id = due.talk_id;
         let result = result.and_then(|fetched| self.check_account(fetched));
         self.note_confirmation(talk_id, &result);
@@ -51,7 +51,12 @@ impl Worker {
             Ok(fetched) => {
                 self.answered(permit, Signal::Healthy, None, now);
                 tracing::debug!(talk_id, "fetched talk {talk_id}");
-                wish = self.wish(due, &fetched, sent, now);
+                if self.stopping && due.purpose != Purpose::Mirror {
+                    // Nothing is begun any more: its row stays for the next process.
+                    ticket = NO_ROW;
+                } else {
+                    wish = self.wish(due, &fetched, sent, now);
+                }
                 let Fetched { talk, payload, .. } = fetched;
                 Some(Outcome::Talk(Box::new(talk), payload))
             }
@@ -74,9 +79,7 @@ impl Worker {
             Err(FetchError { failure, .. }) => self.settle_failure(due, permit, failure, now),
         };
         match outcome {
-            Some(outcome) => {
-                self.writer.record(Record { talk_id, ticket: due.ticket, at: now.secs(), outcome, wish })
-            }
+            Some(outcome) => self.writer.record(Record { talk_id, ticket, at: now.secs(), outcome, wish }),
             None => {
                 // The row is as it was, and due.
                 self.busy.remove(&talk_id);

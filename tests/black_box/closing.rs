@@ -48,7 +48,9 @@ impl Mirror {
 fn a_config_without_auto_close_closes_nothing() {
     let mirror = missed(3, "");
     let daemon = mirror.running_daemon();
-    mirror.execute("INSERT INTO talk_queue (talk_id, reason) VALUES (1, 'close'), (2, 'verify')");
+    mirror.execute(
+        "INSERT INTO talk_queue (talk_id, reason, priority) VALUES (1, 'close', 1e9), (2, 'verify', 1e9)",
+    );
     mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (3)");
     mirror.wait_sql("all are fetched", "SELECT count(*) FROM talk_queue", 0);
     daemon.stop();
@@ -212,7 +214,8 @@ fn a_refusal_is_not_tried_again_and_neither_is_what_cannot_work() {
     assert!(mirror.sql::<bool>("SELECT gone_at IS NOT NULL FROM talks WHERE talk_id = 3"), "404: gone");
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_queue"), 0);
     // By hand neither.
-    mirror.ends(0, &["close", "1", "--yes"]);
+    let (out, _) = mirror.ends(1, &["close", "1", "--yes"]);
+    assert!(out.contains("left") && out.contains("refused or failed less than a day ago"), "{out}");
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM closures WHERE talk_id = 1"), 1);
     let (out, _) = mirror.ends(0, &["stale"]);
     assert!(out.contains("refused less than a day ago"), "{out}");

@@ -74,7 +74,7 @@ fn a_wrong_clock_closes_nothing_and_says_so_everywhere() {
         "SELECT count(*) FROM closures WHERE outcome = 'closed'",
         3,
     );
-    assert!(mirror.log().contains("clock is right again"));
+    assert!(mirror.log().contains("clock agrees with the API's again"));
     daemon.stop();
     mirror.assert_closed_rightly();
 }
@@ -130,25 +130,144 @@ fn sweeps_never_hurry_a_talk_that_backs_off() {
 
 #[test]
 fn a_close_request_that_has_to_wait_too_long_is_decided_anew() {
-    // A connect timeout of 20 s leaves a request 10 s to go, and another one's 429 pauses for 12 s.
-    let more = "api.connect_timeout = \"20s\"\napi.requests_per_second = 2\n";
-    let mirror = missed(1, &format!("{}{more}", LIVE.replace("* * * * * *", NEVER)));
+    // It has 15 s to go, and another one's 429 pauses for 17 s.
+    let mirror = missed(1, &format!("{}api.requests_per_second = 2\n", LIVE.replace("* * * * * *", NEVER)));
     mirror.simulator.account().create_talk();
     mirror.simulator.account().script(1, [Fault::Slow(Duration::from_millis(700))]);
-    mirror.simulator.account().script(2, [Fault::TooMany { header: Some(12), body: None }]);
+    mirror.simulator.account().script(2, [Fault::TooMany { header: Some(17), body: None }]);
     mirror.execute(
-        "INSERT INTO talk_queue (talk_id, reason, priority) VALUES (1, 'close', 1000), (2, 'sql', 0)",
+        "INSERT INTO talk_queue (talk_id, reason, priority) VALUES (1, 'close', 1000000000), (2, 'sql', 0)",
     );
     let daemon = mirror.running_daemon();
     mirror.wait_outcome(1, "requested");
     mirror.wait("it does not leave", || {
-        mirror.log().contains("not sent within 30 s of its fetch: decided anew")
+        mirror.log().contains("not sent within 15 s of its fetch: decided anew")
     });
+    let later = "SELECT due_at > unixepoch() + 200 FROM talk_queue WHERE talk_id = 1";
+    mirror.wait_sql("not at once", later, true);
+    assert!(mirror.simulator.account().closes.is_empty());
+    mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (1)");
     mirror.wait_outcome(1, "closed");
     daemon.stop();
     mirror.assert_closed_rightly();
     assert_eq!(mirror.simulator.account().closes.len(), 1);
     assert!(mirror.sql::<bool>("SELECT attempts = 1 AND error IS NULL FROM closures"));
+}
+
+#[test]
+fn a_denied_talk_does_not_stop_the_sweeps() {
+    let mirror = missed(2, LIVE);
+    // One is not believed before the account is confirmed.
+    mirror.simulator.account().script(1, [Fault::Problem(403), Fault::Problem(403), Fault::Problem(403)]);
+    let daemon = mirror.running_daemon();
+    mirror.wait_outcome(2, "closed");
+    let talk_id = mirror.simulator.account().create_missed(2 * DAY);
+    mirror.ends(0, &["enqueue", &talk_id.to_string()]);
+    mirror.wait_outcome(talk_id, "closed");
+    daemon.stop();
+    assert!(mirror.sql::<bool>("SELECT denied_at IS NOT NULL FROM talks WHERE talk_id = 1"));
+}
+
+#[test]
+fn what_a_dry_run_queued_is_not_closed_once_it_is_live() {
+    let guarded = LIVE.replace("max_share = 1.0", "max_share = 0.5");
+    let mirror = missed(30, &LIVE.replace("live", "dry-run"));
+    mirror.simulator.account().token = "another".into();
+    let daemon = mirror.running_daemon();
+    mirror.wait_sql("they wait", "SELECT count(*) FROM talk_queue WHERE reason LIKE 'close%'", 30);
+    daemon.kill_hard();
+    mirror.simulator.account().token = talkmirror::simulator::TOKEN.into();
+    mirror.configure(&guarded);
+    let daemon = mirror.running_daemon();
+    mirror.wait("the guard holds", || mirror.log().contains("30 of 30 open talks are stale, more than"));
+    daemon.stop();
+    assert!(mirror.simulator.account().closes.is_empty());
+}
+
+#[test]
+fn closing_one_by_hand_touches_no_other() {
+    let mirror = missed(3, LIVE);
+    mirror.execute("INSERT INTO talk_queue (talk_id, reason, priority) VALUES (1, 'close', 1000000000)");
+    mirror.execute("INSERT INTO talk_queue (talk_id, reason) VALUES (2, 'close')");
+    mirror.ends(0, &["close", "3", "--yes"]);
+    let closed: Vec<i64> = mirror.simulator.account().closes.iter().map(|close| close.talk_id).collect();
+    assert_eq!(closed, [3]);
+    // Without the priority the reason is somebody's own word.
+    mirror.configure(&LIVE.replace("* * * * * *", NEVER));
+    let daemon = mirror.running_daemon();
+    mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
+    daemon.stop();
+    assert_eq!(mirror.simulator.account().closes_of(2), (0, 0));
+    assert_eq!(mirror.simulator.account().closes_of(1), (1, 1));
+}
+
+#[test]
+fn a_dry_run_by_hand_says_nothing_of_a_closing_that_is_under_way() {
+    let mirror = missed(2, &LIVE.replace("* * * * * *", NEVER));
+    mirror.simulator.account().script_close(1, [Fault::TakenInVain]);
+    mirror.ends(1, &["close", "1", "--yes"]);
+    assert_eq!(mirror.sql::<String>("SELECT outcome FROM closures"), "accepted");
+    let (out, _) = mirror.ends(1, &["close", "1", "2", "--dry-run"]);
+    assert!(out.contains("a closing of it is under way already") && out.contains("would_close"), "{out}");
+    assert_eq!(mirror.sql::<String>("SELECT outcome FROM closures WHERE talk_id = 1"), "accepted");
+    assert_eq!(mirror.sql::<String>("SELECT reason FROM talk_queue WHERE talk_id = 1"), "verify");
+}
+
+#[test]
+fn a_closing_whose_row_was_dropped_is_found_again() {
+    let mirror = missed(1, LIVE);
+    mirror.simulator.account().script_close(1, [Fault::TakenInVain]);
+    let daemon = mirror.running_daemon();
+    mirror.wait_outcome(1, "accepted");
+    mirror.simulator.account().talk(1).is_in_work = false;
+    mirror.execute("DELETE FROM talk_queue");
+    mirror.wait_outcome(1, "closed");
+    daemon.stop();
+}
+
+#[test]
+fn closing_by_hand_is_now_or_says_why_not() {
+    let mirror = missed(2, LIVE);
+    mirror.execute("INSERT INTO talk_queue (talk_id, due_at) VALUES (1, unixepoch() + 80000)");
+    mirror.ends(0, &["close", "1", "--yes"]);
+    assert_eq!(mirror.sql::<String>("SELECT outcome FROM closures"), "closed");
+    mirror.simulator.account().clock_ahead = 90;
+    let (out, _) = mirror.ends(1, &["close", "2", "--yes"]);
+    assert!(out.contains("left") && out.contains("clock is 1 min behind"), "{out}");
+    assert!(mirror.simulator.account().talks[&2].is_in_work);
+}
+
+#[test]
+fn a_clock_is_found_right_again_with_nothing_stale_to_fetch() {
+    let mirror = missed(1, LIVE);
+    mirror.simulator.account().clock_ahead = 90;
+    let daemon = mirror.running_daemon();
+    mirror.wait("it is noticed", || mirror.log().contains("nothing is closed until"));
+    mirror.simulator.account().talk(1).missed_at = None;
+    mirror.simulator.account().talk(1).updated_at += 1;
+    mirror.ends(0, &["enqueue", "1"]);
+    mirror.wait_sql("answered", "SELECT count(*) FROM stale_talks", 0);
+    mirror.simulator.account().clock_ahead = 0;
+    mirror.wait("healthy again", || mirror.output(&["status"]).status.success());
+    daemon.stop();
+}
+
+#[test]
+fn a_sweep_that_was_stopped_does_not_matter_once_auto_close_is_off() {
+    let guarded = LIVE.replace("max_share = 1.0", "max_share = 0.5");
+    let mirror = missed(21, &guarded);
+    mirror.ends(0, &["sync"]);
+    mirror.ends(1, &["status"]);
+    mirror.configure("");
+    mirror.ends(0, &["status"]);
+    // A sweep by hand in the mode that is configured counts, one that was tried out does not.
+    mirror.configure(&guarded);
+    mirror.ends(0, &["close", "--dry-run"]);
+    mirror.ends(1, &["status"]);
+    mirror.configure(&guarded.replace("live", "dry-run"));
+    mirror.ends(0, &["close", "--yes"]);
+    mirror.ends(0, &["status"]);
+    assert!(mirror.simulator.account().closes.is_empty());
 }
 
 /// Where the process is killed.

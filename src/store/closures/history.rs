@@ -65,14 +65,15 @@ pub fn of_talk(connection: &Connection, talk_id: i64) -> rusqlite::Result<Vec<Cl
         .collect()
 }
 
-/// The last decision about a talk, if it is not older than `since`.
+/// The last decision about a talk, if something of it happened since then.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub fn last_of_talk(connection: &Connection, talk_id: i64, since: i64) -> rusqlite::Result<Option<Closure>> {
     connection
         .prepare_cached(
-            "SELECT * FROM closures WHERE talk_id = ?1 AND max(decided_at, coalesce(requested_at, 0)) >= ?2
+            "SELECT * FROM closures WHERE talk_id = ?1
+                AND max(decided_at, coalesce(requested_at, 0), coalesce(verified_at, 0)) >= ?2
               ORDER BY closure_id DESC LIMIT 1",
         )?
         .query_row((talk_id, since), Closure::read)

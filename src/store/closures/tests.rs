@@ -1,7 +1,8 @@
 //! Laws of a closing, for any sequence of answers and crashes: the real transactions, a made-up API.
 
 use super::*;
-use crate::policy::closing::{CloseMode, FRESH, may_leave};
+use crate::clock::Now;
+use crate::policy::closing::{CloseMode, time_to_close};
 use crate::policy::stale::tests::{just_stale, rules};
 use crate::policy::stale::{Reach, stale};
 use crate::store::queue;
@@ -156,7 +157,7 @@ impl World {
     }
 
     fn fetch(&mut self, mode: CloseMode, clock_is_right: bool) {
-        let head = queue::head(&self.connection, self.now, 1, None).unwrap();
+        let head = queue::head(&self.connection, self.now, 1).unwrap();
         let Some(due) = head.due.first().copied() else { return };
         let talk = self.talk();
         let verdict = stale(&talk, Reach::default(), self.now, &rules());
@@ -183,9 +184,12 @@ impl World {
 
     fn send(&mut self, sent: Sent) {
         let Some((requested, fetched, shown)) = self.pending.take() else { return };
-        let at = |seconds: i64| self.begin + Duration::from_secs((seconds - START) as u64);
-        let answer = if may_leave(at(fetched), at(self.now), FRESH) {
-            assert!(self.now - fetched < 30 && shown == State::Stale);
+        let at = |seconds: i64| Now {
+            mono: self.begin + Duration::from_secs((seconds - START) as u64),
+            unix: seconds as f64,
+        };
+        let answer = if let Some(within) = time_to_close(at(fetched), at(self.now)) {
+            assert!(self.now - fetched + (within.as_secs() as i64) <= 30 && shown == State::Stale);
             let acts = matches!(sent, Sent::Taken | Sent::ActedAndLost) && self.state != State::Closed;
             if acts {
                 self.state = State::Closed;

@@ -57,9 +57,10 @@ CREATE TABLE daemon_status (
     pause_until         INTEGER,          -- when the next probe may leave
     requests_per_second REAL NOT NULL,    -- the ceiling now: the configured one, less after a 429
     request_rate        REAL NOT NULL,    -- requests a second, mean of the last minute
-    clock_skew          INTEGER           -- seconds that this machine's clock is ahead of the API's
+    clock_skew          INTEGER,          -- seconds that this machine's clock is ahead of the API's
+    not_closing         TEXT              -- why nothing may be closed: the clock; NULL: it is right
 ) STRICT;
-INSERT INTO daemon_status SELECT *, NULL FROM daemon_status_before;
+INSERT INTO daemon_status SELECT *, NULL, NULL FROM daemon_status_before;
 DROP TABLE daemon_status_before;
 
 CREATE VIEW stale_talks AS

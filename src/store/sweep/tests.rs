@@ -79,7 +79,7 @@ proptest! {
             (1..).zip(&talks).filter(|(_, talk)| is_stale(talk)).map(|(id, _)| id).collect()
         };
         let now = crate::clock::unix_now();
-        let mut found = candidates(&connection, &live(rules.clone()), 1000, now).unwrap();
+        let mut found = candidates(&connection, &rules, Purpose::Close, 1000, now).unwrap();
         found.sort_unstable();
         prop_assert_eq!(&found, &ids(now));
         prop_assert_eq!(counts(&connection, &rules, now).unwrap().0, found.len() as i64);
