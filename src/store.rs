@@ -109,7 +109,7 @@ pub fn open(path: &Path, owner: bool) -> Result<Connection, StoreError> {
         .execute_batch(
             "PRAGMA synchronous = FULL;
              PRAGMA wal_autocheckpoint = 8000;
-             PRAGMA cache_size = -4500; -- KiB; more is faster on a full queue, and resident
+             PRAGMA cache_size = -4000; -- KiB; more is faster on a full queue, and resident
              PRAGMA journal_size_limit = 67108864; -- a WAL that grew is cut back to 64 MiB",
         )
         .map_err(sql("set up"))?;

@@ -61,8 +61,10 @@ pub struct Sweep {
     pub wider: bool,
 }
 
+const OPEN_TALKS: &str =
+    "SELECT count(*) FROM talks INDEXED BY talks_open WHERE is_in_work = 1 AND gone_at IS NULL";
 /// Without the hint every talk that was ever missed would be read.
-const OPEN: &str = "talks INDEXED BY talks_open";
+const MISSED: &str = "talks INDEXED BY talks_open_missed";
 
 impl Sweep {
     /// Says in the log how many talks are stale, before the first are closed under such rules.
@@ -165,11 +167,9 @@ fn waiting(connection: &Connection, now: i64) -> rusqlite::Result<i64> {
 pub fn counts(connection: &Connection, rules: &StaleRules, now: i64) -> rusqlite::Result<(i64, i64)> {
     let parameters = Parameters::new(rules, now);
     let stale = connection
-        .prepare_cached(&format!("SELECT count(*) FROM {OPEN} WHERE {IS_STALE}"))?
+        .prepare_cached(&format!("SELECT count(*) FROM {MISSED} WHERE {IS_STALE}"))?
         .query_row(&*parameters.named(), |row| row.get(0))?;
-    let open = connection
-        .prepare_cached(&format!("SELECT count(*) FROM {OPEN} WHERE is_in_work = 1 AND gone_at IS NULL"))?
-        .query_row([], |row| row.get(0))?;
+    let open = connection.prepare_cached(OPEN_TALKS)?.query_row([], |row| row.get(0))?;
     Ok((stale, open))
 }
 
@@ -195,7 +195,7 @@ pub fn candidates(
 
 fn candidates_sql() -> String {
     format!(
-        "SELECT talk_id FROM {OPEN}
+        "SELECT talk_id FROM {MISSED}
           WHERE {IS_STALE}
             AND NOT EXISTS (SELECT 1 FROM closures c
                              WHERE c.talk_id = talks.talk_id

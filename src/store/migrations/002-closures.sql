@@ -31,10 +31,9 @@ CREATE INDEX closures_decided ON closures (decided_at);
 CREATE UNIQUE INDEX closures_open ON closures (talk_id) WHERE outcome IN ('requested', 'accepted');
 CREATE UNIQUE INDEX closures_would ON closures (talk_id, missed_at) WHERE outcome = 'would_close';
 
--- All that decides about an open talk, so that sweeps read no talk itself.
-DROP INDEX talks_open;
-CREATE INDEX talks_open ON talks (missed_at, updated_at, origin, status, denied_at)
- WHERE is_in_work = 1 AND gone_at IS NULL;
+-- All that decides about a talk that was missed, so that sweeps read no talk itself.
+CREATE INDEX talks_open_missed ON talks (missed_at, updated_at, origin, status, denied_at)
+ WHERE is_in_work = 1 AND gone_at IS NULL AND missed_at IS NOT NULL;
 
 -- Once more, with the clock.
 ALTER TABLE daemon_status RENAME TO daemon_status_before;
@@ -79,7 +78,7 @@ SELECT talk_id, origin, contact_id, chat_id, lead_id, customer_id, is_read, miss
        updated_at,
        unixepoch() - updated_at AS quiet_seconds,
        fetched_at
-  FROM rules, talks INDEXED BY talks_open
+  FROM rules, talks INDEXED BY talks_open_missed
  WHERE is_in_work = 1 AND gone_at IS NULL AND denied_at IS NULL
    AND coalesce(status, '') IN ('', 'in_work', 'with_error')
    AND missed_at < unixepoch() - stale_after

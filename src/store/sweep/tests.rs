@@ -113,8 +113,8 @@ fn a_sweep_reads_the_index_of_open_talks_and_never_scans() {
         plan
     };
     for (what, sql) in [
-        ("count", format!("SELECT count(*) FROM {OPEN} WHERE {IS_STALE}")),
-        ("open", format!("SELECT count(*) FROM {OPEN} WHERE is_in_work = 1 AND gone_at IS NULL")),
+        ("count", format!("SELECT count(*) FROM {MISSED} WHERE {IS_STALE}")),
+        ("open", OPEN_TALKS.into()),
         ("candidates", candidates_sql()),
         ("view", "SELECT * FROM stale_talks".into()),
     ] {
