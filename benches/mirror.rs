@@ -10,6 +10,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use talkmirror::policy::closing::{CloseMode, CloseRules, Purpose};
+use talkmirror::policy::stale::StaleRules;
 use talkmirror::simulator::{Account, Simulator, TOKEN};
 use talkmirror::store;
 use talkmirror::store::queue::Due;
@@ -17,6 +19,7 @@ use talkmirror::store::record::{Outcome, Record, Recorder};
 
 const TALKS: i64 = 50_000;
 const MILLION: i64 = 1_000_000;
+const CLOSED_TALKS: i64 = 1_000_000;
 
 fn main() {
     if std::env::args().any(|argument| argument == "--simulator") {
@@ -27,6 +30,7 @@ fn main() {
     }
     let mut criterion = Criterion::default().sample_size(10).configure_from_args();
     store_alone(&mut criterion);
+    sweep(&mut criterion);
     let simulator = SimulatorProcess::start();
     // One core for the mirror, and one for the server.
     keep_to_core(0);
@@ -196,6 +200,48 @@ fn store_alone(criterion: &mut Criterion) {
             BatchSize::PerIteration,
         );
     });
+    group.finish();
+}
+
+/// A sweep over 1,000 open talks, 100 of them stale, beside few and many that are closed.
+fn sweep(criterion: &mut Criterion) {
+    let rules = CloseRules {
+        mode: CloseMode::Live,
+        stale: StaleRules {
+            stale_after: Duration::from_secs(86_400),
+            quiet_for: Duration::from_secs(900),
+            only_origins: Vec::new(),
+            except_origins: vec!["avito".into()],
+        },
+        force_close: true,
+        max_per_sweep: 50,
+        max_share: 0.5,
+    };
+    let mut group = criterion.benchmark_group("sweep");
+    for closed in [1000, CLOSED_TALKS] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let connection = store::open(&folder.path().join("talks.db"), true).expect("a database");
+        connection
+            .execute_batch(&format!(
+                "PRAGMA synchronous = OFF;
+                 WITH RECURSIVE ids (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM ids WHERE id < {closed} + 1000)
+                 INSERT INTO talks (talk_id, created_at, updated_at, contact_id, is_in_work, is_read, origin,
+                                    missed_at, account_id, payload, first_fetched_at, fetched_at, changed_at)
+                 SELECT id, 1, unixepoch() - 200000, id, id > {closed}, 0, 'telegram',
+                        CASE WHEN id % 10 = 0 THEN unixepoch() - 100000 - id % 50000 END, 1, '{{}}', 1, 1, 1
+                   FROM ids;
+                 PRAGMA optimize = 0x10002;"
+            ))
+            .expect("talks");
+        group.bench_function(format!("1,000 open talks beside {closed} closed ones"), |bencher| {
+            bencher.iter(|| {
+                let now = talkmirror::clock::unix_now();
+                let counts = store::sweep::counts(&connection, &rules.stale, now).expect("counts");
+                let found = store::sweep::candidates(&connection, &rules.stale, Purpose::Close, 50, now);
+                assert_eq!((counts, found.expect("candidates").len()), ((100, 1000), 50));
+            });
+        });
+    }
     group.finish();
 }
 
