@@ -21,7 +21,7 @@ use crate::gate::{Gate, Pause, Permit, Reason};
 use crate::policy::RetryRules;
 use crate::policy::closing::CloseRules;
 use crate::store::queue::{Due, Head};
-use crate::store::record::Recorded;
+use crate::store::record::{Record, Recorded};
 use crate::store::status::DaemonStatus;
 use crate::store::writer::{Event, Writer};
 use closing::{Closing, Pending};
@@ -125,6 +125,8 @@ pub struct Worker {
     ready: VecDeque<Due>,
     /// Being fetched, or fetched and not recorded yet.
     busy: HashSet<i64>,
+    /// Records that are not committed yet.
+    unrecorded: usize,
     fetching: JoinSet<Answered>,
     head_asked: bool,
     /// The queue may hold due rows that are not in `ready`.
@@ -170,6 +172,7 @@ impl Worker {
             confirm_now: None,
             ready: VecDeque::new(),
             busy: HashSet::new(),
+            unrecorded: 0,
             fetching: JoinSet::new(),
             head_asked: false,
             may_be_due: true,
@@ -309,7 +312,7 @@ impl Worker {
             }
         }
         // A close request that was written down and has not left is to be so described.
-        while self.busy.len() > self.closing.pending.len() && Instant::now() < records {
+        while self.unrecorded > 0 && Instant::now() < records {
             tokio::select! {
                 event = self.events.recv() => match event {
                     Some(event) => self.on_event(event)?,
@@ -406,7 +409,13 @@ impl Worker {
         self.ready.retain(|due| !self.busy.contains(&due.talk_id) && Some(due.talk_id) != confirming);
     }
 
+    fn record(&mut self, record: Record) {
+        self.unrecorded += 1;
+        self.writer.record(record);
+    }
+
     fn on_recorded(&mut self, recorded: &Recorded) {
+        self.unrecorded -= 1;
         self.tally.count(recorded.effect);
         if self.on_stepped(recorded.talk_id, recorded.stepped.as_deref()) {
             return;

@@ -7,6 +7,7 @@ use crate::policy::closing::CloseMode;
 use crate::policy::stale::{Verdict, stale as decide};
 use crate::store::closures::{self, Closure};
 use crate::store::report;
+use crate::store::status::DaemonStatus;
 use crate::store::{self, StoreError, sweep};
 use anyhow::Result;
 use rusqlite::Connection;
@@ -29,6 +30,8 @@ pub fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
         list.push((talk.talk_id, talk.origin, talk.missed_at, talk.updated_at, verdict));
         Ok(())
     })?;
+    let not_closing =
+        DaemonStatus::read(&connection).map_err(StoreError::from)?.and_then(|daemon| daemon.not_closing);
     let mut out = BufWriter::new(io::stdout().lock());
     if as_json {
         let row = |(talk_id, origin, missed_at, updated_at, verdict): &Row| -> Result<Value> {
@@ -38,7 +41,7 @@ pub fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
                       "next": earlier}))
         };
         let rows = |list: &[Row]| list.iter().map(row).collect::<Result<Vec<_>>>();
-        let all = json!({"mode": rules.mode.as_str(), "rules": rules.stale.to_string(),
+        let all = json!({"mode": rules.mode.as_str(), "rules": rules.stale.to_string(), "not_closing": not_closing,
                          "stale": rows(&stale)?, "kept": rows(&kept)?});
         writeln!(out, "{all:#}")?;
         out.flush()?;
@@ -54,6 +57,9 @@ pub fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
         rules.stale,
         rules.mode
     )?;
+    if let Some(why) = &not_closing {
+        writeln!(out, "{why}: nothing is closed.")?;
+    }
     if sweep::state(&connection).map_err(StoreError::from)?.stopped.is_some() {
         writeln!(
             out,

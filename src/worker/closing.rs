@@ -7,7 +7,7 @@ use crate::clock::{self, Now};
 use crate::gate::{Permit, Signal};
 use crate::policy;
 use crate::policy::closing::{self, BEGIN_WITHIN, CloseMode, Purpose, Step, Wish};
-use crate::policy::stale::{Reach, stale};
+use crate::policy::stale::{Reach, Verdict, stale};
 use crate::store::closures::{Answer, NO_ROW, Requested, Stepped};
 use crate::store::queue::Due;
 use crate::store::record::{Outcome, Record};
@@ -36,7 +36,7 @@ pub(super) struct Closing {
     /// Written down, to be sent.
     pub pending: VecDeque<Pending>,
     /// When the fetches left whose records may lead to a close request.
-    fetched: HashMap<i64, Now>,
+    fetched: HashMap<i64, (Now, Verdict)>,
     /// A sweep was asked for and has not answered.
     sweeping: bool,
     /// When the clock was last compared with the API's.
@@ -147,7 +147,7 @@ impl Worker {
         let verdict = stale(&fetched.talk, Reach::default(), now.secs(), &rules.stale);
         let (force_close, max_attempts) = (rules.force_close, self.config.retry.max_attempts);
         self.check_clock(fetched, sent, now, true);
-        self.closing.fetched.insert(due.talk_id, sent);
+        self.closing.fetched.insert(due.talk_id, (sent, verdict.clone()));
         let obstacle = match self.config.no_close {
             true => Some("this run closes nothing (--no-close)".to_owned()),
             false => self.closing.obstacle.clone(),
@@ -168,7 +168,14 @@ impl Worker {
                     self.closing.left.push((talk_id, why.clone()));
                 }
             }
-            Step::WouldClose => tracing::info!(talk_id, "would close talk {talk_id} (dry-run)"),
+            Step::WouldClose => {
+                let why = fetched.map(|(_, verdict)| verdict.to_string()).unwrap_or_default();
+                tracing::info!(
+                    talk_id,
+                    outcome = "would_close",
+                    "would close talk {talk_id} (dry-run): {why}"
+                );
+            }
             Step::Withdraw(why) => {
                 tracing::info!(talk_id, outcome = "withdrawn", "kept talk {talk_id}: {why}");
             }
@@ -180,7 +187,9 @@ impl Worker {
             }
             Step::Request => {
                 // Without the time of its fetch it would not be known how fresh the decision is.
-                if let (Some(requested), Some(fetched)) = (stepped.requested, fetched) {
+                if let (Some(requested), Some((fetched, verdict))) = (stepped.requested, fetched) {
+                    let bot = if requested.force_close { "" } else { ", perhaps by the NPS bot" };
+                    tracing::info!(talk_id, outcome = "requested", "closing talk {talk_id}{bot}: {verdict}");
                     self.closing.pending.push_back(Pending { talk_id, requested, fetched });
                     return true;
                 }
@@ -217,11 +226,11 @@ impl Worker {
     /// Sends a close request.
     pub(super) fn send_close(&mut self, pending: Pending, permit: Permit, now: Now) {
         let Pending { talk_id, requested, .. } = pending;
-        tracing::info!(
+        tracing::debug!(
             talk_id,
             attempt = requested.attempt,
-            "closing talk {talk_id}{}",
-            if requested.force_close { "" } else { ", perhaps by the NPS bot" }
+            "close request {} of talk {talk_id}",
+            requested.attempt
         );
         let client = Arc::clone(&self.client);
         let token_epoch = self.token_epoch;
@@ -292,7 +301,7 @@ impl Worker {
         let Pending { talk_id, requested, .. } = pending;
         self.tally.count_answer(&answer);
         let outcome = Outcome::Closing { closure_id: requested.closure_id, answer: Box::new(answer) };
-        self.writer.record(Record { talk_id, ticket: requested.ticket, at: now.secs(), outcome, wish: None });
+        self.record(Record { talk_id, ticket: requested.ticket, at: now.secs(), outcome, wish: None });
     }
 }
 

@@ -79,7 +79,7 @@ impl Worker {
             Err(FetchError { failure, .. }) => self.settle_failure(due, permit, failure, now),
         };
         match outcome {
-            Some(outcome) => self.writer.record(Record { talk_id, ticket, at: now.secs(), outcome, wish }),
+            Some(outcome) => self.record(Record { talk_id, ticket, at: now.secs(), outcome, wish }),
             None => {
                 // The row is as it was, and due.
                 self.busy.remove(&talk_id);

@@ -64,6 +64,8 @@ fn a_wrong_clock_closes_nothing_and_says_so_everywhere() {
     });
     let (out, _) = mirror.ends(0, &["why", "2"]);
     assert!(out.contains(&format!("{why}: nothing is closed")), "{out}");
+    let (out, _) = mirror.ends(0, &["stale"]);
+    assert!(out.contains(&format!("{why}: nothing is closed.")), "{out}");
     assert_eq!(mirror.log().matches("nothing is closed until").count(), 1, "once");
     assert!(mirror.simulator.account().closes.is_empty());
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM closures"), 0);
