@@ -10,7 +10,7 @@ mod keys;
 use crate::amocrm::{ClientConfig, Token, TokenSource};
 use crate::policy::RetryRules;
 use crate::policy::closing::{CloseMode, CloseRules};
-use crate::policy::stale::StaleRules;
+use crate::policy::stale::{StaleRules, same_origin};
 use keys::Keys;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -191,7 +191,7 @@ fn auto_close(keys: &mut Keys) -> AutoClose {
         max_share: keys.number("auto_close.max_share", 0.5, 0.0..=1.0),
     };
     for origin in &rules.stale.except_origins {
-        if rules.stale.only_origins.iter().any(|only| only.eq_ignore_ascii_case(origin)) {
+        if rules.stale.only_origins.iter().any(|only| same_origin(only, origin)) {
             let expected = "origins that are not in auto_close.only_origins";
             keys.mistake("auto_close.except_origins", expected, &format!("{origin:?}"));
         }

@@ -180,8 +180,9 @@ pub fn queue_to_close(
     to_close: &ToClose,
 ) -> Result<(Vec<i64>, Vec<i64>), StoreError> {
     let ToClose { talk_ids, purpose } = to_close;
+    let now = clock::now().secs();
     if talk_ids.is_empty() {
-        let (rules, now, limit) = (rules.clone(), clock::now().secs(), rules.max_per_sweep);
+        let (rules, limit) = (rules.clone(), rules.max_per_sweep);
         let order = sweep::Order { rules, purpose: *purpose, by_hand: true, limit, now };
         return match sweep::sweep(connection, &order)? {
             Swept::Done(sweep) => {
@@ -194,7 +195,7 @@ pub fn queue_to_close(
     let (mut queued, mut under_way) = (Vec::new(), Vec::new());
     let tx = connection.transaction()?;
     for &talk_id in talk_ids {
-        let list = if sweep::enqueue(&tx, talk_id, *purpose)? { &mut queued } else { &mut under_way };
+        let list = if sweep::enqueue(&tx, talk_id, *purpose, now)? { &mut queued } else { &mut under_way };
         list.push(talk_id);
     }
     tx.commit()?;

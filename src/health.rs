@@ -84,7 +84,9 @@ pub fn complaints(overview: &Overview, alive: Option<Liveness>, closes: bool, no
         );
     }
     if let Some(why) = daemon.and_then(|daemon| daemon.not_closing.as_ref()).filter(|_| closes) {
+        let dated = daemon.is_some_and(|daemon| daemon.clock_skew.is_some());
         let action = match running {
+            _ if !dated => "find out what takes the Date out of the API's answers: a proxy in between?",
             true => "set the clock right (NTP): it is noticed by itself at the next sweep",
             false => "set the clock right (NTP), and start it again",
         };
@@ -202,6 +204,7 @@ mod tests {
     #[test]
     fn a_stopped_sweep_and_a_wrong_clock_are_named() {
         let mut overview = overview();
+        overview.daemon.as_mut().unwrap().clock_skew = Some(61);
         overview.daemon.as_mut().unwrap().not_closing = closing::clock_obstacle(Some(61));
         let stopped = serde_json::json!({"at": NOW - 60, "stale": 30, "open": 40, "max_share": 0.5});
         overview.sweeps.stopped = Some(stopped);

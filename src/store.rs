@@ -234,6 +234,27 @@ mod tests {
     }
 
     #[test]
+    fn an_earlier_database_keeps_its_pause_and_its_talks() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        Migrations::from_slice(&STEPS[..1]).to_latest(&mut connection).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO daemon_status VALUES (1, 'run', '0.1.0', 7, 1, NULL, 2, 3, 4, 'HTTP 402', 'unpaid',
+                                                   'HTTP 402', 5, 900, 6.0, 0.5);
+                 INSERT INTO talks (talk_id, created_at, updated_at, contact_id, is_in_work, is_read, missed_at,
+                                    account_id, payload, first_fetched_at, fetched_at, changed_at)
+                 VALUES (1, 1, 1, 1, 1, 0, 1, 1, '{}', 1, 1, 1);",
+            )
+            .unwrap();
+        MIGRATIONS.to_latest(&mut connection).unwrap();
+        let status = status::DaemonStatus::read(&connection).unwrap().unwrap();
+        assert_eq!(status.pause.unwrap().until, 900);
+        assert_eq!((status.pid, status.request_rate, status.clock_skew), (7, 0.5, None));
+        let stale = connection.query_row("SELECT talk_id FROM stale_talks", [], |row| row.get(0));
+        assert_eq!(stale, Ok(1), "by the defaults, where no daemon has said its rules");
+    }
+
+    #[test]
     fn every_table_is_strict_and_every_column_has_its_comment() {
         let folder = tempfile::tempdir().unwrap();
         let connection = open(&folder.path().join("talks.db"), true).unwrap();

@@ -31,7 +31,9 @@ pub fn talk(body: &str, talk_id: i64, account_id: Option<i64>) -> Result<Talk, W
         ("updated_at", Some(&raw.updated_at)),
         ("missed_at", raw.missed_at.as_ref()),
     ] {
-        if let Some(Int(at)) = at.filter(|Int(at)| !(0..YEAR_2100).contains(at)) {
+        // A missed_at of 0 is none; a talk that was never updated would seem quiet for ages.
+        let first = i64::from(path != "missed_at");
+        if let Some(Int(at)) = at.filter(|Int(at)| !(first..YEAR_2100).contains(at)) {
             return Err(WireError::NoTalk(format!(
                 "{path}: expected Unix seconds before the year 2100, found {at}"
             )));
@@ -370,7 +372,9 @@ mod tests {
 
     #[test]
     fn a_time_that_is_no_unix_seconds_is_refused() {
-        for (key, bad) in [("updated_at", 1631035929000), ("missed_at", -1), ("created_at", YEAR_2100)] {
+        for (key, bad) in
+            [("updated_at", 1631035929000), ("updated_at", 0), ("missed_at", -1), ("created_at", YEAR_2100)]
+        {
             let mut odd = example();
             odd[key] = json!(bad);
             assert!(read(&odd).unwrap_err().contains(&format!("{key}: expected Unix seconds")));

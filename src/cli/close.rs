@@ -34,6 +34,7 @@ pub fn hand_over(config: &Config, request: &Request<'_>) -> Result<ExitCode> {
     };
     let mut connection = store::open(&config.database, false)?;
     let holder = DaemonStatus::read(&connection).map_err(StoreError::from)?;
+    let not_closing = holder.as_ref().and_then(|holder| holder.not_closing.clone());
     let (command, pid) = holder.map_or(("process".into(), 0), |holder| (holder.mode, holder.pid));
     ensure!(
         command == "run",
@@ -53,6 +54,9 @@ pub fn hand_over(config: &Config, request: &Request<'_>) -> Result<ExitCode> {
         "{} queued to be {what} by the daemon that runs; `talkmirror status` and the table closures show what came of it",
         words::talks(queued.len() as i64)
     )?;
+    if let Some(why) = not_closing {
+        writeln!(out, "But {why}: nothing is closed until that is mended")?;
+    }
     if !under_way.is_empty() {
         writeln!(out, "{}: a closing is under way already", words::talks(under_way.len() as i64))?;
     }
@@ -89,6 +93,9 @@ pub fn close(config: &Config, request: &Request<'_>) -> Result<ExitCode> {
     }
     let mut out = io::stdout().lock();
     match closed.queued.is_empty() && closed.under_way.is_empty() {
+        true if to_close.purpose == Purpose::DryRun => {
+            writeln!(out, "No talk is stale that was not written down already: see the table closures.")?;
+        }
         true => writeln!(out, "No talk is to be closed.")?,
         false => write!(out, "{}", words::rendered(table))?,
     }
@@ -118,7 +125,8 @@ fn outcome(
         return Ok((closure.outcome, format!("{}{error}", closure.reason)));
     }
     if let Some(row) = queue::row(connection, talk_id)? {
-        return Ok(("waits".into(), row.last_error.unwrap_or_default()));
+        let how = if row.failed_at.is_some() { "set aside" } else { "waits" };
+        return Ok((how.into(), row.last_error.unwrap_or_default()));
     }
     let known = closures::of_talk(connection, talk_id)?.into_iter().next_back();
     match known {

@@ -9,6 +9,7 @@ use crate::store::closures::{self, Closure};
 use crate::store::report;
 use crate::store::status::DaemonStatus;
 use crate::store::{self, StoreError, sweep};
+use crate::talk::Talk;
 use anyhow::Result;
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -26,33 +27,35 @@ pub fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
     let (mut stale, mut kept) = (Vec::new(), Vec::new());
     report::in_work(&connection, |talk, reach| -> Result<()> {
         let verdict = decide(&talk, reach, now, &rules.stale);
+        let earlier = earlier(&connection, config, talk.talk_id, &verdict, now)?;
         let list = if verdict.is_stale() { &mut stale } else { &mut kept };
-        list.push((talk.talk_id, talk.origin, talk.missed_at, talk.updated_at, verdict));
+        let Talk { talk_id, origin, missed_at, updated_at, .. } = talk;
+        list.push(Row { talk_id, origin, missed_at, updated_at, verdict, earlier });
         Ok(())
     })?;
     let not_closing =
         DaemonStatus::read(&connection).map_err(StoreError::from)?.and_then(|daemon| daemon.not_closing);
     let mut out = BufWriter::new(io::stdout().lock());
     if as_json {
-        let row = |(talk_id, origin, missed_at, updated_at, verdict): &Row| -> Result<Value> {
-            let earlier = earlier(&connection, config, *talk_id, verdict, now)?;
-            Ok(json!({"talk_id": talk_id, "origin": origin, "missed_at": missed_at,
-                      "updated_at": updated_at, "stale": verdict.is_stale(), "why": verdict.to_string(),
-                      "next": earlier}))
+        let row = |row: &Row| -> Value {
+            json!({"talk_id": row.talk_id, "origin": row.origin, "missed_at": row.missed_at,
+                   "updated_at": row.updated_at, "stale": row.verdict.is_stale(),
+                   "why": row.verdict.to_string(), "held_back": row.earlier})
         };
-        let rows = |list: &[Row]| list.iter().map(row).collect::<Result<Vec<_>>>();
+        let rows = |list: &[Row]| list.iter().map(row).collect::<Vec<_>>();
         let all = json!({"mode": rules.mode.as_str(), "rules": rules.stale.to_string(), "not_closing": not_closing,
-                         "stale": rows(&stale)?, "kept": rows(&kept)?});
+                         "stale": rows(&stale), "kept": rows(&kept)});
         writeln!(out, "{all:#}")?;
         out.flush()?;
         return Ok(ExitCode::SUCCESS);
     }
 
     let open = stale.len() + kept.len();
+    let now_closed = stale.iter().filter(|row| row.earlier.is_none()).count();
     writeln!(
         out,
         "{} of {} in work would be closed: {} (auto_close.mode is {}).",
-        words::count(stale.len() as i64),
+        words::count(now_closed as i64),
         words::talks(open as i64),
         rules.stale,
         rules.mode
@@ -60,7 +63,8 @@ pub fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
     if let Some(why) = &not_closing {
         writeln!(out, "{why}: nothing is closed.")?;
     }
-    if sweep::state(&connection).map_err(StoreError::from)?.stopped.is_some() {
+    let stopped = sweep::state(&connection).map_err(StoreError::from)?.stopped.is_some();
+    if stopped {
         writeln!(
             out,
             "The last sweep was stopped: more are stale than auto_close.max_share = {} allows.",
@@ -70,19 +74,19 @@ pub fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
     if open > 0 {
         let mut table = words::table();
         table.set_header(["TALK", "CHANNEL", "MISSED", "CHANGED", "VERDICT"]);
-        for (talk_id, origin, missed_at, updated_at, verdict) in stale.iter().chain(&kept).take(SHOWN) {
-            let mut text = match verdict {
-                Verdict::Stale { .. } => verdict.to_string(),
+        for row in stale.iter().chain(&kept).take(SHOWN) {
+            let mut text = match &row.verdict {
+                verdict @ Verdict::Stale { .. } => verdict.to_string(),
                 Verdict::Kept(kept) => format!("kept: {kept}"),
             };
-            if let Some(earlier) = earlier(&connection, config, *talk_id, verdict, now)? {
+            if let Some(earlier) = &row.earlier {
                 text.push_str(&format!("; {earlier}"));
             }
             table.add_row([
-                talk_id.to_string(),
-                origin.clone().unwrap_or_else(|| "-".into()),
-                missed_at.map_or("-".into(), |at| words::ago(at, now)),
-                words::ago(*updated_at, now),
+                row.talk_id.to_string(),
+                row.origin.clone().unwrap_or_else(|| "-".into()),
+                row.missed_at.map_or("-".into(), |at| words::ago(at, now)),
+                words::ago(row.updated_at, now),
                 text,
             ]);
         }
@@ -91,7 +95,7 @@ pub fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
             writeln!(out, "… and {} more: --json prints them all", words::count((open - SHOWN) as i64))?;
         }
     }
-    if !stale.is_empty() {
+    if now_closed > 0 && not_closing.is_none() && !stopped {
         let next = match rules.mode {
             CloseMode::Off => {
                 "set auto_close.mode to \"dry-run\" to have this written down, and to \"live\" to have them closed"
@@ -105,7 +109,16 @@ pub fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-type Row = (i64, Option<String>, Option<i64>, i64, Verdict);
+/// A talk in work, and what is thought of it.
+struct Row {
+    talk_id: i64,
+    origin: Option<String>,
+    missed_at: Option<i64>,
+    updated_at: i64,
+    verdict: Verdict,
+    /// What holds a stale one back.
+    earlier: Option<String>,
+}
 
 /// What was decided about a stale talk already, where that holds it back.
 fn earlier(

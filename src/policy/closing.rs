@@ -257,9 +257,9 @@ pub fn not_sent_look(now: i64) -> i64 {
     now + LOOKS[2]
 }
 
-/// The first look after an answer.
+/// The first look after an answer, in the whole second `now`: never sooner than 5 s after it.
 pub fn first_look(now: i64) -> i64 {
-    now + LOOKS[0]
+    now + LOOKS[0] + 1
 }
 
 /// Why nothing may be closed by a wall clock that is `skew` seconds ahead of the API's, where the answer

@@ -12,9 +12,9 @@ pub struct StaleRules {
     pub stale_after: Duration,
     /// … and not changed for longer than this.
     pub quiet_for: Duration,
-    /// Talks of these origins alone, if any are named; without regard to ASCII case.
+    /// Talks of these origins alone, if any are named; see [`same_origin`].
     pub only_origins: Vec<String>,
-    /// No talk of these origins; without regard to ASCII case.
+    /// No talk of these origins; see [`same_origin`].
     pub except_origins: Vec<String>,
 }
 
@@ -84,7 +84,7 @@ pub fn stale(talk: &Talk, reach: Reach, now: i64, rules: &StaleRules) -> Verdict
     };
     let origin_is_in = |list: &[String]| {
         let origin = talk.origin.as_deref();
-        list.iter().any(|named| origin.is_some_and(|origin| origin.eq_ignore_ascii_case(named)))
+        list.iter().any(|named| origin.is_some_and(|origin| same_origin(origin, named)))
     };
     let named = rules.only_origins.is_empty() || origin_is_in(&rules.only_origins);
     if !named || origin_is_in(&rules.except_origins) {
@@ -102,6 +102,12 @@ pub fn stale(talk: &Talk, reach: Reach, now: i64, rules: &StaleRules) -> Verdict
         return kept(Kept::ChangedLately { quiet_for, wanted });
     }
     Verdict::Stale { missed_for, quiet_for }
+}
+
+/// Whether two names are of one channel: in capitals or not, in whatever script, blanks around aside.
+/// Origins are free text, and one that is left out must not be closed for its spelling.
+pub fn same_origin(a: &str, b: &str) -> bool {
+    a.trim().to_lowercase() == b.trim().to_lowercase()
 }
 
 /// Whole seconds, rounded up: never too soon.
@@ -127,7 +133,7 @@ impl StaleRules {
 
     /// Whether talks may be stale under these rules that were not under `before`.
     pub fn wider_than(&self, before: &StaleRules) -> bool {
-        let has = |list: &[String], origin: &String| list.iter().any(|o| o.eq_ignore_ascii_case(origin));
+        let has = |list: &[String], origin: &String| list.iter().any(|o| same_origin(o, origin));
         let more_named = match (self.only_origins.is_empty(), before.only_origins.is_empty()) {
             (true, was_open) => !was_open,
             (false, true) => false,
@@ -296,6 +302,8 @@ pub(crate) mod tests {
         assert!(!with(&["viber"], &[], Some("telegram")));
         assert!(!with(&["viber"], &[], None));
         assert!(!with(&[], &["TELEGRAM"], Some("telegram")));
+        assert!(!with(&[], &["вконтакте"], Some("ВКонтакте ")));
+        assert!(with(&["вконтакте"], &[], Some("ВКонтакте")));
         assert!(with(&[], &["viber"], Some("telegram")));
         assert!(with(&[], &["viber"], None));
         assert!(!with(&["telegram"], &["telegram"], Some("telegram")));

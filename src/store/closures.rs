@@ -60,8 +60,8 @@ pub enum Answer {
     Accepted { http_status: u16 },
     /// Not known, or it did not work: the talk is fetched again at `due_at`.
     Unsettled { http_status: Option<u16>, error: String, due_at: i64 },
-    /// It never left: the talk is decided on anew, in some minutes.
-    NotSent { error: String },
+    /// It never left: the talk is decided on anew at `due_at`.
+    NotSent { error: String, due_at: i64 },
     /// Refused to this token.
     Refused { http_status: Option<u16>, error: String },
     /// It cannot work.
@@ -170,13 +170,13 @@ pub(super) fn answer(
             set("requested", http_status, Some(error))?;
             Some(*due_at)
         }
-        Answer::NotSent { error } => {
+        Answer::NotSent { error, due_at } => {
             tx.prepare_cached(
                 "UPDATE closures SET attempts = attempts - 1, error = ?2
                   WHERE closure_id = ?1 AND outcome = 'requested'",
             )?
             .execute((closure_id, error))?;
-            Some(closing::not_sent_look(at))
+            Some(*due_at)
         }
         Answer::Refused { http_status, error } => {
             set("refused", http_status, Some(error))?;
@@ -203,9 +203,13 @@ pub(super) fn answer(
     Ok(())
 }
 
-/// Whether a closing of the talk has no end yet.
-pub(super) fn is_under_way(connection: &Connection, talk_id: i64) -> rusqlite::Result<bool> {
-    Ok(open(connection, talk_id)?.is_some())
+/// Whether a closing of the talk has no end yet. One whose request never left may be begun anew.
+pub(super) fn is_under_way(
+    connection: &Connection,
+    talk_id: i64,
+    purpose: Purpose,
+) -> rusqlite::Result<bool> {
+    Ok(open(connection, talk_id)?.is_some_and(|open| open.attempts > 0 || purpose != Purpose::Close))
 }
 
 /// Ends a closing whose talk the API says does not exist.

@@ -130,6 +130,10 @@ impl<'tx> Recorder<'tx> {
                 if self.closings || record.wish.is_some() {
                     if effect == Effect::Older {
                         closures::look_again(tx, talk_id, ticket, at)?;
+                        let why = "the answer is older than what is mirrored: nothing is decided on it";
+                        stepped = record.wish.as_ref().map(|_| {
+                            Box::new(Stepped { step: Step::Leave(Some(why.into())), requested: None })
+                        });
                     } else {
                         let wish = record.wish.as_deref();
                         let done = closures::step(tx, talk, before, wish, (ticket, at))?;

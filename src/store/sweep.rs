@@ -6,7 +6,7 @@
 use super::closures::{self, CLOSE_PRIORITY};
 use super::info;
 use crate::policy::closing::{BARRED, CloseMode, CloseRules, Purpose};
-use crate::policy::stale::StaleRules;
+use crate::policy::stale::{StaleRules, same_origin};
 use rusqlite::{Connection, Transaction, named_params};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -88,13 +88,11 @@ const IS_STALE: &str = "is_in_work = 1 AND gone_at IS NULL AND denied_at IS NULL
        AND coalesce(status, '') IN ('', 'in_work', 'with_error')
        AND missed_at < :now - :stale_after
        AND updated_at < :now - :quiet_for
-       AND (:only_origins = '[]'
-            OR EXISTS (SELECT 1 FROM json_each(:only_origins) AS named
-                        WHERE named.value = origin COLLATE NOCASE))
-       AND NOT EXISTS (SELECT 1 FROM json_each(:except_origins) AS named
-                        WHERE named.value = origin COLLATE NOCASE)
+       AND (:only_origins = '[]' OR origin IN (SELECT value FROM json_each(:only_origins)))
+       AND (origin IS NULL OR origin NOT IN (SELECT value FROM json_each(:except_origins)))
        AND NOT EXISTS (SELECT 1 FROM closures c INDEXED BY closures_open
-                        WHERE c.talk_id = talks.talk_id AND c.outcome IN ('requested', 'accepted'))";
+                        WHERE c.talk_id = talks.talk_id AND c.outcome IN ('requested', 'accepted')
+                          AND c.attempts > 0)";
 
 /// Sweeps once, in one transaction.
 ///
@@ -110,6 +108,10 @@ pub fn sweep(connection: &mut Connection, order: &Order) -> rusqlite::Result<Swe
 fn sweep_in(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<Swept> {
     let Order { rules, purpose, by_hand, limit, now } = order;
     closures::requeue_open(tx)?;
+    // New spellings of origins may have come.
+    if !by_hand {
+        note_rules(tx, rules)?;
+    }
     let waiting = waiting(tx, *now)?;
     if waiting > 0 && !by_hand {
         return Ok(Swept::Overlaps(waiting));
@@ -123,9 +125,13 @@ fn sweep_in(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<Swept> {
         )?;
         return Ok(Swept::Stopped { stale, open });
     }
-    let queued = candidates(tx, &rules.stale, *purpose, *limit, *now)?;
-    for talk_id in &queued {
-        enqueue(tx, *talk_id, *purpose)?;
+    let found = candidates(tx, &rules.stale, *purpose, *limit, *now)?;
+    let mut queued = Vec::with_capacity(found.len());
+    for (place, talk_id) in (0i64..).zip(&found) {
+        // What is due for longer is fetched first.
+        if enqueue(tx, *talk_id, *purpose, now - found.len() as i64 + place)? {
+            queued.push(*talk_id);
+        }
     }
     let wider = match info(tx, SWEPT)?.and_then(|text| parse(&text)) {
         None => true,
@@ -135,10 +141,12 @@ fn sweep_in(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<Swept> {
     };
     let tried_out = *purpose == Purpose::DryRun && rules.mode != CloseMode::DryRun;
     if *limit >= rules.max_per_sweep && !tried_out {
-        set_info(tx, SWEPT, &described(rules))?;
+        set_info(tx, SWEPT, &described(rules, &rules.stale))?;
         tx.execute("DELETE FROM mirror_info WHERE key = ?1", [STOPPED])?;
     }
-    let last = json!({"at": now, "mode": rules.mode.as_str(), "stale": stale, "open": open,
+    let mode = if *purpose == Purpose::DryRun { CloseMode::DryRun } else { rules.mode };
+    let wider = wider && *purpose == Purpose::Close;
+    let last = json!({"at": now, "mode": mode.as_str(), "stale": stale, "open": open,
                       "queued": queued.len(), "by_hand": by_hand});
     set_info(tx, LAST, &last)?;
     Ok(Swept::Done(Sweep { stale, open, queued, wider }))
@@ -165,7 +173,7 @@ fn waiting(connection: &Connection, now: i64) -> rusqlite::Result<i64> {
 /// # Errors
 /// When the database cannot be read.
 pub fn counts(connection: &Connection, rules: &StaleRules, now: i64) -> rusqlite::Result<(i64, i64)> {
-    let parameters = Parameters::new(rules, now);
+    let parameters = Parameters::new(&spelt(connection, rules)?, now);
     let stale = connection
         .prepare_cached(&format!("SELECT count(*) FROM {MISSED} WHERE {IS_STALE}"))?
         .query_row(&*parameters.named(), |row| row.get(0))?;
@@ -185,7 +193,7 @@ pub fn candidates(
     limit: usize,
     now: i64,
 ) -> rusqlite::Result<Vec<i64>> {
-    let parameters = Parameters::new(rules, now);
+    let parameters = Parameters::new(&spelt(connection, rules)?, now);
     let (barred, limit) = (now - BARRED, i64::try_from(limit).unwrap_or(i64::MAX));
     let dry_run = purpose == Purpose::DryRun;
     let mut named = parameters.named();
@@ -210,21 +218,28 @@ fn candidates_sql() -> String {
     )
 }
 
-/// Queues a talk to be closed, and now. A row that waits already is taken over; the new ticket has the
+/// Queues a talk to be closed, due at `due_at` or before. A row that waits already is taken over; the new ticket has the
 /// talk fetched for this purpose also where it is in flight for another. False where a closing of it is
 /// under way: that stays as it is.
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn enqueue(connection: &Connection, talk_id: i64, purpose: Purpose) -> rusqlite::Result<bool> {
-    if closures::is_under_way(connection, talk_id)? {
+pub fn enqueue(
+    connection: &Connection,
+    talk_id: i64,
+    purpose: Purpose,
+    due_at: i64,
+) -> rusqlite::Result<bool> {
+    if closures::is_under_way(connection, talk_id, purpose)? {
         return Ok(false);
     }
     // Whatever stood there is a lesser wish: the fetch serves it too.
     connection.prepare_cached("INSERT INTO talk_queue (talk_id) VALUES (?1)")?.execute([talk_id])?;
     connection
-        .prepare_cached("UPDATE talk_queue SET reason = ?2, priority = ?3 WHERE talk_id = ?1")?
-        .execute((talk_id, closures::reason(purpose), CLOSE_PRIORITY))?;
+        .prepare_cached(
+            "UPDATE talk_queue SET reason = ?2, priority = ?3, due_at = min(due_at, ?4) WHERE talk_id = ?1",
+        )?
+        .execute((talk_id, closures::reason(purpose), CLOSE_PRIORITY, due_at))?;
     Ok(true)
 }
 
@@ -233,7 +248,28 @@ pub fn enqueue(connection: &Connection, talk_id: i64, purpose: Purpose) -> rusql
 /// # Errors
 /// When the database cannot be written.
 pub fn note_rules(connection: &Connection, rules: &CloseRules) -> rusqlite::Result<()> {
-    set_info(connection, RUNNING, &described(rules))
+    set_info(connection, RUNNING, &described(rules, &spelt(connection, &rules.stale)?))
+}
+
+/// The rules with each origin also as it is spelt in the mirror: SQL folds the case of ASCII alone.
+fn spelt(connection: &Connection, rules: &StaleRules) -> rusqlite::Result<StaleRules> {
+    let mut rules = rules.clone();
+    if rules.only_origins.is_empty() && rules.except_origins.is_empty() {
+        return Ok(rules);
+    }
+    let origins: Vec<String> = connection
+        .prepare_cached(
+            "SELECT DISTINCT origin FROM talks INDEXED BY talks_open_missed
+              WHERE is_in_work = 1 AND gone_at IS NULL AND missed_at IS NOT NULL AND origin IS NOT NULL",
+        )?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for list in [&mut rules.only_origins, &mut rules.except_origins] {
+        let spellings = origins.iter().filter(|origin| list.iter().any(|named| same_origin(named, origin)));
+        let spellings: Vec<String> = spellings.filter(|origin| !list.contains(origin)).cloned().collect();
+        list.extend(spellings);
+    }
+    Ok(rules)
 }
 
 /// `auto_close.mode` of the configuration that runs, or ran last.
@@ -271,13 +307,13 @@ fn set_info(connection: &Connection, key: &str, value: &Value) -> rusqlite::Resu
     Ok(())
 }
 
-fn described(rules: &CloseRules) -> Value {
+fn described(rules: &CloseRules, stale: &StaleRules) -> Value {
     json!({
         "mode": rules.mode.as_str(),
-        "stale_after": rules.stale.stale_after_seconds(),
-        "quiet_for": rules.stale.quiet_for_seconds(),
-        "only_origins": rules.stale.only_origins,
-        "except_origins": rules.stale.except_origins,
+        "stale_after": stale.stale_after_seconds(),
+        "quiet_for": stale.quiet_for_seconds(),
+        "only_origins": stale.only_origins,
+        "except_origins": stale.except_origins,
         "force_close": rules.force_close,
         "max_per_sweep": rules.max_per_sweep,
         "max_share": rules.max_share,

@@ -209,8 +209,9 @@ impl Worker {
             self.closing.pending.pop_front();
             let error = format!("not sent within {} s of its fetch: decided anew", BEGIN_WITHIN.as_secs());
             tracing::info!(talk_id = pending.talk_id, "close request of talk {} {error}", pending.talk_id);
-            self.due_later(closing::not_sent_look(now.secs()));
-            self.record_answer(pending, Answer::NotSent { error }, now);
+            let due_at = closing::not_sent_look(now.secs());
+            self.due_later(due_at);
+            self.record_answer(pending, Answer::NotSent { error, due_at }, now);
         }
         None
     }
@@ -219,7 +220,7 @@ impl Worker {
     pub(super) fn give_up_pending(&mut self, now: Now) {
         for pending in std::mem::take(&mut self.closing.pending) {
             let error = "not sent: talkmirror was stopping".to_owned();
-            self.record_answer(pending, Answer::NotSent { error }, now);
+            self.record_answer(pending, Answer::NotSent { error, due_at: now.secs() }, now);
         }
     }
 

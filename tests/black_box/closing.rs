@@ -256,11 +256,13 @@ fn without_force_close_the_nps_bot_may_take_its_time() {
 
 #[test]
 fn a_sweep_takes_the_longest_missed_first_and_no_more_than_it_may() {
-    let mirror = missed(5, &format!("{LIVE}auto_close.max_per_sweep = 2\n"));
+    let mirror = missed(5, &format!("{LIVE}auto_close.max_per_sweep = 2\napi.max_in_flight = 1\n"));
+    // The longest missed has not the lowest id.
+    mirror.simulator.account().talk(3).missed_at = Some(talkmirror::clock::unix_now() - 20 * DAY);
+    mirror.ends(0, &["sync", "--no-close", "3"]);
     mirror.ends(0, &["close", "--yes"]);
     let closed: Vec<i64> = mirror.simulator.account().closes.iter().map(|close| close.talk_id).collect();
-    assert_eq!(closed.len(), 2);
-    assert!(closed.contains(&1) && closed.contains(&2), "{closed:?}");
+    assert_eq!(closed, [3, 1]);
     mirror.ends(0, &["sync"]);
     assert_eq!(mirror.simulator.account().closes.len(), 4, "sync sweeps once");
     mirror.ends(0, &["sync", "--no-close", "5"]);
@@ -336,4 +338,33 @@ fn stale_lists_what_would_be_closed_and_why_the_rest_is_kept() {
     assert_eq!(all["kept"].as_array().unwrap().len(), 3);
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM stale_talks"), 1, "the view goes by the same rules");
     assert_eq!(mirror.sql::<i64>("SELECT talk_id FROM stale_talks"), 1);
+}
+
+#[test]
+fn a_channel_that_is_left_out_is_so_however_it_is_spelt() {
+    let mirror = missed(4, &format!("{LIVE}auto_close.except_origins = [\"вконтакте\", \"AVITO\"]\n"));
+    for (talk_id, origin) in [(1, "ВКонтакте"), (2, " avito"), (3, "viber"), (4, "вконтакте")]
+    {
+        mirror.simulator.account().talk(talk_id).origin = Some(origin.into());
+        mirror.simulator.account().talk(talk_id).updated_at += 1;
+    }
+    mirror.ends(0, &["sync", "1..4"]);
+    let closed: Vec<i64> = mirror.simulator.account().closes.iter().map(|close| close.talk_id).collect();
+    assert_eq!(closed, [3]);
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM closures"), 1, "the others were not even asked for");
+    mirror.ends(0, &["sync", "--no-close"]);
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM stale_talks"), 0);
+}
+
+#[test]
+fn an_answer_older_than_the_mirror_decides_nothing() {
+    let mirror = missed(1, LIVE);
+    let stale = mirror.simulator.account().talk(1).clone();
+    mirror.simulator.account().talk(1).updated_at += 60;
+    mirror.simulator.account().talk(1).missed_at = None;
+    mirror.ends(0, &["sync", "--no-close", "1"]);
+    *mirror.simulator.account().talk(1) = stale;
+    let (out, _) = mirror.ends(1, &["close", "1", "--yes"]);
+    assert!(out.contains("left") && out.contains("older than what is mirrored"), "{out}");
+    assert!(mirror.simulator.account().closes.is_empty());
 }

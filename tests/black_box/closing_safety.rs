@@ -448,3 +448,23 @@ fn a_talk_that_is_queued_again_while_it_is_being_closed_is_fetched_once_more() {
     mirror.assert_closed_rightly();
     mirror.assert_mirrors_the_account();
 }
+
+#[test]
+fn a_stop_puts_off_no_closing_that_has_not_left() {
+    let mirror = missed(8, &format!("{LIVE}api.requests_per_second = 2\n"));
+    let daemon = mirror.running_daemon();
+    mirror.wait_sql("some are written down", "SELECT count(*) > 0 FROM closures", true);
+    daemon.stop();
+    let sent = mirror.simulator.account().closes.len() as i64;
+    let late = "SELECT count(*) FROM talk_queue WHERE due_at > unixepoch() + 10";
+    assert_eq!(mirror.sql::<i64>(late), 0);
+    let not_sent = "SELECT count(*) FROM closures WHERE attempts = 0 AND outcome = 'requested'
+                       AND error = 'not sent: talkmirror was stopping'";
+    let requested = "SELECT count(*) FROM closures WHERE outcome = 'requested' AND attempts > 0";
+    assert!(mirror.sql::<i64>(not_sent) + mirror.sql::<i64>(requested) + sent > 0);
+    assert!(mirror.sql::<i64>(requested) <= sent, "what says that it may have left was sent");
+    let daemon = mirror.running_daemon();
+    mirror.wait_sql("all are closed", "SELECT count(*) FROM closures WHERE outcome = 'closed'", 8);
+    daemon.stop();
+    mirror.assert_closed_rightly();
+}

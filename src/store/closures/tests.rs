@@ -139,7 +139,7 @@ impl World {
                     .unwrap();
             }
             Event::Enqueue(purpose) => {
-                crate::store::sweep::enqueue(&self.connection, 1, *purpose).unwrap();
+                crate::store::sweep::enqueue(&self.connection, 1, *purpose, self.now).unwrap();
                 self.connection
                     .execute("UPDATE talk_queue SET due_at = min(due_at, ?1)", [self.now])
                     .unwrap();
@@ -207,7 +207,7 @@ impl World {
                 Sent::Failed => Answer::Failed { http_status: Some(400), error },
             }
         } else {
-            Answer::NotSent { error: "late".into() }
+            Answer::NotSent { error: "late".into(), due_at: self.now + 300 }
         };
         let outcome = Outcome::Closing { closure_id: requested.closure_id, answer: Box::new(answer) };
         self.record(&Record { talk_id: 1, ticket: requested.ticket, at: self.now, outcome, wish: None });

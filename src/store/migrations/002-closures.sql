@@ -83,8 +83,5 @@ SELECT talk_id, origin, contact_id, chat_id, lead_id, customer_id, is_read, miss
    AND coalesce(status, '') IN ('', 'in_work', 'with_error')
    AND missed_at < unixepoch() - stale_after
    AND updated_at < unixepoch() - quiet_for
-   AND (only_origins = '[]'
-        OR EXISTS (SELECT 1 FROM json_each(only_origins) AS named
-                    WHERE named.value = origin COLLATE NOCASE))
-   AND NOT EXISTS (SELECT 1 FROM json_each(except_origins) AS named
-                    WHERE named.value = origin COLLATE NOCASE);
+   AND (only_origins = '[]' OR origin IN (SELECT value FROM json_each(only_origins)))
+   AND (origin IS NULL OR origin NOT IN (SELECT value FROM json_each(except_origins)));

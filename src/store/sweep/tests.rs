@@ -26,7 +26,8 @@ fn live(stale: StaleRules) -> CloseRules {
 
 /// One talk in any state near the edges, by ages in seconds.
 fn talk(now: i64) -> impl Strategy<Value = (Talk, Reach)> {
-    let origin = prop_oneof![Just(None), Just(Some("viber")), Just(Some("Telegram")), Just(Some("avito"))];
+    let origin =
+        prop_oneof![Just(None), Just(Some("viber")), Just(Some("Telegram")), Just(Some("ВКонтакте"))];
     let status = prop_oneof![
         Just(None),
         Just(Some("")),
@@ -53,7 +54,7 @@ fn talk(now: i64) -> impl Strategy<Value = (Talk, Reach)> {
 }
 
 fn rules() -> impl Strategy<Value = StaleRules> {
-    let list = || proptest::sample::subsequence(vec!["VIBER", "telegram", "x"], 0..3);
+    let list = || proptest::sample::subsequence(vec!["VIBER", "telegram", "вконтакте"], 0..3);
     (list(), list()).prop_map(|(only, except)| StaleRules {
         stale_after: Duration::from_secs(100),
         quiet_for: Duration::from_secs(10),
