@@ -53,7 +53,7 @@ pub enum StoreError {
     )]
     Newer { path: PathBuf, found: i64 },
     #[error(
-        "{path} has schema {found} and a talkmirror that is running uses it: stop that one, then start this version"
+        "{path} has schema {found}, and this version {SCHEMA_VERSION}: stop an older talkmirror that runs, then start this one (`talkmirror run` or `talkmirror sync`), which migrates it"
     )]
     Older { path: PathBuf, found: i64 },
     #[error("{0} cannot be written: give this user the right to write the file and its folder")]
