@@ -139,13 +139,13 @@ fn before_query(address: &str) -> &str {
 mod tests {
     use super::*;
 
+    fn kind_of(to_close: bool, status: u16, content_type: Option<&str>) -> Option<Kind> {
+        Answer { to_close, status, content_type, location: None }.failure().map(|failure| failure.kind)
+    }
+
     #[test]
     fn a_close_request_is_taken_or_its_answer_has_one_kind() {
-        let kind = |status, content_type| {
-            Answer { to_close: true, status, content_type, location: None }
-                .failure()
-                .map(|failure| failure.kind)
-        };
+        let kind = |status, content_type| kind_of(true, status, content_type);
         let problem = Some("application/problem+json");
         assert_eq!(kind(202, None), None);
         assert_eq!(kind(200, Some("text/html")), Some(Kind::Transient), "a gateway's page");
@@ -162,11 +162,7 @@ mod tests {
 
     #[test]
     fn every_status_has_one_kind() {
-        let kind = |status, content_type| {
-            Answer { to_close: false, status, content_type, location: None }
-                .failure()
-                .map(|failure| failure.kind)
-        };
+        let kind = |status, content_type| kind_of(false, status, content_type);
         let problem = Some("application/problem+json; charset=utf-8");
         let html = Some("text/html; charset=UTF-8");
 

@@ -128,8 +128,7 @@ fn outcome(
         let how = if row.failed_at.is_some() { "set aside" } else { "waits" };
         return Ok((how.into(), row.last_error.unwrap_or_default()));
     }
-    let known = closures::of_talk(connection, talk_id)?.into_iter().next_back();
-    match known {
+    match closures::last_of_talk(connection, talk_id, i64::MIN)? {
         // A dry run writes it down once.
         Some(closure) if closure.outcome == "would_close" => Ok((closure.outcome, closure.reason)),
         _ => Ok(("gone".into(), "the API says that it does not exist".into())),

@@ -5,13 +5,12 @@ use crate::clock::unix_now;
 use crate::config::Config;
 use crate::policy::closing::CloseMode;
 use crate::policy::stale::{Verdict, stale as decide};
-use crate::store::closures::{self, Closure};
+use crate::store::closures::{self, held_back};
 use crate::store::report;
 use crate::store::status::DaemonStatus;
 use crate::store::{self, StoreError, sweep};
 use crate::talk::Talk;
 use anyhow::Result;
-use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
@@ -27,7 +26,11 @@ pub fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
     let (mut stale, mut kept) = (Vec::new(), Vec::new());
     report::in_work(&connection, |talk, reach| -> Result<()> {
         let verdict = decide(&talk, reach, now, &rules.stale);
-        let earlier = earlier(&connection, config, talk.talk_id, &verdict, now)?;
+        let earlier = match verdict.is_stale() {
+            true => closures::of_talk(&connection, talk.talk_id).map_err(StoreError::from)?,
+            false => Vec::new(),
+        };
+        let earlier = held_back(&earlier, rules.mode, talk.missed_at, now);
         let list = if verdict.is_stale() { &mut stale } else { &mut kept };
         let Talk { talk_id, origin, missed_at, updated_at, .. } = talk;
         list.push(Row { talk_id, origin, missed_at, updated_at, verdict, earlier });
@@ -118,29 +121,4 @@ struct Row {
     verdict: Verdict,
     /// What holds a stale one back.
     earlier: Option<String>,
-}
-
-/// What was decided about a stale talk already, where that holds it back.
-fn earlier(
-    connection: &Connection,
-    config: &Config,
-    talk_id: i64,
-    verdict: &Verdict,
-    now: i64,
-) -> Result<Option<String>> {
-    if !verdict.is_stale() {
-        return Ok(None);
-    }
-    let last = closures::of_talk(connection, talk_id).map_err(StoreError::from)?.into_iter().next_back();
-    Ok(last.and_then(|closure| held_back(&closure, config.auto_close.rules.mode, now)))
-}
-
-fn held_back(closure: &Closure, mode: CloseMode, now: i64) -> Option<String> {
-    if closure.is_under_way() {
-        return Some(format!("{} already", closure.outcome));
-    }
-    if closure.barred_until().is_some_and(|until| until > now) {
-        return Some(format!("{} less than a day ago", closure.outcome));
-    }
-    (mode == CloseMode::DryRun && closure.outcome == "would_close").then(|| "written down already".into())
 }

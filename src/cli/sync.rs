@@ -107,7 +107,7 @@ fn summary(tally: &Tally, queue: &QueueCounts, took: Duration, now: i64) -> Stri
 }
 
 /// What became of talks that were to be closed, if there were any.
-pub(super) fn closures(closures: &Closures) -> Option<String> {
+fn closures(closures: &Closures) -> Option<String> {
     let Closures { would_close, accepted, closed, withdrawn, refused, failed } = *closures;
     let pending = accepted.saturating_sub(closed);
     let counts = [

@@ -5,7 +5,7 @@ use crate::clock::unix_now;
 use crate::config::{Config, next_tick};
 use crate::policy::closing::CloseMode;
 use crate::policy::stale::{Reach, stale};
-use crate::store::closures::Closure;
+use crate::store::closures::{Closure, held_back};
 use crate::store::lock;
 use crate::store::report::{self, Story, Version};
 use crate::store::status::Liveness;
@@ -168,11 +168,10 @@ fn auto_close(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64
     };
     let reach = Reach { gone: mirrored.gone_at.is_some(), denied: mirrored.denied_at.is_some() };
     let verdict = stale(&mirrored.talk, reach, now, &rules.stale);
-    if let Some(open) = story.closures.iter().find(|closure| closure.is_under_way()) {
-        return match open.outcome.as_str() {
-            "accepted" => "the API took the close request; the next fetch shows whether it is closed".into(),
-            _ => "a close request was written down; the next fetch shows what became of it".into(),
-        };
+    let held = held_back(&story.closures, rules.mode, mirrored.talk.missed_at, now);
+    // A closing that is under way goes on whatever the mirror says by now.
+    if let Some(held) = held.as_ref().filter(|_| story.closures.iter().any(Closure::is_under_way)) {
+        return held.clone();
     }
     if !verdict.is_stale() {
         return format!("kept: {verdict}");
@@ -190,18 +189,8 @@ fn auto_close(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64
     if let Some(obstacle) = story.daemon.as_ref().and_then(|daemon| daemon.not_closing.as_ref()) {
         return format!("{verdict}; {obstacle}: nothing is closed");
     }
-    let barred =
-        story.closures.iter().rev().find_map(|closure| closure.barred_until()).filter(|at| *at > now);
-    if let Some(until) = barred {
-        return format!(
-            "{verdict}; its closing was refused or failed: not again before {}",
-            words::moment(until)
-        );
-    }
-    let would =
-        |closure: &Closure| closure.outcome == "would_close" && closure.missed_at == mirrored.talk.missed_at;
-    if rules.mode == CloseMode::DryRun && story.closures.iter().any(would) {
-        return format!("{verdict}; it would be closed if auto_close.mode were live");
+    if let Some(held) = held {
+        return format!("{verdict}; {held}");
     }
     match next_tick(&config.auto_close.schedule, now).filter(|_| runs) {
         Some(at) => format!(

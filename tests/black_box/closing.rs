@@ -120,6 +120,12 @@ fn a_dry_run_writes_down_once_what_live_then_closes() {
     mirror.simulator.account().talk(1).missed_at = Some(talkmirror::clock::unix_now() - 2 * DAY);
     mirror.ends(0, &["close", "1", "2", "--dry-run"]);
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM closures WHERE talk_id = 1"), 2);
+    let (out, _) = mirror.ends(0, &["stale"]);
+    assert!(out.starts_with("0 of 2 talks") && out.contains("written down already"), "{out}");
+    // What was written down for an earlier missed_at is another decision.
+    mirror.execute("UPDATE talks SET missed_at = missed_at - 1 WHERE talk_id = 1");
+    let (out, _) = mirror.ends(0, &["stale"]);
+    assert!(out.starts_with("1 of 2 talks"), "{out}");
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM closures WHERE talk_id = 2"), 1);
 
     mirror.configure(LIVE);

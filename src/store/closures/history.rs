@@ -1,6 +1,6 @@
 //! The decisions about a talk, as people read them.
 
-use crate::policy::closing;
+use crate::policy::closing::{self, CloseMode};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 /// A decision as people read it.
@@ -78,4 +78,21 @@ pub fn last_of_talk(connection: &Connection, talk_id: i64, since: i64) -> rusqli
         )?
         .query_row((talk_id, since), Closure::read)
         .optional()
+}
+
+/// What of the decisions about a stale talk keeps it from being closed now, if anything does; `missed_at` is the talk's.
+pub fn held_back(closures: &[Closure], mode: CloseMode, missed_at: Option<i64>, now: i64) -> Option<String> {
+    if let Some(open) = closures.iter().find(|closure| closure.is_under_way()) {
+        return Some(match open.outcome.as_str() {
+            "accepted" => "accepted: the next fetch shows whether it is closed".into(),
+            _ => "requested: the next fetch shows what became of it".into(),
+        });
+    }
+    let barred = closures.iter().filter_map(|closure| Some((closure.barred_until()?, &closure.outcome)));
+    if let Some((_, outcome)) = barred.max().filter(|(until, _)| *until > now) {
+        return Some(format!("{outcome} less than a day ago"));
+    }
+    let written = |closure: &Closure| closure.outcome == "would_close" && closure.missed_at == missed_at;
+    (mode == CloseMode::DryRun && closures.iter().any(written))
+        .then(|| "written down already: it would be closed if auto_close.mode were live".into())
 }
