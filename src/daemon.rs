@@ -118,10 +118,11 @@ pub async fn run_until(
     let tally = worker.tally();
     tracing::info!(
         requests = tally.requests,
-        "stopped: {} talks fetched, {} gone, {} set aside since the start",
+        "stopped: {} talks fetched, {} gone, {} set aside, {} closed since the start",
         tally.mirrored(),
         tally.gone,
         tally.failed,
+        tally.closures.closed,
     );
     Ok(tally)
 }

@@ -266,11 +266,11 @@ fn a_sweep_takes_the_longest_missed_first_and_no_more_than_it_may() {
     // The longest missed has not the lowest id.
     mirror.simulator.account().talk(3).missed_at = Some(talkmirror::clock::unix_now() - 20 * DAY);
     mirror.ends(0, &["sync", "--no-close", "3"]);
-    mirror.ends(0, &["close", "--yes"]);
-    let closed: Vec<i64> = mirror.simulator.account().closes.iter().map(|close| close.talk_id).collect();
-    assert_eq!(closed, [3, 1]);
     mirror.ends(0, &["sync"]);
-    assert_eq!(mirror.simulator.account().closes.len(), 4, "sync sweeps once");
+    let closed: Vec<i64> = mirror.simulator.account().closes.iter().map(|close| close.talk_id).collect();
+    assert_eq!(closed, [3, 1], "sync sweeps once");
+    mirror.ends(0, &["close", "--yes"]);
+    assert_eq!(mirror.simulator.account().closes.len(), 4);
     mirror.ends(0, &["sync", "--no-close", "5"]);
     assert_eq!(mirror.simulator.account().closes.len(), 4, "and not with --no-close");
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM closures WHERE outcome = 'closed'"), 4);
