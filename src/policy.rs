@@ -1,7 +1,9 @@
 //! What to do next: pure functions over given times and chance. When a talk is looked at
-//! again, whether it is stale, and what of its closing comes next.
+//! again, whether it is stale, what of its closing comes next, and who may send a request.
 
 pub mod closing;
+pub mod lanes;
+pub mod refresh;
 mod retry;
 pub mod stale;
 
