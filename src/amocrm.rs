@@ -6,15 +6,17 @@
 //! what an answer leads to is the worker's.
 
 mod error;
+mod pages;
 mod token;
 mod wire;
 
 pub use error::{Failure, Kind};
+pub use pages::{Page, Query, Rows};
 pub use token::{Token, TokenSource};
 pub use wire::WireError;
 
 use crate::talk::Talk;
-use error::Answer;
+use error::{Answer, To};
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{RequestBuilder, Response, StatusCode, redirect};
 use secrecy::ExposeSecret;
@@ -125,13 +127,13 @@ impl Client {
         let request_id = request_id(&response);
         let named = |failure| named(failure, &request_id);
         if response.status() != StatusCode::OK
-            && let Some(failure) = self.sorted(&mut response, false).await
+            && let Some(failure) = self.sorted(&mut response, To::Fetch).await
         {
             return Err(named(failure).into());
         }
 
         let date = Date(response.headers().get(header::DATE).cloned());
-        let body = body(&mut response).await.map_err(named)?;
+        let body = body(&mut response, BODY_CAP).await.map_err(named)?;
         let payload = String::from_utf8(body).map_err(|_| {
             named(Failure::new(Kind::Talk, "no such talk in the answer: the body is not UTF-8"))
         })?;
@@ -172,7 +174,7 @@ impl Client {
             .body(if force_close { r#"{"force_close":true}"# } else { r#"{"force_close":false}"# });
         let mut response = self.send(request).await?;
         let request_id = request_id(&response);
-        match self.sorted(&mut response, true).await {
+        match self.sorted(&mut response, To::Close).await {
             Some(failure) => Err(named(failure, &request_id)),
             None => Ok(response.status().as_u16()),
         }
@@ -194,17 +196,17 @@ impl Client {
     }
 
     /// The failure that a status and its headers tell of.
-    async fn sorted(&self, response: &mut Response, to_close: bool) -> Option<Failure> {
+    async fn sorted(&self, response: &mut Response, to: To) -> Option<Failure> {
         let status = response.status().as_u16();
         let mut content_type = text(response.headers(), header::CONTENT_TYPE.as_str()).map(str::to_owned);
         if status == 404 && content_type.is_none() {
             // Whether it is a gateway's page shows in the body alone.
-            let page = body(response).await.unwrap_or_default().trim_ascii_start().starts_with(b"<");
+            let page = body(response, BODY_CAP).await.unwrap_or_default().trim_ascii_start().starts_with(b"<");
             content_type = page.then(|| "text/html".to_owned());
         }
         let location = text(response.headers(), header::LOCATION.as_str()).map(|to| self.without_token(to));
         let answer =
-            Answer { to_close, status, content_type: content_type.as_deref(), location: location.as_deref() };
+            Answer { to, status, content_type: content_type.as_deref(), location: location.as_deref() };
         let mut failure = answer.failure()?;
         failure.http_status = Some(status);
         if failure.kind == Kind::RateLimited {
@@ -251,18 +253,21 @@ fn authorization(token: &Token) -> HeaderValue {
     value
 }
 
-/// The body, up to [`BODY_CAP`] after decompression.
-async fn body(response: &mut Response) -> Result<Vec<u8>, Failure> {
-    let too_large = || Failure::new(Kind::Talk, "no such talk in the answer: the body is over 1 MiB");
+/// The body, up to `cap` bytes after decompression.
+async fn body(response: &mut Response, cap: usize) -> Result<Vec<u8>, Failure> {
+    let too_large = || {
+        let mebibytes = cap / (1024 * 1024);
+        Failure::new(Kind::Talk, format!("no such talk in the answer: the body is over {mebibytes} MiB"))
+    };
     let announced = response.content_length().unwrap_or(0);
-    if announced > BODY_CAP as u64 {
+    if announced > cap as u64 {
         return Err(too_large());
     }
     let mut body = Vec::with_capacity(announced as usize);
     while let Some(chunk) =
         response.chunk().await.map_err(|error| Failure::new(Kind::Transient, transport(&error)))?
     {
-        if body.len() + chunk.len() > BODY_CAP {
+        if body.len() + chunk.len() > cap {
             return Err(too_large());
         }
         body.extend_from_slice(&chunk);
@@ -285,7 +290,7 @@ async fn retry_after(response: &mut Response) -> Option<Duration> {
     let header = text(response.headers(), header::RETRY_AFTER.as_str())
         .and_then(|value| value.trim().parse().ok().or_else(|| seconds_until(value)))
         .and_then(seconds);
-    let said = body(response)
+    let said = body(response, BODY_CAP)
         .await
         .ok()
         .and_then(|body| serde_json::from_slice::<Problem>(&body).ok())

@@ -149,6 +149,7 @@ mod tests {
                 request_rate: 0.0,
                 clock_skew: Some(0),
                 not_closing: None,
+                lanes: Vec::new(),
             }),
             closures_today: BTreeMap::new(),
             closures_under_way: 0,

@@ -36,6 +36,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod daemon;
+pub mod feed;
 pub mod gate;
 pub mod health;
 pub mod policy;

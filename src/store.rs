@@ -7,6 +7,7 @@
 //! connections of their own.
 
 pub mod closures;
+pub mod feeds;
 pub mod lock;
 pub mod queue;
 pub mod record;
@@ -26,10 +27,11 @@ static MIGRATIONS: Migrations<'_> = Migrations::from_slice(STEPS);
 const STEPS: &[M<'_>] = &[
     M::up(include_str!("store/migrations/001-mirror.sql")),
     M::up(include_str!("store/migrations/002-closures.sql")),
+    M::up(include_str!("store/migrations/003-feeders.sql")),
 ];
 
 /// The schema version that this program knows.
-pub const SCHEMA_VERSION: i64 = 2;
+pub const SCHEMA_VERSION: i64 = 3;
 
 /// As the first migration sets it: "tlkm".
 const APPLICATION_ID: i64 = 0x746c_6b6d;

@@ -33,3 +33,22 @@ pub struct Talk {
     /// `_embedded.customers[0].id`.
     pub customer_id: Option<i64>,
 }
+
+/// What the listing says of a talk: a hint that it may be worth a fetch, and never stored as a talk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listed {
+    pub talk_id: i64,
+    /// Unix seconds; `None`, here and below, where the account does not send it.
+    pub updated_at: Option<i64>,
+    pub is_in_work: Option<bool>,
+    pub is_read: Option<bool>,
+}
+
+/// Something that happened to a talk, as the API's events tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TalkEvent {
+    pub event_id: String,
+    pub talk_id: i64,
+    /// Unix seconds.
+    pub created_at: i64,
+}

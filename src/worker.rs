@@ -6,39 +6,40 @@
 //! recorded. What an answer means is sorted by [`crate::amocrm`], when to ask again is
 //! decided by [`crate::policy`], and whether a request may leave by [`crate::gate`].
 
+mod ahead;
 mod closing;
 mod condition;
+mod door;
 mod launch;
 mod settle;
 mod tally;
 
 pub use condition::Mode;
+pub use door::{Door, Quota};
 pub use tally::{Closures, Tally};
 
-use crate::amocrm::{Client, Failure, FetchError, Fetched, Token};
+use crate::amocrm::{Client, Failure, FetchError, Fetched, Page, Token};
 use crate::clock::{self, Now};
 use crate::gate::{Gate, Pause, Permit, Reason};
 use crate::policy::RetryRules;
 use crate::policy::closing::CloseRules;
-use crate::store::queue::{Due, Head};
+use crate::policy::lanes::Lanes;
+use crate::store::queue::Due;
 use crate::store::record::{Record, Recorded};
 use crate::store::status::DaemonStatus;
 use crate::store::writer::{Event, Writer};
+use ahead::Ahead;
 use closing::{Closing, Pending};
 use condition::Condition;
+use door::Ask;
 use settle::Confirmation;
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
-
-/// Rows read ahead at most. Few at a low ceiling, so that what is urgent comes soon.
-const READ_AHEAD: (usize, usize) = (8, 8192);
-/// Read ahead again when so few are left: enough to go on with until the answer comes. What is busy is
-/// read again each time, so seldom is better.
-const RUNS_LOW: usize = 2048;
 
 /// How often the token file is looked at.
 const TOKEN_CHECK: Duration = Duration::from_secs(1);
@@ -102,6 +103,7 @@ struct Answered {
 enum Ended {
     Fetched { due: Due, result: Result<Fetched, FetchError> },
     Closed { pending: Pending, result: Result<u16, Failure> },
+    Paged { ask: Ask, result: Result<Page, Failure> },
 }
 
 /// See the module's text.
@@ -122,7 +124,14 @@ pub struct Worker {
     confirmation: Confirmation,
     /// The talk to confirm the account with, before anything else.
     confirm_now: Option<Due>,
-    ready: VecDeque<Due>,
+    ready: Ahead,
+    lanes: Lanes,
+    /// For feeders.
+    door: Door,
+    asks: UnboundedReceiver<Ask>,
+    /// Pages that somebody waits for.
+    asked: VecDeque<Ask>,
+    quota: watch::Sender<Quota>,
     /// Being fetched, or fetched and not recorded yet.
     busy: HashSet<i64>,
     /// Records that are not committed yet.
@@ -156,7 +165,13 @@ impl Worker {
         account: Account,
         now: Now,
     ) -> Worker {
+        let (asks_sender, asks) = unbounded_channel();
+        let (quota, quota_receiver) = watch::channel(Quota::default());
         Worker {
+            door: Door { asks: asks_sender, quota: quota_receiver },
+            asks,
+            asked: VecDeque::new(),
+            quota,
             rng: fastrand::Rng::with_seed(config.seed),
             condition: Condition::new(config.mode, now),
             config,
@@ -170,7 +185,8 @@ impl Worker {
             account_confirmed: false,
             confirmation: account.some_talk.map_or(Confirmation::Done, Confirmation::Unasked),
             confirm_now: None,
-            ready: VecDeque::new(),
+            ready: Ahead::default(),
+            lanes: Lanes::default(),
             busy: HashSet::new(),
             unrecorded: 0,
             fetching: JoinSet::new(),
@@ -235,6 +251,10 @@ impl Worker {
                 while let Some(answered) = self.fetching.try_join_next() {
                     self.settle(joined(answered))?;
                 }
+                Ok(())
+            }
+            Some(ask) = self.asks.recv() => {
+                self.asked.push_back(ask);
                 Ok(())
             }
             () = sleep_until(wake.into()) => Ok(()),
@@ -357,24 +377,8 @@ impl Worker {
                 tracing::info!("the token file was replaced: using the new token");
                 self.use_token(now.mono);
             }
+            self.publish_quota(now);
         }
-    }
-
-    /// Asks for the head of the queue when what was read ahead runs out or is out of date.
-    fn read_ahead(&mut self, now: Now) {
-        let (least, most) = READ_AHEAD;
-        let wanted = (self.config.requests_per_second as usize).clamp(least, most);
-        let due = self.may_be_due || self.next_due_at.is_some_and(|at| at <= now.secs());
-        let low = self.ready.len() <= RUNS_LOW.min(wanted / 2);
-        if self.head_asked || self.stopping || !(self.reread || (low && due)) {
-            return;
-        }
-        self.head_asked = true;
-        self.may_be_due = false;
-        self.reread = false;
-        self.next_due_at = None;
-        // What is busy still stands at the head.
-        self.writer.head(now.secs(), wanted + self.busy.len(), self.config.only.clone());
     }
 
     fn on_event(&mut self, event: Event) -> Result<(), WorkError> {
@@ -383,6 +387,11 @@ impl Worker {
             Event::Head(head) => self.on_head(head),
             Event::Swept(swept) => self.on_swept(&swept),
             Event::ForeignChange => self.reread = true,
+            Event::Fed { due_at } => {
+                // What was read ahead may have a new ticket.
+                self.reread = true;
+                self.due_later(due_at);
+            }
             Event::Trouble(why) => {
                 tracing::error!(
                     "cannot write the database: {why}; no talk is fetched until it can be written"
@@ -398,15 +407,6 @@ impl Worker {
             Event::Stopped => {}
         }
         Ok(())
-    }
-
-    fn on_head(&mut self, head: Head) {
-        self.head_asked = false;
-        self.may_be_due |= head.more;
-        self.next_due_at = earlier(self.next_due_at, head.next_due_at);
-        self.ready = head.due.into();
-        let confirming = self.confirm_now.map(|due| due.talk_id);
-        self.ready.retain(|due| !self.busy.contains(&due.talk_id) && Some(due.talk_id) != confirming);
     }
 
     fn record(&mut self, record: Record) {

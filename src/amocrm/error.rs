@@ -9,7 +9,7 @@ use std::time::Duration;
 /// Whom a failure concerns, and so what can be done about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// This talk alone: the answer is no such talk, or the request is refused as wrong.
+    /// This talk or page alone: the answer is none such, or the request is refused as wrong.
     Talk,
     /// The API says that the talk does not exist.
     Gone,
@@ -69,11 +69,21 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+/// What was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum To {
+    /// `GET /api/v4/talks/{id}`
+    Fetch,
+    /// `POST /api/v4/talks/{id}/close`
+    Close,
+    /// A page of a list: `GET /api/v4/talks`, `GET /api/v4/events`
+    List,
+}
+
 /// What of a response decides its kind.
 #[derive(Debug, Clone, Copy)]
 pub struct Answer<'a> {
-    /// To a close request.
-    pub to_close: bool,
+    pub to: To,
     pub status: u16,
     /// The `Content-Type`, where sent.
     pub content_type: Option<&'a str>,
@@ -82,21 +92,26 @@ pub struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    /// Sorts an answer to `GET /api/v4/talks/{id}` or `POST …/close`; `None` where the first has a
-    /// body to be read as a talk, or the API took the second.
+    /// Sorts an answer; `None` where a fetch has a body to be read as a talk, where the API took a
+    /// close request, and where a list has a body to be read or is at its end (204).
     pub fn failure(&self) -> Option<Failure> {
         let status = self.status;
         let failure = |kind, words: &str| Some(Failure::new(kind, format!("HTTP {status}{words}")));
         match status {
-            202 if self.to_close => None,
-            200..300 if self.to_close => failure(Kind::Transient, ": not how the API takes a close request"),
-            422 if self.to_close => failure(Kind::Closing, ": closed already, or being closed"),
+            202 if self.to == To::Close => None,
+            200..300 if self.to == To::Close => failure(Kind::Transient, ": not how the API takes a close request"),
+            422 if self.to == To::Close => failure(Kind::Closing, ": closed already, or being closed"),
             200 => None,
+            204 if self.to == To::List => None,
             204 => failure(Kind::Gone, ": no such talk"),
             404 if self.is_html() => failure(Kind::Transient, " as HTML: a gateway's, not the API's"),
+            404 if self.to == To::List => failure(Kind::Talk, ": the account does not serve it"),
             404 => failure(Kind::Gone, ": no such talk"),
             401 => failure(Kind::Unauthorized, ": the token is not accepted"),
             402 => failure(Kind::Unpaid, ": the account is not paid for"),
+            403 if self.to == To::List && self.is("application/problem+json") => {
+                failure(Kind::Talk, ": this token has no right to it")
+            }
             403 if self.is("application/problem+json") => {
                 failure(Kind::Denied, ": this token has no right to the talk")
             }
@@ -139,13 +154,13 @@ fn before_query(address: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn kind_of(to_close: bool, status: u16, content_type: Option<&str>) -> Option<Kind> {
-        Answer { to_close, status, content_type, location: None }.failure().map(|failure| failure.kind)
+    fn kind_of(to: To, status: u16, content_type: Option<&str>) -> Option<Kind> {
+        Answer { to, status, content_type, location: None }.failure().map(|failure| failure.kind)
     }
 
     #[test]
     fn a_close_request_is_taken_or_its_answer_has_one_kind() {
-        let kind = |status, content_type| kind_of(true, status, content_type);
+        let kind = |status, content_type| kind_of(To::Close, status, content_type);
         let problem = Some("application/problem+json");
         assert_eq!(kind(202, None), None);
         assert_eq!(kind(200, Some("text/html")), Some(Kind::Transient), "a gateway's page");
@@ -161,8 +176,23 @@ mod tests {
     }
 
     #[test]
+    fn a_list_that_is_not_served_concerns_itself_alone() {
+        let kind = |status, content_type| kind_of(To::List, status, content_type);
+        let problem = Some("application/problem+json");
+        assert_eq!((kind(200, None), kind(204, None)), (None, None));
+        for status in [400, 403, 404, 405, 422, 302] {
+            assert_eq!(kind(status, problem), Some(Kind::Talk));
+        }
+        assert_eq!(kind(404, Some("text/html")), Some(Kind::Transient), "a gateway's");
+        assert_eq!(kind(403, Some("text/html")), Some(Kind::Forbidden), "perhaps the account is blocked");
+        assert_eq!(kind(401, problem), Some(Kind::Unauthorized));
+        assert_eq!(kind(429, None), Some(Kind::RateLimited));
+        assert_eq!(kind(502, None), Some(Kind::Transient));
+    }
+
+    #[test]
     fn every_status_has_one_kind() {
-        let kind = |status, content_type| kind_of(false, status, content_type);
+        let kind = |status, content_type| kind_of(To::Fetch, status, content_type);
         let problem = Some("application/problem+json; charset=utf-8");
         let html = Some("text/html; charset=UTF-8");
 
@@ -189,7 +219,7 @@ mod tests {
     #[test]
     fn a_redirect_names_its_address() {
         let failure = Answer {
-            to_close: false,
+            to: To::Fetch,
             status: 302,
             content_type: None,
             location: Some("https://elsewhere.example/login"),

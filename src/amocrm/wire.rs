@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAcce
 use std::fmt;
 
 /// A time beyond is none: milliseconds, say. As `updated_at` it would make every later answer an older one.
-const YEAR_2100: i64 = 4_102_444_800;
+pub(super) const YEAR_2100: i64 = 4_102_444_800;
 
 /// Reads the body of `GET /api/v4/talks/{talk_id}`.
 ///
@@ -170,7 +170,7 @@ impl RawTalk {
 }
 
 /// A whole number, or a string of one.
-struct Int(i64);
+pub(super) struct Int(pub i64);
 
 impl<'de> Deserialize<'de> for Int {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -197,7 +197,7 @@ impl<'de> Deserialize<'de> for Int {
 }
 
 /// A boolean, or 0 or 1, or a string of one of them.
-struct Bool(bool);
+pub(super) struct Bool(pub bool);
 
 impl<'de> Deserialize<'de> for Bool {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -233,7 +233,7 @@ impl<'de> Deserialize<'de> for Bool {
 }
 
 /// A string, or a whole number written as one.
-struct Text(String);
+pub(super) struct Text(pub String);
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -78,7 +78,7 @@ pub fn score(candidate: &Candidate, now: i64) -> f64 {
 }
 
 /// Shares refreshes out between the best and the oldest.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Shares {
     owed: f64,
 }

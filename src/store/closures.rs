@@ -8,11 +8,12 @@ mod history;
 pub use history::{Closure, held_back, last_of_talk, of_talk};
 
 use crate::policy::closing::{self, Open, OpenOutcome, Purpose, Step, Wish};
+use crate::policy::lanes::Lane;
 use crate::talk::Talk;
 use rusqlite::{Connection, OptionalExtension, Transaction, named_params};
 
 /// Above all else in the queue.
-pub const CLOSE_PRIORITY: i64 = 1_000_000_000;
+pub const CLOSE_PRIORITY: i64 = Lane::Closing.priority();
 
 /// A ticket that no queue row has: its record ends none. (SQLite draws 0 once in 2^64 rows.)
 pub const NO_ROW: i64 = 0;

@@ -5,6 +5,7 @@
 
 use super::closures;
 use crate::policy::closing::Purpose;
+use crate::policy::lanes::Lane;
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use std::ops::RangeInclusive;
 
@@ -18,15 +19,24 @@ pub struct Due {
     pub attempts: u32,
     /// What it is to be fetched for.
     pub purpose: Purpose,
+    /// Whose share of the requests its fetch is of.
+    pub lane: Lane,
 }
 
 impl Due {
+    /// A talk to be fetched at once, whether a row waits for it or not.
+    pub fn without_row(talk_id: i64) -> Due {
+        let ticket = closures::NO_ROW;
+        Due { talk_id, ticket, attempts: 0, purpose: Purpose::Mirror, lane: Lane::Closing }
+    }
+
     fn read(row: &Row<'_>, priority: i64) -> rusqlite::Result<Due> {
         Ok(Due {
             talk_id: row.get(0)?,
             ticket: row.get(1)?,
             attempts: row.get::<_, i64>(2)?.clamp(0, i64::from(u32::MAX)) as u32,
             purpose: closures::purpose(row.get_ref(3)?.as_str()?, priority),
+            lane: Lane::of(priority),
         })
     }
 }
@@ -34,15 +44,15 @@ impl Due {
 /// The head of the queue at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Head {
-    /// What is due, in the order in which to fetch.
+    /// What is due: lane by lane, in each in the order in which to fetch.
     pub due: Vec<Due>,
-    /// More is due than was asked for.
-    pub more: bool,
-    /// When the next row is due of those that are not yet; unknown where `more`.
+    /// The lanes (by [`Lane::ALL`]) in which more is due than was asked for.
+    pub more: [bool; Lane::ALL.len()],
+    /// When the next row is due of those that are not yet; without the lanes in which there is `more`.
     pub next_due_at: Option<i64>,
 }
 
-/// Reads the first `limit` rows due at `now`: by priority, then by due time.
+/// Reads the first `limit` rows of each lane due at `now`: by priority, then by due time.
 ///
 /// It goes from one priority to the next by index, so that rows which must wait
 /// cost nothing, however many they are.
@@ -50,10 +60,8 @@ pub struct Head {
 /// # Errors
 /// When the database cannot be read.
 pub fn head(connection: &Connection, now: i64, limit: usize) -> rusqlite::Result<Head> {
-    let mut first_priority =
-        connection.prepare_cached("SELECT max(priority) FROM talk_queue WHERE failed_at IS NULL")?;
-    let mut next_priority = connection
-        .prepare_cached("SELECT max(priority) FROM talk_queue WHERE failed_at IS NULL AND priority < ?1")?;
+    let mut highest_priority = connection
+        .prepare_cached("SELECT max(priority) FROM talk_queue WHERE failed_at IS NULL AND priority <= ?1")?;
     let mut due = connection.prepare_cached(
         "SELECT talk_id, ticket, attempts, reason FROM talk_queue
           WHERE failed_at IS NULL AND priority = ?1 AND due_at <= ?2
@@ -65,26 +73,35 @@ pub fn head(connection: &Connection, now: i64, limit: usize) -> rusqlite::Result
     )?;
 
     let mut head = Head::default();
-    let mut priority: Option<i64> = first_priority.query_row([], |row| row.get(0))?;
+    let mut highest = |from: i64| highest_priority.query_row([from], |row| row.get::<_, Option<i64>>(0));
+    let mut priority = highest(i64::MAX)?;
+    let (mut lane, mut lane_began) = (Lane::Closing, 0);
     while let Some(level) = priority {
+        if Lane::of(level) != lane {
+            (lane, lane_began) = (Lane::of(level), head.due.len());
+        }
         // One more than wanted tells whether there is more.
-        let wanted = limit + 1 - head.due.len();
+        let wanted = limit + 1 - (head.due.len() - lane_began);
         let rows = due.query_map((level, now, wanted as i64), |row| Due::read(row, level))?;
         for row in rows {
             head.due.push(row?);
         }
-        if head.due.len() > limit {
-            head.due.truncate(limit);
-            head.more = true;
-            head.next_due_at = None;
-            break;
-        }
-        let next: Option<i64> = next_due.query_row((level, now), |row| row.get(0))?;
-        head.next_due_at = match (head.next_due_at, next) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
+        let below = if head.due.len() - lane_began > limit {
+            head.due.truncate(lane_began + limit);
+            head.more[lane as usize] = true;
+            lane.least_priority().checked_sub(1)
+        } else {
+            let next: Option<i64> = next_due.query_row((level, now), |row| row.get(0))?;
+            head.next_due_at = match (head.next_due_at, next) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            };
+            level.checked_sub(1)
         };
-        priority = next_priority.query_row([level], |row| row.get(0))?;
+        priority = match below {
+            Some(below) => highest(below)?,
+            None => None,
+        };
     }
     Ok(head)
 }

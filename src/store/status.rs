@@ -25,6 +25,16 @@ pub struct DaemonStatus {
     pub clock_skew: Option<i64>,
     /// Why nothing may be closed: the clock.
     pub not_closing: Option<String>,
+    /// How the requests of the last five minutes were shared; the most urgent lane first.
+    pub lanes: Vec<LaneRequests>,
+}
+
+/// A row of `lanes`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct LaneRequests {
+    pub lane: String,
+    /// That left in the five minutes before [`DaemonStatus::seen_at`].
+    pub requests: i64,
 }
 
 /// A pause of everything, as stored.
@@ -103,6 +113,11 @@ impl DaemonStatus {
             ":clock_skew": self.clock_skew,
             ":not_closing": self.not_closing,
         })?;
+        let mut share = tx
+            .prepare_cached("INSERT OR REPLACE INTO lanes (place, lane, requests) VALUES (?1, ?2, ?3)")?;
+        for (place, LaneRequests { lane, requests }) in (0i64..).zip(&self.lanes) {
+            share.execute((place, lane, requests))?;
+        }
         Ok(())
     }
 
@@ -111,7 +126,11 @@ impl DaemonStatus {
     /// # Errors
     /// When the database cannot be read.
     pub fn read(connection: &Connection) -> rusqlite::Result<Option<DaemonStatus>> {
-        connection
+        let lanes = connection
+            .prepare_cached("SELECT lane, requests FROM lanes ORDER BY place")?
+            .query_map([], |row| Ok(LaneRequests { lane: row.get(0)?, requests: row.get(1)? }))?
+            .collect::<rusqlite::Result<_>>()?;
+        let status = connection
             .prepare_cached("SELECT * FROM daemon_status WHERE id = 1")?
             .query_row([], |row| {
                 let reason: Option<String> = row.get("pause_reason")?;
@@ -139,8 +158,10 @@ impl DaemonStatus {
                     request_rate: row.get("request_rate")?,
                     clock_skew: row.get("clock_skew")?,
                     not_closing: row.get("not_closing")?,
+                    lanes: Vec::new(),
                 })
             })
-            .optional()
+            .optional()?;
+        Ok(status.map(|status| DaemonStatus { lanes, ..status }))
     }
 }

@@ -5,6 +5,7 @@
 //! is full or a file that another process holds costs time and no data: the same
 //! transaction is tried until it goes through. The events are sent after the commit.
 
+use super::feeds::{self, Fed, Order};
 use super::queue::{self, Head};
 use super::record::{self, Outcome, Record, Recorded, Recorder};
 use super::status::DaemonStatus;
@@ -14,6 +15,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 
 /// Records in one transaction at most: bounds what one commit holds up.
 const MAX_BATCH: usize = 2048;
@@ -30,6 +32,8 @@ const OPTIMIZE: Duration = Duration::from_secs(60 * 60);
 enum Message {
     Record(Record),
     Status(DaemonStatus),
+    /// The reply is sent after the commit.
+    Feed { order: Order, reply: Option<oneshot::Sender<Fed>> },
     Head { now: i64, limit: usize, only: Option<Arc<[i64]>> },
     Sweep(sweep::Order),
     Poll,
@@ -38,7 +42,12 @@ enum Message {
 
 impl Message {
     fn writes(&self) -> bool {
-        matches!(self, Message::Record(_) | Message::Status(_))
+        matches!(self, Message::Record(_) | Message::Status(_) | Message::Feed { .. })
+    }
+
+    /// It may come with many of its kind.
+    fn comes_in_numbers(&self) -> bool {
+        matches!(self, Message::Record(_) | Message::Feed { order: Order::Hook { .. }, .. })
     }
 }
 
@@ -51,6 +60,8 @@ pub enum Event {
     Head(Head),
     /// The answer to [`Writer::sweep`].
     Swept(Swept),
+    /// A feeder has put ids into the queue that are due at this Unix second.
+    Fed { due_at: i64 },
     /// Another process has written since the last look.
     ForeignChange,
     /// Nothing can be committed for now, and why; it is being tried again.
@@ -68,14 +79,14 @@ pub enum Event {
 #[derive(Debug)]
 pub struct Spent(#[expect(dead_code, reason = "only to be dropped")] Vec<Message>);
 
-/// A handle to the thread. Its calls never wait.
-#[derive(Debug)]
+/// A handle to the thread. Its calls never wait for it, but for [`Writer::feed`].
+#[derive(Debug, Clone)]
 pub struct Writer {
     sender: mpsc::Sender<Message>,
 }
 
 impl Writer {
-    /// Starts the thread; it ends with [`Writer::stop`] or when the handle is dropped.
+    /// Starts the thread; it ends with [`Writer::stop`] or when every handle is dropped.
     pub fn start(connection: Connection) -> (Writer, UnboundedReceiver<Event>) {
         let (sender, inbox) = mpsc::channel();
         let (events, receiver) = unbounded_channel();
@@ -104,6 +115,13 @@ impl Writer {
     /// Sweeps once; answered by [`Event::Swept`].
     pub fn sweep(&self, order: sweep::Order) {
         self.send(Message::Sweep(order));
+    }
+
+    /// Does what a feeder wants, and waits until it is committed; `None` if the thread has ended.
+    pub async fn feed(&self, order: Order) -> Option<Fed> {
+        let (sender, reply) = oneshot::channel();
+        self.send(Message::Feed { order, reply: Some(sender) });
+        reply.await.ok()
     }
 
     /// Asks whether another process has written; answered by [`Event::ForeignChange`] if so.
@@ -147,19 +165,20 @@ fn serve(
     let mut optimized = Instant::now();
     let mut taken = Instant::now();
     while let Ok(first) = inbox.recv() {
-        if matches!(first, Message::Record(_)) {
+        if first.comes_in_numbers() {
             thread::sleep(GATHER.saturating_sub(taken.elapsed()));
         }
         taken = Instant::now();
-        let (writes, others): (Vec<Message>, Vec<Message>) =
+        let (mut writes, others): (Vec<Message>, Vec<Message>) =
             std::iter::once(first).chain(inbox.try_iter().take(MAX_BATCH)).partition(Message::writes);
         if !writes.is_empty() {
-            let recorded = insist(tell, || commit(connection, &writes))?;
+            let (recorded, fed) = insist(tell, || commit(connection, &writes))?;
+            answer(&mut writes, fed, tell);
             tell(Event::Recorded(recorded, Spent(writes)));
         }
         for message in others {
             match message {
-                Message::Record(_) | Message::Status(_) => {}
+                Message::Record(_) | Message::Status(_) | Message::Feed { .. } => {}
                 Message::Head { now, limit, only } => {
                     let head = insist(tell, || match &only {
                         Some(talk_ids) => queue::head_of(connection, talk_ids, now),
@@ -217,14 +236,18 @@ fn insist<T>(tell: &dyn Fn(Event), mut step: impl FnMut() -> rusqlite::Result<T>
 }
 
 /// Commits what of a batch is to be written, in one transaction.
-fn commit(connection: &mut Connection, batch: &[Message]) -> rusqlite::Result<Vec<Recorded>> {
+///
+/// Returns what came of the records, and of the feeders' orders.
+fn commit(connection: &mut Connection, batch: &[Message]) -> rusqlite::Result<(Vec<Recorded>, Vec<Fed>)> {
     let tx = connection.transaction()?;
     let mut recorded = Vec::with_capacity(batch.len());
+    let mut fed = Vec::new();
     let mut recorder = Recorder::new(&tx)?;
     for message in batch {
         match message {
             Message::Record(record) => recorded.push(recorder.record(record)?),
             Message::Status(status) => status.write(&tx)?,
+            Message::Feed { order, .. } => fed.push(feeds::work(&tx, order)?),
             Message::Head { .. } | Message::Sweep(_) | Message::Poll | Message::Stop => {}
         }
     }
@@ -237,7 +260,28 @@ fn commit(connection: &mut Connection, batch: &[Message]) -> rusqlite::Result<Ve
         record::note_account(&tx, talk.account_id)?;
     }
     tx.commit()?;
-    Ok(recorded)
+    Ok((recorded, fed))
+}
+
+/// Tells the feeders what came of their orders, and the worker that there may be work.
+fn answer(batch: &mut [Message], fed: Vec<Fed>, tell: &dyn Fn(Event)) {
+    let orders = batch.iter_mut().filter_map(|message| match message {
+        Message::Feed { order, reply } => Some((order, reply)),
+        _ => None,
+    });
+    let mut due_at: Option<i64> = None;
+    for ((order, reply), fed) in orders.zip(fed) {
+        if let Some(at) = order.queues_at() {
+            due_at = Some(due_at.map_or(at, |earlier| earlier.min(at)));
+        }
+        if let Some(reply) = reply.take() {
+            // A feeder that no longer waits for it has been stopped.
+            let _ = reply.send(fed);
+        }
+    }
+    if let Some(due_at) = due_at {
+        tell(Event::Fed { due_at });
+    }
 }
 
 /// Whether time may mend it, or a person without stopping us.

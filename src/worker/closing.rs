@@ -8,7 +8,7 @@ use crate::gate::{Permit, Signal};
 use crate::policy;
 use crate::policy::closing::{self, BEGIN_WITHIN, CloseMode, Purpose, Step, Wish};
 use crate::policy::stale::{Reach, Verdict, stale};
-use crate::store::closures::{Answer, NO_ROW, Requested, Stepped};
+use crate::store::closures::{Answer, Requested, Stepped};
 use crate::store::queue::Due;
 use crate::store::record::{Outcome, Record};
 use crate::store::sweep::{Order, Swept};
@@ -108,7 +108,7 @@ impl Worker {
         let known = self.some_talk.filter(|talk_id| !self.busy.contains(talk_id));
         if let (None, Some(talk_id)) = (self.confirm_now, known) {
             self.ready.retain(|due| due.talk_id != talk_id);
-            self.confirm_now = Some(Due { talk_id, ticket: NO_ROW, attempts: 0, purpose: Purpose::Mirror });
+            self.confirm_now = Some(Due::without_row(talk_id));
         }
     }
 

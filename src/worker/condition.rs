@@ -4,7 +4,8 @@
 use crate::amocrm::{Failure, Kind};
 use crate::clock::Now;
 use crate::gate::{Gate, Pause};
-use crate::store::status::{DaemonStatus, PauseStatus};
+use crate::policy::lanes::Lane;
+use crate::store::status::{DaemonStatus, LaneRequests, PauseStatus};
 use crate::store::writer::Writer;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -13,8 +14,12 @@ use std::time::{Duration, Instant};
 const FIGURES: Duration = Duration::from_secs(3);
 /// A sign of life, whether something changed or not.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
-/// The rate's mean is over so many seconds.
+/// The rate's mean is over so many seconds, …
 const RATE_SECONDS: i64 = 60;
+/// … the lanes' requests are counted over so many, …
+const LANES_SECONDS: i64 = 5 * 60;
+/// … and what is left for refreshes is told by so many.
+const QUOTA_SECONDS: i64 = 10;
 
 /// Which command works the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +35,8 @@ pub struct Condition {
     now: DaemonStatus,
     written: Option<Written>,
     pause_detail: String,
-    /// Requests by second, of the last minute.
-    requests: VecDeque<(i64, u32)>,
+    /// Requests by second, of the last minutes, for each lane.
+    requests: VecDeque<(i64, [u32; Lane::ALL.len()])>,
 }
 
 /// What was last sent to the database.
@@ -64,6 +69,7 @@ impl Condition {
                 request_rate: 0.0,
                 clock_skew: None,
                 not_closing: None,
+                lanes: Vec::new(),
             },
             written: None,
             pause_detail: String::new(),
@@ -86,11 +92,25 @@ impl Condition {
         &self.pause_detail
     }
 
-    pub fn count_request(&mut self, now: Now) {
-        match self.requests.back_mut() {
-            Some((second, count)) if *second == now.secs() => *count += 1,
-            _ => self.requests.push_back((now.secs(), 1)),
+    pub fn count_request(&mut self, lane: Lane, now: Now) {
+        if self.requests.back().is_none_or(|(second, _)| *second != now.secs()) {
+            self.requests.push_back((now.secs(), [0; Lane::ALL.len()]));
         }
+        if let Some((_, counts)) = self.requests.back_mut() {
+            counts[lane as usize] += 1;
+        }
+    }
+
+    /// Requests of the last `seconds`, for each lane.
+    fn requests_of(&self, seconds: i64, now: Now) -> [u32; Lane::ALL.len()] {
+        let lately = self.requests.iter().rev().take_while(|(second, _)| *second > now.secs() - seconds);
+        lately.fold([0; Lane::ALL.len()], |sum, (_, counts)| std::array::from_fn(|lane| sum[lane] + counts[lane]))
+    }
+
+    /// Requests a second that what is more urgent than refreshes has lately used.
+    pub fn urgent_rate(&self, now: Now) -> f64 {
+        let [closing, asked, hints, ..] = self.requests_of(QUOTA_SECONDS, now);
+        f64::from(closing + asked + hints) / QUOTA_SECONDS as f64
     }
 
     pub fn note_answer(&mut self, failure: Option<&Failure>, now: Now) {
@@ -168,12 +188,16 @@ impl Condition {
     }
 
     fn refresh(&mut self, gate: &Gate, now: Now) {
-        let oldest = now.secs() - RATE_SECONDS;
+        let oldest = now.secs() - LANES_SECONDS;
         while self.requests.front().is_some_and(|(second, _)| *second <= oldest) {
             self.requests.pop_front();
         }
-        let requests: u32 = self.requests.iter().map(|(_, count)| count).sum();
+        let requests: u32 = self.requests_of(RATE_SECONDS, now).iter().sum();
         self.now.request_rate = f64::from(requests) / RATE_SECONDS as f64;
+        let by_lane = Lane::ALL.into_iter().zip(self.requests_of(LANES_SECONDS, now));
+        self.now.lanes = by_lane
+            .map(|(lane, requests)| LaneRequests { lane: lane.as_str().into(), requests: requests.into() })
+            .collect();
         self.now.requests_per_second = gate.pace(now.mono);
         self.now.seen_at = now.secs();
         self.now.pause = gate.pause().map(|pause| PauseStatus {

@@ -1,9 +1,11 @@
-//! Sending what may leave, as the gate allows: a close request that waits, else the next fetch.
+//! Sending what may leave, as the gate allows: a close request that waits, else what the lane has
+//! whose turn it is.
 
 use super::closing::Pending;
 use super::{Answered, Ended, Worker};
 use crate::clock::Now;
 use crate::gate::{Permit, Wait};
+use crate::policy::lanes::{Lane, Turn};
 use crate::store::queue::Due;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,57 +13,115 @@ use std::time::{Duration, Instant};
 /// Answers that wait to be recorded at most: bounds memory, and what a kill wastes.
 const MAX_UNRECORDED: usize = 2048;
 
-/// A request that may leave.
+/// A request that may leave, if there is any.
 #[derive(Debug, Clone, Copy)]
 enum Next {
     Close(Pending),
+    /// The talk that is to confirm the account.
+    Confirm(Due),
     Fetch(Due),
+    /// The first page that was asked for in this lane.
+    Page(Lane),
+    /// Nothing before then.
+    Wait(Instant),
+    Nothing,
 }
 
 impl Worker {
     /// Sends what may leave; returns when to look again at the latest.
     pub(super) fn launch(&mut self, now: Now) -> Instant {
         let far = now.mono + Duration::from_secs(3600);
+        let mut look_again = far;
         while !self.stopping
             && self.trouble.is_none()
             && self.fetching.len() < self.config.max_in_flight
             && self.busy.len() < MAX_UNRECORDED
-            && let Some(next) = self.next_request(now)
         {
+            let next = self.next_request(now);
+            match next {
+                Next::Nothing => break,
+                Next::Wait(at) => {
+                    look_again = at;
+                    break;
+                }
+                Next::Close(_) | Next::Confirm(_) | Next::Fetch(_) | Next::Page(_) => {}
+            }
             let permit = match self.gate.try_pass(now.mono) {
                 Ok(permit) => permit,
                 Err(Wait::Until(at)) => return at,
                 Err(Wait::ForAnswer) => return far,
             };
             self.tally.requests += 1;
-            self.condition.count_request(now);
-            match next {
-                Next::Close(pending) => {
-                    self.closing.pending.pop_front();
-                    self.send_close(pending, permit, now);
-                }
-                Next::Fetch(due) => {
-                    if self.confirm_now.take().is_none() {
-                        self.ready.pop_front();
-                    }
-                    self.send_fetch(due, permit, now);
-                }
-            }
+            let has_work = self.has_work();
+            let lane = self.send(next, permit, now);
+            self.lanes.sent(lane, has_work, now.mono);
+            self.condition.count_request(lane, now);
         }
         match self.next_due_at {
             // What is asked for already will wake us itself.
             Some(at) if self.ready.is_empty() && !self.head_asked && !self.stopping => {
-                now.mono + Duration::from_secs_f64((at as f64 - now.unix).clamp(0.0, 3600.0))
+                look_again.min(now.mono + Duration::from_secs_f64((at as f64 - now.unix).clamp(0.0, 3600.0)))
             }
-            _ => far,
+            _ => look_again,
         }
     }
 
-    fn next_request(&mut self, now: Now) -> Option<Next> {
+    /// Which lanes have a request to send.
+    fn has_work(&self) -> [bool; Lane::ALL.len()] {
+        Lane::ALL.map(|lane| {
+            let close = lane == Lane::Closing && (self.confirm_now.is_some() || self.may_close());
+            close || self.is_asked(lane) || self.ready.first(lane).is_some()
+        })
+    }
+
+    /// In a pause close requests wait for its end.
+    fn may_close(&self) -> bool {
+        !self.closing.pending.is_empty() && self.gate.pause().is_none()
+    }
+
+    fn next_request(&mut self, now: Now) -> Next {
+        // They wait for nobody's share.
         if let Some(pending) = self.next_pending(now) {
-            return Some(Next::Close(pending));
+            return Next::Close(pending);
         }
-        self.confirm_now.or(self.ready.front().copied()).map(Next::Fetch)
+        if let Some(due) = self.confirm_now {
+            return Next::Confirm(due);
+        }
+        let lane = match self.lanes.turn(self.has_work(), self.gate.pace(now.mono), now.mono) {
+            Turn::Of(lane) => lane,
+            Turn::NotBefore(at) => return Next::Wait(at),
+            Turn::Idle => return Next::Nothing,
+        };
+        if self.is_asked(lane) {
+            return Next::Page(lane);
+        }
+        self.ready.first(lane).map_or(Next::Nothing, Next::Fetch)
+    }
+
+    /// Sends a request; returns the lane it counts for.
+    fn send(&mut self, next: Next, permit: Permit, now: Now) -> Lane {
+        match next {
+            Next::Close(pending) => {
+                self.closing.pending.pop_front();
+                self.send_close(pending, permit, now);
+                Lane::Closing
+            }
+            Next::Confirm(due) => {
+                self.confirm_now = None;
+                self.send_fetch(due, permit, now);
+                Lane::Closing
+            }
+            Next::Fetch(due) => {
+                self.ready.take_first(due.lane);
+                self.send_fetch(due, permit, now);
+                due.lane
+            }
+            Next::Page(lane) => {
+                self.send_ask(lane, permit, now);
+                lane
+            }
+            Next::Wait(_) | Next::Nothing => unreachable!("nothing is sent then"),
+        }
     }
 
     fn send_fetch(&mut self, due: Due, permit: Permit, now: Now) {

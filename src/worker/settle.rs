@@ -32,6 +32,10 @@ impl Worker {
                 self.settle_close(pending, permit, result, token_epoch);
                 Ok(())
             }
+            Ended::Paged { ask, result } => {
+                self.settle_page(ask, permit, result, token_epoch);
+                Ok(())
+            }
         }
     }
 
@@ -106,8 +110,7 @@ impl Worker {
             self.confirmation = Confirmation::Asked(talk_id);
             if !self.busy.contains(&talk_id) {
                 self.ready.retain(|due| due.talk_id != talk_id);
-                self.confirm_now =
-                    Some(Due { talk_id, ticket: NO_ROW, attempts: 0, purpose: Purpose::Mirror });
+                self.confirm_now = Some(Due::without_row(talk_id));
             }
         }
         let due_at = now.secs() + 1;

@@ -1,0 +1,132 @@
+//! Feeders: what puts talk ids into the queue by itself.
+//!
+//! A feeder only queues. It stores no talk, decides nothing about one, and asks the API for lists
+//! alone, through the worker's door and so through the gate. What it must know after a restart is in
+//! the table `feeders`, and how it is, for everybody to read.
+
+pub mod backfill;
+pub mod events;
+pub mod listing;
+pub mod refresh;
+pub mod webhook;
+
+use crate::amocrm::{Failure, Kind, Page, Query};
+use crate::clock::unix_now;
+use crate::policy::lanes::Lane;
+use crate::store::feeds::{Fed, Feeder, FeederRow, Note, Order};
+use crate::store::writer::Writer;
+use crate::worker::Door;
+use serde_json::Value;
+use std::time::Duration;
+
+/// A trouble that lasts is said in the log so often, in seconds.
+const WARN_EVERY: i64 = 24 * 60 * 60;
+/// What the account does not serve is asked for again after so long, in seconds.
+const REST: i64 = 60 * 60;
+/// A page that fails in passing is asked for again after these waits; then the feeder waits for its next turn.
+const TRY_AGAIN: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(16)];
+
+/// The worker or the writer has ended: so does the feeder.
+#[derive(Debug)]
+pub struct Ended;
+
+/// Why a list could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Unread {
+    /// The account does not serve it, or not as documented.
+    NotServed(String),
+    /// The server failed, and again when it was asked anew.
+    Failed(String),
+}
+
+/// What a feeder works with, and how it is.
+#[derive(Debug)]
+pub struct Ways {
+    feeder: Feeder,
+    door: Door,
+    writer: Writer,
+    trouble: Option<String>,
+    warned_at: Option<i64>,
+    /// Not asked for again before.
+    rest_until: i64,
+}
+
+impl Ways {
+    /// `before` is what an earlier process left of this feeder.
+    pub fn new(feeder: Feeder, door: Door, writer: Writer, before: Option<&FeederRow>) -> Ways {
+        Ways {
+            feeder,
+            door,
+            writer,
+            trouble: before.and_then(|row| row.trouble.clone()),
+            warned_at: before.and_then(|row| row.warned_at),
+            rest_until: 0,
+        }
+    }
+
+    async fn feed(&self, order: Order) -> Result<Fed, Ended> {
+        self.writer.feed(order).await.ok_or(Ended)
+    }
+
+    /// Queues ids, or whatever else the order says; returns how many were queued.
+    async fn queue(&self, order: Order) -> Result<u64, Ended> {
+        match self.feed(order).await? {
+            Fed::Queued(queued) => Ok(queued),
+            _ => Ok(0),
+        }
+    }
+
+    fn rests(&self, now: i64) -> bool {
+        now < self.rest_until
+    }
+
+    /// Asks for a page; what fails in passing is asked for again.
+    async fn page(&self, lane: Lane, query: Query) -> Result<Result<Page, Unread>, Ended> {
+        let mut waits = TRY_AGAIN.iter();
+        loop {
+            let failure = match self.door.page(self.feeder, lane, query).await.ok_or(Ended)? {
+                Ok(page) => return Ok(Ok(page)),
+                Err(failure) => failure,
+            };
+            let Failure { kind, detail, .. } = failure;
+            if kind != Kind::Transient {
+                return Ok(Err(Unread::NotServed(detail)));
+            }
+            match waits.next() {
+                Some(wait) => tokio::time::sleep(*wait).await,
+                None => return Ok(Err(Unread::Failed(detail))),
+            }
+        }
+    }
+
+    /// Writes down a run. `trouble` is what is wrong, and said in the log once a day.
+    async fn ran(&mut self, found: u64, trouble: Option<String>, cursor: Option<Value>) -> Result<(), Ended> {
+        let (now, name) = (unix_now(), self.feeder.as_str());
+        let mut warned_at = None;
+        match (&self.trouble, &trouble) {
+            (_, Some(why)) if self.warned_at.is_none_or(|at| !(at..at + WARN_EVERY).contains(&now)) => {
+                tracing::warn!(feeder = name, "{name}: {why}");
+                warned_at = Some(now);
+                self.warned_at = warned_at;
+            }
+            (Some(_), None) => tracing::info!(feeder = name, "{name} works again"),
+            _ => {}
+        }
+        self.trouble.clone_from(&trouble);
+        let note =
+            Note { feeder: self.feeder, enabled: true, ran_at: Some(now), found, trouble, warned_at, cursor, now };
+        self.feed(Order::Note(note)).await?;
+        Ok(())
+    }
+
+    /// The trouble in words, and a rest where it will not mend by itself soon.
+    fn unread(&mut self, unread: Unread) -> String {
+        match unread {
+            Unread::NotServed(why) => {
+                self.rest_until = unix_now() + REST;
+                format!("this account does not serve it ({why}); asked again each hour")
+            }
+            Unread::Failed(why) => format!("the last look broke off ({why}); the next is as scheduled"),
+        }
+    }
+}

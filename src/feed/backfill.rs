@@ -1,0 +1,43 @@
+//! `talkmirror backfill`: walks the ids of the account's past, with what all others leave.
+//!
+//! The walk itself is in the database ([`crate::store::feeds`]); this keeps it going.
+
+use super::refresh::CHOOSE_EVERY;
+use super::{Ended, Ways};
+use crate::clock::unix_now;
+use crate::store::feeds::{Fed, Order};
+use tokio::time::{MissedTickBehavior, interval};
+
+/// Of what is allowed; the lanes hold it too.
+const SHARE: f64 = 1.0 / 3.0;
+/// So much of the lane is filled that it does not run dry before the next step.
+const AHEAD: f64 = 1.2;
+
+/// Runs until the worker ends.
+pub async fn run(ways: Ways) -> Ended {
+    let mut tick = interval(CHOOSE_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let pace = ways.door.quota().pace;
+        if pace <= 0.0 {
+            continue;
+        }
+        let room = (pace * SHARE * CHOOSE_EVERY.as_secs_f64() * AHEAD).ceil() as usize;
+        match ways.feed(Order::Backfill { room, now: unix_now() }).await {
+            Ok(Fed::Backfill(Some(walk), _)) => {
+                if let Some((_, why)) = &walk.ended {
+                    let (looked_at, _) = walk.progress();
+                    tracing::info!(
+                        "the backfill from {} to {} has ended after {looked_at} ids, {} of them fetched: {why}",
+                        walk.from,
+                        walk.to,
+                        walk.queued
+                    );
+                }
+            }
+            Ok(_) => {}
+            Err(ended) => return ended,
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! `[refresh]`: fetches mirrored talks again, with what the others leave of the quota.
+//!
+//! Which ones is decided by [`crate::policy::refresh`], anew every few seconds.
+
+use super::{Ended, Ways};
+use crate::clock::unix_now;
+use crate::policy::lanes::LEAST_SHARE;
+use crate::policy::refresh::{RefreshRules, Shares};
+use crate::store::feeds::{Fed, Order};
+use std::time::Duration;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// How often talks are chosen.
+pub const CHOOSE_EVERY: Duration = Duration::from_secs(5);
+/// So much of the lane is filled that it does not run dry before the next choice.
+const AHEAD: f64 = 1.2;
+
+/// Runs until the worker ends.
+pub async fn run(ways: Ways, rules: RefreshRules) -> Ended {
+    let mut shares = Shares::default();
+    let mut tick = interval(CHOOSE_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let quota = ways.door.quota();
+        if quota.pace <= 0.0 {
+            continue;
+        }
+        let spare = (quota.pace - quota.urgent).max(quota.pace * LEAST_SHARE);
+        let room = (spare * CHOOSE_EVERY.as_secs_f64() * AHEAD).ceil() as usize;
+        let order = Order::Refresh { rules: rules.clone(), room, shares: shares.clone(), now: unix_now() };
+        match ways.feed(order).await {
+            Ok(Fed::Refreshed { shares: left, queued }) => {
+                tracing::debug!(queued, "refreshing {queued} talks");
+                shares = left;
+            }
+            Ok(_) => {}
+            Err(ended) => return ended,
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! `[webhook]`: takes in what the account sends when a talk changes.
+//!
+//! A hook is answered once its talks are in the queue, so that none is lost by a crash, and within two
+//! seconds in any case: the vendor switches off what is slow. Where the database is busy for longer the
+//! answer is 503, and the vendor sends it again. What a hook says of a talk is not believed: it is fetched.
+
+use super::WARN_EVERY;
+use crate::clock::unix_now;
+use crate::store::feeds::{Fed, Feeder, Note, Order};
+use crate::store::writer::Writer;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::post;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use secrecy::{ExposeSecret, SecretString};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use subtle::ConstantTimeEq;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+/// No hook comes near this.
+const BODY_CAP: usize = 1024 * 1024;
+/// From the request's head to its answer. The vendor waits for two seconds.
+const ANSWER_WITHIN: Duration = Duration::from_millis(1500);
+/// One action of a person makes several hooks: a talk is fetched so many seconds after the first.
+const GATHER: i64 = 2;
+/// Hooks that wait for the database at most; those beyond are answered 503 at once.
+const MOST_WAITING: usize = 4096;
+/// Connections at once at most; those beyond wait to be accepted.
+const MOST_CONNECTIONS: usize = 512;
+/// A connection that sends nothing is closed.
+const HEAD_WITHIN: Duration = Duration::from_secs(30);
+/// A secret may be so long.
+pub const LONGEST_SECRET: usize = 200;
+/// What is wrong is written down so often at most, in seconds.
+const NOTE_EVERY: i64 = 60;
+
+/// See the module's text.
+#[derive(Debug)]
+struct Hooks {
+    secret: SecretString,
+    writer: Writer,
+    room: Arc<Semaphore>,
+    /// When something wrong was last written down, and last said in the log.
+    noted: Mutex<(i64, i64)>,
+}
+
+/// Serves hooks until it is dropped.
+pub async fn run(listener: TcpListener, secret: SecretString, writer: Writer) {
+    let room = Arc::new(Semaphore::new(MOST_WAITING));
+    let hooks = Arc::new(Hooks { secret, writer, room, noted: Mutex::new((0, 0)) });
+    let router = Router::new().route("/webhook/{secret}", post(hook).fallback(nothing)).with_state(hooks);
+    let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let mut serving = tokio::task::JoinSet::new();
+    loop {
+        let Ok(connection) = Arc::clone(&connections).acquire_owned().await else { return };
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of file handles, say: it passes as connections end.
+                    tracing::warn!("cannot accept a hook's connection: {error}");
+                    sleep(Duration::from_secs(1)).await;
+                    continue;
+                }
+            },
+            Some(_) = serving.join_next() => continue,
+        };
+        let service = TowerToHyperService::new(router.clone());
+        serving.spawn(async move {
+            // Whoever goes away in the middle is sent for again by the vendor.
+            let _ = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_WITHIN)
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+            drop(connection);
+        });
+    }
+}
+
+async fn nothing() -> StatusCode {
+    StatusCode::NOT_FOUND
+}
+
+async fn hook(State(hooks): State<Arc<Hooks>>, Path(secret): Path<String>, body: Body) -> StatusCode {
+    let deadline = Instant::now() + ANSWER_WITHIN;
+    if !same_secret(&secret, hooks.secret.expose_secret()) {
+        return StatusCode::NOT_FOUND;
+    }
+    let body = match timeout_at(deadline, to_bytes(body, BODY_CAP)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE,
+        Err(_) => return StatusCode::REQUEST_TIMEOUT,
+    };
+    let Hook { account_id, talk_ids } = match read(&body) {
+        Ok(hook) => hook,
+        Err(why) => {
+            hooks.note(why);
+            return StatusCode::BAD_REQUEST;
+        }
+    };
+    let Ok(place) = Arc::clone(&hooks.room).try_acquire_owned() else {
+        return StatusCode::SERVICE_UNAVAILABLE;
+    };
+    let now = unix_now();
+    let order = Order::Hook { account_id, ids: talk_ids, due_at: now + GATHER, now };
+    let writer = hooks.writer.clone();
+    // What was handed to the writer is done even where the answer has become 503.
+    let fed = tokio::spawn(async move {
+        let fed = writer.feed(order).await;
+        drop(place);
+        fed
+    });
+    match timeout(deadline.saturating_duration_since(Instant::now()), fed).await {
+        Ok(Ok(Some(Fed::OtherAccount))) => {
+            hooks.note(format!("a hook of account {} came, which is not mirrored here", account_id.unwrap_or(0)));
+            StatusCode::FORBIDDEN
+        }
+        Ok(Ok(Some(_))) => StatusCode::NO_CONTENT,
+        Ok(Ok(None) | Err(_)) | Err(_) => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+impl Hooks {
+    /// Writes down what is wrong, now and then, and says it in the log once a day.
+    fn note(&self, trouble: String) {
+        let now = unix_now();
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        if (noted.0..noted.0 + NOTE_EVERY).contains(&now) {
+            return;
+        }
+        noted.0 = now;
+        let mut warned_at = None;
+        if !(noted.1..noted.1 + WARN_EVERY).contains(&now) {
+            noted.1 = now;
+            warned_at = Some(now);
+            tracing::warn!(feeder = "webhook", "webhook: {trouble}");
+        }
+        let writer = self.writer.clone();
+        let (feeder, trouble) = (Feeder::Webhook, Some(trouble));
+        let note =
+            Note { feeder, enabled: true, ran_at: None, found: 0, trouble, warned_at, cursor: None, now };
+        tokio::spawn(async move { writer.feed(Order::Note(note)).await });
+    }
+}
+
+/// Takes the same time wherever they differ, and however long the given one is.
+fn same_secret(given: &str, secret: &str) -> bool {
+    let padded = |text: &str| {
+        let mut bytes = [0; LONGEST_SECRET];
+        let length = text.len().min(LONGEST_SECRET);
+        bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
+        bytes
+    };
+    let same_length = (given.len() as u64).ct_eq(&(secret.len() as u64));
+    (padded(given).ct_eq(&padded(secret)) & same_length).into()
+}
+
+/// What of a hook counts.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Hook {
+    account_id: Option<i64>,
+    /// Each once, in order.
+    talk_ids: Vec<i64>,
+}
+
+/// Reads a hook's form: `talk[add][0][talk_id]=191`, `message[add][0][talk_id]=191`, `account[id]=32720107`.
+fn read(body: &[u8]) -> Result<Hook, String> {
+    let mut hook = Hook::default();
+    for (key, value) in url::form_urlencoded::parse(body) {
+        let number = || value.trim().parse::<i64>().ok().filter(|number| *number > 0);
+        let Some((kind, rest)) = key.split_once('[') else { continue };
+        let path: Vec<&str> = rest.trim_end_matches(']').split("][").collect();
+        match (kind, path.as_slice()) {
+            ("account", ["id"]) => {
+                let id = number().ok_or("a hook came whose account[id] is no number")?;
+                hook.account_id = Some(id);
+            }
+            ("talk", [_, _, "talk_id"]) => {
+                hook.talk_ids.push(number().ok_or("a hook came with a talk_id that is none")?);
+            }
+            // A message may belong to no talk.
+            ("message", [_, _, "talk_id"]) => hook.talk_ids.extend(number()),
+            _ => {}
+        }
+    }
+    if hook == Hook::default() {
+        return Err("something came that is no hook of amoCRM".into());
+    }
+    hook.talk_ids.sort_unstable();
+    hook.talk_ids.dedup();
+    Ok(hook)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hook(account_id: i64, talk_ids: &[i64]) -> Result<Hook, String> {
+        Ok(Hook { account_id: Some(account_id), talk_ids: talk_ids.into() })
+    }
+
+    #[test]
+    fn talks_are_found_at_any_index_of_any_action_and_in_messages() {
+        let body = b"talk%5Badd%5D%5B0%5D%5Btalk_id%5D=191&talk[update][7][talk_id]=12&talk[update][7][is_in_work]=0\
+                     &message[add][3][talk_id]=13&message[add][4][talk_id]=&message[add][3][text]=talk[add][0][talk_id]\
+                     &talk[update][8][talk_id]=12&account[id]=32720107&account[subdomain]=a";
+        assert_eq!(read(body), hook(32720107, &[12, 13, 191]));
+    }
+
+    #[test]
+    fn a_hook_about_something_else_names_no_talk() {
+        assert_eq!(read(b"leads[add][0][id]=5&account[id]=1"), hook(1, &[]));
+    }
+
+    #[test]
+    fn what_is_no_hook_is_refused_as_a_whole() {
+        for body in [
+            &b""[..],
+            b"{\"talk\":{\"add\":[{\"talk_id\":1}]}}",
+            b"hello",
+            b"\xff\xfe\x00",
+            b"talk[add][0][talk_id]=1&talk[add][1][talk_id]=x&account[id]=1",
+            b"talk[add][0][talk_id]=-1&account[id]=1",
+            b"talk[add][0][talk_id]=99999999999999999999&account[id]=1",
+            b"talk[add][0][talk_id]=1&account[id]=one",
+        ] {
+            assert!(read(body).is_err(), "{}", String::from_utf8_lossy(body));
+        }
+    }
+
+    #[test]
+    fn only_the_very_secret_opens() {
+        let secret = "s".repeat(LONGEST_SECRET);
+        assert!(same_secret(&secret, &secret));
+        assert!(same_secret("0123456789abcdef", "0123456789abcdef"));
+        for given in ["", "0123456789abcde", "0123456789abcdef0", "0123456789abcdeF", "0123456789abcdef\0"] {
+            assert!(!same_secret(given, "0123456789abcdef"), "{given:?}");
+        }
+        assert!(!same_secret(&"s".repeat(LONGEST_SECRET + 1), &secret));
+    }
+}

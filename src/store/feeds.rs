@@ -1,0 +1,445 @@
+//! What feeders ask of the database, each in the writer's transaction: ids into the queue, what of
+//! the listing and of the events is news, and the table `feeders`.
+//!
+//! It promises that an id that already waits is never hurried where it backs off and never made to
+//! fail less, that an event counts once, and that a fetch under way does not swallow what was heard
+//! after it began.
+
+mod backfill;
+
+pub use backfill::{Backfill, Begun, begin as begin_backfill, end as end_backfill, state as backfill};
+
+use crate::policy::lanes::Lane;
+use crate::policy::refresh::{self, Candidate, Class, RefreshRules, Shares};
+use crate::talk::{Listed, TalkEvent};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, named_params};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// What puts ids into the queue by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Feeder {
+    Refresh,
+    Listing,
+    Events,
+    Webhook,
+    Backfill,
+}
+
+impl Feeder {
+    pub const ALL: [Feeder; 5] =
+        [Feeder::Refresh, Feeder::Listing, Feeder::Events, Feeder::Webhook, Feeder::Backfill];
+
+    /// As in `feeders.feeder`, and as the queue's `reason`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Feeder::Refresh => "refresh",
+            Feeder::Listing => "listing",
+            Feeder::Events => "events",
+            Feeder::Webhook => "webhook",
+            Feeder::Backfill => "backfill",
+        }
+    }
+}
+
+/// A row of the listing that is not as the mirror has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct News {
+    pub listed: Listed,
+    /// A state of it is mirrored.
+    pub mirrored: bool,
+    /// When it was last fetched, or found not to exist.
+    pub fetched_at: Option<i64>,
+}
+
+/// What a feeder wants done. Times are Unix seconds.
+#[derive(Debug, Clone)]
+pub enum Order {
+    /// Queue talks in these lanes, due at `due_at`.
+    Enqueue { feeder: Feeder, ids: Vec<(i64, Lane)>, due_at: i64, now: i64 },
+    /// Queue what a hook of this account names, due at `due_at`.
+    Hook { account_id: Option<i64>, ids: Vec<i64>, due_at: i64, now: i64 },
+    /// Queue the talks that are worth most to fetch again: so many that `room` rows wait in the lane.
+    Refresh { rules: RefreshRules, room: usize, shares: Shares, now: i64 },
+    /// Which rows of the listing are news?
+    Compare(Vec<Listed>),
+    /// Which open talks of the mirror, fetched before then, are not among these?
+    Unseen { seen: Arc<HashSet<i64>>, before: i64 },
+    /// Queue the talks of those events that were not taken in yet.
+    Events { events: Vec<TalkEvent>, now: i64 },
+    /// Events before then will not be read again.
+    ForgetEvents { before: i64 },
+    /// Go on with the backfill: so many that `room` rows wait in the lane.
+    Backfill { room: usize, now: i64 },
+    /// Write down how the feeder is.
+    Note(Note),
+}
+
+impl Order {
+    /// When the ids are due that it puts into the queue, if it is one that does.
+    pub fn queues_at(&self) -> Option<i64> {
+        match self {
+            Order::Enqueue { due_at, .. } | Order::Hook { due_at, .. } => Some(*due_at),
+            Order::Refresh { now, .. } | Order::Events { now, .. } | Order::Backfill { now, .. } => Some(*now),
+            Order::Compare(_) | Order::Unseen { .. } | Order::ForgetEvents { .. } | Order::Note(_) => None,
+        }
+    }
+}
+
+/// What came of an [`Order`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fed {
+    /// So many ids were put into the queue.
+    Queued(u64),
+    Refreshed { queued: u64, shares: Shares },
+    Compared(Vec<News>),
+    /// Ids, and when each was fetched.
+    Unseen(Vec<(i64, i64)>),
+    /// The hook is another account's.
+    OtherAccount,
+    /// None was wanted, or how far it is.
+    Backfill(Option<Backfill>, u64),
+    Done,
+}
+
+/// How a feeder is, to be written down.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Note {
+    pub feeder: Feeder,
+    pub enabled: bool,
+    pub ran_at: Option<i64>,
+    /// Ids that it queued, since the last note.
+    pub found: u64,
+    pub trouble: Option<String>,
+    /// When the log says so: now, if it does.
+    pub warned_at: Option<i64>,
+    /// `None` leaves what is stored.
+    pub cursor: Option<serde_json::Value>,
+    pub now: i64,
+}
+
+/// A row of `feeders`.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct FeederRow {
+    pub feeder: String,
+    pub enabled: bool,
+    pub ran_at: Option<i64>,
+    pub found: i64,
+    pub found_in_all: i64,
+    pub trouble: Option<String>,
+    pub trouble_since: Option<i64>,
+    pub warned_at: Option<i64>,
+    pub cursor: Option<serde_json::Value>,
+}
+
+/// Does what a feeder wants; the caller commits it.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn work(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<Fed> {
+    Ok(match order {
+        Order::Enqueue { feeder, ids, due_at, now } => {
+            let mut queued = 0;
+            for (talk_id, lane) in ids {
+                queued += u64::from(hint(tx, *talk_id, (*feeder, *lane), *due_at, *now)?);
+            }
+            Fed::Queued(queued)
+        }
+        Order::Hook { account_id, ids, due_at, now } => {
+            let ours = super::account_id(tx)?;
+            if matches!((account_id, ours), (Some(theirs), Some(ours)) if *theirs != ours) {
+                return Ok(Fed::OtherAccount);
+            }
+            let mut queued = 0;
+            for talk_id in ids {
+                queued += u64::from(hint(tx, *talk_id, (Feeder::Webhook, Lane::Asked), *due_at, *now)?);
+            }
+            note_run(tx, Feeder::Webhook, queued, *now)?;
+            Fed::Queued(queued)
+        }
+        Order::Refresh { rules, room, shares, now } => refresh(tx, rules, *room, shares, *now)?,
+        Order::Compare(listed) => Fed::Compared(compare(tx, listed)?),
+        Order::Unseen { seen, before } => Fed::Unseen(unseen(tx, seen, *before)?),
+        Order::Events { events, now } => Fed::Queued(take_in(tx, events, *now)?),
+        Order::ForgetEvents { before } => {
+            tx.prepare_cached("DELETE FROM seen_events WHERE created_at < ?1")?.execute([before])?;
+            Fed::Done
+        }
+        Order::Backfill { room, now } => {
+            let (state, queued) = backfill::go_on(tx, *room, *now)?;
+            Fed::Backfill(state, queued)
+        }
+        Order::Note(note) => {
+            self::note(tx, note)?;
+            Fed::Done
+        }
+    })
+}
+
+/// Queues a talk of which something was heard just now; false if it waited already.
+///
+/// A row that waits and is due takes the more urgent lane, and a new ticket: a fetch that is under
+/// way may have been too early. One that backs off, waits for its time or was set aside stays as it is.
+fn hint(
+    tx: &Transaction<'_>,
+    talk_id: i64,
+    (feeder, lane): (Feeder, Lane),
+    due_at: i64,
+    now: i64,
+) -> rusqlite::Result<bool> {
+    let values = named_params! {
+        ":talk_id": talk_id, ":reason": feeder.as_str(), ":priority": lane.priority(), ":now": now
+    };
+    tx.prepare_cached(
+        "UPDATE talk_queue
+            SET reason = CASE WHEN :priority > priority THEN :reason ELSE reason END,
+                priority = max(priority, :priority), ticket = random()
+          WHERE talk_id = :talk_id AND failed_at IS NULL AND attempts = 0 AND due_at <= :now",
+    )?
+    .execute(values)?;
+    insert(tx, talk_id, (feeder, lane), due_at, now)
+}
+
+/// Queues a talk that does not wait yet; false if it does.
+fn insert(
+    tx: &Transaction<'_>,
+    talk_id: i64,
+    (feeder, lane): (Feeder, Lane),
+    due_at: i64,
+    now: i64,
+) -> rusqlite::Result<bool> {
+    let inserted = tx
+        .prepare_cached(
+            "INSERT INTO talk_queue (talk_id, reason, priority, enqueued_at, due_at)
+             SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT EXISTS (SELECT 1 FROM talk_queue WHERE talk_id = ?1)",
+        )?
+        .execute((talk_id, feeder.as_str(), lane.priority(), now, due_at))?;
+    Ok(inserted == 1)
+}
+
+/// Rows that a lane may work now or has not got round to.
+fn waiting(tx: &Transaction<'_>, lane: Lane, now: i64) -> rusqlite::Result<usize> {
+    tx.prepare_cached(
+        "SELECT count(*) FROM talk_queue
+          WHERE failed_at IS NULL AND priority BETWEEN ?1 AND ?2 AND due_at <= ?3",
+    )?
+    .query_row((lane.least_priority(), lane.priority(), now), |row| row.get::<_, i64>(0))
+    .map(|count| count as usize)
+}
+
+/// A run that found nothing is noted so often, in seconds.
+const SIGN_OF_LIFE: i64 = 60;
+
+/// Talks that wait in the queue are being fetched anyway.
+const NOT_QUEUED: &str = "NOT EXISTS (SELECT 1 FROM talk_queue q WHERE q.talk_id = talks.talk_id)";
+
+fn refresh(
+    tx: &Transaction<'_>,
+    rules: &RefreshRules,
+    room: usize,
+    shares: &Shares,
+    now: i64,
+) -> rusqlite::Result<Fed> {
+    let mut shares = shares.clone();
+    let room = room.saturating_sub(waiting(tx, Lane::Refresh, now)?);
+    let mut queued = 0;
+    if room > 0 {
+        let candidates = candidates(tx, rules, now)?;
+        let oldest = shares.oldest_of(room.min(candidates.len()));
+        for talk_id in refresh::choose(candidates, rules, (room, oldest), now) {
+            queued += u64::from(insert(tx, talk_id, (Feeder::Refresh, Lane::Refresh), now, now)?);
+        }
+    }
+    let noted = row(tx, Feeder::Refresh)?.and_then(|row| row.ran_at);
+    if queued > 0 || noted.is_none_or(|at| now - at >= SIGN_OF_LIFE) {
+        note_run(tx, Feeder::Refresh, queued, now)?;
+    }
+    Ok(Fed::Refreshed { queued, shares })
+}
+
+/// The talks that may be fetched again now.
+fn candidates(connection: &Connection, rules: &RefreshRules, now: i64) -> rusqlite::Result<Vec<Candidate>> {
+    let mut candidates = Vec::new();
+    let mut open = connection.prepare_cached(&format!(
+        "SELECT talk_id, updated_at, fetched_at, is_read = 0 OR missed_at IS NOT NULL
+           FROM talks INDEXED BY talks_open
+          WHERE is_in_work = 1 AND gone_at IS NULL AND denied_at IS NULL AND {NOT_QUEUED}"
+    ))?;
+    let mut closed = connection.prepare_cached(&format!(
+        "SELECT talk_id, updated_at, fetched_at
+           FROM talks INDEXED BY talks_closed
+          WHERE is_in_work = 0 AND gone_at IS NULL AND denied_at IS NULL AND updated_at > ?1 AND {NOT_QUEUED}"
+    ))?;
+    let read = |row: &Row<'_>, class| -> rusqlite::Result<Candidate> {
+        Ok(Candidate { talk_id: row.get(0)?, updated_at: row.get(1)?, fetched_at: row.get(2)?, class })
+    };
+    let mut rows = open.query([])?;
+    while let Some(row) = rows.next()? {
+        let class = if row.get(3)? { Class::Waiting } else { Class::InWork };
+        candidates.push(read(row, class)?);
+    }
+    let closed_for = i64::try_from(rules.closed_for.as_secs()).unwrap_or(now);
+    let mut rows = closed.query([now - closed_for])?;
+    while let Some(row) = rows.next()? {
+        candidates.push(read(row, Class::Closed)?);
+    }
+    candidates.retain(|candidate| rules.allows(candidate, now));
+    Ok(candidates)
+}
+
+fn compare(connection: &Connection, listed: &[Listed]) -> rusqlite::Result<Vec<News>> {
+    let mut stored = connection.prepare_cached(
+        "SELECT updated_at, is_in_work, is_read, fetched_at, gone_at IS NOT NULL FROM talks WHERE talk_id = ?1",
+    )?;
+    let mut tombstone = connection.prepare_cached("SELECT gone_at FROM tombstones WHERE talk_id = ?1")?;
+    let mut news = Vec::new();
+    for &listed in listed {
+        let mirrored = stored
+            .query_row([listed.talk_id], |row| {
+                let differs = row.get(4)?
+                    || listed.updated_at.is_some_and(|said| Ok(said) != row.get(0))
+                    || listed.is_in_work.is_some_and(|said| Ok(said) != row.get(1))
+                    || listed.is_read.is_some_and(|said| Ok(said) != row.get(2));
+                Ok((differs, row.get(3)?))
+            })
+            .optional()?;
+        match mirrored {
+            None => {
+                let fetched_at = tombstone.query_row([listed.talk_id], |row| row.get(0)).optional()?;
+                news.push(News { listed, mirrored: false, fetched_at });
+            }
+            Some((true, at)) => news.push(News { listed, mirrored: true, fetched_at: Some(at) }),
+            Some((false, _)) => {}
+        }
+    }
+    Ok(news)
+}
+
+fn unseen(connection: &Connection, seen: &HashSet<i64>, before: i64) -> rusqlite::Result<Vec<(i64, i64)>> {
+    let mut open = connection.prepare_cached(
+        "SELECT talk_id, fetched_at FROM talks INDEXED BY talks_open
+          WHERE is_in_work = 1 AND gone_at IS NULL AND denied_at IS NULL AND fetched_at < ?1",
+    )?;
+    let mut unseen = Vec::new();
+    let mut rows = open.query([before])?;
+    while let Some(row) = rows.next()? {
+        let talk_id = row.get(0)?;
+        if !seen.contains(&talk_id) {
+            unseen.push((talk_id, row.get(1)?));
+        }
+    }
+    Ok(unseen)
+}
+
+fn take_in(tx: &Transaction<'_>, events: &[TalkEvent], now: i64) -> rusqlite::Result<u64> {
+    let mut see =
+        tx.prepare_cached("INSERT OR IGNORE INTO seen_events (event_id, created_at) VALUES (?1, ?2)")?;
+    let mut queued = 0;
+    for event in events {
+        if see.execute((&event.event_id, event.created_at))? == 1 {
+            queued += u64::from(hint(tx, event.talk_id, (Feeder::Events, Lane::Hints), now, now)?);
+        }
+    }
+    Ok(queued)
+}
+
+/// Adds a run that found something to what is known of the feeder.
+fn note_run(tx: &Transaction<'_>, feeder: Feeder, found: u64, now: i64) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "INSERT INTO feeders (feeder, enabled, ran_at, found, found_in_all) VALUES (?1, 1, ?2, ?3, ?3)
+         ON CONFLICT (feeder) DO UPDATE
+            SET enabled = 1, ran_at = ?2, found = ?3, found_in_all = found_in_all + ?3,
+                trouble = NULL, trouble_since = NULL",
+    )?
+    .execute((feeder.as_str(), now, found as i64))?;
+    Ok(())
+}
+
+/// Writes down how a feeder is.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn note(connection: &Connection, note: &Note) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO feeders (feeder, enabled, ran_at, found, found_in_all, trouble, trouble_since,
+                                  warned_at, cursor)
+             VALUES (:feeder, :enabled, :ran_at, :found, :found, :trouble,
+                     CASE WHEN :trouble IS NOT NULL THEN :now END, :warned_at, :cursor)
+             ON CONFLICT (feeder) DO UPDATE
+                SET enabled = :enabled,
+                    ran_at = coalesce(:ran_at, ran_at),
+                    found = CASE WHEN :ran_at IS NULL THEN found ELSE :found END,
+                    found_in_all = found_in_all + :found,
+                    trouble = :trouble,
+                    trouble_since = CASE WHEN :trouble IS NOT NULL THEN coalesce(trouble_since, :now) END,
+                    warned_at = coalesce(:warned_at, warned_at),
+                    cursor = coalesce(:cursor, cursor)",
+        )?
+        .execute(named_params! {
+            ":feeder": note.feeder.as_str(),
+            ":enabled": note.enabled,
+            ":ran_at": note.ran_at,
+            ":found": note.found as i64,
+            ":trouble": note.trouble,
+            ":warned_at": note.warned_at,
+            ":cursor": note.cursor.as_ref().map(ToString::to_string),
+            ":now": note.now,
+        })?;
+    Ok(())
+}
+
+/// Notes which feeders the configuration that runs has switched on; what is known of them stays.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn note_enabled(connection: &Connection, feeder: Feeder, enabled: bool) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO feeders (feeder, enabled, found, found_in_all) VALUES (?1, ?2, 0, 0)
+             ON CONFLICT (feeder) DO UPDATE
+                SET enabled = ?2, trouble = iif(?2, trouble, NULL), trouble_since = iif(?2, trouble_since, NULL)",
+        )?
+        .execute((feeder.as_str(), enabled))?;
+    Ok(())
+}
+
+/// Every feeder that has ever run here.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn rows(connection: &Connection) -> rusqlite::Result<Vec<FeederRow>> {
+    let mut rows = Vec::new();
+    for feeder in Feeder::ALL {
+        rows.extend(row(connection, feeder)?);
+    }
+    Ok(rows)
+}
+
+/// One feeder, if it has ever run here.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn row(connection: &Connection, feeder: Feeder) -> rusqlite::Result<Option<FeederRow>> {
+    connection
+        .prepare_cached("SELECT * FROM feeders WHERE feeder = ?1")?
+        .query_row([feeder.as_str()], |row| {
+            let cursor: Option<String> = row.get("cursor")?;
+            Ok(FeederRow {
+                feeder: row.get("feeder")?,
+                enabled: row.get("enabled")?,
+                ran_at: row.get("ran_at")?,
+                found: row.get("found")?,
+                found_in_all: row.get("found_in_all")?,
+                trouble: row.get("trouble")?,
+                trouble_since: row.get("trouble_since")?,
+                warned_at: row.get("warned_at")?,
+                // What somebody has spoilt is begun anew.
+                cursor: cursor.and_then(|text| serde_json::from_str(&text).ok()),
+            })
+        })
+        .optional()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,223 @@
+//! The backfill: a walk over the account's ids, one range at a time, for an account without the
+//! listing.
+//!
+//! What came of each id is read from the mirror, so that the walk goes on after a restart where it
+//! was, whatever was under way.
+
+use super::{Feeder, insert, waiting};
+use crate::policy::lanes::Lane;
+use rusqlite::{Connection, OptionalExtension, Transaction};
+use serde::{Deserialize, Serialize};
+
+/// So many ids in a row that the API does not know: the account's talks end there.
+const UNKNOWN_IN_A_ROW: i64 = 500;
+/// Ids that one step passes over at most, where they are mirrored already: bounds a transaction.
+const STRIDE: usize = 20_000;
+
+/// How far a walk is. Times are Unix seconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Backfill {
+    /// The first id, …
+    pub from: i64,
+    /// … and the last: above it or below.
+    pub to: i64,
+    pub began_at: i64,
+    /// The next id to queue.
+    next: i64,
+    /// The next id of which it is to be seen what came.
+    settled: i64,
+    /// Ids that the API did not know, up to there without a break.
+    pub unknown_in_a_row: i64,
+    /// Talks that it queued.
+    pub queued: i64,
+    /// When it ended, and why.
+    pub ended: Option<(i64, String)>,
+}
+
+impl Backfill {
+    fn step(&self) -> i64 {
+        if self.to < self.from { -1 } else { 1 }
+    }
+
+    /// Whether an id lies in the range.
+    fn holds(&self, talk_id: i64) -> bool {
+        (self.from.min(self.to)..=self.from.max(self.to)).contains(&talk_id)
+    }
+
+    /// Ids of the range that are settled, and all of them.
+    pub fn progress(&self) -> (i64, i64) {
+        ((self.settled - self.from).abs(), (self.to - self.from).abs() + 1)
+    }
+
+    /// Seconds until it ends at the pace so far, if that can be said.
+    pub fn seconds_left(&self, now: i64) -> Option<i64> {
+        let (done, all) = self.progress();
+        let rate = done as f64 / (now - self.began_at).max(1) as f64;
+        (done > 0 && self.ended.is_none()).then(|| ((all - done) as f64 / rate) as i64)
+    }
+}
+
+/// Why a walk cannot begin, or what it replaces.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Begun {
+    /// The walk, and the one that was under way.
+    Walk(Backfill, Option<Backfill>),
+    /// No talk is mirrored: without one it is not known where the ids end.
+    NothingKnown,
+}
+
+/// Notes a walk that a daemon is to make. Without `from` it begins at the highest id that is known
+/// (above it, where `to` is higher); without `to` it ends at 1.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn begin(
+    connection: &mut Connection,
+    from: Option<i64>,
+    to: Option<i64>,
+    now: i64,
+) -> rusqlite::Result<Begun> {
+    let tx = connection.transaction()?;
+    let highest: Option<i64> = tx.query_row("SELECT max(talk_id) FROM talks", [], |row| row.get(0))?;
+    let to = to.unwrap_or(1);
+    let Some(from) = from.or_else(|| highest.map(|highest| if to > highest { highest + 1 } else { highest }))
+    else {
+        return Ok(Begun::NothingKnown);
+    };
+    let before = state(&tx)?.filter(|before| before.ended.is_none());
+    let walk = Backfill {
+        from,
+        to,
+        began_at: now,
+        next: from,
+        settled: from,
+        unknown_in_a_row: 0,
+        queued: 0,
+        ended: None,
+    };
+    write(&tx, &walk)?;
+    tx.commit()?;
+    Ok(Begun::Walk(walk, before))
+}
+
+/// Ends the walk that is under way; what it queued stays queued.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn end(connection: &mut Connection, now: i64) -> rusqlite::Result<Option<Backfill>> {
+    let tx = connection.transaction()?;
+    let Some(mut walk) = state(&tx)?.filter(|walk| walk.ended.is_none()) else { return Ok(None) };
+    walk.ended = Some((now, "stopped by hand".into()));
+    write(&tx, &walk)?;
+    tx.commit()?;
+    Ok(Some(walk))
+}
+
+/// The walk under way, or the last one.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn state(connection: &Connection) -> rusqlite::Result<Option<Backfill>> {
+    let row = super::row(connection, Feeder::Backfill)?;
+    Ok(row.and_then(|row| serde_json::from_value(row.cursor?).ok()))
+}
+
+fn write(connection: &Connection, walk: &Backfill) -> rusqlite::Result<()> {
+    let cursor = serde_json::to_string(walk).expect("plain data");
+    connection
+        .prepare_cached(
+            "INSERT INTO feeders (feeder, enabled, found, found_in_all, cursor) VALUES (?1, 1, 0, 0, ?2)
+             ON CONFLICT (feeder) DO UPDATE SET enabled = 1, cursor = ?2",
+        )?
+        .execute((Feeder::Backfill.as_str(), cursor))?;
+    Ok(())
+}
+
+/// Looks what came of the ids queued so far, and queues more. Returns the walk, if one is under way
+/// or ends with this step, and how many ids were queued.
+pub(super) fn go_on(
+    tx: &Transaction<'_>,
+    room: usize,
+    now: i64,
+) -> rusqlite::Result<(Option<Backfill>, u64)> {
+    let Some(before) = state(tx)?.filter(|walk| walk.ended.is_none()) else { return Ok((None, 0)) };
+    let mut walk = before.clone();
+    settle(tx, &mut walk)?;
+    let mut queued = 0;
+    if walk.unknown_in_a_row >= UNKNOWN_IN_A_ROW {
+        walk.ended = Some((now, format!("the API knows none of the last {UNKNOWN_IN_A_ROW} ids")));
+    } else {
+        queued = queue_more(tx, &mut walk, room, now)?;
+        if !walk.holds(walk.settled) {
+            walk.ended = Some((now, "every id of the range was looked at".into()));
+        }
+    }
+    walk.queued += queued as i64;
+    if walk != before {
+        write(tx, &walk)?;
+        super::note_run(tx, Feeder::Backfill, queued, now)?;
+    }
+    Ok((Some(walk), queued))
+}
+
+/// What is known of an id.
+enum Known {
+    /// It is mirrored.
+    Talk,
+    /// The API says that there is no such talk.
+    Unknown,
+    /// It waits for its fetch.
+    Waits,
+    /// Its fetch fails, it is denied, or somebody dropped it: that says nothing.
+    Unclear,
+}
+
+fn known(tx: &Transaction<'_>, talk_id: i64) -> rusqlite::Result<Known> {
+    if tx.prepare_cached("SELECT 1 FROM talks WHERE talk_id = ?1")?.exists([talk_id])? {
+        return Ok(Known::Talk);
+    }
+    if tx.prepare_cached("SELECT 1 FROM tombstones WHERE talk_id = ?1")?.exists([talk_id])? {
+        return Ok(Known::Unknown);
+    }
+    let waits = tx
+        .prepare_cached(
+            "SELECT failed_at IS NULL AND attempts = 0 AND last_error IS NULL
+               FROM talk_queue WHERE talk_id = ?1",
+        )?
+        .query_row([talk_id], |row| row.get(0))
+        .optional()?;
+    Ok(if waits == Some(true) { Known::Waits } else { Known::Unclear })
+}
+
+fn settle(tx: &Transaction<'_>, walk: &mut Backfill) -> rusqlite::Result<()> {
+    while walk.settled != walk.next && walk.unknown_in_a_row < UNKNOWN_IN_A_ROW {
+        match known(tx, walk.settled)? {
+            Known::Waits => break,
+            Known::Talk => walk.unknown_in_a_row = 0,
+            Known::Unknown => walk.unknown_in_a_row += 1,
+            Known::Unclear => {}
+        }
+        walk.settled += walk.step();
+    }
+    Ok(())
+}
+
+fn queue_more(tx: &Transaction<'_>, walk: &mut Backfill, room: usize, now: i64) -> rusqlite::Result<u64> {
+    let mut room = room.saturating_sub(waiting(tx, Lane::Backfill, now)?);
+    let mut queued = 0;
+    for _ in 0..STRIDE {
+        if room == 0 || !walk.holds(walk.next) {
+            break;
+        }
+        // The ids that are known already cost no request.
+        if matches!(known(tx, walk.next)?, Known::Unclear)
+            && insert(tx, walk.next, (Feeder::Backfill, Lane::Backfill), now, now)?
+        {
+            room -= 1;
+            queued += 1;
+        }
+        walk.next += walk.step();
+    }
+    settle(tx, walk)?;
+    Ok(queued)
+}
