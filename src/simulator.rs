@@ -1,6 +1,6 @@
-//! A simulated account on loopback: a real HTTP server that speaks the two talk
-//! endpoints with the limits and errors of the real one. The demo and the tests
-//! share it.
+//! A simulated account on loopback: a real HTTP server that speaks the two endpoints
+//! of a talk, the listing of talks and the events, with the limits and errors of the
+//! real one. The demo and the tests share it.
 //!
 //! It keeps what a test wants to know: each request with its time, how often the
 //! ceiling was passed, whether a talk was asked for twice at once. What fails, and
@@ -8,9 +8,14 @@
 
 mod fault;
 mod life;
+mod lists;
+mod reply;
 mod server;
+#[cfg(test)]
+mod tests;
 
 pub use fault::{Fault, Storm};
+pub use lists::{PageHook, TalkEvent};
 
 use crate::talk::Talk;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -25,6 +30,9 @@ use tokio_util::sync::CancellationToken;
 pub const ACCOUNT_ID: i64 = 17_029_541;
 /// The one token that the simulator accepts.
 pub const TOKEN: &str = "simulated-token";
+
+const LIST: &str = "/api/v4/talks";
+const EVENTS: &str = "/api/v4/events";
 
 /// A running simulator; it stops when dropped.
 #[derive(Debug)]
@@ -98,6 +106,9 @@ fn lock(account: &Mutex<Account>) -> MutexGuard<'_, Account> {
 pub struct Request {
     pub at: Instant,
     pub method: String,
+    /// Path and query as received.
+    pub path: String,
+    /// 0 for the listing and the events.
     pub talk_id: i64,
     /// What it was answered; 0 where the connection was dropped, or is still open.
     pub status: u16,
@@ -138,6 +149,22 @@ pub struct Account {
     pub scripted: HashMap<i64, VecDeque<Fault>>,
     /// What happens to the next close requests of a talk, in order.
     pub scripted_close: HashMap<i64, VecDeque<Fault>>,
+    /// What the events endpoint shows, in any order: it sorts by time.
+    pub events: Vec<TalkEvent>,
+    /// Happens to every request of the listing while it is set.
+    pub list_fault: Option<Fault>,
+    /// Happens to every request of the events while it is set.
+    pub events_fault: Option<Fault>,
+    /// What happens to the next requests of the listing, in order.
+    pub scripted_list: VecDeque<Fault>,
+    /// What happens to the next requests of the events, in order.
+    pub scripted_events: VecDeque<Fault>,
+    /// The listing shows closed talks as well, whatever it is asked.
+    pub ignores_filter: bool,
+    /// The listing always shows its first page, and says that there is a next one.
+    pub ignores_page: bool,
+    /// Called after each page of the listing, so that talks come and go while it is read.
+    pub after_page: Option<PageHook>,
     /// What happens by chance.
     pub storm: Option<Storm>,
     /// Talks come, are missed and answered by themselves.
@@ -149,7 +176,7 @@ pub struct Account {
     pub keep_log: bool,
     /// Answers 429 for passing [`Account::limit`].
     pub violations: u64,
-    /// A talk was asked for while it was being answered.
+    /// A talk, the listing or the events were asked for while they were being answered.
     pub overlaps: u64,
     /// Requests under way at once, at most.
     pub most_in_flight: usize,
@@ -161,7 +188,8 @@ pub struct Account {
     pub clock_ahead: i64,
     shown: HashMap<i64, (Instant, Talk)>,
     recent: VecDeque<Instant>,
-    in_flight: HashMap<i64, usize>,
+    in_flight: HashMap<server::Endpoint, usize>,
+    emitted: u64,
     pub(crate) rng: fastrand::Rng,
 }
 
@@ -178,6 +206,14 @@ impl Account {
             always: None,
             scripted: HashMap::new(),
             scripted_close: HashMap::new(),
+            events: Vec::new(),
+            list_fault: None,
+            events_fault: None,
+            scripted_list: VecDeque::new(),
+            scripted_events: VecDeque::new(),
+            ignores_filter: false,
+            ignores_page: false,
+            after_page: None,
             storm: None,
             alive: false,
             last_event: String::new(),
@@ -192,6 +228,7 @@ impl Account {
             shown: HashMap::new(),
             recent: VecDeque::new(),
             in_flight: HashMap::new(),
+            emitted: 0,
             rng: fastrand::Rng::with_seed(7),
         };
         for _ in 0..talks {
@@ -233,6 +270,20 @@ impl Account {
     /// Requests for a talk so far.
     pub fn requests_of(&self, talk_id: i64) -> usize {
         self.log.iter().filter(|request| request.talk_id == talk_id).count()
+    }
+
+    /// Requests for the listing so far.
+    pub fn list_requests(&self) -> usize {
+        self.requests_at(LIST)
+    }
+
+    /// Requests for the events so far.
+    pub fn events_requests(&self) -> usize {
+        self.requests_at(EVENTS)
+    }
+
+    fn requests_at(&self, path: &str) -> usize {
+        self.log.iter().filter(|request| request.path.split('?').next() == Some(path)).count()
     }
 
     /// The most requests in any second, of all so far.

@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 /// One thing that goes wrong.
+///
+/// What goes wrong with one talk does not happen to the listing and the events: they are
+/// answered as with [`Fault::Nothing`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fault {
     /// This status as `application/problem+json`.
@@ -27,9 +30,9 @@ pub enum Fault {
     OtherAccount,
     /// The talk without this field.
     Missing(&'static str),
-    /// The talk's JSON, cut but of the announced length.
+    /// The JSON, cut but of the announced length.
     Truncated,
-    /// A valid talk of over 1 MiB.
+    /// A valid answer of over 1 MiB.
     TooLarge,
     /// The connection ends amid the body.
     CutOff,
@@ -52,6 +55,11 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// It goes wrong with one talk.
+    pub(super) fn needs_talk(&self) -> bool {
+        matches!(self, Fault::WrongId | Fault::OtherAccount | Fault::Missing(_) | Fault::Answered)
+    }
+
     /// Every fault of one request that says nothing of the token or the account as a whole.
     pub fn passing() -> Vec<Fault> {
         vec![

@@ -49,34 +49,38 @@ impl Account {
             .collect();
         let now = unix_now();
         let Some(talk_id) = self.rng.choice(open) else {
-            let talk_id = self.create_talk();
-            return format!("talk {talk_id} begins");
+            return self.begin();
         };
         let what = self.rng.u32(0..10);
         let talk = self.talk(talk_id);
-        match what {
-            0..3 => {
-                let talk_id = self.create_talk();
-                format!("talk {talk_id} begins")
-            }
+        let (kind, words) = match what {
+            0..3 => return self.begin(),
             3..6 if talk.missed_at.is_none() => {
                 talk.missed_at = Some(now);
                 talk.is_read = false;
                 talk.updated_at = now;
-                format!("talk {talk_id} is missed")
+                ("talk_missed_event", "is missed")
             }
             6..9 => {
                 talk.missed_at = None;
                 talk.is_read = true;
                 talk.updated_at = now;
-                format!("talk {talk_id} is answered")
+                ("conversation_answered", "is answered")
             }
             _ => {
                 talk.is_in_work = false;
                 talk.updated_at = now;
-                format!("talk {talk_id} is closed")
+                ("talk_closed", "is closed")
             }
-        }
+        };
+        self.emit(kind, talk_id);
+        format!("talk {talk_id} {words}")
+    }
+
+    fn begin(&mut self) -> String {
+        let talk_id = self.create_talk();
+        self.emit("talk_created", talk_id);
+        format!("talk {talk_id} begins")
     }
 
     fn create(&mut self, began: i64) -> i64 {

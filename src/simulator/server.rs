@@ -1,28 +1,25 @@
 //! The simulator's HTTP side.
 
-use super::{Account, CloseRequest, Fault, Request, lock};
-use crate::talk::Talk;
+use super::lists::Query;
+use super::reply::{Reply, cut_off, html, json, ok, problem, reply};
+use super::{Account, CloseRequest, EVENTS, Fault, LIST, Request, lock};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Either, Full};
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use hyper::service::service_fn;
-use hyper::{Method, Response, StatusCode, header};
+use hyper::{Method, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Value, json};
 use std::io;
 use std::os::fd::AsFd;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 /// Between two events of an account that lives.
 const HEARTBEAT: Duration = Duration::from_millis(150);
-
-type Reply = Response<Either<Full<Bytes>, CutOff>>;
 
 /// Serves until told to stop.
 pub async fn serve(
@@ -70,10 +67,7 @@ async fn answer(
     let method = request.method().clone();
     let path = request.uri().path();
     let close = path.ends_with("/close");
-    let talk_id = path
-        .strip_prefix("/api/v4/talks/")
-        .and_then(|rest| rest.trim_end_matches("/close").parse::<i64>().ok());
-    let Some(talk_id) = talk_id else {
+    let Some(endpoint) = Endpoint::at(path) else {
         return Ok(problem(404));
     };
     if method != (if close { Method::POST } else { Method::GET }) {
@@ -83,12 +77,13 @@ async fn answer(
     let (latency, verdict, logged) = {
         let mut account = lock(account);
         let authorized = header(header::AUTHORIZATION).strip_prefix("Bearer ") == Some(&account.token);
-        let verdict = account.admit(talk_id, close, authorized);
+        let verdict = account.admit(endpoint, close, authorized);
         let logged = account.keep_log.then(|| {
             account.log.push(Request {
                 at: Instant::now(),
                 method: method.to_string(),
-                talk_id,
+                path: request.uri().path_and_query().map_or_else(String::new, ToString::to_string),
+                talk_id: endpoint.talk_id(),
                 status: 0,
                 user_agent: header(header::USER_AGENT).to_owned(),
                 accept_encoding: header(header::ACCEPT_ENCODING).to_owned(),
@@ -98,23 +93,26 @@ async fn answer(
         (account.latency, verdict, logged)
     };
     // Given back also when the client goes away and hyper drops this future.
-    let _in_flight = InFlight { account, talk_id };
+    let _in_flight = InFlight { account, endpoint };
     if !latency.is_zero() {
         tokio::time::sleep(latency).await;
     }
-    let asked = if close {
-        let body = request.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
-        let force_close = serde_json::from_slice::<Value>(&body)
-            .ok()
-            .and_then(|body| body.get("force_close")?.as_bool())
-            .unwrap_or(false);
-        Asked::Close(talk_id, force_close)
-    } else {
-        Asked::Show(talk_id)
+    let asked = match endpoint {
+        Endpoint::Talk(talk_id) if close => {
+            let body = request.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
+            let force_close = serde_json::from_slice::<Value>(&body)
+                .ok()
+                .and_then(|body| body.get("force_close")?.as_bool())
+                .unwrap_or(false);
+            Asked::Close(talk_id, force_close)
+        }
+        Endpoint::Talk(talk_id) => Asked::Show(talk_id),
+        Endpoint::List => Asked::List(Query::read(header(header::HOST), request.uri())),
+        Endpoint::Events => Asked::Events(Query::read(header(header::HOST), request.uri())),
     };
     let mut reply = match verdict {
         Some(fault) => fail(fault, asked, account, socket).await?,
-        None => lock(account).act(asked),
+        None => lock(account).act(&asked),
     };
     let clock_ahead = lock(account).clock_ahead;
     if clock_ahead != 0 {
@@ -132,16 +130,16 @@ async fn answer(
 
 struct InFlight<'a> {
     account: &'a Mutex<Account>,
-    talk_id: i64,
+    endpoint: Endpoint,
 }
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         let mut account = lock(self.account);
-        if let Some(count) = account.in_flight.get_mut(&self.talk_id) {
+        if let Some(count) = account.in_flight.get_mut(&self.endpoint) {
             *count -= 1;
             if *count == 0 {
-                account.in_flight.remove(&self.talk_id);
+                account.in_flight.remove(&self.endpoint);
             }
         }
     }
@@ -149,9 +147,9 @@ impl Drop for InFlight<'_> {
 
 impl Account {
     /// Counts a request, and decides what happens to it.
-    fn admit(&mut self, talk_id: i64, close: bool, authorized: bool) -> Option<Fault> {
+    fn admit(&mut self, endpoint: Endpoint, close: bool, authorized: bool) -> Option<Fault> {
         let now = Instant::now();
-        let count = self.in_flight.entry(talk_id).or_default();
+        let count = self.in_flight.entry(endpoint).or_default();
         *count += 1;
         self.overlaps += u64::from(*count > 1);
         self.most_in_flight = self.most_in_flight.max(self.in_flight.values().sum());
@@ -169,8 +167,13 @@ impl Account {
         if let Some(fault) = &self.always {
             return Some(fault.clone());
         }
-        let scripted = if close { &mut self.scripted_close } else { &mut self.scripted };
-        if let Some(fault) = scripted.get_mut(&talk_id).and_then(|faults| faults.pop_front()) {
+        let (constant, scripted) = match endpoint {
+            Endpoint::Talk(talk_id) if close => (None, self.scripted_close.get_mut(&talk_id)),
+            Endpoint::Talk(talk_id) => (None, self.scripted.get_mut(&talk_id)),
+            Endpoint::List => (self.list_fault.clone(), Some(&mut self.scripted_list)),
+            Endpoint::Events => (self.events_fault.clone(), Some(&mut self.scripted_events)),
+        };
+        if let Some(fault) = constant.or_else(|| scripted?.pop_front()) {
             return Some(fault);
         }
         if !authorized {
@@ -183,11 +186,24 @@ impl Account {
         None
     }
 
-    fn act(&mut self, asked: Asked) -> Reply {
-        match asked {
-            Asked::Show(talk_id) => self.show(talk_id),
-            Asked::Close(talk_id, force_close) => self.close(talk_id, force_close),
-        }
+    fn act(&mut self, asked: &Asked) -> Reply {
+        let page = match asked {
+            Asked::Show(talk_id) => return self.show(*talk_id),
+            Asked::Close(talk_id, force_close) => return self.close(*talk_id, *force_close),
+            Asked::List(query) => self.list_page(query),
+            Asked::Events(query) => self.events_page(query),
+        };
+        page.map_or_else(|| reply(204, &[], Bytes::new()), |page| ok(page.to_string()))
+    }
+
+    /// What an answer would say; empty where it would be none.
+    fn said(&mut self, asked: &Asked) -> Value {
+        let said = match asked {
+            Asked::Show(talk_id) | Asked::Close(talk_id, _) => self.talks.get(talk_id).map(json),
+            Asked::List(query) => self.list_page(query),
+            Asked::Events(query) => self.events_page(query),
+        };
+        said.unwrap_or(json!({}))
     }
 
     fn show(&mut self, talk_id: i64) -> Reply {
@@ -215,7 +231,10 @@ impl Account {
                 talk.updated_at = crate::clock::unix_now();
                 match bot {
                     true => talk.status = Some("nps_in_progress".into()),
-                    false => talk.is_in_work = false,
+                    false => {
+                        talk.is_in_work = false;
+                        self.emit("talk_closed", talk_id);
+                    }
                 }
                 reply(202, &[], Bytes::new())
             }
@@ -232,11 +251,41 @@ impl Account {
     }
 }
 
+/// Where a request goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    Talk(i64),
+    List,
+    Events,
+}
+
+impl Endpoint {
+    fn at(path: &str) -> Option<Endpoint> {
+        match path {
+            LIST => Some(Endpoint::List),
+            EVENTS => Some(Endpoint::Events),
+            _ => {
+                let talk_id = path.strip_prefix("/api/v4/talks/")?.trim_end_matches("/close");
+                talk_id.parse().ok().map(Endpoint::Talk)
+            }
+        }
+    }
+
+    fn talk_id(self) -> i64 {
+        match self {
+            Endpoint::Talk(talk_id) => talk_id,
+            Endpoint::List | Endpoint::Events => 0,
+        }
+    }
+}
+
 /// What a request asks for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 enum Asked {
     Show(i64),
     Close(i64, bool),
+    List(Query),
+    Events(Query),
 }
 
 async fn fail(
@@ -245,8 +294,8 @@ async fn fail(
     account: &Mutex<Account>,
     socket: std::os::fd::BorrowedFd<'_>,
 ) -> io::Result<Reply> {
-    let talk_id = match asked {
-        Asked::Show(talk_id) => talk_id,
+    let (talk_id, fault) = match asked {
+        Asked::Show(talk_id) => (talk_id, fault),
         Asked::Close(talk_id, _) => {
             // What fails after the server has acted looks the same from afar.
             let lost = matches!(
@@ -256,17 +305,18 @@ async fn fail(
             let mut account = lock(account);
             let scripted = account.storm.is_none();
             if lost && !scripted && account.rng.bool() {
-                let _ = account.act(asked);
+                let _ = account.act(&asked);
             }
-            talk_id
+            (talk_id, fault)
         }
+        Asked::List(_) | Asked::Events(_) if fault.needs_talk() => (0, Fault::Nothing),
+        Asked::List(_) | Asked::Events(_) => (0, fault),
     };
-    // A talk with something wrong in it.
+    // The answer with something wrong in it.
     let spoilt = |spoil: &dyn Fn(&mut Value)| {
-        let account = lock(account);
-        let mut talk = account.talks.get(&talk_id).map_or(json!({}), json);
-        spoil(&mut talk);
-        talk
+        let mut said = lock(account).said(&asked);
+        spoil(&mut said);
+        said.to_string()
     };
     Ok(match fault {
         Fault::Problem(status) => problem(status),
@@ -294,27 +344,17 @@ async fn fail(
         }
         Fault::Empty => ok(""),
         Fault::NotJson => html(200),
-        Fault::WrongId => ok(spoilt(&|talk| talk["talk_id"] = json!(talk_id + 1)).to_string()),
-        Fault::OtherAccount => ok(spoilt(&|talk| talk["account_id"] = json!(1)).to_string()),
-        Fault::Missing(field) => {
-            let remove = |talk: &mut Value| {
-                talk.as_object_mut().and_then(|talk| talk.remove(field));
-            };
-            ok(spoilt(&remove).to_string())
-        }
+        Fault::WrongId => ok(spoilt(&|talk| talk["talk_id"] = json!(talk_id + 1))),
+        Fault::OtherAccount => ok(spoilt(&|talk| talk["account_id"] = json!(1))),
+        Fault::Missing(field) => ok(spoilt(&|talk| {
+            talk.as_object_mut().and_then(|talk| talk.remove(field));
+        })),
         Fault::Truncated => {
-            let talk = spoilt(&|_| {}).to_string();
-            ok(talk[..talk.len() / 2].to_owned())
+            let whole = Bytes::from(spoilt(&|_| {}));
+            ok(whole.slice(..whole.len() / 2))
         }
-        Fault::TooLarge => ok(spoilt(&|talk| talk["_padding"] = json!("x".repeat(1024 * 1024))).to_string()),
-        Fault::CutOff => {
-            let talk = spoilt(&|_| {}).to_string();
-            let announced = talk.len() as u64;
-            let sent = Bytes::from(talk).slice(..announced as usize / 2);
-            let mut reply = ok("");
-            *reply.body_mut() = Either::Right(CutOff { sent: Some(sent), announced });
-            reply
-        }
+        Fault::TooLarge => ok(spoilt(&|said| said["_padding"] = json!("x".repeat(1024 * 1024)))),
+        Fault::CutOff => cut_off(spoilt(&|_| {})),
         Fault::Reset => {
             socket2::SockRef::from(&socket).set_linger(Some(Duration::ZERO))?;
             return Err(io::ErrorKind::ConnectionReset.into());
@@ -325,115 +365,24 @@ async fn fail(
         }
         Fault::Slow(time) => {
             tokio::time::sleep(time).await;
-            lock(account).act(asked)
+            lock(account).act(&asked)
         }
-        Fault::Nothing => lock(account).act(asked),
+        Fault::Nothing => lock(account).act(&asked),
         Fault::Answered => {
             let mut account = lock(account);
             account.answer_client(talk_id);
-            account.act(asked)
+            account.act(&asked)
         }
         Fault::ActAndReset => {
-            let _ = lock(account).act(asked);
+            let _ = lock(account).act(&asked);
             socket2::SockRef::from(&socket).set_linger(Some(Duration::ZERO))?;
             return Err(io::ErrorKind::ConnectionReset.into());
         }
         Fault::ActAndHang(time) => {
-            let _ = lock(account).act(asked);
+            let _ = lock(account).act(&asked);
             tokio::time::sleep(time).await;
             return Err(io::ErrorKind::TimedOut.into());
         }
         Fault::TakenInVain => reply(202, &[], Bytes::new()),
     })
-}
-
-/// A talk as the API writes it.
-fn json(talk: &Talk) -> Value {
-    let linked = |kind: &str, id: Option<i64>| match id {
-        Some(id) => json!([{
-            "id": id,
-            "_links": {"self": {"href": format!("https://example.amocrm.ru/api/v4/{kind}/{id}")}},
-        }]),
-        None => json!([]),
-    };
-    let mut value = json!({
-        "talk_id": talk.talk_id,
-        "created_at": talk.created_at,
-        "updated_at": talk.updated_at,
-        "rate": talk.rate,
-        "contact_id": talk.contact_id,
-        "chat_id": talk.chat_id,
-        "entity_id": talk.entity_id,
-        "entity_type": talk.entity_type,
-        "is_in_work": talk.is_in_work,
-        "is_read": talk.is_read,
-        "origin": talk.origin,
-        "missed_at": talk.missed_at,
-        "account_id": talk.account_id,
-        "_links": {"self": {"href": format!("https://example.amocrm.ru/api/v4/talks/{}", talk.talk_id)}},
-        "_embedded": {
-            "contacts": linked("contacts", Some(talk.contact_id)),
-            "leads": linked("leads", talk.lead_id),
-            "customers": linked("customers", talk.customer_id),
-        },
-    });
-    if let Some(status) = &talk.status {
-        value["status"] = json!(status);
-    }
-    if let Some(source_id) = &talk.source_id {
-        value["source_id"] = json!(source_id);
-    }
-    value
-}
-
-fn ok(body: impl Into<Bytes>) -> Reply {
-    reply(200, &[(CONTENT_TYPE, "application/hal+json")], body.into())
-}
-
-fn problem(status: u16) -> Reply {
-    let body =
-        json!({"title": "Simulated", "type": "https://httpstatus.es", "status": status, "detail": "…"});
-    reply(status, &[(CONTENT_TYPE, "application/problem+json")], body.to_string().into())
-}
-
-fn html(status: u16) -> Reply {
-    let page =
-        format!("<html><head><title>{status}</title></head><body><center>nginx</center></body></html>");
-    reply(status, &[(CONTENT_TYPE, "text/html; charset=UTF-8")], page.into())
-}
-
-fn reply(status: u16, headers: &[(HeaderName, &str)], body: Bytes) -> Reply {
-    let mut reply = Response::new(Either::Left(Full::new(body)));
-    *reply.status_mut() = StatusCode::from_u16(status).expect("a valid status");
-    for (name, value) in headers {
-        let value = HeaderValue::from_str(value).expect("a valid header");
-        reply.headers_mut().insert(name, value);
-    }
-    reply.headers_mut().insert("x-request-id", HeaderValue::from_static("simulated"));
-    reply
-}
-
-/// A body that announces more than it sends.
-struct CutOff {
-    sent: Option<Bytes>,
-    announced: u64,
-}
-
-impl Body for CutOff {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        Poll::Ready(Some(match self.sent.take() {
-            Some(sent) => Ok(Frame::data(sent)),
-            None => Err(io::ErrorKind::UnexpectedEof.into()),
-        }))
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.announced)
-    }
 }
