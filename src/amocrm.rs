@@ -201,7 +201,8 @@ impl Client {
         let mut content_type = text(response.headers(), header::CONTENT_TYPE.as_str()).map(str::to_owned);
         if status == 404 && content_type.is_none() {
             // Whether it is a gateway's page shows in the body alone.
-            let page = body(response, BODY_CAP).await.unwrap_or_default().trim_ascii_start().starts_with(b"<");
+            let page =
+                body(response, BODY_CAP).await.unwrap_or_default().trim_ascii_start().starts_with(b"<");
             content_type = page.then(|| "text/html".to_owned());
         }
         let location = text(response.headers(), header::LOCATION.as_str()).map(|to| self.without_token(to));

@@ -1,5 +1,6 @@
 //! The command line: what was asked, who answers it, and the exit code.
 
+mod backfill;
 mod check;
 mod close;
 mod completions;
@@ -100,6 +101,18 @@ enum Command {
         /// The talk's id
         #[arg(value_name = "ID", value_parser = talk_id)]
         talk_id: i64,
+    },
+    /// Walk the ids of the account's past, for an account without the listing; a daemon does the walking
+    Backfill {
+        /// The id to begin with [default: the highest that is known]
+        #[arg(long, value_name = "ID", value_parser = talk_id)]
+        from: Option<i64>,
+        /// The id to end with; a higher one than the first walks upward [default: 1]
+        #[arg(long, value_name = "ID", value_parser = talk_id)]
+        to: Option<i64>,
+        /// End the walk that is under way
+        #[arg(long, conflicts_with_all = ["from", "to"])]
+        stop: bool,
     },
     /// Try the configuration, the database and the API token; changes nothing
     Check,
@@ -232,6 +245,7 @@ impl Cli {
                 close::close(&config(Needs::Api)?, &request)
             }
             Command::Why { talk_id } => why::why(&plain_config()?, talk_id),
+            Command::Backfill { from, to, stop } => backfill::backfill(&database()?, from, to, stop),
             Command::Check => {
                 plain()?;
                 check::check(&self.config_path())

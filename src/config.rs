@@ -5,14 +5,17 @@
 //! found. What each key means stands in `config.example.toml`, which a test holds
 //! equal to the defaults here.
 
+mod feeds;
 mod keys;
 
 use crate::amocrm::{ClientConfig, Token, TokenSource};
 use crate::policy::RetryRules;
 use crate::policy::closing::{CloseMode, CloseRules};
+use crate::policy::refresh::RefreshRules;
 use crate::policy::stale::{StaleRules, same_origin};
 use keys::Keys;
-use std::net::IpAddr;
+use secrecy::SecretString;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use url::{Host, Url};
@@ -25,6 +28,13 @@ pub struct Config {
     pub database: PathBuf,
     pub queue: Queue,
     pub auto_close: AutoClose,
+    /// `[refresh]`; `None`, here and below, where it is switched off.
+    pub refresh: Option<RefreshRules>,
+    /// `listing.schedule`: a cron expression of six fields, seconds first; UTC.
+    pub listing: Option<String>,
+    /// `events.schedule`, as that of the listing.
+    pub events: Option<String>,
+    pub webhook: Option<Webhook>,
     pub log: Log,
 }
 
@@ -54,6 +64,15 @@ pub struct AutoClose {
     pub rules: CloseRules,
     /// When to look for stale talks: a cron expression of six fields, seconds first; UTC.
     pub schedule: String,
+}
+
+/// `[webhook]`
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    /// `http.listen`
+    pub listen: SocketAddr,
+    /// What `webhook.secret_file` holds: the last part of the address that hooks are sent to.
+    pub secret: SecretString,
 }
 
 /// `[log]`
@@ -147,6 +166,10 @@ impl Config {
         }
 
         let auto_close = auto_close(&mut keys);
+        let refresh = feeds::refresh(&mut keys);
+        let listing = feeds::schedule(&mut keys, "listing.enabled", "listing.schedule", "0 */10 * * * *");
+        let events = feeds::schedule(&mut keys, "events.enabled", "events.schedule", "0 * * * * *");
+        let webhook = feeds::webhook(&mut keys, folder, needs);
         let log = Log {
             level: keys
                 .optional("log.level", "error, warn, info, debug or trace", |value| {
@@ -169,7 +192,7 @@ impl Config {
                 .unwrap_or(LogFormat::Auto),
         };
         keys.finish()?;
-        Ok(Config { api, database, queue, auto_close, log })
+        Ok(Config { api, database, queue, auto_close, refresh, listing, events, webhook, log })
     }
 }
 
@@ -196,12 +219,7 @@ fn auto_close(keys: &mut Keys) -> AutoClose {
             keys.mistake("auto_close.except_origins", expected, &format!("{origin:?}"));
         }
     }
-    let expected = "a cron expression of six fields, seconds first, such as \"0 */5 * * * *\"";
-    let schedule = keys.optional("auto_close.schedule", expected, |value| {
-        let schedule = value.string()?;
-        next_tick(&schedule, crate::clock::unix_now()).map(|_| schedule)
-    });
-    AutoClose { rules, schedule: schedule.unwrap_or_else(|| "0 */5 * * * *".into()) }
+    AutoClose { rules, schedule: keys.schedule("auto_close.schedule", "0 */5 * * * *") }
 }
 
 /// The first moment of a cron schedule after `now`, in Unix seconds; `None` for one that is wrong or never comes.

@@ -1,11 +1,12 @@
 //! Builds everything and keeps it going: `run` until a signal, `sync` until the queue
-//! is worked, `close` until what it queued is settled. It keeps the schedule of sweeps.
+//! is worked, `close` until what it queued is settled. It keeps the schedules, and starts the feeders.
 //!
 //! It promises that one process works a database, that a stop ends within ten seconds
 //! with everything recorded that came, and that a second signal ends it at once.
 
+mod feeders;
+mod schedule;
 mod signals;
-mod sweeps;
 
 use crate::amocrm::{Client, Failure, Token};
 use crate::clock;
@@ -21,12 +22,15 @@ use crate::store::sweep::{self, Swept};
 use crate::store::writer::Writer;
 use crate::store::{self, StoreError};
 use crate::worker::{Account, Mode, Tally, WorkError, Worker, WorkerConfig};
+use feeders::{Before, Feeders};
 use rusqlite::Connection;
+use schedule::Schedule;
 use signals::{Signal, Signals};
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use sweeps::Sweeps;
+use tokio::sync::Notify;
 use tokio_cron_scheduler::JobSchedulerError;
 
 /// After a signal: how long requests under way may take, and then the records.
@@ -48,8 +52,10 @@ pub enum DaemonError {
     Config(#[from] Mistakes),
     #[error("cannot set up the API client")]
     Client(#[source] Failure),
-    #[error("cannot keep the schedule of sweeps")]
+    #[error("cannot keep the schedules")]
     Schedule(#[source] JobSchedulerError),
+    #[error("cannot listen on {address}: set http.listen to an address that is free here")]
+    Listen { address: SocketAddr, source: std::io::Error },
     #[error("cannot listen for signals")]
     Signals(#[source] std::io::Error),
     #[error(transparent)]
@@ -76,8 +82,14 @@ pub async fn run_until(
 ) -> Result<Tally, DaemonError> {
     let mut signals = Signals::listen()?;
     let (connection, lock) = open(config)?;
+    let before = Before::read(&connection, config)?;
     let mut worker = worker(config, Work::of(Mode::Run), connection, &lock)?;
-    let mut sweeps = Sweeps::start(config).await?;
+    let schedule = Schedule::start().await?;
+    let sweeps = match config.auto_close.rules.mode {
+        CloseMode::Off => Arc::new(Notify::new()),
+        CloseMode::DryRun | CloseMode::Live => schedule.add(&config.auto_close.schedule).await?,
+    };
+    let feeders = Feeders::start(config, &before, &worker, &schedule).await?;
     tracing::info!(
         "started: mirroring {} into {}, at most {} requests a second",
         config.api.base_url.as_str().trim_end_matches('/'),
@@ -108,12 +120,13 @@ pub async fn run_until(
                 }
             },
             () = &mut end => break Ok(()),
-            () = sweeps.next() => worker.sweep(clock::now()),
+            () = sweeps.notified() => worker.sweep(clock::now()),
             _ = tick.tick() => observe(&worker),
             step = worker.step() => if let Err(error) = step { break Err(error) },
         }
     };
-    sweeps.stop().await;
+    schedule.stop().await;
+    feeders.stop().await;
     stop(&mut worker, worked).await?;
     let tally = worker.tally();
     tracing::info!(

@@ -113,8 +113,16 @@ impl Ways {
             _ => {}
         }
         self.trouble.clone_from(&trouble);
-        let note =
-            Note { feeder: self.feeder, enabled: true, ran_at: Some(now), found, trouble, warned_at, cursor, now };
+        let note = Note {
+            feeder: self.feeder,
+            enabled: true,
+            ran_at: Some(now),
+            found,
+            trouble,
+            warned_at,
+            cursor,
+            now,
+        };
         self.feed(Order::Note(note)).await?;
         Ok(())
     }

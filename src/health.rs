@@ -3,6 +3,7 @@
 
 use crate::clock::span;
 use crate::gate::Reason;
+use crate::policy::lanes::LEAST_SHARE;
 use crate::store::report::Overview;
 use crate::store::status::Liveness;
 use serde::Serialize;
@@ -111,6 +112,60 @@ pub fn complaints(overview: &Overview, alive: Option<Liveness>, closes: bool, no
     complaints
 }
 
+/// In seconds: every open talk is to be fetched again within this, on average.
+const ROUND: f64 = 60.0 * 60.0;
+/// Due talks that wait for longer, in seconds, while the daemon is at work.
+const BACKLOG: i64 = 10 * 60;
+
+/// What a person should know, where the mirror is healthy all the same: the quota cannot keep up.
+/// Each with the `api.requests_per_second` that would.
+pub fn warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec<Complaint> {
+    let Some(daemon) = overview.daemon.as_ref().filter(|_| alive == Some(Liveness::Running)) else {
+        return Vec::new();
+    };
+    if daemon.pause.is_some() || daemon.mode != "run" {
+        return Vec::new();
+    }
+    let mut warnings = Vec::new();
+    let quota = |rate: f64| {
+        format!("api.requests_per_second = {} (amoCRM allows 7, and sells more in packs)", rate.ceil())
+    };
+    // While it has run for less, the lanes' figures are over that time.
+    let seconds = (now - daemon.started_at).clamp(1, 300) as f64;
+    let rate_of = |refreshes: bool| {
+        let counted = daemon.lanes.iter().filter(|lane| (lane.lane == "refresh") == refreshes);
+        counted.map(|lane| lane.requests as f64).sum::<f64>() / seconds
+    };
+    let others = rate_of(false);
+    let spare = (daemon.requests_per_second - others).max(daemon.requests_per_second * LEAST_SHARE);
+    let refreshes = overview.feeders.iter().any(|row| row.feeder == "refresh" && row.enabled);
+    let open = overview.freshness.talks as f64;
+    if refreshes && open / spare > ROUND {
+        let round = span((open / spare) as i64);
+        warnings.push(Complaint {
+            what: format!(
+                "the quota cannot keep up: {spare:.1} requests a second are left to fetch {open} talks in work again, \
+                 each every {round} on average"
+            ),
+            action: format!("{} would do it within the hour", quota(others + open / ROUND)),
+        });
+    }
+    if let Some(oldest) = overview.queue.urgent_since.filter(|oldest| now - oldest > BACKLOG) {
+        let waiting = overview.queue.urgent;
+        let rate = others + waiting as f64 / BACKLOG as f64;
+        warnings.push(Complaint {
+            what: format!(
+                "the quota cannot keep up: {} waiting to be fetched that were asked for or hinted at, the first \
+                 since {}",
+                talks(waiting),
+                span(now - oldest)
+            ),
+            action: format!("none if it is so but once; {} would work them off within 10 min", quota(rate)),
+        });
+    }
+    warnings
+}
+
 fn talks(count: i64) -> String {
     match count {
         1 => "1 talk is".into(),
@@ -122,8 +177,9 @@ fn talks(count: i64) -> String {
 mod tests {
     use super::*;
     use crate::policy::closing;
-    use crate::store::report::{QueueCounts, TalkCounts};
-    use crate::store::status::{DaemonStatus, PauseStatus};
+    use crate::store::feeds::FeederRow;
+    use crate::store::report::{Freshness, QueueCounts, TalkCounts};
+    use crate::store::status::{DaemonStatus, LaneRequests, PauseStatus};
     use crate::store::sweep::SweepState;
     use std::collections::BTreeMap;
 
@@ -133,7 +189,7 @@ mod tests {
         Overview {
             account_id: Some(1),
             talks: TalkCounts { total: 1, in_work: 1, missed: 0, closed: 0, gone: 0, denied: 0 },
-            queue: QueueCounts { due: 0, later: 0, failed: 0, oldest_due_at: None, next_due_at: None },
+            queue: QueueCounts::default(),
             daemon: Some(DaemonStatus {
                 mode: "run".into(),
                 version: "0".into(),
@@ -154,6 +210,9 @@ mod tests {
             closures_today: BTreeMap::new(),
             closures_under_way: 0,
             sweeps: SweepState::default(),
+            feeders: Vec::new(),
+            backfill: None,
+            freshness: Freshness::default(),
         }
     }
 
@@ -239,5 +298,44 @@ mod tests {
         assert!(action(Liveness::Running).contains("by itself"));
         assert!(action(Liveness::Stopped).starts_with("start it again"), "nothing goes on by itself then");
         assert_eq!(complaints[1].what, "2 talks are set aside after repeated failures");
+    }
+
+    fn with_lanes(refresh: i64, hints: i64) -> Overview {
+        let mut overview = overview();
+        let daemon = overview.daemon.as_mut().unwrap();
+        daemon.started_at = NOW - 1000;
+        let lane = |lane: &str, requests| LaneRequests { lane: lane.into(), requests };
+        daemon.lanes = vec![lane("hints", hints), lane("refresh", refresh)];
+        let feeder = FeederRow { feeder: "refresh".into(), enabled: true, ..FeederRow::default() };
+        overview.feeders = vec![feeder];
+        overview
+    }
+
+    #[test]
+    fn a_quota_that_cannot_keep_up_is_named_with_the_one_that_could() {
+        let warned = |overview: &Overview| warnings(overview, Some(Liveness::Running), NOW);
+        // 6 a second, 1 of them for hints: 5 are left.
+        let mut overview = with_lanes(1500, 300);
+        overview.freshness.talks = 18_000;
+        assert_eq!(warned(&overview), [], "all of them in an hour");
+        overview.freshness.talks = 36_000;
+        let warning = &warned(&overview)[0];
+        assert!(warning.what.contains("5.0 requests a second are left to fetch 36000 talks"), "{warning:?}");
+        assert!(warning.what.ends_with("each every 2 h on average"), "{warning:?}");
+        assert!(warning.action.starts_with("api.requests_per_second = 11 "), "{warning:?}");
+        assert_eq!(warnings(&overview, Some(Liveness::Stopped), NOW), [], "nothing keeps it up then");
+        overview.feeders.clear();
+        assert_eq!(warned(&overview), [], "nobody wants it");
+    }
+
+    #[test]
+    fn a_backlog_of_ten_minutes_is_named() {
+        let mut overview = with_lanes(0, 1800);
+        (overview.queue.urgent, overview.queue.urgent_since) = (6000, Some(NOW - 600));
+        assert_eq!(warnings(&overview, Some(Liveness::Running), NOW), []);
+        overview.queue.urgent_since = Some(NOW - 601);
+        let warning = &warnings(&overview, Some(Liveness::Running), NOW)[0];
+        assert!(warning.what.contains("6000 talks are waiting"), "{warning:?}");
+        assert!(warning.action.contains("api.requests_per_second = 16 "), "{warning:?}");
     }
 }

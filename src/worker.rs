@@ -261,6 +261,11 @@ impl Worker {
         }
     }
 
+    /// A handle to the thread that writes the database.
+    pub fn writer(&self) -> Writer {
+        self.writer.clone()
+    }
+
     /// Talks that were to be closed by hand and were left as they are, and why.
     pub fn left(&self) -> &[(i64, String)] {
         &self.closing.left

@@ -99,7 +99,9 @@ impl Answer<'_> {
         let failure = |kind, words: &str| Some(Failure::new(kind, format!("HTTP {status}{words}")));
         match status {
             202 if self.to == To::Close => None,
-            200..300 if self.to == To::Close => failure(Kind::Transient, ": not how the API takes a close request"),
+            200..300 if self.to == To::Close => {
+                failure(Kind::Transient, ": not how the API takes a close request")
+            }
             422 if self.to == To::Close => failure(Kind::Closing, ": closed already, or being closed"),
             200 => None,
             204 if self.to == To::List => None,

@@ -76,7 +76,9 @@ impl Client {
             Query::Talks { page, only_in_work } => {
                 url.set_path("/api/v4/talks");
                 let mut pairs = url.query_pairs_mut();
-                pairs.append_pair("limit", &TALKS_PER_PAGE.to_string()).append_pair("page", &page.to_string());
+                pairs
+                    .append_pair("limit", &TALKS_PER_PAGE.to_string())
+                    .append_pair("page", &page.to_string());
                 if only_in_work {
                     pairs.append_pair("filter[only_in_work]", "1");
                 }
@@ -173,10 +175,13 @@ fn events(body: &[u8]) -> Result<(Vec<TalkEvent>, bool), String> {
     let more = has_next(&page);
     let mut events = Vec::with_capacity(page.embedded.events.len());
     for event in page.embedded.events {
-        let RawEvent { id: Text(event_id), kind, entity_type, entity_id, created_at: Int(created_at) } = event;
+        let RawEvent { id: Text(event_id), kind, entity_type, entity_id, created_at: Int(created_at) } =
+            event;
         // Read on, it would be the whole account's life.
         if let Some(kind) = kind.filter(|kind| !EVENT_TYPES.split(',').any(|wanted| wanted == kind)) {
-            return Err(format!("no such list of events in the answer: it holds {kind}, and ignores filter[type]"));
+            return Err(format!(
+                "no such list of events in the answer: it holds {kind}, and ignores filter[type]"
+            ));
         }
         if !(0..YEAR_2100).contains(&created_at) {
             return Err(format!("no such list of events in the answer: created_at: found {created_at}"));
@@ -219,7 +224,8 @@ mod tests {
         ]}});
         let (rows, more) = talks(body.to_string().as_bytes(), Some(1)).unwrap();
         assert!(more);
-        let row = |talk_id, updated_at, is_in_work, is_read| Listed { talk_id, updated_at, is_in_work, is_read };
+        let row =
+            |talk_id, updated_at, is_in_work, is_read| Listed { talk_id, updated_at, is_in_work, is_read };
         assert_eq!(
             rows,
             [

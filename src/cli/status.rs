@@ -1,14 +1,15 @@
 //! `status`: one screen about the mirror, from the database alone.
 
-use super::words;
+use super::{backfill, words};
 use crate::clock::unix_now;
 use crate::config::Config;
 use crate::gate::Reason;
-use crate::health::{self, Complaint};
+use crate::health::{self, Complaint, warnings};
 use crate::policy::closing::CloseMode;
+use crate::store::feeds::{Feeder, FeederRow};
 use crate::store::lock;
-use crate::store::report::{self, Overview};
-use crate::store::status::Liveness;
+use crate::store::report::{self, Freshness, Overview};
+use crate::store::status::{LaneRequests, Liveness};
 use crate::store::{self, StoreError};
 use anyhow::Result;
 use serde_json::json;
@@ -25,17 +26,19 @@ pub fn status(config: &Config, as_json: bool) -> Result<ExitCode> {
     let held = lock::is_held(database);
     let alive = overview.daemon.as_ref().map(|daemon| daemon.liveness(held, now));
     let complaints = health::complaints(&overview, alive, rules.mode != CloseMode::Off, now);
+    let warnings = warnings(&overview, alive, now);
     let text = if as_json {
         let mut status = json!(overview);
         status["healthy"] = json!(complaints.is_empty());
         status["complaints"] = json!(complaints);
+        status["warnings"] = json!(warnings);
         status["running"] = json!(matches!(alive, Some(Liveness::Running | Liveness::Silent)));
         status["database"] = json!(database);
         status["auto_close"] = json!(rules.mode.as_str());
         status["now"] = json!(now);
         format!("{status:#}\n")
     } else {
-        screen(&overview, alive, &complaints, config, now)
+        screen(&overview, alive, (&complaints, &warnings), config, now)
     };
     io::stdout().write_all(text.as_bytes())?;
     Ok(if complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -44,7 +47,7 @@ pub fn status(config: &Config, as_json: bool) -> Result<ExitCode> {
 fn screen(
     overview: &Overview,
     alive: Option<Liveness>,
-    complaints: &[Complaint],
+    (complaints, warnings): (&[Complaint], &[Complaint]),
     config: &Config,
     now: i64,
 ) -> String {
@@ -105,6 +108,7 @@ fn screen(
             words::count(talks.denied)
         ),
     );
+    row("Freshness", freshness(overview));
     let queue = &overview.queue;
     let oldest = queue
         .oldest_due_at
@@ -120,10 +124,19 @@ fn screen(
             words::count(queue.failed)
         ),
     );
+    if let Some(shares) = overview.daemon.as_ref().and_then(|daemon| shares(&daemon.lanes)) {
+        row("Shares", shares);
+    }
+    for feeder in overview.feeders.iter().filter(|feeder| feeder.feeder != Feeder::Backfill.as_str()) {
+        row(&capitalised(&feeder.feeder), feeder_line(feeder, now));
+    }
+    if let Some(walk) = &overview.backfill {
+        row("Backfill", backfill::progress(walk, now));
+    }
     row("Closing", auto_close(overview, config, now));
     row("Closures", closures(overview));
     let mut screen = words::rendered(table);
-    for Complaint { what, action } in complaints {
+    for Complaint { what, action } in complaints.iter().chain(warnings) {
         screen.push_str(&format!("\n! {what}\n  → {action}\n"));
     }
     screen
@@ -178,4 +191,51 @@ fn daemon(overview: &Overview, alive: Option<Liveness>, now: i64) -> String {
         }
         Liveness::Vanished => format!("does not run; last sign of life {seen} ({command})"),
     }
+}
+
+/// How old the mirrored states of open talks are.
+fn freshness(overview: &Overview) -> String {
+    let Freshness { talks, p50, p95, max } = overview.freshness;
+    if talks == 0 {
+        return "no talk in work is mirrored".into();
+    }
+    let [p50, p95, max] = [p50, p95, max].map(words::span);
+    format!(
+        "half of the talks in work were fetched within {p50} (p50), 95 % within {p95} (p95), all within {max}"
+    )
+}
+
+/// How the last minutes' requests were shared; nothing where there were none.
+fn shares(lanes: &[LaneRequests]) -> Option<String> {
+    let all: i64 = lanes.iter().map(|lane| lane.requests).sum();
+    let share = |lane: &LaneRequests| {
+        let percent = (lane.requests as f64 * 100.0 / all as f64).round();
+        format!("{} {percent} %", lane.lane)
+    };
+    let shares: Vec<String> = lanes.iter().map(share).collect();
+    (all > 0).then(|| format!("{} of {} requests in 5 min", shares.join(", "), words::count(all)))
+}
+
+fn feeder_line(feeder: &FeederRow, now: i64) -> String {
+    if !feeder.enabled {
+        return "off".into();
+    }
+    let found = words::talks(feeder.found);
+    let in_all = words::count(feeder.found_in_all);
+    let ran = match feeder.ran_at {
+        None => "on; has found nothing yet".into(),
+        Some(at) => format!("last {}: {found} queued ({in_all} in all)", words::ago(at, now)),
+    };
+    match (&feeder.trouble, feeder.trouble_since) {
+        (Some(trouble), since) => {
+            let since = since.map_or(String::new(), |since| format!(" for {}", words::span(now - since)));
+            format!("{ran}; {}", words::alarming(&format!("trouble{since}: {trouble}")))
+        }
+        (None, _) => ran,
+    }
+}
+
+fn capitalised(name: &str) -> String {
+    let (first, rest) = name.split_at(1);
+    first.to_uppercase() + rest
 }

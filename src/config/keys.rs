@@ -99,6 +99,16 @@ impl Keys {
         .unwrap_or_else(|| parse(default).expect("defaults are valid"))
     }
 
+    /// Takes a cron expression of six fields, seconds first.
+    pub fn schedule(&mut self, key: &'static str, default: &str) -> String {
+        let expected = format!("a cron expression of six fields, seconds first, such as \"{default}\"");
+        self.optional(key, &expected, |found| {
+            let schedule = found.string()?;
+            super::next_tick(&schedule, crate::clock::unix_now()).map(|_| schedule)
+        })
+        .unwrap_or_else(|| default.into())
+    }
+
     /// Takes true or false.
     pub fn boolean(&mut self, key: &'static str, default: bool) -> bool {
         self.optional(key, "true or false", |found| match &found.kind {

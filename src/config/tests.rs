@@ -32,6 +32,9 @@ fn the_example_file_shows_every_key_with_its_default() {
     assert_eq!(example.database.file_name(), defaults.database.file_name());
     assert_eq!(example.queue, defaults.queue);
     assert_eq!(example.auto_close, defaults.auto_close);
+    assert_eq!(example.refresh, defaults.refresh);
+    assert_eq!((&example.listing, &example.events), (&defaults.listing, &defaults.events));
+    assert!(example.webhook.is_none() && defaults.webhook.is_none());
     assert_eq!(example.log, defaults.log);
 
     let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config.example.toml")).unwrap();
@@ -55,12 +58,22 @@ fn the_example_file_shows_every_key_with_its_default() {
         "max_per_sweep",
         "max_share",
         "only_origins",
+        "enabled",
+        "min_interval",
+        "closed_for",
+        "secret_file",
+        "listen",
         "except_origins",
         "level",
         "format",
     ] {
         let shown = text.lines().filter(|line| line.starts_with(&format!("{key} = "))).count();
-        assert_eq!(shown, 1, "{key}");
+        let sections = match key {
+            "enabled" => 4,
+            "schedule" => 3,
+            _ => 1,
+        };
+        assert_eq!(shown, sections, "{key}");
     }
 }
 
@@ -94,7 +107,7 @@ fn all_mistakes_are_reported_at_once_with_key_expected_and_found() {
          [log]
          level = \"loud\"
          format = 3
-         [webhooks]
+         [metrics]
          secret = \"hush\"",
     );
     assert_eq!(
@@ -108,7 +121,7 @@ fn all_mistakes_are_reported_at_once_with_key_expected_and_found() {
             "config.toml: log.level: expected error, warn, info, debug or trace, found \"loud\"",
             "config.toml: log.format: expected auto, text, json or journald, found 3",
             "config.toml: api.max_in_fligth: expected a known key: api.max_in_flight?, found an unknown one",
-            "config.toml: webhooks.secret: expected a known key: api.base_url, api.token_file, api.token, api.requests_per_second, api.max_in_flight, api.connect_timeout, api.timeout, database.path, queue.poll_interval, queue.max_attempts, queue.retry_base, queue.retry_max, auto_close.mode, auto_close.stale_after, auto_close.quiet_for, auto_close.only_origins, auto_close.except_origins, auto_close.force_close, auto_close.max_per_sweep, auto_close.max_share, auto_close.schedule, log.level, log.format, found an unknown one",
+            "config.toml: metrics.secret: expected a known key: api.base_url, api.token_file, api.token, api.requests_per_second, api.max_in_flight, api.connect_timeout, api.timeout, database.path, queue.poll_interval, queue.max_attempts, queue.retry_base, queue.retry_max, auto_close.mode, auto_close.stale_after, auto_close.quiet_for, auto_close.only_origins, auto_close.except_origins, auto_close.force_close, auto_close.max_per_sweep, auto_close.max_share, auto_close.schedule, refresh.enabled, refresh.min_interval, refresh.closed_for, listing.enabled, listing.schedule, events.enabled, events.schedule, http.listen, webhook.enabled, webhook.secret_file, log.level, log.format, found an unknown one",
         ]
     );
 }
@@ -153,7 +166,7 @@ fn a_syntax_error_shows_no_line_of_the_file() {
 #[test]
 fn an_empty_section_is_known_or_a_mistake_like_any_other() {
     assert!(load(&format!("{LEAST}[queue]\n[log]\n"), Needs::Api).is_ok());
-    assert!(mistakes(&format!("{LEAST}[webhook]\n"))[0].contains("webhook: expected a known key"));
+    assert!(mistakes(&format!("{LEAST}[metrics]\n"))[0].contains("metrics: expected a known key"));
 }
 
 #[test]
@@ -218,4 +231,61 @@ fn a_schedule_ticks_in_utc() {
     assert_eq!(next_tick("0 */5 * * * *", 1_700_000_000), Some(1_700_000_100));
     assert_eq!(next_tick("* * * * * *", 1_700_000_000), Some(1_700_000_001));
     assert_eq!(next_tick("0 30 3 * * *", 0), Some(3 * 3600 + 30 * 60));
+}
+
+#[test]
+fn feeders_are_on_but_for_the_webhook_and_can_be_switched_off() {
+    let config = load(LEAST, Needs::Api).unwrap();
+    assert!(config.refresh.is_some() && config.listing.is_some() && config.events.is_some());
+    let off = "[refresh]\nenabled = false\n[listing]\nenabled = false\n[events]\nenabled = false\n";
+    let config = load(&format!("{LEAST}{off}"), Needs::Api).unwrap();
+    assert!(config.refresh.is_none() && config.listing.is_none() && config.events.is_none());
+}
+
+#[test]
+fn every_mistake_about_feeders_is_named() {
+    let found = mistakes(&format!(
+        "{LEAST}[refresh]\nmin_interval = \"0s\"\nclosed_for = 7\n[listing]\nenabled = \"on\"\n\
+         schedule = \"hourly\"\n[events]\nschedule = \"* * * * *\"\n[webhook]\nenabled = true\n"
+    ));
+    for part in [
+        "refresh.min_interval: expected a duration such as \"2m\", from 1s to 30d, found \"0s\"",
+        "refresh.closed_for: expected a duration such as \"7d\", from 0s to 1000d, found 7",
+        "listing.enabled: expected true or false, found \"on\"",
+        "such as \"0 */10 * * * *\", found \"hourly\"",
+        "such as \"0 * * * * *\", found \"* * * * *\"",
+        "http.listen: expected an address to take hooks at, as webhook.enabled is true, found nothing",
+        "webhook.secret_file: expected the path of a file with a secret, as webhook.enabled is true, found nothing",
+    ] {
+        assert!(found.iter().any(|line| line.ends_with(part)), "{part}\n{found:#?}");
+    }
+    assert_eq!(found.len(), 7);
+}
+
+#[test]
+fn hooks_are_taken_on_this_machine_alone_and_with_a_secret_that_cannot_be_guessed() {
+    let with = |listen: &str, secret: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!(
+            "{LEAST}[http]\nlisten = \"{listen}\"\n[webhook]\nenabled = true\nsecret_file = \"secret\"\n"
+        );
+        fs::write(folder.path().join("config.toml"), text).unwrap();
+        fs::write(folder.path().join("token"), "secret-token").unwrap();
+        fs::write(folder.path().join("secret"), secret).unwrap();
+        Config::load(&folder.path().join("config.toml"), Needs::Api).map_err(|mistakes| mistakes.to_string())
+    };
+    let webhook = with("127.0.0.1:9187", "0123456789abcdef\n").unwrap().webhook.unwrap();
+    assert_eq!(webhook.listen.port(), 9187);
+    assert!(with("[::1]:9187", &"s".repeat(200)).is_ok());
+    for (listen, secret, part) in [
+        ("0.0.0.0:9187", "0123456789abcdef", "http.listen: expected an address on this machine"),
+        ("9187", "0123456789abcdef", "http.listen: expected an address on this machine"),
+        ("127.0.0.1:9187", "0123456789abcde", "found 15 of them"),
+        ("127.0.0.1:9187", "", "found 0 of them"),
+        ("127.0.0.1:9187", "0123456789/abcdef", "found other characters in it"),
+    ] {
+        let found = with(listen, secret).unwrap_err();
+        assert!(found.contains(part) && found.lines().count() == 1, "{found}");
+        assert!(!found.contains("0123456789"), "the secret is not shown: {found}");
+    }
 }

@@ -88,7 +88,8 @@ impl Listing {
             self.whole_at = Some(unix_now());
         }
         let trouble = self.unfiltered_at.is_some().then(|| {
-            "the list ignores filter[only_in_work]: it is read once a day, as a whole, and no more often".into()
+            "the list ignores filter[only_in_work]: it is read once a day, as a whole, and no more often"
+                .into()
         });
         self.ways.ran(queued, trouble, Some(self.cursor())).await
     }
@@ -176,7 +177,11 @@ impl Listing {
     }
 
     /// Whether the same hint was followed before, and a fetch since did not bear it out. It stays so.
-    fn in_vain(&mut self, (talk_id, hint, fetched_at): (i64, Option<Listed>, Option<i64>), before: &Followed) -> bool {
+    fn in_vain(
+        &mut self,
+        (talk_id, hint, fetched_at): (i64, Option<Listed>, Option<i64>),
+        before: &Followed,
+    ) -> bool {
         let Some((earlier, at)) = before.get(&talk_id).copied() else { return false };
         let in_vain = earlier == hint && fetched_at.is_some_and(|fetched_at| fetched_at >= at);
         if in_vain {

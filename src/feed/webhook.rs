@@ -120,7 +120,10 @@ async fn hook(State(hooks): State<Arc<Hooks>>, Path(secret): Path<String>, body:
     });
     match timeout(deadline.saturating_duration_since(Instant::now()), fed).await {
         Ok(Ok(Some(Fed::OtherAccount))) => {
-            hooks.note(format!("a hook of account {} came, which is not mirrored here", account_id.unwrap_or(0)));
+            hooks.note(format!(
+                "a hook of account {} came, which is not mirrored here",
+                account_id.unwrap_or(0)
+            ));
             StatusCode::FORBIDDEN
         }
         Ok(Ok(Some(_))) => StatusCode::NO_CONTENT,

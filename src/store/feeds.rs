@@ -80,7 +80,9 @@ impl Order {
     pub fn queues_at(&self) -> Option<i64> {
         match self {
             Order::Enqueue { due_at, .. } | Order::Hook { due_at, .. } => Some(*due_at),
-            Order::Refresh { now, .. } | Order::Events { now, .. } | Order::Backfill { now, .. } => Some(*now),
+            Order::Refresh { now, .. } | Order::Events { now, .. } | Order::Backfill { now, .. } => {
+                Some(*now)
+            }
             Order::Compare(_) | Order::Unseen { .. } | Order::ForgetEvents { .. } | Order::Note(_) => None,
         }
     }
@@ -91,7 +93,10 @@ impl Order {
 pub enum Fed {
     /// So many ids were put into the queue.
     Queued(u64),
-    Refreshed { queued: u64, shares: Shares },
+    Refreshed {
+        queued: u64,
+        shares: Shares,
+    },
     Compared(Vec<News>),
     /// Ids, and when each was fetched.
     Unseen(Vec<(i64, i64)>),
@@ -119,7 +124,7 @@ pub struct Note {
 }
 
 /// A row of `feeders`.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
 pub struct FeederRow {
     pub feeder: String,
     pub enabled: bool,

@@ -1,9 +1,11 @@
 //! What commands read of the mirror: its state as a whole, and one talk's story.
 
 use super::closures::{self, Closure};
+use super::feeds::{self, Backfill, FeederRow};
 use super::queue::QueueRow;
 use super::status::DaemonStatus;
 use super::sweep::{self, SweepState};
+use crate::policy::lanes::Lane;
 use crate::policy::stale::Reach;
 use crate::talk::Talk;
 use rusqlite::{Connection, OptionalExtension};
@@ -24,6 +26,19 @@ pub struct Overview {
     /// Closings that have no end yet, of whatever day.
     pub closures_under_way: i64,
     pub sweeps: SweepState,
+    pub feeders: Vec<FeederRow>,
+    pub backfill: Option<Backfill>,
+    pub freshness: Freshness,
+}
+
+/// How old the mirrored states of the talks in work are, in seconds since their fetch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Freshness {
+    /// Talks in work; without any the others are 0.
+    pub talks: i64,
+    pub p50: i64,
+    pub p95: i64,
+    pub max: i64,
 }
 
 /// Talks by state.
@@ -39,7 +54,7 @@ pub struct TalkCounts {
 }
 
 /// The queue by state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct QueueCounts {
     /// Due now.
     pub due: i64,
@@ -51,6 +66,10 @@ pub struct QueueCounts {
     pub oldest_due_at: Option<i64>,
     /// When the next row becomes due of those that are not.
     pub next_due_at: Option<i64>,
+    /// Due now and more urgent than refreshes, …
+    pub urgent: i64,
+    /// … and since when the longest overdue of them is due.
+    pub urgent_since: Option<i64>,
 }
 
 /// Reads the overview in one transaction.
@@ -85,7 +104,24 @@ pub fn overview(connection: &Connection, now: i64) -> rusqlite::Result<Overview>
             "SELECT count(*) FROM closures WHERE outcome IN ('requested', 'accepted')",
         )?,
         sweeps: sweep::state(&tx)?,
+        feeders: feeds::rows(&tx)?,
+        backfill: feeds::backfill(&tx)?,
+        freshness: freshness(&tx, in_work, now)?,
     })
+}
+
+/// By the index alone: the view `mirror_freshness` reads every talk.
+fn freshness(connection: &Connection, talks: i64, now: i64) -> rusqlite::Result<Freshness> {
+    let mut nth = connection.prepare_cached(
+        "SELECT fetched_at FROM talks INDEXED BY talks_open WHERE is_in_work = 1 AND gone_at IS NULL
+          ORDER BY fetched_at DESC LIMIT 1 OFFSET ?1",
+    )?;
+    let mut age = |share: f64| -> rusqlite::Result<i64> {
+        let rank = ((talks as f64 * share).ceil() as i64).max(1);
+        let fetched_at: Option<i64> = nth.query_row([rank - 1], |row| row.get(0)).optional()?;
+        Ok(fetched_at.map_or(0, |at| (now - at).max(0)))
+    };
+    Ok(Freshness { talks, p50: age(0.5)?, p95: age(0.95)?, max: age(1.0)? })
 }
 
 fn closures_since(connection: &Connection, since: i64) -> rusqlite::Result<BTreeMap<String, i64>> {
@@ -107,9 +143,11 @@ pub fn queue(connection: &Connection, now: i64) -> rusqlite::Result<QueueCounts>
         "SELECT count(*) FILTER (WHERE due_at <= ?1),
                 count(*) FILTER (WHERE due_at > ?1),
                 min(due_at) FILTER (WHERE due_at <= ?1),
-                min(due_at) FILTER (WHERE due_at > ?1)
+                min(due_at) FILTER (WHERE due_at > ?1),
+                count(*) FILTER (WHERE due_at <= ?1 AND priority >= ?2),
+                min(due_at) FILTER (WHERE due_at <= ?1 AND priority >= ?2)
            FROM talk_queue WHERE failed_at IS NULL",
-        [now],
+        [now, Lane::Hints.least_priority()],
         |row| {
             Ok(QueueCounts {
                 due: row.get(0)?,
@@ -117,6 +155,8 @@ pub fn queue(connection: &Connection, now: i64) -> rusqlite::Result<QueueCounts>
                 failed,
                 oldest_due_at: row.get(2)?,
                 next_due_at: row.get(3)?,
+                urgent: row.get(4)?,
+                urgent_since: row.get(5)?,
             })
         },
     )

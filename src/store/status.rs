@@ -113,8 +113,8 @@ impl DaemonStatus {
             ":clock_skew": self.clock_skew,
             ":not_closing": self.not_closing,
         })?;
-        let mut share = tx
-            .prepare_cached("INSERT OR REPLACE INTO lanes (place, lane, requests) VALUES (?1, ?2, ?3)")?;
+        let mut share =
+            tx.prepare_cached("INSERT OR REPLACE INTO lanes (place, lane, requests) VALUES (?1, ?2, ?3)")?;
         for (place, LaneRequests { lane, requests }) in (0i64..).zip(&self.lanes) {
             share.execute((place, lane, requests))?;
         }

@@ -33,8 +33,15 @@ enum Message {
     Record(Record),
     Status(DaemonStatus),
     /// The reply is sent after the commit.
-    Feed { order: Order, reply: Option<oneshot::Sender<Fed>> },
-    Head { now: i64, limit: usize, only: Option<Arc<[i64]>> },
+    Feed {
+        order: Order,
+        reply: Option<oneshot::Sender<Fed>>,
+    },
+    Head {
+        now: i64,
+        limit: usize,
+        only: Option<Arc<[i64]>>,
+    },
     Sweep(sweep::Order),
     Poll,
     Stop,

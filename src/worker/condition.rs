@@ -104,7 +104,9 @@ impl Condition {
     /// Requests of the last `seconds`, for each lane.
     fn requests_of(&self, seconds: i64, now: Now) -> [u32; Lane::ALL.len()] {
         let lately = self.requests.iter().rev().take_while(|(second, _)| *second > now.secs() - seconds);
-        lately.fold([0; Lane::ALL.len()], |sum, (_, counts)| std::array::from_fn(|lane| sum[lane] + counts[lane]))
+        lately.fold([0; Lane::ALL.len()], |sum, (_, counts)| {
+            std::array::from_fn(|lane| sum[lane] + counts[lane])
+        })
     }
 
     /// Requests a second that what is more urgent than refreshes has lately used.

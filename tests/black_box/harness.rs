@@ -36,14 +36,15 @@ impl Mirror {
         mirror
     }
 
-    /// Writes the configuration: quick retries and a high ceiling, and over them `more`, lines of
-    /// `section.key = value`.
+    /// Writes the configuration: quick retries, a high ceiling and no feeders, and over them `more`,
+    /// lines of `section.key = value`.
     pub fn configure(&self, more: &str) {
         fs::write(self.path("token"), TOKEN).unwrap();
         let base = format!(
             "api.base_url = \"{}\"\napi.token_file = \"token\"\napi.requests_per_second = 1000\n\
              api.max_in_flight = 8\napi.timeout = \"2s\"\nqueue.poll_interval = \"50ms\"\n\
-             queue.retry_base = \"10ms\"\nqueue.retry_max = \"1s\"\n",
+             queue.retry_base = \"10ms\"\nqueue.retry_max = \"1s\"\n\
+             refresh.enabled = false\nlisting.enabled = false\nevents.enabled = false\n",
             self.simulator.base_url()
         );
         let key = |line: &str| line.split('=').next().unwrap_or_default().trim().to_owned();

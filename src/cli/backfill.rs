@@ -1,0 +1,63 @@
+//! `backfill`: has the daemon walk the ids of the account's past.
+
+use super::words;
+use crate::clock::unix_now;
+use crate::store::feeds::{self, Backfill, Begun};
+use crate::store::{self, StoreError, lock};
+use anyhow::{Result, bail};
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Notes a walk in the database, or ends the one that is under way.
+pub fn backfill(database: &Path, from: Option<i64>, to: Option<i64>, stop: bool) -> Result<ExitCode> {
+    let mut connection = store::open(database, false)?;
+    let mut out = io::stdout().lock();
+    if stop {
+        let said = match feeds::end_backfill(&mut connection, unix_now()).map_err(StoreError::from)? {
+            Some(walk) => format!("stopped: {}", looked_at(&walk)),
+            None => "no backfill is under way".into(),
+        };
+        writeln!(out, "{said}")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let begun = feeds::begin_backfill(&mut connection, from, to, unix_now()).map_err(StoreError::from)?;
+    let Begun::Walk(walk, before) = begun else {
+        bail!(
+            "no talk is mirrored yet, so that it is not known where the ids end: \
+             name the first with --from, or have one talk mirrored (`talkmirror enqueue ID`)"
+        );
+    };
+    if let Some(before) = before {
+        writeln!(out, "instead of the one under way, of which {}", looked_at(&before))?;
+    }
+    let (_, ids) = walk.progress();
+    let who = match lock::is_held(database) {
+        Some(true) => "the daemon goes through them",
+        _ => "no daemon runs: `talkmirror run` goes through them",
+    };
+    writeln!(
+        out,
+        "backfill of {} ids, from {} to {}: {who}, at most a third of the requests; `talkmirror status` says how far it is",
+        words::count(ids),
+        walk.from,
+        walk.to
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How far a walk is.
+fn looked_at(walk: &Backfill) -> String {
+    let (done, all) = walk.progress();
+    format!("{} of {} ids are looked at", words::count(done), words::count(all))
+}
+
+/// How far a walk is, for `status`.
+pub fn progress(walk: &Backfill, now: i64) -> String {
+    let what = format!("from {} to {}: {}", walk.from, walk.to, looked_at(walk));
+    match (&walk.ended, walk.seconds_left(now)) {
+        (Some((at, why)), _) => format!("{what}; ended {}: {why}", words::ago(*at, now)),
+        (None, Some(left)) => format!("{what}; done in about {}", words::span(left)),
+        (None, None) => format!("{what}; begun {}", words::ago(walk.began_at, now)),
+    }
+}

@@ -1,0 +1,88 @@
+//! `[refresh]`, `[listing]`, `[events]`, `[webhook]` and `[http]`.
+
+use super::keys::Keys;
+use super::{Needs, Webhook};
+use crate::feed::webhook::LONGEST_SECRET;
+use crate::policy::refresh::RefreshRules;
+use secrecy::SecretString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// Shorter ones can be guessed.
+const SHORTEST_SECRET: usize = 16;
+
+pub fn refresh(keys: &mut Keys) -> Option<RefreshRules> {
+    let enabled = keys.boolean("refresh.enabled", true);
+    let rules = RefreshRules {
+        min_interval: keys.duration("refresh.min_interval", "2m", "1s", "30d"),
+        closed_for: keys.duration("refresh.closed_for", "7d", "0s", "1000d"),
+    };
+    enabled.then_some(rules)
+}
+
+/// The schedule of a feeder that is switched on.
+pub fn schedule(
+    keys: &mut Keys,
+    enabled: &'static str,
+    schedule: &'static str,
+    default: &str,
+) -> Option<String> {
+    let enabled = keys.boolean(enabled, true);
+    let schedule = keys.schedule(schedule, default);
+    enabled.then_some(schedule)
+}
+
+/// The webhook needs an address and a secret; the secret is read only where hooks are taken.
+pub fn webhook(keys: &mut Keys, folder: &Path, needs: Needs) -> Option<Webhook> {
+    let expected = "an address on this machine and a port, such as \"127.0.0.1:9187\" (a web server with TLS \
+                    before it passes hooks on), or \"\" for none";
+    let listen = keys.optional("http.listen", expected, |found| {
+        let text = found.string()?;
+        if text.is_empty() {
+            return Some(None);
+        }
+        let address: SocketAddr = text.parse().ok()?;
+        address.ip().is_loopback().then_some(Some(address))
+    });
+    let wrong_address = keys.has_mistake("http.listen");
+    let enabled = keys.boolean("webhook.enabled", false);
+    let file = keys.optional("webhook.secret_file", "the path of a file with a secret", |found| {
+        found.string().map(|path| (!path.is_empty()).then(|| folder.join(path)))
+    });
+    if !enabled || needs == Needs::DatabaseAlone {
+        return None;
+    }
+    let listen = listen.flatten();
+    if listen.is_none() && !wrong_address {
+        keys.mistake("http.listen", "an address to take hooks at, as webhook.enabled is true", "nothing");
+    }
+    let secret = match file.flatten() {
+        None if keys.has_mistake("webhook.secret_file") => None,
+        None => {
+            let expected = "the path of a file with a secret, as webhook.enabled is true";
+            keys.mistake("webhook.secret_file", expected, "nothing");
+            None
+        }
+        Some(file) => secret(keys, file),
+    };
+    Some(Webhook { listen: listen?, secret: secret? })
+}
+
+fn secret(keys: &mut Keys, file: PathBuf) -> Option<SecretString> {
+    let found = match std::fs::read_to_string(&file) {
+        Err(error) => error.to_string(),
+        Ok(text) => {
+            let secret = text.trim();
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+            match secret.len() {
+                _ if !secret.bytes().all(plain) => "other characters in it".into(),
+                SHORTEST_SECRET..=LONGEST_SECRET => return Some(SecretString::from(secret)),
+                length => format!("{length} of them"),
+            }
+        }
+    };
+    let expected =
+        format!("{SHORTEST_SECRET} to {LONGEST_SECRET} letters, digits, - and _ in {}", file.display());
+    keys.mistake("webhook.secret_file", &expected, &found);
+    None
+}
