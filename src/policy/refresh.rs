@@ -57,7 +57,7 @@ impl RefreshRules {
     pub fn allows(&self, candidate: &Candidate, now: i64) -> bool {
         let since_fetch = now - candidate.fetched_at;
         let closed_for = i64::try_from(self.closed_for.as_secs()).unwrap_or(i64::MAX);
-        // A fetch in the future was noted by a clock that has been set back since.
+        // One in the future: see `believed`.
         let rested = since_fetch < 0 || since_fetch >= self.min_interval.as_secs_f64().ceil() as i64;
         rested && (candidate.class != Class::Closed || now - candidate.updated_at < closed_for)
     }
@@ -102,7 +102,8 @@ impl Shares {
 }
 
 /// Chooses up to `room` candidates: `oldest` of them those fetched longest ago, the others by their
-/// score, highest first. Candidates that may not be fetched again now are passed over.
+/// score, highest first. Candidates that may not be fetched again now are passed over; those that wait
+/// in the queue already are not to be among them.
 pub fn choose(
     candidates: impl IntoIterator<Item = Candidate>,
     rules: &RefreshRules,
@@ -112,6 +113,7 @@ pub fn choose(
     let mut scored: Vec<(f64, Candidate)> = candidates
         .into_iter()
         .filter(|candidate| rules.allows(candidate, now))
+        .map(|candidate| Candidate { fetched_at: believed(candidate.fetched_at, now), ..candidate })
         .map(|candidate| (score(&candidate, now), candidate))
         .collect();
     let oldest = oldest.min(room).min(scored.len());
@@ -122,6 +124,11 @@ pub fn choose(
     let best = (room - oldest).min(rest.len());
     first(&mut rest, best, |(a, x), (b, y)| b.total_cmp(a).then(x.talk_id.cmp(&y.talk_id)));
     scored.iter().chain(&rest[..best]).map(|(_, candidate)| candidate.talk_id).collect()
+}
+
+/// A fetch in the future was noted by a clock that has been set back since: nobody knows how long ago it was.
+fn believed(fetched_at: i64, now: i64) -> i64 {
+    if fetched_at > now { 0 } else { fetched_at }
 }
 
 /// Brings the first `count` by `order` to the front, in order; cheaper than sorting them all.
@@ -206,6 +213,13 @@ mod tests {
         ids.sort_unstable();
         ids.dedup();
         assert_eq!(ids.len(), 10);
+    }
+
+    #[test]
+    fn a_talk_fetched_in_the_future_comes_first() {
+        let talks = [talk(1, 500, 5000, Class::InWork), talk(2, 500, -3600, Class::InWork)];
+        assert_eq!(choose(talks, &rules(), (1, 1), NOW), [2]);
+        assert_eq!(choose(talks, &rules(), (1, 0), NOW), [2]);
     }
 
     proptest! {

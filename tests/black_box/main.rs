@@ -1,6 +1,7 @@
 //! The real binary against the simulated account, over real HTTP and a real file.
 
 mod answers;
+mod backfill;
 mod ceiling;
 mod closing;
 mod closing_safety;
@@ -8,8 +9,10 @@ mod commands;
 mod configuration;
 mod databases;
 mod demo;
+mod feeders;
 mod harness;
 mod pauses;
 mod queue;
 mod signals;
 mod storm;
+mod webhook;

@@ -1,0 +1,349 @@
+//! How far the mirror lags behind the account, by how refreshes are chosen:
+//! `cargo bench --bench freshness`.
+//!
+//! Six hours of [`TALKS`] talks in work at [`PACE`] requests a second, on a clock that is a counter:
+//! nothing is sent and nothing sleeps. What chooses refreshes and shares the quota is the daemon's own
+//! code; each policy sees the very same changes, those of [`changes`].
+//!
+//! # What is measured
+//!
+//! A talk is stale since the first change that the mirror does not show; the mean and the 95th
+//! percentile are over all talks, each looked at every 30 s. The delay is from a change to the fetch
+//! that showed it; one that none showed counts as shown at the end. Requests are answered at once.
+
+// Directly in `benches` it would be a bench of its own.
+#[path = "freshness/changes.rs"]
+mod changes;
+
+use changes::{Change, History, Model};
+use std::collections::VecDeque;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+use talkmirror::policy::lanes::{Lane, Lanes, Turn};
+use talkmirror::policy::refresh::{Candidate, Class, OLDEST_SHARE, RefreshRules, Shares, choose};
+
+const SEEDS: std::ops::RangeInclusive<u64> = 1..=5;
+const TALKS: usize = 20_000;
+/// So few that the bound of [`OLDEST_SHARE`] lies well within the time.
+const FEW_TALKS: usize = 2_000;
+const END: i64 = 6 * 3600;
+/// Requests a second.
+const PACE: i64 = 4;
+/// The refresh lane is filled up this often, in seconds.
+const TOP_UP: i64 = 5;
+const MIN_INTERVAL: i64 = 120;
+const RULES: RefreshRules =
+    RefreshRules { min_interval: Duration::from_secs(MIN_INTERVAL as u64), closed_for: Duration::ZERO };
+/// A pass over the list of talks begins this often, in seconds.
+const LISTING: i64 = 600;
+const PAGE: usize = 250;
+const SAMPLE: i64 = 30;
+
+#[derive(Clone, Copy, Default)]
+enum Policy {
+    /// One after the other.
+    #[default]
+    RoundRobin,
+    /// Due when a tenth of its age has passed since the fetch, and [`MIN_INTERVAL`] at least.
+    TenthOfAge,
+    Ours,
+}
+
+const POLICIES: [(Policy, &str); 3] =
+    [(Policy::RoundRobin, "round-robin"), (Policy::TenthOfAge, "10 % of age"), (Policy::Ours, "talkmirror")];
+
+/// A request of the lane of hints.
+#[derive(Clone, Copy)]
+enum Hint {
+    Page(usize),
+    Talk(usize),
+}
+
+/// How often each number of whole seconds came.
+#[derive(Default)]
+struct Histogram(Vec<u64>);
+
+impl Histogram {
+    fn add(&mut self, seconds: i64) {
+        let seconds = usize::try_from(seconds).expect("no change is seen before it comes");
+        if seconds >= self.0.len() {
+            self.0.resize(seconds + 1, 0);
+        }
+        self.0[seconds] += 1;
+    }
+
+    fn mean(&self) -> f64 {
+        let sum: f64 = self.0.iter().enumerate().map(|(s, count)| s as f64 * *count as f64).sum();
+        sum / self.0.iter().sum::<u64>() as f64
+    }
+
+    fn p95(&self) -> f64 {
+        let mut left = self.0.iter().sum::<u64>() * 95 / 100;
+        let reached = self.0.iter().position(|count| {
+            left = left.saturating_sub(*count);
+            left == 0
+        });
+        reached.unwrap_or(0) as f64
+    }
+}
+
+/// One policy at work on one history.
+#[derive(Default)]
+struct Run<'a> {
+    changes: &'a [Vec<Change>],
+    policy: Policy,
+    mirror: Vec<Candidate>,
+    /// How many of each talk's changes the mirror has.
+    shown: Vec<usize>,
+    /// When the first of the others comes.
+    next: Vec<i64>,
+    queued: Vec<bool>,
+    hints: VecDeque<Hint>,
+    refresh: VecDeque<usize>,
+    lanes: Lanes,
+    shares: Shares,
+    /// Whose turn it is in the round-robin.
+    cursor: usize,
+    staleness: Histogram,
+    delay: Histogram,
+    longest_unseen: i64,
+}
+
+impl<'a> Run<'a> {
+    fn new(history: &'a History, policy: Policy) -> Run<'a> {
+        let talks = history.changes.len();
+        let blank = |(talk, at): (usize, &i64)| Candidate {
+            talk_id: talk as i64,
+            updated_at: *at,
+            fetched_at: *at,
+            class: Class::InWork,
+        };
+        let mut run = Run {
+            changes: &history.changes,
+            policy,
+            mirror: history.fetched.iter().enumerate().map(blank).collect(),
+            shown: vec![0; talks],
+            next: vec![0; talks],
+            queued: vec![false; talks],
+            ..Run::default()
+        };
+        (0..talks).for_each(|talk| run.fetch(talk, history.fetched[talk]));
+        run
+    }
+
+    fn until_end(mut self, listing: bool) -> Run<'a> {
+        // Lanes go by a monotonic clock, and only one that has been read can be counted on from.
+        let begin = Instant::now();
+        for tick in 0..END * PACE {
+            let now = tick / PACE;
+            if tick % PACE == 0 {
+                self.begin_second(now, listing);
+            }
+            let mono = begin + Duration::from_secs(tick as u64) / PACE as u32;
+            let has_work = [false, false, !self.hints.is_empty(), !self.refresh.is_empty(), false];
+            if let Turn::Of(lane) = self.lanes.turn(has_work, PACE as f64, mono) {
+                self.lanes.sent(lane, has_work, mono);
+                self.send(lane, now);
+            }
+        }
+        (0..self.mirror.len()).for_each(|talk| self.fetch(talk, END));
+        self
+    }
+
+    fn begin_second(&mut self, now: i64, listing: bool) {
+        if now % SAMPLE == 0 {
+            self.next.iter().for_each(|next| self.staleness.add((now - next).max(0)));
+        }
+        // A pass that is not done yet goes on instead.
+        let passing = || self.hints.iter().any(|hint| matches!(hint, Hint::Page(_)));
+        if listing && now % LISTING == 0 && !passing() {
+            self.hints.push_back(Hint::Page(0));
+        }
+        if now % TOP_UP == 0 {
+            let room = (PACE * TOP_UP) as usize - self.refresh.len();
+            let chosen = self.choose(room, now);
+            chosen.iter().for_each(|talk| self.queued[*talk] = true);
+            self.refresh.extend(chosen);
+        }
+    }
+
+    fn send(&mut self, lane: Lane, now: i64) {
+        if lane == Lane::Refresh {
+            let talk = self.refresh.pop_front().expect("it has work");
+            return self.fetch(talk, now);
+        }
+        match self.hints.pop_front().expect("it has work") {
+            Hint::Talk(talk) => self.fetch(talk, now),
+            Hint::Page(page) => self.list(page, now),
+        }
+    }
+
+    fn fetch(&mut self, talk: usize, now: i64) {
+        let changes = &self.changes[talk];
+        let shown = &mut self.shown[talk];
+        while let Some(change) = changes.get(*shown).filter(|change| change.at <= now) {
+            *shown += 1;
+            if change.at >= 0 {
+                self.delay.add(now - change.at);
+            }
+        }
+        let Change { at: updated_at, class } = changes[*shown - 1];
+        self.next[talk] = changes.get(*shown).map_or(i64::MAX, |change| change.at);
+        self.longest_unseen = self.longest_unseen.max(now - self.mirror[talk].fetched_at);
+        self.mirror[talk] = Candidate { talk_id: talk as i64, updated_at, fetched_at: now, class };
+        self.queued[talk] = false;
+    }
+
+    /// What a page shows to differ goes to the lane of hints, wherever it is; then the next page.
+    fn list(&mut self, page: usize, now: i64) {
+        let end = (page + 1) * PAGE;
+        for talk in page * PAGE..end {
+            if self.next[talk] <= now {
+                self.refresh.retain(|waiting| *waiting != talk);
+                self.queued[talk] = true;
+                self.hints.push_back(Hint::Talk(talk));
+            }
+        }
+        if end < self.mirror.len() {
+            self.hints.push_back(Hint::Page(page + 1));
+        }
+    }
+
+    fn choose(&mut self, room: usize, now: i64) -> Vec<usize> {
+        let free = self.mirror.iter().filter(|talk| !self.queued[talk.talk_id as usize]);
+        match self.policy {
+            Policy::RoundRobin => {
+                let from_cursor = self.mirror.len() + self.cursor;
+                let turns = (self.cursor..from_cursor).map(|turn| turn % self.mirror.len());
+                let chosen: Vec<usize> = turns.filter(|talk| !self.queued[*talk]).take(room).collect();
+                self.cursor = chosen.last().map_or(self.cursor, |talk| talk + 1);
+                chosen
+            }
+            Policy::TenthOfAge => {
+                let mut order: Vec<_> = free.map(|talk| (tenth_of_age(talk, now), talk.talk_id)).collect();
+                order.select_nth_unstable(room);
+                order.truncate(room);
+                order.sort_unstable();
+                order.into_iter().map(|(_, talk_id)| talk_id as usize).collect()
+            }
+            Policy::Ours => {
+                let shares = (room, self.shares.oldest_of(room));
+                let chosen = choose(free.copied(), &RULES, shares, now);
+                chosen.into_iter().map(|talk_id| talk_id as usize).collect()
+            }
+        }
+    }
+}
+
+/// Orders those that are due by when they were, and then the others by when they were fetched.
+fn tenth_of_age(talk: &Candidate, now: i64) -> (bool, i64) {
+    let due = talk.fetched_at + ((talk.fetched_at - talk.updated_at) / 10).max(MIN_INTERVAL);
+    if due <= now { (false, due) } else { (true, talk.fetched_at) }
+}
+
+/// A line of the table.
+struct Row {
+    policy: &'static str,
+    hints: &'static str,
+    /// In the order of the columns; in each, one for each seed.
+    figures: [Vec<f64>; 6],
+}
+
+fn main() -> ExitCode {
+    // `cargo test --all-targets` runs it too, unoptimised.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        eprintln!("nothing done: cargo bench --bench freshness");
+        return ExitCode::SUCCESS;
+    }
+    println!(
+        "{TALKS} talks, {} h, {PACE} requests a second; medians of {} seeds\n",
+        END / 3600,
+        SEEDS.count()
+    );
+    let supposed = measure(Model::Correspondence, "Changes as people write to each other");
+    measure(
+        Model::SteadyRates,
+        "Changes at a steady rate of each talk's own, which the score does not suppose",
+    );
+    let ratio = |row: usize| range(&supposed[row].figures[2]).1;
+    let met = [
+        at_most("talkmirror, no hints, of round-robin", ratio(2), 0.45),
+        at_most("talkmirror, listing, of round-robin", ratio(5), 0.15),
+        none_forgotten(),
+    ];
+    if met.contains(&false) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Prints the table of a model, and returns its rows.
+fn measure(model: Model, title: &str) -> Vec<Row> {
+    let histories: Vec<History> = SEEDS.map(|seed| History::new(model, TALKS, seed)).collect();
+    let changes = histories.iter().map(History::changes_a_second).collect();
+    println!("{title}, {:.2} a second:\n", median(changes));
+    let rows = table(&histories);
+    print(&rows);
+    rows
+}
+
+/// Each policy without hints, and then with listing; the first is what the others are compared with.
+fn table(histories: &[History]) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    for (hints, (policy, name)) in ["none", "listing"].into_iter().flat_map(|h| POLICIES.map(|p| (h, p))) {
+        let mut figures: [Vec<f64>; 6] = Default::default();
+        for (seed, history) in histories.iter().enumerate() {
+            let run = Run::new(history, policy).until_end(hints == "listing");
+            let mean = run.staleness.mean();
+            let ratio = mean / rows.first().map_or(mean, |row| row.figures[0][seed]);
+            let unseen = run.longest_unseen as f64;
+            let each = [mean, run.staleness.p95(), ratio, unseen, run.delay.mean(), run.delay.p95()];
+            figures.iter_mut().zip(each).for_each(|(figures, figure)| figures.push(figure));
+        }
+        rows.push(Row { policy: name, hints, figures });
+    }
+    rows
+}
+
+fn print(rows: &[Row]) {
+    println!(
+        "| policy | hints | mean s | p95 s | of round-robin | longest unseen s | delay mean s | delay p95 s |"
+    );
+    println!("|---|---|--:|--:|--:|--:|--:|--:|");
+    for Row { policy, hints, figures } in rows {
+        let (least, most) = range(&figures[2]);
+        let [mean, p95, ratio, unseen, delay, delay_p95] = figures.clone().map(median);
+        print!("| {policy} | {hints} | {mean:.1} | {p95:.0} | {ratio:.2} ({least:.2}–{most:.2}) ");
+        println!("| {unseen:.0} | {delay:.0} | {delay_p95:.0} |");
+    }
+    println!();
+}
+
+/// That no talk goes unseen for longer than the share of the oldest takes for them all.
+fn none_forgotten() -> bool {
+    let unseen = SEEDS.map(|seed| {
+        Run::new(&History::new(Model::Correspondence, FEW_TALKS, seed), Policy::Ours)
+            .until_end(false)
+            .longest_unseen as f64
+    });
+    // Without hints every request is a refresh.
+    let bound = FEW_TALKS as f64 / (OLDEST_SHARE * PACE as f64);
+    let what = format!("talkmirror, no hints, longest unseen of {FEW_TALKS} talks, s");
+    at_most(&what, unseen.fold(0.0, f64::max), bound)
+}
+
+fn at_most(what: &str, figure: f64, target: f64) -> bool {
+    let met = figure <= target;
+    // Seconds are whole, ratios are not.
+    let digits = if target > 1.0 { 0 } else { 3 };
+    let verdict = if met { "ok" } else { "MISSED" };
+    println!("{what}: {figure:.digits$} at the worst seed, at most {target:.digits$}: {verdict}");
+    met
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+/// The least and the most.
+fn range(figures: &[f64]) -> (f64, f64) {
+    figures.iter().fold((f64::INFINITY, 0.0), |(least, most), figure| (least.min(*figure), most.max(*figure)))
+}

@@ -1,0 +1,77 @@
+//! The backfill: a walk over the account's ids.
+
+use crate::harness::{Mirror, account};
+
+#[test]
+fn it_walks_down_from_the_highest_known_id_to_the_first() {
+    let mirror = Mirror::new(account(700));
+    let (_, err) = mirror.ends(1, &["backfill"]);
+    assert!(err.contains("no talk is mirrored yet") && err.contains("--from"), "{err}");
+    mirror.ends(0, &["sync", "700"]);
+    let (out, _) = mirror.ends(0, &["backfill"]);
+    assert!(out.starts_with("backfill of 700 ids, from 700 to 1: no daemon runs"), "{out}");
+    let daemon = mirror.running_daemon();
+    mirror.wait_sql("all are mirrored", "SELECT count(*) FROM talks", 700);
+    mirror.wait("it ends", || mirror.log().contains("every id of the range was looked at"));
+    let (out, _) = mirror.ends(0, &["status"]);
+    assert!(out.contains("from 700 to 1: 700 of 700 ids are looked at; ended"), "{out}");
+    daemon.stop();
+    mirror.assert_mirrors_the_account();
+    assert_eq!(mirror.simulator.account().log.len(), 700, "each once");
+}
+
+#[test]
+fn it_walks_upward_and_stops_after_500_unknown_ids_in_a_row() {
+    let mut account = account(40);
+    account.talks.remove(&7);
+    let mirror = Mirror::new(account);
+    mirror.configure("api.requests_per_second = 300\n");
+    mirror.ends(0, &["backfill", "--from", "5", "--to", "100000"]);
+    let daemon = mirror.running_daemon();
+    mirror.wait("it ends", || mirror.log().contains("the API knows none of the last 500 ids"));
+    daemon.stop();
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), 35);
+    let requests = mirror.simulator.account().log.len();
+    assert!((536..2000).contains(&requests), "{requests}: it went no further than what was under way");
+}
+
+#[test]
+fn it_remembers_where_it_is_across_kills_and_can_be_stopped() {
+    let mirror = Mirror::new(account(400));
+    mirror.configure("api.requests_per_second = 60\n");
+    mirror.ends(0, &["backfill", "--from", "400", "--to", "1"]);
+    for kill in 1..=3 {
+        let daemon = mirror.daemon();
+        mirror.wait("some are mirrored", || mirror.simulator.account().log.len() >= kill * 40);
+        daemon.kill_hard();
+    }
+    let before = mirror.simulator.account().log.len();
+    assert!(before < 300, "{before}");
+    let (out, _) = mirror.ends(0, &["backfill", "--stop"]);
+    assert!(out.starts_with("stopped: "), "{out}");
+    let (out, _) = mirror.ends(0, &["backfill", "--stop"]);
+    assert_eq!(out, "no backfill is under way\n");
+    mirror.configure("");
+    let (out, _) = mirror.ends(0, &["backfill", "--from", "400"]);
+    assert!(out.starts_with("backfill of 400 ids"), "{out}");
+    let daemon = mirror.running_daemon();
+    mirror.wait_sql("all are mirrored", "SELECT count(*) FROM talks", 400);
+    daemon.stop();
+    let account = mirror.simulator.account();
+    assert!(account.log.len() <= 400 + 3 * 8, "only what was in flight at a kill is fetched twice");
+}
+
+#[test]
+fn it_takes_a_third_of_the_requests_with_nothing_else_to_do() {
+    let mirror = Mirror::new(account(400));
+    mirror.configure("api.requests_per_second = 30\n");
+    mirror.ends(0, &["backfill", "--from", "400"]);
+    let daemon = mirror.running_daemon();
+    mirror.wait("many requests", || mirror.simulator.account().log.len() >= 120);
+    daemon.stop();
+    let account = mirror.simulator.account();
+    let (first, last) = (account.log[0].at, account.log[119].at);
+    let seconds = last.duration_since(first).as_secs_f64();
+    // The first three seconds' share may leave at once.
+    assert!(120.0 <= 30.0 + 10.0 * seconds + 1.0, "120 requests in {seconds} s");
+}

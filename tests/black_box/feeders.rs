@@ -1,0 +1,386 @@
+//! Feeders: each alone finds what happens in the account, and all together keep the ceiling.
+
+use crate::harness::{Mirror, account};
+use std::time::Duration;
+use talkmirror::clock::unix_now;
+use talkmirror::simulator::{Account, Fault, PageHook, TalkEvent};
+
+pub const REFRESH: &str = "refresh.enabled = true\nrefresh.min_interval = \"1s\"\n";
+pub const LISTING: &str = "listing.enabled = true\nlisting.schedule = \"* * * * * *\"\n";
+pub const EVENTS: &str = "events.enabled = true\nevents.schedule = \"* * * * * *\"\n";
+
+/// A mirror of talks 1 to `talks`, as they are, with feeders for the daemon to come.
+fn mirror_of(mut account: Account, feeders: &str) -> Mirror {
+    for talk in account.talks.values_mut() {
+        talk.is_in_work = true;
+        (talk.is_read, talk.missed_at) = (false, None);
+        // A second ago nothing happened, so that what happens now differs.
+        talk.updated_at = unix_now() - 3600;
+    }
+    let talks = account.talks.len();
+    let mirror = Mirror::new(account);
+    mirror.ends(0, &["sync", &format!("1..{talks}")]);
+    mirror.configure(feeders);
+    mirror
+}
+
+/// Somebody reads talk 1, talk 2 is closed, talk 3 is missed.
+fn change(mirror: &Mirror) {
+    let mut account = mirror.simulator.account();
+    let now = unix_now();
+    for talk_id in 1..=3 {
+        account.talk(talk_id).updated_at = now;
+    }
+    account.talk(1).is_read = true;
+    account.talk(2).is_in_work = false;
+    account.talk(3).missed_at = Some(now);
+}
+
+fn assert_changes_are_found(mirror: &Mirror) {
+    mirror.wait_sql("a change", "SELECT is_read FROM talks WHERE talk_id = 1", 1);
+    mirror.wait_sql("a closing", "SELECT is_in_work FROM talks WHERE talk_id = 2", 0);
+    mirror.wait_sql("a missed talk", "SELECT missed_at IS NOT NULL FROM talks WHERE talk_id = 3", 1);
+}
+
+fn trouble(mirror: &Mirror, feeder: &str) -> Option<String> {
+    mirror.sql(&format!("SELECT max(trouble) FROM feeders WHERE feeder = '{feeder}'"))
+}
+
+/// Waits until a feeder has run twice from now on.
+fn runs_on(mirror: &Mirror, feeder: &str) {
+    let now = unix_now();
+    let ran = format!("SELECT max(ran_at) > {} FROM feeders WHERE feeder = '{feeder}'", now + 1);
+    mirror.wait_sql(&format!("{feeder} runs on"), &ran, 1);
+}
+
+#[test]
+fn the_refresh_alone_finds_changes_and_asks_for_none_too_often() {
+    let mirror = mirror_of(account(12), "refresh.enabled = true\nrefresh.min_interval = \"3s\"\n");
+    let daemon = mirror.running_daemon();
+    change(&mirror);
+    assert_changes_are_found(&mirror);
+    mirror.wait("a second round", || (1..=12).all(|id| mirror.simulator.account().requests_of(id) >= 3));
+    daemon.stop();
+    let account = mirror.simulator.account();
+    for talk_id in 1..=12 {
+        let times: Vec<_> = account
+            .log
+            .iter()
+            .filter(|request| request.talk_id == talk_id)
+            .map(|request| request.at)
+            .collect();
+        for pair in times.windows(2) {
+            // Whole seconds of the wall clock: up to one less.
+            assert!(pair[1].duration_since(pair[0]) >= Duration::from_secs(2), "talk {talk_id}");
+        }
+    }
+    assert_eq!(account.list_requests() + account.events_requests(), 0, "the others are off");
+}
+
+#[test]
+fn the_refresh_leaves_alone_what_is_closed_for_long_gone_denied_or_backs_off() {
+    let mut account = account(6);
+    account.script(5, std::iter::repeat_n(Fault::Problem(400), 3));
+    let mirror = mirror_of(account, REFRESH);
+    mirror.configure(&format!("{REFRESH}queue.retry_base = \"1h\"\nqueue.retry_max = \"1h\"\n"));
+    {
+        let mut account = mirror.simulator.account();
+        account.talk(2).is_in_work = false;
+        account.talk(2).updated_at = unix_now() - 8 * 86_400;
+        account.talks.remove(&3);
+        account.script(4, std::iter::repeat_n(Fault::Problem(403), 50));
+        account.script(6, std::iter::repeat_n(Fault::Problem(400), 50));
+    }
+    mirror.execute("UPDATE talks SET updated_at = 5 WHERE talk_id = 2");
+    let daemon = mirror.running_daemon();
+    mirror.wait("talk 1 is refreshed often", || mirror.simulator.account().requests_of(1) >= 4);
+    daemon.stop();
+    let account = mirror.simulator.account();
+    // Each was mirrored once, and refreshed once to learn of it.
+    for talk_id in [2, 3, 4, 6] {
+        assert_eq!(account.requests_of(talk_id), 2, "talk {talk_id}");
+    }
+}
+
+#[test]
+fn the_listing_alone_finds_new_talks_changes_and_closings() {
+    let mirror = mirror_of(account(12), LISTING);
+    let daemon = mirror.running_daemon();
+    runs_on(&mirror, "listing");
+    assert_eq!(mirror.simulator.account().log.len() - mirror.simulator.account().list_requests(), 12);
+    let new = mirror.simulator.account().create_talk();
+    change(&mirror);
+    assert_changes_are_found(&mirror);
+    mirror.wait_sql("a new talk", &format!("SELECT count(*) FROM talks WHERE talk_id = {new}"), 1);
+    runs_on(&mirror, "listing");
+    daemon.stop();
+    let account = mirror.simulator.account();
+    let fetches = account.log.len() - account.list_requests();
+    assert_eq!(fetches, 12 + 4, "nothing else is fetched");
+}
+
+#[test]
+fn a_row_of_the_list_is_never_stored() {
+    let mirror = mirror_of(account(3), LISTING);
+    let new = mirror.simulator.account().create_talk();
+    mirror.simulator.account().script(new, std::iter::repeat_n(Fault::Problem(403), 50));
+    let daemon = mirror.running_daemon();
+    mirror.wait_sql(
+        "it is denied",
+        &format!("SELECT last_error IS NOT NULL FROM talk_queue WHERE talk_id = {new}"),
+        1,
+    );
+    runs_on(&mirror, "listing");
+    daemon.stop();
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), 3);
+    assert_eq!(
+        mirror.simulator.account().requests_of(new),
+        1,
+        "it is asked for again in a day, list or no list"
+    );
+}
+
+#[test]
+fn pages_that_shift_while_they_are_read_lose_nothing_for_longer_than_a_pass() {
+    let mirror = mirror_of(account(900), LISTING);
+    {
+        let mut account = mirror.simulator.account();
+        // Newest first: closing what page 1 showed moves others up past the reader, a new one moves all down.
+        let mut shifts = 0;
+        account.after_page = Some(PageHook(Box::new(move |account, page| {
+            if shifts < 40 {
+                shifts += 1;
+                let now = unix_now();
+                let newest: Vec<i64> = account
+                    .talks
+                    .values()
+                    .rev()
+                    .filter(|talk| talk.is_in_work)
+                    .map(|talk| talk.talk_id)
+                    .take(7)
+                    .collect();
+                for talk_id in newest {
+                    account.talk(talk_id).is_in_work = false;
+                    account.talk(talk_id).updated_at = now;
+                }
+                if page % 2 == 0 {
+                    account.create_talk();
+                }
+                let oldest = account
+                    .talks
+                    .values()
+                    .find(|talk| talk.is_in_work && !talk.is_read)
+                    .map(|talk| talk.talk_id);
+                if let Some(talk_id) = oldest {
+                    account.talk(talk_id).is_read = true;
+                    account.talk(talk_id).updated_at = now;
+                }
+            }
+        })));
+    }
+    let daemon = mirror.running_daemon();
+    mirror.wait("the shifting ends", || mirror.simulator.account().list_requests() >= 45);
+    let passed = unix_now();
+    mirror.wait_sql(
+        "two more passes",
+        &format!("SELECT max(ran_at) > {} FROM feeders WHERE feeder = 'listing'", passed + 2),
+        1,
+    );
+    mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
+    daemon.stop();
+    mirror.assert_mirrors_the_account();
+}
+
+#[test]
+fn a_list_that_ignores_the_filter_is_noticed_and_not_read_again_and_again() {
+    let mut account = account(40);
+    account.ignores_filter = true;
+    let mirror = Mirror::new(account);
+    mirror.configure(LISTING);
+    let daemon = mirror.running_daemon();
+    mirror.wait_sql("all talks are found by the whole pass", "SELECT count(*) FROM talks", 40);
+    runs_on(&mirror, "listing");
+    runs_on(&mirror, "listing");
+    assert!(trouble(&mirror, "listing").unwrap().contains("ignores filter[only_in_work]"));
+    assert_eq!(
+        mirror.simulator.account().list_requests(),
+        2,
+        "one page showed it, and one is the whole list"
+    );
+    assert_eq!(mirror.log().matches("ignores filter[only_in_work]").count(), 1);
+    let (out, _) = mirror.ends(0, &["status"]);
+    assert!(out.contains("ignores filter"), "{out}");
+    daemon.stop();
+}
+
+#[test]
+fn a_list_that_always_shows_the_same_page_is_noticed() {
+    let mut account = account(600);
+    account.ignores_page = true;
+    account.talks.values_mut().for_each(|talk| talk.is_in_work = true);
+    let mirror = Mirror::new(account);
+    mirror.configure(LISTING);
+    let daemon = mirror.running_daemon();
+    mirror.wait("it is noticed", || mirror.log().contains("each page shows the same talks"));
+    daemon.stop();
+    assert_eq!(mirror.simulator.account().list_requests(), 2);
+}
+
+#[test]
+fn a_list_that_always_differs_is_followed_once() {
+    let mirror = mirror_of(account(3), LISTING);
+    {
+        let mut account = mirror.simulator.account();
+        // The list says so, and a fetch does not.
+        let as_fetched = mirror.sql::<String>("SELECT payload FROM talks WHERE talk_id = 1").into_bytes();
+        let headers = vec![("content-type", "application/hal+json")];
+        account.script(1, std::iter::repeat_n(Fault::Answer { headers, body: as_fetched }, 500));
+        account.talk(1).updated_at = unix_now();
+    }
+    let daemon = mirror.running_daemon();
+    mirror.wait("it is fetched", || mirror.simulator.account().requests_of(1) == 2);
+    for _ in 0..3 {
+        runs_on(&mirror, "listing");
+    }
+    daemon.stop();
+    assert!(mirror.simulator.account().requests_of(1) <= 3, "and once more by the whole pass");
+}
+
+#[test]
+fn events_alone_find_new_talks_changes_closings_and_missed_talks() {
+    let mirror = mirror_of(account(12), EVENTS);
+    let daemon = mirror.running_daemon();
+    runs_on(&mirror, "events");
+    let new = mirror.simulator.account().create_talk();
+    change(&mirror);
+    for (kind, talk_id) in
+        [("talk_created", new), ("conversation_answered", 1), ("talk_closed", 2), ("talk_missed_event", 3)]
+    {
+        mirror.simulator.account().emit(kind, talk_id);
+    }
+    assert_changes_are_found(&mirror);
+    mirror.wait_sql("a new talk", &format!("SELECT count(*) FROM talks WHERE talk_id = {new}"), 1);
+    // They are read again and again by the overlap.
+    runs_on(&mirror, "events");
+    daemon.kill_hard();
+    let daemon = mirror.running_daemon();
+    runs_on(&mirror, "events");
+    daemon.stop();
+    let account = mirror.simulator.account();
+    assert_eq!(account.log.len() - account.events_requests(), 12 + 4, "each counts once, across a kill too");
+}
+
+#[test]
+fn events_that_come_late_out_of_order_and_in_many_pages_are_all_taken_in() {
+    let mirror = mirror_of(account(300), EVENTS);
+    let daemon = mirror.running_daemon();
+    runs_on(&mirror, "events");
+    let event = |talk_id: i64, ago: i64| TalkEvent {
+        id: format!("event-{talk_id}-{ago}"),
+        kind: "conversation_answered".into(),
+        talk_id,
+        created_at: unix_now() - ago,
+    };
+    // 250 at once: three pages.
+    mirror.simulator.account().events.extend((1..=250).rev().map(|talk_id| event(talk_id, talk_id % 7)));
+    let fetched_again = |from: i64, to: i64| {
+        let account = mirror.simulator.account();
+        (from..=to).all(|talk_id| account.requests_of(talk_id) == 2)
+    };
+    mirror.wait("the many are fetched", || fetched_again(1, 250));
+    // These happened before the others, and are told after them.
+    mirror.simulator.account().events.extend([event(260, 500), event(251, 90), event(270, 300)]);
+    mirror.wait("the late ones are fetched", || [251, 260, 270].iter().all(|id| fetched_again(*id, *id)));
+    runs_on(&mirror, "events");
+    daemon.stop();
+    assert!(fetched_again(1, 251), "each once");
+}
+
+#[test]
+fn an_account_that_serves_no_feeder_is_asked_seldom_and_warned_of_once() {
+    for fault in
+        [Fault::Problem(404), Fault::Problem(403), Fault::Html(403), Fault::NotJson, Fault::Problem(400)]
+    {
+        let mut account = account(2);
+        (account.list_fault, account.events_fault) = (Some(fault.clone()), Some(fault.clone()));
+        let mirror = Mirror::new(account);
+        mirror.configure(&format!("{LISTING}{EVENTS}"));
+        let daemon = mirror.running_daemon();
+        for feeder in ["listing", "events"] {
+            let noted = format!("SELECT trouble IS NOT NULL FROM feeders WHERE feeder = '{feeder}'");
+            mirror.wait_sql("it is noted", &noted, 1);
+        }
+        // Ticks pass, and the rest goes on.
+        let later = format!("SELECT unixepoch() >= {}", unix_now() + 3);
+        mirror.ends(0, &["enqueue", "1..2"]);
+        mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talks", 2);
+        mirror.wait_sql("ticks pass", &later, 1);
+        {
+            let account = mirror.simulator.account();
+            assert_eq!((account.list_requests(), account.events_requests()), (1, 1), "{fault:?}");
+        }
+        assert_eq!(mirror.log().matches("does not serve it").count(), 2, "{}", mirror.log());
+        let (out, _) = mirror.ends(0, &["status"]);
+        assert_eq!(out.matches("this account does not serve it").count(), 2, "{out}");
+        // Nor once more with each restart.
+        daemon.stop();
+        let daemon = mirror.running_daemon();
+        mirror.wait("asked again", || mirror.simulator.account().list_requests() == 2);
+        runs_on(&mirror, "listing");
+        daemon.stop();
+        assert_eq!(mirror.log().matches("does not serve it").count(), 2, "{}", mirror.log());
+    }
+}
+
+#[test]
+fn a_feeder_that_meets_an_outage_waits_for_its_end_and_works_again() {
+    let mirror = mirror_of(account(3), &format!("{LISTING}{EVENTS}{REFRESH}"));
+    mirror.simulator.account().always = Some(Fault::Html(502));
+    let daemon = mirror.running_daemon();
+    mirror.wait("a pause, or the feeders break off", || {
+        mirror.log().contains("paused") || mirror.log().contains("broke off")
+    });
+    mirror.simulator.account().always = None;
+    mirror.simulator.account().create_talk();
+    mirror.wait_sql("the new talk is found", "SELECT count(*) FROM talks", 4);
+    mirror.wait_sql("no trouble", "SELECT count(*) FROM feeders WHERE trouble IS NOT NULL", 0);
+    daemon.stop();
+}
+
+#[test]
+fn the_ceiling_holds_with_all_feeders_at_once() {
+    let mut account = account(300);
+    account.limit = 7;
+    account.alive = true;
+    account.latency = Duration::from_millis(30);
+    let mirror = Mirror::new(account);
+    mirror.configure(&format!("api.requests_per_second = 7\n{REFRESH}{LISTING}{EVENTS}"));
+    mirror.ends(0, &["enqueue", "1..20"]);
+    mirror.ends(0, &["backfill", "--from", "300"]);
+    let daemon = mirror.running_daemon();
+    mirror.wait("many requests", || mirror.simulator.account().log.len() >= 150);
+    daemon.stop();
+    let account = mirror.simulator.account();
+    assert_eq!((account.violations, account.overlaps), (0, 0));
+    assert!(account.most_in_a_second() <= 7);
+    assert!(account.list_requests() > 0 && account.events_requests() > 0);
+}
+
+#[test]
+fn no_lane_starves_under_a_full_queue_and_the_most_urgent_comes_first() {
+    let mirror = mirror_of(account(3000), &format!("{REFRESH}api.requests_per_second = 200\n"));
+    mirror.ends(0, &["enqueue", "1..2000"]);
+    mirror.ends(0, &["backfill", "--from", "6000", "--to", "4000"]);
+    let daemon = mirror.running_daemon();
+    mirror.wait_sql("many requests", "SELECT sum(requests) > 1000 FROM lanes", 1);
+    let share = |lane: &str| {
+        let sql = "SELECT 100.0 * max(requests) FILTER (WHERE lane = '?') / sum(requests) FROM lanes";
+        mirror.sql::<f64>(&sql.replace('?', lane))
+    };
+    assert!(share("refresh") >= 4.0, "{}", share("refresh"));
+    assert!(share("backfill") >= 3.0, "it is noticed within seconds: {}", share("backfill"));
+    assert!(share("asked") >= 80.0, "{}", share("asked"));
+    let (out, _) = mirror.ends(0, &["status"]);
+    assert!(out.contains("Shares") && out.contains("asked 8") | out.contains("asked 9"), "{out}");
+    daemon.stop();
+}
