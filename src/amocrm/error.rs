@@ -107,7 +107,7 @@ impl Answer<'_> {
             204 if self.to == To::List => None,
             204 => failure(Kind::Gone, ": no such talk"),
             404 if self.is_html() => failure(Kind::Transient, " as HTML: a gateway's, not the API's"),
-            404 if self.to == To::List => failure(Kind::Talk, ": the account does not serve it"),
+            404 if self.to == To::List => failure(Kind::Talk, ": no such list"),
             404 => failure(Kind::Gone, ": no such talk"),
             401 => failure(Kind::Unauthorized, ": the token is not accepted"),
             402 => failure(Kind::Unpaid, ": the account is not paid for"),

@@ -5,11 +5,10 @@
 use super::refresh::CHOOSE_EVERY;
 use super::{Ended, Ways};
 use crate::clock::unix_now;
+use crate::policy::lanes::BACKFILL_SHARE;
 use crate::store::feeds::{Fed, Order};
 use tokio::time::{MissedTickBehavior, interval};
 
-/// Of what is allowed; the lanes hold it too.
-const SHARE: f64 = 1.0 / 3.0;
 /// So much of the lane is filled that it does not run dry before the next step.
 const AHEAD: f64 = 1.2;
 
@@ -23,7 +22,7 @@ pub async fn run(ways: Ways) -> Ended {
         if pace <= 0.0 {
             continue;
         }
-        let room = (pace * SHARE * CHOOSE_EVERY.as_secs_f64() * AHEAD).ceil() as usize;
+        let room = (pace * BACKFILL_SHARE * CHOOSE_EVERY.as_secs_f64() * AHEAD).ceil() as usize;
         match ways.feed(Order::Backfill { room, now: unix_now() }).await {
             Ok(Fed::Backfill(Some(walk), _)) => {
                 if let Some((_, why)) = &walk.ended {

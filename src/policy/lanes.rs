@@ -4,13 +4,12 @@
 //! [`LEAST_SHARE`] of the requests. The backfill gets at most a third of what is allowed, however
 //! little else there is to do.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// Of all requests, for each lane while it has work.
 pub const LEAST_SHARE: f64 = 0.05;
-/// The backfill's requests are counted over this time: of three seconds' requests it may have one second's.
-const BACKFILL_WINDOW: Duration = Duration::from_secs(3);
+/// Of what is allowed, for the backfill at most.
+pub const BACKFILL_SHARE: f64 = 1.0 / 3.0;
 
 /// A part of the queue, by what its rows were queued for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -91,19 +90,17 @@ pub enum Turn {
 pub struct Lanes {
     /// What each lane is owed, in requests.
     credit: [f64; Lane::ALL.len()],
-    /// When the last requests of the backfill left.
-    backfill: VecDeque<Instant>,
+    /// When the last request of the backfill left.
+    backfilled: Option<Instant>,
 }
 
 impl Lanes {
     /// Whose turn it is among the lanes that have work (by [`Lane::ALL`]). `pace` is the requests
     /// that are allowed in a second.
-    pub fn turn(&mut self, has_work: [bool; Lane::ALL.len()], pace: f64, now: Instant) -> Turn {
-        while self.backfill.front().is_some_and(|at| now.saturating_duration_since(*at) >= BACKFILL_WINDOW) {
-            self.backfill.pop_front();
-        }
-        let third = (pace * BACKFILL_WINDOW.as_secs_f64() / 3.0).floor().max(1.0) as usize;
-        let wait = (self.backfill.len() >= third).then(|| self.backfill[0] + BACKFILL_WINDOW);
+    pub fn turn(&self, has_work: [bool; Lane::ALL.len()], pace: f64, now: Instant) -> Turn {
+        // Evenly, so that what is urgent never finds the quota used up by it.
+        let apart = Duration::from_secs_f64(1.0 / (pace * BACKFILL_SHARE).max(1e-3));
+        let wait = self.backfilled.map(|at| at + apart).filter(|at| *at > now);
         let may = |lane: &Lane| has_work[*lane as usize] && (*lane != Lane::Backfill || wait.is_none());
         let lanes = || Lane::ALL.into_iter().filter(may);
         let owed = lanes()
@@ -119,7 +116,7 @@ impl Lanes {
     /// A request of this lane has left; `has_work` says which lanes could have sent it.
     pub fn sent(&mut self, lane: Lane, has_work: [bool; Lane::ALL.len()], now: Instant) {
         if lane == Lane::Backfill {
-            self.backfill.push_back(now);
+            self.backfilled = Some(now);
         }
         for (credit, has_work) in self.credit.iter_mut().zip(has_work) {
             // A lane without work saves nothing up.
@@ -149,9 +146,10 @@ mod tests {
 
     #[test]
     fn the_most_urgent_lane_goes_first_and_gets_what_the_others_are_not_owed() {
-        let (mut lanes, now) = (Lanes::default(), Instant::now());
+        let (mut lanes, begin) = (Lanes::default(), Instant::now());
         let mut counts = [0; 5];
-        for _ in 0..1000 {
+        for millisecond in 0..1000 {
+            let now = begin + Duration::from_millis(millisecond);
             let Turn::Of(lane) = lanes.turn([true; 5], 1e6, now) else { panic!("there is work") };
             lanes.sent(lane, [true; 5], now);
             counts[lane as usize] += 1;
@@ -161,14 +159,14 @@ mod tests {
     }
 
     #[test]
-    fn the_backfill_has_a_third_and_no_more_with_nothing_else_to_do() {
+    fn the_backfill_has_a_third_evenly_with_nothing_else_to_do() {
         let mut lanes = Lanes::default();
         let begin = Instant::now();
         let alone = [false, false, false, false, true];
         let mut sent = 0;
         for tenth in 0..600 {
             let now = begin + Duration::from_millis(tenth * 100);
-            while lanes.turn(alone, 6.0, now) == Turn::Of(Lane::Backfill) {
+            if lanes.turn(alone, 6.0, now) == Turn::Of(Lane::Backfill) {
                 lanes.sent(Lane::Backfill, alone, now);
                 sent += 1;
             }
