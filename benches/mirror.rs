@@ -6,14 +6,17 @@
 
 use criterion::{BatchSize, Criterion, Throughput};
 use nix::sys::resource::{Usage, UsageWho, getrusage};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use talkmirror::policy::closing::{CloseMode, CloseRules, Purpose};
+use talkmirror::policy::refresh::{RefreshRules, Shares};
 use talkmirror::policy::stale::StaleRules;
-use talkmirror::simulator::{Account, Simulator, TOKEN};
+use talkmirror::simulator::{ACCOUNT_ID, Account, Simulator, TOKEN};
 use talkmirror::store;
+use talkmirror::store::feeds::{Fed, Order};
 use talkmirror::store::queue::Due;
 use talkmirror::store::record::{Outcome, Record, Recorder};
 
@@ -31,6 +34,7 @@ fn main() {
     let mut criterion = Criterion::default().sample_size(10).configure_from_args();
     store_alone(&mut criterion);
     sweep(&mut criterion);
+    refresh(&mut criterion);
     let simulator = SimulatorProcess::start();
     // One core for the mirror, and one for the server.
     keep_to_core(0);
@@ -245,6 +249,83 @@ fn sweep(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// One choice of talks to refresh, of the many that come every five seconds: 100,000 talks are in work,
+/// 20,000 were closed this week, and their rows are as wide as real ones.
+fn refresh(criterion: &mut Criterion) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut connection = store::open(&folder.path().join("talks.db"), true).expect("a database");
+    connection
+        .execute_batch(
+            "PRAGMA synchronous = OFF;
+             WITH RECURSIVE ids (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM ids WHERE id < 120000)
+             INSERT INTO talks (talk_id, created_at, updated_at, contact_id, is_in_work, is_read, origin,
+                                account_id, payload, first_fetched_at, fetched_at, changed_at)
+             SELECT id, 1, unixepoch() - abs(random()) % 500000, id, id <= 100000, id % 2, 'telegram', 1,
+                    printf('%.*c', 900, 'x'), 1, unixepoch() - abs(random()) % 20000, 1
+               FROM ids;
+             PRAGMA optimize = 0x10002;",
+        )
+        .expect("talks");
+    let rules =
+        RefreshRules { min_interval: Duration::from_secs(120), closed_for: Duration::from_secs(7 * 86_400) };
+    let mut group = criterion.benchmark_group("refresh");
+    group.bench_function("36 of 100,000 talks in work and 20,000 closed", |bencher| {
+        bencher.iter(|| {
+            let tx = connection.transaction().expect("a transaction");
+            let (rules, now) = (rules.clone(), talkmirror::clock::unix_now());
+            let order = Order::Refresh { rules, room: 36, shares: Shares::default(), now };
+            let fed = store::feeds::work(&tx, &order).expect("talks are chosen");
+            assert!(matches!(fed, Fed::Refreshed { queued: 36, .. }), "{fed:?}");
+            // Rolled back: the next is the same again.
+        });
+    });
+    group.finish();
+}
+
+/// Hooks taken in and committed, from eight connections; returns how many a second.
+fn hooks(folder: &Path) -> f64 {
+    const HOOKS: usize = 20_000;
+    const CONNECTIONS: usize = 8;
+    let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its number").port();
+    std::fs::write(folder.join("secret"), "a-secret-for-hooks").expect("a secret");
+    let config = folder.join("config.toml");
+    let text = std::fs::read_to_string(&config).expect("the configuration");
+    let more = format!(
+        "[http]\nlisten = \"127.0.0.1:{port}\"\n[webhook]\nenabled = true\nsecret_file = \"secret\"\n"
+    );
+    std::fs::write(config, text + &more).expect("a configuration");
+    let mut daemon = command(folder, &["run"]).spawn().expect("the daemon starts");
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        for connection in 0..CONNECTIONS {
+            scope.spawn(move || {
+                let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
+                let mut answer = [0; 512];
+                for hook in 0..HOOKS / CONNECTIONS {
+                    let talk_id = 1 + (hook * CONNECTIONS + connection) % TALKS as usize;
+                    let body = format!("talk[update][0][talk_id]={talk_id}&talk[update][0][is_in_work]=1&account[id]={ACCOUNT_ID}");
+                    let head = format!("POST /webhook/a-secret-for-hooks HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", body.len());
+                    stream.write_all((head + &body).as_bytes()).expect("sent");
+                    let read = stream.read(&mut answer).expect("an answer");
+                    assert!(answer[..read].starts_with(b"HTTP/1.1 204"));
+                }
+            });
+        }
+    });
+    let rate = HOOKS as f64 / began.elapsed().as_secs_f64();
+    end(&mut daemon);
+    rate
+}
+
+fn end(daemon: &mut Child) {
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(daemon.id() as i32), nix::sys::signal::Signal::SIGTERM)
+        .expect("a signal");
+    let _ = daemon.wait();
+}
+
 /// Processor time, and memory with a long queue: medians of five, and the most.
 fn figures(simulator: &SimulatorProcess) {
     let cpu = |usage: Usage| {
@@ -277,10 +358,10 @@ fn figures(simulator: &SimulatorProcess) {
     let mut daemon = command(folder.path(), &["run"]).spawn().expect("the daemon starts");
     std::thread::sleep(Duration::from_secs(5));
     let peak = peak_mib(daemon.id()).expect("the daemon lives");
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(daemon.id() as i32), nix::sys::signal::Signal::SIGTERM)
-        .expect("a signal");
-    let _ = daemon.wait();
+    end(&mut daemon);
     println!("peak memory, a million queued:     {peak:>8.1} MiB");
+    let rates = (0..5).map(|_| hooks(self::folder(&simulator.base_url, 1).path())).collect();
+    println!("hooks a second:                    {:>8.0}", median(rates));
 }
 
 /// The most memory a process has had resident; `None` once it has ended.

@@ -166,7 +166,7 @@ impl Worker {
         now: Now,
     ) -> Worker {
         let (asks_sender, asks) = unbounded_channel();
-        let (quota, quota_receiver) = watch::channel(Quota::default());
+        let (quota, quota_receiver) = watch::channel(Quota { pace: gate.pace(now.mono), urgent: 0.0 });
         Worker {
             door: Door { asks: asks_sender, quota: quota_receiver },
             asks,

@@ -4,6 +4,7 @@ use super::words;
 use crate::clock::unix_now;
 use crate::config::{Config, next_tick};
 use crate::policy::closing::CloseMode;
+use crate::policy::refresh::{Candidate, Class};
 use crate::policy::stale::{Reach, stale};
 use crate::store::closures::{Closure, held_back};
 use crate::store::lock;
@@ -119,10 +120,27 @@ fn queue(story: &Story, config: &Config, now: i64) -> String {
     text
 }
 
+/// From when on it may be refreshed, in words, if it ever may.
+fn refresh(story: &Story, config: &Config, now: i64) -> Option<String> {
+    let (rules, mirrored) = (config.refresh.as_ref()?, story.mirrored.as_ref()?);
+    let (talk, fetched_at) = (&mirrored.talk, mirrored.fetched_at);
+    let class = if talk.is_in_work { Class::InWork } else { Class::Closed };
+    let candidate = Candidate { talk_id: talk.talk_id, updated_at: talk.updated_at, fetched_at, class };
+    let rested = now.max(fetched_at + rules.min_interval.as_secs() as i64);
+    let may = mirrored.gone_at.is_none() && mirrored.denied_at.is_none() && rules.allows(&candidate, rested);
+    may.then(|| words::in_time(rested, now))
+}
+
 /// What happens to it next, and when.
 fn next(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64) -> String {
     let Some(row) = &story.queued else {
-        return format!("nothing is planned; `talkmirror enqueue {talk_id}` has it fetched");
+        return match refresh(story, config, now) {
+            Some(from) if runs => {
+                format!("a refresh, {from}, when no talk is more likely to have changed")
+            }
+            Some(_) => "refreshes, while a daemon runs; none does".into(),
+            None => format!("nothing is planned; `talkmirror enqueue {talk_id}` has it fetched"),
+        };
     };
     if let Some(failed_at) = row.failed_at {
         return format!(

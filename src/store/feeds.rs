@@ -6,12 +6,15 @@
 //! after it began.
 
 mod backfill;
+mod rows;
 
 pub use backfill::{Backfill, Begun, begin as begin_backfill, end as end_backfill, state as backfill};
+pub use rows::{FeederRow, Note, note, note_enabled, row, rows};
 
 use crate::policy::lanes::Lane;
 use crate::policy::refresh::{self, Candidate, Class, RefreshRules, Shares};
 use crate::talk::{Listed, TalkEvent};
+use rows::note_run;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, named_params};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -105,36 +108,6 @@ pub enum Fed {
     /// None was wanted, or how far it is.
     Backfill(Option<Backfill>, u64),
     Done,
-}
-
-/// How a feeder is, to be written down.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Note {
-    pub feeder: Feeder,
-    pub enabled: bool,
-    pub ran_at: Option<i64>,
-    /// Ids that it queued, since the last note.
-    pub found: u64,
-    pub trouble: Option<String>,
-    /// When the log says so: now, if it does.
-    pub warned_at: Option<i64>,
-    /// `None` leaves what is stored.
-    pub cursor: Option<serde_json::Value>,
-    pub now: i64,
-}
-
-/// A row of `feeders`.
-#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
-pub struct FeederRow {
-    pub feeder: String,
-    pub enabled: bool,
-    pub ran_at: Option<i64>,
-    pub found: i64,
-    pub found_in_all: i64,
-    pub trouble: Option<String>,
-    pub trouble_since: Option<i64>,
-    pub warned_at: Option<i64>,
-    pub cursor: Option<serde_json::Value>,
 }
 
 /// Does what a feeder wants; the caller commits it.
@@ -262,19 +235,29 @@ fn refresh(
     Ok(Fed::Refreshed { queued, shares })
 }
 
-/// The talks that may be fetched again now.
-fn candidates(connection: &Connection, rules: &RefreshRules, now: i64) -> rusqlite::Result<Vec<Candidate>> {
-    let mut candidates = Vec::new();
-    let mut open = connection.prepare_cached(&format!(
+/// The open talks, by their index alone.
+fn open_candidates() -> String {
+    format!(
         "SELECT talk_id, updated_at, fetched_at, is_read = 0 OR missed_at IS NOT NULL
            FROM talks INDEXED BY talks_open
           WHERE is_in_work = 1 AND gone_at IS NULL AND denied_at IS NULL AND {NOT_QUEUED}"
-    ))?;
-    let mut closed = connection.prepare_cached(&format!(
+    )
+}
+
+/// The closed talks that changed after a time, by their index alone.
+fn closed_candidates() -> String {
+    format!(
         "SELECT talk_id, updated_at, fetched_at
            FROM talks INDEXED BY talks_closed
           WHERE is_in_work = 0 AND gone_at IS NULL AND denied_at IS NULL AND updated_at > ?1 AND {NOT_QUEUED}"
-    ))?;
+    )
+}
+
+/// The talks that may be fetched again now.
+fn candidates(connection: &Connection, rules: &RefreshRules, now: i64) -> rusqlite::Result<Vec<Candidate>> {
+    let mut candidates = Vec::new();
+    let mut open = connection.prepare_cached(&open_candidates())?;
+    let mut closed = connection.prepare_cached(&closed_candidates())?;
     let read = |row: &Row<'_>, class| -> rusqlite::Result<Candidate> {
         Ok(Candidate { talk_id: row.get(0)?, updated_at: row.get(1)?, fetched_at: row.get(2)?, class })
     };
@@ -346,104 +329,6 @@ fn take_in(tx: &Transaction<'_>, events: &[TalkEvent], now: i64) -> rusqlite::Re
         }
     }
     Ok(queued)
-}
-
-/// Adds a run that found something to what is known of the feeder.
-fn note_run(tx: &Transaction<'_>, feeder: Feeder, found: u64, now: i64) -> rusqlite::Result<()> {
-    tx.prepare_cached(
-        "INSERT INTO feeders (feeder, enabled, ran_at, found, found_in_all) VALUES (?1, 1, ?2, ?3, ?3)
-         ON CONFLICT (feeder) DO UPDATE
-            SET enabled = 1, ran_at = ?2, found = ?3, found_in_all = found_in_all + ?3,
-                trouble = NULL, trouble_since = NULL",
-    )?
-    .execute((feeder.as_str(), now, found as i64))?;
-    Ok(())
-}
-
-/// Writes down how a feeder is.
-///
-/// # Errors
-/// When the database cannot be written.
-pub fn note(connection: &Connection, note: &Note) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT INTO feeders (feeder, enabled, ran_at, found, found_in_all, trouble, trouble_since,
-                                  warned_at, cursor)
-             VALUES (:feeder, :enabled, :ran_at, :found, :found, :trouble,
-                     CASE WHEN :trouble IS NOT NULL THEN :now END, :warned_at, :cursor)
-             ON CONFLICT (feeder) DO UPDATE
-                SET enabled = :enabled,
-                    ran_at = coalesce(:ran_at, ran_at),
-                    found = CASE WHEN :ran_at IS NULL THEN found ELSE :found END,
-                    found_in_all = found_in_all + :found,
-                    trouble = :trouble,
-                    trouble_since = CASE WHEN :trouble IS NOT NULL THEN coalesce(trouble_since, :now) END,
-                    warned_at = coalesce(:warned_at, warned_at),
-                    cursor = coalesce(:cursor, cursor)",
-        )?
-        .execute(named_params! {
-            ":feeder": note.feeder.as_str(),
-            ":enabled": note.enabled,
-            ":ran_at": note.ran_at,
-            ":found": note.found as i64,
-            ":trouble": note.trouble,
-            ":warned_at": note.warned_at,
-            ":cursor": note.cursor.as_ref().map(ToString::to_string),
-            ":now": note.now,
-        })?;
-    Ok(())
-}
-
-/// Notes which feeders the configuration that runs has switched on; what is known of them stays.
-///
-/// # Errors
-/// When the database cannot be written.
-pub fn note_enabled(connection: &Connection, feeder: Feeder, enabled: bool) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT INTO feeders (feeder, enabled, found, found_in_all) VALUES (?1, ?2, 0, 0)
-             ON CONFLICT (feeder) DO UPDATE
-                SET enabled = ?2, trouble = iif(?2, trouble, NULL), trouble_since = iif(?2, trouble_since, NULL)",
-        )?
-        .execute((feeder.as_str(), enabled))?;
-    Ok(())
-}
-
-/// Every feeder that has ever run here.
-///
-/// # Errors
-/// When the database cannot be read.
-pub fn rows(connection: &Connection) -> rusqlite::Result<Vec<FeederRow>> {
-    let mut rows = Vec::new();
-    for feeder in Feeder::ALL {
-        rows.extend(row(connection, feeder)?);
-    }
-    Ok(rows)
-}
-
-/// One feeder, if it has ever run here.
-///
-/// # Errors
-/// When the database cannot be read.
-pub fn row(connection: &Connection, feeder: Feeder) -> rusqlite::Result<Option<FeederRow>> {
-    connection
-        .prepare_cached("SELECT * FROM feeders WHERE feeder = ?1")?
-        .query_row([feeder.as_str()], |row| {
-            let cursor: Option<String> = row.get("cursor")?;
-            Ok(FeederRow {
-                feeder: row.get("feeder")?,
-                enabled: row.get("enabled")?,
-                ran_at: row.get("ran_at")?,
-                found: row.get("found")?,
-                found_in_all: row.get("found_in_all")?,
-                trouble: row.get("trouble")?,
-                trouble_since: row.get("trouble_since")?,
-                warned_at: row.get("warned_at")?,
-                // What somebody has spoilt is begun anew.
-                cursor: cursor.and_then(|text| serde_json::from_str(&text).ok()),
-            })
-        })
-        .optional()
 }
 
 #[cfg(test)]

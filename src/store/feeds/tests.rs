@@ -1,1 +1,306 @@
+use super::*;
+use crate::store::queue;
+use crate::store::record::{Outcome, Record, Recorder};
+use crate::store::tests::in_memory;
+use crate::talk::Talk;
+use std::time::Duration;
 
+const NOW: i64 = 1_700_000_000;
+
+/// A talk in work that last changed an hour ago.
+fn talk(talk_id: i64) -> Talk {
+    Talk {
+        talk_id,
+        created_at: NOW - 7200,
+        updated_at: NOW - 3600,
+        rate: None,
+        contact_id: 1,
+        chat_id: None,
+        entity_id: None,
+        entity_type: None,
+        is_in_work: true,
+        is_read: true,
+        origin: None,
+        missed_at: None,
+        account_id: 1,
+        status: None,
+        source_id: None,
+        lead_id: None,
+        customer_id: None,
+    }
+}
+
+fn record(connection: &mut Connection, talk_id: i64, ticket: i64, at: i64, outcome: Outcome) {
+    let tx = connection.transaction().unwrap();
+    let record = Record { talk_id, ticket, at, outcome, wish: None };
+    Recorder::new(&tx).unwrap().record(&record).unwrap();
+    tx.commit().unwrap();
+}
+
+fn mirror(connection: &mut Connection, talk: Talk, fetched_at: i64) {
+    record(connection, talk.talk_id, 0, fetched_at, Outcome::Talk(Box::new(talk), "{}".into()));
+}
+
+fn order(connection: &mut Connection, order: Order) -> Fed {
+    let tx = connection.transaction().unwrap();
+    let fed = work(&tx, &order).unwrap();
+    tx.commit().unwrap();
+    fed
+}
+
+fn hinted(connection: &mut Connection, talk_id: i64, lane: Lane) -> Fed {
+    let feeder = Feeder::Listing;
+    order(connection, Order::Enqueue { feeder, ids: vec![(talk_id, lane)], due_at: NOW, now: NOW })
+}
+
+/// The rows of the queue: id, reason, priority, due in, attempts.
+fn rows(connection: &Connection) -> Vec<(i64, String, i64, i64, i64)> {
+    let mut rows = Vec::new();
+    let each = |row: queue::QueueRow| -> rusqlite::Result<()> {
+        rows.push((row.talk_id, row.reason, row.priority, row.due_at - NOW, row.attempts));
+        Ok(())
+    };
+    queue::list(connection, false, None, each).unwrap();
+    rows
+}
+
+#[test]
+fn a_hint_while_a_talk_is_being_fetched_has_it_fetched_once_more() {
+    let mut connection = in_memory();
+    assert_eq!(hinted(&mut connection, 5, Lane::Hints), Fed::Queued(1));
+    let due = queue::head(&connection, NOW, 1).unwrap().due[0];
+    assert_eq!(hinted(&mut connection, 5, Lane::Hints), Fed::Queued(0));
+    record(&mut connection, 5, due.ticket, NOW, Outcome::Talk(Box::new(talk(5)), "{}".into()));
+    assert_eq!(rows(&connection).len(), 1, "what was heard after the fetch began is not lost");
+    let again = queue::head(&connection, NOW, 1).unwrap().due[0];
+    record(&mut connection, 5, again.ticket, NOW, Outcome::Talk(Box::new(talk(5)), "{}".into()));
+    assert_eq!(rows(&connection), []);
+}
+
+#[test]
+fn a_hint_raises_a_row_that_waits_and_lowers_none() {
+    let mut connection = in_memory();
+    hinted(&mut connection, 5, Lane::Backfill);
+    hinted(&mut connection, 5, Lane::Asked);
+    hinted(&mut connection, 5, Lane::Hints);
+    assert_eq!(rows(&connection), [(5, "listing".into(), 0, 0, 0)]);
+}
+
+#[test]
+fn a_hint_leaves_alone_what_backs_off_waits_for_its_time_or_failed() {
+    let mut connection = in_memory();
+    connection
+        .execute_batch(&format!(
+            "INSERT INTO talk_queue (talk_id, due_at, attempts, failed_at, ticket) VALUES
+                 (1, {NOW} + 60, 2, NULL, 71), (2, {NOW} - 60, 2, NULL, 72),
+                 (3, {NOW} + 60, 0, NULL, 73), (4, {NOW} - 60, 8, {NOW}, 74)"
+        ))
+        .unwrap();
+    for talk_id in 1..=4 {
+        assert_eq!(hinted(&mut connection, talk_id, Lane::Asked), Fed::Queued(0));
+    }
+    let untouched: i64 = connection
+        .query_row("SELECT count(*) FROM talk_queue WHERE ticket = 70 + talk_id", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(untouched, 4);
+}
+
+#[test]
+fn a_refresh_fills_the_lane_up_and_takes_none_that_waits_already() {
+    let mut connection = in_memory();
+    for talk_id in 1..=10 {
+        mirror(&mut connection, talk(talk_id), NOW - 1000 - talk_id);
+    }
+    hinted(&mut connection, 10, Lane::Asked);
+    let rules = RefreshRules { min_interval: Duration::from_secs(120), closed_for: Duration::ZERO };
+    let refresh = |room| Order::Refresh { rules: rules.clone(), room, shares: Shares::default(), now: NOW };
+    let queued = |fed| match fed {
+        Fed::Refreshed { queued, .. } => queued,
+        fed => panic!("{fed:?}"),
+    };
+    assert_eq!(queued(order(&mut connection, refresh(4))), 4);
+    assert_eq!(queued(order(&mut connection, refresh(4))), 0, "the lane is full");
+    assert_eq!(queued(order(&mut connection, refresh(6))), 2);
+    assert_eq!(queued(order(&mut connection, refresh(100))), 3, "10 waits in another lane");
+    let ids: Vec<i64> = rows(&connection).into_iter().map(|row| row.0).collect();
+    assert_eq!(ids[0], 10);
+    assert_eq!(ids.len(), 10);
+}
+
+#[test]
+fn the_refresh_reads_no_talk_itself() {
+    let connection = in_memory();
+    let plan = |sql: &str| {
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let lines = statement.query_map([], |row| row.get::<_, String>(3)).unwrap();
+        lines.collect::<Result<Vec<_>, _>>().unwrap().join("; ")
+    };
+    let open = plan(&open_candidates());
+    assert!(open.contains("talks USING COVERING INDEX talks_open"), "{open}");
+    let closed = plan(&closed_candidates().replace("?1", "5"));
+    assert!(closed.contains("talks USING COVERING INDEX talks_closed (updated_at>?)"), "{closed}");
+}
+
+#[test]
+fn what_the_listing_says_is_news_where_it_differs() {
+    let mut connection = in_memory();
+    mirror(&mut connection, talk(1), NOW);
+    let same =
+        Listed { talk_id: 1, updated_at: Some(NOW - 3600), is_in_work: Some(true), is_read: Some(true) };
+    let mut ask = |listed| match order(&mut connection, Order::Compare(vec![listed])) {
+        Fed::Compared(news) => news.len(),
+        fed => panic!("{fed:?}"),
+    };
+    assert_eq!(ask(same), 0);
+    assert_eq!(
+        ask(Listed { updated_at: None, is_in_work: None, is_read: None, ..same }),
+        0,
+        "it says nothing"
+    );
+    assert_eq!(ask(Listed { updated_at: Some(NOW), ..same }), 1);
+    assert_eq!(ask(Listed { is_in_work: Some(false), ..same }), 1);
+    assert_eq!(ask(Listed { is_read: Some(false), ..same }), 1);
+    assert_eq!(ask(Listed { talk_id: 2, ..same }), 1, "unknown");
+    record(&mut connection, 1, 0, NOW, Outcome::Gone);
+    let mut ask = |listed| order(&mut connection, Order::Compare(vec![listed]));
+    assert!(matches!(ask(same), Fed::Compared(news) if news.len() == 1), "gone, and listed all the same");
+}
+
+#[test]
+fn open_talks_that_a_pass_did_not_show_are_those_fetched_before_it() {
+    let mut connection = in_memory();
+    mirror(&mut connection, talk(1), NOW - 10);
+    mirror(&mut connection, talk(2), NOW - 10);
+    mirror(&mut connection, talk(3), NOW);
+    mirror(&mut connection, Talk { is_in_work: false, ..talk(4) }, NOW - 10);
+    let fed = order(&mut connection, Order::Unseen { seen: Arc::new(HashSet::from([1])), before: NOW });
+    assert_eq!(fed, Fed::Unseen(vec![(2, NOW - 10)]));
+}
+
+#[test]
+fn an_event_counts_once() {
+    let mut connection = in_memory();
+    let event = |id: &str, talk_id| TalkEvent { event_id: id.into(), talk_id, created_at: NOW };
+    let take = |events| Order::Events { events, now: NOW };
+    assert_eq!(
+        order(&mut connection, take(vec![event("a", 1), event("b", 1), event("c", 2)])),
+        Fed::Queued(2)
+    );
+    connection.execute("DELETE FROM talk_queue", []).unwrap();
+    assert_eq!(
+        order(&mut connection, take(vec![event("a", 1), event("c", 2), event("d", 3)])),
+        Fed::Queued(1)
+    );
+    assert_eq!(rows(&connection)[0].0, 3);
+    order(&mut connection, Order::ForgetEvents { before: NOW + 1 });
+    let left: i64 = connection.query_row("SELECT count(*) FROM seen_events", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn a_hook_of_another_account_queues_nothing_once_ours_is_known() {
+    let mut connection = in_memory();
+    let hook =
+        |account_id| Order::Hook { account_id: Some(account_id), ids: vec![1], due_at: NOW + 2, now: NOW };
+    assert_eq!(order(&mut connection, hook(2)), Fed::Queued(1), "nobody knows better yet");
+    connection.execute("DELETE FROM talk_queue", []).unwrap();
+    connection.execute("INSERT INTO mirror_info VALUES ('account_id', '1')", []).unwrap();
+    assert_eq!(order(&mut connection, hook(2)), Fed::OtherAccount);
+    assert_eq!(rows(&connection), []);
+    assert_eq!(order(&mut connection, hook(1)), Fed::Queued(1));
+}
+
+/// Walks until the walk waits or ends; each id above `known` is none. Returns the steps it took.
+fn walk(connection: &mut Connection, known: i64) -> (Backfill, usize) {
+    for step in 1.. {
+        let Fed::Backfill(state, _) = order(connection, Order::Backfill { room: 10, now: NOW }) else {
+            panic!("a backfill")
+        };
+        let state = state.expect("one is under way");
+        if state.ended.is_some() {
+            return (state, step);
+        }
+        for due in queue::head(connection, NOW, 100).unwrap().due {
+            let outcome = match due.talk_id <= known {
+                true => Outcome::Talk(Box::new(talk(due.talk_id)), "{}".into()),
+                false => Outcome::Gone,
+            };
+            record(connection, due.talk_id, due.ticket, NOW, outcome);
+        }
+        assert!(step < 10_000, "it ends");
+    }
+    unreachable!()
+}
+
+#[test]
+fn a_backfill_fetches_each_id_once_and_none_that_is_mirrored() {
+    let mut connection = in_memory();
+    for talk_id in 1..=50 {
+        mirror(&mut connection, talk(talk_id * 2), NOW);
+    }
+    begin_backfill(&mut connection, None, None, NOW).unwrap();
+    let (state, _) = walk(&mut connection, 100);
+    assert_eq!((state.from, state.to, state.queued), (100, 1, 50));
+    let talks: i64 = connection.query_row("SELECT count(*) FROM talks", [], |row| row.get(0)).unwrap();
+    assert_eq!(talks, 100);
+}
+
+#[test]
+fn a_backfill_ends_at_500_unknown_ids_in_a_row_and_not_at_499() {
+    for (known, ends_there) in [(500, false), (501, true)] {
+        let mut connection = in_memory();
+        begin_backfill(&mut connection, Some(1), Some(2000), NOW).unwrap();
+        for unknown in 1..known {
+            connection.execute("INSERT INTO tombstones VALUES (?1, 1)", [unknown]).unwrap();
+        }
+        mirror(&mut connection, talk(known), NOW);
+        let (state, _) = walk(&mut connection, 0);
+        let (looked_at, _) = state.progress();
+        assert_eq!(looked_at < 600, ends_there, "{state:?}");
+    }
+}
+
+#[test]
+fn a_backfill_passes_over_what_backs_off_and_can_be_ended() {
+    let mut connection = in_memory();
+    begin_backfill(&mut connection, Some(3), Some(1), NOW).unwrap();
+    order(&mut connection, Order::Backfill { room: 10, now: NOW });
+    connection.execute("UPDATE talk_queue SET attempts = 1, due_at = ?1 + 900", [NOW]).unwrap();
+    let fed = order(&mut connection, Order::Backfill { room: 10, now: NOW });
+    assert!(matches!(&fed, Fed::Backfill(Some(walk), 0) if walk.ended.is_some()), "{fed:?}");
+    assert_eq!(order(&mut connection, Order::Backfill { room: 10, now: NOW }), Fed::Backfill(None, 0));
+
+    begin_backfill(&mut connection, Some(30), Some(1), NOW).unwrap();
+    assert!(end_backfill(&mut connection, NOW).unwrap().is_some());
+    assert!(end_backfill(&mut connection, NOW).unwrap().is_none());
+    assert_eq!(order(&mut connection, Order::Backfill { room: 10, now: NOW }), Fed::Backfill(None, 0));
+}
+
+#[test]
+fn a_trouble_lasts_from_when_it_began_until_a_run_without() {
+    let connection = in_memory();
+    let noted = |trouble: Option<&str>, now| {
+        let trouble = trouble.map(str::to_owned);
+        let note = Note {
+            feeder: Feeder::Events,
+            enabled: true,
+            ran_at: Some(now),
+            found: 2,
+            trouble,
+            warned_at: None,
+            cursor: Some(serde_json::json!({"until": now})),
+            now,
+        };
+        self::note(&connection, &note).unwrap();
+        row(&connection, Feeder::Events).unwrap().unwrap()
+    };
+    noted(Some("a"), 10);
+    let second = noted(Some("b"), 20);
+    assert_eq!(
+        (second.trouble.as_deref(), second.trouble_since, second.found_in_all),
+        (Some("b"), Some(10), 4)
+    );
+    let third = noted(None, 30);
+    assert_eq!((third.trouble, third.trouble_since), (None, None));
+    assert_eq!(third.cursor, Some(serde_json::json!({"until": 30})));
+}

@@ -26,11 +26,12 @@ CREATE TABLE lanes (
     requests INTEGER NOT NULL         -- that left for it in the five minutes before daemon_status.seen_at
 ) STRICT;
 
--- All that decides about the next refresh, so that it reads no talk itself.
+-- All that decides about the next refresh, so that it reads no talk itself. (gone_at is NULL in
+-- each entry, and there all the same: SQLite would look it up in the talk.)
 DROP INDEX talks_open;
-CREATE INDEX talks_open ON talks (fetched_at, updated_at, is_read, missed_at, denied_at)
+CREATE INDEX talks_open ON talks (fetched_at, updated_at, is_read, missed_at, denied_at, gone_at)
  WHERE is_in_work = 1 AND gone_at IS NULL;
-CREATE INDEX talks_closed ON talks (updated_at, fetched_at, denied_at)
+CREATE INDEX talks_closed ON talks (updated_at, fetched_at, denied_at, gone_at)
  WHERE is_in_work = 0 AND gone_at IS NULL;
 
 DROP VIEW mirror_freshness;
