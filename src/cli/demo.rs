@@ -1,5 +1,6 @@
 //! `demo`: a simulated account on loopback, mirrored and its stale talks closed by the
-//! code of `run`, with ids queued by plain SQL as an analyst would.
+//! code of `run`. What is there is queued by plain SQL as an analyst would; what happens then is
+//! found in the account's events.
 
 use super::progress::{Progress, eprint_line};
 use super::run::runtime;
@@ -11,7 +12,6 @@ use crate::store;
 use crate::talk::Talk;
 use anyhow::{Context, Result, ensure};
 use rusqlite::Connection;
-use std::cell::Cell;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -20,8 +20,6 @@ use std::time::Duration;
 
 /// Talks that are there when the demo begins.
 const TALKS: i64 = 36;
-/// From the start: new talks are queued and old ones again, and then the end.
-const SECOND_ROUND: Duration = Duration::from_secs(8);
 const END: Duration = Duration::from_secs(16);
 
 /// Runs the demo; ends within 20 s.
@@ -31,7 +29,7 @@ pub fn demo(dir: Option<&Path>) -> Result<ExitCode> {
     let config = configure(&dir, &simulator)?;
     eprint_line(&format!(
         "A simulated account answers at {}: talks begin there, are missed and answered, and some were forgotten.\n\
-         Mirroring it into {} and closing what is stale, at most {} requests a second…",
+         Mirroring it into {}, following its events and closing what is stale, at most {} requests a second…",
         simulator.base_url(),
         config.database.display(),
         config.api.requests_per_second,
@@ -39,35 +37,18 @@ pub fn demo(dir: Option<&Path>) -> Result<ExitCode> {
 
     let connection = store::open(&config.database, false)?;
     insert(&connection, (1..=TALKS).collect())?;
-    let queued = Cell::new(TALKS as u64);
-    let script = async {
-        tokio::time::sleep(SECOND_ROUND).await;
-        let open: Vec<i64> = simulator
-            .account()
-            .talks
-            .values()
-            .rev()
-            .filter(|talk| talk.is_in_work && talk.missed_at.is_none())
-            .map(|talk| talk.talk_id)
-            .take(12)
-            .collect();
-        queued.set(queued.get() + open.len() as u64);
-        if let Err(error) = insert(&connection, open) {
-            tracing::error!("cannot queue: {error}");
-        }
-        tokio::time::sleep(END - SECOND_ROUND).await;
-    };
     let mut progress = Progress::new(TALKS as u64);
     let runtime = runtime()?;
-    let tally = runtime.block_on(daemon::run_until(&config, script, |worker| {
-        let tally = worker.tally();
-        let event = simulator.account().last_event.clone();
-        let note = format!(
-            "{} new, {} changed, {} closed, {} kept; there, {event}",
-            tally.new, tally.changed, tally.closures.closed, tally.closures.withdrawn
-        );
-        progress.set(tally.done(), queued.get(), &note);
-    }))?;
+    let tally =
+        runtime.block_on(daemon::run_until(&config, async { tokio::time::sleep(END).await }, |worker| {
+            let tally = worker.tally();
+            let event = simulator.account().last_event.clone();
+            let note = format!(
+                "{} new, {} changed, {} closed, {} kept; there, {event}",
+                tally.new, tally.changed, tally.closures.closed, tally.closures.withdrawn
+            );
+            progress.set(tally.done(), tally.done().max(TALKS as u64), &note);
+        }))?;
     drop(progress);
 
     let account = simulator.account();
@@ -135,7 +116,8 @@ fn configure(dir: &Path, simulator: &Simulator) -> Result<Config> {
         format!(
             "# Made by `talkmirror demo`; the simulated account is gone when it ends.\n\
              [api]\nbase_url = \"{}\"\ntoken_file = \"token\"\n\n[queue]\nretry_base = \"2s\"\n\n\
-             [auto_close]\nmode = \"live\"\nschedule = \"*/4 * * * * *\"\nmax_per_sweep = 3\n",
+             [auto_close]\nmode = \"live\"\nschedule = \"*/4 * * * * *\"\nmax_per_sweep = 3\n\n\
+             [events]\nschedule = \"*/2 * * * * *\"\n",
             simulator.base_url()
         ),
     )?;

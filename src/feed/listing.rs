@@ -148,6 +148,9 @@ impl Listing {
             if !mirrored && listed.is_in_work == Some(false) {
                 // The account's past is in no hurry, and seen once a day.
                 ids.push((listed.talk_id, Lane::Backfill));
+            } else if fetched_at.is_none() {
+                // What was never fetched was not followed in vain; of a new account that is every talk.
+                ids.push((listed.talk_id, Lane::Hints));
             } else if !self.in_vain((listed.talk_id, hint, fetched_at), followed) {
                 self.followed.insert(listed.talk_id, (hint, now));
                 ids.push((listed.talk_id, Lane::Hints));

@@ -52,9 +52,9 @@ impl Message {
         matches!(self, Message::Record(_) | Message::Status(_) | Message::Feed { .. })
     }
 
-    /// It may come with many of its kind.
-    fn comes_in_numbers(&self) -> bool {
-        matches!(self, Message::Record(_) | Message::Feed { order: Order::Hook { .. }, .. })
+    /// Somebody outside waits for it.
+    fn is_awaited(&self) -> bool {
+        matches!(self, Message::Feed { order: Order::Hook { .. }, .. })
     }
 }
 
@@ -90,6 +90,7 @@ pub struct Spent(#[expect(dead_code, reason = "only to be dropped")] Vec<Message
 #[derive(Debug, Clone)]
 pub struct Writer {
     sender: mpsc::Sender<Message>,
+    thread: thread::Thread,
 }
 
 impl Writer {
@@ -97,11 +98,11 @@ impl Writer {
     pub fn start(connection: Connection) -> (Writer, UnboundedReceiver<Event>) {
         let (sender, inbox) = mpsc::channel();
         let (events, receiver) = unbounded_channel();
-        thread::Builder::new()
+        let started = thread::Builder::new()
             .name("writer".into())
             .spawn(move || work(connection, &inbox, &events))
             .expect("the system can start a thread");
-        (Writer { sender }, receiver)
+        (Writer { sender, thread: started.thread().clone() }, receiver)
     }
 
     /// Records a fetch; answered by [`Event::Recorded`].
@@ -142,8 +143,12 @@ impl Writer {
     }
 
     fn send(&self, message: Message) {
+        let awaited = message.is_awaited();
         // A thread that has ended has said so in an event.
         let _ = self.sender.send(message);
+        if awaited {
+            self.thread.unpark();
+        }
     }
 }
 
@@ -172,8 +177,9 @@ fn serve(
     let mut optimized = Instant::now();
     let mut taken = Instant::now();
     while let Ok(first) = inbox.recv() {
-        if first.comes_in_numbers() {
-            thread::sleep(GATHER.saturating_sub(taken.elapsed()));
+        if matches!(first, Message::Record(_)) {
+            // Cut short where somebody waits. What waits for the disk gathers by itself.
+            thread::park_timeout(GATHER.saturating_sub(taken.elapsed()));
         }
         taken = Instant::now();
         let (mut writes, others): (Vec<Message>, Vec<Message>) =
