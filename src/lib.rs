@@ -6,19 +6,22 @@
 //!
 //! ```text
 //! SQL, commands, ──> talk_queue ──> worker: read ahead ─> gate ─> GET ─> record (one transaction) ─> close
-//! sweep                  ^                                                    │                        │
+//! sweep, feeders         ^                                                    │                        │
 //!                        └──────────── a row that is due again is the only way back ───────────────────┘
 //! ```
 //!
 //! - [`cli`] says what was asked and prints; [`daemon`] builds the parts and keeps them going.
 //! - [`worker`] is the road: it reads due ids ahead, fetches them through the [`gate`] with the
 //!   client of [`amocrm`], and hands what came to the writer of [`store`].
-//! - [`policy`] decides when a talk is looked at again, whether it is stale and what of its closing
-//!   comes next, [`health`] whether the mirror is well: pure functions over given times.
+//! - [`feed`] finds talks by itself: refreshes, the account's list and events, hooks, the backfill. It
+//!   only queues.
+//! - [`policy`] decides when a talk is looked at again, whether it is stale, what of its closing comes
+//!   next, which talk to refresh and whose turn it is to send, [`health`] whether the mirror is well:
+//!   pure functions over given times.
 //! - [`config`] is checked whole before anything begins. [`clock`] is where time is read.
 //! - [`simulator`] is an account on loopback, for the demo and the tests.
 //!
-//! `cli -> daemon -> worker -> policy, amocrm, store, gate -> talk`. `amocrm` and `store` don't know
+//! `cli -> daemon -> feed -> worker -> policy, amocrm, store, gate -> talk`. `amocrm` and `store` don't know
 //! each other; only `store` knows rusqlite, only `amocrm` knows reqwest, only `cli` knows clap, only
 //! `config` knows the `config` crate.
 //!
