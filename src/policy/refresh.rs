@@ -6,6 +6,8 @@
 //! that rested for a month is not. It is computed anew each time, as it grows with time differently
 //! for each talk; due times worked out in advance measured worse than round-robin.
 
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashSet};
 use std::time::Duration;
 
 /// How likely a talk is to change: `CHANGES / (age + REST)` a second.
@@ -110,33 +112,66 @@ pub fn choose(
     (room, oldest): (usize, usize),
     now: i64,
 ) -> Vec<i64> {
-    let mut scored: Vec<(f64, Candidate)> = candidates
-        .into_iter()
-        .filter(|candidate| rules.allows(candidate, now))
-        .map(|candidate| Candidate { fetched_at: believed(candidate.fetched_at, now), ..candidate })
-        .map(|candidate| (score(&candidate, now), candidate))
-        .collect();
-    let oldest = oldest.min(room).min(scored.len());
-    first(&mut scored, oldest, |(_, a), (_, b)| {
-        a.fetched_at.cmp(&b.fetched_at).then(a.talk_id.cmp(&b.talk_id))
-    });
-    let mut rest = scored.split_off(oldest);
-    let best = (room - oldest).min(rest.len());
-    first(&mut rest, best, |(a, x), (b, y)| b.total_cmp(a).then(x.talk_id.cmp(&y.talk_id)));
-    scored.iter().chain(&rest[..best]).map(|(_, candidate)| candidate.talk_id).collect()
+    let mut choice = Choice::new((room, oldest), now);
+    candidates.into_iter().for_each(|candidate| choice.offer(candidate, rules));
+    choice.chosen()
+}
+
+/// [`choose`], one candidate after the other: it holds no more of them than it chooses.
+#[derive(Debug)]
+pub struct Choice {
+    room: usize,
+    /// How many are to be the oldest.
+    share: usize,
+    now: i64,
+    /// Fetched at, and the id; the latest on top.
+    oldest: BinaryHeap<(i64, i64)>,
+    /// The bits of the score, which sort as a number above 0 does, and the id; the worst on top.
+    best: BinaryHeap<Reverse<(u64, Reverse<i64>)>>,
+}
+
+impl Choice {
+    /// `oldest` of `room` go to those fetched longest ago.
+    pub fn new((room, oldest): (usize, usize), now: i64) -> Choice {
+        let share = oldest.min(room);
+        Choice { room, share, now, oldest: BinaryHeap::new(), best: BinaryHeap::new() }
+    }
+
+    pub fn offer(&mut self, candidate: Candidate, rules: &RefreshRules) {
+        if !rules.allows(&candidate, self.now) {
+            return;
+        }
+        let candidate = Candidate { fetched_at: believed(candidate.fetched_at, self.now), ..candidate };
+        push(&mut self.oldest, (candidate.fetched_at, candidate.talk_id), self.share);
+        let score = score(&candidate, self.now).to_bits();
+        push(&mut self.best, Reverse((score, Reverse(candidate.talk_id))), self.room);
+    }
+
+    /// What was chosen, in the order in which to fetch it.
+    pub fn chosen(self) -> Vec<i64> {
+        let oldest: Vec<i64> =
+            self.oldest.into_sorted_vec().into_iter().map(|(_, talk_id)| talk_id).collect();
+        let is_oldest: HashSet<i64> = oldest.iter().copied().collect();
+        let best = self.best.into_sorted_vec().into_iter().map(|Reverse((_, Reverse(talk_id)))| talk_id);
+        let rest = best.filter(|talk_id| !is_oldest.contains(talk_id)).take(self.room - oldest.len());
+        oldest.iter().copied().chain(rest).collect()
+    }
+}
+
+/// Keeps the `count` least.
+fn push<T: Ord>(heap: &mut BinaryHeap<T>, item: T, count: usize) {
+    if heap.len() < count {
+        heap.push(item);
+    } else if let Some(mut top) = heap.peek_mut()
+        && item < *top
+    {
+        *top = item;
+    }
 }
 
 /// A fetch in the future was noted by a clock that has been set back since: nobody knows how long ago it was.
 fn believed(fetched_at: i64, now: i64) -> i64 {
     if fetched_at > now { 0 } else { fetched_at }
-}
-
-/// Brings the first `count` by `order` to the front, in order; cheaper than sorting them all.
-fn first<T>(items: &mut [T], count: usize, mut order: impl FnMut(&T, &T) -> std::cmp::Ordering) {
-    if count > 0 && count < items.len() {
-        items.select_nth_unstable_by(count, &mut order);
-    }
-    items[..count].sort_unstable_by(order);
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ pub use backfill::{Backfill, Begun, begin as begin_backfill, end as end_backfill
 pub use rows::{FeederRow, Note, note, note_enabled, row, rows};
 
 use crate::policy::lanes::Lane;
-use crate::policy::refresh::{self, Candidate, Class, RefreshRules, Shares};
+use crate::policy::refresh::{Candidate, Choice, Class, RefreshRules, Shares};
 use crate::talk::{Listed, TalkEvent};
 use rows::note_run;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, named_params};
@@ -222,9 +222,9 @@ fn refresh(
     let room = room.saturating_sub(waiting(tx, Lane::Refresh, now)?);
     let mut queued = 0;
     if room > 0 {
-        let candidates = candidates(tx, rules, now)?;
-        let oldest = shares.oldest_of(room.min(candidates.len()));
-        for talk_id in refresh::choose(candidates, rules, (room, oldest), now) {
+        let mut choice = Choice::new((room, shares.oldest_of(room)), now);
+        offer_candidates(tx, rules, now, &mut choice)?;
+        for talk_id in choice.chosen() {
             queued += u64::from(insert(tx, talk_id, (Feeder::Refresh, Lane::Refresh), now, now)?);
         }
     }
@@ -253,9 +253,13 @@ fn closed_candidates() -> String {
     )
 }
 
-/// The talks that may be fetched again now.
-fn candidates(connection: &Connection, rules: &RefreshRules, now: i64) -> rusqlite::Result<Vec<Candidate>> {
-    let mut candidates = Vec::new();
+/// Offers the talks that may be fetched again.
+fn offer_candidates(
+    connection: &Connection,
+    rules: &RefreshRules,
+    now: i64,
+    choice: &mut Choice,
+) -> rusqlite::Result<()> {
     let mut open = connection.prepare_cached(&open_candidates())?;
     let mut closed = connection.prepare_cached(&closed_candidates())?;
     let read = |row: &Row<'_>, class| -> rusqlite::Result<Candidate> {
@@ -264,15 +268,14 @@ fn candidates(connection: &Connection, rules: &RefreshRules, now: i64) -> rusqli
     let mut rows = open.query([])?;
     while let Some(row) = rows.next()? {
         let class = if row.get(3)? { Class::Waiting } else { Class::InWork };
-        candidates.push(read(row, class)?);
+        choice.offer(read(row, class)?, rules);
     }
     let closed_for = i64::try_from(rules.closed_for.as_secs()).unwrap_or(now);
     let mut rows = closed.query([now - closed_for])?;
     while let Some(row) = rows.next()? {
-        candidates.push(read(row, Class::Closed)?);
+        choice.offer(read(row, Class::Closed)?, rules);
     }
-    candidates.retain(|candidate| rules.allows(candidate, now));
-    Ok(candidates)
+    Ok(())
 }
 
 fn compare(connection: &Connection, listed: &[Listed]) -> rusqlite::Result<Vec<News>> {
