@@ -82,6 +82,8 @@ pub(super) fn reply(status: u16, headers: &[(HeaderName, &str)], body: Bytes) ->
 /// A body that announces more than it sends.
 pub struct CutOff {
     sent: Option<Bytes>,
+    /// Once hyper was told to wait: it sends what it has then, and would drop it with an error at once.
+    waited: bool,
     announced: u64,
 }
 
@@ -91,7 +93,7 @@ pub(super) fn cut_off(whole: impl Into<Bytes>) -> Reply {
     let announced = whole.len() as u64;
     let sent = Some(whole.slice(..whole.len() / 2));
     let mut reply = ok("");
-    *reply.body_mut() = Either::Right(CutOff { sent, announced });
+    *reply.body_mut() = Either::Right(CutOff { sent, waited: false, announced });
     reply
 }
 
@@ -101,12 +103,17 @@ impl Body for CutOff {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        Poll::Ready(Some(match self.sent.take() {
-            Some(sent) => Ok(Frame::data(sent)),
-            None => Err(io::ErrorKind::UnexpectedEof.into()),
-        }))
+        if let Some(sent) = self.sent.take() {
+            return Poll::Ready(Some(Ok(Frame::data(sent))));
+        }
+        if !self.waited {
+            self.waited = true;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into())))
     }
 
     fn size_hint(&self) -> SizeHint {
