@@ -98,6 +98,8 @@ struct Run<'a> {
     /// When the first of the others comes.
     next: Vec<i64>,
     queued: Vec<bool>,
+    /// Of these, in the lane of hints.
+    hinted: Vec<bool>,
     hints: VecDeque<Hint>,
     refresh: VecDeque<usize>,
     lanes: Lanes,
@@ -125,6 +127,7 @@ impl<'a> Run<'a> {
             shown: vec![0; talks],
             next: vec![0; talks],
             queued: vec![false; talks],
+            hinted: vec![false; talks],
             ..Run::default()
         };
         (0..talks).for_each(|talk| run.fetch(talk, history.fetched[talk]));
@@ -192,15 +195,17 @@ impl<'a> Run<'a> {
         self.longest_unseen = self.longest_unseen.max(now - self.mirror[talk].fetched_at);
         self.mirror[talk] = Candidate { talk_id: talk as i64, updated_at, fetched_at: now, class };
         self.queued[talk] = false;
+        self.hinted[talk] = false;
     }
 
     /// What a page shows to differ goes to the lane of hints, wherever it is; then the next page.
     fn list(&mut self, page: usize, now: i64) {
         let end = (page + 1) * PAGE;
         for talk in page * PAGE..end {
-            if self.next[talk] <= now {
+            if self.next[talk] <= now && !self.hinted[talk] {
                 self.refresh.retain(|waiting| *waiting != talk);
                 self.queued[talk] = true;
+                self.hinted[talk] = true;
                 self.hints.push_back(Hint::Talk(talk));
             }
         }

@@ -258,7 +258,7 @@ fn authorization(token: &Token) -> HeaderValue {
 async fn body(response: &mut Response, cap: usize) -> Result<Vec<u8>, Failure> {
     let too_large = || {
         let mebibytes = cap / (1024 * 1024);
-        Failure::new(Kind::Talk, format!("no such talk in the answer: the body is over {mebibytes} MiB"))
+        Failure::new(Kind::Talk, format!("the body is over {mebibytes} MiB"))
     };
     let announced = response.content_length().unwrap_or(0);
     if announced > cap as u64 {

@@ -225,7 +225,7 @@ impl Cli {
             nix::sys::prctl::set_dumpable(false).context("cannot keep the token out of core dumps")?;
         }
         match self.command {
-            Command::Run => run::run(&config(Needs::Api)?),
+            Command::Run => run::run(&config(Needs::Hooks)?),
             Command::Sync { ref ids, no_close, json } => {
                 sync::sync(&config(Needs::Api)?, ids, no_close, json)
             }

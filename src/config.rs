@@ -8,6 +8,8 @@
 mod feeds;
 mod keys;
 
+pub use feeds::LONGEST_SECRET;
+
 use crate::amocrm::{ClientConfig, Token, TokenSource};
 use crate::policy::RetryRules;
 use crate::policy::closing::{CloseMode, CloseRules};
@@ -95,9 +97,11 @@ pub enum LogFormat {
 /// Whether a command talks to the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
+    DatabaseAlone,
     /// A token must be there, and readable.
     Api,
-    DatabaseAlone,
+    /// And where hooks are taken, their secret.
+    Hooks,
 }
 
 /// Every mistake of a configuration, one in a line.
@@ -121,8 +125,7 @@ impl Config {
     /// Reads and checks the file at `path` and `TALKMIRROR__…` in the environment.
     ///
     /// # Errors
-    /// All mistakes at once. A missing or unreadable token is one where the command
-    /// [`Needs::Api`].
+    /// All mistakes at once. A missing or unreadable secret is one where the command [`Needs`] it.
     pub fn load(path: &Path, needs: Needs) -> Result<Config, Mistakes> {
         let mut keys = Keys::read(path)?;
         let folder = path.parent().unwrap_or(Path::new(""));
@@ -263,7 +266,7 @@ fn token(keys: &mut Keys, folder: &Path, needs: Needs) -> Option<TokenSource> {
         .map(|credentials| Path::new(&credentials).join("token"))
         .filter(|path| path.exists());
     let source = file.or(credential).map(TokenSource::File).or(inline.map(TokenSource::Environment));
-    if needs == Needs::Api {
+    if needs != Needs::DatabaseAlone {
         match &source {
             None if keys.has_mistake("api.token") => {}
             None => keys.mistake("api.token_file", "the path of a file with the token", "nothing"),

@@ -89,7 +89,7 @@ pub async fn run_until(
         CloseMode::Off => Arc::new(Notify::new()),
         CloseMode::DryRun | CloseMode::Live => schedule.add(&config.auto_close.schedule).await?,
     };
-    let feeders = Feeders::start(config, &before, &worker, &schedule).await?;
+    let mut feeders = Feeders::start(config, &before, &worker, &schedule).await?;
     tracing::info!(
         "started: mirroring {} into {}, at most {} requests a second",
         config.api.base_url.as_str().trim_end_matches('/'),
@@ -121,6 +121,7 @@ pub async fn run_until(
             },
             () = &mut end => break Ok(()),
             () = sweeps.notified() => worker.sweep(clock::now()),
+            () = feeders.watch() => {}
             _ = tick.tick() => observe(&worker),
             step = worker.step() => if let Err(error) = step { break Err(error) },
         }

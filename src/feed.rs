@@ -23,6 +23,9 @@ use std::time::Duration;
 const WARN_EVERY: i64 = 24 * 60 * 60;
 /// What the account does not serve is asked for again after so long, in seconds.
 const REST: i64 = 60 * 60;
+/// After so many looks in a row that broke off there is a rest; it doubles, up to this, in seconds.
+const BEAR: u32 = 3;
+const LONGEST_REST: i64 = 10 * 60;
 /// A page that fails in passing is asked for again after these waits; then the feeder waits for its next turn.
 const TRY_AGAIN: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(16)];
 
@@ -47,6 +50,8 @@ pub struct Ways {
     writer: Writer,
     trouble: Option<String>,
     warned_at: Option<i64>,
+    /// Looks in a row that broke off.
+    failures: u32,
     /// Not asked for again before.
     rest_until: i64,
 }
@@ -60,6 +65,7 @@ impl Ways {
             writer,
             trouble: before.and_then(|row| row.trouble.clone()),
             warned_at: before.and_then(|row| row.warned_at),
+            failures: 0,
             rest_until: 0,
         }
     }
@@ -112,17 +118,22 @@ impl Ways {
             (Some(_), None) => tracing::info!(feeder = name, "{name} works again"),
             _ => {}
         }
+        if trouble.is_none() {
+            self.failures = 0;
+        }
         self.trouble.clone_from(&trouble);
-        let note = Note {
-            feeder: self.feeder,
-            enabled: true,
-            ran_at: Some(now),
-            found,
-            trouble,
-            warned_at,
-            cursor,
-            now,
-        };
+        let note = Note { feeder: self.feeder, ran_at: Some(now), found, trouble, warned_at, cursor, now };
+        self.feed(Order::Note(note)).await?;
+        Ok(())
+    }
+
+    /// Writes down a step between two runs.
+    async fn went_on(&mut self, found: u64, trouble: Option<String>, cursor: Value) -> Result<(), Ended> {
+        if trouble.is_some() {
+            return self.ran(found, trouble, Some(cursor)).await;
+        }
+        let (feeder, now, trouble, cursor) = (self.feeder, unix_now(), self.trouble.clone(), Some(cursor));
+        let note = Note { feeder, ran_at: None, found, trouble, warned_at: None, cursor, now };
         self.feed(Order::Note(note)).await?;
         Ok(())
     }
@@ -134,7 +145,15 @@ impl Ways {
                 self.rest_until = unix_now() + REST;
                 format!("this account does not serve it ({why}); asked again each hour")
             }
-            Unread::Failed(why) => format!("the last look broke off ({why}); the next is as scheduled"),
+            Unread::Failed(why) => {
+                self.failures = self.failures.saturating_add(1);
+                if self.failures >= BEAR {
+                    // 1min, 2min, 4min, … 10min
+                    let rest = 60 << (self.failures - BEAR).min(4);
+                    self.rest_until = unix_now() + rest.min(LONGEST_REST);
+                }
+                format!("the last look broke off ({why})")
+            }
         }
     }
 }

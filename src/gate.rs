@@ -124,7 +124,7 @@ pub enum Signal {
     Unpaid,
     /// A 429, and how long the server asks to wait.
     RateLimited(Option<Duration>),
-    /// A 401 to a token that has been replaced since: it says nothing.
+    /// It says nothing: a 401 to a token that has been replaced since, a list that is not served.
     Outdated,
 }
 

@@ -112,6 +112,8 @@ pub fn complaints(overview: &Overview, alive: Option<Liveness>, closes: bool, no
     complaints
 }
 
+/// In seconds: the requests of the lanes are counted over this time.
+const LANES_SECONDS: i64 = 5 * 60;
 /// In seconds: every open talk is to be fetched again within this, on average.
 const ROUND: f64 = 60.0 * 60.0;
 /// Due talks that wait for longer, in seconds, while the daemon is at work.
@@ -123,21 +125,27 @@ pub fn warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec<C
     let Some(daemon) = overview.daemon.as_ref().filter(|_| alive == Some(Liveness::Running)) else {
         return Vec::new();
     };
-    if daemon.pause.is_some() || daemon.mode != "run" {
+    // The lanes' figures are over this time; before, they would be of the first rush.
+    if daemon.pause.is_some() || daemon.mode != "run" || now - daemon.started_at < LANES_SECONDS {
         return Vec::new();
     }
     let mut warnings = Vec::new();
+    let rate = |named: &[&str]| {
+        let counted = daemon.lanes.iter().filter(|lane| named.contains(&lane.lane.as_str()));
+        counted.map(|lane| lane.requests as f64).sum::<f64>() / LANES_SECONDS as f64
+    };
+    let others = rate(&["closing", "asked", "hints"]);
+    let used = others + rate(&["refresh", "backfill"]);
+    let allowed = daemon.requests_per_second;
+    // Answers take their time: of a quota that is used up no more can be had than was.
+    let (had, cost) = if used > allowed * 0.6 { (used, allowed / used) } else { (allowed, 1.0) };
+    let spare = (had - others).max(had * LEAST_SHARE);
     let quota = |rate: f64| {
-        format!("api.requests_per_second = {} (amoCRM allows 7, and sells more in packs)", rate.ceil())
+        format!(
+            "api.requests_per_second = {} (amoCRM allows 7, and sells more in packs)",
+            (rate * cost).ceil()
+        )
     };
-    // While it has run for less, the lanes' figures are over that time.
-    let seconds = (now - daemon.started_at).clamp(1, 300) as f64;
-    let rate_of = |refreshes: bool| {
-        let counted = daemon.lanes.iter().filter(|lane| (lane.lane == "refresh") == refreshes);
-        counted.map(|lane| lane.requests as f64).sum::<f64>() / seconds
-    };
-    let others = rate_of(false);
-    let spare = (daemon.requests_per_second - others).max(daemon.requests_per_second * LEAST_SHARE);
     let refreshes = overview.feeders.iter().any(|row| row.feeder == "refresh" && row.enabled);
     let open = overview.freshness.talks as f64;
     if refreshes && open / spare > ROUND {

@@ -159,7 +159,7 @@ pub struct Account {
     pub scripted_list: VecDeque<Fault>,
     /// What happens to the next requests of the events, in order.
     pub scripted_events: VecDeque<Fault>,
-    /// The listing shows closed talks as well, whatever it is asked.
+    /// The listing shows closed talks as well, and the events show what happened before.
     pub ignores_filter: bool,
     /// The listing always shows its first page, and says that there is a next one.
     pub ignores_page: bool,

@@ -25,7 +25,7 @@ use crate::policy::RetryRules;
 use crate::policy::closing::CloseRules;
 use crate::policy::lanes::Lanes;
 use crate::store::queue::Due;
-use crate::store::record::{Record, Recorded};
+use crate::store::record::{Effect, Record, Recorded};
 use crate::store::status::DaemonStatus;
 use crate::store::writer::{Event, Writer};
 use ahead::Ahead;
@@ -422,6 +422,9 @@ impl Worker {
     fn on_recorded(&mut self, recorded: &Recorded) {
         self.unrecorded -= 1;
         self.tally.count(recorded.effect);
+        if recorded.effect == Effect::New {
+            self.some_talk.get_or_insert(recorded.talk_id);
+        }
         if self.on_stepped(recorded.talk_id, recorded.stepped.as_deref()) {
             return;
         }

@@ -124,7 +124,8 @@ fn screen(
             words::count(queue.failed)
         ),
     );
-    if let Some(shares) = overview.daemon.as_ref().and_then(|daemon| shares(&daemon.lanes)) {
+    let running = overview.daemon.as_ref().filter(|_| alive == Some(Liveness::Running));
+    if let Some(shares) = running.and_then(|daemon| shares(&daemon.lanes)) {
         row("Shares", shares);
     }
     for feeder in overview.feeders.iter().filter(|feeder| feeder.feeder != Feeder::Backfill.as_str()) {

@@ -4,6 +4,7 @@ use super::words;
 use crate::clock::unix_now;
 use crate::config::{Config, next_tick};
 use crate::policy::closing::CloseMode;
+use crate::policy::lanes::{BACKFILL_SHARE, Lane};
 use crate::policy::refresh::{Candidate, Class};
 use crate::policy::stale::{Reach, stale};
 use crate::store::closures::{Closure, held_back};
@@ -169,7 +170,8 @@ fn next(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64) -> S
     if row.due_at > now {
         return format!("fetched {} ({})", words::in_time(row.due_at, now), words::moment(row.due_at));
     }
-    let seconds = story.ahead / i64::from(config.api.requests_per_second);
+    let share = if Lane::of(row.priority) == Lane::Backfill { BACKFILL_SHARE } else { 1.0 };
+    let seconds = (story.ahead as f64 / (f64::from(config.api.requests_per_second) * share)) as i64;
     match story.ahead {
         0 => "fetched next".into(),
         ahead => {

@@ -2,14 +2,15 @@
 
 use super::keys::Keys;
 use super::{Needs, Webhook};
-use crate::feed::webhook::LONGEST_SECRET;
 use crate::policy::refresh::RefreshRules;
 use secrecy::SecretString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-/// Shorter ones can be guessed.
+/// Shorter secrets of hooks can be guessed.
 const SHORTEST_SECRET: usize = 16;
+/// Longer ones are of no use.
+pub const LONGEST_SECRET: usize = 200;
 
 pub fn refresh(keys: &mut Keys) -> Option<RefreshRules> {
     let enabled = keys.boolean("refresh.enabled", true);
@@ -49,7 +50,7 @@ pub fn webhook(keys: &mut Keys, folder: &Path, needs: Needs) -> Option<Webhook> 
     let file = keys.optional("webhook.secret_file", "the path of a file with a secret", |found| {
         found.string().map(|path| (!path.is_empty()).then(|| folder.join(path)))
     });
-    if !enabled || needs == Needs::DatabaseAlone {
+    if !enabled || needs != Needs::Hooks {
         return None;
     }
     let listen = listen.flatten();

@@ -3,7 +3,7 @@ use std::fs;
 
 /// The mistakes of a configuration, in a folder with a token file.
 fn mistakes(text: &str) -> Vec<String> {
-    load(text, Needs::Api).map(|_| ()).unwrap_err().0
+    load(text, Needs::Hooks).map(|_| ()).unwrap_err().0
 }
 
 fn load(text: &str, needs: Needs) -> Result<Config, Mistakes> {
@@ -272,7 +272,8 @@ fn hooks_are_taken_on_this_machine_alone_and_with_a_secret_that_cannot_be_guesse
         fs::write(folder.path().join("config.toml"), text).unwrap();
         fs::write(folder.path().join("token"), "secret-token").unwrap();
         fs::write(folder.path().join("secret"), secret).unwrap();
-        Config::load(&folder.path().join("config.toml"), Needs::Api).map_err(|mistakes| mistakes.to_string())
+        Config::load(&folder.path().join("config.toml"), Needs::Hooks)
+            .map_err(|mistakes| mistakes.to_string())
     };
     let webhook = with("127.0.0.1:9187", "0123456789abcdef\n").unwrap().webhook.unwrap();
     assert_eq!(webhook.listen.port(), 9187);

@@ -57,7 +57,8 @@ impl Feeders {
             let bound = TcpListener::bind(webhook.listen).await;
             let listener = bound.map_err(|source| DaemonError::Listen { address: webhook.listen, source })?;
             tracing::info!("taking hooks at http://{}/webhook/…", webhook.listen);
-            tasks.spawn(webhook::run(listener, webhook.secret.clone(), worker.writer()));
+            let before = before.of(Feeder::Webhook).cloned();
+            tasks.spawn(webhook::run(listener, webhook.secret.clone(), worker.writer(), before));
         }
         if let Some(cron) = &config.listing {
             let tick = ticks(schedule, cron, before.of(Feeder::Listing)).await?;
@@ -84,6 +85,18 @@ impl Feeders {
             backfill::run(ways).await;
         });
         Ok(Feeders { tasks })
+    }
+
+    /// Waits for ever, unless one of them has a fault: it is not to be missed for years.
+    pub(super) async fn watch(&mut self) {
+        while let Some(ended) = self.tasks.join_next().await {
+            if let Err(error) = ended
+                && error.is_panic()
+            {
+                std::panic::resume_unwind(error.into_panic());
+            }
+        }
+        std::future::pending().await
     }
 
     /// Ends them in the middle of what they do: all they must remember is in the database.

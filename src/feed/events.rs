@@ -63,31 +63,34 @@ impl Events {
 
     /// Reads all pages since the cursor; returns when the last event happened.
     async fn read(&self, queued: &mut u64) -> Result<Result<i64, Unread>, Ended> {
-        let now = unix_now();
-        let since = self.cursor.unwrap_or(now) - OVERLAP;
-        let mut last: Option<i64> = None;
+        let since = self.cursor.unwrap_or_else(unix_now) - OVERLAP;
+        let mut last = self.cursor;
         let mut seen = HashSet::new();
         for page in 1..=MOST_PAGES {
             let page = match self.ways.page(Lane::Hints, Query::Events { page, since }).await? {
                 Ok(page) => page,
                 Err(unread) => return Ok(Err(unread)),
             };
+            let now = unix_now();
             let Rows::Events(events) = page.rows else { break };
+            if events.iter().any(|event| event.created_at < since) {
+                // All that ever happened, at each look.
+                let why = "the events ignore filter[created_at][from]".to_owned();
+                return Ok(Err(Unread::NotServed(why)));
+            }
             // A clock that is wrong, here or there, must not carry the cursor past what is to come.
             let latest = page.date.unix().unwrap_or(now).min(now);
+            last = last.max(events.iter().map(|event| event.created_at.min(latest)).max());
+            // Where there never was one, the next look begins here.
+            last = last.or(Some(latest));
             let before = seen.len();
             seen.extend(events.iter().map(|event| event.event_id.clone()));
-            // A page that only repeats is no further page.
-            let more = page.more && seen.len() > before;
-            last = events.iter().map(|event| event.created_at.min(latest)).chain(last).max();
-            if self.cursor.is_none() {
-                last = last.max(Some(latest));
-            }
+            let repeats = !events.is_empty() && seen.len() == before;
             *queued += self.ways.queue(Order::Events { events, now }).await?;
-            if !more {
+            if !page.more || repeats {
                 break;
             }
         }
-        Ok(Ok(self.cursor.max(last).unwrap_or(now)))
+        Ok(Ok(last.unwrap_or_else(unix_now)))
     }
 }

@@ -6,7 +6,8 @@
 
 use super::WARN_EVERY;
 use crate::clock::unix_now;
-use crate::store::feeds::{Fed, Feeder, Note, Order};
+use crate::config::LONGEST_SECRET;
+use crate::store::feeds::{Fed, Feeder, FeederRow, Note, Order};
 use crate::store::writer::Writer;
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -36,8 +37,6 @@ const MOST_WAITING: usize = 4096;
 const MOST_CONNECTIONS: usize = 512;
 /// A connection that sends nothing is closed.
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
-/// A secret may be so long.
-pub const LONGEST_SECRET: usize = 200;
 /// What is wrong is written down so often at most, in seconds.
 const NOTE_EVERY: i64 = 60;
 
@@ -52,9 +51,12 @@ struct Hooks {
 }
 
 /// Serves hooks until it is dropped.
-pub async fn run(listener: TcpListener, secret: SecretString, writer: Writer) {
+///
+/// `before` is what an earlier process left.
+pub async fn run(listener: TcpListener, secret: SecretString, writer: Writer, before: Option<FeederRow>) {
     let room = Arc::new(Semaphore::new(MOST_WAITING));
-    let hooks = Arc::new(Hooks { secret, writer, room, noted: Mutex::new((0, 0)) });
+    let warned_at = before.and_then(|row| row.warned_at).unwrap_or(0);
+    let hooks = Arc::new(Hooks { secret, writer, room, noted: Mutex::new((0, warned_at)) });
     let router = Router::new().route("/webhook/{secret}", post(hook).fallback(nothing)).with_state(hooks);
     let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let mut serving = tokio::task::JoinSet::new();
@@ -148,8 +150,7 @@ impl Hooks {
         }
         let writer = self.writer.clone();
         let (feeder, trouble) = (Feeder::Webhook, Some(trouble));
-        let note =
-            Note { feeder, enabled: true, ran_at: None, found: 0, trouble, warned_at, cursor: None, now };
+        let note = Note { feeder, ran_at: None, found: 0, trouble, warned_at, cursor: None, now };
         tokio::spawn(async move { writer.feed(Order::Note(note)).await });
     }
 }

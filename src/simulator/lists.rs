@@ -145,7 +145,7 @@ impl Account {
     pub(super) fn events_page(&self, query: &Query) -> Option<Value> {
         let wanted = |event: &&TalkEvent| {
             query.kinds.as_ref().is_none_or(|kinds| kinds.contains(&event.kind))
-                && query.from.is_none_or(|from| event.created_at >= from)
+                && query.from.is_none_or(|from| self.ignores_filter || event.created_at >= from)
         };
         // Of one second the last first: the sort keeps the order.
         let mut events: Vec<&TalkEvent> = self.events.iter().rev().filter(wanted).collect();

@@ -18,6 +18,9 @@ pub const CLOSE_PRIORITY: i64 = Lane::Closing.priority();
 /// A ticket that no queue row has: its record ends none. (SQLite draws 0 once in 2^64 rows.)
 pub const NO_ROW: i64 = 0;
 
+/// A hint about a row that waits adds 1 to its ticket; nobody counts so many.
+pub const HINTS: i64 = 1_000_000;
+
 /// The queue's `reason` of what is fetched to be closed, and what it is fetched for.
 const REASONS: [(&str, Purpose); 3] =
     [("close", Purpose::Close), ("close-dry-run", Purpose::DryRun), ("verify", Purpose::Verify)];

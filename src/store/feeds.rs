@@ -1,9 +1,8 @@
 //! What feeders ask of the database, each in the writer's transaction: ids into the queue, what of
 //! the listing and of the events is news, and the table `feeders`.
 //!
-//! It promises that an id that already waits is never hurried where it backs off and never made to
-//! fail less, that an event counts once, and that a fetch under way does not swallow what was heard
-//! after it began.
+//! It promises that an id that backs off is never hurried nor made to fail less, that an event counts
+//! once, and that a fetch under way does not swallow what was heard after it began.
 
 mod backfill;
 mod rows;
@@ -52,7 +51,7 @@ pub struct News {
     /// A state of it is mirrored.
     pub mirrored: bool,
     /// When it was last fetched, or found not to exist.
-    pub fetched_at: Option<i64>,
+    pub looked_at: Option<i64>,
 }
 
 /// What a feeder wants done. Times are Unix seconds.
@@ -79,12 +78,13 @@ pub enum Order {
 }
 
 impl Order {
-    /// When the ids are due that it puts into the queue, if it is one that does.
-    pub fn queues_at(&self) -> Option<i64> {
+    /// When the rows are due that it queued or changed, if it may have.
+    pub fn changed_queue(&self, fed: &Fed) -> Option<i64> {
         match self {
             Order::Enqueue { due_at, .. } | Order::Hook { due_at, .. } => Some(*due_at),
-            Order::Refresh { now, .. } | Order::Events { now, .. } | Order::Backfill { now, .. } => {
-                Some(*now)
+            Order::Events { now, .. } => Some(*now),
+            Order::Refresh { now, .. } | Order::Backfill { now, .. } => {
+                matches!(fed, Fed::Refreshed { queued: 1.., .. } | Fed::Backfill(_, 1..)).then_some(*now)
             }
             Order::Compare(_) | Order::Unseen { .. } | Order::ForgetEvents { .. } | Order::Note(_) => None,
         }
@@ -101,8 +101,7 @@ pub enum Fed {
         shares: Shares,
     },
     Compared(Vec<News>),
-    /// Ids, and when each was fetched.
-    Unseen(Vec<(i64, i64)>),
+    Unseen(Vec<i64>),
     /// The hook is another account's.
     OtherAccount,
     /// None was wanted, or how far it is.
@@ -156,8 +155,9 @@ pub fn work(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<Fed> {
 
 /// Queues a talk of which something was heard just now; false if it waited already.
 ///
-/// A row that waits and is due takes the more urgent lane, and a new ticket: a fetch that is under
-/// way may have been too early. One that backs off, waits for its time or was set aside stays as it is.
+/// A row that waits takes the more urgent lane, and the next ticket: a fetch that is under way may have
+/// been too early. Another one that waits for its time is hurried; one that backs off or was set aside
+/// stays as it is, and so does a closing's, which goes by times of its own.
 fn hint(
     tx: &Transaction<'_>,
     talk_id: i64,
@@ -166,13 +166,16 @@ fn hint(
     now: i64,
 ) -> rusqlite::Result<bool> {
     let values = named_params! {
-        ":talk_id": talk_id, ":reason": feeder.as_str(), ":priority": lane.priority(), ":now": now
+        ":talk_id": talk_id, ":reason": feeder.as_str(), ":priority": lane.priority(), ":due_at": due_at,
+        ":now": now, ":closing": Lane::Closing.priority(),
     };
     tx.prepare_cached(
         "UPDATE talk_queue
             SET reason = CASE WHEN :priority > priority THEN :reason ELSE reason END,
-                priority = max(priority, :priority), ticket = random()
-          WHERE talk_id = :talk_id AND failed_at IS NULL AND attempts = 0 AND due_at <= :now",
+                priority = max(priority, :priority), due_at = min(due_at, :due_at),
+                ticket = iif(ticket < 9223372036854775807, ticket + 1, random())
+          WHERE talk_id = :talk_id AND failed_at IS NULL AND priority < :closing
+            AND (due_at <= :now OR attempts = 0 AND last_error IS NULL)",
     )?
     .execute(values)?;
     insert(tx, talk_id, (feeder, lane), due_at, now)
@@ -195,18 +198,20 @@ fn insert(
     Ok(inserted == 1)
 }
 
-/// Rows that a lane may work now or has not got round to.
-fn waiting(tx: &Transaction<'_>, lane: Lane, now: i64) -> rusqlite::Result<usize> {
-    tx.prepare_cached(
-        "SELECT count(*) FROM talk_queue
-          WHERE failed_at IS NULL AND priority BETWEEN ?1 AND ?2 AND due_at <= ?3",
-    )?
-    .query_row((lane.least_priority(), lane.priority(), now), |row| row.get::<_, i64>(0))
-    .map(|count| count as usize)
+/// What of `room` the rows leave that a lane may work now and has not got round to.
+fn room_left(tx: &Transaction<'_>, lane: Lane, room: usize, now: i64) -> rusqlite::Result<usize> {
+    let waiting: i64 = tx
+        .prepare_cached(
+            "SELECT count(*) FROM (
+                 SELECT 1 FROM talk_queue
+                  WHERE failed_at IS NULL AND priority BETWEEN ?1 AND ?2 AND due_at <= ?3 LIMIT ?4)",
+        )?
+        .query_row((lane.least_priority(), lane.priority(), now, room as i64), |row| row.get(0))?;
+    Ok(room.saturating_sub(waiting as usize))
 }
 
 /// A run that found nothing is noted so often, in seconds.
-const SIGN_OF_LIFE: i64 = 60;
+const NOTE_EVERY: i64 = 60;
 
 /// Talks that wait in the queue are being fetched anyway.
 const NOT_QUEUED: &str = "NOT EXISTS (SELECT 1 FROM talk_queue q WHERE q.talk_id = talks.talk_id)";
@@ -219,7 +224,7 @@ fn refresh(
     now: i64,
 ) -> rusqlite::Result<Fed> {
     let mut shares = shares.clone();
-    let room = room.saturating_sub(waiting(tx, Lane::Refresh, now)?);
+    let room = room_left(tx, Lane::Refresh, room, now)?;
     let mut queued = 0;
     if room > 0 {
         let mut choice = Choice::new((room, shares.oldest_of(room)), now);
@@ -229,7 +234,7 @@ fn refresh(
         }
     }
     let noted = row(tx, Feeder::Refresh)?.and_then(|row| row.ran_at);
-    if queued > 0 || noted.is_none_or(|at| now - at >= SIGN_OF_LIFE) {
+    if queued > 0 || noted.is_none_or(|at| now - at >= NOTE_EVERY) {
         note_run(tx, Feeder::Refresh, queued, now)?;
     }
     Ok(Fed::Refreshed { queued, shares })
@@ -296,19 +301,19 @@ fn compare(connection: &Connection, listed: &[Listed]) -> rusqlite::Result<Vec<N
             .optional()?;
         match mirrored {
             None => {
-                let fetched_at = tombstone.query_row([listed.talk_id], |row| row.get(0)).optional()?;
-                news.push(News { listed, mirrored: false, fetched_at });
+                let looked_at = tombstone.query_row([listed.talk_id], |row| row.get(0)).optional()?;
+                news.push(News { listed, mirrored: false, looked_at });
             }
-            Some((true, at)) => news.push(News { listed, mirrored: true, fetched_at: Some(at) }),
+            Some((true, at)) => news.push(News { listed, mirrored: true, looked_at: Some(at) }),
             Some((false, _)) => {}
         }
     }
     Ok(news)
 }
 
-fn unseen(connection: &Connection, seen: &HashSet<i64>, before: i64) -> rusqlite::Result<Vec<(i64, i64)>> {
+fn unseen(connection: &Connection, seen: &HashSet<i64>, before: i64) -> rusqlite::Result<Vec<i64>> {
     let mut open = connection.prepare_cached(
-        "SELECT talk_id, fetched_at FROM talks INDEXED BY talks_open
+        "SELECT talk_id FROM talks INDEXED BY talks_open
           WHERE is_in_work = 1 AND gone_at IS NULL AND denied_at IS NULL AND fetched_at < ?1",
     )?;
     let mut unseen = Vec::new();
@@ -316,7 +321,7 @@ fn unseen(connection: &Connection, seen: &HashSet<i64>, before: i64) -> rusqlite
     while let Some(row) = rows.next()? {
         let talk_id = row.get(0)?;
         if !seen.contains(&talk_id) {
-            unseen.push((talk_id, row.get(1)?));
+            unseen.push(talk_id);
         }
     }
     Ok(unseen)

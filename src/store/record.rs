@@ -163,10 +163,10 @@ impl<'tx> Recorder<'tx> {
                 let moved = tx
                     .prepare_cached(
                         "UPDATE talk_queue
-                        SET failed_at = ?3, attempts = attempts + 1, last_error = ?4
-                      WHERE talk_id = ?1 AND ticket = ?2 AND failed_at IS NULL",
+                        SET failed_at = ?4, attempts = attempts + 1, last_error = ?5
+                      WHERE talk_id = ?1 AND ticket BETWEEN ?2 AND ?3 AND failed_at IS NULL",
                     )?
-                    .execute((talk_id, ticket, at, error))?;
+                    .execute((talk_id, ticket, last_hint(ticket), at, error))?;
                 (Effect::Failed, moved == 1)
             }
             Outcome::Closing { closure_id, answer } => {
@@ -199,9 +199,13 @@ impl<'tx> Recorder<'tx> {
         }
         match stored_talk(tx, talk.talk_id)? {
             Some(stored) if talk.updated_at < stored.updated_at => {
-                // It still shows that the talk exists and may be read.
-                tx.prepare_cached("UPDATE talks SET gone_at = NULL, denied_at = NULL WHERE talk_id = ?1")?
-                    .execute([talk.talk_id])?;
+                // It still shows that the talk exists and may be read, and that it was asked for: else it
+                // would seem the one fetched longest ago for good.
+                tx.prepare_cached(
+                    "UPDATE talks SET fetched_at = max(fetched_at, ?2), gone_at = NULL, denied_at = NULL
+                  WHERE talk_id = ?1",
+                )?
+                .execute((talk.talk_id, at))?;
                 Ok(Effect::Older)
             }
             Some(stored) if stored == *talk => {
@@ -263,11 +267,17 @@ fn reschedule(
     let moved = tx
         .prepare_cached(
             "UPDATE talk_queue
-                SET due_at = ?3, last_error = ?4, attempts = attempts + ?5
-              WHERE talk_id = ?1 AND ticket = ?2 AND failed_at IS NULL",
+                SET due_at = ?4, last_error = ?5, attempts = attempts + ?6
+              WHERE talk_id = ?1 AND ticket BETWEEN ?2 AND ?3 AND failed_at IS NULL",
         )?
-        .execute((record.talk_id, record.ticket, due_at, error, spent))?;
+        .execute((record.talk_id, record.ticket, last_hint(record.ticket), due_at, error, spent))?;
     Ok(moved == 1)
+}
+
+/// The last ticket that hints (see [`super::feeds`]) give a row: a fetch that failed counts for them too,
+/// as they hurry nothing. Whoever queues the id anew draws another one.
+fn last_hint(ticket: i64) -> i64 {
+    ticket.saturating_add(closures::HINTS)
 }
 
 fn waits(tx: &Transaction<'_>, talk_id: i64) -> rusqlite::Result<bool> {

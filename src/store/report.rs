@@ -87,7 +87,7 @@ pub fn overview(connection: &Connection, now: i64) -> rusqlite::Result<Overview>
         total,
         in_work,
         missed: count(
-            "SELECT count(*) FROM talks
+            "SELECT count(*) FROM talks INDEXED BY talks_open_missed
               WHERE is_in_work = 1 AND gone_at IS NULL AND missed_at IS NOT NULL",
         )?,
         closed: total - in_work - gone,

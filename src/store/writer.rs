@@ -284,7 +284,7 @@ fn answer(batch: &mut [Message], fed: Vec<Fed>, tell: &dyn Fn(Event)) {
     });
     let mut due_at: Option<i64> = None;
     for ((order, reply), fed) in orders.zip(fed) {
-        if let Some(at) = order.queues_at() {
+        if let Some(at) = order.changed_queue(&fed) {
             due_at = Some(due_at.map_or(at, |earlier| earlier.min(at)));
         }
         if let Some(reply) = reply.take() {

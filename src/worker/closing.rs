@@ -265,15 +265,7 @@ impl Worker {
             }
             Err(failure) => failure,
         };
-        let signal = match failure.kind {
-            Kind::Talk | Kind::Gone | Kind::Denied | Kind::Closing => Signal::Healthy,
-            Kind::Transient => Signal::Transient(talk_id),
-            Kind::Forbidden => Signal::Forbidden(talk_id),
-            Kind::Unauthorized if token_epoch != self.token_epoch => Signal::Outdated,
-            Kind::Unauthorized => Signal::Unauthorized,
-            Kind::Unpaid => Signal::Unpaid,
-            Kind::RateLimited => Signal::RateLimited(failure.retry_after),
-        };
+        let signal = self.signal(&failure, talk_id, token_epoch);
         self.answered(permit, signal, Some(&failure), now);
         let http_status = failure.http_status;
         let request_id = failure.request_id.as_deref().unwrap_or("-");

@@ -17,7 +17,7 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
 /// The rate's mean is over so many seconds, …
 const RATE_SECONDS: i64 = 60;
 /// … the lanes' requests are counted over so many, …
-const LANES_SECONDS: i64 = 5 * 60;
+const LANES_SECONDS: i64 = 5 * 60; // as the view of it in health.rs
 /// … and what is left for refreshes is told by so many.
 const QUOTA_SECONDS: i64 = 10;
 

@@ -7,6 +7,7 @@ use crate::clock::{self, Now};
 use crate::gate::{Permit, Signal};
 use crate::policy::lanes::Lane;
 use crate::store::feeds::Feeder;
+use crate::store::queue::Due;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -62,9 +63,16 @@ impl Worker {
         self.quota.send_replace(Quota { pace, urgent: self.condition.urgent_rate(now) });
     }
 
-    /// Whether somebody waits for a page in this lane.
+    /// Whether somebody waits for a page in this lane that may be asked for: in a pause none, but where
+    /// no talk is known that could be asked for instead.
     pub(super) fn is_asked(&self, lane: Lane) -> bool {
-        self.asked.iter().any(|ask| ask.lane == lane)
+        let may = self.gate.pause().is_none() || self.some_talk.is_none();
+        may && self.asked.iter().any(|ask| ask.lane == lane)
+    }
+
+    /// Forgets what no feeder waits for any more.
+    pub(super) fn forget_unawaited(&mut self) {
+        self.asked.retain(|ask| !ask.reply.is_closed());
     }
 
     /// Sends the first request for a page in this lane.
@@ -91,29 +99,42 @@ impl Worker {
         let now = clock::now();
         // No talk's number: what fails there is one more that fails.
         let pseudo_id = -1 - ask.feeder as i64;
-        let signal = match result.as_ref().map_err(|failure| failure.kind) {
-            Ok(_) | Err(Kind::Talk | Kind::Gone | Kind::Denied | Kind::Closing) => Signal::Healthy,
-            Err(Kind::Transient) => Signal::Transient(pseudo_id),
-            Err(Kind::Forbidden) => Signal::Forbidden(pseudo_id),
-            Err(Kind::Unauthorized) if token_epoch != self.token_epoch => Signal::Outdated,
-            Err(Kind::Unauthorized) => Signal::Unauthorized,
-            Err(Kind::Unpaid) => Signal::Unpaid,
-            Err(Kind::RateLimited) => {
-                Signal::RateLimited(result.as_ref().err().and_then(|failure| failure.retry_after))
-            }
+        let kind = result.as_ref().err().map(|failure| failure.kind);
+        let signal = match (kind, result.as_ref().err()) {
+            // A list that is just not served says nothing of a block, unless there is one.
+            (Some(Kind::Forbidden), _) if self.gate.pause().is_none() => Signal::Outdated,
+            (_, Some(failure)) => self.signal(failure, pseudo_id, token_epoch),
+            (_, None) => Signal::Healthy,
         };
         self.answered(permit, signal, result.as_ref().err(), now);
-        let again = match result.as_ref().map_err(|failure| failure.kind) {
-            Err(Kind::Unauthorized | Kind::Unpaid | Kind::RateLimited) => true,
+        if matches!(kind, Some(Kind::Unauthorized | Kind::Unpaid | Kind::RateLimited)) {
             // What everybody meets says nothing of this list.
-            Err(Kind::Forbidden | Kind::Transient) => self.gate.pause().is_some(),
-            _ => false,
-        };
-        if again {
             self.asked.push_front(ask);
         } else {
             // A feeder that no longer waits for it has been stopped.
             let _ = ask.reply.send(result);
+        }
+    }
+
+    /// In a pause no list is asked for: a stored talk tells better whether the API answers us again.
+    pub(super) fn probe_for_lists(&mut self, now: Now) {
+        let over = self.gate.pause().is_some_and(|pause| pause.until <= now.mono);
+        let nothing_else = self.ready.is_empty() && self.busy.is_empty() && self.confirm_now.is_none();
+        if over && nothing_else && !self.asked.is_empty() {
+            self.confirm_now = self.some_talk.map(Due::without_row);
+        }
+    }
+
+    /// What a failed request says about the API as a whole; `id` is whose request it was.
+    pub(super) fn signal(&self, failure: &Failure, id: i64, token_epoch: u64) -> Signal {
+        match failure.kind {
+            Kind::Talk | Kind::Gone | Kind::Denied | Kind::Closing => Signal::Healthy,
+            Kind::Transient => Signal::Transient(id),
+            Kind::Forbidden => Signal::Forbidden(id),
+            Kind::Unauthorized if token_epoch != self.token_epoch => Signal::Outdated,
+            Kind::Unauthorized => Signal::Unauthorized,
+            Kind::Unpaid => Signal::Unpaid,
+            Kind::RateLimited => Signal::RateLimited(failure.retry_after),
         }
     }
 }

@@ -32,6 +32,8 @@ impl Worker {
     pub(super) fn launch(&mut self, now: Now) -> Instant {
         let far = now.mono + Duration::from_secs(3600);
         let mut look_again = far;
+        self.forget_unawaited();
+        self.probe_for_lists(now);
         while !self.stopping
             && self.trouble.is_none()
             && self.fetching.len() < self.config.max_in_flight

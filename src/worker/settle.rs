@@ -136,14 +136,7 @@ impl Worker {
 
     fn settle_failure(&mut self, due: Due, permit: Permit, failure: Failure, now: Now) -> Option<Outcome> {
         let talk_id = due.talk_id;
-        let signal = match failure.kind {
-            Kind::Talk | Kind::Gone | Kind::Denied | Kind::Closing => Signal::Healthy,
-            Kind::Transient => Signal::Transient(talk_id),
-            Kind::Forbidden => Signal::Forbidden(talk_id),
-            Kind::Unauthorized => Signal::Unauthorized,
-            Kind::Unpaid => Signal::Unpaid,
-            Kind::RateLimited => Signal::RateLimited(failure.retry_after),
-        };
+        let signal = self.signal(&failure, talk_id, self.token_epoch);
         self.answered(permit, signal, Some(&failure), now);
         let error = failure.detail;
         let request_id = failure.request_id.as_deref().unwrap_or("-");

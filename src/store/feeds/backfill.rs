@@ -4,7 +4,7 @@
 //! What came of each id is read from the mirror, so that the walk goes on after a restart where it
 //! was, whatever was under way.
 
-use super::{Feeder, insert, waiting};
+use super::{Feeder, insert, room_left};
 use crate::policy::lanes::Lane;
 use rusqlite::{Connection, OptionalExtension, Transaction};
 use serde::{Deserialize, Serialize};
@@ -168,7 +168,7 @@ enum Known {
     Unknown,
     /// It waits for its fetch.
     Waits,
-    /// Its fetch fails, it is denied, or somebody dropped it: that says nothing.
+    /// Its fetch fails, it is denied, or somebody dropped it: perhaps there is one.
     Unclear,
 }
 
@@ -193,9 +193,8 @@ fn settle(tx: &Transaction<'_>, walk: &mut Backfill) -> rusqlite::Result<()> {
     while walk.settled != walk.next && walk.unknown_in_a_row < UNKNOWN_IN_A_ROW {
         match known(tx, walk.settled)? {
             Known::Waits => break,
-            Known::Talk => walk.unknown_in_a_row = 0,
             Known::Unknown => walk.unknown_in_a_row += 1,
-            Known::Unclear => {}
+            Known::Talk | Known::Unclear => walk.unknown_in_a_row = 0,
         }
         walk.settled += walk.step();
     }
@@ -203,7 +202,7 @@ fn settle(tx: &Transaction<'_>, walk: &mut Backfill) -> rusqlite::Result<()> {
 }
 
 fn queue_more(tx: &Transaction<'_>, walk: &mut Backfill, room: usize, now: i64) -> rusqlite::Result<u64> {
-    let mut room = room.saturating_sub(waiting(tx, Lane::Backfill, now)?);
+    let mut room = room_left(tx, Lane::Backfill, room, now)?;
     let mut queued = 0;
     for _ in 0..STRIDE {
         if room == 0 || !walk.holds(walk.next) {

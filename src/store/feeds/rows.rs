@@ -7,7 +7,6 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Note {
     pub feeder: Feeder,
-    pub enabled: bool,
     pub ran_at: Option<i64>,
     /// Ids that it queued, since the last note.
     pub found: u64,
@@ -60,10 +59,10 @@ pub fn note(connection: &Connection, note: &Note) -> rusqlite::Result<()> {
         .prepare_cached(
             "INSERT INTO feeders (feeder, enabled, ran_at, found, found_in_all, trouble, trouble_since,
                                   warned_at, cursor)
-             VALUES (:feeder, :enabled, :ran_at, :found, :found, :trouble,
+             VALUES (:feeder, 1, :ran_at, :found, :found, :trouble,
                      CASE WHEN :trouble IS NOT NULL THEN :now END, :warned_at, :cursor)
              ON CONFLICT (feeder) DO UPDATE
-                SET enabled = :enabled,
+                SET enabled = 1,
                     ran_at = coalesce(:ran_at, ran_at),
                     found = CASE WHEN :ran_at IS NULL THEN found ELSE :found END,
                     found_in_all = found_in_all + :found,
@@ -74,7 +73,6 @@ pub fn note(connection: &Connection, note: &Note) -> rusqlite::Result<()> {
         )?
         .execute(named_params! {
             ":feeder": note.feeder.as_str(),
-            ":enabled": note.enabled,
             ":ran_at": note.ran_at,
             ":found": note.found as i64,
             ":trouble": note.trouble,
@@ -100,7 +98,7 @@ pub fn note_enabled(connection: &Connection, feeder: Feeder, enabled: bool) -> r
     Ok(())
 }
 
-/// Every feeder that has ever run here.
+/// Every feeder that a daemon has known here.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -112,7 +110,7 @@ pub fn rows(connection: &Connection) -> rusqlite::Result<Vec<FeederRow>> {
     Ok(rows)
 }
 
-/// One feeder, if it has ever run here.
+/// One feeder, if a daemon has known it here.
 ///
 /// # Errors
 /// When the database cannot be read.

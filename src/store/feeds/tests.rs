@@ -78,6 +78,31 @@ fn a_hint_while_a_talk_is_being_fetched_has_it_fetched_once_more() {
 }
 
 #[test]
+fn a_hint_while_a_retry_is_under_way_is_not_lost_and_makes_no_failure_undone() {
+    let mut connection = in_memory();
+    hinted(&mut connection, 5, Lane::Hints);
+    connection.execute("UPDATE talk_queue SET attempts = 1", []).unwrap();
+    let due = queue::head(&connection, NOW, 1).unwrap().due[0];
+    hinted(&mut connection, 5, Lane::Hints);
+    let failed = Outcome::Retry { due_at: NOW + 30, error: "x".into(), spent: true };
+    record(&mut connection, 5, due.ticket, NOW, failed);
+    assert_eq!(rows(&connection), [(5, "listing".into(), Lane::Hints.priority(), 30, 2)], "it backs off");
+
+    connection.execute("UPDATE talk_queue SET due_at = ?1", [NOW]).unwrap();
+    let due = queue::head(&connection, NOW, 1).unwrap().due[0];
+    hinted(&mut connection, 5, Lane::Hints);
+    record(&mut connection, 5, due.ticket, NOW, Outcome::Talk(Box::new(talk(5)), "{}".into()));
+    assert_eq!(rows(&connection).len(), 1, "what was heard is fetched");
+
+    // Whoever queues it by SQL meanwhile has it fetched at once, failure or not.
+    let due = queue::head(&connection, NOW, 1).unwrap().due[0];
+    connection.execute("INSERT INTO talk_queue (talk_id, due_at) VALUES (5, ?1)", [NOW]).unwrap();
+    let failed = Outcome::Retry { due_at: NOW + 30, error: "x".into(), spent: true };
+    record(&mut connection, 5, due.ticket, NOW, failed);
+    assert_eq!(rows(&connection)[0].3, 0);
+}
+
+#[test]
 fn a_hint_raises_a_row_that_waits_and_lowers_none() {
     let mut connection = in_memory();
     hinted(&mut connection, 5, Lane::Backfill);
@@ -87,22 +112,34 @@ fn a_hint_raises_a_row_that_waits_and_lowers_none() {
 }
 
 #[test]
-fn a_hint_leaves_alone_what_backs_off_waits_for_its_time_or_failed() {
+fn a_hint_hurries_none_that_backs_off_or_failed_and_no_closing() {
     let mut connection = in_memory();
     connection
         .execute_batch(&format!(
             "INSERT INTO talk_queue (talk_id, due_at, attempts, failed_at, ticket) VALUES
                  (1, {NOW} + 60, 2, NULL, 71), (2, {NOW} - 60, 2, NULL, 72),
-                 (3, {NOW} + 60, 0, NULL, 73), (4, {NOW} - 60, 8, {NOW}, 74)"
+                 (3, {NOW} + 60, 0, NULL, 73), (4, {NOW} - 60, 8, {NOW}, 74),
+                 (5, {NOW} + 60, 0, NULL, 75), (6, {NOW} + 60, 0, NULL, 76);
+             UPDATE talk_queue SET last_error = 'HTTP 403' WHERE talk_id = 3;
+             UPDATE talk_queue SET priority = 1000000000, reason = 'verify' WHERE talk_id = 6;"
         ))
         .unwrap();
-    for talk_id in 1..=4 {
+    for talk_id in 1..=6 {
         assert_eq!(hinted(&mut connection, talk_id, Lane::Asked), Fed::Queued(0));
     }
-    let untouched: i64 = connection
-        .query_row("SELECT count(*) FROM talk_queue WHERE ticket = 70 + talk_id", [], |row| row.get(0))
+    let tickets: Vec<i64> = connection
+        .prepare("SELECT ticket FROM talk_queue ORDER BY talk_id")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .collect::<Result<_, _>>()
         .unwrap();
-    assert_eq!(untouched, 4);
+    // The second is due: it may be on its way, and is neither hurried nor lost.
+    assert_eq!(tickets, [71, 73, 73, 74, 76, 76]);
+    let hurried =
+        "SELECT group_concat(talk_id) FROM talk_queue WHERE due_at <= ?1 AND talk_id IN (1, 3, 5, 6)";
+    let hurried: String = connection.query_row(hurried, [NOW], |row| row.get(0)).unwrap();
+    assert_eq!(hurried, "5", "somebody put it in for later, and nothing has failed");
 }
 
 #[test]
@@ -174,7 +211,7 @@ fn open_talks_that_a_pass_did_not_show_are_those_fetched_before_it() {
     mirror(&mut connection, talk(3), NOW);
     mirror(&mut connection, Talk { is_in_work: false, ..talk(4) }, NOW - 10);
     let fed = order(&mut connection, Order::Unseen { seen: Arc::new(HashSet::from([1])), before: NOW });
-    assert_eq!(fed, Fed::Unseen(vec![(2, NOW - 10)]));
+    assert_eq!(fed, Fed::Unseen(vec![2]));
 }
 
 #[test]
@@ -283,7 +320,6 @@ fn a_trouble_lasts_from_when_it_began_until_a_run_without() {
         let trouble = trouble.map(str::to_owned);
         let note = Note {
             feeder: Feeder::Events,
-            enabled: true,
             ran_at: Some(now),
             found: 2,
             trouble,

@@ -1,7 +1,7 @@
 -- Feeders: what puts talk ids into the queue by itself, and how the requests are shared.
 
 CREATE TABLE feeders (
-    -- One row for each feeder that has run, as it last was.
+    -- What finds talks by itself: a row for each, as it last was.
     feeder        TEXT PRIMARY KEY NOT NULL, -- refresh, listing, events, webhook or backfill
     enabled       INTEGER NOT NULL CHECK (enabled IN (0, 1)), -- in the configuration of the daemon that runs, or ran last
     ran_at        INTEGER,          -- when it last looked; of the webhook: the last hook

@@ -1,0 +1,97 @@
+//! Which hints of the list were followed: one that is given again and again, though its talk was
+//! fetched, is followed ever more seldom.
+
+use crate::talk::Listed;
+use std::collections::HashMap;
+
+/// In seconds: what was followed twice waits so long, then twice as long each time; …
+const FIRST_WAIT: i64 = 60;
+/// … and never longer than this.
+const LONGEST_WAIT: i64 = 24 * 60 * 60;
+/// What was not said again for so long beyond its wait is forgotten, in seconds.
+const FORGET: i64 = 2 * 60 * 60;
+
+/// See the module's text.
+#[derive(Debug, Default)]
+pub(super) struct Followed {
+    hints: HashMap<i64, Hint>,
+}
+
+#[derive(Debug)]
+struct Hint {
+    /// What was said; `None` where the list did not show an open talk.
+    listed: Option<Listed>,
+    /// When it was last followed; Unix seconds.
+    at: i64,
+    times: u32,
+}
+
+impl Hint {
+    fn wait(&self) -> i64 {
+        match self.times {
+            // A talk that a page missed by shifting, and that closed since, is found by the next pass.
+            0..=1 => 0,
+            times => (FIRST_WAIT << (times - 2).min(20)).min(LONGEST_WAIT),
+        }
+    }
+}
+
+impl Followed {
+    /// Whether to follow a hint now; if so, it is noted.
+    pub(super) fn may_follow(&mut self, talk_id: i64, listed: Option<Listed>, now: i64) -> bool {
+        let hint = self.hints.entry(talk_id).or_insert(Hint { listed, at: now, times: 0 });
+        if hint.listed != listed {
+            *hint = Hint { listed, at: now, times: 0 };
+        }
+        let may = !(hint.at..hint.at + hint.wait()).contains(&now);
+        if may {
+            (hint.at, hint.times) = (now, hint.times + 1);
+        }
+        may
+    }
+
+    /// Forgets what is not said any more.
+    pub(super) fn forget(&mut self, now: i64) {
+        self.hints.retain(|_, hint| (hint.at..hint.at + hint.wait() + FORGET).contains(&now));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_700_000_000;
+
+    fn listed(updated_at: i64) -> Option<Listed> {
+        Some(Listed { talk_id: 1, updated_at: Some(updated_at), is_in_work: Some(true), is_read: None })
+    }
+
+    #[test]
+    fn a_hint_that_is_given_each_second_is_followed_ever_more_seldom() {
+        let mut followed = Followed::default();
+        let times: Vec<i64> =
+            (0..1000).filter(|second| followed.may_follow(1, listed(5), NOW + second)).collect();
+        assert_eq!(times, [0, 1, 61, 181, 421, 901]);
+        let mut followed = Followed::default();
+        let day = (0..144).filter(|pass| followed.may_follow(1, None, NOW + pass * 600)).count();
+        assert!((5..15).contains(&day), "{day} fetches in a day of passes each 10 min");
+    }
+
+    #[test]
+    fn another_hint_of_the_same_talk_is_followed_at_once() {
+        let mut followed = Followed::default();
+        for second in 0..100 {
+            assert!(followed.may_follow(1, listed(second), NOW + second), "it changes each second");
+        }
+    }
+
+    #[test]
+    fn what_is_not_said_any_more_is_forgotten() {
+        let mut followed = Followed::default();
+        followed.may_follow(1, None, NOW);
+        followed.forget(NOW + FORGET - 1);
+        assert_eq!(followed.hints.len(), 1);
+        followed.forget(NOW + FORGET);
+        assert_eq!(followed.hints.len(), 0);
+    }
+}
