@@ -21,11 +21,11 @@ use std::time::Duration;
 
 /// A trouble that lasts is said in the log so often, in seconds.
 const WARN_EVERY: i64 = 24 * 60 * 60;
-/// What the account does not serve is asked for again after so long, in seconds.
-const REST: i64 = 60 * 60;
-/// After so many looks in a row that broke off there is a rest; it doubles, up to this, in seconds.
+/// What the account does not serve is asked for again after a minute, then ever more seldom, up to this;
+/// in seconds. It may have been the account's block, or a gateway's page.
+const LONGEST_REST: i64 = 60 * 60;
+/// After so many looks in a row that broke off there is a rest as well.
 const BEAR: u32 = 3;
-const LONGEST_REST: i64 = 10 * 60;
 /// A page that fails in passing is asked for again after these waits; then the feeder waits for its next turn.
 const TRY_AGAIN: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(16)];
 
@@ -138,22 +138,25 @@ impl Ways {
         Ok(())
     }
 
-    /// The trouble in words, and a rest where it will not mend by itself soon.
+    /// The trouble in words, and a rest where it does not mend by itself soon.
     fn unread(&mut self, unread: Unread) -> String {
+        let bear = match unread {
+            Unread::NotServed(_) => 1,
+            Unread::Failed(_) => BEAR,
+        };
+        self.failures = self.failures.saturating_add(1);
+        if self.failures >= bear {
+            // 1min, 2min, 4min, … 1h
+            let rest = 60 << (self.failures - bear).min(10);
+            self.rest_until = unix_now() + rest.min(LONGEST_REST);
+        }
         match unread {
             Unread::NotServed(why) => {
-                self.rest_until = unix_now() + REST;
-                format!("this account does not serve it ({why}); asked again each hour")
+                format!(
+                    "this account does not serve it ({why}); it is asked ever more seldom, up to each hour"
+                )
             }
-            Unread::Failed(why) => {
-                self.failures = self.failures.saturating_add(1);
-                if self.failures >= BEAR {
-                    // 1min, 2min, 4min, … 10min
-                    let rest = 60 << (self.failures - BEAR).min(4);
-                    self.rest_until = unix_now() + rest.min(LONGEST_REST);
-                }
-                format!("the last look broke off ({why})")
-            }
+            Unread::Failed(why) => format!("the last look broke off ({why})"),
         }
     }
 }

@@ -9,6 +9,7 @@ use super::{Client, Date, Failure, Kind, body, named, request_id};
 use crate::talk::{Listed, TalkEvent};
 use reqwest::{StatusCode, header};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use url::Url;
 
 /// The most talks that the API lists in a page.
@@ -42,7 +43,7 @@ impl Query {
 #[derive(Debug, Clone)]
 pub struct Page {
     pub rows: Rows,
-    /// There is another page after it.
+    /// There is another page after it, and this one is not empty.
     pub more: bool,
     /// When the server says that it answered.
     pub date: Date,
@@ -80,7 +81,7 @@ impl Client {
         }
         let (rows, more) = match query {
             Query::Talks { .. } => talks(&body, account_id).map(|(rows, more)| (Rows::Talks(rows), more)),
-            Query::Events { .. } => events(&body).map(|(rows, more)| (Rows::Events(rows), more)),
+            Query::Events { .. } => events(&body, account_id).map(|(rows, more)| (Rows::Events(rows), more)),
         }
         .map_err(|error| named(Failure::new(Kind::Talk, self.without_token(&error))))?;
         Ok(Page { rows, more, date })
@@ -124,16 +125,23 @@ struct RawPage<T> {
 #[derive(Deserialize)]
 #[serde(expecting = "links")]
 struct Links {
-    next: Option<serde::de::IgnoredAny>,
+    next: Option<IgnoredAny>,
+}
+
+/// A row that is read, or one that is none: hints are not so dear that one odd row spoilt them all.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Row<T> {
+    Good(T),
+    Odd(IgnoredAny),
 }
 
 #[derive(Deserialize)]
 struct Talks {
-    talks: Vec<RawListed>,
+    talks: Vec<Row<RawListed>>,
 }
 
 #[derive(Deserialize)]
-#[serde(expecting = "a talk of a list")]
 struct RawListed {
     talk_id: Int,
     updated_at: Option<Int>,
@@ -144,11 +152,10 @@ struct RawListed {
 
 #[derive(Deserialize)]
 struct Events {
-    events: Vec<RawEvent>,
+    events: Vec<Row<RawEvent>>,
 }
 
 #[derive(Deserialize)]
-#[serde(expecting = "an event")]
 struct RawEvent {
     id: Text,
     #[serde(rename = "type")]
@@ -156,69 +163,79 @@ struct RawEvent {
     entity_type: Option<String>,
     entity_id: Option<Int>,
     created_at: Int,
+    account_id: Option<Int>,
+}
+
+/// The rows that are read and of this account; an error where there are rows, and none is.
+fn good<T>(
+    rows: Vec<Row<T>>,
+    account_id: Option<i64>,
+    account_of: impl Fn(&T) -> &Option<Int>,
+) -> Result<Vec<T>, String> {
+    let all = rows.len();
+    let ours = |row: &T| match (account_id, account_of(row)) {
+        (Some(expected), Some(Int(found))) => expected == *found,
+        _ => true,
+    };
+    let good: Vec<T> = rows
+        .into_iter()
+        .filter_map(|row| match row {
+            Row::Good(row) => Some(row),
+            Row::Odd(IgnoredAny) => None,
+        })
+        .filter(ours)
+        .collect();
+    match good.is_empty() && all > 0 {
+        true => Err(format!("none of its {all} rows is one of this account")),
+        false => Ok(good),
+    }
 }
 
 /// Reads a page of talks, and whether there is another.
 fn talks(body: &[u8], account_id: Option<i64>) -> Result<(Vec<Listed>, bool), String> {
-    let page: RawPage<Talks> = read(body, "list of talks")?;
-    let more = has_next(&page);
-    let mut listed = Vec::with_capacity(page.embedded.talks.len());
-    for row in page.embedded.talks {
-        if let (Some(expected), Some(Int(found))) = (account_id, row.account_id)
-            && expected != found
-        {
-            return Err(format!(
-                "no such list of talks in the answer: account_id: expected {expected}, found {found}"
-            ));
-        }
-        let Int(talk_id) = row.talk_id;
-        if talk_id <= 0 {
-            return Err(format!("no such list of talks in the answer: talk_id: found {talk_id}"));
-        }
-        listed.push(Listed {
-            talk_id,
-            updated_at: row.updated_at.map(|Int(at)| at),
-            is_in_work: row.is_in_work.map(|Bool(value)| value),
-            is_read: row.is_read.map(|Bool(value)| value),
-        });
-    }
-    Ok((listed, more))
+    let what = "no such list of talks in the answer";
+    let RawPage { embedded: Talks { talks }, links } = read(body, what)?;
+    let more = !talks.is_empty() && has_next(links);
+    let rows = good(talks, account_id, |row: &RawListed| &row.account_id);
+    let listed = rows.map_err(|error| format!("{what}: {error}"))?.into_iter().map(|row| Listed {
+        talk_id: row.talk_id.0,
+        updated_at: row.updated_at.map(|Int(at)| at),
+        is_in_work: row.is_in_work.map(|Bool(value)| value),
+        is_read: row.is_read.map(|Bool(value)| value),
+    });
+    Ok((listed.filter(|row| row.talk_id > 0).collect(), more))
 }
 
 /// Reads a page of events, and whether there is another. Events of anything but a talk are left out.
-fn events(body: &[u8]) -> Result<(Vec<TalkEvent>, bool), String> {
-    let page: RawPage<Events> = read(body, "list of events")?;
-    let more = has_next(&page);
-    let mut events = Vec::with_capacity(page.embedded.events.len());
-    for event in page.embedded.events {
-        let RawEvent { id: Text(event_id), kind, entity_type, entity_id, created_at: Int(created_at) } =
-            event;
+fn events(body: &[u8], account_id: Option<i64>) -> Result<(Vec<TalkEvent>, bool), String> {
+    let what = "no such list of events in the answer";
+    let RawPage { embedded: Events { events }, links } = read(body, what)?;
+    let more = !events.is_empty() && has_next(links);
+    let rows = good(events, account_id, |row: &RawEvent| &row.account_id);
+    let mut read = Vec::new();
+    for row in rows.map_err(|error| format!("{what}: {error}"))? {
         // Read on, it would be the whole account's life.
-        if let Some(kind) = kind.filter(|kind| !EVENT_TYPES.split(',').any(|wanted| wanted == kind)) {
-            return Err(format!(
-                "no such list of events in the answer: it holds {kind}, and ignores filter[type]"
-            ));
+        if let Some(kind) = row.kind.filter(|kind| !EVENT_TYPES.split(',').any(|wanted| wanted == kind)) {
+            return Err(format!("{what}: it holds {kind}, and ignores filter[type]"));
         }
-        if !(0..YEAR_2100).contains(&created_at) {
-            return Err(format!("no such list of events in the answer: created_at: found {created_at}"));
-        }
-        if let (Some("talk"), Some(Int(talk_id))) = (entity_type.as_deref(), entity_id)
+        let (Text(event_id), Int(created_at)) = (row.id, row.created_at);
+        if let (Some("talk"), Some(Int(talk_id))) = (row.entity_type.as_deref(), row.entity_id)
             && talk_id > 0
+            && (0..YEAR_2100).contains(&created_at)
         {
-            events.push(TalkEvent { event_id, talk_id, created_at });
+            read.push(TalkEvent { event_id, talk_id, created_at });
         }
     }
-    Ok((events, more))
+    Ok((read, more))
 }
 
 fn read<'a, T: Deserialize<'a>>(body: &'a [u8], what: &str) -> Result<RawPage<T>, String> {
     let mut json = serde_json::Deserializer::from_slice(body);
-    serde_path_to_error::deserialize(&mut json)
-        .map_err(|error| format!("no such {what} in the answer: {error}"))
+    serde_path_to_error::deserialize(&mut json).map_err(|error| format!("{what}: {error}"))
 }
 
-fn has_next<T>(page: &RawPage<T>) -> bool {
-    page.links.as_ref().is_some_and(|links| links.next.is_some())
+fn has_next(links: Option<Links>) -> bool {
+    links.is_some_and(|links| links.next.is_some())
 }
 
 #[cfg(test)]
@@ -256,12 +273,27 @@ mod tests {
             "{}",
             r#"{"_embedded":{}}"#,
             r#"{"_embedded":{"talks":[{"id":5}]}}"#,
-            r#"{"_embedded":{"talks":[{"talk_id":0}]}}"#,
+            r#"{"_embedded":{"talks":{}}}"#,
             r#"{"_embedded":{"talks":[{"talk_id":1,"account_id":2}]}}"#,
         ] {
             let error = talks(body.as_bytes(), Some(1)).unwrap_err();
             assert!(error.starts_with("no such list of talks in the answer"), "{error}");
         }
+    }
+
+    #[test]
+    fn an_odd_row_spoils_none_of_the_others() {
+        let body = br#"{"_embedded":{"talks":[{"talk_id":null},{"talk_id":1,"account_id":2},{"talk_id":0},7,
+                        {"talk_id":3,"account_id":1},{"talk_id":4,"is_read":"maybe"}]},
+                        "_links":{"next":{"href":"x"}}}"#;
+        let (rows, more) = talks(body, Some(1)).unwrap();
+        assert_eq!((rows.iter().map(|row| row.talk_id).collect::<Vec<_>>(), more), (vec![3], true));
+        let empty = br#"{"_embedded":{"talks":[]},"_links":{"next":{"href":"x"}}}"#;
+        assert_eq!(talks(empty, None).unwrap(), (vec![], false), "a next page of nothing is none");
+        let body = br#"{"_embedded":{"events":[{"id":"a","entity_type":"talk","entity_id":1,"created_at":1,"account_id":2},
+                        {"entity_id":2},{"id":"c","entity_type":"talk","entity_id":3,"created_at":1,"account_id":1}]}}"#;
+        let (events, _) = events(body, Some(1)).unwrap();
+        assert_eq!(events.iter().map(|event| event.talk_id).collect::<Vec<_>>(), [3]);
     }
 
     #[test]
@@ -272,10 +304,10 @@ mod tests {
             {"id": "x", "type": "talk_closed", "entity_type": "lead", "entity_id": 5, "created_at": 7},
         ]}});
         let event = |id: &str, talk_id, created_at| TalkEvent { event_id: id.into(), talk_id, created_at };
-        let read = events(body.to_string().as_bytes()).unwrap();
+        let read = events(body.to_string().as_bytes(), Some(1)).unwrap();
         assert_eq!(read, (vec![event("01abc", 5, 7), event("12", 6, 8)], false));
-        assert!(events(br#"{"_embedded":{"events":[{"id":"x","created_at":9999999999999}]}}"#).is_err());
+        assert!(events(br#"{"_embedded":{"events":[{"created_at":9}]}}"#, None).is_err());
         let other = br#"{"_embedded":{"events":[{"id":"x","type":"lead_added","created_at":7}]}}"#;
-        assert!(events(other).unwrap_err().contains("ignores filter[type]"));
+        assert!(events(other, None).unwrap_err().contains("ignores filter[type]"));
     }
 }

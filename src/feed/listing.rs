@@ -25,6 +25,8 @@ const DAY: i64 = 24 * 60 * 60;
 const MOST_PAGES: u32 = 40_000;
 /// So many closed talks among the open ones show that the filter is ignored, if they are over 5 %.
 const MANY_CLOSED: usize = 10;
+/// A list of so few pages is read to its end, filtered or not: 2,000 talks.
+const FEW_PAGES: u32 = 8;
 
 /// See the module's text.
 #[derive(Debug)]
@@ -35,9 +37,9 @@ pub struct Listing {
     whole_at: Option<i64>,
     /// The next page of the one that goes on, if one does.
     whole_page: Option<u32>,
-    /// Passes in a row that showed closed talks.
+    /// Passes in a row that showed more closed talks than chance would.
     unfiltered: u32,
-    /// When the account was last seen to ignore the filter: it is believed to for a day.
+    /// When a long list was last seen to ignore the filter: it is believed to for a day.
     unfiltered_at: Option<i64>,
 }
 
@@ -86,20 +88,22 @@ impl Listing {
         if !lately(self.unfiltered_at, now) {
             self.unfiltered_at = None;
             match self.pass(&mut queued).await? {
-                Ok(true) => self.unfiltered = 0,
+                Ok(true) => {}
                 Ok(false) => self.unfiltered_at = Some(unix_now()),
                 Err(unread) => trouble = Some(self.ways.unread(unread)),
             }
         }
-        let unfiltered = self.unfiltered_at.map(|_| {
-            "the list ignores filter[only_in_work]: it is read once a day, as a whole, and no more often"
-                .into()
-        });
-        self.ways.ran(queued, trouble.or(unfiltered), Some(self.cursor())).await
+        let ignored = "the list ignores filter[only_in_work]";
+        if self.unfiltered_at.is_some() {
+            trouble = Some(format!("{ignored}: it is long, and so read once a day, as a whole"));
+        } else if self.unfiltered > 1 {
+            trouble = trouble.or(Some(format!("{ignored}: it is short, and so read as a whole each time")));
+        }
+        self.ways.ran(queued, trouble, Some(self.cursor())).await
     }
 
     /// Reads all pages of the open talks once; what differs from the mirror is queued, and then what
-    /// was not shown. False if the list is not filtered.
+    /// was not shown. False if the list is long and not filtered.
     async fn pass(&mut self, queued: &mut u64) -> Result<Result<bool, Unread>, Ended> {
         let began = unix_now();
         let (mut rows_read, mut closed) = (0, 0);
@@ -117,7 +121,8 @@ impl Listing {
             }
             rows_read += rows.len();
             closed += rows.iter().filter(|row| row.is_in_work == Some(false)).count();
-            if closed >= MANY_CLOSED && closed * 20 > rows_read {
+            let many = closed >= MANY_CLOSED && closed * 20 > rows_read;
+            if many && page > FEW_PAGES {
                 return Ok(Ok(false));
             }
             seen.extend(rows.iter().map(|row| row.talk_id));
@@ -128,9 +133,13 @@ impl Listing {
             }
         }
         *queued += self.follow_unseen(seen, began).await?;
-        // One may be closed while the list is made, but not each time.
-        self.unfiltered = if closed * 20 > rows_read { self.unfiltered + 1 } else { 0 };
-        Ok(Ok(self.unfiltered < 2))
+        self.unfiltered = match closed * 20 > rows_read {
+            true if closed >= MANY_CLOSED => 2,
+            // One may be closed while the list is made, but not each time.
+            true => self.unfiltered + 1,
+            false => 0,
+        };
+        Ok(Ok(true))
     }
 
     /// The next page of all talks; waits for ever where none is wanted.

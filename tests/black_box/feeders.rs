@@ -196,25 +196,37 @@ fn pages_that_shift_while_they_are_read_lose_nothing_for_longer_than_a_pass() {
 }
 
 #[test]
-fn a_list_that_ignores_the_filter_is_noticed_and_not_read_again_and_again() {
-    let mut account = account(40);
+fn a_long_list_that_ignores_the_filter_is_noticed_and_read_once_a_day() {
+    let mut account = account(2600);
     account.ignores_filter = true;
     let mirror = Mirror::new(account);
     mirror.configure(LISTING);
     let daemon = mirror.running_daemon();
-    mirror.wait_sql("all talks are found by the whole pass", "SELECT count(*) FROM talks", 40);
+    mirror.wait_sql("all talks are found", "SELECT count(*) FROM talks", 2600);
     runs_on(&mirror, "listing");
     runs_on(&mirror, "listing");
-    assert!(trouble(&mirror, "listing").unwrap().contains("ignores filter[only_in_work]"));
-    assert_eq!(
-        mirror.simulator.account().list_requests(),
-        2,
-        "one page showed it, and one is the whole list"
-    );
+    let pages = mirror.simulator.account().list_requests();
+    // Nine pages show it; the whole list has eleven, and a tick may have one of them asked for again.
+    assert!((20..30).contains(&pages), "{pages}");
+    assert!(trouble(&mirror, "listing").unwrap().contains("ignores filter[only_in_work]: it is long"));
     assert_eq!(mirror.log().matches("ignores filter[only_in_work]").count(), 1);
     let (out, _) = mirror.ends(0, &["status"]);
     assert!(out.contains("ignores filter"), "{out}");
     daemon.stop();
+}
+
+#[test]
+fn a_short_list_that_ignores_the_filter_is_noticed_and_used_all_the_same() {
+    let mut account = account(8);
+    account.ignores_filter = true;
+    let mirror = Mirror::new(account);
+    mirror.configure(LISTING);
+    let daemon = mirror.running_daemon();
+    mirror.wait("it is noticed", || mirror.log().contains("ignores filter[only_in_work]: it is short"));
+    let new = mirror.simulator.account().create_talk();
+    mirror.wait_sql("a new talk", &format!("SELECT count(*) FROM talks WHERE talk_id = {new}"), 1);
+    daemon.stop();
+    assert_eq!(mirror.log().matches("ignores filter[only_in_work]").count(), 1);
 }
 
 #[test]
@@ -451,18 +463,18 @@ fn the_ceiling_holds_with_all_feeders_at_once() {
 
 #[test]
 fn no_lane_starves_under_a_full_queue_and_the_most_urgent_comes_first() {
-    let mirror = mirror_of(account(3000), &format!("{REFRESH}api.requests_per_second = 200\n"));
-    mirror.ends(0, &["enqueue", "1..2000"]);
+    let mirror = mirror_of(account(3000), &format!("{REFRESH}api.requests_per_second = 150\n"));
+    mirror.ends(0, &["enqueue", "1..2500"]);
     mirror.ends(0, &["backfill", "--from", "6000", "--to", "4000"]);
     let daemon = mirror.running_daemon();
-    mirror.wait_sql("many requests", "SELECT sum(requests) > 1000 FROM lanes", 1);
-    let share = |lane: &str| {
-        let sql = "SELECT 100.0 * max(requests) FILTER (WHERE lane = '?') / sum(requests) FROM lanes";
-        mirror.sql::<f64>(&sql.replace('?', lane))
-    };
-    assert!(share("refresh") >= 4.0, "{}", share("refresh"));
-    assert!(share("backfill") >= 3.0, "it is noticed within seconds: {}", share("backfill"));
-    assert!(share("asked") >= 80.0, "{}", share("asked"));
+    // The first refreshes are chosen after five seconds: nothing is fetched twice in a second.
+    let shares = "SELECT sum(requests) > 1000
+                     AND max(requests) FILTER (WHERE lane = 'refresh') * 100 >= 3 * sum(requests)
+                     AND max(requests) FILTER (WHERE lane = 'backfill') * 100 >= 4 * sum(requests)
+                     AND max(requests) FILTER (WHERE lane = 'asked') * 100 >= 80 * sum(requests)
+                    FROM lanes";
+    mirror.wait_sql("each has its share", shares, 1);
+    assert!(mirror.sql::<i64>("SELECT count(*) FROM talk_queue WHERE reason = 'cli'") > 0, "all had work");
     let (out, _) = mirror.ends(0, &["status"]);
     assert!(out.contains("Shares") && out.contains("asked 8") | out.contains("asked 9"), "{out}");
     daemon.stop();

@@ -208,9 +208,11 @@ fn queue_more(tx: &Transaction<'_>, walk: &mut Backfill, room: usize, now: i64) 
         if room == 0 || !walk.holds(walk.next) {
             break;
         }
+        // In the order of the walk: what is due for longer is fetched first.
+        let due_at = now - room as i64;
         // The ids that are known already cost no request.
         if matches!(known(tx, walk.next)?, Known::Unclear)
-            && insert(tx, walk.next, (Feeder::Backfill, Lane::Backfill), now, now)?
+            && insert(tx, walk.next, (Feeder::Backfill, Lane::Backfill), due_at, now)?
         {
             room -= 1;
             queued += 1;
