@@ -5,7 +5,7 @@ use crate::clock::span;
 use crate::gate::Reason;
 use crate::policy::lanes::LEAST_SHARE;
 use crate::store::report::Overview;
-use crate::store::status::Liveness;
+use crate::store::status::{LANES_SECONDS, Liveness};
 use serde::Serialize;
 
 /// Due rows that nothing works for so long, in seconds, are noticed.
@@ -112,8 +112,6 @@ pub fn complaints(overview: &Overview, alive: Option<Liveness>, closes: bool, no
     complaints
 }
 
-/// In seconds: the requests of the lanes are counted over this time.
-const LANES_SECONDS: i64 = 5 * 60;
 /// In seconds: every open talk is to be fetched again within this, on average.
 const ROUND: f64 = 60.0 * 60.0;
 /// Due talks that wait for longer, in seconds, while the daemon is at work.
@@ -125,13 +123,14 @@ pub fn warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec<C
     let Some(daemon) = overview.daemon.as_ref().filter(|_| alive == Some(Liveness::Running)) else {
         return Vec::new();
     };
-    // The lanes' figures are over this time; before, they would be of the first rush.
-    if daemon.pause.is_some() || daemon.mode != "run" || now - daemon.started_at < LANES_SECONDS {
+    if daemon.pause.is_some() || daemon.mode != "run" {
         return Vec::new();
     }
     let mut warnings = Vec::new();
+    // Before, the lanes' figures would be of the first rush.
+    let settled = now - daemon.started_at >= LANES_SECONDS;
     let rate = |named: &[&str]| {
-        let counted = daemon.lanes.iter().filter(|lane| named.contains(&lane.lane.as_str()));
+        let counted = daemon.lanes.iter().filter(|lane| settled && named.contains(&lane.lane.as_str()));
         counted.map(|lane| lane.requests as f64).sum::<f64>() / LANES_SECONDS as f64
     };
     let others = rate(&["closing", "asked", "hints"]);
@@ -158,7 +157,7 @@ pub fn warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec<C
             action: format!("{} would do it within the hour", quota(others + open / ROUND)),
         });
     }
-    if let Some(oldest) = overview.queue.urgent_since.filter(|oldest| now - oldest > BACKLOG) {
+    if let Some(oldest) = overview.queue.urgent_since.filter(|oldest| settled && now - oldest > BACKLOG) {
         let waiting = overview.queue.urgent;
         let rate = others + waiting as f64 / BACKLOG as f64;
         warnings.push(Complaint {

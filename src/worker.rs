@@ -278,7 +278,7 @@ impl Worker {
 
     /// Nothing is due, under way or waiting to be recorded.
     pub fn is_idle(&self) -> bool {
-        let due = self.may_be_due || self.reread || self.head_asked || !self.ready.is_empty();
+        let due = self.may_be_due || self.reread || self.head_asked || !self.ready.is_exhausted();
         !due && !self.is_sweeping() && self.confirm_now.is_none() && self.busy.is_empty()
     }
 

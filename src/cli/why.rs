@@ -127,7 +127,7 @@ fn refresh(story: &Story, config: &Config, now: i64) -> Option<String> {
     let (talk, fetched_at) = (&mirrored.talk, mirrored.fetched_at);
     let class = if talk.is_in_work { Class::InWork } else { Class::Closed };
     let candidate = Candidate { talk_id: talk.talk_id, updated_at: talk.updated_at, fetched_at, class };
-    let rested = now.max(fetched_at + rules.min_interval.as_secs() as i64);
+    let rested = now.max(fetched_at + rules.min_interval.as_secs() as i64 + 1);
     let may = mirrored.gone_at.is_none() && mirrored.denied_at.is_none() && rules.allows(&candidate, rested);
     may.then(|| words::in_time(rested, now))
 }

@@ -60,7 +60,8 @@ impl RefreshRules {
         let since_fetch = now - candidate.fetched_at;
         let closed_for = i64::try_from(self.closed_for.as_secs()).unwrap_or(i64::MAX);
         // One in the future: see `believed`.
-        let rested = since_fetch < 0 || since_fetch >= self.min_interval.as_secs_f64().ceil() as i64;
+        // Both are whole seconds, cut off: more than the interval, so that it has passed for certain.
+        let rested = since_fetch < 0 || since_fetch > self.min_interval.as_secs_f64().ceil() as i64;
         rested && (candidate.class != Class::Closed || now - candidate.updated_at < closed_for)
     }
 }
@@ -222,8 +223,8 @@ mod tests {
     #[test]
     fn the_edges_of_min_interval_and_closed_for() {
         let rules = rules();
-        assert!(!rules.allows(&talk(1, 500, 119, Class::InWork), NOW));
-        assert!(rules.allows(&talk(1, 500, 120, Class::InWork), NOW));
+        assert!(!rules.allows(&talk(1, 500, 120, Class::InWork), NOW));
+        assert!(rules.allows(&talk(1, 500, 121, Class::InWork), NOW));
         assert!(rules.allows(&talk(1, 7 * 86_400 - 1, 500, Class::Closed), NOW));
         assert!(!rules.allows(&talk(1, 7 * 86_400, 500, Class::Closed), NOW));
         assert!(rules.allows(&talk(1, 7 * 86_400, 500, Class::InWork), NOW));

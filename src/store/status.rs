@@ -29,6 +29,9 @@ pub struct DaemonStatus {
     pub lanes: Vec<LaneRequests>,
 }
 
+/// The requests of the lanes are counted over so many seconds.
+pub const LANES_SECONDS: i64 = 5 * 60;
+
 /// A row of `lanes`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct LaneRequests {

@@ -39,6 +39,11 @@ impl Ahead {
         self.lanes.iter().all(VecDeque::is_empty)
     }
 
+    /// Nothing more was due when it was read.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.is_empty() && self.more == [false; Lane::ALL.len()]
+    }
+
     pub(super) fn first(&self, lane: Lane) -> Option<Due> {
         self.lanes[lane as usize].front().copied()
     }

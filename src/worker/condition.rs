@@ -5,7 +5,7 @@ use crate::amocrm::{Failure, Kind};
 use crate::clock::Now;
 use crate::gate::{Gate, Pause};
 use crate::policy::lanes::Lane;
-use crate::store::status::{DaemonStatus, LaneRequests, PauseStatus};
+use crate::store::status::{DaemonStatus, LANES_SECONDS, LaneRequests, PauseStatus};
 use crate::store::writer::Writer;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -16,8 +16,6 @@ const FIGURES: Duration = Duration::from_secs(3);
 const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
 /// The rate's mean is over so many seconds, …
 const RATE_SECONDS: i64 = 60;
-/// … the lanes' requests are counted over so many, …
-const LANES_SECONDS: i64 = 5 * 60; // as the view of it in health.rs
 /// … and what is left for refreshes is told by so many.
 const QUOTA_SECONDS: i64 = 10;
 

@@ -70,8 +70,7 @@ fn the_refresh_alone_finds_changes_and_asks_for_none_too_often() {
             .map(|request| request.at)
             .collect();
         for pair in times.windows(2) {
-            // Whole seconds of the wall clock: up to one less.
-            assert!(pair[1].duration_since(pair[0]) >= Duration::from_secs(2), "talk {talk_id}");
+            assert!(pair[1].duration_since(pair[0]) >= Duration::from_secs(3), "talk {talk_id}");
         }
     }
     assert_eq!(account.list_requests() + account.events_requests(), 0, "the others are off");
@@ -440,25 +439,6 @@ fn a_feeder_that_meets_an_outage_waits_for_its_end_and_works_again() {
     mirror.wait_sql("the new talk is found", "SELECT count(*) FROM talks", 4);
     mirror.wait_sql("no trouble", "SELECT count(*) FROM feeders WHERE trouble IS NOT NULL", 0);
     daemon.stop();
-}
-
-#[test]
-fn the_ceiling_holds_with_all_feeders_at_once() {
-    let mut account = account(300);
-    account.limit = 7;
-    account.alive = true;
-    account.latency = Duration::from_millis(30);
-    let mirror = Mirror::new(account);
-    mirror.configure(&format!("api.requests_per_second = 7\n{REFRESH}{LISTING}{EVENTS}"));
-    mirror.ends(0, &["enqueue", "1..20"]);
-    mirror.ends(0, &["backfill", "--from", "300"]);
-    let daemon = mirror.running_daemon();
-    mirror.wait("many requests", || mirror.simulator.account().log.len() >= 150);
-    daemon.stop();
-    let account = mirror.simulator.account();
-    assert_eq!((account.violations, account.overlaps), (0, 0));
-    assert!(account.most_in_a_second() <= 7);
-    assert!(account.list_requests() > 0 && account.events_requests() > 0);
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Hooks: what is taken in, and what is refused.
 
+use crate::feeders::{EVENTS, LISTING, REFRESH};
 use crate::harness::{Mirror, account};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
-use talkmirror::simulator::{ACCOUNT_ID, Fault};
+use talkmirror::simulator::{ACCOUNT_ID, Account, Fault};
 
 const SECRET: &str = "a-secret-of-24-letters-x";
 
@@ -16,11 +17,15 @@ struct Hooked {
 
 impl Hooked {
     fn new(talks: i64) -> Hooked {
-        let mirror = Mirror::new(account(talks));
+        Hooked::with(account(talks), "")
+    }
+
+    fn with(account: Account, more: &str) -> Hooked {
+        let mirror = Mirror::new(account);
         std::fs::write(mirror.path("secret"), format!("{SECRET}\n")).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         mirror.configure(&format!(
-            "webhook.enabled = true\nwebhook.secret_file = \"secret\"\nhttp.listen = \"127.0.0.1:{port}\"\n"
+            "webhook.enabled = true\nwebhook.secret_file = \"secret\"\nhttp.listen = \"127.0.0.1:{port}\"\n{more}"
         ));
         Hooked { mirror, port }
     }
@@ -232,6 +237,31 @@ fn a_flood_is_taken_in_whole() {
     mirror.assert_mirrors_the_account();
     let requests = mirror.simulator.account().log.len();
     assert!(requests < 4000, "4,000 hooks were {requests} fetches");
+}
+
+#[test]
+fn the_ceiling_holds_with_all_feeders_at_once() {
+    let mut account = account(300);
+    account.limit = 7;
+    account.alive = true;
+    account.latency = Duration::from_millis(30);
+    let more = format!("api.requests_per_second = 7\n{REFRESH}{LISTING}{EVENTS}");
+    let hooked = Hooked::with(account, &more);
+    let mirror = &hooked.mirror;
+    mirror.ends(0, &["enqueue", "1..20"]);
+    mirror.ends(0, &["backfill", "--from", "300"]);
+    let daemon = mirror.running_daemon();
+    let mut talk_id = 0;
+    mirror.wait("many requests", || {
+        talk_id = talk_id % 300 + 1;
+        assert_eq!(hooked.post(&update(talk_id)), 204);
+        mirror.simulator.account().log.len() >= 150
+    });
+    daemon.stop();
+    let account = mirror.simulator.account();
+    assert_eq!((account.violations, account.overlaps), (0, 0));
+    assert!(account.most_in_a_second() <= 7);
+    assert!(account.list_requests() > 0 && account.events_requests() > 0);
 }
 
 #[test]
