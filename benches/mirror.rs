@@ -122,12 +122,14 @@ impl Drop for SimulatorProcess {
     }
 }
 
-/// A folder with a configuration, and a queue of the first `talks` ids.
+/// A folder with a configuration, and a queue of the first `talks` ids. Feeders are off: with no ceiling
+/// they would find the simulator's talks meanwhile.
 fn folder(base_url: &str, talks: i64) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("token"), TOKEN).expect("a token");
     let config = format!(
-        "[api]\nbase_url = \"{base_url}\"\ntoken_file = \"token\"\nrequests_per_second = 1000000\nmax_in_flight = 16\n"
+        "[api]\nbase_url = \"{base_url}\"\ntoken_file = \"token\"\nrequests_per_second = 1000000\nmax_in_flight = 16\n\
+         [refresh]\nenabled = false\n[listing]\nenabled = false\n[events]\nenabled = false\n"
     );
     std::fs::write(folder.path().join("config.toml"), config).expect("a configuration");
     let mut connection = store::open(&folder.path().join("talks.db"), true).expect("a database");

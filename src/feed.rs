@@ -106,8 +106,14 @@ impl Ways {
         }
     }
 
-    /// Writes down a run. `trouble` is what is wrong, and said in the log once a day.
-    async fn ran(&mut self, found: u64, trouble: Option<String>, cursor: Option<Value>) -> Result<(), Ended> {
+    /// Writes down a run that queued `found` ids, `noted` of which were noted on its way. `trouble` is
+    /// what is wrong, and said in the log once a day.
+    async fn ran(
+        &mut self,
+        (found, noted): (u64, u64),
+        trouble: Option<String>,
+        cursor: Option<Value>,
+    ) -> Result<(), Ended> {
         let (now, name) = (unix_now(), self.feeder.as_str());
         let mut warned_at = None;
         match (&self.trouble, &trouble) {
@@ -123,18 +129,16 @@ impl Ways {
             self.failures = 0;
         }
         self.trouble.clone_from(&trouble);
-        let note = Note { feeder: self.feeder, ran_at: Some(now), found, trouble, warned_at, cursor, now };
+        let (feeder, ran, added) = (self.feeder, Some((now, found)), found - noted);
+        let note = Note { feeder, ran, added, trouble, warned_at, cursor, now };
         self.feed(Order::Note(note)).await?;
         Ok(())
     }
 
-    /// Writes down a step between two runs.
-    async fn went_on(&mut self, found: u64, trouble: Option<String>, cursor: Value) -> Result<(), Ended> {
-        if trouble.is_some() {
-            return self.ran(found, trouble, Some(cursor)).await;
-        }
-        let (feeder, now, trouble, cursor) = (self.feeder, unix_now(), self.trouble.clone(), Some(cursor));
-        let note = Note { feeder, ran_at: None, found, trouble, warned_at: None, cursor, now };
+    /// Writes down a step of a run that goes on: it queued `added` more.
+    async fn went_on(&mut self, added: u64, cursor: Option<Value>) -> Result<(), Ended> {
+        let (feeder, now, trouble) = (self.feeder, unix_now(), self.trouble.clone());
+        let note = Note { feeder, ran: None, added, trouble, warned_at: None, cursor, now };
         self.feed(Order::Note(note)).await?;
         Ok(())
     }

@@ -224,7 +224,7 @@ fn feeder_line(feeder: &FeederRow, now: i64) -> String {
     let found = words::talks(feeder.found);
     let in_all = words::count(feeder.found_in_all);
     let ran = match feeder.ran_at {
-        None => "on; has found nothing yet".into(),
+        None => format!("on, for the first time; {in_all} queued so far"),
         Some(at) => format!("last {}: {found} queued ({in_all} in all)", words::ago(at, now)),
     };
     match (&feeder.trouble, feeder.trouble_since) {

@@ -58,7 +58,7 @@ impl Events {
             Err(unread) => Some(self.ways.unread(unread)),
         };
         let cursor = self.cursor.map(|until| json!({"until": until}));
-        self.ways.ran(queued, trouble, cursor).await
+        self.ways.ran((queued, 0), trouble, cursor).await
     }
 
     /// Reads all pages since the cursor; returns when the last event happened.

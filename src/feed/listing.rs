@@ -43,6 +43,13 @@ pub struct Listing {
     unfiltered_at: Option<i64>,
 }
 
+/// Ids that a pass queued, and how many of them were written down on its way.
+#[derive(Debug, Default)]
+struct Queued {
+    all: u64,
+    noted: u64,
+}
+
 impl Listing {
     /// `before` is what an earlier process left.
     pub fn new(ways: Ways, before: Option<&FeederRow>) -> Listing {
@@ -83,7 +90,7 @@ impl Listing {
             self.whole_page = Some(1);
         }
         self.followed.forget(now);
-        let mut queued = 0;
+        let mut queued = Queued::default();
         let mut trouble = None;
         if !lately(self.unfiltered_at, now) {
             self.unfiltered_at = None;
@@ -99,12 +106,12 @@ impl Listing {
         } else if self.unfiltered > 1 {
             trouble = trouble.or(Some(format!("{ignored}: it is short, and so read as a whole each time")));
         }
-        self.ways.ran(queued, trouble, Some(self.cursor())).await
+        self.ways.ran((queued.all, queued.noted), trouble, Some(self.cursor())).await
     }
 
     /// Reads all pages of the open talks once; what differs from the mirror is queued, and then what
     /// was not shown. False if the list is long and not filtered.
-    async fn pass(&mut self, queued: &mut u64) -> Result<Result<bool, Unread>, Ended> {
+    async fn pass(&mut self, queued: &mut Queued) -> Result<Result<bool, Unread>, Ended> {
         let began = unix_now();
         let (mut rows_read, mut closed) = (0, 0);
         let mut seen = HashSet::new();
@@ -127,12 +134,16 @@ impl Listing {
             }
             seen.extend(rows.iter().map(|row| row.talk_id));
             before.clone_from(&rows);
-            *queued += self.follow(rows).await?;
+            let added = self.follow(rows).await?;
+            queued.all += added;
+            queued.noted += added;
+            // A first pass takes its time.
+            self.ways.went_on(added, None).await?;
             if !more {
                 break;
             }
         }
-        *queued += self.follow_unseen(seen, began).await?;
+        queued.all += self.follow_unseen(seen, began).await?;
         self.unfiltered = match closed * 20 > rows_read {
             true if closed >= MANY_CLOSED => 2,
             // One may be closed while the list is made, but not each time.
@@ -153,7 +164,6 @@ impl Listing {
 
     async fn take_whole(&mut self, page: Result<Result<Page, Unread>, Ended>) -> Result<(), Ended> {
         let mut queued = 0;
-        let mut trouble = None;
         match page? {
             Ok(Page { rows: Rows::Talks(rows), more, .. }) => {
                 queued = self.follow(rows).await?;
@@ -164,9 +174,12 @@ impl Listing {
                 }
             }
             Ok(Page { rows: Rows::Events(_), .. }) => {}
-            Err(unread) => trouble = Some(self.ways.unread(unread)),
+            Err(unread) => {
+                let trouble = Some(self.ways.unread(unread));
+                return self.ways.ran((0, 0), trouble, Some(self.cursor())).await;
+            }
         }
-        self.ways.went_on(queued, trouble, self.cursor()).await
+        self.ways.went_on(queued, Some(self.cursor())).await
     }
 
     fn cursor(&self) -> Value {

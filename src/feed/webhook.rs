@@ -150,7 +150,7 @@ impl Hooks {
         }
         let writer = self.writer.clone();
         let (feeder, trouble) = (Feeder::Webhook, Some(trouble));
-        let note = Note { feeder, ran_at: None, found: 0, trouble, warned_at, cursor: None, now };
+        let note = Note { feeder, ran: None, added: 0, trouble, warned_at, cursor: None, now };
         tokio::spawn(async move { writer.feed(Order::Note(note)).await });
     }
 }

@@ -7,9 +7,10 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Note {
     pub feeder: Feeder,
-    pub ran_at: Option<i64>,
-    /// Ids that it queued, since the last note.
-    pub found: u64,
+    /// When it ran, and how many ids it queued in that run; `None` in the middle of one.
+    pub ran: Option<(i64, u64)>,
+    /// Ids that it queued since the last note.
+    pub added: u64,
     pub trouble: Option<String>,
     /// When the log says so: now, if it does.
     pub warned_at: Option<i64>,
@@ -59,13 +60,13 @@ pub fn note(connection: &Connection, note: &Note) -> rusqlite::Result<()> {
         .prepare_cached(
             "INSERT INTO feeders (feeder, enabled, ran_at, found, found_in_all, trouble, trouble_since,
                                   warned_at, cursor)
-             VALUES (:feeder, 1, :ran_at, :found, :found, :trouble,
+             VALUES (:feeder, 1, :ran_at, coalesce(:found, 0), :added, :trouble,
                      CASE WHEN :trouble IS NOT NULL THEN :now END, :warned_at, :cursor)
              ON CONFLICT (feeder) DO UPDATE
                 SET enabled = 1,
                     ran_at = coalesce(:ran_at, ran_at),
-                    found = CASE WHEN :ran_at IS NULL THEN found ELSE :found END,
-                    found_in_all = found_in_all + :found,
+                    found = coalesce(:found, found),
+                    found_in_all = found_in_all + :added,
                     trouble = :trouble,
                     trouble_since = CASE WHEN :trouble IS NOT NULL THEN coalesce(trouble_since, :now) END,
                     warned_at = coalesce(:warned_at, warned_at),
@@ -73,8 +74,9 @@ pub fn note(connection: &Connection, note: &Note) -> rusqlite::Result<()> {
         )?
         .execute(named_params! {
             ":feeder": note.feeder.as_str(),
-            ":ran_at": note.ran_at,
-            ":found": note.found as i64,
+            ":ran_at": note.ran.map(|(at, _)| at),
+            ":found": note.ran.map(|(_, found)| found as i64),
+            ":added": note.added as i64,
             ":trouble": note.trouble,
             ":warned_at": note.warned_at,
             ":cursor": note.cursor.as_ref().map(ToString::to_string),

@@ -320,8 +320,8 @@ fn a_trouble_lasts_from_when_it_began_until_a_run_without() {
         let trouble = trouble.map(str::to_owned);
         let note = Note {
             feeder: Feeder::Events,
-            ran_at: Some(now),
-            found: 2,
+            ran: Some((now, 2)),
+            added: 2,
             trouble,
             warned_at: None,
             cursor: Some(serde_json::json!({"until": now})),
