@@ -253,7 +253,7 @@ fn a_list_that_always_differs_is_followed_once() {
         account.talk(1).updated_at = unix_now();
     }
     let daemon = mirror.running_daemon();
-    mirror.wait("it is fetched", || mirror.simulator.account().requests_of(1) == 2);
+    mirror.wait("it is fetched", || mirror.simulator.account().requests_of(1) >= 2);
     for _ in 0..3 {
         runs_on(&mirror, "listing");
     }
@@ -399,7 +399,7 @@ fn a_talk_that_a_shifting_page_passed_over_and_that_closes_is_found_by_the_next_
     }
     let daemon = mirror.running_daemon();
     // Listed newest first, 250 in a page: 600 to 351, then 350 and on. 350 to 346 moved up.
-    mirror.wait("the talk that moved up is fetched", || mirror.simulator.account().requests_of(348) == 2);
+    mirror.wait("the talk that moved up is fetched", || mirror.simulator.account().requests_of(348) >= 2);
     {
         let mut account = mirror.simulator.account();
         account.talk(348).is_in_work = false;

@@ -1,5 +1,6 @@
 //! Everything goes wrong, and nothing is lost.
 
+use crate::feeders::{EVENTS, LISTING, REFRESH};
 use crate::harness::{Mirror, account};
 use std::time::Duration;
 use talkmirror::simulator::{Fault, Storm};
@@ -73,4 +74,40 @@ fn an_account_that_lives_is_mirrored_as_it_is_in_the_end() {
     mirror.wait_sql("they are mirrored", "SELECT count(*) FROM talk_queue", 0);
     daemon.stop();
     mirror.assert_mirrors_the_account();
+}
+
+#[test]
+fn what_feeders_find_amid_a_storm_and_kills_is_mirrored_as_it_is_in_the_end() {
+    let mut account = account(200);
+    account.alive = true;
+    account.latency = Duration::from_millis(2);
+    let faults =
+        Fault::passing().into_iter().filter(|fault| !matches!(fault, Fault::TooMany { .. })).collect();
+    account.storm = Some(Storm { share: 0.2, faults });
+    let mirror = Mirror::new(account);
+    mirror.configure(&format!(
+        "api.timeout = \"250ms\"\napi.max_in_flight = 16\nqueue.max_attempts = 100\n{REFRESH}{LISTING}{EVENTS}"
+    ));
+    for _ in 0..6 {
+        let daemon = mirror.daemon();
+        let before = mirror.simulator.account().log.len();
+        mirror.wait("some requests", || mirror.simulator.account().log.len() >= before + 150);
+        daemon.kill_hard();
+    }
+    {
+        let mut account = mirror.simulator.account();
+        (account.alive, account.storm) = (false, None);
+    }
+    let daemon = mirror.running_daemon();
+    let connection = mirror.connect();
+    mirror.wait("the mirror is as the account", || {
+        let account = mirror.simulator.account();
+        account.talks.values().all(|talk| {
+            let stored = talkmirror::store::record::stored_talk(&connection, talk.talk_id).unwrap();
+            stored.as_ref() == Some(talk)
+        })
+    });
+    daemon.stop();
+    mirror.assert_sound();
+    assert_eq!(mirror.simulator.account().overlaps, 0);
 }
