@@ -11,6 +11,9 @@ use serde::Serialize;
 /// Due rows that nothing works for so long, in seconds, are noticed.
 const NEGLECT: i64 = 5 * 60;
 
+/// A feeder's trouble for so long, in seconds, with no answer of use since, is no trouble of the feeder.
+const MUTE: i64 = 2 * 60;
+
 /// Something that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Complaint {
@@ -92,6 +95,20 @@ pub fn complaints(overview: &Overview, alive: Option<Liveness>, closes: bool, no
             false => "set the clock right (NTP), and start it again",
         };
         complain(format!("{why}: nothing is closed"), action);
+    }
+    if let Some(daemon) = daemon.filter(|daemon| running && daemon.pause.is_none()) {
+        let unanswered =
+            |since: &i64| now - since > MUTE && daemon.last_success_at.is_none_or(|at| at < *since);
+        let troubled = overview.feeders.iter().filter(|row| row.enabled).filter_map(|row| {
+            Some((row.trouble_since.filter(unanswered)?, &row.feeder, row.trouble.as_ref()?))
+        });
+        if let Some((since, feeder, trouble)) = troubled.min() {
+            complain(
+                format!("no talk was fetched for {}; {feeder}: {trouble}", span(now - since)),
+                "check the network and api.base_url; where the account serves no lists, take hooks or begin with \
+                 `talkmirror backfill --from ID`",
+            );
+        }
     }
     let queue = &overview.queue;
     if !running
@@ -305,6 +322,29 @@ mod tests {
         assert!(action(Liveness::Running).contains("by itself"));
         assert!(action(Liveness::Stopped).starts_with("start it again"), "nothing goes on by itself then");
         assert_eq!(complaints[1].what, "2 talks are set aside after repeated failures");
+    }
+
+    #[test]
+    fn an_api_that_answers_nobody_is_noticed_and_a_feeder_s_own_trouble_is_not_the_mirror_s() {
+        let mut overview = overview();
+        overview.feeders = vec![FeederRow {
+            feeder: "events".into(),
+            enabled: true,
+            trouble: Some("the last look broke off (cannot connect)".into()),
+            trouble_since: Some(NOW - 121),
+            ..FeederRow::default()
+        }];
+        let found = what(&overview);
+        assert_eq!(
+            found,
+            ["no talk was fetched for 2 min; events: the last look broke off (cannot connect)"]
+        );
+        assert_eq!(whats(&overview, Some(Liveness::Stopped)), [""; 0]);
+        overview.daemon.as_mut().unwrap().last_success_at = Some(NOW - 60);
+        assert_eq!(what(&overview), [""; 0], "others are answered");
+        overview.daemon.as_mut().unwrap().last_success_at = Some(NOW - 3600);
+        overview.feeders[0].trouble_since = Some(NOW - 120);
+        assert_eq!(what(&overview), [""; 0], "it may pass");
     }
 
     fn with_lanes(refresh: i64, hints: i64) -> Overview {
