@@ -137,8 +137,10 @@ impl Listing {
             let added = self.follow(rows).await?;
             queued.all += added;
             queued.noted += added;
-            // A first pass takes its time.
-            self.ways.went_on(added, None).await?;
+            // A first pass takes its time; the others find little, and are spared a commit for each page.
+            if added > 0 {
+                self.ways.went_on(added, None).await?;
+            }
             if !more {
                 break;
             }

@@ -229,6 +229,32 @@ fn a_short_list_that_ignores_the_filter_is_noticed_and_used_all_the_same() {
 }
 
 #[test]
+fn the_daily_pass_over_all_talks_holds_no_other_up_and_goes_on_after_a_kill() {
+    let mut account = account(12_000);
+    for talk in account.talks.values_mut() {
+        talk.is_in_work = talk.talk_id > 11_990;
+    }
+    let mirror = Mirror::new(account);
+    mirror.configure(&format!("{LISTING}api.requests_per_second = 12\n"));
+    let page = "SELECT coalesce(max(cursor ->> 'whole_page'), 0) >= ? FROM feeders WHERE feeder = 'listing'";
+    let daemon = mirror.running_daemon();
+    mirror.wait_sql("it is on its way", &page.replace('?', "3"), 1);
+    let new = mirror.simulator.account().create_talk();
+    mirror.wait_sql("a new talk", &format!("SELECT count(*) FROM talks WHERE talk_id = {new}"), 1);
+    assert!(mirror.sql::<bool>(&page.replace('?', "3")), "found while the long pass goes on");
+    daemon.kill_hard();
+    let before = mirror.simulator.account().log.len();
+    let daemon = mirror.running_daemon();
+    mirror.wait_sql("it goes on", &page.replace('?', "6"), 1);
+    daemon.stop();
+    let account = mirror.simulator.account();
+    let whole = account.log[before..].iter().map(|request| &request.path);
+    let whole = whole.filter(|path| path.starts_with("/api/v4/talks?") && !path.contains("only_in_work"));
+    let pages: Vec<u32> = whole.map(|path| path.split("page=").nth(1).unwrap().parse().unwrap()).collect();
+    assert!(!pages.is_empty() && pages.iter().all(|page| *page >= 3), "not begun anew: {pages:?}");
+}
+
+#[test]
 fn a_list_that_always_shows_the_same_page_is_noticed() {
     let mut account = account(600);
     account.ignores_page = true;
@@ -354,14 +380,14 @@ fn an_account_that_serves_no_feeder_is_asked_seldom_and_warned_of_once() {
 fn a_list_that_is_not_served_prolongs_no_pause() {
     for fault in [Fault::Html(403), Fault::Html(404)] {
         let mut account = account(3);
-        account.events_fault = Some(fault.clone());
-        let mirror = mirror_of(account, "events.enabled = true\nevents.schedule = \"* * * * * *\"\n");
-        mirror.simulator.account().script(1, [Fault::TooMany { header: Some(3), body: None }]);
+        // The list itself meets the pause, and nothing else is to be fetched: it would be the probe.
+        account.scripted_events.push_back(Fault::TooMany { header: Some(3), body: None });
+        let mirror = mirror_of(account, EVENTS);
         let daemon = mirror.running_daemon();
-        mirror.ends(0, &["enqueue", "1"]);
         mirror.wait("a pause", || mirror.log().contains("paused: too many requests"));
+        mirror.simulator.account().events_fault = Some(fault.clone());
         mirror.wait("its end", || mirror.log().contains("resumed after"));
-        mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
+        mirror.wait("the list is asked for", || mirror.simulator.account().events_requests() >= 2);
         daemon.stop();
         assert!(!mirror.log().contains("blocked;"), "{fault:?}: {}", mirror.log());
         assert_eq!(mirror.log().matches("paused: ").count(), 1, "{}", mirror.log());
