@@ -35,7 +35,7 @@ const IDLE_CONNECTION: Duration = Duration::from_secs(45);
 const LONGEST_HINT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How to reach the API.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ClientConfig {
     pub base_url: Url,
     pub connect_timeout: Duration,

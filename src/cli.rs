@@ -206,11 +206,11 @@ impl Cli {
         let level = |level| logging::adjusted(level, self.verbose, self.quiet);
         let config = |needs| -> Result<Config> {
             let config = Config::load(&self.config_path(), needs)?;
-            logging::start(config.log.format, level(config.log.level))?;
+            let _ = logging::start(config.log.format, level(config.log.level))?;
             Ok(config)
         };
         // Commands of a moment log what goes wrong, and no more.
-        let plain = || logging::start(LogFormat::Text, level(tracing::Level::WARN));
+        let plain = || logging::start(LogFormat::Text, level(tracing::Level::WARN)).map(drop);
         let plain_config = || -> Result<Config> {
             let config = Config::load(&self.config_path(), Needs::DatabaseAlone)?;
             plain()?;
@@ -225,7 +225,11 @@ impl Cli {
             nix::sys::prctl::set_dumpable(false).context("cannot keep the token out of core dumps")?;
         }
         match self.command {
-            Command::Run => run::run(&config(Needs::Hooks)?),
+            Command::Run => {
+                let config = Config::load(&self.config_path(), Needs::Hooks)?;
+                let set_level = logging::start(config.log.format, level(config.log.level))?;
+                run::run(&config, &|configured| set_level(level(configured)))
+            }
             Command::Sync { ref ids, no_close, json } => {
                 sync::sync(&config(Needs::Api)?, ids, no_close, json)
             }

@@ -37,7 +37,11 @@ pub struct Config {
     /// `events.schedule`, as that of the listing.
     pub events: Option<String>,
     pub webhook: Option<Webhook>,
+    /// `http.listen`; `None` where nothing is served.
+    pub http: Option<SocketAddr>,
     pub log: Log,
+    /// The file that all this is from.
+    pub file: PathBuf,
 }
 
 /// `[api]`
@@ -71,8 +75,6 @@ pub struct AutoClose {
 /// `[webhook]`
 #[derive(Debug, Clone)]
 pub struct Webhook {
-    /// `http.listen`
-    pub listen: SocketAddr,
     /// What `webhook.secret_file` holds: the last part of the address that hooks are sent to.
     pub secret: SecretString,
 }
@@ -172,7 +174,8 @@ impl Config {
         let refresh = feeds::refresh(&mut keys);
         let listing = feeds::schedule(&mut keys, "listing.enabled", "listing.schedule", "0 */10 * * * *");
         let events = feeds::schedule(&mut keys, "events.enabled", "events.schedule", "0 * * * * *");
-        let webhook = feeds::webhook(&mut keys, folder, needs);
+        let http = feeds::http(&mut keys);
+        let webhook = feeds::webhook(&mut keys, folder, needs, http);
         let log = Log {
             level: keys
                 .optional("log.level", "error, warn, info, debug or trace", |value| {
@@ -195,7 +198,8 @@ impl Config {
                 .unwrap_or(LogFormat::Auto),
         };
         keys.finish()?;
-        Ok(Config { api, database, queue, auto_close, refresh, listing, events, webhook, log })
+        let file = path.to_owned();
+        Ok(Config { api, database, queue, auto_close, refresh, listing, events, webhook, http, log, file })
     }
 }
 

@@ -5,8 +5,13 @@
 //! with everything recorded that came, and that a second signal ends it at once.
 
 mod feeders;
+mod reload;
+mod running;
 mod schedule;
+mod service;
 mod signals;
+
+pub use running::{run, run_until};
 
 use crate::amocrm::{Client, Failure, Token};
 use crate::clock;
@@ -22,15 +27,12 @@ use crate::store::sweep::{self, Swept};
 use crate::store::writer::Writer;
 use crate::store::{self, StoreError};
 use crate::worker::{Account, Mode, Tally, WorkError, Worker, WorkerConfig};
-use feeders::{Before, Feeders};
 use rusqlite::Connection;
-use schedule::Schedule;
 use signals::{Signal, Signals};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
 use tokio_cron_scheduler::JobSchedulerError;
 
 /// After a signal: how long requests under way may take, and then the records.
@@ -56,89 +58,12 @@ pub enum DaemonError {
     Schedule(#[source] JobSchedulerError),
     #[error("cannot listen on {address}: set http.listen to an address that is free here")]
     Listen { address: SocketAddr, source: std::io::Error },
+    #[error("cannot count for the metrics")]
+    Metrics(#[source] metrics_exporter_prometheus::BuildError),
     #[error("cannot listen for signals")]
     Signals(#[source] std::io::Error),
     #[error(transparent)]
     Work(#[from] WorkError),
-}
-
-/// Works the queue until SIGTERM or SIGINT; SIGHUP takes the token up anew.
-///
-/// # Errors
-/// When it cannot begin, or cannot go on.
-pub async fn run(config: &Config) -> Result<(), DaemonError> {
-    run_until(config, std::future::pending(), |_| {}).await?;
-    Ok(())
-}
-
-/// [`run`], until `end` as well. `observe` is told how far it is, several times a second.
-///
-/// # Errors
-/// When it cannot begin, or cannot go on.
-pub async fn run_until(
-    config: &Config,
-    end: impl Future<Output = ()>,
-    mut observe: impl FnMut(&Worker),
-) -> Result<Tally, DaemonError> {
-    let mut signals = Signals::listen()?;
-    let (connection, lock) = open(config)?;
-    let before = Before::read(&connection, config)?;
-    let mut worker = worker(config, Work::of(Mode::Run), connection, &lock)?;
-    let schedule = Schedule::start().await?;
-    let sweeps = match config.auto_close.rules.mode {
-        CloseMode::Off => Arc::new(Notify::new()),
-        CloseMode::DryRun | CloseMode::Live => schedule.add(&config.auto_close.schedule).await?,
-    };
-    let mut feeders = Feeders::start(config, &before, &worker, &schedule).await?;
-    tracing::info!(
-        "started: mirroring {} into {}, at most {} requests a second",
-        config.api.base_url.as_str().trim_end_matches('/'),
-        config.database.display(),
-        config.api.requests_per_second,
-    );
-    match config.auto_close.rules.mode {
-        CloseMode::Off => {}
-        mode => tracing::info!(
-            "auto-close is {mode}: talks {}, at {}",
-            config.auto_close.rules.stale,
-            config.auto_close.schedule
-        ),
-    }
-    tokio::pin!(end);
-    let mut tick = tokio::time::interval(OBSERVE);
-    let worked = loop {
-        tokio::select! {
-            biased;
-            signal = signals.next() => match signal {
-                Signal::Stop(name) => {
-                    tracing::info!("stopping on {name}: finishing what is under way");
-                    break Ok(());
-                }
-                Signal::Reload => {
-                    tracing::info!("SIGHUP: taking the token up anew");
-                    worker.reload_token();
-                }
-            },
-            () = &mut end => break Ok(()),
-            () = sweeps.notified() => worker.sweep(clock::now()),
-            () = feeders.watch() => {}
-            _ = tick.tick() => observe(&worker),
-            step = worker.step() => if let Err(error) = step { break Err(error) },
-        }
-    };
-    schedule.stop().await;
-    feeders.stop().await;
-    stop(&mut worker, worked).await?;
-    let tally = worker.tally();
-    tracing::info!(
-        requests = tally.requests,
-        "stopped: {} talks fetched, {} gone, {} set aside, {} closed since the start",
-        tally.mirrored(),
-        tally.gone,
-        tally.failed,
-        tally.closures.closed,
-    );
-    Ok(tally)
 }
 
 /// Why `sync` ended.
@@ -317,7 +242,7 @@ fn open(config: &Config) -> Result<(Connection, InstanceLock), DaemonError> {
         return Err(StoreError::NoFolder(folder.to_owned()).into());
     }
     let lock = lock::acquire(&config.database)?;
-    Ok((store::open(&config.database, true)?, lock))
+    Ok((store::open_patiently(&config.database, service::Service::migrating)?, lock))
 }
 
 /// Which part of the work is wanted.
@@ -342,14 +267,7 @@ fn worker(
     lock: &InstanceLock,
 ) -> Result<Worker, DaemonError> {
     let now = clock::now();
-    let source = config
-        .api
-        .token
-        .clone()
-        .ok_or_else(|| Mistakes(vec!["api.token_file: expected a token, found nothing".into()]))?;
-    let token = Token::read(source).map_err(|found| {
-        Mistakes(vec![format!("api.token_file: expected a readable token, found {found}")])
-    })?;
+    let token = token(config)?;
     let client = Client::new(&config.api.client(), &token).map_err(DaemonError::Client)?;
     let gate = Gate::new(config.api.requests_per_second, lock.used_before, now.mono);
     let account = Account {
@@ -360,21 +278,38 @@ fn worker(
     // Closings that a crash left without a row in the queue, and the rules that are in force now.
     closures::requeue_open(&connection).map_err(StoreError::from)?;
     sweep::note_rules(&connection, &config.auto_close.rules).map_err(StoreError::from)?;
-    let worker_config = WorkerConfig {
-        mode: work.mode,
-        requests_per_second: config.api.requests_per_second,
-        max_in_flight: config.api.max_in_flight,
-        poll_interval: config.queue.poll_interval,
-        retry: config.queue.retry.clone(),
-        close: config.auto_close.rules.clone(),
-        no_close: work.no_close,
-        only: work.only,
-        seed: fastrand::u64(..),
-    };
+    let worker_config =
+        WorkerConfig { no_close: work.no_close, only: work.only, ..worker_config(config, work.mode) };
     let store = Writer::start(connection);
     let mut worker = Worker::new(worker_config, token, client, gate, store, account, now);
     if let Some(earlier) = earlier {
         worker.resume(&earlier, now);
     }
     Ok(worker)
+}
+
+/// The token that the configuration names.
+fn token(config: &Config) -> Result<Token, Mistakes> {
+    let source = config
+        .api
+        .token
+        .clone()
+        .ok_or_else(|| Mistakes(vec!["api.token_file: expected a token, found nothing".into()]))?;
+    Token::read(source)
+        .map_err(|found| Mistakes(vec![format!("api.token_file: expected a readable token, found {found}")]))
+}
+
+fn worker_config(config: &Config, mode: Mode) -> WorkerConfig {
+    WorkerConfig {
+        mode,
+        requests_per_second: config.api.requests_per_second,
+        max_in_flight: config.api.max_in_flight,
+        request_timeout: config.api.timeout,
+        poll_interval: config.queue.poll_interval,
+        retry: config.queue.retry.clone(),
+        close: config.auto_close.rules.clone(),
+        no_close: false,
+        only: None,
+        seed: fastrand::u64(..),
+    }
 }

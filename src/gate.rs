@@ -46,6 +46,9 @@ pub enum Reason {
 }
 
 impl Reason {
+    pub const ALL: [Reason; 5] =
+        [Reason::Unauthorized, Reason::Unpaid, Reason::Blocked, Reason::RateLimited, Reason::Outage];
+
     /// As in `daemon_status.pause_reason`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -59,9 +62,7 @@ impl Reason {
 
     /// The reason named so in `daemon_status`.
     pub fn parse(name: &str) -> Option<Reason> {
-        [Reason::Unauthorized, Reason::Unpaid, Reason::Blocked, Reason::RateLimited, Reason::Outage]
-            .into_iter()
-            .find(|reason| reason.as_str() == name)
+        Reason::ALL.into_iter().find(|reason| reason.as_str() == name)
     }
 
     /// Whether a pause for it outlives the process: a restart must not ask again
@@ -167,6 +168,11 @@ impl Gate {
             forbidden: Vec::new(),
             climbing_since: None,
         }
+    }
+
+    /// Allows so many requests in any second from now on. Those that have left count as before.
+    pub fn set_ceiling(&mut self, ceiling: u32) {
+        self.ceiling = ceiling.max(1) as usize;
     }
 
     /// Takes up a pause that an earlier process began.

@@ -20,7 +20,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, ffi};
 use rusqlite_migration::{M, Migrations};
 use std::ffi::c_int;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// In order; `user_version` counts how many a database has had.
 static MIGRATIONS: Migrations<'_> = Migrations::from_slice(STEPS);
@@ -38,6 +38,11 @@ const APPLICATION_ID: i64 = 0x746c_6b6d;
 
 /// How long a statement waits for another process's write to end.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often a long migration tells that it goes on, and after how many steps of SQLite's machine it looks
+/// at the clock: some milliseconds.
+const PROGRESS: Duration = Duration::from_millis(500);
+const PROGRESS_STEPS: c_int = 100_000;
 
 /// What the database can do wrong.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +73,15 @@ pub enum StoreError {
     Sql(#[from] rusqlite::Error),
 }
 
+/// Opens the database for the process that holds the lock. While an older schema is migrated, `at_work`
+/// is called several times a second, by progress alone.
+///
+/// # Errors
+/// See [`StoreError`]; nothing was changed then.
+pub fn open_patiently(path: &Path, at_work: fn()) -> Result<Connection, StoreError> {
+    open_as(path, true, Some(at_work))
+}
+
 /// Opens the database for writing; makes it where there is none.
 ///
 /// `owner` says that the caller holds the lock ([`lock`]): only then is an
@@ -76,6 +90,10 @@ pub enum StoreError {
 /// # Errors
 /// See [`StoreError`]; nothing was changed then.
 pub fn open(path: &Path, owner: bool) -> Result<Connection, StoreError> {
+    open_as(path, owner, None)
+}
+
+fn open_as(path: &Path, owner: bool, at_work: Option<fn()>) -> Result<Connection, StoreError> {
     if let Some(folder) = path.parent()
         && !folder.as_os_str().is_empty()
         && !folder.is_dir()
@@ -121,12 +139,24 @@ pub fn open(path: &Path, owner: bool) -> Result<Connection, StoreError> {
         return Err(StoreError::Older { path: path.to_owned(), found: version });
     }
     connection.set_transaction_behavior(TransactionBehavior::Immediate);
+    if let Some(at_work) = at_work {
+        let mut last = Instant::now();
+        let progress = move || {
+            if last.elapsed() >= PROGRESS {
+                last = Instant::now();
+                at_work();
+            }
+            false
+        };
+        connection.progress_handler(PROGRESS_STEPS, Some(progress))?;
+    }
     if let Err(source) = MIGRATIONS.to_latest(&mut connection) {
         // Two commands may make a database at once; the second finds it made.
         if identify(&connection, path)? != SCHEMA_VERSION {
             return Err(StoreError::Migrate { path: path.to_owned(), source });
         }
     }
+    connection.progress_handler(0, None::<fn() -> bool>)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
@@ -215,11 +245,11 @@ pub fn account_id(connection: &Connection) -> rusqlite::Result<Option<i64>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A migrated database that is nowhere.
-    pub(super) fn in_memory() -> Connection {
+    pub(crate) fn in_memory() -> Connection {
         let mut connection = Connection::open_in_memory().unwrap();
         MIGRATIONS.to_latest(&mut connection).unwrap();
         connection.set_transaction_behavior(TransactionBehavior::Immediate);

@@ -11,7 +11,10 @@ mod closing;
 mod condition;
 mod door;
 mod launch;
+mod progress;
+mod reconfigure;
 mod settle;
+mod stop;
 mod tally;
 
 pub use condition::Mode;
@@ -32,6 +35,7 @@ use ahead::Ahead;
 use closing::{Closing, Pending};
 use condition::Condition;
 use door::Ask;
+use progress::Progress;
 use settle::Confirmation;
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -52,6 +56,8 @@ pub struct WorkerConfig {
     pub mode: Mode,
     pub requests_per_second: u32,
     pub max_in_flight: usize,
+    /// A request has ended within this time.
+    pub request_timeout: Duration,
     /// How soon another process's row is noticed.
     pub poll_interval: Duration,
     pub retry: RetryRules,
@@ -152,6 +158,7 @@ pub struct Worker {
     closing: Closing,
     tally: Tally,
     condition: Condition,
+    progress: Progress,
 }
 
 impl Worker {
@@ -174,6 +181,7 @@ impl Worker {
             quota,
             rng: fastrand::Rng::with_seed(config.seed),
             condition: Condition::new(config.mode, now),
+            progress: Progress::new(now),
             config,
             token,
             client: Arc::new(client),
@@ -297,10 +305,26 @@ impl Worker {
         Some((self.gate.pause()?, self.condition.pause_detail()))
     }
 
+    /// How it is now, as `daemon_status` tells.
+    pub fn condition(&mut self, now: Now) -> DaemonStatus {
+        self.condition.look(&self.gate, now)
+    }
+
+    /// Requests in each of the last minutes, of three hours at most, the running one last.
+    pub fn requests_by_minute(&self, now: Now) -> Vec<u32> {
+        self.condition.requests_by_minute(now)
+    }
+
     /// Why nothing can be recorded, and since when.
     pub fn trouble(&self) -> Option<(&str, Instant)> {
         let (why, since) = self.trouble.as_ref()?;
         Some((why, *since))
+    }
+
+    /// Uses another token from now on, and probes at once if the old one was refused.
+    pub(super) fn replace_token(&mut self, token: Token, now: Instant) {
+        self.token = token;
+        self.use_token(now);
     }
 
     /// Takes the token up anew and probes at once if it was refused.
@@ -313,58 +337,6 @@ impl Worker {
         self.token_epoch += 1;
         self.client = Arc::new(self.client.with_token(&self.token));
         self.gate.probe_now(now);
-    }
-
-    /// Ends the work: no new request, those under way until `requests`, then the
-    /// records until `records`. What is not recorded then is still in the queue.
-    ///
-    /// # Errors
-    /// What made the work end in the middle of it, if anything did.
-    pub async fn stop(&mut self, requests: Instant, records: Instant) -> Result<(), WorkError> {
-        self.stopping = true;
-        let mut ended = Ok(());
-        while !self.fetching.is_empty() {
-            tokio::select! {
-                step = self.step() => match step {
-                    Err(error @ (WorkError::Database(_) | WorkError::WriterEnded)) => return Err(error),
-                    Err(error) => ended = ended.and(Err(error)),
-                    Ok(()) => {}
-                },
-                () = sleep_until(requests.into()) => {
-                    self.fetching.abort_all();
-                    while self.fetching.join_next().await.is_some() {}
-                }
-            }
-        }
-        // A close request that was written down and has not left is to be so described.
-        while self.unrecorded > 0 && Instant::now() < records {
-            tokio::select! {
-                event = self.events.recv() => match event {
-                    Some(event) => self.on_event(event)?,
-                    None => return Err(WorkError::WriterEnded),
-                },
-                () = sleep_until(records.into()) => {}
-            }
-        }
-        self.give_up_pending(clock::now());
-        self.condition.write_last(&self.writer, &self.gate, clock::now());
-        self.writer.stop();
-        loop {
-            tokio::select! {
-                event = self.events.recv() => match event {
-                    Some(Event::Stopped) | None => return ended,
-                    Some(event) => self.on_event(event)?,
-                },
-                () = sleep_until(records.into()) => {
-                    tracing::warn!(
-                        talks = self.busy.len(),
-                        "stopped before {} fetched talks could be recorded: they stay in the queue",
-                        self.busy.len()
-                    );
-                    return ended;
-                }
-            }
-        }
     }
 
     /// What is done now and then: looking for others' rows and for a new token.
@@ -383,6 +355,7 @@ impl Worker {
                 self.use_token(now.mono);
             }
             self.publish_quota(now);
+            self.note_progress(now);
         }
     }
 
@@ -421,6 +394,7 @@ impl Worker {
 
     fn on_recorded(&mut self, recorded: &Recorded) {
         self.unrecorded -= 1;
+        self.progress.step();
         self.tally.count(recorded.effect);
         if recorded.effect == Effect::New {
             self.some_talk.get_or_insert(recorded.talk_id);

@@ -39,8 +39,11 @@ pub fn demo(dir: Option<&Path>) -> Result<ExitCode> {
     insert(&connection, (1..=TALKS).collect())?;
     let mut progress = Progress::new(TALKS as u64);
     let runtime = runtime()?;
-    let tally =
-        runtime.block_on(daemon::run_until(&config, async { tokio::time::sleep(END).await }, |worker| {
+    let tally = runtime.block_on(daemon::run_until(
+        &config,
+        &|_| {},
+        async { tokio::time::sleep(END).await },
+        |worker| {
             let tally = worker.tally();
             let event = simulator.account().last_event.clone();
             let note = format!(
@@ -48,7 +51,8 @@ pub fn demo(dir: Option<&Path>) -> Result<ExitCode> {
                 tally.new, tally.changed, tally.closures.closed, tally.closures.withdrawn
             );
             progress.set(tally.done(), tally.done().max(TALKS as u64), &note);
-        }))?;
+        },
+    ))?;
     drop(progress);
 
     let account = simulator.account();

@@ -8,8 +8,10 @@ use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use tracing::Level;
+use tracing_journald::{Priority, PriorityMappings};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
+use tracing_subscriber::reload;
 
 /// The level after `-v` and `-q`.
 pub fn adjusted(level: Level, verbose: u8, quiet: bool) -> Level {
@@ -21,23 +23,22 @@ pub fn adjusted(level: Level, verbose: u8, quiet: bool) -> Level {
     }
 }
 
+/// Changes from what level on log lines are written.
+pub type SetLevel = Box<dyn Fn(Level)>;
+
 /// Begins logging, to stderr or to journald.
-pub fn start(format: LogFormat, level: Level) -> Result<()> {
-    // Other crates' lines are for the one who asks for everything.
-    let others = if level == Level::TRACE { LevelFilter::DEBUG } else { LevelFilter::WARN };
-    let filter = Targets::new()
-        .with_default(others.min(LevelFilter::from_level(level)))
-        .with_target("talkmirror", level);
+pub fn start(format: LogFormat, level: Level) -> Result<SetLevel> {
+    let (filter, handle) = reload::Layer::new(targets(level));
     let registry = tracing_subscriber::registry().with(filter);
     let text = || tracing_subscriber::fmt::layer().with_writer(|| Stderr).with_target(false);
     match format {
         LogFormat::Journald => {
             let layer = tracing_journald::layer()
                 .context("cannot log to journald (log.format): is systemd running here?")?;
-            registry.with(layer.with_field_prefix(None)).init();
+            registry.with(journald(layer)).init();
         }
         LogFormat::Auto if under_systemd() => match tracing_journald::layer() {
-            Ok(layer) => registry.with(layer.with_field_prefix(None)).init(),
+            Ok(layer) => registry.with(journald(layer)).init(),
             Err(_) => registry.with(text().with_ansi(false)).init(),
         },
         LogFormat::Auto | LogFormat::Text => {
@@ -47,7 +48,23 @@ pub fn start(format: LogFormat, level: Level) -> Result<()> {
         }
         LogFormat::Json => registry.with(text().json().flatten_event(true)).init(),
     }
-    Ok(())
+    Ok(Box::new(move |level| {
+        // It is gone when the process ends, and nobody logs any more.
+        let _ = handle.reload(targets(level));
+    }))
+}
+
+/// Other crates' lines are for the one who asks for everything.
+fn targets(level: Level) -> Targets {
+    let others = if level == Level::TRACE { LevelFilter::DEBUG } else { LevelFilter::WARN };
+    Targets::new().with_default(others.min(LevelFilter::from_level(level))).with_target("talkmirror", level)
+}
+
+/// Fields by their own names, TALK_ID for one, and the priorities that people know from other daemons.
+fn journald(layer: tracing_journald::Layer) -> tracing_journald::Layer {
+    let priorities =
+        PriorityMappings { info: Priority::Informational, debug: Priority::Debug, ..PriorityMappings::new() };
+    layer.with_field_prefix(None).with_priority_mappings(priorities)
 }
 
 /// Whether our stderr is the stream to the journal that systemd names.

@@ -33,19 +33,29 @@ pub fn schedule(
     enabled.then_some(schedule)
 }
 
-/// The webhook needs an address and a secret; the secret is read only where hooks are taken.
-pub fn webhook(keys: &mut Keys, folder: &Path, needs: Needs) -> Option<Webhook> {
-    let expected = "an address on this machine and a port, such as \"127.0.0.1:9187\" (a web server with TLS \
-                    before it passes hooks on), or \"\" for none";
-    let listen = keys.optional("http.listen", expected, |found| {
+/// `http.listen`: what is served there is for this machine, unless it is said otherwise.
+pub fn http(keys: &mut Keys) -> Option<SocketAddr> {
+    let allow_remote = keys.boolean("http.allow_remote", false);
+    let expected = match allow_remote {
+        true => "an address and a port, such as \"0.0.0.0:9187\", or \"\" for none",
+        false => {
+            "an address on this machine and a port, such as \"127.0.0.1:9187\" (others need \
+             http.allow_remote = true), or \"\" for none"
+        }
+    };
+    keys.optional("http.listen", expected, |found| {
         let text = found.string()?;
         if text.is_empty() {
             return Some(None);
         }
         let address: SocketAddr = text.parse().ok()?;
-        address.ip().is_loopback().then_some(Some(address))
-    });
-    let wrong_address = keys.has_mistake("http.listen");
+        (allow_remote || address.ip().is_loopback()).then_some(Some(address))
+    })
+    .flatten()
+}
+
+/// The webhook needs an address and a secret; the secret is read only where hooks are taken.
+pub fn webhook(keys: &mut Keys, folder: &Path, needs: Needs, listen: Option<SocketAddr>) -> Option<Webhook> {
     let enabled = keys.boolean("webhook.enabled", false);
     let file = keys.optional("webhook.secret_file", "the path of a file with a secret", |found| {
         found.string().map(|path| (!path.is_empty()).then(|| folder.join(path)))
@@ -53,8 +63,7 @@ pub fn webhook(keys: &mut Keys, folder: &Path, needs: Needs) -> Option<Webhook> 
     if !enabled || needs != Needs::Hooks {
         return None;
     }
-    let listen = listen.flatten();
-    if listen.is_none() && !wrong_address {
+    if listen.is_none() && !keys.has_mistake("http.listen") {
         keys.mistake("http.listen", "an address to take hooks at, as webhook.enabled is true", "nothing");
     }
     let secret = match file.flatten() {
@@ -66,7 +75,7 @@ pub fn webhook(keys: &mut Keys, folder: &Path, needs: Needs) -> Option<Webhook> 
         }
         Some(file) => secret(keys, file),
     };
-    Some(Webhook { listen: listen?, secret: secret? })
+    Some(Webhook { secret: secret? })
 }
 
 fn secret(keys: &mut Keys, file: PathBuf) -> Option<SecretString> {

@@ -35,6 +35,7 @@ fn the_example_file_shows_every_key_with_its_default() {
     assert_eq!(example.refresh, defaults.refresh);
     assert_eq!((&example.listing, &example.events), (&defaults.listing, &defaults.events));
     assert!(example.webhook.is_none() && defaults.webhook.is_none());
+    assert_eq!((example.http, defaults.http), (None, None));
     assert_eq!(example.log, defaults.log);
 
     let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config.example.toml")).unwrap();
@@ -63,6 +64,7 @@ fn the_example_file_shows_every_key_with_its_default() {
         "closed_for",
         "secret_file",
         "listen",
+        "allow_remote",
         "except_origins",
         "level",
         "format",
@@ -121,7 +123,7 @@ fn all_mistakes_are_reported_at_once_with_key_expected_and_found() {
             "config.toml: log.level: expected error, warn, info, debug or trace, found \"loud\"",
             "config.toml: log.format: expected auto, text, json or journald, found 3",
             "config.toml: api.max_in_fligth: expected a known key: api.max_in_flight?, found an unknown one",
-            "config.toml: metrics.secret: expected a known key: api.base_url, api.token_file, api.token, api.requests_per_second, api.max_in_flight, api.connect_timeout, api.timeout, database.path, queue.poll_interval, queue.max_attempts, queue.retry_base, queue.retry_max, auto_close.mode, auto_close.stale_after, auto_close.quiet_for, auto_close.only_origins, auto_close.except_origins, auto_close.force_close, auto_close.max_per_sweep, auto_close.max_share, auto_close.schedule, refresh.enabled, refresh.min_interval, refresh.closed_for, listing.enabled, listing.schedule, events.enabled, events.schedule, http.listen, webhook.enabled, webhook.secret_file, log.level, log.format, found an unknown one",
+            "config.toml: metrics.secret: expected a known key: api.base_url, api.token_file, api.token, api.requests_per_second, api.max_in_flight, api.connect_timeout, api.timeout, database.path, queue.poll_interval, queue.max_attempts, queue.retry_base, queue.retry_max, auto_close.mode, auto_close.stale_after, auto_close.quiet_for, auto_close.only_origins, auto_close.except_origins, auto_close.force_close, auto_close.max_per_sweep, auto_close.max_share, auto_close.schedule, refresh.enabled, refresh.min_interval, refresh.closed_for, listing.enabled, listing.schedule, events.enabled, events.schedule, http.allow_remote, http.listen, webhook.enabled, webhook.secret_file, log.level, log.format, found an unknown one",
         ]
     );
 }
@@ -275,8 +277,9 @@ fn hooks_are_taken_on_this_machine_alone_and_with_a_secret_that_cannot_be_guesse
         Config::load(&folder.path().join("config.toml"), Needs::Hooks)
             .map_err(|mistakes| mistakes.to_string())
     };
-    let webhook = with("127.0.0.1:9187", "0123456789abcdef\n").unwrap().webhook.unwrap();
-    assert_eq!(webhook.listen.port(), 9187);
+    let config = with("127.0.0.1:9187", "0123456789abcdef\n").unwrap();
+    assert!(config.webhook.is_some());
+    assert_eq!(config.http.unwrap().port(), 9187);
     assert!(with("[::1]:9187", &"s".repeat(200)).is_ok());
     for (listen, secret, part) in [
         ("0.0.0.0:9187", "0123456789abcdef", "http.listen: expected an address on this machine"),
@@ -289,4 +292,19 @@ fn hooks_are_taken_on_this_machine_alone_and_with_a_secret_that_cannot_be_guesse
         assert!(found.contains(part) && found.lines().count() == 1, "{found}");
         assert!(!found.contains("0123456789"), "the secret is not shown: {found}");
     }
+}
+
+#[test]
+fn what_is_served_is_for_this_machine_unless_it_is_said_otherwise() {
+    let with = |http: &str| load(&format!("{LEAST}[http]\n{http}\n"), Needs::Hooks).map(|config| config.http);
+    let address = |text: &str| Some(text.parse().unwrap());
+    assert_eq!(with("listen = \"127.0.0.1:9187\"").unwrap(), address("127.0.0.1:9187"));
+    assert_eq!(with("listen = \"\"\nallow_remote = true").unwrap(), None);
+    let open = "listen = \"0.0.0.0:9187\"";
+    let Mistakes(found) = with(open).unwrap_err();
+    assert!(found[0].contains("http.allow_remote = true") && found.len() == 1, "{found:?}");
+    assert!(with("listen = \"192.0.2.1:9187\"\nallow_remote = false").is_err());
+    assert_eq!(with(&format!("{open}\nallow_remote = true")).unwrap(), address("0.0.0.0:9187"));
+    let Mistakes(found) = with("listen = \"9187\"\nallow_remote = true").unwrap_err();
+    assert!(found[0].contains("http.listen: expected an address and a port"), "{found:?}");
 }

@@ -1,36 +1,29 @@
-//! Starts the feeders that are switched on, and stops them.
+//! Starts the feeders that are switched on, changes them with the configuration, and stops them.
 
 use super::DaemonError;
-use super::schedule::Schedule;
+use super::schedule::{Schedule, Ticks};
 use crate::clock;
 use crate::config::{Config, next_tick};
 use crate::feed::events::Events;
 use crate::feed::listing::Listing;
-use crate::feed::{Ways, backfill, refresh, webhook};
+use crate::feed::webhook::Hooks;
+use crate::feed::{Ended, Ways, backfill, refresh};
+use crate::policy::refresh::RefreshRules;
 use crate::store::StoreError;
 use crate::store::feeds::{self, Feeder, FeederRow};
 use crate::worker::Worker;
 use rusqlite::Connection;
+use secrecy::{ExposeSecret, SecretString};
+use std::collections::HashMap;
 use std::sync::Arc;
-use tokio::net::TcpListener;
-use tokio::sync::Notify;
-use tokio::task::JoinSet;
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
 
 /// What earlier processes left of the feeders.
 pub(super) struct Before(Vec<FeederRow>);
 
 impl Before {
-    /// Reads it, and notes which feeders are switched on now.
-    pub(super) fn read(connection: &Connection, config: &Config) -> Result<Before, StoreError> {
-        let on = [
-            (Feeder::Refresh, config.refresh.is_some()),
-            (Feeder::Listing, config.listing.is_some()),
-            (Feeder::Events, config.events.is_some()),
-            (Feeder::Webhook, config.webhook.is_some()),
-        ];
-        for (feeder, enabled) in on {
-            feeds::note_enabled(connection, feeder, enabled)?;
-        }
+    pub(super) fn read(connection: &Connection) -> Result<Before, StoreError> {
         Ok(Before(feeds::rows(connection)?))
     }
 
@@ -39,52 +32,117 @@ impl Before {
     }
 }
 
+/// Which feeders a configuration switches on.
+pub(super) fn enabled(config: &Config) -> Vec<(Feeder, bool)> {
+    vec![
+        (Feeder::Refresh, config.refresh.is_some()),
+        (Feeder::Listing, config.listing.is_some()),
+        (Feeder::Events, config.events.is_some()),
+        (Feeder::Webhook, config.webhook.is_some()),
+    ]
+}
+
 /// The feeders at work. They stop when this is dropped: what they asked of the writer is done.
+#[derive(Default)]
 pub(super) struct Feeders {
-    tasks: JoinSet<()>,
+    tasks: JoinSet<Ended>,
+    running: HashMap<Feeder, AbortHandle>,
+    refresh: Option<RefreshRules>,
+    listing: Ticks,
+    events: Ticks,
+    hooks: watch::Sender<Option<Arc<Hooks>>>,
+    /// The secret of the hooks that are taken.
+    secret: Option<SecretString>,
 }
 
 impl Feeders {
-    pub(super) async fn start(
+    /// Has those run that the configuration wants. One whose settings are the same goes on undisturbed.
+    pub(super) async fn apply(
+        &mut self,
         config: &Config,
         before: &Before,
         worker: &Worker,
         schedule: &Schedule,
-    ) -> Result<Feeders, DaemonError> {
-        let mut tasks = JoinSet::new();
+    ) -> Result<(), DaemonError> {
         let ways = |feeder| Ways::new(feeder, worker.door(), worker.writer(), before.of(feeder));
-        if let Some(webhook) = &config.webhook {
-            let bound = TcpListener::bind(webhook.listen).await;
-            let listener = bound.map_err(|source| DaemonError::Listen { address: webhook.listen, source })?;
-            tracing::info!("taking hooks at http://{}/webhook/…", webhook.listen);
-            let before = before.of(Feeder::Webhook).cloned();
-            tasks.spawn(webhook::run(listener, webhook.secret.clone(), worker.writer(), before));
+        self.take_hooks(config, before, worker);
+        for feeder in [Feeder::Listing, Feeder::Events] {
+            let (ticks, cron) = match feeder {
+                Feeder::Listing => (&mut self.listing, config.listing.as_deref()),
+                _ => (&mut self.events, config.events.as_deref()),
+            };
+            schedule.set(ticks, cron).await?;
+            let notify = ticks.notify();
+            let Some(cron) = cron else {
+                self.end(feeder);
+                continue;
+            };
+            if self.running.contains_key(&feeder) {
+                continue;
+            }
+            let row = before.of(feeder);
+            // The first at once where one was missed while no daemon ran.
+            let next = row.and_then(|row| row.ran_at).and_then(|at| next_tick(cron, at));
+            if next.is_none_or(|at| at <= clock::unix_now()) {
+                notify.notify_one();
+            }
+            let ways = ways(feeder);
+            let task = match feeder {
+                Feeder::Listing => {
+                    let listing = Listing::new(ways, row);
+                    self.tasks.spawn(listing.run(notify))
+                }
+                _ => {
+                    let events = Events::new(ways, row);
+                    self.tasks.spawn(events.run(notify))
+                }
+            };
+            self.running.insert(feeder, task);
         }
-        if let Some(cron) = &config.listing {
-            let tick = ticks(schedule, cron, before.of(Feeder::Listing)).await?;
-            let listing = Listing::new(ways(Feeder::Listing), before.of(Feeder::Listing));
-            tasks.spawn(async move {
-                listing.run(tick).await;
-            });
+        if self.refresh != config.refresh {
+            self.end(Feeder::Refresh);
+            self.refresh.clone_from(&config.refresh);
+            if let Some(rules) = config.refresh.clone() {
+                let ways = ways(Feeder::Refresh);
+                let task = self.tasks.spawn(refresh::run(ways, rules));
+                self.running.insert(Feeder::Refresh, task);
+            }
         }
-        if let Some(cron) = &config.events {
-            let tick = ticks(schedule, cron, before.of(Feeder::Events)).await?;
-            let events = Events::new(ways(Feeder::Events), before.of(Feeder::Events));
-            tasks.spawn(async move {
-                events.run(tick).await;
-            });
+        if !self.running.contains_key(&Feeder::Backfill) {
+            let ways = ways(Feeder::Backfill);
+            let task = self.tasks.spawn(backfill::run(ways));
+            self.running.insert(Feeder::Backfill, task);
         }
-        if let Some(rules) = config.refresh.clone() {
-            let ways = ways(Feeder::Refresh);
-            tasks.spawn(async move {
-                refresh::run(ways, rules).await;
-            });
+        Ok(())
+    }
+
+    fn take_hooks(&mut self, config: &Config, before: &Before, worker: &Worker) {
+        let secret = config.webhook.as_ref().map(|webhook| webhook.secret.clone());
+        fn exposed(secret: &Option<SecretString>) -> Option<&str> {
+            secret.as_ref().map(|secret| secret.expose_secret())
         }
-        let ways = ways(Feeder::Backfill);
-        tasks.spawn(async move {
-            backfill::run(ways).await;
-        });
-        Ok(Feeders { tasks })
+        if exposed(&secret) == exposed(&self.secret) {
+            return;
+        }
+        let row = before.of(Feeder::Webhook);
+        let hooks = secret.clone().map(|secret| Arc::new(Hooks::new(secret, worker.writer(), row)));
+        match (&hooks, config.http) {
+            (Some(_), Some(listen)) => tracing::info!("taking hooks at http://{listen}/webhook/…"),
+            _ => tracing::info!("taking no hooks any more"),
+        }
+        self.hooks.send_replace(hooks);
+        self.secret = secret;
+    }
+
+    /// Who takes hooks in, if anybody does.
+    pub(super) fn hooks(&self) -> watch::Receiver<Option<Arc<Hooks>>> {
+        self.hooks.subscribe()
+    }
+
+    fn end(&mut self, feeder: Feeder) {
+        if let Some(task) = self.running.remove(&feeder) {
+            task.abort();
+        }
     }
 
     /// Waits for ever, unless one of them has a fault: it is not to be missed for years.
@@ -103,18 +161,4 @@ impl Feeders {
     pub(super) async fn stop(mut self) {
         self.tasks.shutdown().await;
     }
-}
-
-/// Ticks by the schedule, the first at once where one was missed while no daemon ran.
-async fn ticks(
-    schedule: &Schedule,
-    cron: &str,
-    before: Option<&FeederRow>,
-) -> Result<Arc<Notify>, DaemonError> {
-    let ticks = schedule.add(cron).await?;
-    let next = before.and_then(|row| row.ran_at).and_then(|at| next_tick(cron, at));
-    if next.is_none_or(|at| at <= clock::unix_now()) {
-        ticks.notify_one();
-    }
-    Ok(ticks)
 }

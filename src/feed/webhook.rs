@@ -9,21 +9,14 @@ use crate::clock::unix_now;
 use crate::config::LONGEST_SECRET;
 use crate::store::feeds::{Fed, Feeder, FeederRow, Note, Order};
 use crate::store::writer::Writer;
-use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::routing::post;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use subtle::ConstantTimeEq;
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// No hook comes near this.
 const BODY_CAP: usize = 1024 * 1024;
@@ -33,16 +26,12 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(1500);
 const GATHER: i64 = 2;
 /// Hooks that wait for the database at most; those beyond are answered 503 at once.
 const MOST_WAITING: usize = 4096;
-/// Connections at once at most; those beyond wait to be accepted.
-const MOST_CONNECTIONS: usize = 512;
-/// A connection that sends nothing is closed.
-const HEAD_WITHIN: Duration = Duration::from_secs(5);
 /// What is wrong is written down so often at most, in seconds.
 const NOTE_EVERY: i64 = 60;
 
 /// See the module's text.
 #[derive(Debug)]
-struct Hooks {
+pub struct Hooks {
     secret: SecretString,
     writer: Writer,
     room: Arc<Semaphore>,
@@ -50,90 +39,57 @@ struct Hooks {
     noted: Mutex<(i64, i64)>,
 }
 
-/// Serves hooks until it is dropped.
-///
-/// `before` is what an earlier process left.
-pub async fn run(listener: TcpListener, secret: SecretString, writer: Writer, before: Option<FeederRow>) {
-    let room = Arc::new(Semaphore::new(MOST_WAITING));
-    let warned_at = before.and_then(|row| row.warned_at).unwrap_or(0);
-    let hooks = Arc::new(Hooks { secret, writer, room, noted: Mutex::new((0, warned_at)) });
-    let router = Router::new().route("/webhook/{secret}", post(hook).fallback(nothing)).with_state(hooks);
-    let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-    let mut serving = tokio::task::JoinSet::new();
-    loop {
-        let Ok(connection) = Arc::clone(&connections).acquire_owned().await else { return };
-        let stream = tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    // Out of file handles, say: it passes as connections end.
-                    tracing::warn!("cannot accept a hook's connection: {error}");
-                    sleep(Duration::from_secs(1)).await;
-                    continue;
-                }
-            },
-            Some(_) = serving.join_next() => continue,
-        };
-        let service = TowerToHyperService::new(router.clone());
-        serving.spawn(async move {
-            // Whoever goes away in the middle is sent for again by the vendor.
-            let _ = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_WITHIN)
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
-            drop(connection);
-        });
-    }
-}
-
-async fn nothing() -> StatusCode {
-    StatusCode::NOT_FOUND
-}
-
-async fn hook(State(hooks): State<Arc<Hooks>>, Path(secret): Path<String>, body: Body) -> StatusCode {
-    let deadline = Instant::now() + ANSWER_WITHIN;
-    if !same_secret(&secret, hooks.secret.expose_secret()) {
-        return StatusCode::NOT_FOUND;
-    }
-    let body = match timeout_at(deadline, to_bytes(body, BODY_CAP)).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE,
-        Err(_) => return StatusCode::REQUEST_TIMEOUT,
-    };
-    let Hook { account_id, talk_ids } = match read(&body) {
-        Ok(hook) => hook,
-        Err(why) => {
-            hooks.note(why);
-            return StatusCode::BAD_REQUEST;
-        }
-    };
-    let Ok(place) = Arc::clone(&hooks.room).try_acquire_owned() else {
-        return StatusCode::SERVICE_UNAVAILABLE;
-    };
-    let now = unix_now();
-    let order = Order::Hook { account_id, ids: talk_ids, due_at: now + GATHER, now };
-    let writer = hooks.writer.clone();
-    // What was handed to the writer is done even where the answer has become 503.
-    let fed = tokio::spawn(async move {
-        let fed = writer.feed(order).await;
-        drop(place);
-        fed
-    });
-    match timeout(deadline.saturating_duration_since(Instant::now()), fed).await {
-        Ok(Ok(Some(Fed::OtherAccount))) => {
-            hooks.note(format!(
-                "a hook of account {} came, which is not mirrored here",
-                account_id.unwrap_or(0)
-            ));
-            StatusCode::FORBIDDEN
-        }
-        Ok(Ok(Some(_))) => StatusCode::NO_CONTENT,
-        Ok(Ok(None) | Err(_)) | Err(_) => StatusCode::SERVICE_UNAVAILABLE,
-    }
-}
-
 impl Hooks {
+    /// `before` is what an earlier process left.
+    pub fn new(secret: SecretString, writer: Writer, before: Option<&FeederRow>) -> Hooks {
+        let room = Arc::new(Semaphore::new(MOST_WAITING));
+        let warned_at = before.and_then(|row| row.warned_at).unwrap_or(0);
+        Hooks { secret, writer, room, noted: Mutex::new((0, warned_at)) }
+    }
+
+    /// Takes a hook in; `secret` is the last part of the address that it was sent to.
+    pub async fn take(&self, secret: &str, body: Body) -> StatusCode {
+        let deadline = Instant::now() + ANSWER_WITHIN;
+        if !same_secret(secret, self.secret.expose_secret()) {
+            return StatusCode::NOT_FOUND;
+        }
+        let body = match timeout_at(deadline, to_bytes(body, BODY_CAP)).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE,
+            Err(_) => return StatusCode::REQUEST_TIMEOUT,
+        };
+        let Hook { account_id, talk_ids } = match read(&body) {
+            Ok(hook) => hook,
+            Err(why) => {
+                self.note(why);
+                return StatusCode::BAD_REQUEST;
+            }
+        };
+        let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
+            return StatusCode::SERVICE_UNAVAILABLE;
+        };
+        let now = unix_now();
+        let order = Order::Hook { account_id, ids: talk_ids, due_at: now + GATHER, now };
+        let writer = self.writer.clone();
+        // What was handed to the writer is done even where the answer has become 503.
+        let fed = tokio::spawn(async move {
+            let fed = writer.feed(order).await;
+            drop(place);
+            fed
+        });
+        match timeout(deadline.saturating_duration_since(Instant::now()), fed).await {
+            Ok(Ok(Some(Fed::OtherAccount))) => {
+                self.note(format!(
+                    "a hook of account {} came, which is not mirrored here",
+                    account_id.unwrap_or(0)
+                ));
+                StatusCode::FORBIDDEN
+            }
+            Ok(Ok(Some(_))) => StatusCode::NO_CONTENT,
+            Ok(Ok(None) | Err(_)) | Err(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
     /// Writes down what is wrong, now and then, and says it in the log once a day.
     fn note(&self, trouble: String) {
         let now = unix_now();

@@ -1,5 +1,9 @@
 //! What commands read of the mirror: its state as a whole, and one talk's story.
 
+mod figures;
+
+pub use figures::{Figures, ReasonCounts, figures};
+
 use super::closures::{self, Closure};
 use super::feeds::{self, Backfill, FeederRow};
 use super::queue::QueueRow;

@@ -5,12 +5,15 @@
 //! is full or a file that another process holds costs time and no data: the same
 //! transaction is tried until it goes through. The events are sent after the commit.
 
-use super::feeds::{self, Fed, Order};
+use super::feeds::{self, Fed, Feeder, Order};
 use super::queue::{self, Head};
 use super::record::{self, Outcome, Record, Recorded, Recorder};
 use super::status::DaemonStatus;
 use super::sweep::{self, Swept};
+use crate::policy::closing::CloseRules;
+use crate::telemetry;
 use rusqlite::{Connection, ErrorCode};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -43,13 +46,20 @@ enum Message {
         only: Option<Arc<[i64]>>,
     },
     Sweep(sweep::Order),
+    /// The rules of the configuration, and which feeders it switches on.
+    Configure(CloseRules, Vec<(Feeder, bool)>),
     Poll,
+    /// Only to see that it is taken.
+    Turn,
     Stop,
 }
 
 impl Message {
     fn writes(&self) -> bool {
-        matches!(self, Message::Record(_) | Message::Status(_) | Message::Feed { .. })
+        matches!(
+            self,
+            Message::Record(_) | Message::Status(_) | Message::Feed { .. } | Message::Configure(..)
+        )
     }
 
     /// Somebody outside waits for it.
@@ -91,6 +101,7 @@ pub struct Spent(#[expect(dead_code, reason = "only to be dropped")] Vec<Message
 pub struct Writer {
     sender: mpsc::Sender<Message>,
     thread: thread::Thread,
+    turns: Arc<AtomicU64>,
 }
 
 impl Writer {
@@ -98,11 +109,13 @@ impl Writer {
     pub fn start(connection: Connection) -> (Writer, UnboundedReceiver<Event>) {
         let (sender, inbox) = mpsc::channel();
         let (events, receiver) = unbounded_channel();
+        let turns = Arc::new(AtomicU64::new(0));
+        let teller = Teller { events, turns: Arc::clone(&turns) };
         let started = thread::Builder::new()
             .name("writer".into())
-            .spawn(move || work(connection, &inbox, &events))
+            .spawn(move || work(connection, &inbox, &teller))
             .expect("the system can start a thread");
-        (Writer { sender, thread: started.thread().clone() }, receiver)
+        (Writer { sender, thread: started.thread().clone(), turns }, receiver)
     }
 
     /// Records a fetch; answered by [`Event::Recorded`].
@@ -132,6 +145,22 @@ impl Writer {
         reply.await.ok()
     }
 
+    /// Notes what the configuration says from now on, for those who read the database.
+    pub fn configure(&self, rules: CloseRules, feeders: Vec<(Feeder, bool)>) {
+        self.send(Message::Configure(rules, feeders));
+    }
+
+    /// How often the thread has taken something up, or tried anew what it could not commit: as long as
+    /// that grows, it is not stuck. It grows with [`Writer::turn`] at the latest.
+    pub fn turns(&self) -> u64 {
+        self.turns.load(Ordering::Relaxed)
+    }
+
+    /// Has the thread take a turn.
+    pub fn turn(&self) {
+        self.send(Message::Turn);
+    }
+
     /// Asks whether another process has written; answered by [`Event::ForeignChange`] if so.
     pub fn poll(&self) {
         self.send(Message::Poll);
@@ -152,24 +181,38 @@ impl Writer {
     }
 }
 
-fn work(mut connection: Connection, inbox: &mpsc::Receiver<Message>, events: &UnboundedSender<Event>) {
-    // A receiver that is gone wants no events.
-    let tell = |event| {
-        let _ = events.send(event);
-    };
-    match serve(&mut connection, inbox, &tell) {
+/// To whom the thread tells what happened, and that it goes on.
+struct Teller {
+    events: UnboundedSender<Event>,
+    turns: Arc<AtomicU64>,
+}
+
+impl Teller {
+    fn tell(&self, event: Event) {
+        // A receiver that is gone wants no events.
+        let _ = self.events.send(event);
+    }
+
+    /// One more turn was taken: see [`Writer::turns`].
+    fn turn(&self) {
+        self.turns.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn work(mut connection: Connection, inbox: &mpsc::Receiver<Message>, teller: &Teller) {
+    match serve(&mut connection, inbox, teller) {
         Ok(()) => {
             drop(connection);
-            tell(Event::Stopped);
+            teller.tell(Event::Stopped);
         }
-        Err(error) => tell(Event::Fatal(error)),
+        Err(error) => teller.tell(Event::Fatal(error)),
     }
 }
 
 fn serve(
     connection: &mut Connection,
     inbox: &mpsc::Receiver<Message>,
-    tell: &dyn Fn(Event),
+    teller: &Teller,
 ) -> rusqlite::Result<()> {
     let mut seen_version = data_version(connection)?;
     // As SQLite advises for connections that live long.
@@ -182,33 +225,38 @@ fn serve(
             thread::park_timeout(GATHER.saturating_sub(taken.elapsed()));
         }
         taken = Instant::now();
+        teller.turn();
         let (mut writes, others): (Vec<Message>, Vec<Message>) =
             std::iter::once(first).chain(inbox.try_iter().take(MAX_BATCH)).partition(Message::writes);
         if !writes.is_empty() {
-            let (recorded, fed) = insist(tell, || commit(connection, &writes))?;
-            answer(&mut writes, fed, tell);
-            tell(Event::Recorded(recorded, Spent(writes)));
+            let (recorded, fed) = insist(teller, || commit(connection, &writes))?;
+            answer(&mut writes, fed, teller);
+            teller.tell(Event::Recorded(recorded, Spent(writes)));
         }
         for message in others {
             match message {
-                Message::Record(_) | Message::Status(_) | Message::Feed { .. } => {}
+                Message::Record(_)
+                | Message::Status(_)
+                | Message::Feed { .. }
+                | Message::Configure(..)
+                | Message::Turn => {}
                 Message::Head { now, limit, only } => {
-                    let head = insist(tell, || match &only {
+                    let head = insist(teller, || match &only {
                         Some(talk_ids) => queue::head_of(connection, talk_ids, now),
                         None => queue::head(connection, now, limit),
                     })?;
-                    tell(Event::Head(head));
+                    teller.tell(Event::Head(head));
                 }
                 Message::Sweep(order) => {
-                    let swept = insist(tell, || sweep::sweep(connection, &order))?;
-                    tell(Event::Swept(swept));
+                    let swept = insist(teller, || sweep::sweep(connection, &order))?;
+                    teller.tell(Event::Swept(swept));
                 }
                 Message::Poll => {
                     // Changes when another connection commits, not with our own commits.
-                    let version = insist(tell, || data_version(connection))?;
+                    let version = insist(teller, || data_version(connection))?;
                     if version != seen_version {
                         seen_version = version;
-                        tell(Event::ForeignChange);
+                        teller.tell(Event::ForeignChange);
                     }
                     if optimized.elapsed() > OPTIMIZE {
                         optimize(connection, "PRAGMA optimize");
@@ -226,22 +274,23 @@ fn serve(
 }
 
 /// Does it, however long it takes: what may pass is tried again.
-fn insist<T>(tell: &dyn Fn(Event), mut step: impl FnMut() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+fn insist<T>(teller: &Teller, mut step: impl FnMut() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
     let mut in_trouble = false;
     loop {
         match step() {
             Ok(done) => {
                 if in_trouble {
-                    tell(Event::Recovered);
+                    teller.tell(Event::Recovered);
                 }
                 return Ok(done);
             }
             Err(error) if may_pass(&error) => {
                 if !in_trouble {
-                    tell(Event::Trouble(explain(&error)));
+                    teller.tell(Event::Trouble(explain(&error)));
                     in_trouble = true;
                 }
                 thread::sleep(RETRY);
+                teller.turn();
             }
             Err(error) => return Err(error),
         }
@@ -252,6 +301,7 @@ fn insist<T>(tell: &dyn Fn(Event), mut step: impl FnMut() -> rusqlite::Result<T>
 ///
 /// Returns what came of the records, and of the feeders' orders.
 fn commit(connection: &mut Connection, batch: &[Message]) -> rusqlite::Result<(Vec<Recorded>, Vec<Fed>)> {
+    let began = Instant::now();
     let tx = connection.transaction()?;
     let mut recorded = Vec::with_capacity(batch.len());
     let mut fed = Vec::new();
@@ -261,7 +311,13 @@ fn commit(connection: &mut Connection, batch: &[Message]) -> rusqlite::Result<(V
             Message::Record(record) => recorded.push(recorder.record(record)?),
             Message::Status(status) => status.write(&tx)?,
             Message::Feed { order, .. } => fed.push(feeds::work(&tx, order)?),
-            Message::Head { .. } | Message::Sweep(_) | Message::Poll | Message::Stop => {}
+            Message::Configure(rules, feeders) => {
+                sweep::note_rules(&tx, rules)?;
+                for (feeder, on) in feeders {
+                    feeds::note_enabled(&tx, *feeder, *on)?;
+                }
+            }
+            Message::Head { .. } | Message::Sweep(_) | Message::Poll | Message::Turn | Message::Stop => {}
         }
     }
     drop(recorder);
@@ -273,11 +329,12 @@ fn commit(connection: &mut Connection, batch: &[Message]) -> rusqlite::Result<(V
         record::note_account(&tx, talk.account_id)?;
     }
     tx.commit()?;
+    telemetry::commit(recorded.len(), began.elapsed());
     Ok((recorded, fed))
 }
 
 /// Tells the feeders what came of their orders, and the worker that there may be work.
-fn answer(batch: &mut [Message], fed: Vec<Fed>, tell: &dyn Fn(Event)) {
+fn answer(batch: &mut [Message], fed: Vec<Fed>, teller: &Teller) {
     let orders = batch.iter_mut().filter_map(|message| match message {
         Message::Feed { order, reply } => Some((order, reply)),
         _ => None,
@@ -293,7 +350,7 @@ fn answer(batch: &mut [Message], fed: Vec<Fed>, tell: &dyn Fn(Event)) {
         }
     }
     if let Some(due_at) = due_at {
-        tell(Event::Fed { due_at });
+        teller.tell(Event::Fed { due_at });
     }
 }
 

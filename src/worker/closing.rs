@@ -218,9 +218,19 @@ impl Worker {
 
     /// The end of the work is near: what has not left does not leave.
     pub(super) fn give_up_pending(&mut self, now: Now) {
+        self.drop_pending("not sent: talkmirror was stopping", now);
+    }
+
+    /// The rules change: what has not left does not leave, and what is being recorded leads to no request.
+    pub(super) fn withdraw_decisions(&mut self, now: Now) {
+        self.closing.fetched.clear();
+        self.drop_pending("not sent: the rules were changed", now);
+        self.may_be_due = true;
+    }
+
+    fn drop_pending(&mut self, why: &str, now: Now) {
         for pending in std::mem::take(&mut self.closing.pending) {
-            let error = "not sent: talkmirror was stopping".to_owned();
-            self.record_answer(pending, Answer::NotSent { error, due_at: now.secs() }, now);
+            self.record_answer(pending, Answer::NotSent { error: why.to_owned(), due_at: now.secs() }, now);
         }
     }
 

@@ -7,6 +7,7 @@ use crate::gate::{Gate, Pause};
 use crate::policy::lanes::Lane;
 use crate::store::status::{DaemonStatus, LANES_SECONDS, LaneRequests, PauseStatus};
 use crate::store::writer::Writer;
+use crate::telemetry;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,9 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
 const RATE_SECONDS: i64 = 60;
 /// … and what is left for refreshes is told by so many.
 const QUOTA_SECONDS: i64 = 10;
+
+/// Requests are counted by minute for three hours.
+const MINUTES: i64 = 180;
 
 /// Which command works the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +39,8 @@ pub struct Condition {
     pause_detail: String,
     /// Requests by second, of the last minutes, for each lane.
     requests: VecDeque<(i64, [u32; Lane::ALL.len()])>,
+    /// Requests by minute since 1970, of the last hours.
+    minutes: VecDeque<(i64, u32)>,
 }
 
 /// What was last sent to the database.
@@ -72,6 +78,7 @@ impl Condition {
             written: None,
             pause_detail: String::new(),
             requests: VecDeque::new(),
+            minutes: VecDeque::new(),
         }
     }
 
@@ -97,6 +104,28 @@ impl Condition {
         if let Some((_, counts)) = self.requests.back_mut() {
             counts[lane as usize] += 1;
         }
+        let minute = now.secs() / 60;
+        match self.minutes.back_mut() {
+            Some((last, count)) if *last == minute => *count += 1,
+            _ => self.minutes.push_back((minute, 1)),
+        }
+        while self.minutes.front().is_some_and(|(first, _)| *first <= minute - MINUTES) {
+            self.minutes.pop_front();
+        }
+    }
+
+    /// Requests in each of the last [`MINUTES`] minutes since the start, the running one last.
+    pub fn requests_by_minute(&self, now: Now) -> Vec<u32> {
+        let last = now.secs() / 60;
+        let first = (last - MINUTES + 1).max(self.now.started_at / 60);
+        let of = |minute| self.minutes.iter().find(|(of, _)| *of == minute).map_or(0, |(_, count)| *count);
+        (first..=last).map(of).collect()
+    }
+
+    /// The condition as of now.
+    pub fn look(&mut self, gate: &Gate, now: Now) -> DaemonStatus {
+        self.refresh(gate, now);
+        self.now.clone()
     }
 
     /// Requests of the last `seconds`, for each lane.
@@ -138,6 +167,7 @@ impl Condition {
         match (before, after) {
             (before, Some(pause)) if before.map(|before| before.reason) != Some(pause.reason) => {
                 self.pause_detail = failure.map(ToString::to_string).unwrap_or_default();
+                telemetry::pause(pause.reason.as_str());
                 let wait = pause.until.saturating_duration_since(now.mono).as_secs_f64();
                 tracing::error!(
                     reason = pause.reason.as_str(),

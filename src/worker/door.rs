@@ -36,6 +36,16 @@ pub(super) struct Ask {
     reply: oneshot::Sender<Result<Page, Failure>>,
 }
 
+impl Ask {
+    /// What is asked for, as the metrics name it.
+    pub(super) fn endpoint(&self) -> &'static str {
+        match self.query {
+            Query::Talks { .. } => "list",
+            Query::Events { .. } => "events",
+        }
+    }
+}
+
 impl Door {
     /// Asks for a page, and waits for it as long as it takes: a pause is waited for. `None` if the
     /// worker has ended.

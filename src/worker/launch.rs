@@ -54,6 +54,7 @@ impl Worker {
                 Err(Wait::ForAnswer) => return far,
             };
             self.tally.requests += 1;
+            self.progress.step();
             let has_work = self.has_work();
             let lane = self.send(next, permit, now);
             self.lanes.sent(lane, has_work, now.mono);

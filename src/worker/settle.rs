@@ -9,6 +9,7 @@ use crate::policy::{self, NextTry};
 use crate::store::closures::NO_ROW;
 use crate::store::queue::Due;
 use crate::store::record::{Outcome, Record};
+use crate::telemetry;
 
 /// Whether a stored talk has shown which account answers. Another account's API would say of our talks that
 /// they don't exist, or are not ours to see: until then, that is not believed.
@@ -22,10 +23,29 @@ pub(super) enum Confirmation {
     Done,
 }
 
+impl Ended {
+    /// Which endpoint was asked, and the status of its answer, where one came.
+    fn told(&self) -> (&'static str, Option<u16>) {
+        match self {
+            Ended::Fetched { result: Ok(_), .. } => ("talk", Some(200)),
+            Ended::Fetched { result: Err(error), .. } => ("talk", error.failure.http_status),
+            Ended::Closed { result: Ok(status), .. } => ("close", Some(*status)),
+            Ended::Closed { result: Err(failure), .. } => ("close", failure.http_status),
+            Ended::Paged { ask, result } => {
+                let status = result.as_ref().map_or_else(|failure| failure.http_status, |_| Some(200));
+                (ask.endpoint(), status)
+            }
+        }
+    }
+}
+
 impl Worker {
     /// Acts on one answer: tells the gate, and has the outcome recorded.
     pub(super) fn settle(&mut self, answered: Answered) -> Result<(), WorkError> {
         let Answered { ended, permit, sent, token_epoch } = answered;
+        self.progress.step();
+        let (endpoint, status) = ended.told();
+        telemetry::request(endpoint, status, clock::now().mono.saturating_duration_since(sent.mono));
         match ended {
             Ended::Fetched { due, result } => self.settle_fetch(due, permit, result, (sent, token_epoch)),
             Ended::Closed { pending, result } => {

@@ -3,6 +3,7 @@
 use crate::policy::closing::Step;
 use crate::store::closures::Answer;
 use crate::store::record::Effect;
+use crate::telemetry;
 
 /// What was done since the start, by outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -45,39 +46,42 @@ impl Tally {
 
     /// Counts a record.
     pub(super) fn count(&mut self, effect: Effect) {
-        let count = match effect {
-            Effect::New => &mut self.new,
-            Effect::Changed => &mut self.changed,
-            Effect::Same => &mut self.same,
-            Effect::Older => &mut self.older,
-            Effect::Gone => &mut self.gone,
-            Effect::Denied => &mut self.denied,
-            Effect::Retry => &mut self.retried,
-            Effect::Failed => &mut self.failed,
+        let (count, outcome) = match effect {
+            Effect::New => (&mut self.new, "new"),
+            Effect::Changed => (&mut self.changed, "changed"),
+            Effect::Same => (&mut self.same, "same"),
+            Effect::Older => (&mut self.older, "older"),
+            Effect::Gone => (&mut self.gone, "gone"),
+            Effect::Denied => (&mut self.denied, "denied"),
+            Effect::Retry => (&mut self.retried, "retry"),
+            Effect::Failed => (&mut self.failed, "failed"),
             // Counted when it was recorded.
             Effect::Closing => return,
         };
         *count += 1;
+        telemetry::recorded(outcome);
     }
 
     pub(super) fn count_step(&mut self, step: &Step) {
-        let count = match step {
-            Step::WouldClose => &mut self.closures.would_close,
-            Step::Withdraw(_) => &mut self.closures.withdrawn,
-            Step::Closed => &mut self.closures.closed,
-            Step::Fail(_) => &mut self.closures.failed,
+        let (count, outcome) = match step {
+            Step::WouldClose => (&mut self.closures.would_close, "would_close"),
+            Step::Withdraw(_) => (&mut self.closures.withdrawn, "withdrawn"),
+            Step::Closed => (&mut self.closures.closed, "closed"),
+            Step::Fail(_) => (&mut self.closures.failed, "failed"),
             Step::Leave(_) | Step::Request | Step::Accept | Step::LookAgain(_) => return,
         };
         *count += 1;
+        telemetry::closure(outcome);
     }
 
     pub(super) fn count_answer(&mut self, answer: &Answer) {
-        let count = match answer {
-            Answer::Accepted { .. } => &mut self.closures.accepted,
-            Answer::Refused { .. } => &mut self.closures.refused,
-            Answer::Failed { .. } | Answer::Gone { .. } => &mut self.closures.failed,
+        let (count, outcome) = match answer {
+            Answer::Accepted { .. } => (&mut self.closures.accepted, "accepted"),
+            Answer::Refused { .. } => (&mut self.closures.refused, "refused"),
+            Answer::Failed { .. } | Answer::Gone { .. } => (&mut self.closures.failed, "failed"),
             Answer::Unsettled { .. } | Answer::NotSent { .. } => return,
         };
         *count += 1;
+        telemetry::closure(outcome);
     }
 }

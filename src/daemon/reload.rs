@@ -1,0 +1,95 @@
+//! SIGHUP: the configuration read anew, and taken up while work goes on.
+
+use super::feeders::{self, Before};
+use super::running::Running;
+use super::{DaemonError, worker_config};
+use crate::amocrm::{Client, Token};
+use crate::clock;
+use crate::config::{Config, Mistakes, Needs};
+use crate::policy::closing::CloseMode;
+use crate::store;
+use crate::worker::Mode;
+
+/// What a running process keeps whatever the file says, and takes up when it is started again.
+fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+    [
+        ("api.base_url", old.api.base_url != new.api.base_url),
+        ("database.path", old.database != new.database),
+        ("http.listen", old.http != new.http),
+        ("log.format", old.log.format != new.log.format),
+    ]
+    .into_iter()
+    .filter_map(|(key, changed)| changed.then_some(key))
+    .collect()
+}
+
+impl Running<'_> {
+    /// Reads the configuration anew; one with mistakes is refused, and the old one stays. The token is taken
+    /// up anew in any case.
+    ///
+    /// # Errors
+    /// When the schedules cannot be kept.
+    pub(super) async fn reload(&mut self) -> Result<(), DaemonError> {
+        tracing::info!("SIGHUP: reading {} anew", self.config.file.display());
+        self.service.reloading();
+        match self.read() {
+            Ok((config, token)) => self.take_up(config, token).await?,
+            Err(mistakes) => {
+                let count = mistakes.0.len();
+                tracing::error!(
+                    "refused the new configuration, the old one stays: {count} {}:\n{mistakes}",
+                    if count == 1 { "mistake" } else { "mistakes" }
+                );
+                self.refused = Some(mistakes.to_string());
+            }
+        }
+        self.worker.reload_token();
+        self.tick(clock::now());
+        let status = self.status();
+        self.service.ready(&status);
+        Ok(())
+    }
+
+    fn read(&self) -> Result<(Config, Token), Mistakes> {
+        let config = Config::load(&self.config.file, Needs::Hooks)?;
+        let token = super::token(&config)?;
+        Ok((config, token))
+    }
+
+    async fn take_up(&mut self, mut new: Config, token: Token) -> Result<(), DaemonError> {
+        let restart = needs_restart(&self.config, &new);
+        new.api.base_url.clone_from(&self.config.api.base_url);
+        new.database.clone_from(&self.config.database);
+        new.http = self.config.http;
+        new.log.format = self.config.log.format;
+        let before = Before::read(&store::open_read_only(&new.database)?)?;
+        let old = std::mem::replace(&mut self.config, new);
+        let config = &self.config;
+        (self.set_level)(config.log.level);
+        let client = (old.api.client() != config.api.client())
+            .then(|| Client::new(&config.api.client(), &token))
+            .transpose()
+            .map_err(DaemonError::Client)?;
+        let now = clock::now();
+        self.worker.reconfigure(worker_config(config, Mode::Run), token, client, now);
+        self.worker.writer().configure(config.auto_close.rules.clone(), feeders::enabled(config));
+        self.feeders.apply(config, &before, &self.worker, &self.schedule).await?;
+        self.set_sweeps().await?;
+        self.refused = None;
+        self.configured_at = now.secs();
+        tracing::info!("took up the new configuration");
+        if !restart.is_empty() {
+            tracing::warn!("restart talkmirror for what else has changed: {}", restart.join(", "));
+        }
+        self.say_what_closes();
+        Ok(())
+    }
+
+    /// Ticks for the sweeps, where there are to be any.
+    pub(super) async fn set_sweeps(&mut self) -> Result<(), DaemonError> {
+        let auto_close = &self.config.auto_close;
+        let cron = (auto_close.rules.mode != CloseMode::Off).then_some(auto_close.schedule.as_str());
+        self.schedule.set(&mut self.sweeps, cron).await?;
+        Ok(())
+    }
+}

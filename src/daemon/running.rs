@@ -1,0 +1,196 @@
+//! `run`: the daemon at work, from its start to its stop.
+
+use super::feeders::{self, Before, Feeders};
+use super::schedule::{Schedule, Ticks};
+use super::service::Service;
+use super::signals::{Signal, Signals};
+use super::{DaemonError, OBSERVE, Work, open, stop, worker};
+use crate::clock::{self, Now};
+use crate::config::Config;
+use crate::health::Live;
+use crate::http::{self, Site};
+use crate::policy::closing::CloseMode;
+use crate::store::StoreError;
+use crate::store::lock::InstanceLock;
+use crate::telemetry;
+use crate::worker::{Mode, Tally, WorkError, Worker};
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::Level;
+
+/// Works the queue until SIGTERM or SIGINT; SIGHUP takes the configuration and the token up anew.
+/// `set_level` has log lines of this level written from then on.
+///
+/// # Errors
+/// When it cannot begin, or cannot go on.
+pub async fn run(config: &Config, set_level: &dyn Fn(Level)) -> Result<(), DaemonError> {
+    run_until(config, set_level, std::future::pending(), |_| {}).await?;
+    Ok(())
+}
+
+/// [`run`], until `end` as well. `observe` is told how far it is, several times a second.
+///
+/// # Errors
+/// When it cannot begin, or cannot go on.
+pub async fn run_until(
+    config: &Config,
+    set_level: &dyn Fn(Level),
+    end: impl Future<Output = ()>,
+    mut observe: impl FnMut(&Worker),
+) -> Result<Tally, DaemonError> {
+    let mut signals = Signals::listen()?;
+    let mut running = Running::start(config, set_level).await?;
+    tokio::pin!(end);
+    let mut tick = tokio::time::interval(OBSERVE);
+    let worked = loop {
+        tokio::select! {
+            biased;
+            signal = signals.next() => match signal {
+                Signal::Stop(name) => {
+                    tracing::info!("stopping on {name}: finishing what is under way");
+                    break Ok(());
+                }
+                Signal::Reload => running.reload().await?,
+            },
+            () = &mut end => break Ok(()),
+            () = running.sweeps.next() => running.worker.sweep(clock::now()),
+            () = running.feeders.watch() => {}
+            _ = tick.tick() => {
+                running.tick(clock::now());
+                observe(&running.worker);
+            }
+            step = running.worker.step() => if let Err(error) = step { break Err(error) },
+        }
+    };
+    running.stop(worked).await
+}
+
+/// The daemon and its parts.
+pub(super) struct Running<'a> {
+    pub config: Config,
+    pub set_level: &'a dyn Fn(Level),
+    pub worker: Worker,
+    pub schedule: Schedule,
+    pub sweeps: Ticks,
+    pub feeders: Feeders,
+    pub service: Service,
+    /// When a configuration was last taken up.
+    pub configured_at: i64,
+    /// Why a newer one was refused.
+    pub refused: Option<String>,
+    live: watch::Sender<Live>,
+    /// The server at `http.listen`.
+    server: JoinSet<()>,
+    started: Now,
+    _lock: InstanceLock,
+}
+
+impl<'a> Running<'a> {
+    async fn start(config: &Config, set_level: &'a dyn Fn(Level)) -> Result<Running<'a>, DaemonError> {
+        let (connection, lock) = open(config)?;
+        let before = Before::read(&connection)?;
+        for (feeder, on) in feeders::enabled(config) {
+            crate::store::feeds::note_enabled(&connection, feeder, on).map_err(StoreError::from)?;
+        }
+        let started = clock::now();
+        let mut running = Running {
+            config: config.clone(),
+            set_level,
+            worker: worker(config, Work::of(Mode::Run), connection, &lock)?,
+            schedule: Schedule::start().await?,
+            sweeps: Ticks::default(),
+            feeders: Feeders::default(),
+            service: Service::new(),
+            configured_at: started.secs(),
+            refused: None,
+            live: watch::Sender::new(Live::default()),
+            server: JoinSet::new(),
+            started,
+            _lock: lock,
+        };
+        running.set_sweeps().await?;
+        running.serve().await?;
+        running.feeders.apply(config, &before, &running.worker, &running.schedule).await?;
+        tracing::info!(
+            "started: mirroring {} into {}, at most {} requests a second",
+            config.api.base_url.as_str().trim_end_matches('/'),
+            config.database.display(),
+            config.api.requests_per_second,
+        );
+        running.say_what_closes();
+        running.tick(started);
+        let status = running.status();
+        running.service.ready(&status);
+        Ok(running)
+    }
+
+    async fn serve(&mut self) -> Result<(), DaemonError> {
+        let Some(address) = self.config.http else { return Ok(()) };
+        let bound = TcpListener::bind(address).await;
+        let listener = bound.map_err(|source| DaemonError::Listen { address, source })?;
+        let metrics = telemetry::start().map_err(DaemonError::Metrics)?;
+        let (live, hooks) = (self.live.subscribe(), self.feeders.hooks());
+        let site = Site::new(self.config.database.clone(), live, hooks, metrics);
+        self.server.spawn(http::serve(listener, Arc::new(site)));
+        tracing::info!("how it goes is shown at http://{address}/");
+        Ok(())
+    }
+
+    pub(super) fn say_what_closes(&self) {
+        let auto_close = &self.config.auto_close;
+        match auto_close.rules.mode {
+            CloseMode::Off => {}
+            mode => tracing::info!(
+                "auto-close is {mode}: talks {}, at {}",
+                auto_close.rules.stale,
+                auto_close.schedule
+            ),
+        }
+    }
+
+    /// What is done several times a second: systemd and those who look are told how it goes.
+    pub(super) fn tick(&mut self, now: Now) {
+        let stalled = self.worker.stalled(now);
+        if stalled.is_none() {
+            self.service.feed_watchdog(now.mono);
+        }
+        let live = Live {
+            status: Some(self.worker.condition(now)),
+            stalled,
+            trouble: self.worker.trouble().map(|(why, _)| why.to_owned()),
+            closes: self.config.auto_close.rules.mode != CloseMode::Off,
+            token_expires_at: None,
+            requests_by_minute: self.worker.requests_by_minute(now),
+            configured_at: self.configured_at,
+            refused: self.refused.clone(),
+        };
+        self.live.send_replace(live);
+        let status = self.status();
+        self.service.status(now.mono, || status);
+    }
+
+    /// The line in `systemctl status`.
+    pub(super) fn status(&self) -> String {
+        super::service::status(&self.live.borrow(), self.worker.tally(), self.started.secs())
+    }
+
+    async fn stop(mut self, worked: Result<(), WorkError>) -> Result<Tally, DaemonError> {
+        self.service.stopping();
+        self.server.shutdown().await;
+        self.schedule.stop().await;
+        self.feeders.stop().await;
+        stop(&mut self.worker, worked).await?;
+        let tally = self.worker.tally();
+        tracing::info!(
+            requests = tally.requests,
+            "stopped: {} talks fetched, {} gone, {} set aside, {} closed since the start",
+            tally.mirrored(),
+            tally.gone,
+            tally.failed,
+            tally.closures.closed,
+        );
+        Ok(tally)
+    }
+}

@@ -1,0 +1,145 @@
+//! What systemd is told: ready, reloading, stopping, a line on how it goes, and that work goes on.
+//!
+//! Without systemd ($NOTIFY_SOCKET) all of it does nothing.
+
+use crate::clock;
+use crate::gate::Reason;
+use crate::health::Live;
+use crate::worker::Tally;
+use sd_notify::NotifyState;
+use std::time::{Duration, Instant};
+
+/// While the database is migrated, systemd waits so long from the last sign of progress.
+const MIGRATION_PATIENCE: Duration = Duration::from_secs(60);
+/// A status line is sent so often at most.
+const STATUS_EVERY: Duration = Duration::from_secs(5);
+/// systemd takes lines of a few KiB.
+const LONGEST_STATUS: usize = 1000;
+
+/// The service manager, as far as it listens.
+#[derive(Debug)]
+pub(super) struct Service {
+    /// How often the watchdog is fed, where there is one.
+    feed_every: Option<Duration>,
+    fed_at: Option<Instant>,
+    status: String,
+    status_at: Option<Instant>,
+}
+
+impl Service {
+    pub(super) fn new() -> Service {
+        // As systemd advises, twice as often as it must be; and once more for good measure.
+        let feed_every = sd_notify::watchdog_enabled().map(|limit| limit / 3);
+        Service { feed_every, fed_at: None, status: String::new(), status_at: None }
+    }
+
+    /// A long migration is under way, and goes on.
+    pub(super) fn migrating() {
+        tell(&[
+            NotifyState::ExtendTimeoutUsec(MIGRATION_PATIENCE.as_micros() as u32),
+            NotifyState::Status("migrating the database to this version's schema"),
+        ]);
+    }
+
+    pub(super) fn ready(&mut self, status: &str) {
+        let status = line(status);
+        tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
+        self.status = status;
+    }
+
+    pub(super) fn reloading(&self) {
+        // systemd 253 and later wants the time with it; earlier ones ignore that.
+        match NotifyState::monotonic_usec_now() {
+            Ok(now) => tell(&[NotifyState::Reloading, now]),
+            Err(_) => tell(&[NotifyState::Reloading]),
+        }
+    }
+
+    pub(super) fn stopping(&self) {
+        tell(&[NotifyState::Stopping, NotifyState::Status("stopping: finishing what is under way")]);
+    }
+
+    /// Shows a line in `systemctl status`, when it is another one.
+    pub(super) fn status(&mut self, now: Instant, status: impl FnOnce() -> String) {
+        if self.status_at.is_some_and(|at| now.saturating_duration_since(at) < STATUS_EVERY) {
+            return;
+        }
+        self.status_at = Some(now);
+        let status = line(&status());
+        if status != self.status {
+            tell(&[NotifyState::Status(&status)]);
+            self.status = status;
+        }
+    }
+
+    /// Feeds the watchdog. Called only where work has gone on.
+    pub(super) fn feed_watchdog(&mut self, now: Instant) {
+        let Some(every) = self.feed_every else { return };
+        if self.fed_at.is_none_or(|at| now.saturating_duration_since(at) >= every) {
+            self.fed_at = Some(now);
+            tell(&[NotifyState::Watchdog]);
+        }
+    }
+}
+
+/// How it goes, in a line for `systemctl status`; `started` is in Unix seconds.
+pub(super) fn status(live: &Live, tally: Tally, started: i64) -> String {
+    let mut parts = Vec::new();
+    if let Some(mistakes) = &live.refused {
+        parts.push(format!("NEW CONFIGURATION REFUSED, the old one stays: {mistakes}"));
+    }
+    if let Some(why) = &live.stalled {
+        parts.push(format!("NO PROGRESS: {why}"));
+    }
+    if let Some(why) = &live.trouble {
+        parts.push(format!("CANNOT WRITE THE DATABASE: {why}"));
+    }
+    if let Some(status) = &live.status {
+        if let Some(pause) = &status.pause {
+            let what = Reason::parse(&pause.reason).map_or(pause.reason.clone(), |reason| reason.to_string());
+            let (since, next) = (time(pause.since), time(pause.until));
+            parts.push(format!("PAUSED since {since}: {what} ({}); next probe at {next}", pause.detail));
+        }
+        let last = status.last_success_at.map_or("none yet".into(), time);
+        parts.push(format!(
+            "{:.1} of {:.1} requests a second, last good answer {last}",
+            status.request_rate, status.requests_per_second
+        ));
+    }
+    parts.push(format!(
+        "{} talks fetched and {} closed since {}",
+        tally.mirrored(),
+        tally.closures.closed,
+        time(started)
+    ));
+    parts.join("; ")
+}
+
+/// `09:12:05 UTC`, with the day where it is not today.
+fn time(at: i64) -> String {
+    let Ok(time) = jiff::Timestamp::from_second(at) else { return at.to_string() };
+    let today = clock::unix_now() / 86_400 == at / 86_400;
+    time.strftime(if today { "%H:%M:%S UTC" } else { "%Y-%m-%d %H:%M UTC" }).to_string()
+}
+
+/// A status is one line.
+fn line(status: &str) -> String {
+    status.replace('\n', " | ").chars().take(LONGEST_STATUS).collect()
+}
+
+fn tell(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!("cannot tell systemd: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_one_line_and_no_endless_one() {
+        assert_eq!(line("two\nlines"), "two | lines");
+        assert_eq!(line(&"ж".repeat(5000)).chars().count(), LONGEST_STATUS);
+    }
+}

@@ -1,0 +1,189 @@
+//! `http.listen`: takes hooks, and shows how the mirror is to programs and people.
+//!
+//! It promises that nothing here changes anything but the queue, for hooks; that no answer holds a
+//! secret; and that whoever asks often costs the daemon little: the database is read by a reader like
+//! any other, at most once a second.
+
+mod metrics;
+
+use crate::clock::unix_now;
+use crate::feed::webhook::Hooks;
+use crate::health::{self, Complaint, Live};
+use crate::store::report::{self, Figures, Overview};
+use crate::store::status::Liveness;
+use crate::store::{self, StoreError};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use metrics_exporter_prometheus::PrometheusHandle;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, Semaphore, watch};
+use tokio::time::sleep;
+
+/// Connections at once at most; those beyond wait to be accepted.
+const MOST_CONNECTIONS: usize = 512;
+/// A connection that sends nothing is closed.
+const HEAD_WITHIN: Duration = Duration::from_secs(5);
+/// The database is read anew when it was last read longer ago.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// What the server shows, and where it finds it.
+#[derive(Debug)]
+pub struct Site {
+    database: PathBuf,
+    live: watch::Receiver<Live>,
+    /// Takes hooks in, where they are wanted.
+    hooks: watch::Receiver<Option<Arc<Hooks>>>,
+    metrics: PrometheusHandle,
+    read: Mutex<Option<(Instant, Arc<Read>)>>,
+}
+
+/// What was read of the database a moment ago.
+#[derive(Debug)]
+struct Read {
+    overview: Overview,
+    figures: Figures,
+}
+
+/// How the mirror is now.
+#[derive(Debug)]
+struct Look {
+    live: Live,
+    overview: Overview,
+    figures: Figures,
+    complaints: Vec<Complaint>,
+    /// Why the daemon cannot do its work; nothing where it can.
+    obstacles: Vec<String>,
+    now: i64,
+}
+
+impl Site {
+    /// `live` is kept up by the daemon, `hooks` holds who takes hooks in, `metrics` the process's figures.
+    pub fn new(
+        database: PathBuf,
+        live: watch::Receiver<Live>,
+        hooks: watch::Receiver<Option<Arc<Hooks>>>,
+        metrics: PrometheusHandle,
+    ) -> Site {
+        Site { database, live, hooks, metrics, read: Mutex::new(None) }
+    }
+
+    /// Looks at the mirror and the process.
+    async fn look(&self) -> Result<Look, StoreError> {
+        let read = self.read().await?;
+        let (live, now) = (self.live.borrow().clone(), unix_now());
+        let mut overview = read.overview.clone();
+        // What the process knows of itself is newer than what it has written down.
+        overview.daemon.clone_from(&live.status);
+        let alive = overview.daemon.is_some().then_some(Liveness::Running);
+        let complaints = health::complaints(&overview, alive, live.closes, now);
+        let obstacles = health::obstacles(&live, &overview, now);
+        Ok(Look { live, overview, figures: read.figures.clone(), complaints, obstacles, now })
+    }
+
+    async fn read(&self) -> Result<Arc<Read>, StoreError> {
+        // Held while it is read: those who come meanwhile are shown the same.
+        let mut last = self.read.lock().await;
+        if let Some((at, read)) = last.as_ref()
+            && at.elapsed() < FRESH
+        {
+            return Ok(Arc::clone(read));
+        }
+        let database = self.database.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            let connection = store::open_read_only(&database)?;
+            let now = unix_now();
+            let overview = report::overview(&connection, now)?;
+            let figures = report::figures(&connection, &database, now)?;
+            Ok::<_, StoreError>(Arc::new(Read { overview, figures }))
+        });
+        let read = reading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+        *last = Some((Instant::now(), Arc::clone(&read)));
+        Ok(read)
+    }
+}
+
+/// Serves until it is dropped.
+pub async fn serve(listener: TcpListener, site: Arc<Site>) {
+    let router = Router::new()
+        .route("/webhook/{secret}", post(hook).fallback(nothing))
+        .route("/metrics", get(metrics::metrics))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .with_state(site);
+    let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let mut serving = tokio::task::JoinSet::new();
+    loop {
+        let Ok(connection) = Arc::clone(&connections).acquire_owned().await else { return };
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of file handles, say: it passes as connections end.
+                    tracing::warn!("cannot accept a connection at http.listen: {error}");
+                    sleep(Duration::from_secs(1)).await;
+                    continue;
+                }
+            },
+            Some(_) = serving.join_next() => continue,
+        };
+        let service = TowerToHyperService::new(router.clone());
+        serving.spawn(async move {
+            // Whoever goes away in the middle comes again: hooks are sent once more by the vendor.
+            let _ = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_WITHIN)
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+            drop(connection);
+        });
+    }
+}
+
+async fn nothing() -> StatusCode {
+    StatusCode::NOT_FOUND
+}
+
+async fn hook(State(site): State<Arc<Site>>, Path(secret): Path<String>, body: Body) -> StatusCode {
+    let hooks = site.hooks.borrow().clone();
+    match hooks {
+        Some(hooks) => hooks.take(&secret, body).await,
+        None => StatusCode::NOT_FOUND,
+    }
+}
+
+/// 200 while the process makes progress.
+async fn healthz(State(site): State<Arc<Site>>) -> Response {
+    let stalled = site.live.borrow().stalled.clone();
+    match stalled {
+        None => plain(StatusCode::OK, "ok\n".into()),
+        Some(why) => plain(StatusCode::SERVICE_UNAVAILABLE, format!("the daemon makes no progress: {why}\n")),
+    }
+}
+
+/// 200 while the daemon can do its work, else 503 and why not, a reason in a line.
+async fn readyz(State(site): State<Arc<Site>>) -> Response {
+    match site.look().await {
+        Ok(look) if look.obstacles.is_empty() => plain(StatusCode::OK, "ready\n".into()),
+        Ok(look) => plain(StatusCode::SERVICE_UNAVAILABLE, look.obstacles.join("\n") + "\n"),
+        Err(error) => plain(StatusCode::SERVICE_UNAVAILABLE, unreadable(error)),
+    }
+}
+
+fn unreadable(error: StoreError) -> String {
+    format!("the database cannot be read: {:#}\n", anyhow::Error::from(error))
+}
+
+fn plain(status: StatusCode, text: String) -> Response {
+    let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
+    (status, headers, text).into_response()
+}

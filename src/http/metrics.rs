@@ -1,0 +1,88 @@
+//! `/metrics`: what was counted, and the state of the mirror as gauges.
+
+use super::{Look, Site, plain, unreadable};
+use crate::gate::Reason;
+use crate::store::status::DaemonStatus;
+use crate::telemetry::set;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
+
+pub(super) async fn metrics(State(site): State<Arc<Site>>) -> Response {
+    let look = match site.look().await {
+        Ok(look) => look,
+        Err(error) => return plain(StatusCode::SERVICE_UNAVAILABLE, unreadable(error)),
+    };
+    gauges(&look);
+    site.metrics.run_upkeep();
+    let headers = [
+        (header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (headers, site.metrics.render()).into_response()
+}
+
+fn gauges(look: &Look) {
+    let flag = f64::from;
+    let time = |at: i64| at as f64;
+    let Look { live, overview, figures, complaints, obstacles, now } = look;
+    set("talkmirror_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+    set("talkmirror_healthy", &[], flag(complaints.is_empty()));
+    set("talkmirror_ready", &[], flag(obstacles.is_empty()));
+    set("talkmirror_config_last_reload_successful", &[], flag(live.refused.is_none()));
+    set("talkmirror_config_last_reload_success_timestamp_seconds", &[], time(live.configured_at));
+    if let Some(at) = live.token_expires_at {
+        set("talkmirror_token_expiry_timestamp_seconds", &[], time(at));
+    }
+    if let Some(status) = &live.status {
+        process(status);
+    }
+    let talks = &overview.talks;
+    for (state, count) in [
+        ("in_work", talks.in_work),
+        ("missed", talks.missed),
+        ("closed", talks.closed),
+        ("gone", talks.gone),
+        ("denied", talks.denied),
+    ] {
+        set("talkmirror_talks", &[("state", state)], count as f64);
+    }
+    for reason in &figures.queue {
+        let label = ("reason", reason.reason);
+        for (state, count) in [("due", reason.due), ("later", reason.later), ("failed", reason.failed)] {
+            set("talkmirror_queue_rows", &[label, ("state", state)], count as f64);
+        }
+        let age = reason.oldest_due_at.map_or(0, |at| (now - at).max(0));
+        set("talkmirror_queue_oldest_due_age_seconds", &[label], age as f64);
+    }
+    let freshness = &overview.freshness;
+    for (quantile, age) in [("0.5", freshness.p50), ("0.95", freshness.p95), ("1", freshness.max)] {
+        set("talkmirror_freshness_seconds", &[("quantile", quantile)], age as f64);
+    }
+    set("talkmirror_closures_under_way", &[], overview.closures_under_way as f64);
+    for feeder in overview.feeders.iter().filter(|feeder| feeder.enabled) {
+        let label = [("feeder", feeder.feeder.as_str())];
+        if let Some(at) = feeder.ran_at {
+            set("talkmirror_feeder_last_run_timestamp_seconds", &label, time(at));
+        }
+        set("talkmirror_feeder_trouble", &label, flag(feeder.trouble.is_some()));
+    }
+    set("talkmirror_database_bytes", &[], figures.database_bytes as f64);
+    set("talkmirror_wal_bytes", &[], figures.wal_bytes as f64);
+}
+
+fn process(status: &DaemonStatus) {
+    set("process_start_time_seconds", &[], status.started_at as f64);
+    set("talkmirror_requests_per_second_limit", &[], status.requests_per_second);
+    let success = status.last_success_at.unwrap_or(0);
+    set("talkmirror_last_success_timestamp_seconds", &[], success as f64);
+    if let Some(skew) = status.clock_skew {
+        set("talkmirror_clock_skew_seconds", &[], skew as f64);
+    }
+    let paused = status.pause.as_ref().map(|pause| pause.reason.as_str());
+    for reason in Reason::ALL {
+        let here = paused == Some(reason.as_str());
+        set("talkmirror_paused", &[("reason", reason.as_str())], f64::from(here));
+    }
+}

@@ -1,0 +1,96 @@
+//! What only the metrics show: the queue by reason, and what the files hold.
+
+use crate::policy::closing::Purpose;
+use crate::store::closures;
+use crate::store::feeds::Feeder;
+use rusqlite::Connection;
+use std::ffi::OsString;
+use std::path::Path;
+
+/// Read by each look at the metrics.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// One for each reason that talkmirror itself gives, and `other` for everybody's own words.
+    pub queue: Vec<ReasonCounts>,
+    pub database_bytes: u64,
+    /// Of the write-ahead log beside it.
+    pub wal_bytes: u64,
+}
+
+/// Rows of the queue with one reason.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReasonCounts {
+    pub reason: &'static str,
+    pub due: i64,
+    pub later: i64,
+    pub failed: i64,
+    /// Since when the longest overdue row is due.
+    pub oldest_due_at: Option<i64>,
+}
+
+/// Reads them.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn figures(connection: &Connection, database: &Path, now: i64) -> rusqlite::Result<Figures> {
+    let mut wal = OsString::from(database);
+    wal.push("-wal");
+    let size = |path: &Path| path.metadata().map_or(0, |metadata| metadata.len());
+    Ok(Figures {
+        queue: queue(connection, now)?,
+        database_bytes: size(database),
+        wal_bytes: size(Path::new(&wal)),
+    })
+}
+
+fn queue(connection: &Connection, now: i64) -> rusqlite::Result<Vec<ReasonCounts>> {
+    let closings = [Purpose::Close, Purpose::DryRun, Purpose::Verify].map(closures::reason);
+    let feeders = Feeder::ALL.map(Feeder::as_str);
+    let known = ["sql", "cli"].into_iter().chain(closings).chain(feeders).chain(["other"]);
+    let mut counts: Vec<ReasonCounts> =
+        known.map(|reason| ReasonCounts { reason, ..ReasonCounts::default() }).collect();
+    let mut statement = connection.prepare_cached(
+        "SELECT reason,
+                count(*) FILTER (WHERE failed_at IS NULL AND due_at <= ?1),
+                count(*) FILTER (WHERE failed_at IS NULL AND due_at > ?1),
+                count(*) FILTER (WHERE failed_at IS NOT NULL),
+                min(due_at) FILTER (WHERE failed_at IS NULL AND due_at <= ?1)
+           FROM talk_queue GROUP BY reason",
+    )?;
+    let mut rows = statement.query([now])?;
+    while let Some(row) = rows.next()? {
+        let reason: String = row.get(0)?;
+        let other = counts.len() - 1;
+        let place = counts.iter().position(|count| count.reason == reason).unwrap_or(other);
+        let count = &mut counts[place];
+        count.due += row.get::<_, i64>(1)?;
+        count.later += row.get::<_, i64>(2)?;
+        count.failed += row.get::<_, i64>(3)?;
+        let oldest: Option<i64> = row.get(4)?;
+        count.oldest_due_at = [count.oldest_due_at, oldest].into_iter().flatten().min();
+    }
+    Ok(counts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everybody_s_own_words_are_one_reason() {
+        let connection = crate::store::tests::in_memory();
+        connection
+            .execute_batch(
+                "INSERT INTO talk_queue (talk_id, reason, due_at, failed_at) VALUES
+                   (1, 'ann', 50, NULL), (2, 'bob', 40, NULL), (3, 'cli', 90, NULL), (4, 'cli', 200, NULL),
+                   (5, 'cli', 10, 60);",
+            )
+            .unwrap();
+        let counts = queue(&connection, 100).unwrap();
+        let of = |reason| counts.iter().find(|count| count.reason == reason).unwrap();
+        assert_eq!((of("other").due, of("other").oldest_due_at), (2, Some(40)));
+        let cli = of("cli");
+        assert_eq!((cli.due, cli.later, cli.failed, cli.oldest_due_at), (1, 1, 1, Some(90)));
+        assert_eq!(*of("refresh"), ReasonCounts { reason: "refresh", ..ReasonCounts::default() });
+    }
+}

@@ -1,0 +1,114 @@
+//! What is counted for Prometheus: each name once, with what it counts, and the calls that count it.
+//!
+//! Without a recorder (`http.listen` is empty) counting does nothing. No label holds a talk's id or
+//! anybody's own words: there is one series for each value, for ever.
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use std::time::Duration;
+
+const API_REQUESTS: &str = "talkmirror_api_requests_total";
+const API_SECONDS: &str = "talkmirror_api_request_duration_seconds";
+const TALKS_RECORDED: &str = "talkmirror_talks_recorded_total";
+const CLOSURES: &str = "talkmirror_closures_total";
+const PAUSES: &str = "talkmirror_pauses_total";
+const BATCH: &str = "talkmirror_writer_batch_records";
+const COMMIT_SECONDS: &str = "talkmirror_writer_commit_duration_seconds";
+
+/// What is read when somebody asks, and what it says.
+const GAUGES: [(&str, &str); 20] = [
+    ("talkmirror_build_info", "1, with the version as its label"),
+    ("process_start_time_seconds", "When the process began, in Unix seconds"),
+    ("talkmirror_healthy", "1 where `talkmirror status` has nothing to complain of"),
+    ("talkmirror_ready", "1 while it can do its work, as /readyz says"),
+    ("talkmirror_paused", "1 while everything pauses for this reason"),
+    ("talkmirror_requests_per_second_limit", "Requests a second that are allowed now"),
+    ("talkmirror_last_success_timestamp_seconds", "The last answer of use, in Unix seconds; 0: none yet"),
+    ("talkmirror_token_expiry_timestamp_seconds", "When the API token expires, in Unix seconds, where known"),
+    ("talkmirror_talks", "Mirrored talks by state; missed ones are in work as well"),
+    ("talkmirror_queue_rows", "Rows of the queue by reason and state"),
+    (
+        "talkmirror_queue_oldest_due_age_seconds",
+        "For how long the longest waiting row of a reason is due; 0: none is",
+    ),
+    ("talkmirror_freshness_seconds", "Time since the last fetch of the talks in work"),
+    ("talkmirror_closures_under_way", "Closings that have no end yet"),
+    ("talkmirror_feeder_last_run_timestamp_seconds", "When a feeder last looked, in Unix seconds"),
+    ("talkmirror_feeder_trouble", "1 while something is wrong with a feeder"),
+    ("talkmirror_database_bytes", "Size of the database file"),
+    ("talkmirror_wal_bytes", "Size of the write-ahead log beside it"),
+    ("talkmirror_config_last_reload_successful", "0 where the last new configuration was refused"),
+    (
+        "talkmirror_config_last_reload_success_timestamp_seconds",
+        "When a configuration was last taken up, in Unix seconds",
+    ),
+    ("talkmirror_clock_skew_seconds", "How far this machine's clock is ahead of the API's, where known"),
+];
+
+/// Installs the recorder of this process, once.
+///
+/// # Errors
+/// When the process has one already.
+pub fn start() -> Result<PrometheusHandle, BuildError> {
+    let seconds = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+    let commits = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+    let batches = [1.0, 2.0, 5.0, 10.0, 50.0, 100.0, 500.0, 2048.0];
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Full(API_SECONDS.into()), &seconds)?
+        .set_buckets_for_metric(Matcher::Full(COMMIT_SECONDS.into()), &commits)?
+        .set_buckets_for_metric(Matcher::Full(BATCH.into()), &batches)?
+        .install_recorder()?;
+    describe_counter!(API_REQUESTS, "Requests to the API by endpoint and HTTP status; none: no answer came");
+    describe_histogram!(API_SECONDS, Unit::Seconds, "From a request's start to its answer's end");
+    describe_counter!(TALKS_RECORDED, "Fetches that were recorded, by what came of them");
+    describe_counter!(CLOSURES, "Talks that were to be closed, by what came of it");
+    describe_counter!(PAUSES, "Pauses of everything that began, by reason");
+    describe_histogram!(BATCH, "Records in a commit");
+    describe_histogram!(COMMIT_SECONDS, Unit::Seconds, "How long commits took");
+    for (name, help) in GAUGES {
+        describe_gauge!(name, help);
+    }
+    // Alerts on their rise need the series before the first of them.
+    for outcome in ["would_close", "accepted", "closed", "withdrawn", "refused", "failed"] {
+        counter!(CLOSURES, "outcome" => outcome).absolute(0);
+    }
+    for outcome in ["new", "changed", "same", "older", "gone", "denied", "retry", "failed"] {
+        counter!(TALKS_RECORDED, "outcome" => outcome).absolute(0);
+    }
+    Ok(handle)
+}
+
+/// A request has ended; `status` is `None` where no answer came.
+pub fn request(endpoint: &'static str, status: Option<u16>, took: Duration) {
+    let status = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
+    counter!(API_REQUESTS, "endpoint" => endpoint, "status" => status).increment(1);
+    histogram!(API_SECONDS, "endpoint" => endpoint).record(took);
+}
+
+/// A fetch was recorded.
+pub fn recorded(outcome: &'static str) {
+    counter!(TALKS_RECORDED, "outcome" => outcome).increment(1);
+}
+
+/// A talk that was to be closed came so far.
+pub fn closure(outcome: &'static str) {
+    counter!(CLOSURES, "outcome" => outcome).increment(1);
+}
+
+/// A pause began.
+pub fn pause(reason: &'static str) {
+    counter!(PAUSES, "reason" => reason).increment(1);
+}
+
+/// The writer has committed.
+pub fn commit(records: usize, took: Duration) {
+    histogram!(BATCH).record(records as f64);
+    histogram!(COMMIT_SECONDS).record(took);
+}
+
+/// Sets a gauge of [`GAUGES`].
+pub fn set(name: &'static str, labels: &[(&'static str, &str)], value: f64) {
+    debug_assert!(GAUGES.iter().any(|(known, _)| *known == name), "{name} is described");
+    let labels: Vec<_> = labels.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    gauge!(name, &labels).set(value);
+}

@@ -1,0 +1,118 @@
+//! Whether work goes on: what the watchdog is fed by, and what `/healthz` tells.
+//!
+//! Waiting for somebody is no standstill: an empty queue, a pause, a disk that is full. What is asked
+//! here is whether this process does what it could do now.
+
+use super::Worker;
+use crate::clock::Now;
+use std::time::{Duration, Instant};
+
+/// The writer answers within this, or it is stuck.
+const WRITER: Duration = Duration::from_secs(60);
+/// A request that is under way longer than its own deadline and this, or talks that are due and not asked
+/// for as long, mean that the worker is stuck.
+const WORKER: Duration = Duration::from_secs(60);
+
+/// When work last went on.
+#[derive(Debug)]
+pub(super) struct Progress {
+    /// Requests that left, ended or were recorded.
+    steps: u64,
+    seen_steps: u64,
+    worked: Instant,
+    seen_turns: u64,
+    turned: Instant,
+}
+
+impl Progress {
+    pub(super) fn new(now: Now) -> Progress {
+        Progress { steps: 0, seen_steps: 0, worked: now.mono, seen_turns: 0, turned: now.mono }
+    }
+
+    /// A request has left, ended or was recorded.
+    pub(super) fn step(&mut self) {
+        self.steps += 1;
+    }
+
+    /// `turns` are the writer's, `idle` says that there is nothing that the worker could do.
+    fn note(&mut self, turns: u64, idle: bool, now: Instant) {
+        if idle || self.steps != self.seen_steps {
+            (self.seen_steps, self.worked) = (self.steps, now);
+        }
+        if turns != self.seen_turns {
+            (self.seen_turns, self.turned) = (turns, now);
+        }
+    }
+
+    /// Why nothing goes on; `request_timeout` is a request's own deadline.
+    fn stalled(&self, request_timeout: Duration, now: Instant) -> Option<String> {
+        let stuck = |since: Instant, limit: Duration| {
+            let lasted = now.saturating_duration_since(since);
+            (lasted > limit).then_some(lasted.as_secs())
+        };
+        if let Some(seconds) = stuck(self.turned, WRITER) {
+            return Some(format!("the thread that writes the database has done nothing for {seconds} s"));
+        }
+        let seconds = stuck(self.worked, request_timeout + WORKER)?;
+        Some(format!("there is work, and none was done for {seconds} s"))
+    }
+}
+
+impl Worker {
+    /// Looks whether work went on since the last look; done each second.
+    pub(super) fn note_progress(&mut self, now: Now) {
+        let could_send = self.gate.pause().is_none() && !self.ready.is_empty();
+        let works = could_send || !self.fetching.is_empty() || self.unrecorded > 0 || self.head_asked;
+        let idle = !works || self.trouble.is_some() || self.stopping;
+        self.progress.note(self.writer.turns(), idle, now.mono);
+        if self.trouble.is_none() {
+            self.writer.turn();
+        }
+    }
+
+    /// Why the process makes no progress, where it should.
+    pub fn stalled(&self, now: Now) -> Option<String> {
+        self.progress.stalled(self.config.request_timeout, now.mono)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn a_worker_with_work_that_takes_no_step_is_stalled_after_a_request_s_deadline_and_a_minute() {
+        let now = crate::clock::now();
+        let mut progress = Progress::new(now);
+        let at = |seconds| now.mono + Duration::from_secs(seconds);
+        for second in 1..=91 {
+            progress.note(second, false, at(second));
+        }
+        assert_eq!(progress.stalled(TIMEOUT, at(90)), None);
+        assert!(progress.stalled(TIMEOUT, at(91)).unwrap().contains("none was done for 91 s"));
+        progress.step();
+        progress.note(92, false, at(92));
+        assert_eq!(progress.stalled(TIMEOUT, at(93)), None);
+        for second in 93..=500 {
+            progress.note(second, true, at(second));
+        }
+        assert_eq!(progress.stalled(TIMEOUT, at(500)), None, "there is nothing to do");
+    }
+
+    #[test]
+    fn a_writer_that_takes_no_turn_is_stalled_after_a_minute() {
+        let now = crate::clock::now();
+        let mut progress = Progress::new(now);
+        let at = |seconds| now.mono + Duration::from_secs(seconds);
+        progress.note(1, true, at(1));
+        for second in 2..=70 {
+            progress.note(1, true, at(second));
+        }
+        assert_eq!(progress.stalled(TIMEOUT, at(61)), None);
+        assert!(progress.stalled(TIMEOUT, at(62)).unwrap().contains("writes the database"));
+        progress.note(2, true, at(63));
+        assert_eq!(progress.stalled(TIMEOUT, at(63)), None);
+    }
+}

@@ -1,0 +1,24 @@
+//! Taking up another configuration while work goes on.
+
+use super::{Worker, WorkerConfig};
+use crate::amocrm::{Client, Token};
+use crate::clock::Now;
+use std::sync::Arc;
+
+impl Worker {
+    /// Goes by `config` from now on. Requests under way end as they began; `client` is one with other
+    /// deadlines, where these have changed. Talks that the old rules would have closed and whose request
+    /// has not left are decided on anew.
+    pub fn reconfigure(&mut self, config: WorkerConfig, token: Token, client: Option<Client>, now: Now) {
+        if config.close != self.config.close {
+            self.withdraw_decisions(now);
+        }
+        self.gate.set_ceiling(config.requests_per_second);
+        if let Some(client) = client {
+            self.client = Arc::new(client);
+        }
+        self.replace_token(token, now.mono);
+        self.next_poll = now.mono;
+        self.config = config;
+    }
+}
