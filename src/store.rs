@@ -140,10 +140,10 @@ fn open_as(path: &Path, owner: bool, at_work: Option<fn()>) -> Result<Connection
     }
     connection.set_transaction_behavior(TransactionBehavior::Immediate);
     if let Some(at_work) = at_work {
-        let mut last = Instant::now();
+        let mut last: Option<Instant> = None;
         let progress = move || {
-            if last.elapsed() >= PROGRESS {
-                last = Instant::now();
+            if last.is_none_or(|last| last.elapsed() >= PROGRESS) {
+                last = Some(Instant::now());
                 at_work();
             }
             false

@@ -5,7 +5,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension};
+use std::ffi::OsStr;
 use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -90,11 +93,17 @@ impl Mirror {
     }
 
     pub fn start(&self, arguments: &[&str]) -> Daemon {
+        self.start_in(arguments, &[])
+    }
+
+    /// Starts it with these variables in its environment.
+    pub fn start_in(&self, arguments: &[&str], environment: &[(&str, &OsStr)]) -> Daemon {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.path("daemon.log")).unwrap();
         let child = std::process::Command::new(env!("CARGO_BIN_EXE_talkmirror"))
             .arg("--config")
             .arg(self.path("config.toml"))
             .args(arguments)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -113,6 +122,23 @@ impl Mirror {
 
     pub fn log(&self) -> String {
         fs::read_to_string(self.path("daemon.log")).unwrap_or_default()
+    }
+
+    /// A port of this machine that is free now.
+    pub fn free_port() -> u16 {
+        TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    }
+
+    /// Asks what is served at `http.listen`: the status and the body.
+    pub fn get(&self, port: u16, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: mirror\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let answer = String::from_utf8(answer).unwrap();
+        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
     }
 
     /// A connection as any program has one.
@@ -156,6 +182,11 @@ impl Mirror {
     /// Waits for a state, with a deadline.
     pub fn wait(&self, what: &str, reached: impl FnMut() -> bool) {
         self.wait_within(DEADLINE, what, reached);
+    }
+
+    /// The same for what takes minutes.
+    pub fn wait_long(&self, what: &str, reached: impl FnMut() -> bool) {
+        self.wait_within(DEADLINE * 5, what, reached);
     }
 
     fn wait_within(&self, deadline: Duration, what: &str, mut reached: impl FnMut() -> bool) {

@@ -23,7 +23,7 @@ impl Hooked {
     fn with(account: Account, more: &str) -> Hooked {
         let mirror = Mirror::new(account);
         std::fs::write(mirror.path("secret"), format!("{SECRET}\n")).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = Mirror::free_port();
         mirror.configure(&format!(
             "webhook.enabled = true\nwebhook.secret_file = \"secret\"\nhttp.listen = \"127.0.0.1:{port}\"\n{more}"
         ));
@@ -146,8 +146,7 @@ fn what_is_no_hook_of_this_account_is_refused_and_queues_nothing() {
     mirror.ends(0, &["sync", "1"]);
     let daemon = mirror.running_daemon();
     for path in [
-        "/",
-        "/metrics",
+        "/elsewhere",
         "/webhook",
         "/webhook/",
         "/webhook/wrong",

@@ -1,0 +1,163 @@
+//! SIGHUP: another configuration while work goes on.
+
+use crate::closing::LIVE;
+use crate::feeders::{EVENTS, LISTING};
+use crate::harness::{Daemon, Mirror, account};
+use nix::sys::signal::Signal;
+use std::time::Duration;
+
+/// Has the daemon read this configuration, and waits until it has.
+fn reload(mirror: &Mirror, daemon: &Daemon, more: &str) {
+    let before = mirror.log().matches("took up the new configuration").count();
+    mirror.configure(more);
+    daemon.signal(Signal::SIGHUP);
+    mirror.wait("it is taken up", || mirror.log().matches("took up the new configuration").count() > before);
+}
+
+#[test]
+fn a_new_ceiling_holds_at_once_and_no_request_in_flight_is_lost() {
+    let mut account = account(200);
+    account.latency = Duration::from_millis(300);
+    let mirror = Mirror::new(account);
+    mirror.configure("api.requests_per_second = 4\n");
+    mirror.ends(0, &["enqueue", "1..200"]);
+    let daemon = mirror.running_daemon();
+    mirror.wait("requests are under way", || mirror.simulator.account().log.len() >= 6);
+    assert!(mirror.simulator.account().most_in_a_second() <= 4);
+    reload(
+        &mirror,
+        &daemon,
+        "api.requests_per_second = 1000\napi.max_in_flight = 32\napi.timeout = \"20s\"\n",
+    );
+    mirror.wait_sql("all are mirrored", "SELECT count(*) FROM talks", 200);
+    daemon.stop();
+    let account = mirror.simulator.account();
+    assert!(account.most_in_a_second() > 20, "{}", account.most_in_a_second());
+    assert_eq!(account.log.len(), 200, "each was fetched once: none was lost, none asked for twice");
+    assert!(account.log.iter().all(|request| request.status == 200));
+}
+
+#[test]
+fn a_bad_configuration_is_refused_with_all_its_mistakes_and_the_old_one_stays() {
+    let mirror = Mirror::new(account(10));
+    let daemon = mirror.running_daemon();
+    mirror.configure("api.requests_per_second = 0\nauto_close.mode = \"on\"\napi.tokn = 1\n");
+    daemon.signal(Signal::SIGHUP);
+    mirror.wait("it is refused", || mirror.log().contains("refused the new configuration"));
+    let log = mirror.log();
+    assert!(log.contains("the old one stays: 3 mistakes"), "{log}");
+    for key in ["api.requests_per_second: expected", "auto_close.mode: expected", "api.tokn: expected"] {
+        assert!(log.contains(key), "{key}\n{log}");
+    }
+    mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (1), (2)");
+    mirror.wait_sql("it works on", "SELECT count(*) FROM talks", 2);
+    std::fs::write(mirror.path("config.toml"), "[api\n").unwrap();
+    daemon.signal(Signal::SIGHUP);
+    mirror.wait("that as well", || mirror.log().contains("1 mistake:"));
+    std::fs::remove_file(mirror.path("config.toml")).unwrap();
+    daemon.signal(Signal::SIGHUP);
+    mirror.wait("and none", || mirror.log().matches("refused the new configuration").count() == 3);
+    reload(&mirror, &daemon, "");
+    mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (3)");
+    mirror.wait_sql("it works on", "SELECT count(*) FROM talks", 3);
+    daemon.stop();
+}
+
+#[test]
+fn closing_is_switched_on_and_off_while_it_runs() {
+    let mut account = account(0);
+    for _ in 0..6 {
+        account.create_missed(90_000);
+    }
+    let mirror = Mirror::new(account);
+    mirror.ends(0, &["sync", "1..6"]);
+    let daemon = mirror.running_daemon();
+    reload(&mirror, &daemon, &format!("{LIVE}auto_close.max_per_sweep = 2\n"));
+    mirror.wait_sql("some are closed", "SELECT count(*) >= 2 FROM closures WHERE outcome = 'closed'", 1);
+    reload(&mirror, &daemon, "");
+    let closes = mirror.simulator.account().closes.len();
+    let mode = "SELECT value ->> 'mode' FROM mirror_info WHERE key = 'auto_close.rules'";
+    mirror.wait_sql("it is written down", mode, "off".to_owned());
+    // A talk that is missed for as long comes, and whatever was queued is worked off.
+    let talk_id = mirror.simulator.account().create_missed(90_000);
+    mirror.ends(0, &["enqueue", &talk_id.to_string()]);
+    mirror.wait_sql("the queue is empty", "SELECT count(*) FROM talk_queue WHERE due_at <= unixepoch()", 0);
+    mirror.wait_sql("it is mirrored", "SELECT count(*) FROM talks", 7);
+    assert_eq!(mirror.simulator.account().closes.len(), closes, "nothing was closed since");
+    daemon.stop();
+}
+
+#[test]
+fn what_the_new_rules_would_keep_is_not_closed_by_the_old_ones() {
+    let mut account = account(0);
+    for _ in 0..30 {
+        account.create_missed(90_000);
+    }
+    account.latency = Duration::from_millis(100);
+    let mirror = Mirror::new(account);
+    mirror.ends(0, &["sync", "1..30"]);
+    // One at a time: many are queued to be closed when the rules change.
+    mirror.configure(&format!("{LIVE}api.max_in_flight = 1\n"));
+    let daemon = mirror.running_daemon();
+    mirror.wait("a first close request", || !mirror.simulator.account().closes.is_empty());
+    reload(&mirror, &daemon, &format!("{LIVE}auto_close.stale_after = \"48h\"\napi.max_in_flight = 1\n"));
+    // The one that may have been on its way.
+    let closes = mirror.simulator.account().closes.len() + 1;
+    mirror.wait_sql(
+        "all are decided on",
+        "SELECT count(*) FROM talk_queue WHERE reason = 'close' AND due_at <= unixepoch()",
+        0,
+    );
+    let open = "SELECT count(*) FROM closures WHERE outcome IN ('requested', 'accepted')";
+    mirror.wait_sql("nothing is left open", open, 0);
+    assert!(mirror.simulator.account().closes.len() <= closes, "{closes}");
+    assert!(mirror.sql::<i64>("SELECT count(*) FROM talks WHERE is_in_work = 1") >= 20);
+    daemon.stop();
+}
+
+#[test]
+fn feeders_schedules_and_the_log_level_change_while_it_runs() {
+    let mirror = Mirror::new(account(5));
+    let daemon = mirror.running_daemon();
+    assert!(!mirror.log().contains("DEBUG"));
+    reload(
+        &mirror,
+        &daemon,
+        "log.level = \"debug\"\nlisting.enabled = true\nlisting.schedule = \"0 0 0 1 1 *\"\n",
+    );
+    // A first look at once, as at a start; the next in January.
+    mirror.wait("a look", || mirror.simulator.account().list_requests() > 0);
+    mirror.wait_sql("the list is mirrored", "SELECT count(*) FROM talks", 5);
+    assert!(mirror.log().contains("DEBUG"), "{}", mirror.log());
+    assert_eq!(mirror.simulator.account().events_requests(), 0);
+    let looks = mirror.simulator.account().list_requests();
+    reload(&mirror, &daemon, &format!("{LISTING}{EVENTS}"));
+    mirror.wait("by its new schedule", || mirror.simulator.account().list_requests() > looks + 1);
+    mirror.wait("events too", || mirror.simulator.account().events_requests() > 1);
+    reload(&mirror, &daemon, "");
+    mirror.wait_sql("both are off", "SELECT count(*) FROM feeders WHERE enabled = 1", 0);
+    let asked = mirror.simulator.account().log.len() + 1;
+    mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (1)");
+    mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
+    assert!(mirror.simulator.account().log.len() <= asked, "no list was asked for any more");
+    daemon.stop();
+}
+
+#[test]
+fn another_token_file_is_used_and_what_takes_a_restart_is_named() {
+    let mirror = Mirror::new(account(5));
+    let daemon = mirror.running_daemon();
+    mirror.simulator.account().token = "second".into();
+    std::fs::write(mirror.path("second"), "second").unwrap();
+    reload(
+        &mirror,
+        &daemon,
+        "api.token_file = \"second\"\ndatabase.path = \"other.db\"\nlog.format = \"json\"\n",
+    );
+    mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (1)");
+    mirror.wait_sql("the new token is used", "SELECT count(*) FROM talks", 1);
+    assert!(!mirror.path("other.db").exists());
+    let log = mirror.log();
+    assert!(log.contains("restart talkmirror for what else has changed: database.path, log.format"), "{log}");
+    daemon.stop();
+}

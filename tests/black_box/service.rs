@@ -1,0 +1,193 @@
+//! The notify protocol of systemd, over a real socket.
+
+use crate::harness::{Daemon, Mirror, account};
+use nix::sys::ptrace;
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
+use std::ffi::OsStr;
+use std::os::unix::net::UnixDatagram;
+use std::time::{Duration, Instant};
+use talkmirror::simulator::TOKEN;
+
+/// What systemd hears.
+struct Manager {
+    socket: UnixDatagram,
+    heard: Vec<String>,
+}
+
+impl Manager {
+    fn start(mirror: &Mirror, watchdog: Duration) -> (Manager, Daemon) {
+        let path = mirror.path("notify");
+        let _ = std::fs::remove_file(&path);
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        let usec = watchdog.as_micros().to_string();
+        let environment = [("NOTIFY_SOCKET", path.as_os_str()), ("WATCHDOG_USEC", OsStr::new(&usec))];
+        let daemon = mirror.start_in(&["run"], &environment);
+        (Manager { socket, heard: Vec::new() }, daemon)
+    }
+
+    /// Takes in what was said meanwhile.
+    fn listen(&mut self) {
+        let mut message = [0; 8192];
+        while let Ok(length) = self.socket.recv(&mut message) {
+            self.heard.extend(String::from_utf8_lossy(&message[..length]).lines().map(str::to_owned));
+        }
+    }
+
+    fn has_heard(&mut self, line: &str) -> bool {
+        self.listen();
+        self.heard.iter().any(|heard| heard.starts_with(line))
+    }
+
+    fn count(&mut self, line: &str) -> usize {
+        self.listen();
+        self.heard.iter().filter(|heard| *heard == line).count()
+    }
+
+    /// The place of the first line that begins so.
+    fn place(&self, line: &str) -> usize {
+        self.heard
+            .iter()
+            .position(|heard| heard.starts_with(line))
+            .unwrap_or_else(|| panic!("{line}: {:?}", self.heard))
+    }
+}
+
+#[test]
+fn ready_comes_with_an_open_database_and_stopping_before_the_end() {
+    let mirror = Mirror::new(account(10));
+    mirror.ends(0, &["enqueue", "1..10"]);
+    let (mut manager, daemon) = Manager::start(&mirror, Duration::from_secs(120));
+    mirror.wait("ready", || manager.has_heard("READY=1"));
+    assert!(mirror.database().exists());
+    mirror.wait("a status", || {
+        manager.has_heard("STATUS=") && manager.heard.iter().any(|line| line.contains("10 talks fetched"))
+    });
+    daemon.stop();
+    manager.listen();
+    assert!(manager.place("READY=1") < manager.place("STOPPING=1"), "{:?}", manager.heard);
+}
+
+#[test]
+fn nobody_is_told_ready_where_the_configuration_is_wrong_or_the_database_held() {
+    let mirror = Mirror::new(account(1));
+    mirror.configure("api.requests_per_second = 0\n");
+    let (mut manager, mut daemon) = Manager::start(&mirror, Duration::from_secs(120));
+    assert_eq!(daemon.wait().code(), Some(78));
+    mirror.configure("");
+    let holder = mirror.running_daemon();
+    let (mut second, mut daemon) = Manager::start(&mirror, Duration::from_secs(120));
+    assert_eq!(daemon.wait().code(), Some(75));
+    assert!(!manager.has_heard("READY=1") && !second.has_heard("READY=1"));
+    holder.stop();
+}
+
+#[test]
+fn a_reload_is_announced_with_its_time_and_a_refused_one_stays_in_the_status() {
+    let mirror = Mirror::new(account(1));
+    let (mut manager, daemon) = Manager::start(&mirror, Duration::from_secs(120));
+    mirror.wait("ready", || manager.has_heard("READY=1"));
+    manager.heard.clear();
+    mirror.configure("api.requests_per_second = 0\nqueue.max_attempts = 0\n");
+    daemon.signal(Signal::SIGHUP);
+    mirror.wait("ready again", || manager.has_heard("READY=1"));
+    assert!(manager.place("RELOADING=1") < manager.place("READY=1"));
+    let usec = manager.heard[manager.place("MONOTONIC_USEC=")].split_once('=').unwrap().1.to_owned();
+    assert!(usec.parse::<u64>().unwrap() > 0);
+    let status = manager.heard[manager.place("STATUS=")].clone();
+    assert!(status.contains("NEW CONFIGURATION REFUSED, the old one stays"), "{status}");
+    assert!(status.contains("api.requests_per_second") && status.contains("queue.max_attempts"), "{status}");
+    manager.heard.clear();
+    mirror.configure("");
+    daemon.signal(Signal::SIGHUP);
+    mirror.wait("ready again", || manager.has_heard("READY=1"));
+    assert!(!manager.heard[manager.place("STATUS=")].contains("REFUSED"), "{:?}", manager.heard);
+    daemon.stop();
+}
+
+#[test]
+fn a_pause_stands_in_the_status_and_is_no_standstill() {
+    let mut account = account(10);
+    account.token = "another".into();
+    let mirror = Mirror::new(account);
+    mirror.ends(0, &["enqueue", "1..10"]);
+    let (mut manager, daemon) = Manager::start(&mirror, Duration::from_millis(600));
+    mirror.wait("paused", || {
+        manager.heard.iter().any(|line| line.starts_with("STATUS=PAUSED since"))
+            || manager.has_heard("nothing")
+    });
+    let fed = manager.count("WATCHDOG=1");
+    mirror.wait("the watchdog is fed on", || manager.count("WATCHDOG=1") > fed + 3);
+    let status = manager.heard[manager.place("STATUS=PAUSED")].clone();
+    assert!(
+        status.contains("the API does not accept the token (HTTP 401") && status.contains("next probe at"),
+        "{status}"
+    );
+    assert!(!status.contains(TOKEN));
+    daemon.stop();
+}
+
+#[test]
+fn a_locked_database_is_no_standstill_and_a_stopped_process_is_one() {
+    let mirror = Mirror::new(account(10));
+    let (mut manager, daemon) = Manager::start(&mirror, Duration::from_millis(600));
+    mirror.wait("fed", || manager.count("WATCHDOG=1") > 2);
+    let foreign = mirror.connect();
+    foreign.execute_batch("BEGIN IMMEDIATE; INSERT INTO talk_queue (talk_id) VALUES (1)").unwrap();
+    mirror.wait("it is said", || manager.has_heard("STATUS=CANNOT WRITE THE DATABASE"));
+    let fed = manager.count("WATCHDOG=1");
+    mirror.wait("fed on", || manager.count("WATCHDOG=1") > fed + 3);
+    foreign.execute_batch("COMMIT").unwrap();
+    mirror.wait_sql("it goes on", "SELECT count(*) FROM talks", 1);
+    daemon.signal(Signal::SIGSTOP);
+    // What was said before it stopped is read until there is nothing more for a while.
+    let mut quiet_since = (Instant::now(), manager.count("WATCHDOG=1"));
+    mirror.wait("it is silent", || {
+        let fed = manager.count("WATCHDOG=1");
+        if fed != quiet_since.1 {
+            quiet_since = (Instant::now(), fed);
+        }
+        quiet_since.0.elapsed() > Duration::from_secs(2)
+    });
+    daemon.signal(Signal::SIGCONT);
+    mirror.wait("fed again", || manager.count("WATCHDOG=1") > quiet_since.1);
+    daemon.stop();
+}
+
+#[test]
+fn a_writer_that_hangs_is_not_hidden_by_a_worker_that_goes_on() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: only root may stop a thread of a process that may not be looked into");
+        return;
+    }
+    let (mirror, port) = crate::http::shown(account(10), "");
+    let (mut manager, daemon) = Manager::start(&mirror, Duration::from_millis(600));
+    mirror.wait("ready", || manager.has_heard("READY=1"));
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", daemon.child.id())).unwrap();
+    let writer = tasks
+        .map(|task| task.unwrap())
+        .find(|task| std::fs::read_to_string(task.path().join("comm")).unwrap().trim() == "writer")
+        .expect("the writer's thread");
+    let writer = Pid::from_raw(writer.file_name().to_str().unwrap().parse().unwrap());
+    ptrace::attach(writer).unwrap();
+    waitpid(writer, Some(WaitPidFlag::__WALL)).unwrap();
+    mirror.wait_long("the standstill is seen", || {
+        // As systemd does: a notify socket that is full holds its sender up.
+        manager.listen();
+        mirror.get(port, "/healthz").0 == 503
+    });
+    let (_, why) = mirror.get(port, "/healthz");
+    assert!(why.contains("the thread that writes the database has done nothing for"), "{why}");
+    let (status, ready) = mirror.get(port, "/readyz");
+    assert!(status == 503 && ready.contains("makes no progress"), "{ready}");
+    manager.listen();
+    manager.heard.clear();
+    mirror.wait("it is said", || manager.has_heard("STATUS=NO PROGRESS"));
+    assert_eq!(manager.count("WATCHDOG=1"), 0, "and the watchdog is not fed");
+    ptrace::detach(writer, None).unwrap();
+    drop(manager);
+    mirror.wait("it goes on", || mirror.get(port, "/healthz").0 == 200);
+    daemon.stop();
+}
