@@ -10,6 +10,7 @@ mod running;
 mod schedule;
 mod service;
 mod signals;
+mod summary;
 
 pub use running::{run, run_until};
 

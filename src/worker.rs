@@ -13,6 +13,7 @@ mod door;
 mod launch;
 mod progress;
 mod reconfigure;
+mod reminder;
 mod settle;
 mod stop;
 mod tally;
@@ -36,6 +37,7 @@ use closing::{Closing, Pending};
 use condition::Condition;
 use door::Ask;
 use progress::Progress;
+use reminder::Reminder;
 use settle::Confirmation;
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -159,6 +161,8 @@ pub struct Worker {
     tally: Tally,
     condition: Condition,
     progress: Progress,
+    pause_reminder: Reminder,
+    trouble_reminder: Reminder,
 }
 
 impl Worker {
@@ -182,6 +186,8 @@ impl Worker {
             rng: fastrand::Rng::with_seed(config.seed),
             condition: Condition::new(config.mode, now),
             progress: Progress::new(now),
+            pause_reminder: Reminder::default(),
+            trouble_reminder: Reminder::default(),
             config,
             token,
             client: Arc::new(client),
@@ -356,6 +362,7 @@ impl Worker {
             }
             self.publish_quota(now);
             self.note_progress(now);
+            self.remind(now);
         }
     }
 
@@ -395,7 +402,9 @@ impl Worker {
     fn on_recorded(&mut self, recorded: &Recorded) {
         self.unrecorded -= 1;
         self.progress.step();
-        self.tally.count(recorded.effect);
+        let outcome = self.tally.count(recorded.effect);
+        let talk_id = recorded.talk_id;
+        tracing::debug!(talk_id, outcome, "recorded talk {talk_id}: {outcome}");
         if recorded.effect == Effect::New {
             self.some_talk.get_or_insert(recorded.talk_id);
         }

@@ -4,6 +4,7 @@ use super::feeders::{self, Before, Feeders};
 use super::schedule::{Schedule, Ticks};
 use super::service::Service;
 use super::signals::{Signal, Signals};
+use super::summary::Summary;
 use super::{DaemonError, OBSERVE, Work, open, stop, worker};
 use crate::clock::{self, Now};
 use crate::config::Config;
@@ -84,6 +85,7 @@ pub(super) struct Running<'a> {
     /// The server at `http.listen`.
     server: JoinSet<()>,
     started: Now,
+    summary: Summary,
     _lock: InstanceLock,
 }
 
@@ -108,6 +110,7 @@ impl<'a> Running<'a> {
             live: watch::Sender::new(Live::default()),
             server: JoinSet::new(),
             started,
+            summary: Summary::new(started),
             _lock: lock,
         };
         running.set_sweeps().await?;
@@ -169,6 +172,7 @@ impl<'a> Running<'a> {
         self.live.send_replace(live);
         let status = self.status();
         self.service.status(now.mono, || status);
+        self.summary.tick(self.worker.tally(), now);
     }
 
     /// The line in `systemctl status`.

@@ -74,7 +74,6 @@ impl Worker {
         let outcome = match result {
             Ok(fetched) => {
                 self.answered(permit, Signal::Healthy, None, now);
-                tracing::debug!(talk_id, "fetched talk {talk_id}");
                 if self.stopping && due.purpose != Purpose::Mirror {
                     // Nothing is begun any more: its row stays for the next process.
                     ticket = NO_ROW;
@@ -162,12 +161,13 @@ impl Worker {
         let request_id = failure.request_id.as_deref().unwrap_or("-");
         match failure.kind {
             Kind::Gone => {
-                tracing::info!(talk_id, request_id, "talk {talk_id} is gone: {error}");
+                tracing::info!(talk_id, outcome = "gone", request_id, "talk {talk_id} is gone: {error}");
                 Some(Outcome::Gone)
             }
             Kind::Denied => {
                 tracing::warn!(
                     talk_id,
+                    outcome = "denied",
                     request_id,
                     "talk {talk_id} is denied, to be tried again in a day: {error}"
                 );
@@ -191,6 +191,7 @@ impl Worker {
                         let wait = due_at - now.secs();
                         tracing::info!(
                             talk_id,
+                            outcome = "retry",
                             request_id,
                             attempts,
                             "talk {talk_id} failed ({attempts}), to be tried again in {wait} s: {error}"
@@ -201,6 +202,7 @@ impl Worker {
                     NextTry::Never => {
                         tracing::warn!(
                             talk_id,
+                            outcome = "failed",
                             request_id,
                             attempts,
                             "talk {talk_id} is set aside after {attempts} attempts: {error}"

@@ -44,8 +44,32 @@ impl Tally {
         self.new + self.changed + self.same + self.older
     }
 
-    /// Counts a record.
-    pub(super) fn count(&mut self, effect: Effect) {
+    /// What was done since `before`.
+    pub fn since(&self, before: &Tally) -> Tally {
+        let (now, then) = (&self.closures, &before.closures);
+        Tally {
+            requests: self.requests - before.requests,
+            new: self.new - before.new,
+            changed: self.changed - before.changed,
+            same: self.same - before.same,
+            older: self.older - before.older,
+            gone: self.gone - before.gone,
+            denied: self.denied - before.denied,
+            retried: self.retried - before.retried,
+            failed: self.failed - before.failed,
+            closures: Closures {
+                would_close: now.would_close - then.would_close,
+                accepted: now.accepted - then.accepted,
+                closed: now.closed - then.closed,
+                withdrawn: now.withdrawn - then.withdrawn,
+                refused: now.refused - then.refused,
+                failed: now.failed - then.failed,
+            },
+        }
+    }
+
+    /// Counts a record; returns its outcome, as the metrics name it.
+    pub(super) fn count(&mut self, effect: Effect) -> &'static str {
         let (count, outcome) = match effect {
             Effect::New => (&mut self.new, "new"),
             Effect::Changed => (&mut self.changed, "changed"),
@@ -56,10 +80,11 @@ impl Tally {
             Effect::Retry => (&mut self.retried, "retry"),
             Effect::Failed => (&mut self.failed, "failed"),
             // Counted when it was recorded.
-            Effect::Closing => return,
+            Effect::Closing => return "closing",
         };
         *count += 1;
         telemetry::recorded(outcome);
+        outcome
     }
 
     pub(super) fn count_step(&mut self, step: &Step) {

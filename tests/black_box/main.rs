@@ -15,6 +15,7 @@ mod http;
 mod pauses;
 mod queue;
 mod reload;
+mod rights;
 mod service;
 mod signals;
 mod storm;
