@@ -5,7 +5,7 @@ use super::running::Running;
 use super::{DaemonError, worker_config};
 use crate::amocrm::{Client, Token};
 use crate::clock;
-use crate::config::{Config, Mistakes, Needs};
+use crate::config::{Config, Needs};
 use crate::policy::closing::CloseMode;
 use crate::store;
 use crate::worker::Mode;
@@ -23,6 +23,17 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     .collect()
 }
 
+/// A new configuration with all that is needed to go by it.
+struct Prepared {
+    config: Config,
+    token: Token,
+    /// With other deadlines, where these have changed.
+    client: Option<Client>,
+    before: Before,
+    /// Keys whose change takes a restart.
+    restart: Vec<&'static str>,
+}
+
 impl Running<'_> {
     /// Reads the configuration anew; one with mistakes is refused, and the old one stays. The token is taken
     /// up anew in any case.
@@ -32,15 +43,16 @@ impl Running<'_> {
     pub(super) async fn reload(&mut self) -> Result<(), DaemonError> {
         tracing::info!("SIGHUP: reading {} anew", self.config.file.display());
         self.service.reloading();
-        match self.read() {
-            Ok((config, token)) => self.take_up(config, token).await?,
-            Err(mistakes) => {
-                let count = mistakes.0.len();
+        match self.prepare() {
+            Ok(prepared) => self.take_up(prepared).await?,
+            Err(error) => {
+                let why = format!("{:#}", anyhow::Error::from(error));
+                let count = why.lines().count();
+                let mistakes = if count == 1 { "mistake" } else { "mistakes" };
                 tracing::error!(
-                    "refused the new configuration, the old one stays: {count} {}:\n{mistakes}",
-                    if count == 1 { "mistake" } else { "mistakes" }
+                    "refused the new configuration, the old one stays: {count} {mistakes}:\n{why}"
                 );
-                self.refused = Some(mistakes.to_string());
+                self.refused = Some(why);
             }
         }
         self.worker.reload_token();
@@ -50,30 +62,30 @@ impl Running<'_> {
         Ok(())
     }
 
-    fn read(&self) -> Result<(Config, Token), Mistakes> {
-        let config = Config::load(&self.config.file, Needs::Hooks)?;
+    fn prepare(&self) -> Result<Prepared, DaemonError> {
+        let mut config = Config::load(&self.config.file, Needs::Hooks)?;
         let token = super::token(&config)?;
-        Ok((config, token))
-    }
-
-    async fn take_up(&mut self, mut new: Config, token: Token) -> Result<(), DaemonError> {
-        let restart = needs_restart(&self.config, &new);
-        new.api.base_url.clone_from(&self.config.api.base_url);
-        new.database.clone_from(&self.config.database);
-        new.http = self.config.http;
-        new.log.format = self.config.log.format;
-        let before = Before::read(&store::open_read_only(&new.database)?)?;
-        let old = std::mem::replace(&mut self.config, new);
-        let config = &self.config;
-        (self.set_level)(config.log.level);
-        let client = (old.api.client() != config.api.client())
+        let restart = needs_restart(&self.config, &config);
+        config.api.base_url.clone_from(&self.config.api.base_url);
+        config.database.clone_from(&self.config.database);
+        config.http = self.config.http;
+        config.log.format = self.config.log.format;
+        let client = (self.config.api.client() != config.api.client())
             .then(|| Client::new(&config.api.client(), &token))
             .transpose()
             .map_err(DaemonError::Client)?;
+        let before = Before::read(&store::open_read_only(&config.database)?)?;
+        Ok(Prepared { config, token, client, before, restart })
+    }
+
+    async fn take_up(&mut self, prepared: Prepared) -> Result<(), DaemonError> {
+        let Prepared { config, token, client, before, restart } = prepared;
         let now = clock::now();
-        self.worker.reconfigure(worker_config(config, Mode::Run), token, client, now);
-        self.worker.writer().configure(config.auto_close.rules.clone(), feeders::enabled(config));
-        self.feeders.apply(config, &before, &self.worker, &self.schedule).await?;
+        (self.set_level)(config.log.level);
+        self.worker.reconfigure(worker_config(&config, Mode::Run), token, client, now);
+        self.worker.writer().configure(config.auto_close.rules.clone(), feeders::enabled(&config));
+        self.feeders.apply(&config, &before, &self.worker, &self.schedule).await?;
+        self.config = config;
         self.set_sweeps().await?;
         self.refused = None;
         self.configured_at = now.secs();

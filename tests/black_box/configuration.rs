@@ -114,3 +114,23 @@ fn the_token_is_in_no_log_no_error_and_no_table() {
         }
     }
 }
+
+#[test]
+fn json_lines_hold_the_talk_and_what_came_of_it() {
+    let mut account = account(3);
+    account.talks.remove(&2);
+    let mirror = Mirror::new(account);
+    mirror.configure("log.format = \"json\"\nlog.level = \"debug\"\n");
+    mirror.ends(0, &["enqueue", "1..3"]);
+    let daemon = mirror.running_daemon();
+    mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
+    daemon.stop();
+    let lines: Vec<serde_json::Value> =
+        mirror.log().lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let outcome = |talk_id: i64| {
+        let line = lines.iter().find(|line| line["talk_id"] == talk_id && line["outcome"].is_string());
+        line.map(|line| (line["outcome"].clone(), line["request_id"].clone()))
+    };
+    assert_eq!(outcome(1), Some(("new".into(), serde_json::Value::Null)));
+    assert_eq!(outcome(2), Some(("gone".into(), "simulated".into())));
+}
