@@ -55,6 +55,23 @@ impl Manager {
     }
 }
 
+/// A thread that is held; let go when dropped.
+struct Held(Pid);
+
+impl Held {
+    fn stop(thread: Pid) -> Held {
+        ptrace::attach(thread).unwrap();
+        waitpid(thread, Some(WaitPidFlag::__WALL)).unwrap();
+        Held(thread)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = ptrace::detach(self.0, None);
+    }
+}
+
 #[test]
 fn ready_comes_with_an_open_database_and_stopping_before_the_end() {
     let mirror = Mirror::new(account(10));
@@ -171,8 +188,7 @@ fn a_writer_that_hangs_is_not_hidden_by_a_worker_that_goes_on() {
         .find(|task| std::fs::read_to_string(task.path().join("comm")).unwrap().trim() == "writer")
         .expect("the writer's thread");
     let writer = Pid::from_raw(writer.file_name().to_str().unwrap().parse().unwrap());
-    ptrace::attach(writer).unwrap();
-    waitpid(writer, Some(WaitPidFlag::__WALL)).unwrap();
+    let held = Held::stop(writer);
     mirror.wait_long("the standstill is seen", || {
         // As systemd does: a notify socket that is full holds its sender up.
         manager.listen();
@@ -186,8 +202,7 @@ fn a_writer_that_hangs_is_not_hidden_by_a_worker_that_goes_on() {
     manager.heard.clear();
     mirror.wait("it is said", || manager.has_heard("STATUS=NO PROGRESS"));
     assert_eq!(manager.count("WATCHDOG=1"), 0, "and the watchdog is not fed");
-    ptrace::detach(writer, None).unwrap();
-    drop(manager);
+    drop((held, manager));
     mirror.wait("it goes on", || mirror.get(port, "/healthz").0 == 200);
     daemon.stop();
 }

@@ -271,3 +271,24 @@ fn an_address_that_is_taken_is_said_so() {
     assert!(err.contains(&format!("cannot listen on 127.0.0.1:{}", hooked.port)), "{err}");
     assert!(err.contains("set http.listen"), "{err}");
 }
+
+#[test]
+fn hooks_are_switched_on_and_their_secret_is_changed_while_the_daemon_runs() {
+    let mirror = Mirror::new(account(3));
+    let port = Mirror::free_port();
+    let listen = format!("http.listen = \"127.0.0.1:{port}\"\n");
+    mirror.configure(&listen);
+    std::fs::write(mirror.path("secret"), SECRET).unwrap();
+    let daemon = mirror.running_daemon();
+    let hooked = Hooked { mirror, port };
+    assert_eq!(hooked.post(&update(1)), 404, "no hooks are taken");
+    hooked.mirror.configure(&format!("{listen}webhook.enabled = true\nwebhook.secret_file = \"secret\"\n"));
+    daemon.signal(nix::sys::signal::Signal::SIGHUP);
+    hooked.mirror.wait("hooks are taken", || hooked.post(&update(1)) == 204);
+    std::fs::write(hooked.mirror.path("secret"), "another-secret-of-32-letters-xxx").unwrap();
+    daemon.signal(nix::sys::signal::Signal::SIGHUP);
+    hooked.mirror.wait("the old secret is of no use", || hooked.post(&update(1)) == 404);
+    assert_eq!(hooked.send("POST", "/webhook/another-secret-of-32-letters-xxx", &update(2)), 204);
+    hooked.mirror.wait_sql("both are fetched", "SELECT count(*) FROM talks", 2);
+    daemon.stop();
+}
