@@ -48,4 +48,5 @@ pub mod simulator;
 pub mod store;
 pub mod talk;
 pub mod telemetry;
+pub mod words;
 pub mod worker;

@@ -2,8 +2,9 @@
 
 use super::words;
 use crate::clock::unix_now;
-use crate::store::feeds::{self, Backfill, Begun};
+use crate::store::feeds::{self, Begun};
 use crate::store::{self, StoreError, lock};
+use crate::words::looked_at;
 use anyhow::{Result, bail};
 use std::io::{self, Write};
 use std::path::Path;
@@ -44,20 +45,4 @@ pub fn backfill(database: &Path, from: Option<i64>, to: Option<i64>, stop: bool)
         walk.to
     )?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// How far a walk is.
-fn looked_at(walk: &Backfill) -> String {
-    let (done, all) = walk.progress();
-    format!("{} of {} ids are looked at", words::count(done), words::count(all))
-}
-
-/// How far a walk is, for `status`.
-pub fn progress(walk: &Backfill, now: i64) -> String {
-    let what = format!("from {} to {}: {}", walk.from, walk.to, looked_at(walk));
-    match (&walk.ended, walk.seconds_left(now)) {
-        (Some((at, why)), _) => format!("{what}; ended {}: {why}", words::ago(*at, now)),
-        (None, Some(left)) => format!("{what}; done in about {}", words::span(left)),
-        (None, None) => format!("{what}; begun {}", words::ago(walk.began_at, now)),
-    }
 }

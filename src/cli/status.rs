@@ -1,6 +1,6 @@
 //! `status`: one screen about the mirror, from the database alone.
 
-use super::{backfill, words};
+use super::words;
 use crate::clock::unix_now;
 use crate::config::Config;
 use crate::gate::Reason;
@@ -8,9 +8,10 @@ use crate::health::{self, Complaint, warnings};
 use crate::policy::closing::CloseMode;
 use crate::store::feeds::{Feeder, FeederRow};
 use crate::store::lock;
-use crate::store::report::{self, Freshness, Overview};
+use crate::store::report::{self, Overview};
 use crate::store::status::{LaneRequests, Liveness};
 use crate::store::{self, StoreError};
+use crate::words::{backfill, capitalised, freshness};
 use anyhow::Result;
 use serde_json::json;
 use std::io::{self, Write};
@@ -108,7 +109,7 @@ fn screen(
             words::count(talks.denied)
         ),
     );
-    row("Freshness", freshness(overview));
+    row("Freshness", freshness(&overview.freshness));
     let queue = &overview.queue;
     let oldest = queue
         .oldest_due_at
@@ -132,7 +133,7 @@ fn screen(
         row(&capitalised(&feeder.feeder), feeder_line(feeder, now));
     }
     if let Some(walk) = &overview.backfill {
-        row("Backfill", backfill::progress(walk, now));
+        row("Backfill", backfill(walk, now));
     }
     row("Closing", auto_close(overview, config, now));
     row("Closures", closures(overview));
@@ -194,18 +195,6 @@ fn daemon(overview: &Overview, alive: Option<Liveness>, now: i64) -> String {
     }
 }
 
-/// How old the mirrored states of open talks are.
-fn freshness(overview: &Overview) -> String {
-    let Freshness { talks, p50, p95, max } = overview.freshness;
-    if talks == 0 {
-        return "no talk in work is mirrored".into();
-    }
-    let [p50, p95, max] = [p50, p95, max].map(words::span);
-    format!(
-        "half of the talks in work were fetched within {p50} (p50), 95 % within {p95} (p95), all within {max}"
-    )
-}
-
 /// How the last minutes' requests were shared; nothing where there were none.
 fn shares(lanes: &[LaneRequests]) -> Option<String> {
     let all: i64 = lanes.iter().map(|lane| lane.requests).sum();
@@ -234,9 +223,4 @@ fn feeder_line(feeder: &FeederRow, now: i64) -> String {
         }
         (None, _) => ran,
     }
-}
-
-fn capitalised(name: &str) -> String {
-    let (first, rest) = name.split_at(1);
-    first.to_uppercase() + rest
 }

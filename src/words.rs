@@ -1,0 +1,106 @@
+//! Times, counts and states in words: the same in the commands and on the status page.
+
+pub use crate::clock::span;
+use crate::store::feeds::Backfill;
+use crate::store::report::Freshness;
+use jiff::Timestamp;
+
+/// When something was: `3 h ago`.
+pub fn ago(at: i64, now: i64) -> String {
+    format!("{} ago", span(now - at))
+}
+
+/// When something will be: `in 3 min`, or `now`.
+pub fn in_time(at: i64, now: i64) -> String {
+    match at - now {
+        ..=0 => "now".into(),
+        left => format!("in {}", span(left)),
+    }
+}
+
+/// A moment, to the second, UTC: `2026-11-23 09:34:00`.
+pub fn moment(at: i64) -> String {
+    written(at, "%Y-%m-%d %H:%M:%S")
+}
+
+/// A moment and how long ago it was.
+pub fn moment_ago(at: i64, now: i64) -> String {
+    format!("{} ({})", moment(at), ago(at, now))
+}
+
+/// A day of this year or the last, UTC: `23 Nov`.
+pub fn day(at: i64) -> String {
+    written(at, "%-d %b")
+}
+
+/// As machines write a moment: `2026-11-23T09:34:00Z`.
+pub fn iso(at: i64) -> String {
+    written(at, "%Y-%m-%dT%H:%M:%SZ")
+}
+
+fn written(at: i64, format: &str) -> String {
+    Timestamp::from_second(at).map_or_else(|_| at.to_string(), |time| time.strftime(format).to_string())
+}
+
+/// A count with its thousands apart: `1,234,567`.
+pub fn count(number: i64) -> String {
+    indicatif::HumanCount(number.max(0) as u64).to_string()
+}
+
+/// `1 talk`, `2 talks`.
+pub fn talks(number: i64) -> String {
+    match number {
+        1 => "1 talk".into(),
+        number => format!("{} talks", count(number)),
+    }
+}
+
+/// How old the mirrored states of open talks are.
+pub fn freshness(freshness: &Freshness) -> String {
+    let Freshness { talks, p50, p95, max } = *freshness;
+    if talks == 0 {
+        return "no talk in work is mirrored".into();
+    }
+    let [p50, p95, max] = [p50, p95, max].map(span);
+    format!(
+        "half of the talks in work were fetched within {p50} (p50), 95 % within {p95} (p95), all within {max}"
+    )
+}
+
+/// How many ids a walk has looked at.
+pub fn looked_at(walk: &Backfill) -> String {
+    let (done, all) = walk.progress();
+    format!("{} of {} ids are looked at", count(done), count(all))
+}
+
+/// How far a walk is, and until when.
+pub fn backfill(walk: &Backfill, now: i64) -> String {
+    let what = format!("from {} to {}: {}", walk.from, walk.to, looked_at(walk));
+    match (&walk.ended, walk.seconds_left(now)) {
+        (Some((at, why)), _) => format!("{what}; ended {}: {why}", ago(*at, now)),
+        (None, Some(left)) => format!("{what}; done in about {}", span(left)),
+        (None, None) => format!("{what}; begun {}", ago(walk.began_at, now)),
+    }
+}
+
+/// With a capital letter in front.
+pub fn capitalised(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_in_their_largest_unit() {
+        let spans = [0, 59, 60, 3599, 3600, 172_799, 172_800].map(span);
+        assert_eq!(spans, ["0 s", "59 s", "1 min", "59 min", "1 h", "47 h", "2 d"]);
+        assert_eq!(ago(100, 100 + 3 * 3600), "3 h ago");
+        assert_eq!(in_time(100, 100), "now");
+        assert_eq!(in_time(160, 100), "in 1 min");
+        assert_eq!(moment(0), "1970-01-01 00:00:00");
+        assert_eq!((day(0), iso(0)), ("1 Jan".into(), "1970-01-01T00:00:00Z".into()));
+    }
+}
