@@ -28,10 +28,11 @@ const STEPS: &[M<'_>] = &[
     M::up(include_str!("store/migrations/001-mirror.sql")),
     M::up(include_str!("store/migrations/002-closures.sql")),
     M::up(include_str!("store/migrations/003-feeders.sql")),
+    M::up(include_str!("store/migrations/004-service.sql")),
 ];
 
 /// The schema version that this program knows.
-pub const SCHEMA_VERSION: i64 = 3;
+pub const SCHEMA_VERSION: i64 = 4;
 
 /// As the first migration sets it: "tlkm".
 const APPLICATION_ID: i64 = 0x746c_6b6d;

@@ -1,7 +1,9 @@
 //! What commands read of the mirror: its state as a whole, and one talk's story.
 
+mod days;
 mod figures;
 
+pub use days::{DAYS, Day, days};
 pub use figures::{Figures, ReasonCounts, figures};
 
 use super::closures::{self, Closure};

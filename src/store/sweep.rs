@@ -277,7 +277,15 @@ fn spelt(connection: &Connection, rules: &StaleRules) -> rusqlite::Result<StaleR
 /// # Errors
 /// When the database cannot be read.
 pub fn running_mode(connection: &Connection) -> rusqlite::Result<Option<String>> {
-    Ok(info(connection, RUNNING)?.and_then(|text| parse(&text)).map(|(mode, _)| mode))
+    Ok(running_rules(connection)?.map(|(mode, _)| mode))
+}
+
+/// The same, with which talks it closes.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn running_rules(connection: &Connection) -> rusqlite::Result<Option<(String, StaleRules)>> {
+    Ok(info(connection, RUNNING)?.and_then(|text| parse(&text)))
 }
 
 /// The last sweep and the one that was stopped, for people.

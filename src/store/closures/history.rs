@@ -80,6 +80,19 @@ pub fn last_of_talk(connection: &Connection, talk_id: i64, since: i64) -> rusqli
         .optional()
 }
 
+/// The last decisions about whichever talks, the latest first; so many at most.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn last(connection: &Connection, most: usize) -> rusqlite::Result<Vec<Closure>> {
+    connection
+        .prepare_cached(
+            "SELECT * FROM closures INDEXED BY closures_decided ORDER BY decided_at DESC, closure_id DESC LIMIT ?1",
+        )?
+        .query_map([most as i64], Closure::read)?
+        .collect()
+}
+
 /// What of the decisions about a stale talk keeps it from being closed now, if anything does; `missed_at` is the talk's.
 pub fn held_back(closures: &[Closure], mode: CloseMode, missed_at: Option<i64>, now: i64) -> Option<String> {
     if let Some(open) = closures.iter().find(|closure| closure.is_under_way()) {
@@ -95,4 +108,29 @@ pub fn held_back(closures: &[Closure], mode: CloseMode, missed_at: Option<i64>, 
     let written = |closure: &Closure| closure.outcome == "would_close" && closure.missed_at == missed_at;
     (mode == CloseMode::DryRun && closures.iter().any(written))
         .then(|| "written down already: it would be closed if auto_close.mode were live".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::in_memory;
+
+    #[test]
+    fn the_last_decisions_come_latest_first_and_no_more_than_asked_for() {
+        let connection = in_memory();
+        for (talk_id, decided_at) in [(1, 30), (2, 10), (3, 30), (4, 20)] {
+            connection
+                .execute(
+                    "INSERT INTO closures (talk_id, mode, talk_updated_at, reason, force_close, decided_at,
+                                           outcome, attempts)
+                     VALUES (?1, 'live', 1, 'missed', 1, ?2, 'closed', 1)",
+                    [talk_id, decided_at],
+                )
+                .unwrap();
+        }
+        let ids =
+            |most| last(&connection, most).unwrap().iter().map(|closure| closure.talk_id).collect::<Vec<_>>();
+        assert_eq!(ids(3), [3, 1, 4]);
+        assert_eq!(ids(10).len(), 4);
+    }
 }

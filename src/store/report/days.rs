@@ -1,0 +1,237 @@
+//! The talks of the last days, counted by indexes alone: the page asks again and again, and a mirror may
+//! hold millions.
+
+use rusqlite::{Connection, Params, Row};
+
+/// So many days are counted, today too.
+pub const DAYS: usize = 30;
+const DAY: i64 = 86_400;
+
+/// The talks of one day, UTC, as the mirror knows them now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Day {
+    /// When it began, in Unix seconds.
+    pub starts_at: i64,
+    /// Open when it ended; of today: now.
+    pub open: i64,
+    /// Missed on it.
+    pub missed: i64,
+    /// Closed on it.
+    pub closed: i64,
+}
+
+// A talk was closed when the account last changed it, and at the latest when it was first seen closed: so
+// one that was closed long before it was first fetched is no closing of today, nor is a rating that
+// came after it. One that is gone without ever being seen closed ended when the API first said so.
+const OPEN: &str =
+    "SELECT created_at FROM talks INDEXED BY talks_open WHERE is_in_work = 1 AND gone_at IS NULL";
+const CLOSED: &str = "SELECT created_at, min(closed_at, updated_at) FROM talks INDEXED BY talks_closed
+      WHERE is_in_work = 0 AND gone_at IS NULL AND updated_at >= ?1";
+const GONE: &str = "SELECT created_at, min(closed_at, updated_at), gone_at FROM talks INDEXED BY talks_gone
+      WHERE gone_at >= ?1";
+const MISSED: &str = "SELECT missed_at FROM talks INDEXED BY talks_missed WHERE missed_at >= ?1";
+
+/// Counts the talks of the last days, the earliest first; the last is today.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn days(connection: &Connection, now: i64) -> rusqlite::Result<[Day; DAYS]> {
+    let tx = connection.unchecked_transaction()?;
+    let first = now - now.rem_euclid(DAY) - (DAYS as i64 - 1) * DAY;
+    let mut count = Count { first, days: [Day::default(); DAYS] };
+    for (place, day) in count.days.iter_mut().enumerate() {
+        day.starts_at = first + place as i64 * DAY;
+    }
+    scan(&tx, OPEN, [], |row| {
+        count.open(row.get(0)?, i64::MAX);
+        Ok(())
+    })?;
+    scan(&tx, CLOSED, [first], |row| {
+        count.closed(row.get(0)?, row.get(1)?);
+        Ok(())
+    })?;
+    scan(&tx, GONE, [first], |row| {
+        match row.get(1)? {
+            Some(closed_at) => count.closed(row.get(0)?, closed_at),
+            None => count.open(row.get(0)?, row.get(2)?),
+        }
+        Ok(())
+    })?;
+    scan(&tx, MISSED, [first], |row| {
+        count.missed(row.get(0)?);
+        Ok(())
+    })?;
+    Ok(count.summed())
+}
+
+fn scan(
+    connection: &Connection,
+    sql: &str,
+    params: impl Params,
+    mut each: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    while let Some(row) = rows.next()? {
+        each(row)?;
+    }
+    Ok(())
+}
+
+struct Count {
+    first: i64,
+    /// While counting, `open` is by how many more than on the day before.
+    days: [Day; DAYS],
+}
+
+impl Count {
+    /// The day on which something was; what a clock ahead of ours dates later is today's.
+    fn day(&self, at: i64) -> Option<usize> {
+        let day = usize::try_from((at - self.first).div_euclid(DAY)).ok()?;
+        Some(day.min(DAYS - 1))
+    }
+
+    /// A talk was open from then until it ended: at the end of each day in between.
+    fn open(&mut self, from: i64, until: i64) {
+        let first = self.day(from).unwrap_or(0);
+        let end = match until {
+            i64::MAX => DAYS,
+            until => self.day(until).unwrap_or(0),
+        };
+        if first < end {
+            self.days[first].open += 1;
+            if let Some(day) = self.days.get_mut(end) {
+                day.open -= 1;
+            }
+        }
+    }
+
+    fn closed(&mut self, from: i64, at: i64) {
+        self.open(from, at);
+        if let Some(day) = self.day(at) {
+            self.days[day].closed += 1;
+        }
+    }
+
+    fn missed(&mut self, at: i64) {
+        if let Some(day) = self.day(at) {
+            self.days[day].missed += 1;
+        }
+    }
+
+    fn summed(mut self) -> [Day; DAYS] {
+        let mut open = 0;
+        for day in &mut self.days {
+            open += day.open;
+            day.open = open;
+        }
+        self.days
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::in_memory;
+
+    /// 2023-11-14 22:13:20 UTC.
+    const NOW: i64 = 1_700_000_000;
+    const TODAY: i64 = NOW - NOW % DAY;
+
+    /// A talk as the mirror holds it. Times are days before now; closed means last changed, and first seen closed.
+    fn talk(connection: &Connection, created: i64, closed: Option<(i64, i64)>, gone: Option<i64>) {
+        let at = |days: i64| NOW - days * DAY;
+        connection
+            .execute(
+                "INSERT INTO talks (created_at, updated_at, closed_at, gone_at, is_in_work, contact_id, is_read,
+                                    account_id, payload, first_fetched_at, fetched_at, changed_at)
+                 VALUES (?1, ?2, ?3, ?4, ?3 IS NULL, 1, 0, 1, '{}', 1, 1, 1)",
+                (
+                    at(created),
+                    at(closed.map_or(created, |(changed, _)| changed)),
+                    closed.map(|(_, seen)| at(seen)),
+                    gone.map(at),
+                ),
+            )
+            .unwrap();
+    }
+
+    /// Days before today, and what was counted, without the days on which it is the same as before.
+    fn steps(days: &[Day], figure: fn(&Day) -> i64) -> Vec<(usize, i64)> {
+        let mut steps: Vec<(usize, i64)> = Vec::new();
+        for (place, day) in days.iter().enumerate() {
+            if steps.last().map_or(0, |(_, last)| *last) != figure(day) {
+                steps.push((DAYS - 1 - place, figure(day)));
+            }
+        }
+        steps
+    }
+
+    #[test]
+    fn a_talk_is_open_at_the_end_of_each_day_from_its_begin_to_its_end() {
+        let connection = in_memory();
+        talk(&connection, 400, None, None); // since long ago
+        talk(&connection, 10, None, None);
+        talk(&connection, 8, Some((5, 5)), None);
+        talk(&connection, 3, Some((3, 3)), None); // never at a day's end
+        talk(&connection, 7, None, Some(6)); // gone unclosed
+        talk(&connection, 400, Some((399, 398)), None);
+        talk(&connection, 400, Some((399, 398)), Some(2));
+        let days = days(&connection, NOW).unwrap();
+        assert_eq!(steps(&days, |day| day.open), [(29, 1), (10, 2), (8, 3), (7, 4), (6, 3), (5, 2)]);
+        assert_eq!(steps(&days, |day| day.closed), [(5, 1), (4, 0), (3, 1), (2, 0)]);
+        assert_eq!((days[29].starts_at, days[0].starts_at), (TODAY, TODAY - 29 * DAY));
+        let open: i64 =
+            connection.query_row("SELECT count(*) FROM open_talks", [], |row| row.get(0)).unwrap();
+        assert_eq!(days[29].open, open, "what is open today is what the mirror says is");
+    }
+
+    #[test]
+    fn talks_that_were_closed_before_they_were_first_fetched_count_when_they_last_changed() {
+        let connection = in_memory();
+        for _ in 0..1000 {
+            talk(&connection, 90, Some((80, 0)), None);
+        }
+        talk(&connection, 20, Some((12, 0)), None);
+        // Rated three days after it was seen closed.
+        talk(&connection, 20, Some((6, 9)), None);
+        let days = days(&connection, NOW).unwrap();
+        assert_eq!(steps(&days, |day| day.closed), [(12, 1), (11, 0), (9, 1), (8, 0)]);
+        assert_eq!(steps(&days, |day| day.open), [(20, 2), (12, 1), (9, 0)]);
+    }
+
+    #[test]
+    fn a_day_begins_at_midnight_utc_and_the_first_is_29_days_before_today() {
+        let connection = in_memory();
+        let first = TODAY - 29 * DAY;
+        for missed_at in [first - 1, first, TODAY - 1, TODAY, NOW + 2 * DAY] {
+            connection
+                .execute(
+                    "INSERT INTO talks (created_at, updated_at, missed_at, is_in_work, contact_id, is_read,
+                                        account_id, payload, first_fetched_at, fetched_at, changed_at)
+                     VALUES (1, 1, ?1, 1, 1, 0, 1, '{}', 1, 1, 1)",
+                    [missed_at],
+                )
+                .unwrap();
+        }
+        let days = days(&connection, NOW).unwrap();
+        assert_eq!(steps(&days, |day| day.missed), [(29, 1), (28, 0), (1, 1), (0, 2)]);
+    }
+
+    #[test]
+    fn the_days_read_no_talk_itself() {
+        let connection = in_memory();
+        for sql in [OPEN, CLOSED, GONE, MISSED] {
+            let sql = sql.replace("?1", "1");
+            let plan: Vec<String> = connection
+                .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+                .unwrap()
+                .query_map([], |row| row.get("detail"))
+                .unwrap()
+                .collect::<Result<_, _>>()
+                .unwrap();
+            assert!(plan.iter().all(|step| step.contains("COVERING INDEX")), "{sql}: {plan:?}");
+            assert!(sql == OPEN || plan.iter().all(|step| step.starts_with("SEARCH")), "{sql}: {plan:?}");
+        }
+    }
+}
