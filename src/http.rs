@@ -5,6 +5,8 @@
 //! any other, at most once a second.
 
 mod metrics;
+mod page;
+mod screen;
 
 use crate::clock::unix_now;
 use crate::feed::webhook::Hooks;
@@ -45,6 +47,8 @@ pub struct Site {
     hooks: watch::Receiver<Option<Arc<Hooks>>>,
     metrics: PrometheusHandle,
     read: Mutex<Option<(Instant, Arc<Read>)>>,
+    /// What the page alone shows.
+    past: screen::Past,
 }
 
 /// What was read of the database a moment ago.
@@ -67,14 +71,16 @@ struct Look {
 }
 
 impl Site {
-    /// `live` is kept up by the daemon, `hooks` holds who takes hooks in, `metrics` the process's figures.
+    /// `account` is the account's host, `live` is kept up by the daemon, `hooks` holds who takes hooks in,
+    /// `metrics` the process's figures.
     pub fn new(
         database: PathBuf,
+        account: String,
         live: watch::Receiver<Live>,
         hooks: watch::Receiver<Option<Arc<Hooks>>>,
         metrics: PrometheusHandle,
     ) -> Site {
-        Site { database, live, hooks, metrics, read: Mutex::new(None) }
+        Site { database, live, hooks, metrics, read: Mutex::new(None), past: screen::Past::new(account) }
     }
 
     /// Looks at the mirror and the process.
@@ -115,6 +121,10 @@ impl Site {
 /// Serves until it is dropped.
 pub async fn serve(listener: TcpListener, site: Arc<Site>) {
     let router = Router::new()
+        .route("/", get(screen::page))
+        .route("/page.css", get(page::style))
+        .route("/page.js", get(page::script))
+        .route("/page.svg", get(page::icon))
         .route("/webhook/{secret}", post(hook).fallback(nothing))
         .route("/metrics", get(metrics::metrics))
         .route("/healthz", get(healthz))

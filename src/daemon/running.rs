@@ -135,7 +135,8 @@ impl<'a> Running<'a> {
         let listener = bound.map_err(|source| DaemonError::Listen { address, source })?;
         let metrics = telemetry::start().map_err(DaemonError::Metrics)?;
         let (live, hooks) = (self.live.subscribe(), self.feeders.hooks());
-        let site = Site::new(self.config.database.clone(), live, hooks, metrics);
+        let account = self.config.api.base_url.host_str().unwrap_or_default().to_owned();
+        let site = Site::new(self.config.database.clone(), account, live, hooks, metrics);
         self.server.spawn(http::serve(listener, Arc::new(site)));
         tracing::info!("how it goes is shown at http://{address}/");
         Ok(())

@@ -12,6 +12,7 @@ mod demo;
 mod feeders;
 mod harness;
 mod http;
+mod page;
 mod pauses;
 mod queue;
 mod reload;

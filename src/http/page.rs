@@ -1,0 +1,206 @@
+//! The status page, for whoever asks "is it working?".
+//!
+//! It promises that whatever comes from outside (channels, errors, reasons) is text and nothing else: all of
+//! the page is made by templates that escape. It reads nothing: [`Screen`] holds all that is shown.
+
+mod answers;
+mod charts;
+mod state;
+mod tables;
+
+pub use answers::{icon, page, script, style, unreadable};
+
+use crate::health::Complaint;
+use crate::policy::closing::CloseMode;
+use crate::store::closures::Closure;
+use crate::store::report::{DAYS, Day, Overview};
+use crate::words::{count, day, moment, span};
+use charts::{Chart, Shape, figure};
+use maud::{DOCTYPE, Markup, html};
+use state::Mood;
+
+/// Everything that the page shows, at one moment. Times are Unix seconds.
+#[derive(Debug, Clone)]
+pub struct Screen {
+    pub now: i64,
+    /// The account's host.
+    pub account: String,
+    pub overview: Overview,
+    /// Why the daemon cannot do its work, in words; nothing where it can.
+    pub obstacles: Vec<String>,
+    pub complaints: Vec<Complaint>,
+    pub warnings: Vec<Complaint>,
+    /// The last days, the earliest first.
+    pub days: [Day; DAYS],
+    /// The last decisions to close, the latest first.
+    pub closures: Vec<Closure>,
+    /// Requests in each of the last minutes, the running one last.
+    pub requests_by_minute: Vec<u32>,
+    pub close_mode: CloseMode,
+    /// Which talks auto-close closes, in words: `missed for over 24h …`.
+    pub close_rules: String,
+    /// When the token expires, where known.
+    pub token_expires_at: Option<i64>,
+}
+
+/// So often the page looks for news, in seconds; `page.js` says the same in milliseconds.
+const EVERY: u32 = 15;
+
+/// The page as HTML.
+pub fn render(screen: &Screen) -> String {
+    let (mood, sentence) = state::state(screen);
+    let main = html! {
+        (state::section(screen, mood, &sentence))
+        section aria-labelledby="course" {
+            h2 id="course" { "At a glance" }
+            div.columns { (figures(screen)) }
+            (tables::days(&screen.days))
+        }
+        div.columns {
+            (tables::queue(screen))
+            (tables::pauses(screen))
+            (tables::talks(screen))
+            (tables::auto_close(screen))
+        }
+        (tables::closures(screen))
+        (tables::feeders(screen))
+    };
+    shell(mood, &screen.account, screen.now, &main)
+}
+
+/// The page where the database tells nothing.
+fn render_unreadable(account: &str, why: &str, now: i64) -> String {
+    let sentence = format!("No. The database cannot be read: {why}");
+    let main = html! {
+        (state::headline(Mood::Down, &sentence, &html! {}))
+    };
+    shell(Mood::Down, account, now, &main)
+}
+
+fn shell(mood: Mood, account: &str, now: i64, main: &Markup) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" data-version=(version) {
+            head {
+                meta charset="utf-8";
+                title { (mood.title()) " – talkmirror " (account) }
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="robots" content="noindex";
+                link rel="icon" type="image/svg+xml" href="page.svg";
+                link rel="stylesheet" href="page.css";
+                script src="page.js" defer {}
+                noscript { meta http-equiv="refresh" content=(EVERY); }
+            }
+            body {
+                header {
+                    p { strong { "talkmirror" } " mirrors " (account) }
+                    p { "Is it working?" }
+                }
+                p.heard id="heard" role="status" {}
+                p id="lost" role="alert" {}
+                main { (main) (as_of(now)) }
+                footer {
+                    p { "This page looks for news every " (EVERY) " s by itself. Days and times are UTC." }
+                    p { "talkmirror " (version) ". For programs: " a href="metrics" { "metrics" } ", "
+                        a href="readyz" { "readiness" } ", " a href="healthz" { "health" } "." }
+                }
+            }
+        }
+    };
+    page.into_string()
+}
+
+fn as_of(now: i64) -> Markup {
+    html! { p.note { "As of " (moment(now)) " UTC." } }
+}
+
+/// The four charts.
+fn figures(screen: &Screen) -> Markup {
+    let days = &screen.days;
+    let values = |figure: fn(&Day) -> i64| days.iter().map(figure).collect::<Vec<i64>>();
+    let (open, missed, closed) = (values(|day| day.open), values(|day| day.missed), values(|day| day.closed));
+    let times = [days[0].starts_at, days[DAYS / 2].starts_at].map(day);
+    let times = [times[0].clone(), times[1].clone(), "today".to_owned()];
+    let requests: Vec<i64> = screen.requests_by_minute.iter().map(|requests| i64::from(*requests)).collect();
+    // The running minute is not over: it would seem a fall.
+    let whole = &requests[..requests.len().saturating_sub(1)];
+    let today = |values: &[i64]| values.last().copied().unwrap_or(0);
+    html! {
+        (figure(&Chart {
+            title: "Open talks, by day",
+            now: format!("{} now", count(today(&open))),
+            text: format!("Open talks at the end of each of the last {DAYS} days: {} now; {}.",
+                          count(today(&open)), extremes(days, &open)),
+            values: &open, times: times.clone(), shape: Shape::Course, class: "open",
+        }))
+        (figure(&Chart {
+            title: "Missed talks, by day",
+            now: format!("{} today", count(today(&missed))),
+            text: counted("Talks missed", days, &missed),
+            values: &missed, times: times.clone(), shape: Shape::Bars, class: "missed",
+        }))
+        (figure(&Chart {
+            title: "Closed talks, by day",
+            now: format!("{} today", count(today(&closed))),
+            text: counted("Talks closed", days, &closed),
+            values: &closed, times, shape: Shape::Bars, class: "closed",
+        }))
+        (figure(&Chart {
+            title: "Requests, by minute",
+            now: format!("{} last minute", count(today(whole))),
+            text: request_text(whole),
+            values: whole,
+            times: minutes(whole.len() as i64),
+            shape: Shape::Course, class: "requests",
+        }))
+    }
+}
+
+/// The least and the most of the days, and when it was.
+fn extremes(days: &[Day], values: &[i64]) -> String {
+    let of = |place: Option<usize>| {
+        let place = place.unwrap_or(0);
+        format!("{} on {}", count(values[place]), day(days[place].starts_at))
+    };
+    let least = of((0..values.len()).min_by_key(|place| values[*place]));
+    let most = of((0..values.len()).rev().max_by_key(|place| values[*place]));
+    format!("at least {least}, at most {most}")
+}
+
+fn counted(what: &str, days: &[Day; DAYS], values: &[i64]) -> String {
+    let all: i64 = values.iter().sum();
+    let (today, yesterday) = (values[DAYS - 1], values[DAYS - 2]);
+    format!(
+        "{what} on each of the last {DAYS} days: {} today so far, {} yesterday, {} in all; {}.",
+        count(today),
+        count(yesterday),
+        count(all),
+        extremes(days, values)
+    )
+}
+
+/// The times of a chart of the last minutes.
+fn minutes(minutes: i64) -> [String; 3] {
+    let ago = |minutes: i64| if minutes < 2 { String::new() } else { format!("{minutes} min ago") };
+    [
+        if minutes < 120 { ago(minutes) } else { format!("{} ago", span(minutes * 60)) },
+        ago(minutes / 2),
+        "now".into(),
+    ]
+}
+
+fn request_text(requests: &[i64]) -> String {
+    let Some(last) = requests.last() else { return "No whole minute has been counted yet.".into() };
+    let mean = requests.iter().sum::<i64>() as f64 / requests.len() as f64;
+    format!(
+        "Requests in each of the last {} minutes: {} in the last whole one, {mean:.1} on average, at most {}.",
+        requests.len(),
+        count(*last),
+        count(requests.iter().copied().max().unwrap_or(0))
+    )
+}
+
+#[cfg(test)]
+mod tests;

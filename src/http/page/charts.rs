@@ -1,0 +1,170 @@
+//! Small charts as inline SVG: the shapes stretch to the room there is, the labels beside them are text of the page.
+//!
+//! It promises that each chart says in words and numbers what it shows: its shapes are one image to a
+//! screen reader, named by that text.
+
+use crate::words::count;
+use maud::{Markup, html};
+
+/// The height of a chart in its own units; its width is one unit for each value.
+const HEIGHT: f64 = 100.0;
+
+/// How values are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// Counts of their own, each a bar; the last is still growing.
+    Bars,
+    /// A level over time.
+    Course,
+}
+
+/// What a chart shows, each text as the page shows it.
+#[derive(Debug)]
+pub struct Chart<'a> {
+    pub title: &'a str,
+    /// The figure that matters most, beside the title.
+    pub now: String,
+    /// What it shows, in numbers, for whoever does not see it.
+    pub text: String,
+    /// The earliest first.
+    pub values: &'a [i64],
+    /// The times of the first value, the middle one and the last.
+    pub times: [String; 3],
+    pub shape: Shape,
+    /// The class that colours it.
+    pub class: &'a str,
+}
+
+/// Draws a chart with its title, scale and times.
+pub fn figure(chart: &Chart<'_>) -> Markup {
+    let top = scale(chart.values.iter().copied().max().unwrap_or(0));
+    let width = chart.values.len().max(1);
+    html! {
+        figure {
+            figcaption { span { (chart.title) } b { (chart.now) } }
+            div.plot {
+                div.scale aria-hidden="true" {
+                    span { (count(top)) }
+                    @if top % 2 == 0 { span { (count(top / 2)) } }
+                    span { "0" }
+                }
+                svg class=(chart.class) role="img" aria-label=(chart.text) viewBox={ "0 0 " (width) " " (HEIGHT) }
+                    preserveAspectRatio="none" {
+                    @for y in [0.0, HEIGHT / 2.0, HEIGHT] {
+                        line.grid x1="0" x2=(width) y1=(y) y2=(y) {}
+                    }
+                    @match chart.shape {
+                        Shape::Bars => (bars(chart.values, top)),
+                        Shape::Course => (course(chart.values, top)),
+                    }
+                }
+                div.times aria-hidden="true" {
+                    @for time in &chart.times { span { (time) } }
+                }
+            }
+        }
+    }
+}
+
+fn bars(values: &[i64], top: i64) -> Markup {
+    html! {
+        @for (place, value) in values.iter().enumerate().filter(|(_, value)| **value > 0) {
+            @let height = height(*value, top);
+            @let class = if place + 1 == values.len() { "bar unfinished" } else { "bar" };
+            rect class=(class) x=(format!("{:.2}", place as f64 + 0.12)) width="0.76"
+                y=(format!("{:.1}", HEIGHT - height)) height=(format!("{height:.1}")) {}
+        }
+    }
+}
+
+/// A level in steps: each value holds for its whole unit.
+fn course(values: &[i64], top: i64) -> Markup {
+    let mut line = String::new();
+    for (place, value) in values.iter().enumerate() {
+        let y = HEIGHT - height(*value, top);
+        let begin = if place == 0 { 'M' } else { 'L' };
+        line.push_str(&format!("{begin}{place} {y:.1}H{}", place + 1));
+    }
+    let area = format!("{line}V{HEIGHT}H0Z");
+    html! {
+        @if !values.is_empty() {
+            path.area d=(area) {}
+            path.course d=(line) {}
+        }
+    }
+}
+
+/// How high a value stands; what is not nothing can be seen.
+fn height(value: i64, top: i64) -> f64 {
+    if value <= 0 { 0.0 } else { (value as f64 / top as f64 * HEIGHT).clamp(1.5, HEIGHT) }
+}
+
+/// The top of a scale that holds `most`: 2, 4, 6, 8, 10, 20, 40, …
+fn scale(most: i64) -> i64 {
+    let mut decade = 1_i64;
+    loop {
+        for step in [2, 4, 6, 8, 10] {
+            let top = decade.saturating_mul(step);
+            if top >= most {
+                return top;
+            }
+        }
+        decade = decade.saturating_mul(10);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(values: &[i64], shape: Shape) -> String {
+        let chart = Chart {
+            title: "Talks",
+            now: "7".into(),
+            text: "7 talks".into(),
+            values,
+            times: ["then".into(), "between".into(), "now".into()],
+            shape,
+            class: "open",
+        };
+        figure(&chart).into_string()
+    }
+
+    #[test]
+    fn a_scale_holds_its_most_and_wastes_no_more_than_half() {
+        let scales = [0, 1, 2, 3, 10, 11, 99, 101, 1234, 9001].map(scale);
+        assert_eq!(scales, [2, 2, 2, 4, 10, 20, 100, 200, 2000, 10_000]);
+        assert!(scale(i64::MAX) > 0);
+        for most in 3..5000 {
+            let top = scale(most);
+            assert!(top >= most && (top < 2 * most), "{most}: {top}");
+        }
+    }
+
+    #[test]
+    fn bars_stand_on_the_ground_as_high_as_their_values_and_the_last_is_unfinished() {
+        let svg = drawn(&[0, 5, 10, 1], Shape::Bars);
+        assert_eq!(svg.matches("<rect").count(), 3, "nothing is drawn for nothing: {svg}");
+        assert!(svg.contains(r#"x="1.12" width="0.76" y="50.0" height="50.0""#), "{svg}");
+        assert!(svg.contains(r#"y="0.0" height="100.0""#), "{svg}");
+        assert_eq!(svg.matches("unfinished").count(), 1);
+        assert!(svg.contains("viewBox=\"0 0 4 100\""), "{svg}");
+        let small = drawn(&[1, 10_000], Shape::Bars);
+        assert!(small.contains(r#"height="1.5""#), "what is not nothing can be seen: {small}");
+    }
+
+    #[test]
+    fn a_course_is_one_line_over_the_whole_width() {
+        let svg = drawn(&[10, 0, 5], Shape::Course);
+        assert!(svg.contains(r#"d="M0 0.0H1L1 100.0H2L2 50.0H3""#), "{svg}");
+        assert!(svg.contains(r#"d="M0 0.0H1L1 100.0H2L2 50.0H3V100H0Z""#), "{svg}");
+        assert!(!drawn(&[], Shape::Course).contains("<path"));
+    }
+
+    #[test]
+    fn a_chart_is_an_image_that_says_what_it_shows() {
+        let svg = drawn(&[1], Shape::Bars);
+        assert!(svg.contains(r#"role="img" aria-label="7 talks""#), "{svg}");
+        assert_eq!(svg.matches("aria-hidden").count(), 2, "the labels are in the text: {svg}");
+    }
+}

@@ -1,0 +1,320 @@
+//! The tables of the page, each with a caption and headed rows or columns.
+
+use super::Screen;
+use crate::gate::Reason;
+use crate::policy::closing::CloseMode;
+use crate::store::closures::Closure;
+use crate::store::feeds::{Feeder, FeederRow};
+use crate::store::report::{DAYS, Day};
+use crate::words::{ago, backfill, capitalised, count, day, in_time, iso, moment, span};
+use maud::{Markup, html};
+
+/// When something was, with the moment for whoever points at it.
+fn when(at: i64, now: i64) -> Markup {
+    html! { time datetime=(iso(at)) title={ (moment(at)) " UTC" } { (ago(at, now)) } }
+}
+
+/// A table of names and what there is to say of each.
+fn facts(title: &str, id: &str, caption: &str, rows: &[(&str, Markup)]) -> Markup {
+    html! {
+        section aria-labelledby=(id) {
+            h2 id=(id) { (title) }
+            div.wide {
+                table.facts {
+                    caption { (caption) }
+                    tbody {
+                        @for (name, value) in rows {
+                            tr { th scope="row" { (name) } td { (value) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A count, and beside it what is to be known of it.
+fn counted(number: i64, more: Option<String>) -> Markup {
+    html! {
+        b { (count(number)) }
+        @if let Some(more) = more { small { (more) } }
+    }
+}
+
+/// The figures behind the charts.
+pub fn days(days: &[Day; DAYS]) -> Markup {
+    html! {
+        details id="figures" {
+            summary id="figures-open" { "The " (DAYS) " days in figures" }
+            div.wide {
+                table {
+                    caption {
+                        "Talks as the mirror knows them now. A talk counts as closed on the day of the account's \
+                         last change of it before it was seen closed here, so that talks closed long ago and \
+                         mirrored today are no closings of today."
+                    }
+                    thead {
+                        tr {
+                            th scope="col" { "Day" }
+                            th.number scope="col" { "Open at its end" }
+                            th.number scope="col" { "Missed" }
+                            th.number scope="col" { "Closed" }
+                        }
+                    }
+                    tbody {
+                        @for (place, one) in days.iter().enumerate().rev() {
+                            tr {
+                                th scope="row" {
+                                    (day(one.starts_at)) @if place + 1 == DAYS { " (today, so far)" }
+                                }
+                                td.number { (count(one.open)) }
+                                td.number { (count(one.missed)) }
+                                td.number { (count(one.closed)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What waits to be fetched.
+pub fn queue(screen: &Screen) -> Markup {
+    let (queue, now) = (&screen.overview.queue, screen.now);
+    let oldest = queue.oldest_due_at.map(|at| format!("the oldest for {}", span(now - at)));
+    let next = queue.next_due_at.map(|at| format!("the next {}", in_time(at, now)));
+    let urgent = queue.urgent_since.map(|at| format!("the oldest for {}", span(now - at)));
+    facts(
+        "Queue",
+        "queue",
+        "Talks that wait to be fetched",
+        &[
+            ("Due now", counted(queue.due, oldest)),
+            ("Of these asked for or hinted at", counted(queue.urgent, urgent)),
+            ("Due later", counted(queue.later, next)),
+            (
+                "Set aside",
+                counted(queue.failed, (queue.failed > 0).then(|| "after repeated failures".into())),
+            ),
+        ],
+    )
+}
+
+/// What holds requests up, and how they fare.
+pub fn pauses(screen: &Screen) -> Markup {
+    let now = screen.now;
+    let Some(daemon) = &screen.overview.daemon else {
+        return facts("Pauses and requests", "pauses", "None yet: the daemon begins", &[]);
+    };
+    let pause = match &daemon.pause {
+        None => html! { "none" },
+        Some(pause) => {
+            let what = Reason::parse(&pause.reason).map_or(pause.reason.clone(), |reason| reason.to_string());
+            html! {
+                b { (capitalised(&what)) }
+                small { "for " (span(now - pause.since)) ", next probe " (in_time(pause.until, now)) }
+                small.bad { (pause.detail) }
+            }
+        }
+    };
+    let failure = match (daemon.last_failure_at, &daemon.last_failure) {
+        (Some(at), Some(failure)) => html! { (when(at, now)) small { (failure) } },
+        _ => html! { "none" },
+    };
+    let mut rows = vec![
+        ("Pause", pause),
+        (
+            "Requests a second",
+            html! {
+                b { (format!("{:.1}", daemon.request_rate)) }
+                small { "mean of the last minute, of " (format!("{:.1}", daemon.requests_per_second)) " allowed" }
+            },
+        ),
+        ("Last answer of use", daemon.last_success_at.map_or(html! { "none yet" }, |at| when(at, now))),
+        ("Last failure", failure),
+    ];
+    if let Some(at) = screen.token_expires_at {
+        let expires = match at > now {
+            true => html! { "expires " (in_time(at, now)) },
+            false => html! { "expired " (when(at, now)) },
+        };
+        rows.push(("Token", expires));
+    }
+    facts("Pauses and requests", "pauses", "What holds requests up, and how they fare", &rows)
+}
+
+/// The mirrored talks by state.
+pub fn talks(screen: &Screen) -> Markup {
+    let (talks, fresh) = (&screen.overview.talks, &screen.overview.freshness);
+    let fetched = (fresh.talks > 0).then(|| {
+        format!(
+            "half fetched within {}, 95 % within {}, all within {}",
+            span(fresh.p50),
+            span(fresh.p95),
+            span(fresh.max)
+        )
+    });
+    let mut rows = vec![
+        ("In work", counted(talks.in_work, fetched)),
+        ("Of these missed", counted(talks.missed, None)),
+        ("Closed", counted(talks.closed, None)),
+        (
+            "Gone",
+            counted(talks.gone, (talks.gone > 0).then(|| "the API says that they no longer exist".into())),
+        ),
+    ];
+    if talks.denied > 0 {
+        rows.push(("Denied", counted(talks.denied, Some("the API refuses them to this token".into()))));
+    }
+    facts("Talks", "talks", "Mirrored talks by state", &rows)
+}
+
+/// What auto-close does.
+pub fn auto_close(screen: &Screen) -> Markup {
+    let (overview, now) = (&screen.overview, screen.now);
+    let mode = match screen.close_mode {
+        CloseMode::Off => html! { "off" },
+        mode => html! {
+            b { @if mode == CloseMode::Live { "live" } @else { "dry run: it decides, and closes nothing" } }
+            small { "talks " (screen.close_rules) }
+        },
+    };
+    let sweep = match &overview.sweeps.last {
+        None => html! { "none yet" },
+        Some(last) => {
+            let number = |key: &str| last[key].as_i64().unwrap_or_default();
+            html! {
+                (when(number("at"), now))
+                small { (count(number("stale"))) " stale, " (count(number("queued"))) " queued to be closed" }
+            }
+        }
+    };
+    let today: Vec<String> = overview
+        .closures_today
+        .iter()
+        .map(|(name, number)| format!("{} {}", count(*number), outcome(name)))
+        .collect();
+    facts(
+        "Auto-close",
+        "auto-close",
+        "What is done about talks that were missed",
+        &[
+            ("Mode", mode),
+            ("Last sweep", sweep),
+            (
+                "Decisions today",
+                if today.is_empty() {
+                    html! { "none" }
+                } else {
+                    html! { (today.join(", ")) }
+                },
+            ),
+            ("Under way", counted(overview.closures_under_way, None)),
+        ],
+    )
+}
+
+/// An outcome in words.
+fn outcome(name: &str) -> &str {
+    match name {
+        "would_close" => "would be closed",
+        "accepted" => "accepted, not yet seen closed",
+        other => other,
+    }
+}
+
+/// The last decisions to close, and why.
+pub fn closures(screen: &Screen) -> Markup {
+    html! {
+        section aria-labelledby="closures" {
+            h2 id="closures" { "Last closures" }
+            @if screen.closures.is_empty() {
+                p.note { "Nothing has been decided on yet." }
+            } @else {
+                div.wide {
+                    table {
+                        caption { "The last " (screen.closures.len()) " decisions to close a talk, the latest first" }
+                        thead {
+                            tr {
+                                th scope="col" { "Talk" }
+                                th scope="col" { "Outcome" }
+                                th scope="col" { "Why" }
+                            }
+                        }
+                        tbody {
+                            @for closure in &screen.closures { (decision(closure, screen.now)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn decision(closure: &Closure, now: i64) -> Markup {
+    html! {
+        tr {
+            th scope="row" { (closure.talk_id) small { (when(closure.decided_at, now)) } }
+            td {
+                (capitalised(outcome(&closure.outcome)))
+                @if let Some(status) = closure.http_status { small { "HTTP " (status) } }
+            }
+            td {
+                (closure.reason)
+                @if let Some(error) = &closure.error { small.bad { (error) } }
+            }
+        }
+    }
+}
+
+/// What finds talks by itself.
+pub fn feeders(screen: &Screen) -> Markup {
+    html! {
+        section aria-labelledby="feeders" {
+            h2 id="feeders" { "Feeders" }
+            @if screen.overview.feeders.is_empty() {
+                p.note { "None has been on yet." }
+            } @else {
+                div.wide {
+                    table {
+                        caption { "What finds talks by itself and puts them into the queue" }
+                        thead {
+                            tr {
+                                th scope="col" { "Feeder" }
+                                th scope="col" { "Last" }
+                                th.number scope="col" { "Queued then" }
+                                th.number scope="col" { "In all" }
+                            }
+                        }
+                        tbody {
+                            @for row in &screen.overview.feeders { (feeder(row, screen)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn feeder(row: &FeederRow, screen: &Screen) -> Markup {
+    let now = screen.now;
+    let walk = screen.overview.backfill.as_ref().filter(|_| row.feeder == Feeder::Backfill.as_str());
+    html! {
+        tr {
+            th scope="row" {
+                (capitalised(&row.feeder))
+                @match (&row.trouble, walk) {
+                    (Some(trouble), _) => small.bad {
+                        "trouble" @if let Some(since) = row.trouble_since { " for " (span(now - since)) } ": " (trouble)
+                    },
+                    (None, Some(walk)) => small { (backfill(walk, now)) },
+                    (None, None) => small { @if row.enabled { "on" } @else { "off" } },
+                }
+            }
+            td { @match row.ran_at { None => "never", Some(at) => (when(at, now)) } }
+            td.number { (count(row.found)) }
+            td.number { (count(row.found_in_all)) }
+        }
+    }
+}

@@ -1,0 +1,285 @@
+use super::*;
+use crate::store::feeds::FeederRow;
+use crate::store::report::{Freshness, QueueCounts, TalkCounts};
+use crate::store::status::{DaemonStatus, PauseStatus};
+use crate::store::sweep::SweepState;
+use std::collections::BTreeMap;
+
+/// 2023-11-14 22:13:20 UTC.
+const NOW: i64 = 1_700_000_000;
+
+/// A mirror that works.
+fn screen() -> Screen {
+    let mut days = [Day::default(); DAYS];
+    for (place, day) in days.iter_mut().enumerate() {
+        let ago = (DAYS - 1 - place) as i64;
+        let place = place as i64;
+        let open = 1180 + place * place * 7 % 300;
+        *day = Day {
+            starts_at: 1_699_920_000 - ago * 86_400,
+            open,
+            missed: 20 + place * 17 % 61,
+            closed: 30 + place * 29 % 83,
+        };
+    }
+    days[DAYS - 1].missed = 9;
+    days[DAYS - 1].closed = 14;
+    let feeder = |name: &str, enabled, ran: i64, found, found_in_all| FeederRow {
+        feeder: name.into(),
+        enabled,
+        ran_at: enabled.then_some(NOW - ran),
+        found,
+        found_in_all,
+        ..FeederRow::default()
+    };
+    let closure = |talk_id: i64, ago: i64, outcome: &str, error: Option<&str>| Closure {
+        closure_id: talk_id,
+        talk_id,
+        mode: "live".into(),
+        missed_at: Some(NOW - 100_000),
+        talk_updated_at: NOW - 100_000,
+        reason: "stale: missed 27 h ago, unchanged for 26 h".into(),
+        force_close: true,
+        decided_at: NOW - ago,
+        requested_at: Some(NOW - ago),
+        http_status: Some(if outcome == "refused" { 403 } else { 202 }),
+        outcome: outcome.into(),
+        verified_at: None,
+        attempts: 1,
+        error: error.map(Into::into),
+    };
+    Screen {
+        now: NOW,
+        account: "example.amocrm.ru".into(),
+        overview: Overview {
+            account_id: Some(17_029_541),
+            talks: TalkCounts {
+                total: 48_212,
+                in_work: 1207,
+                missed: 86,
+                closed: 46_993,
+                gone: 12,
+                denied: 0,
+            },
+            queue: QueueCounts {
+                due: 3,
+                later: 14,
+                oldest_due_at: Some(NOW - 2),
+                next_due_at: Some(NOW + 40),
+                urgent: 1,
+                urgent_since: Some(NOW - 1),
+                ..QueueCounts::default()
+            },
+            daemon: Some(DaemonStatus {
+                mode: "run".into(),
+                version: "0.1.0".into(),
+                pid: 1,
+                started_at: NOW - 86_400 * 9,
+                stopped_at: None,
+                seen_at: NOW,
+                last_success_at: Some(NOW - 1),
+                last_failure_at: Some(NOW - 7 * 3600),
+                last_failure: Some("cannot connect: timed out".into()),
+                pause: None,
+                requests_per_second: 6.0,
+                request_rate: 2.4,
+                clock_skew: Some(0),
+                not_closing: None,
+                lanes: Vec::new(),
+            }),
+            closures_today: BTreeMap::from([("closed".into(), 14), ("withdrawn".into(), 2)]),
+            closures_under_way: 1,
+            sweeps: SweepState {
+                last: Some(serde_json::json!({"at": NOW - 140, "stale": 3, "queued": 3})),
+                ..SweepState::default()
+            },
+            feeders: vec![
+                feeder("refresh", true, 3, 11, 904_211),
+                feeder("listing", true, 420, 4, 52_001),
+                feeder("events", true, 21, 0, 7311),
+                feeder("webhook", false, 0, 0, 0),
+            ],
+            backfill: None,
+            freshness: Freshness { talks: 1207, p50: 190, p95: 540, max: 820 },
+        },
+        obstacles: Vec::new(),
+        complaints: Vec::new(),
+        warnings: Vec::new(),
+        days,
+        closures: vec![
+            closure(48_120, 140, "accepted", None),
+            closure(48_007, 500, "closed", None),
+            closure(47_990, 3700, "withdrawn", None),
+            closure(47_512, 90_000, "refused", Some("close talk 47512: HTTP 403: no right to the contact")),
+        ],
+        requests_by_minute: (0..181).map(|minute: u32| 110 + minute * minute * 13 % 71).collect(),
+        close_mode: CloseMode::Live,
+        close_rules: "missed for over 24h and unchanged for over 15m".into(),
+        token_expires_at: Some(NOW + 86_400 * 400),
+    }
+}
+
+/// A mirror whose token the API does not take.
+fn paused() -> Screen {
+    let mut screen = screen();
+    screen.overview.daemon.as_mut().unwrap().pause = Some(PauseStatus {
+        reason: "unauthorized".into(),
+        detail: "HTTP 401 (Unauthorized)".into(),
+        since: NOW - 300,
+        until: NOW + 31,
+    });
+    let what = "everything pauses: the API does not accept the token (HTTP 401 (Unauthorized))";
+    screen.obstacles = vec![format!("{what}; next probe in 31 s")];
+    screen.complaints = vec![Complaint {
+        what: what.into(),
+        action: "put a valid token into api.token_file: it is taken up by itself".into(),
+    }];
+    screen
+}
+
+/// A mirror of nothing.
+fn empty() -> Screen {
+    let mut screen = screen();
+    let overview = &mut screen.overview;
+    overview.talks = TalkCounts { total: 0, in_work: 0, missed: 0, closed: 0, gone: 0, denied: 0 };
+    overview.freshness = Freshness::default();
+    overview.queue = QueueCounts::default();
+    overview.sweeps = SweepState::default();
+    overview.closures_today.clear();
+    overview.closures_under_way = 0;
+    overview.feeders.clear();
+    let daemon = overview.daemon.as_mut().unwrap();
+    (daemon.last_success_at, daemon.last_failure_at, daemon.last_failure) = (None, None, None);
+    for day in &mut screen.days {
+        *day = Day { starts_at: day.starts_at, ..Day::default() };
+    }
+    screen.closures.clear();
+    screen.requests_by_minute = vec![0];
+    screen.close_mode = CloseMode::Off;
+    screen
+}
+
+/// The state sentence and its class.
+fn said(screen: &Screen) -> (Mood, String) {
+    state::state(screen)
+}
+
+#[test]
+fn the_page_answers_in_one_sentence() {
+    assert_eq!(said(&screen()), (Mood::Works, "Yes, it works.".into()));
+    let (mood, sentence) = said(&paused());
+    assert_eq!(
+        (mood, sentence.as_str()),
+        (Mood::Down, "No. Everything pauses: the API does not accept the token.")
+    );
+    assert_eq!(said(&empty()), (Mood::Begins, "It has begun, and waits for the API's first answer.".into()));
+    let mut screen = screen();
+    screen.warnings = vec![Complaint { what: "the quota cannot keep up".into(), action: "buy more".into() }];
+    assert_eq!(said(&screen), (Mood::Attention, "Yes, but the quota cannot keep up.".into()));
+    screen.complaints = vec![Complaint { what: "2 talks are set aside".into(), action: "look".into() }];
+    assert_eq!(
+        said(&screen),
+        (Mood::Attention, "Yes, but 2 talks are set aside.".into()),
+        "the graver first"
+    );
+    screen.obstacles = vec!["the database cannot be written: disk full".into()];
+    assert_eq!(said(&screen), (Mood::Down, "No. The database cannot be written: disk full.".into()));
+}
+
+#[test]
+fn an_obstacle_stands_in_the_list_once_and_with_what_to_do_about_it() {
+    let page = render(&paused());
+    assert_eq!(page.matches("<li>").count(), 1);
+    assert!(page.contains("What to do: put a valid token into api.token_file"));
+    let mut screen = paused();
+    screen.complaints[0].action = "look at `talkmirror queue list`, <then>".into();
+    let page = render(&screen);
+    assert!(page.contains("look at <code>talkmirror queue list</code>, &lt;then&gt;."));
+    let mut screen = paused();
+    screen.obstacles.push("the database cannot be written: disk full".into());
+    assert_eq!(render(&screen).matches("<li>").count(), 2);
+}
+
+#[test]
+fn what_comes_from_outside_is_text() {
+    const HOSTILE: &str = "</small><script>alert(1)</script><img src=x onerror='alert(2)'>\"&{{7*7}}";
+    let mut screen = paused();
+    screen.account = HOSTILE.into();
+    screen.close_rules = format!("only {HOSTILE}");
+    screen.obstacles = vec![HOSTILE.into()];
+    screen.complaints = vec![Complaint { what: HOSTILE.into(), action: HOSTILE.into() }];
+    screen.warnings = screen.complaints.clone();
+    let closure = &mut screen.closures[0];
+    closure.reason = HOSTILE.into();
+    closure.outcome = HOSTILE.into();
+    closure.error = Some(HOSTILE.into());
+    let overview = &mut screen.overview;
+    overview.closures_today.insert(HOSTILE.into(), 1);
+    overview.feeders[0].feeder = HOSTILE.into();
+    overview.feeders[0].trouble = Some(HOSTILE.into());
+    let daemon = overview.daemon.as_mut().unwrap();
+    daemon.last_failure = Some(HOSTILE.into());
+    let pause = daemon.pause.as_mut().unwrap();
+    pause.reason = HOSTILE.into();
+    pause.detail = HOSTILE.into();
+    for page in [render(&screen), render_unreadable(HOSTILE, HOSTILE, NOW)] {
+        assert_eq!(page.matches("<script").count(), 1, "our own");
+        assert!(!page.contains("<img") && !page.contains("</small><script"));
+        assert!(page.contains("&lt;script&gt;alert(1)"), "it is shown");
+    }
+}
+
+#[test]
+fn nothing_is_inline_or_from_elsewhere() {
+    for screen in [screen(), paused(), empty()] {
+        let page = render(&screen);
+        assert!(!page.contains(" style=") && !page.contains("<style") && !page.contains("://"));
+        assert_eq!(page.matches("<script").count(), page.matches("<script src=\"page.js\"").count());
+    }
+    for own in [include_str!("../page.css"), include_str!("../page.js")] {
+        assert!(!own.contains("://") && !own.contains("@import") && !own.contains("innerHTML"));
+    }
+    assert!(include_str!("../page.js").contains(&format!("EVERY = {EVERY}000;")), "as the page says");
+}
+
+#[test]
+fn each_chart_says_its_numbers_and_each_table_what_it_is() {
+    let page = render(&screen());
+    assert!(page.contains("Open talks at the end of each of the last 30 days: "));
+    assert!(page.contains("14 today so far, ") && page.contains("at most "));
+    assert_eq!(page.matches("role=\"img\" aria-label=\"").count(), 4);
+    assert_eq!(page.matches("<table").count(), page.matches("<caption").count());
+    assert_eq!(
+        page.matches("<th").count() - page.matches("<thead").count(),
+        page.matches("scope=\"").count()
+    );
+    assert_eq!(page.matches("<h1").count(), 1);
+    // An empty mirror has no feeder and no closure, and says so.
+    let page = render(&empty());
+    assert!(
+        page.contains("Nothing has been decided on yet.") && page.contains("None has been on yet."),
+        "{page}"
+    );
+    assert!(page.contains("No whole minute has been counted yet."));
+}
+
+/// Writes pages to look at: `TALKMIRROR_PAGES=DIR cargo test --lib pages_to_look_at -- --ignored`.
+#[test]
+#[ignore = "for the eye"]
+fn pages_to_look_at() {
+    let folder = std::path::PathBuf::from(std::env::var_os("TALKMIRROR_PAGES").expect("a folder"));
+    let mut troubled = screen();
+    troubled.complaints = vec![Complaint {
+        what: "2 talks are set aside after repeated failures".into(),
+        action: "look at `talkmirror queue list --failed`, then `talkmirror queue retry` or `queue drop`"
+            .into(),
+    }];
+    troubled.overview.feeders[2].trouble =
+        Some("the last look broke off (HTTP 502 (Bad Gateway), an HTML page)".into());
+    troubled.overview.feeders[2].trouble_since = Some(NOW - 400);
+    for (name, screen) in
+        [("works", screen()), ("paused", paused()), ("empty", empty()), ("troubled", troubled)]
+    {
+        std::fs::write(folder.join(format!("{name}.html")), render(&screen)).unwrap();
+    }
+}

@@ -1,0 +1,116 @@
+//! What the status page shows, gathered: from the process, and from the database by a reader of its own.
+
+use super::page::{self, Screen};
+use super::{Look, Site};
+use crate::clock::unix_now;
+use crate::health::{self, Complaint};
+use crate::policy::closing::CloseMode;
+use crate::store::closures::{self, Closure};
+use crate::store::report::{self, DAYS, Day};
+use crate::store::status::Liveness;
+use crate::store::{self, StoreError, sweep};
+use axum::extract::State;
+use axum::response::Response;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
+
+/// The days are counted anew when they were last counted longer ago: with a million talks it takes some
+/// tenths of a second.
+const RECENT: Duration = Duration::from_secs(60);
+/// Decisions to close that are shown.
+const CLOSURES: usize = 10;
+
+/// What the page alone shows, and what of it was read a moment ago.
+#[derive(Debug)]
+pub(super) struct Past {
+    /// The account's host.
+    account: String,
+    days: Mutex<Option<(Instant, [Day; DAYS])>>,
+}
+
+impl Past {
+    pub(super) fn new(account: String) -> Past {
+        Past { account, days: Mutex::new(None) }
+    }
+
+    async fn days(&self, database: PathBuf) -> Result<[Day; DAYS], StoreError> {
+        // Held while it is counted: those who come meanwhile are shown the same.
+        let mut last = self.days.lock().await;
+        if let Some((at, days)) = *last
+            && at.elapsed() < RECENT
+        {
+            return Ok(days);
+        }
+        let days = reading(move || {
+            let connection = store::open_read_only(&database)?;
+            Ok(report::days(&connection, unix_now())?)
+        })
+        .await?;
+        *last = Some((Instant::now(), days));
+        Ok(days)
+    }
+}
+
+/// The last closures, `auto_close.mode`, and which talks it closes in words.
+type Closing = (Vec<Closure>, CloseMode, String);
+
+fn closing(database: PathBuf) -> Result<Closing, StoreError> {
+    let connection = store::open_read_only(&database)?;
+    let closures = closures::last(&connection, CLOSURES)?;
+    let (mode, rules) = sweep::running_rules(&connection)?.unzip();
+    let named = |of: &CloseMode| mode.as_deref() == Some(of.as_str());
+    let mode = [CloseMode::Live, CloseMode::DryRun].into_iter().find(named).unwrap_or(CloseMode::Off);
+    Ok((closures, mode, rules.map_or(String::new(), |rules| rules.to_string())))
+}
+
+async fn reading<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    let done = tokio::task::spawn_blocking(read).await;
+    done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
+
+async fn screen(site: &Site) -> Result<Screen, StoreError> {
+    let Look { live, overview, mut complaints, obstacles, now, .. } = site.look().await?;
+    let mut days = site.past.days(site.database.clone()).await?;
+    // Counted a moment ago: what is open now is what the rest of the page says.
+    days[DAYS - 1].open = overview.talks.in_work;
+    let database = site.database.clone();
+    let (closures, close_mode, close_rules) = reading(move || closing(database)).await?;
+    if let Some(mistakes) = live.refused {
+        complaints.push(Complaint {
+            what: format!("a newer configuration was refused: {}", mistakes.trim_end().trim_end_matches('.')),
+            action: "mend it, then reload (`systemctl reload talkmirror`, or SIGHUP); the old one holds"
+                .into(),
+        });
+    }
+    let alive = overview.daemon.is_some().then_some(Liveness::Running);
+    let warnings = health::warnings(&overview, alive, now);
+    Ok(Screen {
+        now,
+        account: site.past.account.clone(),
+        overview,
+        obstacles,
+        complaints,
+        warnings,
+        days,
+        closures,
+        requests_by_minute: live.requests_by_minute,
+        close_mode,
+        close_rules,
+        token_expires_at: live.token_expires_at,
+    })
+}
+
+/// `/`
+pub(super) async fn page(State(site): State<Arc<Site>>) -> Response {
+    match screen(&site).await {
+        Ok(screen) => page::page(&screen),
+        Err(error) => {
+            let why = format!("{:#}", anyhow::Error::from(error));
+            page::unreadable(&site.past.account, &why, unix_now())
+        }
+    }
+}
