@@ -114,7 +114,7 @@ impl Condition {
         }
     }
 
-    /// Requests in each of the last [`MINUTES`] minutes since the start, the running one last.
+    /// Requests in each of the last minutes, of three hours at most, since the start, the running one last.
     pub fn requests_by_minute(&self, now: Now) -> Vec<u32> {
         let last = now.secs() / 60;
         let first = (last - MINUTES + 1).max(self.now.started_at / 60);
