@@ -1,6 +1,6 @@
 //! A simulated account on loopback: a real HTTP server that speaks the two endpoints
-//! of a talk, the listing of talks and the events, with the limits and errors of the
-//! real one. The demo and the tests share it.
+//! of a talk, the listing of talks, the events and the issuing of tokens, with the limits
+//! and errors of the real one. The demo and the tests share it.
 //!
 //! It keeps what a test wants to know: each request with its time, how often the
 //! ceiling was passed, whether a talk was asked for twice at once. What fails, and
@@ -9,6 +9,7 @@
 mod fault;
 mod life;
 mod lists;
+mod oauth;
 mod reply;
 mod server;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod tests;
 
 pub use fault::{Fault, Storm};
 pub use lists::{PageHook, TalkEvent};
+pub use oauth::OAuth;
 
 use crate::talk::Talk;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -33,6 +35,7 @@ pub const TOKEN: &str = "simulated-token";
 
 const LIST: &str = "/api/v4/talks";
 const EVENTS: &str = "/api/v4/events";
+const TOKENS: &str = "/oauth2/access_token";
 
 /// A running simulator; it stops when dropped.
 #[derive(Debug)]
@@ -108,7 +111,7 @@ pub struct Request {
     pub method: String,
     /// Path and query as received.
     pub path: String,
-    /// 0 for the listing and the events.
+    /// 0 for the listing, the events and tokens.
     pub talk_id: i64,
     /// What it was answered; 0 where the connection was dropped, or is still open.
     pub status: u16,
@@ -137,6 +140,8 @@ pub struct Account {
     pub talks: BTreeMap<i64, Talk>,
     /// The token that is accepted.
     pub token: String,
+    /// What else is: the access tokens of an integration.
+    pub oauth: OAuth,
     /// Requests that are answered in any second; beyond, 429.
     pub limit: usize,
     /// After so many answers 429 everything is 403, until a person lifts it.
@@ -200,6 +205,7 @@ impl Account {
             account_id: ACCOUNT_ID,
             talks: BTreeMap::new(),
             token: TOKEN.into(),
+            oauth: OAuth::default(),
             limit: 7,
             block_after: 1000,
             latency: Duration::ZERO,

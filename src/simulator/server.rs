@@ -2,7 +2,7 @@
 
 use super::lists::Query;
 use super::reply::{Reply, cut_off, html, json, ok, problem, reply};
-use super::{Account, CloseRequest, EVENTS, Fault, LIST, Request, lock};
+use super::{Account, CloseRequest, EVENTS, Fault, LIST, Request, TOKENS, lock};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -70,13 +70,15 @@ async fn answer(
     let Some(endpoint) = Endpoint::at(path) else {
         return Ok(problem(404));
     };
-    if method != (if close { Method::POST } else { Method::GET }) {
+    if method != (if close || endpoint == Endpoint::Tokens { Method::POST } else { Method::GET }) {
         return Ok(problem(405));
     }
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (latency, verdict, logged) = {
         let mut account = lock(account);
-        let authorized = header(header::AUTHORIZATION).strip_prefix("Bearer ") == Some(&account.token);
+        let token = header(header::AUTHORIZATION).strip_prefix("Bearer ").unwrap_or_default();
+        let authorized =
+            endpoint == Endpoint::Tokens || token == account.token || account.oauth.accepts(token);
         let verdict = account.admit(endpoint, close, authorized);
         let logged = account.keep_log.then(|| {
             account.log.push(Request {
@@ -109,6 +111,9 @@ async fn answer(
         Endpoint::Talk(talk_id) => Asked::Show(talk_id),
         Endpoint::List => Asked::List(Query::read(header(header::HOST), request.uri())),
         Endpoint::Events => Asked::Events(Query::read(header(header::HOST), request.uri())),
+        Endpoint::Tokens => {
+            Asked::Tokens(request.into_body().collect().await.map_err(io::Error::other)?.to_bytes())
+        }
     };
     let mut reply = match verdict {
         Some(fault) => fail(fault, asked, account, socket).await?,
@@ -151,7 +156,11 @@ impl Account {
         let now = Instant::now();
         let count = self.in_flight.entry(endpoint).or_default();
         *count += 1;
-        self.overlaps += u64::from(*count > 1);
+        let overlaps = u64::from(*count > 1);
+        self.overlaps += overlaps;
+        if endpoint == Endpoint::Tokens {
+            self.oauth.overlaps += overlaps;
+        }
         self.most_in_flight = self.most_in_flight.max(self.in_flight.values().sum());
         while self.recent.front().is_some_and(|at| now.duration_since(*at) >= Duration::from_secs(1)) {
             self.recent.pop_front();
@@ -172,6 +181,7 @@ impl Account {
             Endpoint::Talk(talk_id) => (None, self.scripted.get_mut(&talk_id)),
             Endpoint::List => (self.list_fault.clone(), Some(&mut self.scripted_list)),
             Endpoint::Events => (self.events_fault.clone(), Some(&mut self.scripted_events)),
+            Endpoint::Tokens => (self.oauth.fault.clone(), Some(&mut self.oauth.scripted)),
         };
         if let Some(fault) = constant.or_else(|| scripted?.pop_front()) {
             return Some(fault);
@@ -192,6 +202,7 @@ impl Account {
             Asked::Close(talk_id, force_close) => return self.close(*talk_id, *force_close),
             Asked::List(query) => self.list_page(query),
             Asked::Events(query) => self.events_page(query),
+            Asked::Tokens(body) => return self.oauth.answer(body),
         };
         page.map_or_else(|| reply(204, &[], Bytes::new()), |page| ok(page.to_string()))
     }
@@ -202,6 +213,7 @@ impl Account {
             Asked::Show(talk_id) | Asked::Close(talk_id, _) => self.talks.get(talk_id).map(json),
             Asked::List(query) => self.list_page(query),
             Asked::Events(query) => self.events_page(query),
+            Asked::Tokens(_) => None,
         };
         said.unwrap_or(json!({}))
     }
@@ -257,6 +269,7 @@ pub enum Endpoint {
     Talk(i64),
     List,
     Events,
+    Tokens,
 }
 
 impl Endpoint {
@@ -264,6 +277,7 @@ impl Endpoint {
         match path {
             LIST => Some(Endpoint::List),
             EVENTS => Some(Endpoint::Events),
+            TOKENS => Some(Endpoint::Tokens),
             _ => {
                 let talk_id = path.strip_prefix("/api/v4/talks/")?.trim_end_matches("/close");
                 talk_id.parse().ok().map(Endpoint::Talk)
@@ -274,7 +288,7 @@ impl Endpoint {
     fn talk_id(self) -> i64 {
         match self {
             Endpoint::Talk(talk_id) => talk_id,
-            Endpoint::List | Endpoint::Events => 0,
+            Endpoint::List | Endpoint::Events | Endpoint::Tokens => 0,
         }
     }
 }
@@ -286,6 +300,7 @@ enum Asked {
     Close(i64, bool),
     List(Query),
     Events(Query),
+    Tokens(Bytes),
 }
 
 async fn fail(
@@ -309,8 +324,8 @@ async fn fail(
             }
             (talk_id, fault)
         }
-        Asked::List(_) | Asked::Events(_) if fault.needs_talk() => (0, Fault::Nothing),
-        Asked::List(_) | Asked::Events(_) => (0, fault),
+        Asked::List(_) | Asked::Events(_) | Asked::Tokens(_) if fault.needs_talk() => (0, Fault::Nothing),
+        Asked::List(_) | Asked::Events(_) | Asked::Tokens(_) => (0, fault),
     };
     // The answer with something wrong in it.
     let spoilt = |spoil: &dyn Fn(&mut Value)| {
