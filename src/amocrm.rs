@@ -6,21 +6,24 @@
 //! what an answer leads to is the worker's.
 
 mod error;
+pub mod oauth;
 mod pages;
 mod token;
 mod wire;
 
 pub use error::{Failure, Kind};
 pub use pages::{Page, Query, Rows};
-pub use token::{Token, TokenSource};
+pub use token::{Stamp, Token, TokenSource};
 pub use wire::WireError;
 
 use crate::talk::Talk;
 use error::{Answer, To};
+use oauth::{Integration, Issuer};
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{RequestBuilder, Response, StatusCode, redirect};
 use secrecy::ExposeSecret;
 use std::error::Error as _;
+use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
@@ -82,28 +85,20 @@ impl Client {
     /// # Errors
     /// When the system's TLS set-up cannot be used.
     pub fn new(config: &ClientConfig, token: &Token) -> Result<Client, Failure> {
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("talkmirror/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(config.connect_timeout)
-            .timeout(config.timeout)
-            .redirect(redirect::Policy::none())
-            // The worker tries again, through the gate; nothing else does.
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .pool_idle_timeout(IDLE_CONNECTION)
-            .pool_max_idle_per_host(config.max_in_flight)
-            .tcp_nodelay(true)
-            .https_only(config.base_url.scheme() == "https");
-        if config.base_url.scheme() == "http" {
-            // Only a loopback address may be plain http: no proxy reaches it, and no certificate is asked for.
-            builder = builder.no_proxy().tls_certs_only([]);
-        }
-        let http = builder.build().map_err(|error| Failure::new(Kind::Transient, chain(&error)))?;
+        let http = http(config)?;
         let talks_url = config
             .base_url
             .join("/api/v4/talks/")
             .map_err(|error| Failure::new(Kind::Talk, error.to_string()))?;
         Ok(Client { http, talks_url, timeout: config.timeout, authorization: authorization(token) })
+    }
+
+    /// What has pairs of tokens issued, over the same connections.
+    ///
+    /// # Errors
+    /// None with an address that was checked.
+    pub fn issuer(&self, integration: Arc<Integration>) -> Result<Issuer, Failure> {
+        Issuer::over(self.http.clone(), &self.talks_url, integration)
     }
 
     /// The same client and connections with another token.
@@ -221,6 +216,27 @@ impl Client {
         let token = self.authorization.to_str().unwrap_or_default().trim_start_matches("Bearer ");
         text.replace(token, "[token]")
     }
+}
+
+/// The HTTP client for the configured host; no redirect is followed.
+fn http(config: &ClientConfig) -> Result<reqwest::Client, Failure> {
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("talkmirror/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(config.connect_timeout)
+        .timeout(config.timeout)
+        .redirect(redirect::Policy::none())
+        // The worker tries again, through the gate; nothing else does.
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .pool_idle_timeout(IDLE_CONNECTION)
+        .pool_max_idle_per_host(config.max_in_flight)
+        .tcp_nodelay(true)
+        .https_only(config.base_url.scheme() == "https");
+    if config.base_url.scheme() == "http" {
+        // Only a loopback address may be plain http: no proxy reaches it, and no certificate is asked for.
+        builder = builder.no_proxy().tls_certs_only([]);
+    }
+    builder.build().map_err(|error| Failure::new(Kind::Transient, chain(&error)))
 }
 
 /// A fetch that brought no talk of this account.

@@ -7,6 +7,7 @@ mod completions;
 mod demo;
 mod enqueue;
 mod logging;
+mod login;
 mod progress;
 mod queue;
 mod run;
@@ -116,6 +117,12 @@ enum Command {
     },
     /// Try the configuration, the database and the API token; changes nothing
     Check,
+    /// Give talkmirror access to the account by OAuth: shows the address to open, and takes the code
+    Login {
+        /// The code that the account shows, or the whole address that it leads to; without it a terminal is asked
+        #[arg(long, value_name = "CODE")]
+        code: Option<String>,
+    },
     /// A simulated account on loopback, mirrored and auto-closed before your eyes
     Demo {
         /// Where to leave the database [default: a new folder for temporary files]
@@ -219,7 +226,11 @@ impl Cli {
         let database = || -> Result<PathBuf> { Ok(plain_config()?.database) };
         if matches!(
             self.command,
-            Command::Run | Command::Sync { .. } | Command::Close { .. } | Command::Check
+            Command::Run
+                | Command::Sync { .. }
+                | Command::Close { .. }
+                | Command::Check
+                | Command::Login { .. }
         ) {
             // They hold the token: no core dump, and no other process of this user looks into the memory.
             nix::sys::prctl::set_dumpable(false).context("cannot keep the token out of core dumps")?;
@@ -253,6 +264,11 @@ impl Cli {
             Command::Check => {
                 plain()?;
                 check::check(&self.config_path())
+            }
+            Command::Login { ref code } => {
+                let config = Config::load(&self.config_path(), Needs::Login)?;
+                plain()?;
+                login::login(&config, code.as_deref())
             }
             Command::Demo { ref dir } => {
                 plain()?;

@@ -5,8 +5,10 @@
 //! found. What each key means stands in `config.example.toml`, which a test holds
 //! equal to the defaults here.
 
+mod credentials;
 mod feeds;
 mod keys;
+mod oauth;
 
 pub use feeds::LONGEST_SECRET;
 
@@ -104,6 +106,8 @@ pub enum Needs {
     Api,
     /// And where hooks are taken, their secret.
     Hooks,
+    /// OAuth must be set up; whether there are tokens yet does not matter.
+    Login,
 }
 
 /// Every mistake of a configuration, one in a line.
@@ -137,10 +141,11 @@ impl Config {
             "the account's address, https://example.amocrm.ru (or http to a loopback address)",
             |value| base_url(&value.string()?),
         );
-        let token = token(&mut keys, folder, needs);
-        let api = Api {
+        let token = token(&mut keys, folder);
+        let oauth = oauth::section(&mut keys, folder);
+        let mut api = Api {
             base_url: base_url.unwrap_or_else(|| Url::parse("http://localhost").expect("a valid URL")),
-            token,
+            token: None,
             requests_per_second: keys.whole("api.requests_per_second", 6, 1..=1_000_000) as u32,
             max_in_flight: keys.whole("api.max_in_flight", 4, 1..=256) as usize,
             connect_timeout: keys.duration("api.connect_timeout", "10s", "100ms", "10m"),
@@ -155,6 +160,8 @@ impl Config {
         let state =
             std::env::var_os("STATE_DIRECTORY").and_then(|folders| std::env::split_paths(&folders).next());
         let database = state.unwrap_or_else(|| folder.to_owned()).join(database);
+
+        api.token = with_oauth(&mut keys, token, oauth, (&database, needs));
 
         let queue = Queue {
             poll_interval: keys.duration("queue.poll_interval", "1s", "10ms", "1h"),
@@ -245,12 +252,8 @@ pub fn next_tick(schedule: &str, now: i64) -> Option<i64> {
 /// Only the scheme, the host and the port count; anything more is a mistake.
 fn base_url(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
-    let loopback = match url.host()? {
-        Host::Domain(name) => name == "localhost",
-        Host::Ipv4(ip) => IpAddr::V4(ip).is_loopback(),
-        Host::Ipv6(ip) => IpAddr::V6(ip).is_loopback(),
-    };
-    let scheme_is_safe = url.scheme() == "https" || (url.scheme() == "http" && loopback);
+    url.host()?;
+    let scheme_is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
     let bare = url.path() == "/"
         && url.query().is_none()
         && url.fragment().is_none()
@@ -259,29 +262,58 @@ fn base_url(text: &str) -> Option<Url> {
     (scheme_is_safe && bare).then_some(url)
 }
 
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => IpAddr::V4(ip).is_loopback(),
+        Some(Host::Ipv6(ip)) => IpAddr::V6(ip).is_loopback(),
+        None => false,
+    }
+}
+
 /// `api.token_file`, else the credential `token` of systemd, else `api.token` from
 /// the environment.
-fn token(keys: &mut Keys, folder: &Path, needs: Needs) -> Option<TokenSource> {
+fn token(keys: &mut Keys, folder: &Path) -> Option<TokenSource> {
     let file = keys.optional("api.token_file", "the path of a file with the token", |value| {
         value.string().filter(|path| !path.is_empty()).map(|path| folder.join(path))
     });
     let inline = keys.secret_from_environment("api.token");
-    let credential = std::env::var_os("CREDENTIALS_DIRECTORY")
-        .map(|credentials| Path::new(&credentials).join("token"))
-        .filter(|path| path.exists());
-    let source = file.or(credential).map(TokenSource::File).or(inline.map(TokenSource::Environment));
-    if needs != Needs::DatabaseAlone {
-        match &source {
-            None if keys.has_mistake("api.token") => {}
-            None => keys.mistake("api.token_file", "the path of a file with the token", "nothing"),
-            Some(source) => {
-                if let Err(found) = Token::read(source.clone()) {
-                    let (key, file) = match source {
-                        TokenSource::File(path) => ("api.token_file", format!(" at {}", path.display())),
-                        TokenSource::Environment(_) => ("api.token", String::new()),
-                    };
-                    keys.mistake(key, &format!("a readable token{file}"), &found);
-                }
+    let file = credentials::file_or(file, "token");
+    file.map(TokenSource::File).or(inline.map(TokenSource::Environment))
+}
+
+/// That token, or the one that `[api.oauth]` brings; where it is needed it must be there.
+fn with_oauth(
+    keys: &mut Keys,
+    token: Option<TokenSource>,
+    oauth: oauth::Section,
+    (database, needs): (&Path, Needs),
+) -> Option<TokenSource> {
+    let other = token.as_ref().map(|token| match token {
+        TokenSource::File(path) => format!("a long-lived one at {}", path.display()),
+        _ => "api.token".to_owned(),
+    });
+    let on = oauth.is_on(keys);
+    let integration = oauth.integration(keys, database, needs, other.as_deref());
+    let source = if on { integration.map(TokenSource::OAuth) } else { token };
+    if matches!(needs, Needs::DatabaseAlone | Needs::Login) {
+        return source;
+    }
+    match &source {
+        None if on || keys.has_mistake("api.token") => {}
+        None => keys.mistake("api.token_file", "the path of a file with the token", "nothing"),
+        Some(source) => {
+            if let Err(found) = Token::read(source.clone()) {
+                let (key, what) = match source {
+                    TokenSource::File(path) => {
+                        ("api.token_file", format!("a readable token at {}", path.display()))
+                    }
+                    TokenSource::Environment(_) => ("api.token", "a readable token".to_owned()),
+                    TokenSource::OAuth(_) => {
+                        ("api.oauth.store", "the tokens that `talkmirror login` stores".to_owned())
+                    }
+                };
+                keys.mistake(key, &what, &found);
             }
         }
     }

@@ -297,7 +297,7 @@ fn token(config: &Config) -> Result<Token, Mistakes> {
         .clone()
         .ok_or_else(|| Mistakes(vec!["api.token_file: expected a token, found nothing".into()]))?;
     Token::read(source)
-        .map_err(|found| Mistakes(vec![format!("api.token_file: expected a readable token, found {found}")]))
+        .map_err(|found| Mistakes(vec![format!("the API token: expected a readable one, found {found}")]))
 }
 
 fn worker_config(config: &Config, mode: Mode) -> WorkerConfig {

@@ -1,6 +1,8 @@
 //! Is the mirror healthy, and what is there to do? A pure function over what the
 //! database says.
 
+mod tokens;
+
 use crate::clock::span;
 use crate::gate::Reason;
 use crate::policy::lanes::LEAST_SHARE;
@@ -100,9 +102,7 @@ pub fn complaints(overview: &Overview, alive: Option<Liveness>, closes: bool, no
             complain(
                 format!("{when}: {what} ({})", pause.detail),
                 match reason {
-                    Some(Reason::Unauthorized) => {
-                        "put a valid token into api.token_file: it is taken up by itself"
-                    }
+                    Some(Reason::Unauthorized) => tokens::refused_action(overview),
                     Some(Reason::Unpaid) => "pay for the account: work goes on within 15 min by itself",
                     Some(Reason::Blocked) => {
                         "ask the vendor's support to lift the block; check api.base_url and who else uses this address"
@@ -131,6 +131,9 @@ pub fn complaints(overview: &Overview, alive: Option<Liveness>, closes: bool, no
                 "start it again: nothing is lost",
             );
         }
+    }
+    if let Some(Complaint { what, action }) = tokens::complaint(overview, now) {
+        complain(what, &action);
     }
     if let Some(stopped) = overview.sweeps.stopped.as_ref().filter(|_| closes) {
         let number = |key: &str| stopped[key].as_i64().unwrap_or_default();
@@ -181,9 +184,14 @@ const ROUND: f64 = 60.0 * 60.0;
 /// Due talks that wait for longer, in seconds, while the daemon is at work.
 const BACKLOG: i64 = 10 * 60;
 
-/// What a person should know, where the mirror is healthy all the same: the quota cannot keep up.
-/// Each with the `api.requests_per_second` that would.
+/// What a person should know, where the mirror is healthy all the same: the token ends soon, or the quota
+/// cannot keep up.
 pub fn warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec<Complaint> {
+    tokens::warning(overview, now).into_iter().chain(quota_warnings(overview, alive, now)).collect()
+}
+
+/// That the quota cannot keep up, each with the `api.requests_per_second` that would.
+fn quota_warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec<Complaint> {
     let Some(daemon) = overview.daemon.as_ref().filter(|_| alive == Some(Liveness::Running)) else {
         return Vec::new();
     };

@@ -6,5 +6,6 @@ pub mod lanes;
 pub mod refresh;
 mod retry;
 pub mod stale;
+pub mod tokens;
 
 pub use retry::{DENIED_RETRY, NextTry, RetryRules, after_failure, backoff, not_before};

@@ -14,6 +14,7 @@ pub mod record;
 pub mod report;
 pub mod status;
 pub mod sweep;
+pub mod tokens;
 pub mod writer;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, ffi};

@@ -17,11 +17,13 @@ mod reminder;
 mod settle;
 mod stop;
 mod tally;
+mod tokens;
 
 pub use condition::Mode;
 pub use door::{Door, Quota};
 pub use tally::{Closures, Tally};
 
+use crate::amocrm::oauth::Renewal;
 use crate::amocrm::{Client, Failure, FetchError, Fetched, Page, Token};
 use crate::clock::{self, Now};
 use crate::gate::{Gate, Pause, Permit, Reason};
@@ -42,13 +44,12 @@ use settle::Confirmation;
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokens::Tokens;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
-/// How often the token file is looked at.
-const TOKEN_CHECK: Duration = Duration::from_secs(1);
 /// No pause is longer, in seconds: one that says so was written under a wrong clock.
 const LONGEST_PAUSE: i64 = 24 * 60 * 60;
 
@@ -112,13 +113,14 @@ enum Ended {
     Fetched { due: Due, result: Result<Fetched, FetchError> },
     Closed { pending: Pending, result: Result<u16, Failure> },
     Paged { ask: Ask, result: Result<Page, Failure> },
+    Renewed { renewal: Renewal, previous: bool },
 }
 
 /// See the module's text.
 #[derive(Debug)]
 pub struct Worker {
     config: WorkerConfig,
-    token: Token,
+    tokens: Tokens,
     client: Arc<Client>,
     gate: Gate,
     writer: Writer,
@@ -152,7 +154,6 @@ pub struct Worker {
     reread: bool,
     next_due_at: Option<i64>,
     next_poll: Instant,
-    next_token_check: Instant,
     token_epoch: u64,
     /// Why nothing can be recorded, and since when.
     trouble: Option<(String, Instant)>,
@@ -189,7 +190,7 @@ impl Worker {
             pause_reminder: Reminder::default(),
             trouble_reminder: Reminder::default(),
             config,
-            token,
+            tokens: Tokens::new(token, &client, now),
             client: Arc::new(client),
             gate,
             writer,
@@ -209,7 +210,6 @@ impl Worker {
             reread: false,
             next_due_at: None,
             next_poll: now.mono,
-            next_token_check: now.mono,
             token_epoch: 0,
             trouble: None,
             stopping: false,
@@ -249,7 +249,7 @@ impl Worker {
         let now = clock::now();
         self.tick(now);
         self.read_ahead(now);
-        let wake = self.launch(now).min(self.next_poll).min(self.next_token_check);
+        let wake = self.launch(now).min(self.next_poll).min(self.tokens.next_check);
         if self.trouble.is_none() {
             self.condition.write(&self.writer, &self.gate, now);
         }
@@ -293,12 +293,12 @@ impl Worker {
     /// Nothing is due, under way or waiting to be recorded.
     pub fn is_idle(&self) -> bool {
         let due = self.may_be_due || self.reread || self.head_asked || !self.ready.is_exhausted();
-        !due && !self.is_sweeping() && self.confirm_now.is_none() && self.busy.is_empty()
+        !due && !self.is_sweeping() && self.confirm_now.is_none() && self.is_quiet()
     }
 
     /// Nothing is under way or waiting to be recorded.
     pub fn is_quiet(&self) -> bool {
-        self.busy.is_empty()
+        self.busy.is_empty() && !self.is_renewing()
     }
 
     /// When the next row is due; known while [`Worker::is_idle`].
@@ -327,24 +327,6 @@ impl Worker {
         Some((why, *since))
     }
 
-    /// Uses another token from now on, and probes at once if the old one was refused.
-    pub(super) fn replace_token(&mut self, token: Token, now: Instant) {
-        self.token = token;
-        self.use_token(now);
-    }
-
-    /// Takes the token up anew and probes at once if it was refused.
-    pub fn reload_token(&mut self) {
-        self.token.refresh();
-        self.use_token(Instant::now());
-    }
-
-    fn use_token(&mut self, now: Instant) {
-        self.token_epoch += 1;
-        self.client = Arc::new(self.client.with_token(&self.token));
-        self.gate.probe_now(now);
-    }
-
     /// What is done now and then: looking for others' rows and for a new token.
     fn tick(&mut self, now: Now) {
         if now.mono >= self.next_poll {
@@ -354,12 +336,7 @@ impl Worker {
                 self.writer.poll();
             }
         }
-        if now.mono >= self.next_token_check {
-            self.next_token_check = now.mono + TOKEN_CHECK;
-            if self.token.refresh() {
-                tracing::info!("the token file was replaced: using the new token");
-                self.use_token(now.mono);
-            }
+        if self.check_token(now) {
             self.publish_quota(now);
             self.note_progress(now);
             self.remind(now);

@@ -78,6 +78,8 @@ pub enum To {
     Close,
     /// A page of a list: `GET /api/v4/talks`, `GET /api/v4/events`
     List,
+    /// A pair of tokens: `POST /oauth2/access_token`
+    Token,
 }
 
 /// What of a response decides its kind.
@@ -102,6 +104,11 @@ impl Answer<'_> {
             200..300 if self.to == To::Close => {
                 failure(Kind::Transient, ": not how the API takes a close request")
             }
+            400..500 if self.to == To::Token && !self.concerns_everybody() => match self.is_html() {
+                true => failure(Kind::Transient, " as HTML: a gateway's, not the API's"),
+                false => failure(Kind::Unauthorized, ": the account issues no tokens to us"),
+            },
+            204 if self.to == To::Token => failure(Kind::Talk, ": no tokens in the answer"),
             422 if self.to == To::Close => failure(Kind::Closing, ": closed already, or being closed"),
             200 => None,
             204 if self.to == To::List => None,
@@ -132,6 +139,11 @@ impl Answer<'_> {
             500.. => failure(Kind::Transient, ": the server failed"),
             _ => failure(Kind::Talk, ": not an answer that the API documents"),
         }
+    }
+
+    /// It says the same to every request: the account is unpaid or blocked, or there were too many.
+    fn concerns_everybody(&self) -> bool {
+        matches!(self.status, 402 | 429) || self.status == 403 && !self.is("application/problem+json")
     }
 
     /// HTML of any kind, XHTML too.
@@ -190,6 +202,27 @@ mod tests {
         assert_eq!(kind(401, problem), Some(Kind::Unauthorized));
         assert_eq!(kind(429, None), Some(Kind::RateLimited));
         assert_eq!(kind(502, None), Some(Kind::Transient));
+    }
+
+    #[test]
+    fn a_refused_token_needs_a_person_and_a_gateway_does_not() {
+        let kind = |status, content_type| kind_of(To::Token, status, content_type);
+        let (problem, html) = (Some("application/problem+json"), Some("text/html"));
+        assert_eq!(kind(200, None), None);
+        for status in [400, 401, 403, 404, 422] {
+            assert_eq!(kind(status, problem), Some(Kind::Unauthorized));
+        }
+        assert_eq!(kind(400, Some("application/json")), Some(Kind::Unauthorized));
+        for status in [400, 404, 408, 502] {
+            assert_eq!(kind(status, html), Some(Kind::Transient));
+        }
+        assert_eq!(kind(503, problem), Some(Kind::Transient));
+        assert_eq!(kind(403, html), Some(Kind::Forbidden));
+        assert_eq!(kind(402, problem), Some(Kind::Unpaid));
+        assert_eq!(kind(429, html), Some(Kind::RateLimited));
+        for status in [204, 302, 307] {
+            assert_eq!(kind(status, None), Some(Kind::Talk));
+        }
     }
 
     #[test]

@@ -1,8 +1,12 @@
-//! The long-lived token: where it lies, read and checked, never shown.
+//! The API token: where it lies, read and checked, never shown.
 
+use super::oauth::{Integration, Pair};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// Where the API token comes from.
@@ -12,6 +16,8 @@ pub enum TokenSource {
     File(PathBuf),
     /// `TALKMIRROR__API__TOKEN` in the environment.
     Environment(SecretString),
+    /// The access token of a pair that `talkmirror login` stored.
+    OAuth(Arc<Integration>),
 }
 
 /// A token in use, with what is needed to notice that its file was replaced.
@@ -20,10 +26,14 @@ pub struct Token {
     source: TokenSource,
     secret: SecretString,
     stamp: Option<Stamp>,
+    expires_at: Option<i64>,
+    /// With OAuth.
+    pair: Option<Pair>,
+    warnings: Vec<String>,
 }
 
 /// What changes when a file is replaced or written: when, and how long it is.
-type Stamp = (SystemTime, u64);
+pub type Stamp = (SystemTime, u64);
 
 impl Token {
     /// Reads the token.
@@ -34,13 +44,60 @@ impl Token {
         match &source {
             TokenSource::Environment(secret) => {
                 let secret = check(secret.expose_secret())?;
-                Ok(Token { source, secret, stamp: None })
+                Ok(Token::long_lived(source, secret, None))
             }
             TokenSource::File(path) => {
                 let (secret, stamp) = read_file(path)?;
-                Ok(Token { source, secret, stamp })
+                Ok(Token::long_lived(source, secret, stamp))
+            }
+            TokenSource::OAuth(integration) => {
+                let loaded = integration.store.load().map_err(|error| error.to_string())?;
+                let mut token = Token::long_lived(source, loaded.pair.access_token.clone(), None);
+                token.adopt(loaded.pair, loaded.stamp);
+                token.warnings = loaded.warnings;
+                Ok(token)
             }
         }
+    }
+
+    fn long_lived(source: TokenSource, secret: SecretString, stamp: Option<Stamp>) -> Token {
+        let expires_at = jwt_expiry(secret.expose_secret());
+        Token { source, secret, stamp, expires_at, pair: None, warnings: Vec::new() }
+    }
+
+    /// The pair that it is of, and whose, with OAuth.
+    pub fn pair(&self) -> Option<(&Arc<Integration>, &Pair)> {
+        match &self.source {
+            TokenSource::OAuth(integration) => Some((integration, self.pair.as_ref()?)),
+            TokenSource::File(_) | TokenSource::Environment(_) => None,
+        }
+    }
+
+    /// When it ends, in Unix seconds, where it says so: a long-lived token by its `exp`.
+    pub fn expires_at(&self) -> Option<i64> {
+        self.expires_at
+    }
+
+    /// What somebody should know of its files.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Where a new one is to be put, in words.
+    pub fn place(&self) -> String {
+        match &self.source {
+            TokenSource::File(path) => path.display().to_string(),
+            TokenSource::Environment(_) => "TALKMIRROR__API__TOKEN".into(),
+            TokenSource::OAuth(integration) => integration.store.path().display().to_string(),
+        }
+    }
+
+    /// Takes up a pair that lies in the store with this stamp.
+    pub fn adopt(&mut self, pair: Pair, stamp: Option<Stamp>) {
+        self.secret = pair.access_token.clone();
+        self.stamp = stamp;
+        self.expires_at = Some(pair.expires_at);
+        self.pair = Some(pair);
     }
 
     /// The value of the `Authorization` header's credentials.
@@ -51,20 +108,48 @@ impl Token {
     /// Reads the file again if it was replaced; true if there is a new token.
     /// A file that is missing or unreadable for a moment changes nothing.
     pub fn refresh(&mut self) -> bool {
-        let TokenSource::File(path) = &self.source else {
-            return false;
+        let path = match &self.source {
+            TokenSource::File(path) => path,
+            TokenSource::OAuth(integration) => integration.store.path(),
+            TokenSource::Environment(_) => return false,
         };
         let stamp = stamp(path);
         if stamp.is_none() || stamp == self.stamp {
             return false;
         }
+        if let Some((integration, current)) = self.pair() {
+            // One that is broken stays unread: the pair in use is the better one.
+            let Ok(loaded) = integration.store.load() else { return false };
+            if loaded.is_previous {
+                return false;
+            }
+            let is_new = !loaded.pair.is(current);
+            self.adopt(loaded.pair, loaded.stamp);
+            self.warnings = loaded.warnings;
+            return is_new;
+        }
         let Ok((secret, stamp)) = read_file(path) else {
             return false;
         };
         self.stamp = stamp;
+        self.expires_at = jwt_expiry(secret.expose_secret());
         self.secret = secret;
         true
     }
+}
+
+/// The claim `exp` of a JWT, in Unix seconds. Its signature is the account's business.
+fn jwt_expiry(token: &str) -> Option<i64> {
+    let mut parts = token.split('.');
+    let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() {
+        return None;
+    }
+    let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
+    let claims: serde_json::Value = serde_json::from_slice(&payload).ok()?;
+    let exp = claims.get("exp")?;
+    let whole = exp.as_i64().or_else(|| exp.as_f64().filter(|exp| exp.is_finite()).map(|exp| exp as i64))?;
+    (whole > 0).then_some(whole)
 }
 
 fn read_file(path: &Path) -> Result<(SecretString, Option<Stamp>), String> {
@@ -74,13 +159,14 @@ fn read_file(path: &Path) -> Result<(SecretString, Option<Stamp>), String> {
     Ok((check(&text)?, stamp))
 }
 
-fn stamp(path: &Path) -> Option<Stamp> {
+/// Of the file at `path`.
+pub(super) fn stamp(path: &Path) -> Option<Stamp> {
     let metadata = fs::metadata(path).ok()?;
     Some((metadata.modified().ok()?, metadata.len()))
 }
 
 /// A token goes into a header: one word of visible ASCII.
-fn check(text: &str) -> Result<SecretString, String> {
+pub(super) fn check(text: &str) -> Result<SecretString, String> {
     let token = text.trim();
     if token.is_empty() {
         return Err("nothing in it".into());
@@ -89,4 +175,30 @@ fn check(text: &str) -> Result<SecretString, String> {
         return Err("spaces, line breaks or letters that no token has".into());
     }
     Ok(SecretString::from(token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn jwt(claims: &str) -> String {
+        let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        format!("{}.{}.{}", part(r#"{"typ":"JWT","alg":"RS256"}"#), part(claims), part("signature"))
+    }
+
+    #[test]
+    fn the_end_of_a_jwt_is_its_exp() {
+        assert_eq!(jwt_expiry(&jwt(r#"{"aud":"…","exp":1893456000,"scopes":["crm"]}"#)), Some(1_893_456_000));
+        assert_eq!(jwt_expiry(&jwt(r#"{"exp":1893456000.5}"#)), Some(1_893_456_000));
+    }
+
+    #[test]
+    fn what_is_no_jwt_or_has_no_exp_has_no_end() {
+        for token in
+            ["simulated-token", "a.b.c", "..", "a.b", &jwt("{}"), &jwt("[]"), &jwt(r#"{"exp":"soon"}"#)]
+        {
+            assert_eq!(jwt_expiry(token), None, "{token}");
+        }
+        assert_eq!(jwt_expiry(&format!("{}.x", jwt(r#"{"exp":1}"#))), None, "four parts");
+    }
 }

@@ -7,6 +7,7 @@ use crate::amocrm::{Client, Kind, Token};
 use crate::clock::unix_now;
 use crate::config::{Config, Needs};
 use crate::gate::Reason;
+use crate::policy::tokens::Expiry;
 use crate::store::report::{self, Overview};
 use crate::store::{self, StoreError};
 use anyhow::Result;
@@ -77,11 +78,24 @@ fn token(config: &Config, overview: Option<&Overview>) -> Verdict {
         return Err("none".into());
     };
     let token = Token::read(source)?;
+    if let Some(warning) = token.warnings().first() {
+        return Err(warning.clone());
+    }
+    let expiry = token.expires_at().map(|at| Expiry::of(at, now));
+    if token.pair().is_some()
+        && let Some(over @ Expiry::Over(_)) = expiry
+    {
+        return Err(format!(
+            "not tried: the access token {over}; the daemon renews it by itself, and so does `talkmirror sync`"
+        ));
+    }
+    let by_itself = if token.pair().is_some() { " and is renewed by itself" } else { "" };
+    let expiry = expiry.map_or(String::new(), |expiry| format!("; it {expiry}{by_itself}"));
     let client = Client::new(&config.api.client(), &token).map_err(|failure| failure.to_string())?;
     let runtime = runtime().map_err(|error| error.to_string())?;
     let answer = runtime.block_on(client.fetch_talk(talk_id, expected));
     runtime.shutdown_background();
-    let accepted = |of: String| Ok(format!("{host} accepts it ({of})"));
+    let accepted = |of: String| Ok(format!("{host} accepts it ({of}){expiry}"));
     match answer {
         Ok(fetched) => accepted(format!("talk {talk_id} of account {} was shown", fetched.talk.account_id)),
         Err(error) if error.other_account.is_some() => Err(format!(
@@ -91,6 +105,7 @@ fn token(config: &Config, overview: Option<&Overview>) -> Verdict {
         Err(error) => match error.failure.kind {
             Kind::Gone => accepted(format!("talk {talk_id}, asked for as a test, does not exist")),
             Kind::Denied => accepted(format!("talk {talk_id}, asked for as a test, is denied to it")),
+            Kind::Unauthorized => Err(format!("{host}: {}{expiry}", error.failure)),
             _ => Err(format!("{host}: {}", error.failure)),
         },
     }

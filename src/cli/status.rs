@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::gate::Reason;
 use crate::health::{self, Complaint, warnings};
 use crate::policy::closing::CloseMode;
+use crate::policy::tokens::Expiry;
 use crate::store::feeds::{Feeder, FeederRow};
 use crate::store::lock;
 use crate::store::report::{self, Overview};
@@ -95,6 +96,9 @@ fn screen(
                 )),
             );
         }
+    }
+    if let Some(at) = overview.token_expires_at {
+        row("Token", token(overview, at, now));
     }
     let talks = &overview.talks;
     row(
@@ -192,6 +196,17 @@ fn daemon(overview: &Overview, alive: Option<Liveness>, now: i64) -> String {
             format!("does not run; stopped {} ({command})", words::ago(daemon.stopped_at.unwrap_or(now), now))
         }
         Liveness::Vanished => format!("does not run; last sign of life {seen} ({command})"),
+    }
+}
+
+fn token(overview: &Overview, expires_at: i64, now: i64) -> String {
+    let expiry = Expiry::of(expires_at, now);
+    match (&overview.oauth, expiry) {
+        (Some(oauth), _) => {
+            format!("{expiry}; renewed by itself, last {}", words::ago(oauth.refreshed_at, now))
+        }
+        (None, Expiry::Over(_)) => words::alarming(&expiry.to_string()),
+        (None, _) => expiry.to_string(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `[refresh]`, `[listing]`, `[events]`, `[webhook]` and `[http]`.
 
 use super::keys::Keys;
-use super::{Needs, Webhook};
+use super::{Needs, Webhook, credentials};
 use crate::policy::refresh::RefreshRules;
 use secrecy::SecretString;
 use std::net::SocketAddr;
@@ -66,7 +66,7 @@ pub fn webhook(keys: &mut Keys, folder: &Path, needs: Needs, listen: Option<Sock
     if listen.is_none() && !keys.has_mistake("http.listen") {
         keys.mistake("http.listen", "an address to take hooks at, as webhook.enabled is true", "nothing");
     }
-    let secret = match file.flatten() {
+    let secret = match credentials::file_or(file.flatten(), "webhook-secret") {
         None if keys.has_mistake("webhook.secret_file") => None,
         None => {
             let expected = "the path of a file with a secret, as webhook.enabled is true";

@@ -2,11 +2,11 @@ use super::*;
 use std::fs;
 
 /// The mistakes of a configuration, in a folder with a token file.
-fn mistakes(text: &str) -> Vec<String> {
+pub(super) fn mistakes(text: &str) -> Vec<String> {
     load(text, Needs::Hooks).map(|_| ()).unwrap_err().0
 }
 
-fn load(text: &str, needs: Needs) -> Result<Config, Mistakes> {
+pub(super) fn load(text: &str, needs: Needs) -> Result<Config, Mistakes> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.toml");
     fs::write(&path, text).unwrap();
@@ -63,6 +63,10 @@ fn the_example_file_shows_every_key_with_its_default() {
         "min_interval",
         "closed_for",
         "secret_file",
+        "client_id",
+        "client_secret_file",
+        "redirect_uri",
+        "store",
         "listen",
         "allow_remote",
         "except_origins",
@@ -116,14 +120,14 @@ fn all_mistakes_are_reported_at_once_with_key_expected_and_found() {
         found,
         [
             "config.toml: api.base_url: expected the account's address, https://example.amocrm.ru (or http to a loopback address), found \"http://example.amocrm.ru\"",
-            "config.toml: api.token_file: expected a readable token at missing, found No such file or directory (os error 2)",
             "config.toml: api.requests_per_second: expected a whole number from 1 to 1000000, found 0",
             "config.toml: api.timeout: expected a duration such as \"30s\", from 100ms to 10m, found \"soon\"",
+            "config.toml: api.token_file: expected a readable token at missing, found No such file or directory (os error 2)",
             "config.toml: queue.retry_max: expected at least queue.retry_base (2h), found 1h",
             "config.toml: log.level: expected error, warn, info, debug or trace, found \"loud\"",
             "config.toml: log.format: expected auto, text, json or journald, found 3",
             "config.toml: api.max_in_fligth: expected a known key: api.max_in_flight?, found an unknown one",
-            "config.toml: metrics.secret: expected a known key: api.base_url, api.token_file, api.token, api.requests_per_second, api.max_in_flight, api.connect_timeout, api.timeout, database.path, queue.poll_interval, queue.max_attempts, queue.retry_base, queue.retry_max, auto_close.mode, auto_close.stale_after, auto_close.quiet_for, auto_close.only_origins, auto_close.except_origins, auto_close.force_close, auto_close.max_per_sweep, auto_close.max_share, auto_close.schedule, refresh.enabled, refresh.min_interval, refresh.closed_for, listing.enabled, listing.schedule, events.enabled, events.schedule, http.allow_remote, http.listen, webhook.enabled, webhook.secret_file, log.level, log.format, found an unknown one",
+            "config.toml: metrics.secret: expected a known key: api.base_url, api.token_file, api.token, api.oauth.client_id, api.oauth.client_secret_file, api.oauth.redirect_uri, api.oauth.store, api.requests_per_second, api.max_in_flight, api.connect_timeout, api.timeout, database.path, queue.poll_interval, queue.max_attempts, queue.retry_base, queue.retry_max, auto_close.mode, auto_close.stale_after, auto_close.quiet_for, auto_close.only_origins, auto_close.except_origins, auto_close.force_close, auto_close.max_per_sweep, auto_close.max_share, auto_close.schedule, refresh.enabled, refresh.min_interval, refresh.closed_for, listing.enabled, listing.schedule, events.enabled, events.schedule, http.allow_remote, http.listen, webhook.enabled, webhook.secret_file, log.level, log.format, found an unknown one",
         ]
     );
 }

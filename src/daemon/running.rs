@@ -165,7 +165,7 @@ impl<'a> Running<'a> {
             stalled,
             trouble: self.worker.trouble().map(|(why, _)| why.to_owned()),
             closes: self.config.auto_close.rules.mode != CloseMode::Off,
-            token_expires_at: None,
+            token_expires_at: self.worker.token_expires_at(),
             requests_by_minute: self.worker.requests_by_minute(now),
             configured_at: self.configured_at,
             refused: self.refused.clone(),

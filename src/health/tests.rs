@@ -6,9 +6,9 @@ use crate::store::status::{LaneRequests, PauseStatus};
 use crate::store::sweep::SweepState;
 use std::collections::BTreeMap;
 
-const NOW: i64 = 1_700_000_000;
+pub(super) const NOW: i64 = 1_700_000_000;
 
-fn overview() -> Overview {
+pub(super) fn overview() -> Overview {
     Overview {
         account_id: Some(1),
         talks: TalkCounts { total: 1, in_work: 1, missed: 0, closed: 0, gone: 0, denied: 0 },
@@ -36,6 +36,8 @@ fn overview() -> Overview {
         feeders: Vec::new(),
         backfill: None,
         freshness: Freshness::default(),
+        token_expires_at: None,
+        oauth: None,
     }
 }
 

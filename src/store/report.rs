@@ -11,6 +11,7 @@ use super::feeds::{self, Backfill, FeederRow};
 use super::queue::QueueRow;
 use super::status::DaemonStatus;
 use super::sweep::{self, SweepState};
+use super::tokens::{OAuthStatus, TokenStatus};
 use crate::policy::lanes::Lane;
 use crate::policy::stale::Reach;
 use crate::talk::Talk;
@@ -35,6 +36,10 @@ pub struct Overview {
     pub feeders: Vec<FeederRow>,
     pub backfill: Option<Backfill>,
     pub freshness: Freshness,
+    /// When the API token ends, where it says so.
+    pub token_expires_at: Option<i64>,
+    /// Where the token renews itself.
+    pub oauth: Option<OAuthStatus>,
 }
 
 /// How old the mirrored states of the talks in work are, in seconds since their fetch.
@@ -100,6 +105,7 @@ pub fn overview(connection: &Connection, now: i64) -> rusqlite::Result<Overview>
         gone,
         denied: count("SELECT count(*) FROM talks WHERE denied_at IS NOT NULL")?,
     };
+    let token = TokenStatus::read(&tx)?;
     Ok(Overview {
         account_id: super::account_id(&tx)?,
         talks,
@@ -113,6 +119,8 @@ pub fn overview(connection: &Connection, now: i64) -> rusqlite::Result<Overview>
         feeders: feeds::rows(&tx)?,
         backfill: feeds::backfill(&tx)?,
         freshness: freshness(&tx, in_work, now)?,
+        token_expires_at: token.expires_at,
+        oauth: token.oauth,
     })
 }
 

@@ -10,6 +10,7 @@ use super::queue::{self, Head};
 use super::record::{self, Outcome, Record, Recorded, Recorder};
 use super::status::DaemonStatus;
 use super::sweep::{self, Swept};
+use super::tokens::TokenStatus;
 use crate::policy::closing::CloseRules;
 use crate::telemetry;
 use rusqlite::{Connection, ErrorCode};
@@ -35,6 +36,7 @@ const OPTIMIZE: Duration = Duration::from_secs(60 * 60);
 enum Message {
     Record(Record),
     Status(DaemonStatus),
+    Token(TokenStatus),
     /// The reply is sent after the commit.
     Feed {
         order: Order,
@@ -58,7 +60,11 @@ impl Message {
     fn writes(&self) -> bool {
         matches!(
             self,
-            Message::Record(_) | Message::Status(_) | Message::Feed { .. } | Message::Configure(..)
+            Message::Record(_)
+                | Message::Status(_)
+                | Message::Token(_)
+                | Message::Feed { .. }
+                | Message::Configure(..)
         )
     }
 
@@ -126,6 +132,11 @@ impl Writer {
     /// Writes the condition of this process.
     pub fn status(&self, status: DaemonStatus) {
         self.send(Message::Status(status));
+    }
+
+    /// Writes what is told of the API token.
+    pub fn token(&self, status: TokenStatus) {
+        self.send(Message::Token(status));
     }
 
     /// Reads the head of the queue, or the rows of these talks alone; answered by [`Event::Head`].
@@ -237,6 +248,7 @@ fn serve(
             match message {
                 Message::Record(_)
                 | Message::Status(_)
+                | Message::Token(_)
                 | Message::Feed { .. }
                 | Message::Configure(..)
                 | Message::Turn => {}
@@ -310,6 +322,7 @@ fn commit(connection: &mut Connection, batch: &[Message]) -> rusqlite::Result<(V
         match message {
             Message::Record(record) => recorded.push(recorder.record(record)?),
             Message::Status(status) => status.write(&tx)?,
+            Message::Token(status) => status.write(&tx)?,
             Message::Feed { order, .. } => fed.push(feeds::work(&tx, order)?),
             Message::Configure(rules, feeders) => {
                 sweep::note_rules(&tx, rules)?;

@@ -3,7 +3,7 @@
 
 use crate::amocrm::{Failure, Kind};
 use crate::clock::Now;
-use crate::gate::{Gate, Pause};
+use crate::gate::{Gate, Pause, Reason};
 use crate::policy::lanes::Lane;
 use crate::store::status::{DaemonStatus, LANES_SECONDS, LaneRequests, PauseStatus};
 use crate::store::writer::Writer;
@@ -186,6 +186,13 @@ impl Condition {
                 );
             }
             _ => {}
+        }
+    }
+
+    /// Says more of a pause for this reason than the answer that began it did.
+    pub fn tell_pause(&mut self, gate: &Gate, reason: Reason, detail: &str) {
+        if gate.pause().is_some_and(|pause| pause.reason == reason) {
+            detail.clone_into(&mut self.pause_detail);
         }
     }
 

@@ -136,13 +136,13 @@ impl Worker {
     }
 
     /// What a failed request says about the API as a whole; `id` is whose request it was.
-    pub(super) fn signal(&self, failure: &Failure, id: i64, token_epoch: u64) -> Signal {
+    pub(super) fn signal(&mut self, failure: &Failure, id: i64, token_epoch: u64) -> Signal {
         match failure.kind {
             Kind::Talk | Kind::Gone | Kind::Denied | Kind::Closing => Signal::Healthy,
             Kind::Transient => Signal::Transient(id),
             Kind::Forbidden => Signal::Forbidden(id),
             Kind::Unauthorized if token_epoch != self.token_epoch => Signal::Outdated,
-            Kind::Unauthorized => Signal::Unauthorized,
+            Kind::Unauthorized => self.refusal(),
             Kind::Unpaid => Signal::Unpaid,
             Kind::RateLimited => Signal::RateLimited(failure.retry_after),
         }

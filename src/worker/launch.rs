@@ -16,6 +16,8 @@ const MAX_UNRECORDED: usize = 2048;
 /// A request that may leave, if there is any.
 #[derive(Debug, Clone, Copy)]
 enum Next {
+    /// A new token, before anything else.
+    Renew,
     Close(Pending),
     /// The talk that is to confirm the account.
     Confirm(Due),
@@ -46,7 +48,7 @@ impl Worker {
                     look_again = at;
                     break;
                 }
-                Next::Close(_) | Next::Confirm(_) | Next::Fetch(_) | Next::Page(_) => {}
+                Next::Renew | Next::Close(_) | Next::Confirm(_) | Next::Fetch(_) | Next::Page(_) => {}
             }
             let permit = match self.gate.try_pass(now.mono) {
                 Ok(permit) => permit,
@@ -83,6 +85,12 @@ impl Worker {
     }
 
     fn next_request(&mut self, now: Now) -> Next {
+        if self.may_renew(now) {
+            return Next::Renew;
+        }
+        if self.awaits_token(now) {
+            return Next::Nothing;
+        }
         // They wait for nobody's share.
         if let Some(pending) = self.next_pending(now) {
             return Next::Close(pending);
@@ -104,6 +112,10 @@ impl Worker {
     /// Sends a request; returns the lane it counts for.
     fn send(&mut self, next: Next, permit: Permit, now: Now) -> Lane {
         match next {
+            Next::Renew => {
+                self.send_renewal(permit, now);
+                Lane::Closing
+            }
             Next::Close(pending) => {
                 self.closing.pending.pop_front();
                 self.send_close(pending, permit, now);

@@ -17,7 +17,7 @@ impl Worker {
         if let Some(client) = client {
             self.client = Arc::new(client);
         }
-        self.replace_token(token, now.mono);
+        self.replace_token(token, now);
         self.next_poll = now.mono;
         self.config = config;
     }

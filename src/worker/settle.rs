@@ -1,6 +1,7 @@
 //! Acting on an answer: the gate is told, and the outcome recorded.
 
 use super::{Answered, Ended, WorkError, Worker};
+use crate::amocrm::oauth::Renewal;
 use crate::amocrm::{Failure, FetchError, Fetched, Kind};
 use crate::clock::{self, Now};
 use crate::gate::{Permit, Signal};
@@ -24,9 +25,14 @@ pub(super) enum Confirmation {
 }
 
 impl Ended {
-    /// Which endpoint was asked, and the status of its answer, where one came.
-    fn told(&self) -> (&'static str, Option<u16>) {
-        match self {
+    /// Which endpoint was asked, and the status of its answer, where one came; `None` where no request left.
+    fn told(&self) -> Option<(&'static str, Option<u16>)> {
+        Some(match self {
+            Ended::Renewed { renewal: Renewal::Elsewhere(..) | Renewal::Busy, .. } => return None,
+            Ended::Renewed { renewal: Renewal::Renewed(_) | Renewal::NotStored(_), .. } => {
+                ("oauth", Some(200))
+            }
+            Ended::Renewed { renewal: Renewal::Failed(failure), .. } => ("oauth", failure.http_status),
             Ended::Fetched { result: Ok(_), .. } => ("talk", Some(200)),
             Ended::Fetched { result: Err(error), .. } => ("talk", error.failure.http_status),
             Ended::Closed { result: Ok(status), .. } => ("close", Some(*status)),
@@ -35,7 +41,7 @@ impl Ended {
                 let status = result.as_ref().map_or_else(|failure| failure.http_status, |_| Some(200));
                 (ask.endpoint(), status)
             }
-        }
+        })
     }
 }
 
@@ -44,12 +50,17 @@ impl Worker {
     pub(super) fn settle(&mut self, answered: Answered) -> Result<(), WorkError> {
         let Answered { ended, permit, sent, token_epoch } = answered;
         self.progress.step();
-        let (endpoint, status) = ended.told();
-        telemetry::request(endpoint, status, clock::now().mono.saturating_duration_since(sent.mono));
+        if let Some((endpoint, status)) = ended.told() {
+            telemetry::request(endpoint, status, clock::now().mono.saturating_duration_since(sent.mono));
+        }
         match ended {
             Ended::Fetched { due, result } => self.settle_fetch(due, permit, result, (sent, token_epoch)),
             Ended::Closed { pending, result } => {
                 self.settle_close(pending, permit, result, token_epoch);
+                Ok(())
+            }
+            Ended::Renewed { renewal, previous } => {
+                self.settle_renewal(permit, renewal, previous);
                 Ok(())
             }
             Ended::Paged { ask, result } => {

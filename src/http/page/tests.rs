@@ -101,6 +101,8 @@ fn screen() -> Screen {
             ],
             backfill: None,
             freshness: Freshness { talks: 1207, p50: 190, p95: 540, max: 820 },
+            token_expires_at: None,
+            oauth: None,
         },
         obstacles: Vec::new(),
         complaints: Vec::new(),

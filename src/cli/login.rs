@@ -1,0 +1,230 @@
+//! `login`: a person gives talkmirror access to the account, by OAuth.
+
+use super::run::runtime;
+use super::words;
+use crate::amocrm::oauth::{Grant, Held, Integration, Issuer, Pair, Store};
+use crate::amocrm::{Kind, TokenSource};
+use crate::clock::unix_now;
+use crate::config::Config;
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::SecretString;
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+use url::Url;
+
+/// A renewal by another process ends within this: its request has a deadline.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Shows the address to open, takes the code, and stores the tokens that are issued for it.
+pub fn login(config: &Config, code: Option<&str>) -> Result<ExitCode> {
+    let Some(TokenSource::OAuth(integration)) = &config.api.token else {
+        bail!("api.oauth.client_id is not set: `talkmirror login` is for OAuth");
+    };
+    let host = &config.api.base_url;
+    let code = match code {
+        Some(given) => read_code(given, None, host).map_err(|why| anyhow!("{why}"))?,
+        None => {
+            let state = state().context("cannot make a random state")?;
+            let mut out = io::stdout().lock();
+            writeln!(out, "{}", address(host, integration, &state))?;
+            out.flush()?;
+            ensure!(
+                io::stdin().is_terminal(),
+                "there is no terminal to ask on: open that address as an administrator of the account, allow access, \
+                 and run `talkmirror login --code CODE` within 20 min, with the code (or the whole address) that it \
+                 leads to"
+            );
+            ask(&state, host)?
+        }
+    };
+    let held = hold(&integration.store)?;
+    let pair = issue(config, integration, code)?;
+    let life = words::span(pair.expires_at - pair.obtained_at);
+    held.save(pair)?;
+    writeln!(
+        io::stdout(),
+        "Logged in: the tokens are in {}. The access token holds for {life}, and is renewed by itself.\n\
+         A daemon that runs takes it up by itself; `talkmirror check` tries it.",
+        integration.store.path().display()
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where a person allows the access. The vendor's own accounts have one place for it.
+fn address(base: &Url, integration: &Integration, state: &str) -> Url {
+    let host = base.host_str().unwrap_or_default();
+    let vendor = ["amocrm.ru", "amocrm.com", "kommo.com"]
+        .into_iter()
+        .find(|vendor| host.strip_suffix(vendor).is_some_and(|account| account.ends_with('.')));
+    let mut url = base.clone();
+    if let Some(vendor) = vendor {
+        // A host of our own making is a valid one.
+        let _ = url.set_host(Some(&format!("www.{vendor}")));
+    }
+    url.set_path("/oauth");
+    url.query_pairs_mut()
+        .append_pair("client_id", &integration.client_id)
+        .append_pair("state", state)
+        .append_pair("mode", "popup");
+    url
+}
+
+/// What shows that an address came of the one that was opened. From the system: nobody can guess it.
+fn state() -> io::Result<String> {
+    let mut bytes = [0; 16];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+fn ask(state: &str, host: &Url) -> Result<SecretString> {
+    let mut err = io::stderr().lock();
+    write!(
+        err,
+        "Open that address as an administrator of the account, and allow access. It leads to the integration's \
+         address with a code in it (the integration's settings show one, too), valid for 20 min.\n\
+         The code, or the whole address: "
+    )?;
+    err.flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    read_code(&answer, Some(state), host).map_err(|why| anyhow!("{why}"))
+}
+
+/// The code in what somebody typed or pasted: the code itself, or the address that the account led to.
+///
+/// Of an address the `state` must be the one that was given out, where that is known, and the `referer`
+/// the account: a code of another account, or of somebody else's login, is not taken.
+fn read_code(text: &str, state: Option<&str>, base: &Url) -> Result<SecretString, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err("no code was given".into());
+    }
+    if !text.contains("://") && !text.contains("code=") {
+        return match text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            true => Ok(SecretString::from(text)),
+            false => Err("that is no code: it has spaces or other letters in it".into()),
+        };
+    }
+    let query = text.split_once('?').map_or(text, |(_, query)| query);
+    let query = query.split('#').next().unwrap_or_default();
+    let value = |name: &str| {
+        url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value)
+    };
+    if let Some(error) = value("error") {
+        return Err(format!("the account gave no access: {error}"));
+    }
+    if let (Some(given), Some(found)) = (state, value("state"))
+        && given != found
+    {
+        return Err(
+            "that address is of another login: its state is not the one given here; begin again".into()
+        );
+    }
+    if let Some(referer) = value("referer") {
+        let account = base.host_str().unwrap_or_default();
+        let named = referer.trim_start_matches("https://").split(['/', ':']).next().unwrap_or_default();
+        if !named.eq_ignore_ascii_case(account) {
+            return Err(format!("that code is of the account {named}, and api.base_url names {account}"));
+        }
+    }
+    match value("code") {
+        Some(code) if !code.is_empty() => Ok(SecretString::from(code.into_owned())),
+        _ => Err("there is no code in that address".into()),
+    }
+}
+
+/// Waits until nobody else changes the tokens.
+fn hold(store: &Store) -> Result<Held> {
+    let began = Instant::now();
+    loop {
+        if let Some(held) = store.hold()? {
+            return Ok(held);
+        }
+        ensure!(
+            began.elapsed() < PATIENCE,
+            "another process holds the folder of {}: does it hang?",
+            store.path().display()
+        );
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn issue(config: &Config, integration: &Arc<Integration>, code: SecretString) -> Result<Pair> {
+    let host = config.api.base_url.as_str().trim_end_matches('/');
+    let issuer = Issuer::new(&config.api.client(), Arc::clone(integration))?;
+    let runtime = runtime()?;
+    let issued = runtime.block_on(issuer.issue(&Grant::Code(code), unix_now()));
+    runtime.shutdown_background();
+    issued.map_err(|failure| match failure.kind {
+        Kind::Unauthorized => anyhow!(
+            "{host} does not take the code ({failure}): it is good once and for 20 min; else check \
+             api.oauth.client_id, its secret and api.oauth.redirect_uri"
+        ),
+        _ => anyhow!("{host} issued no tokens: {failure}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secrecy::ExposeSecret;
+
+    fn base() -> Url {
+        Url::parse("https://example.amocrm.ru").unwrap()
+    }
+
+    fn read(text: &str) -> Result<String, String> {
+        read_code(text, Some("s1"), &base()).map(|code| code.expose_secret().to_owned())
+    }
+
+    #[test]
+    fn the_address_is_the_vendor_s_for_its_accounts_and_the_account_s_own_else() {
+        let integration = Integration {
+            client_id: "id&1".into(),
+            client_secret: SecretString::from(""),
+            redirect_uri: String::new(),
+            store: Store::new("".into(), "".into()),
+        };
+        let address = |base: &str| address(&Url::parse(base).unwrap(), &integration, "s1").to_string();
+        let query = "oauth?client_id=id%261&state=s1&mode=popup";
+        assert_eq!(address("https://example.amocrm.ru"), format!("https://www.amocrm.ru/{query}"));
+        assert_eq!(address("https://example.kommo.com"), format!("https://www.kommo.com/{query}"));
+        assert_eq!(address("https://example.amocrm.com"), format!("https://www.amocrm.com/{query}"));
+        assert_eq!(address("https://evilamocrm.ru"), format!("https://evilamocrm.ru/{query}"));
+        assert_eq!(address("http://127.0.0.1:9000"), format!("http://127.0.0.1:9000/{query}"));
+    }
+
+    #[test]
+    fn a_code_is_taken_alone_or_out_of_an_address() {
+        assert_eq!(read(" def50200ab \n"), Ok("def50200ab".into()));
+        let address = "https://i.example/oauth?code=def%2F1&state=s1&referer=example.amocrm.ru&platform=1";
+        assert_eq!(read(address), Ok("def/1".into()));
+        assert_eq!(read("https://i.example/?x=1&code=c#end"), Ok("c".into()));
+        assert_eq!(read("code=c&state=s1"), Ok("c".into()));
+    }
+
+    #[test]
+    fn a_code_of_another_login_or_another_account_is_not_taken() {
+        assert!(read("https://i.example/?code=c&state=s2").unwrap_err().contains("another login"));
+        let other = read("https://i.example/?code=c&state=s1&referer=other.amocrm.ru").unwrap_err();
+        assert!(other.contains("of the account other.amocrm.ru, and api.base_url names example.amocrm.ru"));
+        let no_state = read_code("https://i.example/?code=c&state=s2", None, &base());
+        assert!(no_state.is_ok(), "nobody knows which it was");
+    }
+
+    #[test]
+    fn what_is_no_code_is_named() {
+        assert_eq!(read(""), Err("no code was given".into()));
+        assert!(read("two words").unwrap_err().contains("spaces"));
+        assert!(
+            read("https://i.example/?error=access_denied&state=s1").unwrap_err().contains("access_denied")
+        );
+        assert!(read("https://i.example/?state=s1").unwrap_err().contains("no code"));
+    }
+}

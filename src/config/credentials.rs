@@ -1,0 +1,26 @@
+//! Files with secrets, and the credentials of systemd that stand in for them: so that one configuration
+//! serves the daemon, which cannot read the files, and root's commands, which have no credentials.
+
+use std::fs::File;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// The file that holds a secret: the one that is named, unless there is none or this user may not read it
+/// while there is the credential `name`.
+pub fn file_or(file: Option<PathBuf>, name: &str) -> Option<PathBuf> {
+    match file {
+        Some(file) if is_denied(&file) => credential(name).or(Some(file)),
+        Some(file) => Some(file),
+        None => credential(name),
+    }
+}
+
+/// A credential of systemd. An empty one is none: a unit's default, so that what is missing is told in our words.
+fn credential(name: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(std::env::var_os("CREDENTIALS_DIRECTORY")?).join(name);
+    path.metadata().is_ok_and(|file| file.len() > 0).then_some(path)
+}
+
+fn is_denied(path: &Path) -> bool {
+    File::open(path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+}

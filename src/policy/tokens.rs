@@ -1,0 +1,169 @@
+//! How long a token lives: when a person is told that it ends, and when a pair of OAuth is renewed.
+
+use jiff::Timestamp;
+use std::fmt;
+use std::time::Duration;
+
+/// A person is told so long before a token ends, in seconds.
+const NOTICE: i64 = 14 * DAY;
+const DAY: i64 = 24 * 60 * 60;
+/// A pair is renewed at least this often, in seconds: its refresh token dies unused after three months.
+const LONGEST_IDLE: i64 = 7 * DAY;
+/// A pair is renewed so long before its access token ends, in seconds, …
+const AHEAD: f64 = 60.0 * 60.0;
+/// … or where it lives shorter, when this share of its life is left.
+const AHEAD_SHARE: f64 = 0.25;
+/// A pair from further in the future, in seconds, was obtained under a wrong clock.
+const FUTURE: i64 = 60 * 60;
+/// For a refused token a pair is renewed at most this often: a new token that is refused too is not mended so.
+const FOR_REFUSAL: Duration = Duration::from_secs(60);
+/// A pair whose renewal is refused is tried again so much later: a person has to act.
+pub const REFUSED_RETRY: Duration = Duration::from_secs(15 * 60);
+/// A renewal that failed and may pass is tried again after 10s, 20s, 40s, … 10min.
+const RETRY: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(600));
+
+/// How a token that a person must replace stands, at a moment. Its words come after "the API token".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiry {
+    /// Nothing is to be done yet.
+    Far(Span),
+    /// Within 14 days.
+    Soon(Span),
+    /// Over, and not accepted any more.
+    Over(Span),
+}
+
+/// The time to an end, or since it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    expires_at: i64,
+    now: i64,
+}
+
+impl Expiry {
+    /// Of a token that ends at `expires_at`; both in Unix seconds.
+    pub fn of(expires_at: i64, now: i64) -> Expiry {
+        let span = Span { expires_at, now };
+        match expires_at.saturating_sub(now) {
+            ..=0 => Expiry::Over(span),
+            1..=NOTICE => Expiry::Soon(span),
+            _ => Expiry::Far(span),
+        }
+    }
+}
+
+impl fmt::Display for Expiry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Expiry::Far(span) | Expiry::Soon(span) | Expiry::Over(span)) = *self;
+        let on = Timestamp::from_second(span.expires_at)
+            .map_or_else(|_| span.expires_at.to_string(), |at| at.strftime("%Y-%m-%d").to_string());
+        let time = days(span.expires_at.saturating_sub(span.now).saturating_abs());
+        match self {
+            Expiry::Far(_) | Expiry::Soon(_) => write!(f, "expires in {time}, on {on}"),
+            Expiry::Over(_) => write!(f, "expired {time} ago, on {on}"),
+        }
+    }
+}
+
+fn days(seconds: i64) -> String {
+    match seconds / DAY {
+        ..2 => crate::clock::span(seconds),
+        days => format!("{days} days"),
+    }
+}
+
+/// Whether the log is to say it again: at the start, then once a day.
+pub fn is_time_to_say(said_at: Option<i64>, now: i64) -> bool {
+    said_at.is_none_or(|at| !(0..DAY).contains(&(now - at)))
+}
+
+/// Whether a pair is to be renewed of itself: ahead of its end, and weekly. Unix seconds.
+pub fn is_renewal_due(obtained_at: i64, expires_at: i64, now: f64) -> bool {
+    let life = (expires_at - obtained_at).max(0) as f64;
+    let left = expires_at as f64 - now;
+    let age = now - obtained_at as f64;
+    // One that was obtained this second is given a chance, whatever it says of itself.
+    let ends = left < AHEAD.min(life * AHEAD_SHARE) && age.abs() >= 1.0;
+    ends || age >= LONGEST_IDLE as f64 || age < -(FUTURE as f64)
+}
+
+/// Whether a pair is to be renewed because its access token was refused, `since` the last time
+/// that was the reason.
+pub fn may_renew_for_refusal(since: Option<Duration>) -> bool {
+    since.is_none_or(|since| since >= FOR_REFUSAL)
+}
+
+/// How long to wait after the renewal has failed `attempts` times in a row (at least 1), in a way that may pass.
+pub fn renewal_backoff(attempts: u32) -> Duration {
+    let (first, longest) = RETRY;
+    first.saturating_mul(1 << attempts.saturating_sub(1).min(20)).min(longest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_700_000_000;
+
+    #[test]
+    fn a_person_is_told_from_14_days_before_the_end() {
+        assert!(matches!(Expiry::of(NOW + 14 * DAY + 1, NOW), Expiry::Far(_)));
+        assert!(matches!(Expiry::of(NOW + 14 * DAY, NOW), Expiry::Soon(_)));
+        assert!(matches!(Expiry::of(NOW + 1, NOW), Expiry::Soon(_)));
+        assert!(matches!(Expiry::of(NOW, NOW), Expiry::Over(_)));
+        assert!(matches!(Expiry::of(i64::MIN, NOW), Expiry::Over(_)));
+    }
+
+    #[test]
+    fn the_end_is_told_in_days_and_as_a_date() {
+        let words = |at| Expiry::of(at, NOW).to_string();
+        assert_eq!(words(NOW + 9 * DAY + 5), "expires in 9 days, on 2023-11-23");
+        assert_eq!(words(NOW + 2 * DAY - 1), "expires in 47 h, on 2023-11-16");
+        assert_eq!(words(NOW - 3 * DAY), "expired 3 days ago, on 2023-11-11");
+        assert_eq!(words(NOW), "expired 0 s ago, on 2023-11-14");
+    }
+
+    #[test]
+    fn the_log_says_it_at_the_start_and_once_a_day() {
+        assert!(is_time_to_say(None, NOW));
+        assert!(!is_time_to_say(Some(NOW), NOW));
+        assert!(!is_time_to_say(Some(NOW), NOW + DAY - 1));
+        assert!(is_time_to_say(Some(NOW), NOW + DAY));
+        assert!(is_time_to_say(Some(NOW), NOW - 1), "the clock was set back");
+    }
+
+    #[test]
+    fn a_pair_is_renewed_an_hour_ahead_or_in_the_last_quarter_of_its_life() {
+        let due = |life: i64, age: f64| is_renewal_due(NOW, NOW + life, NOW as f64 + age);
+        assert!(!due(DAY, DAY as f64 - 3600.0));
+        assert!(due(DAY, DAY as f64 - 3599.9));
+        assert!(!due(600, 450.0));
+        assert!(due(600, 450.1));
+        assert!(due(600, 10_000.0), "long over");
+        assert!(!due(0, 0.5), "not in the second in which it came");
+        assert!(due(0, 1.0));
+    }
+
+    #[test]
+    fn an_idle_pair_is_renewed_weekly_whatever_it_says_of_its_life() {
+        let due = |age: i64| is_renewal_due(NOW, NOW + 1000 * DAY, (NOW + age) as f64);
+        assert!(!due(0));
+        assert!(!due(7 * DAY - 1));
+        assert!(due(7 * DAY));
+        assert!(!due(-3600), "clocks differ");
+        assert!(due(-3601), "obtained under a wrong clock");
+    }
+
+    #[test]
+    fn a_new_token_that_is_refused_is_not_renewed_within_the_minute() {
+        assert!(may_renew_for_refusal(None));
+        assert!(!may_renew_for_refusal(Some(Duration::from_millis(59_999))));
+        assert!(may_renew_for_refusal(Some(Duration::from_secs(60))));
+    }
+
+    #[test]
+    fn a_renewal_that_fails_is_tried_again_ever_more_seldom() {
+        let seconds = [1, 2, 3, 6, 7, 1000].map(|attempts| renewal_backoff(attempts).as_secs());
+        assert_eq!(seconds, [10, 20, 40, 320, 600, 600]);
+    }
+}
