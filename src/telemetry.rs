@@ -24,7 +24,10 @@ const GAUGES: [(&str, &str); 20] = [
     ("talkmirror_paused", "1 while everything pauses for this reason"),
     ("talkmirror_requests_per_second_limit", "Requests a second that are allowed now"),
     ("talkmirror_last_success_timestamp_seconds", "The last answer of use, in Unix seconds; 0: none yet"),
-    ("talkmirror_token_expiry_timestamp_seconds", "When the API token expires, in Unix seconds, where known"),
+    (
+        "talkmirror_token_expiry_timestamp_seconds",
+        "When a person must have made a new token, in Unix seconds; +Inf: it does not say. With OAuth the end of the refresh token, later with each renewal",
+    ),
     ("talkmirror_talks", "Mirrored talks by state; missed ones are in work as well"),
     ("talkmirror_queue_rows", "Rows of the queue by reason and state"),
     (

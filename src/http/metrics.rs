@@ -9,6 +9,9 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 
+/// In seconds; see "Tokens" in the vendor's documentation of OAuth: three months.
+const REFRESH_TOKEN_LIFE: i64 = 90 * 24 * 60 * 60;
+
 pub(super) async fn metrics(State(site): State<Arc<Site>>) -> Response {
     let look = match site.look().await {
         Ok(look) => look,
@@ -32,9 +35,10 @@ fn gauges(look: &Look) {
     set("talkmirror_ready", &[], flag(obstacles.is_empty()));
     set("talkmirror_config_last_reload_successful", &[], flag(live.refused.is_none()));
     set("talkmirror_config_last_reload_success_timestamp_seconds", &[], time(live.configured_at));
-    if let Some(at) = live.token_expires_at {
-        set("talkmirror_token_expiry_timestamp_seconds", &[], time(at));
-    }
+    let renewed = overview.oauth.as_ref().map(|oauth| oauth.refreshed_at + REFRESH_TOKEN_LIFE);
+    // What never ends raises no alert, nor does the end of a token that was replaced.
+    let end = renewed.or(live.token_expires_at).map_or(f64::INFINITY, time);
+    set("talkmirror_token_expiry_timestamp_seconds", &[], end);
     if let Some(status) = &live.status {
         process(status);
     }
@@ -61,12 +65,12 @@ fn gauges(look: &Look) {
         set("talkmirror_freshness_seconds", &[("quantile", quantile)], age as f64);
     }
     set("talkmirror_closures_under_way", &[], overview.closures_under_way as f64);
-    for feeder in overview.feeders.iter().filter(|feeder| feeder.enabled) {
+    for feeder in &overview.feeders {
         let label = [("feeder", feeder.feeder.as_str())];
         if let Some(at) = feeder.ran_at {
             set("talkmirror_feeder_last_run_timestamp_seconds", &label, time(at));
         }
-        set("talkmirror_feeder_trouble", &label, flag(feeder.trouble.is_some()));
+        set("talkmirror_feeder_trouble", &label, flag(feeder.enabled && feeder.trouble.is_some()));
     }
     set("talkmirror_database_bytes", &[], figures.database_bytes as f64);
     set("talkmirror_wal_bytes", &[], figures.wal_bytes as f64);

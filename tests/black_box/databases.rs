@@ -241,10 +241,10 @@ fn a_database_that_cannot_be_written_is_named() {
 }
 
 /// A small file system of its own; unmounted when dropped.
-struct SmallDisk(std::path::PathBuf);
+pub struct SmallDisk(pub std::path::PathBuf);
 
 impl SmallDisk {
-    fn mount(path: std::path::PathBuf, size: &str) -> Option<SmallDisk> {
+    pub fn mount(path: std::path::PathBuf, size: &str) -> Option<SmallDisk> {
         if !nix::unistd::Uid::effective().is_root() {
             eprintln!("skipped: only root can mount a small disk");
             return None;

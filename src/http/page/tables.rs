@@ -135,9 +135,10 @@ pub fn pauses(screen: &Screen) -> Markup {
         ("Last failure", failure),
     ];
     if let Some(at) = screen.token_expires_at {
-        let expires = match at > now {
-            true => html! { "expires " (in_time(at, now)) },
-            false => html! { "expired " (when(at, now)) },
+        let expires = match (&screen.overview.oauth, at > now) {
+            (Some(oauth), true) => html! { "renews itself, last " (when(oauth.refreshed_at, now)) },
+            (None, true) => html! { "expires " (in_time(at, now)) },
+            (_, false) => html! { "expired " (when(at, now)) },
         };
         rows.push(("Token", expires));
     }

@@ -1,0 +1,416 @@
+//! Tokens of OAuth, and how they are renewed.
+
+use crate::databases::SmallDisk;
+use crate::harness::{Mirror, account};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+use talkmirror::clock::unix_now;
+use talkmirror::simulator::{Account, Fault};
+
+const DAY: i64 = 86_400;
+
+/// A mirror of an account with talks, set up for OAuth, with no tokens yet.
+pub fn oauth(account: Account) -> Mirror {
+    oauth_with(account, "")
+}
+
+pub fn oauth_with(mut account: Account, more: &str) -> Mirror {
+    account.token = "none but those of the integration".into();
+    let section = format!(
+        "{more}api.oauth.client_id = \"{}\"\napi.oauth.client_secret_file = \"client-secret\"\n\
+         api.oauth.redirect_uri = \"{}\"\n",
+        account.oauth.client_id, account.oauth.redirect_uri
+    );
+    let secret = account.oauth.client_secret.clone();
+    let mirror = Mirror::new(account);
+    fs::write(mirror.path("client-secret"), secret).unwrap();
+    mirror.configure(&section);
+    fs::remove_file(mirror.path("token")).unwrap();
+    let config = fs::read_to_string(mirror.path("config.toml")).unwrap();
+    let without: String =
+        config.lines().filter(|line| !line.contains("token_file")).map(|line| format!("{line}\n")).collect();
+    fs::write(mirror.path("config.toml"), without).unwrap();
+    mirror
+}
+
+pub fn store(mirror: &Mirror) -> PathBuf {
+    mirror.path("secrets/oauth.json")
+}
+
+pub fn stored(mirror: &Mirror) -> Value {
+    serde_json::from_str(&fs::read_to_string(store(mirror)).unwrap()).unwrap()
+}
+
+/// Puts a pair there that was obtained and ends so many seconds from now.
+fn keep(mirror: &Mirror, obtained: i64, ends: i64) {
+    let (access, refresh) = mirror.simulator.account().oauth.issue();
+    keep_as(mirror, json!({"access_token": access, "refresh_token": refresh}), obtained, ends);
+}
+
+pub fn keep_as(mirror: &Mirror, mut pair: Value, obtained: i64, ends: i64) {
+    let path = store(mirror);
+    let folder = path.parent().unwrap();
+    fs::create_dir_all(folder).unwrap();
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).unwrap();
+    pair["obtained_at"] = json!(unix_now() + obtained);
+    pair["expires_at"] = json!(unix_now() + ends);
+    fs::write(&path, pair.to_string()).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+fn refusals(mirror: &Mirror) -> usize {
+    mirror.simulator.account().log.iter().filter(|request| request.status == 401).count()
+}
+
+fn wait_for_pause(mirror: &Mirror) {
+    mirror.wait_sql("a pause", "SELECT pause_reason FROM daemon_status", "unauthorized".to_owned());
+}
+
+#[test]
+fn a_pair_is_renewed_ahead_of_its_end_under_load_with_no_request_refused() {
+    let mut account = account(2500);
+    account.latency = Duration::from_millis(20);
+    account.oauth.expires_in = Duration::from_secs(7);
+    let mirror = oauth(account);
+    // Due two seconds from now.
+    keep(&mirror, -9, 7);
+    let first = stored(&mirror);
+    mirror.simulator.account().oauth.expires_in = Duration::from_secs(86_400);
+    mirror.ends(0, &["enqueue", "1..2500"]);
+    let daemon = mirror.daemon();
+    mirror.wait_for_long("everything is fetched", "SELECT count(*) FROM talks", 2500);
+    mirror.wait("it is renewed", || mirror.simulator.account().oauth.renewals == 1);
+    let since = mirror.simulator.account().log[0].at;
+    mirror.wait("the first would have ended", || since.elapsed() > Duration::from_secs(7));
+    mirror.ends(0, &["enqueue", "1..20"]);
+    mirror.wait_sql("the new one is used", "SELECT count(*) FROM talk_queue", 0);
+    daemon.stop();
+    assert_eq!(refusals(&mirror), 0);
+    assert!(!mirror.log().contains("failed"), "{}", mirror.log());
+    let second = stored(&mirror);
+    assert!(second["access_token"] != first["access_token"]);
+    let previous = fs::read_to_string(mirror.path("secrets/oauth.json.previous")).unwrap();
+    let previous: Value = serde_json::from_str(&previous).unwrap();
+    assert_eq!(previous, first, "the one before is kept");
+    let modes = ["secrets", "secrets/oauth.json", "secrets/oauth.json.previous"]
+        .map(|name| fs::metadata(mirror.path(name)).unwrap().permissions().mode() & 0o777);
+    assert_eq!(modes, [0o700, 0o600, 0o600]);
+    let (out, _) = mirror.ends(0, &["status"]);
+    assert!(out.contains("Token") && out.contains("; renewed by itself, last "), "{out}");
+    mirror.assert_mirrors_the_account();
+}
+
+#[test]
+fn tokens_that_live_for_seconds_are_renewed_again_and_again_within_the_ceiling() {
+    let mut account = account(40);
+    account.limit = 6;
+    account.oauth.expires_in = Duration::from_secs(3);
+    let mirror = oauth_with(account, "api.requests_per_second = 6\n");
+    keep(&mirror, 0, 3);
+    mirror.ends(0, &["sync", "1..40"]);
+    mirror.assert_mirrors_the_account();
+    assert_eq!(refusals(&mirror), 0);
+    let account = mirror.simulator.account();
+    assert!(account.oauth.renewals >= 2, "{}", account.oauth.renewals);
+    assert_eq!((account.violations, account.oauth.overlaps, account.oauth.refusals), (0, 0, 0));
+    assert!(account.most_in_a_second() <= 6);
+}
+
+#[test]
+fn a_refused_token_is_renewed_at_once_and_nothing_is_sent_with_it_meanwhile() {
+    let mirror = oauth(account(60));
+    keep(&mirror, -1000, 80_000);
+    {
+        let mut account = mirror.simulator.account();
+        account.oauth.expire();
+        account.oauth.scripted.push_back(Fault::Slow(Duration::from_millis(500)));
+    }
+    mirror.ends(0, &["enqueue", "1..60"]);
+    let daemon = mirror.daemon();
+    mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
+    daemon.stop();
+    assert!(!mirror.log().contains("paused:"), "{}", mirror.log());
+    {
+        let account = mirror.simulator.account();
+        assert_eq!((account.oauth.renewals, account.oauth.overlaps, account.token_requests()), (1, 0, 1));
+        let asked = account.log.iter().position(|request| request.path == "/oauth2/access_token").unwrap();
+        let next = &account.log[asked + 1];
+        assert!(next.at - account.log[asked].at >= Duration::from_millis(500), "{next:?}");
+        assert_eq!(account.log[asked].method, "POST");
+    }
+    assert!(refusals(&mirror) <= 8, "only what was under way");
+    mirror.assert_mirrors_the_account();
+}
+
+#[test]
+fn a_new_token_that_is_refused_too_pauses_and_is_not_renewed_again_and_again() {
+    let mirror = oauth(account(3));
+    keep(&mirror, -1000, 80_000);
+    mirror.simulator.account().script(1, vec![Fault::Problem(401); 1000]);
+    mirror.ends(0, &["enqueue", "1"]);
+    let daemon = mirror.running_daemon();
+    wait_for_pause(&mirror);
+    daemon.signal(Signal::SIGHUP);
+    mirror.wait("it is probed", || mirror.simulator.account().requests_of(1) >= 3);
+    let (out, _) = mirror.ends(1, &["status"]);
+    assert!(out.contains("run `talkmirror login`"), "{out}");
+    assert_eq!(mirror.simulator.account().token_requests(), 1);
+    daemon.stop();
+}
+
+#[test]
+fn a_revoked_access_pauses_and_says_what_to_do_and_a_login_mends_it_without_a_restart() {
+    let mirror = oauth(account(40));
+    keep(&mirror, -1000, 80_000);
+    mirror.ends(0, &["sync", "1..10"]);
+    mirror.simulator.account().oauth.revoke();
+    mirror.ends(0, &["enqueue", "11..40"]);
+    let daemon = mirror.running_daemon();
+    let detail =
+        "SELECT pause_detail LIKE 'the account has revoked talkmirror''s access: run `talkmirror login`%'
+                    FROM daemon_status";
+    mirror.wait_sql("the pause says what to do", detail, true);
+    let (out, _) = mirror.ends(1, &["status"]);
+    assert!(out.contains("revoked talkmirror's access") && out.contains("→ run `talkmirror login`"), "{out}");
+    assert!(
+        mirror.log().contains("ERROR the account has revoked talkmirror's access: run `talkmirror login`")
+    );
+    assert_eq!(mirror.simulator.account().token_requests(), 1, "not again and again");
+    daemon.signal(Signal::SIGHUP);
+    mirror.wait("asked again at once", || mirror.simulator.account().token_requests() == 2);
+    assert_eq!(
+        mirror.sql::<i64>("SELECT count(*) FROM talk_queue WHERE attempts = 0"),
+        30,
+        "nothing is spent"
+    );
+
+    mirror.simulator.account().oauth.codes.push("a-code".into());
+    mirror.ends(0, &["login", "--code", "a-code"]);
+    mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
+    mirror.wait_sql("no pause any more", "SELECT pause_reason IS NULL FROM daemon_status", true);
+    mirror.wait("healthy again", || mirror.output(&["status"]).status.success());
+    daemon.stop();
+    mirror.assert_mirrors_the_account();
+}
+
+#[test]
+fn sync_and_close_renew_and_check_does_not() {
+    let mirror = oauth(account(5));
+    keep(&mirror, -2 * DAY, -DAY);
+    mirror.simulator.account().oauth.expire();
+    let (out, _) = mirror.ends(1, &["check"]);
+    assert!(out.contains("not tried: the access token expired 24 h ago, on "), "{out}");
+    assert_eq!(mirror.simulator.account().log.len(), 0);
+    mirror.ends(0, &["sync", "1..5"]);
+    assert_eq!(mirror.simulator.account().oauth.renewals, 1);
+    assert_eq!(refusals(&mirror), 0, "what has ended is renewed first");
+    let (out, _) = mirror.ends(0, &["check"]);
+    assert!(out.contains("; it expires in 2") && out.contains(" and is renewed by itself"), "{out}");
+
+    mirror.simulator.account().oauth.expire();
+    let id = mirror.simulator.account().create_missed(2 * DAY).to_string();
+    let config = fs::read_to_string(mirror.path("config.toml")).unwrap();
+    fs::write(mirror.path("config.toml"), config + "auto_close.mode = \"live\"\n").unwrap();
+    mirror.ends(0, &["close", "--yes", &id]);
+    assert_eq!(mirror.simulator.account().oauth.renewals, 2);
+    assert_eq!(mirror.simulator.account().closes.len(), 1);
+}
+
+#[test]
+fn an_idle_daemon_renews_what_is_a_week_old() {
+    let mirror = oauth(account(1));
+    keep(&mirror, -7 * DAY + 3, 60 * DAY);
+    let daemon = mirror.running_daemon();
+    mirror.wait("it is renewed", || mirror.simulator.account().oauth.renewals == 1);
+    mirror.wait("it is kept", || stored(&mirror)["obtained_at"].as_i64().unwrap() > unix_now() - DAY);
+    assert_eq!(mirror.simulator.account().log.len(), 1, "nothing else was asked for");
+    daemon.stop();
+}
+
+#[test]
+fn an_endpoint_that_fails_costs_nothing_while_the_token_lives() {
+    let mirror = oauth(account(200));
+    // Due, and alive.
+    keep(&mirror, -80_000, 2000);
+    mirror.simulator.account().oauth.fault = Some(Fault::Html(502));
+    mirror.ends(0, &["enqueue", "1..200"]);
+    let daemon = mirror.daemon();
+    mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
+    mirror.wait("it is told", || mirror.ends(0, &["status"]).0.contains("could not be renewed: HTTP 502"));
+    assert!(!mirror.log().contains("paused:") && refusals(&mirror) == 0, "{}", mirror.log());
+    assert_eq!(mirror.simulator.account().token_requests(), 1, "with a backoff");
+    mirror.simulator.account().oauth.fault = None;
+    mirror.wait("it is renewed", || mirror.simulator.account().oauth.renewals == 1);
+    mirror.wait("it is told no more", || !mirror.ends(0, &["status"]).0.contains("could not be renewed"));
+    daemon.stop();
+    mirror.assert_mirrors_the_account();
+}
+
+#[test]
+fn an_endpoint_that_fails_when_the_token_is_refused_pauses_until_it_answers() {
+    let mirror = oauth(account(20));
+    keep(&mirror, -1000, 80_000);
+    {
+        let mut account = mirror.simulator.account();
+        account.oauth.expire();
+        account.oauth.fault = Some(Fault::Problem(503));
+    }
+    mirror.ends(0, &["enqueue", "1..20"]);
+    let daemon = mirror.running_daemon();
+    wait_for_pause(&mirror);
+    let detail: String = mirror.sql("SELECT pause_detail FROM daemon_status");
+    assert!(detail.contains("could not be renewed: HTTP 503"), "{detail}");
+    mirror.simulator.account().oauth.fault = None;
+    mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
+    assert_eq!(mirror.simulator.account().oauth.renewals, 1);
+    daemon.stop();
+}
+
+#[test]
+fn too_many_requests_for_tokens_pause_everything() {
+    let mirror = oauth_with(account(5), "api.max_in_flight = 1\n");
+    keep(&mirror, -80_000, 2000);
+    mirror.simulator.account().oauth.scripted.push_back(Fault::TooMany { header: None, body: Some(2) });
+    mirror.ends(0, &["sync", "1..5"]);
+    let account = mirror.simulator.account();
+    assert_eq!(account.log[0].path, "/oauth2/access_token", "before anything else");
+    assert!(account.log[1].at - account.log[0].at >= Duration::from_secs(2));
+}
+
+#[test]
+fn a_redirect_of_the_endpoint_is_not_followed() {
+    let mirror = oauth(account(5));
+    keep(&mirror, -80_000, 2000);
+    let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
+    elsewhere.set_nonblocking(true).unwrap();
+    let address = format!("http://{}/oauth2/access_token?token=x", elsewhere.local_addr().unwrap());
+    mirror.simulator.account().oauth.fault = Some(Fault::Redirect(address));
+    let (_, err) = mirror.ends(0, &["sync", "1..5"]);
+    assert!(
+        err.contains("redirected to http://127.0.0.1:") && err.contains("which is not followed"),
+        "{err}"
+    );
+    assert!(elsewhere.accept().is_err(), "nobody came");
+}
+
+#[test]
+fn two_mirrors_that_share_their_tokens_renew_them_once() {
+    let mirror = oauth(account(30));
+    keep(&mirror, -1000, 80_000);
+    {
+        let mut account = mirror.simulator.account();
+        account.oauth.expire();
+        account.oauth.scripted.push_back(Fault::Slow(Duration::from_millis(700)));
+    }
+    mirror.ends(0, &["enqueue", "1..30"]);
+    fs::copy(mirror.path("config.toml"), mirror.path("other.toml")).unwrap();
+    let store = format!("database.path = \"other.db\"\napi.oauth.store = {:?}\n", store(&mirror));
+    let other = fs::read_to_string(mirror.path("other.toml")).unwrap() + &store;
+    fs::write(mirror.path("other.toml"), other).unwrap();
+    let daemon = mirror.daemon();
+    let mut second = std::process::Command::new(env!("CARGO_BIN_EXE_talkmirror"));
+    let second =
+        second.arg("--config").arg(mirror.path("other.toml")).args(["sync", "1..30"]).output().unwrap();
+    assert!(second.status.success(), "{}", String::from_utf8_lossy(&second.stderr));
+    mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
+    daemon.stop();
+    let account = mirror.simulator.account();
+    assert_eq!((account.oauth.renewals, account.oauth.overlaps, account.oauth.refusals), (1, 0, 0));
+}
+
+#[test]
+fn a_broken_file_falls_back_on_the_pair_before_it() {
+    let mirror = oauth(account(5));
+    keep(&mirror, -80_000, 2000);
+    mirror.ends(0, &["sync", "1..2"]);
+    mirror.ends(0, &["sync", "1..2"]);
+    let whole = fs::read(store(&mirror)).unwrap();
+    fs::write(store(&mirror), &whole[..whole.len() / 2]).unwrap();
+    mirror.simulator.account().oauth.expire();
+    let (_, err) = mirror.ends(1, &["sync", "3"]);
+    assert!(
+        err.contains("no whole pair of tokens at ") && err.contains("going on with the pair before it"),
+        "{err}"
+    );
+    assert!(err.contains("run `talkmirror login`"), "its refresh token was used up: {err}");
+    assert!(!err.contains("refresh-"), "{err}");
+}
+
+#[test]
+fn the_pair_before_is_tried_where_the_present_one_is_refused() {
+    let mirror = oauth(account(5));
+    keep(&mirror, -80_000, 2000);
+    // As where a disk was set back: the present file is of an account's earlier state, the one beside it works.
+    fs::copy(store(&mirror), mirror.path("secrets/oauth.json.previous")).unwrap();
+    keep_as(&mirror, json!({"access_token": "unknown", "refresh_token": "unknown"}), -80_000, 2000);
+    let (_, err) = mirror.ends(0, &["sync", "1..5"]);
+    assert!(err.contains("trying the one before it"), "{err}");
+    assert_eq!(mirror.simulator.account().oauth.renewals, 1);
+    mirror.assert_mirrors_the_account();
+}
+
+#[test]
+fn a_pair_that_cannot_be_kept_is_not_used_and_the_old_one_goes_on() {
+    let mirror = oauth(account(40));
+    let Some(disk) = SmallDisk::mount(mirror.path("secrets"), "64k") else { return };
+    keep(&mirror, -80_000, 2000);
+    let first = stored(&mirror);
+    let _ = fs::write(disk.0.join("ballast"), vec![0; 1_000_000]);
+    mirror.ends(0, &["enqueue", "1..40"]);
+    let daemon = mirror.daemon();
+    mirror.wait("it is told", || mirror.log().contains("the new token cannot be kept: cannot write "));
+    mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
+    assert_eq!(stored(&mirror), first);
+    assert_eq!(refusals(&mirror), 0);
+    fs::remove_file(disk.0.join("ballast")).unwrap();
+    mirror.wait("it is renewed", || stored(&mirror) != first);
+    mirror.ends(0, &["enqueue", "1"]);
+    mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
+    assert_eq!((refusals(&mirror), mirror.simulator.account().oauth.refusals), (0, 0));
+    daemon.stop();
+}
+
+#[test]
+fn without_tokens_run_and_sync_end_with_78_and_name_login() {
+    let mirror = oauth(account(1));
+    for arguments in [&["run"][..], &["sync"], &["check"]] {
+        let (_, err) = mirror.ends(78, arguments);
+        assert!(err.contains("api.oauth.store: expected the tokens that `talkmirror login` stores"), "{err}");
+        assert!(err.contains("run `talkmirror login`"), "{err}");
+    }
+    mirror.ends(0, &["enqueue", "1"]);
+    mirror.ends(0, &["status"]);
+}
+
+#[test]
+fn an_empty_credential_is_none_and_one_that_is_set_stands_in_for_a_missing_key() {
+    let mirror = oauth(account(2));
+    keep(&mirror, -1000, 80_000);
+    fs::create_dir(mirror.path("credentials")).unwrap();
+    fs::write(mirror.path("credentials/token"), "").unwrap();
+    fs::rename(mirror.path("client-secret"), mirror.path("credentials/oauth-secret")).unwrap();
+    let config = fs::read_to_string(mirror.path("config.toml")).unwrap();
+    fs::write(mirror.path("config.toml"), config.replace("api.oauth.client_secret_file", "#")).unwrap();
+    let sync = || {
+        let mut command = mirror.command(&["sync", "1"]);
+        command.env("CREDENTIALS_DIRECTORY", mirror.path("credentials")).output().unwrap()
+    };
+    assert!(sync().status.success());
+    fs::write(mirror.path("credentials/token"), "long-lived").unwrap();
+    let two = String::from_utf8_lossy(&sync().stderr).into_owned();
+    assert!(
+        two.contains("api.oauth.client_id: expected no other token beside it, found a long-lived one"),
+        "{two}"
+    );
+    fs::write(mirror.path("credentials/token"), "").unwrap();
+    fs::write(mirror.path("credentials/oauth-secret"), "").unwrap();
+    let none = sync();
+    assert_eq!(none.status.code(), Some(78));
+    let none = String::from_utf8_lossy(&none.stderr).into_owned();
+    assert!(none.contains("api.oauth.client_secret_file: expected the path of a file"), "{none}");
+}

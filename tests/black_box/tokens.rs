@@ -1,0 +1,120 @@
+//! Long-lived tokens: what is told before one ends; and secrets that are credentials of systemd.
+
+use crate::harness::{Mirror, account};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use talkmirror::clock::unix_now;
+
+const DAY: i64 = 86_400;
+
+/// A long-lived token as the vendor makes them, that ends so many seconds from now.
+fn long_lived(ends: i64) -> String {
+    let part = |json: Value| URL_SAFE_NO_PAD.encode(json.to_string());
+    let header = part(json!({"typ": "JWT", "alg": "RS256"}));
+    format!("{header}.{}.c2lnbmF0dXJl", part(json!({"exp": unix_now() + ends, "scopes": ["crm"]})))
+}
+
+fn with_long_lived(ends: i64) -> Mirror {
+    let mirror = Mirror::new(account(3));
+    put_token(&mirror, &long_lived(ends));
+    mirror
+}
+
+fn put_token(mirror: &Mirror, token: &str) {
+    mirror.simulator.account().token = token.into();
+    fs::write(mirror.path("new"), token).unwrap();
+    fs::rename(mirror.path("new"), mirror.path("token")).unwrap();
+}
+
+#[test]
+fn a_long_lived_token_is_warned_of_13_days_before_its_end_until_it_is_replaced() {
+    let mirror = with_long_lived(13 * DAY + 3600);
+    let daemon = mirror.running_daemon();
+    mirror.wait("the log warns", || mirror.log().contains("WARN the API token expires in 13 days, on "));
+    assert!(mirror.log().contains("make a new one in the integration's settings and put it in "));
+    let looked_again = "SELECT unixepoch() - started_at >= 3 FROM daemon_status";
+    mirror.wait_sql("it has looked at the token again", looked_again, true);
+    let known = "SELECT count(*) FROM mirror_info WHERE key = 'api.token_expires_at'";
+    mirror.wait_sql("the end is known", known, 1);
+    let (out, _) = mirror.ends(0, &["status"]);
+    assert!(out.contains("Token") && out.contains("! the API token expires in 13 days, on "), "{out}");
+    let (out, _) = mirror.ends(0, &["check"]);
+    assert!(out.contains("; it expires in 13 days, on "), "{out}");
+
+    put_token(&mirror, &long_lived(400 * DAY + 3600));
+    mirror.wait("the new one is taken up", || mirror.log().contains("the API token was replaced"));
+    mirror.wait("the warning is gone", || !mirror.ends(0, &["status"]).0.contains('!'));
+    let (out, _) = mirror.ends(0, &["status"]);
+    assert!(out.contains("expires in 400 days, on "), "{out}");
+
+    put_token(&mirror, talkmirror::simulator::TOKEN);
+    mirror.wait_sql("one that has no end", known, 0);
+    assert_eq!(mirror.log().matches("the API token expires").count(), 1, "{}", mirror.log());
+    daemon.stop();
+}
+
+#[test]
+fn a_long_lived_token_is_not_warned_of_15_days_before_its_end() {
+    let mirror = with_long_lived(15 * DAY + 3600);
+    mirror.ends(0, &["sync", "1..3"]);
+    let (out, _) = mirror.ends(0, &["status"]);
+    assert!(out.contains("expires in 15 days, on ") && !out.contains('!'), "{out}");
+}
+
+#[test]
+fn a_long_lived_token_that_has_ended_is_an_error_in_the_log_and_unhealthy() {
+    let mirror = with_long_lived(-2 * DAY);
+    let (_, err) = mirror.ends(0, &["sync", "1..3"]);
+    assert!(err.contains("ERROR the API token expired 2 days ago, on "), "{err}");
+    let (out, _) = mirror.ends(1, &["status"]);
+    assert!(out.contains("! the API token expired 2 days ago, on "), "{out}");
+    let (out, _) = mirror.ends(1, &["status", "--json"]);
+    let status: Value = serde_json::from_str(&out).unwrap();
+    assert!(status["token_expires_at"].as_i64().unwrap() < unix_now());
+    assert_eq!(status["oauth"], Value::Null);
+}
+
+#[test]
+fn the_secret_of_hooks_may_be_a_credential() {
+    let mirror = Mirror::new(account(1));
+    mirror.configure("webhook.enabled = true\nhttp.listen = \"127.0.0.1:9\"\n");
+    fs::create_dir(mirror.path("credentials")).unwrap();
+    let check = |secret: &str| {
+        fs::write(mirror.path("credentials/webhook-secret"), secret).unwrap();
+        let mut command = mirror.command(&["check"]);
+        command.env("CREDENTIALS_DIRECTORY", mirror.path("credentials")).output().unwrap().status.code()
+    };
+    assert_eq!((check("0123456789abcdef"), check("")), (Some(0), Some(78)));
+}
+
+#[test]
+fn a_token_file_that_may_not_be_read_gives_way_to_the_credential() {
+    use std::os::unix::process::CommandExt;
+    let mirror = Mirror::new(account(1));
+    let open = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let binary = mirror.path("talkmirror");
+    if !nix::unistd::Uid::effective().is_root() {
+        eprintln!("skipped: only root can try another user's rights");
+        return;
+    }
+    fs::copy(env!("CARGO_BIN_EXE_talkmirror"), &binary).unwrap();
+    open(&mirror.path(""), 0o777);
+    open(&mirror.path("token"), 0o600);
+    fs::create_dir(mirror.path("credentials")).unwrap();
+    let sync = |credential: &str| {
+        fs::write(mirror.path("credentials/token"), credential).unwrap();
+        let mut command = std::process::Command::new(&binary);
+        command.arg("--config").arg(mirror.path("config.toml")).args(["sync", "1"]);
+        command.env("CREDENTIALS_DIRECTORY", mirror.path("credentials")).uid(65534).gid(65534);
+        command.output().unwrap()
+    };
+    let denied = sync("");
+    assert_eq!(denied.status.code(), Some(78));
+    assert!(String::from_utf8_lossy(&denied.stderr).contains("Permission denied"), "{denied:?}");
+    let taken = sync(talkmirror::simulator::TOKEN);
+    assert!(taken.status.success(), "{taken:?}");
+}
