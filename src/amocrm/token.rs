@@ -20,6 +20,23 @@ pub enum TokenSource {
     OAuth(Arc<Integration>),
 }
 
+impl TokenSource {
+    /// Whether a token of the one is a token of the other.
+    fn is(&self, other: &TokenSource) -> bool {
+        let same = |one: &SecretString, other: &SecretString| one.expose_secret() == other.expose_secret();
+        match (self, other) {
+            (TokenSource::File(one), TokenSource::File(other)) => one == other,
+            (TokenSource::Environment(one), TokenSource::Environment(other)) => same(one, other),
+            (TokenSource::OAuth(one), TokenSource::OAuth(other)) => {
+                (&one.client_id, &one.redirect_uri, one.store.path())
+                    == (&other.client_id, &other.redirect_uri, other.store.path())
+                    && same(&one.client_secret, &other.client_secret)
+            }
+            _ => false,
+        }
+    }
+}
+
 /// A token in use, with what is needed to notice that its file was replaced.
 #[derive(Debug)]
 pub struct Token {
@@ -71,6 +88,11 @@ impl Token {
             TokenSource::OAuth(integration) => Some((integration, self.pair.as_ref()?)),
             TokenSource::File(_) | TokenSource::Environment(_) => None,
         }
+    }
+
+    /// Whether both are from the same place, and so the same but for what was replaced there.
+    pub fn is_from_where(&self, other: &Token) -> bool {
+        self.source.is(&other.source)
     }
 
     /// When it ends, in Unix seconds, where it says so: a long-lived token by its `exp`.

@@ -122,8 +122,12 @@ impl Worker {
         self.tokens.token.expires_at()
     }
 
-    /// Uses another token from now on, and probes at once if the old one was refused.
+    /// Uses a token from elsewhere from now on, and probes at once if the old one was refused. One from the
+    /// same place is taken up from there.
     pub(super) fn replace_token(&mut self, token: Token, now: Now) {
+        if token.is_from_where(&self.tokens.token) {
+            return;
+        }
         let orphan = self.tokens.renewing;
         self.tokens = Tokens { renewing: orphan, orphan, ..Tokens::new(token, &self.client, now) };
         self.use_token(now.mono);

@@ -173,3 +173,39 @@ fn another_token_file_is_used_and_what_takes_a_restart_is_named() {
     assert!(log.contains("restart talkmirror for what else has changed: database.path, log.format"), "{log}");
     daemon.stop();
 }
+
+#[test]
+fn a_reload_goes_over_to_oauth_and_back() {
+    let mirror = Mirror::new(account(5));
+    let daemon = mirror.running_daemon();
+    let file = std::fs::read_to_string(mirror.path("config.toml")).unwrap();
+    let (integration, pair) = {
+        let mut account = mirror.simulator.account();
+        let (access, refresh) = account.oauth.issue();
+        let pair = serde_json::json!({"access_token": access, "refresh_token": refresh});
+        std::fs::write(mirror.path("client-secret"), &account.oauth.client_secret).unwrap();
+        // Renewals alone lead to a token that is taken.
+        account.token = "no longer the file's".into();
+        let section = format!(
+            "api.oauth.client_id = \"{}\"\napi.oauth.client_secret_file = \"client-secret\"\n\
+             api.oauth.redirect_uri = \"{}\"\n",
+            account.oauth.client_id, account.oauth.redirect_uri
+        );
+        (section, pair)
+    };
+    crate::oauth::keep_as(&mirror, pair, -1000, 80_000);
+    let without: String =
+        file.lines().filter(|line| !line.contains("token_file")).map(|line| format!("{line}\n")).collect();
+    std::fs::write(mirror.path("config.toml"), without + &integration).unwrap();
+    daemon.signal(Signal::SIGHUP);
+    mirror.wait("it is taken up", || mirror.log().contains("took up the new configuration"));
+    mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (1)");
+    mirror.wait_sql("by the integration's token", "SELECT count(*) FROM talks", 1);
+    mirror.simulator.account().token = talkmirror::simulator::TOKEN.into();
+    mirror.simulator.account().oauth.revoke();
+    reload(&mirror, &daemon, "");
+    mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (2)");
+    mirror.wait_sql("by the file's again", "SELECT count(*) FROM talks", 2);
+    mirror.wait_sql("no word of OAuth", "SELECT count(*) FROM mirror_info WHERE key = 'api.oauth'", 0);
+    daemon.stop();
+}
