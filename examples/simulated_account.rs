@@ -37,7 +37,11 @@ struct Arguments {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    ensure!(arguments.listen.ip().is_loopback(), "{} is not an address of this machine alone", arguments.listen);
+    ensure!(
+        arguments.listen.ip().is_loopback(),
+        "{} is not an address of this machine alone",
+        arguments.listen
+    );
     let mut account = Account::with_talks(arguments.talks);
     account.account_id = arguments.account_id;
     account.token = arguments.token;
