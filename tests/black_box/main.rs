@@ -7,6 +7,7 @@ mod closing;
 mod closing_safety;
 mod commands;
 mod configuration;
+mod contrib;
 mod databases;
 mod demo;
 mod feeders;
