@@ -15,10 +15,10 @@ pub fn file_or(file: Option<PathBuf>, name: &str) -> Option<PathBuf> {
     }
 }
 
-/// A credential of systemd. An empty one is none: a unit's default, so that what is missing is told in our words.
+/// A credential of systemd. An empty line is none: the units' default, so that what is missing is told in our words.
 fn credential(name: &str) -> Option<PathBuf> {
     let path = PathBuf::from(std::env::var_os("CREDENTIALS_DIRECTORY")?).join(name);
-    path.metadata().is_ok_and(|file| file.len() > 0).then_some(path)
+    std::fs::read(&path).is_ok_and(|secret| !secret.trim_ascii().is_empty()).then_some(path)
 }
 
 fn is_denied(path: &Path) -> bool {
