@@ -18,10 +18,11 @@
 //! - [`policy`] decides when a talk is looked at again, whether it is stale, what of its closing comes
 //!   next, which talk to refresh and whose turn it is to send, [`health`] whether the mirror is well:
 //!   pure functions over given times.
+//! - [`http`] shows how it goes, to programs and people; [`telemetry`] counts, [`words`] says it in words.
 //! - [`config`] is checked whole before anything begins. [`clock`] is where time is read.
 //! - [`simulator`] is an account on loopback, for the demo and the tests.
 //!
-//! `cli -> daemon -> feed -> worker -> policy, amocrm, store, gate -> talk`. `amocrm` and `store` don't know
+//! `cli -> daemon -> http, feed -> worker -> policy, amocrm, store, gate -> talk`. `amocrm` and `store` don't know
 //! each other; only `store` knows rusqlite, only `amocrm` knows reqwest, only `cli` knows clap, only
 //! `config` knows the `config` crate.
 //!

@@ -3,6 +3,7 @@
 //! Without a recorder (`http.listen` is empty) counting does nothing. No label holds a talk's id or
 //! anybody's own words: there is one series for each value, for ever.
 
+use crate::gate::Reason;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use std::time::Duration;
@@ -77,6 +78,9 @@ pub fn start() -> Result<PrometheusHandle, BuildError> {
     }
     for outcome in ["new", "changed", "same", "older", "gone", "denied", "retry", "failed"] {
         counter!(TALKS_RECORDED, "outcome" => outcome).absolute(0);
+    }
+    for reason in Reason::ALL {
+        counter!(PAUSES, "reason" => reason.as_str()).absolute(0);
     }
     Ok(handle)
 }

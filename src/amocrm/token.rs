@@ -108,6 +108,9 @@ impl Token {
     /// Where a new one is to be put, in words.
     pub fn place(&self) -> String {
         match &self.source {
+            TokenSource::File(path) if is_credential(path) => {
+                "the file that the unit loads as the credential \"token\"; then restart the service".into()
+            }
             TokenSource::File(path) => path.display().to_string(),
             TokenSource::Environment(_) => "TALKMIRROR__API__TOKEN".into(),
             TokenSource::OAuth(integration) => integration.store.path().display().to_string(),
@@ -158,6 +161,11 @@ impl Token {
         self.secret = secret;
         true
     }
+}
+
+/// systemd hands over a copy, which is no place for a new token.
+fn is_credential(path: &Path) -> bool {
+    std::env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|folder| path.starts_with(folder))
 }
 
 /// The claim `exp` of a JWT, in Unix seconds. Its signature is the account's business.

@@ -8,7 +8,7 @@ use crate::store::tokens::OAuthStatus;
 
 /// Where a person makes a token, and puts it.
 const REPLACE: &str = "make a new one in the integration's settings and put it in place of the old one (api.token_file): \
-                       it is taken up by itself";
+                       it is taken up by itself; where only systemd can read it, restart the service";
 
 /// What to do where the API refuses the token.
 pub fn refused_action(overview: &Overview) -> &'static str {
@@ -20,7 +20,10 @@ pub fn refused_action(overview: &Overview) -> &'static str {
             "run `talkmirror login`: the daemon takes the new tokens up by itself; if they are refused too, check \
              api.base_url and [api.oauth]"
         }
-        None => "put a valid token into api.token_file: it is taken up by itself",
+        None => {
+            "put a valid token into api.token_file: it is taken up by itself; where only systemd can read it, \
+             restart the service"
+        }
     }
 }
 

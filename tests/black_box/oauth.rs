@@ -392,7 +392,8 @@ fn an_empty_credential_is_none_and_one_that_is_set_stands_in_for_a_missing_key()
     let mirror = oauth(account(2));
     keep(&mirror, -1000, 80_000);
     fs::create_dir(mirror.path("credentials")).unwrap();
-    fs::write(mirror.path("credentials/token"), "").unwrap();
+    // As the units have it where there is no such file.
+    fs::write(mirror.path("credentials/token"), "\n").unwrap();
     fs::rename(mirror.path("client-secret"), mirror.path("credentials/oauth-secret")).unwrap();
     let config = fs::read_to_string(mirror.path("config.toml")).unwrap();
     fs::write(mirror.path("config.toml"), config.replace("api.oauth.client_secret_file", "#")).unwrap();
@@ -408,7 +409,7 @@ fn an_empty_credential_is_none_and_one_that_is_set_stands_in_for_a_missing_key()
         "{two}"
     );
     fs::write(mirror.path("credentials/token"), "").unwrap();
-    fs::write(mirror.path("credentials/oauth-secret"), "").unwrap();
+    fs::write(mirror.path("credentials/oauth-secret"), "\n").unwrap();
     let none = sync();
     assert_eq!(none.status.code(), Some(78));
     let none = String::from_utf8_lossy(&none.stderr).into_owned();
