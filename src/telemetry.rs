@@ -20,7 +20,7 @@ const COMMIT_SECONDS: &str = "talkmirror_writer_commit_duration_seconds";
 const GAUGES: [(&str, &str); 20] = [
     ("talkmirror_build_info", "1, with the version as its label"),
     ("process_start_time_seconds", "When the process began, in Unix seconds"),
-    ("talkmirror_healthy", "1 where `talkmirror status` has nothing to complain of"),
+    ("talkmirror_healthy", "1 while it is ready and `talkmirror status` has nothing to complain of"),
     ("talkmirror_ready", "1 while it can do its work, as /readyz says"),
     ("talkmirror_paused", "1 while everything pauses for this reason"),
     ("talkmirror_requests_per_second_limit", "Requests a second that are allowed now"),

@@ -31,7 +31,7 @@ fn gauges(look: &Look) {
     let time = |at: i64| at as f64;
     let Look { live, overview, figures, complaints, obstacles, now } = look;
     set("talkmirror_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
-    set("talkmirror_healthy", &[], flag(complaints.is_empty()));
+    set("talkmirror_healthy", &[], flag(complaints.is_empty() && obstacles.is_empty()));
     set("talkmirror_ready", &[], flag(obstacles.is_empty()));
     set("talkmirror_config_last_reload_successful", &[], flag(live.refused.is_none()));
     set("talkmirror_config_last_reload_success_timestamp_seconds", &[], time(live.configured_at));
