@@ -272,26 +272,29 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 /// `api.token_file`, else the credential `token` of systemd, else `api.token` from
-/// the environment.
-fn token(keys: &mut Keys, folder: &Path) -> Option<TokenSource> {
+/// the environment; and whether a file is named.
+fn token(keys: &mut Keys, folder: &Path) -> (Option<TokenSource>, bool) {
     let file = keys.optional("api.token_file", "the path of a file with the token", |value| {
         value.string().filter(|path| !path.is_empty()).map(|path| folder.join(path))
     });
     let inline = keys.secret_from_environment("api.token");
+    let is_named = file.is_some();
     let file = credentials::file_or(file, "token");
-    file.map(TokenSource::File).or(inline.map(TokenSource::Environment))
+    (file.map(TokenSource::File).or(inline.map(TokenSource::Environment)), is_named)
 }
 
 /// That token, or the one that `[api.oauth]` brings; where it is needed it must be there.
 fn with_oauth(
     keys: &mut Keys,
-    token: Option<TokenSource>,
+    (token, is_named): (Option<TokenSource>, bool),
     oauth: oauth::Section,
     (database, needs): (&Path, Needs),
 ) -> Option<TokenSource> {
-    let other = token.as_ref().map(|token| match token {
-        TokenSource::File(path) => format!("a long-lived one at {}", path.display()),
-        _ => "api.token".to_owned(),
+    // A credential alone may be left from earlier, and the units always hand it over.
+    let other = token.as_ref().and_then(|token| match token {
+        TokenSource::File(_) if !is_named => None,
+        TokenSource::File(path) => Some(format!("a long-lived one at {}", path.display())),
+        _ => Some("api.token".to_owned()),
     });
     let on = oauth.is_on(keys);
     let integration = oauth.integration(keys, database, needs, other.as_deref());

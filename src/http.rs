@@ -29,12 +29,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Semaphore, watch};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 /// Connections at once at most; those beyond wait to be accepted.
 const MOST_CONNECTIONS: usize = 512;
 /// A connection that sends nothing is closed.
 const HEAD_WITHIN: Duration = Duration::from_secs(5);
+/// What asks is a few lines.
+const HEAD_BYTES: usize = 16 * 1024;
+/// A connection is closed after the answer that is under way then, …
+const CONNECTION: Duration = Duration::from_secs(30);
+/// … or in the middle of it: whoever doesn't read must not hold a place for ever.
+const LAST_ANSWER: Duration = Duration::from_secs(10);
+/// Between two lines of the log about connections that cannot be accepted.
+const SAY_EVERY: Duration = Duration::from_secs(60);
 /// The database is read anew when it was last read longer ago.
 const FRESH: Duration = Duration::from_secs(1);
 
@@ -46,16 +54,20 @@ pub struct Site {
     /// Takes hooks in, where they are wanted.
     hooks: watch::Receiver<Option<Arc<Hooks>>>,
     metrics: PrometheusHandle,
-    read: Mutex<Option<(Instant, Arc<Read>)>>,
+    read: Mutex<Option<(Instant, Reading)>>,
     /// What the page alone shows.
     past: screen::Past,
 }
+
+/// What came of reading the database.
+type Reading = Result<Arc<Read>, Arc<StoreError>>;
 
 /// What was read of the database a moment ago.
 #[derive(Debug)]
 struct Read {
     overview: Overview,
     figures: Figures,
+    closing: screen::Closing,
 }
 
 /// How the mirror is now.
@@ -64,6 +76,7 @@ struct Look {
     live: Live,
     overview: Overview,
     figures: Figures,
+    closing: screen::Closing,
     complaints: Vec<Complaint>,
     /// Why the daemon cannot do its work; nothing where it can.
     obstacles: Vec<String>,
@@ -84,7 +97,7 @@ impl Site {
     }
 
     /// Looks at the mirror and the process.
-    async fn look(&self) -> Result<Look, StoreError> {
+    async fn look(&self) -> Result<Look, Arc<StoreError>> {
         let read = self.read().await?;
         let (live, now) = (self.live.borrow().clone(), unix_now());
         let mut overview = read.overview.clone();
@@ -93,16 +106,17 @@ impl Site {
         let alive = overview.daemon.is_some().then_some(Liveness::Running);
         let complaints = health::complaints(&overview, alive, live.closes, now);
         let obstacles = health::obstacles(&live, &overview, now);
-        Ok(Look { live, overview, figures: read.figures.clone(), complaints, obstacles, now })
+        let (figures, closing) = (read.figures.clone(), read.closing.clone());
+        Ok(Look { live, overview, figures, closing, complaints, obstacles, now })
     }
 
-    async fn read(&self) -> Result<Arc<Read>, StoreError> {
+    async fn read(&self) -> Reading {
         // Held while it is read: those who come meanwhile are shown the same.
         let mut last = self.read.lock().await;
         if let Some((at, read)) = last.as_ref()
             && at.elapsed() < FRESH
         {
-            return Ok(Arc::clone(read));
+            return read.clone();
         }
         let database = self.database.clone();
         let reading = tokio::task::spawn_blocking(move || {
@@ -110,11 +124,13 @@ impl Site {
             let now = unix_now();
             let overview = report::overview(&connection, now)?;
             let figures = report::figures(&connection, &database, now)?;
-            Ok::<_, StoreError>(Arc::new(Read { overview, figures }))
+            let closing = screen::closing(&connection)?;
+            Ok::<_, StoreError>(Arc::new(Read { overview, figures, closing }))
         });
-        let read = reading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
-        *last = Some((Instant::now(), Arc::clone(&read)));
-        Ok(read)
+        let read = reading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        let read = read.map_err(Arc::new);
+        *last = Some((Instant::now(), read.clone()));
+        read
     }
 }
 
@@ -132,6 +148,7 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>) {
         .with_state(site);
     let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let mut serving = tokio::task::JoinSet::new();
+    let mut said = None;
     loop {
         let Ok(connection) = Arc::clone(&connections).acquire_owned().await else { return };
         let stream = tokio::select! {
@@ -139,7 +156,10 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>) {
                 Ok((stream, _)) => stream,
                 Err(error) => {
                     // Out of file handles, say: it passes as connections end.
-                    tracing::warn!("cannot accept a connection at http.listen: {error}");
+                    if said.is_none_or(|said: Instant| said.elapsed() >= SAY_EVERY) {
+                        said = Some(Instant::now());
+                        tracing::warn!("cannot accept a connection at http.listen: {error}");
+                    }
                     sleep(Duration::from_secs(1)).await;
                     continue;
                 }
@@ -148,12 +168,17 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>) {
         };
         let service = TowerToHyperService::new(router.clone());
         serving.spawn(async move {
-            // Whoever goes away in the middle comes again: hooks are sent once more by the vendor.
-            let _ = http1::Builder::new()
+            let serving = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD_WITHIN)
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+                .max_buf_size(HEAD_BYTES)
+                .serve_connection(TokioIo::new(stream), service);
+            tokio::pin!(serving);
+            // Whoever goes away in the middle comes again: hooks are sent once more by the vendor.
+            if timeout(CONNECTION, serving.as_mut()).await.is_err() {
+                serving.as_mut().graceful_shutdown();
+                let _ = timeout(LAST_ANSWER, serving).await;
+            }
             drop(connection);
         });
     }
@@ -189,7 +214,7 @@ async fn readyz(State(site): State<Arc<Site>>) -> Response {
     }
 }
 
-fn unreadable(error: StoreError) -> String {
+fn unreadable(error: Arc<StoreError>) -> String {
     format!("the database cannot be read: {:#}\n", anyhow::Error::from(error))
 }
 

@@ -46,7 +46,10 @@ const GAUGES: [(&str, &str); 20] = [
         "talkmirror_config_last_reload_success_timestamp_seconds",
         "When a configuration was last taken up, in Unix seconds",
     ),
-    ("talkmirror_clock_skew_seconds", "How far this machine's clock is ahead of the API's, where known"),
+    (
+        "talkmirror_clock_skew_seconds",
+        "How far this machine's clock is ahead of the API's; NaN: not known, or nothing is to be closed",
+    ),
 ];
 
 /// Installs the recorder of this process, once.
@@ -73,7 +76,7 @@ pub fn start() -> Result<PrometheusHandle, BuildError> {
         describe_gauge!(name, help);
     }
     // Alerts on their rise need the series before the first of them.
-    for outcome in ["would_close", "accepted", "closed", "withdrawn", "refused", "failed"] {
+    for outcome in ["would_close", "accepted", "closed", "withdrawn", "gone", "refused", "failed"] {
         counter!(CLOSURES, "outcome" => outcome).absolute(0);
     }
     for outcome in ["new", "changed", "same", "older", "gone", "denied", "retry", "failed"] {

@@ -104,6 +104,7 @@ impl Answer<'_> {
             200..300 if self.to == To::Close => {
                 failure(Kind::Transient, ": not how the API takes a close request")
             }
+            404 | 408 if self.to == To::Token => failure(Kind::Transient, ": no tokens there"),
             400..500 if self.to == To::Token && !self.concerns_everybody() => match self.is_html() {
                 true => failure(Kind::Transient, " as HTML: a gateway's, not the API's"),
                 false => failure(Kind::Unauthorized, ": the account issues no tokens to us"),
@@ -209,10 +210,13 @@ mod tests {
         let kind = |status, content_type| kind_of(To::Token, status, content_type);
         let (problem, html) = (Some("application/problem+json"), Some("text/html"));
         assert_eq!(kind(200, None), None);
-        for status in [400, 401, 403, 404, 422] {
+        for status in [400, 401, 403, 422] {
             assert_eq!(kind(status, problem), Some(Kind::Unauthorized));
         }
         assert_eq!(kind(400, Some("application/json")), Some(Kind::Unauthorized));
+        for status in [404, 408] {
+            assert_eq!(kind(status, problem), Some(Kind::Transient), "nobody revoked anything");
+        }
         for status in [400, 404, 408, 502] {
             assert_eq!(kind(status, html), Some(Kind::Transient));
         }

@@ -18,7 +18,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use url::Url;
 
-/// A renewal by another process ends within this: its request has a deadline.
+/// A renewal by another process seldom takes longer; then somebody is told to try again.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Shows the address to open, takes the code, and stores the tokens that are issued for it.

@@ -128,7 +128,8 @@ impl Feeders {
         let hooks = secret.clone().map(|secret| Arc::new(Hooks::new(secret, worker.writer(), row)));
         match (&hooks, config.http) {
             (Some(_), Some(listen)) => tracing::info!("taking hooks at http://{listen}/webhook/…"),
-            _ => tracing::info!("taking no hooks any more"),
+            (Some(_), None) => {}
+            (None, _) => tracing::info!("taking no hooks any more"),
         }
         self.hooks.send_replace(hooks);
         self.secret = secret;

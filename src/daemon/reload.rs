@@ -5,22 +5,18 @@ use super::running::Running;
 use super::{DaemonError, worker_config};
 use crate::amocrm::{Client, Token};
 use crate::clock;
-use crate::config::{Config, Needs};
+use crate::config::{Config, Mistakes, Needs};
 use crate::policy::closing::CloseMode;
 use crate::store;
 use crate::worker::Mode;
+use std::fmt::Display;
 
 /// What a running process keeps whatever the file says, and takes up when it is started again.
 fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
-    [
-        ("api.base_url", old.api.base_url != new.api.base_url),
-        ("database.path", old.database != new.database),
-        ("http.listen", old.http != new.http),
-        ("log.format", old.log.format != new.log.format),
-    ]
-    .into_iter()
-    .filter_map(|(key, changed)| changed.then_some(key))
-    .collect()
+    [("http.listen", old.http != new.http), ("log.format", old.log.format != new.log.format)]
+        .into_iter()
+        .filter_map(|(key, changed)| changed.then_some(key))
+        .collect()
 }
 
 /// A new configuration with all that is needed to go by it.
@@ -65,10 +61,11 @@ impl Running<'_> {
     fn prepare(&self) -> Result<Prepared, DaemonError> {
         let mut config = Config::load(&self.config.file, Needs::Hooks)?;
         let token = super::token(&config)?;
+        self.refuse_another_account(&config)?;
         let restart = needs_restart(&self.config, &config);
-        config.api.base_url.clone_from(&self.config.api.base_url);
-        config.database.clone_from(&self.config.database);
         config.http = self.config.http;
+        // Without a server nobody takes them.
+        config.webhook = config.webhook.filter(|_| config.http.is_some());
         config.log.format = self.config.log.format;
         let client = (self.config.api.client() != config.api.client())
             .then(|| Client::new(&config.api.client(), &token))
@@ -78,13 +75,33 @@ impl Running<'_> {
         Ok(Prepared { config, token, client, before, restart })
     }
 
+    /// Another address or database is another mirror: its token must not go to the old address, nor the talks
+    /// of one into the database of the other.
+    fn refuse_another_account(&self, new: &Config) -> Result<(), Mistakes> {
+        let old = &self.config;
+        let mut mistakes = Vec::new();
+        let mut keep = |key: &str, old: &dyn Display, new: &dyn Display| {
+            let file = self.config.file.display();
+            mistakes.push(format!(
+                "{file}: {key}: expected {old} as long as talkmirror runs (restart it to change this), found {new}"
+            ));
+        };
+        if old.api.base_url != new.api.base_url {
+            keep("api.base_url", &old.api.base_url, &new.api.base_url);
+        }
+        if old.database != new.database {
+            keep("database.path", &old.database.display(), &new.database.display());
+        }
+        if mistakes.is_empty() { Ok(()) } else { Err(Mistakes(mistakes)) }
+    }
+
     async fn take_up(&mut self, prepared: Prepared) -> Result<(), DaemonError> {
         let Prepared { config, token, client, before, restart } = prepared;
         let now = clock::now();
         (self.set_level)(config.log.level);
         self.worker.reconfigure(worker_config(&config, Mode::Run), token, client, now);
-        self.worker.writer().configure(config.auto_close.rules.clone(), feeders::enabled(&config));
         self.feeders.apply(&config, &before, &self.worker, &self.schedule).await?;
+        self.worker.writer().configure(config.auto_close.rules.clone(), feeders::enabled(&config));
         self.config = config;
         self.set_sweeps().await?;
         self.refused = None;

@@ -15,11 +15,17 @@ use crate::store::StoreError;
 use crate::store::lock::InstanceLock;
 use crate::telemetry;
 use crate::worker::{Mode, Tally, WorkError, Worker};
+use metrics_exporter_prometheus::PrometheusHandle;
+use rusqlite::Connection;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::Level;
+
+/// Between two times at which what was measured is summed up.
+const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Works the queue until SIGTERM or SIGINT; SIGHUP takes the configuration and the token up anew.
 /// `set_level` has log lines of this level written from then on.
@@ -41,8 +47,10 @@ pub async fn run_until(
     end: impl Future<Output = ()>,
     mut observe: impl FnMut(&Worker),
 ) -> Result<Tally, DaemonError> {
+    let (connection, lock) = open(config)?;
+    // Not before: a migration under way is one transaction, and a signal ends it and us.
     let mut signals = Signals::listen()?;
-    let mut running = Running::start(config, set_level).await?;
+    let mut running = Running::start(config, set_level, connection, lock).await?;
     tokio::pin!(end);
     let mut tick = tokio::time::interval(OBSERVE);
     let worked = loop {
@@ -82,6 +90,9 @@ pub(super) struct Running<'a> {
     /// Why a newer one was refused.
     pub refused: Option<String>,
     live: watch::Sender<Live>,
+    /// Where something is served.
+    metrics: Option<PrometheusHandle>,
+    upkept: Instant,
     /// The server at `http.listen`.
     server: JoinSet<()>,
     started: Now,
@@ -90,8 +101,12 @@ pub(super) struct Running<'a> {
 }
 
 impl<'a> Running<'a> {
-    async fn start(config: &Config, set_level: &'a dyn Fn(Level)) -> Result<Running<'a>, DaemonError> {
-        let (connection, lock) = open(config)?;
+    async fn start(
+        config: &Config,
+        set_level: &'a dyn Fn(Level),
+        connection: Connection,
+        lock: InstanceLock,
+    ) -> Result<Running<'a>, DaemonError> {
         let before = Before::read(&connection)?;
         for (feeder, on) in feeders::enabled(config) {
             crate::store::feeds::note_enabled(&connection, feeder, on).map_err(StoreError::from)?;
@@ -108,6 +123,8 @@ impl<'a> Running<'a> {
             configured_at: started.secs(),
             refused: None,
             live: watch::Sender::new(Live::default()),
+            metrics: None,
+            upkept: started.mono,
             server: JoinSet::new(),
             started,
             summary: Summary::new(started),
@@ -134,6 +151,7 @@ impl<'a> Running<'a> {
         let bound = TcpListener::bind(address).await;
         let listener = bound.map_err(|source| DaemonError::Listen { address, source })?;
         let metrics = telemetry::start().map_err(DaemonError::Metrics)?;
+        self.metrics = Some(metrics.clone());
         let (live, hooks) = (self.live.subscribe(), self.feeders.hooks());
         let account = self.config.api.base_url.host_str().unwrap_or_default().to_owned();
         let site = Site::new(self.config.database.clone(), account, live, hooks, metrics);
@@ -174,6 +192,13 @@ impl<'a> Running<'a> {
         let status = self.status();
         self.service.status(now.mono, || status);
         self.summary.tick(self.worker.tally(), now);
+        if now.mono.saturating_duration_since(self.upkept) >= UPKEEP {
+            self.upkept = now.mono;
+            // Else what was measured would pile up where nobody asks for the metrics.
+            if let Some(metrics) = &self.metrics {
+                metrics.run_upkeep();
+            }
+        }
     }
 
     /// The line in `systemctl status`.

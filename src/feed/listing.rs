@@ -39,6 +39,8 @@ pub struct Listing {
     whole_page: Option<u32>,
     /// Passes in a row that showed more closed talks than chance would.
     unfiltered: u32,
+    /// That such a list is short was said.
+    said_short: bool,
     /// When a long list was last seen to ignore the filter: it is believed to for a day.
     unfiltered_at: Option<i64>,
 }
@@ -60,6 +62,7 @@ impl Listing {
             whole_at: at("whole_at"),
             whole_page: at("whole_page").and_then(|page| u32::try_from(page).ok()),
             unfiltered: 0,
+            said_short: false,
             unfiltered_at: at("unfiltered_at"),
         }
     }
@@ -104,7 +107,13 @@ impl Listing {
         if self.unfiltered_at.is_some() {
             trouble = Some(format!("{ignored}: it is long, and so read once a day, as a whole"));
         } else if self.unfiltered > 1 {
-            trouble = trouble.or(Some(format!("{ignored}: it is short, and so read as a whole each time")));
+            // It costs a few requests more, and nothing is wrong with the mirror.
+            if !std::mem::replace(&mut self.said_short, true) {
+                tracing::warn!(
+                    feeder = "listing",
+                    "{ignored}: it is short, and so read as a whole each time"
+                );
+            }
         }
         self.ways.ran((queued.all, queued.noted), trouble, Some(self.cursor())).await
     }

@@ -18,7 +18,6 @@ pub(super) async fn metrics(State(site): State<Arc<Site>>) -> Response {
         Err(error) => return plain(StatusCode::SERVICE_UNAVAILABLE, unreadable(error)),
     };
     gauges(&look);
-    site.metrics.run_upkeep();
     let headers = [
         (header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"),
         (header::CACHE_CONTROL, "no-store"),
@@ -29,13 +28,16 @@ pub(super) async fn metrics(State(site): State<Arc<Site>>) -> Response {
 fn gauges(look: &Look) {
     let flag = f64::from;
     let time = |at: i64| at as f64;
-    let Look { live, overview, figures, complaints, obstacles, now } = look;
+    let Look { live, overview, figures, complaints, obstacles, now, .. } = look;
     set("talkmirror_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
     set("talkmirror_healthy", &[], flag(complaints.is_empty() && obstacles.is_empty()));
     set("talkmirror_ready", &[], flag(obstacles.is_empty()));
     set("talkmirror_config_last_reload_successful", &[], flag(live.refused.is_none()));
     set("talkmirror_config_last_reload_success_timestamp_seconds", &[], time(live.configured_at));
-    let renewed = overview.oauth.as_ref().map(|oauth| oauth.refreshed_at + REFRESH_TOKEN_LIFE);
+    let renewed = overview.oauth.as_ref().map(|oauth| match oauth.refused {
+        true => *now,
+        false => oauth.refreshed_at + REFRESH_TOKEN_LIFE,
+    });
     // What never ends raises no alert, nor does the end of a token that was replaced.
     let end = renewed.or(live.token_expires_at).map_or(f64::INFINITY, time);
     set("talkmirror_token_expiry_timestamp_seconds", &[], end);
@@ -81,9 +83,8 @@ fn process(status: &DaemonStatus) {
     set("talkmirror_requests_per_second_limit", &[], status.requests_per_second);
     let success = status.last_success_at.unwrap_or(0);
     set("talkmirror_last_success_timestamp_seconds", &[], success as f64);
-    if let Some(skew) = status.clock_skew {
-        set("talkmirror_clock_skew_seconds", &[], skew as f64);
-    }
+    let skew = status.clock_skew.map_or(f64::NAN, |skew| skew as f64);
+    set("talkmirror_clock_skew_seconds", &[], skew);
     let paused = status.pause.as_ref().map(|pause| pause.reason.as_str());
     for reason in Reason::ALL {
         let here = paused == Some(reason.as_str());

@@ -11,6 +11,7 @@ use crate::store::status::Liveness;
 use crate::store::{self, StoreError, sweep};
 use axum::extract::State;
 use axum::response::Response;
+use rusqlite::Connection;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -54,12 +55,11 @@ impl Past {
 }
 
 /// The last closures, `auto_close.mode`, and which talks it closes in words.
-type Closing = (Vec<Closure>, CloseMode, String);
+pub(super) type Closing = (Vec<Closure>, CloseMode, String);
 
-fn closing(database: PathBuf) -> Result<Closing, StoreError> {
-    let connection = store::open_read_only(&database)?;
-    let closures = closures::last(&connection, CLOSURES)?;
-    let (mode, rules) = sweep::running_rules(&connection)?.unzip();
+pub(super) fn closing(connection: &Connection) -> Result<Closing, StoreError> {
+    let closures = closures::last(connection, CLOSURES)?;
+    let (mode, rules) = sweep::running_rules(connection)?.unzip();
     let named = |of: &CloseMode| mode.as_deref() == Some(of.as_str());
     let mode = [CloseMode::Live, CloseMode::DryRun].into_iter().find(named).unwrap_or(CloseMode::Off);
     Ok((closures, mode, rules.map_or(String::new(), |rules| rules.to_string())))
@@ -72,13 +72,12 @@ async fn reading<T: Send + 'static>(
     done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
-async fn screen(site: &Site) -> Result<Screen, StoreError> {
-    let Look { live, overview, mut complaints, obstacles, now, .. } = site.look().await?;
-    let mut days = site.past.days(site.database.clone()).await?;
+async fn screen(site: &Site) -> Result<Screen, Arc<StoreError>> {
+    let Look { live, overview, closing, mut complaints, obstacles, now, .. } = site.look().await?;
+    let mut days = site.past.days(site.database.clone()).await.map_err(Arc::new)?;
     // Counted a moment ago: what is open now is what the rest of the page says.
     days[DAYS - 1].open = overview.talks.in_work;
-    let database = site.database.clone();
-    let (closures, close_mode, close_rules) = reading(move || closing(database)).await?;
+    let (closures, close_mode, close_rules) = closing;
     if let Some(mistakes) = live.refused {
         complaints.push(Complaint {
             what: format!("a newer configuration was refused: {}", mistakes.trim_end().trim_end_matches('.')),

@@ -15,8 +15,9 @@ const AHEAD: f64 = 60.0 * 60.0;
 const AHEAD_SHARE: f64 = 0.25;
 /// A pair from further in the future, in seconds, was obtained under a wrong clock.
 const FUTURE: i64 = 60 * 60;
-/// For a refused token a pair is renewed at most this often: a new token that is refused too is not mended so.
-const FOR_REFUSAL: Duration = Duration::from_secs(60);
+/// For a refused token a pair is renewed at once, and again after 1min, 2min, 4min, … 6h while no answer
+/// of use has come with a new one: a new token that is refused too is not mended so.
+const FOR_REFUSAL: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(6 * 60 * 60));
 /// A pair whose renewal is refused is tried again so much later: a person has to act.
 pub const REFUSED_RETRY: Duration = Duration::from_secs(15 * 60);
 /// A renewal that failed and may pass is tried again after 10s, 20s, 40s, … 10min.
@@ -87,10 +88,12 @@ pub fn is_renewal_due(obtained_at: i64, expires_at: i64, now: f64) -> bool {
     ends || age >= LONGEST_IDLE as f64 || age < -(FUTURE as f64)
 }
 
-/// Whether a pair is to be renewed because its access token was refused, `since` the last time
-/// that was the reason.
-pub fn may_renew_for_refusal(since: Option<Duration>) -> bool {
-    since.is_none_or(|since| since >= FOR_REFUSAL)
+/// Whether a pair is to be renewed because its access token was refused: `since` the last time that was the
+/// reason, after `in_vain` renewals for it whose tokens brought no answer of use.
+pub fn may_renew_for_refusal(since: Option<Duration>, in_vain: u32) -> bool {
+    let (first, longest) = FOR_REFUSAL;
+    let wait = first.saturating_mul(1 << in_vain.saturating_sub(1).min(20)).min(longest);
+    since.is_none_or(|since| since >= wait)
 }
 
 /// How long to wait after the renewal has failed `attempts` times in a row (at least 1), in a way that may pass.
@@ -156,9 +159,14 @@ mod tests {
 
     #[test]
     fn a_new_token_that_is_refused_is_not_renewed_within_the_minute() {
-        assert!(may_renew_for_refusal(None));
-        assert!(!may_renew_for_refusal(Some(Duration::from_millis(59_999))));
-        assert!(may_renew_for_refusal(Some(Duration::from_secs(60))));
+        assert!(may_renew_for_refusal(None, 0));
+        assert!(!may_renew_for_refusal(Some(Duration::from_millis(59_999)), 0));
+        assert!(may_renew_for_refusal(Some(Duration::from_secs(60)), 0), "the token before worked");
+        for (in_vain, seconds) in [(1, 60), (2, 120), (5, 960), (9, 15_360), (10, 21_600), (u32::MAX, 21_600)]
+        {
+            let may = |seconds| may_renew_for_refusal(Some(Duration::from_secs(seconds)), in_vain);
+            assert!(!may(seconds - 1) && may(seconds), "{in_vain}");
+        }
     }
 
     #[test]

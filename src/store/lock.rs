@@ -1,8 +1,9 @@
 //! One process owns a database: a lock file beside it, held as long as it lives.
 //! The kernel lets go of it when the process ends, however it ends.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -32,8 +33,12 @@ pub fn acquire(database: &Path) -> Result<InstanceLock, LockError> {
     let path = lock_path(database);
     let io = |source| LockError::Io { path: path.clone(), source };
     let used_before = path.exists();
-    let mut file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
+    // For its owner alone: whoever may read it could hold it, and keep the daemon from starting.
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let mut file = options.open(&path).map_err(io)?;
+    // One of an earlier version; another owner's stays as it is.
+    let _ = file.set_permissions(Permissions::from_mode(0o600));
     match try_lock(&file) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {

@@ -14,7 +14,7 @@ use super::tokens::TokenStatus;
 use crate::policy::closing::CloseRules;
 use crate::telemetry;
 use rusqlite::{Connection, ErrorCode};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -58,14 +58,7 @@ enum Message {
 
 impl Message {
     fn writes(&self) -> bool {
-        matches!(
-            self,
-            Message::Record(_)
-                | Message::Status(_)
-                | Message::Token(_)
-                | Message::Feed { .. }
-                | Message::Configure(..)
-        )
+        matches!(self, Message::Record(_) | Message::Status(_) | Message::Token(_) | Message::Feed { .. })
     }
 
     /// Somebody outside waits for it.
@@ -107,7 +100,15 @@ pub struct Spent(#[expect(dead_code, reason = "only to be dropped")] Vec<Message
 pub struct Writer {
     sender: mpsc::Sender<Message>,
     thread: thread::Thread,
-    turns: Arc<AtomicU64>,
+    pulse: Arc<Pulse>,
+}
+
+/// Signs that the thread goes on.
+#[derive(Debug, Default)]
+struct Pulse {
+    turns: AtomicU64,
+    /// SQLite is at work.
+    in_sqlite: AtomicBool,
 }
 
 impl Writer {
@@ -115,13 +116,13 @@ impl Writer {
     pub fn start(connection: Connection) -> (Writer, UnboundedReceiver<Event>) {
         let (sender, inbox) = mpsc::channel();
         let (events, receiver) = unbounded_channel();
-        let turns = Arc::new(AtomicU64::new(0));
-        let teller = Teller { events, turns: Arc::clone(&turns) };
+        let pulse = Arc::new(Pulse::default());
+        let teller = Teller { events, pulse: Arc::clone(&pulse) };
         let started = thread::Builder::new()
             .name("writer".into())
             .spawn(move || work(connection, &inbox, &teller))
             .expect("the system can start a thread");
-        (Writer { sender, thread: started.thread().clone(), turns }, receiver)
+        (Writer { sender, thread: started.thread().clone(), pulse }, receiver)
     }
 
     /// Records a fetch; answered by [`Event::Recorded`].
@@ -164,7 +165,12 @@ impl Writer {
     /// How often the thread has taken something up, or tried anew what it could not commit: as long as
     /// that grows, it is not stuck. It grows with [`Writer::turn`] at the latest.
     pub fn turns(&self) -> u64 {
-        self.turns.load(Ordering::Relaxed)
+        self.pulse.turns.load(Ordering::Relaxed)
+    }
+
+    /// SQLite is at work for the thread: a large checkpoint on a slow disk takes its time.
+    pub fn is_in_sqlite(&self) -> bool {
+        self.pulse.in_sqlite.load(Ordering::Relaxed)
     }
 
     /// Has the thread take a turn.
@@ -195,7 +201,7 @@ impl Writer {
 /// To whom the thread tells what happened, and that it goes on.
 struct Teller {
     events: UnboundedSender<Event>,
-    turns: Arc<AtomicU64>,
+    pulse: Arc<Pulse>,
 }
 
 impl Teller {
@@ -206,7 +212,7 @@ impl Teller {
 
     /// One more turn was taken: see [`Writer::turns`].
     fn turn(&self) {
-        self.turns.fetch_add(1, Ordering::Relaxed);
+        self.pulse.turns.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -250,8 +256,11 @@ fn serve(
                 | Message::Status(_)
                 | Message::Token(_)
                 | Message::Feed { .. }
-                | Message::Configure(..)
                 | Message::Turn => {}
+                // After the sweeps that were asked for before it: they write down the rules they go by.
+                Message::Configure(rules, feeders) => {
+                    insist(teller, || configure(connection, &rules, &feeders))?;
+                }
                 Message::Head { now, limit, only } => {
                     let head = insist(teller, || match &only {
                         Some(talk_ids) => queue::head_of(connection, talk_ids, now),
@@ -289,7 +298,10 @@ fn serve(
 fn insist<T>(teller: &Teller, mut step: impl FnMut() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
     let mut in_trouble = false;
     loop {
-        match step() {
+        teller.pulse.in_sqlite.store(true, Ordering::Relaxed);
+        let done = step();
+        teller.pulse.in_sqlite.store(false, Ordering::Relaxed);
+        match done {
             Ok(done) => {
                 if in_trouble {
                     teller.tell(Event::Recovered);
@@ -324,13 +336,12 @@ fn commit(connection: &mut Connection, batch: &[Message]) -> rusqlite::Result<(V
             Message::Status(status) => status.write(&tx)?,
             Message::Token(status) => status.write(&tx)?,
             Message::Feed { order, .. } => fed.push(feeds::work(&tx, order)?),
-            Message::Configure(rules, feeders) => {
-                sweep::note_rules(&tx, rules)?;
-                for (feeder, on) in feeders {
-                    feeds::note_enabled(&tx, *feeder, *on)?;
-                }
-            }
-            Message::Head { .. } | Message::Sweep(_) | Message::Poll | Message::Turn | Message::Stop => {}
+            Message::Head { .. }
+            | Message::Sweep(_)
+            | Message::Configure(..)
+            | Message::Poll
+            | Message::Turn
+            | Message::Stop => {}
         }
     }
     drop(recorder);
@@ -344,6 +355,19 @@ fn commit(connection: &mut Connection, batch: &[Message]) -> rusqlite::Result<(V
     tx.commit()?;
     telemetry::commit(recorded.len(), began.elapsed());
     Ok((recorded, fed))
+}
+
+fn configure(
+    connection: &mut Connection,
+    rules: &CloseRules,
+    feeders: &[(Feeder, bool)],
+) -> rusqlite::Result<()> {
+    let tx = connection.transaction()?;
+    sweep::note_rules(&tx, rules)?;
+    for (feeder, on) in feeders {
+        feeds::note_enabled(&tx, *feeder, *on)?;
+    }
+    tx.commit()
 }
 
 /// Tells the feeders what came of their orders, and the worker that there may be work.

@@ -131,6 +131,11 @@ impl Worker {
         self.closing.obstacle = obstacle;
     }
 
+    pub(super) fn forget_clock(&mut self) {
+        self.closing.obstacle = None;
+        self.condition.note_clock(None, None);
+    }
+
     /// What is wanted of a talk that was just fetched, if it was fetched to be closed.
     pub(super) fn wish(&mut self, due: Due, fetched: &Fetched, sent: Now, now: Now) -> Option<Box<Wish>> {
         let rules = &self.config.close;

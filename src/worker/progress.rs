@@ -7,8 +7,11 @@ use super::Worker;
 use crate::clock::Now;
 use std::time::{Duration, Instant};
 
-/// The writer answers within this, or it is stuck.
+/// The writer answers within this, or it is stuck …
 const WRITER: Duration = Duration::from_secs(60);
+/// … or while SQLite is at work within this: a commit that takes in a log of gigabytes on a slow disk must
+/// not be killed, as it would begin anew.
+const SQLITE: Duration = Duration::from_secs(15 * 60);
 /// A request that is under way longer than its own deadline and this, or talks that are due and not asked
 /// for as long, mean that the worker is stuck.
 const WORKER: Duration = Duration::from_secs(60);
@@ -22,11 +25,19 @@ pub(super) struct Progress {
     worked: Instant,
     seen_turns: u64,
     turned: Instant,
+    in_sqlite: bool,
 }
 
 impl Progress {
     pub(super) fn new(now: Now) -> Progress {
-        Progress { steps: 0, seen_steps: 0, worked: now.mono, seen_turns: 0, turned: now.mono }
+        Progress {
+            steps: 0,
+            seen_steps: 0,
+            worked: now.mono,
+            seen_turns: 0,
+            turned: now.mono,
+            in_sqlite: false,
+        }
     }
 
     /// A request has left, ended or was recorded.
@@ -34,8 +45,9 @@ impl Progress {
         self.steps += 1;
     }
 
-    /// `turns` are the writer's, `idle` says that there is nothing that the worker could do.
-    fn note(&mut self, turns: u64, idle: bool, now: Instant) {
+    /// `turns` are the writer's, and whether SQLite is at work for it; `idle` says that there is nothing that the worker could do.
+    fn note(&mut self, (turns, in_sqlite): (u64, bool), idle: bool, now: Instant) {
+        self.in_sqlite = in_sqlite;
         if idle || self.steps != self.seen_steps {
             (self.seen_steps, self.worked) = (self.steps, now);
         }
@@ -50,8 +62,13 @@ impl Progress {
             let lasted = now.saturating_duration_since(since);
             (lasted > limit).then_some(lasted.as_secs())
         };
-        if let Some(seconds) = stuck(self.turned, WRITER) {
+        let writer = if self.in_sqlite { SQLITE } else { WRITER };
+        if let Some(seconds) = stuck(self.turned, writer) {
             return Some(format!("the thread that writes the database has done nothing for {seconds} s"));
+        }
+        if self.in_sqlite {
+            // What there is to do may wait for it.
+            return None;
         }
         let seconds = stuck(self.worked, request_timeout + WORKER)?;
         Some(format!("there is work, and none was done for {seconds} s"))
@@ -64,7 +81,7 @@ impl Worker {
         let could_send = self.gate.pause().is_none() && !self.ready.is_empty();
         let works = could_send || !self.fetching.is_empty() || self.unrecorded > 0 || self.head_asked;
         let idle = !works || self.trouble.is_some() || self.stopping;
-        self.progress.note(self.writer.turns(), idle, now.mono);
+        self.progress.note((self.writer.turns(), self.writer.is_in_sqlite()), idle, now.mono);
         if self.trouble.is_none() {
             self.writer.turn();
         }
@@ -88,15 +105,15 @@ mod tests {
         let mut progress = Progress::new(now);
         let at = |seconds| now.mono + Duration::from_secs(seconds);
         for second in 1..=91 {
-            progress.note(second, false, at(second));
+            progress.note((second, false), false, at(second));
         }
         assert_eq!(progress.stalled(TIMEOUT, at(90)), None);
         assert!(progress.stalled(TIMEOUT, at(91)).unwrap().contains("none was done for 91 s"));
         progress.step();
-        progress.note(92, false, at(92));
+        progress.note((92, false), false, at(92));
         assert_eq!(progress.stalled(TIMEOUT, at(93)), None);
         for second in 93..=500 {
-            progress.note(second, true, at(second));
+            progress.note((second, false), true, at(second));
         }
         assert_eq!(progress.stalled(TIMEOUT, at(500)), None, "there is nothing to do");
     }
@@ -106,13 +123,25 @@ mod tests {
         let now = crate::clock::now();
         let mut progress = Progress::new(now);
         let at = |seconds| now.mono + Duration::from_secs(seconds);
-        progress.note(1, true, at(1));
+        progress.note((1, false), true, at(1));
         for second in 2..=70 {
-            progress.note(1, true, at(second));
+            progress.note((1, false), true, at(second));
         }
         assert_eq!(progress.stalled(TIMEOUT, at(61)), None);
         assert!(progress.stalled(TIMEOUT, at(62)).unwrap().contains("writes the database"));
-        progress.note(2, true, at(63));
+        progress.note((2, false), true, at(63));
         assert_eq!(progress.stalled(TIMEOUT, at(63)), None);
+    }
+
+    #[test]
+    fn a_writer_for_which_sqlite_is_at_work_is_given_a_quarter_of_an_hour() {
+        let now = crate::clock::now();
+        let mut progress = Progress::new(now);
+        let at = |seconds| now.mono + Duration::from_secs(seconds);
+        for second in 1..=901 {
+            progress.note((1, true), false, at(second));
+        }
+        assert_eq!(progress.stalled(TIMEOUT, at(901)), None);
+        assert!(progress.stalled(TIMEOUT, at(902)).unwrap().contains("writes the database"));
     }
 }

@@ -3,6 +3,7 @@
 use super::{Worker, WorkerConfig};
 use crate::amocrm::{Client, Token};
 use crate::clock::Now;
+use crate::policy::closing::CloseMode;
 use std::sync::Arc;
 
 impl Worker {
@@ -16,9 +17,16 @@ impl Worker {
         self.gate.set_ceiling(config.requests_per_second);
         if let Some(client) = client {
             self.client = Arc::new(client);
+            self.renew_issuer();
         }
         self.replace_token(token, now);
         self.next_poll = now.mono;
-        self.config = config;
+        if config.close.mode == CloseMode::Off {
+            // Nothing compares the clocks any more.
+            self.forget_clock();
+        }
+        // Requests under way may still take as long as they were given.
+        let request_timeout = config.request_timeout.max(self.config.request_timeout);
+        self.config = WorkerConfig { request_timeout, ..config };
     }
 }

@@ -230,6 +230,9 @@ impl Worker {
         let before = self.gate.pause();
         self.gate.answered(permit, signal, now.mono, &mut self.rng);
         self.condition.note_answer(failure, now);
+        if matches!(signal, Signal::Healthy) {
+            self.token_works();
+        }
         self.condition.note_pause(before, &self.gate, failure, now);
     }
 

@@ -103,7 +103,8 @@ impl Tally {
         let (count, outcome) = match answer {
             Answer::Accepted { .. } => (&mut self.closures.accepted, "accepted"),
             Answer::Refused { .. } => (&mut self.closures.refused, "refused"),
-            Answer::Failed { .. } | Answer::Gone { .. } => (&mut self.closures.failed, "failed"),
+            Answer::Gone { .. } => (&mut self.closures.failed, "gone"),
+            Answer::Failed { .. } => (&mut self.closures.failed, "failed"),
             Answer::Unsettled { .. } | Answer::NotSent { .. } => return,
         };
         *count += 1;

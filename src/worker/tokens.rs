@@ -40,6 +40,8 @@ pub(super) struct Tokens {
     busy_since: Option<Instant>,
     /// When a refused token was last the reason to renew.
     for_refusal: Option<Instant>,
+    /// Renewals for that since the last answer of use.
+    in_vain: u32,
     /// No renewal before then.
     not_before: Option<Instant>,
     /// Renewals that failed in a row, in a way that may pass.
@@ -72,6 +74,7 @@ impl Tokens {
             refused: false,
             busy_since: None,
             for_refusal: None,
+            in_vain: 0,
             not_before: None,
             attempts: 0,
             try_previous: false,
@@ -231,11 +234,12 @@ impl Worker {
         }
         let since = tokens.for_refusal.map(|at| now.mono.saturating_duration_since(at));
         let waits = tokens.not_before.is_some_and(|at| at > now.mono);
-        if waits || !policy::may_renew_for_refusal(since) {
+        if waits || !policy::may_renew_for_refusal(since, tokens.in_vain) {
             return Signal::Unauthorized;
         }
         tracing::info!("the API no longer accepts the token: renewing it");
         tokens.for_refusal = Some(now.mono);
+        tokens.in_vain = tokens.in_vain.saturating_add(1);
         tokens.refused = true;
         Signal::Outdated
     }
@@ -269,7 +273,11 @@ impl Worker {
                 tracing::info!(expires_at = pair.expires_at, "renewed the API token, for {life}");
                 self.tokens.token.adopt(pair, stamp);
                 self.tokens.begin_anew();
-                self.answered(permit, Signal::Healthy, None, now);
+                // Whether the API takes it shows with a talk: that ends a pause, and is an answer of use.
+                let signal = if self.is_refused() { Signal::Outdated } else { Signal::Healthy };
+                let before = self.gate.pause();
+                self.gate.answered(permit, signal, now.mono, &mut self.rng);
+                self.condition.note_pause(before, &self.gate, None, now);
                 self.use_token(now.mono);
             }
             Renewal::Elsewhere(pair, stamp) => {
@@ -301,6 +309,17 @@ impl Worker {
             Renewal::Failed(failure) => self.try_later(permit, failure, now),
         }
         self.write_token_status();
+    }
+
+    /// An answer of use has come with the token.
+    pub(super) fn token_works(&mut self) {
+        self.tokens.in_vain = 0;
+    }
+
+    /// With another client, for renewals too.
+    pub(super) fn renew_issuer(&mut self) {
+        let integration = self.tokens.token.pair().map(|(integration, _)| Arc::clone(integration));
+        self.tokens.issuer = integration.and_then(|integration| self.client.issuer(integration).ok());
     }
 
     /// Of a request that did not leave, or says nothing.

@@ -403,11 +403,16 @@ fn an_empty_credential_is_none_and_one_that_is_set_stands_in_for_a_missing_key()
     };
     assert!(sync().status.success());
     fs::write(mirror.path("credentials/token"), "long-lived").unwrap();
+    assert!(sync().status.success(), "one that is left from earlier is not meant");
+    let config = fs::read_to_string(mirror.path("config.toml")).unwrap();
+    fs::write(mirror.path("token"), "long-lived").unwrap();
+    fs::write(mirror.path("config.toml"), format!("api.token_file = \"token\"\n{config}")).unwrap();
     let two = String::from_utf8_lossy(&sync().stderr).into_owned();
     assert!(
         two.contains("api.oauth.client_id: expected no other token beside it, found a long-lived one"),
         "{two}"
     );
+    fs::write(mirror.path("config.toml"), config).unwrap();
     fs::write(mirror.path("credentials/token"), "").unwrap();
     fs::write(mirror.path("credentials/oauth-secret"), "\n").unwrap();
     let none = sync();

@@ -161,16 +161,33 @@ fn another_token_file_is_used_and_what_takes_a_restart_is_named() {
     let daemon = mirror.running_daemon();
     mirror.simulator.account().token = "second".into();
     std::fs::write(mirror.path("second"), "second").unwrap();
-    reload(
-        &mirror,
-        &daemon,
-        "api.token_file = \"second\"\ndatabase.path = \"other.db\"\nlog.format = \"json\"\n",
-    );
+    reload(&mirror, &daemon, "api.token_file = \"second\"\nlog.format = \"json\"\n");
     mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (1)");
     mirror.wait_sql("the new token is used", "SELECT count(*) FROM talks", 1);
-    assert!(!mirror.path("other.db").exists());
     let log = mirror.log();
-    assert!(log.contains("restart talkmirror for what else has changed: database.path, log.format"), "{log}");
+    assert!(log.contains("restart talkmirror for what else has changed: log.format"), "{log}");
+    daemon.stop();
+}
+
+#[test]
+fn another_account_s_address_or_database_is_refused_and_its_token_goes_nowhere() {
+    let mirror = Mirror::new(account(5));
+    let other = talkmirror::simulator::Simulator::start(account(5)).unwrap();
+    let daemon = mirror.running_daemon();
+    std::fs::write(mirror.path("second"), "of-another-account").unwrap();
+    mirror.configure(&format!(
+        "api.base_url = \"{}\"\napi.token_file = \"second\"\ndatabase.path = \"other.db\"\n",
+        other.base_url()
+    ));
+    daemon.signal(Signal::SIGHUP);
+    mirror.wait("it is refused", || mirror.log().contains("the old one stays: 2 mistakes"));
+    let log = mirror.log();
+    assert!(log.contains("api.base_url: expected") && log.contains("database.path: expected"), "{log}");
+    assert!(log.contains("restart it to change this"), "{log}");
+    mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (1), (2)");
+    mirror.wait_sql("it works on with its own token", "SELECT count(*) FROM talks", 2);
+    assert!(mirror.simulator.account().log.iter().all(|request| request.status == 200));
+    assert!(other.account().log.is_empty() && !mirror.path("other.db").exists());
     daemon.stop();
 }
 

@@ -44,7 +44,7 @@ pub(super) fn note_run(
         .prepare_cached(
             "INSERT INTO feeders (feeder, enabled, ran_at, found, found_in_all) VALUES (?1, 1, ?2, ?3, ?3)
          ON CONFLICT (feeder) DO UPDATE
-            SET enabled = 1, ran_at = ?2, found = ?3, found_in_all = found_in_all + ?3,
+            SET ran_at = ?2, found = ?3, found_in_all = found_in_all + ?3,
                 trouble = NULL, trouble_since = NULL",
         )?
         .execute((feeder.as_str(), now, found as i64))?;
@@ -63,8 +63,7 @@ pub fn note(connection: &Connection, note: &Note) -> rusqlite::Result<()> {
              VALUES (:feeder, 1, :ran_at, coalesce(:found, 0), :added, :trouble,
                      CASE WHEN :trouble IS NOT NULL THEN :now END, :warned_at, :cursor)
              ON CONFLICT (feeder) DO UPDATE
-                SET enabled = 1,
-                    ran_at = coalesce(:ran_at, ran_at),
+                SET ran_at = coalesce(:ran_at, ran_at),
                     found = coalesce(:found, found),
                     found_in_all = found_in_all + :added,
                     trouble = :trouble,
