@@ -227,7 +227,9 @@ fn sync_end(worker: &Worker) -> Option<SyncEnd> {
 
 /// Stops in good order however the work ended, unless the database itself is broken.
 async fn stop<T>(worker: &mut Worker, worked: Result<T, WorkError>) -> Result<T, WorkError> {
-    if !matches!(worked, Err(WorkError::Database(_) | WorkError::WriterEnded)) {
+    let lost =
+        matches!(worked, Err(WorkError::Database(_) | WorkError::WriterEnded | WorkError::DatabaseLost(_)));
+    if !lost {
         let now = Instant::now();
         let stopped = worker.stop(now + STOP_REQUESTS, now + STOP_RECORDS).await;
         // Why the work ended says more than what came of stopping it.

@@ -13,6 +13,9 @@ use serde::Serialize;
 /// Due rows that nothing works for so long, in seconds, are noticed.
 const NEGLECT: i64 = 5 * 60;
 
+/// A daemon that was stopped for so long, in seconds, was not just being restarted.
+const STOPPED: i64 = 15 * 60;
+
 /// A feeder's trouble for so long, in seconds, with no answer of use since, is no trouble of the feeder.
 const MUTE: i64 = 2 * 60;
 
@@ -123,6 +126,18 @@ pub fn complaints(overview: &Overview, alive: Option<Liveness>, closes: bool, no
             complain(
                 format!("the daemon has written nothing for {} min", (now - daemon.seen_at) / 60),
                 "see its log: is the disk full, or does another program hold the write lock?",
+            );
+        }
+        if let Some(stopped_at) = daemon
+            .stopped_at
+            .filter(|at| alive == Some(Liveness::Stopped) && daemon.mode == "run" && now - at > STOPPED)
+        {
+            complain(
+                format!(
+                    "the daemon was stopped {} ago, and nothing is kept fresh since",
+                    span(now - stopped_at)
+                ),
+                "start it again: `systemctl start talkmirror`, or `talkmirror run`",
             );
         }
         if alive == Some(Liveness::Vanished) && daemon.mode == "run" {

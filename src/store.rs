@@ -9,6 +9,7 @@
 pub mod closures;
 pub mod feeds;
 pub mod lock;
+pub mod owner;
 pub mod queue;
 pub mod record;
 pub mod report;
@@ -51,6 +52,10 @@ const PROGRESS_STEPS: c_int = 100_000;
 pub enum StoreError {
     #[error("there is no database at {0} yet: `talkmirror run` or `talkmirror sync` makes it")]
     Missing(PathBuf),
+    #[error(
+        "{0} was removed while a talkmirror works on it: restart that, which makes a new one, or restore a backup first"
+    )]
+    Lost(PathBuf),
     #[error("there is no folder {0} for the database: make it, or set database.path")]
     NoFolder(PathBuf),
     #[error("{0} is not a SQLite database: set database.path to another file, or move this one away")]
@@ -101,6 +106,14 @@ fn open_as(path: &Path, owner: bool, at_work: Option<fn()>) -> Result<Connection
         && !folder.is_dir()
     {
         return Err(StoreError::NoFolder(folder.to_owned()));
+    }
+    if !path.exists() {
+        // Somebody else's to make: the one that is at work has lost its file.
+        if !owner && lock::is_held(path) == Some(true) {
+            return Err(StoreError::Lost(path.to_owned()));
+        }
+        // What cannot be made is named by SQLite.
+        let _ = owner::make(path, 0o644);
     }
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
     let version = identify(&connection, path)?;

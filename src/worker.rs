@@ -42,6 +42,7 @@ use progress::Progress;
 use reminder::Reminder;
 use settle::Confirmation;
 use std::collections::{HashSet, VecDeque};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokens::Tokens;
@@ -90,6 +91,12 @@ pub enum WorkError {
          set database.path to another file, or the address and token to account {expected}"
     )]
     OtherAccount { expected: i64, found: i64 },
+    #[error(
+        "{} was removed or replaced while talkmirror worked on it: nothing could be kept there; start talkmirror again, \
+         which makes a new one, or restore a backup first",
+        .0.display()
+    )]
+    DatabaseLost(PathBuf),
     #[error("the thread that writes the database has ended")]
     WriterEnded,
     #[error("the database cannot be used any more")]

@@ -47,6 +47,7 @@ pub struct Token {
     /// With OAuth.
     pair: Option<Pair>,
     warnings: Vec<String>,
+    trouble: Option<String>,
 }
 
 /// What changes when a file is replaced or written: when, and how long it is.
@@ -79,7 +80,7 @@ impl Token {
 
     fn long_lived(source: TokenSource, secret: SecretString, stamp: Option<Stamp>) -> Token {
         let expires_at = jwt_expiry(secret.expose_secret());
-        Token { source, secret, stamp, expires_at, pair: None, warnings: Vec::new() }
+        Token { source, secret, stamp, expires_at, pair: None, warnings: Vec::new(), trouble: None }
     }
 
     /// The pair that it is of, and whose, with OAuth.
@@ -130,6 +131,11 @@ impl Token {
         &self.secret
     }
 
+    /// Why what lies in the place of the token's file now is none; the one before is used on.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
     /// Reads the file again if it was replaced; true if there is a new token.
     /// A file that is missing or unreadable for a moment changes nothing.
     pub fn refresh(&mut self) -> bool {
@@ -139,23 +145,41 @@ impl Token {
             TokenSource::Environment(_) => return false,
         };
         let stamp = stamp(path);
-        if stamp.is_none() || stamp == self.stamp {
+        if stamp == self.stamp {
+            self.trouble = None;
+            return false;
+        }
+        if stamp.is_none() {
+            self.trouble = Some("there is no file any more".into());
             return false;
         }
         if let Some((integration, current)) = self.pair() {
             // One that is broken stays unread: the pair in use is the better one.
-            let Ok(loaded) = integration.store.load() else { return false };
-            if loaded.is_previous {
-                return false;
-            }
+            let loaded = match integration.store.load() {
+                Ok(loaded) if loaded.is_previous => {
+                    self.trouble = loaded.warnings.first().cloned();
+                    return false;
+                }
+                Ok(loaded) => loaded,
+                Err(error) => {
+                    self.trouble = Some(error.to_string());
+                    return false;
+                }
+            };
             let is_new = !loaded.pair.is(current);
+            self.trouble = None;
             self.adopt(loaded.pair, loaded.stamp);
             self.warnings = loaded.warnings;
             return is_new;
         }
-        let Ok((secret, stamp)) = read_file(path) else {
-            return false;
+        let (secret, stamp) = match read_file(path) {
+            Ok(read) => read,
+            Err(why) => {
+                self.trouble = Some(why);
+                return false;
+            }
         };
+        self.trouble = None;
         self.stamp = stamp;
         self.expires_at = jwt_expiry(secret.expose_secret());
         self.secret = secret;

@@ -13,6 +13,7 @@ use crate::http::{self, Site};
 use crate::policy::closing::CloseMode;
 use crate::store::StoreError;
 use crate::store::lock::InstanceLock;
+use crate::store::owner::Identity;
 use crate::telemetry;
 use crate::worker::{Mode, Tally, WorkError, Worker};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -69,6 +70,9 @@ pub async fn run_until(
             _ = tick.tick() => {
                 running.tick(clock::now());
                 observe(&running.worker);
+                if running.has_lost_its_database() {
+                    break Err(WorkError::DatabaseLost(running.config.database.clone()));
+                }
             }
             step = running.worker.step() => if let Err(error) = step { break Err(error) },
         }
@@ -96,6 +100,8 @@ pub(super) struct Running<'a> {
     /// The server at `http.listen`.
     server: JoinSet<()>,
     started: Now,
+    /// Which file the database is.
+    file: Option<Identity>,
     summary: Summary,
     _lock: InstanceLock,
 }
@@ -127,6 +133,7 @@ impl<'a> Running<'a> {
             upkept: started.mono,
             server: JoinSet::new(),
             started,
+            file: Identity::of(&config.database).ok(),
             summary: Summary::new(started),
             _lock: lock,
         };
@@ -199,6 +206,11 @@ impl<'a> Running<'a> {
                 metrics.run_upkeep();
             }
         }
+    }
+
+    /// What is written to a file that nobody can open any more is lost, and closings with it.
+    fn has_lost_its_database(&self) -> bool {
+        self.file.is_some_and(|file| file.is_gone_from(&self.config.database))
     }
 
     /// The line in `systemctl status`.

@@ -7,6 +7,8 @@ use crate::gate::Reason;
 use crate::health::Live;
 use crate::worker::Tally;
 use sd_notify::NotifyState;
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// While the database is migrated, systemd waits so long from the last sign of progress.
@@ -19,6 +21,7 @@ const LONGEST_STATUS: usize = 1000;
 /// The service manager, as far as it listens.
 #[derive(Debug)]
 pub(super) struct Service {
+    teller: Teller,
     /// How often the watchdog is fed, where there is one.
     feed_every: Option<Duration>,
     fed_at: Option<Instant>,
@@ -30,7 +33,7 @@ impl Service {
     pub(super) fn new() -> Service {
         // As systemd advises, twice as often as it must be; and once more for good measure.
         let feed_every = sd_notify::watchdog_enabled().map(|limit| limit / 3);
-        Service { feed_every, fed_at: None, status: String::new(), status_at: None }
+        Service { teller: Teller::start(), feed_every, fed_at: None, status: String::new(), status_at: None }
     }
 
     /// A long migration is under way, and goes on.
@@ -43,20 +46,21 @@ impl Service {
 
     pub(super) fn ready(&mut self, status: &str) {
         let status = line(status);
-        tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
+        self.teller.tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
         self.status = status;
     }
 
     pub(super) fn reloading(&self) {
         // systemd 253 and later wants the time with it; earlier ones ignore that.
         match NotifyState::monotonic_usec_now() {
-            Ok(now) => tell(&[NotifyState::Reloading, now]),
-            Err(_) => tell(&[NotifyState::Reloading]),
+            Ok(now) => self.teller.tell(&[NotifyState::Reloading, now]),
+            Err(_) => self.teller.tell(&[NotifyState::Reloading]),
         }
     }
 
     pub(super) fn stopping(&self) {
-        tell(&[NotifyState::Stopping, NotifyState::Status("stopping: finishing what is under way")]);
+        self.teller
+            .tell(&[NotifyState::Stopping, NotifyState::Status("stopping: finishing what is under way")]);
     }
 
     /// Shows a line in `systemctl status`, when it is another one.
@@ -67,7 +71,7 @@ impl Service {
         self.status_at = Some(now);
         let status = line(&status());
         if status != self.status {
-            tell(&[NotifyState::Status(&status)]);
+            self.teller.tell(&[NotifyState::Status(&status)]);
             self.status = status;
         }
     }
@@ -77,7 +81,7 @@ impl Service {
         let Some(every) = self.feed_every else { return };
         if self.fed_at.is_none_or(|at| now.saturating_duration_since(at) >= every) {
             self.fed_at = Some(now);
-            tell(&[NotifyState::Watchdog]);
+            self.teller.tell(&[NotifyState::Watchdog]);
         }
     }
 }
@@ -99,6 +103,10 @@ pub(super) fn status(live: &Live, tally: Tally, started: i64) -> String {
             let what = Reason::parse(&pause.reason).map_or(pause.reason.clone(), |reason| reason.to_string());
             let (since, next) = (time(pause.since), time(pause.until));
             parts.push(format!("PAUSED since {since}: {what} ({}); next probe at {next}", pause.detail));
+        }
+        let failed = status.last_failure_at.filter(|at| status.last_success_at.is_none_or(|good| good < *at));
+        if let (None, Some(at), Some(failure)) = (&status.pause, failed, &status.last_failure) {
+            parts.push(format!("LAST ANSWER BAD at {}: {failure}", time(at)));
         }
         let last = status.last_success_at.map_or("none yet".into(), time);
         parts.push(format!(
@@ -129,7 +137,56 @@ fn line(status: &str) -> String {
 
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::debug!("cannot tell systemd: {error}");
+        tracing::warn!("cannot tell systemd how it goes, at $NOTIFY_SOCKET: {error}");
+    }
+}
+
+/// A thread that tells: a manager that doesn't listen for a while holds its teller up, and must not hold up
+/// the daemon.
+#[derive(Debug)]
+struct Teller {
+    messages: Option<mpsc::SyncSender<String>>,
+    ended: mpsc::Receiver<()>,
+}
+
+/// Messages that wait at most; those beyond are left out, as news that is old.
+const WAITING: usize = 64;
+/// At the end so long is waited for the last of them.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+impl Teller {
+    fn start() -> Teller {
+        let (messages, inbox) = mpsc::sync_channel::<String>(WAITING);
+        let (end, ended) = mpsc::channel();
+        let told = thread::Builder::new().name("notify".into()).spawn(move || {
+            let mut failed = false;
+            for message in inbox {
+                match sd_notify::notify(&[NotifyState::Custom(&message)]) {
+                    Err(error) if !failed => {
+                        failed = true;
+                        tracing::warn!("cannot tell systemd how it goes, at $NOTIFY_SOCKET: {error}");
+                    }
+                    _ => {}
+                }
+            }
+            let _ = end.send(());
+        });
+        told.expect("the system can start a thread");
+        Teller { messages: Some(messages), ended }
+    }
+
+    fn tell(&self, states: &[NotifyState<'_>]) {
+        let lines: Vec<String> = states.iter().map(ToString::to_string).collect();
+        if let Some(messages) = &self.messages {
+            let _ = messages.try_send(lines.join("\n"));
+        }
+    }
+}
+
+impl Drop for Teller {
+    fn drop(&mut self) {
+        self.messages = None;
+        let _ = self.ended.recv_timeout(PATIENCE);
     }
 }
 

@@ -84,6 +84,13 @@ fn a_daemon_that_vanished_or_fell_silent_is_noticed_and_one_that_stopped_is_not(
     assert_eq!(daemon.liveness(None, NOW), Liveness::Running);
     daemon.stopped_at = Some(NOW);
     assert_eq!(daemon.liveness(Some(false), NOW), Liveness::Stopped);
+    overview.daemon.as_mut().unwrap().stopped_at = Some(NOW - STOPPED);
+    assert_eq!(whats(&overview, Some(Liveness::Stopped)), [""; 0]);
+    overview.daemon.as_mut().unwrap().stopped_at = Some(NOW - STOPPED - 1);
+    let stopped = whats(&overview, Some(Liveness::Stopped));
+    assert_eq!(stopped, ["the daemon was stopped 15 min ago, and nothing is kept fresh since"]);
+    overview.daemon.as_mut().unwrap().mode = "sync".into();
+    assert_eq!(whats(&overview, Some(Liveness::Stopped)), [""; 0], "it comes by cron");
 }
 
 #[test]

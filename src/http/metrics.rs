@@ -63,8 +63,8 @@ fn gauges(look: &Look) {
         set("talkmirror_queue_oldest_due_age_seconds", &[label], age as f64);
     }
     let freshness = &overview.freshness;
-    for (quantile, age) in [("0.5", freshness.p50), ("0.95", freshness.p95), ("1", freshness.max)] {
-        set("talkmirror_freshness_seconds", &[("quantile", quantile)], age as f64);
+    for (percentile, age) in [("50", freshness.p50), ("95", freshness.p95), ("100", freshness.max)] {
+        set("talkmirror_freshness_seconds", &[("percentile", percentile)], age as f64);
     }
     set("talkmirror_closures_under_way", &[], overview.closures_under_way as f64);
     for feeder in &overview.feeders {

@@ -1,9 +1,10 @@
 //! One process owns a database: a lock file beside it, held as long as it lives.
 //! The kernel lets go of it when the process ends, however it ends.
 
+use super::owner;
 use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -21,7 +22,10 @@ pub struct InstanceLock {
 pub enum LockError {
     #[error("another talkmirror (process {holder}) is working on {database}")]
     Held { database: PathBuf, holder: String },
-    #[error("cannot lock {path}")]
+    #[error(
+        "cannot lock {path}: is database.path where this user may write (under systemd in $STATE_DIRECTORY), and is that \
+         file this user's own?"
+    )]
     Io { path: PathBuf, source: std::io::Error },
 }
 
@@ -35,8 +39,8 @@ pub fn acquire(database: &Path) -> Result<InstanceLock, LockError> {
     let used_before = path.exists();
     // For its owner alone: whoever may read it could hold it, and keep the daemon from starting.
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    let mut file = options.open(&path).map_err(io)?;
+    options.read(true).write(true);
+    let mut file = owner::make(&path, 0o600).and_then(|()| options.open(&path)).map_err(io)?;
     // One of an earlier version; another owner's stays as it is.
     let _ = file.set_permissions(Permissions::from_mode(0o600));
     match try_lock(&file) {

@@ -52,6 +52,8 @@ pub(super) struct Tokens {
     trouble: Option<String>,
     /// A person is needed.
     needs_login: bool,
+    /// What is wrong with what lies in the token's place, and whether the log said so.
+    file_trouble: (Option<String>, bool),
     /// When the log last told of the end, in Unix seconds.
     told_at: Option<i64>,
     /// What the database says.
@@ -80,6 +82,7 @@ impl Tokens {
             try_previous: false,
             trouble: None,
             needs_login: false,
+            file_trouble: (None, false),
             told_at: None,
             written: None,
         }
@@ -166,9 +169,26 @@ impl Worker {
             }
             self.use_token(now.mono);
         }
+        self.tell_of_trouble();
         self.tell_of_end(now.secs());
         self.write_token_status();
         true
+    }
+
+    /// Says so in the log when something that is no token is put in its place: with the next start it would be
+    /// missed. A file that is being replaced is looked at twice.
+    fn tell_of_trouble(&mut self) {
+        let tokens = &mut self.tokens;
+        let trouble = tokens.token.trouble().filter(|_| !tokens.renewing).map(str::to_owned);
+        let lasts = trouble == tokens.file_trouble.0;
+        if let (Some(why), true, false) = (&trouble, lasts, tokens.file_trouble.1) {
+            let place = tokens.token.place();
+            tracing::warn!("the API token in use is kept, as there is no other in {place}: {why}");
+            tokens.file_trouble.1 = true;
+        }
+        if !lasts {
+            tokens.file_trouble = (trouble, false);
+        }
     }
 
     /// Says so in the log before a token ends that a person must replace.

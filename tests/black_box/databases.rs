@@ -318,3 +318,23 @@ fn the_sqlite3_shell_queues_and_reads() {
     let refused = shell("INSERT INTO talk_queue (talk_id) VALUES (NULL)").unwrap();
     assert!(String::from_utf8_lossy(&refused.stderr).contains("must be a talk id"), "{refused:?}");
 }
+
+#[test]
+fn a_database_that_is_removed_ends_the_daemon_before_it_closes_unseen() {
+    let mirror = Mirror::new(account(5));
+    let mut daemon = mirror.running_daemon();
+    mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (1)");
+    mirror.wait_sql("it works", "SELECT count(*) FROM talks", 1);
+    daemon.signal(nix::sys::signal::Signal::SIGSTOP);
+    fs::remove_file(mirror.database()).unwrap();
+    let (_, err) = mirror.ends(1, &["enqueue", "2"]);
+    assert!(err.contains("was removed while a talkmirror works on it"), "{err}");
+    assert!(!mirror.database().exists(), "and nothing is put in its place");
+    daemon.signal(nix::sys::signal::Signal::SIGCONT);
+    assert_eq!(daemon.wait().code(), Some(1));
+    assert!(
+        mirror.log().contains("was removed or replaced while talkmirror worked on it"),
+        "{}",
+        mirror.log()
+    );
+}

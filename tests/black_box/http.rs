@@ -87,7 +87,8 @@ fn no_series_is_named_by_a_talk_or_by_anybody_s_own_words() {
             labels.extend(inner.split(',').map(|label| label.split_once('=').unwrap().0.to_owned()));
         }
     }
-    let allowed = ["endpoint", "status", "le", "outcome", "reason", "state", "quantile", "feeder", "version"];
+    let allowed =
+        ["endpoint", "status", "le", "outcome", "reason", "state", "percentile", "feeder", "version"];
     assert!(labels.iter().all(|label| allowed.contains(&label.as_str())), "{labels:?}");
     assert!(!metrics.contains("117"), "{metrics}");
     daemon.stop();

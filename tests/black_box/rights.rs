@@ -144,3 +144,19 @@ fn a_user_of_the_group_reads_in_each_state_of_the_daemon_and_nobody_else_does() 
     daemon.kill_hard();
     state.assert_rights("killed once more");
 }
+
+#[test]
+fn what_root_makes_by_hand_belongs_to_the_owner_of_the_folder() {
+    let Some(state) = State::new(5) else { return };
+    state.mirror.ends(0, &["enqueue", "1"]);
+    state.mirror.ends(0, &["sync", "2"]);
+    for entry in fs::read_dir(state.mirror.path("state")).unwrap() {
+        let entry = entry.unwrap();
+        let owner = std::os::unix::fs::MetadataExt::uid(&entry.metadata().unwrap());
+        assert_eq!(owner, DAEMON, "{:?}", entry.path());
+    }
+    let daemon = state.daemon();
+    assert!(state.command(&["enqueue", "3"]).stdout(Stdio::null()).status().unwrap().success());
+    state.mirror.wait("the daemon works on it", || state.talks() == 3);
+    daemon.stop();
+}

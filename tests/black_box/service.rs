@@ -237,3 +237,16 @@ fn a_long_migration_has_systemd_wait_and_ready_comes_after_it() {
     assert!(mirror.sql::<i64>("PRAGMA user_version") > 3);
     daemon.stop();
 }
+
+#[test]
+fn a_manager_that_does_not_listen_holds_nobody_up() {
+    let (mirror, port) = crate::http::shown(account(10), "");
+    let (mut manager, daemon) = Manager::start(&mirror, Duration::from_millis(300));
+    mirror.wait("ready", || manager.has_heard("READY=1"));
+    // A socket takes some ten messages, and the watchdog is fed ten times a second.
+    mirror.wait_sql("it is full", "SELECT unixepoch() - started_at > 5 FROM daemon_status", true);
+    mirror.ends(0, &["enqueue", "1..10"]);
+    mirror.wait_sql("it works", "SELECT count(*) FROM talks", 10);
+    assert_eq!(mirror.get(port, "/healthz").0, 200);
+    daemon.stop();
+}

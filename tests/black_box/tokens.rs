@@ -118,3 +118,23 @@ fn a_token_file_that_may_not_be_read_gives_way_to_the_credential() {
     let taken = sync(talkmirror::simulator::TOKEN);
     assert!(taken.status.success(), "{taken:?}");
 }
+
+#[test]
+fn what_is_no_token_is_not_taken_up_and_the_log_says_so_once() {
+    let mirror = with_long_lived(100 * DAY);
+    let daemon = mirror.running_daemon();
+    let token = fs::read_to_string(mirror.path("token")).unwrap();
+    fs::write(mirror.path("token"), "two words").unwrap();
+    let kept = "the API token in use is kept, as there is no other in ";
+    mirror.wait("it is said", || mirror.log().contains(kept));
+    assert!(mirror.log().contains("spaces, line breaks or letters that no token has"), "{}", mirror.log());
+    mirror.ends(0, &["enqueue", "1"]);
+    mirror.wait_sql("the one before is used", "SELECT count(*) FROM talks", 1);
+    fs::remove_file(mirror.path("token")).unwrap();
+    mirror.wait("that as well", || mirror.log().contains("there is no file any more"));
+    put_token(&mirror, &token);
+    mirror.ends(0, &["enqueue", "2"]);
+    mirror.wait_sql("it works on", "SELECT count(*) FROM talks", 2);
+    daemon.stop();
+    assert_eq!(mirror.log().matches(kept).count(), 2, "{}", mirror.log());
+}
