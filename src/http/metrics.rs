@@ -1,11 +1,11 @@
 //! `/metrics`: what was counted, and the state of the mirror as gauges.
 
-use super::{Look, Site, plain, unreadable};
+use super::{Look, Site};
 use crate::gate::Reason;
 use crate::store::status::DaemonStatus;
 use crate::telemetry::set;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 
@@ -13,11 +13,15 @@ use std::sync::Arc;
 const REFRESH_TOKEN_LIFE: i64 = 90 * 24 * 60 * 60;
 
 pub(super) async fn metrics(State(site): State<Arc<Site>>) -> Response {
-    let look = match site.look().await {
-        Ok(look) => look,
-        Err(error) => return plain(StatusCode::SERVICE_UNAVAILABLE, unreadable(error)),
-    };
-    gauges(&look);
+    match site.look().await {
+        Ok(look) => gauges(&look),
+        Err(error) => {
+            // What was counted is shown all the same, and that this is no daemon which is down.
+            tracing::debug!("the gauges are as they were: the database cannot be read: {error}");
+            set("talkmirror_ready", &[], 0.0);
+            set("talkmirror_healthy", &[], 0.0);
+        }
+    }
     let headers = [
         (header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"),
         (header::CACHE_CONTROL, "no-store"),

@@ -11,6 +11,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 use talkmirror::simulator::{Account, Simulator, TOKEN};
 use tempfile::TempDir;
@@ -124,9 +125,18 @@ impl Mirror {
         fs::read_to_string(self.path("daemon.log")).unwrap_or_default()
     }
 
-    /// A port of this machine that is free now.
+    /// A port of this machine that is free, and that nobody else is given: not one of those from which
+    /// connections go out (32768 and above), of which others take some at any moment.
     pub fn free_port() -> u16 {
-        TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+        static NEXT: AtomicU16 = AtomicU16::new(0);
+        // Where another run of the tests is under way, it begins elsewhere.
+        let first = 10_000 + (std::process::id() % 200) as u16 * 100;
+        loop {
+            let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
+            if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+                return port;
+            }
+        }
     }
 
     /// Asks what is served at `http.listen`: the status and the body.

@@ -377,11 +377,16 @@ fn the_page_can_be_read_in_the_light_in_the_dark_and_by_a_screen_reader() {
 fn a_database_that_cannot_be_read_is_said_on_the_page() {
     let shown = Shown::new("");
     let daemon = shown.at_work();
-    std::fs::rename(shown.mirror.database(), shown.mirror.path("away.db")).unwrap();
+    // As a newer version would have left it.
+    shown.mirror.execute("PRAGMA user_version = 999");
     shown.mirror.wait("the page says so", || {
         let answer = shown.get("/");
         answer.starts_with("HTTP/1.1 503")
-            && answer.contains("No. The database cannot be read: there is no database at ")
+            && answer.contains("No. The database cannot be read: ")
+            && answer.contains("was written by a newer talkmirror")
     });
+    assert!(shown.get("/readyz").starts_with("HTTP/1.1 503"));
+    let metrics = shown.get("/metrics");
+    assert!(metrics.starts_with("HTTP/1.1 200") && metrics.contains("talkmirror_ready 0"), "{metrics}");
     drop(daemon);
 }
