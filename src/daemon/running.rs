@@ -196,9 +196,9 @@ impl<'a> Running<'a> {
             refused: self.refused.clone(),
         };
         self.live.send_replace(live);
-        let status = self.status();
-        self.service.status(now.mono, || status);
-        self.summary.tick(self.worker.tally(), now);
+        let (tally, started) = (self.worker.tally(), self.started.secs());
+        self.service.status(now.mono, || super::service::status(&self.live.borrow(), tally, started));
+        self.summary.tick(tally, now);
         if now.mono.saturating_duration_since(self.upkept) >= UPKEEP {
             self.upkept = now.mono;
             // Else what was measured would pile up where nobody asks for the metrics.
