@@ -31,10 +31,11 @@ const STEPS: &[M<'_>] = &[
     M::up(include_str!("store/migrations/002-closures.sql")),
     M::up(include_str!("store/migrations/003-feeders.sql")),
     M::up(include_str!("store/migrations/004-service.sql")),
+    M::up(include_str!("store/migrations/005-analysts.sql")),
 ];
 
 /// The schema version that this program knows.
-pub const SCHEMA_VERSION: i64 = 4;
+pub const SCHEMA_VERSION: i64 = 5;
 
 /// As the first migration sets it: "tlkm".
 const APPLICATION_ID: i64 = 0x746c_6b6d;
