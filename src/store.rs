@@ -16,6 +16,8 @@ pub mod report;
 pub mod status;
 pub mod sweep;
 pub mod tokens;
+#[cfg(test)]
+mod views;
 pub mod writer;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, ffi};

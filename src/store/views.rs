@@ -1,0 +1,392 @@
+//! What the views promise to those who read the file: each is documented, means what it says, and answers from
+//! an index where there are millions of rows.
+
+use super::tests::in_memory;
+use rusqlite::types::FromSql;
+use rusqlite::{Connection, Params};
+
+/// All of them, and a question as people ask it.
+const VIEWS: [(&str, &str); 12] = [
+    ("talks_iso", "SELECT * FROM talks_iso WHERE talk_id = 707000"),
+    ("open_talks", "SELECT * FROM open_talks"),
+    ("stale_talks", "SELECT * FROM stale_talks"),
+    ("missed_by_day", "SELECT * FROM missed_by_day"),
+    ("missed_by_origin", "SELECT * FROM missed_by_origin"),
+    ("response_sla", "SELECT * FROM response_sla"),
+    ("talk_timeline", "SELECT * FROM talk_timeline WHERE talk_id = 707000 ORDER BY at"),
+    ("closures_by_day", "SELECT * FROM closures_by_day"),
+    ("ratings", "SELECT * FROM ratings"),
+    ("contact_talks", "SELECT * FROM contact_talks"),
+    ("chat_talks", "SELECT * FROM chat_talks"),
+    ("mirror_freshness", "SELECT * FROM mirror_freshness"),
+];
+
+/// 2023-11-14 22:13:20 UTC.
+const NOW: i64 = 1_700_000_000;
+
+fn one<T: FromSql>(connection: &Connection, sql: &str, params: impl Params) -> T {
+    connection.query_row(sql, params, |row| row.get(0)).unwrap()
+}
+
+/// Rows as text, columns parted by `|`, as the sqlite3 shell shows them.
+fn rows(connection: &Connection, sql: &str) -> Vec<String> {
+    let mut statement = connection.prepare(sql).unwrap();
+    let columns = statement.column_count();
+    let row = |row: &rusqlite::Row<'_>| {
+        (0..columns)
+            .map(|column| {
+                use rusqlite::types::ValueRef::*;
+                Ok(match row.get_ref(column)? {
+                    Null => String::new(),
+                    Integer(number) => number.to_string(),
+                    Real(number) => number.to_string(),
+                    Text(text) | Blob(text) => String::from_utf8_lossy(text).into_owned(),
+                })
+            })
+            .collect::<rusqlite::Result<Vec<_>>>()
+            .map(|values| values.join("|"))
+    };
+    statement.query_map([], row).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+#[test]
+fn every_view_asks_its_question_and_every_column_of_it_has_its_comment() {
+    let connection = in_memory();
+    let known = rows(&connection, "SELECT name FROM sqlite_schema WHERE type = 'view' ORDER BY rowid");
+    assert_eq!(known.len(), VIEWS.len(), "{known:?}");
+    for (view, _) in VIEWS {
+        let sql: String = one(&connection, "SELECT sql FROM sqlite_schema WHERE name = ?1", [view]);
+        let question = sql.lines().nth(1).unwrap();
+        assert!(question.starts_with("-- ") && question.contains('?'), "{view}: {question}");
+        // Below the last SELECT at the left edge.
+        let body = &sql[sql.rfind("\nSELECT ").unwrap()..];
+        for column in rows(&connection, &format!("SELECT name FROM pragma_table_info('{view}')")) {
+            let named = |line: &&str| {
+                let code = line.split("--").next().unwrap().trim().trim_start_matches("SELECT ");
+                let code = code.trim_end_matches(',').trim_end();
+                code == column || code.ends_with(&format!(" AS {column}"))
+            };
+            let line =
+                body.lines().find(named).unwrap_or_else(|| panic!("{view}.{column} has a line of its own"));
+            assert!(line.contains("-- "), "{view}.{column} has no comment");
+        }
+    }
+}
+
+#[test]
+fn every_view_answers_from_an_index_in_a_mirror_of_a_million_talks() {
+    let folder = tempfile::tempdir().unwrap();
+    let connection = super::open(&folder.path().join("talks.db"), true).unwrap();
+    connection.execute_batch("PRAGMA synchronous = OFF; BEGIN").unwrap();
+    connection.execute_batch(include_str!("../../tests/million.sql")).unwrap();
+    connection.execute_batch("COMMIT").unwrap();
+    for table in ["talks", "talk_versions", "closures"] {
+        let count: i64 = one(&connection, &format!("SELECT count(*) FROM {table}"), []);
+        assert!(count >= 1_000_000, "{table}: {count}");
+    }
+    // Before the first look at the statistics, and after it, as the daemon has it done.
+    for statistics in ["", "PRAGMA optimize = 0x10002"] {
+        connection.execute_batch(statistics).unwrap();
+        for (view, question) in VIEWS {
+            let plan = plan(&connection, question);
+            let mut reads = plan.iter().filter(|step| is_of_a_table(step)).peekable();
+            assert!(reads.peek().is_some(), "{view}: {plan:#?}");
+            for read in reads {
+                assert!(read.contains(" USING "), "{view}: {read}: {plan:#?}");
+                assert!(!read.contains("AUTOMATIC"), "{view}: {read}: {plan:#?}");
+            }
+        }
+    }
+    // What is asked of one talk, client or chat is looked up, and no more is read.
+    for question in [
+        "SELECT * FROM talk_timeline WHERE talk_id = 707000 ORDER BY at",
+        "SELECT * FROM talks_iso WHERE talk_id = 707000",
+        "SELECT * FROM contact_talks WHERE contact_id = 3000001",
+        "SELECT * FROM chat_talks WHERE chat_id = 'x'",
+        "SELECT * FROM missed_by_day WHERE day = '2026-01-01'",
+    ] {
+        let plan = plan(&connection, question);
+        let scans = plan.iter().filter(|step| is_of_a_table(step) && step.starts_with("SCAN"));
+        let allowed = usize::from(question.contains("missed_by_day"));
+        assert!(scans.count() <= allowed, "{question}: {plan:#?}");
+    }
+}
+
+fn plan(connection: &Connection, question: &str) -> Vec<String> {
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {question}")).unwrap();
+    statement.query_map([], |row| row.get("detail")).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+/// A step of a plan that reads a table of the mirror, and not what another step has made.
+fn is_of_a_table(step: &str) -> bool {
+    let tables = ["talks", "talk_versions", "closures", "now", "before", "mirror_info"];
+    let mut words = step.split(' ');
+    matches!(words.next(), Some("SCAN" | "SEARCH")) && words.next().is_some_and(|name| tables.contains(&name))
+}
+
+/// A mirror of talks that were fetched as they changed.
+struct Mirrored(Connection);
+
+/// What differs from one state of a talk to the next. Times are seconds after [`NOW`].
+#[derive(Clone, Copy)]
+struct State {
+    seen: i64,
+    missed: Option<i64>,
+    read: bool,
+    open: bool,
+    rate: Option<i64>,
+}
+
+const NEW: State = State { seen: 0, missed: None, read: false, open: true, rate: None };
+
+impl Mirrored {
+    fn new() -> Mirrored {
+        Mirrored(in_memory())
+    }
+
+    /// Records a talk's states by the code that records fetches.
+    fn talk(&self, talk_id: i64, origin: Option<&str>, states: &[State]) {
+        use crate::store::record::{Outcome, Record, Recorder};
+        for state in states {
+            let talk = crate::talk::Talk {
+                talk_id,
+                created_at: NOW - 60,
+                updated_at: NOW + state.seen,
+                rate: state.rate,
+                contact_id: 30 + talk_id % 2,
+                chat_id: (talk_id < 10).then(|| format!("chat {}", talk_id % 3)),
+                entity_id: None,
+                entity_type: None,
+                is_in_work: state.open,
+                is_read: state.read,
+                origin: origin.map(str::to_owned),
+                missed_at: state.missed.map(|at| NOW + at),
+                account_id: 1,
+                status: None,
+                source_id: None,
+                lead_id: None,
+                customer_id: None,
+            };
+            let outcome = Outcome::Talk(Box::new(talk), "{}".into());
+            let record = Record { talk_id, ticket: 0, at: NOW + state.seen, outcome, wish: None };
+            let tx = self.0.unchecked_transaction().unwrap();
+            Recorder::new(&tx).unwrap().record(&record).unwrap();
+            tx.commit().unwrap();
+        }
+    }
+
+    fn rows(&self, sql: &str) -> Vec<String> {
+        rows(&self.0, sql)
+    }
+}
+
+#[test]
+fn a_missed_talk_has_its_response_when_it_is_first_read_answered_or_closed() {
+    let mirror = Mirrored::new();
+    let missed = State { missed: Some(10), seen: 20, ..NEW };
+    // Read, then closed: the first of them counts.
+    let read = State { seen: 110, read: true, ..missed };
+    mirror.talk(1, Some("viber"), &[NEW, missed, read, State { seen: 500, open: false, ..read }]);
+    // Answered: missed_at is cleared.
+    mirror.talk(2, Some("viber"), &[missed, State { seen: 210, missed: None, ..missed }]);
+    // Closed, and still marked as missed.
+    mirror.talk(3, Some("viber"), &[missed, State { seen: 7_210, open: false, ..missed }]);
+    // Waits; what changes besides is no response.
+    mirror.talk(4, Some("viber"), &[missed, State { seen: 300, rate: Some(5), ..missed }]);
+    let sla = "SELECT day, origin, missed, responses, waiting, p50, p95, max, within_hour, within_day FROM response_sla";
+    assert_eq!(mirror.rows(sla), ["2023-11-14|viber|4|3|1|200|7200|7200|2|3"]);
+}
+
+#[test]
+fn reading_is_a_response_only_where_it_was_not_read_before_and_closed_ones_are_not_counted() {
+    let mirror = Mirrored::new();
+    let missed = State { missed: Some(10), seen: 20, read: true, ..NEW };
+    mirror.talk(1, None, &[missed, State { seen: 30, rate: Some(1), ..missed }]);
+    mirror.talk(2, None, &[missed, State { seen: 40, open: false, ..missed }]);
+    // First fetched long after it was over.
+    mirror.talk(3, None, &[State { seen: 9_000, open: false, ..missed }]);
+    assert_eq!(
+        mirror.rows("SELECT origin, missed, responses, waiting, max FROM response_sla"),
+        ["(none)|2|1|1|30"]
+    );
+}
+
+#[test]
+fn a_talk_that_is_missed_again_counts_again_and_one_still_missed_counts_as_open() {
+    let mirror = Mirrored::new();
+    let missed = State { missed: Some(10), seen: 20, ..NEW };
+    let again = State { missed: Some(90_000), seen: 90_010, ..NEW };
+    mirror.talk(1, Some("viber"), &[missed, State { seen: 50, missed: None, ..missed }, again]);
+    mirror.talk(2, Some("avito"), &[missed, State { seen: 60, ..again }]);
+    mirror.talk(3, Some("avito"), &[NEW]);
+    mirror.talk(4, Some("avito"), &[missed, State { seen: 50, missed: None, open: false, ..missed }]);
+    assert_eq!(mirror.rows("SELECT * FROM missed_by_day"), ["2023-11-14|3|0", "2023-11-15|2|2"]);
+    assert_eq!(
+        mirror.rows(
+            "SELECT origin, talks, missed, missed_talks, missed_percent, still_open FROM missed_by_origin"
+        ),
+        ["avito|3|3|2|66.7|1", "viber|1|2|1|100|1"]
+    );
+    // Missed anew is the end of the first wait: somebody answered in between.
+    assert_eq!(
+        mirror.rows("SELECT day, origin, missed, responses, max FROM response_sla"),
+        [
+            "2023-11-14|avito|2|2|50",
+            "2023-11-14|viber|1|1|40",
+            "2023-11-15|avito|1|0|",
+            "2023-11-15|viber|1|0|"
+        ]
+    );
+}
+
+#[test]
+fn a_timeline_tells_each_change_and_who_closed_the_talk() {
+    let mirror = Mirrored::new();
+    let missed = State { missed: Some(10), seen: 20, ..NEW };
+    let read = State { seen: 30, read: true, ..missed };
+    let answered = State { seen: 40, missed: None, ..read };
+    let wrote = State { seen: 50, read: false, ..answered };
+    let rated = State { seen: 60, rate: Some(9), ..wrote };
+    mirror.talk(
+        1,
+        None,
+        &[NEW, missed, read, answered, wrote, rated, State { seen: 70, open: false, ..rated }],
+    );
+    let timeline = |talk_id: i64| {
+        mirror.rows(&format!(
+            "SELECT at - {NOW}, event, what FROM talk_timeline WHERE talk_id = {talk_id} ORDER BY at"
+        ))
+    };
+    assert_eq!(
+        timeline(1),
+        [
+            "-60|opened|opened",
+            "10|missed|missed: nobody answered in time",
+            "30|read|read",
+            "40|answered|no longer missed: answered",
+            "50|unread|unread: the client wrote",
+            "60|rated|rated 9 by the client",
+            "70|closed|closed in the account",
+        ]
+    );
+    mirror.talk(2, None, &[missed, State { seen: 100, open: false, ..missed }]);
+    mirror
+        .0
+        .execute(
+            "INSERT INTO closures (talk_id, mode, missed_at, talk_updated_at, reason, force_close, decided_at,
+                                   requested_at, outcome, verified_at, attempts)
+             VALUES (2, 'live', ?1, ?1, 'missed 1 day ago', 1, ?1 + 70, ?1 + 70, 'closed', ?1 + 80, 1)",
+            [NOW + 20],
+        )
+        .unwrap();
+    assert_eq!(
+        timeline(2),
+        [
+            "-60|opened|opened",
+            "10|missed|missed: nobody answered in time",
+            "90|auto-close|talkmirror decided to close it: missed 1 day ago",
+            "100|closed|closed by talkmirror",
+        ]
+    );
+    // Closed, and rated, before it was first fetched.
+    mirror.talk(3, None, &[State { seen: -30, open: false, rate: Some(1), ..NEW }]);
+    mirror
+        .0
+        .execute("UPDATE talk_versions SET valid_from = valid_from + 1000 WHERE talk_id = 3", [])
+        .unwrap();
+    assert_eq!(
+        timeline(3),
+        ["-60|opened|opened", "-30|rated|rated 1 by the client", "-30|closed|closed in the account"]
+    );
+    // What retention has removed.
+    mirror.0.execute("DELETE FROM talk_versions WHERE talk_id = 1 AND version < 6", []).unwrap();
+    assert_eq!(
+        timeline(1),
+        ["60|trimmed|what was before is no longer kept", "70|closed|closed in the account"]
+    );
+}
+
+#[test]
+fn the_rest_count_what_they_say() {
+    let mirror = Mirrored::new();
+    for (talk_id, rate) in [(1, 10), (2, 9), (3, 8), (4, 6), (5, 0)] {
+        let rated = State { rate: Some(rate), open: talk_id > 2, missed: Some(5), ..NEW };
+        mirror.talk(talk_id, Some("viber"), &[rated]);
+    }
+    mirror.0.execute("UPDATE talks SET gone_at = 1 WHERE talk_id = 5", []).unwrap();
+    mirror.0.execute("UPDATE talks SET created_at = created_at + 5 WHERE talk_id = 4", []).unwrap();
+    assert_eq!(mirror.rows("SELECT * FROM ratings"), ["2023-11-14|viber|4|8.25|2|1|1|25"]);
+    let first = NOW - 60;
+    assert_eq!(
+        mirror.rows("SELECT * FROM contact_talks"),
+        [format!("30|2|1|2|{first}|{}|4", first + 5), format!("31|3|1|3|{first}|{first}|5")]
+    );
+    assert_eq!(
+        mirror.rows("SELECT chat_id, talks, in_work, last_talk_id FROM chat_talks"),
+        ["chat 0|1|1|3", "chat 1|2|1|4", "chat 2|2|0|5"]
+    );
+    for (decided, outcome) in [(0, "closed"), (1, "withdrawn"), (2, "accepted"), (86_400, "failed")] {
+        mirror
+            .0
+            .execute(
+                "INSERT INTO closures (talk_id, mode, talk_updated_at, reason, force_close, decided_at, outcome, attempts)
+                 VALUES (?1, 'live', 0, '', 1, ?1 + 1700000000, ?2, 1)",
+                (decided, outcome),
+            )
+            .unwrap();
+    }
+    assert_eq!(
+        mirror.rows("SELECT * FROM closures_by_day"),
+        ["2023-11-14|live|3|0|1|1|1|0|0", "2023-11-15|live|1|0|0|0|0|0|1"]
+    );
+}
+
+#[test]
+fn who_waits_is_who_was_missed_or_not_read() {
+    let mirror = Mirrored::new();
+    mirror.talk(1, None, &[State { missed: Some(10), read: true, ..NEW }]);
+    mirror.talk(2, None, &[NEW]);
+    mirror.talk(3, None, &[State { read: true, ..NEW }]);
+    let since =
+        format!("SELECT talk_id, unixepoch() - {NOW} - waiting_seconds FROM open_talks ORDER BY talk_id");
+    assert_eq!(mirror.rows(&since), ["1|10", "2|0", "3|"]);
+}
+
+#[test]
+fn freshness_is_exact_in_a_small_mirror_and_close_in_a_large_one() {
+    let mirror = Mirrored::new();
+    let fill = |from: i64, to: i64| {
+        mirror
+            .0
+            .execute(
+                "WITH RECURSIVE n(i) AS (SELECT ?1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2)
+                 INSERT INTO talks (talk_id, created_at, updated_at, contact_id, is_in_work, is_read, origin,
+                                    account_id, payload, first_fetched_at, fetched_at, changed_at)
+                 SELECT i, 1, 1, 1, i % 2, 0, iif(i % 100 = 0, NULL, 'viber'), 1, '{}', 1, unixepoch() - i, 1 FROM n",
+                (from, to),
+            )
+            .unwrap();
+    };
+    // The clock may go on between two looks at it.
+    let freshness =
+        || mirror.rows("SELECT origin, talks, max - p50, max - p95 FROM mirror_freshness ORDER BY origin");
+    fill(1, 1000);
+    assert_eq!(
+        freshness(),
+        ["(all)|1000|500|50", "(none)|10|500|0", "(open)|500|500|50", "viber|990|500|49"]
+    );
+    fill(1001, 100_000);
+    for row in freshness() {
+        let numbers: Vec<i64> = row.split('|').skip(1).map(|number| number.parse().unwrap()).collect();
+        let [_, p50, p95] = numbers[..] else { panic!("{row}") };
+        assert!((49_000..=51_000).contains(&p50) && (4_500..=5_500).contains(&p95), "{row}");
+    }
+}
+
+#[test]
+fn an_empty_mirror_has_no_rows_in_any_view() {
+    let connection = in_memory();
+    for (view, _) in VIEWS {
+        assert_eq!(rows(&connection, &format!("SELECT * FROM {view}")), [""; 0], "{view}");
+    }
+}
