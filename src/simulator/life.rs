@@ -86,7 +86,14 @@ impl Account {
     fn create(&mut self, began: i64) -> i64 {
         let talk_id = self.talks.last_key_value().map_or(1, |(last, _)| last + 1);
         let origin = self.rng.choice(ORIGINS).map(str::to_owned);
-        let (high, low) = (self.rng.u64(..), self.rng.u64(..));
+        let contact_id = 3_000_000 + self.rng.i64(0..1 + talk_id / 2);
+        // A client who writes again on the same channel does so in the same chat.
+        let seed = origin
+            .iter()
+            .flat_map(|origin| origin.bytes())
+            .fold(contact_id as u64, |seed, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte)));
+        let mut chat = fastrand::Rng::with_seed(seed);
+        let (high, low) = (chat.u64(..), chat.u64(..));
         let chat_id = format!(
             "{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}",
             high >> 32,
@@ -101,7 +108,7 @@ impl Account {
             created_at: began,
             updated_at: began,
             rate: None,
-            contact_id: 3_000_000 + self.rng.i64(0..1 + talk_id / 2),
+            contact_id,
             chat_id: Some(chat_id),
             entity_id: lead_id,
             entity_type: lead_id.map(|_| "lead".into()),

@@ -20,6 +20,7 @@ mod oauth_crash;
 mod oauth_login;
 mod page;
 mod pauses;
+mod questions;
 mod queue;
 mod reload;
 mod rights;
