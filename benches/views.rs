@@ -1,0 +1,61 @@
+//! How long the views take in a mirror of a million talks: `cargo bench --bench views`.
+//!
+//! Each is asked as analysts do, by a connection of its own that may only read, and all its rows are read.
+
+use criterion::Criterion;
+use rusqlite::Connection;
+use std::time::Duration;
+use talkmirror::store;
+
+const QUESTIONS: [&str; 14] = [
+    "SELECT * FROM talks_iso WHERE talk_id = 707000",
+    "SELECT * FROM open_talks",
+    "SELECT * FROM stale_talks",
+    "SELECT * FROM missed_by_day",
+    "SELECT * FROM missed_by_origin",
+    "SELECT * FROM response_sla",
+    "SELECT * FROM talk_timeline WHERE talk_id = 707000 ORDER BY at",
+    "SELECT * FROM closures_by_day",
+    "SELECT * FROM ratings",
+    "SELECT * FROM contact_talks",
+    "SELECT * FROM contact_talks WHERE contact_id = 3000001",
+    "SELECT * FROM chat_talks",
+    "SELECT * FROM mirror_freshness",
+    // As of a time: all the talks in work, half a year ago.
+    "SELECT * FROM talk_versions WHERE valid_from <= unixepoch('now', '-180 days')
+        AND (valid_to IS NULL OR valid_to > unixepoch('now', '-180 days')) AND is_in_work = 1",
+];
+
+fn main() {
+    let mut criterion =
+        Criterion::default().sample_size(10).warm_up_time(Duration::from_millis(500)).configure_from_args();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("talks.db");
+    let writer = store::open(&path, true).expect("a database");
+    writer.execute_batch("PRAGMA synchronous = OFF; BEGIN").expect("a transaction");
+    writer.execute_batch(include_str!("../tests/million.sql")).expect("a million talks");
+    // As the daemon has it done.
+    writer.execute_batch("COMMIT; PRAGMA optimize = 0x10002").expect("statistics");
+    let reader = store::open_read_only(&path).expect("a reader");
+    for question in QUESTIONS {
+        let name = question.split_whitespace().collect::<Vec<_>>().join(" ");
+        criterion.bench_function(&name[..name.len().min(70)], |bencher| {
+            bencher.iter(|| count(&reader, question));
+        });
+    }
+    criterion.final_summary();
+}
+
+fn count(connection: &Connection, question: &str) -> usize {
+    let mut statement = connection.prepare(question).expect("a query");
+    let columns = statement.column_count();
+    let mut rows = statement.query([]).expect("an answer");
+    let mut count = 0;
+    while let Some(row) = rows.next().expect("a row") {
+        for column in 0..columns {
+            std::hint::black_box(row.get_ref(column).expect("a value"));
+        }
+        count += 1;
+    }
+    count
+}
