@@ -9,6 +9,7 @@ mod credentials;
 mod feeds;
 mod keys;
 mod oauth;
+mod retention;
 
 pub use feeds::LONGEST_SECRET;
 
@@ -39,6 +40,8 @@ pub struct Config {
     /// `events.schedule`, as that of the listing.
     pub events: Option<String>,
     pub webhook: Option<Webhook>,
+    /// `retention.versions`: states of talks that ended longer ago are removed; `None` where all are kept.
+    pub retention: Option<Duration>,
     /// `http.listen`; `None` where nothing is served.
     pub http: Option<SocketAddr>,
     pub log: Log,
@@ -183,6 +186,7 @@ impl Config {
         let events = feeds::schedule(&mut keys, "events.enabled", "events.schedule", "0 * * * * *");
         let http = feeds::http(&mut keys);
         let webhook = feeds::webhook(&mut keys, folder, needs, http);
+        let retention = retention::versions(&mut keys);
         let log = Log {
             level: keys
                 .optional("log.level", "error, warn, info, debug or trace", |value| {
@@ -206,7 +210,20 @@ impl Config {
         };
         keys.finish()?;
         let file = path.to_owned();
-        Ok(Config { api, database, queue, auto_close, refresh, listing, events, webhook, http, log, file })
+        Ok(Config {
+            api,
+            database,
+            queue,
+            auto_close,
+            refresh,
+            listing,
+            events,
+            webhook,
+            retention,
+            http,
+            log,
+            file,
+        })
     }
 }
 

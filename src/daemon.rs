@@ -311,6 +311,7 @@ fn worker_config(config: &Config, mode: Mode) -> WorkerConfig {
         poll_interval: config.queue.poll_interval,
         retry: config.queue.retry.clone(),
         close: config.auto_close.rules.clone(),
+        retention: config.retention.filter(|_| mode == Mode::Run),
         no_close: false,
         only: None,
         seed: fastrand::u64(..),

@@ -1,6 +1,7 @@
 //! Is the mirror healthy, and what is there to do? A pure function over what the
 //! database says.
 
+mod disk;
 mod tokens;
 
 use crate::clock::span;
@@ -147,7 +148,9 @@ pub fn complaints(overview: &Overview, alive: Option<Liveness>, closes: bool, no
             );
         }
     }
-    if let Some(Complaint { what, action }) = tokens::complaint(overview, now) {
+    for Complaint { what, action } in
+        tokens::complaint(overview, now).into_iter().chain(disk::complaint(overview, now))
+    {
         complain(what, &action);
     }
     if let Some(stopped) = overview.sweeps.stopped.as_ref().filter(|_| closes) {
@@ -202,7 +205,8 @@ const BACKLOG: i64 = 10 * 60;
 /// What a person should know, where the mirror is healthy all the same: the token ends soon, or the quota
 /// cannot keep up.
 pub fn warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec<Complaint> {
-    tokens::warning(overview, now).into_iter().chain(quota_warnings(overview, alive, now)).collect()
+    let (token, disk) = (tokens::warning(overview, now), disk::warning(overview, now));
+    token.into_iter().chain(disk).chain(quota_warnings(overview, alive, now)).collect()
 }
 
 /// That the quota cannot keep up, each with the `api.requests_per_second` that would.

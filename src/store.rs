@@ -6,6 +6,7 @@
 //! The daemon's writes all go through one thread ([`writer`]); commands open
 //! connections of their own.
 
+pub mod chores;
 pub mod closures;
 pub mod feeds;
 pub mod lock;
@@ -13,6 +14,8 @@ pub mod owner;
 pub mod queue;
 pub mod record;
 pub mod report;
+pub mod retention;
+pub mod sizes;
 pub mod status;
 pub mod sweep;
 pub mod tokens;

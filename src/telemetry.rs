@@ -17,7 +17,7 @@ const BATCH: &str = "talkmirror_writer_batch_records";
 const COMMIT_SECONDS: &str = "talkmirror_writer_commit_duration_seconds";
 
 /// What is read when somebody asks, and what it says.
-const GAUGES: [(&str, &str); 20] = [
+const GAUGES: [(&str, &str); 24] = [
     ("talkmirror_build_info", "1, with the version as its label"),
     ("process_start_time_seconds", "When the process began, in Unix seconds"),
     ("talkmirror_healthy", "1 while it is ready and `talkmirror status` has nothing to complain of"),
@@ -40,6 +40,19 @@ const GAUGES: [(&str, &str); 20] = [
     ("talkmirror_feeder_last_run_timestamp_seconds", "When a feeder last looked, in Unix seconds"),
     ("talkmirror_feeder_trouble", "1 while something is wrong with a feeder"),
     ("talkmirror_database_bytes", "Size of the database file"),
+    (
+        "talkmirror_database_free_bytes",
+        "Of the database file, what holds nothing and is used before it grows",
+    ),
+    (
+        "talkmirror_database_growth_bytes_per_day",
+        "What is used of the database file grew by so much a day, in 30 days; NaN: not known within the first day",
+    ),
+    ("talkmirror_disk_free_bytes", "Free on the database's disk; NaN: the system does not say"),
+    (
+        "talkmirror_disk_full_timestamp_seconds",
+        "When that disk is full at that pace, in Unix seconds; +Inf: never, or not known",
+    ),
     ("talkmirror_wal_bytes", "Size of the write-ahead log beside it"),
     ("talkmirror_config_last_reload_successful", "0 where the last new configuration was refused"),
     (

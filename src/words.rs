@@ -5,6 +5,8 @@ use crate::store::feeds::Backfill;
 use crate::store::report::Freshness;
 use jiff::Timestamp;
 
+const YEAR: i64 = 365 * 24 * 60 * 60;
+
 /// When something was: `3 h ago`.
 pub fn ago(at: i64, now: i64) -> String {
     format!("{} ago", span(now - at))
@@ -55,6 +57,27 @@ pub fn talks(number: i64) -> String {
     }
 }
 
+/// `1 state`, `2 states`.
+pub fn states(number: u64) -> String {
+    match number {
+        1 => "1 state".into(),
+        number => format!("{} states", indicatif::HumanCount(number)),
+    }
+}
+
+/// A size in binary units: `1.20 GiB`.
+pub fn bytes(number: u64) -> String {
+    indicatif::HumanBytes(number).to_string()
+}
+
+/// A span that may be of years, in seconds: `20 d`, `8 years`.
+pub fn years(seconds: i64) -> String {
+    match seconds / YEAR {
+        ..2 => span(seconds),
+        years => format!("{} years", count(years)),
+    }
+}
+
 /// How old the mirrored states of open talks are.
 pub fn freshness(freshness: &Freshness) -> String {
     let Freshness { talks, p50, p95, max } = *freshness;
@@ -102,5 +125,6 @@ mod tests {
         assert_eq!(in_time(160, 100), "in 1 min");
         assert_eq!(moment(0), "1970-01-01 00:00:00");
         assert_eq!((day(0), iso(0)), ("1 Jan".into(), "1970-01-01T00:00:00Z".into()));
+        assert_eq!([2 * YEAR - 1, 2 * YEAR, 3000 * YEAR].map(years), ["729 d", "2 years", "3,000 years"]);
     }
 }

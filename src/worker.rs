@@ -7,6 +7,7 @@
 //! decided by [`crate::policy`], and whether a request may leave by [`crate::gate`].
 
 mod ahead;
+mod chores;
 mod closing;
 mod condition;
 mod door;
@@ -35,6 +36,7 @@ use crate::store::record::{Effect, Record, Recorded};
 use crate::store::status::DaemonStatus;
 use crate::store::writer::{Event, Writer};
 use ahead::Ahead;
+use chores::Chores;
 use closing::{Closing, Pending};
 use condition::Condition;
 use door::Ask;
@@ -66,6 +68,8 @@ pub struct WorkerConfig {
     pub poll_interval: Duration,
     pub retry: RetryRules,
     pub close: CloseRules,
+    /// States of talks that ended longer ago are removed, where it is set.
+    pub retention: Option<Duration>,
     /// Close nothing, whatever the rules say.
     pub no_close: bool,
     /// Work the rows of these talks alone.
@@ -166,6 +170,7 @@ pub struct Worker {
     trouble: Option<(String, Instant)>,
     stopping: bool,
     closing: Closing,
+    chores: Chores,
     tally: Tally,
     condition: Condition,
     progress: Progress,
@@ -221,6 +226,7 @@ impl Worker {
             trouble: None,
             stopping: false,
             closing: Closing::default(),
+            chores: Chores::new(now),
             tally: Tally::default(),
         }
     }
@@ -347,6 +353,7 @@ impl Worker {
             self.publish_quota(now);
             self.note_progress(now);
             self.remind(now);
+            self.see_to_chores(now);
         }
     }
 
@@ -355,6 +362,7 @@ impl Worker {
             Event::Recorded(recorded, _) => recorded.iter().for_each(|recorded| self.on_recorded(recorded)),
             Event::Head(head) => self.on_head(head),
             Event::Swept(swept) => self.on_swept(&swept),
+            Event::Chored(chored) => self.on_chored(chored, clock::now()),
             Event::ForeignChange => self.reread = true,
             Event::Fed { due_at } => {
                 // What was read ahead may have a new ticket.

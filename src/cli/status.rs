@@ -1,5 +1,7 @@
 //! `status`: one screen about the mirror, from the database alone.
 
+mod size;
+
 use super::words;
 use crate::clock::unix_now;
 use crate::config::Config;
@@ -68,6 +70,9 @@ fn screen(
     let account = overview.account_id.map_or("not known yet".into(), |id| id.to_string());
     row("Account", account);
     row("Database", config.database.display().to_string());
+    for (name, value) in size::rows(overview, config.retention, now) {
+        row(name, value);
+    }
     row("Daemon", daemon(overview, alive, now));
     if let Some(daemon) = &overview.daemon {
         let last = daemon.last_success_at.map_or("none yet".into(), |at| words::ago(at, now));

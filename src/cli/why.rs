@@ -76,6 +76,7 @@ fn tell(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64) -> S
     }
     if !story.versions.is_empty() {
         text.push_str(&format!("\nStates it was seen in (UTC):\n{}", versions(&story.versions)));
+        text.push_str(&removed(&story.versions));
     }
     text
 }
@@ -237,6 +238,16 @@ fn closures(closures: &[Closure]) -> String {
         ]);
     }
     words::rendered(table)
+}
+
+/// That states before the first of these were removed, where they were.
+fn removed(versions: &[Version]) -> String {
+    let Some(first) = versions.first().filter(|first| first.version > 1) else { return String::new() };
+    let (states, verb) = match first.version - 1 {
+        1 => ("1 earlier state".to_owned(), "was"),
+        number => (format!("{} earlier states", words::count(number)), "were"),
+    };
+    format!("{states}, up to {}, {verb} removed ([retention])\n", words::moment(first.valid_from))
 }
 
 fn versions(versions: &[Version]) -> String {

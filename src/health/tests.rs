@@ -38,6 +38,8 @@ pub(super) fn overview() -> Overview {
         freshness: Freshness::default(),
         token_expires_at: None,
         oauth: None,
+        size: crate::store::sizes::Size::default(),
+        retention: crate::store::retention::Retention::default(),
     }
 }
 

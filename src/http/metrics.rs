@@ -80,6 +80,13 @@ fn gauges(look: &Look) {
     }
     set("talkmirror_database_bytes", &[], figures.database_bytes as f64);
     set("talkmirror_wal_bytes", &[], figures.wal_bytes as f64);
+    let size = &overview.size;
+    set("talkmirror_database_free_bytes", &[], size.free_bytes as f64);
+    let growth = size.growth_bytes_per_day.map_or(f64::NAN, |bytes| bytes as f64);
+    set("talkmirror_database_growth_bytes_per_day", &[], growth);
+    set("talkmirror_disk_free_bytes", &[], size.disk_free_bytes.map_or(f64::NAN, |bytes| bytes as f64));
+    // What never comes raises no alert.
+    set("talkmirror_disk_full_timestamp_seconds", &[], size.disk_full_at.map_or(f64::INFINITY, time));
 }
 
 fn process(status: &DaemonStatus) {

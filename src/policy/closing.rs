@@ -276,6 +276,12 @@ pub fn clock_obstacle(skew: Option<i64>) -> Option<String> {
     }
 }
 
+/// Whether the wall clock went on like the other one since `before`: it was not set, and the machine did not sleep.
+pub fn keeps_time(before: Now, now: Now) -> bool {
+    let passed = now.mono.saturating_duration_since(before.mono).as_secs_f64();
+    (now.unix - before.unix - passed).abs() <= CLOCK_TOLERANCE as f64
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::stale::tests::{just_stale, rules};
@@ -340,6 +346,17 @@ mod tests {
         assert_eq!(clock_obstacle(Some(-60)), None);
         assert_eq!(clock_obstacle(Some(-61)).unwrap(), "this machine's clock is 1 min behind the API's");
         assert!(clock_obstacle(None).is_some());
+    }
+
+    #[test]
+    fn a_clock_that_was_set_since_is_not_trusted() {
+        let before = crate::clock::now();
+        let hour = Duration::from_secs(3600);
+        let after = |unix: f64| Now { mono: before.mono + hour, unix: before.unix + unix };
+        assert!(keeps_time(before, before));
+        assert!(keeps_time(before, after(3600.0)) && keeps_time(before, after(3660.0 - 0.001)));
+        assert!(!keeps_time(before, after(3661.0)) && !keeps_time(before, after(3539.0)));
+        assert!(!keeps_time(before, after(10.0 * 365.0 * 86_400.0)), "years ahead");
     }
 
     #[test]

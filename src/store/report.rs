@@ -9,6 +9,8 @@ pub use figures::{Figures, ReasonCounts, figures};
 use super::closures::{self, Closure};
 use super::feeds::{self, Backfill, FeederRow};
 use super::queue::QueueRow;
+use super::retention::{self, Retention};
+use super::sizes::{self, Size};
 use super::status::DaemonStatus;
 use super::sweep::{self, SweepState};
 use super::tokens::{OAuthStatus, TokenStatus};
@@ -40,6 +42,8 @@ pub struct Overview {
     pub token_expires_at: Option<i64>,
     /// Where the token renews itself.
     pub oauth: Option<OAuthStatus>,
+    pub size: Size,
+    pub retention: Retention,
 }
 
 /// How old the mirrored states of the talks in work are, in seconds since their fetch.
@@ -121,6 +125,8 @@ pub fn overview(connection: &Connection, now: i64) -> rusqlite::Result<Overview>
         freshness: freshness(&tx, in_work, now)?,
         token_expires_at: token.expires_at,
         oauth: token.oauth,
+        size: sizes::read(&tx, now)?,
+        retention: retention::read(&tx)?,
     })
 }
 

@@ -5,6 +5,7 @@
 //! is full or a file that another process holds costs time and no data: the same
 //! transaction is tried until it goes through. The events are sent after the commit.
 
+use super::chores::{self, Chore, Chored};
 use super::feeds::{self, Fed, Feeder, Order};
 use super::queue::{self, Head};
 use super::record::{self, Outcome, Record, Recorded, Recorder};
@@ -50,6 +51,8 @@ enum Message {
     Sweep(sweep::Order),
     /// The rules of the configuration, and which feeders it switches on.
     Configure(CloseRules, Vec<(Feeder, bool)>),
+    /// What can wait.
+    Chore(Chore),
     Poll,
     /// Only to see that it is taken.
     Turn,
@@ -78,6 +81,8 @@ pub enum Event {
     Swept(Swept),
     /// A feeder has put ids into the queue that are due at this Unix second.
     Fed { due_at: i64 },
+    /// The answer to [`Writer::chore`].
+    Chored(Chored),
     /// Another process has written since the last look.
     ForeignChange,
     /// Nothing can be committed for now, and why; it is being tried again.
@@ -160,6 +165,11 @@ impl Writer {
     /// Notes what the configuration says from now on, for those who read the database.
     pub fn configure(&self, rules: CloseRules, feeders: Vec<(Feeder, bool)>) {
         self.send(Message::Configure(rules, feeders));
+    }
+
+    /// Does what can wait, once; answered by [`Event::Chored`].
+    pub fn chore(&self, chore: Chore) {
+        self.send(Message::Chore(chore));
     }
 
     /// How often the thread has taken something up, or tried anew what it could not commit: as long as
@@ -272,6 +282,13 @@ fn serve(
                     let swept = insist(teller, || sweep::sweep(connection, &order))?;
                     teller.tell(Event::Swept(swept));
                 }
+                Message::Chore(chore) => {
+                    let chored = match attempt(teller, || chores::work(connection, &chore)) {
+                        Err(error) if may_pass(&error) => Chored::NotNow(chore),
+                        chored => chored?,
+                    };
+                    teller.tell(Event::Chored(chored));
+                }
                 Message::Poll => {
                     // Changes when another connection commits, not with our own commits.
                     let version = insist(teller, || data_version(connection))?;
@@ -298,10 +315,7 @@ fn serve(
 fn insist<T>(teller: &Teller, mut step: impl FnMut() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
     let mut in_trouble = false;
     loop {
-        teller.pulse.in_sqlite.store(true, Ordering::Relaxed);
-        let done = step();
-        teller.pulse.in_sqlite.store(false, Ordering::Relaxed);
-        match done {
+        match attempt(teller, &mut step) {
             Ok(done) => {
                 if in_trouble {
                     teller.tell(Event::Recovered);
@@ -319,6 +333,14 @@ fn insist<T>(teller: &Teller, mut step: impl FnMut() -> rusqlite::Result<T>) -> 
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Does it once.
+fn attempt<T>(teller: &Teller, step: impl FnOnce() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    teller.pulse.in_sqlite.store(true, Ordering::Relaxed);
+    let done = step();
+    teller.pulse.in_sqlite.store(false, Ordering::Relaxed);
+    done
 }
 
 /// Commits what of a batch is to be written, in one transaction.
@@ -339,6 +361,7 @@ fn commit(connection: &mut Connection, batch: &[Message]) -> rusqlite::Result<(V
             Message::Head { .. }
             | Message::Sweep(_)
             | Message::Configure(..)
+            | Message::Chore(_)
             | Message::Poll
             | Message::Turn
             | Message::Stop => {}

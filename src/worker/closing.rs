@@ -14,7 +14,7 @@ use crate::store::record::{Outcome, Record};
 use crate::store::sweep::{Order, Swept};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The clock is compared with the API's at most so often: once a second is often enough.
 const CLOCK_CHECK: Duration = Duration::from_secs(1);
@@ -40,7 +40,7 @@ pub(super) struct Closing {
     /// A sweep was asked for and has not answered.
     sweeping: bool,
     /// When the clock was last compared with the API's.
-    clock_checked: Option<Instant>,
+    clock_checked: Option<Now>,
     /// Why nothing may be closed: the clock.
     obstacle: Option<String>,
     /// Talks that were to be closed and were left as they are, and why; where talks were named.
@@ -104,7 +104,7 @@ impl Worker {
     }
 
     /// With nothing stale to fetch, a stored talk tells when the clock is right again.
-    fn probe_clock(&mut self) {
+    pub(super) fn probe_clock(&mut self) {
         let known = self.some_talk.filter(|talk_id| !self.busy.contains(talk_id));
         if let (None, Some(talk_id)) = (self.confirm_now, known) {
             self.ready.retain(|due| due.talk_id != talk_id);
@@ -115,24 +115,41 @@ impl Worker {
     /// Compares the clocks, now and then and where it is `wanted`.
     fn check_clock(&mut self, fetched: &Fetched, sent: Now, now: Now, wanted: bool) {
         let checked = self.closing.clock_checked;
-        let lately = checked.is_some_and(|at| now.mono.saturating_duration_since(at) < CLOCK_CHECK);
-        if !wanted && (lately || self.config.close.mode == CloseMode::Off) {
+        let lately = checked.is_some_and(|at| now.mono.saturating_duration_since(at.mono) < CLOCK_CHECK);
+        if !wanted && (lately || !self.heeds_clock()) {
             return;
         }
-        self.closing.clock_checked = Some(now.mono);
+        self.closing.clock_checked = Some(now);
         let skew = fetched.date.unix().map(|date| skew(date, sent.unix, now.unix));
         let obstacle = closing::clock_obstacle(skew);
         self.condition.note_clock(skew, obstacle.clone());
         match (&self.closing.obstacle, &obstacle) {
-            (None, Some(why)) => tracing::error!(skew, "{why}: nothing is closed until that is mended"),
+            (None, Some(why)) => {
+                let what = match self.config.retention {
+                    None => "closed",
+                    Some(_) => "closed or removed",
+                };
+                tracing::error!(skew, "{why}: nothing is {what} until that is mended");
+            }
             (Some(_), None) => tracing::info!(skew, "this machine's clock agrees with the API's again"),
             _ => {}
         }
         self.closing.obstacle = obstacle;
     }
 
+    /// Something is done that a wrong clock would do too early.
+    fn heeds_clock(&self) -> bool {
+        self.config.close.mode != CloseMode::Off || self.config.retention.is_some()
+    }
+
+    /// It agreed with the API's when they were last compared, and was not set since.
+    pub(super) fn is_clock_right(&self, now: Now) -> bool {
+        let checked = self.closing.clock_checked;
+        self.closing.obstacle.is_none() && checked.is_some_and(|at| closing::keeps_time(at, now))
+    }
+
     pub(super) fn forget_clock(&mut self) {
-        self.closing.obstacle = None;
+        (self.closing.obstacle, self.closing.clock_checked) = (None, None);
         self.condition.note_clock(None, None);
     }
 

@@ -21,7 +21,10 @@ impl Worker {
         }
         self.replace_token(token, now);
         self.next_poll = now.mono;
-        if config.close.mode == CloseMode::Off {
+        if config.retention != self.config.retention {
+            self.hurry_retention(now);
+        }
+        if config.close.mode == CloseMode::Off && config.retention.is_none() {
             // Nothing compares the clocks any more.
             self.forget_clock();
         }

@@ -103,6 +103,8 @@ fn screen() -> Screen {
             freshness: Freshness { talks: 1207, p50: 190, p95: 540, max: 820 },
             token_expires_at: None,
             oauth: None,
+            size: crate::store::sizes::Size::default(),
+            retention: crate::store::retention::Retention::default(),
         },
         obstacles: Vec::new(),
         complaints: Vec::new(),

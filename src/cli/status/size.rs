@@ -1,0 +1,92 @@
+//! How large the database is, and what is kept in it.
+
+use crate::cli::words;
+use crate::store::report::Overview;
+use crate::store::sizes::Size;
+use crate::words::{bytes, years};
+use std::time::Duration;
+
+/// Rows of the screen; `retention` is `retention.versions`.
+pub fn rows(overview: &Overview, retention: Option<Duration>, now: i64) -> Vec<(&'static str, String)> {
+    let mut rows = vec![("Size", size(&overview.size, now))];
+    if let Some(versions) = retention {
+        rows.push(("History", history(overview, versions.as_secs() as i64, now)));
+    }
+    rows
+}
+
+fn size(size: &Size, now: i64) -> String {
+    let positive = |bytes: i64| u64::try_from(bytes).unwrap_or_default();
+    let Size { database_bytes, free_bytes, wal_bytes, .. } = *size;
+    let inside = match free_bytes {
+        0 => String::new(),
+        free => format!("{} free inside, ", bytes(positive(free))),
+    };
+    let mut text = format!("{} ({inside}WAL {})", bytes(positive(database_bytes)), bytes(wal_bytes));
+    text.push_str(&match size.growth_bytes_per_day {
+        None => "; growth a day not known yet".into(),
+        Some(0) => "; does not grow".into(),
+        Some(growth @ 1..) => format!("; grows {} a day", bytes(positive(growth))),
+        Some(growth) => format!("; shrinks {} a day", bytes(growth.unsigned_abs())),
+    });
+    if let Some(free) = size.disk_free_bytes {
+        text.push_str(&format!("; {} free on the disk", bytes(free)));
+    }
+    if let Some(at) = size.disk_full_at {
+        text.push_str(&format!(": full in about {}", years(at - now)));
+    }
+    text
+}
+
+fn history(overview: &Overview, versions: i64, now: i64) -> String {
+    let kept = format!("states that ended over {} ago are removed", words::span(versions));
+    let retention = &overview.retention;
+    let obstacle = overview.daemon.as_ref().and_then(|daemon| daemon.not_closing.as_ref());
+    let how = match (obstacle, retention.walk, retention.last) {
+        (Some(why), ..) => words::alarming(&format!("not now: {why}")),
+        (None, Some(walk), _) => format!(
+            "at it since {}, {} removed so far",
+            words::span(now - walk.began_at),
+            words::count(walk.removed as i64)
+        ),
+        (None, None, Some(last)) => {
+            format!("last {}: {} removed", words::ago(last.ended_at, now), words::count(last.removed as i64))
+        }
+        (None, None, None) => "not done yet".into(),
+    };
+    format!("{kept}; {how}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 86_400;
+    const MIB: i64 = 1 << 20;
+
+    #[test]
+    fn the_size_is_told_with_its_growth_and_the_end_of_the_disk() {
+        let mut told = Size {
+            database_bytes: 1229 * MIB,
+            free_bytes: 120 * MIB,
+            wal_bytes: 8 << 20,
+            growth_bytes_per_day: Some(14 * MIB),
+            disk_free_bytes: Some(41 << 30),
+            disk_full_at: Some(3000 * DAY),
+        };
+        assert_eq!(
+            size(&told, 0),
+            "1.20 GiB (120.00 MiB free inside, WAL 8.00 MiB); grows 14.00 MiB a day; \
+             41.00 GiB free on the disk: full in about 8 years"
+        );
+        told.disk_full_at = Some(20 * DAY);
+        assert!(size(&told, 0).ends_with(": full in about 20 d"));
+        (told.growth_bytes_per_day, told.disk_full_at, told.free_bytes) = (Some(-MIB), None, 0);
+        assert_eq!(
+            size(&told, 0),
+            "1.20 GiB (WAL 8.00 MiB); shrinks 1.00 MiB a day; 41.00 GiB free on the disk"
+        );
+        told.growth_bytes_per_day = None;
+        assert!(size(&told, 0).contains("; growth a day not known yet; "));
+    }
+}

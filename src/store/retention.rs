@@ -1,0 +1,194 @@
+//! `[retention]`: states of talks that ended long ago are removed, step by step.
+//!
+//! It promises that the current state of a talk stays, and that every question about a time within the limit is
+//! answered as before: what goes is what had ended before it. Nothing but `talk_versions` is touched.
+//! A pass walks the table's key, so that it needs no index of its own, which each fetch would pay for. One
+//! step is one transaction of a few milliseconds, and where it ended is in the database: a pass goes on
+//! after a restart.
+
+use rusqlite::{Connection, Transaction};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// `mirror_info`: the pass that is under way, …
+const WALK: &str = "retention.walk";
+/// … and the last that ended.
+const LAST: &str = "retention.last";
+
+/// A pass over all talks begins so often, in seconds.
+const EVERY: i64 = 24 * 60 * 60;
+/// Rows that one step reads at most, …
+const READ: usize = 5000;
+/// … and removes at most: some milliseconds.
+const REMOVE: usize = 1000;
+
+/// What is to be removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Order {
+    /// `retention.versions`, in seconds.
+    pub versions: i64,
+    /// By a clock that is right.
+    pub now: i64,
+}
+
+/// What a step did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// There is more to do.
+    Walked,
+    /// It was the last of a pass.
+    Passed(Pass),
+    /// There is nothing to do before this Unix second.
+    Rests { until: i64 },
+}
+
+/// A pass that has ended. Times are Unix seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pass {
+    pub began_at: i64,
+    pub ended_at: i64,
+    /// `retention.versions` then, in seconds.
+    pub versions: i64,
+    /// States that were removed.
+    pub removed: u64,
+}
+
+/// A pass that is under way. Times are Unix seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Walk {
+    pub began_at: i64,
+    /// `retention.versions`, in seconds.
+    pub versions: i64,
+    /// The talk and version that were looked at last.
+    pub after: (i64, i64),
+    /// States that were removed so far.
+    pub removed: u64,
+}
+
+/// How far retention is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Retention {
+    pub walk: Option<Walk>,
+    pub last: Option<Pass>,
+}
+
+/// Takes one step, in one transaction, if a pass is under way or due.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn step(connection: &mut Connection, order: &Order) -> rusqlite::Result<Step> {
+    bounded(connection, order, (READ, REMOVE))
+}
+
+fn bounded(connection: &mut Connection, order: &Order, bounds: (usize, usize)) -> rusqlite::Result<Step> {
+    let tx = connection.transaction()?;
+    let Retention { walk, last } = read(&tx)?;
+    let walk = match (walk, last) {
+        (Some(walk), _) if walk.versions == order.versions => walk,
+        // With another limit all is to be looked at again.
+        (Some(walk), _) => Walk { after: BEGIN, versions: order.versions, ..walk },
+        (None, Some(last))
+            if last.versions == order.versions
+                // A clock that was set back makes no rest longer.
+                && (last.began_at..last.began_at + EVERY).contains(&order.now) =>
+        {
+            return Ok(Step::Rests { until: last.began_at + EVERY });
+        }
+        (None, _) => Walk { began_at: order.now, versions: order.versions, after: BEGIN, removed: 0 },
+    };
+    let step = walk_on(&tx, walk, order, bounds)?;
+    tx.commit()?;
+    Ok(step)
+}
+
+/// Reads how far it is.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn read(connection: &Connection) -> rusqlite::Result<Retention> {
+    Ok(Retention { walk: noted(connection, WALK)?, last: noted(connection, LAST)? })
+}
+
+/// Before every key.
+const BEGIN: (i64, i64) = (i64::MIN, i64::MIN);
+
+const SLICE: &str = "SELECT talk_id, version, coalesce(valid_to < ?3, 0) FROM talk_versions
+      WHERE (talk_id, version) > (?1, ?2) ORDER BY talk_id, version";
+/// A current state has no end.
+const REMOVED: &str = "DELETE FROM talk_versions
+      WHERE (talk_id, version) > (?1, ?2) AND (talk_id, version) <= (?3, ?4) AND valid_to < ?5";
+
+fn walk_on(
+    tx: &Transaction<'_>,
+    walk: Walk,
+    order: &Order,
+    bounds: (usize, usize),
+) -> rusqlite::Result<Step> {
+    let limit = order.now - order.versions;
+    let slice = slice(tx, walk.after, limit, bounds)?;
+    let removed = match slice.old {
+        0 => 0,
+        _ => {
+            let (after, end) = (walk.after, slice.end);
+            tx.prepare_cached(REMOVED)?.execute((after.0, after.1, end.0, end.1, limit))?
+        }
+    };
+    let removed = walk.removed + removed as u64;
+    if slice.is_last {
+        tx.execute("DELETE FROM mirror_info WHERE key = ?1", [WALK])?;
+        let Walk { began_at, versions, .. } = walk;
+        let pass = Pass { began_at, ended_at: order.now, versions, removed };
+        note(tx, LAST, &pass)?;
+        return Ok(Step::Passed(pass));
+    }
+    note(tx, WALK, &Walk { after: slice.end, removed, ..walk })?;
+    Ok(Step::Walked)
+}
+
+/// The part of the table that one step looks at.
+struct Slice {
+    /// Its last key.
+    end: (i64, i64),
+    /// Rows in it that are to be removed.
+    old: usize,
+    /// Nothing comes after it.
+    is_last: bool,
+}
+
+/// The next part, of so many rows at most, and so many to be removed.
+fn slice(
+    tx: &Transaction<'_>,
+    after: (i64, i64),
+    limit: i64,
+    (read, remove): (usize, usize),
+) -> rusqlite::Result<Slice> {
+    let mut statement = tx.prepare_cached(SLICE)?;
+    let mut rows = statement.query((after.0, after.1, limit))?;
+    let mut slice = Slice { end: after, old: 0, is_last: false };
+    for _ in 0..read {
+        let Some(row) = rows.next()? else {
+            slice.is_last = true;
+            break;
+        };
+        slice.end = (row.get(0)?, row.get(1)?);
+        slice.old += usize::from(row.get::<_, bool>(2)?);
+        if slice.old == remove {
+            break;
+        }
+    }
+    Ok(slice)
+}
+
+fn noted<T: DeserializeOwned>(connection: &Connection, key: &str) -> rusqlite::Result<Option<T>> {
+    Ok(super::info(connection, key)?.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
+fn note(tx: &Transaction<'_>, key: &str, value: &impl Serialize) -> rusqlite::Result<()> {
+    let text = serde_json::to_string(value).expect("numbers are JSON");
+    tx.prepare_cached("INSERT OR REPLACE INTO mirror_info (key, value) VALUES (?1, ?2)")?
+        .execute((key, text))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! `[retention]`: old states are removed, little by little, and nothing else is.
+
+use crate::harness::{Daemon, Mirror, account};
+use nix::sys::signal::Signal;
+use talkmirror::clock::unix_now;
+
+const ON: &str = "retention.versions = \"730d\"\n";
+/// Old states of each talk: with 20 talks some steps of a pass.
+const OLD: i64 = 250;
+const TALKS: i64 = 20;
+
+/// A mirror of 20 talks that each went through 250 states three years ago, one that began then and ended
+/// yesterday, and the current one.
+fn aged() -> Mirror {
+    let mirror = Mirror::new(account(TALKS));
+    mirror.ends(0, &["sync", "1..20"]);
+    let (long_ago, yesterday) = (unix_now() - 3 * 365 * 86_400, unix_now() - 86_400);
+    mirror.execute(&format!(
+        "CREATE TEMP TABLE current AS SELECT * FROM talk_versions;
+         DELETE FROM talk_versions;
+         UPDATE current SET version = {OLD} + 2, valid_from = {yesterday};
+         INSERT INTO talk_versions SELECT * FROM current;
+         UPDATE current SET version = {OLD} + 1, valid_from = {long_ago} + {OLD}, valid_to = {yesterday};
+         INSERT INTO talk_versions SELECT * FROM current;
+         CREATE TEMP TABLE n AS WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {OLD})
+           SELECT n FROM n;
+         UPDATE current SET version = 0;
+         INSERT INTO talk_versions
+           SELECT talk_id, n, {long_ago} + n - 1, {long_ago} + n, created_at, updated_at, rate, contact_id, chat_id,
+                  entity_id, entity_type, is_in_work, is_read, origin, missed_at, account_id, status, source_id,
+                  lead_id, customer_id
+             FROM current, n;"
+    ));
+    assert_eq!(states(&mirror), TALKS * (OLD + 2));
+    mirror
+}
+
+fn states(mirror: &Mirror) -> i64 {
+    mirror.sql("SELECT count(*) FROM talk_versions")
+}
+
+/// What of the notes on retention stands under this name.
+fn noted(mirror: &Mirror, key: &str, name: &str) -> Option<i64> {
+    mirror.sql(&format!("SELECT max(value ->> '{name}') FROM mirror_info WHERE key = 'retention.{key}'"))
+}
+
+fn wait_for_pass(mirror: &Mirror) {
+    mirror.wait("a pass has ended", || noted(mirror, "last", "removed").is_some());
+}
+
+fn assert_only_the_old_went(mirror: &Mirror) {
+    assert_eq!(mirror.sql::<i64>(&format!("SELECT count(*) FROM talk_versions WHERE version <= {OLD}")), 0);
+    assert_eq!(
+        mirror.sql::<i64>(&format!("SELECT count(*) FROM talk_versions WHERE version = {OLD} + 1")),
+        TALKS
+    );
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), TALKS);
+    mirror.assert_sound();
+}
+
+fn reload(mirror: &Mirror, daemon: &Daemon, more: &str) {
+    let before = mirror.log().matches("took up the new configuration").count();
+    mirror.configure(more);
+    daemon.signal(Signal::SIGHUP);
+    mirror.wait("it is taken up", || mirror.log().matches("took up the new configuration").count() > before);
+}
+
+#[test]
+fn old_states_go_step_by_step_across_a_kill_and_the_mirroring_goes_on() {
+    let mirror = aged();
+    mirror.configure(ON);
+    mirror.ends(0, &["sync", "1"]);
+    assert_eq!(states(&mirror), TALKS * (OLD + 2), "sync removes nothing");
+
+    let daemon = mirror.running_daemon();
+    mirror.wait("a step is done", || noted(&mirror, "walk", "removed").is_some());
+    daemon.kill_hard();
+    let removed = TALKS * (OLD + 2) - states(&mirror);
+    assert!((1..TALKS * OLD).contains(&removed), "{removed}: a pass takes several steps");
+    assert_eq!(noted(&mirror, "walk", "removed"), Some(removed));
+    let (out, _) = mirror.ends(1, &["status"]);
+    assert!(
+        out.contains("History") && out.contains("states that ended over 730 d ago are removed; at it"),
+        "{out}"
+    );
+
+    let daemon = mirror.running_daemon();
+    {
+        let mut account = mirror.simulator.account();
+        let talk = account.talk(3);
+        (talk.is_read, talk.updated_at) = (!talk.is_read, unix_now());
+    }
+    mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (3)");
+    let current = format!("SELECT count(*) FROM talk_versions WHERE talk_id = 3 AND version = {OLD} + 3");
+    mirror.wait_sql("the change is recorded as the next version", &current, 1);
+    wait_for_pass(&mirror);
+    assert_eq!(noted(&mirror, "last", "removed"), Some(TALKS * OLD), "in both processes");
+    assert_eq!(noted(&mirror, "walk", "removed"), None);
+    assert_only_the_old_went(&mirror);
+    let line = "retention: removed 5,000 states of talks that ended over 730 d ago";
+    mirror.wait("it is logged", || mirror.log().contains(line));
+    assert_eq!(mirror.log().matches("retention: ").count(), 1, "a line for a pass");
+
+    let (out, _) = mirror.ends(0, &["why", "3"]);
+    assert!(
+        out.contains("250 earlier states, up to ") && out.contains(" were removed ([retention])"),
+        "{out}"
+    );
+    let (out, _) = mirror.ends(0, &["status"]);
+    assert!(out.contains(" ago: 5,000 removed"), "{out}");
+    let (out, _) = mirror.ends(0, &["status", "--json"]);
+    let status: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(status["retention"]["last"]["removed"], 5000);
+    daemon.stop();
+}
+
+#[test]
+fn nothing_is_removed_before_a_reload_switches_it_on() {
+    let mirror = aged();
+    let daemon = mirror.running_daemon();
+    mirror.wait_sql("it has seen to its other chores", "SELECT count(*) FROM sizes", 1);
+    mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (3)");
+    mirror.wait_sql("it works", "SELECT count(*) FROM talk_queue", 0);
+    assert_eq!(states(&mirror), TALKS * (OLD + 2));
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM mirror_info WHERE key LIKE 'retention%'"), 0);
+    let (out, _) = mirror.ends(0, &["why", "3"]);
+    assert!(!out.contains("removed"), "{out}");
+
+    reload(&mirror, &daemon, ON);
+    wait_for_pass(&mirror);
+    assert_only_the_old_went(&mirror);
+
+    reload(&mirror, &daemon, "retention.versions = \"1d\"\n");
+    mirror.wait("another pass has ended", || noted(&mirror, "last", "versions") == Some(86_400));
+    assert_eq!(states(&mirror), TALKS, "the current ones");
+    mirror.assert_sound();
+    daemon.stop();
+}
+
+#[test]
+fn while_the_clock_is_wrong_nothing_is_removed() {
+    let mirror = aged();
+    mirror.configure(ON);
+    mirror.simulator.account().clock_ahead = -90;
+    let daemon = mirror.running_daemon();
+    // With nothing in the queue it asks for a talk to compare the clocks.
+    let why = "this machine's clock is 1 min ahead of the API's";
+    mirror.wait("it is noticed", || {
+        mirror.log().contains(&format!("{why}: nothing is closed or removed until"))
+    });
+    mirror.wait_sql("it is told", &format!("SELECT not_closing = \"{why}\" FROM daemon_status"), 1);
+    let (out, _) = mirror.ends(0, &["status"]);
+    assert!(out.contains(&format!("are removed; not now: {why}")), "{out}");
+    assert_eq!(states(&mirror), TALKS * (OLD + 2));
+
+    mirror.simulator.account().clock_ahead = 0;
+    mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (3)");
+    wait_for_pass(&mirror);
+    assert_only_the_old_went(&mirror);
+    daemon.stop();
+}
