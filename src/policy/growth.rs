@@ -29,11 +29,9 @@ pub fn per_day(samples: &[Sample]) -> Option<f64> {
         // Differences are exact, where the figures themselves would be rounded.
         ((sample.at - first) as f64 / DAY as f64, (sample.used - base) as f64)
     });
-    let count = samples.len() as f64;
-    let (sum_x, sum_y) = points.clone().fold((0.0, 0.0), |(x, y), (day, used)| (x + day, y + used));
-    let (mean_x, mean_y) = (sum_x / count, sum_y / count);
+    let mean = points.clone().map(|(day, _)| day).sum::<f64>() / samples.len() as f64;
     let (across, along) = points.fold((0.0, 0.0), |(across, along), (day, used)| {
-        (across + (day - mean_x) * (used - mean_y), along + (day - mean_x) * (day - mean_x))
+        (across + (day - mean) * used, along + (day - mean) * (day - mean))
     });
     Some(across / along)
 }

@@ -68,10 +68,12 @@ fn reload(mirror: &Mirror, daemon: &Daemon, more: &str) {
 #[test]
 fn old_states_go_step_by_step_across_a_kill_and_the_mirroring_goes_on() {
     let mirror = aged();
-    mirror.configure(ON);
-    mirror.ends(0, &["sync", "1"]);
+    // For some seconds, so that it could.
+    mirror.configure(&format!("{ON}api.requests_per_second = 5\n"));
+    mirror.ends(0, &["sync", "1..20"]);
     assert_eq!(states(&mirror), TALKS * (OLD + 2), "sync removes nothing");
 
+    mirror.configure(ON);
     let daemon = mirror.running_daemon();
     mirror.wait("a step is done", || noted(&mirror, "walk", "removed").is_some());
     daemon.kill_hard();
