@@ -10,6 +10,7 @@ mod commands;
 mod configuration;
 mod contrib;
 mod databases;
+mod datasette;
 mod demo;
 mod feeders;
 mod growth;
