@@ -30,6 +30,9 @@ struct Arguments {
     /// The token that it accepts
     #[arg(long, default_value = TOKEN)]
     token: String,
+    /// Requests that it answers in any second
+    #[arg(long, default_value_t = 7)]
+    limit: usize,
     /// Talks come, are missed and answered by themselves
     #[arg(long)]
     alive: bool,
@@ -45,6 +48,7 @@ fn main() -> Result<()> {
     let mut account = Account::with_talks(arguments.talks);
     account.account_id = arguments.account_id;
     account.token = arguments.token;
+    account.limit = arguments.limit;
     account.alive = arguments.alive;
     account.keep_log = false;
     let forgotten: Vec<String> =
