@@ -342,10 +342,10 @@ WITH origins AS (
 ), rows AS (
     SELECT coalesce(origin, '(none)') AS origin, talks, oldest FROM origins
     UNION ALL
-    SELECT '(all)', sum(talks), min(oldest) FROM origins HAVING count(*) > 0
+    SELECT '(all)', sum(talks), min(oldest) FROM origins GROUP BY NULL
     UNION ALL
     SELECT '(open)', count(*), min(fetched_at) FROM talks WHERE is_in_work = 1 AND gone_at IS NULL
-    HAVING count(*) > 0
+     GROUP BY NULL
 ), sampled AS (
     SELECT coalesce(talks.origin, '(none)') AS origin, fetched_at
       FROM origins JOIN talks INDEXED BY talks_origin ON talks.origin IS origins.origin
