@@ -1,6 +1,7 @@
 //! The command line: what was asked, who answers it, and the exit code.
 
 mod backfill;
+mod backup;
 mod check;
 mod close;
 mod completions;
@@ -114,6 +115,21 @@ enum Command {
         /// End the walk that is under way
         #[arg(long, conflicts_with_all = ["from", "to"])]
         stop: bool,
+    },
+    /// Copy the database, also while the daemon runs; or put a copy in its place
+    Backup {
+        /// A new file, or a folder for a dated one: talks-2026-11-23T220000Z.db; nothing is overwritten
+        #[arg(value_name = "PATH")]
+        path: PathBuf,
+        /// Put the backup at PATH in the place of the database, which is kept; the daemon must be stopped
+        #[arg(long)]
+        restore: bool,
+        /// Don't ask
+        #[arg(short, long, requires = "restore")]
+        yes: bool,
+        /// Print what was done as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Try the configuration, the database and the API token; changes nothing
     Check,
@@ -261,6 +277,12 @@ impl Cli {
             }
             Command::Why { talk_id } => why::why(&plain_config()?, talk_id),
             Command::Backfill { from, to, stop } => backfill::backfill(&database()?, from, to, stop),
+            Command::Backup { ref path, restore: false, json, .. } => {
+                backup::backup(&database()?, path, json)
+            }
+            Command::Backup { ref path, restore: true, yes, json } => {
+                backup::restore(&database()?, path, yes, json)
+            }
             Command::Check => {
                 plain()?;
                 check::check(&self.config_path())

@@ -6,6 +6,7 @@
 //! The daemon's writes all go through one thread ([`writer`]); commands open
 //! connections of their own.
 
+pub mod backup;
 pub mod chores;
 pub mod closures;
 pub mod feeds;
@@ -14,6 +15,7 @@ pub mod owner;
 pub mod queue;
 pub mod record;
 pub mod report;
+pub mod restore;
 pub mod retention;
 pub mod sizes;
 pub mod status;
@@ -274,6 +276,13 @@ pub(crate) mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         MIGRATIONS.to_latest(&mut connection).unwrap();
         connection.set_transaction_behavior(TransactionBehavior::Immediate);
+        connection
+    }
+
+    /// A file as an earlier version left it.
+    pub(crate) fn earlier(path: &Path, schema: usize) -> Connection {
+        let mut connection = Connection::open(path).unwrap();
+        Migrations::from_slice(&STEPS[..schema]).to_latest(&mut connection).unwrap();
         connection
     }
 

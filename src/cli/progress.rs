@@ -1,7 +1,7 @@
 //! Progress on stderr: a bar on a terminal, a plain line now and then elsewhere. Log
 //! lines go around the bar.
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 use std::io::{self, IsTerminal, Write};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -15,23 +15,31 @@ const LINE_EVERY: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Progress {
     bar: Option<ProgressBar>,
+    in_bytes: bool,
     line_at: Instant,
     last_line: String,
 }
 
 impl Progress {
-    /// Begins at nothing of `total`.
+    /// Begins at nothing of `total` talks.
     pub fn new(total: u64) -> Progress {
+        Progress::begin(total, "{human_pos}/{human_len} talks, {per_sec:.1}, {eta} left", false)
+    }
+
+    /// Begins at nothing of `total` bytes.
+    pub fn in_bytes(total: u64) -> Progress {
+        Progress::begin(total, "{bytes}/{total_bytes}, {bytes_per_sec}, {eta} left", true)
+    }
+
+    fn begin(total: u64, figures: &str, in_bytes: bool) -> Progress {
         let bar = io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template(
-                "{bar:30.cyan/dim} {human_pos}/{human_len} talks, {per_sec:.1}, {eta} left{wide_msg}",
-            )
-            .expect("a valid template");
+            let template = format!("{{bar:30.cyan/dim}} {figures}{{wide_msg}}");
+            let style = ProgressStyle::with_template(&template).expect("a valid template");
             let bar = BARS.add(ProgressBar::new(total).with_style(style));
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
-        Progress { bar, line_at: Instant::now() + LINE_EVERY, last_line: String::new() }
+        Progress { bar, in_bytes, line_at: Instant::now() + LINE_EVERY, last_line: String::new() }
     }
 
     /// Tells how much of `total` is done, and what else is to be said.
@@ -43,7 +51,11 @@ impl Progress {
         } else if Instant::now() >= self.line_at {
             self.line_at = Instant::now() + LINE_EVERY;
             let note = if note.is_empty() { String::new() } else { format!("; {note}") };
-            let line = format!("{done} of {} talks done{note}", total.max(done));
+            let total = total.max(done);
+            let line = match self.in_bytes {
+                true => format!("{} of {} written{note}", HumanBytes(done), HumanBytes(total)),
+                false => format!("{done} of {total} talks done{note}"),
+            };
             if line != self.last_line {
                 eprint_line(&line);
                 self.last_line = line;

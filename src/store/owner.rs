@@ -1,7 +1,7 @@
 //! Whose the files are: what root makes by hand beside a service's database belongs to the service's user, who
 //! could not open it otherwise.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::Path;
@@ -18,9 +18,17 @@ pub fn make(path: &Path, mode: u32) -> io::Result<()> {
         Err(error) => return Err(error),
     };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    hand_over(&made, folder)
+}
+
+/// Gives what root has made in a folder to the owner of that folder.
+///
+/// # Errors
+/// When the owner cannot be changed.
+pub fn hand_over(made: &File, folder: &Path) -> io::Result<()> {
     let (folder, own) = (fs::metadata(folder)?, made.metadata()?);
     if own.uid() == 0 && folder.uid() != 0 {
-        fchown(&made, Some(folder.uid()), Some(folder.gid()))?;
+        fchown(made, Some(folder.uid()), Some(folder.gid()))?;
     }
     Ok(())
 }

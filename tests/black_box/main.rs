@@ -2,6 +2,7 @@
 
 mod answers;
 mod backfill;
+mod backup;
 mod ceiling;
 mod closing;
 mod closing_crash;
@@ -25,6 +26,8 @@ mod pauses;
 mod questions;
 mod queue;
 mod reload;
+mod restore;
+mod restore_crash;
 mod retention;
 mod rights;
 mod service;

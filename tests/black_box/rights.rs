@@ -10,21 +10,21 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// The daemon's user and group. The kernel knows numbers alone: they need no name.
-const DAEMON: u32 = 61_001;
+pub const DAEMON: u32 = 61_001;
 /// A user of the daemon's group.
-const ANALYST: (u32, u32) = (61_002, DAEMON);
+pub const ANALYST: (u32, u32) = (61_002, DAEMON);
 /// A user of no group of ours.
-const OUTSIDER: (u32, u32) = (61_003, 61_003);
+pub const OUTSIDER: (u32, u32) = (61_003, 61_003);
 
 /// A mirror whose files belong to a user of its own, in a folder that its group may read.
-struct State {
-    mirror: Mirror,
-    binary: PathBuf,
+pub struct State {
+    pub mirror: Mirror,
+    pub binary: PathBuf,
 }
 
 impl State {
     /// `None` where other users' rights cannot be tried.
-    fn new(talks: i64) -> Option<State> {
+    pub fn new(talks: i64) -> Option<State> {
         if !Uid::effective().is_root() {
             eprintln!("skipped: only root can try other users' rights");
             return None;
@@ -54,7 +54,7 @@ impl State {
     }
 
     /// The binary as the daemon's user, with the mask of the unit.
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
         command.arg("--config").arg(self.mirror.path("config.toml")).args(arguments).stdin(Stdio::null());
         command.uid(DAEMON).gid(DAEMON);
@@ -68,18 +68,18 @@ impl State {
         command
     }
 
-    fn daemon(&self) -> Daemon {
+    pub fn daemon(&self) -> Daemon {
         let log =
             fs::OpenOptions::new().create(true).append(true).open(self.mirror.path("daemon.log")).unwrap();
         Daemon { child: self.command(&["run"]).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap() }
     }
 
-    fn database(&self) -> PathBuf {
+    pub fn database(&self) -> PathBuf {
         self.mirror.path("state/talks.db")
     }
 
     /// Runs a program as somebody; its output, and whether it was content.
-    fn as_user(&self, (uid, gid): (u32, u32), program: &str, arguments: &[&str]) -> (bool, String) {
+    pub fn as_user(&self, (uid, gid): (u32, u32), program: &str, arguments: &[&str]) -> (bool, String) {
         let output = Command::new(program).args(arguments).uid(uid).gid(gid).output().unwrap();
         let text =
             String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
@@ -112,7 +112,7 @@ impl State {
         }
     }
 
-    fn talks(&self) -> i64 {
+    pub fn talks(&self) -> i64 {
         let (ok, text) = self.sqlite(ANALYST, "-readonly", "SELECT count(*) FROM talks");
         assert!(ok, "{text}");
         text.parse().unwrap()

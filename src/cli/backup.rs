@@ -1,0 +1,180 @@
+//! `backup`: a copy of the database, and putting one in its place.
+
+use super::progress::Progress;
+use super::run::runtime;
+use super::words;
+use crate::clock::unix_now;
+use crate::daemon::DaemonError;
+use crate::store::backup::{self, BackupError, Copied, Watch};
+use crate::store::lock;
+use crate::store::restore::{Carried, Present, Restore, Restored};
+use anyhow::{Result, bail, ensure};
+use indicatif::HumanBytes;
+use serde_json::json;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::spawn_blocking;
+
+/// Between two looks at how far it is.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Copies the database to a new file, or under a dated name into a folder.
+pub fn backup(database: &Path, to: &Path, as_json: bool) -> Result<ExitCode> {
+    let (from, to, now) = (database.to_owned(), to.to_owned(), unix_now());
+    let runtime = runtime()?;
+    let copied = runtime.block_on(watched(move |watch| backup::back_up(&from, &to, now, watch)))?;
+    let Copied { path, bytes, contents, seconds } = copied?;
+    let mut out = io::stdout().lock();
+    if as_json {
+        let told = json!({"path": path, "bytes": bytes, "talks": contents.talks, "seconds": seconds,
+                          "at": now, "account_id": contents.account_id});
+        writeln!(out, "{told}")?;
+    } else {
+        let talks = words::talks(contents.talks);
+        writeln!(out, "{}: {}, {talks}, in {seconds:.1} s", path.display(), HumanBytes(bytes))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Puts a backup in the place of the database; `yes` does not ask.
+pub fn restore(database: &Path, path: &Path, yes: bool, as_json: bool) -> Result<ExitCode> {
+    ensure!(
+        yes || io::stdin().is_terminal(),
+        "there is no terminal to ask on: --yes restores without asking"
+    );
+    // Before it takes long: a daemon that runs is not to be disturbed.
+    let _lock = lock::acquire(database).map_err(DaemonError::from)?;
+    let runtime = runtime()?;
+    let (from, at) = (path.to_owned(), database.to_owned());
+    let restore = runtime.block_on(watched(move |watch| Restore::prepare(&from, &at, watch)))??;
+    let contents = restore.contents;
+    let what = describe(path, &restore);
+    if !yes {
+        let question =
+            format!("Replace {} by {what}? What is there is kept beside it. [y/N] ", database.display());
+        let sure = runtime.block_on(asked(question))?;
+        runtime.shutdown_background();
+        if !sure {
+            writeln!(io::stderr(), "Nothing was replaced.")?;
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+    let Restored { kept, carried } = restore.put_in_place(unix_now())?;
+    let mut out = io::stdout().lock();
+    if as_json {
+        let told = json!({"database": database, "path": path, "account_id": contents.account_id,
+                          "talks": contents.talks, "seen_at": contents.seen_at, "kept": kept,
+                          "carried": carried.as_ref().ok()});
+        writeln!(out, "{told}")?;
+    } else {
+        writeln!(out, "Restored {} from {what}", database.display())?;
+        if let Some(kept) = &kept {
+            writeln!(out, "What was there is {}", kept.display())?;
+            writeln!(out, "{}", taken_over(&carried))?;
+        }
+    }
+    if let Err(why) = carried {
+        // On stderr as well where the output is for a program.
+        writeln!(io::stderr(), "warning: nothing could be taken over from the old database: {why}")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn describe(path: &Path, restore: &Restore) -> String {
+    let contents = &restore.contents;
+    let account = match (contents.account_id, &restore.present) {
+        (None, _) => "no account yet".to_owned(),
+        (Some(id), Present::Mirror(Some(_))) => format!("account {id}"),
+        // There is nothing to compare it with.
+        (Some(id), _) => format!("account {id}, whose the mirror will be"),
+    };
+    let at =
+        contents.seen_at.map_or(String::new(), |at| format!(", as of {}", words::moment_ago(at, unix_now())));
+    format!("{}: {} of {account}{at}", path.display(), words::talks(contents.talks))
+}
+
+fn taken_over(carried: &Result<Carried, String>) -> String {
+    match carried {
+        Ok(Carried { closures, queued, differing }) => format!(
+            "Taken over from it: {} to close, {} of the queue; {} that differ are queued to be fetched. The states \
+             that it saw since are in it alone",
+            plural(*closures, "decision"),
+            plural(*queued, "row"),
+            words::talks(*differing as i64),
+        ),
+        Err(_) => "What was closed and queued since the backup is not known to the restored one".into(),
+    }
+}
+
+fn plural(count: usize, what: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{} {what}{s}", words::count(count as i64))
+}
+
+/// Does what takes long in a thread of its own, shows how far it is, and ends it in good order on a signal.
+async fn watched<T: Send + 'static>(work: impl FnOnce(&Arc<Watch>) -> T + Send + 'static) -> Result<T> {
+    let mut signals = Signals::listen()?;
+    let watch = Arc::new(Watch::default());
+    let watched = Arc::clone(&watch);
+    let mut work = spawn_blocking(move || work(&watched));
+    let mut progress: Option<Progress> = None;
+    let mut tick = tokio::time::interval(LOOK);
+    loop {
+        tokio::select! {
+            biased;
+            () = signals.next() => watch.stop(),
+            done = &mut work => return Ok(done?),
+            _ = tick.tick() => {
+                let (bytes, all) = watch.progress();
+                if all > 0 {
+                    let note = if bytes >= all { "checking the copy" } else { "" };
+                    progress.get_or_insert_with(|| Progress::in_bytes(all)).set(bytes, all, note);
+                }
+            }
+        }
+    }
+}
+
+/// Whether somebody at the terminal says yes; a signal is an error.
+async fn asked(question: String) -> Result<bool> {
+    let mut signals = Signals::listen()?;
+    let ask = spawn_blocking(move || {
+        let mut err = io::stderr().lock();
+        err.write_all(question.as_bytes())?;
+        err.flush()?;
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer)?;
+        Ok::<_, io::Error>(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    });
+    tokio::select! {
+        biased;
+        () = signals.next() => bail!(BackupError::Stopped),
+        sure = ask => Ok(sure??),
+    }
+}
+
+/// What ends a command: it must not end with half a copy left behind.
+struct Signals([Signal; 3]);
+
+impl Signals {
+    fn listen() -> io::Result<Signals> {
+        Ok(Signals([
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::hangup())?,
+        ]))
+    }
+
+    async fn next(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Copies of the database, taken while it is written.
+//!
+//! It promises that a copy is one moment of the database, whole and checked before it has its name; that
+//! it is one file which is read anywhere, also where nothing can be written; that nothing is overwritten;
+//! and that a copy which is not finished, for whatever reason, leaves nothing of the final name. It only
+//! reads the database, and holds no lock there that a writer would wait for.
+
+pub mod dated;
+mod scratch;
+pub mod state;
+mod target;
+
+pub(super) use scratch::Scratch;
+
+use super::{StoreError, connect, identify, owner};
+use nix::sys::statvfs::statvfs;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use std::ffi::c_int;
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use target::{Target, full_or};
+
+/// Steps of SQLite's machine between two looks at whether to go on: less than a millisecond.
+const LOOK_STEPS: c_int = 1000;
+/// Between two looks at how far it is.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// What belongs to a database and lies beside it.
+pub(super) const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// Why there is no copy. Nothing is left of it then.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(
+        "{0} exists already, and a backup overwrites nothing: give another name, or a folder for a dated one"
+    )]
+    Exists(PathBuf),
+    #[error("{0} is the database itself, or one of the files that belong to it: give another name or folder")]
+    Live(PathBuf),
+    #[error("there is no folder {0}: make it, or mount what belongs there")]
+    NoFolder(PathBuf),
+    #[error("{0} is no name that can be handed to SQLite: it is not UTF-8")]
+    Name(PathBuf),
+    #[error(
+        "cannot write into the folder {folder}: give this user the right to, or take another; a service of systemd \
+         needs it in a drop-in as well (`systemctl edit`: [Service] ReadWritePaths={folder})"
+    )]
+    Unwritable { folder: PathBuf, source: io::Error },
+    #[error(
+        "too little room in {folder}: the copy takes {needed} MiB, and {free} MiB are free there; make room, or take another folder"
+    )]
+    NoRoom { folder: PathBuf, needed: u64, free: u64 },
+    #[error("the disk of {0} is full: make room, or take another folder")]
+    DiskFull(PathBuf),
+    #[error("{path} is damaged: {found}")]
+    Damaged { path: PathBuf, found: String },
+    #[error("stopped: there is no copy, and nothing is left of it")]
+    Stopped,
+    #[error("cannot {step} {path}")]
+    Io { step: &'static str, path: PathBuf, source: io::Error },
+    #[error("cannot {step} {path}")]
+    Sql { step: &'static str, path: PathBuf, source: rusqlite::Error },
+}
+
+/// How far a copy is, for another thread, which may also end it.
+#[derive(Debug, Default)]
+pub struct Watch {
+    stop: AtomicBool,
+    bytes: AtomicU64,
+    of: AtomicU64,
+}
+
+impl Watch {
+    /// Ends the copy within some milliseconds, with [`BackupError::Stopped`].
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Bytes written, and how many there will be: 0 before that is known. Both are equal while it is checked.
+    pub fn progress(&self) -> (u64, u64) {
+        (self.bytes.load(Ordering::Relaxed), self.of.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn go_on(&self) -> Result<(), BackupError> {
+        if self.stop.load(Ordering::Relaxed) { Err(BackupError::Stopped) } else { Ok(()) }
+    }
+}
+
+/// What a whole copy holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contents {
+    pub account_id: Option<i64>,
+    /// The schema's version.
+    pub schema: i64,
+    pub talks: i64,
+    /// The last sign of life of the daemon in it, in Unix seconds: the moment that it shows.
+    pub seen_at: Option<i64>,
+}
+
+/// A copy that was made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Copied {
+    pub path: PathBuf,
+    pub bytes: u64,
+    pub contents: Contents,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// Copies the database to a new file, or into a folder under a dated name; `now` is in Unix seconds.
+///
+/// Its mode is the database's own. Where its group is another, that may do what others may.
+///
+/// # Errors
+/// See [`BackupError`].
+pub fn back_up(database: &Path, to: &Path, now: i64, watch: &Arc<Watch>) -> Result<Copied, BackupError> {
+    let began = Instant::now();
+    let target = Target::of(to, database)?;
+    let scratch = Scratch::new(target.folder())?;
+    let contents = copy_checked(database, &scratch, watch)?;
+    let copy = scratch.copy();
+    let io = |step| {
+        let path = target.folder().to_owned();
+        move |source| BackupError::Io { step, path, source }
+    };
+    as_the_database(&copy, database, target.folder()).map_err(io("set the rights of a file in"))?;
+    let bytes = copy.metadata().map_err(io("read"))?.len();
+    File::open(&copy).and_then(|file| file.sync_all()).map_err(|source| full_or(&target, source))?;
+    watch.go_on()?;
+    let path = target.take(copy, now)?;
+    sync_folder(target.folder()).map_err(io("write"))?;
+    Ok(Copied { path, bytes, contents, seconds: began.elapsed().as_secs_f64() })
+}
+
+/// Copies a database into a new file and reads the copy through, before anybody sees it.
+pub(super) fn copy_checked(
+    source: &Path,
+    scratch: &Scratch,
+    watch: &Arc<Watch>,
+) -> Result<Contents, BackupError> {
+    let (folder, copy) = (scratch.within(), scratch.copy());
+    let connection = open(source)?;
+    let needed = size(&connection).map_err(sql("read", source, folder))?;
+    watch.of.store(needed, Ordering::Relaxed);
+    if let Some(free) = free(folder).filter(|free| *free < needed) {
+        let mib = |bytes: u64| bytes.div_ceil(1024 * 1024);
+        return Err(BackupError::NoRoom { folder: folder.to_owned(), needed: mib(needed), free: mib(free) });
+    }
+    let name = copy.to_str().ok_or_else(|| BackupError::Name(copy.clone()))?;
+    watch_over(&connection, watch, Some(copy.clone())).map_err(sql("read", source, folder))?;
+    connection.execute("VACUUM INTO ?1", [name]).map_err(sql("copy", source, folder))?;
+    drop(connection);
+    watch.bytes.store(needed, Ordering::Relaxed);
+    check(source, scratch, watch)
+}
+
+/// Has a copy keep to its one file, and reads it through; `source` is named where it is not whole.
+fn check(source: &Path, scratch: &Scratch, watch: &Arc<Watch>) -> Result<Contents, BackupError> {
+    let failed = |step| sql(step, source, scratch.within());
+    let damaged = |found: String| BackupError::Damaged { path: source.to_owned(), found };
+    let connection = connect(&scratch.copy(), OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    watch_over(&connection, watch, None).map_err(failed("check the copy of"))?;
+    let schema = identify(&connection, source)?;
+    let mode: String = connection
+        .query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0))
+        .map_err(failed("check the copy of"))?;
+    if mode != "delete" {
+        return Err(damaged(format!("its copy stays in journal mode {mode}")));
+    }
+    let found: String = connection
+        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+        .map_err(failed("check the copy of"))?;
+    if found != "ok" {
+        return Err(damaged(found));
+    }
+    contents(&connection, schema).map_err(failed("check the copy of"))
+}
+
+fn contents(connection: &Connection, schema: i64) -> rusqlite::Result<Contents> {
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
+    Ok(Contents {
+        account_id: super::account_id(connection)?,
+        schema,
+        talks: number("SELECT count(*) FROM talks")?.unwrap_or_default(),
+        seen_at: number("SELECT max(seen_at) FROM daemon_status")?,
+    })
+}
+
+/// Opens a database of this or an earlier version for reading.
+pub(super) fn open(path: &Path) -> Result<Connection, BackupError> {
+    if !path.exists() {
+        return Err(StoreError::Missing(path.to_owned()).into());
+    }
+    let opened = || {
+        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        Ok((identify(&connection, path)?, connection))
+    };
+    match opened() {
+        Ok((0, _)) => Err(StoreError::Missing(path.to_owned()).into()),
+        Ok((_, connection)) => Ok(connection),
+        Err(StoreError::Open { source, .. } | StoreError::Sql(source))
+            if source.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) =>
+        {
+            Err(BackupError::Damaged { path: path.to_owned(), found: source.to_string() })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Ends what a connection does when that is wanted, and tells how large a file has grown.
+fn watch_over(connection: &Connection, watch: &Arc<Watch>, growing: Option<PathBuf>) -> rusqlite::Result<()> {
+    let watch = Arc::clone(watch);
+    let mut looked = Instant::now();
+    let look = move || {
+        if let Some(path) = &growing
+            && looked.elapsed() >= LOOK_EVERY
+        {
+            looked = Instant::now();
+            let bytes = path.metadata().map_or(0, |metadata| metadata.len());
+            watch.bytes.store(bytes, Ordering::Relaxed);
+        }
+        watch.stop.load(Ordering::Relaxed)
+    };
+    connection.progress_handler(LOOK_STEPS, Some(look))
+}
+
+/// What a copy takes: the pages that hold something.
+fn size(connection: &Connection) -> rusqlite::Result<u64> {
+    let pragma = |name| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
+    let pages = pragma("page_count")? - pragma("freelist_count")?;
+    Ok((pages * pragma("page_size")?).max(0) as u64)
+}
+
+/// What this user may still write there; `None` where that cannot be told.
+fn free(folder: &Path) -> Option<u64> {
+    let stat = statvfs(folder).ok()?;
+    Some(stat.blocks_available().saturating_mul(stat.fragment_size()))
+}
+
+/// Whether a path is that of the database, or of a file beside it that is part of it.
+pub(super) fn is_of_database(path: &Path, database: &Path) -> bool {
+    let same = |one: &Path| owner::Identity::of(one).ok().zip(owner::Identity::of(path).ok());
+    let beside = BESIDE.iter().chain(&[".lock"]).map(|suffix| beside(database, suffix));
+    std::iter::once(database.to_owned())
+        .chain(beside)
+        .any(|one| one == path || same(&one).is_some_and(|(one, path)| one == path))
+}
+
+/// The file of this suffix beside a database.
+pub(super) fn beside(database: &Path, suffix: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn as_the_database(copy: &Path, database: &Path, folder: &Path) -> io::Result<()> {
+    let file = File::open(copy)?;
+    owner::hand_over(&file, folder)?;
+    let like = fs::metadata(database)?;
+    let mode = like.mode() & 0o666;
+    let mode = match file.metadata()?.gid() == like.gid() {
+        true => mode,
+        false => mode & 0o606 | (mode & 0o006) << 3,
+    };
+    file.set_permissions(Permissions::from_mode(mode))
+}
+
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Sorts SQLite's errors: of reading `path`, or of writing into `folder`.
+pub(super) fn sql<'a>(
+    step: &'static str,
+    path: &'a Path,
+    folder: &'a Path,
+) -> impl FnOnce(rusqlite::Error) -> BackupError + 'a {
+    move |source| match source.sqlite_error_code() {
+        Some(ErrorCode::OperationInterrupted) => BackupError::Stopped,
+        Some(ErrorCode::DiskFull) => BackupError::DiskFull(folder.to_owned()),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            BackupError::Damaged { path: path.to_owned(), found: source.to_string() }
+        }
+        _ => BackupError::Sql { step, path: path.to_owned(), source },
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+//! A folder for what is not finished, in the folder where it will be: a rename within a file system is whole
+//! or not at all.
+//!
+//! A lock inside says that somebody works there. It is not on the copy itself: on NFS it would be in SQLite's way.
+
+use super::BackupError;
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// How the folders' names begin; what follows is random.
+const PREFIX: &str = ".talkmirror-copy-";
+const LOCK: &str = "lock";
+/// One without a lock was made a moment ago, or is left over.
+const MOMENT: Duration = Duration::from_secs(60);
+
+/// The folder; removed when dropped.
+#[derive(Debug)]
+pub struct Scratch {
+    within: PathBuf,
+    folder: TempDir,
+    _lock: File,
+}
+
+impl Scratch {
+    /// Makes one, and removes those that others left when they were killed.
+    pub fn new(within: &Path) -> Result<Scratch, BackupError> {
+        sweep(within);
+        Scratch::make(within).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound if !within.is_dir() => BackupError::NoFolder(within.to_owned()),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                BackupError::DiskFull(within.to_owned())
+            }
+            _ => BackupError::Unwritable { folder: within.to_owned(), source },
+        })
+    }
+
+    fn make(within: &Path) -> io::Result<Scratch> {
+        let folder = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir_in(within)?;
+        // Held before it has its name: one of that name which nobody holds is left over.
+        let new = folder.path().join("new-lock");
+        let lock = File::create_new(&new)?;
+        lock.lock()?;
+        fs::rename(&new, folder.path().join(LOCK))?;
+        Ok(Scratch { within: within.to_owned(), folder, _lock: lock })
+    }
+
+    /// The folder that it is in.
+    pub fn within(&self) -> &Path {
+        &self.within
+    }
+
+    /// The file that is being made.
+    pub fn copy(&self) -> PathBuf {
+        self.folder.path().join("copy.db")
+    }
+}
+
+/// Removes what is left over, as far as this user may.
+fn sweep(within: &Path) {
+    let Ok(entries) = fs::read_dir(within) else { return };
+    for entry in entries.flatten() {
+        let named = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
+        if named && entry.file_type().is_ok_and(|kind| kind.is_dir()) && is_left_over(&entry.path()) {
+            let removed = fs::remove_dir_all(entry.path());
+            tracing::debug!("{}: left over by a backup that was killed: {removed:?}", entry.path().display());
+        }
+    }
+}
+
+fn is_left_over(folder: &Path) -> bool {
+    match File::open(folder.join(LOCK)) {
+        Ok(lock) => lock.try_lock().is_ok(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let age = folder.metadata().and_then(|metadata| metadata.modified()).map(|at| at.elapsed());
+            age.is_ok_and(|age| age.is_ok_and(|age| age > MOMENT))
+        }
+        Err(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_over_is_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let make = |name: &str| {
+            let path = folder.path().join(name);
+            fs::create_dir(&path).unwrap();
+            path
+        };
+        let at_work = Scratch::new(folder.path()).unwrap();
+        let (killed, begun, old) =
+            (make(".talkmirror-copy-killed"), make(".talkmirror-copy-begun"), make(".talkmirror-copy-old"));
+        fs::write(killed.join(LOCK), "").unwrap();
+        fs::write(killed.join("copy.db"), "half").unwrap();
+        let long_ago = std::time::SystemTime::now() - MOMENT * 2;
+        File::open(&old).unwrap().set_modified(long_ago).unwrap();
+        let others = make(".talkmirror");
+        fs::write(folder.path().join(".talkmirror-copy-file"), "a file").unwrap();
+        let second = Scratch::new(folder.path()).unwrap();
+        assert!(!killed.exists() && !old.exists());
+        assert!(at_work.folder.path().join(LOCK).exists() && begun.exists() && others.exists());
+        assert!(folder.path().join(".talkmirror-copy-file").exists());
+        let copy = second.copy();
+        drop(second);
+        assert!(!copy.parent().unwrap().exists());
+    }
+}

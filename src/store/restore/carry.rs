@@ -1,0 +1,143 @@
+//! What a restored database takes over from the one that was in its place.
+//!
+//! The talks and their versions are the copy's. But what talkmirror did and what it was asked to do since must
+//! not be forgotten: each decision to close, what waits in the queue, a pause. And where the old database knows
+//! a talk otherwise, or one that the copy doesn't know, it is fetched again.
+
+use crate::policy::lanes::Lane;
+use rusqlite::{Connection, OpenFlags};
+use serde::Serialize;
+use std::path::Path;
+
+/// How much was taken over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Carried {
+    /// Decisions to close: new ones, and those that have gone on since.
+    pub closures: usize,
+    /// Rows of the queue.
+    pub queued: usize,
+    /// Talks that are fetched again, as they differ.
+    pub differing: usize,
+}
+
+/// Why rows that the old database knows otherwise are in the queue.
+const REASON: &str = "restore";
+
+/// Columns of every version.
+const STATUS: &str =
+    "id, mode, version, pid, started_at, stopped_at, seen_at, last_success_at, last_failure_at,
+                      last_failure, pause_reason, pause_detail, paused_at, pause_until, requests_per_second,
+                      request_rate";
+const QUEUE: &str = "talk_id, reason, priority, enqueued_at, due_at, attempts, last_error, failed_at";
+const CLOSURE: &str =
+    "talk_id, mode, missed_at, talk_updated_at, reason, force_close, decided_at, requested_at,
+                       http_status, outcome, verified_at, attempts, error";
+/// Row `o` and row `n` are of the same decision.
+const SAME: &str = "o.talk_id = n.talk_id AND o.decided_at = n.decided_at AND o.mode = n.mode";
+/// Row `o` is no less far than row `n`.
+const AS_FAR: &str = "(n.outcome IN ('requested', 'accepted') OR o.outcome NOT IN ('requested', 'accepted'))";
+
+/// Takes over from `old`, in one transaction; the copy is as it was where that fails.
+pub fn carry(old: &Connection, new: &Path) -> rusqlite::Result<Carried> {
+    let carried = attached(old, new);
+    if carried.is_err() {
+        nothing(new)?;
+    }
+    carried
+}
+
+fn attached(old: &Connection, new: &Path) -> rusqlite::Result<Carried> {
+    let schema: i64 = old.query_row("PRAGMA main.user_version", [], |row| row.get(0))?;
+    if schema == 0 {
+        nothing(new)?;
+        return Ok(Carried::default());
+    }
+    old.execute("ATTACH ?1 AS new", [new.to_string_lossy()])?;
+    let tx = old.unchecked_transaction()?;
+    let closures = if schema >= 2 { closures(&tx)? } else { 0 };
+    let queued =
+        tx.execute(&format!("INSERT INTO new.talk_queue ({QUEUE}) SELECT {QUEUE} FROM main.talk_queue"), [])?;
+    let differing = differing(&tx)?;
+    conditions(&tx)?;
+    tx.commit()?;
+    old.execute_batch("DETACH new")?;
+    Ok(Carried { closures, queued, differing })
+}
+
+/// Decisions that the copy doesn't know, and later states of those that it knows.
+fn closures(tx: &Connection) -> rusqlite::Result<usize> {
+    let later: usize = tx.query_row(
+        &format!(
+            "SELECT count(*) FROM main.closures o
+              WHERE NOT EXISTS (SELECT 1 FROM new.closures n
+                                 WHERE {SAME} AND n.outcome = o.outcome AND n.attempts = o.attempts)"
+        ),
+        [],
+        |row| row.get::<_, i64>(0).map(|count| count as usize),
+    )?;
+    tx.execute(
+        &format!(
+            "DELETE FROM new.closures AS n
+              WHERE EXISTS (SELECT 1 FROM main.closures o WHERE {SAME} AND {AS_FAR})"
+        ),
+        [],
+    )?;
+    let missing = format!("NOT EXISTS (SELECT 1 FROM new.closures n WHERE {SAME})");
+    // With their own ids, where these are not another decision's. What is left out is there already: a talk
+    // has one closing under way, and in a dry run one row for each time that it was missed.
+    tx.execute(
+        &format!(
+            "INSERT OR IGNORE INTO new.closures (closure_id, {CLOSURE})
+             SELECT closure_id, {CLOSURE} FROM main.closures o WHERE {missing} ORDER BY closure_id"
+        ),
+        [],
+    )?;
+    tx.execute(
+        &format!(
+            "INSERT OR IGNORE INTO new.closures ({CLOSURE})
+             SELECT {CLOSURE} FROM main.closures o WHERE {missing} ORDER BY closure_id"
+        ),
+        [],
+    )?;
+    Ok(later)
+}
+
+/// Queues the talks that are not the same in both.
+fn differing(tx: &Connection) -> rusqlite::Result<usize> {
+    tx.execute(
+        "INSERT INTO new.talk_queue (talk_id, reason, priority)
+         SELECT o.talk_id, ?1, ?2
+           FROM main.talks o LEFT JOIN new.talks n ON n.talk_id = o.talk_id
+          WHERE n.talk_id IS NULL OR n.changed_at <> o.changed_at
+             OR n.gone_at IS NOT o.gone_at OR n.denied_at IS NOT o.denied_at",
+        // After the hints of its lane: those tell of now.
+        (REASON, Lane::Hints.priority() - 1),
+    )
+}
+
+/// The later word on how the daemon is, on the token and on the backups.
+fn conditions(tx: &Connection) -> rusqlite::Result<()> {
+    tx.execute(
+        &format!(
+            "INSERT OR REPLACE INTO new.daemon_status ({STATUS}) SELECT {STATUS} FROM main.daemon_status o
+              WHERE o.seen_at >= coalesce((SELECT n.seen_at FROM new.daemon_status n), 0)"
+        ),
+        [],
+    )?;
+    const LATER: &str = "key LIKE 'backup.%' OR key IN ('api.token_expires_at', 'api.oauth')";
+    tx.execute(&format!("DELETE FROM new.mirror_info WHERE {LATER}"), [])?;
+    tx.execute(
+        &format!(
+            "INSERT INTO new.mirror_info (key, value) SELECT key, value FROM main.mirror_info WHERE {LATER}"
+        ),
+        [],
+    )?;
+    Ok(())
+}
+
+/// Where nothing is taken over: the daemon that ran when the copy was made is at work no more.
+pub fn nothing(new: &Path) -> rusqlite::Result<Carried> {
+    let connection = Connection::open_with_flags(new, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.execute("UPDATE daemon_status SET stopped_at = seen_at WHERE stopped_at IS NULL", [])?;
+    Ok(Carried::default())
+}

@@ -1,0 +1,78 @@
+use super::*;
+use crate::store;
+
+/// A database of the first schema with a talk, a row in the queue and a pause.
+fn earlier(path: &Path, schema: usize) {
+    let connection = store::tests::earlier(path, schema);
+    connection
+        .execute_batch(
+            "INSERT INTO talks (talk_id, created_at, updated_at, contact_id, is_in_work, is_read, account_id, payload,
+                                first_fetched_at, fetched_at, changed_at)
+             VALUES (1, 1, 1, 1, 1, 0, 7, '{}', 1, 1, 1);
+             INSERT INTO mirror_info VALUES ('account_id', '7');
+             INSERT INTO talk_queue (talk_id, reason) VALUES (5, 'ann');
+             INSERT INTO daemon_status (id, mode, version, pid, started_at, seen_at, pause_reason,
+                                        requests_per_second, request_rate)
+             VALUES (1, 'run', '0', 9, 1, 100, 'unpaid', 6, 0);",
+        )
+        .unwrap();
+}
+
+#[test]
+fn a_backup_of_an_earlier_schema_is_migrated_and_an_earlier_database_taken_over_from() {
+    for (old, present) in
+        [(1, 1), (1, 2), (store::SCHEMA_VERSION as usize, 1), (2, store::SCHEMA_VERSION as usize)]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let (database, backup) = (folder.path().join("talks.db"), folder.path().join("backup.db"));
+        earlier(&backup, old);
+        Connection::open(&backup).unwrap().execute_batch("DELETE FROM talk_queue").unwrap();
+        earlier(&database, present);
+        Connection::open(&database).unwrap().execute_batch("UPDATE daemon_status SET seen_at = 200").unwrap();
+        let restore = Restore::prepare(&backup, &database, &Arc::default()).unwrap();
+        assert_eq!(restore.contents.schema, old as i64);
+        let restored = restore.put_in_place(0).unwrap();
+        let carried = restored.carried.unwrap();
+        assert_eq!((carried.queued, carried.differing), (1, 0), "{old} {present}");
+        assert!(restored.kept.unwrap().ends_with("talks.db.before-restore-1970-01-01T000000Z"));
+        let connection = store::open_read_only(&database).unwrap();
+        let status = store::status::DaemonStatus::read(&connection).unwrap().unwrap();
+        assert_eq!((status.seen_at, status.pause.unwrap().reason.as_str()), (200, "unpaid"));
+    }
+}
+
+#[test]
+fn an_older_condition_of_the_daemon_gives_way_and_without_any_it_is_not_at_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let (database, backup) = (folder.path().join("talks.db"), folder.path().join("backup.db"));
+    let current = store::SCHEMA_VERSION as usize;
+    earlier(&backup, current);
+    earlier(&database, current);
+    Connection::open(&database)
+        .unwrap()
+        .execute_batch("UPDATE daemon_status SET seen_at = 50, pause_reason = NULL")
+        .unwrap();
+    let restore = |at| {
+        Restore::prepare(&backup, &database, &Arc::default()).unwrap().put_in_place(at).unwrap();
+        store::status::DaemonStatus::read(&store::open_read_only(&database).unwrap()).unwrap().unwrap()
+    };
+    let status = restore(0);
+    assert_eq!((status.seen_at, status.pause.is_some()), (100, true));
+    fs::remove_file(&database).unwrap();
+    assert_eq!(restore(0).stopped_at, Some(100), "that process is no more");
+}
+
+#[test]
+fn a_name_that_is_taken_is_left_to_whom_it_belongs() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("talks.db");
+    fs::write(&database, "old").unwrap();
+    fs::write(folder.path().join("talks.db.before-restore-1970-01-01T000000Z"), "earlier").unwrap();
+    fs::write(folder.path().join("talks.db.before-restore-1970-01-01T000001Z-wal"), "its log").unwrap();
+    fs::write(folder.path().join("talks.db-wal"), "log").unwrap();
+    let kept = keep(&database, 0).unwrap().unwrap();
+    assert!(kept.ends_with("talks.db.before-restore-1970-01-01T000002Z"));
+    assert_eq!(fs::read_to_string(&kept).unwrap(), "old");
+    assert_eq!(fs::read_to_string(beside(&kept, "-wal")).unwrap(), "log");
+    assert!(!folder.path().join("talks.db-wal").exists());
+}
