@@ -5,12 +5,14 @@
 //! found. What each key means stands in `config.example.toml`, which a test holds
 //! equal to the defaults here.
 
+mod backup;
 mod credentials;
 mod feeds;
 mod keys;
 mod oauth;
 mod retention;
 
+pub use backup::Backup;
 pub use feeds::LONGEST_SECRET;
 
 use crate::amocrm::{ClientConfig, Token, TokenSource};
@@ -44,6 +46,7 @@ pub struct Config {
     pub retention: Option<Duration>,
     /// `http.listen`; `None` where nothing is served.
     pub http: Option<SocketAddr>,
+    pub backup: Option<Backup>,
     pub log: Log,
     /// The file that all this is from.
     pub file: PathBuf,
@@ -187,6 +190,7 @@ impl Config {
         let http = feeds::http(&mut keys);
         let webhook = feeds::webhook(&mut keys, folder, needs, http);
         let retention = retention::versions(&mut keys);
+        let backup = backup::backup(&mut keys, &database);
         let log = Log {
             level: keys
                 .optional("log.level", "error, warn, info, debug or trace", |value| {
@@ -221,6 +225,7 @@ impl Config {
             webhook,
             retention,
             http,
+            backup,
             log,
             file,
         })

@@ -4,6 +4,7 @@
 //! It promises that one process works a database, that a stop ends within ten seconds
 //! with everything recorded that came, and that a second signal ends it at once.
 
+mod backups;
 mod feeders;
 mod reload;
 mod running;

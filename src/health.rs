@@ -1,6 +1,7 @@
 //! Is the mirror healthy, and what is there to do? A pure function over what the
 //! database says.
 
+pub mod backup;
 mod disk;
 mod tokens;
 
@@ -151,6 +152,9 @@ pub fn complaints(overview: &Overview, alive: Option<Liveness>, closes: bool, no
     for Complaint { what, action } in
         tokens::complaint(overview, now).into_iter().chain(disk::complaint(overview, now))
     {
+        complain(what, &action);
+    }
+    if let Some(Complaint { what, action }) = backup::complaint(&overview.backup, now) {
         complain(what, &action);
     }
     if let Some(stopped) = overview.sweeps.stopped.as_ref().filter(|_| closes) {

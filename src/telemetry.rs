@@ -17,7 +17,7 @@ const BATCH: &str = "talkmirror_writer_batch_records";
 const COMMIT_SECONDS: &str = "talkmirror_writer_commit_duration_seconds";
 
 /// What is read when somebody asks, and what it says.
-const GAUGES: [(&str, &str); 24] = [
+const GAUGES: [(&str, &str); 27] = [
     ("talkmirror_build_info", "1, with the version as its label"),
     ("process_start_time_seconds", "When the process began, in Unix seconds"),
     ("talkmirror_healthy", "1 while it is ready and `talkmirror status` has nothing to complain of"),
@@ -39,6 +39,12 @@ const GAUGES: [(&str, &str); 24] = [
     ("talkmirror_closures_under_way", "Closings that have no end yet"),
     ("talkmirror_feeder_last_run_timestamp_seconds", "When a feeder last looked, in Unix seconds"),
     ("talkmirror_feeder_trouble", "1 while something is wrong with a feeder"),
+    (
+        "talkmirror_backup_last_success_timestamp_seconds",
+        "When the last good scheduled backup was begun, in Unix seconds; 0: none yet",
+    ),
+    ("talkmirror_backup_bytes", "Size of that backup"),
+    ("talkmirror_backup_trouble", "1 while the last scheduled backup failed, or one is overdue"),
     ("talkmirror_database_bytes", "Size of the database file"),
     (
         "talkmirror_database_free_bytes",

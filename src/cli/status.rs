@@ -1,5 +1,6 @@
 //! `status`: one screen about the mirror, from the database alone.
 
+mod backup;
 mod size;
 
 use super::words;
@@ -144,6 +145,7 @@ fn screen(
     if let Some(walk) = &overview.backfill {
         row("Backfill", backfill(walk, now));
     }
+    row("Backup", backup::line(&overview.backup, now));
     row("Closing", auto_close(overview, config, now));
     row("Closures", closures(overview));
     let mut screen = words::rendered(table);

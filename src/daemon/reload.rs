@@ -100,6 +100,7 @@ impl Running<'_> {
         let now = clock::now();
         (self.set_level)(config.log.level);
         self.worker.reconfigure(worker_config(&config, Mode::Run), token, client, now);
+        self.backups.apply(&config, &self.schedule).await?;
         self.feeders.apply(&config, &before, &self.worker, &self.schedule).await?;
         self.worker.writer().configure(config.auto_close.rules.clone(), feeders::enabled(&config));
         self.config = config;

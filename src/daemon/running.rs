@@ -1,5 +1,6 @@
 //! `run`: the daemon at work, from its start to its stop.
 
+use super::backups::Backups;
 use super::feeders::{self, Before, Feeders};
 use super::schedule::{Schedule, Ticks};
 use super::service::Service;
@@ -67,6 +68,7 @@ pub async fn run_until(
             () = &mut end => break Ok(()),
             () = running.sweeps.next() => running.worker.sweep(clock::now()),
             () = running.feeders.watch() => {}
+            () = running.backups.step() => {}
             _ = tick.tick() => {
                 running.tick(clock::now());
                 observe(&running.worker);
@@ -88,6 +90,7 @@ pub(super) struct Running<'a> {
     pub schedule: Schedule,
     pub sweeps: Ticks,
     pub feeders: Feeders,
+    pub backups: Backups,
     pub service: Service,
     /// When a configuration was last taken up.
     pub configured_at: i64,
@@ -114,14 +117,17 @@ impl<'a> Running<'a> {
         lock: InstanceLock,
     ) -> Result<Running<'a>, DaemonError> {
         let before = Before::read(&connection)?;
+        let backups = Backups::read(&connection)?;
         for (feeder, on) in feeders::enabled(config) {
             crate::store::feeds::note_enabled(&connection, feeder, on).map_err(StoreError::from)?;
         }
         let started = clock::now();
+        let worker = worker(config, Work::of(Mode::Run), connection, &lock)?;
         let mut running = Running {
             config: config.clone(),
             set_level,
-            worker: worker(config, Work::of(Mode::Run), connection, &lock)?,
+            backups: Backups::new(config, backups, worker.writer()),
+            worker,
             schedule: Schedule::start().await?,
             sweeps: Ticks::default(),
             feeders: Feeders::default(),
@@ -140,6 +146,7 @@ impl<'a> Running<'a> {
         running.set_sweeps().await?;
         running.serve().await?;
         running.feeders.apply(config, &before, &running.worker, &running.schedule).await?;
+        running.backups.apply(config, &running.schedule).await?;
         tracing::info!(
             "started: mirroring {} into {}, at most {} requests a second",
             config.api.base_url.as_str().trim_end_matches('/'),
@@ -222,6 +229,7 @@ impl<'a> Running<'a> {
         self.service.stopping();
         self.server.shutdown().await;
         self.schedule.stop().await;
+        self.backups.stop().await;
         self.feeders.stop().await;
         stop(&mut self.worker, worked).await?;
         let tally = self.worker.tally();

@@ -40,6 +40,7 @@ pub(super) fn overview() -> Overview {
         oauth: None,
         size: crate::store::sizes::Size::default(),
         retention: crate::store::retention::Retention::default(),
+        backup: crate::store::backup::state::BackupState::default(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Look, Site};
 use crate::gate::Reason;
+use crate::health;
 use crate::store::status::DaemonStatus;
 use crate::telemetry::set;
 use axum::extract::State;
@@ -78,6 +79,11 @@ fn gauges(look: &Look) {
         }
         set("talkmirror_feeder_trouble", &label, flag(feeder.enabled && feeder.trouble.is_some()));
     }
+    let last = overview.backup.last.as_ref();
+    // 0 stands for none yet.
+    set("talkmirror_backup_last_success_timestamp_seconds", &[], last.map_or(0.0, |last| time(last.at)));
+    set("talkmirror_backup_bytes", &[], last.map_or(0.0, |last| last.bytes as f64));
+    set("talkmirror_backup_trouble", &[], flag(health::backup::complaint(&overview.backup, *now).is_some()));
     set("talkmirror_database_bytes", &[], figures.database_bytes as f64);
     set("talkmirror_wal_bytes", &[], figures.wal_bytes as f64);
     let size = &overview.size;

@@ -6,6 +6,7 @@ mod figures;
 pub use days::{DAYS, Day, days};
 pub use figures::{Figures, ReasonCounts, figures};
 
+use super::backup::state::BackupState;
 use super::closures::{self, Closure};
 use super::feeds::{self, Backfill, FeederRow};
 use super::queue::QueueRow;
@@ -44,6 +45,7 @@ pub struct Overview {
     pub oauth: Option<OAuthStatus>,
     pub size: Size,
     pub retention: Retention,
+    pub backup: BackupState,
 }
 
 /// How old the mirrored states of the talks in work are, in seconds since their fetch.
@@ -127,6 +129,7 @@ pub fn overview(connection: &Connection, now: i64) -> rusqlite::Result<Overview>
         oauth: token.oauth,
         size: sizes::read(&tx, now)?,
         retention: retention::read(&tx)?,
+        backup: BackupState::read(&tx)?,
     })
 }
 

@@ -5,6 +5,7 @@
 //! is full or a file that another process holds costs time and no data: the same
 //! transaction is tried until it goes through. The events are sent after the commit.
 
+use super::backup::state::BackupState;
 use super::chores::{self, Chore, Chored};
 use super::feeds::{self, Fed, Feeder, Order};
 use super::queue::{self, Head};
@@ -38,6 +39,7 @@ enum Message {
     Record(Record),
     Status(DaemonStatus),
     Token(TokenStatus),
+    Backup(BackupState),
     /// The reply is sent after the commit.
     Feed {
         order: Order,
@@ -61,7 +63,14 @@ enum Message {
 
 impl Message {
     fn writes(&self) -> bool {
-        matches!(self, Message::Record(_) | Message::Status(_) | Message::Token(_) | Message::Feed { .. })
+        matches!(
+            self,
+            Message::Record(_)
+                | Message::Status(_)
+                | Message::Token(_)
+                | Message::Backup(_)
+                | Message::Feed { .. }
+        )
     }
 
     /// Somebody outside waits for it.
@@ -143,6 +152,11 @@ impl Writer {
     /// Writes what is told of the API token.
     pub fn token(&self, status: TokenStatus) {
         self.send(Message::Token(status));
+    }
+
+    /// Writes how the scheduled backups do.
+    pub fn backup(&self, state: BackupState) {
+        self.send(Message::Backup(state));
     }
 
     /// Reads the head of the queue, or the rows of these talks alone; answered by [`Event::Head`].
@@ -265,6 +279,7 @@ fn serve(
                 Message::Record(_)
                 | Message::Status(_)
                 | Message::Token(_)
+                | Message::Backup(_)
                 | Message::Feed { .. }
                 | Message::Turn => {}
                 // After the sweeps that were asked for before it: they write down the rules they go by.
@@ -357,6 +372,7 @@ fn commit(connection: &mut Connection, batch: &[Message]) -> rusqlite::Result<(V
             Message::Record(record) => recorded.push(recorder.record(record)?),
             Message::Status(status) => status.write(&tx)?,
             Message::Token(status) => status.write(&tx)?,
+            Message::Backup(state) => state.write(&tx)?,
             Message::Feed { order, .. } => fed.push(feeds::work(&tx, order)?),
             Message::Head { .. }
             | Message::Sweep(_)

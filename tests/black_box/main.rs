@@ -3,6 +3,7 @@
 mod answers;
 mod backfill;
 mod backup;
+mod backup_schedule;
 mod ceiling;
 mod closing;
 mod closing_crash;

@@ -105,6 +105,7 @@ fn screen() -> Screen {
             oauth: None,
             size: crate::store::sizes::Size::default(),
             retention: crate::store::retention::Retention::default(),
+            backup: crate::store::backup::state::BackupState::default(),
         },
         obstacles: Vec::new(),
         complaints: Vec::new(),

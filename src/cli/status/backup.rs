@@ -1,0 +1,24 @@
+//! The line about backups.
+
+use crate::cli::words;
+use crate::config::next_tick;
+use crate::store::backup::state::BackupState;
+use indicatif::HumanBytes;
+
+/// How the scheduled backups do.
+pub fn line(state: &BackupState, now: i64) -> String {
+    let Some(rules) = &state.rules else { return "off".into() };
+    let last = match &state.last {
+        Some(last) => {
+            format!("last {}: {}, {}", words::ago(last.at, now), last.path, HumanBytes(last.bytes))
+        }
+        None => format!("none yet, to {}", rules.path),
+    };
+    if let Some(trouble) = &state.trouble {
+        let trouble = format!("failing for {}: {}", words::span(now - trouble.since), trouble.error);
+        return format!("{last}; {}", words::alarming(&trouble));
+    }
+    let next = next_tick(&rules.schedule, now)
+        .map_or(String::new(), |at| format!("; next {}", words::in_time(at, now)));
+    format!("{last}{next}; {} are kept", rules.keep)
+}

@@ -1,0 +1,219 @@
+//! Backups by schedule, each in a thread of its own with a reader of its own.
+//!
+//! It promises that a backup holds up nothing of the daemon; that there is one at a time; that older ones are
+//! removed only after a good new one; and that a stop leaves nothing half. One that was missed, as the daemon
+//! was down, is made up for at the start.
+
+use super::DaemonError;
+use super::schedule::{Schedule, Ticks};
+use crate::clock::unix_now;
+use crate::config::{Backup, Config, next_tick};
+use crate::store::StoreError;
+use crate::store::backup::state::{BackupRules, BackupState, BackupTrouble, LastBackup};
+use crate::store::backup::{self, BackupError, Copied, Watch, dated};
+use crate::store::writer::Writer;
+use indicatif::HumanBytes;
+use rusqlite::Connection;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+/// At a stop, so long is waited for the backup under way to end.
+const STOP: Duration = Duration::from_secs(2);
+
+/// The backups of the daemon that runs.
+pub(super) struct Backups {
+    database: PathBuf,
+    writer: Writer,
+    ticks: Ticks,
+    rules: Option<Backup>,
+    state: BackupState,
+    job: Option<Job>,
+}
+
+/// A backup under way.
+struct Job {
+    at: i64,
+    watch: Arc<Watch>,
+    done: oneshot::Receiver<Result<Done, BackupError>>,
+}
+
+/// A copy, how many older ones were removed after it, or why that failed.
+type Done = (Copied, io::Result<usize>);
+
+impl Backups {
+    /// What is known of earlier ones.
+    pub(super) fn read(connection: &Connection) -> Result<BackupState, DaemonError> {
+        Ok(BackupState::read(connection).map_err(StoreError::from)?)
+    }
+
+    pub(super) fn new(config: &Config, state: BackupState, writer: Writer) -> Backups {
+        let database = config.database.clone();
+        Backups { database, writer, ticks: Ticks::default(), rules: None, state, job: None }
+    }
+
+    /// Goes by this configuration from now on. What is overdue or has failed is tried at once.
+    pub(super) async fn apply(&mut self, config: &Config, schedule: &Schedule) -> Result<(), DaemonError> {
+        let rules = config.backup.clone();
+        schedule.set(&mut self.ticks, rules.as_ref().map(|rules| rules.schedule.as_str())).await?;
+        let now = unix_now();
+        let told = rules.as_ref().map(|rules| {
+            let path = rules.folder.display().to_string();
+            let before = self.state.rules.as_ref();
+            let same = before.filter(|before| before.schedule == rules.schedule && before.path == path);
+            let since = same.map_or(now, |before| before.since);
+            BackupRules { schedule: rules.schedule.clone(), path, keep: rules.keep, since }
+        });
+        if let Some(rules) = told.as_ref().filter(|_| rules != self.rules) {
+            let BackupRules { path, schedule, keep, .. } = rules;
+            tracing::info!("backups go to {path} at {schedule}, {keep} are kept");
+        }
+        (self.state.rules, self.rules) = (told, rules);
+        let Some(rules) = &self.state.rules else {
+            self.state.trouble = None;
+            self.cancel();
+            self.note();
+            return Ok(());
+        };
+        let next = self.state.settled_until().and_then(|until| next_tick(&rules.schedule, until));
+        let missed = next.is_some_and(|next| next < now);
+        self.note();
+        if missed || self.state.trouble.is_some() {
+            self.begin();
+        }
+        Ok(())
+    }
+
+    /// Begins a backup at each tick, and tells what came of it. Dropping the future loses nothing.
+    pub(super) async fn step(&mut self) {
+        let ended = async {
+            match &mut self.job {
+                Some(job) => (&mut job.done).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            ended = ended => self.ended(ended.ok()),
+            () = self.ticks.next() => self.begin(),
+        }
+    }
+
+    /// Ends the backup under way, if there is one.
+    pub(super) async fn stop(&mut self) {
+        self.cancel();
+        if let Some(job) = self.job.take() {
+            // One that finished a moment ago is told of too. Whatever is left of another is removed by the next.
+            if let Ok(ended) = timeout(STOP, job.done).await {
+                self.told(job.at, ended.ok());
+            }
+        }
+    }
+
+    fn cancel(&self) {
+        if let Some(job) = &self.job {
+            job.watch.stop();
+        }
+    }
+
+    fn begin(&mut self) {
+        let Some(rules) = self.rules.clone() else { return };
+        if self.job.is_some() {
+            tracing::warn!("the last backup is still under way: this one is left out");
+            return;
+        }
+        let (at, watch) = (unix_now(), Arc::new(Watch::default()));
+        let (sender, done) = oneshot::channel();
+        let (database, watched) = (self.database.clone(), Arc::clone(&watch));
+        let work = move || {
+            // Who asked has ended if nobody listens.
+            let _ = sender.send(back_up(&database, &rules, at, &watched));
+        };
+        // Without a thread it ends at once, and is told of as one that broke off.
+        if let Err(error) = thread::Builder::new().name("backup".into()).spawn(work) {
+            tracing::error!("cannot start a thread for the backup: {error}");
+        }
+        self.job = Some(Job { at, watch, done });
+    }
+
+    fn ended(&mut self, ended: Option<Result<Done, BackupError>>) {
+        if let Some(job) = self.job.take() {
+            self.told(job.at, ended);
+        }
+    }
+
+    fn told(&mut self, at: i64, ended: Option<Result<Done, BackupError>>) {
+        let error = match ended {
+            Some(Ok((copied, pruned))) => {
+                tell(&copied, pruned);
+                let Copied { path, bytes, contents, seconds } = copied;
+                let (path, talks) = (path.display().to_string(), contents.talks);
+                self.state.last = Some(LastBackup { at, path, bytes, talks, seconds });
+                self.state.trouble = None;
+                return self.note();
+            }
+            // By ourselves.
+            Some(Err(BackupError::Stopped)) => return,
+            Some(Err(error)) => format!("{:#}", anyhow::Error::from(error)),
+            None => "it broke off; the log says more".into(),
+        };
+        let before = self.state.trouble.take();
+        // Once, until it is mended or another.
+        if before.as_ref().is_none_or(|before| before.error != error) {
+            tracing::error!("the backup failed: {error}");
+        }
+        let since = before.map_or(at, |before| before.since);
+        self.state.trouble = Some(BackupTrouble { since, at, error });
+        self.note();
+    }
+
+    fn note(&self) {
+        self.writer.backup(self.state.clone());
+    }
+}
+
+fn tell(copied: &Copied, pruned: io::Result<usize>) {
+    let Copied { path, bytes, contents, seconds } = copied;
+    let older = match &pruned {
+        Ok(0) | Err(_) => String::new(),
+        Ok(count) => format!("; removed {count} older"),
+    };
+    tracing::info!(
+        bytes,
+        talks = contents.talks,
+        "backed up {} talks into {}: {} in {seconds:.1} s{older}",
+        contents.talks,
+        path.display(),
+        HumanBytes(*bytes),
+    );
+    if let Err(error) = pruned {
+        tracing::warn!("cannot remove older backups beside {}: {error}", path.display());
+    }
+}
+
+fn back_up(database: &Path, rules: &Backup, at: i64, watch: &Arc<Watch>) -> Result<Done, BackupError> {
+    if rules.make {
+        make(&rules.folder)?;
+    }
+    if !rules.folder.is_dir() {
+        return Err(BackupError::NoFolder(rules.folder.clone()));
+    }
+    let copied = backup::back_up(database, &rules.folder, at, watch)?;
+    let pruned = dated::prune(&copied, &dated::stem(database), rules.keep);
+    Ok((copied, pruned))
+}
+
+/// Makes the folder below the database's own.
+fn make(folder: &Path) -> Result<(), BackupError> {
+    if folder.exists() {
+        return Ok(());
+    }
+    let within = folder.parent().unwrap_or(folder);
+    fs::create_dir(folder)
+        .and_then(|()| crate::store::owner::hand_over(&fs::File::open(folder)?, within))
+        .map_err(|source| BackupError::Io { step: "make the folder", path: folder.to_owned(), source })
+}

@@ -1,0 +1,223 @@
+//! `[backup]`: copies that the daemon makes by itself.
+
+use crate::backup::{assert_whole, fatten, names, read};
+use crate::harness::{Daemon, Mirror, account};
+use nix::sys::signal::Signal;
+use std::fs;
+use std::path::Path;
+use talkmirror::clock::unix_now;
+
+/// Every second, into a folder beside the database.
+const EVERY_SECOND: &str = "backup.path = \"backups\"\nbackup.schedule = \"* * * * * *\"\n";
+
+const LAST: &str = "SELECT coalesce(max(value ->> 'at'), 0) FROM mirror_info WHERE key = 'backup.last'";
+
+fn mirror(talks: i64, more: &str) -> Mirror {
+    let mirror = Mirror::new(account(talks));
+    mirror.ends(0, &["sync", &format!("1..{talks}")]);
+    mirror.configure(more);
+    mirror
+}
+
+/// Waits for a good backup that begins from now on.
+fn wait_for_another(mirror: &Mirror) {
+    let now = unix_now();
+    mirror.wait("another backup", || mirror.sql::<i64>(LAST) > now);
+}
+
+fn reload(mirror: &Mirror, daemon: &Daemon, more: &str) {
+    let before = mirror.log().matches("took up the new configuration").count();
+    mirror.configure(more);
+    daemon.signal(Signal::SIGHUP);
+    mirror.wait("it is taken up", || mirror.log().matches("took up the new configuration").count() > before);
+}
+
+/// What a good status says of backups.
+fn line(mirror: &Mirror) -> String {
+    let (status, _) = mirror.ends(0, &["status"]);
+    let line = status.lines().find_map(|line| line.strip_prefix("Backup ")).unwrap();
+    line.trim().to_owned()
+}
+
+fn dated(folder: &Path) -> Vec<String> {
+    names(folder).into_iter().filter(|name| name.starts_with("talks-20")).collect()
+}
+
+#[test]
+fn the_daemon_makes_dated_copies_keeps_so_many_and_touches_no_other_file() {
+    let port = Mirror::free_port();
+    let more = format!("{EVERY_SECOND}backup.keep = 2\nhttp.listen = \"127.0.0.1:{port}\"\n");
+    let mirror = mirror(20, &more);
+    let folder = mirror.path("backups");
+    fs::create_dir(&folder).unwrap();
+    let others = [
+        "talks.db",
+        "talks-2020-01-01.db",
+        "talks-2020-01-01T000000Z.db.gz",
+        // Has such a name, and is no database.
+        "talks-2020-01-01T000000Z.db",
+        "talks-before-2020-01-01T000000Z.db",
+    ];
+    for name in others {
+        fs::write(folder.join(name), "somebody's").unwrap();
+    }
+    // Another account's mirror is backed up into the same folder.
+    let another = folder.join("talks-2020-01-02T000000Z.db");
+    mirror.ends(0, &["backup", another.to_str().unwrap()]);
+    rusqlite::Connection::open(&another)
+        .unwrap()
+        .execute("UPDATE mirror_info SET value = '4711' WHERE key = 'account_id'", [])
+        .unwrap();
+    // And one of ours, long ago.
+    let old = folder.join("talks-2020-01-03T000000Z.db");
+    mirror.ends(0, &["backup", old.to_str().unwrap()]);
+
+    let daemon = mirror.running_daemon();
+    mirror.wait("it is pruned", || mirror.log().contains("; removed 1 older"));
+    for _ in 0..2 {
+        wait_for_another(&mirror);
+    }
+    mirror.wait_sql("no trouble", "SELECT count(*) FROM mirror_info WHERE key = 'backup.trouble'", 0);
+    let line = line(&mirror);
+    assert!(line.contains("/backups/talks-20") && line.ends_with("; 2 are kept"), "{line}");
+    let (_, metrics) = mirror.get(port, "/metrics");
+    let value = |name: &str| -> f64 {
+        let line = metrics.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap();
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    assert!(value("talkmirror_backup_last_success_timestamp_seconds") > unix_now() as f64 - 60.0);
+    assert!(value("talkmirror_backup_bytes") > 8192.0);
+    assert_eq!(value("talkmirror_backup_trouble"), 0.0);
+    daemon.stop();
+
+    let ours: Vec<String> = dated(&folder).into_iter().filter(|name| name.as_str() > "talks-2021").collect();
+    assert_eq!(ours.len(), 2, "{ours:?}");
+    for name in &ours {
+        assert_whole(&folder.join(name));
+        assert_eq!(read::<i64>(&folder.join(name), "SELECT count(*) FROM talks"), 20);
+    }
+    assert!(!old.exists());
+    assert_eq!(read::<String>(&another, "SELECT value FROM mirror_info WHERE key = 'account_id'"), "4711");
+    for name in others {
+        assert_eq!(fs::read_to_string(folder.join(name)).unwrap(), "somebody's", "{name}");
+    }
+    assert_eq!(names(&folder).len(), others.len() + 1 + 2, "and nothing else: {:?}", names(&folder));
+}
+
+#[test]
+fn a_folder_that_is_gone_is_told_of_once_and_in_the_status_until_it_is_back() {
+    let mirror = Mirror::new(account(3));
+    mirror.ends(0, &["sync", "1..3"]);
+    let folder = mirror.path("disk");
+    fs::create_dir(&folder).unwrap();
+    let more = format!("backup.path = \"{}\"\nbackup.schedule = \"* * * * * *\"\n", folder.display());
+    mirror.configure(&more);
+    let daemon = mirror.running_daemon();
+    wait_for_another(&mirror);
+    fs::remove_dir_all(&folder).unwrap();
+    let failures = "SELECT coalesce(max(value ->> 'at' - (value ->> 'since')), 0) >= 3 FROM mirror_info
+                     WHERE key = 'backup.trouble'";
+    mirror.wait_sql("it fails again and again", failures, 1);
+    assert!(!folder.exists(), "a disk that is not mounted is not filled by mistake");
+    let (status, _) = mirror.ends(1, &["status"]);
+    assert!(status.contains("! the backup failed "), "{status}");
+    assert!(
+        status.contains(&format!("there is no folder {}: make it, or mount", folder.display())),
+        "{status}"
+    );
+    assert!(status.contains("→ mend that; it is tried again in 1 s, or at once by"), "{status}");
+    assert_eq!(mirror.log().matches("the backup failed").count(), 1, "{}", mirror.log());
+    fs::create_dir(&folder).unwrap();
+    wait_for_another(&mirror);
+    let (status, _) = mirror.ends(0, &["status"]);
+    assert!(!status.contains("the backup failed"), "{status}");
+    daemon.stop();
+    assert_eq!(mirror.log().matches("the backup failed").count(), 1, "{}", mirror.log());
+}
+
+#[test]
+fn a_reload_switches_backups_on_and_off_and_tries_a_failed_one_at_once() {
+    let mirror = mirror(3, "");
+    let daemon = mirror.running_daemon();
+    let rare = |folder: &Path| {
+        format!("backup.path = \"{}\"\nbackup.schedule = \"0 0 0 1 1 *\"\n", folder.display())
+    };
+    assert_eq!(line(&mirror), "off");
+    reload(&mirror, &daemon, EVERY_SECOND);
+    wait_for_another(&mirror);
+    let folder = mirror.path("backups");
+    assert!(!dated(&folder).is_empty());
+    reload(&mirror, &daemon, "");
+    mirror.wait_sql("off", "SELECT count(*) FROM mirror_info WHERE key = 'backup.rules'", 0);
+    assert_eq!(line(&mirror), "off");
+
+    // As if the last had failed for want of the folder.
+    let other = mirror.path("other");
+    reload(&mirror, &daemon, EVERY_SECOND.replace("backups", &other.display().to_string()).as_str());
+    mirror.wait_sql("it fails", "SELECT count(*) FROM mirror_info WHERE key = 'backup.trouble'", 1);
+    fs::create_dir(&other).unwrap();
+    reload(&mirror, &daemon, &rare(&other));
+    mirror.wait_sql("mended at once", "SELECT count(*) FROM mirror_info WHERE key = 'backup.trouble'", 0);
+    assert!(!dated(&other).is_empty());
+    daemon.stop();
+}
+
+#[test]
+fn one_that_was_missed_while_the_daemon_was_down_is_made_up_for() {
+    let yearly = "backup.path = \"backups\"\nbackup.schedule = \"0 0 0 1 1 *\"\n";
+    let mirror = mirror(3, yearly);
+    let daemon = mirror.running_daemon();
+    mirror.wait_sql("it knows when", "SELECT count(*) FROM mirror_info WHERE key = 'backup.rules'", 1);
+    daemon.stop();
+    assert!(!mirror.path("backups").exists(), "none was due");
+    // It was set up two years ago, and nobody was here.
+    mirror.execute(
+        "UPDATE mirror_info SET value = json_set(value, '$.since', unixepoch() - 63072000) WHERE key = 'backup.rules'",
+    );
+    let (status, _) = mirror.ends(1, &["status"]);
+    assert!(status.contains("! a backup was due ") && status.contains("there is none yet"), "{status}");
+    let daemon = mirror.running_daemon();
+    mirror.wait("it is made", || mirror.sql::<i64>(LAST) > 0);
+    assert_eq!(dated(&mirror.path("backups")).len(), 1);
+    mirror.ends(0, &["status"]);
+    daemon.stop();
+}
+
+#[test]
+fn a_stop_ends_a_backup_under_way_and_leaves_nothing_half() {
+    let mirror = mirror(10, EVERY_SECOND);
+    fatten(&mirror, 150);
+    let folder = mirror.path("backups");
+    for _ in 0..2 {
+        let daemon = mirror.daemon();
+        let under_way =
+            || folder.exists() && names(&folder).iter().any(|name| name.starts_with(".talkmirror-copy-"));
+        mirror.wait("a backup is under way", under_way);
+        daemon.stop();
+        assert!(names(&folder).iter().all(|name| name.starts_with("talks-20")), "{:?}", names(&folder));
+        for name in dated(&folder) {
+            assert_whole(&folder.join(&name));
+            fs::remove_file(folder.join(&name)).unwrap();
+        }
+        mirror.wait_sql(
+            "nothing is wrong",
+            "SELECT count(*) FROM mirror_info WHERE key = 'backup.trouble'",
+            0,
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_kept_to_is_refused_in_the_configuration() {
+    let mirror = Mirror::new(account(1));
+    fs::write(mirror.path("file"), "").unwrap();
+    mirror.configure("backup.path = \"file\"\nbackup.schedule = \"daily\"\nbackup.keep = 0\n");
+    let (_, err) = mirror.ends(78, &["run"]);
+    for part in [
+        "backup.path: expected the path of a folder, found a file at",
+        "backup.schedule: expected a cron expression of six fields",
+        "backup.keep: expected a whole number from 1 to 100000, found 0",
+    ] {
+        assert!(err.contains(part), "{part}\n{err}");
+    }
+}
