@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 /// At a stop, so long is waited for the backup under way to end.
-const STOP: Duration = Duration::from_secs(2);
+const STOP: Duration = Duration::from_secs(1);
 
 /// The backups of the daemon that runs.
 pub(super) struct Backups {

@@ -196,6 +196,9 @@ enum Settled {
 /// done remove the log of the new one by its name: with such guests nothing is replaced.
 fn settle(database: &Path) -> Result<Settled, RestoreError> {
     let connection = connect(database, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(RestoreError::Store)?;
+    if connection.is_readonly("main").map_err(sql("settle", database))? {
+        return Err(RestoreError::Store(StoreError::ReadOnly(database.to_owned())));
+    }
     let fold = || -> rusqlite::Result<bool> {
         connection.busy_timeout(PATIENCE)?;
         let mode: String = connection.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0))?;
