@@ -56,6 +56,7 @@ fn a_copy_taken_while_the_daemon_writes_is_one_moment_of_it() {
             let fetched = mirror.sql::<i64>("SELECT count(*) FROM talks");
             fetched == 3000 || fetched > talks.last().copied().unwrap_or(0)
         });
+        let before = mirror.sql::<i64>("SELECT count(*) FROM talks");
         let copy = mirror.path(&format!("copies/{number}.db"));
         let (out, _) = mirror.ends(0, &["backup", copy.to_str().unwrap()]);
         assert!(out.starts_with(&format!("{}: ", copy.display())) && out.lines().count() == 1, "{out}");
@@ -69,6 +70,7 @@ fn a_copy_taken_while_the_daemon_writes_is_one_moment_of_it() {
             3000
         );
         talks.push(read::<i64>(&copy, "SELECT count(*) FROM talks"));
+        assert!(talks.last() >= Some(&before), "what was committed before is in it: {talks:?}, {before}");
         if talks.last() == Some(&3000) {
             break;
         }

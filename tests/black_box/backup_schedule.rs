@@ -188,22 +188,27 @@ fn a_stop_ends_a_backup_under_way_and_leaves_nothing_half() {
     let mirror = mirror(10, EVERY_SECOND);
     fatten(&mirror, 150);
     let folder = mirror.path("backups");
-    for _ in 0..2 {
-        let daemon = mirror.daemon();
-        let under_way =
-            || folder.exists() && names(&folder).iter().any(|name| name.starts_with(".talkmirror-copy-"));
-        mirror.wait("a backup is under way", under_way);
-        daemon.stop();
-        assert!(names(&folder).iter().all(|name| name.starts_with("talks-20")), "{:?}", names(&folder));
-        for name in dated(&folder) {
-            assert_whole(&folder.join(&name));
-            fs::remove_file(folder.join(&name)).unwrap();
+    let half = || names(&folder).into_iter().filter(|name| name.starts_with(".talkmirror-copy-")).count();
+    for _ in 0..3 {
+        let mut daemon = mirror.daemon();
+        // Held in the middle of it.
+        let held = loop {
+            mirror.wait("a backup is under way", || folder.exists() && half() > 0);
+            daemon.signal(Signal::SIGSTOP);
+            if half() > 0 {
+                break dated(&folder);
+            }
+            daemon.signal(Signal::SIGCONT);
+        };
+        daemon.signal(Signal::SIGTERM);
+        daemon.signal(Signal::SIGCONT);
+        assert!(daemon.wait().success(), "{}", mirror.log());
+        assert_eq!(names(&folder), held, "it was given up, and nothing is left of it");
+        for name in &held {
+            assert_whole(&folder.join(name));
         }
-        mirror.wait_sql(
-            "nothing is wrong",
-            "SELECT count(*) FROM mirror_info WHERE key = 'backup.trouble'",
-            0,
-        );
+        let trouble = "SELECT count(*) FROM mirror_info WHERE key = 'backup.trouble'";
+        assert_eq!(mirror.sql::<i64>(trouble), 0, "nothing is wrong with that");
     }
 }
 

@@ -108,6 +108,8 @@ fn week_old(lost: bool) {
     let (told, kept) = mirror.restore(&backup);
     assert_eq!(told["talks"].as_i64(), Some(65));
     assert_eq!(kept.exists(), !lost);
+    let newest = format!("SELECT max(fetched_at) < unixepoch() - {} FROM talks", WEEK - 3600);
+    assert_eq!(mirror.sql::<i64>(&newest), 1, "a week has not happened");
     mirror.assert_sound();
     let everything = format!("1..{}", last + 3);
     mirror.ends(0, &["sync", &everything]);

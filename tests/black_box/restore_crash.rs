@@ -104,6 +104,7 @@ fn a_kill_at_each_step_leaves_the_old_database_or_the_new_one_and_never_a_mixtur
     // The row of the log was taken over; the talks since are queued.
     assert_eq!(reasons(&database), "5 restore");
     let (mut old, mut new) = (0, 0);
+    let mut last_before = 0;
     // What is before that only reads and makes the copy: those steps are tried by tens.
     let calls = (1..all).filter(|call| *call > all.saturating_sub(260) || call % 10 == 0);
     for call in calls {
@@ -118,7 +119,10 @@ fn a_kill_at_each_step_leaves_the_old_database_or_the_new_one_and_never_a_mixtur
             .map(|name| state.join(name))
             .collect();
         match reasons(&database).as_str() {
-            "9 in the log" => old += 1,
+            "9 in the log" => {
+                old += 1;
+                last_before = call;
+            }
             "5 restore" => {
                 new += 1;
                 assert_eq!(kept.len(), 1, "call {call}: {kept:?}");
@@ -132,7 +136,10 @@ fn a_kill_at_each_step_leaves_the_old_database_or_the_new_one_and_never_a_mixtur
         }
     }
     assert!(old > 20 && new > 2, "killed before and after: {old}, {new} of {all}");
-    // The leavings of the last are swept up by the next.
+    // What a kill leaves is swept up by the next.
+    set_up(&before, &state);
+    assert_eq!(killed_at(&mut command(), last_before - 5), None);
+    assert!(names(&state).iter().any(|name| name.starts_with(".talkmirror-copy-")), "{:?}", names(&state));
     assert!(killed_at(&mut command(), usize::MAX).is_some());
     assert!(!names(&state).iter().any(|name| name.starts_with(".talkmirror-copy-")), "{:?}", names(&state));
 }
