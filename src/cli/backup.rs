@@ -5,9 +5,9 @@ use super::run::runtime;
 use super::words;
 use crate::clock::unix_now;
 use crate::daemon::DaemonError;
-use crate::store::backup::{self, BackupError, Copied, Watch};
+use crate::store::backup::{self, Copied, Watch};
 use crate::store::lock;
-use crate::store::restore::{Carried, Present, Restore, Restored};
+use crate::store::restore::{Carried, Present, Restore, RestoreError, Restored};
 use anyhow::{Result, bail, ensure};
 use indicatif::HumanBytes;
 use serde_json::json;
@@ -56,9 +56,10 @@ pub fn restore(database: &Path, path: &Path, yes: bool, as_json: bool) -> Result
     if !yes {
         let question =
             format!("Replace {} by {what}? What is there is kept beside it. [y/N] ", database.display());
-        let sure = runtime.block_on(asked(question))?;
+        let sure = runtime.block_on(asked(question));
+        // Who waits for a line of the terminal must not hold up the exit.
         runtime.shutdown_background();
-        if !sure {
+        if !sure? {
             writeln!(io::stderr(), "Nothing was replaced.")?;
             return Ok(ExitCode::SUCCESS);
         }
@@ -143,16 +144,15 @@ async fn watched<T: Send + 'static>(work: impl FnOnce(&Arc<Watch>) -> T + Send +
 async fn asked(question: String) -> Result<bool> {
     let mut signals = Signals::listen()?;
     let ask = spawn_blocking(move || {
-        let mut err = io::stderr().lock();
-        err.write_all(question.as_bytes())?;
-        err.flush()?;
+        // Not held while it waits: an error must find its way out.
+        io::stderr().write_all(question.as_bytes())?;
         let mut answer = String::new();
         io::stdin().read_line(&mut answer)?;
         Ok::<_, io::Error>(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
     });
     tokio::select! {
         biased;
-        () = signals.next() => bail!(BackupError::Stopped),
+        () = signals.next() => bail!(RestoreError::Stopped),
         sure = ask => Ok(sure??),
     }
 }

@@ -45,6 +45,8 @@ pub enum RestoreError {
          replaced"
     )]
     InUse(PathBuf),
+    #[error("stopped: nothing was replaced")]
+    Stopped,
     #[error(transparent)]
     Store(StoreError),
     #[error(transparent)]
@@ -154,6 +156,7 @@ fn of_backup(error: BackupError, path: &Path) -> RestoreError {
         BackupError::Store(StoreError::Newer { found, .. }) => {
             RestoreError::Store(StoreError::Newer { path: path.to_owned(), found })
         }
+        BackupError::Stopped => RestoreError::Stopped,
         error => RestoreError::Backup(error),
     }
 }

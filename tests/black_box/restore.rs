@@ -3,9 +3,12 @@
 use crate::backup::{assert_whole, names, read};
 use crate::harness::{Mirror, account, text};
 use crate::rights::{DAEMON, State};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use rusqlite::Connection;
 use serde_json::Value;
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -369,4 +372,50 @@ fn root_restores_on_behalf_of_the_service() {
             assert!(!name.starts_with(".talkmirror-copy-"), "{name}");
         }
     }
+}
+
+/// Runs a restore at a terminal and types this when it asks; what it said, and whether it was content.
+fn at_a_terminal(mirror: &Mirror, backup: &Path, typed: &str) -> (bool, String) {
+    let pty = nix::pty::openpty(None, None).unwrap();
+    let said = mirror.path("said");
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_talkmirror"))
+        .arg("--config")
+        .arg(mirror.path("config.toml"))
+        .args(["backup", "--restore"])
+        .arg(backup)
+        .stdin(Stdio::from(pty.slave))
+        .stdout(fs::File::create(mirror.path("out")).unwrap())
+        .stderr(fs::File::create(&said).unwrap())
+        .spawn()
+        .unwrap();
+    mirror.wait("it asks", || fs::read_to_string(&said).unwrap().ends_with("[y/N] "));
+    match typed {
+        "" => kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap(),
+        typed => fs::File::from(pty.master.try_clone().unwrap()).write_all(typed.as_bytes()).unwrap(),
+    }
+    let mut ended = None;
+    mirror.wait("it ends", || {
+        ended = child.try_wait().unwrap();
+        ended.is_some()
+    });
+    (ended.unwrap().success(), fs::read_to_string(&said).unwrap())
+}
+
+#[test]
+fn a_person_is_told_what_would_be_replaced_by_what_and_may_say_no() {
+    let mirror = Mirror::new(account(9));
+    mirror.ends(0, &["sync", "1..4"]);
+    let backup = mirror.back_up("good.db");
+    mirror.ends(0, &["sync", "5..9"]);
+    let (ok, said) = at_a_terminal(&mirror, &backup, "n\n");
+    assert!(ok && said.contains("good.db: 4 talks of account 17029541, as of 20"), "{said}");
+    assert!(said.ends_with("Nothing was replaced.\n"), "{said}");
+    // Also while it waits for a line.
+    let (ok, said) = at_a_terminal(&mirror, &backup, "");
+    assert!(!ok && said.ends_with("error: stopped: nothing was replaced\n"), "{said}");
+    mirror.assert_mirrors_the_account();
+    assert!(!names(&mirror.path("")).iter().any(|name| name.starts_with(".talkmirror-copy-")));
+    let (ok, said) = at_a_terminal(&mirror, &backup, "y\n");
+    assert!(ok, "{said}");
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), 4);
 }
