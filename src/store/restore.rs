@@ -3,7 +3,7 @@
 //! It promises that nothing is replaced before the copy was read through and found to be this account's; that
 //! the file which was there is kept, whole in itself; that at each moment the database's name leads to the one
 //! or to the other, and never to one with the write-ahead log of the other beside it; and that what talkmirror
-//! did since the copy is not forgotten ([`carry`]). The caller holds the lock.
+//! did since the copy is not forgotten (`carry`). The caller holds the lock.
 
 mod carry;
 

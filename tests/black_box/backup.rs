@@ -163,7 +163,14 @@ fn a_disk_that_fills_up_meanwhile_leaves_nothing_of_the_copy() {
     let Some(disk) = SmallDisk::mount(mirror.path("disk"), "64m") else { return };
     let to = mirror.path("disk/copy.db");
     let copying = mirror.start(&["backup", to.to_str().unwrap()]);
-    mirror.wait("it has begun", || !names(&mirror.path("disk")).is_empty());
+    mirror.wait("it has begun", || {
+        // Beyond the look at the room that there is.
+        let writing = |name: &String| {
+            let copy = mirror.path("disk").join(name).join("copy.db");
+            name == "copy.db" || copy.metadata().is_ok_and(|copy| copy.len() > 0)
+        };
+        names(&mirror.path("disk")).iter().any(writing)
+    });
     copying.signal(Signal::SIGSTOP);
     // Somebody else takes the rest; or it was too quick, and is whole.
     let filled =
