@@ -284,7 +284,7 @@ fn worker(
     sweep::note_rules(&connection, &config.auto_close.rules).map_err(StoreError::from)?;
     let worker_config =
         WorkerConfig { no_close: work.no_close, only: work.only, ..worker_config(config, work.mode) };
-    let store = Writer::start(connection);
+    let store = Writer::start(connection, &config.database);
     let mut worker = Worker::new(worker_config, token, client, gate, store, account, now);
     if let Some(earlier) = earlier {
         worker.resume(&earlier, now);

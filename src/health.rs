@@ -4,6 +4,7 @@
 pub mod backup;
 mod disk;
 mod tokens;
+pub mod wal;
 
 use crate::clock::span;
 use crate::gate::Reason;
@@ -149,12 +150,13 @@ pub fn complaints(overview: &Overview, alive: Option<Liveness>, closes: bool, no
             );
         }
     }
-    for Complaint { what, action } in
-        tokens::complaint(overview, now).into_iter().chain(disk::complaint(overview, now))
-    {
-        complain(what, &action);
-    }
-    if let Some(Complaint { what, action }) = backup::complaint(&overview.backup, now) {
+    let told = [
+        tokens::complaint(overview, now),
+        disk::complaint(overview, now),
+        wal::complaint(overview, alive, now),
+        backup::complaint(&overview.backup, now),
+    ];
+    for Complaint { what, action } in told.into_iter().flatten() {
         complain(what, &action);
     }
     if let Some(stopped) = overview.sweeps.stopped.as_ref().filter(|_| closes) {
@@ -206,11 +208,12 @@ const ROUND: f64 = 60.0 * 60.0;
 /// Due talks that wait for longer, in seconds, while the daemon is at work.
 const BACKLOG: i64 = 10 * 60;
 
-/// What a person should know, where the mirror is healthy all the same: the token ends soon, or the quota
-/// cannot keep up.
+/// What a person should know, where the mirror is healthy all the same: the token ends soon, the disk fills,
+/// a reader holds the write-ahead log, or the quota cannot keep up.
 pub fn warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec<Complaint> {
-    let (token, disk) = (tokens::warning(overview, now), disk::warning(overview, now));
-    token.into_iter().chain(disk).chain(quota_warnings(overview, alive, now)).collect()
+    let told =
+        [tokens::warning(overview, now), disk::warning(overview, now), wal::warning(overview, alive, now)];
+    told.into_iter().flatten().chain(quota_warnings(overview, alive, now)).collect()
 }
 
 /// That the quota cannot keep up, each with the `api.requests_per_second` that would.

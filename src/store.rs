@@ -7,9 +7,11 @@
 //! connections of their own.
 
 pub mod backup;
+pub mod checkpoint;
 pub mod chores;
 pub mod closures;
 pub mod feeds;
+pub mod guests;
 pub mod lock;
 pub mod owner;
 pub mod queue;
@@ -17,6 +19,7 @@ pub mod record;
 pub mod report;
 pub mod restore;
 pub mod retention;
+pub mod schema;
 pub mod sizes;
 pub mod status;
 pub mod sweep;
@@ -82,13 +85,18 @@ pub enum StoreError {
     ReadOnly(PathBuf),
     #[error("cannot {step} {path}")]
     Open { step: &'static str, path: PathBuf, source: rusqlite::Error },
+    #[error("{path} is not as talkmirror made it: {broken}")]
+    Broken { path: PathBuf, broken: String },
+    #[error("cannot make {name} again in {path}, which is missing or was changed there")]
+    Mend { path: PathBuf, name: String, source: rusqlite::Error },
     #[error("cannot migrate {path}")]
     Migrate { path: PathBuf, source: rusqlite_migration::Error },
     #[error(transparent)]
     Sql(#[from] rusqlite::Error),
 }
 
-/// Opens the database for the process that holds the lock. While an older schema is migrated, `at_work`
+/// Opens the database for the process that holds the lock, and makes again what is missing there of what holds no
+/// data ([`schema`]). While an older schema is migrated, `at_work`
 /// is called several times a second, by progress alone.
 ///
 /// # Errors
@@ -151,12 +159,16 @@ fn open_as(path: &Path, owner: bool, at_work: Option<fn()>) -> Result<Connection
     connection
         .execute_batch(
             "PRAGMA synchronous = FULL;
-             PRAGMA wal_autocheckpoint = 8000;
+             PRAGMA wal_autocheckpoint = 8000; -- until the writer has a thread for it
              PRAGMA cache_size = -4000; -- KiB; more is faster on a full queue, and resident
              PRAGMA journal_size_limit = 67108864; -- a WAL that grew is cut back to 64 MiB",
         )
         .map_err(sql("set up"))?;
     persist_wal(&connection);
+    if !owner && lock::is_held(path) == Some(true) {
+        // Whoever is at work does it; here it might take as long as a grown log wants.
+        connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(sql("set up"))?;
+    }
 
     if version != 0 && version < SCHEMA_VERSION && !owner {
         return Err(StoreError::Older { path: path.to_owned(), found: version });
@@ -173,11 +185,19 @@ fn open_as(path: &Path, owner: bool, at_work: Option<fn()>) -> Result<Connection
         };
         connection.progress_handler(PROGRESS_STEPS, Some(progress))?;
     }
+    // Else a rename would have views and triggers of others follow the table that is then dropped, and fail where one
+    // of them is broken.
+    connection.pragma_update(None, "legacy_alter_table", true)?;
     if let Err(source) = MIGRATIONS.to_latest(&mut connection) {
         // Two commands may make a database at once; the second finds it made.
         if identify(&connection, path)? != SCHEMA_VERSION {
             return Err(StoreError::Migrate { path: path.to_owned(), source });
         }
+    }
+    connection.pragma_update(None, "legacy_alter_table", false)?;
+    if at_work.is_some() {
+        // An index of many rows takes its time.
+        schema::mend(&mut connection, path)?;
     }
     connection.progress_handler(0, None::<fn() -> bool>)?;
     connection.set_prepared_statement_cache_capacity(64);

@@ -17,7 +17,7 @@ const BATCH: &str = "talkmirror_writer_batch_records";
 const COMMIT_SECONDS: &str = "talkmirror_writer_commit_duration_seconds";
 
 /// What is read when somebody asks, and what it says.
-const GAUGES: [(&str, &str); 27] = [
+const GAUGES: [(&str, &str); 28] = [
     ("talkmirror_build_info", "1, with the version as its label"),
     ("process_start_time_seconds", "When the process began, in Unix seconds"),
     ("talkmirror_healthy", "1 while it is ready and `talkmirror status` has nothing to complain of"),
@@ -60,6 +60,10 @@ const GAUGES: [(&str, &str); 27] = [
         "When that disk is full at that pace, in Unix seconds; +Inf: never, or not known",
     ),
     ("talkmirror_wal_bytes", "Size of the write-ahead log beside it"),
+    (
+        "talkmirror_wal_held_seconds",
+        "For how long a reader has kept that log from being taken back; 0: none does",
+    ),
     ("talkmirror_config_last_reload_successful", "0 where the last new configuration was refused"),
     (
         "talkmirror_config_last_reload_success_timestamp_seconds",

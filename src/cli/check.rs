@@ -9,6 +9,7 @@ use crate::config::{Config, Needs};
 use crate::gate::Reason;
 use crate::policy::tokens::Expiry;
 use crate::store::report::{self, Overview};
+use crate::store::schema::{self, Differences};
 use crate::store::{self, StoreError};
 use anyhow::Result;
 use std::io::{self, Write};
@@ -28,6 +29,7 @@ pub fn check(config_path: &Path) -> Result<ExitCode> {
         Err(error) => (Err(error), None),
     };
     good &= print("database", &database)?;
+    good &= schema(&config)?;
     good &= print("token", &token(&config, overview.as_ref()))?;
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -39,6 +41,28 @@ fn print(name: &str, verdict: &Verdict) -> Result<bool> {
         Err(text) => writeln!(out, "{name:<9} {}   {text}", words::alarming("BAD"))?,
     }
     Ok(verdict.is_ok())
+}
+
+/// Whether the database is as this version made it, each difference in a line of its own.
+fn schema(config: &Config) -> Result<bool> {
+    // Why it cannot be opened is said above.
+    let Ok(connection) = store::open_read_only(&config.database) else { return Ok(true) };
+    let Differences { mendable, broken, foreign } = schema::compare(&connection).map_err(StoreError::from)?;
+    for broken in &broken {
+        print("schema", &Err(format!("{broken}; until then `run`, `sync` and `close` refuse to start")))?;
+    }
+    for mendable in &mendable {
+        let action = "start the daemon, or restart it: that mends it (so does `talkmirror sync`)";
+        print("schema", &Err(format!("{mendable}: {action}")))?;
+    }
+    for foreign in &foreign {
+        writeln!(io::stdout(), "{:<9} note  {foreign}", "schema")?;
+    }
+    let good = broken.is_empty() && mendable.is_empty();
+    if good && foreign.is_empty() {
+        print("schema", &Ok("as this version makes it".into()))?;
+    }
+    Ok(good)
 }
 
 fn database(config: &Config) -> Result<(String, Option<Overview>), String> {

@@ -2,6 +2,7 @@
 
 mod backup;
 mod size;
+mod wal;
 
 use super::words;
 use crate::clock::unix_now;
@@ -27,16 +28,23 @@ pub fn status(config: &Config, as_json: bool) -> Result<ExitCode> {
     let rules = &config.auto_close.rules;
     let connection = store::open_read_only(database)?;
     let now = unix_now();
-    let overview = report::overview(&connection, now).map_err(StoreError::from)?;
+    let mut overview = report::overview(&connection, now).map_err(StoreError::from)?;
     let held = lock::is_held(database);
     let alive = overview.daemon.as_ref().map(|daemon| daemon.liveness(held, now));
-    let complaints = health::complaints(&overview, alive, rules.mode != CloseMode::Off, now);
-    let warnings = warnings(&overview, alive, now);
+    wal::find_reader(database, &mut overview);
+    let mut complaints = health::complaints(&overview, alive, rules.mode != CloseMode::Off, now);
+    let mut warnings = warnings(&overview, alive, now);
+    let writer = wal::lock_holder(database, &overview);
+    if let Some(holder) = &writer {
+        let told = if wal::is_held_up(&overview, alive, now) { &mut complaints } else { &mut warnings };
+        told.push(wal::locked(holder));
+    }
     let text = if as_json {
         let mut status = json!(overview);
         status["healthy"] = json!(complaints.is_empty());
         status["complaints"] = json!(complaints);
         status["warnings"] = json!(warnings);
+        status["write_lock_held_by"] = json!(writer);
         status["running"] = json!(matches!(alive, Some(Liveness::Running | Liveness::Silent)));
         status["database"] = json!(database);
         status["auto_close"] = json!(rules.mode.as_str());
@@ -74,6 +82,7 @@ fn screen(
     for (name, value) in size::rows(overview, config.retention, now) {
         row(name, value);
     }
+    row("WAL", wal::line(overview, &config.database, alive, now));
     row("Daemon", daemon(overview, alive, now));
     if let Some(daemon) = &overview.daemon {
         let last = daemon.last_success_at.map_or("none yet".into(), |at| words::ago(at, now));

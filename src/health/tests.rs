@@ -28,6 +28,9 @@ pub(super) fn overview() -> Overview {
             request_rate: 0.0,
             clock_skew: Some(0),
             not_closing: None,
+            wal_bytes: None,
+            wal_held_since: None,
+            wal_held_by: None,
             lanes: Vec::new(),
         }),
         closures_today: BTreeMap::new(),
@@ -41,6 +44,7 @@ pub(super) fn overview() -> Overview {
         size: crate::store::sizes::Size::default(),
         retention: crate::store::retention::Retention::default(),
         backup: crate::store::backup::state::BackupState::default(),
+        wal: Default::default(),
     }
 }
 

@@ -47,7 +47,7 @@ fn gauges(look: &Look) {
     let end = renewed.or(live.token_expires_at).map_or(f64::INFINITY, time);
     set("talkmirror_token_expiry_timestamp_seconds", &[], end);
     if let Some(status) = &live.status {
-        process(status);
+        process(status, *now);
     }
     let talks = &overview.talks;
     for (state, count) in [
@@ -95,8 +95,10 @@ fn gauges(look: &Look) {
     set("talkmirror_disk_full_timestamp_seconds", &[], size.disk_full_at.map_or(f64::INFINITY, time));
 }
 
-fn process(status: &DaemonStatus) {
+fn process(status: &DaemonStatus, now: i64) {
     set("process_start_time_seconds", &[], status.started_at as f64);
+    let held = status.wal_held_since.map_or(0, |since| (now - since).max(0));
+    set("talkmirror_wal_held_seconds", &[], held as f64);
     set("talkmirror_requests_per_second_limit", &[], status.requests_per_second);
     let success = status.last_success_at.unwrap_or(0);
     set("talkmirror_last_success_timestamp_seconds", &[], success as f64);

@@ -25,6 +25,12 @@ pub struct DaemonStatus {
     pub clock_skew: Option<i64>,
     /// Why nothing may be closed: the clock.
     pub not_closing: Option<String>,
+    /// Size of the write-ahead log.
+    pub wal_bytes: Option<i64>,
+    /// Since when a reader keeps it from being taken back, …
+    pub wal_held_since: Option<i64>,
+    /// … and who that is, where it can be told.
+    pub wal_held_by: Option<String>,
     /// How the requests of the last five minutes were shared; the most urgent lane first.
     pub lanes: Vec<LaneRequests>,
 }
@@ -92,10 +98,12 @@ impl DaemonStatus {
             "INSERT OR REPLACE INTO daemon_status (
                  id, mode, version, pid, started_at, stopped_at, seen_at, last_success_at,
                  last_failure_at, last_failure, pause_reason, pause_detail, paused_at, pause_until,
-                 requests_per_second, request_rate, clock_skew, not_closing)
+                 requests_per_second, request_rate, clock_skew, not_closing,
+                 wal_bytes, wal_held_since, wal_held_by)
              VALUES (1, :mode, :version, :pid, :started_at, :stopped_at, :seen_at, :last_success_at,
                  :last_failure_at, :last_failure, :pause_reason, :pause_detail, :paused_at, :pause_until,
-                 :requests_per_second, :request_rate, :clock_skew, :not_closing)",
+                 :requests_per_second, :request_rate, :clock_skew, :not_closing,
+                 :wal_bytes, :wal_held_since, :wal_held_by)",
         )?
         .execute(named_params! {
             ":mode": self.mode,
@@ -115,6 +123,9 @@ impl DaemonStatus {
             ":request_rate": self.request_rate,
             ":clock_skew": self.clock_skew,
             ":not_closing": self.not_closing,
+            ":wal_bytes": self.wal_bytes,
+            ":wal_held_since": self.wal_held_since,
+            ":wal_held_by": self.wal_held_by,
         })?;
         let mut share =
             tx.prepare_cached("INSERT OR REPLACE INTO lanes (place, lane, requests) VALUES (?1, ?2, ?3)")?;
@@ -161,6 +172,9 @@ impl DaemonStatus {
                     request_rate: row.get("request_rate")?,
                     clock_skew: row.get("clock_skew")?,
                     not_closing: row.get("not_closing")?,
+                    wal_bytes: row.get("wal_bytes")?,
+                    wal_held_since: row.get("wal_held_since")?,
+                    wal_held_by: row.get("wal_held_by")?,
                     lanes: Vec::new(),
                 })
             })

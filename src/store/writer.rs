@@ -6,8 +6,10 @@
 //! transaction is tried until it goes through. The events are sent after the commit.
 
 use super::backup::state::BackupState;
+use super::checkpoint::{Checkpointer, WalStatus, WalView};
 use super::chores::{self, Chore, Chored};
 use super::feeds::{self, Fed, Feeder, Order};
+use super::guests;
 use super::queue::{self, Head};
 use super::record::{self, Outcome, Record, Recorded, Recorder};
 use super::status::DaemonStatus;
@@ -16,6 +18,7 @@ use super::tokens::TokenStatus;
 use crate::policy::closing::CloseRules;
 use crate::telemetry;
 use rusqlite::{Connection, ErrorCode};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -37,7 +40,7 @@ const OPTIMIZE: Duration = Duration::from_secs(60 * 60);
 #[derive(Debug)]
 enum Message {
     Record(Record),
-    Status(DaemonStatus),
+    Status(Box<DaemonStatus>),
     Token(TokenStatus),
     Backup(BackupState),
     /// The reply is sent after the commit.
@@ -115,6 +118,7 @@ pub struct Writer {
     sender: mpsc::Sender<Message>,
     thread: thread::Thread,
     pulse: Arc<Pulse>,
+    wal: WalView,
 }
 
 /// Signs that the thread goes on.
@@ -127,16 +131,22 @@ struct Pulse {
 
 impl Writer {
     /// Starts the thread; it ends with [`Writer::stop`] or when every handle is dropped.
-    pub fn start(connection: Connection) -> (Writer, UnboundedReceiver<Event>) {
+    /// `database` is where the connection's file is.
+    ///
+    /// # Panics
+    /// When the system can start no thread.
+    pub fn start(connection: Connection, database: &Path) -> (Writer, UnboundedReceiver<Event>) {
         let (sender, inbox) = mpsc::channel();
         let (events, receiver) = unbounded_channel();
         let pulse = Arc::new(Pulse::default());
-        let teller = Teller { events, pulse: Arc::clone(&pulse) };
+        let teller = Teller { events, database: database.to_owned(), pulse: Arc::clone(&pulse) };
+        let wal = WalView::default();
+        let view = wal.clone();
         let started = thread::Builder::new()
             .name("writer".into())
-            .spawn(move || work(connection, &inbox, &teller))
+            .spawn(move || work(connection, &view, &inbox, &teller))
             .expect("the system can start a thread");
-        (Writer { sender, thread: started.thread().clone(), pulse }, receiver)
+        (Writer { sender, thread: started.thread().clone(), pulse, wal }, receiver)
     }
 
     /// Records a fetch; answered by [`Event::Recorded`].
@@ -146,7 +156,7 @@ impl Writer {
 
     /// Writes the condition of this process.
     pub fn status(&self, status: DaemonStatus) {
-        self.send(Message::Status(status));
+        self.send(Message::Status(Box::new(status)));
     }
 
     /// Writes what is told of the API token.
@@ -197,6 +207,11 @@ impl Writer {
         self.pulse.in_sqlite.load(Ordering::Relaxed)
     }
 
+    /// How the write-ahead log is.
+    pub fn wal(&self) -> WalStatus {
+        self.wal.status()
+    }
+
     /// Has the thread take a turn.
     pub fn turn(&self) {
         self.send(Message::Turn);
@@ -225,6 +240,7 @@ impl Writer {
 /// To whom the thread tells what happened, and that it goes on.
 struct Teller {
     events: UnboundedSender<Event>,
+    database: PathBuf,
     pulse: Arc<Pulse>,
 }
 
@@ -240,8 +256,16 @@ impl Teller {
     }
 }
 
-fn work(mut connection: Connection, inbox: &mpsc::Receiver<Message>, teller: &Teller) {
-    match serve(&mut connection, inbox, teller) {
+fn work(mut connection: Connection, view: &WalView, inbox: &mpsc::Receiver<Message>, teller: &Teller) {
+    let served = match insist(teller, || Checkpointer::start(&connection, &teller.database, view)) {
+        Ok(checkpointer) => {
+            let served = serve(&mut connection, &checkpointer, inbox, teller);
+            checkpointer.stop();
+            served
+        }
+        Err(error) => Err(error),
+    };
+    match served {
         Ok(()) => {
             drop(connection);
             teller.tell(Event::Stopped);
@@ -252,6 +276,7 @@ fn work(mut connection: Connection, inbox: &mpsc::Receiver<Message>, teller: &Te
 
 fn serve(
     connection: &mut Connection,
+    checkpointer: &Checkpointer,
     inbox: &mpsc::Receiver<Message>,
     teller: &Teller,
 ) -> rusqlite::Result<()> {
@@ -270,7 +295,7 @@ fn serve(
         let (mut writes, others): (Vec<Message>, Vec<Message>) =
             std::iter::once(first).chain(inbox.try_iter().take(MAX_BATCH)).partition(Message::writes);
         if !writes.is_empty() {
-            let (recorded, fed) = insist(teller, || commit(connection, &writes))?;
+            let (recorded, fed) = insist(teller, || commit(connection, checkpointer, &writes))?;
             answer(&mut writes, fed, teller);
             teller.tell(Event::Recorded(recorded, Spent(writes)));
         }
@@ -339,7 +364,7 @@ fn insist<T>(teller: &Teller, mut step: impl FnMut() -> rusqlite::Result<T>) -> 
             }
             Err(error) if may_pass(&error) => {
                 if !in_trouble {
-                    teller.tell(Event::Trouble(explain(&error)));
+                    teller.tell(Event::Trouble(explain(&error, &teller.database)));
                     in_trouble = true;
                 }
                 thread::sleep(RETRY);
@@ -361,7 +386,11 @@ fn attempt<T>(teller: &Teller, step: impl FnOnce() -> rusqlite::Result<T>) -> ru
 /// Commits what of a batch is to be written, in one transaction.
 ///
 /// Returns what came of the records, and of the feeders' orders.
-fn commit(connection: &mut Connection, batch: &[Message]) -> rusqlite::Result<(Vec<Recorded>, Vec<Fed>)> {
+fn commit(
+    connection: &mut Connection,
+    checkpointer: &Checkpointer,
+    batch: &[Message],
+) -> rusqlite::Result<(Vec<Recorded>, Vec<Fed>)> {
     let began = Instant::now();
     let tx = connection.transaction()?;
     let mut recorded = Vec::with_capacity(batch.len());
@@ -392,6 +421,7 @@ fn commit(connection: &mut Connection, batch: &[Message]) -> rusqlite::Result<(V
         record::note_account(&tx, talk.account_id)?;
     }
     tx.commit()?;
+    checkpointer.committed(connection);
     telemetry::commit(recorded.len(), began.elapsed());
     Ok((recorded, fed))
 }
@@ -447,11 +477,13 @@ fn may_pass(error: &rusqlite::Error) -> bool {
     )
 }
 
-fn explain(error: &rusqlite::Error) -> String {
+fn explain(error: &rusqlite::Error, database: &Path) -> String {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "the disk is full: make room".into(),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "another program holds the write lock: end its transaction".into()
+            let holder =
+                guests::writer(database).map_or(String::new(), |guest| format!(", {}", guest.named()));
+            format!("another program holds the write lock{holder}: end its transaction")
         }
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             format!("the file or its folder cannot be written: {error}")

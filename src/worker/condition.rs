@@ -5,6 +5,7 @@ use crate::amocrm::{Failure, Kind};
 use crate::clock::Now;
 use crate::gate::{Gate, Pause, Reason};
 use crate::policy::lanes::Lane;
+use crate::store::checkpoint::WalStatus;
 use crate::store::status::{DaemonStatus, LANES_SECONDS, LaneRequests, PauseStatus};
 use crate::store::writer::Writer;
 use crate::telemetry;
@@ -73,6 +74,9 @@ impl Condition {
                 request_rate: 0.0,
                 clock_skew: None,
                 not_closing: None,
+                wal_bytes: None,
+                wal_held_since: None,
+                wal_held_by: None,
                 lanes: Vec::new(),
             },
             written: None,
@@ -161,6 +165,13 @@ impl Condition {
         self.now.not_closing = obstacle;
     }
 
+    /// How the write-ahead log is.
+    pub fn note_wal(&mut self, wal: WalStatus) {
+        let held = wal.held.map(|held| (held.since, held.by)).unzip();
+        self.now.wal_bytes = i64::try_from(wal.bytes).ok();
+        (self.now.wal_held_since, self.now.wal_held_by) = (held.0, held.1.flatten());
+    }
+
     /// Logs a pause once, at its start and its end.
     pub fn note_pause(&mut self, before: Option<Pause>, gate: &Gate, failure: Option<&Failure>, now: Now) {
         let after = gate.pause();
@@ -219,8 +230,9 @@ impl Condition {
 
     fn figures_moved(&self) -> bool {
         self.written.as_ref().is_none_or(|written| {
-            let same_time = DaemonStatus { seen_at: self.now.seen_at, ..written.status.clone() };
-            self.now != same_time
+            // Each write makes the log longer.
+            let DaemonStatus { seen_at, wal_bytes, .. } = self.now;
+            self.now != DaemonStatus { seen_at, wal_bytes, ..written.status.clone() }
         })
     }
 

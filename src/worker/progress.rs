@@ -85,6 +85,7 @@ impl Worker {
         if self.trouble.is_none() {
             self.writer.turn();
         }
+        self.condition.note_wal(self.writer.wal());
     }
 
     /// Why the process makes no progress, where it should.

@@ -39,7 +39,9 @@ fn a_newer_database_is_refused() {
 fn a_database_of_another_account_is_refused_and_nothing_is_stored() {
     let mirror = Mirror::new(account(3));
     mirror.ends(0, &["sync", "1"]);
-    mirror.execute("UPDATE mirror_info SET value = '4711' WHERE key = 'account_id'");
+    mirror.execute(
+        "UPDATE mirror_info SET value = '4711' WHERE key = 'account_id'; UPDATE talks SET account_id = 4711",
+    );
     for command in ["sync", "run"] {
         mirror.ends(0, &["enqueue", "2"]);
         let (_, err) = mirror.ends(78, &[command]);

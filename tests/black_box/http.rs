@@ -14,7 +14,7 @@ pub fn shown(account: Account, more: &str) -> (Mirror, u16) {
 }
 
 /// The value of a series, as it is written in the metrics.
-fn value(metrics: &str, series: &str) -> Option<f64> {
+pub fn value(metrics: &str, series: &str) -> Option<f64> {
     let line =
         metrics.lines().find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')));
     line?.rsplit(' ').next()?.parse().ok()

@@ -16,6 +16,7 @@ mod datasette;
 mod demo;
 mod feeders;
 mod growth;
+mod guests;
 mod harness;
 mod http;
 mod listing;

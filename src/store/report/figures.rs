@@ -28,18 +28,48 @@ pub struct ReasonCounts {
     pub oldest_due_at: Option<i64>,
 }
 
+/// The write-ahead log, on the disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct WalFile {
+    /// Its size.
+    pub bytes: u64,
+    /// What a user without privileges may still write there; `None`: unknown.
+    pub disk_free_bytes: Option<u64>,
+}
+
+impl WalFile {
+    /// Of the database that is open here.
+    pub fn of(connection: &Connection) -> WalFile {
+        let Some(database) = connection.path().filter(|path| !path.is_empty()) else {
+            return WalFile::default();
+        };
+        let free = nix::sys::statvfs::statvfs(database);
+        WalFile {
+            bytes: size(Path::new(&wal(Path::new(database)))),
+            disk_free_bytes: free.ok().map(|disk| disk.blocks_available() * disk.fragment_size()),
+        }
+    }
+}
+
+fn wal(database: &Path) -> OsString {
+    let mut wal = OsString::from(database);
+    wal.push("-wal");
+    wal
+}
+
+fn size(path: &Path) -> u64 {
+    path.metadata().map_or(0, |metadata| metadata.len())
+}
+
 /// Reads them.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub fn figures(connection: &Connection, database: &Path, now: i64) -> rusqlite::Result<Figures> {
-    let mut wal = OsString::from(database);
-    wal.push("-wal");
-    let size = |path: &Path| path.metadata().map_or(0, |metadata| metadata.len());
     Ok(Figures {
         queue: queue(connection, now)?,
         database_bytes: size(database),
-        wal_bytes: size(Path::new(&wal)),
+        wal_bytes: size(Path::new(&wal(database))),
     })
 }
 

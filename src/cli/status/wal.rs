@@ -1,0 +1,72 @@
+//! What `status` says of other programs that use the database: who keeps the write-ahead log from being taken back,
+//! and who holds the write lock.
+
+use crate::cli::words;
+use crate::clock::span;
+use crate::health::{Complaint, wal::size};
+use crate::store::guests::{self, Guest};
+use crate::store::report::Overview;
+use crate::store::status::Liveness;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+/// A write lock that is held by the same process at each of so many looks …
+const LOOKS: usize = 6;
+/// … with this between them is worth a word: an ordinary transaction is over by then.
+const APART: Duration = Duration::from_millis(100);
+/// A daemon that has a sign of life to write, and has written none for so long, in seconds, is held up.
+const OVERDUE: i64 = 75;
+
+/// Who holds the write lock, in words, if it is another than the process that works the queue.
+pub(super) fn lock_holder(database: &Path, overview: &Overview) -> Option<String> {
+    let worker = overview.daemon.as_ref().map(|daemon| daemon.pid);
+    let look = || guests::writer(database).filter(|guest| Some(guest.pid) != worker);
+    let holder = look()?;
+    let held = (1..LOOKS).all(|_| {
+        thread::sleep(APART);
+        look().as_ref() == Some(&holder)
+    });
+    held.then(|| holder.named())
+}
+
+/// What the daemon cannot see (its service may hide other processes from it) is looked up for whoever asks: who reads
+/// while the log is held.
+pub(super) fn find_reader(database: &Path, overview: &mut Overview) {
+    let Some(daemon) = overview.daemon.as_mut().filter(|daemon| daemon.wal_held_since.is_some()) else {
+        return;
+    };
+    if daemon.wal_held_by.is_none() {
+        let readers = guests::readers(database).unwrap_or_default();
+        let others: Vec<Guest> = readers.into_iter().filter(|guest| guest.pid != daemon.pid).collect();
+        daemon.wal_held_by = guests::named(&others);
+    }
+}
+
+/// The line of the write-ahead log.
+pub(super) fn line(overview: &Overview, database: &Path, alive: Option<Liveness>, now: i64) -> String {
+    let size = size(overview.wal.bytes);
+    let daemon = overview.daemon.as_ref().filter(|_| alive == Some(Liveness::Running));
+    let Some((daemon, since)) = daemon.and_then(|daemon| Some((daemon, daemon.wal_held_since?))) else {
+        return size;
+    };
+    let by = match &daemon.wal_held_by {
+        Some(by) => by.clone(),
+        None => format!("a reader that cannot be seen from here: `fuser -v {}`", database.display()),
+    };
+    format!("{size}, {}", words::alarming(&format!("held for {} by {by}", span(now - since))))
+}
+
+/// That somebody holds the write lock.
+pub(super) fn locked(holder: &str) -> Complaint {
+    Complaint {
+        what: format!("{holder} holds the write lock: nothing can be recorded meanwhile"),
+        action: "end its transaction; nothing is lost, the daemon goes on by itself".into(),
+    }
+}
+
+/// Whether the daemon is held up by it for long.
+pub(super) fn is_held_up(overview: &Overview, alive: Option<Liveness>, now: i64) -> bool {
+    let running = matches!(alive, Some(Liveness::Running | Liveness::Silent));
+    running && overview.daemon.as_ref().is_some_and(|daemon| now - daemon.seen_at > OVERDUE)
+}

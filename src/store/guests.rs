@@ -1,0 +1,182 @@
+//! Who else has the database open: other programs' locks, as the kernel lists them in `/proc/locks`.
+//!
+//! SQLite locks bytes of the file `-shm` beside a database in WAL mode (see "WAL-mode File Format" in its
+//! documentation). That file is never opened here: the locks of a whole process are lost when it closes any handle
+//! of it.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// The byte that the one who writes locks, …
+const WRITE: u64 = 120;
+/// … and those of readers.
+const READ: std::ops::RangeInclusive<u64> = 123..=127;
+
+/// Another process that has the database open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guest {
+    pub pid: u32,
+}
+
+/// Who reads the database now, in transactions; `None` where that cannot be told.
+pub fn readers(database: &Path) -> Option<Vec<Guest>> {
+    holders(database, |lock| READ.clone().any(|byte| lock.covers(byte)))
+}
+
+/// Who holds the write lock now; `None` where nobody does, or it cannot be told.
+pub fn writer(database: &Path) -> Option<Guest> {
+    holders(database, |lock| lock.write && lock.covers(WRITE))?.pop()
+}
+
+/// In words: `sqlite3 (process 4711, user ann)`; `None` for nobody.
+pub fn named(guests: &[Guest]) -> Option<String> {
+    let names: Vec<String> = guests.iter().map(Guest::named).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+impl Guest {
+    /// In words, as far as the kernel tells: of others' processes it may hide all but the number.
+    pub fn named(&self) -> String {
+        let pid = self.pid;
+        let folder = PathBuf::from(format!("/proc/{pid}"));
+        let user = fs::metadata(&folder).ok().map(|metadata| format!(", user {}", user(metadata.uid())));
+        let Ok(name) = fs::read_to_string(folder.join("comm")) else { return format!("process {pid}") };
+        // A program names itself as it likes.
+        let name: String = name.trim().chars().filter(|letter| !letter.is_control()).collect();
+        format!("{name} (process {pid}{})", user.unwrap_or_default())
+    }
+}
+
+/// The name of a user, else the number. Only this machine's own users are looked up: a directory on the network may
+/// keep its askers waiting.
+fn user(uid: u32) -> String {
+    let named = fs::read_to_string("/etc/passwd").ok().and_then(|users| {
+        let of = |line: &str| {
+            let mut fields = line.split(':');
+            let name = fields.next()?.to_owned();
+            (fields.nth(1)?.parse() == Ok(uid)).then_some(name)
+        };
+        users.lines().find_map(of)
+    });
+    named.unwrap_or_else(|| uid.to_string())
+}
+
+/// A lock that some process holds.
+#[derive(Debug, PartialEq, Eq)]
+struct Lock {
+    write: bool,
+    pid: u32,
+    /// Major and minor number of the device.
+    device: (u64, u64),
+    inode: u64,
+    first: u64,
+    /// `None`: to the end.
+    last: Option<u64>,
+}
+
+impl Lock {
+    fn covers(&self, byte: u64) -> bool {
+        self.first <= byte && self.last.is_none_or(|last| byte <= last)
+    }
+}
+
+fn holders(database: &Path, wanted: impl Fn(&Lock) -> bool) -> Option<Vec<Guest>> {
+    let mut shm = OsString::from(database.canonicalize().ok()?);
+    shm.push("-shm");
+    let shm = fs::metadata(PathBuf::from(shm)).ok()?;
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    Some(others(&locks, (device(shm.dev()), shm.ino()), std::process::id(), wanted))
+}
+
+/// Those of a list who hold such a lock of a file, but for the process `own`.
+fn others(
+    locks: &str,
+    (device, inode): ((u64, u64), u64),
+    own: u32,
+    wanted: impl Fn(&Lock) -> bool,
+) -> Vec<Guest> {
+    let mut locks: Vec<Lock> = locks.lines().filter_map(parse).filter(|lock| lock.inode == inode).collect();
+    // Some file systems (overlays) tell another device of their files here.
+    if locks.iter().any(|lock| lock.device == device) {
+        locks.retain(|lock| lock.device == device);
+    }
+    let mut guests: Vec<Guest> = locks
+        .iter()
+        .filter(|lock| lock.pid != own && wanted(lock))
+        .map(|lock| Guest { pid: lock.pid })
+        .collect();
+    guests.sort_by_key(|guest| guest.pid);
+    guests.dedup();
+    guests
+}
+
+/// A line like `3: POSIX  ADVISORY  READ 4711 fd:00:131 124 124`.
+fn parse(line: &str) -> Option<Lock> {
+    let mut fields = line.split_ascii_whitespace().skip(1);
+    if fields.next()? != "POSIX" {
+        // `->`: one that waits.
+        return None;
+    }
+    let write = fields.nth(1)? == "WRITE";
+    let pid = fields.next()?.parse().ok()?;
+    let mut file = fields.next()?.split(':');
+    let mut hex = || u64::from_str_radix(file.next()?, 16).ok();
+    let device = (hex()?, hex()?);
+    let inode = file.next()?.parse().ok()?;
+    let first = fields.next()?.parse().ok()?;
+    let last = fields.next()?.parse().ok();
+    Some(Lock { write, pid, device, inode, first, last })
+}
+
+/// As Linux packs the numbers of a device.
+fn device(packed: u64) -> (u64, u64) {
+    (
+        ((packed >> 32) & 0xffff_f000) | ((packed >> 8) & 0xfff),
+        ((packed >> 12) & 0xffff_ff00) | (packed & 0xff),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOCKS: &str = "1: POSIX  ADVISORY  READ 4711 fd:1f:131 124 124
+2: POSIX  ADVISORY  WRITE 4712 fd:1f:131 120 120
+2: -> POSIX  ADVISORY  WRITE 4713 fd:1f:131 120 120
+3: POSIX  ADVISORY  READ 4714 fd:1f:131 128 128
+4: FLOCK  ADVISORY  WRITE 4715 fd:1f:131 0 EOF
+5: POSIX  ADVISORY  READ 4716 08:01:131 123 127
+6: POSIX  ADVISORY  READ 9 fd:1f:131 123 123
+7: POSIX  ADVISORY  READ 4711 fd:1f:131 126 126
+8: OFDLCK ADVISORY  READ -1 fd:1f:131 124 124
+";
+
+    fn pids(device: (u64, u64), wanted: impl Fn(&Lock) -> bool) -> Vec<u32> {
+        others(LOCKS, (device, 131), 9, wanted).iter().map(|guest| guest.pid).collect()
+    }
+
+    #[test]
+    fn readers_and_the_writer_are_told_by_the_bytes_they_lock() {
+        let reads = |lock: &Lock| READ.clone().any(|byte| lock.covers(byte));
+        let writes = |lock: &Lock| lock.write && lock.covers(WRITE);
+        assert_eq!(pids((0xfd, 0x1f), reads), [4711]);
+        assert_eq!(pids((0xfd, 0x1f), writes), [4712], "not the one that waits for it");
+        assert_eq!(pids((8, 1), reads), [4716]);
+        assert_eq!(pids((0, 99), reads), [4711, 4716], "where the device is told otherwise");
+    }
+
+    #[test]
+    fn a_device_is_unpacked() {
+        assert_eq!(device(0xfd1f), (0xfd, 0x1f));
+        assert_eq!(device(0x0010_0801), (8, 0x101));
+    }
+
+    #[test]
+    fn this_process_is_named_and_one_that_is_gone_is_a_number() {
+        let own = Guest { pid: std::process::id() }.named();
+        assert!(own.contains(&format!("(process {}, user ", std::process::id())), "{own}");
+        assert_eq!(Guest { pid: u32::MAX }.named(), format!("process {}", u32::MAX));
+    }
+}

@@ -1,0 +1,170 @@
+use super::*;
+use crate::store::{STEPS, open, open_patiently, tests::in_memory};
+use rusqlite_migration::Migrations;
+
+/// A talk of account 1, as each schema has had it.
+const TALK: &str =
+    "INSERT INTO talks (talk_id, created_at, updated_at, contact_id, is_in_work, is_read, missed_at,
+                                       account_id, payload, first_fetched_at, fetched_at, changed_at)
+                    VALUES (1, 1, 1, 1, 1, 0, 1, 1, '{}', 1, 1, 1);
+                    INSERT INTO mirror_info VALUES ('account_id', '1');";
+
+fn found(connection: &Connection) -> (Vec<String>, Vec<String>, Vec<String>) {
+    let Differences { mendable, broken, foreign } = compare(connection).unwrap();
+    let mendable = mendable.iter().map(ToString::to_string).collect();
+    (mendable, broken.iter().map(ToString::to_string).collect(), foreign)
+}
+
+fn nothing() -> (Vec<String>, Vec<String>, Vec<String>) {
+    Default::default()
+}
+
+#[test]
+fn a_database_that_was_migrated_from_any_schema_is_as_one_made_anew() {
+    for version in 1..=STEPS.len() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        Migrations::from_slice(&STEPS[..version]).to_latest(&mut connection).unwrap();
+        connection.execute_batch(TALK).unwrap();
+        connection.execute_batch("INSERT INTO talk_queue (talk_id) VALUES (7); ANALYZE;").unwrap();
+        MIGRATIONS.to_latest(&mut connection).unwrap();
+        assert_eq!(found(&connection), nothing(), "from schema {version}");
+    }
+}
+
+#[test]
+fn a_migration_leaves_views_of_others_as_they_are_also_those_that_are_broken() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("talks.db");
+    let mut connection = Connection::open(&path).unwrap();
+    Migrations::from_slice(&STEPS[..1]).to_latest(&mut connection).unwrap();
+    connection
+        .execute_batch(
+            "CREATE VIEW ours AS SELECT mode FROM daemon_status; CREATE VIEW broken AS SELECT * FROM no_such_table;
+             INSERT INTO daemon_status VALUES (1, 'run', '0.1.0', 7, 1, NULL, 2, 3, 4, NULL, NULL, NULL, NULL, NULL, 6.0, 0.5);",
+        )
+        .unwrap();
+    drop(connection);
+    let connection = open(&path, true).unwrap();
+    let mode: String = connection.query_row("SELECT mode FROM ours", [], |row| row.get(0)).unwrap();
+    assert_eq!(mode, "run");
+    assert_eq!(found(&connection), nothing());
+}
+
+#[test]
+fn what_holds_no_data_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("talks.db");
+    let connection = open(&path, true).unwrap();
+    connection
+        .execute_batch(
+            "DROP VIEW stale_talks; DROP TRIGGER talk_queue_again; DROP INDEX talks_open_missed;
+             DROP VIEW open_talks; CREATE VIEW Open_Talks AS SELECT talk_id FROM talks;
+             DROP INDEX talks_chat; CREATE INDEX talks_chat ON talks (chat_id);
+             INSERT INTO mirror_info VALUES ('auto_close.last_sweep', '{'), ('note', '{');",
+        )
+        .unwrap();
+    let (mendable, broken, foreign) = found(&connection);
+    assert_eq!((broken, foreign), (vec![], vec![]));
+    assert_eq!(
+        mendable,
+        [
+            "the view open_talks is not as it should be",
+            "the view stale_talks is missing",
+            "the index talks_chat is not as it should be",
+            "the index talks_open_missed is missing",
+            "the trigger talk_queue_again is missing",
+            "the value of auto_close.last_sweep in mirror_info cannot be read",
+        ]
+    );
+    drop(connection);
+    // Commands beside a daemon leave it alone.
+    assert_eq!(found(&open(&path, false).unwrap()).0.len(), 6);
+    let connection = open_patiently(&path, || {}).unwrap();
+    assert_eq!(found(&connection), nothing());
+    let note: String = connection.query_row("SELECT value FROM mirror_info", [], |row| row.get(0)).unwrap();
+    assert_eq!(note, "{", "not ours");
+}
+
+#[test]
+fn tables_and_columns_that_are_missing_or_altered_are_named() {
+    let cases = [
+        ("DROP TABLE tombstones", "the table tombstones is missing: restore a backup"),
+        ("ALTER TABLE talk_queue DROP COLUMN last_error", "the column last_error of talk_queue is missing"),
+        (
+            "ALTER TABLE tombstones RENAME COLUMN gone_at TO went_at",
+            "the column gone_at of tombstones is missing",
+        ),
+        ("DROP TABLE lanes; CREATE VIEW lanes AS SELECT 1", "the table lanes is missing"),
+        (
+            "DROP TABLE tombstones; CREATE TABLE tombstones (talk_id INTEGER PRIMARY KEY, gone_at TEXT NOT NULL) STRICT",
+            "the column gone_at of tombstones is not as it should be",
+        ),
+        (
+            "DROP TABLE tombstones; CREATE TABLE tombstones (talk_id INTEGER PRIMARY KEY, gone_at INTEGER NOT NULL)",
+            "the table tombstones is not as it should be",
+        ),
+        (
+            "DROP VIEW open_talks; CREATE TABLE open_talks (talk_id)",
+            "there is a table open_talks where a view is to be: rename it: `ALTER TABLE open_talks RENAME TO",
+        ),
+    ];
+    for (sql, expected) in cases {
+        let connection = in_memory();
+        connection.execute_batch("PRAGMA legacy_alter_table = ON").unwrap();
+        connection.execute_batch(sql).unwrap();
+        let (_, broken, _) = found(&connection);
+        assert_eq!(broken.len(), 1, "{sql}: {broken:?}");
+        assert!(broken[0].starts_with(expected), "{sql}: {broken:?}");
+    }
+}
+
+#[test]
+fn what_others_added_is_told_only_where_it_takes_part_in_the_daemon_s_transactions() {
+    let connection = in_memory();
+    connection
+        .execute_batch(
+            "CREATE TABLE report (day TEXT, talks INTEGER); CREATE UNIQUE INDEX report_day ON report (day);
+             CREATE VIEW mine AS SELECT * FROM talks; CREATE INDEX talks_rate ON talks (rate);
+             CREATE TRIGGER report_new AFTER INSERT ON report BEGIN DELETE FROM report; END;",
+        )
+        .unwrap();
+    assert_eq!(found(&connection), nothing());
+    connection
+        .execute_batch(
+            "CREATE TRIGGER talks AFTER UPDATE ON talks BEGIN INSERT INTO report VALUES ('x', 1); END;
+             CREATE UNIQUE INDEX talks_one ON Talks (contact_id);
+             ALTER TABLE talks ADD COLUMN note TEXT;",
+        )
+        .unwrap();
+    let (mendable, broken, foreign) = found(&connection);
+    assert_eq!((mendable, broken), (vec![], vec![]));
+    assert_eq!(foreign.len(), 3, "{foreign:?}");
+    assert!(foreign[0].starts_with("talks has columns that are not talkmirror's (note)"), "{foreign:?}");
+    assert!(foreign[1].starts_with("the unique index talks_one on "), "{foreign:?}");
+    assert!(foreign[2].starts_with("the trigger talks on talks is not talkmirror's"), "{foreign:?}");
+}
+
+#[test]
+fn an_account_that_is_not_the_talks_own_is_told_with_the_sql_that_mends_it() {
+    let connection = in_memory();
+    connection.execute_batch("INSERT INTO mirror_info VALUES ('account_id', '5')").unwrap();
+    assert_eq!(found(&connection), nothing(), "no talk says otherwise");
+    connection.execute_batch("DELETE FROM mirror_info").unwrap();
+    connection.execute_batch(TALK).unwrap();
+    assert_eq!(found(&connection), nothing());
+    for change in [
+        "UPDATE mirror_info SET value = '2' WHERE key = 'account_id'",
+        "UPDATE mirror_info SET value = 'one' WHERE key = 'account_id'",
+        "UPDATE mirror_info SET value = '01' WHERE key = 'account_id'",
+        "DELETE FROM mirror_info WHERE key = 'account_id'",
+    ] {
+        connection.execute_batch(change).unwrap();
+        let (_, broken, _) = found(&connection);
+        let sql = broken[0].split('`').nth(1).unwrap();
+        assert_eq!(connection.execute(sql, []), Ok(1), "{change}: {broken:?}");
+        assert_eq!(found(&connection), nothing(), "{change}");
+    }
+    connection.execute_batch("INSERT INTO talks SELECT 2, 1, 1, NULL, 1, NULL, NULL, NULL, 1, 0, NULL, NULL, 9, NULL, NULL, NULL, NULL, '{}', 1, 1, 1, NULL, NULL, NULL").unwrap();
+    let (_, broken, _) = found(&connection);
+    assert_eq!(broken, ["the talks are of several accounts (1, 9): restore a backup"]);
+}

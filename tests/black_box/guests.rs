@@ -1,0 +1,268 @@
+//! Guests: other programs that read and write the database, and what they leave there.
+
+use crate::harness::{Mirror, account};
+use crate::http::{shown, value};
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+/// The `sqlite3` shell, kept open; killed when dropped.
+struct Shell {
+    child: Child,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Shell {
+    /// `None` where there is no such program.
+    fn open(mirror: &Mirror) -> Option<Shell> {
+        let mut command = Command::new("sqlite3");
+        command.arg(mirror.database()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let Ok(mut child) = command.spawn() else {
+            eprintln!("skipped: no sqlite3 shell");
+            return None;
+        };
+        let answers = BufReader::new(child.stdout.take().unwrap());
+        Some(Shell { child, answers })
+    }
+
+    fn say(&mut self, sql: &str) {
+        self.child.stdin.as_mut().unwrap().write_all(sql.as_bytes()).unwrap();
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.answers.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    fn name(&self) -> String {
+        format!("sqlite3 (process {}", self.child.id())
+    }
+
+    fn end(mut self) {
+        drop(self.child.stdin.take());
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn wal_bytes(mirror: &Mirror) -> u64 {
+    fs::metadata(mirror.path("talks.db-wal")).unwrap().len()
+}
+
+const MIB: u64 = 1024 * 1024;
+
+#[test]
+fn a_reader_that_keeps_an_old_state_open_is_named_and_what_gathered_is_taken_back_when_it_ends() {
+    let (mirror, port) = shown(account(30_000), "api.requests_per_second = 400\n");
+    mirror.ends(0, &["sync", "1..10"]);
+    mirror.ends(0, &["enqueue", "1..30000"]);
+    let daemon = mirror.running_daemon();
+    let Some(mut reader) = Shell::open(&mirror) else { return };
+    reader.say("BEGIN; SELECT count(*) >= 10 FROM talks;\n");
+    assert_eq!(reader.line(), "1");
+    let held = format!("SELECT wal_held_by LIKE '{}%' FROM daemon_status", reader.name());
+    mirror.wait_sql("the reader is named", &held, 1);
+    mirror.wait("the log grows beyond what is kept of it", || wal_bytes(&mirror) > 70 * MIB);
+    let recorded: i64 = mirror.sql("SELECT count(*) FROM talks");
+    mirror.wait("the daemon goes on", || mirror.sql::<i64>("SELECT count(*) FROM talks") > recorded);
+
+    let (out, _) = mirror.ends(0, &["status"]);
+    let line = out.lines().find(|line| line.starts_with("WAL ")).unwrap();
+    assert!(line.contains(" MiB, held for ") && line.contains(&format!("by {}", reader.name())), "{line}");
+    let (out, _) = mirror.ends(0, &["status", "--json"]);
+    let status: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert!(status["wal"]["bytes"].as_u64().unwrap() > 64 * MIB, "{status:#}");
+    assert!(status["daemon"]["wal_held_by"].as_str().unwrap().starts_with(&reader.name()), "{status:#}");
+    let (_, metrics) = mirror.get(port, "/metrics");
+    assert!(value(&metrics, "talkmirror_wal_held_seconds").unwrap() >= 10.0);
+    assert!(value(&metrics, "talkmirror_wal_bytes").unwrap() > (64 * MIB) as f64);
+
+    reader.end();
+    mirror.wait_sql("nobody holds it", "SELECT wal_held_since IS NULL FROM daemon_status", 1);
+    mirror.wait("what gathered is taken back", || wal_bytes(&mirror) <= 64 * MIB);
+    mirror.wait("the metrics say so", || {
+        value(&mirror.get(port, "/metrics").1, "talkmirror_wal_held_seconds") == Some(0.0)
+    });
+    daemon.stop();
+    mirror.assert_sound();
+}
+
+#[test]
+fn a_writer_that_keeps_the_lock_is_waited_for_and_named_and_nothing_is_lost() {
+    let (mirror, port) = shown(account(300), "api.requests_per_second = 100\n");
+    mirror.ends(0, &["enqueue", "1..300"]);
+    let daemon = mirror.running_daemon();
+    mirror.wait("it is at work", || mirror.sql::<i64>("SELECT count(*) FROM talks") > 10);
+    let Some(mut writer) = Shell::open(&mirror) else { return };
+    writer.say(".timeout 20000\nBEGIN IMMEDIATE; SELECT 'locked';\n");
+    assert_eq!(writer.line(), "locked");
+
+    // While the daemon still waits by itself.
+    let (out, _) = mirror.ends(0, &["status"]);
+    let warning = format!("! {}", writer.name());
+    assert!(
+        out.contains(&warning) && out.contains(") holds the write lock: nothing can be recorded"),
+        "{out}"
+    );
+    let (out, _) = mirror.ends(0, &["status", "--json"]);
+    let status: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert!(status["write_lock_held_by"].as_str().unwrap().starts_with(&writer.name()), "{status:#}");
+
+    let trouble = format!("another program holds the write lock, {}", writer.name());
+    mirror.wait("the log says so", || mirror.log().contains(&trouble));
+    mirror.wait("not ready", || mirror.get(port, "/readyz").0 == 503);
+    assert!(mirror.get(port, "/readyz").1.contains(&trouble));
+    writer.say("COMMIT;\n");
+    writer.end();
+    mirror.wait_sql("every id is worked", "SELECT count(*) FROM talk_queue", 0);
+    mirror.wait("ready", || mirror.get(port, "/readyz").0 == 200);
+    daemon.stop();
+    mirror.assert_mirrors_the_account();
+    let asked_again =
+        (1..=300).filter(|talk_id| mirror.simulator.account().requests_of(*talk_id) > 1).count();
+    assert_eq!(asked_again, 0, "what was fetched meanwhile is recorded, not fetched anew");
+    let (out, _) = mirror.ends(0, &["status"]);
+    assert!(!out.contains("write lock"), "{out}");
+}
+
+#[test]
+fn a_reader_that_takes_its_rows_slowly_sees_one_state_while_the_daemon_stops_and_starts() {
+    let mirror = Mirror::new(account(1000));
+    mirror.ends(0, &["sync", "1..1000"]);
+    let daemon = mirror.running_daemon();
+    let Some(mut reader) = Shell::open(&mirror) else { return };
+    // More than fits into the pipe: the cursor is in the middle of the table.
+    reader.say("SELECT is_read, payload FROM talks;\n");
+    let before = reader.line();
+    for talk in mirror.simulator.account().talks.values_mut() {
+        talk.is_read = !talk.is_read;
+        talk.updated_at += 1;
+    }
+    mirror.ends(0, &["enqueue", "1..500"]);
+    mirror.wait_sql("they are fetched anew", "SELECT count(*) FROM talk_queue", 0);
+    daemon.stop();
+    mirror.running_daemon().kill_hard();
+    let daemon = mirror.running_daemon();
+    mirror.ends(0, &["enqueue", "501..1000"]);
+    mirror.wait_sql("they too", "SELECT count(*) FROM talk_queue", 0);
+    daemon.stop();
+    reader.say(".quit\n");
+    let mut rows = vec![before];
+    loop {
+        match reader.line() {
+            line if line.is_empty() => break,
+            line => rows.push(line),
+        }
+    }
+    assert_eq!(rows.len(), 1000);
+    let read = |row: &String| row.split_once('|').map(|(is_read, _)| is_read.to_owned()).unwrap();
+    let now: i64 = mirror.sql("SELECT is_read FROM talks WHERE talk_id = 1");
+    let old = (1 - now).to_string();
+    let seen: Vec<String> = rows.iter().map(read).collect();
+    assert_eq!(seen[0], old);
+    let stored: i64 = mirror.sql("SELECT sum(is_read) FROM talks");
+    assert_eq!(
+        seen.iter().filter(|is_read| *is_read == "0").count() as i64,
+        stored,
+        "the state before, whole"
+    );
+    mirror.assert_mirrors_the_account();
+}
+
+#[test]
+fn views_triggers_and_indexes_that_were_dropped_or_changed_are_made_again_at_a_start() {
+    let mirror = Mirror::new(account(5));
+    mirror.ends(0, &["sync", "1..5"]);
+    let (out, _) = mirror.ends(0, &["check"]);
+    assert!(out.contains("schema    ok    as this version makes it"), "{out}");
+    mirror.execute(
+        "DROP VIEW stale_talks; DROP TRIGGER talk_queue_again; DROP INDEX talks_open_missed;
+         DROP VIEW open_talks; CREATE VIEW open_talks AS SELECT talk_id FROM talks;
+         INSERT OR REPLACE INTO mirror_info VALUES ('auto_close.last_sweep', 'none');",
+    );
+    let wrong = [
+        "the view stale_talks is missing",
+        "the trigger talk_queue_again is missing",
+        "the index talks_open_missed is missing",
+        "the view open_talks is not as it should be",
+        "the value of auto_close.last_sweep in mirror_info cannot be read",
+    ];
+    let schema = "SELECT group_concat(sql) FROM sqlite_schema";
+    let before: String = mirror.sql(schema);
+    let (out, _) = mirror.ends(1, &["check"]);
+    for wrong in wrong {
+        assert!(out.contains(&format!("schema    BAD   {wrong}: start the daemon, or restart it")), "{out}");
+    }
+    assert_eq!(mirror.sql::<String>(schema), before, "it changes nothing");
+    mirror.running_daemon().stop();
+    let log = mirror.log();
+    for wrong in &wrong[..4] {
+        assert!(log.contains(&format!("{wrong}: made again")), "{log}");
+    }
+    let (out, _) = mirror.ends(0, &["check"]);
+    assert!(out.contains("schema    ok"), "{out}");
+    mirror.ends(0, &["stale"]);
+}
+
+#[test]
+fn a_table_or_column_that_is_missing_is_refused_and_nothing_is_changed() {
+    let mirror = Mirror::new(account(5));
+    mirror.ends(0, &["sync", "1..5"]);
+    // As an older SQLite does it, which does not look whether a trigger needs the column.
+    mirror.execute(
+        "PRAGMA legacy_alter_table = ON; DROP VIEW stale_talks; ALTER TABLE talk_queue DROP COLUMN last_error;",
+    );
+    let wrong = "the column last_error of talk_queue is missing: restore a backup";
+    for arguments in [&["run"][..], &["sync"], &["close", "--yes"]] {
+        let (_, err) = mirror.ends(1, arguments);
+        assert!(err.contains("talks.db is not as talkmirror made it: ") && err.contains(wrong), "{err}");
+    }
+    let (out, _) = mirror.ends(1, &["check"]);
+    assert!(out.contains(&format!("schema    BAD   {wrong}")), "{out}");
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM sqlite_schema WHERE name = 'stale_talks'"), 0);
+}
+
+#[test]
+fn a_trigger_of_somebody_else_s_on_our_tables_is_told_of_and_works() {
+    let mirror = Mirror::new(account(5));
+    mirror.ends(0, &["sync", "1"]);
+    mirror.execute(
+        "CREATE TABLE seen (talk_id INTEGER); CREATE VIEW mine AS SELECT talk_id FROM seen;
+         CREATE TRIGGER see AFTER INSERT ON talks BEGIN INSERT INTO seen VALUES (NEW.talk_id); END;",
+    );
+    let note = "the trigger see on talks is not talkmirror's: it runs within the daemon's transactions";
+    let (out, _) = mirror.ends(0, &["check"]);
+    assert!(out.contains(&format!("schema    note  {note}")) && !out.contains("mine"), "{out}");
+    let (_, err) = mirror.ends(0, &["sync", "2"]);
+    assert!(err.contains(note), "{err}");
+    assert_eq!(mirror.sql::<i64>("SELECT talk_id FROM mine"), 2);
+}
+
+#[test]
+fn an_account_id_that_is_not_the_talks_own_is_refused_with_the_sql_that_mends_it() {
+    let mirror = Mirror::new(account(5));
+    mirror.ends(0, &["sync", "1..3"]);
+    for change in [
+        "UPDATE mirror_info SET value = '4711' WHERE key = 'account_id'",
+        "UPDATE mirror_info SET value = 'ours' WHERE key = 'account_id'",
+        "DELETE FROM mirror_info WHERE key = 'account_id'",
+    ] {
+        mirror.execute(change);
+        let (_, err) = mirror.ends(1, &["sync", "4"]);
+        assert!(err.contains("the talks are of account 17029541, and mirror_info "), "{err}");
+        let (out, _) = mirror.ends(1, &["check"]);
+        let line = out.lines().find(|line| line.starts_with("schema ")).unwrap();
+        let sql = line.split('`').nth(1).unwrap();
+        assert!(err.contains(sql), "{err}\n{line}");
+        mirror.execute(sql);
+        mirror.ends(0, &["sync", "4"]);
+    }
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), 4);
+}
