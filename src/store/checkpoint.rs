@@ -25,9 +25,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// Frames that have gathered when they are moved: 55 MiB. Pages that changed often meanwhile are moved once, and the
+/// Frames that have gathered when they are moved: 16 MiB. Pages that changed often meanwhile are moved once; a disk that
+/// is given much more at once keeps the writer waiting for its commits all the same. The
 /// log stays below the 64 MiB to which one that grew is cut back.
-const GATHERED: u32 = 7000;
+const GATHERED: u32 = 2000;
 /// Frames that are moved all the same, once the last checkpoint is [`SOON`] past: a reader that is in the way is
 /// noticed by that, …
 const SOME: u32 = 1000;

@@ -220,7 +220,7 @@ fn a_table_or_column_that_is_missing_is_refused_and_nothing_is_changed() {
         "PRAGMA legacy_alter_table = ON; DROP VIEW stale_talks; ALTER TABLE talk_queue DROP COLUMN last_error;",
     );
     let wrong = "the column last_error of talk_queue is missing: restore a backup";
-    for arguments in [&["run"][..], &["sync"], &["close", "--yes"]] {
+    for arguments in [&["run"][..], &["sync"], &["close", "--dry-run", "1"]] {
         let (_, err) = mirror.ends(1, arguments);
         assert!(err.contains("talks.db is not as talkmirror made it: ") && err.contains(wrong), "{err}");
     }

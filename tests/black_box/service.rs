@@ -221,6 +221,7 @@ fn a_long_migration_has_systemd_wait_and_ready_comes_after_it() {
     }
     old.execute_batch(
         "PRAGMA user_version = 3;
+         INSERT INTO mirror_info VALUES ('account_id', '17029541');
          WITH RECURSIVE ids (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM ids WHERE id < 100000)
          INSERT INTO talks (talk_id, created_at, updated_at, contact_id, is_in_work, is_read, account_id, payload,
                             first_fetched_at, fetched_at, changed_at)
