@@ -5,11 +5,12 @@
 //! is full or a file that another process holds costs time and no data: the same
 //! transaction is tried until it goes through. The events are sent after the commit.
 
+mod trouble;
+
 use super::backup::state::BackupState;
 use super::checkpoint::{Checkpointer, WalStatus, WalView};
 use super::chores::{self, Chore, Chored};
 use super::feeds::{self, Fed, Feeder, Order};
-use super::guests;
 use super::queue::{self, Head};
 use super::record::{self, Outcome, Record, Recorded, Recorder};
 use super::status::DaemonStatus;
@@ -17,7 +18,7 @@ use super::sweep::{self, Swept};
 use super::tokens::TokenStatus;
 use crate::policy::closing::CloseRules;
 use crate::telemetry;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
@@ -25,6 +26,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
+use trouble::{explain, may_pass};
 
 /// Records in one transaction at most: bounds what one commit holds up.
 const MAX_BATCH: usize = 2048;
@@ -457,38 +459,6 @@ fn answer(batch: &mut [Message], fed: Vec<Fed>, teller: &Teller) {
     }
     if let Some(due_at) = due_at {
         teller.tell(Event::Fed { due_at });
-    }
-}
-
-/// Whether time may mend it, or a person without stopping us.
-fn may_pass(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(
-            ErrorCode::DiskFull
-                | ErrorCode::DatabaseBusy
-                | ErrorCode::DatabaseLocked
-                | ErrorCode::SystemIoFailure
-                | ErrorCode::ReadOnly
-                | ErrorCode::PermissionDenied
-                | ErrorCode::CannotOpen
-                | ErrorCode::OutOfMemory
-        )
-    )
-}
-
-fn explain(error: &rusqlite::Error, database: &Path) -> String {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => "the disk is full: make room".into(),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            let holder =
-                guests::writer(database).map_or(String::new(), |guest| format!(", {}", guest.named()));
-            format!("another program holds the write lock{holder}: end its transaction")
-        }
-        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-            format!("the file or its folder cannot be written: {error}")
-        }
-        _ => error.to_string(),
     }
 }
 
