@@ -5,19 +5,23 @@
 //! is full or a file that another process holds costs time and no data: the same
 //! transaction is tried until it goes through. The events are sent after the commit.
 
+mod message;
 mod trouble;
+
+pub use message::{Event, Spent};
 
 use super::backup::state::BackupState;
 use super::checkpoint::{Checkpointer, WalStatus, WalView};
 use super::chores::{self, Chore, Chored};
 use super::feeds::{self, Fed, Feeder, Order};
-use super::queue::{self, Head};
+use super::queue;
 use super::record::{self, Outcome, Record, Recorded, Recorder};
 use super::status::DaemonStatus;
-use super::sweep::{self, Swept};
+use super::sweep;
 use super::tokens::TokenStatus;
 use crate::policy::closing::CloseRules;
 use crate::telemetry;
+use message::Message;
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -37,82 +41,6 @@ const GATHER: Duration = Duration::from_millis(50);
 const RETRY: Duration = Duration::from_secs(1);
 /// How often SQLite may look whether its statistics are out of date.
 const OPTIMIZE: Duration = Duration::from_secs(60 * 60);
-
-/// What the writer is asked to do.
-#[derive(Debug)]
-enum Message {
-    Record(Record),
-    Status(Box<DaemonStatus>),
-    Token(TokenStatus),
-    Backup(BackupState),
-    /// The reply is sent after the commit.
-    Feed {
-        order: Order,
-        reply: Option<oneshot::Sender<Fed>>,
-    },
-    Head {
-        now: i64,
-        limit: usize,
-        only: Option<Arc<[i64]>>,
-    },
-    Sweep(sweep::Order),
-    /// The rules of the configuration, and which feeders it switches on.
-    Configure(CloseRules, Vec<(Feeder, bool)>),
-    /// What can wait.
-    Chore(Chore),
-    Poll,
-    /// Only to see that it is taken.
-    Turn,
-    Stop,
-}
-
-impl Message {
-    fn writes(&self) -> bool {
-        matches!(
-            self,
-            Message::Record(_)
-                | Message::Status(_)
-                | Message::Token(_)
-                | Message::Backup(_)
-                | Message::Feed { .. }
-        )
-    }
-
-    /// Somebody outside waits for it.
-    fn is_awaited(&self) -> bool {
-        matches!(self, Message::Feed { order: Order::Hook { .. }, .. })
-    }
-}
-
-/// What happened in the database.
-#[derive(Debug)]
-pub enum Event {
-    /// Committed, one for each record.
-    Recorded(Vec<Recorded>, Spent),
-    /// The answer to [`Writer::head`].
-    Head(Head),
-    /// The answer to [`Writer::sweep`].
-    Swept(Swept),
-    /// A feeder has put ids into the queue that are due at this Unix second.
-    Fed { due_at: i64 },
-    /// The answer to [`Writer::chore`].
-    Chored(Chored),
-    /// Another process has written since the last look.
-    ForeignChange,
-    /// Nothing can be committed for now, and why; it is being tried again.
-    Trouble(String),
-    /// Commits go through again.
-    Recovered,
-    /// The database is broken: nothing more will happen.
-    Fatal(rusqlite::Error),
-    /// Everything asked before [`Writer::stop`] is committed, and the database closed.
-    Stopped,
-}
-
-/// What was committed, handed back to be dropped by the thread that made it: freed here it
-/// would have both threads wait for one heap, a tenth of the work on a full queue.
-#[derive(Debug)]
-pub struct Spent(#[expect(dead_code, reason = "only to be dropped")] Vec<Message>);
 
 /// A handle to the thread. Its calls never wait for it, but for [`Writer::feed`].
 #[derive(Debug, Clone)]

@@ -1,0 +1,89 @@
+//! What the writer is asked to do, and what it tells.
+
+use crate::policy::closing::CloseRules;
+use crate::store::backup::state::BackupState;
+use crate::store::chores::{Chore, Chored};
+use crate::store::feeds::{Fed, Feeder, Order};
+use crate::store::queue::Head;
+use crate::store::record::{Record, Recorded};
+use crate::store::status::DaemonStatus;
+use crate::store::sweep::{self, Swept};
+use crate::store::tokens::TokenStatus;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// What the writer is asked to do.
+#[derive(Debug)]
+pub enum Message {
+    Record(Record),
+    Status(Box<DaemonStatus>),
+    Token(TokenStatus),
+    Backup(BackupState),
+    /// The reply is sent after the commit.
+    Feed {
+        order: Order,
+        reply: Option<oneshot::Sender<Fed>>,
+    },
+    Head {
+        now: i64,
+        limit: usize,
+        only: Option<Arc<[i64]>>,
+    },
+    Sweep(sweep::Order),
+    /// The rules of the configuration, and which feeders it switches on.
+    Configure(CloseRules, Vec<(Feeder, bool)>),
+    /// What can wait.
+    Chore(Chore),
+    Poll,
+    /// Only to see that it is taken.
+    Turn,
+    Stop,
+}
+
+impl Message {
+    pub(super) fn writes(&self) -> bool {
+        matches!(
+            self,
+            Message::Record(_)
+                | Message::Status(_)
+                | Message::Token(_)
+                | Message::Backup(_)
+                | Message::Feed { .. }
+        )
+    }
+
+    /// Somebody outside waits for it.
+    pub(super) fn is_awaited(&self) -> bool {
+        matches!(self, Message::Feed { order: Order::Hook { .. }, .. })
+    }
+}
+
+/// What happened in the database.
+#[derive(Debug)]
+pub enum Event {
+    /// Committed, one for each record.
+    Recorded(Vec<Recorded>, Spent),
+    /// The answer to [`super::Writer::head`].
+    Head(Head),
+    /// The answer to [`super::Writer::sweep`].
+    Swept(Swept),
+    /// A feeder has put ids into the queue that are due at this Unix second.
+    Fed { due_at: i64 },
+    /// The answer to [`super::Writer::chore`].
+    Chored(Chored),
+    /// Another process has written since the last look.
+    ForeignChange,
+    /// Nothing can be committed for now, and why; it is being tried again.
+    Trouble(String),
+    /// Commits go through again.
+    Recovered,
+    /// The database is broken: nothing more will happen.
+    Fatal(rusqlite::Error),
+    /// Everything asked before [`super::Writer::stop`] is committed, and the database closed.
+    Stopped,
+}
+
+/// What was committed, handed back to be dropped by the thread that made it: freed here it
+/// would have both threads wait for one heap, a tenth of the work on a full queue.
+#[derive(Debug)]
+pub struct Spent(#[expect(dead_code, reason = "only to be dropped")] pub(super) Vec<Message>);
