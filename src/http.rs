@@ -123,7 +123,7 @@ impl Site {
             let connection = store::open_read_only(&database)?;
             let now = unix_now();
             let overview = report::overview(&connection, now)?;
-            let figures = report::figures(&connection, &database, now)?;
+            let figures = report::figures(&connection, now)?;
             let closing = screen::closing(&connection)?;
             Ok::<_, StoreError>(Arc::new(Read { overview, figures, closing }))
         });

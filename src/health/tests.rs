@@ -44,7 +44,6 @@ pub(super) fn overview() -> Overview {
         size: crate::store::sizes::Size::default(),
         retention: crate::store::retention::Retention::default(),
         backup: crate::store::backup::state::BackupState::default(),
-        wal: Default::default(),
     }
 }
 

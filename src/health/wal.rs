@@ -3,8 +3,10 @@
 use super::Complaint;
 use crate::clock::span;
 use crate::store::checkpoint::{LARGE, LONG};
-use crate::store::report::{Overview, WalFile};
+use crate::store::report::Overview;
+use crate::store::sizes::Size;
 use crate::store::status::Liveness;
+use crate::words;
 
 /// A log of so many bytes threatens, however large the disk is.
 const THREATENS: u64 = 1024 * 1024 * 1024;
@@ -31,7 +33,7 @@ pub fn warning(overview: &Overview, alive: Option<Liveness>, now: i64) -> Option
 fn grown(overview: &Overview, alive: Option<Liveness>, now: i64) -> Option<Grown> {
     // Nobody else looks who holds it.
     let daemon = overview.daemon.as_ref().filter(|_| alive == Some(Liveness::Running))?;
-    let WalFile { bytes, disk_free_bytes, .. } = overview.wal;
+    let Size { wal_bytes: bytes, disk_free_bytes, .. } = overview.size;
     let held = daemon.wal_held_since.is_some_and(|since| now - since >= LONG);
     if bytes > THREATENS || bytes > LARGE && disk_free_bytes.is_some_and(|free| bytes > free / 2) {
         return Some(Grown::Threatens);
@@ -40,10 +42,10 @@ fn grown(overview: &Overview, alive: Option<Liveness>, now: i64) -> Option<Grown
 }
 
 fn said(overview: &Overview, now: i64) -> Complaint {
-    let WalFile { bytes, disk_free_bytes, .. } = overview.wal;
-    let free =
-        disk_free_bytes.map_or(String::new(), |free| format!(", with {} free on its disk", size(free)));
-    let mut what = format!("the write-ahead log has grown to {}{free}", size(bytes));
+    let Size { wal_bytes: bytes, disk_free_bytes, .. } = overview.size;
+    let free = disk_free_bytes
+        .map_or(String::new(), |free| format!(", with {} free on its disk", words::bytes(free)));
+    let mut what = format!("the write-ahead log has grown to {}{free}", words::bytes(bytes));
     let daemon = overview.daemon.as_ref();
     let since = daemon.and_then(|daemon| daemon.wal_held_since);
     let Some(since) = since else {
@@ -66,14 +68,6 @@ fn said(overview: &Overview, now: i64) -> Complaint {
     Complaint { what, action: action.into() }
 }
 
-/// In MiB or GiB.
-pub fn size(bytes: u64) -> String {
-    match bytes >> 20 {
-        mib @ 0..1024 => format!("{mib} MiB"),
-        _ => format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::tests::{NOW, overview};
@@ -84,7 +78,7 @@ mod tests {
 
     fn held(bytes: u64, free: u64, seconds: i64) -> Overview {
         let mut overview = overview();
-        overview.wal = WalFile { bytes, disk_free_bytes: Some(free) };
+        overview.size = Size { wal_bytes: bytes, disk_free_bytes: Some(free), ..Size::default() };
         let daemon = overview.daemon.as_mut().unwrap();
         daemon.wal_held_since = Some(NOW - seconds);
         daemon.wal_held_by = Some("sqlite3 (process 7, user ann)".into());
@@ -102,7 +96,7 @@ mod tests {
         let quiet = [None, None];
         assert_eq!(told(&held(LARGE + 1, free, LONG - 1), RUNS), quiet);
         assert_eq!(told(&held(LARGE, free, LONG), RUNS), quiet);
-        let what = "the write-ahead log has grown to 96 MiB, with 8.8 GiB free on its disk: for 1 min sqlite3 (process 7, \
+        let what = "the write-ahead log has grown to 96.00 MiB, with 8.79 GiB free on its disk: for 1 min sqlite3 (process 7, \
                     user ann) keeps an old state of the database open";
         assert_eq!(told(&held(LARGE + 1, free, LONG), RUNS), [None, Some(what.into())]);
         assert_eq!(

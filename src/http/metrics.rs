@@ -84,8 +84,8 @@ fn gauges(look: &Look) {
     set("talkmirror_backup_last_success_timestamp_seconds", &[], last.map_or(0.0, |last| time(last.at)));
     set("talkmirror_backup_bytes", &[], last.map_or(0.0, |last| last.bytes as f64));
     set("talkmirror_backup_trouble", &[], flag(health::backup::complaint(&overview.backup, *now).is_some()));
-    set("talkmirror_database_bytes", &[], figures.database_bytes as f64);
-    set("talkmirror_wal_bytes", &[], figures.wal_bytes as f64);
+    set("talkmirror_database_bytes", &[], overview.size.database_bytes as f64);
+    set("talkmirror_wal_bytes", &[], overview.size.wal_bytes as f64);
     let size = &overview.size;
     set("talkmirror_database_free_bytes", &[], size.free_bytes as f64);
     let growth = size.growth_bytes_per_day.map_or(f64::NAN, |bytes| bytes as f64);

@@ -4,7 +4,7 @@ mod days;
 mod figures;
 
 pub use days::{DAYS, Day, days};
-pub use figures::{Figures, ReasonCounts, WalFile, figures};
+pub use figures::{Figures, ReasonCounts, figures};
 
 use super::backup::state::BackupState;
 use super::closures::{self, Closure};
@@ -46,7 +46,6 @@ pub struct Overview {
     pub size: Size,
     pub retention: Retention,
     pub backup: BackupState,
-    pub wal: WalFile,
 }
 
 /// How old the mirrored states of the talks in work are, in seconds since their fetch.
@@ -131,7 +130,6 @@ pub fn overview(connection: &Connection, now: i64) -> rusqlite::Result<Overview>
         size: sizes::read(&tx, now)?,
         retention: retention::read(&tx)?,
         backup: BackupState::read(&tx)?,
-        wal: WalFile::of(&tx),
     })
 }
 

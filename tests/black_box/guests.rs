@@ -78,7 +78,7 @@ fn a_reader_that_keeps_an_old_state_open_is_named_and_what_gathered_is_taken_bac
     assert!(line.contains(" MiB, held for ") && line.contains(&format!("by {}", reader.name())), "{line}");
     let (out, _) = mirror.ends(0, &["status", "--json"]);
     let status: serde_json::Value = serde_json::from_str(&out).unwrap();
-    assert!(status["wal"]["bytes"].as_u64().unwrap() > 64 * MIB, "{status:#}");
+    assert!(status["size"]["wal_bytes"].as_u64().unwrap() > 64 * MIB, "{status:#}");
     assert!(status["daemon"]["wal_held_by"].as_str().unwrap().starts_with(&reader.name()), "{status:#}");
     let (_, metrics) = mirror.get(port, "/metrics");
     assert!(value(&metrics, "talkmirror_wal_held_seconds").unwrap() >= 10.0);

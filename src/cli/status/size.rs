@@ -17,12 +17,11 @@ pub fn rows(overview: &Overview, retention: Option<Duration>, now: i64) -> Vec<(
 
 fn size(size: &Size, now: i64) -> String {
     let positive = |bytes: i64| u64::try_from(bytes).unwrap_or_default();
-    let Size { database_bytes, free_bytes, wal_bytes, .. } = *size;
-    let inside = match free_bytes {
-        0 => String::new(),
-        free => format!("{} free inside, ", bytes(positive(free))),
-    };
-    let mut text = format!("{} ({inside}WAL {})", bytes(positive(database_bytes)), bytes(wal_bytes));
+    let Size { database_bytes, free_bytes, .. } = *size;
+    let mut text = bytes(positive(database_bytes));
+    if free_bytes > 0 {
+        text.push_str(&format!(" ({} free inside)", bytes(positive(free_bytes))));
+    }
     text.push_str(&match size.growth_bytes_per_day {
         None => "; growth a day not known yet".into(),
         Some(0) => "; does not grow".into(),
@@ -69,23 +68,20 @@ mod tests {
         let mut told = Size {
             database_bytes: 1229 * MIB,
             free_bytes: 120 * MIB,
-            wal_bytes: 8 << 20,
+            wal_bytes: 0,
             growth_bytes_per_day: Some(14 * MIB),
             disk_free_bytes: Some(41 << 30),
             disk_full_at: Some(3000 * DAY),
         };
         assert_eq!(
             size(&told, 0),
-            "1.20 GiB (120.00 MiB free inside, WAL 8.00 MiB); grows 14.00 MiB a day; \
+            "1.20 GiB (120.00 MiB free inside); grows 14.00 MiB a day; \
              41.00 GiB free on the disk: full in about 8 years"
         );
         told.disk_full_at = Some(20 * DAY);
         assert!(size(&told, 0).ends_with(": full in about 20 d"));
         (told.growth_bytes_per_day, told.disk_full_at, told.free_bytes) = (Some(-MIB), None, 0);
-        assert_eq!(
-            size(&told, 0),
-            "1.20 GiB (WAL 8.00 MiB); shrinks 1.00 MiB a day; 41.00 GiB free on the disk"
-        );
+        assert_eq!(size(&told, 0), "1.20 GiB; shrinks 1.00 MiB a day; 41.00 GiB free on the disk");
         told.growth_bytes_per_day = None;
         assert!(size(&told, 0).contains("; growth a day not known yet; "));
     }

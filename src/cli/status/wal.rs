@@ -3,10 +3,11 @@
 
 use crate::cli::words;
 use crate::clock::span;
-use crate::health::{Complaint, wal::size};
+use crate::health::Complaint;
 use crate::store::guests::{self, Guest};
 use crate::store::report::Overview;
 use crate::store::status::Liveness;
+use crate::words::bytes;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -45,7 +46,7 @@ pub(super) fn find_reader(database: &Path, overview: &mut Overview) {
 
 /// The line of the write-ahead log.
 pub(super) fn line(overview: &Overview, database: &Path, alive: Option<Liveness>, now: i64) -> String {
-    let size = size(overview.wal.bytes);
+    let size = bytes(overview.size.wal_bytes);
     let daemon = overview.daemon.as_ref().filter(|_| alive == Some(Liveness::Running));
     let Some((daemon, since)) = daemon.and_then(|daemon| Some((daemon, daemon.wal_held_since?))) else {
         return size;

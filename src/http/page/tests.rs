@@ -109,7 +109,6 @@ fn screen() -> Screen {
             size: crate::store::sizes::Size::default(),
             retention: crate::store::retention::Retention::default(),
             backup: crate::store::backup::state::BackupState::default(),
-            wal: Default::default(),
         },
         obstacles: Vec::new(),
         complaints: Vec::new(),

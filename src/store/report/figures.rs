@@ -1,20 +1,15 @@
-//! What only the metrics show: the queue by reason, and what the files hold.
+//! What only the metrics show: the queue by reason.
 
 use crate::policy::closing::Purpose;
 use crate::store::closures;
 use crate::store::feeds::Feeder;
 use rusqlite::Connection;
-use std::ffi::OsString;
-use std::path::Path;
 
 /// Read by each look at the metrics.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Figures {
     /// One for each reason that talkmirror itself gives, and `other` for everybody's own words.
     pub queue: Vec<ReasonCounts>,
-    pub database_bytes: u64,
-    /// Of the write-ahead log beside it.
-    pub wal_bytes: u64,
 }
 
 /// Rows of the queue with one reason.
@@ -28,49 +23,12 @@ pub struct ReasonCounts {
     pub oldest_due_at: Option<i64>,
 }
 
-/// The write-ahead log, on the disk.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
-pub struct WalFile {
-    /// Its size.
-    pub bytes: u64,
-    /// What a user without privileges may still write there; `None`: unknown.
-    pub disk_free_bytes: Option<u64>,
-}
-
-impl WalFile {
-    /// Of the database that is open here.
-    pub fn of(connection: &Connection) -> WalFile {
-        let Some(database) = connection.path().filter(|path| !path.is_empty()) else {
-            return WalFile::default();
-        };
-        let free = nix::sys::statvfs::statvfs(database);
-        WalFile {
-            bytes: size(Path::new(&wal(Path::new(database)))),
-            disk_free_bytes: free.ok().map(|disk| disk.blocks_available() * disk.fragment_size()),
-        }
-    }
-}
-
-fn wal(database: &Path) -> OsString {
-    let mut wal = OsString::from(database);
-    wal.push("-wal");
-    wal
-}
-
-fn size(path: &Path) -> u64 {
-    path.metadata().map_or(0, |metadata| metadata.len())
-}
-
 /// Reads them.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn figures(connection: &Connection, database: &Path, now: i64) -> rusqlite::Result<Figures> {
-    Ok(Figures {
-        queue: queue(connection, now)?,
-        database_bytes: size(database),
-        wal_bytes: size(Path::new(&wal(database))),
-    })
+pub fn figures(connection: &Connection, now: i64) -> rusqlite::Result<Figures> {
+    Ok(Figures { queue: queue(connection, now)? })
 }
 
 fn queue(connection: &Connection, now: i64) -> rusqlite::Result<Vec<ReasonCounts>> {
