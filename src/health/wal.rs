@@ -2,7 +2,7 @@
 
 use super::Complaint;
 use crate::clock::span;
-use crate::store::checkpoint::{LARGE, LONG};
+use crate::store::checkpoint::{LARGE, LONG, OURSELVES};
 use crate::store::report::Overview;
 use crate::store::sizes::Size;
 use crate::store::status::Liveness;
@@ -34,7 +34,9 @@ fn grown(overview: &Overview, alive: Option<Liveness>, now: i64) -> Option<Grown
     // Nobody else looks who holds it.
     let daemon = overview.daemon.as_ref().filter(|_| alive == Some(Liveness::Running))?;
     let Size { wal_bytes: bytes, disk_free_bytes, .. } = overview.size;
-    let held = daemon.wal_held_since.is_some_and(|since| now - since >= LONG);
+    // Its end is near, and nothing to be done.
+    let is_ours = daemon.wal_held_by.as_deref() == Some(OURSELVES);
+    let held = daemon.wal_held_since.is_some_and(|since| now - since >= LONG) && !is_ours;
     if bytes > THREATENS || bytes > LARGE && disk_free_bytes.is_some_and(|free| bytes > free / 2) {
         return Some(Grown::Threatens);
     }
@@ -59,6 +61,7 @@ fn said(overview: &Overview, now: i64) -> Complaint {
         None => format!(": for {lasted} some reader keeps an old state of the database open"),
     };
     let action = match by {
+        Some(OURSELVES) => "make room: the log is taken back by itself when the copy is made",
         Some(_) => "end that transaction, or that program: the log is then taken back by itself",
         None => {
             "find that reader (`fuser -v` with the database's path, as root) and end its transaction: the log is then \
@@ -75,6 +78,14 @@ mod tests {
 
     const MIB: u64 = 1024 * 1024;
     const RUNS: Option<Liveness> = Some(Liveness::Running);
+
+    #[test]
+    fn our_own_backup_is_nothing_to_be_warned_of() {
+        let mut overview = held(LARGE + 1, u64::MAX, LONG);
+        assert!(warning(&overview, RUNS, NOW).is_some());
+        overview.daemon.as_mut().unwrap().wal_held_by = Some(OURSELVES.into());
+        assert_eq!(warning(&overview, RUNS, NOW), None);
+    }
 
     fn held(bytes: u64, free: u64, seconds: i64) -> Overview {
         let mut overview = overview();

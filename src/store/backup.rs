@@ -21,7 +21,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use target::{Target, full_or};
 
@@ -120,6 +120,7 @@ pub struct Copied {
 /// # Errors
 /// See [`BackupError`].
 pub fn back_up(database: &Path, to: &Path, now: i64, watch: &Arc<Watch>) -> Result<Copied, BackupError> {
+    let _reading = Reading::begin();
     let began = Instant::now();
     let target = Target::of(to, database)?;
     let scratch = Scratch::new(target.folder())?;
@@ -136,6 +137,30 @@ pub fn back_up(database: &Path, to: &Path, now: i64, watch: &Arc<Watch>) -> Resu
     let path = target.take(copy, now)?;
     sync_folder(target.folder()).map_err(io("write"))?;
     Ok(Copied { path, bytes, contents, seconds: began.elapsed().as_secs_f64() })
+}
+
+/// Copies that this process makes now: each reads one state of the database as long as it takes.
+static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
+
+/// This process makes a copy now.
+pub fn is_under_way() -> bool {
+    UNDER_WAY.load(Ordering::Relaxed) > 0
+}
+
+/// A copy under way, until it is dropped.
+struct Reading;
+
+impl Reading {
+    fn begin() -> Reading {
+        UNDER_WAY.fetch_add(1, Ordering::Relaxed);
+        Reading
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        UNDER_WAY.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Copies a database into a new file and reads the copy through, before anybody sees it.

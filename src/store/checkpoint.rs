@@ -10,7 +10,7 @@
 
 mod held;
 
-pub use held::{Held, LARGE, LONG, WalStatus};
+pub use held::{Held, LARGE, LONG, OURSELVES, WalStatus};
 
 use super::{BUSY_TIMEOUT, persist_wal};
 use crate::clock;

@@ -1,9 +1,11 @@
 //! How large the database is, how fast it grows, and when its disk is full: the table `sizes`.
 
+use super::backup::state::BackupState;
 use crate::policy::growth::{self, Sample};
 use nix::sys::statvfs::statvfs;
 use rusqlite::{Connection, Transaction};
 use serde::Serialize;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 const DAY: i64 = 24 * 60 * 60;
@@ -24,7 +26,7 @@ pub struct Size {
     pub growth_bytes_per_day: Option<i64>,
     /// What is free for us on the file's disk, where it is a file.
     pub disk_free_bytes: Option<u64>,
-    /// When the disk is full at that pace, in Unix seconds; `None` where it is not known, or never.
+    /// When the disk is full at that pace, with that of the backups kept on it, in Unix seconds; `None` where it is not known, or never.
     pub disk_full_at: Option<i64>,
 }
 
@@ -47,9 +49,14 @@ pub fn read(connection: &Connection, now: i64) -> rusqlite::Result<Size> {
     let growth = growth::per_day(&samples);
     let file = connection.path().filter(|path| !path.is_empty()).map(Path::new);
     let disk_free_bytes = file.and_then(disk_free);
+    // As many copies as are kept grow with it.
+    let copies = match file {
+        Some(file) => copies_beside(&BackupState::read(connection)?, file),
+        None => 0,
+    };
     let full_at = |free: u64| {
         let room = free.saturating_add(free_bytes.max(0) as u64);
-        growth::full_at(room, growth?, now)
+        growth::full_at(room, growth? * (1 + copies) as f64, now)
     };
     Ok(Size {
         database_bytes,
@@ -74,6 +81,17 @@ pub fn note(tx: &Transaction<'_>, now: i64) -> rusqlite::Result<()> {
     )?
     .execute([KEPT])?;
     Ok(())
+}
+
+/// So many scheduled backups are kept on the database's own disk.
+fn copies_beside(backup: &BackupState, database: &Path) -> usize {
+    let disk = |path: &Path| path.metadata().ok().map(|metadata| metadata.dev());
+    match &backup.rules {
+        Some(rules) if disk(Path::new(&rules.path)).is_some_and(|there| Some(there) == disk(database)) => {
+            rules.keep
+        }
+        _ => 0,
+    }
 }
 
 /// Bytes of all pages, and of those that hold nothing.
@@ -183,6 +201,30 @@ mod tests {
         put(31, 1_000_000_000, 0);
         put(-400, -1_000_000_000, 0);
         assert_eq!(growth(TODAY), Some(1000), "neither what was before nor what a wrong clock wrote");
+    }
+
+    #[test]
+    fn backups_kept_on_the_same_disk_fill_it_with_the_database() {
+        use crate::store::backup::state::BackupRules;
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = crate::store::open(&folder.path().join("talks.db"), true).unwrap();
+        let (database_bytes, free_bytes) = pages(&connection).unwrap();
+        let yesterday = [TODAY - 2 * DAY, database_bytes - (100 << 20), free_bytes];
+        connection.execute("INSERT INTO sizes VALUES (?1, ?2, ?3)", yesterday).unwrap();
+        let full_in =
+            |connection: &Connection| read(connection, TODAY).unwrap().disk_full_at.unwrap() - TODAY;
+        let alone = full_in(&connection);
+        let mut keep = |path: &str| {
+            let rules = BackupRules { schedule: "0 0 3 * * *".into(), path: path.into(), keep: 3, since: 0 };
+            let tx = connection.transaction().unwrap();
+            BackupState { rules: Some(rules), ..BackupState::default() }.write(&tx).unwrap();
+            tx.commit().unwrap();
+            full_in(&connection)
+        };
+        let with_copies = keep(folder.path().to_str().unwrap());
+        // Others write on that disk meanwhile.
+        assert!((alone * 2 / 10..alone * 3 / 10).contains(&with_copies), "{with_copies} of {alone}");
+        assert!(keep("/proc") > alone / 2, "another disk's are not counted");
     }
 
     #[test]

@@ -195,6 +195,9 @@ fn a_missed_talk_has_its_response_when_it_is_first_read_answered_or_closed() {
     mirror.talk(4, Some("viber"), &[missed, State { seen: 300, rate: Some(5), ..missed }]);
     let sla = "SELECT day, origin, missed, responses, waiting, p50, p95, max, within_hour, within_day FROM response_sla";
     assert_eq!(mirror.rows(sla), ["2023-11-14|viber|4|3|1|200|7200|7200|2|3"]);
+    // What is gone waits no longer; its response, if there was one, counts.
+    mirror.0.execute("UPDATE talks SET gone_at = 1 WHERE talk_id IN (3, 4)", []).unwrap();
+    assert_eq!(mirror.rows(sla), ["2023-11-14|viber|3|3|0|200|7200|7200|2|3"]);
 }
 
 #[test]

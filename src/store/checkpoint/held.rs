@@ -1,6 +1,7 @@
 //! Who keeps the write-ahead log from being taken back: a reader that still sees an old state.
 
 use crate::clock::{Now, span};
+use crate::store::backup;
 use crate::store::guests::{self, Guest};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -13,6 +14,8 @@ pub const LARGE: u64 = 96 * 1024 * 1024;
 pub const LONG: i64 = 60;
 /// It is taken back when it is no larger than this.
 const TAKEN_BACK: u64 = 64 * 1024 * 1024;
+/// What holds it where no guest does, and nothing is to be done.
+pub const OURSELVES: &str = "a backup that talkmirror makes";
 /// Frames for which readers that relieve each other are to blame, though each lets the log be moved on: 250 MiB.
 const RELIEVED: u32 = 32_000;
 
@@ -86,7 +89,11 @@ impl Watch {
         let stuck = self.stuck.as_ref();
         let long = stuck.filter(|stuck| now.mono.saturating_duration_since(stuck.began) >= PATIENCE);
         let held = long
-            .map(|stuck| Held { since: stuck.since, by: stuck.readers.as_deref().and_then(guests::named) });
+            .map(|stuck| Held { since: stuck.since, by: stuck.readers.as_deref().and_then(guests::named) })
+            .map(|held| match held.by {
+                None if backup::is_under_way() => Held { by: Some(OURSELVES.into()), ..held },
+                _ => held,
+            });
         WalStatus { bytes, held }
     }
 
@@ -94,7 +101,12 @@ impl Watch {
     pub(super) fn say(&mut self, status: &WalStatus, now: i64) {
         let mib = status.bytes >> 20;
         match &status.held {
-            Some(held) if !self.said && status.bytes > LARGE && now - held.since >= LONG => {
+            Some(held)
+                if !self.said
+                    && status.bytes > LARGE
+                    && now - held.since >= LONG
+                    && held.by.as_deref() != Some(OURSELVES) =>
+            {
                 self.said = true;
                 let lasted = span(now - held.since);
                 let by = held.by.as_deref().unwrap_or("a reader that cannot be told from here");

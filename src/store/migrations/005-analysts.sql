@@ -176,23 +176,24 @@ CREATE VIEW response_sla AS
 -- How long did missed talks wait until somebody read, answered or closed them? By the day (UTC) on which they
 -- were missed and by channel; from the states that the mirror saw, so as late as its freshness.
 WITH spells AS (
-    -- A talk from when it was missed, as long as it was marked so; in the order of the index.
-    SELECT missed_at, talk_id, max(origin) AS origin,
-           -- of the first of its states
-           min(version * 2 + is_read) % 2 AS was_read,
-           min(version * 2 + is_in_work) % 2 AS was_open,
-           min(CASE WHEN is_read = 1 THEN valid_from END) AS read_at,
-           min(CASE WHEN is_in_work = 0 THEN valid_from END) AS closed_at,
+    -- A talk from when it was missed, as long as it was marked so; in the order of the index. 1 << 62 is never.
+    SELECT missed_at, talk_id, origin,
+           min(version * 4 + is_read * 2 + is_in_work) AS first_state,
+           min(iif(is_read, valid_from, 1 << 62)) AS read_at,
+           min(iif(is_in_work, 1 << 62, valid_from)) AS closed_at,
            -- The next state is no longer missed, or missed anew.
-           CASE WHEN count(*) = count(valid_to) THEN max(valid_to) END AS ended_at
+           max(coalesce(valid_to, 1 << 62)) AS ended_at
       FROM talk_versions WHERE missed_at IS NOT NULL
      GROUP BY missed_at, talk_id
+), responses AS (
+    SELECT missed_at, talk_id, origin,
+           min(iif(first_state & 2, 1 << 62, read_at), closed_at, ended_at) AS responded_at
+      FROM spells WHERE first_state & 1 -- else it was over before it was first fetched
 ), timed AS (
-    SELECT missed_at / 86400 AS day, origin,
-           -- until the first of them; 1 << 62 is never
-           max(nullif(min(coalesce(CASE WHEN was_read = 0 THEN read_at END, 1 << 62),
-                          coalesce(closed_at, 1 << 62), coalesce(ended_at, 1 << 62)), 1 << 62) - missed_at, 0) AS seconds
-      FROM spells WHERE was_open = 1 -- else it was over before it was first fetched
+    SELECT missed_at / 86400 AS day, origin, iif(responded_at < 1 << 62, max(responded_at - missed_at, 0), NULL) AS seconds
+      FROM responses
+     -- What is gone waits no longer.
+     WHERE responded_at < 1 << 62 OR talk_id NOT IN (SELECT talk_id FROM talks WHERE gone_at IS NOT NULL)
 ), ranked AS (
     SELECT day, origin, seconds,
            cume_dist() OVER (PARTITION BY day, origin, seconds IS NULL ORDER BY seconds) AS share

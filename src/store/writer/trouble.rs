@@ -26,8 +26,10 @@ pub(super) fn explain(error: &rusqlite::Error, database: &Path) -> String {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "the disk is full: make room".into(),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            let holder =
-                guests::writer(database).map_or(String::new(), |guest| format!(", {}", guest.named()));
+            let holder = match guests::writer(database) {
+                Some(guest) => format!(", {}", guest.named()),
+                None => format!(" (`fuser -v {}` shows who has it open)", database.display()),
+            };
             format!("another program holds the write lock{holder}: end its transaction")
         }
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
