@@ -164,7 +164,8 @@ SELECT coalesce(origin, '(none)') AS origin, -- the channel
           FROM talks GROUP BY origin
         UNION ALL
         SELECT origin, 0, count(*), count(DISTINCT talk_id), 0, NULL
-          FROM (SELECT origin, talk_id FROM talk_versions WHERE missed_at IS NOT NULL GROUP BY missed_at, talk_id)
+          FROM (SELECT max(origin) AS origin, talk_id
+                  FROM talk_versions WHERE missed_at IS NOT NULL GROUP BY missed_at, talk_id)
          GROUP BY origin
         UNION ALL
         SELECT origin, 0, 0, 0, count(*), min(missed_at)
@@ -177,7 +178,7 @@ CREATE VIEW response_sla AS
 -- were missed and by channel; from the states that the mirror saw, so as late as its freshness.
 WITH spells AS (
     -- A talk from when it was missed, as long as it was marked so; in the order of the index. 1 << 62 is never.
-    SELECT missed_at, talk_id, origin,
+    SELECT missed_at, talk_id, max(origin) AS origin,
            min(version * 4 + is_read * 2 + is_in_work) AS first_state,
            min(iif(is_read, valid_from, 1 << 62)) AS read_at,
            min(iif(is_in_work, 1 << 62, valid_from)) AS closed_at,
@@ -201,7 +202,7 @@ WITH spells AS (
 )
 SELECT date(day * 86400, 'unixepoch') AS day, -- the day on which they were missed
        coalesce(origin, '(none)') AS origin,  -- the channel
-       count(*) AS missed,                    -- talks that were missed, each time
+       count(*) AS missed,                    -- talks that were missed, each time; not those that were over before their first fetch
        count(seconds) AS responses,           -- of them no longer missed, unread or in work
        count(*) - count(seconds) AS waiting,  -- of them waiting still
        min(seconds) FILTER (WHERE share >= 0.50) AS p50, -- seconds until then: half of the responses came as soon,
@@ -218,7 +219,7 @@ CREATE VIEW talk_timeline AS
 WITH changes AS (
     SELECT now.talk_id, now.version, now.valid_from, now.created_at, now.updated_at, now.missed_at, now.rate,
            now.is_read, now.is_in_work, before.version IS NULL AS is_first,
-           before.missed_at AS missed_before, before.is_read AS read_before,
+           before.valid_from AS from_before, before.missed_at AS missed_before, before.is_read AS read_before,
            before.is_in_work AS open_before, before.rate AS rate_before
       FROM talk_versions AS now
       LEFT JOIN talk_versions AS before ON before.talk_id = now.talk_id AND before.version = now.version - 1
@@ -239,7 +240,7 @@ SELECT talk_id, -- the talk
                       ELSE iif(version = 1, min(updated_at, valid_from), valid_from) END AS at,
            CASE event
                 WHEN 'opened' THEN 'opened'
-                WHEN 'trimmed' THEN 'what was before is no longer kept'
+                WHEN 'trimmed' THEN 'what was before is no longer kept' || iif(is_in_work, '', '; closed by then')
                 WHEN 'missed' THEN 'missed: nobody answered in time'
                 WHEN 'answered' THEN 'no longer missed: answered'
                 WHEN 'read' THEN 'read'
@@ -250,7 +251,9 @@ SELECT talk_id, -- the talk
                 WHEN 'closed' THEN
                      CASE WHEN EXISTS (SELECT 1 FROM closures
                                         WHERE closures.talk_id = changes.talk_id AND outcome = 'closed'
-                                          AND requested_at <= valid_from AND verified_at >= valid_from)
+                                          AND requested_at <= valid_from
+                                          -- And not before it was last seen open.
+                                          AND verified_at >= coalesce(from_before, 0))
                           THEN 'closed by talkmirror' ELSE 'closed in the account' END
            END AS what
       FROM changes, events
