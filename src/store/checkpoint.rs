@@ -18,6 +18,7 @@ use held::Watch;
 use rusqlite::{Connection, InterruptHandle, OpenFlags, ffi};
 use std::cell::Cell;
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -35,9 +36,14 @@ const SOME: u32 = 1000;
 const SOON: Duration = Duration::from_secs(5);
 /// … and however few there are, after this: then they are not there to be read at the next start.
 const LATE: Duration = Duration::from_secs(60);
-/// Frames that the writer may move between two commits: 8 MiB at most, as pages that are in several of them are moved
+/// Frames that the writer may move between two commits at most: 8 MiB, as pages that are in several of them are moved
 /// once; what was moved before is on the disk by then.
 const REST: u32 = 1024;
+/// On a disk that takes longer than [`QUICK`] for it, as few as this; …
+const LEAST_REST: u32 = 64;
+const QUICK: Duration = Duration::from_millis(25);
+/// … and so many more each time that it was quick, or had more to move: else the log would never begin anew there.
+const MORE_REST: u32 = 16;
 /// So often the thread tries to leave nothing, before it leaves the rest to the writer.
 const TRIES: usize = 3;
 /// Between two looks, while nobody asks for one; …
@@ -57,6 +63,8 @@ pub struct Checkpointer {
     shared: Arc<Shared>,
     interrupt: InterruptHandle,
     thread: JoinHandle<()>,
+    /// Frames that the writer may move at once.
+    rest: Cell<u32>,
 }
 
 #[derive(Debug, Default)]
@@ -113,13 +121,13 @@ impl Checkpointer {
             .name("checkpoint".into())
             .stack_size(STACK)
             .spawn(move || work.run())
-            .expect("the system can start a thread");
+            .map_err(|error| no_thread(&error))?;
         writer.pragma_update(None, "wal_autocheckpoint", 0)?;
         writer.wal_hook(Some(|_, frames| {
             FRAMES.set(u32::try_from(frames).unwrap_or_default());
             Ok(())
         }));
-        Ok(Checkpointer { shared, interrupt, thread })
+        Ok(Checkpointer { shared, interrupt, thread, rest: Cell::new(REST) })
     }
 
     /// The calling thread's connection has committed: has the thread look where much has gathered, and moves what
@@ -128,12 +136,20 @@ impl Checkpointer {
         let frames = FRAMES.get();
         let gathered = frames.saturating_sub(self.shared.moved.load(Ordering::Relaxed));
         let finish = self.shared.finish.load(Ordering::Relaxed);
-        if finish && gathered <= REST {
-            if let Ok(Pass { frames, moved, .. }) = pass(writer, "PRAGMA wal_checkpoint(PASSIVE)") {
-                self.shared.moved.store(moved, Ordering::Relaxed);
-                self.shared.finish.store(moved < frames, Ordering::Relaxed);
-            }
+        let rest = self.rest.get();
+        if finish && gathered <= rest {
+            let began = Instant::now();
+            let left = pass(writer, "PRAGMA wal_checkpoint(PASSIVE)").map(|pass| {
+                self.shared.moved.store(pass.moved, Ordering::Relaxed);
+                pass.left()
+            });
+            self.rest.set(next_rest(rest, began.elapsed()));
+            // What fails here is the thread's to try and to tell of.
+            self.shared.finish.store(left.is_ok_and(|left| left > 0), Ordering::Relaxed);
         } else if finish || gathered >= GATHERED {
+            if finish {
+                self.rest.set(next_rest(rest, Duration::ZERO));
+            }
             self.thread.thread().unpark();
         }
     }
@@ -149,6 +165,17 @@ impl Checkpointer {
         }
         let _ = self.thread.join();
     }
+}
+
+/// How many frames the writer may move at once, after it `took` so long with at most `rest` of them.
+fn next_rest(rest: u32, took: Duration) -> u32 {
+    if took > QUICK { (rest / 2).max(LEAST_REST) } else { (rest + MORE_REST).min(REST) }
+}
+
+/// Memory or threads have run out: that may pass.
+fn no_thread(error: &io::Error) -> rusqlite::Error {
+    let said = format!("cannot start a thread for checkpoints: {error}");
+    rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_NOMEM), Some(said))
 }
 
 /// What a checkpoint found and left, in frames.

@@ -54,3 +54,32 @@ fn beside_a_process_at_work_nobody_else_makes_checkpoints() {
     assert_eq!(of(), 0);
     drop(lock);
 }
+
+#[test]
+fn the_writer_moves_less_at_once_on_a_slow_disk_and_slowly_more_again() {
+    let (slow, quick) = (Duration::from_millis(40), Duration::from_millis(3));
+    assert_eq!(next_rest(REST, quick), REST);
+    assert_eq!(next_rest(REST, slow), REST / 2);
+    assert_eq!((0..20).fold(REST, |rest, _| next_rest(rest, slow)), LEAST_REST);
+    assert_eq!(next_rest(LEAST_REST, quick), LEAST_REST + MORE_REST);
+    assert_eq!((0..100).fold(LEAST_REST, |rest, _| next_rest(rest, quick)), REST);
+}
+
+#[test]
+fn a_checkpoint_of_the_writer_s_that_fails_is_not_tried_at_each_commit() {
+    let (_folder, path, connection) = database();
+    let checkpointer = Checkpointer::start(&connection, &path, &WalView::default()).unwrap();
+    // None can be made within a transaction.
+    connection.execute_batch("BEGIN IMMEDIATE; INSERT INTO pages VALUES (1, zeroblob(100))").unwrap();
+    checkpointer.shared.finish.store(true, Ordering::Relaxed);
+    checkpointer.committed(&connection);
+    assert!(!checkpointer.shared.finish.load(Ordering::Relaxed));
+    checkpointer.stop();
+}
+
+#[test]
+fn where_there_is_no_thread_it_is_tried_again() {
+    let error = no_thread(&io::ErrorKind::WouldBlock.into());
+    assert_eq!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::OutOfMemory));
+    assert!(error.to_string().starts_with("cannot start a thread for checkpoints: "), "{error}");
+}
