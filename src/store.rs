@@ -90,7 +90,7 @@ pub enum StoreError {
     #[error("cannot make {name} again in {path}, which is missing or was changed there")]
     Mend { path: PathBuf, name: String, source: rusqlite::Error },
     #[error("cannot migrate {path}")]
-    Migrate { path: PathBuf, source: rusqlite_migration::Error },
+    Migrate { path: PathBuf, source: rusqlite::Error },
     #[error(transparent)]
     Sql(#[from] rusqlite::Error),
 }
@@ -173,6 +173,9 @@ fn open_as(path: &Path, owner: bool, at_work: Option<fn()>) -> Result<Connection
     if version != 0 && version < SCHEMA_VERSION && !owner {
         return Err(StoreError::Older { path: path.to_owned(), found: version });
     }
+    if (1..SCHEMA_VERSION).contains(&version) {
+        schema::older::may_migrate(&connection, path, version)?;
+    }
     connection.set_transaction_behavior(TransactionBehavior::Immediate);
     if let Some(at_work) = at_work {
         let mut last: Option<Instant> = None;
@@ -191,7 +194,7 @@ fn open_as(path: &Path, owner: bool, at_work: Option<fn()>) -> Result<Connection
     if let Err(source) = MIGRATIONS.to_latest(&mut connection) {
         // Two commands may make a database at once; the second finds it made.
         if identify(&connection, path)? != SCHEMA_VERSION {
-            return Err(StoreError::Migrate { path: path.to_owned(), source });
+            return Err(StoreError::Migrate { path: path.to_owned(), source: schema::unscripted(source) });
         }
     }
     connection.pragma_update(None, "legacy_alter_table", false)?;

@@ -45,8 +45,18 @@ fn print(name: &str, verdict: &Verdict) -> Result<bool> {
 
 /// Whether the database is as this version made it, each difference in a line of its own.
 fn schema(config: &Config) -> Result<bool> {
-    // Why it cannot be opened is said above.
-    let Ok(connection) = store::open_read_only(&config.database) else { return Ok(true) };
+    let connection = match store::open_read_only(&config.database) {
+        Ok(connection) => connection,
+        Err(StoreError::Older { path, found }) => {
+            let broken = schema::older::look(&path, found)?;
+            for broken in &broken {
+                print("schema", &Err(format!("{broken}; until then it cannot be migrated")))?;
+            }
+            return Ok(broken.is_empty());
+        }
+        // Why it cannot be opened is said above.
+        Err(_) => return Ok(true),
+    };
     let Differences { mendable, broken, foreign } = schema::compare(&connection).map_err(StoreError::from)?;
     for broken in &broken {
         print("schema", &Err(format!("{broken}; until then `run`, `sync` and `close` refuse to start")))?;

@@ -185,6 +185,7 @@ fn migrate(new: &Path, path: &Path) -> Result<(), RestoreError> {
     let mut connection = connect(new, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(RestoreError::Store)?;
     MIGRATIONS
         .to_latest(&mut connection)
+        .map_err(super::schema::unscripted)
         .map_err(|source| RestoreError::Store(StoreError::Migrate { path: path.to_owned(), source }))
 }
 

@@ -5,15 +5,17 @@
 //! themselves is left alone, and said where it takes part in the daemon's own transactions.
 
 mod normal;
+pub mod older;
 
-use super::{MIGRATIONS, StoreError};
+use super::{STEPS, StoreError};
 use normal::normal;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use rusqlite_migration::Migrations;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-/// Keys of `mirror_info` that hold JSON, or a number.
+/// Keys of `mirror_info` that hold a JSON object, or a number.
 const JSON_KEYS: [&str; 4] = ["auto_close.", "api.", "backup.", "retention."];
 
 /// What differs from the database that this version makes.
@@ -89,8 +91,12 @@ impl fmt::Display for Broken {
 /// # Errors
 /// When the database cannot be read.
 pub fn compare(connection: &Connection) -> rusqlite::Result<Differences> {
-    let fresh = fresh()?;
-    let (wanted, found) = (objects(&fresh)?, objects(connection)?);
+    compare_with(&fresh()?, connection)
+}
+
+/// `fresh` is an empty database of the version that `connection`'s has.
+fn compare_with(fresh: &Connection, connection: &Connection) -> rusqlite::Result<Differences> {
+    let (wanted, found) = (objects(fresh)?, objects(connection)?);
     let mut differences = Differences::default();
     for (key, object) in &wanted {
         let (name, there) = (&object.name, found.get(key));
@@ -99,7 +105,7 @@ pub fn compare(connection: &Connection) -> rusqlite::Result<Differences> {
         }
         let what = match object.kind.as_str() {
             "table" => {
-                differences.table(&fresh, connection, name, there)?;
+                differences.table(fresh, connection, name, there)?;
                 continue;
             }
             "view" => What::View,
@@ -150,10 +156,7 @@ pub fn compare(connection: &Connection) -> rusqlite::Result<Differences> {
 /// [`StoreError::Broken`] where that would not do: nothing was changed then.
 pub fn mend(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let Differences { mendable, broken, foreign } = compare(connection)?;
-    if !broken.is_empty() {
-        let broken = broken.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-        return Err(StoreError::Broken { path: path.to_owned(), broken });
-    }
+    refuse(&broken, path)?;
     if !mendable.is_empty() {
         make_again(connection, &mendable, path)?;
     }
@@ -161,6 +164,14 @@ pub fn mend(connection: &mut Connection, path: &Path) -> Result<(), StoreError> 
         tracing::warn!("{foreign}");
     }
     Ok(())
+}
+
+fn refuse(broken: &[Broken], path: &Path) -> Result<(), StoreError> {
+    if broken.is_empty() {
+        return Ok(());
+    }
+    let broken = broken.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    Err(StoreError::Broken { path: path.to_owned(), broken })
 }
 
 fn make_again(connection: &mut Connection, mendable: &[Mendable], path: &Path) -> Result<(), StoreError> {
@@ -184,12 +195,27 @@ fn make_again(connection: &mut Connection, mendable: &[Mendable], path: &Path) -
 
 /// An empty database of this version.
 fn fresh() -> rusqlite::Result<Connection> {
-    let mut fresh = Connection::open_in_memory()?;
-    MIGRATIONS.to_latest(&mut fresh).map_err(|error| match error {
-        rusqlite_migration::Error::RusqliteError { err, .. } => err,
+    made(STEPS.len())
+}
+
+/// An empty database of a version, up to this one.
+fn made(version: usize) -> rusqlite::Result<Connection> {
+    let mut made = Connection::open_in_memory()?;
+    Migrations::from_slice(&STEPS[..version.min(STEPS.len())]).to_latest(&mut made).map_err(unscripted)?;
+    Ok(made)
+}
+
+/// Why a migration failed, in SQLite's words, without the script of many pages.
+pub(super) fn unscripted(error: rusqlite_migration::Error) -> rusqlite::Error {
+    match error {
+        rusqlite_migration::Error::RusqliteError { err, .. } => match err {
+            rusqlite::Error::SqlInputError { error, msg, .. } => {
+                rusqlite::Error::SqliteFailure(error, Some(msg))
+            }
+            err => err,
+        },
         error => rusqlite::Error::ToSqlConversionFailure(error.into()),
-    })?;
-    Ok(fresh)
+    }
 }
 
 /// A row of `sqlite_schema`.
@@ -316,10 +342,15 @@ impl Differences {
         Ok(())
     }
 
-    /// Keys whose value is read as JSON and is none: without it what is kept there is begun anew.
+    /// Keys whose value is read as JSON and is none, or of another type: without it what is kept there is begun anew.
     fn keys(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        let mut statement =
-            connection.prepare("SELECT key FROM mirror_info WHERE NOT json_valid(value) ORDER BY key")?;
+        let mut statement = connection.prepare(
+            "SELECT key FROM mirror_info
+              WHERE CASE WHEN json_valid(value)
+                         THEN json_type(value) <> iif(key = 'api.token_expires_at', 'integer', 'object')
+                         ELSE TRUE END
+              ORDER BY key",
+        )?;
         for key in statement.query_map([], |row| row.get::<_, String>(0))? {
             let name = key?;
             if JSON_KEYS.iter().any(|ours| name.starts_with(ours)) {

@@ -34,25 +34,32 @@ CREATE TABLE daemon_status (
     wal_held_since      INTEGER,          -- since when a reader keeps it from being taken back; NULL: none does
     wal_held_by         TEXT              -- who that is, as far as it can be told
 ) STRICT;
-INSERT INTO daemon_status SELECT *, NULL, NULL, NULL FROM daemon_status_before;
+-- By name: somebody may have added columns of their own.
+INSERT INTO daemon_status (id, mode, version, pid, started_at, stopped_at, seen_at,
+                           last_success_at, last_failure_at, last_failure, pause_reason, pause_detail, paused_at,
+                           pause_until, requests_per_second, request_rate, clock_skew, not_closing)
+SELECT id, mode, version, pid, started_at, stopped_at, seen_at,
+       last_success_at, last_failure_at, last_failure, pause_reason, pause_detail, paused_at,
+       pause_until, requests_per_second, request_rate, clock_skew, not_closing
+  FROM daemon_status_before;
 DROP TABLE daemon_status_before;
 
 -- What the views below read, so that they answer from an index where there are millions of rows. Those
 -- that were there are widened: a further index would make each fetch dearer.
-DROP INDEX talks_origin;
+DROP INDEX IF EXISTS talks_origin;
 CREATE INDEX talks_origin ON talks (origin, fetched_at, gone_at, is_in_work);
-DROP INDEX talks_contact;
+DROP INDEX IF EXISTS talks_contact;
 CREATE INDEX talks_contact ON talks (contact_id, created_at, is_in_work, gone_at, missed_at);
-DROP INDEX talks_chat;
+DROP INDEX IF EXISTS talks_chat;
 CREATE INDEX talks_chat ON talks (chat_id, created_at, is_in_work, gone_at, missed_at) WHERE chat_id IS NOT NULL;
 CREATE INDEX talks_rated ON talks (updated_at, origin, rate) WHERE rate > 0;
 CREATE INDEX talk_versions_missed
     ON talk_versions (missed_at, talk_id, version, valid_from, valid_to, is_read, is_in_work, origin)
  WHERE missed_at IS NOT NULL;
-DROP INDEX closures_decided;
+DROP INDEX IF EXISTS closures_decided;
 CREATE INDEX closures_decided ON closures (decided_at, closure_id, mode, outcome);
 
-DROP VIEW talks_iso;
+DROP VIEW IF EXISTS talks_iso;
 CREATE VIEW talks_iso AS
 -- What does a talk look like, with times that people can read? The table talks, times as ISO 8601, UTC.
 SELECT talk_id,          -- the API's id
@@ -80,7 +87,7 @@ SELECT talk_id,          -- the API's id
        strftime('%Y-%m-%dT%H:%M:%SZ', denied_at, 'unixepoch') AS denied_at -- the API refuses it to this token
   FROM talks;
 
-DROP VIEW open_talks;
+DROP VIEW IF EXISTS open_talks;
 CREATE VIEW open_talks AS
 -- Which talks are in work, and for how long has each client been waiting?
 SELECT talk_id,          -- the talk
@@ -103,7 +110,7 @@ SELECT talk_id,          -- the talk
   FROM talks
  WHERE is_in_work = 1 AND gone_at IS NULL;
 
-DROP VIEW stale_talks;
+DROP VIEW IF EXISTS stale_talks;
 CREATE VIEW stale_talks AS
 -- Which talks would auto-close close now? By the mirror alone and by the rules of the running configuration
 -- (mirror_info, 'auto_close.rules'; without it the defaults: 24 h missed, 15 min quiet). The last word has a
@@ -135,7 +142,7 @@ SELECT talk_id,          -- the talk
    AND (only_origins = '[]' OR origin IN (SELECT value FROM json_each(only_origins)))
    AND (origin IS NULL OR origin NOT IN (SELECT value FROM json_each(except_origins)));
 
-DROP VIEW missed_by_day;
+DROP VIEW IF EXISTS missed_by_day;
 CREATE VIEW missed_by_day AS
 -- How many talks were missed on each day (UTC), and how many of them still wait? A talk that was missed,
 -- answered and missed again counts each time.
@@ -336,7 +343,7 @@ SELECT chat_id,                         -- the chat
   FROM talks WHERE chat_id IS NOT NULL
  GROUP BY chat_id;
 
-DROP VIEW mirror_freshness;
+DROP VIEW IF EXISTS mirror_freshness;
 CREATE VIEW mirror_freshness AS
 -- How old are the mirrored states? In seconds since their fetch, by channel; the row '(all)' is over all of
 -- them, and '(open)' over those in work, which are kept fresh. Talks that are gone are left out. Of more than

@@ -1,6 +1,8 @@
 use super::*;
-use crate::store::{STEPS, open, open_patiently, tests::in_memory};
-use rusqlite_migration::Migrations;
+use crate::store::{
+    MIGRATIONS, open, open_patiently,
+    tests::{earlier, in_memory},
+};
 
 /// A talk of account 1, as each schema has had it.
 const TALK: &str =
@@ -51,6 +53,82 @@ fn a_migration_leaves_views_of_others_as_they_are_also_those_that_are_broken() {
 }
 
 #[test]
+fn a_database_in_which_somebody_dropped_or_added_things_is_migrated() {
+    for change in [
+        "DROP VIEW stale_talks; DROP VIEW talks_iso; DROP VIEW mirror_freshness; DROP VIEW missed_by_day;
+         DROP VIEW open_talks",
+        "DROP INDEX talks_origin; DROP INDEX talks_contact; DROP INDEX talks_chat; DROP INDEX closures_decided",
+        "DROP TRIGGER talk_queue_again; DROP INDEX talks_open",
+        "ALTER TABLE daemon_status ADD COLUMN note TEXT",
+        "CREATE TABLE notes (text); CREATE VIEW mine AS SELECT * FROM talks; CREATE INDEX talks_mine ON talks (rate)",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("talks.db");
+        let connection = earlier(&path, 4);
+        connection.execute_batch(TALK).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO daemon_status VALUES (1, 'run', '0.4.0', 7, 1, NULL, 2, 3, 4, NULL, NULL, NULL, NULL,
+                                                   NULL, 6.0, 0.5, -3, 'the clock');",
+            )
+            .unwrap();
+        connection.execute_batch(change).unwrap();
+        drop(connection);
+        let connection = open_patiently(&path, || {}).unwrap();
+        assert_eq!(found(&connection), nothing(), "{change}");
+        let status = "SELECT version || pid || request_rate || clock_skew || not_closing FROM daemon_status";
+        let status: String = connection.query_row(status, [], |row| row.get(0)).unwrap();
+        assert_eq!(status, "0.4.070.5-3the clock", "{change}");
+    }
+}
+
+#[test]
+fn a_name_that_a_migration_gives_and_somebody_s_object_has_is_told_before_anything_is_changed() {
+    let cases = [
+        (
+            "CREATE VIEW ratings AS SELECT 1",
+            "the view ratings is not talkmirror's, and this version makes one",
+        ),
+        ("CREATE TABLE Sizes (a)", "rename it: `ALTER TABLE \"Sizes\" RENAME TO \"other_Sizes\"`"),
+        ("CREATE TABLE daemon_status_before (a)", "the table daemon_status_before is not talkmirror's"),
+        ("CREATE INDEX talks_rated ON talks (rate)", "drop it: `DROP INDEX \"talks_rated\"`"),
+        (
+            "DROP VIEW open_talks; CREATE TABLE open_talks (a)",
+            "there is a table open_talks where a view is to be",
+        ),
+        ("DROP TABLE closures", "the table closures is missing"),
+        ("DELETE FROM mirror_info", "mirror_info has no account_id"),
+    ];
+    for (change, expected) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("talks.db");
+        let connection = earlier(&path, 4);
+        connection.execute_batch(TALK).unwrap();
+        connection.execute_batch(change).unwrap();
+        let state = || -> (i64, String) {
+            let state =
+                "SELECT user_version, (SELECT group_concat(sql) FROM sqlite_schema) FROM pragma_user_version";
+            connection.query_row(state, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+        };
+        let before = state();
+        let error = open_patiently(&path, || {}).unwrap_err();
+        assert!(matches!(error, StoreError::Broken { .. }), "{change}: {error}");
+        assert!(error.to_string().contains(expected), "{change}: {error}");
+        assert_eq!(state(), before, "{change}");
+        let told = older::look(&path, 4).unwrap();
+        assert!(told.iter().any(|told| told.to_string().contains(expected)), "{change}: {told:?}");
+    }
+}
+
+#[test]
+fn a_migration_that_fails_says_why_and_not_its_script() {
+    let mut connection = Connection::open_in_memory().unwrap();
+    connection.execute_batch("CREATE TABLE talks (a)").unwrap();
+    let error = unscripted(MIGRATIONS.to_latest(&mut connection).unwrap_err());
+    assert_eq!(error.to_string(), "table talks already exists");
+}
+
+#[test]
 fn what_holds_no_data_is_made_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("talks.db");
@@ -60,7 +138,8 @@ fn what_holds_no_data_is_made_again() {
             "DROP VIEW stale_talks; DROP TRIGGER talk_queue_again; DROP INDEX talks_open_missed;
              DROP VIEW open_talks; CREATE VIEW Open_Talks AS SELECT talk_id FROM talks;
              DROP INDEX talks_chat; CREATE INDEX talks_chat ON talks (chat_id);
-             INSERT INTO mirror_info VALUES ('auto_close.last_sweep', '{'), ('note', '{');",
+             INSERT INTO mirror_info VALUES ('auto_close.last_sweep', '{'), ('note', '{'),
+                 ('retention.last', '5'), ('api.token_expires_at', '5'), ('api.oauth', '{}');",
         )
         .unwrap();
     let (mendable, broken, foreign) = found(&connection);
@@ -74,14 +153,17 @@ fn what_holds_no_data_is_made_again() {
             "the index talks_open_missed is missing",
             "the trigger talk_queue_again is missing",
             "the value of auto_close.last_sweep in mirror_info cannot be read",
+            "the value of retention.last in mirror_info cannot be read",
         ]
     );
     drop(connection);
     // Commands beside a daemon leave it alone.
-    assert_eq!(found(&open(&path, false).unwrap()).0.len(), 6);
+    assert_eq!(found(&open(&path, false).unwrap()).0.len(), 7);
     let connection = open_patiently(&path, || {}).unwrap();
     assert_eq!(found(&connection), nothing());
-    let note: String = connection.query_row("SELECT value FROM mirror_info", [], |row| row.get(0)).unwrap();
+    let note: String = connection
+        .query_row("SELECT value FROM mirror_info WHERE key = 'note'", [], |row| row.get(0))
+        .unwrap();
     assert_eq!(note, "{", "not ours");
 }
 
