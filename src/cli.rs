@@ -21,6 +21,7 @@ mod words;
 use crate::config::{Config, LogFormat, Mistakes, Needs};
 use crate::daemon::DaemonError;
 use crate::store::lock::LockError;
+use crate::store::patience;
 use crate::worker::WorkError;
 use anyhow::{Context, Result};
 use clap::{ArgAction, Parser, Subcommand};
@@ -214,11 +215,13 @@ fn ids_or_stdin(text: &str) -> Result<IdsOrStdin, String> {
 /// Does what the command line asks.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    let config_path = cli.config_path();
     match cli.dispatch() {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            progress::eprint_line(&format!("error: {error:#}"));
+            let holder = holder(&error, &config_path).unwrap_or_default();
+            progress::eprint_line(&format!("error: {error:#}{holder}"));
             ExitCode::from(exit_code(&error))
         }
     }
@@ -320,6 +323,15 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         Some(DaemonError::Config(_) | DaemonError::Work(WorkError::OtherAccount { .. })) => 78,
         _ => 1,
     }
+}
+
+/// Who is in the way, where that is what the error says, and what to do about it.
+fn holder(error: &anyhow::Error, config_path: &Path) -> Option<String> {
+    if !patience::is_locked(error.as_ref()) {
+        return None;
+    }
+    let config = Config::load(config_path, Needs::DatabaseAlone).ok()?;
+    Some(format!("; {}: end its transaction, then try again", patience::held(&config.database)))
 }
 
 /// `talkmirror queue list | head` ends without a word.

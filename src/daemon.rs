@@ -22,6 +22,7 @@ use crate::gate::Gate;
 use crate::policy::closing::{CloseMode, CloseRules, Purpose};
 use crate::store::closures;
 use crate::store::lock::{self, InstanceLock, LockError};
+use crate::store::patience;
 use crate::store::queue;
 use crate::store::report;
 use crate::store::status::DaemonStatus;
@@ -246,7 +247,7 @@ fn open(config: &Config) -> Result<(Connection, InstanceLock), DaemonError> {
         return Err(StoreError::NoFolder(folder.to_owned()).into());
     }
     let lock = lock::acquire(&config.database)?;
-    Ok((store::open_patiently(&config.database, service::Service::migrating)?, lock))
+    Ok((store::open_patiently(&config.database, service::Service::starting)?, lock))
 }
 
 /// Which part of the work is wanted.
@@ -284,6 +285,7 @@ fn worker(
     sweep::note_rules(&connection, &config.auto_close.rules).map_err(StoreError::from)?;
     let worker_config =
         WorkerConfig { no_close: work.no_close, only: work.only, ..worker_config(config, work.mode) };
+    patience::end(&connection).map_err(StoreError::from)?;
     let store = Writer::start(connection, &config.database);
     let mut worker = Worker::new(worker_config, token, client, gate, store, account, now);
     if let Some(earlier) = earlier {

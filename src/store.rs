@@ -14,6 +14,7 @@ pub mod feeds;
 pub mod guests;
 pub mod lock;
 pub mod owner;
+pub mod patience;
 pub mod queue;
 pub mod record;
 pub mod report;
@@ -97,11 +98,12 @@ pub enum StoreError {
 
 /// Opens the database for the process that holds the lock, and makes again what is missing there of what holds no
 /// data ([`schema`]). While an older schema is migrated, `at_work`
-/// is called several times a second, by progress alone.
+/// is called several times a second, by progress alone, with what is done in words; so it is while another program
+/// holds the database locked, which is waited for ([`patience`]).
 ///
 /// # Errors
 /// See [`StoreError`]; nothing was changed then.
-pub fn open_patiently(path: &Path, at_work: fn()) -> Result<Connection, StoreError> {
+pub fn open_patiently(path: &Path, at_work: fn(&str)) -> Result<Connection, StoreError> {
     open_as(path, true, Some(at_work))
 }
 
@@ -116,7 +118,7 @@ pub fn open(path: &Path, owner: bool) -> Result<Connection, StoreError> {
     open_as(path, owner, None)
 }
 
-fn open_as(path: &Path, owner: bool, at_work: Option<fn()>) -> Result<Connection, StoreError> {
+fn open_as(path: &Path, owner: bool, at_work: Option<fn(&str)>) -> Result<Connection, StoreError> {
     if let Some(folder) = path.parent()
         && !folder.as_os_str().is_empty()
         && !folder.is_dir()
@@ -132,6 +134,9 @@ fn open_as(path: &Path, owner: bool, at_work: Option<fn()>) -> Result<Connection
         let _ = owner::make(path, 0o644);
     }
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    if let Some(at_work) = at_work {
+        patience::begin(&connection, path, at_work)?;
+    }
     let version = identify(&connection, path)?;
     if connection.is_readonly("main")? {
         return Err(StoreError::ReadOnly(path.to_owned()));
@@ -178,11 +183,13 @@ fn open_as(path: &Path, owner: bool, at_work: Option<fn()>) -> Result<Connection
     }
     connection.set_transaction_behavior(TransactionBehavior::Immediate);
     if let Some(at_work) = at_work {
+        // Waits for whoever writes now: what is written at a start then finds nobody in its way, as a rule.
+        connection.transaction()?.rollback()?;
         let mut last: Option<Instant> = None;
         let progress = move || {
             if last.is_none_or(|last| last.elapsed() >= PROGRESS) {
                 last = Some(Instant::now());
-                at_work();
+                at_work("migrating the database to this version's schema");
             }
             false
         };

@@ -15,6 +15,7 @@ use crate::policy::closing::CloseMode;
 use crate::store::StoreError;
 use crate::store::lock::InstanceLock;
 use crate::store::owner::Identity;
+use crate::store::patience;
 use crate::telemetry;
 use crate::worker::{Mode, Tally, WorkError, Worker};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -49,8 +50,8 @@ pub async fn run_until(
     end: impl Future<Output = ()>,
     mut observe: impl FnMut(&Worker),
 ) -> Result<Tally, DaemonError> {
-    let (connection, lock) = open(config)?;
-    // Not before: a migration under way is one transaction, and a signal ends it and us.
+    let (connection, lock) = open_at_last(config)?;
+    // Not before: a migration under way is one transaction, and a signal ends it and us; or the wait for others.
     let mut signals = Signals::listen()?;
     let mut running = Running::start(config, set_level, connection, lock).await?;
     tokio::pin!(end);
@@ -80,6 +81,16 @@ pub async fn run_until(
         }
     };
     running.stop(worked).await
+}
+
+/// Whoever holds the database locked is waited for without end, as by a daemon at work.
+fn open_at_last(config: &Config) -> Result<(Connection, InstanceLock), DaemonError> {
+    loop {
+        match open(config) {
+            Err(DaemonError::Store(error)) if patience::is_locked(&error) => {}
+            opened => return opened,
+        }
+    }
 }
 
 /// The daemon and its parts.

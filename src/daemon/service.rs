@@ -11,8 +11,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// While the database is migrated, systemd waits so long from the last sign of progress.
-const MIGRATION_PATIENCE: Duration = Duration::from_secs(60);
+/// While the database is migrated or waited for, systemd waits so long from the last sign of life.
+const START_PATIENCE: Duration = Duration::from_secs(60);
 /// A status line is sent so often at most.
 const STATUS_EVERY: Duration = Duration::from_secs(5);
 /// systemd takes lines of a few KiB.
@@ -36,12 +36,9 @@ impl Service {
         Service { teller: Teller::start(), feed_every, fed_at: None, status: String::new(), status_at: None }
     }
 
-    /// A long migration is under way, and goes on.
-    pub(super) fn migrating() {
-        tell(&[
-            NotifyState::ExtendTimeoutUsec(MIGRATION_PATIENCE.as_micros() as u32),
-            NotifyState::Status("migrating the database to this version's schema"),
-        ]);
+    /// What takes long before it is ready is under way, and goes on.
+    pub(super) fn starting(what: &str) {
+        tell(&[NotifyState::ExtendTimeoutUsec(START_PATIENCE.as_micros() as u32), NotifyState::Status(what)]);
     }
 
     pub(super) fn ready(&mut self, status: &str) {

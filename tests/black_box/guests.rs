@@ -133,6 +133,59 @@ fn a_writer_that_keeps_the_lock_is_waited_for_and_named_and_nothing_is_lost() {
 }
 
 #[test]
+fn a_writer_that_keeps_the_lock_at_a_start_is_named_and_waited_for_and_ends_commands_of_a_moment() {
+    let mirrors = ["run", "sync"].map(|command| {
+        let mirror = Mirror::new(account(9));
+        mirror.ends(0, &["enqueue", "1..9"]);
+        (command, mirror)
+    });
+    let mut waiting = Vec::new();
+    for (command, mirror) in &mirrors {
+        let Some(mut writer) = Shell::open(mirror) else { return };
+        writer.say("BEGIN IMMEDIATE; SELECT 'locked';\n");
+        assert_eq!(writer.line(), "locked");
+        waiting.push((mirror, mirror.start(&[command]), writer));
+    }
+    for (mirror, _, writer) in &waiting {
+        let said = format!("another program holds the write lock: {}", writer.name());
+        mirror.wait("the log says so", || mirror.log().contains(&said));
+        assert!(mirror.log().contains("): waiting until its transaction ends"), "{}", mirror.log());
+    }
+    // Meanwhile the time passes that one statement waits by default.
+    let (mirror, _, writer) = &waiting[0];
+    for arguments in [&["enqueue", "1..9"][..], &["queue", "retry", "1"]] {
+        let (_, err) = mirror.ends(1, arguments);
+        let said = format!("another program holds the write lock: {}", writer.name());
+        assert!(err.contains(&said) && err.contains("): end its transaction, then try again"), "{err}");
+    }
+    for (_, daemon, writer) in &mut waiting {
+        assert_eq!(daemon.child.try_wait().unwrap(), None);
+        writer.say("COMMIT;\n");
+    }
+    for (mirror, _, _) in &waiting {
+        mirror.wait_sql("every id is worked", "SELECT count(*) FROM talk_queue", 0);
+        mirror.assert_mirrors_the_account();
+        assert_eq!(mirror.log().matches("waiting until its transaction ends").count(), 1, "{}", mirror.log());
+    }
+    assert!(waiting.pop().unwrap().1.wait().success());
+    waiting.pop().unwrap().1.stop();
+}
+
+#[test]
+fn a_signal_ends_a_daemon_that_waits_for_a_lock_at_its_start() {
+    let mirror = Mirror::new(account(3));
+    mirror.ends(0, &["sync", "1"]);
+    let connection = mirror.connect();
+    connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut daemon = mirror.daemon();
+    mirror.wait("it waits", || mirror.log().contains("waiting until its transaction ends"));
+    daemon.signal(nix::sys::signal::Signal::SIGTERM);
+    daemon.wait();
+    connection.execute_batch("COMMIT").unwrap();
+    mirror.running_daemon().stop();
+}
+
+#[test]
 fn a_reader_that_takes_its_rows_slowly_sees_one_state_while_the_daemon_stops_and_starts() {
     let mirror = Mirror::new(account(1000));
     mirror.ends(0, &["sync", "1..1000"]);
@@ -209,6 +262,35 @@ fn views_triggers_and_indexes_that_were_dropped_or_changed_are_made_again_at_a_s
     let (out, _) = mirror.ends(0, &["check"]);
     assert!(out.contains("schema    ok"), "{out}");
     mirror.ends(0, &["stale"]);
+}
+
+#[test]
+fn an_earlier_database_with_a_view_of_somebody_else_s_by_a_new_name_is_refused_until_that_is_gone() {
+    let mirror = Mirror::new(account(5));
+    let connection = mirror.connect();
+    for script in [
+        include_str!("../../src/store/migrations/001-mirror.sql"),
+        include_str!("../../src/store/migrations/002-closures.sql"),
+        include_str!("../../src/store/migrations/003-feeders.sql"),
+        include_str!("../../src/store/migrations/004-service.sql"),
+        "CREATE VIEW ratings AS SELECT talk_id, rate FROM talks; DROP VIEW open_talks; PRAGMA user_version = 4",
+    ] {
+        connection.execute_batch(script).unwrap();
+    }
+    let wrong = "the view ratings is not talkmirror's, and this version makes one of that name";
+    for command in ["run", "sync"] {
+        let (_, err) = mirror.ends(1, &[command]);
+        assert!(err.contains(wrong) && err.len() < 500, "{err}");
+    }
+    let (out, _) = mirror.ends(1, &["check"]);
+    let line = out.lines().find(|line| line.starts_with("schema ")).unwrap();
+    assert!(line.starts_with(&format!("schema    BAD   {wrong}")), "{line}");
+    assert_eq!(mirror.sql::<i64>("PRAGMA user_version"), 4);
+    mirror.execute(line.split('`').nth(1).unwrap());
+    mirror.ends(0, &["sync", "1..5"]);
+    mirror.assert_mirrors_the_account();
+    let (out, _) = mirror.ends(0, &["check"]);
+    assert!(out.contains("schema    ok"), "{out}");
 }
 
 #[test]

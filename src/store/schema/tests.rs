@@ -74,7 +74,7 @@ fn a_database_in_which_somebody_dropped_or_added_things_is_migrated() {
             .unwrap();
         connection.execute_batch(change).unwrap();
         drop(connection);
-        let connection = open_patiently(&path, || {}).unwrap();
+        let connection = open_patiently(&path, |_| {}).unwrap();
         assert_eq!(found(&connection), nothing(), "{change}");
         let status = "SELECT version || pid || request_rate || clock_skew || not_closing FROM daemon_status";
         let status: String = connection.query_row(status, [], |row| row.get(0)).unwrap();
@@ -111,7 +111,7 @@ fn a_name_that_a_migration_gives_and_somebody_s_object_has_is_told_before_anythi
             connection.query_row(state, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
         };
         let before = state();
-        let error = open_patiently(&path, || {}).unwrap_err();
+        let error = open_patiently(&path, |_| {}).unwrap_err();
         assert!(matches!(error, StoreError::Broken { .. }), "{change}: {error}");
         assert!(error.to_string().contains(expected), "{change}: {error}");
         assert_eq!(state(), before, "{change}");
@@ -159,7 +159,7 @@ fn what_holds_no_data_is_made_again() {
     drop(connection);
     // Commands beside a daemon leave it alone.
     assert_eq!(found(&open(&path, false).unwrap()).0.len(), 7);
-    let connection = open_patiently(&path, || {}).unwrap();
+    let connection = open_patiently(&path, |_| {}).unwrap();
     assert_eq!(found(&connection), nothing());
     let note: String = connection
         .query_row("SELECT value FROM mirror_info WHERE key = 'note'", [], |row| row.get(0))

@@ -1,0 +1,94 @@
+//! Patience with other programs that hold the database locked while a process starts: before there is a writer's
+//! thread, which waits by itself.
+
+use super::{BUSY_TIMEOUT, guests};
+use rusqlite::{Connection, ErrorCode, ffi};
+use std::cell::RefCell;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// So long a statement waits.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// After this it is said who holds the lock.
+const SAY: Duration = Duration::from_secs(1);
+/// Between two tries, and between two signs of life.
+const TRY: Duration = Duration::from_millis(20);
+const SIGN: Duration = Duration::from_millis(500);
+
+/// What the one who waits knows; SQLite's handler is a function without anything of its own.
+struct Waiting {
+    path: PathBuf,
+    alive: fn(&str),
+    began: Instant,
+    said: bool,
+    signed: Option<Instant>,
+}
+
+thread_local! {
+    static WAITING: RefCell<Option<Waiting>> = const { RefCell::new(None) };
+}
+
+/// Has each statement that this thread asks of the connection wait up to a minute for a lock, and say in the log who
+/// holds it. `alive` is called several times a second meanwhile.
+///
+/// # Errors
+/// When SQLite does not take the handler.
+pub(super) fn begin(connection: &Connection, path: &Path, alive: fn(&str)) -> rusqlite::Result<()> {
+    let waiting = Waiting { path: path.to_owned(), alive, began: Instant::now(), said: false, signed: None };
+    WAITING.set(Some(waiting));
+    connection.busy_handler(Some(wait))
+}
+
+/// `tries` is 0 when a statement first finds the lock held.
+fn wait(tries: i32) -> bool {
+    thread::sleep(TRY);
+    WAITING.with_borrow_mut(|waiting| waiting.as_mut().is_some_and(|waiting| waiting.goes_on(tries)))
+}
+
+impl Waiting {
+    fn goes_on(&mut self, tries: i32) -> bool {
+        let now = Instant::now();
+        if tries == 0 {
+            (self.began, self.said) = (now, false);
+        }
+        let waited = now - self.began;
+        if waited >= SAY && !self.said {
+            self.said = true;
+            tracing::warn!("{}: waiting until its transaction ends", held(&self.path));
+        }
+        if self.signed.is_none_or(|signed| now - signed >= SIGN) {
+            self.signed = Some(now);
+            (self.alive)("waiting for another program to end its transaction in the database");
+        }
+        waited < PATIENCE
+    }
+}
+
+/// Has the connection wait as long as any other, once a writer's thread has it.
+///
+/// # Errors
+/// See [`Connection::busy_timeout`].
+pub fn end(connection: &Connection) -> rusqlite::Result<()> {
+    WAITING.set(None);
+    connection.busy_timeout(BUSY_TIMEOUT)
+}
+
+/// Whether the error, or what caused it, is that another connection holds a lock.
+pub fn is_locked(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<ffi::Error>() {
+            return matches!(error.code, ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked);
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// Who holds the write lock, in words: `another program holds the write lock: sqlite3 (process 4711, user ann)`.
+pub fn held(database: &Path) -> String {
+    let holder = guests::writer(database).map_or(String::new(), |guest| format!(": {}", guest.named()));
+    format!("another program holds the write lock{holder}")
+}
