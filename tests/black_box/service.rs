@@ -240,6 +240,22 @@ fn a_long_migration_has_systemd_wait_and_ready_comes_after_it() {
 }
 
 #[test]
+fn a_lock_that_is_waited_for_at_the_start_has_systemd_wait_too() {
+    let mirror = Mirror::new(account(0));
+    mirror.ends(0, &["enqueue", "1"]);
+    let connection = mirror.connect();
+    connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (mut manager, daemon) = Manager::start(&mirror, Duration::from_secs(120));
+    mirror.wait("it says why it is not ready", || {
+        manager.has_heard("STATUS=waiting for another program to end its transaction in the database")
+    });
+    connection.execute_batch("COMMIT").unwrap();
+    mirror.wait("ready", || manager.has_heard("READY=1"));
+    assert!(manager.place("EXTEND_TIMEOUT_USEC=") < manager.place("READY=1"), "{:?}", manager.heard);
+    daemon.stop();
+}
+
+#[test]
 fn a_manager_that_does_not_listen_holds_nobody_up() {
     let (mirror, port) = crate::http::shown(account(10), "");
     let (mut manager, daemon) = Manager::start(&mirror, Duration::from_millis(300));
