@@ -195,16 +195,12 @@ fn open_as(path: &Path, owner: bool, at_work: Option<fn(&str)>) -> Result<Connec
         };
         connection.progress_handler(PROGRESS_STEPS, Some(progress))?;
     }
-    // Else a rename would have views and triggers of others follow the table that is then dropped, and fail where one
-    // of them is broken.
-    connection.pragma_update(None, "legacy_alter_table", true)?;
-    if let Err(source) = MIGRATIONS.to_latest(&mut connection) {
+    if let Err(source) = migrate(&mut connection) {
         // Two commands may make a database at once; the second finds it made.
         if identify(&connection, path)? != SCHEMA_VERSION {
             return Err(StoreError::Migrate { path: path.to_owned(), source: schema::unscripted(source) });
         }
     }
-    connection.pragma_update(None, "legacy_alter_table", false)?;
     if at_work.is_some() {
         // An index of many rows takes its time.
         schema::mend(&mut connection, path)?;
@@ -212,6 +208,16 @@ fn open_as(path: &Path, owner: bool, at_work: Option<fn(&str)>) -> Result<Connec
     connection.progress_handler(0, None::<fn() -> bool>)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
+}
+
+/// Brings a database to the schema of this version.
+fn migrate(connection: &mut Connection) -> Result<(), rusqlite_migration::Error> {
+    // Else a rename would have views and triggers of others follow the table that is then dropped, and fail where one
+    // of them is broken.
+    connection.pragma_update(None, "legacy_alter_table", true)?;
+    let migrated = MIGRATIONS.to_latest(connection);
+    connection.pragma_update(None, "legacy_alter_table", false)?;
+    migrated
 }
 
 /// Opens the database for reading, also while a daemon writes it or none runs.
