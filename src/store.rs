@@ -198,7 +198,7 @@ fn open_as(path: &Path, owner: bool, at_work: Option<fn(&str)>) -> Result<Connec
     if let Err(source) = migrate(&mut connection) {
         // Two commands may make a database at once; the second finds it made.
         if identify(&connection, path)? != SCHEMA_VERSION {
-            return Err(StoreError::Migrate { path: path.to_owned(), source: schema::unscripted(source) });
+            return Err(StoreError::Migrate { path: path.to_owned(), source });
         }
     }
     if at_work.is_some() {
@@ -211,13 +211,13 @@ fn open_as(path: &Path, owner: bool, at_work: Option<fn(&str)>) -> Result<Connec
 }
 
 /// Brings a database to the schema of this version.
-fn migrate(connection: &mut Connection) -> Result<(), rusqlite_migration::Error> {
+fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     // Else a rename would have views and triggers of others follow the table that is then dropped, and fail where one
     // of them is broken.
     connection.pragma_update(None, "legacy_alter_table", true)?;
     let migrated = MIGRATIONS.to_latest(connection);
     connection.pragma_update(None, "legacy_alter_table", false)?;
-    migrated
+    migrated.map_err(schema::unscripted)
 }
 
 /// Opens the database for reading, also while a daemon writes it or none runs.

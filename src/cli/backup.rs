@@ -6,7 +6,7 @@ use super::words;
 use crate::clock::unix_now;
 use crate::daemon::DaemonError;
 use crate::store::backup::{self, Copied, Watch};
-use crate::store::lock;
+use crate::store::lock::{self, LockError};
 use crate::store::restore::{Carried, Present, Restore, RestoreError, Restored};
 use anyhow::{Result, bail, ensure};
 use indicatif::HumanBytes;
@@ -47,7 +47,7 @@ pub fn restore(database: &Path, path: &Path, yes: bool, as_json: bool) -> Result
         "there is no terminal to ask on: --yes restores without asking"
     );
     // Before it takes long: a daemon that runs is not to be disturbed.
-    let _lock = lock::acquire(database).map_err(DaemonError::from)?;
+    let _lock = lock::acquire(database).map_err(DaemonError::from).map_err(stop_it_first)?;
     let runtime = runtime()?;
     let (from, at) = (path.to_owned(), database.to_owned());
     let restore = runtime.block_on(watched(move |watch| Restore::prepare(&from, &at, watch)))??;
@@ -83,6 +83,14 @@ pub fn restore(database: &Path, path: &Path, yes: bool, as_json: bool) -> Result
         writeln!(io::stderr(), "warning: nothing could be taken over from the old database: {why}")?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn stop_it_first(error: DaemonError) -> anyhow::Error {
+    match error {
+        DaemonError::Lock(LockError::Held { .. }) => anyhow::Error::from(error)
+            .context("stop it first (`systemctl stop talkmirror`, or end what runs it), then restore again"),
+        error => error.into(),
+    }
 }
 
 fn describe(path: &Path, restore: &Restore) -> String {

@@ -6,21 +6,22 @@
 //! did since the copy is not forgotten (`carry`). The caller holds the lock.
 
 mod carry;
+mod place;
+mod present;
 
 pub use carry::Carried;
+pub use place::tidy;
+pub use present::Present;
 
-use super::backup::{self, BESIDE, BackupError, Contents, Scratch, Watch, beside, sync_folder};
-use super::{MIGRATIONS, StoreError, connect, identify, owner};
+use super::backup::{self, BackupError, Contents, Scratch, Watch, sync_folder};
+use super::{StoreError, connect, migrate, schema};
+use place::Kept;
+use present::{Settled, settle};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use std::fs::{self, File, Permissions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Who has the database open gets so long to end a transaction.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why nothing was replaced.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +46,16 @@ pub enum RestoreError {
          replaced"
     )]
     InUse(PathBuf),
+    #[error(
+        "{path} cannot be restored, as it is not as talkmirror made it: {broken}; take another backup, or sync into a \
+         new database"
+    )]
+    Broken { path: PathBuf, broken: String },
+    #[error(
+        "what talkmirror did since the backup cannot be taken over from {database}; nothing was replaced: mend that, or \
+         move the database with its -wal away by hand, and what it did since is not known to the restored one"
+    )]
+    Carry { database: PathBuf, source: rusqlite::Error },
     #[error("stopped: nothing was replaced")]
     Stopped,
     #[error(transparent)]
@@ -55,16 +66,6 @@ pub enum RestoreError {
     Io { step: &'static str, path: PathBuf, source: io::Error },
     #[error("cannot {step} {path}")]
     Sql { step: &'static str, path: PathBuf, source: rusqlite::Error },
-}
-
-/// What is at the database's place now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Present {
-    Nothing,
-    /// A mirror, of this account if it knows one yet.
-    Mirror(Option<i64>),
-    /// Something that cannot be read, and why.
-    Damaged(String),
 }
 
 /// A copy that is ready to be put in place.
@@ -99,7 +100,8 @@ impl Restore {
         if backup::is_of_database(&real, &database) {
             return Err(RestoreError::Live(path.to_owned()));
         }
-        let present = present(&database)?;
+        tidy(&database);
+        let present = present::present(&database)?;
         let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty());
         let scratch = Scratch::new(folder.unwrap_or(Path::new("."))).map_err(RestoreError::Backup)?;
         let contents =
@@ -110,7 +112,7 @@ impl Restore {
             let path = path.to_owned();
             return Err(RestoreError::OtherAccount { path, account, database, present: *present });
         }
-        migrate(&scratch.copy(), path)?;
+        ready(&scratch.copy(), path)?;
         Ok(Restore { database, scratch, contents, present })
     }
 
@@ -124,25 +126,46 @@ impl Restore {
         // Holds everybody else off until the end.
         let mut held = None;
         let carried = match &present {
-            Present::Nothing => carry::nothing(&new).map_err(sql("prepare", &new)).map(Ok)?,
-            Present::Damaged(why) => {
-                carry::nothing(&new).map_err(sql("prepare", &new))?;
-                Err(why.clone())
-            }
-            Present::Mirror(_) => match held.insert(settle(&database)?) {
-                Settled::Held(old) => carry::carry(old, &new).map_err(|error| error.to_string()),
-                Settled::Damaged(why) => Err(why.clone()),
+            Present::Nothing => Ok(Carried::default()),
+            Present::Damaged(why) => Err(why.clone()),
+            Present::Mirror(_) => match settle(&database)? {
+                Settled::Held(old) => carried(&held.insert(old).connection, &new, &database)?,
+                Settled::Damaged(why) => Err(why),
             },
         };
+        if carried.is_err() || present == Present::Nothing {
+            carry::nothing(&new).map_err(sql("prepare", &new))?;
+        }
+        place::to_wal(&new).map_err(sql("prepare", &new))?;
         let io = |step| io_error(step, &database);
-        as_before(&new, &database, scratch.within())
+        place::as_before(&new, &database, scratch.within())
             .map_err(io("give its owner and mode to the successor of"))?;
-        let kept = keep(&database, now).map_err(io("keep"))?;
+        let kept = Kept::new(&database, now).map_err(io("keep"))?;
         sync_folder(scratch.within()).map_err(io("keep"))?;
         fs::rename(&new, &database).map_err(io("replace"))?;
+        let kept = kept.keep();
+        if let Some(old) = held {
+            old.leave();
+        }
         sync_folder(scratch.within()).map_err(io("make sure, though it was replaced, of"))?;
-        drop(held);
+        place::make_beside(&database);
         Ok(Restored { kept, carried })
+    }
+}
+
+/// What was taken over, or why the old database is too damaged for it.
+fn carried(old: &Connection, new: &Path, database: &Path) -> Result<Result<Carried, String>, RestoreError> {
+    match carry::carry(old, new) {
+        Ok(carried) => Ok(Ok(carried)),
+        Err(error)
+            if matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+            ) =>
+        {
+            Ok(Err(error.to_string()))
+        }
+        Err(source) => Err(RestoreError::Carry { database: database.to_owned(), source }),
     }
 }
 
@@ -161,115 +184,17 @@ fn of_backup(error: BackupError, path: &Path) -> RestoreError {
     }
 }
 
-fn present(database: &Path) -> Result<Present, RestoreError> {
-    if !database.exists() {
-        return Ok(Present::Nothing);
-    }
-    let read = || -> Result<Option<i64>, StoreError> {
-        let connection = connect(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        match identify(&connection, database) {
-            Ok(0) => return Ok(None),
-            Ok(_) | Err(StoreError::Newer { .. }) => {}
-            Err(error) => return Err(error),
-        }
-        Ok(super::account_id(&connection)?)
-    };
-    match read() {
-        Ok(account_id) => Ok(Present::Mirror(account_id)),
-        Err(error @ StoreError::Foreign(_)) => Err(RestoreError::Store(error)),
-        Err(error) => Ok(Present::Damaged(format!("{:#}", anyhow::Error::from(error)))),
-    }
-}
-
-fn migrate(new: &Path, path: &Path) -> Result<(), RestoreError> {
+/// Makes a database of this version of a copy, as it should be but for what others have added; `path` is the backup.
+fn ready(new: &Path, path: &Path) -> Result<(), RestoreError> {
     let mut connection = connect(new, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(RestoreError::Store)?;
-    MIGRATIONS
-        .to_latest(&mut connection)
-        .map_err(super::schema::unscripted)
-        .map_err(|source| RestoreError::Store(StoreError::Migrate { path: path.to_owned(), source }))
-}
-
-/// The old database, for a moment.
-enum Settled {
-    /// All of it is in its one file, and nobody else can open it.
-    Held(Connection),
-    Damaged(String),
-}
-
-/// Folds the write-ahead log into the old database. Who else has it open would go on writing into it, and when
-/// done remove the log of the new one by its name: with such guests nothing is replaced.
-fn settle(database: &Path) -> Result<Settled, RestoreError> {
-    let connection = connect(database, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(RestoreError::Store)?;
-    if connection.is_readonly("main").map_err(sql("settle", database))? {
-        return Err(RestoreError::Store(StoreError::ReadOnly(database.to_owned())));
+    migrate(&mut connection)
+        .map_err(|source| RestoreError::Store(StoreError::Migrate { path: path.to_owned(), source }))?;
+    let broken = schema::compare(&connection).map_err(sql("check the copy of", path))?.broken;
+    if !broken.is_empty() {
+        let broken = broken.into_iter().map(|broken| broken.what).collect::<Vec<_>>().join("; ");
+        return Err(RestoreError::Broken { path: path.to_owned(), broken });
     }
-    let fold = || -> rusqlite::Result<bool> {
-        connection.busy_timeout(PATIENCE)?;
-        let mode: String = connection.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0))?;
-        connection.query_row("PRAGMA main.locking_mode = EXCLUSIVE", [], |_| Ok(()))?;
-        connection.execute_batch("BEGIN EXCLUSIVE; COMMIT")?;
-        Ok(mode == "delete")
-    };
-    match fold() {
-        Ok(true) => Ok(Settled::Held(connection)),
-        Ok(false) => Err(RestoreError::InUse(database.to_owned())),
-        Err(error) => match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                Err(RestoreError::InUse(database.to_owned()))
-            }
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                Ok(Settled::Damaged(error.to_string()))
-            }
-            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-                Err(RestoreError::Store(StoreError::ReadOnly(database.to_owned())))
-            }
-            _ => Err(RestoreError::Sql { step: "settle", path: database.to_owned(), source: error }),
-        },
-    }
-}
-
-/// Gives the new file the owner and the mode of the old one, and has it on the disk.
-fn as_before(new: &Path, database: &Path, folder: &Path) -> io::Result<()> {
-    let file = File::options().read(true).write(true).open(new)?;
-    match fs::metadata(database) {
-        Ok(old) => {
-            let own = file.metadata()?;
-            if (own.uid(), own.gid()) != (old.uid(), old.gid()) {
-                fchown(&file, Some(old.uid()), Some(old.gid()))?;
-            }
-            file.set_permissions(Permissions::from_mode(old.mode() & 0o777))?;
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => owner::hand_over(&file, folder)?,
-        Err(error) => return Err(error),
-    }
-    file.sync_all()
-}
-
-/// Gives the old file a second name, and takes away from beside the first what would be taken for a part of the
-/// new database. A kill in between leaves the old one where it was.
-fn keep(database: &Path, now: i64) -> io::Result<Option<PathBuf>> {
-    let name = |at| {
-        let time = crate::words::iso(at).replace(':', "");
-        beside(database, &format!(".before-restore-{time}"))
-    };
-    let free = |kept: &PathBuf| {
-        let taken = |path: &Path| path.symlink_metadata().is_ok();
-        !taken(kept) && !BESIDE.iter().any(|suffix| taken(&beside(kept, suffix)))
-    };
-    let kept = (now..).map(name).find(free).unwrap_or_else(|| name(now));
-    let there = match fs::hard_link(database, &kept) {
-        Ok(()) => true,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-        Err(error) => return Err(error),
-    };
-    // There are none of a database that was settled.
-    for suffix in BESIDE {
-        match fs::rename(beside(database, suffix), beside(&kept, suffix)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(there.then_some(kept))
+    schema::mend(&mut connection, path).map_err(RestoreError::Store)
 }
 
 fn io_error(step: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RestoreError {

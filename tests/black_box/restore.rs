@@ -1,6 +1,7 @@
 //! `backup --restore`: what it refuses, what it keeps, and what the mirror is afterwards.
 
 use crate::backup::{assert_whole, names, read};
+use crate::databases::SmallDisk;
 use crate::harness::{Mirror, account, text};
 use crate::rights::{DAEMON, State};
 use nix::sys::signal::{Signal, kill};
@@ -141,6 +142,10 @@ fn what_is_no_backup_of_this_mirror_is_refused_and_nothing_is_replaced() {
     };
     with("other.db", "UPDATE mirror_info SET value = '4711' WHERE key = 'account_id'");
     with("newer.db", "PRAGMA user_version = 99");
+    with("nameless.db", "DELETE FROM mirror_info WHERE key = 'account_id'");
+    with("talks-of-others.db", "UPDATE talks SET account_id = 4711");
+    with("table.db", "DROP TABLE tombstones");
+    with("column.db", "ALTER TABLE closures RENAME COLUMN error TO mistake");
     fs::write(mirror.path("empty.db"), "").unwrap();
     fs::write(mirror.path("notes.txt"), "my notes, at length\n".repeat(500)).unwrap();
     Connection::open(mirror.path("notes.db")).unwrap().execute_batch("CREATE TABLE notes (text)").unwrap();
@@ -164,6 +169,10 @@ fn what_is_no_backup_of_this_mirror_is_refused_and_nothing_is_replaced() {
         ("damaged.db", "damaged.db is damaged: "),
         ("newer.db", "newer.db was written by a newer talkmirror (schema 99"),
         ("other.db", "is a backup of account 4711, and the database"),
+        ("nameless.db", "the talks are of account 17029541, and mirror_info has no account_id"),
+        ("talks-of-others.db", "the talks are of account 4711, and mirror_info says"),
+        ("table.db", "the table tombstones is missing; take another backup"),
+        ("column.db", "the column error of closures is missing; take another backup"),
     ] {
         mirror.refuses(name, said);
     }
@@ -181,7 +190,10 @@ fn a_daemon_that_runs_or_somebody_who_has_the_file_open_is_not_restored_over() {
     let arguments = ["backup", "--restore", backup.to_str().unwrap(), "--yes"];
     let daemon = mirror.running_daemon();
     let (_, err) = mirror.ends(75, &arguments);
-    assert!(err.contains("another talkmirror (process"), "{err}");
+    assert!(
+        err.contains("another talkmirror (process") && err.contains("`systemctl stop talkmirror`"),
+        "{err}"
+    );
     mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (4)");
     mirror.wait_sql("it works on", "SELECT count(*) FROM talks", 4);
     daemon.stop();
@@ -318,7 +330,8 @@ fn a_database_that_is_damaged_is_kept_with_what_belongs_to_it_and_none_of_that_t
         if damage != "schema" {
             fs::write(mirror.path("talks.db-wal"), &wal).unwrap();
         }
-        fs::write(mirror.path("talks.db-journal"), "a journal").unwrap();
+        // As SQLite leaves one that is done with.
+        fs::write(mirror.path("talks.db-journal"), "\0 a journal").unwrap();
         let output = mirror.output(&["backup", "--restore", backup.to_str().unwrap(), "--yes"]);
         let (out, err) = text(&output);
         assert_eq!(output.status.code(), Some(0), "{damage}: {err}");
@@ -418,4 +431,185 @@ fn a_person_is_told_what_would_be_replaced_by_what_and_may_say_no() {
     let (ok, said) = at_a_terminal(&mirror, &backup, "y\n");
     assert!(ok, "{said}");
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), 4);
+}
+
+/// What a refusal leaves as it was, though the file was settled for a moment.
+fn assert_not_replaced(mirror: &Mirror, talks: i64) {
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), talks);
+    assert_eq!(mode(mirror), "wal");
+    let all = names(&mirror.path(""));
+    assert!(!all.iter().any(|name| name.contains("before-restore") || name.starts_with(".talk")), "{all:?}");
+}
+
+/// As the file's header has it.
+fn mode(mirror: &Mirror) -> &'static str {
+    if fs::read(mirror.database()).unwrap()[18] == 2 { "wal" } else { "delete" }
+}
+
+#[test]
+fn a_database_that_is_locked_or_cannot_be_opened_is_not_taken_for_a_damaged_one() {
+    let mirror = Mirror::new(account(20));
+    mirror.ends(0, &["sync", "1..12"]);
+    let backup = mirror.back_up("other.db");
+    // Nor is its account forgotten.
+    Connection::open(&backup)
+        .unwrap()
+        .execute_batch(
+            "UPDATE mirror_info SET value = '4711' WHERE key = 'account_id'; UPDATE talks SET account_id = 4711",
+        )
+        .unwrap();
+    {
+        let guest = Connection::open(mirror.database()).unwrap();
+        guest.execute_batch("PRAGMA locking_mode = EXCLUSIVE; SELECT count(*) FROM talks").unwrap();
+        // The file is not read here meanwhile: this process would lose its locks.
+        let (_, err) = mirror.ends(1, &["backup", "--restore", backup.to_str().unwrap(), "--yes"]);
+        assert!(err.contains("another program has"), "{err}");
+    }
+    assert_not_replaced(&mirror, 12);
+    // SQLite cannot open it then.
+    let wal = mirror.path("talks.db-wal");
+    if wal.exists() {
+        fs::remove_file(&wal).unwrap();
+    }
+    fs::create_dir(&wal).unwrap();
+    mirror.refuses("other.db", "unable to open database file");
+    fs::remove_dir(&wal).unwrap();
+    mirror.execute("DELETE FROM mirror_info WHERE key = 'account_id'");
+    let (_, err) = mirror.ends(1, &["backup", "--restore", backup.to_str().unwrap(), "--yes"]);
+    assert!(err.contains("is a backup of account 4711, and the database"), "by its talks: {err}");
+    assert_not_replaced(&mirror, 12);
+}
+
+#[test]
+fn a_write_that_was_cut_off_is_taken_back_and_the_database_is_taken_over_from() {
+    let mirror = Mirror::new(account(300));
+    mirror.ends(0, &["sync", "1..300"]);
+    let backup = mirror.back_up("good.db");
+    mirror.execute("INSERT INTO talk_queue (talk_id, reason) VALUES (7, 'ann')");
+    let (database, journal) = (mirror.database(), mirror.path("talks.db-journal"));
+    let (half, its_journal) = {
+        let guest = Connection::open(&database).unwrap();
+        guest
+            .execute_batch(
+                "PRAGMA journal_mode = DELETE; PRAGMA cache_size = 1; BEGIN; UPDATE talks SET payload = '\"other\"'",
+            )
+            .unwrap();
+        (fs::read(&database).unwrap(), fs::read(&journal).unwrap())
+    };
+    fs::write(&database, half).unwrap();
+    fs::write(&journal, its_journal).unwrap();
+    let (told, kept) = mirror.restore(&backup);
+    assert_eq!(told["carried"]["queued"], 1);
+    assert_whole(&kept);
+    assert_eq!(read::<i64>(&kept, "SELECT count(*) FROM talks WHERE payload = '\"other\"'"), 0);
+}
+
+#[test]
+fn where_a_sound_database_cannot_be_taken_over_from_nothing_is_replaced() {
+    let mirror = Mirror::new(account(9));
+    mirror.ends(0, &["sync", "1..4"]);
+    let backup = mirror.back_up("good.db");
+    let stubborn = mirror.back_up("stubborn.db");
+    Connection::open(&stubborn)
+        .unwrap()
+        .execute_batch(
+            "CREATE TRIGGER mine BEFORE INSERT ON talk_queue BEGIN SELECT raise(ABORT, 'not in my queue'); END",
+        )
+        .unwrap();
+    mirror.ends(0, &["sync", "5..9"]);
+    let (_, err) = mirror.ends(1, &["backup", "--restore", stubborn.to_str().unwrap(), "--yes"]);
+    assert!(err.contains("nothing was replaced") && err.contains("not in my queue"), "{err}");
+    assert_not_replaced(&mirror, 9);
+    mirror.execute("ALTER TABLE closures RENAME COLUMN error TO mistake");
+    let arguments = ["backup", "--restore", backup.to_str().unwrap(), "--yes"];
+    let (_, err) = mirror.ends(1, &arguments);
+    assert!(err.contains("move the database with its -wal away by hand") && err.contains("error"), "{err}");
+    assert_not_replaced(&mirror, 9);
+    for name in
+        names(&mirror.path("")).iter().filter(|name| ["talks.db", "talks.db-wal"].contains(&name.as_str()))
+    {
+        fs::rename(mirror.path(name), mirror.path(&format!("by-hand-{name}"))).unwrap();
+    }
+    mirror.ends(0, &arguments);
+    mirror.ends(0, &["sync", "1..9"]);
+    mirror.assert_mirrors_the_account();
+}
+
+#[test]
+fn a_disk_that_is_full_once_the_queue_is_taken_over_stops_the_restore() {
+    let mirror = Mirror::new(account(9));
+    let Some(disk) = SmallDisk::mount(mirror.path("disk"), "12m") else { return };
+    mirror.configure("database.path = \"disk/talks.db\"\n");
+    mirror.ends(0, &["sync", "1..9"]);
+    let backup = mirror.back_up("good.db");
+    mirror.ends(0, &["enqueue", "10..60000"]);
+    let database = disk.0.join("talks.db");
+    let used = |name: &str| disk.0.join(name).metadata().map_or(0, |metadata| metadata.len() as usize);
+    let free = (12 << 20) - used("talks.db") - used("talks.db-wal") - used("talks.db-shm");
+    let ballast = disk.0.join("ballast");
+    fs::write(&ballast, vec![0; free - 700_000]).unwrap();
+    let arguments = ["backup", "--restore", backup.to_str().unwrap(), "--yes"];
+    let (_, err) = mirror.ends(1, &arguments);
+    assert!(err.contains("cannot be taken over from") && err.contains("disk is full"), "{err}");
+    assert!(!names(&disk.0).iter().any(|name| name.contains("before-restore")), "{:?}", names(&disk.0));
+    let queued = "SELECT count(*) FROM talk_queue";
+    assert_eq!(read::<i64>(&database, queued), 59_991);
+    fs::remove_file(ballast).unwrap();
+    mirror.ends(0, &arguments);
+    assert_eq!(read::<i64>(&database, queued), 59_991);
+}
+
+#[test]
+fn what_a_backup_lacks_that_holds_no_data_is_made_again() {
+    let mirror = Mirror::new(account(4));
+    mirror.ends(0, &["sync", "1..4"]);
+    let backup = mirror.back_up("good.db");
+    Connection::open(&backup)
+        .unwrap()
+        .execute_batch("DROP VIEW stale_talks; DROP TRIGGER talk_queue_again; DROP INDEX talks_chat")
+        .unwrap();
+    mirror.restore(&backup);
+    let made =
+        "SELECT count(*) FROM sqlite_schema WHERE name IN ('stale_talks', 'talk_queue_again', 'talks_chat')";
+    assert_eq!(mirror.sql::<i64>(made), 3);
+    mirror.ends(0, &["check"]);
+}
+
+#[test]
+fn who_reads_the_restored_database_is_not_in_the_way_of_the_next_start() {
+    let mirror = Mirror::new(account(9));
+    mirror.ends(0, &["sync", "1..4"]);
+    let backup = mirror.back_up("good.db");
+    for lost in [false, true] {
+        if lost {
+            fs::remove_file(mirror.database()).unwrap();
+        }
+        mirror.restore(&backup);
+        assert_eq!(mode(&mirror), "wal");
+        // Who may not write the folder cannot make them.
+        for name in ["talks.db-wal", "talks.db-shm"] {
+            assert!(mirror.path(name).exists(), "{name}");
+        }
+        let guest = mirror.connect();
+        guest.execute_batch("BEGIN; SELECT count(*) FROM talks").unwrap();
+        mirror.ends(0, &["sync", "1..9"]);
+        drop(guest);
+        mirror.assert_mirrors_the_account();
+    }
+}
+
+#[test]
+fn a_second_name_that_a_killed_restore_left_to_the_database_is_taken_away() {
+    let mirror = Mirror::new(account(4));
+    mirror.ends(0, &["sync", "1..4"]);
+    let backup = mirror.back_up("good.db");
+    let left = mirror.path("talks.db.before-restore-2020-01-01T000000Z");
+    let another = mirror.path("talks.db.before-restore-2019-01-01T000000Z");
+    fs::copy(mirror.database(), &another).unwrap();
+    fs::hard_link(mirror.database(), &left).unwrap();
+    mirror.ends(0, &["sync", "1"]);
+    assert!(!left.exists() && another.exists());
+    fs::hard_link(mirror.database(), &left).unwrap();
+    let (_, kept) = mirror.restore(&backup);
+    assert!(!left.exists() && another.exists() && kept.exists());
 }

@@ -41,7 +41,8 @@ const AS_FAR: &str = "(n.outcome IN ('requested', 'accepted') OR o.outcome NOT I
 pub fn carry(old: &Connection, new: &Path) -> rusqlite::Result<Carried> {
     let carried = attached(old, new);
     if carried.is_err() {
-        nothing(new)?;
+        // It may not have been attached.
+        let _ = old.execute_batch("DETACH new");
     }
     carried
 }
@@ -49,8 +50,7 @@ pub fn carry(old: &Connection, new: &Path) -> rusqlite::Result<Carried> {
 fn attached(old: &Connection, new: &Path) -> rusqlite::Result<Carried> {
     let schema: i64 = old.query_row("PRAGMA main.user_version", [], |row| row.get(0))?;
     if schema == 0 {
-        nothing(new)?;
-        return Ok(Carried::default());
+        return nothing(new);
     }
     old.execute("ATTACH ?1 AS new", [new.to_string_lossy()])?;
     let tx = old.unchecked_transaction()?;

@@ -1,5 +1,7 @@
 use super::*;
 use crate::store;
+use crate::store::backup::beside;
+use rusqlite::ffi;
 
 /// A database of the first schema with a talk, a row in the queue and a pause.
 fn earlier(path: &Path, schema: usize) {
@@ -70,9 +72,73 @@ fn a_name_that_is_taken_is_left_to_whom_it_belongs() {
     fs::write(folder.path().join("talks.db.before-restore-1970-01-01T000000Z"), "earlier").unwrap();
     fs::write(folder.path().join("talks.db.before-restore-1970-01-01T000001Z-wal"), "its log").unwrap();
     fs::write(folder.path().join("talks.db-wal"), "log").unwrap();
-    let kept = keep(&database, 0).unwrap().unwrap();
+    let kept = Kept::new(&database, 0).unwrap().keep().unwrap();
     assert!(kept.ends_with("talks.db.before-restore-1970-01-01T000002Z"));
     assert_eq!(fs::read_to_string(&kept).unwrap(), "old");
     assert_eq!(fs::read_to_string(beside(&kept, "-wal")).unwrap(), "log");
     assert!(!folder.path().join("talks.db-wal").exists());
+}
+
+#[test]
+fn what_was_taken_away_for_a_database_that_is_then_not_replaced_is_put_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("talks.db");
+    for (name, text) in [("talks.db", "old"), ("talks.db-wal", "log"), ("talks.db-journal", "journal")] {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    let kept = Kept::new(&database, 0).unwrap();
+    assert!(!folder.path().join("talks.db-wal").exists());
+    drop(kept);
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    assert_eq!(
+        (read("talks.db"), read("talks.db-wal"), read("talks.db-journal")),
+        ("old".into(), "log".into(), "journal".into())
+    );
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "and has no second name");
+}
+
+#[test]
+fn what_a_kill_left_under_the_second_name_of_the_database_belongs_to_it_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("talks.db");
+    fs::write(&database, "old").unwrap();
+    fs::write(folder.path().join("talks.db-wal"), "log").unwrap();
+    // As a kill would.
+    std::mem::forget(Kept::new(&database, 0).unwrap());
+    tidy(&database);
+    assert_eq!(fs::read_to_string(folder.path().join("talks.db-wal")).unwrap(), "log");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn only_what_sqlite_calls_damaged_is_damaged() {
+    let path = Path::new("talks.db");
+    let judged = |code| {
+        let source = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+        present::refused_or_damaged(StoreError::Sql(source), path)
+    };
+    for code in [ffi::SQLITE_CORRUPT, ffi::SQLITE_NOTADB] {
+        assert!(judged(code).is_ok());
+    }
+    for code in [ffi::SQLITE_BUSY, ffi::SQLITE_LOCKED, ffi::SQLITE_BUSY_RECOVERY] {
+        assert!(matches!(judged(code), Err(RestoreError::InUse(_))));
+    }
+    for code in
+        [ffi::SQLITE_CANTOPEN, ffi::SQLITE_IOERR_READ, ffi::SQLITE_NOMEM, ffi::SQLITE_ERROR, ffi::SQLITE_FULL]
+    {
+        assert!(matches!(judged(code), Err(RestoreError::Store(_))));
+    }
+}
+
+#[test]
+fn a_broken_view_of_others_in_an_earlier_backup_does_not_stop_its_migration() {
+    let folder = tempfile::tempdir().unwrap();
+    let (database, backup) = (folder.path().join("talks.db"), folder.path().join("backup.db"));
+    earlier(&backup, 1);
+    Connection::open(&backup)
+        .unwrap()
+        .execute_batch("CREATE VIEW theirs AS SELECT * FROM no_such_table")
+        .unwrap();
+    Restore::prepare(&backup, &database, &Arc::default()).unwrap().put_in_place(0).unwrap();
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4, "a -wal and a -shm, and nothing else");
 }
