@@ -247,6 +247,7 @@ fn open(config: &Config) -> Result<(Connection, InstanceLock), DaemonError> {
         return Err(StoreError::NoFolder(folder.to_owned()).into());
     }
     let lock = lock::acquire(&config.database)?;
+    store::restore::tidy(&config.database);
     Ok((store::open_patiently(&config.database, service::Service::starting)?, lock))
 }
 
