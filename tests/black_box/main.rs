@@ -30,6 +30,7 @@ mod queue;
 mod reload;
 mod restore;
 mod restore_crash;
+mod restore_refusals;
 mod retention;
 mod rights;
 mod service;

@@ -1,7 +1,6 @@
-//! `backup --restore`: what it refuses, what it keeps, and what the mirror is afterwards.
+//! `backup --restore`: what it keeps, and what the mirror is afterwards.
 
 use crate::backup::{assert_whole, names, read};
-use crate::databases::SmallDisk;
 use crate::harness::{Mirror, account, text};
 use crate::rights::{DAEMON, State};
 use nix::sys::signal::{Signal, kill};
@@ -26,14 +25,14 @@ impl Mirror {
     }
 
     /// Restores it; returns what was printed, and where the old file is.
-    fn restore(&self, backup: &Path) -> (Value, PathBuf) {
+    pub fn restore(&self, backup: &Path) -> (Value, PathBuf) {
         let (out, _) = self.ends(0, &["backup", "--restore", backup.to_str().unwrap(), "--yes", "--json"]);
         let told: Value = serde_json::from_str(&out).unwrap();
         let kept = told["kept"].as_str().unwrap_or_default().into();
         (told, kept)
     }
 
-    fn refuses(&self, backup: &str, said: &str) {
+    pub fn refuses(&self, backup: &str, said: &str) {
         let before = fs::read(self.database()).unwrap();
         let files = names(&self.path(""));
         let path = self.path(backup);
@@ -129,88 +128,6 @@ fn week_old(lost: bool) {
     let fresh = mirror.path("fresh.db");
     assert_eq!(restored.0, read::<String>(&fresh, STATES));
     assert_eq!(restored.1, read::<String>(&fresh, GONE));
-}
-
-#[test]
-fn what_is_no_backup_of_this_mirror_is_refused_and_nothing_is_replaced() {
-    let mirror = Mirror::new(account(200));
-    mirror.ends(0, &["sync", "1..200"]);
-    let backup = mirror.back_up("good.db");
-    let with = |name: &str, sql: &str| {
-        fs::copy(&backup, mirror.path(name)).unwrap();
-        Connection::open(mirror.path(name)).unwrap().execute_batch(sql).unwrap();
-    };
-    with("other.db", "UPDATE mirror_info SET value = '4711' WHERE key = 'account_id'");
-    with("newer.db", "PRAGMA user_version = 99");
-    with("nameless.db", "DELETE FROM mirror_info WHERE key = 'account_id'");
-    with("talks-of-others.db", "UPDATE talks SET account_id = 4711");
-    with("table.db", "DROP TABLE tombstones");
-    with("column.db", "ALTER TABLE closures RENAME COLUMN error TO mistake");
-    fs::write(mirror.path("empty.db"), "").unwrap();
-    fs::write(mirror.path("notes.txt"), "my notes, at length\n".repeat(500)).unwrap();
-    Connection::open(mirror.path("notes.db")).unwrap().execute_batch("CREATE TABLE notes (text)").unwrap();
-    let mut bytes = fs::read(&backup).unwrap();
-    fs::write(mirror.path("half.db"), &bytes[..bytes.len() / 2]).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle..middle + 32 * 1024].fill(0x5a);
-    fs::write(mirror.path("damaged.db"), &bytes).unwrap();
-    fs::create_dir(mirror.path("folder")).unwrap();
-    std::os::unix::fs::symlink(mirror.database(), mirror.path("link.db")).unwrap();
-    for (name, said) in [
-        ("missing.db", "there is no file"),
-        ("folder", "is a folder: name one of the backups in it"),
-        ("talks.db", "is the database itself"),
-        ("link.db", "is the database itself"),
-        ("talks.db-wal", "is the database itself"),
-        ("empty.db", "is no backup: it is a SQLite database of something else, or an empty one"),
-        ("notes.txt", "is no backup: it is no SQLite database"),
-        ("notes.db", "is no backup: it is a SQLite database of something else"),
-        ("half.db", "half.db is damaged: "),
-        ("damaged.db", "damaged.db is damaged: "),
-        ("newer.db", "newer.db was written by a newer talkmirror (schema 99"),
-        ("other.db", "is a backup of account 4711, and the database"),
-        ("nameless.db", "the talks are of account 17029541, and mirror_info has no account_id"),
-        ("talks-of-others.db", "the talks are of account 4711, and mirror_info says"),
-        ("table.db", "the table tombstones is missing; take another backup"),
-        ("column.db", "the column error of closures is missing; take another backup"),
-    ] {
-        mirror.refuses(name, said);
-    }
-    // Without a terminal nobody is asked.
-    let (_, err) = mirror.ends(1, &["backup", "--restore", backup.to_str().unwrap()]);
-    assert!(err.contains("there is no terminal to ask on: --yes restores without asking"), "{err}");
-    mirror.assert_mirrors_the_account();
-}
-
-#[test]
-fn a_daemon_that_runs_or_somebody_who_has_the_file_open_is_not_restored_over() {
-    let mirror = Mirror::new(account(5));
-    mirror.ends(0, &["sync", "1..3"]);
-    let backup = mirror.back_up("good.db");
-    let arguments = ["backup", "--restore", backup.to_str().unwrap(), "--yes"];
-    let daemon = mirror.running_daemon();
-    let (_, err) = mirror.ends(75, &arguments);
-    assert!(
-        err.contains("another talkmirror (process") && err.contains("`systemctl stop talkmirror`"),
-        "{err}"
-    );
-    mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (4)");
-    mirror.wait_sql("it works on", "SELECT count(*) FROM talks", 4);
-    daemon.stop();
-    // Once it is closed it would remove the new database's write-ahead log.
-    let guest = mirror.connect();
-    let read = |guest: &Connection| -> i64 {
-        guest.query_row("SELECT count(*) FROM talks", [], |row| row.get(0)).unwrap()
-    };
-    assert_eq!(read(&guest), 4);
-    mirror.refuses("good.db", "another program has");
-    guest.execute_batch("INSERT INTO talk_queue (talk_id) VALUES (5)").unwrap();
-    assert_eq!(read(&guest), 4);
-    drop(guest);
-    mirror.ends(0, &arguments);
-    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), 3);
-    mirror.ends(0, &["sync"]);
-    mirror.assert_mirrors_the_account();
 }
 
 #[test]
@@ -433,51 +350,9 @@ fn a_person_is_told_what_would_be_replaced_by_what_and_may_say_no() {
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), 4);
 }
 
-/// What a refusal leaves as it was, though the file was settled for a moment.
-fn assert_not_replaced(mirror: &Mirror, talks: i64) {
-    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), talks);
-    assert_eq!(mode(mirror), "wal");
-    let all = names(&mirror.path(""));
-    assert!(!all.iter().any(|name| name.contains("before-restore") || name.starts_with(".talk")), "{all:?}");
-}
-
 /// As the file's header has it.
-fn mode(mirror: &Mirror) -> &'static str {
+pub fn mode(mirror: &Mirror) -> &'static str {
     if fs::read(mirror.database()).unwrap()[18] == 2 { "wal" } else { "delete" }
-}
-
-#[test]
-fn a_database_that_is_locked_or_cannot_be_opened_is_not_taken_for_a_damaged_one() {
-    let mirror = Mirror::new(account(20));
-    mirror.ends(0, &["sync", "1..12"]);
-    let backup = mirror.back_up("other.db");
-    // Nor is its account forgotten.
-    Connection::open(&backup)
-        .unwrap()
-        .execute_batch(
-            "UPDATE mirror_info SET value = '4711' WHERE key = 'account_id'; UPDATE talks SET account_id = 4711",
-        )
-        .unwrap();
-    {
-        let guest = Connection::open(mirror.database()).unwrap();
-        guest.execute_batch("PRAGMA locking_mode = EXCLUSIVE; SELECT count(*) FROM talks").unwrap();
-        // The file is not read here meanwhile: this process would lose its locks.
-        let (_, err) = mirror.ends(1, &["backup", "--restore", backup.to_str().unwrap(), "--yes"]);
-        assert!(err.contains("another program has"), "{err}");
-    }
-    assert_not_replaced(&mirror, 12);
-    // SQLite cannot open it then.
-    let wal = mirror.path("talks.db-wal");
-    if wal.exists() {
-        fs::remove_file(&wal).unwrap();
-    }
-    fs::create_dir(&wal).unwrap();
-    mirror.refuses("other.db", "unable to open database file");
-    fs::remove_dir(&wal).unwrap();
-    mirror.execute("DELETE FROM mirror_info WHERE key = 'account_id'");
-    let (_, err) = mirror.ends(1, &["backup", "--restore", backup.to_str().unwrap(), "--yes"]);
-    assert!(err.contains("is a backup of account 4711, and the database"), "by its talks: {err}");
-    assert_not_replaced(&mirror, 12);
 }
 
 #[test]
@@ -502,61 +377,6 @@ fn a_write_that_was_cut_off_is_taken_back_and_the_database_is_taken_over_from() 
     assert_eq!(told["carried"]["queued"], 1);
     assert_whole(&kept);
     assert_eq!(read::<i64>(&kept, "SELECT count(*) FROM talks WHERE payload = '\"other\"'"), 0);
-}
-
-#[test]
-fn where_a_sound_database_cannot_be_taken_over_from_nothing_is_replaced() {
-    let mirror = Mirror::new(account(9));
-    mirror.ends(0, &["sync", "1..4"]);
-    let backup = mirror.back_up("good.db");
-    let stubborn = mirror.back_up("stubborn.db");
-    Connection::open(&stubborn)
-        .unwrap()
-        .execute_batch(
-            "CREATE TRIGGER mine BEFORE INSERT ON talk_queue BEGIN SELECT raise(ABORT, 'not in my queue'); END",
-        )
-        .unwrap();
-    mirror.ends(0, &["sync", "5..9"]);
-    let (_, err) = mirror.ends(1, &["backup", "--restore", stubborn.to_str().unwrap(), "--yes"]);
-    assert!(err.contains("nothing was replaced") && err.contains("not in my queue"), "{err}");
-    assert_not_replaced(&mirror, 9);
-    mirror.execute("ALTER TABLE closures RENAME COLUMN error TO mistake");
-    let arguments = ["backup", "--restore", backup.to_str().unwrap(), "--yes"];
-    let (_, err) = mirror.ends(1, &arguments);
-    assert!(err.contains("move the database with its -wal away by hand") && err.contains("error"), "{err}");
-    assert_not_replaced(&mirror, 9);
-    for name in
-        names(&mirror.path("")).iter().filter(|name| ["talks.db", "talks.db-wal"].contains(&name.as_str()))
-    {
-        fs::rename(mirror.path(name), mirror.path(&format!("by-hand-{name}"))).unwrap();
-    }
-    mirror.ends(0, &arguments);
-    mirror.ends(0, &["sync", "1..9"]);
-    mirror.assert_mirrors_the_account();
-}
-
-#[test]
-fn a_disk_that_is_full_once_the_queue_is_taken_over_stops_the_restore() {
-    let mirror = Mirror::new(account(9));
-    let Some(disk) = SmallDisk::mount(mirror.path("disk"), "12m") else { return };
-    mirror.configure("database.path = \"disk/talks.db\"\n");
-    mirror.ends(0, &["sync", "1..9"]);
-    let backup = mirror.back_up("good.db");
-    mirror.ends(0, &["enqueue", "10..60000"]);
-    let database = disk.0.join("talks.db");
-    let used = |name: &str| disk.0.join(name).metadata().map_or(0, |metadata| metadata.len() as usize);
-    let free = (12 << 20) - used("talks.db") - used("talks.db-wal") - used("talks.db-shm");
-    let ballast = disk.0.join("ballast");
-    fs::write(&ballast, vec![0; free - 700_000]).unwrap();
-    let arguments = ["backup", "--restore", backup.to_str().unwrap(), "--yes"];
-    let (_, err) = mirror.ends(1, &arguments);
-    assert!(err.contains("cannot be taken over from") && err.contains("disk is full"), "{err}");
-    assert!(!names(&disk.0).iter().any(|name| name.contains("before-restore")), "{:?}", names(&disk.0));
-    let queued = "SELECT count(*) FROM talk_queue";
-    assert_eq!(read::<i64>(&database, queued), 59_991);
-    fs::remove_file(ballast).unwrap();
-    mirror.ends(0, &arguments);
-    assert_eq!(read::<i64>(&database, queued), 59_991);
 }
 
 #[test]

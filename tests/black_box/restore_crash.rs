@@ -103,7 +103,7 @@ fn a_kill_at_each_step_leaves_the_old_database_or_the_new_one_and_never_a_mixtur
     let database = state.join("talks.db");
     // The row of the log was taken over; the talks since are queued.
     assert_eq!(reasons(&database), "5 restore");
-    let (mut old, mut new) = (0, 0);
+    let (mut old, mut new, mut twice_named) = (0, 0, 0);
     let mut last_before = 0;
     // What is before that only reads and makes the copy: those steps are tried by tens.
     let calls = (1..all).filter(|call| *call > all.saturating_sub(260) || call % 10 == 0);
@@ -122,6 +122,13 @@ fn a_kill_at_each_step_leaves_the_old_database_or_the_new_one_and_never_a_mixtur
             "9 in the log" => {
                 old += 1;
                 last_before = call;
+                if !kept.is_empty() {
+                    twice_named += 1;
+                    assert!(command().stdout(Stdio::null()).status().unwrap().success(), "call {call}");
+                    assert_eq!(reasons(&database), "5 restore", "call {call}");
+                    let kept = |name: &&String| name.contains(".before-restore-");
+                    assert_eq!(names(&state).iter().filter(kept).count(), 1, "call {call}");
+                }
             }
             "5 restore" => {
                 new += 1;
@@ -136,6 +143,7 @@ fn a_kill_at_each_step_leaves_the_old_database_or_the_new_one_and_never_a_mixtur
         }
     }
     assert!(old > 20 && new > 2, "killed before and after: {old}, {new} of {all}");
+    assert!(twice_named > 0, "killed between the second name and the new file");
     // What a kill leaves is swept up by the next.
     set_up(&before, &state);
     assert_eq!(killed_at(&mut command(), last_before - 5), None);
