@@ -87,7 +87,8 @@ pub struct Restored {
 }
 
 impl Restore {
-    /// Reads a backup through and makes a database of it, beside the one that is there; changes nothing there.
+    /// Reads a backup through and makes a database of it, beside the one that is there; changes nothing there,
+    /// but for what a kill left undone.
     ///
     /// # Errors
     /// See [`RestoreError`].
