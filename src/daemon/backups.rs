@@ -108,9 +108,18 @@ impl Backups {
         self.cancel();
         if let Some(job) = self.job.take() {
             // One that finished a moment ago is told of too. Whatever is left of another is removed by the next.
-            if let Ok(ended) = timeout(STOP, job.done).await {
-                self.told(job.at, ended.ok());
+            let Job { at, watch, mut done } = job;
+            match timeout(STOP, &mut done).await {
+                Ok(ended) => self.told(at, ended.ok()),
+                Err(_) => self.job = Some(Job { at, watch, done }),
             }
+        }
+    }
+
+    /// Waits a little for one that has not ended yet: a slow disk takes its time to remove what there is of it.
+    pub(super) async fn left(mut self) {
+        if let Some(job) = self.job.take() {
+            let _ = timeout(STOP, job.done).await;
         }
     }
 

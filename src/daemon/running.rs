@@ -242,7 +242,9 @@ impl<'a> Running<'a> {
         self.schedule.stop().await;
         self.backups.stop().await;
         self.feeders.stop().await;
-        stop(&mut self.worker, worked).await?;
+        let stopped = stop(&mut self.worker, worked).await;
+        self.backups.left().await;
+        stopped?;
         let tally = self.worker.tally();
         tracing::info!(
             requests = tally.requests,
