@@ -3,7 +3,7 @@
 //!
 //! All of them are passive: they wait for nobody and nobody waits for them. It promises that the log begins anew
 //! as soon as nobody reads an old state, also where the writer is never idle; and it finds out who keeps it from
-//! that ([`held`]).
+//! that (`held`).
 //!
 //! The last few frames are the writer's: while a checkpoint runs the writer appends more, and the log begins anew
 //! only after a moment in which none is left. The thread leaves so few that moving them costs a commit's time.
