@@ -26,6 +26,7 @@ use crate::worker::WorkError;
 use anyhow::{Context, Result};
 use clap::{ArgAction, Parser, Subcommand};
 use clap_complete::Shell;
+use rusqlite::{ErrorCode, ffi};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -220,8 +221,8 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            let holder = holder(&error, &config_path).unwrap_or_default();
-            progress::eprint_line(&format!("error: {error:#}{holder}"));
+            let hint = hint(&error, &config_path).map_or(String::new(), |hint| format!("; {hint}"));
+            progress::eprint_line(&format!("error: {error:#}{hint}"));
             ExitCode::from(exit_code(&error))
         }
     }
@@ -325,13 +326,18 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     }
 }
 
-/// Who is in the way, where that is what the error says, and what to do about it.
-fn holder(error: &anyhow::Error, config_path: &Path) -> Option<String> {
-    if !patience::is_locked(error.as_ref()) {
-        return None;
+/// What to do about an error of the database that is another's doing: a lock, or something dropped.
+fn hint(error: &anyhow::Error, config_path: &Path) -> Option<String> {
+    if patience::is_locked(error.as_ref()) {
+        let config = Config::load(config_path, Needs::DatabaseAlone).ok()?;
+        return Some(format!("{}: end its transaction, then try again", patience::held(&config.database)));
     }
-    let config = Config::load(config_path, Needs::DatabaseAlone).ok()?;
-    Some(format!("; {}: end its transaction, then try again", patience::held(&config.database)))
+    let of_sql = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<ffi::Error>().is_some_and(|error| error.code == ErrorCode::Unknown)
+    };
+    (error.chain().any(of_sql) && format!("{error:#}").contains("no such ")).then(|| {
+        "something was dropped from the database, or added to it: `talkmirror check` says what, and how to mend it".into()
+    })
 }
 
 /// `talkmirror queue list | head` ends without a word.

@@ -4,6 +4,7 @@
 //! account is another than that of the talks, a start is refused before anything is written. What others have added for
 //! themselves is left alone, and said where it takes part in the daemon's own transactions.
 
+mod foreign;
 mod normal;
 pub mod older;
 
@@ -125,24 +126,7 @@ fn compare_with(fresh: &Connection, connection: &Connection) -> rusqlite::Result
             }),
         }
     }
-    let ours = |table: &str| {
-        let key = (false, table.to_ascii_lowercase());
-        wanted.get(&key).is_some_and(|object| object.kind == "table")
-    };
-    for (_, object) in found.iter().filter(|(key, object)| !wanted.contains_key(*key) && ours(&object.table))
-    {
-        let Object { name, table, .. } = object;
-        match object.kind.as_str() {
-            "trigger" => differences.foreign.push(format!(
-                "the trigger {name} on {table} is not talkmirror's: it runs within the daemon's transactions, and can \
-                 stop them"
-            )),
-            "index" if normal(&object.sql).starts_with("create unique ") => differences.foreign.push(format!(
-                "the unique index {name} on {table} is not talkmirror's: what it does not allow cannot be recorded"
-            )),
-            _ => {}
-        }
-    }
+    foreign::look(&mut differences, fresh, &wanted, &found)?;
     if differences.broken.is_empty() {
         differences.account(connection)?;
         differences.keys(connection)?;

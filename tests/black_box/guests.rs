@@ -254,6 +254,11 @@ fn views_triggers_and_indexes_that_were_dropped_or_changed_are_made_again_at_a_s
         assert!(out.contains(&format!("schema    BAD   {wrong}: start the daemon, or restart it")), "{out}");
     }
     assert_eq!(mirror.sql::<String>(schema), before, "it changes nothing");
+    let (_, err) = mirror.ends(1, &["status"]);
+    assert!(
+        err.contains("no such index: talks_open_missed") && err.contains("`talkmirror check` says what"),
+        "{err}"
+    );
     mirror.running_daemon().stop();
     let log = mirror.log();
     for wrong in &wrong[..4] {

@@ -227,6 +227,40 @@ fn what_others_added_is_told_only_where_it_takes_part_in_the_daemon_s_transactio
 }
 
 #[test]
+fn what_needs_another_program_s_collation_or_function_is_named() {
+    let connection = in_memory();
+    // As a program makes it that has them.
+    connection
+        .execute_batch(
+            "CREATE TABLE report (day TEXT PRIMARY KEY);
+             ALTER TABLE talks ADD COLUMN note TEXT;
+             CREATE INDEX talks_note ON talks (lower(note));
+             CREATE INDEX talks_mine ON talks (origin);
+             CREATE INDEX queue_mine ON talk_queue (reason);
+             PRAGMA writable_schema = ON;
+             UPDATE sqlite_schema SET sql = replace(sql, 'TEXT', 'TEXT COLLATE mine') WHERE name = 'report';
+             UPDATE sqlite_schema SET sql = replace(sql, '(origin)', '(origin COLLATE mine)') WHERE name = 'talks_mine';
+             UPDATE sqlite_schema SET sql = replace(sql, '(reason)', '(mine(reason))') WHERE name = 'queue_mine';",
+        )
+        .unwrap();
+    let (mendable, broken, foreign) = found(&connection);
+    assert!(mendable.is_empty(), "{mendable:?}");
+    let [queue, talks] = &broken[..] else { panic!("{broken:?}") };
+    assert!(queue.contains("queue_mine") && queue.contains("(no such function: mine)"), "{queue}");
+    assert!(
+        queue.contains("no row of talk_queue can be written: drop it: `DROP INDEX \"queue_mine\"`"),
+        "{queue}"
+    );
+    assert!(talks.contains("talks_mine") && talks.contains("(no such collation sequence: mine)"), "{talks}");
+    assert!(foreign[0].starts_with("talks has columns"), "{foreign:?}");
+    assert!(
+        foreign[1].starts_with("the table report is not") && foreign[1].ends_with("no backup can be made"),
+        "{foreign:?}"
+    );
+    assert_eq!(foreign.len(), 2, "{foreign:?}");
+}
+
+#[test]
 fn an_account_that_is_not_the_talks_own_is_told_with_the_sql_that_mends_it() {
     let connection = in_memory();
     connection.execute_batch("INSERT INTO mirror_info VALUES ('account_id', '5')").unwrap();
