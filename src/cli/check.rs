@@ -1,18 +1,20 @@
-//! `check`: the configuration, the database and the token, each with a verdict. It
+//! `check`: the configuration, the database, where backups go and the token, each with a verdict. It
 //! changes nothing and makes one request.
 
 use super::run::runtime;
 use super::words;
 use crate::amocrm::{Client, Kind, Token};
 use crate::clock::unix_now;
-use crate::config::{Config, Needs};
+use crate::config::{Backup, Config, Needs};
 use crate::gate::Reason;
 use crate::policy::tokens::Expiry;
+use crate::store::backup::{self, BackupError};
 use crate::store::report::{self, Overview};
 use crate::store::schema::{self, Differences};
 use crate::store::{self, StoreError};
 use anyhow::Result;
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -30,6 +32,9 @@ pub fn check(config_path: &Path) -> Result<ExitCode> {
     };
     good &= print("database", &database)?;
     good &= schema(&config)?;
+    if let Some(rules) = &config.backup {
+        good &= print("backup", &backup(&config.database, rules))?;
+    }
     good &= print("token", &token(&config, overview.as_ref()))?;
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -89,6 +94,26 @@ fn database(config: &Config) -> Result<(String, Option<Overview>), String> {
     let account = overview.account_id.map_or("no account yet".into(), |id| format!("account {id}"));
     let talks = words::talks(overview.talks.total);
     Ok((format!("{path} mirrors {account}: {talks}, schema {}", store::SCHEMA_VERSION), Some(overview)))
+}
+
+/// Whether the next scheduled backup has where to go.
+fn backup(database: &Path, Backup { schedule, folder, make, keep }: &Backup) -> Verdict {
+    let shown = folder.display();
+    let uid = |path: &Path| path.metadata().map(|metadata| metadata.uid()).ok();
+    let other = match uid(database).zip(uid(Path::new("/proc/self"))) {
+        Some((daemon, own)) if daemon != own => "; tried as this user, and the daemon's is another",
+        _ => "",
+    };
+    let said = format!("at {schedule} (UTC), the newest {keep} are kept{other}");
+    if *make && !folder.exists() {
+        return Ok(format!("{shown} is not there yet: the first backup makes it; {said}"));
+    }
+    match backup::look(database, folder) {
+        Ok(()) => Ok(format!("{shown} takes them: {said}")),
+        // Nothing is there to be copied yet; else it is said above.
+        Err(BackupError::Store(_)) => Ok(format!("{shown} can be written: {said}")),
+        Err(error) => Err(format!("{:#}", anyhow::Error::from(error))),
+    }
 }
 
 fn token(config: &Config, overview: Option<&Overview>) -> Verdict {

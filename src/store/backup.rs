@@ -14,6 +14,7 @@ pub(super) use scratch::Scratch;
 
 use super::{StoreError, connect, identify, owner};
 use nix::sys::statvfs::statvfs;
+use nix::unistd::{AccessFlags, eaccess};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::ffi::c_int;
 use std::fs::{self, File, Permissions};
@@ -173,10 +174,7 @@ pub(super) fn copy_checked(
     let connection = open(source)?;
     let needed = size(&connection).map_err(sql("read", source, folder))?;
     watch.of.store(needed, Ordering::Relaxed);
-    if let Some(free) = free(folder).filter(|free| *free < needed) {
-        let mib = |bytes: u64| bytes.div_ceil(1024 * 1024);
-        return Err(BackupError::NoRoom { folder: folder.to_owned(), needed: mib(needed), free: mib(free) });
-    }
+    room(folder, needed)?;
     let name = copy.to_str().ok_or_else(|| BackupError::Name(copy.clone()))?;
     watch_over(&connection, watch, Some(copy.clone())).map_err(sql("read", source, folder))?;
     connection.execute("VACUUM INTO ?1", [name]).map_err(sql("copy", source, folder))?;
@@ -260,6 +258,31 @@ fn size(connection: &Connection) -> rusqlite::Result<u64> {
     let pragma = |name| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
     let pages = pragma("page_count")? - pragma("freelist_count")?;
     Ok((pages * pragma("page_size")?).max(0) as u64)
+}
+
+/// Whether a copy of the database could go to the folder now, as far as that is told without writing there.
+///
+/// # Errors
+/// Why it could not.
+pub fn look(database: &Path, folder: &Path) -> Result<(), BackupError> {
+    if !folder.is_dir() {
+        return Err(BackupError::NoFolder(folder.to_owned()));
+    }
+    eaccess(folder, AccessFlags::W_OK | AccessFlags::X_OK)
+        .map_err(|errno| BackupError::Unwritable { folder: folder.to_owned(), source: errno.into() })?;
+    let needed = size(&open(database)?).map_err(sql("read", database, folder))?;
+    room(folder, needed)
+}
+
+/// Whether so many bytes are free there.
+fn room(folder: &Path, needed: u64) -> Result<(), BackupError> {
+    let mib = |bytes: u64| bytes.div_ceil(1024 * 1024);
+    match free(folder).filter(|free| *free < needed) {
+        Some(free) => {
+            Err(BackupError::NoRoom { folder: folder.to_owned(), needed: mib(needed), free: mib(free) })
+        }
+        None => Ok(()),
+    }
 }
 
 /// What this user may still write there; `None` where that cannot be told.

@@ -229,6 +229,29 @@ fn check_gives_a_verdict_each_and_changes_nothing() {
 }
 
 #[test]
+fn check_says_whether_backups_have_where_to_go() {
+    let mirror = Mirror::new(account(5));
+    let (out, _) = mirror.ends(0, &["check"]);
+    assert!(!out.contains("backup"), "none are wanted: {out}");
+    mirror.configure(&format!("[backup]\npath = \"{}\"\nkeep = 3", mirror.path("away").display()));
+    let (out, _) = mirror.ends(1, &["check"]);
+    assert!(
+        out.contains("backup    BAD   there is no folder") && out.contains("/away: make it, or mount"),
+        "{out}"
+    );
+    std::fs::create_dir(mirror.path("away")).unwrap();
+    let (out, _) = mirror.ends(0, &["check"]);
+    assert!(out.contains("/away can be written: at 0 0 3 * * * (UTC), the newest 3 are kept"), "{out}");
+    mirror.ends(0, &["sync", "1..5"]);
+    let (out, _) = mirror.ends(0, &["check"]);
+    assert!(out.contains("/away takes them: at 0 0 3"), "{out}");
+    mirror.configure("[backup]\npath = \"copies\"");
+    let (out, _) = mirror.ends(0, &["check"]);
+    assert!(out.contains("/copies is not there yet: the first backup makes it"), "{out}");
+    assert!(!mirror.path("copies").exists(), "it changes nothing");
+}
+
+#[test]
 fn a_pipe_that_closes_is_no_error() {
     let mirror = Mirror::new(account(0));
     mirror.ends(0, &["enqueue", "1..20000"]);
