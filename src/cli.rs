@@ -26,7 +26,7 @@ use crate::worker::WorkError;
 use anyhow::{Context, Result};
 use clap::{ArgAction, Parser, Subcommand};
 use clap_complete::Shell;
-use rusqlite::{ErrorCode, ffi};
+use rusqlite::ErrorCode;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -133,7 +133,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Try the configuration, the database and the API token; changes nothing
+    /// Try the configuration, the database, the backup folder and the API token; changes nothing
     Check,
     /// Give talkmirror access to the account by OAuth: shows the address to open, and takes the code
     Login {
@@ -332,10 +332,8 @@ fn hint(error: &anyhow::Error, config_path: &Path) -> Option<String> {
         let config = Config::load(config_path, Needs::DatabaseAlone).ok()?;
         return Some(format!("{}: end its transaction, then try again", patience::held(&config.database)));
     }
-    let of_sql = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref::<ffi::Error>().is_some_and(|error| error.code == ErrorCode::Unknown)
-    };
-    (error.chain().any(of_sql) && format!("{error:#}").contains("no such ")).then(|| {
+    let of_sql = patience::code(error.as_ref()) == Some(ErrorCode::Unknown);
+    (of_sql && format!("{error:#}").contains("no such ")).then(|| {
         "something was dropped from the database, or added to it: `talkmirror check` says what, and how to mend it".into()
     })
 }

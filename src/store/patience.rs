@@ -75,16 +75,21 @@ pub fn end(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)
 }
 
-/// Whether the error, or what caused it, is that another connection holds a lock.
-pub fn is_locked(error: &(dyn Error + 'static)) -> bool {
+/// SQLite's code of what went wrong, where that is what caused the error.
+pub fn code(error: &(dyn Error + 'static)) -> Option<ErrorCode> {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<ffi::Error>() {
-            return matches!(error.code, ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked);
+            return Some(error.code);
         }
         cause = error.source();
     }
-    false
+    None
+}
+
+/// Whether the error, or what caused it, is that another connection holds a lock.
+pub fn is_locked(error: &(dyn Error + 'static)) -> bool {
+    matches!(code(error), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
 /// Who holds the write lock, in words: `another program holds the write lock: sqlite3 (process 4711, user ann)`.

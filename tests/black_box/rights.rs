@@ -120,6 +120,30 @@ impl State {
 }
 
 #[test]
+fn check_says_whether_the_daemon_s_user_may_write_where_backups_go() {
+    let Some(state) = State::new(1) else { return };
+    let folder = state.mirror.path("copies");
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = folder.display();
+    state.mirror.configure(&format!("database.path = \"state/talks.db\"\nbackup.path = \"{path}\"\n"));
+    assert!(
+        state.command(&["sync", "1"]).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()
+    );
+    let check = || String::from_utf8(state.command(&["check"]).output().unwrap().stdout).unwrap();
+    let out = check();
+    assert!(out.contains(&format!("backup    BAD   cannot write into the folder {path}")), "{out}");
+    let (out, _) = state.mirror.ends(0, &["check"]);
+    assert!(
+        out.contains("takes them") && out.contains("tried as this user, and the daemon's is another"),
+        "{out}"
+    );
+    chown(&folder, Some(Uid::from_raw(DAEMON)), None).unwrap();
+    let out = check();
+    assert!(out.contains("backup    ok    ") && !out.contains("tried as"), "{out}");
+}
+
+#[test]
 fn a_user_of_the_group_reads_in_each_state_of_the_daemon_and_nobody_else_does() {
     let Some(state) = State::new(3000) else { return };
     assert!(state.command(&["enqueue", "1..3000"]).stdout(Stdio::null()).status().unwrap().success());
