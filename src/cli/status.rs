@@ -84,6 +84,7 @@ fn screen(
     }
     row("WAL", wal::line(overview, &config.database, alive, now));
     row("Daemon", daemon(overview, alive, now));
+    let runs = matches!(alive, Some(Liveness::Running | Liveness::Silent));
     if let Some(daemon) = &overview.daemon {
         let last = daemon.last_success_at.map_or("none yet".into(), |at| words::ago(at, now));
         row(
@@ -98,7 +99,6 @@ fn screen(
             row("Last failure", format!("{}: {failure}", words::ago(at, now)));
         }
         // What paused a process that has ended is told below.
-        let runs = matches!(alive, Some(Liveness::Running | Liveness::Silent));
         if let Some(pause) = daemon.pause.as_ref().filter(|_| runs) {
             let reason =
                 Reason::parse(&pause.reason).map_or(pause.reason.clone(), |reason| reason.to_string());
@@ -154,7 +154,7 @@ fn screen(
     if let Some(walk) = &overview.backfill {
         row("Backfill", backfill(walk, now));
     }
-    row("Backup", backup::line(&overview.backup, now));
+    row("Backup", backup::line(&overview.backup, runs, now));
     row("Closing", auto_close(overview, config, now));
     row("Closures", closures(overview));
     let mut screen = words::rendered(table);

@@ -78,8 +78,9 @@ fn the_daemon_makes_dated_copies_keeps_so_many_and_touches_no_other_file() {
         wait_for_another(&mirror);
     }
     mirror.wait_sql("no trouble", "SELECT count(*) FROM mirror_info WHERE key = 'backup.trouble'", 0);
-    let line = line(&mirror);
-    assert!(line.contains("/backups/talks-20") && line.ends_with("; 2 are kept"), "{line}");
+    let said = line(&mirror);
+    assert!(said.contains("/backups/talks-20") && said.ends_with("; 2 are kept"), "{said}");
+    assert!(said.contains("; next "), "{said}");
     let (_, metrics) = mirror.get(port, "/metrics");
     let value = |name: &str| -> f64 {
         let line = metrics.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap();
@@ -89,6 +90,8 @@ fn the_daemon_makes_dated_copies_keeps_so_many_and_touches_no_other_file() {
     assert!(value("talkmirror_backup_bytes") > 8192.0);
     assert_eq!(value("talkmirror_backup_trouble"), 0.0);
     daemon.stop();
+    let said = line(&mirror);
+    assert!(said.ends_with("; 2 are kept") && !said.contains("; next "), "nobody makes one: {said}");
 
     let ours: Vec<String> = dated(&folder).into_iter().filter(|name| name.as_str() > "talks-2021").collect();
     assert_eq!(ours.len(), 2, "{ours:?}");

@@ -5,8 +5,8 @@ use crate::config::next_tick;
 use crate::store::backup::state::BackupState;
 use indicatif::HumanBytes;
 
-/// How the scheduled backups do.
-pub fn line(state: &BackupState, now: i64) -> String {
+/// How the scheduled backups do; where nobody `runs`, there is no next one.
+pub fn line(state: &BackupState, runs: bool, now: i64) -> String {
     let Some(rules) = &state.rules else { return "off".into() };
     let last = match &state.last {
         Some(last) => {
@@ -19,6 +19,7 @@ pub fn line(state: &BackupState, now: i64) -> String {
         return format!("{last}; {}", words::alarming(&trouble));
     }
     let next = next_tick(&rules.schedule, now)
+        .filter(|_| runs)
         .map_or(String::new(), |at| format!("; next {}", words::in_time(at, now)));
     format!("{last}{next}; {} are kept", rules.keep)
 }
