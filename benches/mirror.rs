@@ -18,7 +18,7 @@ use talkmirror::simulator::{ACCOUNT_ID, Account, Simulator, TOKEN};
 use talkmirror::store;
 use talkmirror::store::feeds::{Fed, Order};
 use talkmirror::store::queue::Due;
-use talkmirror::store::record::{Outcome, Record, Recorder};
+use talkmirror::store::record::{Arrived, Outcome, Record, Recorder};
 
 const TALKS: i64 = 50_000;
 const MILLION: i64 = 1_000_000;
@@ -192,7 +192,7 @@ fn store_alone(criterion: &mut Criterion) {
                     let tx = connection.transaction().expect("a transaction");
                     let mut recorder = Recorder::new(&tx).expect("statements");
                     for (talk, due) in chunk.iter().zip(head.due) {
-                        let outcome = Outcome::Talk(Box::new(talk.clone()), "x".repeat(550));
+                        let outcome = Outcome::Talk(Box::new(Arrived::new(talk.clone(), "x".repeat(550))));
                         let Due { talk_id, ticket, .. } = due;
                         recorder
                             .record(&Record { talk_id, ticket, at: 1_700_000_000, outcome, wish: None })

@@ -5,37 +5,38 @@
 //! the configured host alone. When a request may leave is the gate's business;
 //! what an answer leads to is the worker's.
 
+mod account;
+mod body;
+mod connection;
 mod error;
+mod hints;
+mod loose;
 pub mod oauth;
 mod pages;
 mod token;
 mod wire;
 
-pub use error::{Failure, Kind};
+pub use account::Account;
+pub use error::{Failure, Kind, Shape};
+pub use hints::Date;
 pub use pages::{Page, Query, Rows};
 pub use token::{Stamp, Token, TokenSource};
-pub use wire::WireError;
+pub use wire::{WireError, odd_fields};
 
 use crate::talk::Talk;
-use error::{Answer, To};
+use connection::Connections;
+use error::{Answer, Content, To};
+use hints::retry_after;
 use oauth::{Integration, Issuer};
 use reqwest::header::{self, HeaderMap, HeaderValue};
-use reqwest::{RequestBuilder, Response, StatusCode, redirect};
+use reqwest::{RequestBuilder, Response, StatusCode};
 use secrecy::ExposeSecret;
-use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
 /// No talk comes near this; a larger body is an error, not a load on memory.
 pub const BODY_CAP: usize = 1024 * 1024;
-
-/// Idle connections are closed by us before a server would (commonly after 60 s
-/// or 75 s), so that a request seldom meets a connection that is just closing.
-const IDLE_CONNECTION: Duration = Duration::from_secs(45);
-
-/// A hint beyond this is a mistake: nothing waits for it.
-const LONGEST_HINT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How to reach the API.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,26 +55,17 @@ pub struct Fetched {
     pub talk: Talk,
     /// The body as received.
     pub payload: String,
+    /// Optional fields whose value was of another shape than the API documents.
+    pub odd: Vec<&'static str>,
     /// When the server says that it answered.
     pub date: Date,
-}
-
-/// The answer's `Date` header, as it came.
-#[derive(Debug, Clone)]
-pub struct Date(Option<HeaderValue>);
-
-impl Date {
-    /// In Unix seconds; `None` where there is none, or none that can be read.
-    pub fn unix(&self) -> Option<i64> {
-        let text = self.0.as_ref()?.to_str().ok()?;
-        Some(jiff::fmt::rfc2822::parse(text.trim()).ok()?.timestamp().as_second())
-    }
 }
 
 /// The client for one account.
 #[derive(Debug)]
 pub struct Client {
     http: reqwest::Client,
+    connections: Connections,
     talks_url: Url,
     timeout: Duration,
     authorization: HeaderValue,
@@ -85,12 +77,13 @@ impl Client {
     /// # Errors
     /// When the system's TLS set-up cannot be used.
     pub fn new(config: &ClientConfig, token: &Token) -> Result<Client, Failure> {
-        let http = http(config)?;
+        let http = connection::http(config)?;
         let talks_url = config
             .base_url
             .join("/api/v4/talks/")
-            .map_err(|error| Failure::new(Kind::Talk, error.to_string()))?;
-        Ok(Client { http, talks_url, timeout: config.timeout, authorization: authorization(token) })
+            .map_err(|error| Failure::new(Kind::Rejected, error.to_string()))?;
+        let (connections, timeout) = (Connections::default(), config.timeout);
+        Ok(Client { http, connections, talks_url, timeout, authorization: authorization(token) })
     }
 
     /// What has pairs of tokens issued, over the same connections.
@@ -105,6 +98,7 @@ impl Client {
     pub fn with_token(&self, token: &Token) -> Client {
         Client {
             http: self.http.clone(),
+            connections: self.connections.clone(),
             talks_url: self.talks_url.clone(),
             timeout: self.timeout,
             authorization: authorization(token),
@@ -127,21 +121,22 @@ impl Client {
             return Err(named(failure).into());
         }
 
-        let date = Date(response.headers().get(header::DATE).cloned());
-        let body = body(&mut response, BODY_CAP).await.map_err(named)?;
-        let payload = String::from_utf8(body).map_err(|_| {
-            named(Failure::new(Kind::Talk, "no such talk in the answer: the body is not UTF-8"))
-        })?;
+        let (date, content_type) = (Date::of(&response), content_type(&response));
+        let body = body::read(&mut response, BODY_CAP).await.map_err(named)?;
+        let payload = text_of(body, content_type.as_deref(), "talk").map_err(named)?;
         match wire::talk(&payload, talk_id, account_id) {
-            Ok(talk) => Ok(Fetched { talk, payload, date }),
+            Ok(wire::Read { talk, odd }) => Ok(Fetched { talk, payload, odd, date }),
             Err(error) => {
-                let failure = named(Failure::new(Kind::Talk, self.without_token(&error.to_string())));
-                Err(match error {
+                let detail = self.without_token(&error.to_string());
+                let (shape, other_account) = match error {
+                    WireError::NotJson(_) => (Shape::NotJson, None),
+                    WireError::OtherObject(_) => (Shape::OtherObject, None),
+                    WireError::NoTalk { path, .. } => (Shape::WrongAt(path), None),
                     WireError::OtherAccount { found, .. } => {
-                        FetchError { failure, other_account: Some(found) }
+                        (Shape::WrongAt("account_id".into()), Some(found))
                     }
-                    WireError::NoTalk(_) => failure.into(),
-                })
+                };
+                Err(FetchError { failure: named(Failure::unexpected(shape, detail)), other_account })
             }
         }
     }
@@ -182,33 +177,21 @@ impl Client {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
-        request
+        let response = request
             .header(header::AUTHORIZATION, self.authorization.clone())
             .header(header::ACCEPT, HeaderValue::from_static("application/hal+json"))
+            .header(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"))
             .send()
             .await
-            .map_err(|error| Failure::new(Kind::Transient, transport(&error)))
+            .map_err(|error| self.connections.failure(&error))?;
+        self.connections.note(&response);
+        Ok(response)
     }
 
-    /// The failure that a status and its headers tell of.
+    /// The failure that a status, its headers and its body show.
     async fn sorted(&self, response: &mut Response, to: To) -> Option<Failure> {
-        let status = response.status().as_u16();
-        let mut content_type = text(response.headers(), header::CONTENT_TYPE.as_str()).map(str::to_owned);
-        if status == 404 && content_type.is_none() {
-            // Whether it is a gateway's page shows in the body alone.
-            let page =
-                body(response, BODY_CAP).await.unwrap_or_default().trim_ascii_start().starts_with(b"<");
-            content_type = page.then(|| "text/html".to_owned());
-        }
         let location = text(response.headers(), header::LOCATION.as_str()).map(|to| self.without_token(to));
-        let answer =
-            Answer { to, status, content_type: content_type.as_deref(), location: location.as_deref() };
-        let mut failure = answer.failure()?;
-        failure.http_status = Some(status);
-        if failure.kind == Kind::RateLimited {
-            failure.retry_after = retry_after(response).await;
-        }
-        Some(failure)
+        failure(response, to, location.as_deref()).await
     }
 
     /// What the server sent may quote our own request.
@@ -216,27 +199,6 @@ impl Client {
         let token = self.authorization.to_str().unwrap_or_default().trim_start_matches("Bearer ");
         text.replace(token, "[token]")
     }
-}
-
-/// The HTTP client for the configured host; no redirect is followed.
-fn http(config: &ClientConfig) -> Result<reqwest::Client, Failure> {
-    let mut builder = reqwest::Client::builder()
-        .user_agent(concat!("talkmirror/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(config.connect_timeout)
-        .timeout(config.timeout)
-        .redirect(redirect::Policy::none())
-        // The worker tries again, through the gate; nothing else does.
-        .retry(reqwest::retry::never())
-        .referer(false)
-        .pool_idle_timeout(IDLE_CONNECTION)
-        .pool_max_idle_per_host(config.max_in_flight)
-        .tcp_nodelay(true)
-        .https_only(config.base_url.scheme() == "https");
-    if config.base_url.scheme() == "http" {
-        // Only a loopback address may be plain http: no proxy reaches it, and no certificate is asked for.
-        builder = builder.no_proxy().tls_certs_only([]);
-    }
-    builder.build().map_err(|error| Failure::new(Kind::Transient, chain(&error)))
 }
 
 /// A fetch that brought no talk of this account.
@@ -270,92 +232,49 @@ fn authorization(token: &Token) -> HeaderValue {
     value
 }
 
-/// The body, up to `cap` bytes after decompression.
-async fn body(response: &mut Response, cap: usize) -> Result<Vec<u8>, Failure> {
-    let too_large = || {
-        let mebibytes = cap / (1024 * 1024);
-        Failure::new(Kind::Talk, format!("the body is over {mebibytes} MiB"))
-    };
-    let announced = response.content_length().unwrap_or(0);
-    if announced > cap as u64 {
-        return Err(too_large());
-    }
-    let mut body = Vec::with_capacity(announced as usize);
-    while let Some(chunk) =
-        response.chunk().await.map_err(|error| Failure::new(Kind::Transient, transport(&error)))?
-    {
-        if body.len() + chunk.len() > cap {
-            return Err(too_large());
+/// The failure that an answer shows, whatever was asked for; `None` if there is a body to be read as that.
+async fn failure(response: &mut Response, to: To, location: Option<&str>) -> Option<Failure> {
+    let status = response.status();
+    // A page of a gateway is told from the API's own answer by what it is, not by its label.
+    let content = match status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS {
+        false => Content::Empty,
+        true => {
+            let content_type = content_type(response);
+            let body = body::read(response, BODY_CAP).await.unwrap_or_default();
+            Content::of(content_type.as_deref(), &body)
         }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-/// How long a 429 asks to wait: the longer of its header and its body.
-///
-/// The header is in seconds or a date.
-async fn retry_after(response: &mut Response) -> Option<Duration> {
-    #[derive(serde::Deserialize)]
-    struct Problem {
-        retry_after: Option<serde_json::Value>,
-    }
-    let seconds = |value: f64| {
-        (value.is_finite() && value >= 0.0)
-            .then(|| Duration::from_secs_f64(value.min(LONGEST_HINT.as_secs_f64())))
     };
-    let header = text(response.headers(), header::RETRY_AFTER.as_str())
-        .and_then(|value| value.trim().parse().ok().or_else(|| seconds_until(value)))
-        .and_then(seconds);
-    let said = body(response, BODY_CAP)
-        .await
-        .ok()
-        .and_then(|body| serde_json::from_slice::<Problem>(&body).ok())
-        .and_then(|problem| match problem.retry_after? {
-            serde_json::Value::Number(number) => number.as_f64(),
-            serde_json::Value::String(string) => string.trim().parse().ok(),
-            _ => None,
-        })
-        .and_then(seconds);
-    header.max(said)
+    let answer = Answer { to, status: status.as_u16(), content, location };
+    let mut failure = answer.failure()?;
+    failure.http_status = Some(status.as_u16());
+    if failure.kind == Kind::RateLimited {
+        failure.retry_after = retry_after(response).await;
+    }
+    Some(failure)
 }
 
-/// The seconds to an HTTP date.
-fn seconds_until(date: &str) -> Option<f64> {
-    let at = jiff::fmt::rfc2822::parse(date.trim()).ok()?.timestamp().as_second();
-    Some((at - crate::clock::unix_now()).max(0) as f64)
+/// The text of a body that is to be JSON; `what` it is to be of.
+fn text_of(body: Vec<u8>, content_type: Option<&str>, what: &str) -> Result<String, Failure> {
+    let unexpected = |shape, found: &str| {
+        Err(Failure::unexpected(shape, format!("no such {what} in the answer: {found}")))
+    };
+    match Content::of(content_type, &body) {
+        Content::Page => return unexpected(Shape::Page, "it is a web page"),
+        Content::Empty if body.trim_ascii().is_empty() => {
+            return unexpected(Shape::Empty, "the body is empty");
+        }
+        _ => {}
+    }
+    String::from_utf8(body).or_else(|_| unexpected(Shape::NotJson, "the body is not UTF-8"))
+}
+
+fn content_type(response: &Response) -> Option<String> {
+    text(response.headers(), header::CONTENT_TYPE.as_str()).map(str::to_owned)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// What went wrong on the way, without the URL: the talk's id is said elsewhere.
-fn transport(error: &reqwest::Error) -> String {
-    let step = if error.is_connect() {
-        "cannot connect"
-    } else if error.is_timeout() {
-        "no whole answer in time"
-    } else if error.is_body() || error.is_decode() {
-        "the answer was cut off"
-    } else {
-        "the request failed"
-    };
-    match error.source() {
-        Some(source) => format!("{step}: {}", chain(source)),
-        None => step.to_owned(),
-    }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
-}
+#[cfg(test)]
+pub(crate) mod tests;

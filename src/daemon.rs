@@ -23,7 +23,7 @@ use crate::policy::closing::{CloseMode, CloseRules, Purpose};
 use crate::store::closures;
 use crate::store::lock::{self, InstanceLock, LockError};
 use crate::store::patience;
-use crate::store::queue;
+use crate::store::queue::Repair;
 use crate::store::report;
 use crate::store::status::DaemonStatus;
 use crate::store::sweep::{self, Swept};
@@ -63,6 +63,8 @@ pub enum DaemonError {
     Listen { address: SocketAddr, source: std::io::Error },
     #[error("cannot count for the metrics")]
     Metrics(#[source] metrics_exporter_prometheus::BuildError),
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
     #[error("cannot listen for signals")]
     Signals(#[source] std::io::Error),
     #[error(transparent)]
@@ -94,11 +96,9 @@ pub async fn sync(
     no_close: bool,
     observe: impl FnMut(&Worker),
 ) -> Result<(SyncEnd, Tally), DaemonError> {
-    let (mut connection, lock) = open(config)?;
-    // A signal still ends the process here, between two transactions.
-    queue::enqueue(&mut connection, ids, |_| {}).map_err(StoreError::from)?;
+    let (connection, lock) = open(config)?;
     let sweeps = !no_close && config.auto_close.rules.mode != CloseMode::Off;
-    let work = Work { no_close, ..Work::of(Mode::Sync) };
+    let work = Work { no_close, enqueue: ids.to_vec(), ..Work::of(Mode::Sync) };
     let (end, worker) = work_off(config, work, sweeps, (connection, lock), observe).await?;
     Ok((end, worker.tally()))
 }
@@ -258,11 +258,13 @@ struct Work {
     no_close: bool,
     /// These talks alone.
     only: Option<Arc<[i64]>>,
+    /// To be queued before, unless the account is another.
+    enqueue: Vec<RangeInclusive<i64>>,
 }
 
 impl Work {
     fn of(mode: Mode) -> Work {
-        Work { mode, no_close: false, only: None }
+        Work { mode, no_close: false, only: None, enqueue: Vec::new() }
     }
 }
 
@@ -277,8 +279,8 @@ fn worker(
     let client = Client::new(&config.api.client(), &token).map_err(DaemonError::Client)?;
     let gate = Gate::new(config.api.requests_per_second, lock.used_before, now.mono);
     let account = Account {
-        account_id: store::account_id(&connection).map_err(StoreError::from)?,
-        some_talk: report::some_talk(&connection).map_err(StoreError::from)?,
+        name: store::account::name(&connection).map_err(StoreError::from)?,
+        known: report::known_talks(&connection).map_err(StoreError::from)?,
     };
     let earlier = DaemonStatus::read(&connection).map_err(StoreError::from)?;
     // Closings that a crash left without a row in the queue, and the rules that are in force now.
@@ -287,8 +289,13 @@ fn worker(
     let worker_config =
         WorkerConfig { no_close: work.no_close, only: work.only, ..worker_config(config, work.mode) };
     patience::end(&connection).map_err(StoreError::from)?;
-    let store = Writer::start(connection, &config.database);
+    let retry_max = i64::try_from(config.queue.retry.max.as_secs()).unwrap_or(i64::MAX / 4);
+    let store = Writer::start(connection, &config.database).map_err(DaemonError::Thread)?;
+    // What an earlier process wrote down for the future tells how far the clock was set back since.
+    let back = earlier.as_ref().map_or(0, |earlier| earlier.seen_at.saturating_sub(now.secs()));
+    store.0.repair(Repair::Clock { back, retry_max, now: now.secs() });
     let mut worker = Worker::new(worker_config, token, client, gate, store, account, now);
+    worker.enqueue(work.enqueue);
     if let Some(earlier) = earlier {
         worker.resume(&earlier, now);
     }
@@ -309,6 +316,7 @@ fn token(config: &Config) -> Result<Token, Mistakes> {
 fn worker_config(config: &Config, mode: Mode) -> WorkerConfig {
     WorkerConfig {
         mode,
+        base_url: config.api.base_url.as_str().trim_end_matches('/').to_owned(),
         requests_per_second: config.api.requests_per_second,
         max_in_flight: config.api.max_in_flight,
         request_timeout: config.api.timeout,

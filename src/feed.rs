@@ -10,7 +10,7 @@ pub mod listing;
 pub mod refresh;
 pub mod webhook;
 
-use crate::amocrm::{Failure, Kind, Page, Query};
+use crate::amocrm::{Failure, Kind, Page, Query, Shape};
 use crate::clock::unix_now;
 use crate::policy::lanes::Lane;
 use crate::store::feeds::{Fed, Feeder, FeederRow, Note, Order};
@@ -95,8 +95,9 @@ impl Ways {
                 Ok(page) => return Ok(Ok(page)),
                 Err(failure) => failure,
             };
-            let Failure { kind, detail, .. } = failure;
-            if kind != Kind::Transient {
+            let Failure { kind, shape, detail, .. } = failure;
+            let passes = matches!(kind, Kind::Transient | Kind::NoAnswer) || shape == Some(Shape::Empty);
+            if !passes {
                 return Ok(Err(Unread::NotServed(detail)));
             }
             match waits.next() {

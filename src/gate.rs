@@ -14,76 +14,28 @@
 //! the network did in between. The price is a rate of N in (1 s + the answer's
 //! time) rather than N a second.
 
+mod reason;
+mod streaks;
+
+pub use reason::Reason;
+pub use streaks::Source;
+
 use std::collections::VecDeque;
-use std::fmt;
 use std::time::{Duration, Instant};
+use streaks::Streaks;
 
 /// The second over which the ceiling holds, and 1 % for clocks that differ.
 const WINDOW: Duration = Duration::from_millis(1010);
 /// After a 429 the pace climbs from half to full in this time.
 const CLIMB: Duration = Duration::from_secs(60);
-/// Different talks in a row that fail as with a server in trouble: then all pauses.
-const OUTAGE_STREAK: usize = 5;
-/// Different talks in a row refused with a bare 403: then all pauses.
-const FORBIDDEN_STREAK: usize = 3;
 
 /// 2s, 4s, 8s, … 10min
 const RATE_LIMITED: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(600));
-/// 1s, 2s, 4s, … 1min
+/// 1s, 2s, 4s, … 1min; also while answers are unexpected.
 const OUTAGE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 const UNAUTHORIZED: Duration = Duration::from_secs(60);
-const UNPAID: Duration = Duration::from_secs(15 * 60);
-const BLOCKED: Duration = Duration::from_secs(15 * 60);
-
-/// Why everything pauses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
-    Unauthorized,
-    Unpaid,
-    Blocked,
-    RateLimited,
-    Outage,
-}
-
-impl Reason {
-    pub const ALL: [Reason; 5] =
-        [Reason::Unauthorized, Reason::Unpaid, Reason::Blocked, Reason::RateLimited, Reason::Outage];
-
-    /// As in `daemon_status.pause_reason`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Reason::Unauthorized => "unauthorized",
-            Reason::Unpaid => "unpaid",
-            Reason::Blocked => "blocked",
-            Reason::RateLimited => "rate_limited",
-            Reason::Outage => "outage",
-        }
-    }
-
-    /// The reason named so in `daemon_status`.
-    pub fn parse(name: &str) -> Option<Reason> {
-        Reason::ALL.into_iter().find(|reason| reason.as_str() == name)
-    }
-
-    /// Whether a pause for it outlives the process: a restart must not ask again
-    /// sooner than the vendor allowed. A refused token may have been mended by the
-    /// restart, and an outage is found again by itself.
-    pub fn survives_restart(self) -> bool {
-        matches!(self, Reason::RateLimited | Reason::Unpaid | Reason::Blocked)
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Reason::Unauthorized => "the API does not accept the token",
-            Reason::Unpaid => "the account is not paid for",
-            Reason::Blocked => "the account or this address is blocked",
-            Reason::RateLimited => "too many requests for the API",
-            Reason::Outage => "the API fails or cannot be reached",
-        })
-    }
-}
+/// For what a person must look at: unpaid, blocked, many talks gone.
+const PERSON: Duration = Duration::from_secs(15 * 60);
 
 /// A pause of everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,21 +64,30 @@ pub enum Wait {
     ForAnswer,
 }
 
-/// What an answer says about the API as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What an answer shows about the API as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Signal {
     /// It answers this token, whatever it says of the talk.
     Healthy,
-    /// A failure that may pass, on this talk.
-    Transient(i64),
-    /// A bare 403, on this talk.
-    Forbidden(i64),
+    /// The server or a gateway failed.
+    Transient,
+    /// No answer came.
+    NoAnswer,
+    /// Not an answer that the API documents, and of which kind: equal for equal kinds.
+    Unexpected(String),
+    /// A bare 403.
+    Forbidden,
+    /// A 401; one probe is to confirm it.
     Unauthorized,
+    /// A token that is certainly refused: no new one is to be had for it.
+    Refused,
     Unpaid,
     /// A 429, and how long the server asks to wait.
     RateLimited(Option<Duration>),
-    /// It says nothing: a 401 to a token that has been replaced since, a list that is not served.
-    Outdated,
+    /// Too many stored open talks do not exist, it says.
+    ManyGone,
+    /// Nothing: a 401 to a token that has been replaced since, a request that never left.
+    Inconclusive,
 }
 
 /// See the module's text.
@@ -139,12 +100,13 @@ pub struct Gate {
     answered: VecDeque<Instant>,
     not_before: Instant,
     pause: Option<Pause>,
+    /// A 401 came, and one probe is to confirm it.
+    doubted: bool,
     probing: bool,
     epoch: u64,
     outage_level: u32,
     rate_level: u32,
-    failing: Vec<i64>,
-    forbidden: Vec<i64>,
+    streaks: Streaks,
     climbing_since: Option<Instant>,
 }
 
@@ -160,12 +122,12 @@ impl Gate {
             answered: VecDeque::new(),
             not_before: if after_restart { now + WINDOW } else { now },
             pause: None,
+            doubted: false,
             probing: false,
             epoch: 0,
             outage_level: 0,
             rate_level: 0,
-            failing: Vec::new(),
-            forbidden: Vec::new(),
+            streaks: Streaks::default(),
             climbing_since: None,
         }
     }
@@ -185,6 +147,21 @@ impl Gate {
         self.pause
     }
 
+    /// A 401 came, and one probe is to confirm it before all pauses.
+    pub fn is_doubting(&self) -> bool {
+        self.doubted
+    }
+
+    /// Those whose requests in a row began the pause: it was not their fault.
+    pub fn blamed(&self) -> &[Source] {
+        self.streaks.blamed()
+    }
+
+    /// Whether a failure of this request is its own: it failed before, while others were answered.
+    pub fn is_excused(&self, source: Source) -> bool {
+        self.streaks.is_excused(source)
+    }
+
     /// Requests a second that are allowed now: the ceiling, less after a 429.
     pub fn pace(&self, now: Instant) -> f64 {
         self.ceiling as f64 * WINDOW.as_secs_f64() / self.window(now).as_secs_f64()
@@ -195,13 +172,12 @@ impl Gate {
         if now < self.not_before {
             return Err(Wait::Until(self.not_before));
         }
-        if let Some(pause) = self.pause {
-            if now < pause.until {
-                return Err(Wait::Until(pause.until));
-            }
-            if self.probing {
-                return Err(Wait::ForAnswer);
-            }
+        if let Some(pause) = self.pause.filter(|pause| now < pause.until) {
+            return Err(Wait::Until(pause.until));
+        }
+        let probe = self.pause.is_some() || self.doubted;
+        if probe && self.probing {
+            return Err(Wait::ForAnswer);
         }
         let window = self.window(now);
         while self.answered.front().is_some_and(|at| *at + window <= now) {
@@ -214,12 +190,19 @@ impl Gate {
             });
         }
         self.out += 1;
-        self.probing = self.pause.is_some();
-        Ok(Permit { epoch: self.epoch, probe: self.probing })
+        self.probing = probe;
+        Ok(Permit { epoch: self.epoch, probe })
     }
 
-    /// Takes a permit back with what its answer says. `rng` spreads the probes of an outage.
-    pub fn answered(&mut self, permit: Permit, signal: Signal, now: Instant, rng: &mut fastrand::Rng) {
+    /// Takes a permit back with what the answer to `source`'s request shows. `rng` spreads the probes of an outage.
+    pub fn answered(
+        &mut self,
+        permit: Permit,
+        source: Source,
+        signal: Signal,
+        now: Instant,
+        rng: &mut fastrand::Rng,
+    ) {
         self.out -= 1;
         self.answered.push_back(now);
         if permit.probe {
@@ -227,31 +210,20 @@ impl Gate {
         }
         let fresh = permit.epoch == self.epoch;
         match signal {
-            Signal::Healthy if permit.probe => self.reopen(now),
-            Signal::Healthy => {
-                self.failing.clear();
-                self.forbidden.clear();
-                if fresh {
-                    self.rate_level = self.rate_level.saturating_sub(1);
+            Signal::Inconclusive => {}
+            Signal::Healthy => self.healthy(&permit, source, fresh, now),
+            Signal::Unauthorized if self.pause.is_none() && !(self.doubted && permit.probe) => {
+                // Sent before the doubt, it says nothing new.
+                if !self.doubted {
+                    self.doubted = true;
+                    self.begin_stretch();
                 }
             }
-            Signal::Transient(_) if permit.probe => self.probe_failed(now, rng),
-            Signal::Transient(talk_id) => {
-                self.forbidden.clear();
-                if self.pause.is_none() && streak(&mut self.failing, talk_id) >= OUTAGE_STREAK {
-                    self.pause_for_outage(now, rng);
-                }
+            Signal::Unauthorized | Signal::Refused => {
+                self.pause_for(Reason::Unauthorized, now + UNAUTHORIZED, now)
             }
-            Signal::Forbidden(_) if permit.probe => self.pause_for(Reason::Blocked, now + BLOCKED, now),
-            Signal::Forbidden(talk_id) => {
-                self.failing.clear();
-                if self.pause.is_none() && streak(&mut self.forbidden, talk_id) >= FORBIDDEN_STREAK {
-                    self.pause_for(Reason::Blocked, now + BLOCKED, now);
-                }
-            }
-            Signal::Outdated => {}
-            Signal::Unauthorized => self.pause_for(Reason::Unauthorized, now + UNAUTHORIZED, now),
-            Signal::Unpaid => self.pause_for(Reason::Unpaid, now + UNPAID, now),
+            Signal::Unpaid => self.pause_for(Reason::Unpaid, now + PERSON, now),
+            Signal::ManyGone => self.pause_for(Reason::ManyGone, now + PERSON, now),
             Signal::RateLimited(hint) => {
                 // Requests that left together are refused together: that is one refusal.
                 if fresh {
@@ -262,41 +234,84 @@ impl Gate {
                 self.climbing_since = Some(now + wait);
                 self.pause_for(Reason::RateLimited, now + wait, now);
             }
+            Signal::Transient | Signal::NoAnswer | Signal::Unexpected(_) | Signal::Forbidden => {
+                if self.pause.is_none() {
+                    if let Some(reason) = self.streaks.add(source, &signal) {
+                        self.trouble(reason, now, rng);
+                    }
+                } else if permit.probe {
+                    self.probe_failed(&signal, now, rng);
+                }
+            }
         }
     }
 
-    /// Lets the next probe leave at once where the token was refused: there is a new one.
+    fn healthy(&mut self, permit: &Permit, source: Source, fresh: bool, now: Instant) {
+        let reason = self.pause.map(|pause| pause.reason);
+        match (permit.probe, reason) {
+            // A firewall in front of the talks may let it through.
+            (true, Some(Reason::UnexpectedAnswer)) if source == Source::Account => {}
+            (true, Some(_)) => self.reopen(source, now),
+            _ => {
+                self.doubted &= !permit.probe;
+                self.streaks.healthy(source);
+                if fresh {
+                    self.rate_level = self.rate_level.saturating_sub(1);
+                }
+            }
+        }
+    }
+
+    /// Pauses everything: too many stored open talks are said not to exist.
+    pub fn many_gone(&mut self, now: Instant) {
+        self.pause_for(Reason::ManyGone, now + PERSON, now);
+    }
+
+    /// Lets the next probe leave at once if the token was refused: there is a new one.
+    pub fn token_changed(&mut self, now: Instant) {
+        if self.pause.is_some_and(|pause| pause.reason == Reason::Unauthorized) {
+            self.probe_now(now);
+        }
+    }
+
+    /// Lets the next probe leave at once.
     pub fn probe_now(&mut self, now: Instant) {
-        if let Some(pause) = &mut self.pause
-            && pause.reason == Reason::Unauthorized
-        {
-            pause.until = now;
+        if let Some(pause) = &mut self.pause {
+            pause.until = pause.until.min(now);
         }
     }
 
-    fn reopen(&mut self, now: Instant) {
+    fn reopen(&mut self, source: Source, now: Instant) {
         if self.pause.is_some_and(|pause| pause.reason == Reason::RateLimited) {
             self.climbing_since = Some(now);
         }
         self.pause = None;
         self.outage_level = 0;
+        self.streaks.reopened(source);
         self.begin_stretch();
     }
 
-    /// The probe met an outage: that says nothing about a refusal, which is asked about as seldom as before.
-    fn probe_failed(&mut self, now: Instant, rng: &mut fastrand::Rng) {
-        match self.pause.map(|pause| pause.reason) {
-            Some(reason @ Reason::Blocked) => self.pause_for(reason, now + BLOCKED, now),
-            Some(reason @ Reason::Unpaid) => self.pause_for(reason, now + UNPAID, now),
-            Some(reason @ Reason::Unauthorized) => self.pause_for(reason, now + UNAUTHORIZED, now),
-            Some(Reason::RateLimited | Reason::Outage) | None => self.pause_for_outage(now, rng),
+    /// The probe met trouble: that says nothing about a refusal, which is asked about as seldom as before.
+    fn probe_failed(&mut self, signal: &Signal, now: Instant, rng: &mut fastrand::Rng) {
+        let Some(reason) = self.pause.map(|pause| pause.reason) else { return };
+        match (reason, signal) {
+            (Reason::Unauthorized, _) => self.pause_for(reason, now + UNAUTHORIZED, now),
+            (Reason::Blocked | Reason::Unpaid | Reason::ManyGone, _) => {
+                self.pause_for(reason, now + PERSON, now);
+            }
+            (_, Signal::Forbidden) => self.pause_for(Reason::Blocked, now + PERSON, now),
+            (_, Signal::Unexpected(_)) => self.trouble(Reason::UnexpectedAnswer, now, rng),
+            (..) => self.trouble(Reason::Outage, now, rng),
         }
     }
 
-    fn pause_for_outage(&mut self, now: Instant, rng: &mut fastrand::Rng) {
+    fn trouble(&mut self, reason: Reason, now: Instant, rng: &mut fastrand::Rng) {
+        if reason == Reason::Blocked {
+            return self.pause_for(reason, now + PERSON, now);
+        }
         let wait = doubled(OUTAGE, self.outage_level).mul_f64(0.5 + rng.f64() / 2.0);
         self.outage_level = (self.outage_level + 1).min(20);
-        self.pause_for(Reason::Outage, now + wait, now);
+        self.pause_for(reason, now + wait, now);
     }
 
     /// Begins a pause, or lengthens the one there is; the later end decides the reason.
@@ -308,13 +323,13 @@ impl Gate {
             Some(_) => Pause { reason, since: now, until },
         };
         self.pause = Some(pause);
+        self.doubted = false;
         self.begin_stretch();
     }
 
     fn begin_stretch(&mut self) {
         self.epoch += 1;
-        self.failing.clear();
-        self.forbidden.clear();
+        self.streaks.clear();
     }
 
     /// How long a place stays taken after its answer: twice as long at half the pace.
@@ -324,14 +339,6 @@ impl Gate {
             .map_or(1.0, |since| now.saturating_duration_since(since).as_secs_f64() / CLIMB.as_secs_f64());
         WINDOW.div_f64(0.5 + 0.5 * climbed.min(1.0))
     }
-}
-
-/// Adds a talk to a streak of different talks; returns its length.
-fn streak(talks: &mut Vec<i64>, talk_id: i64) -> usize {
-    if !talks.contains(&talk_id) {
-        talks.push(talk_id);
-    }
-    talks.len()
 }
 
 fn doubled((first, longest): (Duration, Duration), level: u32) -> Duration {

@@ -109,15 +109,27 @@ pub fn complaints(overview: &Overview, alive: Option<Liveness>, closes: bool, no
                 format!("{when}: {what} ({})", pause.detail),
                 match reason {
                     Some(Reason::Unauthorized) => tokens::refused_action(overview),
-                    Some(Reason::Unpaid) => "pay for the account: work goes on within 15 min by itself",
+                    Some(Reason::Unpaid) => {
+                        "pay for the account: work goes on within 15 min by itself, or at once by `talkmirror resume`"
+                    }
                     Some(Reason::Blocked) => {
                         "ask the vendor's support to lift the block; check api.base_url and who else uses this address"
                     }
-                    Some(Reason::RateLimited | Reason::Outage) | None if !running => {
+                    Some(Reason::RateLimited | Reason::Outage | Reason::UnexpectedAnswer) | None
+                        if !running =>
+                    {
                         "start it again (`talkmirror run` or `talkmirror sync`): it begins with one probe"
                     }
                     Some(Reason::RateLimited) => {
                         "none: work goes on by itself; lower api.requests_per_second if it comes again"
+                    }
+                    Some(Reason::UnexpectedAnswer) => {
+                        "open the address in a browser: is it a maintenance or login page, a firewall, another domain? \
+                         Work goes on by itself when the API answers again; check api.base_url"
+                    }
+                    Some(Reason::ManyGone) => {
+                        "look in the account whether they were deleted. If so, `talkmirror resume` has the API believed; \
+                         else check api.base_url and the token's rights"
                     }
                     Some(Reason::Outage) | None => {
                         "none where the vendor has an outage: work goes on by itself; else check the network"

@@ -2,6 +2,7 @@
 //! again, whether it is stale, what of its closing comes next, and who may send a request.
 
 pub mod closing;
+pub mod gone;
 pub mod growth;
 pub mod lanes;
 pub mod refresh;

@@ -1,5 +1,5 @@
 //! A simulated account on loopback: a real HTTP server that speaks the two endpoints
-//! of a talk, the listing of talks, the events and the issuing of tokens, with the limits
+//! of a talk, the listing of talks, the events, the account and the issuing of tokens, with the limits
 //! and errors of the real one. The demo and the tests share it.
 //!
 //! It keeps what a test wants to know: each request with its time, how often the
@@ -35,6 +35,7 @@ pub const TOKEN: &str = "simulated-token";
 
 const LIST: &str = "/api/v4/talks";
 const EVENTS: &str = "/api/v4/events";
+const ACCOUNT: &str = "/api/v4/account";
 const TOKENS: &str = "/oauth2/access_token";
 
 /// A running simulator; it stops when dropped.
@@ -111,7 +112,7 @@ pub struct Request {
     pub method: String,
     /// Path and query as received.
     pub path: String,
-    /// 0 for the listing, the events and tokens.
+    /// 0 for the listing, the events, the account and tokens.
     pub talk_id: i64,
     /// What it was answered; 0 where the connection was dropped, or is still open.
     pub status: u16,
@@ -137,6 +138,8 @@ pub struct CloseRequest {
 #[derive(Debug)]
 pub struct Account {
     pub account_id: i64,
+    /// As `GET /api/v4/account` gives it.
+    pub name: String,
     pub talks: BTreeMap<i64, Talk>,
     /// The token that is accepted.
     pub token: String,
@@ -160,6 +163,8 @@ pub struct Account {
     pub list_fault: Option<Fault>,
     /// Happens to every request of the events while it is set.
     pub events_fault: Option<Fault>,
+    /// Happens to every request of the account while it is set.
+    pub account_fault: Option<Fault>,
     /// What happens to the next requests of the listing, in order.
     pub scripted_list: VecDeque<Fault>,
     /// What happens to the next requests of the events, in order.
@@ -203,6 +208,7 @@ impl Account {
     pub fn with_talks(talks: i64) -> Account {
         let mut account = Account {
             account_id: ACCOUNT_ID,
+            name: "Simulated".into(),
             talks: BTreeMap::new(),
             token: TOKEN.into(),
             oauth: OAuth::default(),
@@ -215,6 +221,7 @@ impl Account {
             events: Vec::new(),
             list_fault: None,
             events_fault: None,
+            account_fault: None,
             scripted_list: VecDeque::new(),
             scripted_events: VecDeque::new(),
             ignores_filter: false,
@@ -286,6 +293,16 @@ impl Account {
     /// Requests for the events so far.
     pub fn events_requests(&self) -> usize {
         self.requests_at(EVENTS)
+    }
+
+    /// Requests so far, but for those for the account: each process asks for that.
+    pub fn requests(&self) -> usize {
+        self.log.len() - self.account_requests()
+    }
+
+    /// Requests for the account so far.
+    pub fn account_requests(&self) -> usize {
+        self.requests_at(ACCOUNT)
     }
 
     fn requests_at(&self, path: &str) -> usize {

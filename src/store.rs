@@ -6,6 +6,7 @@
 //! The daemon's writes all go through one thread ([`writer`]); commands open
 //! connections of their own.
 
+pub mod account;
 pub mod backup;
 pub mod checkpoint;
 pub mod chores;
@@ -13,12 +14,14 @@ pub mod closures;
 pub mod feeds;
 pub mod guests;
 pub mod lock;
+pub mod odd;
 pub mod owner;
 pub mod patience;
 pub mod queue;
 pub mod record;
 pub mod report;
 pub mod restore;
+pub mod resume;
 pub mod retention;
 pub mod schema;
 pub mod sizes;
@@ -43,10 +46,11 @@ const STEPS: &[M<'_>] = &[
     M::up(include_str!("store/migrations/003-feeders.sql")),
     M::up(include_str!("store/migrations/004-service.sql")),
     M::up(include_str!("store/migrations/005-analysts.sql")),
+    M::up(include_str!("store/migrations/006-tolerance.sql")),
 ];
 
 /// The schema version that this program knows.
-pub const SCHEMA_VERSION: i64 = 5;
+pub const SCHEMA_VERSION: i64 = 6;
 
 /// As the first migration sets it: "tlkm".
 const APPLICATION_ID: i64 = 0x746c_6b6d;

@@ -3,7 +3,8 @@
 /// The state of one talk, in the API's words.
 ///
 /// Two talks are equal when none of these columns differ: that is what makes a
-/// new row in `talk_versions`. Times are Unix seconds, UTC.
+/// new row in `talk_versions`. Times are Unix seconds, UTC. What is optional is `None` if the API sends no value
+/// for it, or one of another shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Talk {
     pub talk_id: i64,
@@ -11,14 +12,14 @@ pub struct Talk {
     pub updated_at: i64,
     /// The client's rating, from the NPS bot.
     pub rate: Option<i64>,
-    pub contact_id: i64,
+    pub contact_id: Option<i64>,
     pub chat_id: Option<String>,
     pub entity_id: Option<i64>,
     /// `lead` or `customer`.
     pub entity_type: Option<String>,
     /// Not closed.
     pub is_in_work: bool,
-    pub is_read: bool,
+    pub is_read: Option<bool>,
     /// The channel; free text.
     pub origin: Option<String>,
     /// When it was missed: unanswered for the time set in the account.

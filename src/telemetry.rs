@@ -12,6 +12,7 @@ const API_REQUESTS: &str = "talkmirror_api_requests_total";
 const API_SECONDS: &str = "talkmirror_api_request_duration_seconds";
 const TALKS_RECORDED: &str = "talkmirror_talks_recorded_total";
 const CLOSURES: &str = "talkmirror_closures_total";
+const ODD_FIELDS: &str = "talkmirror_odd_fields_total";
 const PAUSES: &str = "talkmirror_pauses_total";
 const BATCH: &str = "talkmirror_writer_batch_records";
 const COMMIT_SECONDS: &str = "talkmirror_writer_commit_duration_seconds";
@@ -92,6 +93,10 @@ pub fn start() -> Result<PrometheusHandle, BuildError> {
     describe_histogram!(API_SECONDS, Unit::Seconds, "From a request's start to its answer's end");
     describe_counter!(TALKS_RECORDED, "Fetches that were recorded, by what came of them");
     describe_counter!(CLOSURES, "Talks that were to be closed, by what came of it");
+    describe_counter!(
+        ODD_FIELDS,
+        "Answers with an optional field of another shape than the API documents, by field"
+    );
     describe_counter!(PAUSES, "Pauses of everything that began, by reason");
     describe_histogram!(BATCH, "Records in a commit");
     describe_histogram!(COMMIT_SECONDS, Unit::Seconds, "How long commits took");
@@ -126,6 +131,11 @@ pub fn recorded(outcome: &'static str) {
 /// A talk that was to be closed came so far.
 pub fn closure(outcome: &'static str) {
     counter!(CLOSURES, "outcome" => outcome).increment(1);
+}
+
+/// An optional field of a talk came in another shape than the API documents.
+pub fn odd_field(field: &'static str) {
+    counter!(ODD_FIELDS, "field" => field).increment(1);
 }
 
 /// A pause began.

@@ -7,11 +7,15 @@
 //! decided by [`crate::policy`], and whether a request may leave by [`crate::gate`].
 
 mod ahead;
+mod blame;
 mod chores;
 mod closing;
 mod condition;
 mod door;
+mod gone;
+mod identity;
 mod launch;
+mod odd;
 mod progress;
 mod reconfigure;
 mod reminder;
@@ -25,25 +29,30 @@ pub use door::{Door, Quota};
 pub use tally::{Closures, Tally};
 
 use crate::amocrm::oauth::Renewal;
-use crate::amocrm::{Client, Failure, FetchError, Fetched, Page, Token};
+use crate::amocrm::{self, Client, Failure, FetchError, Fetched, Page, Token};
 use crate::clock::{self, Now};
-use crate::gate::{Gate, Pause, Permit, Reason};
+use crate::gate::{Gate, Pause, Permit, Reason, Source};
 use crate::policy::RetryRules;
 use crate::policy::closing::CloseRules;
+use crate::policy::gone::GoneGuard;
 use crate::policy::lanes::Lanes;
+use crate::store::account::AccountName;
 use crate::store::queue::Due;
 use crate::store::record::{Effect, Record, Recorded};
 use crate::store::status::DaemonStatus;
 use crate::store::writer::{Event, Writer};
 use ahead::Ahead;
+use blame::Tries;
 use chores::Chores;
 use closing::{Closing, Pending};
 use condition::Condition;
 use door::Ask;
+use identity::Identity;
+use odd::OddReporter;
 use progress::Progress;
 use reminder::Reminder;
-use settle::Confirmation;
 use std::collections::{HashSet, VecDeque};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -60,6 +69,8 @@ const LONGEST_PAUSE: i64 = 24 * 60 * 60;
 #[derive(Debug, Clone)]
 pub struct WorkerConfig {
     pub mode: Mode,
+    /// The account's address, as it is shown.
+    pub base_url: String,
     pub requests_per_second: u32,
     pub max_in_flight: usize,
     /// A request has ended within this time.
@@ -79,22 +90,23 @@ pub struct WorkerConfig {
 }
 
 /// What the database knows of the account.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Account {
     /// The account that is mirrored, once known.
-    pub account_id: Option<i64>,
-    /// A talk of it that is stored, and was there when last fetched.
-    pub some_talk: Option<i64>,
+    pub name: Option<AccountName>,
+    /// Talks of it that are stored, and were there when last fetched.
+    pub known: Vec<i64>,
 }
 
 /// Why the work cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkError {
     #[error(
-        "this database mirrors account {expected}, and the API answers for account {found}: \
-         set database.path to another file, or the address and token to account {expected}"
+        "this database mirrors account {expected}, and the API answers for account {found}: nothing was changed; set \
+         database.path to another file, or api.base_url and the token to account {}",
+        expected.account_id
     )]
-    OtherAccount { expected: i64, found: i64 },
+    OtherAccount { expected: AccountName, found: AccountName },
     #[error(
         "{} was removed or replaced while talkmirror worked on it: nothing could be kept there; start talkmirror again, \
          which makes a new one, or restore a backup first",
@@ -123,6 +135,7 @@ struct Answered {
 enum Ended {
     Fetched { due: Due, result: Result<Fetched, FetchError> },
     Closed { pending: Pending, result: Result<u16, Failure> },
+    Described { result: Result<amocrm::Account, Failure> },
     Paged { ask: Ask, result: Result<Page, Failure> },
     Renewed { renewal: Renewal, previous: bool },
 }
@@ -138,13 +151,25 @@ pub struct Worker {
     events: UnboundedReceiver<Event>,
     rng: fastrand::Rng,
     account_id: Option<i64>,
-    /// A talk that is stored.
-    some_talk: Option<i64>,
-    /// This process has seen an answer of that account.
-    account_confirmed: bool,
-    confirmation: Confirmation,
-    /// The talk to confirm the account with, before anything else.
+    /// The same as the database names it, at the start.
+    mirrored: Option<AccountName>,
+    /// Talks that were shown lately, the latest first.
+    known: VecDeque<i64>,
+    identity: Identity,
+    /// A stored talk to fetch before anything else.
     confirm_now: Option<Due>,
+    /// Fetches to repeat, as their connections were closed on them.
+    repeats: VecDeque<Due>,
+    /// Whose requests were repeated just now.
+    repeated: HashSet<Source>,
+    tries: Tries,
+    gone: GoneGuard,
+    odd: OddReporter,
+    /// Talks that can neither be recorded nor fail.
+    refused: HashSet<i64>,
+    /// Ids to queue once it is known whose API it is.
+    to_enqueue: Option<Vec<RangeInclusive<i64>>>,
+    enqueueing: bool,
     ready: Ahead,
     lanes: Lanes,
     /// For feeders.
@@ -207,11 +232,19 @@ impl Worker {
             gate,
             writer,
             events,
-            account_id: account.account_id,
-            some_talk: account.some_talk,
-            account_confirmed: false,
-            confirmation: account.some_talk.map_or(Confirmation::Done, Confirmation::Unasked),
+            account_id: account.name.as_ref().map(|name| name.account_id),
+            mirrored: account.name,
+            known: account.known.into(),
+            identity: Identity::new(now),
             confirm_now: None,
+            repeats: VecDeque::new(),
+            repeated: HashSet::new(),
+            tries: Tries::default(),
+            gone: GoneGuard::default(),
+            odd: OddReporter::default(),
+            refused: HashSet::new(),
+            to_enqueue: None,
+            enqueueing: false,
             ready: Ahead::default(),
             lanes: Lanes::default(),
             busy: HashSet::new(),
@@ -240,8 +273,8 @@ impl Worker {
         if !reason.survives_restart() {
             return;
         }
-        // One that is over by now still ends with a probe.
-        let left = left.max(0);
+        // One that is over by now still ends with a probe. One of a wrong clock is no longer than it was.
+        let left = left.clamp(0, pause.until.saturating_sub(pause.since).max(0));
         let ago = Duration::from_secs((now.secs() - pause.since).max(0) as u64);
         let since = now.mono.checked_sub(ago).unwrap_or(now.mono);
         let until = now.mono + Duration::from_secs(left.min(LONGEST_PAUSE) as u64);
@@ -261,6 +294,9 @@ impl Worker {
     pub async fn step(&mut self) -> Result<(), WorkError> {
         let now = clock::now();
         self.tick(now);
+        if !self.identity.is_pending() {
+            self.enqueue_now();
+        }
         self.read_ahead(now);
         let wake = self.launch(now).min(self.next_poll).min(self.tokens.next_check);
         if self.trouble.is_none() {
@@ -288,6 +324,19 @@ impl Worker {
         }
     }
 
+    /// Queues ids once it is known whose API it is: not if it is another account's.
+    pub fn enqueue(&mut self, ids: Vec<RangeInclusive<i64>>) {
+        self.to_enqueue = Some(ids).filter(|ids| !ids.is_empty());
+    }
+
+    /// Queues them now.
+    fn enqueue_now(&mut self) {
+        if let Some(ids) = self.to_enqueue.take() {
+            self.enqueueing = true;
+            self.writer.enqueue(ids);
+        }
+    }
+
     /// A handle to the thread that writes the database.
     pub fn writer(&self) -> Writer {
         self.writer.clone()
@@ -306,7 +355,8 @@ impl Worker {
     /// Nothing is due, under way or waiting to be recorded.
     pub fn is_idle(&self) -> bool {
         let due = self.may_be_due || self.reread || self.head_asked || !self.ready.is_exhausted();
-        !due && !self.is_sweeping() && self.confirm_now.is_none() && self.is_quiet()
+        let asks = self.confirm_now.is_some() || self.to_enqueue.is_some() || self.enqueueing;
+        !due && !asks && !self.is_sweeping() && self.is_quiet()
     }
 
     /// Nothing is under way or waiting to be recorded.
@@ -364,6 +414,11 @@ impl Worker {
             Event::Swept(swept) => self.on_swept(&swept),
             Event::Chored(chored) => self.on_chored(chored, clock::now()),
             Event::ForeignChange => self.reread = true,
+            Event::Resume => self.resume_now(clock::now()),
+            Event::Enqueued => {
+                self.enqueueing = false;
+                self.reread = true;
+            }
             Event::Fed { due_at } => {
                 // What was read ahead may have a new ticket.
                 self.reread = true;
@@ -397,13 +452,14 @@ impl Worker {
         let outcome = self.tally.count(recorded.effect);
         let talk_id = recorded.talk_id;
         tracing::debug!(talk_id, outcome, "recorded talk {talk_id}: {outcome}");
-        if recorded.effect == Effect::New {
-            self.some_talk.get_or_insert(recorded.talk_id);
-        }
+        self.note_effect(recorded.talk_id, recorded.effect, clock::now());
         if self.on_stepped(recorded.talk_id, recorded.stepped.as_deref()) {
             return;
         }
         self.busy.remove(&recorded.talk_id);
+        if recorded.effect == Effect::Refused {
+            self.refused.insert(recorded.talk_id);
+        }
         self.may_be_due |= recorded.requeued;
     }
 

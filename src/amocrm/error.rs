@@ -1,23 +1,32 @@
-//! What an answer that brought no talk means, sorted once.
+//! What an answer that brought nothing of use means, sorted once.
 //!
 //! The rows are those of the table "HTTP answers" in the README: the worker acts
 //! on the [`Kind`] and never looks at a status code.
 
+use super::loose::{is_nothing, is_object};
 use std::fmt;
 use std::time::Duration;
+use url::Url;
 
 /// Whom a failure concerns, and so what can be done about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// This talk or page alone: the answer is none such, or the request is refused as wrong.
-    Talk,
+    /// Not an answer that the API documents. From one talk alone it is that talk's; if different requests get the same
+    /// [`Shape`], it is everybody's.
+    Unexpected,
+    /// The API refuses this request alone as wrong.
+    Rejected,
+    /// The account does not offer this list.
+    NotServed,
     /// The API says that the talk does not exist.
     Gone,
     /// The API refuses this talk to this token.
     Denied,
-    /// It may pass: the server, a gateway or the way there.
+    /// The server or a gateway failed: it may pass.
     Transient,
-    /// A bare 403: from several talks in a row it means that the account or this address is blocked.
+    /// No answer came: DNS, connect, TLS, proxy, reset or timeout.
+    NoAnswer,
+    /// A bare 403: several in a row mean that the account or this address is blocked.
     Forbidden,
     /// The token is not accepted.
     Unauthorized,
@@ -29,7 +38,30 @@ pub enum Kind {
     Closing,
 }
 
-/// A request that brought no talk.
+/// What an unexpected answer looks like: equal for answers of the same kind, whichever request got them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shape {
+    /// A status that the API does not document.
+    Status(u16),
+    /// A redirect to this host.
+    Redirect(String),
+    /// A web page.
+    Page,
+    /// No body.
+    Empty,
+    /// Neither a page nor JSON.
+    NotJson,
+    /// A JSON object of something else: an error's, say.
+    OtherObject,
+    /// What was asked for, but wrong at this path.
+    WrongAt(String),
+    /// A larger body than any talk has.
+    TooLarge,
+    /// An encoding that was not asked for, or is broken.
+    Encoded,
+}
+
+/// A request that brought nothing of use.
 #[derive(Debug, Clone)]
 pub struct Failure {
     pub kind: Kind,
@@ -41,13 +73,30 @@ pub struct Failure {
     pub request_id: Option<String>,
     /// The answer's status, where one came; to be written down, not to be acted on.
     pub http_status: Option<u16>,
+    /// Of an unexpected answer.
+    pub shape: Option<Shape>,
+    /// A connection that was of use before closed without a byte: a GET may be repeated at once.
+    pub repeatable: bool,
 }
 
 impl Failure {
     /// A failure without a server's hints.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
         let detail = capped(detail.into());
-        Failure { kind, detail, retry_after: None, request_id: None, http_status: None }
+        Failure {
+            kind,
+            detail,
+            retry_after: None,
+            request_id: None,
+            http_status: None,
+            shape: None,
+            repeatable: false,
+        }
+    }
+
+    /// An answer that the API does not document.
+    pub fn unexpected(shape: Shape, detail: impl Into<String>) -> Self {
+        Failure { shape: Some(shape), ..Failure::new(Kind::Unexpected, detail) }
     }
 }
 
@@ -78,8 +127,38 @@ pub enum To {
     Close,
     /// A page of a list: `GET /api/v4/talks`, `GET /api/v4/events`
     List,
+    /// `GET /api/v4/account`
+    Account,
     /// A pair of tokens: `POST /oauth2/access_token`
     Token,
+}
+
+/// What a body looks like, whatever its media type says: gateways label theirs as they like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    Empty,
+    /// A JSON object: the API speaks.
+    Object,
+    /// A web page: a gateway speaks.
+    Page,
+    Other,
+}
+
+impl Content {
+    /// Of a body with this `Content-Type`.
+    pub fn of(content_type: Option<&str>, body: &[u8]) -> Content {
+        let body = body.trim_ascii();
+        let html = content_type.is_some_and(|sent| sent.to_ascii_lowercase().contains("html"));
+        if is_object(body) {
+            Content::Object
+        } else if html || body.starts_with(b"<") {
+            Content::Page
+        } else if body.is_empty() || std::str::from_utf8(body).is_ok_and(is_nothing) {
+            Content::Empty
+        } else {
+            Content::Other
+        }
+    }
 }
 
 /// What of a response decides its kind.
@@ -87,184 +166,73 @@ pub enum To {
 pub struct Answer<'a> {
     pub to: To,
     pub status: u16,
-    /// The `Content-Type`, where sent.
-    pub content_type: Option<&'a str>,
+    pub content: Content,
     /// The `Location`, where sent.
     pub location: Option<&'a str>,
 }
 
 impl Answer<'_> {
-    /// Sorts an answer; `None` where a fetch has a body to be read as a talk, where the API took a
-    /// close request, and where a list has a body to be read or is at its end (204).
+    /// Sorts an answer; `None` where there is a body to be read as what was asked for, where the API took a
+    /// close request, and where a list is at its end (204).
     pub fn failure(&self) -> Option<Failure> {
-        let status = self.status;
+        let Answer { to, status, content, .. } = *self;
         let failure = |kind, words: &str| Some(Failure::new(kind, format!("HTTP {status}{words}")));
-        match status {
-            202 if self.to == To::Close => None,
-            200..300 if self.to == To::Close => {
-                failure(Kind::Transient, ": not how the API takes a close request")
+        let gateway = || failure(Kind::Transient, " that is not JSON: a gateway's, not the API's");
+        match (status, to) {
+            (202, To::Close) => None,
+            (200..300, To::Close) => failure(Kind::Transient, ": not how the API takes a close request"),
+            (422, To::Close) => failure(Kind::Closing, ": closed already, or being closed"),
+            (200, _) => None,
+            (204, To::List) => None,
+            (204, To::Account) => failure(Kind::NotServed, ": no account there"),
+            (204, To::Token) => self.unexpected(Shape::Empty, ": no tokens in the answer"),
+            (204, _) => failure(Kind::Gone, ": no such talk"),
+            (401, To::Fetch | To::Close | To::List | To::Account) => {
+                failure(Kind::Unauthorized, ": the token is not accepted")
             }
-            404 | 408 if self.to == To::Token => failure(Kind::Transient, ": no tokens there"),
-            400..500 if self.to == To::Token && !self.concerns_everybody() => match self.is_html() {
-                true => failure(Kind::Transient, " as HTML: a gateway's, not the API's"),
-                false => failure(Kind::Unauthorized, ": the account issues no tokens to us"),
-            },
-            204 if self.to == To::Token => failure(Kind::Talk, ": no tokens in the answer"),
-            422 if self.to == To::Close => failure(Kind::Closing, ": closed already, or being closed"),
-            200 => None,
-            204 if self.to == To::List => None,
-            204 => failure(Kind::Gone, ": no such talk"),
-            404 if self.is_html() => failure(Kind::Transient, " as HTML: a gateway's, not the API's"),
-            404 if self.to == To::List => failure(Kind::Talk, ": no such list"),
-            404 => failure(Kind::Gone, ": no such talk"),
-            401 => failure(Kind::Unauthorized, ": the token is not accepted"),
-            402 => failure(Kind::Unpaid, ": the account is not paid for"),
-            403 if self.to == To::List && self.is("application/problem+json") => {
-                failure(Kind::Talk, ": this token has no right to it")
-            }
-            403 if self.is("application/problem+json") => {
-                failure(Kind::Denied, ": this token has no right to the talk")
-            }
-            403 => failure(
+            (402, _) => failure(Kind::Unpaid, ": the account is not paid for"),
+            (429, _) => failure(Kind::RateLimited, ": too many requests"),
+            (403, _) if content != Content::Object => failure(
                 Kind::Forbidden,
                 " without a problem report: as when the account or address is blocked",
             ),
-            429 => failure(Kind::RateLimited, ": too many requests"),
-            300..=399 => failure(
-                Kind::Talk,
-                &format!(
-                    ": redirected to {}, which is not followed: is api.base_url the account's address?",
-                    self.location.map_or("an address it does not name", before_query)
-                ),
-            ),
-            500.. => failure(Kind::Transient, ": the server failed"),
-            _ => failure(Kind::Talk, ": not an answer that the API documents"),
+            (403, To::Fetch | To::Close) => failure(Kind::Denied, ": this token has no right to the talk"),
+            (403, To::List | To::Account) => failure(Kind::NotServed, ": this token has no right to it"),
+            (404 | 408, To::Token) => failure(Kind::Transient, ": no tokens there"),
+            (404, _) if matches!(content, Content::Page | Content::Other) => gateway(),
+            (404, To::List | To::Account) => failure(Kind::NotServed, ": nothing is served there"),
+            (404, _) => failure(Kind::Gone, ": no such talk"),
+            (400..500, To::Token) => match content {
+                Content::Page => gateway(),
+                _ => failure(Kind::Unauthorized, ": the account issues no tokens to us"),
+            },
+            (400..500, To::Close) if content == Content::Object => {
+                failure(Kind::Rejected, ": the API refuses the request")
+            }
+            (300..400, _) => self.redirected(),
+            (500.., _) => failure(Kind::Transient, ": the server failed"),
+            _ => self.unexpected(Shape::Status(status), ": not an answer that the API documents"),
         }
     }
 
-    /// It says the same to every request: the account is unpaid or blocked, or there were too many.
-    fn concerns_everybody(&self) -> bool {
-        matches!(self.status, 402 | 429) || self.status == 403 && !self.is("application/problem+json")
+    fn redirected(&self) -> Option<Failure> {
+        let to = self.location.map_or("an address it does not name", before_query);
+        let host = Url::parse(to).ok().and_then(|url| url.host_str().map(str::to_owned));
+        self.unexpected(
+            Shape::Redirect(host.unwrap_or_default()),
+            &format!(": redirected to {to}, which is not followed: is api.base_url the account's address?"),
+        )
     }
 
-    /// HTML of any kind, XHTML too.
-    fn is_html(&self) -> bool {
-        self.content_type.is_some_and(|sent| sent.to_ascii_lowercase().contains("html"))
-    }
-
-    fn is(&self, media_type: &str) -> bool {
-        self.content_type.is_some_and(|sent| {
-            let sent = sent.split(';').next().unwrap_or_default().trim();
-            sent.eq_ignore_ascii_case(media_type)
-        })
+    fn unexpected(&self, shape: Shape, words: &str) -> Option<Failure> {
+        Some(Failure::unexpected(shape, format!("HTTP {}{words}", self.status)))
     }
 }
 
 /// What comes after the ? may be a secret of a login page.
 fn before_query(address: &str) -> &str {
-    address.split('?').next().unwrap_or(address)
+    address.split(['?', '#']).next().unwrap_or(address)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn kind_of(to: To, status: u16, content_type: Option<&str>) -> Option<Kind> {
-        Answer { to, status, content_type, location: None }.failure().map(|failure| failure.kind)
-    }
-
-    #[test]
-    fn a_close_request_is_taken_or_its_answer_has_one_kind() {
-        let kind = |status, content_type| kind_of(To::Close, status, content_type);
-        let problem = Some("application/problem+json");
-        assert_eq!(kind(202, None), None);
-        assert_eq!(kind(200, Some("text/html")), Some(Kind::Transient), "a gateway's page");
-        assert_eq!(kind(422, problem), Some(Kind::Closing));
-        assert_eq!(kind(404, problem), Some(Kind::Gone));
-        assert_eq!(kind(404, Some("text/html")), Some(Kind::Transient));
-        assert_eq!(kind(403, problem), Some(Kind::Denied));
-        assert_eq!(kind(403, Some("text/html")), Some(Kind::Forbidden));
-        assert_eq!(kind(400, problem), Some(Kind::Talk));
-        assert_eq!(kind(302, None), Some(Kind::Talk));
-        assert_eq!(kind(500, None), Some(Kind::Transient));
-        assert_eq!(kind(429, None), Some(Kind::RateLimited));
-    }
-
-    #[test]
-    fn a_list_that_is_not_served_concerns_itself_alone() {
-        let kind = |status, content_type| kind_of(To::List, status, content_type);
-        let problem = Some("application/problem+json");
-        assert_eq!((kind(200, None), kind(204, None)), (None, None));
-        for status in [400, 403, 404, 405, 422, 302] {
-            assert_eq!(kind(status, problem), Some(Kind::Talk));
-        }
-        assert_eq!(kind(404, Some("text/html")), Some(Kind::Transient), "a gateway's");
-        assert_eq!(kind(403, Some("text/html")), Some(Kind::Forbidden), "perhaps the account is blocked");
-        assert_eq!(kind(401, problem), Some(Kind::Unauthorized));
-        assert_eq!(kind(429, None), Some(Kind::RateLimited));
-        assert_eq!(kind(502, None), Some(Kind::Transient));
-    }
-
-    #[test]
-    fn a_refused_token_needs_a_person_and_a_gateway_does_not() {
-        let kind = |status, content_type| kind_of(To::Token, status, content_type);
-        let (problem, html) = (Some("application/problem+json"), Some("text/html"));
-        assert_eq!(kind(200, None), None);
-        for status in [400, 401, 403, 422] {
-            assert_eq!(kind(status, problem), Some(Kind::Unauthorized));
-        }
-        assert_eq!(kind(400, Some("application/json")), Some(Kind::Unauthorized));
-        for status in [404, 408] {
-            assert_eq!(kind(status, problem), Some(Kind::Transient), "nobody revoked anything");
-        }
-        for status in [400, 404, 408, 502] {
-            assert_eq!(kind(status, html), Some(Kind::Transient));
-        }
-        assert_eq!(kind(503, problem), Some(Kind::Transient));
-        assert_eq!(kind(403, html), Some(Kind::Forbidden));
-        assert_eq!(kind(402, problem), Some(Kind::Unpaid));
-        assert_eq!(kind(429, html), Some(Kind::RateLimited));
-        for status in [204, 302, 307] {
-            assert_eq!(kind(status, None), Some(Kind::Talk));
-        }
-    }
-
-    #[test]
-    fn every_status_has_one_kind() {
-        let kind = |status, content_type| kind_of(To::Fetch, status, content_type);
-        let problem = Some("application/problem+json; charset=utf-8");
-        let html = Some("text/html; charset=UTF-8");
-
-        assert_eq!(kind(200, Some("application/hal+json")), None);
-        assert_eq!(kind(204, None), Some(Kind::Gone));
-        assert_eq!(kind(404, problem), Some(Kind::Gone));
-        assert_eq!(kind(404, None), Some(Kind::Gone));
-        assert_eq!(kind(404, html), Some(Kind::Transient));
-        assert_eq!(kind(404, Some("application/xhtml+xml")), Some(Kind::Transient));
-        assert_eq!(kind(401, problem), Some(Kind::Unauthorized));
-        assert_eq!(kind(402, problem), Some(Kind::Unpaid));
-        assert_eq!(kind(403, problem), Some(Kind::Denied));
-        assert_eq!(kind(403, html), Some(Kind::Forbidden));
-        assert_eq!(kind(403, None), Some(Kind::Forbidden));
-        assert_eq!(kind(429, html), Some(Kind::RateLimited));
-        for status in [500, 502, 503, 504, 599] {
-            assert_eq!(kind(status, html), Some(Kind::Transient));
-        }
-        for status in [201, 202, 206, 301, 302, 307, 308, 400, 405, 408, 410, 422] {
-            assert_eq!(kind(status, problem), Some(Kind::Talk));
-        }
-    }
-
-    #[test]
-    fn a_redirect_names_its_address() {
-        let failure = Answer {
-            to: To::Fetch,
-            status: 302,
-            content_type: None,
-            location: Some("https://elsewhere.example/login"),
-        }
-        .failure()
-        .unwrap();
-        assert!(failure.detail.contains("https://elsewhere.example/login"));
-    }
-}
+mod tests;

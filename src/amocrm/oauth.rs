@@ -7,9 +7,10 @@ mod store;
 
 pub use store::{Held, Loaded, Saved, Store, StoreError};
 
-use super::error::{Answer, Failure, Kind, To};
-use super::token::{Stamp, check};
-use super::{BODY_CAP, ClientConfig, body, named, request_id, retry_after, text, transport};
+use super::connection::{self, transport};
+use super::error::{Failure, Kind, Shape, To};
+use super::token::{Stamp, check, expiry};
+use super::{BODY_CAP, ClientConfig, body, failure, named, request_id, text};
 use reqwest::header::{self, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -82,7 +83,7 @@ impl Issuer {
     /// # Errors
     /// When the system's TLS set-up cannot be used.
     pub fn new(config: &ClientConfig, integration: Arc<Integration>) -> Result<Issuer, Failure> {
-        Issuer::over(super::http(config)?, &config.base_url, integration)
+        Issuer::over(connection::http(config)?, &config.base_url, integration)
     }
 
     pub(super) fn over(
@@ -90,8 +91,9 @@ impl Issuer {
         base: &Url,
         integration: Arc<Integration>,
     ) -> Result<Issuer, Failure> {
-        let url =
-            base.join("/oauth2/access_token").map_err(|error| Failure::new(Kind::Talk, error.to_string()))?;
+        let url = base
+            .join("/oauth2/access_token")
+            .map_err(|error| Failure::new(Kind::Rejected, error.to_string()))?;
         Ok(Issuer { http, url, integration })
     }
 
@@ -126,43 +128,53 @@ impl Issuer {
             .send()
             .await;
         let wiped = |text: &str| wiped(text, &[secret, client_secret]);
-        let mut response = sent.map_err(|error| Failure::new(Kind::Transient, wiped(&transport(&error))))?;
+        let mut response = sent.map_err(|error| Failure::new(Kind::NoAnswer, wiped(&transport(&error))))?;
         let request_id = request_id(&response);
-        let status = response.status().as_u16();
-        let content_type = text(response.headers(), header::CONTENT_TYPE.as_str());
         let location = text(response.headers(), header::LOCATION.as_str()).map(wiped);
-        let answer = Answer { to: To::Token, status, content_type, location: location.as_deref() };
-        if let Some(mut failure) = answer.failure() {
-            failure.http_status = Some(status);
-            if failure.kind == Kind::RateLimited {
-                failure.retry_after = retry_after(&mut response).await;
-            }
+        if let Some(failure) = failure(&mut response, To::Token, location.as_deref()).await {
             return Err(named(failure, &request_id));
         }
-        let body = body(&mut response, BODY_CAP).await.map_err(|failure| named(failure, &request_id))?;
-        pair(&body, now).ok_or_else(|| {
+        let body =
+            body::read(&mut response, BODY_CAP).await.map_err(|failure| named(failure, &request_id))?;
+        let old = match grant {
+            Grant::Code(_) => None,
+            Grant::RefreshToken(token) => Some(token),
+        };
+        pair(&body, old, now).ok_or_else(|| {
             // What came may hold tokens: none of it is quoted.
-            named(Failure::new(Kind::Talk, "no pair of tokens in the answer"), &request_id)
+            let failure = Failure::unexpected(Shape::OtherObject, "no pair of tokens in the answer");
+            named(failure, &request_id)
         })
     }
 }
 
-/// Reads an answer; `None` where a part is missing or cannot be a token or a life.
-fn pair(body: &[u8], now: i64) -> Option<Pair> {
+/// In seconds: the life that the vendor documents, for an answer that does not say it.
+const USUAL_LIFE: i64 = 24 * 60 * 60;
+/// In seconds: no access token lives longer.
+const LONGEST_LIFE: i64 = 10 * 365 * 24 * 60 * 60;
+
+/// Reads an answer; `None` where there is no token in it that can be used.
+///
+/// A refresh token that is not sent is the `old` one (RFC 6749, 6), and a life that is not sent is the token's own or
+/// the usual one (5.1): a pair that was issued must be used, as the account counts the old one as used.
+fn pair(body: &[u8], old: Option<&SecretString>, now: i64) -> Option<Pair> {
     let answer: Value = serde_json::from_slice(body).ok()?;
     let token = |key: &str| check(answer.get(key)?.as_str()?).ok();
-    let life = match answer.get("expires_in")? {
-        Value::String(text) => text.trim().parse().ok()?,
-        number => number.as_i64()?,
+    let access_token = token("access_token")?;
+    let life = match answer.get("expires_in") {
+        Some(Value::String(text)) => text.trim().parse().ok(),
+        Some(number) => number.as_f64(),
+        None => None,
     };
-    // A life that overflows is no life.
-    let expires_at = now.checked_add(life).filter(|_| life > 0)?;
-    Some(Pair {
-        access_token: token("access_token")?,
-        refresh_token: token("refresh_token")?,
-        expires_at,
-        obtained_at: now,
-    })
+    let life = life.filter(|life: &f64| *life >= 1.0).map(|life| (life as i64).min(LONGEST_LIFE));
+    let expires_at = match life {
+        Some(life) => now.saturating_add(life),
+        None => expiry(access_token.expose_secret())
+            .filter(|at| (now..now.saturating_add(LONGEST_LIFE)).contains(at))
+            .unwrap_or(now.saturating_add(USUAL_LIFE)),
+    };
+    let refresh_token = token("refresh_token").or_else(|| old.cloned())?;
+    Some(Pair { access_token, refresh_token, expires_at, obtained_at: now })
 }
 
 /// A text without what is secret of the request: a server may quote it.
@@ -181,29 +193,69 @@ fn wiped(text: &str, secrets: &[&SecretString]) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_pair_is_read_with_its_end() {
-        let body = br#"{"token_type":"Bearer","expires_in":86400,"access_token":"a","refresh_token":"r"}"#;
-        let read = pair(body, 1000).unwrap();
-        assert_eq!((read.obtained_at, read.expires_at), (1000, 87_400));
-        assert_eq!(read.refresh_token.expose_secret(), "r");
-        let text = br#"{"expires_in":"60","access_token":"a","refresh_token":"r","news":[1]}"#;
-        assert_eq!(pair(text, 0).unwrap().expires_at, 60);
+    fn read(body: &str, old: Option<&str>) -> Option<Pair> {
+        pair(body.as_bytes(), old.map(SecretString::from).as_ref(), 1000)
     }
 
     #[test]
-    fn what_is_no_whole_pair_is_none() {
+    fn a_pair_is_read_with_its_end() {
+        let body = r#"{"token_type":"Bearer","expires_in":86400,"access_token":"a","refresh_token":"r"}"#;
+        let pair = read(body, None).unwrap();
+        assert_eq!((pair.obtained_at, pair.expires_at), (1000, 87_400));
+        assert_eq!(pair.refresh_token.expose_secret(), "r");
+    }
+
+    #[test]
+    fn a_life_comes_in_every_form_and_is_the_usual_one_where_it_is_none() {
+        let end = |life: &str| {
+            let body = format!(r#"{{{life}"access_token":"a","refresh_token":"r"}}"#);
+            read(&body, None).unwrap().expires_at - 1000
+        };
+        for (life, seconds) in
+            [("60", 60), ("60.0", 60), ("\"60\"", 60), ("\" 60.5 \"", 60), ("1e300", LONGEST_LIFE)]
+        {
+            assert_eq!(end(&format!("\"expires_in\":{life},")), seconds, "{life}");
+        }
+        for none in ["null", "0", "-5", "\"soon\"", "[]", "false"] {
+            assert_eq!(end(&format!("\"expires_in\":{none},")), USUAL_LIFE, "{none}");
+        }
+        assert_eq!(end(""), USUAL_LIFE);
+    }
+
+    #[test]
+    fn a_refresh_token_that_is_not_sent_is_the_old_one() {
+        for none in ["", r#""refresh_token":null,"#, r#""refresh_token":"","#, r#""refresh_token":[],"#] {
+            let body = format!(r#"{{{none}"expires_in":60,"access_token":"a"}}"#);
+            assert_eq!(read(&body, Some("old")).unwrap().refresh_token.expose_secret(), "old", "{none}");
+            assert!(read(&body, None).is_none(), "there is none to renew with");
+        }
+    }
+
+    #[test]
+    fn what_holds_no_token_is_no_pair() {
         for body in [
-            r"",
-            r#"<html>"#,
-            r#"{"expires_in":60,"access_token":"a"}"#,
-            r#"{"expires_in":60,"access_token":"a","refresh_token":""}"#,
-            r#"{"expires_in":60,"access_token":"a b","refresh_token":"r"}"#,
-            r#"{"expires_in":0,"access_token":"a","refresh_token":"r"}"#,
-            r#"{"expires_in":9223372036854775807,"access_token":"a","refresh_token":"r"}"#,
-            r#"{"access_token":"a","refresh_token":"r"}"#,
+            "",
+            "<html>",
+            "{}",
+            "[]",
+            r#"{"expires_in":60,"refresh_token":"r"}"#,
+            r#"{"access_token":"a b","refresh_token":"r"}"#,
+            r#"{"access_token":"","refresh_token":"r"}"#,
+            r#"{"access_token":7,"refresh_token":"r"}"#,
         ] {
-            assert!(pair(body.as_bytes(), 1000).is_none(), "{body}");
+            assert!(read(body, Some("old")).is_none(), "{body}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_answer_makes_a_panic_or_a_token_that_cannot_be_one(answer in crate::amocrm::tests::any_json(), key in "access_token|refresh_token|expires_in") {
+            let mut body = serde_json::json!({"access_token": "a", "refresh_token": "r", "expires_in": 60});
+            body[key] = answer;
+            if let Some(pair) = pair(body.to_string().as_bytes(), None, 1000) {
+                proptest::prop_assert!(pair.expires_at > 1000);
+                proptest::prop_assert!(pair.access_token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()));
+            }
         }
     }
 

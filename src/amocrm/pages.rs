@@ -4,12 +4,13 @@
 //! configured host alone.
 
 use super::error::To;
-use super::wire::{Bool, Int, Text, YEAR_2100};
-use super::{Client, Date, Failure, Kind, body, named, request_id};
+use super::loose::{self, Int, Loose, Text, is_nothing};
+use super::wire::YEAR_2100;
+use super::{Client, Date, Failure, Shape, body, content_type, named, request_id, text_of};
 use crate::talk::{Listed, TalkEvent};
-use reqwest::{StatusCode, header};
+use reqwest::StatusCode;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 use url::Url;
 
 /// The most talks that the API lists in a page.
@@ -62,7 +63,7 @@ impl Client {
     /// `account_id` is the account that the talks must be of, where known.
     ///
     /// # Errors
-    /// Everything that is no such page, sorted: [`Kind::Talk`] where the account does not serve it.
+    /// Everything that is no such page, sorted: [`super::Kind::NotServed`] if the account does not offer it.
     pub async fn page(&self, query: Query, account_id: Option<i64>) -> Result<Page, Failure> {
         let mut response = self.send(self.http.get(self.page_url(query))).await?;
         let request_id = request_id(&response);
@@ -70,20 +71,18 @@ impl Client {
         if let Some(failure) = self.sorted(&mut response, To::List).await {
             return Err(named(failure));
         }
-        let date = Date(response.headers().get(header::DATE).cloned());
+        let (date, content_type) = (Date::of(&response), content_type(&response));
         if response.status() == StatusCode::NO_CONTENT {
             return Ok(Page { rows: query.no_rows(), more: false, date });
         }
-        let body = body(&mut response, PAGE_CAP).await.map_err(named)?;
-        if body.is_empty() {
-            // Taken for the end of the list it would have every open talk fetched.
-            return Err(named(Failure::new(Kind::Transient, "the body is empty")));
-        }
+        let body = body::read(&mut response, PAGE_CAP).await.map_err(named)?;
+        // An empty one is no end of the list: taken for that it would have every open talk fetched.
+        let body = text_of(body, content_type.as_deref(), "list").map_err(named)?;
         let (rows, more) = match query {
             Query::Talks { .. } => talks(&body, account_id).map(|(rows, more)| (Rows::Talks(rows), more)),
             Query::Events { .. } => events(&body, account_id).map(|(rows, more)| (Rows::Events(rows), more)),
         }
-        .map_err(|error| named(Failure::new(Kind::Talk, self.without_token(&error))))?;
+        .map_err(|(shape, error)| named(Failure::unexpected(shape, self.without_token(&error))))?;
         Ok(Page { rows, more, date })
     }
 
@@ -113,113 +112,131 @@ impl Client {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(expecting = "a page of a list")]
-struct RawPage<T> {
-    #[serde(rename = "_embedded")]
-    embedded: T,
-    #[serde(rename = "_links")]
-    links: Option<Links>,
+/// Why a body is no page of a list.
+type NoPage = (Shape, String);
+
+/// The rows of a page, and whether it names a next one.
+///
+/// PHP writes an empty object as `[]`, a list with gaps as an object keyed by numbers, and nothing in several ways.
+fn page<'a>(body: &'a str, name: &str, what: &str) -> Result<(Vec<&'a RawValue>, bool), NoPage> {
+    #[derive(Deserialize)]
+    #[serde(expecting = "a page of a list")]
+    struct RawPage<'a> {
+        #[serde(borrow, rename = "_embedded")]
+        embedded: &'a RawValue,
+        #[serde(borrow, rename = "_links")]
+        links: Option<&'a RawValue>,
+    }
+    let wrong = |path: &str, found: &str| (Shape::WrongAt(path.into()), format!("{what}: {found}"));
+    let RawPage { embedded, links } = serde_json::from_str(body).map_err(|error| {
+        let shape = if error.is_data() { Shape::OtherObject } else { Shape::NotJson };
+        (shape, format!("{what}: {error}"))
+    })?;
+    if is_nothing(embedded.get()) {
+        return Ok((Vec::new(), false));
+    }
+    let embedded: Members<'a> =
+        members(embedded).ok_or_else(|| wrong("_embedded", "_embedded: expected an object"))?;
+    let rows =
+        embedded.get(name).ok_or_else(|| wrong("_embedded", &format!("_embedded: it has no {name}")))?;
+    let rows = match loose::rows(Some(rows)) {
+        Loose::Value(rows) => rows,
+        Loose::Nothing => Vec::new(),
+        Loose::Odd => return Err(wrong("_embedded", &format!("_embedded.{name}: expected a list"))),
+    };
+    let next = links.and_then(members).and_then(|links| links.get("next").copied());
+    let more = !rows.is_empty() && next.is_some_and(|next| !is_nothing(next.get()));
+    Ok((rows, more))
 }
 
-#[derive(Deserialize)]
-#[serde(expecting = "links")]
-struct Links {
-    next: Option<IgnoredAny>,
+type Members<'a> = std::collections::HashMap<String, &'a RawValue>;
+
+/// The members of an object.
+fn members(raw: &RawValue) -> Option<Members<'_>> {
+    serde_json::from_str(raw.get()).ok()
 }
 
-/// A row that is read, or one that is none: hints are not so dear that one odd row spoilt them all.
+/// A row of the listing as it is written.
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum Row<T> {
-    Good(T),
-    Odd(IgnoredAny),
-}
-
-#[derive(Deserialize)]
-struct Talks {
-    talks: Vec<Row<RawListed>>,
-}
-
-#[derive(Deserialize)]
-struct RawListed {
+struct RawListed<'a> {
     talk_id: Int,
-    updated_at: Option<Int>,
-    is_in_work: Option<Bool>,
-    is_read: Option<Bool>,
-    account_id: Option<Int>,
+    #[serde(borrow)]
+    updated_at: Option<&'a RawValue>,
+    #[serde(borrow)]
+    is_in_work: Option<&'a RawValue>,
+    #[serde(borrow)]
+    is_read: Option<&'a RawValue>,
+    #[serde(borrow)]
+    account_id: Option<&'a RawValue>,
 }
 
+/// A row of the events as it is written.
 #[derive(Deserialize)]
-struct Events {
-    events: Vec<Row<RawEvent>>,
-}
-
-#[derive(Deserialize)]
-struct RawEvent {
+struct RawEvent<'a> {
     id: Text,
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    entity_type: Option<String>,
-    entity_id: Option<Int>,
     created_at: Int,
-    account_id: Option<Int>,
+    #[serde(borrow, rename = "type")]
+    kind: Option<&'a RawValue>,
+    #[serde(borrow)]
+    entity_type: Option<&'a RawValue>,
+    #[serde(borrow)]
+    entity_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    account_id: Option<&'a RawValue>,
 }
 
-/// The rows that are read and of this account; an error where there are rows, and none is.
-fn good<T>(
-    rows: Vec<Row<T>>,
+/// The rows that are read and of this account; an error where there are rows, and none is. One odd row spoils none of
+/// the others: they are hints.
+fn good<'a, T: Deserialize<'a>>(
+    rows: &[&'a RawValue],
     account_id: Option<i64>,
-    account_of: impl Fn(&T) -> &Option<Int>,
-) -> Result<Vec<T>, String> {
-    let all = rows.len();
-    let ours = |row: &T| match (account_id, account_of(row)) {
-        (Some(expected), Some(Int(found))) => expected == *found,
+    account_of: impl Fn(&T) -> Option<&'a RawValue>,
+    what: &str,
+) -> Result<Vec<T>, NoPage> {
+    let ours = |row: &T| match (account_id, loose::int(account_of(row)).value()) {
+        (Some(expected), Some(found)) => expected == found,
         _ => true,
     };
-    let good: Vec<T> = rows
-        .into_iter()
-        .filter_map(|row| match row {
-            Row::Good(row) => Some(row),
-            Row::Odd(IgnoredAny) => None,
-        })
-        .filter(ours)
-        .collect();
-    match good.is_empty() && all > 0 {
-        true => Err(format!("none of its {all} rows is one of this account")),
+    let good: Vec<T> =
+        rows.iter().filter_map(|row| serde_json::from_str(row.get()).ok()).filter(ours).collect();
+    match good.is_empty() && !rows.is_empty() {
+        true => {
+            Err((Shape::WrongAt("rows".into()), format!("{what}: none of its rows is one of this account")))
+        }
         false => Ok(good),
     }
 }
 
 /// Reads a page of talks, and whether there is another.
-fn talks(body: &[u8], account_id: Option<i64>) -> Result<(Vec<Listed>, bool), String> {
+fn talks(body: &str, account_id: Option<i64>) -> Result<(Vec<Listed>, bool), NoPage> {
     let what = "no such list of talks in the answer";
-    let RawPage { embedded: Talks { talks }, links } = read(body, what)?;
-    let more = !talks.is_empty() && has_next(links);
-    let rows = good(talks, account_id, |row: &RawListed| &row.account_id);
-    let listed = rows.map_err(|error| format!("{what}: {error}"))?.into_iter().map(|row| Listed {
+    let (rows, more) = page(body, "talks", what)?;
+    let rows = good(&rows, account_id, |row: &RawListed<'_>| row.account_id, what)?;
+    let listed = rows.into_iter().map(|row| Listed {
         talk_id: row.talk_id.0,
-        updated_at: row.updated_at.map(|Int(at)| at),
-        is_in_work: row.is_in_work.map(|Bool(value)| value),
-        is_read: row.is_read.map(|Bool(value)| value),
+        updated_at: loose::int(row.updated_at).value(),
+        is_in_work: loose::boolean(row.is_in_work).value(),
+        is_read: loose::boolean(row.is_read).value(),
     });
     Ok((listed.filter(|row| row.talk_id > 0).collect(), more))
 }
 
 /// Reads a page of events, and whether there is another. Events of anything but a talk are left out.
-fn events(body: &[u8], account_id: Option<i64>) -> Result<(Vec<TalkEvent>, bool), String> {
+fn events(body: &str, account_id: Option<i64>) -> Result<(Vec<TalkEvent>, bool), NoPage> {
     let what = "no such list of events in the answer";
-    let RawPage { embedded: Events { events }, links } = read(body, what)?;
-    let more = !events.is_empty() && has_next(links);
-    let rows = good(events, account_id, |row: &RawEvent| &row.account_id);
+    let (rows, more) = page(body, "events", what)?;
+    let rows = good(&rows, account_id, |row: &RawEvent<'_>| row.account_id, what)?;
     let mut read = Vec::new();
-    for row in rows.map_err(|error| format!("{what}: {error}"))? {
+    for row in rows {
+        let text = |raw| loose::text(raw).value();
         // Read on, it would be the whole account's life.
-        if let Some(kind) = row.kind.filter(|kind| !EVENT_TYPES.split(',').any(|wanted| wanted == kind)) {
-            return Err(format!("{what}: it holds {kind}, and ignores filter[type]"));
+        if text(row.kind).is_some_and(|kind| !EVENT_TYPES.split(',').any(|wanted| wanted == kind)) {
+            let detail = format!("{what}: it holds other types, and ignores filter[type]");
+            return Err((Shape::WrongAt("type".into()), detail));
         }
         let (Text(event_id), Int(created_at)) = (row.id, row.created_at);
-        if let (Some("talk"), Some(Int(talk_id))) = (row.entity_type.as_deref(), row.entity_id)
+        if let (Some("talk"), Some(talk_id)) =
+            (text(row.entity_type).as_deref(), loose::int(row.entity_id).value())
             && talk_id > 0
             && (0..YEAR_2100).contains(&created_at)
         {
@@ -227,15 +244,6 @@ fn events(body: &[u8], account_id: Option<i64>) -> Result<(Vec<TalkEvent>, bool)
         }
     }
     Ok((read, more))
-}
-
-fn read<'a, T: Deserialize<'a>>(body: &'a [u8], what: &str) -> Result<RawPage<T>, String> {
-    let mut json = serde_json::Deserializer::from_slice(body);
-    serde_path_to_error::deserialize(&mut json).map_err(|error| format!("{what}: {error}"))
-}
-
-fn has_next(links: Option<Links>) -> bool {
-    links.is_some_and(|links| links.next.is_some())
 }
 
 #[cfg(test)]
@@ -250,7 +258,7 @@ mod tests {
             {"talk_id": "6", "updated_at": "8", "is_in_work": 0, "is_read": "1"},
             {"talk_id": 7, "missed_at": null},
         ]}});
-        let (rows, more) = talks(body.to_string().as_bytes(), Some(1)).unwrap();
+        let (rows, more) = talks(&body.to_string(), Some(1)).unwrap();
         assert!(more);
         let row =
             |talk_id, updated_at, is_in_work, is_read| Listed { talk_id, updated_at, is_in_work, is_read };
@@ -271,29 +279,64 @@ mod tests {
             "<html>",
             "[]",
             "{}",
-            r#"{"_embedded":{}}"#,
+            r#"{"title":"Internal error","status":500}"#,
+            r#"{"_embedded":{"events":[]}}"#,
             r#"{"_embedded":{"talks":[{"id":5}]}}"#,
-            r#"{"_embedded":{"talks":{}}}"#,
+            r#"{"_embedded":"none"}"#,
+            r#"{"_embedded":{"talks":{"id":5}}}"#,
+            r#"{"_embedded":{"talks":7}}"#,
             r#"{"_embedded":{"talks":[{"talk_id":1,"account_id":2}]}}"#,
         ] {
-            let error = talks(body.as_bytes(), Some(1)).unwrap_err();
+            let (_, error) = talks(body, Some(1)).unwrap_err();
             assert!(error.starts_with("no such list of talks in the answer"), "{error}");
         }
     }
 
     #[test]
     fn an_odd_row_spoils_none_of_the_others() {
-        let body = br#"{"_embedded":{"talks":[{"talk_id":null},{"talk_id":1,"account_id":2},{"talk_id":0},7,
+        let body = r#"{"_embedded":{"talks":[{"talk_id":null},{"talk_id":1,"account_id":2},{"talk_id":0},7,
                         {"talk_id":3,"account_id":1},{"talk_id":4,"is_read":"maybe"}]},
                         "_links":{"next":{"href":"x"}}}"#;
         let (rows, more) = talks(body, Some(1)).unwrap();
-        assert_eq!((rows.iter().map(|row| row.talk_id).collect::<Vec<_>>(), more), (vec![3], true));
-        let empty = br#"{"_embedded":{"talks":[]},"_links":{"next":{"href":"x"}}}"#;
+        assert_eq!((rows.iter().map(|row| row.talk_id).collect::<Vec<_>>(), more), (vec![3, 4], true));
+        let empty = r#"{"_embedded":{"talks":[]},"_links":{"next":{"href":"x"}}}"#;
         assert_eq!(talks(empty, None).unwrap(), (vec![], false), "a next page of nothing is none");
-        let body = br#"{"_embedded":{"events":[{"id":"a","entity_type":"talk","entity_id":1,"created_at":1,"account_id":2},
+        let body = r#"{"_embedded":{"events":[{"id":"a","entity_type":"talk","entity_id":1,"created_at":1,"account_id":2},
                         {"entity_id":2},{"id":"c","entity_type":"talk","entity_id":3,"created_at":1,"account_id":1}]}}"#;
         let (events, _) = events(body, Some(1)).unwrap();
         assert_eq!(events.iter().map(|event| event.talk_id).collect::<Vec<_>>(), [3]);
+    }
+
+    #[test]
+    fn a_page_is_read_in_every_shape_that_php_gives_it() {
+        let ids = |body: &str| {
+            let (rows, more) = talks(body, Some(1)).unwrap();
+            (rows.iter().map(|row| row.talk_id).collect::<Vec<_>>(), more)
+        };
+        for links in
+            ["[]", "null", "{}", "false", "7", r#"{"next":false}"#, r#"{"next":[]}"#, r#"{"next":null}"#]
+        {
+            let page = format!(r#"{{"_links":{links},"_embedded":{{"talks":[{{"talk_id":1}}]}}}}"#);
+            assert_eq!(ids(&page), (vec![1], false), "{links}");
+        }
+        assert_eq!(
+            ids(r#"{"_embedded":{"talks":{"0":{"talk_id":3},"2":{"talk_id":"1"}}}}"#),
+            (vec![3, 1], false)
+        );
+        let keyed = r#"{"_embedded":{"talks":{"4":{"talk_id":3}}},"_links":{"next":{"href":"x"}}}"#;
+        assert_eq!(ids(keyed), (vec![3], true));
+        for nothing in [
+            "[]",
+            "null",
+            "{}",
+            r#"{"talks":[]}"#,
+            r#"{"talks":null}"#,
+            r#"{"talks":{}}"#,
+            r#"{"talks":false}"#,
+        ] {
+            let page = format!(r#"{{"_embedded":{nothing},"_links":{{"next":{{"href":"x"}}}}}}"#);
+            assert_eq!(ids(&page), (vec![], false), "{nothing}");
+        }
     }
 
     #[test]
@@ -304,10 +347,10 @@ mod tests {
             {"id": "x", "type": "talk_closed", "entity_type": "lead", "entity_id": 5, "created_at": 7},
         ]}});
         let event = |id: &str, talk_id, created_at| TalkEvent { event_id: id.into(), talk_id, created_at };
-        let read = events(body.to_string().as_bytes(), Some(1)).unwrap();
+        let read = events(&body.to_string(), Some(1)).unwrap();
         assert_eq!(read, (vec![event("01abc", 5, 7), event("12", 6, 8)], false));
-        assert!(events(br#"{"_embedded":{"events":[{"created_at":9}]}}"#, None).is_err());
-        let other = br#"{"_embedded":{"events":[{"id":"x","type":"lead_added","created_at":7}]}}"#;
-        assert!(events(other, None).unwrap_err().contains("ignores filter[type]"));
+        assert!(events(r#"{"_embedded":{"events":[{"created_at":9}]}}"#, None).is_err());
+        let other = r#"{"_embedded":{"events":[{"id":"x","type":"lead_added","created_at":7}]}}"#;
+        assert!(events(other, None).unwrap_err().1.contains("ignores filter[type]"));
     }
 }

@@ -79,7 +79,7 @@ impl Token {
     }
 
     fn long_lived(source: TokenSource, secret: SecretString, stamp: Option<Stamp>) -> Token {
-        let expires_at = jwt_expiry(secret.expose_secret());
+        let expires_at = expiry(secret.expose_secret());
         Token { source, secret, stamp, expires_at, pair: None, warnings: Vec::new(), trouble: None }
     }
 
@@ -99,6 +99,11 @@ impl Token {
     /// When it ends, in Unix seconds, where it says so: a long-lived token by its `exp`.
     pub fn expires_at(&self) -> Option<i64> {
         self.expires_at
+    }
+
+    /// The account that it says it is of: a long-lived token by its claim `account_id`.
+    pub fn account_id(&self) -> Option<i64> {
+        account_id(self.secret.expose_secret())
     }
 
     /// What somebody should know of its files.
@@ -181,7 +186,7 @@ impl Token {
         };
         self.trouble = None;
         self.stamp = stamp;
-        self.expires_at = jwt_expiry(secret.expose_secret());
+        self.expires_at = expiry(secret.expose_secret());
         self.secret = secret;
         true
     }
@@ -192,18 +197,28 @@ fn is_credential(path: &Path) -> bool {
     std::env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|folder| path.starts_with(folder))
 }
 
-/// The claim `exp` of a JWT, in Unix seconds. Its signature is the account's business.
-fn jwt_expiry(token: &str) -> Option<i64> {
+/// The claim `exp` of a JWT, in Unix seconds.
+pub(super) fn expiry(token: &str) -> Option<i64> {
+    let exp = claims(token)?.get("exp")?.as_f64().filter(|exp| exp.is_finite())?;
+    (exp >= 1.0).then_some(exp as i64)
+}
+
+/// The claim `account_id` of a JWT: whose long-lived token it is.
+fn account_id(token: &str) -> Option<i64> {
+    let claims = claims(token)?;
+    let claim = claims.get("account_id")?;
+    claim.as_i64().or_else(|| claim.as_str()?.trim().parse().ok()).filter(|id| *id > 0)
+}
+
+/// What a JWT says. Its signature is the account's business.
+fn claims(token: &str) -> Option<serde_json::Value> {
     let mut parts = token.split('.');
     let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
     if parts.next().is_some() {
         return None;
     }
     let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
-    let claims: serde_json::Value = serde_json::from_slice(&payload).ok()?;
-    let exp = claims.get("exp")?;
-    let whole = exp.as_i64().or_else(|| exp.as_f64().filter(|exp| exp.is_finite()).map(|exp| exp as i64))?;
-    (whole > 0).then_some(whole)
+    serde_json::from_slice(&payload).ok()
 }
 
 fn read_file(path: &Path) -> Result<(SecretString, Option<Stamp>), String> {
@@ -242,8 +257,19 @@ mod tests {
 
     #[test]
     fn the_end_of_a_jwt_is_its_exp() {
-        assert_eq!(jwt_expiry(&jwt(r#"{"aud":"…","exp":1893456000,"scopes":["crm"]}"#)), Some(1_893_456_000));
-        assert_eq!(jwt_expiry(&jwt(r#"{"exp":1893456000.5}"#)), Some(1_893_456_000));
+        assert_eq!(expiry(&jwt(r#"{"aud":"…","exp":1893456000,"scopes":["crm"]}"#)), Some(1_893_456_000));
+        assert_eq!(expiry(&jwt(r#"{"exp":1893456000.5}"#)), Some(1_893_456_000));
+    }
+
+    #[test]
+    fn a_jwt_names_its_account() {
+        assert_eq!(account_id(&jwt(r#"{"account_id":17029541}"#)), Some(17_029_541));
+        assert_eq!(account_id(&jwt(r#"{"account_id":"17029541"}"#)), Some(17_029_541));
+        for token in
+            ["simulated-token", &jwt("{}"), &jwt(r#"{"account_id":null}"#), &jwt(r#"{"account_id":0}"#)]
+        {
+            assert_eq!(account_id(token), None, "{token}");
+        }
     }
 
     #[test]
@@ -251,8 +277,8 @@ mod tests {
         for token in
             ["simulated-token", "a.b.c", "..", "a.b", &jwt("{}"), &jwt("[]"), &jwt(r#"{"exp":"soon"}"#)]
         {
-            assert_eq!(jwt_expiry(token), None, "{token}");
+            assert_eq!(expiry(token), None, "{token}");
         }
-        assert_eq!(jwt_expiry(&format!("{}.x", jwt(r#"{"exp":1}"#))), None, "four parts");
+        assert_eq!(expiry(&format!("{}.x", jwt(r#"{"exp":1}"#))), None, "four parts");
     }
 }

@@ -131,7 +131,7 @@ fn token(config: &Config, overview: Option<&Overview>) -> Verdict {
     let expected = overview.and_then(|overview| overview.account_id);
     let talk_id = store::open_read_only(&config.database)
         .ok()
-        .and_then(|connection| report::some_talk(&connection).ok().flatten())
+        .and_then(|connection| report::known_talks(&connection).ok()?.first().copied())
         .unwrap_or(1);
     let Some(source) = config.api.token.clone() else {
         return Err("none".into());

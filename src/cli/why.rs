@@ -40,7 +40,7 @@ fn tell(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64) -> S
             row("State", state(mirrored, now));
             row("Channel", talk.origin.clone().unwrap_or_else(|| "none".into()));
             row("Chat", talk.chat_id.clone().unwrap_or_else(|| "none".into()));
-            row("Contact", talk.contact_id.to_string());
+            row("Contact", talk.contact_id.map_or("none".into(), |id| id.to_string()));
             if let (Some(entity_type), Some(id)) = (&talk.entity_type, talk.entity_id) {
                 row("About", format!("{entity_type} {id}"));
             }
@@ -90,7 +90,9 @@ fn state(mirrored: &report::Mirrored, now: i64) -> String {
     if let Some(missed_at) = talk.missed_at {
         state.push(format!("missed {}", words::ago(missed_at, now)));
     }
-    state.push(if talk.is_read { "read" } else { "not read" }.into());
+    if let Some(is_read) = talk.is_read {
+        state.push(if is_read { "read" } else { "not read" }.into());
+    }
     if let Some(status) = &talk.status {
         state.push(format!("status {status}"));
     }
@@ -259,7 +261,7 @@ fn versions(versions: &[Version]) -> String {
             words::moment(version.valid_from),
             version.valid_to.map_or("now".into(), words::moment),
             yes(version.is_in_work),
-            yes(version.is_read),
+            version.is_read.map_or("-".into(), yes),
             version.missed_at.map_or("no".into(), words::moment),
             words::moment(version.updated_at),
             version.rate.map_or("-".into(), |rate| rate.to_string()),

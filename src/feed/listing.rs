@@ -11,7 +11,7 @@ use super::{Ended, Unread, Ways};
 use crate::amocrm::{Page, Query, Rows};
 use crate::clock::unix_now;
 use crate::policy::lanes::Lane;
-use crate::store::feeds::{Fed, Feeder, FeederRow, News, Order};
+use crate::store::feeds::{Fed, Feeder, FeederRow, Hint, News, Order};
 use crate::talk::Listed;
 use followed::Followed;
 use serde_json::{Value, json};
@@ -203,16 +203,20 @@ impl Listing {
     async fn follow(&mut self, rows: Vec<Listed>) -> Result<u64, Ended> {
         let Fed::Compared(news) = self.ways.feed(Order::Compare(rows)).await? else { return Ok(0) };
         let now = unix_now();
-        let mut ids = Vec::new();
+        let mut hints = Vec::new();
         for News { listed, mirrored, looked_at } in news {
+            let talk_id = listed.talk_id;
+            // What fails and shows the same each time stays failed.
+            let changed = self.followed.is_news(talk_id, listed);
+            let may_follow = self.followed.may_follow(talk_id, Some(listed), now);
             if !mirrored && listed.is_in_work == Some(false) {
                 // The account's past is in no hurry, and seen once a day.
-                ids.push((listed.talk_id, Lane::Backfill));
-            } else if looked_at.is_none() || self.followed.may_follow(listed.talk_id, Some(listed), now) {
-                ids.push((listed.talk_id, Lane::Hints));
+                hints.push(Hint { talk_id, lane: Lane::Backfill, changed });
+            } else if looked_at.is_none() || may_follow {
+                hints.push(Hint { talk_id, lane: Lane::Hints, changed });
             }
         }
-        self.enqueue(ids, now).await
+        self.enqueue(hints, now).await
     }
 
     /// Queues the open talks of the mirror that the whole pass did not show.
@@ -221,15 +225,16 @@ impl Listing {
         let Fed::Unseen(unseen) = self.ways.feed(order).await? else { return Ok(0) };
         let now = unix_now();
         let may_follow = |talk_id: &i64| self.followed.may_follow(*talk_id, None, now);
-        let ids = unseen.into_iter().filter(may_follow).map(|talk_id| (talk_id, Lane::Hints)).collect();
-        self.enqueue(ids, now).await
+        let hint = |talk_id| Hint { talk_id, lane: Lane::Hints, changed: false };
+        let hints = unseen.into_iter().filter(may_follow).map(hint).collect();
+        self.enqueue(hints, now).await
     }
 
-    async fn enqueue(&self, ids: Vec<(i64, Lane)>, now: i64) -> Result<u64, Ended> {
-        if ids.is_empty() {
+    async fn enqueue(&self, hints: Vec<Hint>, now: i64) -> Result<u64, Ended> {
+        if hints.is_empty() {
             return Ok(0);
         }
-        self.ways.queue(Order::Enqueue { feeder: Feeder::Listing, ids, due_at: now, now }).await
+        self.ways.queue(Order::Enqueue { feeder: Feeder::Listing, hints, due_at: now, now }).await
     }
 }
 

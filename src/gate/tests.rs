@@ -7,10 +7,26 @@ fn rng() -> fastrand::Rng {
     fastrand::Rng::with_seed(1)
 }
 
-/// Passes and answers at once.
+/// Passes and answers at once, for talk 1000.
 fn ask(gate: &mut Gate, signal: Signal, now: Instant) {
+    ask_for(gate, 1000, signal, now);
+}
+
+/// Passes and answers at once, for this talk.
+fn ask_for(gate: &mut Gate, talk_id: i64, signal: Signal, now: Instant) {
     let permit = gate.try_pass(now).expect("a request may leave");
-    gate.answered(permit, signal, now, &mut rng());
+    gate.answered(permit, Source::Talk(talk_id), signal, now, &mut rng());
+}
+
+/// An unexpected answer of this kind.
+fn odd(kind: &str) -> Signal {
+    Signal::Unexpected(kind.to_owned())
+}
+
+/// The token is refused, and the probe that is to confirm it is refused as well.
+fn refuse(gate: &mut Gate, now: Instant) {
+    ask(gate, Signal::Unauthorized, now);
+    ask(gate, Signal::Unauthorized, now);
 }
 
 /// The pause there must be.
@@ -40,7 +56,7 @@ fn a_place_is_free_again_a_second_after_its_answer_not_after_its_start() {
     let slow = gate.try_pass(start).unwrap();
     assert_eq!(gate.try_pass(start + 5 * SECOND).unwrap_err(), Wait::ForAnswer);
     let answered = start + 5 * SECOND;
-    gate.answered(slow, Signal::Healthy, answered, &mut rng());
+    gate.answered(slow, Source::Talk(1), Signal::Healthy, answered, &mut rng());
     assert_eq!(gate.try_pass(answered + SECOND).unwrap_err(), Wait::Until(answered + WINDOW));
     assert!(gate.try_pass(answered + WINDOW).is_ok());
 }
@@ -49,11 +65,11 @@ fn a_place_is_free_again_a_second_after_its_answer_not_after_its_start() {
 fn five_different_talks_in_a_row_are_an_outage_and_four_are_not() {
     let (mut gate, now) = gate();
     for talk_id in 1..=4 {
-        ask(&mut gate, Signal::Transient(talk_id), now);
+        ask_for(&mut gate, talk_id, Signal::Transient, now);
     }
-    ask(&mut gate, Signal::Transient(4), now);
+    ask_for(&mut gate, 4, Signal::Transient, now);
     assert_eq!(gate.pause(), None, "the same talk twice is one talk");
-    ask(&mut gate, Signal::Transient(5), now);
+    ask_for(&mut gate, 5, Signal::Transient, now);
     assert_eq!(pause(&gate).reason, Reason::Outage);
 }
 
@@ -61,8 +77,8 @@ fn five_different_talks_in_a_row_are_an_outage_and_four_are_not() {
 fn a_good_answer_ends_a_streak() {
     let (mut gate, now) = gate();
     for talk_id in 1..=20 {
-        ask(&mut gate, Signal::Transient(talk_id), now);
-        ask(&mut gate, Signal::Forbidden(talk_id), now);
+        ask_for(&mut gate, talk_id, Signal::Transient, now);
+        ask_for(&mut gate, talk_id, Signal::Forbidden, now);
         if talk_id % 2 == 0 {
             ask(&mut gate, Signal::Healthy, now);
         }
@@ -73,29 +89,133 @@ fn a_good_answer_ends_a_streak() {
 #[test]
 fn three_bare_403_in_a_row_are_a_block_and_two_are_not() {
     let (mut gate, now) = gate();
-    ask(&mut gate, Signal::Forbidden(1), now);
-    ask(&mut gate, Signal::Forbidden(2), now);
+    ask_for(&mut gate, 1, Signal::Forbidden, now);
+    ask_for(&mut gate, 2, Signal::Forbidden, now);
     assert_eq!(gate.pause(), None);
-    ask(&mut gate, Signal::Forbidden(3), now);
+    ask_for(&mut gate, 3, Signal::Forbidden, now);
     assert_eq!(pause(&gate).reason, Reason::Blocked);
-    assert_eq!(pause(&gate).until, now + BLOCKED);
+    assert_eq!(pause(&gate).until, now + PERSON);
+}
+
+#[test]
+fn three_requests_without_an_answer_are_an_outage_whoever_sent_them() {
+    let (mut gate, now) = gate();
+    ask_for(&mut gate, 1, Signal::NoAnswer, now);
+    ask_for(&mut gate, 1, Signal::NoAnswer, now);
+    ask(&mut gate, Signal::Healthy, now);
+    ask_for(&mut gate, 1, Signal::NoAnswer, now);
+    ask_for(&mut gate, 1, Signal::NoAnswer, now);
+    assert_eq!(gate.pause(), None);
+    ask_for(&mut gate, 1, Signal::NoAnswer, now);
+    assert_eq!(pause(&gate).reason, Reason::Outage);
+}
+
+#[test]
+fn three_different_requests_with_the_same_unexpected_answer_pause_everything() {
+    let (mut gate, now) = gate();
+    for _ in 0..20 {
+        ask_for(&mut gate, 1, odd("page"), now);
+    }
+    assert_eq!(gate.pause(), None, "one talk alone");
+    ask_for(&mut gate, 2, odd("page"), now);
+    ask_for(&mut gate, 3, odd("empty"), now);
+    ask_for(&mut gate, 4, odd("page"), now);
+    ask_for(&mut gate, 5, odd("page"), now);
+    assert_eq!(gate.pause(), None, "of different kinds");
+    ask_for(&mut gate, 6, odd("page"), now);
+    assert_eq!(pause(&gate).reason, Reason::UnexpectedAnswer);
+    let probe = pause(&gate).until;
+    ask_for(&mut gate, 7, odd("page"), probe);
+    assert!(pause(&gate).until > probe, "it is not over");
+    let probe = pause(&gate).until;
+    ask_for(&mut gate, 7, Signal::Healthy, probe);
+    assert_eq!(gate.pause(), None);
+}
+
+#[test]
+fn a_streak_that_another_request_s_good_answer_ends_is_the_talks_own() {
+    let (mut gate, now) = gate();
+    for talk_id in 1..=3 {
+        ask_for(&mut gate, talk_id, odd("page"), now);
+    }
+    let probe = pause(&gate).until;
+    ask_for(&mut gate, 9, Signal::Healthy, probe);
+    for talk_id in [1, 2, 3, 1, 2, 3] {
+        ask_for(&mut gate, talk_id, odd("page"), probe);
+        assert!(gate.is_excused(Source::Talk(talk_id)));
+    }
+    assert_eq!(gate.pause(), None);
+    ask_for(&mut gate, 1, Signal::Healthy, probe);
+    assert!(!gate.is_excused(Source::Talk(1)), "it answers now");
+}
+
+#[test]
+fn a_streak_that_one_of_its_own_requests_ends_was_everybody_s() {
+    let (mut gate, now) = gate();
+    for talk_id in 1..=3 {
+        ask_for(&mut gate, talk_id, Signal::NoAnswer, now);
+    }
+    ask_for(&mut gate, 2, Signal::Healthy, now + 10 * SECOND);
+    assert!((1..=3).all(|talk_id| !gate.is_excused(Source::Talk(talk_id))));
+}
+
+#[test]
+fn an_account_that_answers_does_not_show_that_talks_are_answered() {
+    let (mut gate, now) = gate();
+    for talk_id in 1..=3 {
+        ask_for(&mut gate, talk_id, odd("HTTP 400"), now);
+    }
+    let probe = gate.try_pass(now + 10 * SECOND).unwrap();
+    gate.answered(probe, Source::Account, Signal::Healthy, now + 10 * SECOND, &mut rng());
+    assert_eq!(pause(&gate).reason, Reason::UnexpectedAnswer);
+}
+
+#[test]
+fn a_401_is_confirmed_by_one_probe_before_all_pauses() {
+    let (mut gate, now) = gate();
+    let together: Vec<Permit> = (0..4).map(|_| gate.try_pass(now).unwrap()).collect();
+    for permit in together {
+        gate.answered(permit, Source::Talk(1), Signal::Unauthorized, now, &mut rng());
+    }
+    assert_eq!(gate.pause(), None, "all of them left before the first refusal came");
+    let probe = gate.try_pass(now).unwrap();
+    assert_eq!(gate.try_pass(now).unwrap_err(), Wait::ForAnswer, "one at a time");
+    gate.answered(probe, Source::Talk(2), Signal::Healthy, now, &mut rng());
+    assert!(gate.try_pass(now).is_ok() && gate.try_pass(now).is_ok());
+    assert_eq!(gate.pause(), None);
+    refuse(&mut gate, now);
+    assert_eq!(pause(&gate).reason, Reason::Unauthorized);
+}
+
+#[test]
+fn a_person_ends_any_pause_with_one_probe() {
+    for signal in [Signal::Unpaid, Signal::RateLimited(Some(300 * SECOND)), Signal::ManyGone] {
+        let (mut gate, now) = gate();
+        ask(&mut gate, signal.clone(), now);
+        assert!(gate.try_pass(now).is_err());
+        gate.probe_now(now);
+        let probe = gate.try_pass(now).unwrap();
+        assert_eq!(gate.try_pass(now).unwrap_err(), Wait::ForAnswer);
+        gate.answered(probe, Source::Talk(1), signal, now, &mut rng());
+        assert!(gate.try_pass(now).is_err(), "refused again");
+    }
 }
 
 #[test]
 fn in_a_pause_one_probe_leaves_at_a_time_and_its_answer_decides() {
     let (mut gate, now) = gate();
-    ask(&mut gate, Signal::Unauthorized, now);
+    refuse(&mut gate, now);
     assert_eq!(gate.try_pass(now).unwrap_err(), Wait::Until(now + UNAUTHORIZED));
 
     let later = now + UNAUTHORIZED;
     let probe = gate.try_pass(later).unwrap();
     assert_eq!(gate.try_pass(later).unwrap_err(), Wait::ForAnswer);
-    gate.answered(probe, Signal::Unauthorized, later, &mut rng());
+    gate.answered(probe, Source::Talk(1), Signal::Unauthorized, later, &mut rng());
     assert_eq!(pause(&gate).until, later + UNAUTHORIZED);
     assert_eq!(pause(&gate).since, now, "one pause, not two");
 
     let probe = gate.try_pass(later + UNAUTHORIZED).unwrap();
-    gate.answered(probe, Signal::Healthy, later + UNAUTHORIZED, &mut rng());
+    gate.answered(probe, Source::Talk(1), Signal::Healthy, later + UNAUTHORIZED, &mut rng());
     assert_eq!(gate.pause(), None);
     assert!(gate.try_pass(later + UNAUTHORIZED).is_ok());
 }
@@ -103,13 +223,13 @@ fn in_a_pause_one_probe_leaves_at_a_time_and_its_answer_decides() {
 #[test]
 fn a_new_token_is_tried_at_once_and_hurries_no_other_pause() {
     let (mut gate, now) = gate();
-    ask(&mut gate, Signal::Unauthorized, now);
-    gate.probe_now(now + SECOND);
+    refuse(&mut gate, now);
+    gate.token_changed(now + SECOND);
     assert!(gate.try_pass(now + SECOND).is_ok());
 
     let (mut gate, now) = self::gate();
     ask(&mut gate, Signal::RateLimited(None), now);
-    gate.probe_now(now);
+    gate.token_changed(now);
     assert!(gate.try_pass(now).is_err());
 }
 
@@ -141,7 +261,7 @@ fn requests_refused_together_double_the_backoff_once() {
     let (mut gate, now) = gate();
     let together: Vec<Permit> = (0..6).map(|_| gate.try_pass(now).unwrap()).collect();
     for permit in together {
-        gate.answered(permit, Signal::RateLimited(None), now, &mut rng());
+        gate.answered(permit, Source::Talk(1), Signal::RateLimited(None), now, &mut rng());
     }
     assert_eq!(pause(&gate).until, now + 2 * SECOND);
 }
@@ -164,13 +284,13 @@ fn after_a_429_the_pace_climbs_from_half_to_full() {
 fn an_outage_is_probed_with_backoff_up_to_a_minute() {
     let (mut gate, mut now) = gate();
     for talk_id in 1..=5 {
-        ask(&mut gate, Signal::Transient(talk_id), now);
+        ask_for(&mut gate, talk_id, Signal::Transient, now);
     }
     for bound in [1, 2, 4, 8, 16, 32, 60, 60, 60] {
         let wait = pause(&gate).until - now;
         assert!(wait <= bound * SECOND && wait >= bound * SECOND / 2, "{wait:?} of {bound} s");
         now = pause(&gate).until;
-        ask(&mut gate, Signal::Transient(9), now);
+        ask_for(&mut gate, 9, Signal::Transient, now);
     }
 }
 
@@ -178,21 +298,21 @@ fn an_outage_is_probed_with_backoff_up_to_a_minute() {
 fn a_probe_that_meets_an_outage_does_not_shorten_a_block() {
     let (mut gate, now) = gate();
     for talk_id in 1..=3 {
-        ask(&mut gate, Signal::Forbidden(talk_id), now);
+        ask_for(&mut gate, talk_id, Signal::Forbidden, now);
     }
     let probe = pause(&gate).until;
-    ask(&mut gate, Signal::Transient(9), probe);
-    assert_eq!((pause(&gate).reason, pause(&gate).until), (Reason::Blocked, probe + BLOCKED));
+    ask_for(&mut gate, 9, Signal::Transient, probe);
+    assert_eq!((pause(&gate).reason, pause(&gate).until), (Reason::Blocked, probe + PERSON));
 }
 
 #[test]
 fn the_refusal_of_a_replaced_token_neither_begins_nor_lengthens_a_pause() {
     let (mut gate, now) = gate();
-    ask(&mut gate, Signal::Outdated, now);
+    ask(&mut gate, Signal::Inconclusive, now);
     assert_eq!(gate.pause(), None);
-    ask(&mut gate, Signal::Unauthorized, now);
-    gate.probe_now(now);
-    ask(&mut gate, Signal::Outdated, now);
+    refuse(&mut gate, now);
+    gate.token_changed(now);
+    ask(&mut gate, Signal::Inconclusive, now);
     assert!(gate.try_pass(now).is_ok(), "the new token is probed");
 }
 
@@ -258,11 +378,11 @@ proptest! {
                 if answer {
                     let (at, permit, id) = out.remove(0);
                     let signal = match rng.u32(0..100) {
-                        drawn if drawn < outage_percent => Signal::Transient(id),
+                        drawn if drawn < outage_percent => Signal::Transient,
                         99 => Signal::RateLimited(None),
                         _ => Signal::Healthy,
                     };
-                    gate.answered(permit, signal, at.max(now), &mut rng);
+                    gate.answered(permit, Source::Talk(id), signal, at.max(now), &mut rng);
                 }
             };
             let there = now + Duration::from_millis(rng.u64(0..1500));

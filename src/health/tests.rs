@@ -11,6 +11,9 @@ pub(super) const NOW: i64 = 1_700_000_000;
 pub(super) fn overview() -> Overview {
     Overview {
         account_id: Some(1),
+        account: Default::default(),
+        odd_fields: Vec::new(),
+        without_missed_at: (0, 0),
         talks: TalkCounts { total: 1, in_work: 1, missed: 0, closed: 0, gone: 0, denied: 0 },
         queue: QueueCounts::default(),
         daemon: Some(DaemonStatus {

@@ -21,11 +21,11 @@ impl Account {
         match fate {
             0..55 => {
                 talk.is_in_work = false;
-                talk.is_read = true;
+                talk.is_read = Some(true);
                 talk.rate = (rate > 5).then_some(rate);
             }
             55..75 => talk.missed_at = Some(talk.updated_at),
-            75..90 => talk.is_read = true,
+            75..90 => talk.is_read = Some(true),
             _ => {}
         }
     }
@@ -57,13 +57,13 @@ impl Account {
             0..3 => return self.begin(),
             3..6 if talk.missed_at.is_none() => {
                 talk.missed_at = Some(now);
-                talk.is_read = false;
+                talk.is_read = Some(false);
                 talk.updated_at = now;
                 ("talk_missed_event", "is missed")
             }
             6..9 => {
                 talk.missed_at = None;
-                talk.is_read = true;
+                talk.is_read = Some(true);
                 talk.updated_at = now;
                 ("conversation_answered", "is answered")
             }
@@ -108,12 +108,12 @@ impl Account {
             created_at: began,
             updated_at: began,
             rate: None,
-            contact_id,
+            contact_id: Some(contact_id),
             chat_id: Some(chat_id),
             entity_id: lead_id,
             entity_type: lead_id.map(|_| "lead".into()),
             is_in_work: true,
-            is_read: false,
+            is_read: Some(false),
             origin,
             missed_at: None,
             account_id: ACCOUNT_ID,

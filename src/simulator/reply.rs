@@ -38,7 +38,7 @@ pub(super) fn json(talk: &Talk) -> Value {
         "account_id": talk.account_id,
         "_links": {"self": {"href": format!("https://example.amocrm.ru/api/v4/talks/{}", talk.talk_id)}},
         "_embedded": {
-            "contacts": linked("contacts", Some(talk.contact_id)),
+            "contacts": linked("contacts", talk.contact_id),
             "leads": linked("leads", talk.lead_id),
             "customers": linked("customers", talk.customer_id),
         },

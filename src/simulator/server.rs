@@ -2,7 +2,7 @@
 
 use super::lists::Query;
 use super::reply::{Reply, cut_off, html, json, ok, problem, reply};
-use super::{Account, CloseRequest, EVENTS, Fault, LIST, Request, TOKENS, lock};
+use super::{ACCOUNT, Account, CloseRequest, EVENTS, Fault, LIST, Request, TOKENS, lock};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -111,6 +111,7 @@ async fn answer(
         Endpoint::Talk(talk_id) => Asked::Show(talk_id),
         Endpoint::List => Asked::List(Query::read(header(header::HOST), request.uri())),
         Endpoint::Events => Asked::Events(Query::read(header(header::HOST), request.uri())),
+        Endpoint::Account => Asked::Account,
         Endpoint::Tokens => {
             Asked::Tokens(request.into_body().collect().await.map_err(io::Error::other)?.to_bytes())
         }
@@ -181,6 +182,7 @@ impl Account {
             Endpoint::Talk(talk_id) => (None, self.scripted.get_mut(&talk_id)),
             Endpoint::List => (self.list_fault.clone(), Some(&mut self.scripted_list)),
             Endpoint::Events => (self.events_fault.clone(), Some(&mut self.scripted_events)),
+            Endpoint::Account => (self.account_fault.clone(), None),
             Endpoint::Tokens => (self.oauth.fault.clone(), Some(&mut self.oauth.scripted)),
         };
         if let Some(fault) = constant.or_else(|| scripted?.pop_front()) {
@@ -202,6 +204,7 @@ impl Account {
             Asked::Close(talk_id, force_close) => return self.close(*talk_id, *force_close),
             Asked::List(query) => self.list_page(query),
             Asked::Events(query) => self.events_page(query),
+            Asked::Account => return ok(self.described().to_string()),
             Asked::Tokens(body) => return self.oauth.answer(body),
         };
         page.map_or_else(|| reply(204, &[], Bytes::new()), |page| ok(page.to_string()))
@@ -213,9 +216,15 @@ impl Account {
             Asked::Show(talk_id) | Asked::Close(talk_id, _) => self.talks.get(talk_id).map(json),
             Asked::List(query) => self.list_page(query),
             Asked::Events(query) => self.events_page(query),
+            Asked::Account => Some(self.described()),
             Asked::Tokens(_) => None,
         };
         said.unwrap_or(json!({}))
+    }
+
+    /// The account as the API describes it.
+    fn described(&self) -> Value {
+        json!({"id": self.account_id, "name": self.name, "subdomain": "example"})
     }
 
     fn show(&mut self, talk_id: i64) -> Reply {
@@ -257,7 +266,7 @@ impl Account {
     fn answer_client(&mut self, talk_id: i64) {
         if let Some(talk) = self.talks.get_mut(&talk_id) {
             talk.missed_at = None;
-            talk.is_read = true;
+            talk.is_read = Some(true);
             talk.updated_at = crate::clock::unix_now();
         }
     }
@@ -269,6 +278,7 @@ pub enum Endpoint {
     Talk(i64),
     List,
     Events,
+    Account,
     Tokens,
 }
 
@@ -277,6 +287,7 @@ impl Endpoint {
         match path {
             LIST => Some(Endpoint::List),
             EVENTS => Some(Endpoint::Events),
+            ACCOUNT => Some(Endpoint::Account),
             TOKENS => Some(Endpoint::Tokens),
             _ => {
                 let talk_id = path.strip_prefix("/api/v4/talks/")?.trim_end_matches("/close");
@@ -288,7 +299,7 @@ impl Endpoint {
     fn talk_id(self) -> i64 {
         match self {
             Endpoint::Talk(talk_id) => talk_id,
-            Endpoint::List | Endpoint::Events | Endpoint::Tokens => 0,
+            Endpoint::List | Endpoint::Events | Endpoint::Account | Endpoint::Tokens => 0,
         }
     }
 }
@@ -300,6 +311,7 @@ enum Asked {
     Close(i64, bool),
     List(Query),
     Events(Query),
+    Account,
     Tokens(Bytes),
 }
 
@@ -324,8 +336,10 @@ async fn fail(
             }
             (talk_id, fault)
         }
-        Asked::List(_) | Asked::Events(_) | Asked::Tokens(_) if fault.needs_talk() => (0, Fault::Nothing),
-        Asked::List(_) | Asked::Events(_) | Asked::Tokens(_) => (0, fault),
+        Asked::List(_) | Asked::Events(_) | Asked::Account | Asked::Tokens(_) if fault.needs_talk() => {
+            (0, Fault::Nothing)
+        }
+        Asked::List(_) | Asked::Events(_) | Asked::Account | Asked::Tokens(_) => (0, fault),
     };
     // The answer with something wrong in it.
     let spoilt = |spoil: &dyn Fn(&mut Value)| {

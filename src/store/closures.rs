@@ -88,7 +88,7 @@ pub(super) fn step(
 ) -> rusqlite::Result<Stepped> {
     let open = open(tx, talk.talk_id)?;
     let barred = match (&open, wish) {
-        (None, Some(_)) => barred_since(tx, talk.talk_id)?,
+        (None, Some(_)) => barred_since(tx, talk.talk_id, at)?,
         _ => None,
     };
     let step = closing::next(open.as_ref(), barred, talk, wish, at);
@@ -164,6 +164,7 @@ pub(super) fn answer(
               WHERE closure_id = ?1 AND outcome = 'requested'",
         )?
         .execute((closure_id, outcome, http_status, error))
+        .and_then(one_moved)
     };
     let due_at = match answer {
         Answer::Accepted { http_status } => {
@@ -179,7 +180,8 @@ pub(super) fn answer(
                 "UPDATE closures SET attempts = attempts - 1, error = ?2
                   WHERE closure_id = ?1 AND outcome = 'requested'",
             )?
-            .execute((closure_id, error))?;
+            .execute((closure_id, error))
+            .and_then(one_moved)?;
             Some(*due_at)
         }
         Answer::Refused { http_status, error } => {
@@ -262,14 +264,15 @@ fn open(connection: &Connection, talk_id: i64) -> rusqlite::Result<Option<Open>>
         .optional()
 }
 
-/// Since when the last closing of a talk is refused or failed, if one is.
-fn barred_since(connection: &Connection, talk_id: i64) -> rusqlite::Result<Option<i64>> {
+/// Since when the last closing of a talk is refused or failed, if one is. One in the future was written by a wrong clock.
+fn barred_since(connection: &Connection, talk_id: i64, now: i64) -> rusqlite::Result<Option<i64>> {
     connection
         .prepare_cached(
             "SELECT max(coalesce(requested_at, decided_at)) FROM closures
-              WHERE talk_id = ?1 AND outcome IN ('refused', 'failed')",
+              WHERE talk_id = ?1 AND outcome IN ('refused', 'failed')
+                AND coalesce(requested_at, decided_at) <= ?2",
         )?
-        .query_row([talk_id], |row| row.get(0))
+        .query_row([talk_id, now], |row| row.get(0))
 }
 
 /// Writes a decision down; a second `would_close` for the same `missed_at` is none.
@@ -316,8 +319,7 @@ fn request_again(
             ":force_close": wish.force_close, ":missed_at": talk.missed_at,
             ":talk_updated_at": talk.updated_at,
         })?;
-    debug_assert_eq!(moved, 1, "the row was read in this transaction");
-    Ok(())
+    one_moved(moved)
 }
 
 /// Moves a row that is under way on to `outcome`.
@@ -336,8 +338,12 @@ fn end(
         "UPDATE closures SET outcome = '{outcome}', {set} WHERE closure_id = :id AND outcome = '{from}'"
     );
     let moved = tx.prepare_cached(&sql)?.execute(values)?;
-    debug_assert_eq!(moved, 1, "the row was read in this transaction");
-    Ok(())
+    one_moved(moved)
+}
+
+/// A step that moves no row, or several, is none: what was to be written down is not.
+fn one_moved(moved: usize) -> rusqlite::Result<()> {
+    if moved == 1 { Ok(()) } else { Err(rusqlite::Error::StatementChangedRows(moved)) }
 }
 
 /// Turns the row of `ticket` into one for `purpose`, or makes one; returns its ticket. A row that was

@@ -54,11 +54,20 @@ pub struct News {
     pub looked_at: Option<i64>,
 }
 
+/// A talk of which something was heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hint {
+    pub talk_id: i64,
+    pub lane: Lane,
+    /// It has changed since it was last heard of: one that failed is worth another try.
+    pub changed: bool,
+}
+
 /// What a feeder wants done. Times are Unix seconds.
 #[derive(Debug, Clone)]
 pub enum Order {
-    /// Queue talks in these lanes, due at `due_at`.
-    Enqueue { feeder: Feeder, ids: Vec<(i64, Lane)>, due_at: i64, now: i64 },
+    /// Queue talks, due at `due_at`.
+    Enqueue { feeder: Feeder, hints: Vec<Hint>, due_at: i64, now: i64 },
     /// Queue what a hook of this account names, due at `due_at`.
     Hook { account_id: Option<i64>, ids: Vec<i64>, due_at: i64, now: i64 },
     /// Queue the talks that are worth most to fetch again: so many that `room` rows wait in the lane.
@@ -115,10 +124,10 @@ pub enum Fed {
 /// When the database cannot be written.
 pub fn work(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<Fed> {
     Ok(match order {
-        Order::Enqueue { feeder, ids, due_at, now } => {
+        Order::Enqueue { feeder, hints, due_at, now } => {
             let mut queued = 0;
-            for (talk_id, lane) in ids {
-                queued += u64::from(hint(tx, *talk_id, (*feeder, *lane), *due_at, *now)?);
+            for hinted in hints {
+                queued += u64::from(hint(tx, *feeder, *hinted, *due_at, *now)?);
             }
             Fed::Queued(queued)
         }
@@ -128,8 +137,9 @@ pub fn work(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<Fed> {
                 return Ok(Fed::OtherAccount);
             }
             let mut queued = 0;
-            for talk_id in ids {
-                queued += u64::from(hint(tx, *talk_id, (Feeder::Webhook, Lane::Asked), *due_at, *now)?);
+            for &talk_id in ids {
+                let hinted = Hint { talk_id, lane: Lane::Asked, changed: true };
+                queued += u64::from(hint(tx, Feeder::Webhook, hinted, *due_at, *now)?);
             }
             note_run(tx, Feeder::Webhook, queued, *now)?;
             Fed::Queued(queued)
@@ -156,15 +166,10 @@ pub fn work(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<Fed> {
 /// Queues a talk of which something was heard just now; false if it waited already.
 ///
 /// A row that waits takes the more urgent lane, and the next ticket: a fetch that is under way may have
-/// been too early. Another one that waits for its time is hurried; one that backs off or was set aside
-/// stays as it is, and so does a closing's, which goes by times of its own.
-fn hint(
-    tx: &Transaction<'_>,
-    talk_id: i64,
-    (feeder, lane): (Feeder, Lane),
-    due_at: i64,
-    now: i64,
-) -> rusqlite::Result<bool> {
+/// been too early. Another one that waits for its time is hurried; one that backs off stays as it is, and so does a
+/// closing's, which goes by times of its own. One that failed begins anew if its talk has changed.
+fn hint(tx: &Transaction<'_>, feeder: Feeder, hint: Hint, due_at: i64, now: i64) -> rusqlite::Result<bool> {
+    let Hint { talk_id, lane, changed } = hint;
     let values = named_params! {
         ":talk_id": talk_id, ":reason": feeder.as_str(), ":priority": lane.priority(), ":due_at": due_at,
         ":now": now, ":closing": Lane::Closing.priority(),
@@ -178,6 +183,19 @@ fn hint(
             AND (due_at <= :now OR attempts = 0 AND last_error IS NULL)",
     )?
     .execute(values)?;
+    if changed {
+        let revived = tx
+            .prepare_cached(
+                "UPDATE talk_queue
+                    SET failed_at = NULL, attempts = 0, last_error = NULL, reason = ?2,
+                        priority = max(priority, ?3), enqueued_at = ?5, due_at = ?4, ticket = random()
+                  WHERE talk_id = ?1 AND failed_at IS NOT NULL",
+            )?
+            .execute((talk_id, feeder.as_str(), lane.priority(), due_at, now))?;
+        if revived == 1 {
+            return Ok(true);
+        }
+    }
     insert(tx, talk_id, (feeder, lane), due_at, now)
 }
 
@@ -333,7 +351,8 @@ fn take_in(tx: &Transaction<'_>, events: &[TalkEvent], now: i64) -> rusqlite::Re
     let mut queued = 0;
     for event in events {
         if see.execute((&event.event_id, event.created_at))? == 1 {
-            queued += u64::from(hint(tx, event.talk_id, (Feeder::Events, Lane::Hints), now, now)?);
+            let hinted = Hint { talk_id: event.talk_id, lane: Lane::Hints, changed: true };
+            queued += u64::from(hint(tx, Feeder::Events, hinted, now, now)?);
         }
     }
     Ok(queued)

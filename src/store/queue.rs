@@ -3,6 +3,10 @@
 //! Taking work writes nothing: what is in flight is the worker's knowledge, and a
 //! row leaves in the transaction that records its fetch (see [`super::record`]).
 
+mod repair;
+
+pub use repair::{Repair, repair};
+
 use super::closures;
 use crate::policy::closing::Purpose;
 use crate::policy::lanes::Lane;

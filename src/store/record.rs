@@ -6,6 +6,7 @@
 //! its talk was being fetched stays.
 
 use super::closures::{self, Answer, Stepped};
+use super::odd;
 use crate::policy::closing::{Step, Wish};
 use crate::talk::Talk;
 use rusqlite::types::ToSql;
@@ -24,21 +25,60 @@ pub struct Record {
     pub wish: Option<Box<Wish>>,
 }
 
+/// A talk as an answer brought it.
+#[derive(Debug, Clone)]
+pub struct Arrived {
+    pub talk: Talk,
+    /// The JSON as received.
+    pub payload: String,
+    /// Optional fields that came in another shape than the API documents.
+    pub odd: Vec<&'static str>,
+    /// The API's clock at the answer, in Unix seconds: its `Date`, or else our own.
+    pub answered_at: i64,
+}
+
+impl Arrived {
+    /// A talk whose answer says nothing odd.
+    pub fn new(talk: Talk, payload: impl Into<String>) -> Arrived {
+        let answered_at = talk.updated_at;
+        Arrived { talk, payload: payload.into(), odd: Vec::new(), answered_at }
+    }
+
+    /// Its `updated_at` is ahead of the clock that it was set by.
+    fn is_ahead(&self) -> bool {
+        self.talk.updated_at.saturating_sub(self.answered_at) > AHEAD
+    }
+}
+
+/// In seconds: the servers of one vendor may differ by so much.
+const AHEAD: i64 = 60;
+
 /// The outcomes that change the database.
 #[derive(Debug, Clone)]
 pub enum Outcome {
-    /// The talk, and its JSON as received.
-    Talk(Box<Talk>, String),
+    Talk(Box<Arrived>),
     /// The API says that it does not exist.
     Gone,
     /// The API refuses it; tried again at `due_at`.
-    Denied { due_at: i64, error: String },
+    Denied {
+        due_at: i64,
+        error: String,
+    },
     /// Tried again at `due_at`; `spent` counts an attempt.
-    Retry { due_at: i64, error: String, spent: bool },
+    Retry {
+        due_at: i64,
+        error: String,
+        spent: bool,
+    },
     /// Set aside with its reason.
-    Failed { error: String },
+    Failed {
+        error: String,
+    },
     /// What became of the close request of this closing.
-    Closing { closure_id: i64, answer: Box<Answer> },
+    Closing {
+        closure_id: i64,
+        answer: Box<Answer>,
+    },
 }
 
 /// What recording did to the mirror.
@@ -52,10 +92,16 @@ pub enum Effect {
     Same,
     /// An answer older than what is stored; the stored one stays.
     Older,
-    Gone,
+    /// The API says that it does not exist.
+    Gone {
+        /// It was stored, and open.
+        was_open: bool,
+    },
     Denied,
     Retry,
     Failed,
+    /// It cannot be recorded, nor its row be changed: the talk is to be left alone.
+    Refused,
     /// The answer to a close request.
     Closing,
 }
@@ -79,6 +125,8 @@ pub struct Recorder<'tx> {
     insert_version: CachedStatement<'tx>,
     /// Whether a talk that turns up may have a tombstone; mostly there are none at all.
     tombstones: bool,
+    /// Whether a stored talk's `updated_at` may be ahead of its time; mostly none is.
+    ahead: bool,
     /// Whether a talk may have a closing under way; mostly there are none at all.
     closings: bool,
     dequeue: CachedStatement<'tx>,
@@ -107,6 +155,7 @@ impl<'tx> Recorder<'tx> {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
             )?,
             tombstones: tx.prepare_cached("SELECT 1 FROM tombstones")?.exists([])?,
+            ahead: tx.prepare_cached("SELECT 1 FROM talks_ahead")?.exists([])?,
             closings: closures::any_open(tx)?,
             dequeue: tx.prepare_cached("DELETE FROM talk_queue WHERE talk_id = ?1 AND ticket = ?2")?,
         })
@@ -121,12 +170,17 @@ impl<'tx> Recorder<'tx> {
         let Record { talk_id, ticket, at, .. } = *record;
         let mut stepped = None;
         let (effect, moved) = match &record.outcome {
-            Outcome::Talk(talk, payload) => {
+            Outcome::Talk(arrived) => {
+                let talk = &arrived.talk;
                 let before = match &record.wish {
                     Some(_) => missed_at(tx, talk_id)?,
                     None => None,
                 };
-                let effect = self.upsert_talk(talk, payload, at)?;
+                let effect = self.upsert_talk(talk, &arrived.payload, at)?;
+                if effect != Effect::Older {
+                    self.note_time(arrived)?;
+                    odd::note(tx, talk_id, &arrived.odd, at)?;
+                }
                 if self.closings || record.wish.is_some() {
                     if effect == Effect::Older {
                         closures::look_again(tx, talk_id, ticket, at)?;
@@ -144,12 +198,13 @@ impl<'tx> Recorder<'tx> {
                 (effect, self.dequeue(talk_id, ticket)?)
             }
             Outcome::Gone => {
+                let was_open = is_open(tx, talk_id)?;
                 mark_gone(tx, talk_id, at)?;
                 if self.closings {
                     closures::end_gone(tx, talk_id)?;
                 }
                 self.tombstones = true;
-                (Effect::Gone, self.dequeue(talk_id, ticket)?)
+                (Effect::Gone { was_open }, self.dequeue(talk_id, ticket)?)
             }
             Outcome::Denied { due_at, error } => {
                 tx.prepare_cached("UPDATE talks SET denied_at = coalesce(denied_at, ?2) WHERE talk_id = ?1")?
@@ -163,7 +218,7 @@ impl<'tx> Recorder<'tx> {
                 let moved = tx
                     .prepare_cached(
                         "UPDATE talk_queue
-                        SET failed_at = ?4, attempts = attempts + 1, last_error = ?5
+                        SET failed_at = ?4, attempts = min(attempts, 1000000) + 1, last_error = ?5
                       WHERE talk_id = ?1 AND ticket BETWEEN ?2 AND ?3 AND failed_at IS NULL",
                     )?
                     .execute((talk_id, ticket, last_hint(ticket), at, error))?;
@@ -198,11 +253,11 @@ impl<'tx> Recorder<'tx> {
             return Ok(Effect::New);
         }
         match stored_talk(tx, talk.talk_id)? {
-            Some(stored) if talk.updated_at < stored.updated_at => {
+            Some(stored) if talk.updated_at < stored.updated_at && !self.is_ahead(talk.talk_id)? => {
                 // It still shows that the talk exists and may be read, and that it was asked for: else it
                 // would seem the one fetched longest ago for good.
                 tx.prepare_cached(
-                    "UPDATE talks SET fetched_at = max(fetched_at, ?2), gone_at = NULL, denied_at = NULL
+                    "UPDATE talks SET fetched_at = ?2, gone_at = NULL, denied_at = NULL
                   WHERE talk_id = ?1",
                 )?
                 .execute((talk.talk_id, at))?;
@@ -249,6 +304,26 @@ impl<'tx> Recorder<'tx> {
         }
     }
 
+    /// Whether the stored `updated_at` of a talk is no measure of what is older.
+    fn is_ahead(&self, talk_id: i64) -> rusqlite::Result<bool> {
+        Ok(self.ahead
+            && self.tx.prepare_cached("SELECT 1 FROM talks_ahead WHERE talk_id = ?1")?.exists([talk_id])?)
+    }
+
+    /// Notes whether the `updated_at` that was just stored is ahead of its time.
+    fn note_time(&mut self, arrived: &Arrived) -> rusqlite::Result<()> {
+        let talk_id = arrived.talk.talk_id;
+        if arrived.is_ahead() {
+            self.ahead = true;
+            self.tx
+                .prepare_cached("INSERT OR REPLACE INTO talks_ahead (talk_id, answered_at) VALUES (?1, ?2)")?
+                .execute((talk_id, arrived.answered_at))?;
+        } else if self.ahead {
+            self.tx.prepare_cached("DELETE FROM talks_ahead WHERE talk_id = ?1")?.execute([talk_id])?;
+        }
+        Ok(())
+    }
+
     fn insert_version(&mut self, talk: &Talk, version: i64, from: i64) -> rusqlite::Result<()> {
         let mut values = talk_params(talk).to_vec();
         values.extend([&version as &dyn ToSql, &from]);
@@ -267,7 +342,7 @@ fn reschedule(
     let moved = tx
         .prepare_cached(
             "UPDATE talk_queue
-                SET due_at = ?4, last_error = ?5, attempts = attempts + ?6
+                SET due_at = ?4, last_error = ?5, attempts = min(attempts, 1000000) + ?6
               WHERE talk_id = ?1 AND ticket BETWEEN ?2 AND ?3 AND failed_at IS NULL",
         )?
         .execute((record.talk_id, record.ticket, last_hint(record.ticket), due_at, error, spent))?;
@@ -282,6 +357,11 @@ fn last_hint(ticket: i64) -> i64 {
 
 fn waits(tx: &Transaction<'_>, talk_id: i64) -> rusqlite::Result<bool> {
     tx.prepare_cached("SELECT 1 FROM talk_queue WHERE talk_id = ?1 AND failed_at IS NULL")?.exists([talk_id])
+}
+
+fn is_open(tx: &Transaction<'_>, talk_id: i64) -> rusqlite::Result<bool> {
+    tx.prepare_cached("SELECT 1 FROM talks WHERE talk_id = ?1 AND is_in_work = 1 AND gone_at IS NULL")?
+        .exists([talk_id])
 }
 
 pub(super) fn mark_gone(tx: &Transaction<'_>, talk_id: i64, at: i64) -> rusqlite::Result<()> {
@@ -362,14 +442,4 @@ pub fn stored_talk(connection: &rusqlite::Connection, talk_id: i64) -> rusqlite:
             })
         })
         .optional()
-}
-
-/// Notes whose mirror this is: the first talk that is stored says so, and it stays.
-///
-/// # Errors
-/// When the database cannot be written.
-pub fn note_account(tx: &Transaction<'_>, account_id: i64) -> rusqlite::Result<()> {
-    tx.prepare_cached("INSERT OR IGNORE INTO mirror_info (key, value) VALUES ('account_id', ?1)")?
-        .execute([account_id.to_string()])?;
-    Ok(())
 }

@@ -6,9 +6,11 @@ mod figures;
 pub use days::{DAYS, Day, days};
 pub use figures::{Figures, ReasonCounts, figures};
 
+use super::account::{self, AccountStatus};
 use super::backup::state::BackupState;
 use super::closures::{self, Closure};
 use super::feeds::{self, Backfill, FeederRow};
+use super::odd::{self, OddField};
 use super::queue::QueueRow;
 use super::retention::{self, Retention};
 use super::sizes::{self, Size};
@@ -25,8 +27,13 @@ use std::collections::BTreeMap;
 /// The mirror as a whole, at one moment. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Overview {
-    /// Unknown until a first talk is stored.
+    /// Unknown until the account or a first talk says it.
     pub account_id: Option<i64>,
+    pub account: AccountStatus,
+    /// Optional fields of talks that came in another shape than the API documents.
+    pub odd_fields: Vec<OddField>,
+    /// Of the newest stored talks: how many were looked at, and how many came without the key `missed_at`.
+    pub without_missed_at: (i64, i64),
     pub talks: TalkCounts,
     pub queue: QueueCounts,
     /// The process that works the queue, or the last that did.
@@ -114,6 +121,9 @@ pub fn overview(connection: &Connection, now: i64) -> rusqlite::Result<Overview>
     let token = TokenStatus::read(&tx)?;
     Ok(Overview {
         account_id: super::account_id(&tx)?,
+        account: account::status(&tx)?,
+        odd_fields: odd::fields(&tx)?,
+        without_missed_at: odd::without_missed_at(&tx)?,
         talks,
         queue: queue(&tx, now)?,
         daemon: DaemonStatus::read(&tx)?,
@@ -234,7 +244,7 @@ pub struct Version {
     pub valid_to: Option<i64>,
     pub updated_at: i64,
     pub is_in_work: bool,
-    pub is_read: bool,
+    pub is_read: Option<bool>,
     pub missed_at: Option<i64>,
     pub rate: Option<i64>,
     pub status: Option<String>,
@@ -331,16 +341,15 @@ pub fn in_work<E: From<rusqlite::Error>>(
     Ok(())
 }
 
-/// The id of a stored talk that probably still exists: the newest that did when last fetched.
+/// Stored talks that probably still exist: the newest that did when last fetched.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn some_talk(connection: &Connection) -> rusqlite::Result<Option<i64>> {
+pub fn known_talks(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
     connection
-    .query_row(
-        "SELECT talk_id FROM talks WHERE gone_at IS NULL AND denied_at IS NULL ORDER BY talk_id DESC LIMIT 1",
-        [],
-        |row| row.get(0),
-    )
-    .optional()
+        .prepare(
+            "SELECT talk_id FROM talks WHERE gone_at IS NULL AND denied_at IS NULL ORDER BY talk_id DESC LIMIT 5",
+        )?
+        .query_map([], |row| row.get(0))?
+        .collect()
 }

@@ -146,19 +146,19 @@ impl Mirrored {
 
     /// Records a talk's states by the code that records fetches.
     fn talk(&self, talk_id: i64, origin: Option<&str>, states: &[State]) {
-        use crate::store::record::{Outcome, Record, Recorder};
+        use crate::store::record::{Arrived, Outcome, Record, Recorder};
         for state in states {
             let talk = crate::talk::Talk {
                 talk_id,
                 created_at: NOW - 60,
                 updated_at: NOW + state.seen,
                 rate: state.rate,
-                contact_id: 30 + talk_id % 2,
+                contact_id: Some(30 + talk_id % 2),
                 chat_id: (talk_id < 10).then(|| format!("chat {}", talk_id % 3)),
                 entity_id: None,
                 entity_type: None,
                 is_in_work: state.open,
-                is_read: state.read,
+                is_read: Some(state.read),
                 origin: origin.map(str::to_owned),
                 missed_at: state.missed.map(|at| NOW + at),
                 account_id: 1,
@@ -167,7 +167,7 @@ impl Mirrored {
                 lead_id: None,
                 customer_id: None,
             };
-            let outcome = Outcome::Talk(Box::new(talk), "{}".into());
+            let outcome = Outcome::Talk(Box::new(Arrived::new(talk, "{}")));
             let record = Record { talk_id, ticket: 0, at: NOW + state.seen, outcome, wish: None };
             let tx = self.0.unchecked_transaction().unwrap();
             Recorder::new(&tx).unwrap().record(&record).unwrap();

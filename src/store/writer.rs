@@ -5,24 +5,29 @@
 //! is full or a file that another process holds costs time and no data: the same
 //! transaction is tried until it goes through. The events are sent after the commit.
 
+mod apart;
 mod message;
 mod trouble;
 
 pub use message::{Event, Spent};
 
+use super::account::{self, AccountName};
 use super::backup::state::BackupState;
 use super::checkpoint::{Checkpointer, WalStatus, WalView};
 use super::chores::{self, Chore, Chored};
 use super::feeds::{self, Fed, Feeder, Order};
-use super::queue;
-use super::record::{self, Outcome, Record, Recorded, Recorder};
+use super::queue::{self, Repair};
+use super::record::{Outcome, Record, Recorded, Recorder};
+use super::resume;
 use super::status::DaemonStatus;
 use super::sweep;
 use super::tokens::TokenStatus;
 use crate::policy::closing::CloseRules;
 use crate::telemetry;
 use message::Message;
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction};
+use std::io;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
@@ -30,7 +35,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
-use trouble::{explain, may_pass};
+use trouble::{explain, is_one_row_s, may_pass};
 
 /// Records in one transaction at most: bounds what one commit holds up.
 const MAX_BATCH: usize = 2048;
@@ -63,9 +68,9 @@ impl Writer {
     /// Starts the thread; it ends with [`Writer::stop`] or when every handle is dropped.
     /// `database` is where the connection's file is.
     ///
-    /// # Panics
+    /// # Errors
     /// When the system can start no thread.
-    pub fn start(connection: Connection, database: &Path) -> (Writer, UnboundedReceiver<Event>) {
+    pub fn start(connection: Connection, database: &Path) -> io::Result<(Writer, UnboundedReceiver<Event>)> {
         let (sender, inbox) = mpsc::channel();
         let (events, receiver) = unbounded_channel();
         let pulse = Arc::new(Pulse::default());
@@ -74,9 +79,8 @@ impl Writer {
         let view = wal.clone();
         let started = thread::Builder::new()
             .name("writer".into())
-            .spawn(move || work(connection, &view, &inbox, &teller))
-            .expect("the system can start a thread");
-        (Writer { sender, thread: started.thread().clone(), pulse, wal }, receiver)
+            .spawn(move || work(connection, &view, &inbox, &teller))?;
+        Ok((Writer { sender, thread: started.thread().clone(), pulse, wal }, receiver))
     }
 
     /// Records a fetch; answered by [`Event::Recorded`].
@@ -97,6 +101,21 @@ impl Writer {
     /// Writes how the scheduled backups do.
     pub fn backup(&self, state: BackupState) {
         self.send(Message::Backup(state));
+    }
+
+    /// Puts rows of the queue right; answered by [`Event::Fed`].
+    pub fn repair(&self, repair: Repair) {
+        self.send(Message::Repair(repair));
+    }
+
+    /// Queues ids as `talkmirror enqueue` does; answered by [`Event::Enqueued`].
+    pub fn enqueue(&self, ids: Vec<RangeInclusive<i64>>) {
+        self.send(Message::Enqueue(ids));
+    }
+
+    /// Writes down whose API it is that answers, at this Unix second, or why that is not known.
+    pub fn account(&self, known: Result<AccountName, String>, now: i64) {
+        self.send(Message::Account(known, now));
     }
 
     /// Reads the head of the queue, or the rows of these talks alone; answered by [`Event::Head`].
@@ -187,7 +206,9 @@ impl Teller {
 }
 
 fn work(mut connection: Connection, view: &WalView, inbox: &mpsc::Receiver<Message>, teller: &Teller) {
-    let served = match insist(teller, || Checkpointer::start(&connection, &teller.database, view)) {
+    let started =
+        insist(teller, &mut connection, |connection| Checkpointer::start(connection, &teller.database, view));
+    let served = match started {
         Ok(checkpointer) => {
             let served = serve(&mut connection, &checkpointer, inbox, teller);
             checkpointer.stop();
@@ -225,7 +246,11 @@ fn serve(
         let (mut writes, others): (Vec<Message>, Vec<Message>) =
             std::iter::once(first).chain(inbox.try_iter().take(MAX_BATCH)).partition(Message::writes);
         if !writes.is_empty() {
-            let (recorded, fed) = insist(teller, || commit(connection, checkpointer, &writes))?;
+            let done = insist(teller, connection, |connection| commit(connection, checkpointer, &writes))?;
+            let Done { recorded, fed, refused } = done;
+            for why in refused {
+                tracing::error!("{why}");
+            }
             answer(&mut writes, fed, teller);
             teller.tell(Event::Recorded(recorded, Spent(writes)));
         }
@@ -236,24 +261,31 @@ fn serve(
                 | Message::Token(_)
                 | Message::Backup(_)
                 | Message::Feed { .. }
+                | Message::Repair(_)
+                | Message::Account(..)
                 | Message::Turn => {}
+                Message::Enqueue(ids) => {
+                    insist(teller, connection, |connection| queue::enqueue(connection, &ids, |_| {}))?;
+                    teller.tell(Event::Enqueued);
+                }
                 // After the sweeps that were asked for before it: they write down the rules they go by.
                 Message::Configure(rules, feeders) => {
-                    insist(teller, || configure(connection, &rules, &feeders))?;
+                    insist(teller, connection, |connection| configure(connection, &rules, &feeders))?;
                 }
                 Message::Head { now, limit, only } => {
-                    let head = insist(teller, || match &only {
+                    let head = insist(teller, connection, |connection| match &only {
                         Some(talk_ids) => queue::head_of(connection, talk_ids, now),
                         None => queue::head(connection, now, limit),
                     })?;
                     teller.tell(Event::Head(head));
                 }
                 Message::Sweep(order) => {
-                    let swept = insist(teller, || sweep::sweep(connection, &order))?;
+                    let swept = insist(teller, connection, |connection| sweep::sweep(connection, &order))?;
                     teller.tell(Event::Swept(swept));
                 }
                 Message::Chore(chore) => {
-                    let chored = match attempt(teller, || chores::work(connection, &chore)) {
+                    let worked = attempt(teller, connection, |connection| chores::work(connection, &chore));
+                    let chored = match worked {
                         Err(error) if may_pass(&error) => Chored::NotNow(chore),
                         chored => chored?,
                     };
@@ -261,10 +293,14 @@ fn serve(
                 }
                 Message::Poll => {
                     // Changes when another connection commits, not with our own commits.
-                    let version = insist(teller, || data_version(connection))?;
+                    let version = insist(teller, connection, |connection| data_version(connection))?;
                     if version != seen_version {
                         seen_version = version;
                         teller.tell(Event::ForeignChange);
+                        if insist(teller, connection, |connection| resume::is_asked(connection))? {
+                            insist(teller, connection, |connection| resume::take(connection))?;
+                            teller.tell(Event::Resume);
+                        }
                     }
                     if optimized.elapsed() > OPTIMIZE {
                         optimize(connection, "PRAGMA optimize");
@@ -282,10 +318,14 @@ fn serve(
 }
 
 /// Does it, however long it takes: what may pass is tried again.
-fn insist<T>(teller: &Teller, mut step: impl FnMut() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+fn insist<T>(
+    teller: &Teller,
+    connection: &mut Connection,
+    mut step: impl FnMut(&mut Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
     let mut in_trouble = false;
     loop {
-        match attempt(teller, &mut step) {
+        match attempt(teller, connection, &mut step) {
             Ok(done) => {
                 if in_trouble {
                     teller.tell(Event::Recovered);
@@ -294,7 +334,7 @@ fn insist<T>(teller: &Teller, mut step: impl FnMut() -> rusqlite::Result<T>) -> 
             }
             Err(error) if may_pass(&error) => {
                 if !in_trouble {
-                    teller.tell(Event::Trouble(explain(&error, &teller.database)));
+                    teller.tell(Event::Trouble(explain(&error, connection, &teller.database)));
                     in_trouble = true;
                 }
                 thread::sleep(RETRY);
@@ -306,54 +346,83 @@ fn insist<T>(teller: &Teller, mut step: impl FnMut() -> rusqlite::Result<T>) -> 
 }
 
 /// Does it once.
-fn attempt<T>(teller: &Teller, step: impl FnOnce() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+fn attempt<T>(
+    teller: &Teller,
+    connection: &mut Connection,
+    step: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
     teller.pulse.in_sqlite.store(true, Ordering::Relaxed);
-    let done = step();
+    let done = step(connection);
     teller.pulse.in_sqlite.store(false, Ordering::Relaxed);
     done
 }
 
-/// Commits what of a batch is to be written, in one transaction.
-///
-/// Returns what came of the records, and of the feeders' orders.
+/// What a commit did.
+#[derive(Debug, Default)]
+struct Done {
+    recorded: Vec<Recorded>,
+    /// What came of the feeders' orders, one for each.
+    fed: Vec<Fed>,
+    /// What could not be written though the rest could, in words.
+    refused: Vec<String>,
+}
+
+/// Commits what of a batch is to be written, in one transaction. If one of the writes cannot be done, the others are.
 fn commit(
     connection: &mut Connection,
     checkpointer: &Checkpointer,
     batch: &[Message],
-) -> rusqlite::Result<(Vec<Recorded>, Vec<Fed>)> {
+) -> rusqlite::Result<Done> {
     let began = Instant::now();
+    let done = match together(connection, batch) {
+        Err(error) if is_one_row_s(&error) => apart::commit(connection, batch)?,
+        done => done?,
+    };
+    checkpointer.committed(connection);
+    telemetry::commit(done.recorded.len(), began.elapsed());
+    Ok(done)
+}
+
+fn together(connection: &mut Connection, batch: &[Message]) -> rusqlite::Result<Done> {
     let tx = connection.transaction()?;
-    let mut recorded = Vec::with_capacity(batch.len());
-    let mut fed = Vec::new();
+    let mut done = Done { recorded: Vec::with_capacity(batch.len()), ..Done::default() };
     let mut recorder = Recorder::new(&tx)?;
     for message in batch {
         match message {
-            Message::Record(record) => recorded.push(recorder.record(record)?),
-            Message::Status(status) => status.write(&tx)?,
-            Message::Token(status) => status.write(&tx)?,
-            Message::Backup(state) => state.write(&tx)?,
-            Message::Feed { order, .. } => fed.push(feeds::work(&tx, order)?),
-            Message::Head { .. }
-            | Message::Sweep(_)
-            | Message::Configure(..)
-            | Message::Chore(_)
-            | Message::Poll
-            | Message::Turn
-            | Message::Stop => {}
+            Message::Record(record) => done.recorded.push(recorder.record(record)?),
+            other => done.fed.extend(write(&tx, other)?),
         }
     }
     drop(recorder);
-    let talk = batch.iter().find_map(|message| match message {
-        Message::Record(Record { outcome: Outcome::Talk(talk, _), .. }) => Some(talk),
+    note_account(&tx, batch)?;
+    tx.commit()?;
+    Ok(done)
+}
+
+/// Writes what is no record; returns what came of a feeder's order.
+fn write(tx: &Transaction<'_>, message: &Message) -> rusqlite::Result<Option<Fed>> {
+    match message {
+        Message::Status(status) => status.write(tx)?,
+        Message::Token(status) => status.write(tx)?,
+        Message::Backup(state) => state.write(tx)?,
+        Message::Repair(repair) => {
+            queue::repair(tx, repair)?;
+        }
+        Message::Account(Ok(name), now) => account::confirm(tx, name, *now)?,
+        Message::Account(Err(why), _) => account::doubt(tx, Some(why))?,
+        Message::Feed { order, .. } => return feeds::work(tx, order).map(Some),
+        _ => {}
+    }
+    Ok(None)
+}
+
+/// The first talk that is stored says whose mirror this is.
+fn note_account(tx: &Transaction<'_>, batch: &[Message]) -> rusqlite::Result<()> {
+    let arrived = batch.iter().find_map(|message| match message {
+        Message::Record(Record { outcome: Outcome::Talk(arrived), .. }) => Some(arrived),
         _ => None,
     });
-    if let Some(talk) = talk {
-        record::note_account(&tx, talk.account_id)?;
-    }
-    tx.commit()?;
-    checkpointer.committed(connection);
-    telemetry::commit(recorded.len(), began.elapsed());
-    Ok((recorded, fed))
+    arrived.map_or(Ok(()), |arrived| account::note_id(tx, arrived.talk.account_id))
 }
 
 fn configure(
@@ -371,11 +440,17 @@ fn configure(
 
 /// Tells the feeders what came of their orders, and the worker that there may be work.
 fn answer(batch: &mut [Message], fed: Vec<Fed>, teller: &Teller) {
+    let mut due_at: Option<i64> = batch
+        .iter()
+        .filter_map(|message| match message {
+            Message::Repair(repair) => Some(repair.due_at()),
+            _ => None,
+        })
+        .min();
     let orders = batch.iter_mut().filter_map(|message| match message {
         Message::Feed { order, reply } => Some((order, reply)),
         _ => None,
     });
-    let mut due_at: Option<i64> = None;
     for ((order, reply), fed) in orders.zip(fed) {
         if let Some(at) = order.changed_queue(&fed) {
             due_at = Some(due_at.map_or(at, |earlier| earlier.min(at)));

@@ -82,7 +82,8 @@ impl Worker {
         self.next_due_at = earlier(self.next_due_at, head.next_due_at);
         self.ready.replace(head);
         let confirming = self.confirm_now.map(|due| due.talk_id);
-        let busy = &self.busy;
-        self.ready.retain(|due| !busy.contains(&due.talk_id) && Some(due.talk_id) != confirming);
+        let (busy, refused) = (&self.busy, &self.refused);
+        let free = |talk_id: i64| !busy.contains(&talk_id) && !refused.contains(&talk_id);
+        self.ready.retain(|due| free(due.talk_id) && Some(due.talk_id) != confirming);
     }
 }

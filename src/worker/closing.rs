@@ -4,7 +4,7 @@
 use super::{Answered, Ended, Worker};
 use crate::amocrm::{Failure, Fetched, Kind};
 use crate::clock::{self, Now};
-use crate::gate::{Permit, Signal};
+use crate::gate::{Permit, Signal, Source};
 use crate::policy;
 use crate::policy::closing::{self, BEGIN_WITHIN, CloseMode, Purpose, Step, Wish};
 use crate::policy::stale::{Reach, Verdict, stale};
@@ -105,7 +105,7 @@ impl Worker {
 
     /// With nothing stale to fetch, a stored talk tells when the clock is right again.
     pub(super) fn probe_clock(&mut self) {
-        let known = self.some_talk.filter(|talk_id| !self.busy.contains(talk_id));
+        let known = self.known.iter().copied().find(|talk_id| !self.busy.contains(talk_id));
         if let (None, Some(talk_id)) = (self.confirm_now, known) {
             self.ready.retain(|due| due.talk_id != talk_id);
             self.confirm_now = Some(Due::without_row(talk_id));
@@ -286,7 +286,7 @@ impl Worker {
         let talk_id = pending.talk_id;
         let failure = match result {
             Ok(http_status) => {
-                self.answered(permit, Signal::Healthy, None, now);
+                self.answered(permit, Source::Talk(talk_id), Signal::Healthy, None, now);
                 tracing::info!(
                     talk_id,
                     outcome = "accepted",
@@ -297,23 +297,24 @@ impl Worker {
             }
             Err(failure) => failure,
         };
-        let signal = self.signal(&failure, talk_id, token_epoch);
-        self.answered(permit, signal, Some(&failure), now);
+        let signal = self.signal(&failure, token_epoch);
+        self.answered(permit, Source::Talk(talk_id), signal, Some(&failure), now);
         let http_status = failure.http_status;
         let request_id = failure.request_id.as_deref().unwrap_or("-");
         let error = failure.detail.clone();
         tracing::warn!(talk_id, request_id, "close request of talk {talk_id}: {error}");
         let answer = match failure.kind {
-            Kind::Gone => Answer::Gone { http_status, error },
-            Kind::Denied | Kind::Forbidden => Answer::Refused { http_status, error },
-            Kind::Talk => Answer::Failed { http_status, error },
-            Kind::Closing | Kind::Transient | Kind::Unauthorized | Kind::Unpaid | Kind::RateLimited => {
+            Kind::Gone if self.identity.is_confirmed() => Answer::Gone { http_status, error },
+            Kind::Denied if self.identity.is_confirmed() => Answer::Refused { http_status, error },
+            Kind::Rejected => Answer::Failed { http_status, error },
+            // What everybody may meet says nothing of this closing.
+            _ => {
                 // A server that failed may still be closing it.
                 let soonest = closing::first_look(now.secs());
                 let wait = policy::backoff(pending.requested.attempt, &self.config.retry, &mut self.rng);
                 let due_at = match failure.kind {
-                    Kind::Transient => soonest.max(policy::not_before(now.unix, wait)),
-                    _ => soonest,
+                    Kind::Closing => soonest,
+                    _ => soonest.max(policy::not_before(now.unix, wait)),
                 };
                 self.due_later(due_at);
                 Answer::Unsettled { http_status, error, due_at }

@@ -177,16 +177,9 @@ impl Condition {
         let after = gate.pause();
         match (before, after) {
             (before, Some(pause)) if before.map(|before| before.reason) != Some(pause.reason) => {
-                self.pause_detail = failure.map(ToString::to_string).unwrap_or_default();
-                telemetry::pause(pause.reason.as_str());
-                let wait = pause.until.saturating_duration_since(now.mono).as_secs_f64();
-                tracing::error!(
-                    reason = pause.reason.as_str(),
-                    request_id = failure.and_then(|failure| failure.request_id.as_deref()),
-                    "paused: {} ({}); next probe in {wait:.0} s",
-                    pause.reason,
-                    self.pause_detail,
-                );
+                let detail = failure.map(ToString::to_string).unwrap_or_default();
+                let request_id = failure.and_then(|failure| failure.request_id.as_deref());
+                self.begin_pause(pause, detail, request_id, now);
             }
             (Some(pause), None) => {
                 let lasted = now.mono.saturating_duration_since(pause.since).as_secs();
@@ -198,6 +191,27 @@ impl Condition {
             }
             _ => {}
         }
+    }
+
+    /// Logs a pause that no single answer has begun.
+    pub fn note_pause_for(&mut self, before: Option<Pause>, gate: &Gate, detail: &str, now: Now) {
+        let changed = |pause: &Pause| before.map(|before| before.reason) != Some(pause.reason);
+        if let Some(pause) = gate.pause().filter(changed) {
+            self.begin_pause(pause, detail.to_owned(), None, now);
+        }
+    }
+
+    fn begin_pause(&mut self, pause: Pause, detail: String, request_id: Option<&str>, now: Now) {
+        self.pause_detail = detail;
+        telemetry::pause(pause.reason.as_str());
+        let wait = pause.until.saturating_duration_since(now.mono).as_secs_f64();
+        tracing::error!(
+            reason = pause.reason.as_str(),
+            request_id,
+            "paused: {} ({}); next probe in {wait:.0} s",
+            pause.reason,
+            self.pause_detail,
+        );
     }
 
     /// Says more of a pause for this reason than the answer that began it did.

@@ -4,7 +4,7 @@
 use super::{Answered, Ended, Worker};
 use crate::amocrm::{Failure, Kind, Page, Query};
 use crate::clock::{self, Now};
-use crate::gate::{Permit, Signal};
+use crate::gate::{Permit, Reason, Signal, Source};
 use crate::policy::lanes::Lane;
 use crate::store::feeds::Feeder;
 use crate::store::queue::Due;
@@ -76,7 +76,7 @@ impl Worker {
     /// Whether somebody waits for a page in this lane that may be asked for: in a pause none, but where
     /// no talk is known that could be asked for instead.
     pub(super) fn is_asked(&self, lane: Lane) -> bool {
-        let may = self.gate.pause().is_none() || self.some_talk.is_none();
+        let may = self.gate.pause().is_none() || self.known.is_empty();
         may && self.asked.iter().any(|ask| ask.lane == lane)
     }
 
@@ -107,17 +107,25 @@ impl Worker {
         token_epoch: u64,
     ) {
         let now = clock::now();
-        // No talk's number: what fails there is one more that fails.
-        let pseudo_id = -1 - ask.feeder as i64;
-        let kind = result.as_ref().err().map(|failure| failure.kind);
-        let signal = match (kind, result.as_ref().err()) {
-            // A list that is just not served says nothing of a block, unless there is one.
-            (Some(Kind::Forbidden), _) if self.gate.pause().is_none() => Signal::Outdated,
-            (_, Some(failure)) => self.signal(failure, pseudo_id, token_epoch),
-            (_, None) => Signal::Healthy,
+        let source = Source::List(ask.feeder.as_str());
+        let failure = result.as_ref().err();
+        let is_repeat = self.repeated.remove(&source);
+        if failure.is_some_and(|failure| failure.repeatable) && !is_repeat {
+            // The server closed the connection while the request was on its way: that is nobody's failure.
+            self.answered(permit, source, Signal::Inconclusive, None, now);
+            self.repeated.insert(source);
+            self.asked.push_front(ask);
+            return;
+        }
+        let signal = failure.map_or(Signal::Healthy, |failure| self.signal(failure, token_epoch));
+        self.answered(permit, source, signal, failure, now);
+        let is_everybody_s = match failure.map(|failure| failure.kind) {
+            Some(Kind::Unauthorized | Kind::Unpaid | Kind::RateLimited) => true,
+            Some(Kind::Unexpected) => self.pauses_for(Reason::UnexpectedAnswer),
+            Some(Kind::Forbidden) => self.pauses_for(Reason::Blocked),
+            _ => false,
         };
-        self.answered(permit, signal, result.as_ref().err(), now);
-        if matches!(kind, Some(Kind::Unauthorized | Kind::Unpaid | Kind::RateLimited)) {
+        if is_everybody_s {
             // What everybody meets says nothing of this list.
             self.asked.push_front(ask);
         } else {
@@ -131,20 +139,7 @@ impl Worker {
         let over = self.gate.pause().is_some_and(|pause| pause.until <= now.mono);
         let nothing_else = self.ready.is_empty() && self.busy.is_empty() && self.confirm_now.is_none();
         if over && nothing_else && !self.asked.is_empty() {
-            self.confirm_now = self.some_talk.map(Due::without_row);
-        }
-    }
-
-    /// What a failed request says about the API as a whole; `id` is whose request it was.
-    pub(super) fn signal(&mut self, failure: &Failure, id: i64, token_epoch: u64) -> Signal {
-        match failure.kind {
-            Kind::Talk | Kind::Gone | Kind::Denied | Kind::Closing => Signal::Healthy,
-            Kind::Transient => Signal::Transient(id),
-            Kind::Forbidden => Signal::Forbidden(id),
-            Kind::Unauthorized if token_epoch != self.token_epoch => Signal::Outdated,
-            Kind::Unauthorized => self.refusal(),
-            Kind::Unpaid => Signal::Unpaid,
-            Kind::RateLimited => Signal::RateLimited(failure.retry_after),
+            self.confirm_now = self.known.front().copied().map(Due::without_row);
         }
     }
 }

@@ -4,7 +4,7 @@
 use super::closing::Pending;
 use super::{Answered, Ended, Worker};
 use crate::clock::Now;
-use crate::gate::{Permit, Wait};
+use crate::gate::{Permit, Reason, Source, Wait};
 use crate::policy::lanes::{Lane, Turn};
 use crate::store::queue::Due;
 use std::sync::Arc;
@@ -15,11 +15,15 @@ const MAX_UNRECORDED: usize = 2048;
 
 /// A request that may leave, if there is any.
 #[derive(Debug, Clone, Copy)]
-enum Next {
+pub(super) enum Next {
     /// A new token, before anything else.
     Renew,
+    /// The account, to find out whose API it is, or whether anybody is answered.
+    Account,
+    /// A fetch once more, whose connection was closed on it.
+    Repeat(Due),
     Close(Pending),
-    /// The talk that is to confirm the account.
+    /// A stored talk, to find out the same.
     Confirm(Due),
     Fetch(Due),
     /// The first page that was asked for in this lane.
@@ -48,7 +52,13 @@ impl Worker {
                     look_again = at;
                     break;
                 }
-                Next::Renew | Next::Close(_) | Next::Confirm(_) | Next::Fetch(_) | Next::Page(_) => {}
+                Next::Renew
+                | Next::Account
+                | Next::Repeat(_)
+                | Next::Close(_)
+                | Next::Confirm(_)
+                | Next::Fetch(_)
+                | Next::Page(_) => {}
             }
             let permit = match self.gate.try_pass(now.mono) {
                 Ok(permit) => permit,
@@ -91,9 +101,21 @@ impl Worker {
         if self.awaits_token(now) {
             return Next::Nothing;
         }
+        if let Some(next) = self.next_identification(now) {
+            return next;
+        }
+        if let Some(due) = self.repeats.front() {
+            return Next::Repeat(*due);
+        }
         // They wait for nobody's share.
         if let Some(pending) = self.next_pending(now) {
             return Next::Close(pending);
+        }
+        if let Some(next) = self.next_probe(now) {
+            return next;
+        }
+        if self.identity.is_wanted() {
+            return Next::Account;
         }
         if let Some(due) = self.confirm_now {
             return Next::Confirm(due);
@@ -109,6 +131,27 @@ impl Worker {
         self.ready.first(lane).map_or(Next::Nothing, Next::Fetch)
     }
 
+    /// Which request tells best whether everybody is answered again: not one that failed itself.
+    fn next_probe(&self, now: Now) -> Option<Next> {
+        let pause = self.gate.pause().filter(|pause| pause.until <= now.mono);
+        let reason = match pause {
+            Some(pause) => pause.reason,
+            // A 401 is to be confirmed.
+            None if self.gate.is_doubting() => Reason::Unauthorized,
+            None => return None,
+        };
+        let blamed = self.gate.blamed();
+        let fit = |id: &&i64| !self.busy.contains(id) && !blamed.contains(&Source::Talk(**id));
+        let stored = || self.known.iter().find(fit).map(|id| Next::Confirm(Due::without_row(*id)));
+        let account = || self.identity.may_probe().then_some(Next::Account);
+        match reason {
+            Reason::Unauthorized => account().or_else(stored),
+            Reason::Outage => stored().or_else(account),
+            Reason::UnexpectedAnswer | Reason::Blocked | Reason::ManyGone => stored(),
+            Reason::RateLimited | Reason::Unpaid => None,
+        }
+    }
+
     /// Sends a request; returns the lane it counts for.
     fn send(&mut self, next: Next, permit: Permit, now: Now) -> Lane {
         match next {
@@ -116,13 +159,23 @@ impl Worker {
                 self.send_renewal(permit, now);
                 Lane::Closing
             }
+            Next::Account => {
+                self.send_account(permit, now);
+                Lane::Closing
+            }
+            Next::Repeat(due) => {
+                self.repeats.pop_front();
+                self.send_fetch(due, permit, now);
+                due.lane
+            }
             Next::Close(pending) => {
                 self.closing.pending.pop_front();
                 self.send_close(pending, permit, now);
                 Lane::Closing
             }
             Next::Confirm(due) => {
-                self.confirm_now = None;
+                self.confirm_now = self.confirm_now.filter(|wanted| wanted.talk_id != due.talk_id);
+                self.ready.retain(|ready| ready.talk_id != due.talk_id);
                 self.send_fetch(due, permit, now);
                 Lane::Closing
             }

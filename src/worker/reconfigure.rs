@@ -20,6 +20,7 @@ impl Worker {
             self.renew_issuer();
         }
         self.replace_token(token, now);
+        self.identify_anew(now);
         self.next_poll = now.mono;
         if config.retention != self.config.retention {
             self.hurry_retention(now);

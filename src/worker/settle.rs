@@ -1,28 +1,18 @@
 //! Acting on an answer: the gate is told, and the outcome recorded.
 
+use super::blame::{Blame, spends};
 use super::{Answered, Ended, WorkError, Worker};
 use crate::amocrm::oauth::Renewal;
-use crate::amocrm::{Failure, FetchError, Fetched, Kind};
+use crate::amocrm::{Failure, FetchError, Fetched, Kind, Shape};
 use crate::clock::{self, Now};
-use crate::gate::{Permit, Signal};
+use crate::gate::{Permit, Reason, Signal, Source};
 use crate::policy::closing::Purpose;
 use crate::policy::{self, NextTry};
+use crate::store::account::AccountName;
 use crate::store::closures::NO_ROW;
-use crate::store::queue::Due;
-use crate::store::record::{Outcome, Record};
+use crate::store::queue::{Due, Repair};
+use crate::store::record::{Arrived, Outcome, Record};
 use crate::telemetry;
-
-/// Whether a stored talk has shown which account answers. Another account's API would say of our talks that
-/// they don't exist, or are not ours to see: until then, that is not believed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Confirmation {
-    /// This talk can show it.
-    Unasked(i64),
-    /// It is being asked for.
-    Asked(i64),
-    /// It was asked for, or there is none.
-    Done,
-}
 
 impl Ended {
     /// Which endpoint was asked, and the status of its answer, where one came; `None` where no request left.
@@ -37,6 +27,9 @@ impl Ended {
             Ended::Fetched { result: Err(error), .. } => ("talk", error.failure.http_status),
             Ended::Closed { result: Ok(status), .. } => ("close", Some(*status)),
             Ended::Closed { result: Err(failure), .. } => ("close", failure.http_status),
+            Ended::Described { result } => {
+                ("account", result.as_ref().map_or_else(|failure| failure.http_status, |_| Some(200)))
+            }
             Ended::Paged { ask, result } => {
                 let status = result.as_ref().map_or_else(|failure| failure.http_status, |_| Some(200));
                 (ask.endpoint(), status)
@@ -54,20 +47,13 @@ impl Worker {
             telemetry::request(endpoint, status, clock::now().mono.saturating_duration_since(sent.mono));
         }
         match ended {
-            Ended::Fetched { due, result } => self.settle_fetch(due, permit, result, (sent, token_epoch)),
-            Ended::Closed { pending, result } => {
-                self.settle_close(pending, permit, result, token_epoch);
-                Ok(())
-            }
-            Ended::Renewed { renewal, previous } => {
-                self.settle_renewal(permit, renewal, previous);
-                Ok(())
-            }
-            Ended::Paged { ask, result } => {
-                self.settle_page(ask, permit, result, token_epoch);
-                Ok(())
-            }
+            Ended::Fetched { due, result } => self.settle_fetch(due, permit, result, (sent, token_epoch))?,
+            Ended::Closed { pending, result } => self.settle_close(pending, permit, result, token_epoch),
+            Ended::Renewed { renewal, previous } => self.settle_renewal(permit, renewal, previous),
+            Ended::Paged { ask, result } => self.settle_page(ask, permit, result, token_epoch),
+            Ended::Described { result } => self.settle_account(permit, result, token_epoch)?,
         }
+        Ok(())
     }
 
     fn settle_fetch(
@@ -80,37 +66,42 @@ impl Worker {
         let now = clock::now();
         let (mut wish, mut ticket) = (None, due.ticket);
         let talk_id = due.talk_id;
-        let result = result.and_then(|fetched| self.check_account(fetched));
-        self.note_confirmation(talk_id, &result);
-        let outcome = match result {
+        let source = Source::Talk(talk_id);
+        let is_repeat = self.repeated.remove(&source);
+        let outcome = match result.and_then(|fetched| self.check_account(fetched)) {
             Ok(fetched) => {
-                self.answered(permit, Signal::Healthy, None, now);
+                if token_epoch == self.token_epoch {
+                    self.talk_confirms(fetched.talk.account_id, now);
+                }
+                self.answered(permit, source, Signal::Healthy, None, now);
+                self.tries.forget(talk_id);
                 if self.stopping && due.purpose != Purpose::Mirror {
                     // Nothing is begun any more: its row stays for the next process.
                     ticket = NO_ROW;
                 } else {
                     wish = self.wish(due, &fetched, sent, now);
                 }
-                let Fetched { talk, payload, .. } = fetched;
-                Some(Outcome::Talk(Box::new(talk), payload))
+                let answered_at = fetched.date.unix().unwrap_or(now.secs());
+                let Fetched { talk, payload, odd, .. } = fetched;
+                self.note_odd(talk_id, &odd, now);
+                Some(Outcome::Talk(Box::new(Arrived { talk, payload, odd, answered_at })))
             }
-            Err(error) if self.is_doubtful(due, &error) => {
-                let failure = error.failure;
-                self.answered(permit, Signal::Healthy, Some(&failure), now);
-                Some(self.confirm_first(failure, now))
+            Err(FetchError { other_account: Some(account_id), failure }) if !self.identity.is_confirmed() => {
+                self.answered(permit, source, Signal::Inconclusive, Some(&failure), now);
+                let base_url = Some(self.config.base_url.clone());
+                return Err(self.other_account(AccountName { account_id, name: None, base_url }));
             }
-            Err(FetchError { other_account: Some(found), failure }) if !self.account_confirmed => {
-                self.answered(permit, Signal::Healthy, Some(&failure), now);
-                let expected = self.account_id.unwrap_or_default();
-                return Err(WorkError::OtherAccount { expected, found });
+            Err(FetchError { failure, .. }) if failure.repeatable && !is_repeat && !self.stopping => {
+                // The server closed the connection while the request was on its way: that is nobody's failure.
+                self.answered(permit, source, Signal::Inconclusive, None, now);
+                self.repeated.insert(source);
+                self.repeats.push_back(due);
+                return Ok(());
             }
-            Err(FetchError { failure, .. })
-                if failure.kind == Kind::Unauthorized && token_epoch != self.token_epoch =>
-            {
-                self.answered(permit, Signal::Outdated, Some(&failure), now);
-                None
+            Err(FetchError { failure, .. }) => {
+                self.talk_tells_nothing(talk_id, &failure, now);
+                self.settle_failure(due, permit, failure, token_epoch, now)
             }
-            Err(FetchError { failure, .. }) => self.settle_failure(due, permit, failure, now),
         };
         match outcome {
             Some(outcome) => self.record(Record { talk_id, ticket, at: now.secs(), outcome, wish }),
@@ -123,117 +114,173 @@ impl Worker {
         Ok(())
     }
 
-    /// See [`Confirmation`].
-    fn is_doubtful(&self, due: Due, error: &FetchError) -> bool {
-        let asks_another = match self.confirmation {
-            Confirmation::Unasked(stored) | Confirmation::Asked(stored) => stored != due.talk_id,
-            Confirmation::Done => false,
-        };
-        let doubtful =
-            error.other_account.is_some() || matches!(error.failure.kind, Kind::Gone | Kind::Denied);
-        asks_another && !self.account_confirmed && doubtful
-    }
-
-    /// Has a stored talk fetched first, and the doubtful one after it.
-    fn confirm_first(&mut self, failure: Failure, now: Now) -> Outcome {
-        if let Confirmation::Unasked(talk_id) = self.confirmation {
-            self.confirmation = Confirmation::Asked(talk_id);
-            if !self.busy.contains(&talk_id) {
-                self.ready.retain(|due| due.talk_id != talk_id);
-                self.confirm_now = Some(Due::without_row(talk_id));
-            }
-        }
-        let due_at = now.secs() + 1;
-        self.due_later(due_at);
-        Outcome::Retry { due_at, error: failure.detail, spent: false }
-    }
-
-    /// What the talk that was to confirm the account said, if this is it.
-    fn note_confirmation(&mut self, talk_id: i64, result: &Result<Fetched, FetchError>) {
-        if self.confirmation != Confirmation::Asked(talk_id)
-            && self.confirmation != Confirmation::Unasked(talk_id)
-        {
-            return;
-        }
-        self.confirmation = match result.as_ref().map_err(|error| error.failure.kind) {
-            // Refused: what else comes is not believed either.
-            Err(_) if result.as_ref().is_err_and(|error| error.other_account.is_some()) => return,
-            Ok(_) | Err(Kind::Talk | Kind::Gone | Kind::Denied) => Confirmation::Done,
-            // Asked again when there is need.
-            Err(_) => Confirmation::Unasked(talk_id),
-        };
-    }
-
-    fn settle_failure(&mut self, due: Due, permit: Permit, failure: Failure, now: Now) -> Option<Outcome> {
+    fn settle_failure(
+        &mut self,
+        due: Due,
+        permit: Permit,
+        failure: Failure,
+        token_epoch: u64,
+        now: Now,
+    ) -> Option<Outcome> {
         let talk_id = due.talk_id;
-        let signal = self.signal(&failure, talk_id, self.token_epoch);
-        self.answered(permit, signal, Some(&failure), now);
-        let error = failure.detail;
+        let source = Source::Talk(talk_id);
+        let is_doubtful = matches!(failure.kind, Kind::Gone | Kind::Denied);
+        if is_doubtful && !self.identity.is_confirmed() {
+            // Another account's API would say the same.
+            self.answered(permit, source, Signal::Healthy, Some(&failure), now);
+            let due_at = policy::not_before(now.unix, self.identity.look_again(now));
+            return Some(self.unspent(due_at, failure));
+        }
+        if failure.kind == Kind::Gone
+            && self.pauses_for(Reason::ManyGone)
+            && !self.gone.is_believed(now.secs())
+        {
+            self.answered(permit, source, Signal::ManyGone, Some(&failure), now);
+            let due_at = policy::not_before(now.unix, policy::DENIED_RETRY);
+            return Some(self.unspent(due_at, failure));
+        }
+        let signal = self.signal(&failure, token_epoch);
+        let is_refused = signal == Signal::Unauthorized;
+        self.answered(permit, source, signal, Some(&failure), now);
         let request_id = failure.request_id.as_deref().unwrap_or("-");
+        let error = &failure.detail;
         match failure.kind {
             Kind::Gone => {
+                self.tries.forget(talk_id);
                 tracing::info!(talk_id, outcome = "gone", request_id, "talk {talk_id} is gone: {error}");
                 Some(Outcome::Gone)
             }
             Kind::Denied => {
+                self.tries.forget(talk_id);
                 tracing::warn!(
                     talk_id,
                     outcome = "denied",
                     request_id,
-                    "talk {talk_id} is denied, to be tried again in a day: {error}"
+                    "talk {talk_id} is denied, retry in a day: {error}"
                 );
                 let due_at = policy::not_before(now.unix, policy::DENIED_RETRY);
                 self.due_later(due_at);
-                Some(Outcome::Denied { due_at, error })
+                Some(Outcome::Denied { due_at, error: failure.detail })
+            }
+            // Others are answered: it is this talk that is refused so.
+            Kind::Unauthorized if is_refused && self.tries.has_failed_alone(talk_id) => {
+                Some(self.failed(due, failure, now))
+            }
+            Kind::Unauthorized if is_refused && self.gate.pause().is_none() => {
+                self.tries.failed(talk_id, false);
+                // Another request may tell sooner whether the token is refused.
+                Some(self.unspent(now.secs() + 1, failure))
             }
             Kind::Unauthorized | Kind::Unpaid | Kind::RateLimited => None,
-            Kind::Transient | Kind::Forbidden if self.gate.pause().is_some() => {
+            _ if self.gate.pause().is_some() => {
                 // Not this talk's fault. Another one may lead the next probe.
                 let wait = policy::backoff(due.attempts.max(1), &self.config.retry, &mut self.rng);
-                let due_at = policy::not_before(now.unix, wait);
                 tracing::debug!(talk_id, request_id, "talk {talk_id} failed in a pause: {error}");
-                self.due_later(due_at);
-                Some(Outcome::Retry { due_at, error, spent: false })
+                Some(self.unspent(policy::not_before(now.unix, wait), failure))
             }
-            Kind::Talk | Kind::Transient | Kind::Forbidden | Kind::Closing => {
-                let attempts = due.attempts.saturating_add(1);
-                Some(match policy::after_failure(attempts, &self.config.retry, now.unix, &mut self.rng) {
-                    NextTry::At(due_at) => {
-                        let wait = due_at - now.secs();
-                        tracing::info!(
-                            talk_id,
-                            outcome = "retry",
-                            request_id,
-                            attempts,
-                            "talk {talk_id} failed ({attempts}), to be tried again in {wait} s: {error}"
-                        );
-                        self.due_later(due_at);
-                        Outcome::Retry { due_at, error, spent: true }
-                    }
-                    NextTry::Never => {
-                        tracing::warn!(
-                            talk_id,
-                            outcome = "failed",
-                            request_id,
-                            attempts,
-                            "talk {talk_id} is set aside after {attempts} attempts: {error}"
-                        );
-                        Outcome::Failed { error }
-                    }
-                })
+            _ => Some(self.failed(due, failure, now)),
+        }
+    }
+
+    /// A failure of this talk, as far as that can be told.
+    fn failed(&mut self, due: Due, failure: Failure, now: Now) -> Outcome {
+        let talk_id = due.talk_id;
+        if due.ticket == NO_ROW {
+            // It was asked for to see whether anybody is answered: there is no row that could fail.
+            return Outcome::Retry { due_at: now.secs(), error: failure.detail, spent: false };
+        }
+        let excused = self.gate.is_excused(Source::Talk(talk_id));
+        let blame = self.tries.failed(talk_id, excused);
+        let most = self.config.retry.max_attempts;
+        let attempts = due.attempts.saturating_add(1);
+        let request_id = failure.request_id.as_deref().unwrap_or("-");
+        let error = &failure.detail;
+        let next_is_last = attempts.saturating_add(1) >= most;
+        if blame == Blame::Unclear && next_is_last {
+            self.identity.want();
+        }
+        if !spends(&failure, blame, attempts, most) {
+            let wait = policy::backoff(attempts, &self.config.retry, &mut self.rng);
+            tracing::debug!(
+                talk_id,
+                request_id,
+                "talk {talk_id} failed, and nothing else was answered: {error}"
+            );
+            return self.unspent(policy::not_before(now.unix, wait), failure);
+        }
+        if failure.kind != Kind::Unauthorized {
+            self.tries.spent(talk_id);
+        }
+        match policy::after_failure(attempts, &self.config.retry, now.unix, &mut self.rng) {
+            NextTry::At(due_at) => {
+                let wait = due_at - now.secs();
+                tracing::info!(
+                    talk_id,
+                    outcome = "retry",
+                    request_id,
+                    attempts,
+                    "talk {talk_id} failed ({attempts} of {most} attempts), retry in {wait} s: {error}"
+                );
+                self.due_later(due_at);
+                Outcome::Retry { due_at, error: failure.detail, spent: true }
+            }
+            NextTry::Never => {
+                tracing::warn!(
+                    talk_id,
+                    outcome = "failed",
+                    request_id,
+                    attempts,
+                    "talk {talk_id} failed after {attempts} attempts: {error}"
+                );
+                Outcome::Failed { error: failure.detail }
             }
         }
     }
 
-    /// Gives the permit back, and says so when a pause begins or ends.
-    pub(super) fn answered(&mut self, permit: Permit, signal: Signal, failure: Option<&Failure>, now: Now) {
+    fn unspent(&mut self, due_at: i64, failure: Failure) -> Outcome {
+        self.due_later(due_at);
+        Outcome::Retry { due_at, error: failure.detail, spent: false }
+    }
+
+    pub(super) fn pauses_for(&self, reason: Reason) -> bool {
+        self.gate.pause().is_some_and(|pause| pause.reason == reason)
+    }
+
+    /// Gives the permit back, and acts on a pause that begins or ends by it.
+    pub(super) fn answered(
+        &mut self,
+        permit: Permit,
+        source: Source,
+        signal: Signal,
+        failure: Option<&Failure>,
+        now: Now,
+    ) {
         let before = self.gate.pause();
-        self.gate.answered(permit, signal, now.mono, &mut self.rng);
+        let is_healthy = signal == Signal::Healthy;
+        self.gate.answered(permit, source, signal, now.mono, &mut self.rng);
         self.condition.note_answer(failure, now);
-        if matches!(signal, Signal::Healthy) {
+        if is_healthy {
             self.token_works();
+            self.tries.answered();
+        }
+        match (before, self.gate.pause()) {
+            (None, Some(_)) => self.refund(now),
+            (Some(pause), None) => {
+                let since = now.unix_at(pause.since);
+                self.writer.repair(Repair::PauseEnded { since, now: now.secs() });
+                self.identify_soon(now);
+            }
+            _ => {}
         }
         self.condition.note_pause(before, &self.gate, failure, now);
+    }
+
+    /// What failed just before a pause failed for everybody's reason.
+    fn refund(&mut self, now: Now) {
+        let attempts = self.tries.take_spent();
+        if !attempts.is_empty() {
+            self.writer.repair(Repair::Refund { attempts, now: now.secs() });
+        }
     }
 
     /// The first talk says which account this is; every further one must be of it.
@@ -241,11 +288,28 @@ impl Worker {
         let found = fetched.talk.account_id;
         let expected = *self.account_id.get_or_insert(found);
         if expected == found {
-            self.account_confirmed = true;
             return Ok(fetched);
         }
         // Begun before the account was known.
         let detail = format!("no such talk in the answer: account_id: expected {expected}, found {found}");
-        Err(FetchError { failure: Failure::new(Kind::Talk, detail), other_account: Some(found) })
+        let failure = Failure::unexpected(Shape::WrongAt("account_id".into()), detail);
+        Err(FetchError { failure, other_account: Some(found) })
+    }
+
+    /// What a failed request shows about the API as a whole.
+    pub(super) fn signal(&mut self, failure: &Failure, token_epoch: u64) -> Signal {
+        match failure.kind {
+            Kind::Gone | Kind::Denied | Kind::Closing | Kind::Rejected | Kind::NotServed => Signal::Healthy,
+            Kind::Unexpected => {
+                Signal::Unexpected(failure.shape.as_ref().map_or(String::new(), |shape| format!("{shape:?}")))
+            }
+            Kind::Transient => Signal::Transient,
+            Kind::NoAnswer => Signal::NoAnswer,
+            Kind::Forbidden => Signal::Forbidden,
+            Kind::Unauthorized if token_epoch != self.token_epoch => Signal::Inconclusive,
+            Kind::Unauthorized => self.refusal(),
+            Kind::Unpaid => Signal::Unpaid,
+            Kind::RateLimited => Signal::RateLimited(failure.retry_after),
+        }
     }
 }

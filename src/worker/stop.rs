@@ -38,6 +38,7 @@ impl Worker {
                 () = sleep_until(records.into()) => {}
             }
         }
+        self.enqueue_now();
         self.give_up_pending(clock::now());
         self.condition.write_last(&self.writer, &self.gate, clock::now());
         self.writer.stop();

@@ -75,10 +75,10 @@ impl Tally {
             Effect::Changed => (&mut self.changed, "changed"),
             Effect::Same => (&mut self.same, "same"),
             Effect::Older => (&mut self.older, "older"),
-            Effect::Gone => (&mut self.gone, "gone"),
+            Effect::Gone { .. } => (&mut self.gone, "gone"),
             Effect::Denied => (&mut self.denied, "denied"),
             Effect::Retry => (&mut self.retried, "retry"),
-            Effect::Failed => (&mut self.failed, "failed"),
+            Effect::Failed | Effect::Refused => (&mut self.failed, "failed"),
             // Counted when it was recorded.
             Effect::Closing => return "closing",
         };

@@ -8,7 +8,7 @@ use super::{Answered, Ended, Worker};
 use crate::amocrm::oauth::{Issuer, Renewal, Saved};
 use crate::amocrm::{Client, Failure, Kind, Token};
 use crate::clock::{self, Now};
-use crate::gate::{Permit, Reason, Signal};
+use crate::gate::{Permit, Reason, Signal, Source};
 use crate::policy::tokens::{self as policy, Expiry};
 use crate::store::tokens::{OAuthStatus, TokenStatus};
 use std::sync::Arc;
@@ -20,8 +20,6 @@ const CHECK: Duration = Duration::from_secs(1);
 const BUSY: Duration = Duration::from_secs(1);
 /// … and no longer than this: it hangs.
 const BUSY_FOR: Duration = Duration::from_secs(90);
-/// No talk's number: what fails there is one more that fails.
-const PSEUDO_ID: i64 = -100;
 
 /// What the worker knows of its token.
 #[derive(Debug)]
@@ -136,7 +134,7 @@ impl Worker {
         }
         let orphan = self.tokens.renewing;
         self.tokens = Tokens { renewing: orphan, orphan, ..Tokens::new(token, &self.client, now) };
-        self.use_token(now.mono);
+        self.use_token(now);
     }
 
     /// Takes the token up anew and probes at once if it was refused.
@@ -145,13 +143,14 @@ impl Worker {
             self.tokens.begin_anew();
         }
         self.tokens.not_before = None;
-        self.use_token(Instant::now());
+        self.use_token(clock::now());
     }
 
-    fn use_token(&mut self, now: Instant) {
+    fn use_token(&mut self, now: Now) {
         self.token_epoch += 1;
         self.client = Arc::new(self.client.with_token(&self.tokens.token));
-        self.gate.probe_now(now);
+        self.gate.token_changed(now.mono);
+        self.identify_anew(now);
     }
 
     /// Looks whether the token was replaced, or ends soon, and tells of it. True if it was time to.
@@ -167,7 +166,7 @@ impl Worker {
             for warning in self.tokens.token.warnings() {
                 tracing::warn!("{warning}");
             }
-            self.use_token(now.mono);
+            self.use_token(now);
         }
         self.tell_of_trouble();
         self.tell_of_end(now.secs());
@@ -221,7 +220,7 @@ impl Worker {
     pub(super) fn may_renew(&mut self, now: Now) -> bool {
         let due = self.tokens.is_due(now);
         if due {
-            self.gate.probe_now(now.mono);
+            self.gate.token_changed(now.mono);
         }
         due
     }
@@ -250,7 +249,7 @@ impl Worker {
         }
         if tokens.refused || tokens.renewing {
             tokens.refused = true;
-            return Signal::Outdated;
+            return Signal::Inconclusive;
         }
         let since = tokens.for_refusal.map(|at| now.mono.saturating_duration_since(at));
         let waits = tokens.not_before.is_some_and(|at| at > now.mono);
@@ -261,7 +260,7 @@ impl Worker {
         tokens.for_refusal = Some(now.mono);
         tokens.in_vain = tokens.in_vain.saturating_add(1);
         tokens.refused = true;
-        Signal::Outdated
+        Signal::Inconclusive
     }
 
     /// Sends the request for a new pair.
@@ -294,23 +293,23 @@ impl Worker {
                 self.tokens.token.adopt(pair, stamp);
                 self.tokens.begin_anew();
                 // Whether the API takes it shows with a talk: that ends a pause, and is an answer of use.
-                let signal = if self.is_refused() { Signal::Outdated } else { Signal::Healthy };
+                let signal = if self.is_refused() { Signal::Inconclusive } else { Signal::Healthy };
                 let before = self.gate.pause();
-                self.gate.answered(permit, signal, now.mono, &mut self.rng);
+                self.gate.answered(permit, Source::Token, signal, now.mono, &mut self.rng);
                 self.condition.note_pause(before, &self.gate, None, now);
-                self.use_token(now.mono);
+                self.use_token(now);
             }
             Renewal::Elsewhere(pair, stamp) => {
                 tracing::info!("the API token was replaced: using the new one");
                 self.tokens.token.adopt(pair, stamp);
                 self.tokens.begin_anew();
                 self.give_back(permit, now);
-                self.use_token(now.mono);
+                self.use_token(now);
             }
             Renewal::Busy
                 if busy_since.is_some_and(|at| now.mono.saturating_duration_since(at) > BUSY_FOR) =>
             {
-                let failure = Failure::new(Kind::Talk, "another process holds the tokens: does it hang?");
+                let failure = Failure::new(Kind::Rejected, "another process holds the tokens: does it hang?");
                 self.try_later(permit, failure, now);
             }
             Renewal::Busy => {
@@ -320,7 +319,7 @@ impl Worker {
                 self.give_back(permit, now);
             }
             Renewal::NotStored(why) => {
-                let failure = Failure::new(Kind::Talk, format!("the new token cannot be kept: {why}"));
+                let failure = Failure::new(Kind::Rejected, format!("the new token cannot be kept: {why}"));
                 self.try_later(permit, failure, now);
             }
             Renewal::Failed(failure) if failure.kind == Kind::Unauthorized => {
@@ -344,7 +343,7 @@ impl Worker {
 
     /// Of a request that did not leave, or says nothing.
     fn give_back(&mut self, permit: Permit, now: Now) {
-        self.gate.answered(permit, Signal::Outdated, now.mono, &mut self.rng);
+        self.gate.answered(permit, Source::Token, Signal::Inconclusive, now.mono, &mut self.rng);
     }
 
     /// The account gives us no tokens any more: a person is needed, unless the pair before this one still works.
@@ -372,8 +371,8 @@ impl Worker {
         tokens.attempts = 0;
         tokens.not_before = Some(now.mono + policy::REFUSED_RETRY);
         // A token that the API still takes is used to its end.
-        let signal = if was_refused { Signal::Unauthorized } else { Signal::Outdated };
-        self.answered(permit, signal, Some(&failure), now);
+        let signal = if was_refused { Signal::Refused } else { Signal::Inconclusive };
+        self.answered(permit, Source::Token, signal, Some(&failure), now);
         self.condition.tell_pause(&self.gate, Reason::Unauthorized, &failure.detail);
     }
 
@@ -400,16 +399,17 @@ impl Worker {
         let signal = match failure.kind {
             Kind::RateLimited => Signal::RateLimited(failure.retry_after),
             Kind::Unpaid => Signal::Unpaid,
-            _ if was_refused => Signal::Unauthorized,
-            Kind::Forbidden => Signal::Forbidden(PSEUDO_ID),
+            _ if was_refused => Signal::Refused,
+            Kind::Forbidden => Signal::Forbidden,
             // In a pause it says that it is not over; else nothing: talks are still answered.
-            Kind::Transient if self.gate.pause().is_some() => Signal::Transient(PSEUDO_ID),
-            _ => Signal::Outdated,
+            Kind::Transient if self.gate.pause().is_some() => Signal::Transient,
+            Kind::NoAnswer if self.gate.pause().is_some() => Signal::NoAnswer,
+            _ => Signal::Inconclusive,
         };
         let failure = match was_refused {
             true => Failure { detail: format!("it could not be renewed: {failure}"), ..failure },
             false => failure,
         };
-        self.answered(permit, signal, Some(&failure), now);
+        self.answered(permit, Source::Token, signal, Some(&failure), now);
     }
 }

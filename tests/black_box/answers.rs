@@ -96,7 +96,7 @@ fn a_body_that_is_no_such_talk_is_that_talk_s_failure_and_touches_no_stored_row(
     };
     for (fault, error) in [
         (Fault::Empty, "the body is empty"),
-        (Fault::NotJson, "the body: expected value"),
+        (Fault::NotJson, "it is a web page"),
         (Fault::WrongId, "talk_id: expected 117, found 118"),
         (Fault::Missing("is_in_work"), "missing field `is_in_work`"),
         (Fault::Truncated, "EOF"),
@@ -105,9 +105,9 @@ fn a_body_that_is_no_such_talk_is_that_talk_s_failure_and_touches_no_stored_row(
             field("updated_at", "\"soon\""),
             "updated_at: invalid value: string \"soon\", expected a whole number",
         ),
-        (field("is_read", "{}"), "is_read: invalid type: map, expected true or false"),
-        (field("contact_id", "null"), "contact_id: invalid type: null"),
-        (field("missed_at", "1.5"), "missed_at: invalid type: floating point"),
+        (field("is_in_work", "{}"), "is_in_work: invalid type: map, expected true or false"),
+        (field("account_id", "null"), "account_id: invalid type: null"),
+        (field("updated_at", "1.5"), "updated_at: invalid value: floating point"),
         (Fault::Answer { headers: vec![], body: vec![0xff, 0xfe, 0x00] }, "not UTF-8"),
         (field("updated_at", "1631035929000"), "updated_at: expected Unix seconds before the year 2100"),
         (field("talk_id", "\"Bearer simulated-token\""), "invalid value: string \"Bearer [token]\""),
@@ -156,7 +156,9 @@ fn a_failure_that_may_pass_is_tried_again_with_backoff() {
         let (out, _) = mirror.ends(0, &["sync", "117", "--json"]);
         let summary: serde_json::Value = serde_json::from_str(&out).unwrap();
         assert_eq!(summary["mirrored"], 1, "{fault:?}");
-        assert_eq!(summary["retries"], 2, "{fault:?}");
+        // The connection had been of use: the first one is repeated at once, and is no failure.
+        let retries = if fault == Fault::Reset { 1 } else { 2 };
+        assert_eq!(summary["retries"], retries, "{fault:?}");
         assert_eq!(mirror.simulator.account().requests_of(117), 3, "{fault:?}");
         assert_eq!(mirror.sql::<i64>("SELECT count(gone_at) FROM talks"), 0, "{fault:?}");
     }

@@ -17,7 +17,7 @@ fn it_walks_down_from_the_highest_known_id_to_the_first() {
     assert!(out.contains("from 700 to 1: 700 of 700 ids are looked at; ended"), "{out}");
     daemon.stop();
     mirror.assert_mirrors_the_account();
-    assert_eq!(mirror.simulator.account().log.len(), 700, "each once");
+    assert_eq!(mirror.simulator.account().requests(), 700, "each once");
 }
 
 #[test]
@@ -31,7 +31,7 @@ fn it_walks_upward_and_stops_after_500_unknown_ids_in_a_row() {
     mirror.wait("it ends", || mirror.log().contains("the API knows none of the last 500 ids"));
     daemon.stop();
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), 35);
-    let requests = mirror.simulator.account().log.len();
+    let requests = mirror.simulator.account().requests();
     assert!((536..2000).contains(&requests), "{requests}: it went no further than what was under way");
 }
 
@@ -42,10 +42,10 @@ fn it_remembers_where_it_is_across_kills_and_can_be_stopped() {
     mirror.ends(0, &["backfill", "--from", "400", "--to", "1"]);
     for kill in 1..=3 {
         let daemon = mirror.daemon();
-        mirror.wait("some are mirrored", || mirror.simulator.account().log.len() >= kill * 40);
+        mirror.wait("some are mirrored", || mirror.simulator.account().requests() >= kill * 40);
         daemon.kill_hard();
     }
-    let before = mirror.simulator.account().log.len();
+    let before = mirror.simulator.account().requests();
     assert!(before < 300, "{before}");
     let (out, _) = mirror.ends(0, &["backfill", "--stop"]);
     assert!(out.starts_with("stopped: "), "{out}");
@@ -58,7 +58,7 @@ fn it_remembers_where_it_is_across_kills_and_can_be_stopped() {
     mirror.wait_sql("all are mirrored", "SELECT count(*) FROM talks", 400);
     daemon.stop();
     let account = mirror.simulator.account();
-    let requests = account.log.len();
+    let requests = account.requests();
     assert!(requests <= 400 + 3 * 10, "{requests}: only what was under way at a kill is fetched twice");
 }
 
@@ -68,7 +68,7 @@ fn it_takes_a_third_of_the_requests_with_nothing_else_to_do() {
     mirror.configure("api.requests_per_second = 30\n");
     mirror.ends(0, &["backfill", "--from", "400"]);
     let daemon = mirror.running_daemon();
-    mirror.wait("many requests", || mirror.simulator.account().log.len() >= 120);
+    mirror.wait("many requests", || mirror.simulator.account().requests() >= 120);
     daemon.stop();
     let account = mirror.simulator.account();
     let (first, last) = (account.log[0].at, account.log[119].at);

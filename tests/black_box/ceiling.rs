@@ -17,7 +17,7 @@ fn it_holds_from_a_cold_start_on_and_is_used() {
     let account = mirror.simulator.account();
     assert_eq!(account.violations, 0);
     assert_eq!(account.most_in_a_second(), 7, "it is a ceiling, and not half of it");
-    assert_eq!(account.log.len(), 40);
+    assert_eq!(account.requests(), 40);
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn it_holds_across_restarts_and_kills() {
     mirror.ends(0, &["enqueue", "1..60"]);
     for killed_after in [5, 12, 20] {
         let daemon = mirror.daemon();
-        mirror.wait("some requests", || mirror.simulator.account().log.len() >= killed_after);
+        mirror.wait("some requests", || mirror.simulator.account().requests() >= killed_after);
         daemon.kill_hard();
     }
     mirror.ends(0, &["sync"]);
@@ -56,7 +56,7 @@ fn it_holds_under_slow_answers_errors_and_retries() {
     mirror.configure(&format!("{CEILING}api.timeout = \"1s\"\nqueue.max_attempts = 100\n"));
     mirror.ends(0, &["enqueue", "1..50"]);
     let daemon = mirror.running_daemon();
-    mirror.wait("many requests", || mirror.simulator.account().log.len() >= 70);
+    mirror.wait("many requests", || mirror.simulator.account().requests() >= 70);
     daemon.stop();
     let account = mirror.simulator.account();
     assert_eq!((account.violations, account.overlaps), (0, 0));

@@ -107,12 +107,12 @@ fn a_dry_run_writes_down_once_what_live_then_closes() {
     let daemon = mirror.running_daemon();
     mirror.wait_outcome(1, "would_close");
     mirror.wait_outcome(2, "would_close");
-    let fetches = mirror.simulator.account().log.len();
+    let fetches = mirror.simulator.account().requests();
     let sweeps = "SELECT value ->> 'at' > unixepoch() - 1 AND value ->> 'queued' = 0
                     FROM mirror_info WHERE key = 'auto_close.last_sweep'";
     mirror.wait_sql("more sweeps pass", sweeps, true);
     daemon.stop();
-    assert_eq!(mirror.simulator.account().log.len(), fetches, "what is decided is not fetched again");
+    assert_eq!(mirror.simulator.account().requests(), fetches, "what is decided is not fetched again");
     assert!(mirror.simulator.account().closes.is_empty());
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM closures WHERE mode = 'dry-run'"), 2);
 

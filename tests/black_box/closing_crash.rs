@@ -134,7 +134,7 @@ fn kill_9_amid_a_storm_closes_every_stale_talk_once_and_no_other() {
         // The other half was answered, and the mirror does not know.
         for talk_id in STALE + 1..=2 * STALE {
             let talk = account.talk(talk_id);
-            (talk.missed_at, talk.is_read, talk.updated_at) = (None, true, unix_now() - DAY);
+            (talk.missed_at, talk.is_read, talk.updated_at) = (None, Some(true), unix_now() - DAY);
         }
         let faults = Fault::passing()
             .into_iter()
@@ -144,8 +144,8 @@ fn kill_9_amid_a_storm_closes_every_stale_talk_once_and_no_other() {
     }
     for kill in 1..=20 {
         let daemon = mirror.daemon();
-        let before = mirror.simulator.account().log.len();
-        mirror.wait("some requests", || mirror.simulator.account().log.len() >= before + kill * 5);
+        let before = mirror.simulator.account().requests();
+        mirror.wait("some requests", || mirror.simulator.account().requests() >= before + kill * 5);
         daemon.kill_hard();
         let twice = "SELECT count(*) FROM (SELECT 1 FROM closures GROUP BY talk_id HAVING count(*) > 1)";
         assert_eq!(mirror.sql::<i64>(twice), 0, "one row a talk, after kill {kill}");

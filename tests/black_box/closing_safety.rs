@@ -130,7 +130,7 @@ fn sweeps_never_hurry_a_talk_that_backs_off() {
 #[test]
 fn a_close_request_that_has_to_wait_too_long_is_decided_anew() {
     // It has 15 s to go, and another one's 429 pauses for 17 s.
-    let mirror = missed(1, &format!("{}api.requests_per_second = 2\n", LIVE.replace("* * * * * *", NEVER)));
+    let mirror = missed(1, &format!("{}api.requests_per_second = 3\n", LIVE.replace("* * * * * *", NEVER)));
     mirror.simulator.account().create_talk();
     mirror.simulator.account().script(1, [Fault::Slow(Duration::from_millis(700))]);
     mirror.simulator.account().script(2, [Fault::TooMany { header: Some(17), body: None }]);

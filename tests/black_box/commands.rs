@@ -219,7 +219,7 @@ fn check_gives_a_verdict_each_and_changes_nothing() {
     assert!(out.contains("database  ok    ") && out.contains("is not there yet"), "{out}");
     assert!(out.contains("token     ok    "), "{out}");
     assert!(!mirror.database().exists() && !mirror.path("talks.db.lock").exists());
-    assert_eq!(mirror.simulator.account().log.len(), 1, "one request");
+    assert_eq!(mirror.simulator.account().requests(), 1, "one request");
 
     mirror.ends(0, &["sync", "1..5"]);
     mirror.simulator.account().token = "another".into();

@@ -13,7 +13,7 @@ pub const EVENTS: &str = "events.enabled = true\nevents.schedule = \"* * * * * *
 pub fn mirror_of(mut account: Account, feeders: &str) -> Mirror {
     for talk in account.talks.values_mut() {
         talk.is_in_work = true;
-        (talk.is_read, talk.missed_at) = (false, None);
+        (talk.is_read, talk.missed_at) = (Some(false), None);
         // A second ago nothing happened, so that what happens now differs.
         talk.updated_at = unix_now() - 3600;
     }
@@ -31,7 +31,7 @@ pub fn change(mirror: &Mirror) {
     for talk_id in 1..=3 {
         account.talk(talk_id).updated_at = now;
     }
-    account.talk(1).is_read = true;
+    account.talk(1).is_read = Some(true);
     account.talk(2).is_in_work = false;
     account.talk(3).missed_at = Some(now);
 }
@@ -126,7 +126,7 @@ fn events_alone_find_new_talks_changes_closings_and_missed_talks() {
     runs_on(&mirror, "events");
     daemon.stop();
     let account = mirror.simulator.account();
-    assert_eq!(account.log.len() - account.events_requests(), 12 + 4, "each counts once, across a kill too");
+    assert_eq!(account.requests() - account.events_requests(), 12 + 4, "each counts once, across a kill too");
 }
 
 #[test]

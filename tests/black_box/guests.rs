@@ -195,7 +195,7 @@ fn a_reader_that_takes_its_rows_slowly_sees_one_state_while_the_daemon_stops_and
     reader.say("SELECT is_read, payload FROM talks;\n");
     let before = reader.line();
     for talk in mirror.simulator.account().talks.values_mut() {
-        talk.is_read = !talk.is_read;
+        talk.is_read = talk.is_read.map(|read| !read);
         talk.updated_at += 1;
     }
     mirror.ends(0, &["enqueue", "1..500"]);

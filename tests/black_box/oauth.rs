@@ -152,11 +152,12 @@ fn a_new_token_that_is_refused_too_pauses_and_is_not_renewed_again_and_again() {
     let mirror = oauth(account(3));
     keep(&mirror, -1000, 80_000);
     mirror.simulator.account().script(1, vec![Fault::Problem(401); 1000]);
+    mirror.simulator.account().account_fault = Some(Fault::Problem(401));
     mirror.ends(0, &["enqueue", "1"]);
     let daemon = mirror.running_daemon();
     wait_for_pause(&mirror);
     daemon.signal(Signal::SIGHUP);
-    mirror.wait("it is probed", || mirror.simulator.account().requests_of(1) >= 3);
+    mirror.wait("it is probed", || mirror.simulator.account().account_requests() >= 4);
     let (out, _) = mirror.ends(1, &["status"]);
     assert!(out.contains("run `talkmirror login`"), "{out}");
     assert_eq!(mirror.simulator.account().token_requests(), 1);
@@ -205,7 +206,7 @@ fn sync_and_close_renew_and_check_does_not() {
     mirror.simulator.account().oauth.expire();
     let (out, _) = mirror.ends(1, &["check"]);
     assert!(out.contains("not tried: the access token expired 24 h ago, on "), "{out}");
-    assert_eq!(mirror.simulator.account().log.len(), 0);
+    assert_eq!(mirror.simulator.account().requests(), 0);
     mirror.ends(0, &["sync", "1..5"]);
     assert_eq!(mirror.simulator.account().oauth.renewals, 1);
     assert_eq!(refusals(&mirror), 0, "what has ended is renewed first");
@@ -228,7 +229,7 @@ fn an_idle_daemon_renews_what_is_a_week_old() {
     let daemon = mirror.running_daemon();
     mirror.wait("it is renewed", || mirror.simulator.account().oauth.renewals == 1);
     mirror.wait("it is kept", || stored(&mirror)["obtained_at"].as_i64().unwrap() > unix_now() - DAY);
-    assert_eq!(mirror.simulator.account().log.len(), 1, "nothing else was asked for");
+    assert_eq!(mirror.simulator.account().requests(), 1, "nothing else was asked for");
     daemon.stop();
 }
 

@@ -49,7 +49,7 @@ fn the_address_that_the_account_leads_to_is_taken_and_one_of_another_account_is_
     let other = format!("{redirect}?code=a-code&state=x&referer=other.amocrm.ru&platform=1");
     let (_, err) = mirror.ends(1, &["login", "--code", &other]);
     assert!(err.contains("of the account other.amocrm.ru, and api.base_url names 127.0.0.1"), "{err}");
-    assert_eq!(mirror.simulator.account().log.len(), 0, "it was sent nowhere");
+    assert_eq!(mirror.simulator.account().requests(), 0, "it was sent nowhere");
     let ours = format!("{redirect}?code=a-code&state=x&referer=127.0.0.1&platform=1");
     mirror.ends(0, &["login", "--code", &ours]);
     assert!(stored(&mirror)["access_token"].as_str().unwrap().starts_with("access-"));
@@ -64,7 +64,7 @@ fn without_a_terminal_it_prints_the_address_and_says_how_to_go_on() {
     let base = mirror.simulator.base_url();
     assert!(out.starts_with(&format!("{base}/oauth?client_id=simulated-integration&state=")), "{out}");
     assert!(err.contains("run `talkmirror login --code CODE` within 20 min"), "{err}");
-    assert_eq!(mirror.simulator.account().log.len(), 0);
+    assert_eq!(mirror.simulator.account().requests(), 0);
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn on_a_terminal_the_pasted_address_is_taken_if_its_state_is_the_one_given_out()
     let (code, err) = at_terminal(&mirror, |_| "https://i.example/oauth?code=a-code&state=guessed".into());
     assert_eq!(code, Some(1));
     assert!(err.contains("that address is of another login"), "{err}");
-    assert_eq!(mirror.simulator.account().log.len(), 0);
+    assert_eq!(mirror.simulator.account().requests(), 0);
     let right = |address: &url::Url| format!("https://i.example/oauth?code=a-code&state={}", state(address));
     let (code, err) = at_terminal(&mirror, right);
     assert_eq!(code, Some(0), "{err}");

@@ -52,7 +52,7 @@ fn a_401_pauses_everything_and_status_says_what_to_do() {
     let (out, _) = mirror.ends(1, &["check"]);
     assert!(out.contains("token     BAD   ") && out.contains("HTTP 401"), "{out}");
     // Only what was under way when the first refusal came.
-    assert!(mirror.simulator.account().log.len() <= 8 + 1, "and the request of check");
+    assert!(mirror.simulator.account().requests() <= 8 + 1, "and the request of check");
     assert_eq!(mirror.log().matches("paused:").count(), 1, "once: {}", mirror.log());
     daemon.stop();
 }
@@ -130,9 +130,9 @@ fn a_429_waits_as_long_as_the_longest_of_what_the_server_says() {
         let waits = pause_seconds(&mirror);
         assert!((expected - 1..=expected + 1).contains(&waits), "{waits}");
         assert_nothing_is_spent(&mirror);
-        let requests = mirror.simulator.account().log.len();
+        let requests = mirror.simulator.account().requests();
         mirror.ends(1, &["sync"]);
-        assert_eq!(mirror.simulator.account().log.len(), requests, "a restart asks no sooner");
+        assert_eq!(mirror.simulator.account().requests(), requests, "a restart asks no sooner");
     }
 }
 
@@ -163,8 +163,8 @@ fn an_outage_pauses_and_spends_no_attempts_and_ends_by_itself() {
     let spent = "SELECT sum(attempts) FROM talk_queue";
     let at_first: i64 = mirror.sql(spent);
     assert!(at_first <= 8, "only what was under way before the pause");
-    let before = mirror.simulator.account().log.len();
-    mirror.wait("three probes", || mirror.simulator.account().log.len() >= before + 3);
+    let before = mirror.simulator.account().requests();
+    mirror.wait("three probes", || mirror.simulator.account().requests() >= before + 3);
     assert_eq!(mirror.sql::<i64>(spent), at_first);
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_queue WHERE failed_at IS NULL"), 40);
     assert_eq!(mirror.log().matches("paused:").count(), 1, "once: {}", mirror.log());

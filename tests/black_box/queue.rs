@@ -14,7 +14,7 @@ fn a_row_that_another_process_inserts_is_noticed_within_the_poll_interval() {
         mirror.wait_sql("it is mirrored", "SELECT count(*) FROM talks", talk_id);
     }
     daemon.stop();
-    assert_eq!(mirror.simulator.account().log.len(), 5, "each is fetched once");
+    assert_eq!(mirror.simulator.account().requests(), 5, "each is fetched once");
 }
 
 #[test]
@@ -119,10 +119,10 @@ fn higher_priority_goes_first_also_when_it_comes_late() {
     mirror.configure("api.requests_per_second = 20\napi.max_in_flight = 1\n");
     mirror.ends(0, &["enqueue", "1..60"]);
     let daemon = mirror.running_daemon();
-    mirror.wait("some are fetched", || mirror.simulator.account().log.len() >= 5);
+    mirror.wait("some are fetched", || mirror.simulator.account().requests() >= 5);
     mirror.execute("INSERT INTO talk_queue (talk_id, priority) VALUES (99, 100)");
     mirror.wait("the urgent one is fetched", || mirror.simulator.account().requests_of(99) == 1);
-    let place = mirror.simulator.account().log.len();
+    let place = mirror.simulator.account().requests();
     daemon.stop();
     assert!(place < 50, "it was request {place} of 61");
 }

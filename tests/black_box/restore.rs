@@ -87,7 +87,7 @@ fn week_old(lost: bool) {
             let talk = account.talk(talk_id);
             talk.updated_at = now;
             match talk_id % 3 {
-                0 => talk.is_read = !talk.is_read,
+                0 => talk.is_read = talk.is_read.map(|read| !read),
                 1 => (talk.is_in_work, talk.missed_at) = (!talk.is_in_work, None),
                 _ => (talk.rate, talk.origin) = (Some(5), Some("viber".into())),
             }

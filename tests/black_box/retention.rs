@@ -90,7 +90,7 @@ fn old_states_go_step_by_step_across_a_kill_and_the_mirroring_goes_on() {
     {
         let mut account = mirror.simulator.account();
         let talk = account.talk(3);
-        (talk.is_read, talk.updated_at) = (!talk.is_read, unix_now());
+        (talk.is_read, talk.updated_at) = (talk.is_read.map(|read| !read), unix_now());
     }
     mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (3)");
     let current = format!("SELECT count(*) FROM talk_versions WHERE talk_id = 3 AND version = {OLD} + 3");

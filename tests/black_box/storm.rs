@@ -31,7 +31,7 @@ fn a_storm_ends_with_every_talk_mirrored() {
     daemon.stop();
     let account = mirror.simulator.account();
     assert_eq!(account.overlaps, 0, "no talk is asked for twice at once");
-    assert!(account.log.len() as i64 > TALKS * 5 / 4, "there was a storm: {} requests", account.log.len());
+    assert!(account.requests() as i64 > TALKS * 5 / 4, "there was a storm: {} requests", account.requests());
     drop(account);
     mirror.assert_mirrors_the_account();
 }
@@ -41,9 +41,9 @@ fn kill_9_twenty_times_amid_a_storm_loses_nothing() {
     let mirror = stormy();
     for kill in 1..=20 {
         let daemon = mirror.daemon();
-        let before = mirror.simulator.account().log.len();
+        let before = mirror.simulator.account().requests();
         // Each time a little later in its work.
-        mirror.wait("some requests", || mirror.simulator.account().log.len() >= before + kill * 7);
+        mirror.wait("some requests", || mirror.simulator.account().requests() >= before + kill * 7);
         daemon.kill_hard();
         let known = "SELECT (SELECT count(*) FROM talks) - (SELECT count(*) FROM talks JOIN talk_queue USING (talk_id))
                           + (SELECT count(*) FROM talk_queue)";
@@ -90,8 +90,8 @@ fn what_feeders_find_amid_a_storm_and_kills_is_mirrored_as_it_is_in_the_end() {
     ));
     for _ in 0..6 {
         let daemon = mirror.daemon();
-        let before = mirror.simulator.account().log.len();
-        mirror.wait("some requests", || mirror.simulator.account().log.len() >= before + 150);
+        let before = mirror.simulator.account().requests();
+        mirror.wait("some requests", || mirror.simulator.account().requests() >= before + 150);
         daemon.kill_hard();
     }
     {

@@ -37,6 +37,11 @@ impl Hint {
 }
 
 impl Followed {
+    /// Whether the list shows the talk otherwise than when it was last followed.
+    pub(super) fn is_news(&self, talk_id: i64, listed: Listed) -> bool {
+        self.hints.get(&talk_id).is_none_or(|hint| hint.listed != Some(listed))
+    }
+
     /// Whether to follow a hint now; if so, it is noted.
     pub(super) fn may_follow(&mut self, talk_id: i64, listed: Option<Listed>, now: i64) -> bool {
         let hint = self.hints.entry(talk_id).or_insert(Hint { listed, at: now, times: 0 });

@@ -53,6 +53,9 @@ fn screen() -> Screen {
         account: "example.amocrm.ru".into(),
         overview: Overview {
             account_id: Some(17_029_541),
+            account: Default::default(),
+            odd_fields: Vec::new(),
+            without_missed_at: (0, 0),
             talks: TalkCounts {
                 total: 48_212,
                 in_work: 1207,

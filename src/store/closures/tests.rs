@@ -6,7 +6,7 @@ use crate::policy::closing::{CloseMode, time_to_close};
 use crate::policy::stale::tests::{just_stale, rules};
 use crate::policy::stale::{Reach, stale};
 use crate::store::queue;
-use crate::store::record::{Outcome, Record, Recorder};
+use crate::store::record::{Arrived, Outcome, Record, Recorder};
 use crate::store::tests::in_memory;
 use proptest::prelude::*;
 use std::time::{Duration, Instant};
@@ -171,7 +171,7 @@ impl World {
             obstacle: (!clock_is_right).then(|| "the clock".to_owned()),
         };
         let wish = (due.purpose != Purpose::Mirror).then(|| Box::new(wish));
-        let outcome = Outcome::Talk(Box::new(talk), "{}".into());
+        let outcome = Outcome::Talk(Box::new(Arrived::new(talk, "{}")));
         let record = Record { talk_id: 1, ticket: due.ticket, at: self.now, outcome, wish };
         let stepped = self.record(&record);
         if let Some(requested) = stepped.and_then(|stepped| stepped.requested) {

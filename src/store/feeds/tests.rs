@@ -1,6 +1,6 @@
 use super::*;
 use crate::store::queue;
-use crate::store::record::{Outcome, Record, Recorder};
+use crate::store::record::{Arrived, Outcome, Record, Recorder};
 use crate::store::tests::in_memory;
 use crate::talk::Talk;
 use std::time::Duration;
@@ -14,12 +14,12 @@ fn talk(talk_id: i64) -> Talk {
         created_at: NOW - 7200,
         updated_at: NOW - 3600,
         rate: None,
-        contact_id: 1,
+        contact_id: Some(1),
         chat_id: None,
         entity_id: None,
         entity_type: None,
         is_in_work: true,
-        is_read: true,
+        is_read: Some(true),
         origin: None,
         missed_at: None,
         account_id: 1,
@@ -38,7 +38,7 @@ fn record(connection: &mut Connection, talk_id: i64, ticket: i64, at: i64, outco
 }
 
 fn mirror(connection: &mut Connection, talk: Talk, fetched_at: i64) {
-    record(connection, talk.talk_id, 0, fetched_at, Outcome::Talk(Box::new(talk), "{}".into()));
+    record(connection, talk.talk_id, 0, fetched_at, Outcome::Talk(Box::new(Arrived::new(talk, "{}"))));
 }
 
 fn order(connection: &mut Connection, order: Order) -> Fed {
@@ -50,7 +50,8 @@ fn order(connection: &mut Connection, order: Order) -> Fed {
 
 fn hinted(connection: &mut Connection, talk_id: i64, lane: Lane) -> Fed {
     let feeder = Feeder::Listing;
-    order(connection, Order::Enqueue { feeder, ids: vec![(talk_id, lane)], due_at: NOW, now: NOW })
+    let hints = vec![Hint { talk_id, lane, changed: false }];
+    order(connection, Order::Enqueue { feeder, hints, due_at: NOW, now: NOW })
 }
 
 /// The rows of the queue: id, reason, priority, due in, attempts.
@@ -70,10 +71,10 @@ fn a_hint_while_a_talk_is_being_fetched_has_it_fetched_once_more() {
     assert_eq!(hinted(&mut connection, 5, Lane::Hints), Fed::Queued(1));
     let due = queue::head(&connection, NOW, 1).unwrap().due[0];
     assert_eq!(hinted(&mut connection, 5, Lane::Hints), Fed::Queued(0));
-    record(&mut connection, 5, due.ticket, NOW, Outcome::Talk(Box::new(talk(5)), "{}".into()));
+    record(&mut connection, 5, due.ticket, NOW, Outcome::Talk(Box::new(Arrived::new(talk(5), "{}"))));
     assert_eq!(rows(&connection).len(), 1, "what was heard after the fetch began is not lost");
     let again = queue::head(&connection, NOW, 1).unwrap().due[0];
-    record(&mut connection, 5, again.ticket, NOW, Outcome::Talk(Box::new(talk(5)), "{}".into()));
+    record(&mut connection, 5, again.ticket, NOW, Outcome::Talk(Box::new(Arrived::new(talk(5), "{}"))));
     assert_eq!(rows(&connection), []);
 }
 
@@ -91,7 +92,7 @@ fn a_hint_while_a_retry_is_under_way_is_not_lost_and_makes_no_failure_undone() {
     connection.execute("UPDATE talk_queue SET due_at = ?1", [NOW]).unwrap();
     let due = queue::head(&connection, NOW, 1).unwrap().due[0];
     hinted(&mut connection, 5, Lane::Hints);
-    record(&mut connection, 5, due.ticket, NOW, Outcome::Talk(Box::new(talk(5)), "{}".into()));
+    record(&mut connection, 5, due.ticket, NOW, Outcome::Talk(Box::new(Arrived::new(talk(5), "{}"))));
     assert_eq!(rows(&connection).len(), 1, "what was heard is fetched");
 
     // Whoever queues it by SQL meanwhile has it fetched at once, failure or not.
@@ -259,7 +260,7 @@ fn walk(connection: &mut Connection, known: i64) -> (Backfill, usize) {
         }
         for due in queue::head(connection, NOW, 100).unwrap().due {
             let outcome = match due.talk_id <= known {
-                true => Outcome::Talk(Box::new(talk(due.talk_id)), "{}".into()),
+                true => Outcome::Talk(Box::new(Arrived::new(talk(due.talk_id), "{}"))),
                 false => Outcome::Gone,
             };
             record(connection, due.talk_id, due.ticket, NOW, outcome);

@@ -1,7 +1,7 @@
 //! What a pass removes, on given times.
 
 use super::*;
-use crate::store::record::{Outcome, Record, Recorder};
+use crate::store::record::{Arrived, Outcome, Record, Recorder};
 use crate::store::tests::in_memory;
 use crate::talk::Talk;
 use proptest::prelude::*;
@@ -134,12 +134,12 @@ fn a_talk_whose_first_states_are_gone_is_recorded_as_before() {
             created_at: 1,
             updated_at,
             rate: None,
-            contact_id: 1,
+            contact_id: Some(1),
             chat_id: None,
             entity_id: None,
             entity_type: None,
             is_in_work: true,
-            is_read: true,
+            is_read: Some(true),
             origin: None,
             missed_at: None,
             account_id: 1,
@@ -149,7 +149,7 @@ fn a_talk_whose_first_states_are_gone_is_recorded_as_before() {
             customer_id: None,
         };
         let tx = connection.transaction().unwrap();
-        let outcome = Outcome::Talk(Box::new(talk), "{}".into());
+        let outcome = Outcome::Talk(Box::new(Arrived::new(talk, "{}")));
         let record = Record { talk_id: 7, ticket: 1, at, outcome, wish: None };
         Recorder::new(&tx).unwrap().record(&record).unwrap();
         tx.commit().unwrap();

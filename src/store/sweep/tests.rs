@@ -1,14 +1,14 @@
 use super::*;
 use crate::policy::stale::tests::just_stale;
 use crate::policy::stale::{Reach, stale};
-use crate::store::record::{Outcome, Record, Recorder};
+use crate::store::record::{Arrived, Outcome, Record, Recorder};
 use crate::store::tests::in_memory;
 use crate::talk::Talk;
 use proptest::prelude::*;
 
 fn store(connection: &mut Connection, talk: &Talk, reach: Reach) {
     let tx = connection.transaction().unwrap();
-    let outcome = Outcome::Talk(Box::new(talk.clone()), "{}".into());
+    let outcome = Outcome::Talk(Box::new(Arrived::new(talk.clone(), "{}")));
     let record = Record { talk_id: talk.talk_id, ticket: 0, at: 1, outcome, wish: None };
     Recorder::new(&tx).unwrap().record(&record).unwrap();
     tx.execute(

@@ -1,14 +1,16 @@
 //! What the writer is asked to do, and what it tells.
 
 use crate::policy::closing::CloseRules;
+use crate::store::account::AccountName;
 use crate::store::backup::state::BackupState;
 use crate::store::chores::{Chore, Chored};
 use crate::store::feeds::{Fed, Feeder, Order};
-use crate::store::queue::Head;
+use crate::store::queue::{Head, Repair};
 use crate::store::record::{Record, Recorded};
 use crate::store::status::DaemonStatus;
 use crate::store::sweep::{self, Swept};
 use crate::store::tokens::TokenStatus;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -19,6 +21,10 @@ pub enum Message {
     Status(Box<DaemonStatus>),
     Token(TokenStatus),
     Backup(BackupState),
+    Repair(Repair),
+    /// Whose API it is that answers, or why that is not known; and when that was found, in Unix seconds.
+    Account(Result<AccountName, String>, i64),
+    Enqueue(Vec<RangeInclusive<i64>>),
     /// The reply is sent after the commit.
     Feed {
         order: Order,
@@ -48,6 +54,8 @@ impl Message {
                 | Message::Status(_)
                 | Message::Token(_)
                 | Message::Backup(_)
+                | Message::Repair(_)
+                | Message::Account(..)
                 | Message::Feed { .. }
         )
     }
@@ -67,7 +75,11 @@ pub enum Event {
     Head(Head),
     /// The answer to [`super::Writer::sweep`].
     Swept(Swept),
-    /// A feeder has put ids into the queue that are due at this Unix second.
+    /// The answer to [`super::Writer::enqueue`].
+    Enqueued,
+    /// Somebody asks that the pause end now.
+    Resume,
+    /// A feeder has put ids into the queue that are due at this Unix second, or rows were put right.
     Fed { due_at: i64 },
     /// The answer to [`super::Writer::chore`].
     Chored(Chored),

@@ -1,7 +1,8 @@
 //! What keeps a transaction from being committed.
 
 use crate::store::guests;
-use rusqlite::ErrorCode;
+use rusqlite::{Connection, ErrorCode, ffi};
+use std::io;
 use std::path::Path;
 
 /// Whether time may mend it, or a person without stopping us.
@@ -21,8 +22,37 @@ pub(super) fn may_pass(error: &rusqlite::Error) -> bool {
     )
 }
 
+/// Whether it is of what was to be written, and not of the database: another write may go through.
+pub(super) fn is_one_row_s(error: &rusqlite::Error) -> bool {
+    match error {
+        rusqlite::Error::StatementChangedRows(_)
+        | rusqlite::Error::QueryReturnedNoRows
+        | rusqlite::Error::InvalidColumnType(..)
+        | rusqlite::Error::IntegralValueOutOfRange(..)
+        | rusqlite::Error::FromSqlConversionFailure(..)
+        | rusqlite::Error::ToSqlConversionFailure(_) => true,
+        error => matches!(
+            error.sqlite_error_code(),
+            Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig)
+        ),
+    }
+}
+
+/// What the system said of the connection's last failed call.
+fn system_error(connection: &Connection) -> Option<io::Error> {
+    // SAFETY: the handle is open, and this thread alone uses it.
+    let code = unsafe { ffi::sqlite3_system_errno(connection.handle()) };
+    (code != 0).then(|| io::Error::from_raw_os_error(code))
+}
+
 /// In words, with who is in the way and what to do.
-pub(super) fn explain(error: &rusqlite::Error, database: &Path) -> String {
+pub(super) fn explain(error: &rusqlite::Error, connection: &Connection, database: &Path) -> String {
+    let system = system_error(connection);
+    if system.as_ref().is_some_and(|error| error.kind() == io::ErrorKind::FileTooLarge) {
+        return "a file has reached the largest size that this process may write: raise that limit (ulimit -f, \
+                LimitFSIZE= in the unit), and restart talkmirror"
+            .into();
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "the disk is full: make room".into(),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
@@ -35,6 +65,10 @@ pub(super) fn explain(error: &rusqlite::Error, database: &Path) -> String {
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             format!("the file or its folder cannot be written: {error}")
         }
+        Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => match system {
+            Some(system) => format!("{error}: {system}"),
+            None => error.to_string(),
+        },
         _ => error.to_string(),
     }
 }

@@ -1,0 +1,72 @@
+//! `GET /api/v4/account`: whose account it is that answers.
+
+use super::error::{Failure, Shape, To};
+use super::loose::{self, Int};
+use super::{BODY_CAP, Client, body, content_type, named, request_id, text_of};
+use serde_json::value::RawValue;
+
+/// An account, as its API describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    pub account_id: i64,
+    pub name: Option<String>,
+    pub subdomain: Option<String>,
+}
+
+impl Client {
+    /// `GET /api/v4/account`.
+    ///
+    /// # Errors
+    /// Everything that names no account, sorted; [`super::Kind::NotServed`] if the account does not offer it.
+    pub async fn account(&self) -> Result<Account, Failure> {
+        let mut url = self.talks_url.clone();
+        url.set_path("/api/v4/account");
+        let mut response = self.send(self.http.get(url)).await?;
+        let request_id = request_id(&response);
+        let named = |failure| named(failure, &request_id);
+        if let Some(failure) = self.sorted(&mut response, To::Account).await {
+            return Err(named(failure));
+        }
+        let content_type = content_type(&response);
+        let body = body::read(&mut response, BODY_CAP).await.map_err(named)?;
+        let body = text_of(body, content_type.as_deref(), "account").map_err(named)?;
+        read(&body).ok_or_else(|| {
+            named(Failure::unexpected(Shape::OtherObject, "no such account in the answer: it has no id"))
+        })
+    }
+}
+
+fn read(body: &str) -> Option<Account> {
+    #[derive(serde::Deserialize)]
+    struct Raw<'a> {
+        id: Int,
+        #[serde(borrow)]
+        name: Option<&'a RawValue>,
+        #[serde(borrow)]
+        subdomain: Option<&'a RawValue>,
+    }
+    let Raw { id: Int(account_id), name, subdomain } =
+        body.trim_ascii_start().starts_with('{').then(|| serde_json::from_str(body).ok())??;
+    let text = |raw| loose::text(raw).value();
+    (account_id > 0).then(|| Account { account_id, name: text(name), subdomain: text(subdomain) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_its_id_and_perhaps_a_name() {
+        let account = |body| read(body).map(|account| (account.account_id, account.name, account.subdomain));
+        assert_eq!(
+            account(r#"{"id":17029541,"name":"Shop","subdomain":"example","country":"RU"}"#),
+            Some((17_029_541, Some("Shop".into()), Some("example".into())))
+        );
+        assert_eq!(account(r#"{"id":"5","name":false,"subdomain":[1]}"#), Some((5, None, None)));
+        for none in
+            ["{}", "[]", "[5,1,1]", "<html>", "", r#"{"id":null}"#, r#"{"id":0}"#, r#"{"status":403}"#]
+        {
+            assert_eq!(account(none), None, "{none}");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The way to the API: the HTTP client, what goes wrong on the way, and which connections have been of use before.
+
+use super::ClientConfig;
+use super::error::{Failure, Kind};
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpInfo;
+use reqwest::{Response, redirect};
+use std::collections::HashSet;
+use std::error::Error;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Idle connections are closed by us before a server would (commonly after 60 s
+/// or 75 s), so that a request seldom meets a connection that is just closing.
+const IDLE_CONNECTION: Duration = Duration::from_secs(45);
+/// Gateways add headers of their own: browsers and curl set no number, hyper sets 100.
+const MOST_HEADERS: usize = 1000;
+/// Connections that are remembered at most; far more than are ever open.
+const MOST_REMEMBERED: usize = 1024;
+
+/// The HTTP client for the configured host; no redirect is followed.
+pub(super) fn http(config: &ClientConfig) -> Result<reqwest::Client, Failure> {
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("talkmirror/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(config.connect_timeout)
+        .timeout(config.timeout)
+        .redirect(redirect::Policy::none())
+        // The worker retries, through the gate; nothing else does.
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .pool_idle_timeout(IDLE_CONNECTION)
+        .pool_max_idle_per_host(config.max_in_flight)
+        .http1_max_headers(MOST_HEADERS)
+        .tcp_nodelay(true)
+        .https_only(config.base_url.scheme() == "https");
+    if config.base_url.scheme() == "http" {
+        // Only a loopback address may be plain http: no proxy reaches it, and no certificate is asked for.
+        builder = builder.no_proxy().tls_certs_only([]);
+    }
+    builder.build().map_err(|error| Failure::new(Kind::NoAnswer, chain(&error)))
+}
+
+/// Connections that an answer came over, by our own end of them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Connections(Arc<Mutex<HashSet<SocketAddr>>>);
+
+impl Connections {
+    /// An answer came.
+    pub(super) fn note(&self, response: &Response) {
+        if let Some(info) = response.extensions().get::<HttpInfo>() {
+            let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if known.len() >= MOST_REMEMBERED {
+                known.clear();
+            }
+            known.insert(info.local_addr());
+        }
+    }
+
+    /// The failure of a request that got no answer.
+    ///
+    /// It may be repeated at once if a connection that was of use before closed without a byte: the server closed it
+    /// while the request was on its way.
+    pub(super) fn failure(&self, error: &reqwest::Error) -> Failure {
+        let mut failure = Failure::new(Kind::NoAnswer, transport(error));
+        failure.repeatable = !error.is_connect()
+            && !error.is_timeout()
+            && is_closed(error)
+            && connection(error)
+                .is_some_and(|end| self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&end));
+        failure
+    }
+}
+
+/// Our end of the connection that a request failed on, if it had one.
+fn connection(error: &reqwest::Error) -> Option<SocketAddr> {
+    let sent = causes(error).find_map(|cause| cause.downcast_ref::<legacy::Error>())?;
+    let mut extensions = hyper::http::Extensions::new();
+    sent.connect_info()?.get_extras(&mut extensions);
+    Some(extensions.get::<HttpInfo>()?.local_addr())
+}
+
+/// The other side closed the connection before an answer.
+fn is_closed(error: &reqwest::Error) -> bool {
+    causes(error).any(|cause| {
+        let http = cause.downcast_ref::<hyper::Error>();
+        let io = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        http.is_some_and(|error| error.is_incomplete_message() || error.is_canceled() || error.is_closed())
+            || matches!(
+                io,
+                Some(ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted)
+            )
+    })
+}
+
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |cause| {
+        let cause: &'a (dyn Error + 'static) = *cause;
+        cause.source()
+    })
+}
+
+/// What went wrong on the way, without the URL: the talk's id is said elsewhere.
+pub(super) fn transport(error: &reqwest::Error) -> String {
+    let step = if error.is_connect() {
+        "cannot connect"
+    } else if error.is_timeout() {
+        "no whole answer in time"
+    } else if error.is_body() || error.is_decode() {
+        "the answer was cut off"
+    } else {
+        "the request failed"
+    };
+    match error.source() {
+        Some(source) => format!("{step}: {}", chain(source)),
+        None => step.to_owned(),
+    }
+}
+
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = String::new();
+    for cause in causes(error).map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}

@@ -1,0 +1,95 @@
+//! What an answer says of times: when the server answered, and how long it asks to wait.
+
+use super::{BODY_CAP, body};
+use reqwest::Response;
+use reqwest::header::{self, HeaderValue};
+use std::time::Duration;
+
+/// Nothing waits longer for a hint: one beyond this is a mistake.
+const LONGEST_HINT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The answer's `Date` header, as it came.
+#[derive(Debug, Clone)]
+pub struct Date(Option<HeaderValue>);
+
+impl Date {
+    pub(super) fn of(response: &Response) -> Date {
+        Date(response.headers().get(header::DATE).cloned())
+    }
+
+    /// In Unix seconds; `None` where there is none, or none that can be read.
+    pub fn unix(&self) -> Option<i64> {
+        http_date(self.0.as_ref()?)
+    }
+}
+
+/// How long a 429 asks to wait: the longest of what its headers and its body say.
+pub(super) async fn retry_after(response: &mut Response) -> Option<Duration> {
+    #[derive(serde::Deserialize)]
+    struct Problem {
+        retry_after: Option<serde_json::Value>,
+    }
+    let date = Date::of(response).unix();
+    let headers = response.headers().get_all(header::RETRY_AFTER).iter();
+    let header = headers.filter_map(|value| asked(value, date)).max();
+    let problem = body::read(response, BODY_CAP).await.ok();
+    let said = problem.and_then(|body| serde_json::from_slice::<Problem>(&body).ok()).and_then(|problem| {
+        match problem.retry_after? {
+            serde_json::Value::Number(number) => number.as_f64(),
+            serde_json::Value::String(string) => string.trim().parse().ok(),
+            _ => None,
+        }
+    });
+    header.max(said.and_then(seconds))
+}
+
+/// A `Retry-After`: seconds, or a date. That is measured against the answer's own date: our clock may be wrong.
+fn asked(value: &HeaderValue, date: Option<i64>) -> Option<Duration> {
+    let text = value.to_str().ok()?.trim();
+    let wait = match text.parse() {
+        Ok(seconds) => seconds,
+        Err(_) => http_date(value)?.saturating_sub(date.unwrap_or_else(crate::clock::unix_now)).max(0) as f64,
+    };
+    seconds(wait)
+}
+
+fn seconds(value: f64) -> Option<Duration> {
+    (value.is_finite() && value >= 0.0)
+        .then(|| Duration::from_secs_f64(value.min(LONGEST_HINT.as_secs_f64())))
+}
+
+fn http_date(value: &HeaderValue) -> Option<i64> {
+    let text = value.to_str().ok()?;
+    // The day of the week says nothing more, and may be wrong.
+    let text = text.split_once(',').map_or(text, |(_, date)| date);
+    Some(jiff::fmt::rfc2822::parse(text.trim()).ok()?.timestamp().as_second())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wait(value: &str, date: Option<&str>) -> Option<f64> {
+        let header = |text: &str| HeaderValue::from_str(text).unwrap();
+        asked(&header(value), date.and_then(|date| http_date(&header(date)))).map(|wait| wait.as_secs_f64())
+    }
+
+    #[test]
+    fn a_date_is_measured_against_the_answer_s_own() {
+        let date = Some("Wed, 25 Nov 2026 03:00:00 GMT");
+        assert_eq!(wait("Wed, 25 Nov 2026 03:00:05 GMT", date), Some(5.0));
+        assert_eq!(wait("Wed, 25 Nov 2026 02:59:55 GMT", date), Some(0.0), "over by then");
+        assert_eq!(wait("Wed, 25 Nov 2036 03:00:00 GMT", date), Some(86_400.0), "no more than a day");
+        assert_eq!(wait("Wed, 25 Nov 2020 03:00:00 GMT", None), Some(0.0), "by our clock");
+    }
+
+    #[test]
+    fn what_is_no_time_to_wait_is_none() {
+        assert_eq!(wait("1.5", None), Some(1.5));
+        assert_eq!(wait(" 30 ", None), Some(30.0));
+        assert_eq!(wait("1000000000000000000", None), Some(86_400.0));
+        for none in ["-5", "soon", "", "NaN", "inf", "-0.1"] {
+            assert_eq!(wait(none, None), None, "{none}");
+        }
+    }
+}

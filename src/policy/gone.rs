@@ -1,0 +1,116 @@
+//! Are too many stored open talks said not to exist? One talk may be deleted; a mirror does not empty itself.
+
+use std::collections::VecDeque;
+
+/// So many answers about stored talks are looked at, the last ones.
+const WINDOW: usize = 40;
+/// So many in a row are too many, …
+const IN_A_ROW: usize = 20;
+/// … and so are more than half of the last ones, if there are at least so many of these.
+const LEAST: usize = 10;
+/// After a person has looked, the API is believed for so long, in seconds.
+const BELIEVED: i64 = 60 * 60;
+
+/// What the API says of stored talks.
+#[derive(Debug, Default)]
+pub struct GoneGuard {
+    /// The talk of each answer that said that an open one does not exist, the latest last.
+    recent: VecDeque<Option<i64>>,
+    in_a_row: usize,
+    /// In Unix seconds.
+    believed_until: Option<i64>,
+}
+
+impl GoneGuard {
+    /// A stored talk was shown.
+    pub fn shown(&mut self) {
+        self.note(None);
+        self.in_a_row = 0;
+    }
+
+    /// A stored open talk is said not to exist. Returns those that were said to, this one too, if they are too many:
+    /// they are not believed to be gone.
+    pub fn gone(&mut self, talk_id: i64, now: i64) -> Option<Vec<i64>> {
+        self.note(Some(talk_id));
+        self.in_a_row += 1;
+        let gone = self.recent.iter().flatten().count();
+        let many = self.in_a_row >= IN_A_ROW || self.recent.len() >= LEAST && gone * 2 > self.recent.len();
+        if !many || self.is_believed(now) {
+            return None;
+        }
+        self.in_a_row = 0;
+        Some(self.recent.drain(..).flatten().collect())
+    }
+
+    /// A person has looked, at this Unix second: for an hour the API is believed.
+    pub fn believe(&mut self, now: i64) {
+        self.believed_until = Some(now + BELIEVED);
+    }
+
+    /// Whether a person has looked within the hour.
+    pub fn is_believed(&self, now: i64) -> bool {
+        // A clock that was set back makes no hour longer.
+        self.believed_until.is_some_and(|until| (until - BELIEVED..until).contains(&now))
+    }
+
+    fn note(&mut self, answer: Option<i64>) {
+        if self.recent.len() == WINDOW {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(answer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_700_000_000;
+
+    #[test]
+    fn twenty_in_a_row_are_too_many_and_nineteen_are_not() {
+        let mut guard = GoneGuard::default();
+        (0..40).for_each(|_| guard.shown());
+        for talk_id in 1..20 {
+            assert_eq!(guard.gone(talk_id, NOW), None, "{talk_id}");
+        }
+        assert_eq!(guard.gone(20, NOW), Some((1..=20).collect()));
+        assert_eq!(guard.gone(21, NOW), None, "they are counted anew");
+    }
+
+    #[test]
+    fn more_than_half_of_ten_are_too_many_and_half_is_not() {
+        let mut guard = GoneGuard::default();
+        for talk_id in 1..=5 {
+            guard.shown();
+            assert_eq!(guard.gone(talk_id, NOW), None);
+        }
+        assert_eq!(guard.gone(6, NOW), Some((1..=6).collect()));
+        let mut small = GoneGuard::default();
+        for talk_id in 1..=9 {
+            assert_eq!(small.gone(talk_id, NOW), None, "a mirror of nine talks");
+        }
+        assert!(small.gone(10, NOW).is_some());
+    }
+
+    #[test]
+    fn now_and_then_one_is_never_too_many() {
+        let mut guard = GoneGuard::default();
+        for talk_id in 0..1000 {
+            guard.shown();
+            guard.shown();
+            assert_eq!(guard.gone(talk_id, NOW), None);
+        }
+    }
+
+    #[test]
+    fn what_a_person_has_looked_at_is_believed_for_an_hour() {
+        let mut guard = GoneGuard::default();
+        guard.believe(NOW);
+        for talk_id in 0..100 {
+            assert_eq!(guard.gone(talk_id, NOW + 3599), None);
+        }
+        assert!(guard.gone(100, NOW + 3600).is_some());
+        assert!(!guard.is_believed(NOW - 1), "the clock was set back");
+    }
+}

@@ -1,0 +1,150 @@
+//! Whose mirror this is, in `mirror_info`: the account's id, name and address, and whether the API that is asked is
+//! certainly that account's.
+
+use super::info;
+use rusqlite::Connection;
+use std::fmt;
+
+/// `mirror_info`: the account's id, as a decimal number, …
+const ID: &str = "account_id";
+/// … its name, if the API gives it, …
+const NAME: &str = "account_name";
+/// … its address, as `api.base_url` last had it, …
+const BASE_URL: &str = "base_url";
+/// … when the API was last found to be this account's, in Unix seconds, …
+const CONFIRMED_AT: &str = "account_confirmed_at";
+/// … and why it could not be found out, if it could not.
+const DOUBT: &str = "account_doubt";
+
+/// An account, as far as it is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccountName {
+    pub account_id: i64,
+    pub name: Option<String>,
+    /// `https://example.amocrm.ru`
+    pub base_url: Option<String>,
+}
+
+/// `17029541 ("Shop", https://shop.amocrm.ru)`
+impl fmt::Display for AccountName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.name.as_ref().map(|name| format!("{:?}", name.chars().take(100).collect::<String>()));
+        let known: Vec<String> = name.into_iter().chain(self.base_url.clone()).collect();
+        match known.is_empty() {
+            true => write!(f, "{}", self.account_id),
+            false => write!(f, "{} ({})", self.account_id, known.join(", ")),
+        }
+    }
+}
+
+/// What the database says of its account.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct AccountStatus {
+    pub name: Option<String>,
+    pub base_url: Option<String>,
+    /// When the API was last found to be this account's, in Unix seconds.
+    pub confirmed_at: Option<i64>,
+    /// Why it could not be found out whose API it is: until it is, no 404, 403 or 204 is believed.
+    pub doubt: Option<String>,
+}
+
+/// The account that this database mirrors, once it is known.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn name(connection: &Connection) -> rusqlite::Result<Option<AccountName>> {
+    let Some(account_id) = super::account_id(connection)? else { return Ok(None) };
+    let (name, base_url) = (info(connection, NAME)?, info(connection, BASE_URL)?);
+    Ok(Some(AccountName { account_id, name, base_url }))
+}
+
+/// What is shown of it.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn status(connection: &Connection) -> rusqlite::Result<AccountStatus> {
+    Ok(AccountStatus {
+        name: info(connection, NAME)?,
+        base_url: info(connection, BASE_URL)?,
+        confirmed_at: info(connection, CONFIRMED_AT)?.and_then(|at| at.parse().ok()),
+        doubt: info(connection, DOUBT)?,
+    })
+}
+
+/// Notes whose mirror this is, if that is not known yet: it stays.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn note_id(connection: &Connection, account_id: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT OR IGNORE INTO mirror_info (key, value) VALUES (?1, ?2)")?
+        .execute((ID, account_id.to_string()))?;
+    Ok(())
+}
+
+/// Notes that the API is this account's, at this Unix second.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn confirm(connection: &Connection, account: &AccountName, now: i64) -> rusqlite::Result<()> {
+    note_id(connection, account.account_id)?;
+    let mut set =
+        connection.prepare_cached("INSERT OR REPLACE INTO mirror_info (key, value) VALUES (?1, ?2)")?;
+    for (key, value) in [(NAME, &account.name), (BASE_URL, &account.base_url)] {
+        if let Some(value) = value {
+            set.execute((key, value))?;
+        }
+    }
+    set.execute((CONFIRMED_AT, now.to_string()))?;
+    doubt(connection, None)
+}
+
+/// Notes why it could not be found out whose API it is.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn doubt(connection: &Connection, why: Option<&str>) -> rusqlite::Result<()> {
+    match why {
+        Some(why) => connection
+            .prepare_cached("INSERT OR REPLACE INTO mirror_info (key, value) VALUES (?1, ?2)")?
+            .execute((DOUBT, why))?,
+        None => connection.prepare_cached("DELETE FROM mirror_info WHERE key = ?1")?.execute([DOUBT])?,
+    };
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::in_memory;
+
+    #[test]
+    fn the_first_account_stays_and_its_name_may_change() {
+        let connection = in_memory();
+        assert_eq!(name(&connection).unwrap(), None);
+        let shop = AccountName {
+            account_id: 5,
+            name: Some("Shop".into()),
+            base_url: Some("https://shop.amocrm.ru".into()),
+        };
+        doubt(&connection, Some("HTTP 404")).unwrap();
+        confirm(&connection, &shop, 100).unwrap();
+        assert_eq!(name(&connection).unwrap(), Some(shop.clone()));
+        let status = status(&connection).unwrap();
+        assert_eq!((status.confirmed_at, status.doubt), (Some(100), None));
+        confirm(&connection, &AccountName { name: None, ..shop.clone() }, 200).unwrap();
+        assert_eq!(name(&connection).unwrap(), Some(shop), "a name that is not sent is no other name");
+        note_id(&connection, 6).unwrap();
+        assert_eq!(name(&connection).unwrap().unwrap().account_id, 5);
+    }
+
+    #[test]
+    fn an_account_is_named_by_all_that_is_known_of_it() {
+        let mut account = AccountName { account_id: 5, ..AccountName::default() };
+        assert_eq!(account.to_string(), "5");
+        account.base_url = Some("https://shop.amocrm.ru".into());
+        assert_eq!(account.to_string(), "5 (https://shop.amocrm.ru)");
+        account.name = Some("Shop\u{1b}[2J".into());
+        assert_eq!(account.to_string(), r#"5 ("Shop\u{1b}[2J", https://shop.amocrm.ru)"#);
+    }
+}

@@ -1,0 +1,65 @@
+//! `odd_fields`: optional fields of talks that came in another shape than the API documents.
+
+use rusqlite::{Connection, Transaction};
+
+/// A field, and the answers that had it so.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct OddField {
+    pub field: String,
+    pub answers: i64,
+    /// The talk of the last one, …
+    pub last_talk_id: i64,
+    /// … and when that came, in Unix seconds.
+    pub last_at: i64,
+}
+
+/// Counts the fields of one answer.
+///
+/// # Errors
+/// When the database cannot be written.
+pub(super) fn note(
+    tx: &Transaction<'_>,
+    talk_id: i64,
+    fields: &[&'static str],
+    at: i64,
+) -> rusqlite::Result<()> {
+    for field in fields {
+        tx.prepare_cached(
+            "INSERT INTO odd_fields (field, answers, last_talk_id, last_at) VALUES (?1, 1, ?2, ?3)
+             ON CONFLICT (field) DO UPDATE SET answers = answers + 1, last_talk_id = ?2, last_at = ?3",
+        )?
+        .execute((field, talk_id, at))?;
+    }
+    Ok(())
+}
+
+/// Every field that ever was odd.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn fields(connection: &Connection) -> rusqlite::Result<Vec<OddField>> {
+    connection
+        .prepare_cached("SELECT field, answers, last_talk_id, last_at FROM odd_fields ORDER BY field")?
+        .query_map([], |row| {
+            Ok(OddField {
+                field: row.get(0)?,
+                answers: row.get(1)?,
+                last_talk_id: row.get(2)?,
+                last_at: row.get(3)?,
+            })
+        })?
+        .collect()
+}
+
+/// Of the newest talks that are stored: how many there are, and how many came without the key `missed_at`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn without_missed_at(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
+    connection
+        .prepare_cached(
+            "SELECT count(*), coalesce(sum(json_type(payload, '$.missed_at') IS NULL), 0)
+               FROM (SELECT payload FROM talks ORDER BY talk_id DESC LIMIT 50) WHERE json_valid(payload)",
+        )?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+}

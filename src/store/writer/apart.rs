@@ -1,0 +1,130 @@
+//! A batch of which one write cannot be done: each is tried by itself, so that a row with absurd values, or a trigger of
+//! somebody else's, costs its own talk and no other.
+
+use super::message::Message;
+use super::trouble::is_one_row_s;
+use super::{Done, note_account, write};
+use crate::store::feeds::Fed;
+use crate::store::record::{Effect, Record, Recorded, Recorder};
+use rusqlite::{Connection, Transaction};
+
+/// Commits all of a batch that can be written, in one transaction.
+///
+/// # Errors
+/// When the database cannot be written at all.
+pub(super) fn commit(connection: &mut Connection, batch: &[Message]) -> rusqlite::Result<Done> {
+    let tx = connection.transaction()?;
+    let mut done = Done::default();
+    for message in batch {
+        match message {
+            Message::Record(record) => {
+                let recorded = match alone(&tx, || Recorder::new(&tx)?.record(record))? {
+                    Ok(recorded) => recorded,
+                    Err(error) => {
+                        let talk_id = record.talk_id;
+                        let why = format!("what came of talk {talk_id} cannot be recorded: {error}");
+                        let effect = refuse(&tx, record, &why)?;
+                        done.refused.push(why);
+                        Recorded { talk_id, effect, requeued: false, stepped: None }
+                    }
+                };
+                done.recorded.push(recorded);
+            }
+            other => match alone(&tx, || write(&tx, other))? {
+                Ok(fed) => done.fed.extend(fed),
+                Err(error) => {
+                    done.refused.push(format!("a note of the daemon's cannot be written: {error}"));
+                    if matches!(other, Message::Feed { .. }) {
+                        done.fed.push(Fed::Done);
+                    }
+                }
+            },
+        }
+    }
+    alone(&tx, || note_account(&tx, batch))?.unwrap_or_default();
+    tx.commit()?;
+    Ok(done)
+}
+
+/// The row fails with the reason. If even that cannot be written, the talk is left alone by this process.
+fn refuse(tx: &Transaction<'_>, record: &Record, why: &str) -> rusqlite::Result<Effect> {
+    let failed = alone(tx, || {
+        tx.prepare_cached(
+            "UPDATE talk_queue SET failed_at = ?2, attempts = 1, last_error = ?3 WHERE talk_id = ?1",
+        )?
+        .execute((record.talk_id, record.at, why))
+    })?;
+    Ok(if failed.is_ok() { Effect::Failed } else { Effect::Refused })
+}
+
+/// Does it, or leaves the transaction as it was.
+fn alone<T>(
+    tx: &Transaction<'_>,
+    step: impl FnOnce() -> rusqlite::Result<T>,
+) -> rusqlite::Result<Result<T, rusqlite::Error>> {
+    tx.execute_batch("SAVEPOINT alone")?;
+    match step() {
+        Ok(done) => {
+            tx.execute_batch("RELEASE alone")?;
+            Ok(Ok(done))
+        }
+        Err(error) if is_one_row_s(&error) => {
+            tx.execute_batch("ROLLBACK TO alone; RELEASE alone")?;
+            Ok(Err(error))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::stale::tests::just_stale;
+    use crate::store::record::{Arrived, Outcome};
+    use crate::store::tests::in_memory;
+
+    const NOW: i64 = 1_700_000_000;
+
+    fn record(talk_id: i64) -> Message {
+        let talk = crate::talk::Talk { talk_id, ..just_stale(NOW) };
+        let outcome = Outcome::Talk(Box::new(Arrived::new(talk, "{}")));
+        Message::Record(Record { talk_id, ticket: 0, at: NOW, outcome, wish: None })
+    }
+
+    fn effects(connection: &mut Connection) -> Vec<Effect> {
+        let batch = [record(1), record(2), record(3)];
+        let done = commit(connection, &batch).unwrap();
+        done.recorded.iter().map(|recorded| recorded.effect).collect()
+    }
+
+    #[test]
+    fn one_talk_that_cannot_be_recorded_fails_alone() {
+        let mut connection = in_memory();
+        connection
+            .execute_batch(
+                "INSERT INTO talk_queue (talk_id) VALUES (1), (2), (3);
+                 CREATE TRIGGER other BEFORE INSERT ON talks WHEN NEW.talk_id = 2
+                 BEGIN SELECT RAISE(ABORT, 'not this one'); END;",
+            )
+            .unwrap();
+        assert_eq!(effects(&mut connection), [Effect::New, Effect::Failed, Effect::New]);
+        let failed: String = connection
+            .query_row("SELECT last_error FROM talk_queue WHERE failed_at IS NOT NULL", [], |row| row.get(0))
+            .unwrap();
+        assert!(failed.starts_with("what came of talk 2 cannot be recorded: not this one"), "{failed}");
+    }
+
+    #[test]
+    fn one_talk_whose_failure_cannot_be_written_either_is_refused_alone() {
+        let mut connection = in_memory();
+        connection
+            .execute_batch(
+                "INSERT INTO talk_queue (talk_id) VALUES (2);
+                 CREATE TRIGGER other BEFORE INSERT ON talks WHEN NEW.talk_id = 2
+                 BEGIN SELECT RAISE(ABORT, 'not this one'); END;
+                 CREATE TRIGGER queued BEFORE UPDATE ON talk_queue BEGIN SELECT RAISE(ABORT, 'nor this'); END;",
+            )
+            .unwrap();
+        assert_eq!(effects(&mut connection), [Effect::New, Effect::Refused, Effect::New]);
+    }
+}

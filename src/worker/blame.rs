@@ -1,0 +1,111 @@
+//! Whose fault a failure is: the talk's own, or everybody's. An outage spends no attempt of anybody's.
+
+use crate::amocrm::{Failure, Kind};
+use std::collections::HashMap;
+
+/// What is known of the tries of talks that failed.
+#[derive(Debug, Default)]
+pub(super) struct Tries {
+    /// Good answers so far, to whatever request.
+    answered: u64,
+    /// The good answers before the last failed try of a talk.
+    last: HashMap<i64, u64>,
+    /// Attempts that were spent since the last good answer, of each talk.
+    spent: HashMap<i64, u32>,
+}
+
+/// Whether a failure counts against its talk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Blame {
+    /// It does.
+    Own,
+    /// Nothing else was answered since the talk's last try: it may be everybody's.
+    Unclear,
+}
+
+impl Tries {
+    /// A request got a good answer.
+    pub(super) fn answered(&mut self) {
+        self.answered += 1;
+        self.spent.clear();
+    }
+
+    /// The talk was shown, or its row has ended otherwise.
+    pub(super) fn forget(&mut self, talk_id: i64) {
+        self.last.remove(&talk_id);
+    }
+
+    /// A talk failed: whose fault is it? `excused` talks failed while others were answered already.
+    pub(super) fn failed(&mut self, talk_id: i64, excused: bool) -> Blame {
+        let before = self.last.insert(talk_id, self.answered).unwrap_or(0);
+        if excused || self.answered > before { Blame::Own } else { Blame::Unclear }
+    }
+
+    /// Whether the talk has failed before, and something else was answered since.
+    pub(super) fn has_failed_alone(&self, talk_id: i64) -> bool {
+        self.last.get(&talk_id).is_some_and(|before| self.answered > *before)
+    }
+
+    /// An attempt was spent on a failure that may yet turn out to be everybody's.
+    pub(super) fn spent(&mut self, talk_id: i64) {
+        *self.spent.entry(talk_id).or_default() += 1;
+    }
+
+    /// It has: these attempts are given back.
+    pub(super) fn take_spent(&mut self) -> HashMap<i64, u32> {
+        std::mem::take(&mut self.spent)
+    }
+}
+
+/// Whether a failure spends an attempt of the row that has failed `attempts` times by now, of at most `most`.
+///
+/// No answer at all is the talk's own only if others are answered. Any other failure is taken for its own, but for the
+/// last attempt: nothing fails for good that everybody may meet.
+pub(super) fn spends(failure: &Failure, blame: Blame, attempts: u32, most: u32) -> bool {
+    match (failure.kind, blame) {
+        (_, Blame::Own) => true,
+        (Kind::NoAnswer, Blame::Unclear) => false,
+        (_, Blame::Unclear) => attempts < most,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_the_talk_s_own_if_others_were_answered_since_its_last_try() {
+        let mut tries = Tries::default();
+        assert_eq!(tries.failed(1, false), Blame::Unclear, "nothing was ever answered");
+        tries.answered();
+        assert_eq!(tries.failed(1, false), Blame::Own);
+        assert_eq!(tries.failed(1, false), Blame::Unclear, "nothing since");
+        assert_eq!(tries.failed(2, false), Blame::Own, "it was never tried before");
+        assert_eq!(tries.failed(1, true), Blame::Own, "it failed amid good answers");
+        tries.answered();
+        assert!(tries.has_failed_alone(1));
+        tries.forget(1);
+        assert!(!tries.has_failed_alone(1));
+    }
+
+    #[test]
+    fn attempts_since_the_last_good_answer_can_be_given_back() {
+        let mut tries = Tries::default();
+        tries.spent(1);
+        tries.answered();
+        tries.spent(2);
+        tries.spent(2);
+        assert_eq!(tries.take_spent(), HashMap::from([(2, 2)]));
+        assert_eq!(tries.take_spent(), HashMap::new());
+    }
+
+    #[test]
+    fn an_outage_spends_nothing_and_no_trouble_of_everybody_s_the_last_attempt() {
+        let (none, page) = (Failure::new(Kind::NoAnswer, ""), Failure::new(Kind::Transient, ""));
+        assert!(!spends(&none, Blame::Unclear, 1, 8));
+        assert!(spends(&none, Blame::Own, 8, 8));
+        assert!(spends(&page, Blame::Unclear, 7, 8));
+        assert!(!spends(&page, Blame::Unclear, 8, 8));
+        assert!(spends(&page, Blame::Own, 8, 8));
+    }
+}
