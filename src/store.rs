@@ -36,17 +36,26 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, ffi};
 use rusqlite_migration::{M, Migrations};
 use std::ffi::c_int;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// In order; `user_version` counts how many a database has had.
 static MIGRATIONS: Migrations<'_> = Migrations::from_slice(STEPS);
 const STEPS: &[M<'_>] = &[
-    M::up(include_str!("store/migrations/001-mirror.sql")),
-    M::up(include_str!("store/migrations/002-closures.sql")),
-    M::up(include_str!("store/migrations/003-feeders.sql")),
-    M::up(include_str!("store/migrations/004-service.sql")),
-    M::up(include_str!("store/migrations/005-analysts.sql")),
-    M::up(include_str!("store/migrations/006-tolerance.sql")),
+    M::up(SCRIPTS[0]),
+    M::up(SCRIPTS[1]),
+    M::up(SCRIPTS[2]),
+    M::up(SCRIPTS[3]),
+    M::up(SCRIPTS[4]),
+    M::up(SCRIPTS[5]),
+];
+const SCRIPTS: [&str; SCHEMA_VERSION as usize] = [
+    include_str!("store/migrations/001-mirror.sql"),
+    include_str!("store/migrations/002-closures.sql"),
+    include_str!("store/migrations/003-feeders.sql"),
+    include_str!("store/migrations/004-service.sql"),
+    include_str!("store/migrations/005-analysts.sql"),
+    include_str!("store/migrations/006-tolerance.sql"),
 ];
 
 /// The schema version that this program knows.
@@ -129,13 +138,15 @@ fn open_as(path: &Path, owner: bool, at_work: Option<fn(&str)>) -> Result<Connec
     {
         return Err(StoreError::NoFolder(folder.to_owned()));
     }
+    // Before the database is open here.
+    let held = if owner { None } else { lock::is_held(path) };
     if !path.exists() {
         // Somebody else's to make: the one that is at work has lost its file.
-        if !owner && lock::is_held(path) == Some(true) {
+        if held == Some(true) {
             return Err(StoreError::Lost(path.to_owned()));
         }
         // What cannot be made is named by SQLite.
-        let _ = owner::make(path, 0o644);
+        let _ = owner::make(&lock::file_of(path), 0o644);
     }
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
     if let Some(at_work) = at_work {
@@ -159,9 +170,7 @@ fn open_as(path: &Path, owner: bool, at_work: Option<fn(&str)>) -> Result<Connec
         // Half as many pages to write for the random order of chat ids; only a new file takes it.
         connection.pragma_update(None, "page_size", 8192).map_err(sql("set up"))?;
     }
-    let mode: String = connection
-        .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
-        .map_err(sql("switch to WAL mode"))?;
+    let mode = switch_to_wal(&connection).map_err(sql("switch to WAL mode"))?;
     if mode != "wal" {
         return Err(StoreError::ReadOnly(path.to_owned()));
     }
@@ -174,7 +183,7 @@ fn open_as(path: &Path, owner: bool, at_work: Option<fn(&str)>) -> Result<Connec
         )
         .map_err(sql("set up"))?;
     persist_wal(&connection);
-    if !owner && lock::is_held(path) == Some(true) {
+    if held == Some(true) {
         // Whoever is at work does it; here it might take as long as a grown log wants.
         connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(sql("set up"))?;
     }
@@ -199,12 +208,10 @@ fn open_as(path: &Path, owner: bool, at_work: Option<fn(&str)>) -> Result<Connec
         };
         connection.progress_handler(PROGRESS_STEPS, Some(progress))?;
     }
-    if let Err(source) = migrate(&mut connection) {
-        // Two commands may make a database at once; the second finds it made.
-        if identify(&connection, path)? != SCHEMA_VERSION {
-            return Err(StoreError::Migrate { path: path.to_owned(), source });
-        }
+    if version == 0 {
+        create(&mut connection, path)?;
     }
+    migrate(&mut connection).map_err(|source| StoreError::Migrate { path: path.to_owned(), source })?;
     if at_work.is_some() {
         // An index of many rows takes its time.
         schema::mend(&mut connection, path)?;
@@ -212,6 +219,33 @@ fn open_as(path: &Path, owner: bool, at_work: Option<fn(&str)>) -> Result<Connec
     connection.progress_handler(0, None::<fn() -> bool>)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
+}
+
+/// Switches a database to WAL mode; returns the mode that it has then. Another process may be doing the same, and SQLite
+/// does not wait for that by itself.
+fn switch_to_wal(connection: &Connection) -> rusqlite::Result<String> {
+    let began = Instant::now();
+    loop {
+        match connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)) {
+            Err(error) if patience::is_locked(&error) && began.elapsed() < BUSY_TIMEOUT => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            switched => return switched,
+        }
+    }
+}
+
+/// Makes the schema in an empty file, in one transaction: whoever makes it at the same moment finds all of it, or none.
+fn create(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let failed = |source| StoreError::Migrate { path: path.to_owned(), source };
+    let tx = connection.transaction().map_err(failed)?;
+    if identify(&tx, path)? == 0 {
+        for script in SCRIPTS {
+            tx.execute_batch(script).map_err(failed)?;
+        }
+        tx.pragma_update(None, "user_version", SCHEMA_VERSION).map_err(failed)?;
+    }
+    tx.commit().map_err(failed)
 }
 
 /// Brings a database to the schema of this version.

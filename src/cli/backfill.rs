@@ -12,6 +12,8 @@ use std::process::ExitCode;
 
 /// Notes a walk in the database, or ends the one that is under way.
 pub fn backfill(database: &Path, from: Option<i64>, to: Option<i64>, stop: bool) -> Result<ExitCode> {
+    // Before the database is open here.
+    let held = lock::is_held(database);
     let mut connection = store::open(database, false)?;
     let mut out = io::stdout().lock();
     if stop {
@@ -33,7 +35,7 @@ pub fn backfill(database: &Path, from: Option<i64>, to: Option<i64>, stop: bool)
         writeln!(out, "instead of the one under way, of which {}", looked_at(&before))?;
     }
     let (_, ids) = walk.progress();
-    let who = match lock::is_held(database) {
+    let who = match held {
         Some(true) => "the daemon goes through them",
         _ => "no daemon runs: `talkmirror run` goes through them",
     };

@@ -47,7 +47,7 @@ pub fn restore(database: &Path, path: &Path, yes: bool, as_json: bool) -> Result
         "there is no terminal to ask on: --yes restores without asking"
     );
     // Before it takes long: a daemon that runs is not to be disturbed.
-    let _lock = lock::acquire(database).map_err(DaemonError::from).map_err(stop_it_first)?;
+    let _lock = lock::acquire_to_replace(database).map_err(DaemonError::from).map_err(stop_it_first)?;
     let runtime = runtime()?;
     let (from, at) = (path.to_owned(), database.to_owned());
     let restore = runtime.block_on(watched(move |watch| Restore::prepare(&from, &at, watch)))??;

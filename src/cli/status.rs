@@ -26,10 +26,11 @@ use std::process::ExitCode;
 pub fn status(config: &Config, as_json: bool) -> Result<ExitCode> {
     let database = config.database.as_path();
     let rules = &config.auto_close.rules;
+    // Before the database is open here.
+    let held = lock::is_held(database);
     let connection = store::open_read_only(database)?;
     let now = unix_now();
     let mut overview = report::overview(&connection, now).map_err(StoreError::from)?;
-    let held = lock::is_held(database);
     let alive = overview.daemon.as_ref().map(|daemon| daemon.liveness(held, now));
     wal::find_reader(database, &mut overview);
     let mut complaints = health::complaints(&overview, alive, rules.mode != CloseMode::Off, now);

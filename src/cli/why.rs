@@ -18,10 +18,11 @@ use std::process::ExitCode;
 
 /// Prints all that is known of a talk.
 pub fn why(config: &Config, talk_id: i64) -> Result<ExitCode> {
+    // Before the database is open here.
+    let held = lock::is_held(&config.database);
     let connection = store::open_read_only(&config.database)?;
     let story = report::story(&connection, talk_id).map_err(StoreError::from)?;
     let now = unix_now();
-    let held = lock::is_held(&config.database);
     let alive = story.daemon.as_ref().map(|daemon| daemon.liveness(held, now));
     let runs = matches!(alive, Some(Liveness::Running | Liveness::Silent));
     io::stdout().write_all(tell(&story, talk_id, config, runs, now).as_bytes())?;

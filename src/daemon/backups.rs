@@ -80,7 +80,7 @@ impl Backups {
             self.note();
             return Ok(());
         };
-        let next = self.state.settled_until().and_then(|until| next_tick(&rules.schedule, until));
+        let next = self.state.settled_until(now).and_then(|until| next_tick(&rules.schedule, until));
         let missed = next.is_some_and(|next| next < now);
         self.note();
         if missed || self.state.trouble.is_some() {

@@ -14,7 +14,6 @@ use crate::http::{self, Site};
 use crate::policy::closing::CloseMode;
 use crate::store::StoreError;
 use crate::store::lock::InstanceLock;
-use crate::store::owner::Identity;
 use crate::store::patience;
 use crate::telemetry;
 use crate::worker::{Mode, Tally, WorkError, Worker};
@@ -114,10 +113,8 @@ pub(super) struct Running<'a> {
     /// The server at `http.listen`.
     server: JoinSet<()>,
     started: Now,
-    /// Which file the database is.
-    file: Option<Identity>,
     summary: Summary,
-    _lock: InstanceLock,
+    lock: InstanceLock,
 }
 
 impl<'a> Running<'a> {
@@ -150,9 +147,8 @@ impl<'a> Running<'a> {
             upkept: started.mono,
             server: JoinSet::new(),
             started,
-            file: Identity::of(&config.database).ok(),
             summary: Summary::new(started),
-            _lock: lock,
+            lock,
         };
         running.set_sweeps().await?;
         running.serve().await?;
@@ -227,8 +223,8 @@ impl<'a> Running<'a> {
     }
 
     /// What is written to a file that nobody can open any more is lost, and closings with it.
-    fn has_lost_its_database(&self) -> bool {
-        self.file.is_some_and(|file| file.is_gone_from(&self.config.database))
+    fn has_lost_its_database(&mut self) -> bool {
+        !self.lock.holds(&self.config.database)
     }
 
     /// The line in `systemctl status`.

@@ -63,8 +63,9 @@ impl Events {
 
     /// Reads all pages since the cursor; returns when the last event happened.
     async fn read(&self, queued: &mut u64) -> Result<Result<i64, Unread>, Ended> {
-        let since = self.cursor.unwrap_or_else(unix_now) - OVERLAP;
-        let mut last = self.cursor;
+        // A cursor in the future was noted by a wrong clock.
+        let mut last = self.cursor.map(|until| until.min(unix_now()));
+        let since = last.unwrap_or_else(unix_now) - OVERLAP;
         let mut seen = HashSet::new();
         for page in 1..=MOST_PAGES {
             let page = match self.ways.page(Lane::Hints, Query::Events { page, since }).await? {

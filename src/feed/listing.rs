@@ -221,9 +221,9 @@ impl Listing {
 
     /// Queues the open talks of the mirror that the whole pass did not show.
     async fn follow_unseen(&mut self, seen: HashSet<i64>, began: i64) -> Result<u64, Ended> {
-        let order = Order::Unseen { seen: Arc::new(seen), before: began };
-        let Fed::Unseen(unseen) = self.ways.feed(order).await? else { return Ok(0) };
         let now = unix_now();
+        let order = Order::Unseen { seen: Arc::new(seen), before: began, now };
+        let Fed::Unseen(unseen) = self.ways.feed(order).await? else { return Ok(0) };
         let may_follow = |talk_id: &i64| self.followed.may_follow(*talk_id, None, now);
         let hint = |talk_id| Hint { talk_id, lane: Lane::Hints, changed: false };
         let hints = unseen.into_iter().filter(may_follow).map(hint).collect();

@@ -21,7 +21,7 @@ pub fn complaint(state: &BackupState, now: i64) -> Option<Complaint> {
             ),
         });
     }
-    let due = state.settled_until().and_then(next).filter(|due| now - due > GRACE)?;
+    let due = state.settled_until(now).and_then(next).filter(|due| now - due > GRACE)?;
     let last = match &state.last {
         Some(last) => format!("the last is {} old", span(now - last.at)),
         None => "there is none yet".into(),

@@ -57,18 +57,19 @@ pub struct Candidate {
 impl RefreshRules {
     /// Whether it may be fetched again now.
     pub fn allows(&self, candidate: &Candidate, now: i64) -> bool {
-        let since_fetch = now - candidate.fetched_at;
+        let since_fetch = now.saturating_sub(candidate.fetched_at);
         let closed_for = i64::try_from(self.closed_for.as_secs()).unwrap_or(i64::MAX);
         // One in the future: see `believed`.
         // Both are whole seconds, cut off: more than the interval, so that it has passed for certain.
         let rested = since_fetch < 0 || since_fetch > self.min_interval.as_secs_f64().ceil() as i64;
-        rested && (candidate.class != Class::Closed || now - candidate.updated_at < closed_for)
+        let since_update = now.saturating_sub(changed(candidate, now));
+        rested && (candidate.class != Class::Closed || since_update < closed_for)
     }
 }
 
 /// The staleness that one fetch now is expected to spare: higher is more urgent.
 pub fn score(candidate: &Candidate, now: i64) -> f64 {
-    let age = (now - candidate.updated_at).max(0) as f64;
+    let age = now.saturating_sub(changed(candidate, now)).max(0) as f64;
     let rate = CHANGES / (age + REST);
     let x = rate * (now - candidate.fetched_at).max(0) as f64;
     let expected = if x < 0.01 {
@@ -170,6 +171,11 @@ fn push<T: Ord>(heap: &mut BinaryHeap<T>, item: T, count: usize) {
     }
 }
 
+/// When it changed. Clocks may differ by hours; a change that is more than a day ahead says nothing.
+fn changed(candidate: &Candidate, now: i64) -> i64 {
+    if candidate.updated_at.saturating_sub(now) > 86_400 { 0 } else { candidate.updated_at }
+}
+
 /// A fetch in the future was noted by a clock that has been set back since: nobody knows how long ago it was.
 fn believed(fetched_at: i64, now: i64) -> i64 {
     if fetched_at > now { 0 } else { fetched_at }
@@ -229,6 +235,13 @@ mod tests {
         assert!(!rules.allows(&talk(1, 7 * 86_400, 500, Class::Closed), NOW));
         assert!(rules.allows(&talk(1, 7 * 86_400, 500, Class::InWork), NOW));
         assert!(rules.allows(&talk(1, 500, -3600, Class::InWork), NOW), "the clock was set back an hour");
+        assert!(rules.allows(&talk(1, -3600, 500, Class::Closed), NOW), "the API's clock is an hour ahead");
+        assert!(!rules.allows(&talk(1, -86_401, 500, Class::Closed), NOW), "no clock is so far ahead");
+        let ahead = score(&talk(1, -86_401, 500, Class::InWork), NOW);
+        assert!(
+            ahead < score(&talk(1, 86_400, 500, Class::InWork), NOW),
+            "nor is it the first to be refreshed for good"
+        );
     }
 
     #[test]

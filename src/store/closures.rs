@@ -86,7 +86,7 @@ pub(super) fn step(
     wish: Option<&Wish>,
     (ticket, at): (i64, i64),
 ) -> rusqlite::Result<Stepped> {
-    let open = open(tx, talk.talk_id)?;
+    let open = open(tx, talk.talk_id, at)?;
     let barred = match (&open, wish) {
         (None, Some(_)) => barred_since(tx, talk.talk_id, at)?,
         _ => None,
@@ -137,7 +137,7 @@ pub(super) fn step(
 
 /// An older answer says nothing: where a closing is under way, its talk is looked at again.
 pub(super) fn look_again(tx: &Transaction<'_>, talk_id: i64, ticket: i64, at: i64) -> rusqlite::Result<()> {
-    if let Some(open) = open(tx, talk_id)? {
+    if let Some(open) = open(tx, talk_id, at)? {
         schedule(tx, talk_id, ticket, Purpose::Verify, closing::look_again(open.requested_at, at))?;
     }
     Ok(())
@@ -215,7 +215,8 @@ pub(super) fn is_under_way(
     talk_id: i64,
     purpose: Purpose,
 ) -> rusqlite::Result<bool> {
-    Ok(open(connection, talk_id)?.is_some_and(|open| open.attempts > 0 || purpose != Purpose::Close))
+    Ok(open(connection, talk_id, i64::MAX)?
+        .is_some_and(|open| open.attempts > 0 || purpose != Purpose::Close))
 }
 
 /// Ends a closing whose talk the API says does not exist.
@@ -243,7 +244,8 @@ pub fn requeue_open(connection: &Connection) -> rusqlite::Result<usize> {
         .execute([CLOSE_PRIORITY])
 }
 
-fn open(connection: &Connection, talk_id: i64) -> rusqlite::Result<Option<Open>> {
+/// A request in the future was noted by a wrong clock: it left now at the latest.
+fn open(connection: &Connection, talk_id: i64, now: i64) -> rusqlite::Result<Option<Open>> {
     connection
         .prepare_cached(
             "SELECT closure_id, outcome = 'accepted', requested_at, attempts, http_status, force_close,
@@ -254,7 +256,7 @@ fn open(connection: &Connection, talk_id: i64) -> rusqlite::Result<Option<Open>>
             Ok(Open {
                 closure_id: row.get(0)?,
                 outcome: if row.get(1)? { OpenOutcome::Accepted } else { OpenOutcome::Requested },
-                requested_at: row.get(2)?,
+                requested_at: row.get::<_, i64>(2)?.min(now),
                 attempts: row.get::<_, i64>(3)?.clamp(0, i64::from(u32::MAX)) as u32,
                 http_status: row.get(4)?,
                 force_close: row.get(5)?,

@@ -75,7 +75,7 @@ pub enum Order {
     /// Which rows of the listing are news?
     Compare(Vec<Listed>),
     /// Which open talks of the mirror, fetched before then, are not among these?
-    Unseen { seen: Arc<HashSet<i64>>, before: i64 },
+    Unseen { seen: Arc<HashSet<i64>>, before: i64, now: i64 },
     /// Queue the talks of those events that were not taken in yet.
     Events { events: Vec<TalkEvent>, now: i64 },
     /// Events before then will not be read again.
@@ -146,7 +146,7 @@ pub fn work(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<Fed> {
         }
         Order::Refresh { rules, room, shares, now } => refresh(tx, rules, *room, shares, *now)?,
         Order::Compare(listed) => Fed::Compared(compare(tx, listed)?),
-        Order::Unseen { seen, before } => Fed::Unseen(unseen(tx, seen, *before)?),
+        Order::Unseen { seen, before, now } => Fed::Unseen(unseen(tx, seen, *before, *now)?),
         Order::Events { events, now } => Fed::Queued(take_in(tx, events, *now)?),
         Order::ForgetEvents { before } => {
             tx.prepare_cached("DELETE FROM seen_events WHERE created_at < ?1")?.execute([before])?;
@@ -329,13 +329,14 @@ fn compare(connection: &Connection, listed: &[Listed]) -> rusqlite::Result<Vec<N
     Ok(news)
 }
 
-fn unseen(connection: &Connection, seen: &HashSet<i64>, before: i64) -> rusqlite::Result<Vec<i64>> {
+fn unseen(connection: &Connection, seen: &HashSet<i64>, before: i64, now: i64) -> rusqlite::Result<Vec<i64>> {
     let mut open = connection.prepare_cached(
         "SELECT talk_id FROM talks INDEXED BY talks_open
-          WHERE is_in_work = 1 AND gone_at IS NULL AND denied_at IS NULL AND fetched_at < ?1",
+          WHERE is_in_work = 1 AND gone_at IS NULL AND denied_at IS NULL
+            AND (fetched_at < ?1 OR fetched_at > ?2)", // in the future: by a wrong clock
     )?;
     let mut unseen = Vec::new();
-    let mut rows = open.query([before])?;
+    let mut rows = open.query([before, now])?;
     while let Some(row) = rows.next()? {
         let talk_id = row.get(0)?;
         if !seen.contains(&talk_id) {

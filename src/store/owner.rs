@@ -47,6 +47,15 @@ impl Identity {
         Ok(Identity(metadata.dev(), metadata.ino()))
     }
 
+    /// Of an open file.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub fn of_file(file: &File) -> io::Result<Identity> {
+        let metadata = file.metadata()?;
+        Ok(Identity(metadata.dev(), metadata.ino()))
+    }
+
     /// Whether it certainly is no longer there: removed, or another one in its place.
     pub fn is_gone_from(self, path: &Path) -> bool {
         match Identity::of(path) {

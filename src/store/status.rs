@@ -78,7 +78,8 @@ pub enum Liveness {
 impl DaemonStatus {
     /// Tells from the row and the lock beside the database; `held` is [`super::lock::is_held`].
     pub fn liveness(&self, held: Option<bool>, now: i64) -> Liveness {
-        let silent = now - self.seen_at >= SILENCE;
+        // A sign of life in the future is of before the clock was set back.
+        let silent = now.saturating_sub(self.seen_at).saturating_abs() >= SILENCE;
         match (held, self.stopped_at) {
             (Some(true), _) if silent => Liveness::Silent,
             (Some(true), _) => Liveness::Running,

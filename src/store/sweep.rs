@@ -208,7 +208,7 @@ fn candidates_sql() -> String {
             AND NOT EXISTS (SELECT 1 FROM closures c
                              WHERE c.talk_id = talks.talk_id
                                AND (c.outcome IN ('refused', 'failed')
-                                        AND coalesce(c.requested_at, c.decided_at) > :barred
+                                        AND coalesce(c.requested_at, c.decided_at) BETWEEN :barred + 1 AND :now
                                     OR :dry_run AND c.outcome = 'would_close'
                                         AND c.missed_at = talks.missed_at))
             AND NOT EXISTS (SELECT 1 FROM talk_queue q

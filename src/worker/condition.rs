@@ -126,6 +126,16 @@ impl Condition {
         (first..=last).map(of).collect()
     }
 
+    /// The wall clock was set by `seconds`: what was noted by it moves along.
+    pub fn move_clock(&mut self, seconds: i64) {
+        self.requests.iter_mut().for_each(|(second, _)| *second += seconds);
+        self.minutes.iter_mut().for_each(|(minute, _)| *minute += seconds.div_euclid(60));
+        self.now.started_at += seconds;
+        for at in [&mut self.now.last_success_at, &mut self.now.last_failure_at].into_iter().flatten() {
+            *at += seconds;
+        }
+    }
+
     /// The condition as of now.
     pub fn look(&mut self, gate: &Gate, now: Now) -> DaemonStatus {
         self.refresh(gate, now);

@@ -4,9 +4,20 @@ use super::{Worker, WorkerConfig};
 use crate::amocrm::{Client, Token};
 use crate::clock::Now;
 use crate::policy::closing::CloseMode;
+use crate::store::queue::Repair;
 use std::sync::Arc;
 
 impl Worker {
+    /// The wall clock was set by `seconds`, back if that is below 0: what is due by it is looked at anew.
+    pub fn clock_was_set(&mut self, seconds: i64, now: Now) {
+        self.condition.move_clock(seconds);
+        let retry_max = i64::try_from(self.config.retry.max.as_secs()).unwrap_or(i64::MAX / 4);
+        let back = seconds.saturating_neg().max(0);
+        self.writer.repair(Repair::Clock { back, retry_max, now: now.secs() });
+        self.next_due_at = None;
+        self.reread = true;
+    }
+
     /// Goes by `config` from now on. Requests under way end as they began; `client` is one with other
     /// deadlines, where these have changed. Talks that the old rules would have closed and whose request
     /// has not left are decided on anew.

@@ -32,7 +32,7 @@ fn is_dated(name: &str, stem: &str) -> bool {
 /// Removes the oldest dated copies beside a new one, all but `keep`; returns how many it removed.
 ///
 /// Only files with such a name that are databases of the same account are counted or removed: several mirrors
-/// may have one folder.
+/// may have one folder. One from the future was named by a wrong clock: it is left alone, and displaces none.
 ///
 /// # Errors
 /// When the folder cannot be read, or a file not be removed.
@@ -52,7 +52,8 @@ pub fn prune(copied: &Copied, stem: &str, keep: usize) -> io::Result<usize> {
                 .is_ok_and(|copy| super::super::account_id(&copy).ok() == Some(copied.contents.account_id))
     };
     let mut removed = 0;
-    for old in copies.iter().filter(|path| is_ours(path)).skip(keep) {
+    let is_past = |path: &&PathBuf| path.file_name() <= copied.path.file_name();
+    for old in copies.iter().filter(is_past).filter(|path| is_ours(path)).skip(keep) {
         // Whatever the clock says, the one that was just made stays.
         if *old != copied.path {
             fs::remove_file(old)?;

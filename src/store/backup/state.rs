@@ -55,10 +55,10 @@ pub struct BackupTrouble {
 }
 
 impl BackupState {
-    /// Whatever comes before this was done, or is not to be asked for.
-    pub fn settled_until(&self) -> Option<i64> {
+    /// Whatever comes before this was done, or is not to be asked for. What lies after `now` was noted by a wrong clock.
+    pub fn settled_until(&self, now: i64) -> Option<i64> {
         let since = self.rules.as_ref()?.since;
-        Some(self.last.as_ref().map_or(since, |last| last.at.max(since)))
+        Some(self.last.as_ref().map_or(since, |last| last.at.max(since)).min(now))
     }
 
     /// Writes it in place of what was there.

@@ -211,7 +211,8 @@ fn open_talks_that_a_pass_did_not_show_are_those_fetched_before_it() {
     mirror(&mut connection, talk(2), NOW - 10);
     mirror(&mut connection, talk(3), NOW);
     mirror(&mut connection, Talk { is_in_work: false, ..talk(4) }, NOW - 10);
-    let fed = order(&mut connection, Order::Unseen { seen: Arc::new(HashSet::from([1])), before: NOW });
+    let fed =
+        order(&mut connection, Order::Unseen { seen: Arc::new(HashSet::from([1])), before: NOW, now: NOW });
     assert_eq!(fed, Fed::Unseen(vec![2]));
 }
 
