@@ -11,6 +11,7 @@ mod logging;
 mod login;
 mod progress;
 mod queue;
+mod resume;
 mod run;
 mod stale;
 mod status;
@@ -106,6 +107,8 @@ enum Command {
         #[arg(value_name = "ID", value_parser = talk_id)]
         talk_id: i64,
     },
+    /// End a pause now, with one probe; exit code 1 if the pause goes on
+    Resume,
     /// Walk the ids of the account's past, for an account without the listing; a daemon does the walking
     Backfill {
         /// The id to begin with [default: the highest that is known]
@@ -280,6 +283,7 @@ impl Cli {
                 close::close(&config(Needs::Api)?, &request)
             }
             Command::Why { talk_id } => why::why(&plain_config()?, talk_id),
+            Command::Resume => resume::resume(&database()?),
             Command::Backfill { from, to, stop } => backfill::backfill(&database()?, from, to, stop),
             Command::Backup { ref path, restore: false, json, .. } => {
                 backup::backup(&database()?, path, json)

@@ -283,6 +283,7 @@ fn worker(
         known: report::known_talks(&connection).map_err(StoreError::from)?,
     };
     let earlier = DaemonStatus::read(&connection).map_err(StoreError::from)?;
+    let resume_asked = store::resume::take(&connection).map_err(StoreError::from)?;
     // Closings that a crash left without a row in the queue, and the rules that are in force now.
     closures::requeue_open(&connection).map_err(StoreError::from)?;
     sweep::note_rules(&connection, &config.auto_close.rules).map_err(StoreError::from)?;
@@ -298,6 +299,9 @@ fn worker(
     worker.enqueue(work.enqueue);
     if let Some(earlier) = earlier {
         worker.resume(&earlier, now);
+    }
+    if resume_asked {
+        worker.resume_now(now);
     }
     Ok(worker)
 }

@@ -1,6 +1,7 @@
 //! Is the mirror healthy, and what is there to do? A pure function over what the
 //! database says.
 
+mod answers;
 pub mod backup;
 mod disk;
 mod tokens;
@@ -171,6 +172,12 @@ pub fn complaints(overview: &Overview, alive: Option<Liveness>, closes: bool, no
     for Complaint { what, action } in told.into_iter().flatten() {
         complain(what, &action);
     }
+    if let Some(doubt) = &overview.account.doubt {
+        complain(
+            format!("it is not known whose account answers: {doubt}; no 404, 403 or 204 is believed"),
+            "check api.base_url and the token: `talkmirror check` names the account that answers",
+        );
+    }
     if let Some(stopped) = overview.sweeps.stopped.as_ref().filter(|_| closes) {
         let number = |key: &str| stopped[key].as_i64().unwrap_or_default();
         complain(
@@ -220,11 +227,34 @@ const ROUND: f64 = 60.0 * 60.0;
 /// Due talks that wait for longer, in seconds, while the daemon is at work.
 const BACKLOG: i64 = 10 * 60;
 
+/// That the last request failed: of a quiet account nothing else may show it for minutes.
+fn last_failure(overview: &Overview, alive: Option<Liveness>, now: i64) -> Option<Complaint> {
+    let daemon = overview.daemon.as_ref().filter(|_| alive == Some(Liveness::Running))?;
+    let at = daemon.last_failure_at?;
+    let failing = daemon.pause.is_none() && daemon.last_success_at.is_none_or(|good| good < at);
+    failing.then(|| Complaint {
+        what: format!(
+            "the last request failed, {} ago: {}",
+            span(now.saturating_sub(at)),
+            daemon.last_failure.as_deref().unwrap_or("no reason is known")
+        ),
+        action:
+            "none if it was a single one: it is retried; three in a row without an answer pause everything"
+                .into(),
+    })
+}
+
 /// What a person should know, where the mirror is healthy all the same: the token ends soon, the disk fills,
 /// a reader holds the write-ahead log, or the quota cannot keep up.
 pub fn warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec<Complaint> {
-    let told =
-        [tokens::warning(overview, now), disk::warning(overview, now), wal::warning(overview, alive, now)];
+    let told = [
+        last_failure(overview, alive, now),
+        answers::without_missed_at(overview),
+        answers::odd_fields(overview),
+        tokens::warning(overview, now),
+        disk::warning(overview, now),
+        wal::warning(overview, alive, now),
+    ];
     told.into_iter().flatten().chain(quota_warnings(overview, alive, now)).collect()
 }
 

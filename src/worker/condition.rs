@@ -237,11 +237,14 @@ impl Condition {
             None => (SIGN_OF_LIFE, false),
             Some(written) => (now.mono.saturating_duration_since(written.at), written.pause == gate.pause()),
         };
-        if same_pause && age < FIGURES {
+        // The first failure is shown at once: of a quiet account nothing else may come for minutes.
+        let fails =
+            self.is_failing() && !self.written.as_ref().is_some_and(|written| failing(&written.status));
+        if same_pause && !fails && age < FIGURES {
             return;
         }
         self.refresh(gate, now);
-        if !same_pause || age >= SIGN_OF_LIFE || self.figures_moved() {
+        if !same_pause || fails || age >= SIGN_OF_LIFE || self.figures_moved() {
             self.send(writer, gate, now);
         }
     }
@@ -250,6 +253,10 @@ impl Condition {
     pub fn write_last(&mut self, writer: &Writer, gate: &Gate, now: Now) {
         self.now.stopped_at = Some(now.secs());
         self.send(writer, gate, now);
+    }
+
+    fn is_failing(&self) -> bool {
+        failing(&self.now)
     }
 
     fn figures_moved(&self) -> bool {
@@ -286,4 +293,9 @@ impl Condition {
         writer.status(self.now.clone());
         self.written = Some(Written { status: self.now.clone(), pause: gate.pause(), at: now.mono });
     }
+}
+
+/// The last answer was a failure.
+fn failing(status: &DaemonStatus) -> bool {
+    status.last_failure_at.is_some_and(|at| status.last_success_at.is_none_or(|good| good < at))
 }

@@ -51,7 +51,7 @@ impl Worker {
     }
 
     /// Somebody asks that the pause end now: one probe leaves at once. Who asks has looked at what is gone.
-    pub(super) fn resume_now(&mut self, now: Now) {
+    pub fn resume_now(&mut self, now: Now) {
         if self.pauses_for(Reason::ManyGone) {
             self.gone.believe(now.secs());
         }

@@ -1,0 +1,65 @@
+//! `resume`: ends a pause now, with one probe.
+
+use super::words;
+use crate::clock::unix_now;
+use crate::gate::Reason;
+use crate::store::status::{DaemonStatus, PauseStatus};
+use crate::store::{self, StoreError, lock, resume};
+use anyhow::Result;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A probe is answered within this, or it takes longer than anybody waits for.
+const PATIENCE: Duration = Duration::from_secs(45);
+/// Between two looks whether it was.
+const LOOK_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Has the process that works the queue probe now, and prints what came of it; 1 if the pause goes on.
+pub fn resume(database: &Path) -> Result<ExitCode> {
+    // Before the database is open here.
+    let is_held = lock::is_held(database) == Some(true);
+    let connection = store::open(database, false)?;
+    let status = || DaemonStatus::read(&connection).map_err(StoreError::from);
+    let Some(before) = status()?.and_then(|status| status.pause) else {
+        writeln!(io::stdout(), "nothing pauses")?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    resume::ask(&connection, unix_now()).map_err(StoreError::from)?;
+    if !is_held {
+        let what = named(&before);
+        writeln!(
+            io::stdout(),
+            "no daemon runs: the next start probes at once, whatever paused the last one ({what})"
+        )?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let began = Instant::now();
+    let mut taken_up = false;
+    while began.elapsed() < PATIENCE {
+        thread::sleep(LOOK_INTERVAL);
+        taken_up = taken_up || !resume::is_asked(&connection).map_err(StoreError::from)?;
+        match status()?.and_then(|status| status.pause) {
+            None => {
+                writeln!(io::stdout(), "resumed: the API answers again")?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            // The probe has moved the end.
+            Some(pause) if taken_up && pause.until != before.until && pause.until > unix_now() => {
+                let next = words::in_time(pause.until, unix_now());
+                writeln!(io::stdout(), "still paused: {}; next probe {next}", named(&pause))?;
+                return Ok(ExitCode::FAILURE);
+            }
+            Some(_) => {}
+        }
+    }
+    writeln!(io::stdout(), "the probe is not answered yet: `talkmirror status` shows what comes of it")?;
+    Ok(ExitCode::FAILURE)
+}
+
+fn named(pause: &PauseStatus) -> String {
+    let reason = Reason::parse(&pause.reason).map_or(pause.reason.clone(), |reason| reason.to_string());
+    format!("{reason} ({})", pause.detail)
+}
