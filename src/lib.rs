@@ -44,6 +44,8 @@ pub mod feed;
 pub mod gate;
 pub mod health;
 pub mod http;
+#[cfg(test)]
+mod mutated;
 pub mod policy;
 pub mod simulator;
 pub mod store;

@@ -54,6 +54,7 @@ fn read(body: &str) -> Option<Account> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mutated::mutated_text;
 
     #[test]
     fn an_account_is_its_id_and_perhaps_a_name() {
@@ -67,6 +68,16 @@ mod tests {
             ["{}", "[]", "[5,1,1]", "<html>", "", r#"{"id":null}"#, r#"{"id":0}"#, r#"{"status":403}"#]
         {
             assert_eq!(account(none), None, "{none}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_spoilt_account_has_an_id_or_is_none(body in mutated_text(&[
+            r#"{"id":17029541,"name":"Магазин","subdomain":"example","created_at":1631018291,"country":"RU","_links":{"self":{"href":"https://example.amocrm.ru/api/v4/account"}}}"#,
+            r#"{"id":"17029541","name":false,"subdomain":[]}"#,
+        ])) {
+            proptest::prop_assert!(read(&body).is_none_or(|account| account.account_id > 0));
         }
     }
 }

@@ -92,4 +92,17 @@ mod tests {
             assert_eq!(wait(none, None), None, "{none}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_header_has_anybody_wait_for_more_than_a_day(
+            value in crate::mutated::mutated(&["30", "1.5", "Wed, 25 Nov 2026 03:00:05 GMT", "Wednesday, 25-Nov-26 03:00:05 GMT"]),
+            date in proptest::option::of(proptest::prelude::any::<i64>()),
+        ) {
+            if let Ok(value) = HeaderValue::from_bytes(&value) {
+                let _ = http_date(&value);
+                proptest::prop_assert!(asked(&value, date).is_none_or(|wait| wait <= LONGEST_HINT));
+            }
+        }
+    }
 }

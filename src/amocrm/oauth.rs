@@ -257,6 +257,20 @@ mod tests {
                 proptest::prop_assert!(pair.access_token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()));
             }
         }
+
+        #[test]
+        fn a_spoilt_answer_is_a_pair_that_can_be_sent_or_none(body in crate::mutated::mutated(&[
+            r#"{"token_type":"Bearer","expires_in":86400,"access_token":"eyJ0eXAiOiJKV1Qi.eyJleHAiOjE4OTM0NTYwMDB9.c2ln","refresh_token":"def50200"}"#,
+            r#"{"expires_in":"86400.5","access_token":"eyJ0eXAiOiJKV1Qi.eyJleHAiOjE4OTM0NTYwMDB9.c2ln","refresh_token":null}"#,
+        ])) {
+            if let Some(pair) = pair(&body, Some(&SecretString::from("old")), 1000) {
+                proptest::prop_assert!(pair.expires_at > 1000);
+                for token in [&pair.access_token, &pair.refresh_token] {
+                    let token = token.expose_secret();
+                    proptest::prop_assert!(!token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()));
+                }
+            }
+        }
     }
 
     #[test]

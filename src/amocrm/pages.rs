@@ -249,6 +249,8 @@ fn events(body: &str, account_id: Option<i64>) -> Result<(Vec<TalkEvent>, bool),
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mutated::mutated_text;
+    use proptest::prelude::*;
     use serde_json::json;
 
     #[test]
@@ -352,5 +354,23 @@ mod tests {
         assert!(events(r#"{"_embedded":{"events":[{"created_at":9}]}}"#, None).is_err());
         let other = r#"{"_embedded":{"events":[{"id":"x","type":"lead_added","created_at":7}]}}"#;
         assert!(events(other, None).unwrap_err().1.contains("ignores filter[type]"));
+    }
+
+    const PAGES: &[&str] = &[
+        r#"{"_page":1,"_links":{"self":{"href":"https://example.amocrm.ru/api/v4/talks?page=1"},"next":{"href":"https://example.amocrm.ru/api/v4/talks?page=2"}},"_embedded":{"talks":[{"talk_id":117,"updated_at":1631035929,"is_in_work":true,"is_read":true,"account_id":17029541},{"talk_id":"118","is_in_work":1}]}}"#,
+        r#"{"_page":"2","_links":[],"_embedded":{"talks":{"0":{"talk_id":119},"3":{"talk_id":120,"is_read":""}}}}"#,
+        r#"{"_page":1,"_links":{"next":[]},"_embedded":{"events":[{"id":"01fevents0000000000000000","type":"talk_closed","entity_id":117,"entity_type":"talk","created_by":0,"created_at":1631035929,"value_after":[{"talk":{"id":117}}],"account_id":17029541},{"id":7,"type":"talk_created","entity_id":"118","entity_type":"talk","created_at":"1631035930"}]}}"#,
+    ];
+
+    proptest! {
+        #[test]
+        fn a_spoilt_page_holds_rows_of_talks_or_is_none(body in mutated_text(PAGES)) {
+            if let Ok((rows, _)) = talks(&body, Some(17029541)) {
+                prop_assert!(rows.iter().all(|row| row.talk_id > 0));
+            }
+            if let Ok((rows, _)) = events(&body, Some(17029541)) {
+                prop_assert!(rows.iter().all(|row| row.talk_id > 0 && (0..YEAR_2100).contains(&row.created_at)));
+            }
+        }
     }
 }

@@ -281,4 +281,28 @@ mod tests {
         }
         assert_eq!(expiry(&format!("{}.x", jwt(r#"{"exp":1}"#))), None, "four parts");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn a_spoilt_token_is_one_word_or_none(text in crate::mutated::mutated_text(&[
+            "\u{feff}eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.eyJleHAiOjE4OTM0NTYwMDAsImFjY291bnRfaWQiOjE3MDI5NTQxfQ.c2lnbmF0dXJl\n",
+            "a-token-that-is-no-jwt",
+        ])) {
+            if let Ok(token) = check(&text) {
+                let token = token.expose_secret();
+                proptest::prop_assert!(!token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()));
+                proptest::prop_assert!(account_id(token).is_none_or(|id| id > 0));
+                proptest::prop_assert!(expiry(token).is_none_or(|at| at > 0));
+            }
+        }
+
+        #[test]
+        fn spoilt_claims_are_read_or_none(claims in crate::mutated::mutated_text(&[
+            r#"{"aud":"5f3c","jti":"0d","iat":1630000000,"nbf":1630000000,"exp":1893456000,"sub":"501","account_id":17029541,"base_domain":"amocrm.ru","scopes":["crm"]}"#,
+        ])) {
+            let token = jwt(&claims);
+            proptest::prop_assert!(account_id(&token).is_none_or(|id| id > 0));
+            proptest::prop_assert!(expiry(&token).is_none_or(|at| at > 0));
+        }
+    }
 }

@@ -170,6 +170,7 @@ fn read(body: &[u8]) -> Result<Hook, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mutated::mutated;
 
     fn hook(account_id: i64, talk_ids: &[i64]) -> Result<Hook, String> {
         Ok(Hook { account_id: Some(account_id), talk_ids: talk_ids.into() })
@@ -219,5 +220,18 @@ mod tests {
             assert!(!same_secret(given, "0123456789abcdef"), "{given:?}");
         }
         assert!(!same_secret(&"s".repeat(LONGEST_SECRET + 1), &secret));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_spoilt_hook_names_talks_or_is_none(body in mutated(&[
+            "talk%5Badd%5D%5B0%5D%5Btalk_id%5D=191&talk%5Badd%5D%5B0%5D%5Bis_in_work%5D=1&account%5Bid%5D=17029541&account%5Bsubdomain%5D=example",
+            "talk[update][7][talk_id]=12&talk[update][7][missed_at]=&message[add][3][talk_id]=13&message[add][3][text]=%D0%90&account[id]=17029541",
+        ])) {
+            if let Ok(hook) = read(&body) {
+                proptest::prop_assert!(hook.talk_ids.iter().all(|id| *id > 0));
+                proptest::prop_assert!(hook.talk_ids.is_sorted_by(|a, b| a < b));
+            }
+        }
     }
 }

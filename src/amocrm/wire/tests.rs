@@ -1,4 +1,5 @@
 use super::*;
+use crate::mutated::mutated_text;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -28,6 +29,16 @@ const OPTIONAL: [&str; 11] = [
     "source_id",
     "_embedded",
 ];
+
+/// The same as it is sent, and as PHP writes one with little in it.
+const EXAMPLE: &str = r#"{"talk_id":117,"created_at":1631018291,"updated_at":1631035929,"rate":0,"contact_id":3372695,
+"chat_id":"88278e98-2b8d-4ae2-a5f0-bfab511cd621","entity_id":667999637,"entity_type":"lead","is_in_work":true,
+"is_read":true,"origin":"telegram","missed_at":1631030000,"account_id":17029541,
+"_links":{"self":{"href":"https://example.amocrm.ru/api/v4/talks/117"}},
+"_embedded":{"contacts":[{"id":3372695}],"leads":[{"id":667999637}],"customers":[]}}"#;
+const PHP: &str = r#"{"talk_id":"117","created_at":1631018291.0,"updated_at":"1631035929","rate":"","contact_id":false,
+"chat_id":null,"entity_id":[],"entity_type":{},"is_in_work":"1","is_read":0,"origin":"Чат \u0438\u0306","missed_at":0,
+"account_id":"17029541","_embedded":{"leads":{"1":{"id":"5"}},"customers":false}}"#;
 
 fn whole(value: &Value) -> Result<Read, String> {
     talk(&value.to_string(), 117, Some(17029541)).map_err(|error| error.to_string())
@@ -233,5 +244,16 @@ proptest! {
         let Read { talk, odd } = whole(&with(key, value)).unwrap();
         prop_assert_eq!((talk.talk_id, talk.account_id, talk.is_in_work), (117, 17029541, true));
         prop_assert!(odd.iter().all(|field| field.starts_with(key)));
+    }
+
+    #[test]
+    fn a_spoilt_talk_is_that_talk_or_none(body in mutated_text(&[EXAMPLE, PHP])) {
+        let _ = odd_fields(&body);
+        if let Ok(Read { talk, .. }) = talk(&body, 117, Some(17029541)) {
+            prop_assert_eq!((talk.talk_id, talk.account_id), (117, 17029541));
+            for time in [Some(talk.created_at), Some(talk.updated_at), talk.missed_at].into_iter().flatten() {
+                prop_assert!((1..YEAR_2100).contains(&time));
+            }
+        }
     }
 }

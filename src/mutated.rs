@@ -1,0 +1,109 @@
+//! What comes from outside, spoilt: the parsers' property tests feed on it. No parser panics, hangs or takes it for more
+//! than it says.
+
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+/// One change to a text.
+#[derive(Debug, Clone)]
+enum Change {
+    /// What breaks texts elsewhere, put in at a place.
+    Insert(&'static [u8]),
+    /// A byte becomes another.
+    Replace(u8),
+    /// A part goes, of so many bytes.
+    Cut(usize),
+    /// A part comes twice.
+    Repeat(usize),
+    /// Nothing follows.
+    End,
+}
+
+const ODD: &[&[u8]] = &[
+    b"null",
+    b"[]",
+    b"{}",
+    b"\"\"",
+    b"-1",
+    b"0",
+    b"1e999",
+    b"1.0",
+    b"99999999999999999999999999",
+    b"9223372036854775807",
+    b"-9223372036854775808",
+    b"\"\\ud800\"",
+    b"\\u0000",
+    b"\0",
+    b"\x1b[2J",
+    b"\xff\xfe",
+    b"\xef\xbb\xbf",
+    "\u{202e}".as_bytes(),
+    "\u{9b}".as_bytes(),
+    b"\r\n",
+    b"\"",
+    b"'",
+    b"\\",
+    b"%",
+    b"%5B",
+    b"&",
+    b"=",
+    b"[",
+    b"]",
+    b"{",
+    b"}",
+    b",",
+    b":",
+    b"*",
+    b"/",
+    b"-",
+    b"L",
+    b"W",
+    b"#",
+    b"?",
+    b"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
+    b"{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":",
+];
+
+fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        6 => select(ODD).prop_map(Change::Insert),
+        4 => any::<u8>().prop_map(Change::Replace),
+        3 => (1..40_usize).prop_map(Change::Cut),
+        2 => (1..200_usize).prop_map(Change::Repeat),
+        1 => Just(Change::End),
+    ]
+}
+
+fn apply(text: &mut Vec<u8>, (change, place): &(Change, Index)) {
+    let at = place.index(text.len() + 1);
+    let to = |length: usize| (at + length).min(text.len());
+    match *change {
+        Change::Insert(odd) => drop(text.splice(at..at, odd.iter().copied())),
+        Change::Replace(byte) => {
+            if let Some(place) = text.get_mut(at) {
+                *place = byte;
+            }
+        }
+        Change::Cut(length) => drop(text.drain(at..to(length))),
+        Change::Repeat(length) => {
+            let part = text[at..to(length)].to_vec();
+            drop(text.splice(at..at, part));
+        }
+        Change::End => text.truncate(at),
+    }
+}
+
+/// One of these texts, changed in up to six places.
+pub fn mutated(texts: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
+    let changes = proptest::collection::vec((change(), any::<Index>()), 0..7);
+    (select(texts), changes).prop_map(|(text, changes)| {
+        let mut text = text.as_bytes().to_vec();
+        changes.iter().for_each(|change| apply(&mut text, change));
+        text
+    })
+}
+
+/// The same for a parser that is given text alone.
+pub fn mutated_text(texts: &'static [&'static str]) -> impl Strategy<Value = String> {
+    mutated(texts).prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
