@@ -283,7 +283,7 @@ fn worker(
         known: report::known_talks(&connection).map_err(StoreError::from)?,
     };
     let earlier = DaemonStatus::read(&connection).map_err(StoreError::from)?;
-    let resume_asked = store::resume::take(&connection).map_err(StoreError::from)?;
+    let resume_asked = store::resume::asked(&connection).map_err(StoreError::from)?.is_some();
     // Closings that a crash left without a row in the queue, and the rules that are in force now.
     closures::requeue_open(&connection).map_err(StoreError::from)?;
     sweep::note_rules(&connection, &config.auto_close.rules).map_err(StoreError::from)?;

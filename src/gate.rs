@@ -55,6 +55,13 @@ pub struct Permit {
     probe: bool,
 }
 
+impl Permit {
+    /// Whether the request is to tell if a pause is over.
+    pub fn is_probe(&self) -> bool {
+        self.probe
+    }
+}
+
 /// Why a request may not leave now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {

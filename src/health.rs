@@ -231,7 +231,7 @@ const BACKLOG: i64 = 10 * 60;
 fn last_failure(overview: &Overview, alive: Option<Liveness>, now: i64) -> Option<Complaint> {
     let daemon = overview.daemon.as_ref().filter(|_| alive == Some(Liveness::Running))?;
     let at = daemon.last_failure_at?;
-    let failing = daemon.pause.is_none() && daemon.last_success_at.is_none_or(|good| good < at);
+    let failing = daemon.pause.is_none() && daemon.failing_since.is_some();
     failing.then(|| Complaint {
         what: format!(
             "the last request failed, {} ago: {}",

@@ -250,6 +250,11 @@ impl Account {
         account
     }
 
+    /// Has what happens by chance be another each time.
+    pub fn reseed(&mut self, seed: u64) {
+        self.rng = fastrand::Rng::with_seed(seed);
+    }
+
     /// Has faults happen to the next requests of a talk.
     pub fn script(&mut self, talk_id: i64, faults: impl IntoIterator<Item = Fault>) {
         self.scripted.entry(talk_id).or_default().extend(faults);

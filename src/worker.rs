@@ -194,6 +194,8 @@ pub struct Worker {
     /// Why nothing can be recorded, and since when.
     trouble: Option<(String, Instant)>,
     stopping: bool,
+    /// Somebody has asked that the pause end, and the probe is not answered yet.
+    resuming: bool,
     closing: Closing,
     chores: Chores,
     tally: Tally,
@@ -258,6 +260,7 @@ impl Worker {
             token_epoch: 0,
             trouble: None,
             stopping: false,
+            resuming: false,
             closing: Closing::default(),
             chores: Chores::new(now),
             tally: Tally::default(),

@@ -37,23 +37,22 @@ pub fn resume(database: &Path) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let began = Instant::now();
-    let mut taken_up = false;
     while began.elapsed() < PATIENCE {
         thread::sleep(LOOK_INTERVAL);
-        taken_up = taken_up || !resume::is_asked(&connection).map_err(StoreError::from)?;
-        match status()?.and_then(|status| status.pause) {
+        if resume::asked(&connection).map_err(StoreError::from)?.is_some() {
+            continue;
+        }
+        return Ok(match status()?.and_then(|status| status.pause) {
             None => {
                 writeln!(io::stdout(), "resumed: the API answers again")?;
-                return Ok(ExitCode::SUCCESS);
+                ExitCode::SUCCESS
             }
-            // The probe has moved the end.
-            Some(pause) if taken_up && pause.until != before.until && pause.until > unix_now() => {
+            Some(pause) => {
                 let next = words::in_time(pause.until, unix_now());
                 writeln!(io::stdout(), "still paused: {}; next probe {next}", named(&pause))?;
-                return Ok(ExitCode::FAILURE);
+                ExitCode::FAILURE
             }
-            Some(_) => {}
-        }
+        });
     }
     writeln!(io::stdout(), "the probe is not answered yet: `talkmirror status` shows what comes of it")?;
     Ok(ExitCode::FAILURE)

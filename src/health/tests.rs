@@ -26,6 +26,7 @@ pub(super) fn overview() -> Overview {
             last_success_at: None,
             last_failure_at: None,
             last_failure: None,
+            failing_since: None,
             pause: None,
             requests_per_second: 6.0,
             request_rate: 0.0,

@@ -18,8 +18,8 @@ pub enum Fault {
     Redirect(String),
     /// 204.
     NoContent,
-    /// 200 with exactly this body and these headers.
-    Answer { headers: Vec<(&'static str, &'static str)>, body: Vec<u8> },
+    /// This status with exactly this body and these headers.
+    Answer { status: u16, headers: Vec<(&'static str, &'static str)>, body: Vec<u8> },
     /// 200 without a body.
     Empty,
     /// 200 with HTML.

@@ -366,10 +366,10 @@ async fn fail(
         }
         Fault::Redirect(address) => reply(302, &[(LOCATION, &address)], Bytes::new()),
         Fault::NoContent => reply(204, &[], Bytes::new()),
-        Fault::Answer { headers, body } => {
+        Fault::Answer { status, headers, body } => {
             let headers: Vec<_> =
                 headers.iter().map(|(name, value)| (HeaderName::from_static(name), *value)).collect();
-            reply(200, &headers, body.into())
+            reply(status, &headers, body.into())
         }
         Fault::Empty => ok(""),
         Fault::NotJson => html(200),

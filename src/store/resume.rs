@@ -3,7 +3,7 @@
 use super::info;
 use rusqlite::Connection;
 
-const ASKED_AT: &str = "resume.asked_at";
+const ASKED: &str = "resume.asked";
 
 /// Asks that the pause end now, with a probe; `now` in Unix seconds.
 ///
@@ -12,23 +12,23 @@ const ASKED_AT: &str = "resume.asked_at";
 pub fn ask(connection: &Connection, now: i64) -> rusqlite::Result<()> {
     connection
         .prepare_cached("INSERT OR REPLACE INTO mirror_info (key, value) VALUES (?1, ?2)")?
-        .execute((ASKED_AT, now.to_string()))?;
+        .execute((ASKED, format!("{now} by process {}", std::process::id())))?;
     Ok(())
 }
 
-/// Whether somebody has asked, and nobody has taken it up yet.
+/// Who has asked, and when, for what is not done yet.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn is_asked(connection: &Connection) -> rusqlite::Result<bool> {
-    Ok(info(connection, ASKED_AT)?.is_some())
+pub fn asked(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    info(connection, ASKED)
 }
 
-/// Takes it up; false if nobody has asked.
+/// The probe is answered, or nothing pauses.
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn take(connection: &Connection) -> rusqlite::Result<bool> {
-    let moved = connection.prepare_cached("DELETE FROM mirror_info WHERE key = ?1")?.execute([ASKED_AT])?;
-    Ok(moved == 1)
+pub fn done(connection: &Connection) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM mirror_info WHERE key = ?1")?.execute([ASKED])?;
+    Ok(())
 }

@@ -16,6 +16,8 @@ pub struct DaemonStatus {
     pub last_success_at: Option<i64>,
     pub last_failure_at: Option<i64>,
     pub last_failure: Option<String>,
+    /// Since when no request succeeded; `None` if the last one did.
+    pub failing_since: Option<i64>,
     pub pause: Option<PauseStatus>,
     /// The ceiling now.
     pub requests_per_second: f64,
@@ -98,11 +100,11 @@ impl DaemonStatus {
         tx.prepare_cached(
             "INSERT OR REPLACE INTO daemon_status (
                  id, mode, version, pid, started_at, stopped_at, seen_at, last_success_at,
-                 last_failure_at, last_failure, pause_reason, pause_detail, paused_at, pause_until,
+                 last_failure_at, last_failure, failing_since, pause_reason, pause_detail, paused_at, pause_until,
                  requests_per_second, request_rate, clock_skew, not_closing,
                  wal_bytes, wal_held_since, wal_held_by)
              VALUES (1, :mode, :version, :pid, :started_at, :stopped_at, :seen_at, :last_success_at,
-                 :last_failure_at, :last_failure, :pause_reason, :pause_detail, :paused_at, :pause_until,
+                 :last_failure_at, :last_failure, :failing_since, :pause_reason, :pause_detail, :paused_at, :pause_until,
                  :requests_per_second, :request_rate, :clock_skew, :not_closing,
                  :wal_bytes, :wal_held_since, :wal_held_by)",
         )?
@@ -116,6 +118,7 @@ impl DaemonStatus {
             ":last_success_at": self.last_success_at,
             ":last_failure_at": self.last_failure_at,
             ":last_failure": self.last_failure,
+            ":failing_since": self.failing_since,
             ":pause_reason": pause.map(|pause| &pause.reason),
             ":pause_detail": pause.map(|pause| &pause.detail),
             ":paused_at": pause.map(|pause| pause.since),
@@ -168,6 +171,7 @@ impl DaemonStatus {
                     last_success_at: row.get("last_success_at")?,
                     last_failure_at: row.get("last_failure_at")?,
                     last_failure: row.get("last_failure")?,
+                    failing_since: row.get("failing_since")?,
                     pause,
                     requests_per_second: row.get("requests_per_second")?,
                     request_rate: row.get("request_rate")?,

@@ -93,6 +93,11 @@ impl Writer {
         self.send(Message::Status(Box::new(status)));
     }
 
+    /// Tells whoever has asked for it that the pause was probed.
+    pub fn resumed(&self) {
+        self.send(Message::Resumed);
+    }
+
     /// Writes what is told of the API token.
     pub fn token(&self, status: TokenStatus) {
         self.send(Message::Token(status));
@@ -232,6 +237,7 @@ fn serve(
     teller: &Teller,
 ) -> rusqlite::Result<()> {
     let mut seen_version = data_version(connection)?;
+    let mut asked_to_resume = None;
     // As SQLite advises for connections that live long.
     optimize(connection, "PRAGMA optimize = 0x10002");
     let mut optimized = Instant::now();
@@ -258,6 +264,7 @@ fn serve(
             match message {
                 Message::Record(_)
                 | Message::Status(_)
+                | Message::Resumed
                 | Message::Token(_)
                 | Message::Backup(_)
                 | Message::Feed { .. }
@@ -297,10 +304,11 @@ fn serve(
                     if version != seen_version {
                         seen_version = version;
                         teller.tell(Event::ForeignChange);
-                        if insist(teller, connection, |connection| resume::is_asked(connection))? {
-                            insist(teller, connection, |connection| resume::take(connection))?;
+                        let asked = insist(teller, connection, |connection| resume::asked(connection))?;
+                        if asked.is_some() && asked != asked_to_resume {
                             teller.tell(Event::Resume);
                         }
+                        asked_to_resume = asked;
                     }
                     if optimized.elapsed() > OPTIMIZE {
                         optimize(connection, "PRAGMA optimize");
@@ -403,6 +411,7 @@ fn together(connection: &mut Connection, batch: &[Message]) -> rusqlite::Result<
 fn write(tx: &Transaction<'_>, message: &Message) -> rusqlite::Result<Option<Fed>> {
     match message {
         Message::Status(status) => status.write(tx)?,
+        Message::Resumed => resume::done(tx)?,
         Message::Token(status) => status.write(tx)?,
         Message::Backup(state) => state.write(tx)?,
         Message::Repair(repair) => {

@@ -69,6 +69,7 @@ impl Condition {
                 last_success_at: None,
                 last_failure_at: None,
                 last_failure: None,
+                failing_since: None,
                 pause: None,
                 requests_per_second: 0.0,
                 request_rate: 0.0,
@@ -91,6 +92,7 @@ impl Condition {
         self.now.last_success_at = earlier.last_success_at;
         self.now.last_failure_at = earlier.last_failure_at;
         self.now.last_failure.clone_from(&earlier.last_failure);
+        self.now.failing_since = earlier.failing_since;
         if let Some(pause) = &earlier.pause {
             self.pause_detail.clone_from(&pause.detail);
         }
@@ -131,7 +133,8 @@ impl Condition {
         self.requests.iter_mut().for_each(|(second, _)| *second += seconds);
         self.minutes.iter_mut().for_each(|(minute, _)| *minute += seconds.div_euclid(60));
         self.now.started_at += seconds;
-        for at in [&mut self.now.last_success_at, &mut self.now.last_failure_at].into_iter().flatten() {
+        let DaemonStatus { last_success_at, last_failure_at, failing_since, .. } = &mut self.now;
+        for at in [last_success_at, last_failure_at, failing_since].into_iter().flatten() {
             *at += seconds;
         }
     }
@@ -157,14 +160,15 @@ impl Condition {
     }
 
     pub fn note_answer(&mut self, failure: Option<&Failure>, now: Now) {
-        match failure {
-            None => self.now.last_success_at = Some(now.secs()),
-            Some(failure) if matches!(failure.kind, Kind::Gone | Kind::Denied) => {
+        match failure.filter(|failure| !matches!(failure.kind, Kind::Gone | Kind::Denied)) {
+            None => {
                 self.now.last_success_at = Some(now.secs());
+                self.now.failing_since = None;
             }
             Some(failure) => {
                 self.now.last_failure_at = Some(now.secs());
                 self.now.last_failure = Some(failure.detail.clone());
+                self.now.failing_since.get_or_insert(now.secs());
             }
         }
     }
@@ -238,8 +242,8 @@ impl Condition {
             Some(written) => (now.mono.saturating_duration_since(written.at), written.pause == gate.pause()),
         };
         // The first failure is shown at once: of a quiet account nothing else may come for minutes.
-        let fails =
-            self.is_failing() && !self.written.as_ref().is_some_and(|written| failing(&written.status));
+        let failing = |written: &Written| written.status.failing_since.is_some();
+        let fails = self.now.failing_since.is_some() && !self.written.as_ref().is_some_and(failing);
         if same_pause && !fails && age < FIGURES {
             return;
         }
@@ -249,14 +253,15 @@ impl Condition {
         }
     }
 
+    /// Writes the row at once.
+    pub fn write_now(&mut self, writer: &Writer, gate: &Gate, now: Now) {
+        self.send(writer, gate, now);
+    }
+
     /// Writes the row for the last time: stopped in good order.
     pub fn write_last(&mut self, writer: &Writer, gate: &Gate, now: Now) {
         self.now.stopped_at = Some(now.secs());
         self.send(writer, gate, now);
-    }
-
-    fn is_failing(&self) -> bool {
-        failing(&self.now)
     }
 
     fn figures_moved(&self) -> bool {
@@ -293,9 +298,4 @@ impl Condition {
         writer.status(self.now.clone());
         self.written = Some(Written { status: self.now.clone(), pause: gate.pause(), at: now.mono });
     }
-}
-
-/// The last answer was a failure.
-fn failing(status: &DaemonStatus) -> bool {
-    status.last_failure_at.is_some_and(|at| status.last_success_at.is_none_or(|good| good < at))
 }

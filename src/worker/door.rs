@@ -119,6 +119,10 @@ impl Worker {
         }
         let signal = failure.map_or(Signal::Healthy, |failure| self.signal(failure, token_epoch));
         self.answered(permit, source, signal, failure, now);
+        if matches!(failure.map(|failure| failure.kind), Some(Kind::Forbidden | Kind::Unexpected)) {
+            // Whether it is the list's or everybody's shows at another address.
+            self.identity.want();
+        }
         let is_everybody_s = match failure.map(|failure| failure.kind) {
             Some(Kind::Unauthorized | Kind::Unpaid | Kind::RateLimited) => true,
             Some(Kind::Unexpected) => self.pauses_for(Reason::UnexpectedAnswer),

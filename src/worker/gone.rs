@@ -55,9 +55,18 @@ impl Worker {
         if self.pauses_for(Reason::ManyGone) {
             self.gone.believe(now.secs());
         }
-        if self.gate.pause().is_some() {
+        self.resuming = self.gate.pause().is_some();
+        if self.resuming {
             tracing::info!("asked to resume: probing now");
             self.gate.probe_now(now.mono);
+        } else {
+            self.resumed(now);
         }
+    }
+
+    /// What came of it is there to be read before the one who asked is told that it is done.
+    pub(super) fn resumed(&mut self, now: Now) {
+        self.condition.write_now(&self.writer, &self.gate, now);
+        self.writer.resumed();
     }
 }

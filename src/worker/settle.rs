@@ -129,7 +129,8 @@ impl Worker {
             // Another account's API would say the same.
             self.answered(permit, source, Signal::Healthy, Some(&failure), now);
             let due_at = policy::not_before(now.unix, self.identity.look_again(now));
-            return Some(self.unspent(due_at, failure));
+            let detail = format!("{}; not believed: it is not known whose account answers", failure.detail);
+            return Some(self.unspent(due_at, Failure { detail, ..failure }));
         }
         if failure.kind == Kind::Gone
             && self.pauses_for(Reason::ManyGone)
@@ -137,7 +138,8 @@ impl Worker {
         {
             self.answered(permit, source, Signal::ManyGone, Some(&failure), now);
             let due_at = policy::not_before(now.unix, policy::DENIED_RETRY);
-            return Some(self.unspent(due_at, failure));
+            let detail = format!("{}; not believed: too many are said not to exist", failure.detail);
+            return Some(self.unspent(due_at, Failure { detail, ..failure }));
         }
         let signal = self.signal(&failure, token_epoch);
         let is_refused = signal == Signal::Unauthorized;
@@ -257,6 +259,7 @@ impl Worker {
     ) {
         let before = self.gate.pause();
         let is_healthy = signal == Signal::Healthy;
+        let is_probe = permit.is_probe();
         self.gate.answered(permit, source, signal, now.mono, &mut self.rng);
         self.condition.note_answer(failure, now);
         if is_healthy {
@@ -273,6 +276,9 @@ impl Worker {
             _ => {}
         }
         self.condition.note_pause(before, &self.gate, failure, now);
+        if is_probe && std::mem::take(&mut self.resuming) {
+            self.resumed(now);
+        }
     }
 
     /// What failed just before a pause failed for everybody's reason.

@@ -13,7 +13,7 @@ const EXAMPLE: &str = r#"{"talk_id":117,"created_at":1631018291,"updated_at":163
   "leads":[{"id":667999637,"_links":{"self":{"href":"https://example.amocrm.ru/api/v4/leads/667999637"}}}],"customers":[]}}"#;
 
 fn answer(body: &str) -> Fault {
-    Fault::Answer { headers: vec![("content-type", "application/hal+json")], body: body.into() }
+    Fault::Answer { status: 200, headers: vec![("content-type", "application/hal+json")], body: body.into() }
 }
 
 /// A mirror whose next answers for talk 117 are these.
@@ -71,7 +71,7 @@ fn a_compressed_answer_is_read() {
     // `{"talk_id":…}` of the example with other numbers, through gzip.
     let body = include_bytes!("talk-117.json.gz").to_vec();
     let headers = vec![("content-type", "application/hal+json"), ("content-encoding", "gzip")];
-    let mirror = answering([Fault::Answer { headers, body }]);
+    let mirror = answering([Fault::Answer { status: 200, headers, body }]);
     mirror.ends(0, &["sync", "117"]);
     assert_eq!(mirror.sql::<i64>("SELECT contact_id FROM talks"), 4242);
 }
@@ -80,7 +80,7 @@ fn a_compressed_answer_is_read() {
 fn a_compressed_body_is_capped_by_what_it_unpacks_to() {
     let body = include_bytes!("two-megabytes.gz").to_vec();
     let headers = vec![("content-type", "application/hal+json"), ("content-encoding", "gzip")];
-    let mirror = answering([Fault::Answer { headers, body }]);
+    let mirror = answering([Fault::Answer { status: 200, headers, body }]);
     mirror.configure("queue.max_attempts = 1\n");
     mirror.ends(1, &["sync", "117"]);
     assert!(mirror.sql::<String>("SELECT last_error FROM talk_queue").contains("over 1 MiB"));
@@ -108,7 +108,7 @@ fn a_body_that_is_no_such_talk_is_that_talk_s_failure_and_touches_no_stored_row(
         (field("is_in_work", "{}"), "is_in_work: invalid type: map, expected true or false"),
         (field("account_id", "null"), "account_id: invalid type: null"),
         (field("updated_at", "1.5"), "updated_at: invalid value: floating point"),
-        (Fault::Answer { headers: vec![], body: vec![0xff, 0xfe, 0x00] }, "not UTF-8"),
+        (Fault::Answer { status: 200, headers: vec![], body: vec![0xff, 0xfe, 0x00] }, "not UTF-8"),
         (field("updated_at", "1631035929000"), "updated_at: expected Unix seconds before the year 2100"),
         (field("talk_id", "\"Bearer simulated-token\""), "invalid value: string \"Bearer [token]\""),
         (Fault::Problem(400), "HTTP 400"),

@@ -1,7 +1,6 @@
 //! `backup`: copies taken while the database is written, by whom, and what is left when it fails.
 
-use crate::databases::SmallDisk;
-use crate::harness::{Daemon, Mirror, account, text};
+use crate::harness::{Daemon, Mirror, SmallDisk, account, text};
 use crate::rights::{ANALYST, OUTSIDER, State};
 use nix::sys::signal::Signal;
 use rusqlite::{Connection, OpenFlags};

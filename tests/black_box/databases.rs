@@ -1,6 +1,6 @@
 //! Databases that cannot be used, must wait, or are shared.
 
-use crate::harness::{Mirror, account};
+use crate::harness::{Mirror, SmallDisk, account};
 use rusqlite::Connection;
 use std::fs;
 use std::process::Command;
@@ -245,39 +245,10 @@ fn a_database_that_cannot_be_written_is_named() {
     }
 }
 
-/// A small file system of its own; unmounted when dropped.
-pub struct SmallDisk(pub std::path::PathBuf);
-
-impl SmallDisk {
-    pub fn mount(path: std::path::PathBuf, size: &str) -> Option<SmallDisk> {
-        if !nix::unistd::Uid::effective().is_root() {
-            eprintln!("skipped: only root can mount a small disk");
-            return None;
-        }
-        fs::create_dir(&path).unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
-            .arg(&path)
-            .status();
-        if mounted.is_ok_and(|status| status.success()) {
-            return Some(SmallDisk(path));
-        }
-        eprintln!("skipped: a tmpfs cannot be mounted here");
-        None
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
-
 #[test]
 fn a_full_disk_is_named_waited_for_and_nothing_is_lost() {
-    let mirror = Mirror::new(account(400));
+    let mirror = Mirror::with_database(account(400), "disk/talks.db");
     let Some(disk) = SmallDisk::mount(mirror.path("disk"), "4m") else { return };
-    mirror.configure("database.path = \"disk/talks.db\"\n");
     mirror.ends(0, &["enqueue", "1..400"]);
     let _ = fs::write(disk.0.join("ballast"), vec![0; 3_700_000]);
     let daemon = mirror.daemon();
@@ -289,12 +260,8 @@ fn a_full_disk_is_named_waited_for_and_nothing_is_lost() {
     assert_eq!(mirror.simulator.account().requests(), requests, "nothing is fetched that cannot be recorded");
 
     fs::remove_file(disk.0.join("ballast")).unwrap();
-    let count = |sql: &str| -> i64 {
-        let connection = Connection::open(disk.0.join("talks.db")).unwrap();
-        connection.query_row(sql, [], |row| row.get(0)).unwrap_or(-1)
-    };
-    mirror.wait("everything is mirrored", || count("SELECT count(*) FROM talks") == 400);
-    assert_eq!(count("SELECT count(*) FROM talk_queue"), 0);
+    mirror.wait_sql("everything is mirrored", "SELECT count(*) FROM talks", 400);
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_queue"), 0);
     mirror.wait("it says so", || mirror.log().contains("the database can be written again"));
     daemon.stop();
 }

@@ -1,7 +1,6 @@
 //! How large the database is, how fast it grows, and when the disk is full.
 
-use crate::databases::SmallDisk;
-use crate::harness::{Mirror, account};
+use crate::harness::{Mirror, SmallDisk, account};
 use serde_json::Value;
 use talkmirror::clock::unix_now;
 

@@ -22,6 +22,8 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 pub struct Mirror {
     folder: TempDir,
+    /// `database.path`, in the folder.
+    database: &'static str,
     pub simulator: Simulator,
 }
 
@@ -34,9 +36,13 @@ pub fn account(talks: i64) -> Account {
 
 impl Mirror {
     pub fn new(account: Account) -> Mirror {
+        Mirror::with_database(account, "talks.db")
+    }
+
+    pub fn with_database(account: Account, database: &'static str) -> Mirror {
         let folder = tempfile::tempdir().unwrap();
         let simulator = Simulator::start(account).unwrap();
-        let mirror = Mirror { folder, simulator };
+        let mirror = Mirror { folder, database, simulator };
         mirror.configure("");
         mirror
     }
@@ -49,8 +55,10 @@ impl Mirror {
             "api.base_url = \"{}\"\napi.token_file = \"token\"\napi.requests_per_second = 1000\n\
              api.max_in_flight = 8\napi.timeout = \"2s\"\nqueue.poll_interval = \"50ms\"\n\
              queue.retry_base = \"10ms\"\nqueue.retry_max = \"1s\"\n\
-             refresh.enabled = false\nlisting.enabled = false\nevents.enabled = false\n",
-            self.simulator.base_url()
+             refresh.enabled = false\nlisting.enabled = false\nevents.enabled = false\n\
+             database.path = \"{}\"\n",
+            self.simulator.base_url(),
+            self.database
         );
         let key = |line: &str| line.split('=').next().unwrap_or_default().trim().to_owned();
         let keys: Vec<String> = more.lines().map(key).collect();
@@ -64,7 +72,7 @@ impl Mirror {
     }
 
     pub fn database(&self) -> PathBuf {
-        self.path("talks.db")
+        self.path(self.database)
     }
 
     /// The binary with this mirror's configuration.
@@ -252,6 +260,34 @@ impl Mirror {
             let stored = talkmirror::store::record::stored_talk(&connection, talk.talk_id).unwrap();
             assert_eq!(stored.as_ref(), Some(talk));
         }
+    }
+}
+
+/// A small file system of its own; unmounted when dropped.
+pub struct SmallDisk(pub PathBuf);
+
+impl SmallDisk {
+    pub fn mount(path: PathBuf, size: &str) -> Option<SmallDisk> {
+        if !nix::unistd::Uid::effective().is_root() {
+            eprintln!("skipped: only root can mount a small disk");
+            return None;
+        }
+        fs::create_dir(&path).unwrap();
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(&path)
+            .status();
+        if mounted.is_ok_and(|status| status.success()) {
+            return Some(SmallDisk(path));
+        }
+        eprintln!("skipped: a tmpfs cannot be mounted here");
+        None
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
     }
 }
 

@@ -180,7 +180,7 @@ fn a_list_that_always_differs_is_followed_once() {
         // The list says so, and a fetch does not.
         let as_fetched = mirror.sql::<String>("SELECT payload FROM talks WHERE talk_id = 1").into_bytes();
         let headers = vec![("content-type", "application/hal+json")];
-        account.script(1, std::iter::repeat_n(Fault::Answer { headers, body: as_fetched }, 500));
+        account.script(1, std::iter::repeat_n(Fault::Answer { status: 200, headers, body: as_fetched }, 500));
         account.talk(1).updated_at = unix_now();
     }
     let daemon = mirror.running_daemon();

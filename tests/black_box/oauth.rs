@@ -1,7 +1,6 @@
 //! Tokens of OAuth, and how they are renewed.
 
-use crate::databases::SmallDisk;
-use crate::harness::{Mirror, account};
+use crate::harness::{Mirror, SmallDisk, account};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::fs;

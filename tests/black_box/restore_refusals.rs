@@ -1,8 +1,7 @@
 //! `backup --restore`: what it refuses, and that nothing is replaced then.
 
 use crate::backup::{names, read};
-use crate::databases::SmallDisk;
-use crate::harness::{Mirror, account};
+use crate::harness::{Mirror, SmallDisk, account};
 use crate::restore::mode;
 use rusqlite::Connection;
 use std::fs;

@@ -83,6 +83,7 @@ fn screen() -> Screen {
                 last_success_at: Some(NOW - 1),
                 last_failure_at: Some(NOW - 7 * 3600),
                 last_failure: Some("cannot connect: timed out".into()),
+                failing_since: None,
                 pause: None,
                 requests_per_second: 6.0,
                 request_rate: 2.4,

@@ -18,9 +18,6 @@ UPDATE sqlite_schema
 -- An import of ids alone gives NULL for each other column: that is its default.
 UPDATE sqlite_schema SET sql = replace(sql, 'NOT NULL DEFAULT', 'NOT NULL ON CONFLICT REPLACE DEFAULT')
  WHERE type = 'table' AND name = 'talk_queue';
-UPDATE sqlite_schema
-   SET sql = replace(sql, 'rate_limited, outage', 'rate_limited, outage, unexpected_answer, many_gone')
- WHERE type = 'table' AND name = 'daemon_status';
 -- An unknown is_read is neither read nor unread.
 UPDATE sqlite_schema
    SET sql = replace(sql, 'iif(is_read, NULL, updated_at)', 'iif(is_read = 0, updated_at, NULL)')
@@ -54,6 +51,46 @@ BEGIN
      WHERE talk_id = NEW.talk_id;
     SELECT RAISE(IGNORE);
 END;
+
+-- Once more, with whether the last request failed: of two in one second the times do not tell.
+ALTER TABLE daemon_status RENAME TO daemon_status_before;
+CREATE TABLE daemon_status (
+    -- How the daemon is: one row, written by run, sync and close when it changes and
+    -- at least once a minute.
+    id                  INTEGER PRIMARY KEY CHECK (id = 1), -- always 1
+    mode                TEXT NOT NULL,    -- run, sync or close
+    version             TEXT NOT NULL,    -- of talkmirror
+    pid                 INTEGER NOT NULL, -- its process id
+    started_at          INTEGER NOT NULL, -- when that process began
+    stopped_at          INTEGER,          -- when it stopped in good order; NULL: it runs, or was killed
+    seen_at             INTEGER NOT NULL, -- its last sign of life: when this row was written
+    last_success_at     INTEGER,          -- the last answer of the API that was of use
+    last_failure_at     INTEGER,          -- the last failed request
+    last_failure        TEXT,             -- and how it failed
+    failing_since       INTEGER,          -- since when no request succeeded; NULL: the last one did
+    pause_reason        TEXT,             -- NULL: not paused; unauthorized, unpaid, blocked, rate_limited, outage,
+                                          -- unexpected_answer, many_gone
+    pause_detail        TEXT,             -- the answer that began the pause
+    paused_at           INTEGER,          -- since when
+    pause_until         INTEGER,          -- when the next probe may leave
+    requests_per_second REAL NOT NULL,    -- the ceiling now: the configured one, less after a 429
+    request_rate        REAL NOT NULL,    -- requests a second, mean of the last minute
+    clock_skew          INTEGER,          -- seconds that this machine's clock is ahead of the API's
+    not_closing         TEXT,             -- why nothing may be closed: the clock; NULL: it is right
+    wal_bytes           INTEGER,          -- size of the write-ahead log, the file talks.db-wal
+    wal_held_since      INTEGER,          -- since when a reader keeps it from being taken back; NULL: none does
+    wal_held_by         TEXT              -- who that is, as far as it can be told
+) STRICT;
+INSERT INTO daemon_status (id, mode, version, pid, started_at, stopped_at, seen_at,
+                           last_success_at, last_failure_at, last_failure, pause_reason, pause_detail, paused_at,
+                           pause_until, requests_per_second, request_rate, clock_skew, not_closing,
+                           wal_bytes, wal_held_since, wal_held_by)
+SELECT id, mode, version, pid, started_at, stopped_at, seen_at,
+       last_success_at, last_failure_at, last_failure, pause_reason, pause_detail, paused_at,
+       pause_until, requests_per_second, request_rate, clock_skew, not_closing,
+       wal_bytes, wal_held_since, wal_held_by
+  FROM daemon_status_before;
+DROP TABLE daemon_status_before;
 
 CREATE TABLE odd_fields (
     -- Optional fields of talks that came in another shape than the API documents. There the talk has NULL, and its

@@ -19,6 +19,8 @@ use tokio::sync::oneshot;
 pub enum Message {
     Record(Record),
     Status(Box<DaemonStatus>),
+    /// A pause that somebody asked to end was probed.
+    Resumed,
     Token(TokenStatus),
     Backup(BackupState),
     Repair(Repair),
@@ -52,6 +54,7 @@ impl Message {
             self,
             Message::Record(_)
                 | Message::Status(_)
+                | Message::Resumed
                 | Message::Token(_)
                 | Message::Backup(_)
                 | Message::Repair(_)

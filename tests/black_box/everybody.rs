@@ -1,0 +1,269 @@
+//! A failure of everybody's is told from a talk's own: it costs no talk anything, and passes by itself.
+
+use crate::feeders::{EVENTS, LISTING};
+use crate::harness::{Mirror, account, text};
+use serde_json::Value;
+use std::net::TcpListener;
+use talkmirror::clock::unix_now;
+use talkmirror::simulator::{Fault, TalkEvent};
+
+const ALL_WAIT: &str = "SELECT count(*) FROM talk_queue WHERE attempts = 0 AND failed_at IS NULL";
+const REASON: &str = "SELECT pause_reason FROM daemon_status";
+
+fn html(status: &'static str) -> Fault {
+    Fault::Answer {
+        status: 200,
+        headers: vec![("content-type", "text/html")],
+        body: format!("<html>{status}").into(),
+    }
+}
+
+fn json(body: &str) -> Fault {
+    Fault::Answer { status: 200, headers: vec![("content-type", "application/json")], body: body.into() }
+}
+
+/// What everybody may be answered by those between us and the API, and by an API in trouble.
+fn not_the_api() -> Vec<Fault> {
+    vec![
+        html("Maintenance"),
+        Fault::Redirect("https://www.amocrm.ru/login".into()),
+        Fault::Redirect("/login".into()),
+        Fault::Html(400),
+        Fault::Html(405),
+        Fault::Html(451),
+        Fault::Problem(400),
+        json(r#"{"title":"Error","status":500,"detail":"Internal error"}"#),
+        json(r#"{"response":{"error":"Account is under maintenance"}}"#),
+        json("[]"),
+        json("null"),
+        json("\"ok\""),
+        Fault::Empty,
+        Fault::Answer { status: 200, headers: vec![], body: vec![0xff, 0xfe, 0x00] },
+        Fault::Missing("updated_at"),
+    ]
+}
+
+#[test]
+fn an_answer_that_everybody_gets_pauses_and_costs_no_talk_an_attempt() {
+    std::thread::scope(|scope| {
+        for fault in not_the_api() {
+            scope.spawn(move || {
+                let mirror = Mirror::new(account(20));
+                mirror.configure("queue.max_attempts = 2\n");
+                mirror.ends(0, &["enqueue", "1..20"]);
+                mirror.simulator.account().always = Some(fault.clone());
+                let daemon = mirror.running_daemon();
+                mirror.wait_sql(&format!("{fault:?} pauses"), REASON, "unexpected_answer".to_owned());
+                mirror.wait_sql(&format!("{fault:?} costs nothing"), ALL_WAIT, 20);
+                let (out, _) = mirror.ends(1, &["status"]);
+                assert!(out.contains("Paused"), "{fault:?}: {out}");
+                let asked = mirror.simulator.account().log.len();
+                assert!(asked <= 3 + 8 + 2, "{fault:?}: {asked} requests");
+                mirror.simulator.account().always = None;
+                // Unless it was probed just now.
+                let (out, _) = mirror.ends(0, &["resume"]);
+                assert!(out.contains("resumed") || out.contains("nothing pauses"), "{fault:?}: {out}");
+                mirror.wait_sql(&format!("{fault:?} passes"), "SELECT count(*) FROM talk_queue", 0);
+                daemon.stop();
+                mirror.assert_mirrors_the_account();
+            });
+        }
+    });
+}
+
+#[test]
+fn what_one_talk_alone_is_answered_is_its_own_failure() {
+    for fault in not_the_api() {
+        let mirror = Mirror::new(account(20));
+        mirror.configure("queue.max_attempts = 2\napi.max_in_flight = 1\n");
+        mirror.simulator.account().script(7, vec![fault.clone(); 9]);
+        mirror.ends(1, &["sync", "1..20"]);
+        assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), 19, "{fault:?}");
+        let failed = "SELECT talk_id FROM talk_queue WHERE failed_at IS NOT NULL AND attempts = 2";
+        assert_eq!(mirror.sql::<i64>(failed), 7, "{fault:?}");
+        assert!(mirror.sql::<bool>("SELECT pause_reason IS NULL FROM daemon_status"), "{fault:?}");
+    }
+}
+
+#[test]
+fn an_outage_spends_no_attempt_however_few_talks_there_are() {
+    for talks in [1, 2] {
+        for fault in [Some(Fault::Reset), Some(Fault::CutOff), None] {
+            let mirror = Mirror::new(account(talks));
+            mirror.configure("queue.max_attempts = 1\n");
+            mirror.ends(0, &["enqueue", &format!("1..{talks}")]);
+            let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+            match &fault {
+                Some(fault) => mirror.simulator.account().always = Some(fault.clone()),
+                None => {
+                    mirror.configure(&format!("queue.max_attempts = 1\napi.base_url = \"http://{nobody}\"\n"))
+                }
+            }
+            let daemon = mirror.running_daemon();
+            mirror.wait_sql(&format!("{talks}, {fault:?}: it pauses"), REASON, "outage".to_owned());
+            mirror.wait_sql(&format!("{talks}, {fault:?}: all wait"), ALL_WAIT, talks);
+            daemon.stop();
+            mirror.configure("queue.max_attempts = 1\n");
+            mirror.simulator.account().always = None;
+            mirror.ends(0, &["sync"]);
+            mirror.assert_mirrors_the_account();
+        }
+    }
+}
+
+#[test]
+fn the_first_failure_of_a_quiet_account_is_in_status_at_once() {
+    let mirror = Mirror::new(account(1));
+    mirror.ends(0, &["sync", "1"]);
+    mirror.configure("queue.retry_base = \"1h\"\nqueue.retry_max = \"1h\"\n");
+    let daemon = mirror.running_daemon();
+    mirror.wait("it is confirmed", || mirror.simulator.account().account_requests() == 2);
+    mirror.simulator.account().always = Some(Fault::Html(502));
+    mirror.ends(0, &["enqueue", "1"]);
+    mirror.wait_sql("it is written", "SELECT last_failure LIKE 'HTTP 502%' FROM daemon_status", true);
+    let (out, _) = text(&mirror.output(&["status"]));
+    assert!(out.contains("! the last request failed") && out.contains("HTTP 502"), "{out}");
+    daemon.stop();
+}
+
+#[test]
+fn a_single_401_is_probed_and_pauses_nothing() {
+    let mirror = Mirror::new(account(20));
+    mirror.configure("api.max_in_flight = 1\n");
+    mirror.simulator.account().script(7, [Fault::Problem(401)]);
+    mirror.ends(0, &["sync", "1..20"]);
+    assert!(mirror.sql::<bool>("SELECT pause_reason IS NULL FROM daemon_status"));
+    mirror.assert_mirrors_the_account();
+}
+
+#[test]
+fn what_everybody_gets_shows_on_lists_as_well_as_on_talks() {
+    for (fault, reason) in [(Fault::Html(403), "blocked"), (Fault::NotJson, "unexpected_answer")] {
+        let mirror = Mirror::new(account(3));
+        mirror.configure(&format!("{LISTING}{EVENTS}"));
+        let daemon = mirror.daemon();
+        mirror.wait("the lists are read", || {
+            let account = mirror.simulator.account();
+            account.list_requests() > 0 && account.events_requests() > 0
+        });
+        mirror.simulator.account().always = Some(fault);
+        mirror.wait_sql("the lists show it", REASON, reason.to_owned());
+        mirror.simulator.account().always = None;
+        mirror.ends(0, &["resume"]);
+        mirror.wait_sql("it is over", "SELECT pause_reason IS NULL FROM daemon_status", true);
+        daemon.stop();
+    }
+}
+
+#[test]
+fn a_403_in_json_is_the_talk_s_own_whatever_its_media_type() {
+    let mirror = Mirror::new(account(20));
+    mirror.configure("api.max_in_flight = 1\n");
+    mirror.ends(0, &["sync", "1"]);
+    let body = br#"{"title":"Forbidden","type":"https://httpstatus.es/403","status":403}"#;
+    let types = [
+        Some("application/problem+json"),
+        Some("application/json"),
+        Some("application/hal+json"),
+        Some("text/plain"),
+        Some("text/html"),
+        None,
+    ];
+    for (talk_id, media_type) in (2..=9).zip(types.into_iter().cycle()) {
+        let headers = media_type.map(|media_type| ("content-type", media_type)).into_iter().collect();
+        let fault = Fault::Answer { status: 403, headers, body: body.to_vec() };
+        mirror.simulator.account().script(talk_id, [fault]);
+    }
+    mirror.ends(1, &["sync", "1..20"]);
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_queue WHERE last_error LIKE 'HTTP 403%'"), 8);
+    assert!(mirror.sql::<bool>("SELECT pause_reason IS NULL FROM daemon_status"));
+}
+
+#[test]
+fn a_connection_that_was_just_closing_is_no_failure() {
+    let mirror = Mirror::new(account(9));
+    mirror.configure("api.max_in_flight = 1\nqueue.max_attempts = 1\n");
+    for talk_id in 2..=9 {
+        mirror.simulator.account().script(talk_id, [Fault::Reset]);
+    }
+    let (out, _) = mirror.ends(0, &["sync", "1..9", "--json"]);
+    let summary: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&summary["mirrored"], &summary["retries"]), (&Value::from(9), &Value::from(0)), "{summary}");
+    assert!(mirror.sql::<bool>("SELECT last_failure IS NULL FROM daemon_status"));
+}
+
+#[test]
+fn resume_ends_a_402_and_a_403_with_one_probe() {
+    for (fault, reason) in [(Fault::Problem(402), "unpaid"), (Fault::Html(403), "blocked")] {
+        let mirror = Mirror::new(account(9));
+        mirror.ends(0, &["enqueue", "1..9"]);
+        mirror.simulator.account().always = Some(fault);
+        let daemon = mirror.running_daemon();
+        mirror.wait_sql("it pauses", REASON, reason.to_owned());
+        mirror.wait_sql("nothing is under way", "SELECT count(*) FROM talk_queue", 9);
+        let asked = mirror.simulator.account().log.len();
+        let (out, _) = mirror.ends(1, &["resume"]);
+        assert!(out.contains("still paused") && out.contains("next probe in 15 min"), "{out}");
+        assert_eq!(mirror.simulator.account().log.len(), asked + 1, "{reason}: one probe");
+        mirror.simulator.account().always = None;
+        let (out, _) = mirror.ends(0, &["resume"]);
+        assert!(out.contains("resumed: the API answers again"), "{out}");
+        mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
+        daemon.stop();
+        let (out, _) = mirror.ends(0, &["resume"]);
+        assert!(out.contains("nothing pauses"), "{out}");
+    }
+}
+
+#[test]
+fn resume_without_a_daemon_has_the_next_start_probe_at_once() {
+    let mirror = Mirror::new(account(9));
+    mirror.simulator.account().always = Some(Fault::Problem(402));
+    mirror.ends(1, &["sync", "1..9"]);
+    mirror.simulator.account().always = None;
+    mirror.ends(1, &["sync"]);
+    let (out, _) = mirror.ends(0, &["resume"]);
+    assert!(out.contains("the next start probes at once"), "{out}");
+    mirror.ends(0, &["sync"]);
+    mirror.assert_mirrors_the_account();
+}
+
+/// A mirror of talk 1, which a refresh of it has set aside.
+fn set_aside(feeder: &str) -> Mirror {
+    let mirror = Mirror::new(account(2));
+    mirror.simulator.account().talk(1).is_in_work = true;
+    mirror.ends(0, &["sync", "1..2"]);
+    mirror.configure("queue.max_attempts = 1\n");
+    mirror.simulator.account().script(1, [Fault::Missing("updated_at")]);
+    mirror.ends(1, &["sync", "1", "2"]);
+    assert_eq!(mirror.sql::<i64>("SELECT talk_id FROM talk_queue WHERE failed_at IS NOT NULL"), 1);
+    mirror.configure(feeder);
+    mirror
+}
+
+#[test]
+fn a_talk_that_was_set_aside_is_due_again_when_it_changes() {
+    for feeder in [LISTING, EVENTS] {
+        let mirror = set_aside(feeder);
+        let daemon = mirror.running_daemon();
+        {
+            let mut account = mirror.simulator.account();
+            let at = unix_now();
+            let talk = account.talk(1);
+            (talk.missed_at, talk.updated_at) = (Some(at), at);
+            let event = TalkEvent {
+                id: "01j0000000000000000000000z".into(),
+                kind: "talk_missed_event".into(),
+                talk_id: 1,
+                created_at: at,
+            };
+            account.events.push(event);
+        }
+        mirror.wait_sql(
+            feeder,
+            "SELECT missed_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM talk_queue) FROM talks WHERE talk_id = 1",
+            true,
+        );
+        daemon.stop();
+    }
+}

@@ -1,0 +1,141 @@
+//! A storm: an account that lives, of which one request in seven fails in some way, live closing, programs that queue
+//! talks by SQL, by commands and by hooks, now and then a held lock or a full disk, and kill -9 at random moments. After
+//! each kill everything is checked that must hold at any moment, and in the end that the mirror is as the account.
+//!
+//! `tests/soak/run KILLS [SEED]`; a seed repeats the storm's choices, though not the machine's timing.
+
+#[path = "../black_box/harness.rs"]
+#[allow(dead_code)]
+mod harness;
+
+mod checks;
+mod guests;
+
+use checks::Checks;
+use guests::{Guests, Told};
+use harness::{Mirror, SmallDisk, account};
+use std::time::{Duration, Instant};
+use talkmirror::simulator::{Account, Fault, Storm};
+
+/// The account's limit and our ceiling, in requests a second.
+const LIMIT: usize = 100;
+/// Ends in so many kills are said in a line of progress.
+const SAY_EVERY: u32 = 10;
+
+/// One of seven answers is another.
+const SHARE: f64 = 0.15;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let kills: u32 = arguments.next().and_then(|kills| kills.parse().ok()).unwrap_or_else(|| {
+        eprintln!("usage: tests/soak/run KILLS [SEED]");
+        std::process::exit(2);
+    });
+    let seed = arguments.next().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
+    println!("soak: {kills} kills, seed {seed}");
+    soak(kills, fastrand::Rng::with_seed(seed));
+}
+
+fn soak(kills: u32, mut rng: fastrand::Rng) {
+    let began = Instant::now();
+    let mirror = Mirror::with_database(stormy(rng.u64(..)), "disk/talks.db");
+    let disk = SmallDisk::mount(mirror.path("disk"), "192m");
+    if disk.is_none() {
+        std::fs::create_dir_all(mirror.path("disk")).unwrap();
+        println!("soak: no disk of its own can be mounted here, so none gets full");
+    }
+    let port = Mirror::free_port();
+    std::fs::write(mirror.path("secret"), guests::SECRET).unwrap();
+    mirror.configure(&configuration(port));
+
+    let told = Told::default();
+    let mut checks = Checks::default();
+    for kill in 1..=kills {
+        let daemon = mirror.daemon();
+        std::thread::scope(|scope| {
+            let guests = Guests { mirror: &mirror, told: &told, port, disk: disk.is_some() };
+            guests.come(scope, &mut rng);
+            std::thread::sleep(life(&mut rng));
+            checks.still_runs(&mirror, &told, daemon);
+            told.end();
+        });
+        checks.after_kill(&mirror, &told, kill);
+        if kill % SAY_EVERY == 0 || kill == kills {
+            println!("soak: {}", checks.line(&mirror, &told, (kill, kills), began.elapsed()));
+        }
+    }
+    settle(&mirror);
+    checks.in_the_end(&mirror, &told);
+    println!("soak: the mirror is as the account, after {:.0?}", began.elapsed());
+}
+
+/// How long a process lives: some are killed while they start, and most amid their work.
+fn life(rng: &mut fastrand::Rng) -> Duration {
+    let longest = if rng.u32(0..3) == 0 { 1_000 } else { 6_000 };
+    Duration::from_millis(rng.u64(0..longest))
+}
+
+/// An account of 300 talks that lives, and whose answers are as bad as answers get.
+fn stormy(seed: u64) -> Account {
+    let mut account = account(300);
+    account.alive = true;
+    account.limit = LIMIT;
+    account.latency = Duration::from_millis(15);
+    account.storm = Some(Storm { share: SHARE, faults: faults() });
+    account.reseed(seed);
+    account
+}
+
+/// What concerns one request comes more often than what pauses everything: else there would be little but pauses.
+fn faults() -> Vec<Fault> {
+    let redirect = || Fault::Redirect("https://other.amocrm.ru/login".into());
+    let answer = |body: &str| Fault::Answer {
+        status: 200,
+        headers: vec![("content-type", "application/hal+json")],
+        body: body.into(),
+    };
+    let ones = Fault::passing().into_iter().filter(|fault| !matches!(fault, Fault::TooMany { .. })).chain([
+        redirect(),
+        answer(r#"{"title":"Error","status":500}"#),
+        answer("\u{feff}[]"),
+        Fault::Answered,
+        Fault::ActAndReset,
+        Fault::Problem(403),
+        Fault::Problem(404),
+        Fault::NoContent,
+        Fault::Slow(Duration::from_millis(400)),
+    ]);
+    let everybodys = [
+        Fault::TooMany { header: None, body: Some(1) },
+        Fault::TooMany { header: Some(2), body: None },
+        Fault::Problem(401),
+        Fault::Problem(402),
+        Fault::Html(403),
+    ];
+    ones.flat_map(|fault| std::iter::repeat_n(fault, 6)).chain(everybodys).collect()
+}
+
+fn configuration(port: u16) -> String {
+    format!(
+        "api.requests_per_second = {LIMIT}\napi.timeout = \"300ms\"\nqueue.max_attempts = 5\nqueue.retry_base = \"50ms\"\n\
+         refresh.enabled = true\nrefresh.min_interval = \"5s\"\n\
+         listing.enabled = true\nlisting.schedule = \"*/2 * * * * *\"\n\
+         events.enabled = true\nevents.schedule = \"* * * * * *\"\n\
+         http.listen = \"127.0.0.1:{port}\"\nwebhook.enabled = true\nwebhook.secret_file = \"secret\"\n\
+         backup.path = \"disk\"\nbackup.schedule = \"*/5 * * * * *\"\nbackup.keep = 2\n\
+         auto_close.mode = \"live\"\nauto_close.schedule = \"* * * * * *\"\nauto_close.stale_after = \"1h\"\n\
+         auto_close.quiet_for = \"1m\"\nauto_close.max_share = 1.0\n"
+    )
+}
+
+/// The weather clears up, and everything that is left is worked.
+fn settle(mirror: &Mirror) {
+    {
+        let mut account = mirror.simulator.account();
+        (account.alive, account.storm) = (false, None);
+    }
+    let last = *mirror.simulator.account().talks.keys().max().unwrap();
+    mirror.ends(0, &["resume"]);
+    mirror.ends(0, &["queue", "retry"]);
+    mirror.ends(0, &["sync", &format!("1..{last}")]);
+}
