@@ -40,4 +40,5 @@ mod service;
 mod signals;
 mod storm;
 mod tokens;
+mod tolerance;
 mod webhook;
