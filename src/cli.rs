@@ -9,6 +9,7 @@ mod demo;
 mod enqueue;
 mod logging;
 mod login;
+mod print;
 mod progress;
 mod queue;
 mod resume;
@@ -16,6 +17,7 @@ mod run;
 mod stale;
 mod status;
 mod sync;
+mod table;
 mod why;
 mod words;
 
@@ -218,14 +220,13 @@ fn ids_or_stdin(text: &str) -> Result<IdsOrStdin, String> {
 
 /// Does what the command line asks.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| print::usage(error));
     let config_path = cli.config_path();
     match cli.dispatch() {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            let hint = hint(&error, &config_path).map_or(String::new(), |hint| format!("; {hint}"));
-            progress::eprint_line(&format!("error: {error:#}{hint}"));
+            print::error(&error, hint(&error, &config_path));
             ExitCode::from(exit_code(&error))
         }
     }

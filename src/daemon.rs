@@ -281,6 +281,7 @@ fn worker(
     let account = Account {
         name: store::account::name(&connection).map_err(StoreError::from)?,
         known: report::known_talks(&connection).map_err(StoreError::from)?,
+        odd_reported_at: store::odd::reported_at(&connection).map_err(StoreError::from)?,
     };
     let earlier = DaemonStatus::read(&connection).map_err(StoreError::from)?;
     let resume_asked = store::resume::asked(&connection).map_err(StoreError::from)?.is_some();

@@ -15,6 +15,7 @@ use crate::clock::unix_now;
 use crate::policy::lanes::Lane;
 use crate::store::feeds::{Fed, Feeder, FeederRow, Note, Order};
 use crate::store::writer::Writer;
+use crate::text::shown;
 use crate::worker::Door;
 use serde_json::Value;
 use std::time::Duration;
@@ -119,7 +120,7 @@ impl Ways {
         let mut warned_at = None;
         match (&self.trouble, &trouble) {
             (_, Some(why)) if self.warned_at.is_none_or(|at| !(at..at + WARN_EVERY).contains(&now)) => {
-                tracing::warn!(feeder = name, "{name}: {why}");
+                tracing::warn!(feeder = name, "{name}: {}", shown(why));
                 warned_at = Some(now);
                 self.warned_at = warned_at;
             }

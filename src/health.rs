@@ -3,15 +3,16 @@
 
 mod answers;
 pub mod backup;
+mod clock;
 mod disk;
 mod tokens;
 pub mod wal;
 
-use crate::clock::span;
 use crate::gate::Reason;
 use crate::policy::lanes::LEAST_SHARE;
 use crate::store::report::Overview;
 use crate::store::status::{DaemonStatus, LANES_SECONDS, Liveness};
+use crate::words::{ago, in_time, lasting, span};
 use serde::Serialize;
 
 /// Due rows that nothing works for so long, in seconds, are noticed.
@@ -65,8 +66,8 @@ pub fn obstacles(live: &Live, overview: &Overview, now: i64) -> Vec<String> {
     let daemon = live.status.as_ref();
     if let Some(pause) = daemon.and_then(|daemon| daemon.pause.as_ref()) {
         let what = Reason::parse(&pause.reason).map_or(pause.reason.clone(), |reason| reason.to_string());
-        let wait = span(pause.until - now);
-        obstacles.push(format!("everything pauses: {what} ({}); next probe in {wait}", pause.detail));
+        let next = in_time(pause.until, now);
+        obstacles.push(format!("everything pauses: {what} ({}); next probe {next}", pause.detail));
     } else if let Some((unanswered, _)) = daemon.and_then(|daemon| unanswered(daemon, overview, now)) {
         obstacles.push(unanswered);
     }
@@ -75,7 +76,9 @@ pub fn obstacles(live: &Live, overview: &Overview, now: i64) -> Vec<String> {
 
 /// The API answers nobody, though there is no pause: what, and what to do.
 fn unanswered(daemon: &DaemonStatus, overview: &Overview, now: i64) -> Option<(String, &'static str)> {
-    let lately = |since: &i64| now - since > MUTE && daemon.last_success_at.is_none_or(|at| at < *since);
+    let lately = |since: &i64| {
+        now.saturating_sub(*since) > MUTE && daemon.last_success_at.is_none_or(|at| at < *since)
+    };
     let troubled = overview
         .feeders
         .iter()
@@ -83,7 +86,7 @@ fn unanswered(daemon: &DaemonStatus, overview: &Overview, now: i64) -> Option<(S
         .filter_map(|row| Some((row.trouble_since.filter(lately)?, &row.feeder, row.trouble.as_ref()?)));
     let (since, feeder, trouble) = troubled.min()?;
     Some((
-        format!("no talk was fetched for {}; {feeder}: {trouble}", span(now - since)),
+        format!("no talk was fetched {}; {feeder}: {trouble}", lasting(since, now)),
         "check the network and api.base_url; where the account serves no lists, take hooks or begin with \
          `talkmirror backfill --from ID`",
     ))
@@ -140,19 +143,15 @@ pub fn complaints(overview: &Overview, alive: Option<Liveness>, closes: bool, no
         }
         if alive == Some(Liveness::Silent) {
             complain(
-                format!("the daemon has written nothing for {} min", (now - daemon.seen_at) / 60),
+                format!("the daemon has written nothing for {} min", now.saturating_sub(daemon.seen_at) / 60),
                 "see its log: is the disk full, or does another program hold the write lock?",
             );
         }
-        if let Some(stopped_at) = daemon
-            .stopped_at
-            .filter(|at| alive == Some(Liveness::Stopped) && daemon.mode == "run" && now - at > STOPPED)
-        {
+        if let Some(stopped_at) = daemon.stopped_at.filter(|at| {
+            alive == Some(Liveness::Stopped) && daemon.mode == "run" && now.saturating_sub(*at) > STOPPED
+        }) {
             complain(
-                format!(
-                    "the daemon was stopped {} ago, and nothing is kept fresh since",
-                    span(now - stopped_at)
-                ),
+                format!("the daemon was stopped {}, and nothing is kept fresh since", ago(stopped_at, now)),
                 "start it again: `systemctl start talkmirror`, or `talkmirror run`",
             );
         }
@@ -182,8 +181,8 @@ pub fn complaints(overview: &Overview, alive: Option<Liveness>, closes: bool, no
         let number = |key: &str| stopped[key].as_i64().unwrap_or_default();
         complain(
             format!(
-                "auto-close stopped a sweep {} ago: {} of {} open talks are stale, more than auto_close.max_share allows",
-                span(now - number("at")),
+                "auto-close stopped a sweep {}: {} of {} open talks are stale, more than auto_close.max_share allows",
+                ago(number("at"), now),
                 number("stale"),
                 number("open"),
             ),
@@ -206,7 +205,7 @@ pub fn complaints(overview: &Overview, alive: Option<Liveness>, closes: bool, no
     let queue = &overview.queue;
     if !running
         && let Some(oldest) = queue.oldest_due_at
-        && now - oldest > NEGLECT
+        && now.saturating_sub(oldest) > NEGLECT
     {
         complain(
             format!("{} talks are due and nobody fetches them", queue.due),
@@ -234,8 +233,8 @@ fn last_failure(overview: &Overview, alive: Option<Liveness>, now: i64) -> Optio
     let failing = daemon.pause.is_none() && daemon.failing_since.is_some();
     failing.then(|| Complaint {
         what: format!(
-            "the last request failed, {} ago: {}",
-            span(now.saturating_sub(at)),
+            "the last request failed, {}: {}",
+            ago(at, now),
             daemon.last_failure.as_deref().unwrap_or("no reason is known")
         ),
         action:
@@ -244,13 +243,14 @@ fn last_failure(overview: &Overview, alive: Option<Liveness>, now: i64) -> Optio
     })
 }
 
-/// What a person should know, where the mirror is healthy all the same: the token ends soon, the disk fills,
-/// a reader holds the write-ahead log, or the quota cannot keep up.
+/// What a person should know, where the mirror is healthy all the same: the clock was wrong, the token ends soon, the
+/// disk fills, a reader holds the write-ahead log, or the quota cannot keep up.
 pub fn warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec<Complaint> {
     let told = [
         last_failure(overview, alive, now),
         answers::without_missed_at(overview),
         answers::odd_fields(overview),
+        clock::warning(overview, now),
         tokens::warning(overview, now),
         disk::warning(overview, now),
         wal::warning(overview, alive, now),
@@ -268,7 +268,7 @@ fn quota_warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec
     }
     let mut warnings = Vec::new();
     // Before, the lanes' figures would be of the first rush.
-    let settled = now - daemon.started_at >= LANES_SECONDS;
+    let settled = now.saturating_sub(daemon.started_at) >= LANES_SECONDS;
     let rate = |named: &[&str]| {
         let counted = daemon.lanes.iter().filter(|lane| settled && named.contains(&lane.lane.as_str()));
         counted.map(|lane| lane.requests as f64).sum::<f64>() / LANES_SECONDS as f64
@@ -297,15 +297,16 @@ fn quota_warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec
             action: format!("{} would do it within the hour", quota(others + open / ROUND)),
         });
     }
-    if let Some(oldest) = overview.queue.urgent_since.filter(|oldest| settled && now - oldest > BACKLOG) {
+    if let Some(oldest) =
+        overview.queue.urgent_since.filter(|oldest| settled && now.saturating_sub(*oldest) > BACKLOG)
+    {
         let waiting = overview.queue.urgent;
         let rate = others + waiting as f64 / BACKLOG as f64;
         warnings.push(Complaint {
             what: format!(
-                "the quota cannot keep up: {} waiting to be fetched that were asked for or hinted at, the first \
-                 since {}",
+                "the quota cannot keep up: {} waiting to be fetched that were asked for or hinted at, the first {}",
                 talks(waiting),
-                span(now - oldest)
+                lasting(oldest, now)
             ),
             action: format!("none if it is so but once; {} would work them off within 10 min", quota(rate)),
         });

@@ -14,6 +14,7 @@ use crate::health::{self, Complaint, Live};
 use crate::store::report::{self, Figures, Overview};
 use crate::store::status::Liveness;
 use crate::store::{self, StoreError};
+use crate::text::shown;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -201,7 +202,10 @@ async fn healthz(State(site): State<Arc<Site>>) -> Response {
     let stalled = site.live.borrow().stalled.clone();
     match stalled {
         None => plain(StatusCode::OK, "ok\n".into()),
-        Some(why) => plain(StatusCode::SERVICE_UNAVAILABLE, format!("the daemon makes no progress: {why}\n")),
+        Some(why) => {
+            let why = format!("the daemon makes no progress: {}\n", shown(&why));
+            plain(StatusCode::SERVICE_UNAVAILABLE, why)
+        }
     }
 }
 
@@ -209,13 +213,16 @@ async fn healthz(State(site): State<Arc<Site>>) -> Response {
 async fn readyz(State(site): State<Arc<Site>>) -> Response {
     match site.look().await {
         Ok(look) if look.obstacles.is_empty() => plain(StatusCode::OK, "ready\n".into()),
-        Ok(look) => plain(StatusCode::SERVICE_UNAVAILABLE, look.obstacles.join("\n") + "\n"),
+        Ok(look) => {
+            let obstacles: Vec<_> = look.obstacles.iter().map(|obstacle| shown(obstacle)).collect();
+            plain(StatusCode::SERVICE_UNAVAILABLE, obstacles.join("\n") + "\n")
+        }
         Err(error) => plain(StatusCode::SERVICE_UNAVAILABLE, unreadable(error)),
     }
 }
 
 fn unreadable(error: Arc<StoreError>) -> String {
-    format!("the database cannot be read: {:#}\n", anyhow::Error::from(error))
+    format!("the database cannot be read: {}\n", shown(&format!("{:#}", anyhow::Error::from(error))))
 }
 
 fn plain(status: StatusCode, text: String) -> Response {

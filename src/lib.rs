@@ -18,7 +18,8 @@
 //! - [`policy`] decides when a talk is looked at again, whether it is stale, what of its closing comes
 //!   next, which talk to refresh and whose turn it is to send, [`health`] whether the mirror is well:
 //!   pure functions over given times.
-//! - [`http`] shows how it goes, to programs and people; [`telemetry`] counts, [`words`] says it in words.
+//! - [`http`] shows how it goes, to programs and people; [`telemetry`] counts, [`words`] says it in words, [`text`]
+//!   escapes what others wrote.
 //! - [`config`] is checked whole before anything begins. [`clock`] is where time is read.
 //! - [`simulator`] is an account on loopback, for the demo and the tests.
 //!
@@ -34,6 +35,8 @@
 //! 4. A talk is closed that a fetch less than 30 s before did not show stale, in work and quiet.
 //! 5. Something waits forever: every request, statement and stop has a deadline.
 //! 6. A secret in a log, an error, the database or the process list.
+
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod amocrm;
 pub mod cli;
@@ -51,5 +54,6 @@ pub mod simulator;
 pub mod store;
 pub mod talk;
 pub mod telemetry;
+pub mod text;
 pub mod words;
 pub mod worker;

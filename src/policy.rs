@@ -5,6 +5,7 @@ pub mod closing;
 pub mod gone;
 pub mod growth;
 pub mod lanes;
+pub mod origin;
 pub mod refresh;
 mod retry;
 pub mod stale;

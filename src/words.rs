@@ -1,20 +1,38 @@
 //! Times, counts and states in words: the same in the commands and on the status page.
 
 pub use crate::clock::span;
+use crate::policy::closing::CloseMode;
 use crate::store::feeds::Backfill;
 use crate::store::report::Freshness;
+pub use crate::text::{brief, shown};
 use jiff::Timestamp;
 
 const YEAR: i64 = 365 * 24 * 60 * 60;
 
-/// When something was: `3 h ago`.
+/// Times so few seconds ahead are of now: two clocks were read.
+const AT_ONCE: i64 = 2;
+
+/// When something was: `3 h ago`, or `3 h in the future` if a clock is wrong, or was wrong then.
 pub fn ago(at: i64, now: i64) -> String {
-    format!("{} ago", span(now - at))
+    let age = now.saturating_sub(at);
+    match age < -AT_ONCE {
+        true => format!("{} in the future", span(age.saturating_neg())),
+        false => format!("{} ago", span(age)),
+    }
+}
+
+/// How long something lasts: `for 3 h`, or `since 3 h in the future`.
+pub fn lasting(since: i64, now: i64) -> String {
+    let age = now.saturating_sub(since);
+    match age < -AT_ONCE {
+        true => format!("since {}", ago(since, now)),
+        false => format!("for {}", span(age)),
+    }
 }
 
 /// When something will be: `in 3 min`, or `now`.
 pub fn in_time(at: i64, now: i64) -> String {
-    match at - now {
+    match at.saturating_sub(now) {
         ..=0 => "now".into(),
         left => format!("in {}", span(left)),
     }
@@ -90,6 +108,14 @@ pub fn freshness(freshness: &Freshness) -> String {
     )
 }
 
+/// What a sweep queues talks for: to be `closed`, or `decided on`.
+pub fn aim(mode: CloseMode) -> &'static str {
+    match mode {
+        CloseMode::Live => "closed",
+        CloseMode::DryRun | CloseMode::Off => "decided on (dry run)",
+    }
+}
+
 /// How many ids a walk has looked at.
 pub fn looked_at(walk: &Backfill) -> String {
     let (done, all) = walk.progress();
@@ -121,6 +147,18 @@ mod tests {
         let spans = [0, 59, 60, 3599, 3600, 172_799, 172_800].map(span);
         assert_eq!(spans, ["0 s", "59 s", "1 min", "59 min", "1 h", "47 h", "2 d"]);
         assert_eq!(ago(100, 100 + 3 * 3600), "3 h ago");
+        assert_eq!(
+            [102, 103, 3700].map(|at| ago(at, 100)),
+            ["0 s ago", "3 s in the future", "1 h in the future"]
+        );
+        assert_eq!(
+            [40, 102, 7300].map(|since| lasting(since, 100)),
+            ["for 1 min", "for 0 s", "since 2 h in the future"]
+        );
+        for at in [i64::MIN, i64::MAX] {
+            assert!(!ago(at, 100).is_empty() && !lasting(at, 100).is_empty() && !in_time(at, 100).is_empty());
+            assert!(moment_ago(at, i64::MIN).contains("future") == (at == i64::MAX), "{at}");
+        }
         assert_eq!(in_time(100, 100), "now");
         assert_eq!(in_time(160, 100), "in 1 min");
         assert_eq!(moment(0), "1970-01-01 00:00:00");

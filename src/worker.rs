@@ -41,6 +41,7 @@ use crate::store::queue::Due;
 use crate::store::record::{Effect, Record, Recorded};
 use crate::store::status::DaemonStatus;
 use crate::store::writer::{Event, Writer};
+use crate::text::shown;
 use ahead::Ahead;
 use blame::Tries;
 use chores::Chores;
@@ -96,6 +97,8 @@ pub struct Account {
     pub name: Option<AccountName>,
     /// Talks of it that are stored, and were there when last fetched.
     pub known: Vec<i64>,
+    /// When odd fields were last in the journal, in Unix seconds.
+    pub odd_reported_at: Option<i64>,
 }
 
 /// Why the work cannot go on.
@@ -243,7 +246,7 @@ impl Worker {
             repeated: HashSet::new(),
             tries: Tries::default(),
             gone: GoneGuard::default(),
-            odd: OddReporter::default(),
+            odd: OddReporter::new(account.odd_reported_at),
             refused: HashSet::new(),
             to_enqueue: None,
             enqueueing: false,
@@ -285,7 +288,7 @@ impl Worker {
         tracing::error!(
             reason = reason.as_str(),
             "still paused: {reason} ({}); next probe in {left} s",
-            pause.detail
+            shown(&pause.detail)
         );
     }
 
@@ -429,7 +432,8 @@ impl Worker {
             }
             Event::Trouble(why) => {
                 tracing::error!(
-                    "cannot write the database: {why}; no talk is fetched until it can be written"
+                    "cannot write the database: {}; no talk is fetched until it can be written",
+                    shown(&why)
                 );
                 self.trouble = Some((why, Instant::now()));
             }

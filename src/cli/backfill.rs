@@ -1,12 +1,12 @@
 //! `backfill`: has the daemon walk the ids of the account's past.
 
+use super::print::Out;
 use super::words;
 use crate::clock::unix_now;
 use crate::store::feeds::{self, Begun};
 use crate::store::{self, StoreError, lock};
 use crate::words::looked_at;
 use anyhow::{Result, bail};
-use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -15,14 +15,14 @@ pub fn backfill(database: &Path, from: Option<i64>, to: Option<i64>, stop: bool)
     // Before the database is open here.
     let held = lock::is_held(database);
     let mut connection = store::open(database, false)?;
-    let mut out = io::stdout().lock();
+    let mut out = Out::new();
     if stop {
         let said = match feeds::end_backfill(&mut connection, unix_now()).map_err(StoreError::from)? {
             Some(walk) => format!("stopped: {}", looked_at(&walk)),
             None => "no backfill is under way".into(),
         };
-        writeln!(out, "{said}")?;
-        return Ok(ExitCode::SUCCESS);
+        out.line(said)?;
+        return out.done();
     }
     let begun = feeds::begin_backfill(&mut connection, from, to, unix_now()).map_err(StoreError::from)?;
     let Begun::Walk(walk, before) = begun else {
@@ -32,19 +32,18 @@ pub fn backfill(database: &Path, from: Option<i64>, to: Option<i64>, stop: bool)
         );
     };
     if let Some(before) = before {
-        writeln!(out, "instead of the one under way, of which {}", looked_at(&before))?;
+        out.line(format!("instead of the one under way, of which {}", looked_at(&before)))?;
     }
     let (_, ids) = walk.progress();
     let who = match held {
         Some(true) => "the daemon goes through them",
         _ => "no daemon runs: `talkmirror run` goes through them",
     };
-    writeln!(
-        out,
+    out.line(format!(
         "backfill of {} ids, from {} to {}: {who}, at most a third of the requests; `talkmirror status` says how far it is",
         words::count(ids),
         walk.from,
         walk.to
-    )?;
-    Ok(ExitCode::SUCCESS)
+    ))?;
+    out.done()
 }

@@ -1,6 +1,7 @@
 //! `backup`: a copy of the database, and putting one in its place.
 
-use super::progress::Progress;
+use super::print::{self, Out};
+use super::progress::{Progress, eprint_line};
 use super::run::runtime;
 use super::words;
 use crate::clock::unix_now;
@@ -11,7 +12,7 @@ use crate::store::restore::{Carried, Present, Restore, RestoreError, Restored};
 use anyhow::{Result, bail, ensure};
 use indicatif::HumanBytes;
 use serde_json::json;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -28,16 +29,16 @@ pub fn backup(database: &Path, to: &Path, as_json: bool) -> Result<ExitCode> {
     let runtime = runtime()?;
     let copied = runtime.block_on(watched(move |watch| backup::back_up(&from, &to, now, watch)))?;
     let Copied { path, bytes, contents, seconds } = copied?;
-    let mut out = io::stdout().lock();
+    let mut out = Out::new();
     if as_json {
         let told = json!({"path": path, "bytes": bytes, "talks": contents.talks, "seconds": seconds,
                           "at": now, "account_id": contents.account_id});
-        writeln!(out, "{told}")?;
+        out.exact(told)?;
     } else {
         let talks = words::talks(contents.talks);
-        writeln!(out, "{}: {}, {talks}, in {seconds:.1} s", path.display(), HumanBytes(bytes))?;
+        out.line(format!("{}: {}, {talks}, in {seconds:.1} s", path.display(), HumanBytes(bytes)))?;
     }
-    Ok(ExitCode::SUCCESS)
+    out.done()
 }
 
 /// Puts a backup in the place of the database; `yes` does not ask.
@@ -60,29 +61,30 @@ pub fn restore(database: &Path, path: &Path, yes: bool, as_json: bool) -> Result
         // Who waits for a line of the terminal must not hold up the exit.
         runtime.shutdown_background();
         if !sure? {
-            writeln!(io::stderr(), "Nothing was replaced.")?;
+            eprint_line("Nothing was replaced.");
             return Ok(ExitCode::SUCCESS);
         }
     }
     let Restored { kept, carried } = restore.put_in_place(unix_now())?;
-    let mut out = io::stdout().lock();
+    let mut out = Out::new();
     if as_json {
         let told = json!({"database": database, "path": path, "account_id": contents.account_id,
                           "talks": contents.talks, "seen_at": contents.seen_at, "kept": kept,
                           "carried": carried.as_ref().ok()});
-        writeln!(out, "{told}")?;
+        out.exact(told)?;
     } else {
-        writeln!(out, "Restored {} from {what}", database.display())?;
+        out.line(format!("Restored {} from {what}", database.display()))?;
         if let Some(kept) = &kept {
-            writeln!(out, "What was there is {}", kept.display())?;
-            writeln!(out, "{}", taken_over(&carried))?;
+            out.line(format!("What was there is {}", kept.display()))?;
+            out.line(taken_over(&carried))?;
         }
     }
+    let done = out.done()?;
     if let Err(why) = carried {
         // On stderr as well where the output is for a program.
-        writeln!(io::stderr(), "warning: nothing could be taken over from the old database: {why}")?;
+        eprint_line(&format!("warning: nothing could be taken over from the old database: {why}"));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(done)
 }
 
 fn stop_it_first(error: DaemonError) -> anyhow::Error {
@@ -151,13 +153,7 @@ async fn watched<T: Send + 'static>(work: impl FnOnce(&Arc<Watch>) -> T + Send +
 /// Whether somebody at the terminal says yes; a signal is an error.
 async fn asked(question: String) -> Result<bool> {
     let mut signals = Signals::listen()?;
-    let ask = spawn_blocking(move || {
-        // Not held while it waits: an error must find its way out.
-        io::stderr().write_all(question.as_bytes())?;
-        let mut answer = String::new();
-        io::stdin().read_line(&mut answer)?;
-        Ok::<_, io::Error>(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
-    });
+    let ask = spawn_blocking(move || print::ask(&[question]).map(|answer| print::is_yes(&answer)));
     tokio::select! {
         biased;
         () = signals.next() => bail!(RestoreError::Stopped),

@@ -1,7 +1,9 @@
 //! `check`: the configuration, the database, where backups go and the token, each with a verdict. It
 //! changes nothing and makes one request.
 
+use super::print::Out;
 use super::run::runtime;
+use super::table::Text;
 use super::words;
 use crate::amocrm::{Client, Kind, Token};
 use crate::clock::unix_now;
@@ -13,7 +15,6 @@ use crate::store::report::{self, Overview};
 use crate::store::schema::{self, Differences};
 use crate::store::{self, StoreError};
 use anyhow::Result;
-use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -32,6 +33,12 @@ pub fn check(config_path: &Path) -> Result<ExitCode> {
     };
     good &= print("database", &database)?;
     good &= schema(&config)?;
+    for unknown in store::open_read_only(&config.database)
+        .and_then(|connection| super::stale::unknown(&connection, &config))
+        .unwrap_or_default()
+    {
+        note("warning", "origins", &unknown.to_string())?;
+    }
     if let Some(rules) = &config.backup {
         good &= print("backup", &backup(&config.database, rules))?;
     }
@@ -40,12 +47,21 @@ pub fn check(config_path: &Path) -> Result<ExitCode> {
 }
 
 fn print(name: &str, verdict: &Verdict) -> Result<bool> {
-    let mut out = io::stdout().lock();
-    match verdict {
-        Ok(text) => writeln!(out, "{name:<9} ok    {text}")?,
-        Err(text) => writeln!(out, "{name:<9} {}   {text}", words::alarming("BAD"))?,
-    }
+    let mut out = Out::new();
+    out.line(match verdict {
+        Ok(text) => format!("{name:<9} ok    {text}").into(),
+        Err(text) => Text::from(format!("{name:<9} ")).then(Text::alarming("BAD")).then(format!("   {text}")),
+    })?;
+    out.done()?;
     Ok(verdict.is_ok())
+}
+
+/// A line that is no verdict: a `note` or a `warning`.
+fn note(kind: &str, name: &str, text: &str) -> Result<()> {
+    let mut out = Out::new();
+    out.line(format!("{name:<9} {kind:<5} {text}"))?;
+    out.done()?;
+    Ok(())
 }
 
 /// Whether the database is as this version made it, each difference in a line of its own.
@@ -71,7 +87,7 @@ fn schema(config: &Config) -> Result<bool> {
         print("schema", &Err(format!("{mendable}: {action}")))?;
     }
     for foreign in &foreign {
-        writeln!(io::stdout(), "{:<9} note  {foreign}", "schema")?;
+        note("note", "schema", &foreign.to_string())?;
     }
     let good = broken.is_empty() && mendable.is_empty();
     if good && foreign.is_empty() {

@@ -1,7 +1,10 @@
 //! `close`: stale talks closed by hand, through the same code as a sweep's.
 
+use super::print::{self, Out};
+use super::progress::eprint_line;
 use super::run::runtime;
 use super::sync::Watch;
+use super::table::{Table, Text};
 use super::words;
 use crate::clock::unix_now;
 use crate::config::Config;
@@ -11,7 +14,7 @@ use crate::store::status::DaemonStatus;
 use crate::store::{self, StoreError, closures, lock, queue, sweep};
 use anyhow::{Result, bail, ensure};
 use rusqlite::Connection;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 /// What was asked on the command line.
@@ -47,20 +50,19 @@ pub fn hand_over(config: &Config, request: &Request<'_>) -> Result<ExitCode> {
         running.unwrap_or_default()
     );
     let (queued, under_way) = daemon::queue_to_close(&mut connection, &config.auto_close.rules, &to_close)?;
-    let what = if to_close.purpose == Purpose::Close { "closed" } else { "decided on (dry-run)" };
-    let mut out = io::stdout().lock();
-    writeln!(
-        out,
-        "{} queued to be {what} by the daemon that runs; `talkmirror status` and the table closures show what came of it",
-        words::talks(queued.len() as i64)
-    )?;
+    let mut out = Out::new();
+    out.line(format!(
+        "{} queued to be {} by the daemon that runs; `talkmirror status` and the table closures show what came of it",
+        words::talks(queued.len() as i64),
+        words::aim(if to_close.purpose == Purpose::Close { CloseMode::Live } else { CloseMode::DryRun })
+    ))?;
     if let Some(why) = not_closing {
-        writeln!(out, "But {why}: nothing is closed until that is mended")?;
+        out.line(format!("But {why}: nothing is closed until that is mended"))?;
     }
     if !under_way.is_empty() {
-        writeln!(out, "{}: a closing is under way already", words::talks(under_way.len() as i64))?;
+        out.line(format!("{}: a closing is under way already", words::talks(under_way.len() as i64)))?;
     }
-    Ok(ExitCode::SUCCESS)
+    out.done()
 }
 
 /// Closes, and prints what became of each talk; 1 where one was not settled.
@@ -77,30 +79,30 @@ pub fn close(config: &Config, request: &Request<'_>) -> Result<ExitCode> {
     let closed = ended?;
 
     let connection = store::open_read_only(&config.database)?;
-    let mut table = words::table();
-    table.set_header(["TALK", "OUTCOME", "WHY"]);
+    let mut table = Table::headed(["TALK", "OUTCOME", "WHY"]);
     let mut unsettled = 0;
     for &talk_id in &closed.queued {
         let (outcome, why) = outcome(&connection, &closed, talk_id, began)?;
         unsettled +=
             usize::from(!matches!(outcome.as_str(), "closed" | "withdrawn" | "would_close" | "gone"));
-        table.add_row([talk_id.to_string(), outcome, why]);
+        table.row([talk_id.to_string(), outcome, why].map(Text::from));
     }
     for talk_id in &closed.under_way {
         unsettled += 1;
         let why = format!("a closing of it is under way already: see `talkmirror why {talk_id}`");
-        table.add_row([talk_id.to_string(), "left".into(), why]);
+        table.row([talk_id.to_string(), "left".into(), why].map(Text::from));
     }
-    let mut out = io::stdout().lock();
+    let mut out = Out::new();
     match closed.queued.is_empty() && closed.under_way.is_empty() {
         true if to_close.purpose == Purpose::DryRun => {
-            writeln!(out, "No talk is stale that was not written down already: see the table closures.")?;
+            out.line("No talk is stale that was not written down already: see the table closures.")?;
         }
-        true => writeln!(out, "No talk is to be closed.")?,
-        false => write!(out, "{}", words::rendered(table))?,
+        true => out.line("No talk is to be closed.")?,
+        false => out.table(&table)?,
     }
+    let done = out.done()?;
     match closed.end {
-        SyncEnd::Worked if unsettled == 0 => Ok(ExitCode::SUCCESS),
+        SyncEnd::Worked if unsettled == 0 => Ok(done),
         SyncEnd::Worked => Ok(ExitCode::FAILURE),
         SyncEnd::Stopped => bail!("stopped by a signal; what is not settled stays queued"),
         SyncEnd::Paused(reason, left) => {
@@ -160,26 +162,23 @@ fn prepare(config: &Config, request: &Request<'_>) -> Result<Option<ToClose>> {
         ids => ids.to_vec(),
     };
     if ids.is_empty() {
-        writeln!(io::stdout(), "No talk is to be closed.")?;
+        let mut out = Out::new();
+        out.line("No talk is to be closed.")?;
+        out.done()?;
         return Ok(None);
     }
     let named: Vec<String> = ids.iter().take(20).map(ToString::to_string).collect();
     let more = if ids.len() > named.len() { ", …" } else { "" };
-    let mut err = io::stderr().lock();
-    write!(
-        err,
-        "Close {} ({}{more}), where a fetch just before shows that they are stale: talks {}?\n\
-         Their clients are cut off; it cannot be undone. [y/N] ",
+    let question = format!(
+        "Close {} ({}{more}), where a fetch just before shows that they are stale: talks {}?",
         words::talks(ids.len() as i64),
         named.join(", "),
         rules.stale
-    )?;
-    err.flush()?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
+    );
+    let answer = print::ask(&[question, "Their clients are cut off; it cannot be undone. [y/N] ".into()])?;
+    if print::is_yes(&answer) {
         return Ok(Some(to_close));
     }
-    writeln!(err, "Nothing was closed.")?;
+    eprint_line("Nothing was closed.");
     Ok(None)
 }

@@ -1,10 +1,11 @@
 //! `completions` and `man`: generated from the command line's own definition.
 
 use super::Cli;
+use super::print::Out;
 use anyhow::{Context, Result};
 use clap::CommandFactory;
 use clap_complete::Shell;
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 /// Prints the completion script.
@@ -68,6 +69,7 @@ fn describe(roff: &mut clap_mangen::roff::Roff, command: &clap::Command, path: &
 }
 
 fn print(bytes: &[u8]) -> Result<ExitCode> {
-    io::stdout().write_all(bytes).context("cannot write to stdout")?;
-    Ok(ExitCode::SUCCESS)
+    let mut out = Out::new();
+    out.writer().write_all(bytes).context("cannot write to stdout")?;
+    out.done()
 }

@@ -2,8 +2,10 @@
 //! code of `run`. What is there is queued by plain SQL as an analyst would; what happens then is
 //! found in the account's events.
 
+use super::print::Out;
 use super::progress::{Progress, eprint_line};
 use super::run::runtime;
+use super::table::{Table, Text};
 use super::words;
 use crate::config::{Config, Needs};
 use crate::daemon;
@@ -13,7 +15,6 @@ use crate::talk::Talk;
 use anyhow::{Context, Result, ensure};
 use rusqlite::Connection;
 use std::fs;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -28,9 +29,11 @@ pub fn demo(dir: Option<&Path>) -> Result<ExitCode> {
     let simulator = Simulator::start(account()).context("cannot start the simulated account")?;
     let config = configure(&dir, &simulator)?;
     eprint_line(&format!(
-        "A simulated account answers at {}: talks begin there, are missed and answered, and some were forgotten.\n\
-         Mirroring it into {}, following its events and closing what is stale, at most {} requests a second…",
-        simulator.base_url(),
+        "A simulated account answers at {}: talks begin there, are missed and answered, and some were forgotten.",
+        simulator.base_url()
+    ));
+    eprint_line(&format!(
+        "Mirroring it into {}, following its events and closing what is stale, at most {} requests a second…",
         config.database.display(),
         config.api.requests_per_second,
     ));
@@ -56,11 +59,11 @@ pub fn demo(dir: Option<&Path>) -> Result<ExitCode> {
     drop(progress);
 
     let account = simulator.account();
-    let mut out = io::stdout().lock();
-    writeln!(
-        out,
-        "\n{} requests in {} s, {} in the busiest second as the account counted ({} allowed); \
-         {} talks new, {} changed, {} gone, {} retries after an error.\n",
+    let mut out = Out::new();
+    out.line("")?;
+    out.line(format!(
+        "{} requests in {} s, {} in the busiest second as the account counted ({} allowed); \
+         {} talks new, {} changed, {} gone, {} retries after an error.",
         account.log.len(),
         END.as_secs(),
         account.most_in_a_second(),
@@ -69,11 +72,16 @@ pub fn demo(dir: Option<&Path>) -> Result<ExitCode> {
         tally.changed,
         tally.gone,
         tally.retried,
-    )?;
-    write!(out, "{}", by_origin(&connection)?)?;
-    write!(out, "\nTalks that nobody had answered for a day:\n{}", closings(&connection)?)?;
-    write!(out, "{}", queries(&config.database, &dir))?;
-    Ok(ExitCode::SUCCESS)
+    ))?;
+    out.line("")?;
+    out.table(&by_origin(&connection)?)?;
+    out.line("")?;
+    out.line("Talks that nobody had answered for a day:")?;
+    out.table(&closings(&connection)?)?;
+    for line in queries(&config.database, &dir).lines() {
+        out.line(line)?;
+    }
+    out.done()
 }
 
 /// The folder for the demo's files; a new one for temporary files if none is named.
@@ -136,9 +144,8 @@ fn insert(connection: &Connection, ids: Vec<i64>) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn by_origin(connection: &Connection) -> rusqlite::Result<String> {
-    let mut table = words::table();
-    table.set_header(["ORIGIN", "TALKS", "IN WORK", "MISSED", "CLOSED"]);
+fn by_origin(connection: &Connection) -> rusqlite::Result<Table> {
+    let mut table = Table::headed(["ORIGIN", "TALKS", "IN WORK", "MISSED", "CLOSED"]);
     let mut statement = connection.prepare(
         "SELECT origin, count(*), sum(is_in_work), count(missed_at), sum(NOT is_in_work)
            FROM talks GROUP BY origin ORDER BY 2 DESC",
@@ -146,23 +153,22 @@ fn by_origin(connection: &Connection) -> rusqlite::Result<String> {
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let count = |column| row.get::<_, i64>(column).map(words::count);
-        table.add_row([row.get(0)?, count(1)?, count(2)?, count(3)?, count(4)?]);
+        table.row([row.get(0)?, count(1)?, count(2)?, count(3)?, count(4)?].map(Text::from));
     }
-    words::align_counts(&mut table, 1);
-    Ok(words::rendered(table))
+    table.align_counts(1);
+    Ok(table)
 }
 
 /// What auto-close did, as anybody can ask.
-fn closings(connection: &Connection) -> rusqlite::Result<String> {
-    let mut table = words::table();
-    table.set_header(["TALK", "OUTCOME", "WHY"]);
+fn closings(connection: &Connection) -> rusqlite::Result<Table> {
+    let mut table = Table::headed(["TALK", "OUTCOME", "WHY"]);
     let mut statement =
         connection.prepare("SELECT talk_id, outcome, reason FROM closures ORDER BY closure_id")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        table.add_row([row.get::<_, i64>(0)?.to_string(), row.get(1)?, row.get(2)?]);
+        table.row([row.get::<_, i64>(0)?.to_string(), row.get(1)?, row.get(2)?].map(Text::from));
     }
-    Ok(words::rendered(table))
+    Ok(table)
 }
 
 fn queries(database: &Path, dir: &Path) -> String {

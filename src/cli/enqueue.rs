@@ -1,12 +1,13 @@
 //! `enqueue`: puts ids in the queue.
 
+use super::print::Out;
 use super::progress::Progress;
 use super::{IdsOrStdin, talk_ids, words};
 use crate::store;
 use crate::store::queue;
 use anyhow::{Context, Result, anyhow};
 use serde_json::json;
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead};
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::ExitCode;
@@ -26,14 +27,17 @@ pub fn enqueue(database: &Path, ids: &[IdsOrStdin], as_json: bool) -> Result<Exi
     let enqueued = queue::enqueue(&mut connection, &ranges, |done| progress.set(done, total, ""))
         .context("cannot queue them all; what was queued stays queued")?;
     drop(progress);
-    let mut out = io::stdout().lock();
+    let mut out = Out::new();
     if as_json {
-        writeln!(out, "{}", json!(enqueued))?;
+        out.exact(json!(enqueued))?;
     } else {
         let queued = words::talks(enqueued.new as i64);
-        writeln!(out, "{queued} queued, {} already waited", words::count(enqueued.already_waiting as i64))?;
+        out.line(format!(
+            "{queued} queued, {} already waited",
+            words::count(enqueued.already_waiting as i64)
+        ))?;
     }
-    Ok(ExitCode::SUCCESS)
+    out.done()
 }
 
 /// Adds the ids in the lines of stdin; those that follow each other become one range.

@@ -1,6 +1,6 @@
 //! Where log lines go.
 
-use super::progress::Stderr;
+use super::progress::{LogLines, Stderr};
 use crate::config::LogFormat;
 use anyhow::{Context, Result};
 use std::fs::File;
@@ -30,7 +30,7 @@ pub type SetLevel = Box<dyn Fn(Level)>;
 pub fn start(format: LogFormat, level: Level) -> Result<SetLevel> {
     let (filter, handle) = reload::Layer::new(targets(level));
     let registry = tracing_subscriber::registry().with(filter);
-    let text = || tracing_subscriber::fmt::layer().with_writer(|| Stderr).with_target(false);
+    let text = || tracing_subscriber::fmt::layer().with_writer(|| LogLines).with_target(false);
     match format {
         LogFormat::Journald => {
             let layer = tracing_journald::layer()
@@ -46,7 +46,7 @@ pub fn start(format: LogFormat, level: Level) -> Result<SetLevel> {
             let ansi = format == LogFormat::Auto && std::io::stderr().is_terminal() && !no_color;
             registry.with(text().with_ansi(ansi)).init();
         }
-        LogFormat::Json => registry.with(text().json().flatten_event(true)).init(),
+        LogFormat::Json => registry.with(text().with_writer(|| Stderr).json().flatten_event(true)).init(),
     }
     Ok(Box::new(move |level| {
         // It is gone when the process ends, and nobody logs any more.

@@ -1,5 +1,6 @@
 //! `login`: a person gives talkmirror access to the account, by OAuth.
 
+use super::print::{self, Out};
 use super::run::runtime;
 use super::words;
 use crate::amocrm::oauth::{Grant, Held, Integration, Issuer, Pair, Store};
@@ -11,7 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::SecretString;
 use std::fs::File;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Read};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -31,9 +32,9 @@ pub fn login(config: &Config, code: Option<&str>) -> Result<ExitCode> {
         Some(given) => read_code(given, None, host).map_err(|why| anyhow!("{why}"))?,
         None => {
             let state = state().context("cannot make a random state")?;
-            let mut out = io::stdout().lock();
-            writeln!(out, "{}", address(host, integration, &state))?;
-            out.flush()?;
+            let mut out = Out::new();
+            out.line(address(host, integration, &state))?;
+            out.done()?;
             ensure!(
                 io::stdin().is_terminal(),
                 "there is no terminal to ask on: open that address as an administrator of the account, allow access, \
@@ -47,13 +48,13 @@ pub fn login(config: &Config, code: Option<&str>) -> Result<ExitCode> {
     let pair = issue(config, integration, code)?;
     let life = words::span(pair.expires_at - pair.obtained_at);
     held.save(pair)?;
-    writeln!(
-        io::stdout(),
-        "Logged in: the tokens are in {}. The access token holds for {life}, and is renewed by itself.\n\
-         A daemon that runs takes it up by itself; `talkmirror check` tries it.",
+    let mut out = Out::new();
+    out.line(format!(
+        "Logged in: the tokens are in {}. The access token holds for {life}, and is renewed by itself.",
         integration.store.path().display()
-    )?;
-    Ok(ExitCode::SUCCESS)
+    ))?;
+    out.line("A daemon that runs takes it up by itself; `talkmirror check` tries it.")?;
+    out.done()
 }
 
 /// Where a person allows the access. The vendor's own accounts have one place for it.
@@ -83,16 +84,12 @@ fn state() -> io::Result<String> {
 }
 
 fn ask(state: &str, host: &Url) -> Result<SecretString> {
-    let mut err = io::stderr().lock();
-    write!(
-        err,
+    let answer = print::ask(&[
         "Open that address as an administrator of the account, and allow access. It leads to the integration's \
-         address with a code in it (the integration's settings show one, too), valid for 20 min.\n\
-         The code, or the whole address: "
-    )?;
-    err.flush()?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
+         address with a code in it (the integration's settings show one, too), valid for 20 min."
+            .into(),
+        "The code, or the whole address: ".into(),
+    ])?;
     read_code(&answer, Some(state), host).map_err(|why| anyhow!("{why}"))
 }
 

@@ -1,6 +1,7 @@
 //! Progress on stderr: a bar on a terminal, a plain line now and then elsewhere. Log
-//! lines go around the bar.
+//! lines go around the bar. Text from outside is escaped here.
 
+use crate::text::shown;
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 use std::io::{self, IsTerminal, Write};
 use std::sync::LazyLock;
@@ -47,7 +48,7 @@ impl Progress {
         if let Some(bar) = &self.bar {
             bar.set_length(total.max(done));
             bar.set_position(done);
-            bar.set_message(if note.is_empty() { String::new() } else { format!(" · {note}") });
+            bar.set_message(if note.is_empty() { String::new() } else { format!(" · {}", shown(note)) });
         } else if Instant::now() >= self.line_at {
             self.line_at = Instant::now() + LINE_EVERY;
             let note = if note.is_empty() { String::new() } else { format!("; {note}") };
@@ -72,11 +73,9 @@ impl Drop for Progress {
     }
 }
 
-/// A line on stderr, around a bar if there is one.
+/// A line on stderr, around a bar if there is one. It stays one line.
 pub fn eprint_line(line: &str) {
-    let mut text = line.to_owned();
-    text.push('\n');
-    let _ = Stderr.write_all(text.as_bytes());
+    let _ = Stderr.write_all(format!("{}\n", shown(line)).as_bytes());
 }
 
 /// Stderr, around a bar if there is one. Nobody can be told that it is closed.
@@ -90,5 +89,56 @@ impl Write for Stderr {
 
     fn flush(&mut self) -> io::Result<()> {
         io::stderr().flush()
+    }
+}
+
+/// Stderr for events of the log's text format, each in one line whatever texts it holds. Events come whole.
+#[derive(Debug, Clone, Copy)]
+pub struct LogLines;
+
+impl Write for LogLines {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        Stderr.write_all(one_line(&text).as_bytes()).map(|()| event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Stderr.flush()
+    }
+}
+
+/// An event's text, escaped but for its end and the formatter's colours. The formatter escapes each ESC of an event's
+/// own text before.
+fn one_line(event: &str) -> String {
+    let mut parts = event.trim_end_matches('\n').split("\u{1b}[");
+    let mut line = shown(parts.next().unwrap_or_default()).into_owned();
+    for part in parts {
+        let after = part.trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == ';');
+        match after.strip_prefix('m') {
+            Some(text) => {
+                line.push_str("\u{1b}[");
+                line.push_str(&part[..part.len() - text.len()]);
+                line.push_str(&shown(text));
+            }
+            None => line.push_str(&shown(&format!("\u{1b}[{part}"))),
+        }
+    }
+    line.push('\n');
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line_and_keeps_the_formatters_colours() {
+        assert_eq!(
+            one_line("\x1b[2mtime\x1b[0m \x1b[31mERROR\x1b[0m a\nb\u{9b}c\n"),
+            "\x1b[2mtime\x1b[0m \x1b[31mERROR\x1b[0m a\\nb\\u{9b}c\n"
+        );
+        assert_eq!(one_line("a\x1b[2Jb\x1b[1;c\x1b"), "a\\u{1b}[2Jb\\u{1b}[1;c\\u{1b}\n");
+        assert_eq!(one_line(""), "\n");
+        assert_eq!(one_line("\r\n"), "\\r\n");
     }
 }

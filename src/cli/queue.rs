@@ -1,63 +1,63 @@
 //! `queue`: looks at the queue and mends it.
 
+use super::print::Out;
+use super::table::{Table, Text};
 use super::words;
 use crate::clock::unix_now;
 use crate::store::queue::{self, QueueRow};
 use crate::store::{self, StoreError};
 use anyhow::Result;
-use std::io::{self, BufWriter, Write};
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
 /// A table for people ends here; `--json` prints all.
 const SHOWN: u64 = 100;
-/// As much of an error as a table shows.
+/// Columns of a table, at most, that a reason takes and an error.
+const REASON_WIDTH: usize = 40;
 const ERROR_WIDTH: usize = 80;
 
 /// Prints what waits.
 pub fn list(database: &Path, failed_only: bool, as_json: bool) -> Result<ExitCode> {
     let connection = store::open_read_only(database)?;
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = Out::new();
     if as_json {
         let mut separator = "[";
         queue::list(&connection, failed_only, None, |row| -> Result<()> {
-            writeln!(out, "{separator}")?;
-            serde_json::to_writer(&mut out, &row)?;
+            writeln!(out.writer(), "{separator}")?;
+            serde_json::to_writer(out.writer(), &row)?;
             separator = ",";
             Ok(())
         })?;
-        writeln!(out, "{}", if separator == "[" { "[]" } else { "\n]" })?;
-        out.flush()?;
-        return Ok(ExitCode::SUCCESS);
+        out.exact(if separator == "[" { "[]" } else { "\n]" })?;
+        return out.done();
     }
 
     let now = unix_now();
-    let mut table = words::table();
-    table.set_header(["TALK", "REASON", "PRIORITY", "WAITS FOR", "DUE", "ATTEMPTS", "LAST ERROR"]);
+    let mut table = Table::headed(["TALK", "REASON", "PRIORITY", "QUEUED", "DUE", "ATTEMPTS", "LAST ERROR"]);
     let mut shown = 0;
     queue::list(&connection, failed_only, Some(SHOWN), |row| -> Result<()> {
-        table.add_row(cells(&row, now));
+        table.row(cells(&row, now).map(Text::from));
         shown += 1;
         Ok(())
     })?;
     let counts = store::report::queue(&connection, now).map_err(StoreError::from)?;
     let all = if failed_only { counts.failed } else { counts.due + counts.later + counts.failed };
     if all == 0 {
-        writeln!(out, "{}", if failed_only { "No talk is set aside." } else { "The queue is empty." })?;
+        out.line(if failed_only { "No talk is set aside." } else { "The queue is empty." })?;
     } else {
-        write!(out, "{}", words::rendered(table))?;
+        out.table(&table)?;
         if all > shown {
-            writeln!(out, "… and {} more: --json prints them all", words::count(all - shown))?;
+            out.line(format!("… and {} more: --json prints them all", words::count(all - shown)))?;
         }
         if counts.failed > 0 {
-            writeln!(
-                out,
-                "\nNext: `talkmirror queue retry [ID…]` tries again what is set aside, `queue drop ID…` forgets it."
+            out.line("")?;
+            out.line(
+                "Next: `talkmirror queue retry [ID…]` tries again what is set aside, `queue drop ID…` forgets it.",
             )?;
         }
     }
-    out.flush()?;
-    Ok(ExitCode::SUCCESS)
+    out.done()
 }
 
 fn cells(row: &QueueRow, now: i64) -> [String; 7] {
@@ -65,18 +65,14 @@ fn cells(row: &QueueRow, now: i64) -> [String; 7] {
         Some(failed_at) => format!("set aside {}", words::ago(failed_at, now)),
         None => words::in_time(row.due_at, now),
     };
-    let mut error = row.last_error.clone().unwrap_or_default();
-    if error.chars().count() > ERROR_WIDTH {
-        error = error.chars().take(ERROR_WIDTH - 1).chain(['…']).collect();
-    }
     [
         row.talk_id.to_string(),
-        row.reason.clone(),
+        words::brief(&row.reason, REASON_WIDTH),
         row.priority.to_string(),
-        words::span(now - row.enqueued_at),
+        words::ago(row.enqueued_at, now),
         due,
         row.attempts.to_string(),
-        error,
+        words::brief(row.last_error.as_deref().unwrap_or_default(), ERROR_WIDTH),
     ]
 }
 
@@ -86,8 +82,9 @@ pub fn retry(database: &Path, ids: &[i64]) -> Result<ExitCode> {
     let now = unix_now();
     if ids.is_empty() {
         let retried = queue::retry_failed(&connection, now).map_err(StoreError::from)?;
-        writeln!(io::stdout(), "{} to be tried again now", words::talks(retried as i64))?;
-        return Ok(ExitCode::SUCCESS);
+        let mut out = Out::new();
+        out.line(format!("{} to be tried again now", words::talks(retried as i64)))?;
+        return out.done();
     }
     each("to be tried again now", ids, |talk_id| queue::retry(&connection, talk_id, now))
 }
@@ -105,7 +102,9 @@ fn each(done: &str, ids: &[i64], mut act: impl FnMut(i64) -> rusqlite::Result<bo
             missing.push(talk_id.to_string());
         }
     }
-    writeln!(io::stdout(), "{} {done}", words::talks((ids.len() - missing.len()) as i64))?;
+    let mut out = Out::new();
+    out.line(format!("{} {done}", words::talks((ids.len() - missing.len()) as i64)))?;
+    let code = out.done()?;
     anyhow::ensure!(missing.is_empty(), "not in the queue: {}", missing.join(", "));
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }

@@ -1,12 +1,12 @@
 //! `resume`: ends a pause now, with one probe.
 
+use super::print::Out;
 use super::words;
 use crate::clock::unix_now;
 use crate::gate::Reason;
 use crate::store::status::{DaemonStatus, PauseStatus};
 use crate::store::{self, StoreError, lock, resume};
 use anyhow::Result;
-use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
@@ -22,19 +22,19 @@ pub fn resume(database: &Path) -> Result<ExitCode> {
     // Before the database is open here.
     let is_held = lock::is_held(database) == Some(true);
     let connection = store::open(database, false)?;
+    let mut out = Out::new();
     let status = || DaemonStatus::read(&connection).map_err(StoreError::from);
     let Some(before) = status()?.and_then(|status| status.pause) else {
-        writeln!(io::stdout(), "nothing pauses")?;
-        return Ok(ExitCode::SUCCESS);
+        out.line("nothing pauses")?;
+        return out.done();
     };
     resume::ask(&connection, unix_now()).map_err(StoreError::from)?;
     if !is_held {
         let what = named(&before);
-        writeln!(
-            io::stdout(),
+        out.line(format!(
             "no daemon runs: the next start probes at once, whatever paused the last one ({what})"
-        )?;
-        return Ok(ExitCode::SUCCESS);
+        ))?;
+        return out.done();
     }
     let began = Instant::now();
     while began.elapsed() < PATIENCE {
@@ -42,19 +42,17 @@ pub fn resume(database: &Path) -> Result<ExitCode> {
         if resume::asked(&connection).map_err(StoreError::from)?.is_some() {
             continue;
         }
-        return Ok(match status()?.and_then(|status| status.pause) {
-            None => {
-                writeln!(io::stdout(), "resumed: the API answers again")?;
-                ExitCode::SUCCESS
-            }
-            Some(pause) => {
-                let next = words::in_time(pause.until, unix_now());
-                writeln!(io::stdout(), "still paused: {}; next probe {next}", named(&pause))?;
-                ExitCode::FAILURE
-            }
-        });
+        let Some(pause) = status()?.and_then(|status| status.pause) else {
+            out.line("resumed: the API answers again")?;
+            return out.done();
+        };
+        let next = words::in_time(pause.until, unix_now());
+        out.line(format!("still paused: {}; next probe {next}", named(&pause)))?;
+        out.done()?;
+        return Ok(ExitCode::FAILURE);
     }
-    writeln!(io::stdout(), "the probe is not answered yet: `talkmirror status` shows what comes of it")?;
+    out.line("the probe is not answered yet: `talkmirror status` shows what comes of it")?;
+    out.done()?;
     Ok(ExitCode::FAILURE)
 }
 

@@ -1,22 +1,27 @@
 //! `stale`: what auto-close would close, by the mirror alone, and why it keeps the rest.
 
+use super::print::Out;
+use super::table::{Table, Text};
 use super::words;
 use crate::clock::unix_now;
 use crate::config::Config;
 use crate::policy::closing::CloseMode;
+use crate::policy::origin::{UnknownOrigin, unknown_origins};
 use crate::policy::stale::{Verdict, stale as decide};
-use crate::store::closures::{self, held_back};
+use crate::store::closures::{self, held_back, is_recorded};
 use crate::store::report;
 use crate::store::status::DaemonStatus;
 use crate::store::{self, StoreError, sweep};
 use crate::talk::Talk;
 use anyhow::Result;
+use rusqlite::Connection;
 use serde_json::{Value, json};
-use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 /// A table for people ends here; `--json` prints all.
 const SHOWN: usize = 1000;
+/// Columns of a table that a channel takes at most.
+const CHANNEL_WIDTH: usize = 40;
 
 /// Prints every talk in work with the verdict on it, the stale ones first.
 pub fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
@@ -30,72 +35,80 @@ pub fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
             true => closures::of_talk(&connection, talk.talk_id).map_err(StoreError::from)?,
             false => Vec::new(),
         };
-        let earlier = held_back(&earlier, rules.mode, talk.missed_at, now);
+        // In a dry run too: that it decided on a talk already would not hold live closing back.
+        let held_back = held_back(&earlier, CloseMode::Live, talk.missed_at, now);
+        let recorded = is_recorded(&earlier, talk.missed_at);
         let list = if verdict.is_stale() { &mut stale } else { &mut kept };
         let Talk { talk_id, origin, missed_at, updated_at, .. } = talk;
-        list.push(Row { talk_id, origin, missed_at, updated_at, verdict, earlier });
+        list.push(Row { talk_id, origin, missed_at, updated_at, verdict, held_back, recorded });
         Ok(())
     })?;
     let not_closing =
         DaemonStatus::read(&connection).map_err(StoreError::from)?.and_then(|daemon| daemon.not_closing);
-    let mut out = BufWriter::new(io::stdout().lock());
+    let unknown = unknown(&connection, config)?;
+    let mut out = Out::new();
     if as_json {
         let row = |row: &Row| -> Value {
             json!({"talk_id": row.talk_id, "origin": row.origin, "missed_at": row.missed_at,
                    "updated_at": row.updated_at, "stale": row.verdict.is_stale(),
-                   "why": row.verdict.to_string(), "held_back": row.earlier})
+                   "why": row.verdict.to_string(), "held_back": row.held_back, "recorded": row.recorded})
         };
         let rows = |list: &[Row]| list.iter().map(row).collect::<Vec<_>>();
         let all = json!({"mode": rules.mode.as_str(), "rules": rules.stale.to_string(), "not_closing": not_closing,
-                         "stale": rows(&stale), "kept": rows(&kept)});
-        writeln!(out, "{all:#}")?;
-        out.flush()?;
-        return Ok(ExitCode::SUCCESS);
+                         "unknown_origins": unknown, "stale": rows(&stale), "kept": rows(&kept)});
+        out.exact(format!("{all:#}"))?;
+        return out.done();
     }
 
     let open = stale.len() + kept.len();
-    let now_closed = stale.iter().filter(|row| row.earlier.is_none()).count();
-    writeln!(
-        out,
+    let now_closed = stale.iter().filter(|row| row.held_back.is_none()).count();
+    out.line(format!(
         "{} of {} in work would be closed: {} (auto_close.mode is {}).",
         words::count(now_closed as i64),
         words::talks(open as i64),
         rules.stale,
         rules.mode
-    )?;
+    ))?;
+    for unknown in &unknown {
+        out.line(Text::alarming(format!("warning: {unknown}")))?;
+    }
     if let Some(why) = &not_closing {
-        writeln!(out, "{why}: nothing is closed.")?;
+        out.line(format!("{why}: nothing is closed."))?;
     }
     let stopped = sweep::state(&connection).map_err(StoreError::from)?.stopped.is_some();
     if stopped {
-        writeln!(
-            out,
+        out.line(format!(
             "The last sweep was stopped: more are stale than auto_close.max_share = {} allows.",
             rules.max_share
-        )?;
+        ))?;
     }
     if open > 0 {
-        let mut table = words::table();
-        table.set_header(["TALK", "CHANNEL", "MISSED", "CHANGED", "VERDICT"]);
+        let mut table = Table::headed(["TALK", "CHANNEL", "MISSED", "CHANGED", "VERDICT"]);
         for row in stale.iter().chain(&kept).take(SHOWN) {
             let mut text = match &row.verdict {
                 verdict @ Verdict::Stale { .. } => verdict.to_string(),
                 Verdict::Kept(kept) => format!("kept: {kept}"),
             };
-            if let Some(earlier) = &row.earlier {
-                text.push_str(&format!("; {earlier}"));
+            if let Some(held_back) = &row.held_back {
+                text.push_str(&format!("; {held_back}"));
+            } else if row.recorded && rules.mode == CloseMode::DryRun {
+                text.push_str("; recorded in closures");
             }
-            table.add_row([
-                row.talk_id.to_string(),
-                row.origin.clone().unwrap_or_else(|| "-".into()),
-                row.missed_at.map_or("-".into(), |at| words::ago(at, now)),
-                words::ago(row.updated_at, now),
-                text,
-            ]);
+            table.row(
+                [
+                    row.talk_id.to_string(),
+                    row.origin.as_deref().map_or("-".into(), |origin| words::brief(origin, CHANNEL_WIDTH)),
+                    row.missed_at.map_or("-".into(), |at| words::ago(at, now)),
+                    words::ago(row.updated_at, now),
+                    text,
+                ]
+                .map(Text::from),
+            );
         }
-        write!(out, "\n{}", words::rendered(table))?;
+        out.line("")?;
+        out.table(&table)?;
         if open > SHOWN {
-            writeln!(out, "… and {} more: --json prints them all", words::count((open - SHOWN) as i64))?;
+            out.line(format!("… and {} more: --json prints them all", words::count((open - SHOWN) as i64)))?;
         }
     }
     if now_closed > 0 && not_closing.is_none() && !stopped {
@@ -106,10 +119,19 @@ pub fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
             CloseMode::DryRun => "read the table closures, then set auto_close.mode to \"live\"",
             CloseMode::Live => "they are closed at the next sweeps, if a fetch just before shows the same",
         };
-        writeln!(out, "\nNext: {next}.")?;
+        out.line("")?;
+        out.line(format!("Next: {next}."))?;
     }
-    out.flush()?;
-    Ok(ExitCode::SUCCESS)
+    out.done()
+}
+
+/// Origins in the configuration that no stored talk has.
+pub(super) fn unknown(connection: &Connection, config: &Config) -> Result<Vec<UnknownOrigin>, StoreError> {
+    let rules = &config.auto_close.rules.stale;
+    if rules.only_origins.is_empty() && rules.except_origins.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(unknown_origins(rules, &sweep::origins(connection)?))
 }
 
 /// A talk in work, and what is thought of it.
@@ -119,6 +141,8 @@ struct Row {
     missed_at: Option<i64>,
     updated_at: i64,
     verdict: Verdict,
-    /// What holds a stale one back.
-    earlier: Option<String>,
+    /// What holds a stale one back from being closed, if closing is live.
+    held_back: Option<String>,
+    /// A dry run decided on it as it is.
+    recorded: bool,
 }

@@ -4,6 +4,8 @@ mod backup;
 mod size;
 mod wal;
 
+use super::print::Out;
+use super::table::{Table, Text};
 use super::words;
 use crate::clock::unix_now;
 use crate::config::Config;
@@ -11,6 +13,7 @@ use crate::gate::Reason;
 use crate::health::{self, Complaint, warnings};
 use crate::policy::closing::CloseMode;
 use crate::policy::tokens::Expiry;
+use crate::store::account::{AccountName, AccountStatus};
 use crate::store::feeds::{Feeder, FeederRow};
 use crate::store::lock;
 use crate::store::report::{self, Overview};
@@ -21,6 +24,9 @@ use anyhow::Result;
 use serde_json::json;
 use std::io::{self, Write};
 use std::process::ExitCode;
+
+/// Columns of a complaint: the API's or another program's text in it may be long.
+const LONGEST_COMPLAINT: usize = 400;
 
 /// Prints the screen; 1 where the mirror is not healthy.
 pub fn status(config: &Config, as_json: bool) -> Result<ExitCode> {
@@ -40,7 +46,8 @@ pub fn status(config: &Config, as_json: bool) -> Result<ExitCode> {
         let told = if wal::is_held_up(&overview, alive, now) { &mut complaints } else { &mut warnings };
         told.push(wal::locked(holder));
     }
-    let text = if as_json {
+    let mut out = Out::new();
+    if as_json {
         let mut status = json!(overview);
         status["healthy"] = json!(complaints.is_empty());
         status["complaints"] = json!(complaints);
@@ -50,36 +57,34 @@ pub fn status(config: &Config, as_json: bool) -> Result<ExitCode> {
         status["database"] = json!(database);
         status["auto_close"] = json!(rules.mode.as_str());
         status["now"] = json!(now);
-        format!("{status:#}\n")
+        out.exact(format!("{status:#}"))?;
     } else {
-        screen(&overview, alive, (&complaints, &warnings), config, now)
-    };
-    io::stdout().write_all(text.as_bytes())?;
-    Ok(if complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        screen(&mut out, &overview, alive, (&complaints, &warnings), config, now)?;
+    }
+    let done = out.done()?;
+    Ok(if complaints.is_empty() { done } else { ExitCode::FAILURE })
 }
 
 fn screen(
+    out: &mut Out<impl Write>,
     overview: &Overview,
     alive: Option<Liveness>,
     (complaints, warnings): (&[Complaint], &[Complaint]),
     config: &Config,
     now: i64,
-) -> String {
-    let mut table = words::table();
-    let mut row = |name: &str, value: String| {
-        table.add_row([name, &value]);
-    };
+) -> io::Result<()> {
+    let mut table = Table::new();
+    let mut row = |name: &str, value: Text| table.fact(name, value);
     let health = match complaints {
         [] => "healthy".into(),
         complaints => {
             let count = words::count(complaints.len() as i64);
-            words::alarming(&format!("not healthy: {count} to look at, see below"))
+            Text::alarming(format!("not healthy: {count} to look at, see below"))
         }
     };
     row("Mirror", health);
-    let account = overview.account_id.map_or("not known yet".into(), |id| id.to_string());
-    row("Account", account);
-    row("Database", config.database.display().to_string());
+    row("Account", account(overview, now).into());
+    row("Database", config.database.display().to_string().into());
     for (name, value) in size::rows(overview, config.retention, now) {
         row(name, value);
     }
@@ -94,10 +99,11 @@ fn screen(
                 "{:.1} a second of {:.1} allowed; last success {last}",
                 if alive == Some(Liveness::Running) { daemon.request_rate } else { 0.0 },
                 daemon.requests_per_second,
-            ),
+            )
+            .into(),
         );
         if let (Some(at), Some(failure)) = (daemon.last_failure_at, &daemon.last_failure) {
-            row("Last failure", format!("{}: {failure}", words::ago(at, now)));
+            row("Last failure", format!("{}: {failure}", words::ago(at, now)).into());
         }
         // What paused a process that has ended is told below.
         if let Some(pause) = daemon.pause.as_ref().filter(|_| runs) {
@@ -105,9 +111,9 @@ fn screen(
                 Reason::parse(&pause.reason).map_or(pause.reason.clone(), |reason| reason.to_string());
             row(
                 "Paused",
-                words::alarming(&format!(
-                    "for {}: {reason}; next probe {}",
-                    words::span(now - pause.since),
+                Text::alarming(format!(
+                    "{}: {reason}; next probe {}",
+                    words::lasting(pause.since, now),
                     words::in_time(pause.until, now)
                 )),
             );
@@ -127,13 +133,13 @@ fn screen(
             words::count(talks.closed),
             words::count(talks.gone),
             words::count(talks.denied)
-        ),
+        )
+        .into(),
     );
-    row("Freshness", freshness(&overview.freshness));
+    row("Freshness", freshness(&overview.freshness).into());
     let queue = &overview.queue;
-    let oldest = queue
-        .oldest_due_at
-        .map_or(String::new(), |at| format!(" (the oldest for {})", words::span(now - at)));
+    let oldest =
+        queue.oldest_due_at.map_or(String::new(), |at| format!(" (the oldest {})", words::lasting(at, now)));
     let next =
         queue.next_due_at.map_or(String::new(), |at| format!(" (the next {})", words::in_time(at, now)));
     row(
@@ -143,26 +149,29 @@ fn screen(
             words::count(queue.due),
             words::count(queue.later),
             words::count(queue.failed)
-        ),
+        )
+        .into(),
     );
     let running = overview.daemon.as_ref().filter(|_| alive == Some(Liveness::Running));
     if let Some(shares) = running.and_then(|daemon| shares(&daemon.lanes)) {
-        row("Shares", shares);
+        row("Shares", shares.into());
     }
     for feeder in overview.feeders.iter().filter(|feeder| feeder.feeder != Feeder::Backfill.as_str()) {
         row(&capitalised(&feeder.feeder), feeder_line(feeder, now));
     }
     if let Some(walk) = &overview.backfill {
-        row("Backfill", backfill(walk, now));
+        row("Backfill", backfill(walk, now).into());
     }
     row("Backup", backup::line(&overview.backup, runs, now));
-    row("Closing", auto_close(overview, config, now));
-    row("Closures", closures(overview));
-    let mut screen = words::rendered(table);
+    row("Closing", auto_close(overview, config, now).into());
+    row("Closures", closures(overview).into());
+    out.table(&table)?;
     for Complaint { what, action } in complaints.iter().chain(warnings) {
-        screen.push_str(&format!("\n! {what}\n  → {action}\n"));
+        out.line("")?;
+        out.line(format!("! {}", words::brief(what, LONGEST_COMPLAINT)))?;
+        out.line(format!("  → {action}"))?;
     }
-    screen
+    Ok(())
 }
 
 fn auto_close(overview: &Overview, config: &Config, now: i64) -> String {
@@ -198,32 +207,45 @@ fn closures(overview: &Overview) -> String {
     }
 }
 
-fn daemon(overview: &Overview, alive: Option<Liveness>, now: i64) -> String {
+/// Whose mirror it is, and whether the API was found to be that account's.
+fn account(overview: &Overview, now: i64) -> String {
+    let Some(account_id) = overview.account_id else { return "not known yet".into() };
+    let AccountStatus { name, base_url, confirmed_at, doubt } = overview.account.clone();
+    let name = AccountName { account_id, name, base_url };
+    match (doubt, confirmed_at) {
+        (Some(_), _) => format!("{name}; not confirmed, see below"),
+        (None, Some(at)) => format!("{name}; confirmed {}", words::ago(at, now)),
+        (None, None) => name.to_string(),
+    }
+}
+
+fn daemon(overview: &Overview, alive: Option<Liveness>, now: i64) -> Text {
     let (Some(daemon), Some(alive)) = (&overview.daemon, alive) else {
         return "has never run here".into();
     };
     let command = format!("{} {}", daemon.mode, daemon.version);
     let seen = words::ago(daemon.seen_at, now);
-    let since = words::span(now - daemon.started_at);
+    let since = words::lasting(daemon.started_at, now);
     let pid = daemon.pid;
     match alive {
-        Liveness::Running => format!("runs ({command}, process {pid}) for {since}; last sign of life {seen}"),
+        Liveness::Running => format!("runs ({command}, process {pid}) {since}; last sign of life {seen}"),
         Liveness::Silent => format!("runs ({command}) and is silent; last sign of life {seen}"),
         Liveness::Stopped => {
             format!("does not run; stopped {} ({command})", words::ago(daemon.stopped_at.unwrap_or(now), now))
         }
         Liveness::Vanished => format!("does not run; last sign of life {seen} ({command})"),
     }
+    .into()
 }
 
-fn token(overview: &Overview, expires_at: i64, now: i64) -> String {
+fn token(overview: &Overview, expires_at: i64, now: i64) -> Text {
     let expiry = Expiry::of(expires_at, now);
     match (&overview.oauth, expiry) {
         (Some(oauth), _) => {
-            format!("{expiry}; renewed by itself, last {}", words::ago(oauth.refreshed_at, now))
+            format!("{expiry}; renewed by itself, last {}", words::ago(oauth.refreshed_at, now)).into()
         }
-        (None, Expiry::Over(_)) => words::alarming(&expiry.to_string()),
-        (None, _) => expiry.to_string(),
+        (None, Expiry::Over(_)) => Text::alarming(expiry.to_string()),
+        (None, _) => expiry.to_string().into(),
     }
 }
 
@@ -238,7 +260,7 @@ fn shares(lanes: &[LaneRequests]) -> Option<String> {
     (all > 0).then(|| format!("{} of {} requests in 5 min", shares.join(", "), words::count(all)))
 }
 
-fn feeder_line(feeder: &FeederRow, now: i64) -> String {
+fn feeder_line(feeder: &FeederRow, now: i64) -> Text {
     if !feeder.enabled {
         return "off".into();
     }
@@ -250,9 +272,9 @@ fn feeder_line(feeder: &FeederRow, now: i64) -> String {
     };
     match (&feeder.trouble, feeder.trouble_since) {
         (Some(trouble), since) => {
-            let since = since.map_or(String::new(), |since| format!(" for {}", words::span(now - since)));
-            format!("{ran}; {}", words::alarming(&format!("trouble{since}: {trouble}")))
+            let since = since.map_or(String::new(), |since| format!(" {}", words::lasting(since, now)));
+            Text::from(format!("{ran}; ")).then(Text::alarming(format!("trouble{since}: {trouble}")))
         }
-        (None, _) => ran,
+        (None, _) => ran.into(),
     }
 }

@@ -1,7 +1,9 @@
 //! `sync`: works what is due, with a progress bar, and sums it up.
 
+use super::print::Out;
 use super::progress::Progress;
 use super::run::runtime;
+use super::table::Table;
 use super::words;
 use crate::clock::unix_now;
 use crate::config::Config;
@@ -11,7 +13,6 @@ use crate::store::{self, StoreError};
 use crate::worker::{Closures, Tally, Worker};
 use anyhow::Result;
 use serde_json::json;
-use std::io::{self, Write};
 use std::ops::RangeInclusive;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -33,7 +34,7 @@ pub fn sync(config: &Config, ids: &[RangeInclusive<i64>], no_close: bool, as_jso
     let queue =
         report::overview(&store::open_read_only(&config.database)?, now).map_err(StoreError::from)?.queue;
     let waiting = queue.due + queue.later;
-    let mut out = io::stdout().lock();
+    let mut out = Out::new();
     if as_json {
         let summary = json!({
             "mirrored": tally.mirrored(), "new": tally.new, "changed": tally.changed,
@@ -42,10 +43,11 @@ pub fn sync(config: &Config, ids: &[RangeInclusive<i64>], no_close: bool, as_jso
             "closures": tally.closures, "waiting": waiting, "set_aside": queue.failed, "seconds": began.elapsed().as_secs_f64(),
             "database": config.database,
         });
-        writeln!(out, "{summary}")?;
+        out.exact(summary)?;
     } else {
-        write!(out, "{}", summary(&tally, &queue, began.elapsed(), now))?;
+        out.table(&summary(&tally, &queue, began.elapsed(), now))?;
     }
+    let done = out.done()?;
     let reason = match end {
         SyncEnd::Worked => None,
         SyncEnd::Stopped => Some("stopped by a signal".to_owned()),
@@ -57,16 +59,14 @@ pub fn sync(config: &Config, ids: &[RangeInclusive<i64>], no_close: bool, as_jso
     match reason {
         Some(reason) if waiting > 0 => anyhow::bail!("{reason}; {} stay queued", words::talks(waiting)),
         _ if waiting > 0 || tally.failed > 0 => Ok(ExitCode::FAILURE),
-        _ => Ok(ExitCode::SUCCESS),
+        _ => Ok(done),
     }
 }
 
-fn summary(tally: &Tally, queue: &QueueCounts, took: Duration, now: i64) -> String {
+fn summary(tally: &Tally, queue: &QueueCounts, took: Duration, now: i64) -> Table {
     let count = |number: u64| words::count(number as i64);
-    let mut table = words::table();
-    let mut row = |name: &str, value: String| {
-        table.add_row([name, &value]);
-    };
+    let mut table = Table::new();
+    let mut row = |name: &str, value: String| table.fact(name, value);
     row(
         "Mirrored",
         format!(
@@ -103,7 +103,7 @@ fn summary(tally: &Tally, queue: &QueueCounts, took: Duration, now: i64) -> Stri
         let next = next.map_or(String::new(), |at| format!(", the next {}", words::in_time(at, now)));
         row("Waiting", format!("{}{next}: see `talkmirror queue list`", words::talks(waiting)));
     }
-    words::rendered(table)
+    table
 }
 
 /// What became of talks that were to be closed, if there were any.

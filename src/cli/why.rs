@@ -1,6 +1,9 @@
 //! `why`: one talk's story, from the database alone.
 
+use super::print::Out;
+use super::table::{Table, Text};
 use super::words;
+use crate::amocrm;
 use crate::clock::unix_now;
 use crate::config::{Config, next_tick};
 use crate::policy::closing::CloseMode;
@@ -25,28 +28,45 @@ pub fn why(config: &Config, talk_id: i64) -> Result<ExitCode> {
     let now = unix_now();
     let alive = story.daemon.as_ref().map(|daemon| daemon.liveness(held, now));
     let runs = matches!(alive, Some(Liveness::Running | Liveness::Silent));
-    io::stdout().write_all(tell(&story, talk_id, config, runs, now).as_bytes())?;
-    Ok(ExitCode::SUCCESS)
+    let mut out = Out::new();
+    tell(&mut out, &story, talk_id, config, runs, now)?;
+    out.done()
 }
 
-fn tell(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64) -> String {
-    let mut table = words::table();
-    let mut row = |name: &str, value: String| {
-        table.add_row([name, &value]);
-    };
+/// Columns of a text of the API's or of another program's in the midst of a sentence.
+const LONGEST: usize = 200;
+
+fn tell(
+    out: &mut Out<impl Write>,
+    story: &Story,
+    talk_id: i64,
+    config: &Config,
+    runs: bool,
+    now: i64,
+) -> io::Result<()> {
+    let mut table = Table::new();
+    let mut row = |name: &str, value: String| table.fact(name, value);
     match (&story.mirrored, story.tombstone) {
         (Some(mirrored), _) => {
             let talk = &mirrored.talk;
             row("Talk", format!("{talk_id} of account {}", talk.account_id));
             row("State", state(mirrored, now));
-            row("Channel", talk.origin.clone().unwrap_or_else(|| "none".into()));
-            row("Chat", talk.chat_id.clone().unwrap_or_else(|| "none".into()));
+            let or_none = |text: &Option<String>| text.as_deref().map_or("none".into(), brief);
+            row("Channel", or_none(&talk.origin));
+            row("Chat", or_none(&talk.chat_id));
             row("Contact", talk.contact_id.map_or("none".into(), |id| id.to_string()));
             if let (Some(entity_type), Some(id)) = (&talk.entity_type, talk.entity_id) {
-                row("About", format!("{entity_type} {id}"));
+                row("About", format!("{} {id}", brief(entity_type)));
             }
             if let Some(rate) = talk.rate {
                 row("Rating", rate.to_string());
+            }
+            let odd = amocrm::odd_fields(&mirrored.payload);
+            if !odd.is_empty() {
+                row(
+                    "Odd",
+                    format!("{}: of another shape than the API documents, stored as NULL", odd.join(", ")),
+                );
             }
             row("Began", words::moment_ago(talk.created_at, now));
             row("Updated", words::moment_ago(talk.updated_at, now));
@@ -71,15 +91,25 @@ fn tell(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64) -> S
     row("Queue", queue(story, config, now));
     row("Next", next(story, talk_id, config, runs, now));
     row("Closing", auto_close(story, talk_id, config, runs, now));
-    let mut text = words::rendered(table);
+    out.table(&table)?;
     if !story.closures.is_empty() {
-        text.push_str(&format!("\nDecisions to close it (UTC):\n{}", closures(&story.closures)));
+        out.line("")?;
+        out.line("Decisions to close it (UTC):")?;
+        out.table(&closures(&story.closures))?;
     }
     if !story.versions.is_empty() {
-        text.push_str(&format!("\nStates it was seen in (UTC):\n{}", versions(&story.versions)));
-        text.push_str(&removed(&story.versions));
+        out.line("")?;
+        out.line("States it was seen in (UTC):")?;
+        out.table(&versions(&story.versions))?;
+        if let Some(removed) = removed(&story.versions) {
+            out.line(removed)?;
+        }
     }
-    text
+    Ok(())
+}
+
+fn brief(text: &str) -> String {
+    words::brief(text, LONGEST)
 }
 
 fn state(mirrored: &report::Mirrored, now: i64) -> String {
@@ -95,7 +125,7 @@ fn state(mirrored: &report::Mirrored, now: i64) -> String {
         state.push(if is_read { "read" } else { "not read" }.into());
     }
     if let Some(status) = &talk.status {
-        state.push(format!("status {status}"));
+        state.push(format!("status {}", brief(status)));
     }
     if let Some(gone_at) = mirrored.gone_at {
         state.push(format!("gone: the API says since {} that it does not exist", words::ago(gone_at, now)));
@@ -111,16 +141,16 @@ fn queue(story: &Story, config: &Config, now: i64) -> String {
         return "not queued".into();
     };
     let mut text = format!(
-        "waits for {} (reason {}, priority {})",
-        words::span(now - row.enqueued_at),
-        row.reason,
+        "waits {} (reason {}, priority {})",
+        words::lasting(row.enqueued_at, now),
+        brief(&row.reason),
         row.priority
     );
     if row.attempts > 0 {
         text.push_str(&format!(", {} of {} attempts failed", row.attempts, config.queue.retry.max_attempts));
     }
     if let Some(error) = &row.last_error {
-        text.push_str(&format!(", the last: {error}"));
+        text.push_str(&format!(", the last: {}", brief(error)));
     }
     text
 }
@@ -131,7 +161,7 @@ fn refresh(story: &Story, config: &Config, now: i64) -> Option<String> {
     let (talk, fetched_at) = (&mirrored.talk, mirrored.fetched_at);
     let class = if talk.is_in_work { Class::InWork } else { Class::Closed };
     let candidate = Candidate { talk_id: talk.talk_id, updated_at: talk.updated_at, fetched_at, class };
-    let rested = now.max(fetched_at + rules.min_interval.as_secs() as i64 + 1);
+    let rested = now.max(fetched_at.saturating_add(rules.min_interval.as_secs() as i64 + 1));
     let may = mirrored.gone_at.is_none() && mirrored.denied_at.is_none() && rules.allows(&candidate, rested);
     may.then(|| words::in_time(rested, now))
 }
@@ -167,7 +197,7 @@ fn next(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64) -> S
     if let Some(pause) = &daemon.pause {
         return format!(
             "everything pauses: {}; the next probe is {}",
-            pause.detail,
+            brief(&pause.detail),
             words::in_time(pause.until, now)
         );
     }
@@ -198,7 +228,7 @@ fn auto_close(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64
         return held.clone();
     }
     if !verdict.is_stale() {
-        return format!("kept: {verdict}");
+        return format!("kept: {}", brief(&verdict.to_string()));
     }
     let when = match rules.mode {
         CloseMode::Off => return format!("{verdict}; auto_close.mode is off: it is not closed"),
@@ -225,49 +255,54 @@ fn auto_close(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64
     }
 }
 
-fn closures(closures: &[Closure]) -> String {
-    let mut table = words::table();
-    table.set_header(["DECIDED", "MODE", "OUTCOME", "WHY", "REQUESTS", "ANSWER", "SEEN CLOSED", "ERROR"]);
+fn closures(closures: &[Closure]) -> Table {
+    let mut table =
+        Table::headed(["DECIDED", "MODE", "OUTCOME", "WHY", "REQUESTS", "ANSWER", "SEEN CLOSED", "ERROR"]);
     for closure in closures {
-        table.add_row([
-            words::moment(closure.decided_at),
-            closure.mode.clone(),
-            closure.outcome.clone(),
-            closure.reason.clone(),
-            closure.attempts.to_string(),
-            closure.http_status.map_or("-".into(), |status| format!("HTTP {status}")),
-            closure.verified_at.map_or("-".into(), words::moment),
-            closure.error.clone().unwrap_or_else(|| "-".into()),
-        ]);
+        table.row(
+            [
+                words::moment(closure.decided_at),
+                closure.mode.clone(),
+                closure.outcome.clone(),
+                words::brief(&closure.reason, 80),
+                closure.attempts.to_string(),
+                closure.http_status.map_or("-".into(), |status| format!("HTTP {status}")),
+                closure.verified_at.map_or("-".into(), words::moment),
+                closure.error.as_deref().map_or("-".into(), |error| words::brief(error, 80)),
+            ]
+            .map(Text::from),
+        );
     }
-    words::rendered(table)
+    table
 }
 
 /// That states before the first of these were removed, where they were.
-fn removed(versions: &[Version]) -> String {
-    let Some(first) = versions.first().filter(|first| first.version > 1) else { return String::new() };
+fn removed(versions: &[Version]) -> Option<String> {
+    let first = versions.first().filter(|first| first.version > 1)?;
     let (states, verb) = match first.version - 1 {
         1 => ("1 earlier state".to_owned(), "was"),
         number => (format!("{} earlier states", words::count(number)), "were"),
     };
-    format!("{states}, up to {}, {verb} removed ([retention])\n", words::moment(first.valid_from))
+    Some(format!("{states}, up to {}, {verb} removed ([retention])", words::moment(first.valid_from)))
 }
 
-fn versions(versions: &[Version]) -> String {
-    let mut table = words::table();
-    table.set_header(["FROM", "TO", "IN WORK", "READ", "MISSED", "UPDATED", "RATING", "STATUS"]);
+fn versions(versions: &[Version]) -> Table {
+    let mut table = Table::headed(["FROM", "TO", "IN WORK", "READ", "MISSED", "UPDATED", "RATING", "STATUS"]);
     let yes = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
     for version in versions {
-        table.add_row([
-            words::moment(version.valid_from),
-            version.valid_to.map_or("now".into(), words::moment),
-            yes(version.is_in_work),
-            version.is_read.map_or("-".into(), yes),
-            version.missed_at.map_or("no".into(), words::moment),
-            words::moment(version.updated_at),
-            version.rate.map_or("-".into(), |rate| rate.to_string()),
-            version.status.clone().unwrap_or_else(|| "-".into()),
-        ]);
+        table.row(
+            [
+                words::moment(version.valid_from),
+                version.valid_to.map_or("now".into(), words::moment),
+                yes(version.is_in_work),
+                version.is_read.map_or("-".into(), yes),
+                version.missed_at.map_or("no".into(), words::moment),
+                words::moment(version.updated_at),
+                version.rate.map_or("-".into(), |rate| rate.to_string()),
+                version.status.as_deref().map_or("-".into(), |status| words::brief(status, 40)),
+            ]
+            .map(Text::from),
+        );
     }
-    words::rendered(table)
+    table
 }

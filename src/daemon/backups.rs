@@ -12,6 +12,7 @@ use crate::store::StoreError;
 use crate::store::backup::state::{BackupRules, BackupState, BackupTrouble, LastBackup};
 use crate::store::backup::{self, BackupError, Copied, Watch, dated};
 use crate::store::writer::Writer;
+use crate::text::shown;
 use indicatif::HumanBytes;
 use rusqlite::Connection;
 use std::fs;
@@ -71,7 +72,7 @@ impl Backups {
         });
         if let Some(rules) = told.as_ref().filter(|_| rules != self.rules) {
             let BackupRules { path, schedule, keep, .. } = rules;
-            tracing::info!("backups go to {path} at {schedule}, {keep} are kept");
+            tracing::info!("backups go to {} at {schedule}, {keep} are kept", shown(path));
         }
         (self.state.rules, self.rules) = (told, rules);
         let Some(rules) = &self.state.rules else {
@@ -178,7 +179,7 @@ impl Backups {
         let before = self.state.trouble.take();
         // Once, until it is mended or another.
         if before.as_ref().is_none_or(|before| before.error != error) {
-            tracing::error!("the backup failed: {error}");
+            tracing::error!("the backup failed: {}", shown(&error));
         }
         let since = before.map_or(at, |before| before.since);
         self.state.trouble = Some(BackupTrouble { since, at, error });
@@ -201,11 +202,11 @@ fn tell(copied: &Copied, pruned: io::Result<usize>) {
         talks = contents.talks,
         "backed up {} talks into {}: {} in {seconds:.1} s{older}",
         contents.talks,
-        path.display(),
+        shown(&path.display().to_string()),
         HumanBytes(*bytes),
     );
     if let Err(error) = pruned {
-        tracing::warn!("cannot remove older backups beside {}: {error}", path.display());
+        tracing::warn!("cannot remove older backups beside {}: {error}", shown(&path.display().to_string()));
     }
 }
 

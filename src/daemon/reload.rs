@@ -8,6 +8,7 @@ use crate::clock;
 use crate::config::{Config, Mistakes, Needs};
 use crate::policy::closing::CloseMode;
 use crate::store;
+use crate::text::shown;
 use crate::worker::Mode;
 use std::fmt::Display;
 
@@ -37,18 +38,22 @@ impl Running<'_> {
     /// # Errors
     /// When the schedules cannot be kept.
     pub(super) async fn reload(&mut self) -> Result<(), DaemonError> {
-        tracing::info!("SIGHUP: reading {} anew", self.config.file.display());
+        tracing::info!("SIGHUP: reading {} anew", shown(&self.config.file.display().to_string()));
         self.service.reloading();
         match self.prepare() {
             Ok(prepared) => self.take_up(prepared).await?,
             Err(error) => {
-                let why = format!("{:#}", anyhow::Error::from(error));
-                let count = why.lines().count();
-                let mistakes = if count == 1 { "mistake" } else { "mistakes" };
-                tracing::error!(
-                    "refused the new configuration, the old one stays: {count} {mistakes}:\n{why}"
-                );
-                self.refused = Some(why);
+                let mistakes = match error {
+                    DaemonError::Config(Mistakes(mistakes)) => mistakes,
+                    error => vec![format!("{:#}", anyhow::Error::from(error))],
+                };
+                for mistake in &mistakes {
+                    tracing::error!("a mistake in the new configuration: {}", shown(mistake));
+                }
+                let count = mistakes.len();
+                let plural = if count == 1 { "mistake" } else { "mistakes" };
+                tracing::error!("refused the new configuration, the old one stays: {count} {plural}");
+                self.refused = Some(mistakes.join("; "));
             }
         }
         self.worker.reload_token();

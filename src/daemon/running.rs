@@ -16,6 +16,7 @@ use crate::store::StoreError;
 use crate::store::lock::InstanceLock;
 use crate::store::patience;
 use crate::telemetry;
+use crate::text::shown;
 use crate::worker::{Mode, Tally, WorkError, Worker};
 use metrics_exporter_prometheus::PrometheusHandle;
 use rusqlite::Connection;
@@ -163,7 +164,7 @@ impl<'a> Running<'a> {
         tracing::info!(
             "started: mirroring {} into {}, at most {} requests a second",
             config.api.base_url.as_str().trim_end_matches('/'),
-            config.database.display(),
+            shown(&config.database.display().to_string()),
             config.api.requests_per_second,
         );
         running.say_what_closes();
@@ -193,7 +194,7 @@ impl<'a> Running<'a> {
             CloseMode::Off => {}
             mode => tracing::info!(
                 "auto-close is {mode}: talks {}, at {}",
-                auto_close.rules.stale,
+                shown(&auto_close.rules.stale.to_string()),
                 auto_close.schedule
             ),
         }

@@ -5,6 +5,7 @@
 use crate::clock;
 use crate::gate::Reason;
 use crate::health::Live;
+use crate::text::shown;
 use crate::worker::Tally;
 use sd_notify::NotifyState;
 use std::sync::mpsc;
@@ -129,7 +130,7 @@ fn time(at: i64) -> String {
 
 /// A status is one line.
 fn line(status: &str) -> String {
-    status.replace('\n', " | ").chars().take(LONGEST_STATUS).collect()
+    shown(status).chars().take(LONGEST_STATUS).collect()
 }
 
 fn tell(states: &[NotifyState<'_>]) {
@@ -193,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_status_is_one_line_and_no_endless_one() {
-        assert_eq!(line("two\nlines"), "two | lines");
+        assert_eq!(line("two\nMAINPID=1\u{1b}[2J"), r"two\nMAINPID=1\u{1b}[2J");
         assert_eq!(line(&"ж".repeat(5000)).chars().count(), LONGEST_STATUS);
     }
 }

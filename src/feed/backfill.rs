@@ -7,6 +7,7 @@ use super::{Ended, Ways};
 use crate::clock::unix_now;
 use crate::policy::lanes::BACKFILL_SHARE;
 use crate::store::feeds::{Fed, Order};
+use crate::text::shown;
 use tokio::time::{MissedTickBehavior, interval};
 
 /// So much of the lane is filled that it does not run dry before the next step.
@@ -28,10 +29,11 @@ pub async fn run(ways: Ways) -> Ended {
                 if let Some((_, why)) = &walk.ended {
                     let (looked_at, _) = walk.progress();
                     tracing::info!(
-                        "the backfill from {} to {} has ended after {looked_at} ids, {} of them fetched: {why}",
+                        "the backfill from {} to {} has ended after {looked_at} ids, {} of them fetched: {}",
                         walk.from,
                         walk.to,
-                        walk.queued
+                        walk.queued,
+                        shown(why)
                     );
                 }
             }

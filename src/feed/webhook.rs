@@ -9,6 +9,7 @@ use crate::clock::unix_now;
 use crate::config::LONGEST_SECRET;
 use crate::store::feeds::{Fed, Feeder, FeederRow, Note, Order};
 use crate::store::writer::Writer;
+use crate::text::shown;
 use axum::body::{Body, to_bytes};
 use axum::http::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
@@ -102,7 +103,7 @@ impl Hooks {
         if !(noted.1..noted.1 + WARN_EVERY).contains(&now) {
             noted.1 = now;
             warned_at = Some(now);
-            tracing::warn!(feeder = "webhook", "webhook: {trouble}");
+            tracing::warn!(feeder = "webhook", "webhook: {}", shown(&trouble));
         }
         let writer = self.writer.clone();
         let (feeder, trouble) = (Feeder::Webhook, Some(trouble));

@@ -1,9 +1,9 @@
 //! What there is to say of the scheduled backups.
 
 use super::Complaint;
-use crate::clock::span;
 use crate::config::next_tick;
 use crate::store::backup::state::BackupState;
+use crate::words::{ago, in_time};
 
 /// In seconds: a backup of a large mirror takes its time.
 const GRACE: i64 = 60 * 60;
@@ -13,21 +13,21 @@ pub fn complaint(state: &BackupState, now: i64) -> Option<Complaint> {
     let rules = state.rules.as_ref()?;
     let next = |after| next_tick(&rules.schedule, after);
     if let Some(trouble) = &state.trouble {
-        let again = next(now).map_or(String::new(), |at| format!(" in {}", span(at - now)));
+        let again = next(now).map_or(String::new(), |at| format!(" {}", in_time(at, now)));
         return Some(Complaint {
-            what: format!("the backup failed {} ago: {}", span(now - trouble.at), trouble.error),
+            what: format!("the backup failed {}: {}", ago(trouble.at, now), trouble.error),
             action: format!(
                 "mend that; it is tried again{again}, or at once by `systemctl reload talkmirror` (SIGHUP)"
             ),
         });
     }
-    let due = state.settled_until(now).and_then(next).filter(|due| now - due > GRACE)?;
+    let due = state.settled_until(now).and_then(next).filter(|due| now.saturating_sub(*due) > GRACE)?;
     let last = match &state.last {
-        Some(last) => format!("the last is {} old", span(now - last.at)),
+        Some(last) => format!("the last was made {}", ago(last.at, now)),
         None => "there is none yet".into(),
     };
     Some(Complaint {
-        what: format!("a backup was due {} ago and was not made; {last}", span(now - due)),
+        what: format!("a backup was due {} and was not made; {last}", ago(due, now)),
         action: "see that the daemon runs, and what its log says; or make one: `talkmirror backup PATH`"
             .into(),
     })
@@ -58,7 +58,7 @@ mod tests {
         let made = state(Some(due - DAY), MIDNIGHT - 9 * DAY);
         assert_eq!(what(&made, due + GRACE), None);
         let late = what(&made, due + GRACE + 1).unwrap();
-        assert_eq!(late, "a backup was due 1 h ago and was not made; the last is 25 h old");
+        assert_eq!(late, "a backup was due 1 h ago and was not made; the last was made 25 h ago");
         assert_eq!(what(&state(Some(due), MIDNIGHT), due + GRACE + 1), None, "it was made");
         let new = state(None, due + 1);
         assert_eq!(what(&new, due + GRACE + 1), None, "only since then are there to be any");

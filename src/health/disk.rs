@@ -40,10 +40,10 @@ pub fn warning(overview: &Overview, now: i64) -> Option<Complaint> {
 fn filling(size: &Size, now: i64, within: impl Fn(i64) -> bool) -> Option<String> {
     let (full_at, free) = (size.disk_full_at?, size.disk_free_bytes?);
     let growth = u64::try_from(size.growth_bytes_per_day?).ok()?;
-    within(full_at - now).then(|| {
+    within(full_at.saturating_sub(now)).then(|| {
         format!(
             "the database's disk is full in about {}: {} are free, and the database grows {} a day",
-            span(full_at - now),
+            span(full_at.saturating_sub(now)),
             bytes(free),
             bytes(growth)
         )

@@ -43,6 +43,7 @@ pub(super) fn overview() -> Overview {
         feeders: Vec::new(),
         backfill: None,
         freshness: Freshness::default(),
+        fetched_at: None,
         token_expires_at: None,
         oauth: None,
         size: crate::store::sizes::Size::default(),

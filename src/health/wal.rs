@@ -1,12 +1,11 @@
 //! What there is to say of the write-ahead log: who keeps it from being taken back, and when that is a danger.
 
 use super::Complaint;
-use crate::clock::span;
 use crate::store::checkpoint::{LARGE, LONG, OURSELVES};
 use crate::store::report::Overview;
 use crate::store::sizes::Size;
 use crate::store::status::Liveness;
-use crate::words;
+use crate::words::{self, lasting};
 
 /// A log of so many bytes threatens, however large the disk is.
 const THREATENS: u64 = 1024 * 1024 * 1024;
@@ -36,7 +35,7 @@ fn grown(overview: &Overview, alive: Option<Liveness>, now: i64) -> Option<Grown
     let Size { wal_bytes: bytes, disk_free_bytes, .. } = overview.size;
     // Its end is near, and nothing to be done.
     let is_ours = daemon.wal_held_by.as_deref() == Some(OURSELVES);
-    let held = daemon.wal_held_since.is_some_and(|since| now - since >= LONG) && !is_ours;
+    let held = daemon.wal_held_since.is_some_and(|since| now.saturating_sub(since) >= LONG) && !is_ours;
     if bytes > THREATENS || bytes > LARGE && disk_free_bytes.is_some_and(|free| bytes > free / 2) {
         return Some(Grown::Threatens);
     }
@@ -54,11 +53,11 @@ fn said(overview: &Overview, now: i64) -> Complaint {
         let action = "none if it passes within minutes: it is being moved into the database; else see the daemon's log";
         return Complaint { what, action: action.into() };
     };
-    let lasted = span(now - since);
+    let lasted = lasting(since, now);
     let by = daemon.and_then(|daemon| daemon.wal_held_by.as_deref());
     what += &match by {
-        Some(by) => format!(": for {lasted} {by} keeps an old state of the database open"),
-        None => format!(": for {lasted} some reader keeps an old state of the database open"),
+        Some(by) => format!(": {lasted} {by} keeps an old state of the database open"),
+        None => format!(": {lasted} some reader keeps an old state of the database open"),
     };
     let action = match by {
         Some(OURSELVES) => "make room: the log is taken back by itself when the copy is made",

@@ -64,7 +64,7 @@ fn gauges(look: &Look) {
         for (state, count) in [("due", reason.due), ("later", reason.later), ("failed", reason.failed)] {
             set("talkmirror_queue_rows", &[label, ("state", state)], count as f64);
         }
-        let age = reason.oldest_due_at.map_or(0, |at| (now - at).max(0));
+        let age = reason.oldest_due_at.map_or(0, |at| now.saturating_sub(at).max(0));
         set("talkmirror_queue_oldest_due_age_seconds", &[label], age as f64);
     }
     let freshness = &overview.freshness;
@@ -97,7 +97,7 @@ fn gauges(look: &Look) {
 
 fn process(status: &DaemonStatus, now: i64) {
     set("process_start_time_seconds", &[], status.started_at as f64);
-    let held = status.wal_held_since.map_or(0, |since| (now - since).max(0));
+    let held = status.wal_held_since.map_or(0, |since| now.saturating_sub(since).max(0));
     set("talkmirror_wal_held_seconds", &[], held as f64);
     set("talkmirror_requests_per_second_limit", &[], status.requests_per_second);
     let success = status.last_success_at.unwrap_or(0);

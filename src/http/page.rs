@@ -1,7 +1,7 @@
 //! The status page, for whoever asks "is it working?".
 //!
-//! It promises that whatever comes from outside (channels, errors, reasons) is text and nothing else: all of
-//! the page is made by templates that escape. It reads nothing: [`Screen`] holds all that is shown.
+//! It promises that whatever comes from outside (channels, errors, reasons) is text and nothing else, and hides and
+//! turns none of the page: all of it is made by templates that escape. It reads nothing: [`Screen`] holds all that is shown.
 
 mod answers;
 mod charts;
@@ -14,7 +14,7 @@ use crate::health::Complaint;
 use crate::policy::closing::CloseMode;
 use crate::store::closures::Closure;
 use crate::store::report::{DAYS, Day, Overview};
-use crate::words::{count, day, moment, span};
+use crate::words::{count, day, moment, shown, span};
 use charts::{Chart, Shape, figure};
 use maud::{DOCTYPE, Markup, html};
 use state::Mood;
@@ -109,7 +109,8 @@ fn shell(mood: Mood, account: &str, now: i64, main: &Markup) -> String {
             }
         }
     };
-    page.into_string()
+    // For all of the page at once: no text forgets it. The templates hold nothing that is escaped.
+    shown(&page.into_string()).into_owned()
 }
 
 fn as_of(now: i64) -> Markup {

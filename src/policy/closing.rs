@@ -174,7 +174,7 @@ fn begin(barred: Option<i64>, wish: &Wish, now: i64) -> Step {
     if !wish.verdict.is_stale() {
         return Step::Withdraw(wish.verdict.to_string());
     }
-    if barred.is_some_and(|since| now - since < BARRED) {
+    if barred.is_some_and(|since| now.saturating_sub(since) < BARRED) {
         return Step::Leave(Some("its closing was refused or failed less than a day ago".into()));
     }
     match wish.mode {
@@ -228,7 +228,7 @@ fn accepted(open: &Open, now: i64) -> Step {
         Some(at) => Step::LookAgain(at),
         None if open.force_close => Step::Fail("accepted by the API, and still in work an hour later".into()),
         // The NPS bot may take a day.
-        None if now - open.requested_at < LAST_LOOK => Step::LookAgain(now + LATER_LOOKS),
+        None if now.saturating_sub(open.requested_at) < LAST_LOOK => Step::LookAgain(now + LATER_LOOKS),
         None => Step::Fail("accepted by the API, and still in work a week later".into()),
     }
 }

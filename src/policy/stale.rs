@@ -1,5 +1,6 @@
 //! Is a talk stale, so that it may be closed? One pure function, and its reason either way.
 
+use super::origin::{origin_key, same_origin};
 use crate::clock::span;
 use crate::talk::Talk;
 use std::fmt;
@@ -82,32 +83,24 @@ pub fn stale(talk: &Talk, reach: Reach, now: i64, rules: &StaleRules) -> Verdict
     let Some(missed_at) = talk.missed_at else {
         return kept(Kept::NotMissed);
     };
-    let origin_is_in = |list: &[String]| {
-        let origin = talk.origin.as_deref();
-        list.iter().any(|named| origin.is_some_and(|origin| same_origin(origin, named)))
-    };
+    let origin = talk.origin.as_deref().map(origin_key);
+    let origin_is_in = |list: &[String]| list.iter().any(|named| origin.as_ref() == Some(&origin_key(named)));
     let named = rules.only_origins.is_empty() || origin_is_in(&rules.only_origins);
     if !named || origin_is_in(&rules.except_origins) {
         return kept(Kept::Origin(talk.origin.clone()));
     }
     // "Older than": exactly as old is not. A time in the future is not old at all.
-    let missed_for = now - missed_at;
+    let missed_for = now.saturating_sub(missed_at);
     let stale_after = rules.stale_after_seconds();
     if missed_for <= stale_after {
         return kept(Kept::MissedLately { missed_for, stale_after });
     }
-    let quiet_for = now - talk.updated_at;
+    let quiet_for = now.saturating_sub(talk.updated_at);
     let wanted = rules.quiet_for_seconds();
     if quiet_for <= wanted {
         return kept(Kept::ChangedLately { quiet_for, wanted });
     }
     Verdict::Stale { missed_for, quiet_for }
-}
-
-/// Whether two names are of one channel: in capitals or not, in whatever script, blanks around aside.
-/// Origins are free text, and one that is left out must not be closed for its spelling.
-pub fn same_origin(a: &str, b: &str) -> bool {
-    a.trim().to_lowercase() == b.trim().to_lowercase()
 }
 
 /// Whole seconds, rounded up: never too soon.

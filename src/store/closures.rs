@@ -5,7 +5,7 @@
 
 mod history;
 
-pub use history::{Closure, held_back, last, last_of_talk, of_talk};
+pub use history::{Closure, held_back, is_recorded, last, last_of_talk, of_talk};
 
 use crate::policy::closing::{self, Open, OpenOutcome, Purpose, Step, Wish};
 use crate::policy::lanes::Lane;

@@ -33,6 +33,28 @@ pub(super) fn note(
     Ok(())
 }
 
+/// In `mirror_info`, as a decimal number.
+const REPORTED_AT: &str = "odd_fields.reported_at";
+
+/// When they were last in the journal, in Unix seconds.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn reported_at(connection: &Connection) -> rusqlite::Result<Option<i64>> {
+    Ok(super::info(connection, REPORTED_AT)?.and_then(|at| at.parse().ok()))
+}
+
+/// Notes that they were in the journal.
+///
+/// # Errors
+/// When the database cannot be written.
+pub(super) fn note_reported(connection: &Connection, at: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO mirror_info (key, value) VALUES (?1, ?2)")?
+        .execute((REPORTED_AT, at.to_string()))?;
+    Ok(())
+}
+
 /// Every field that ever was odd.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 //! thread, which waits by itself.
 
 use super::{BUSY_TIMEOUT, guests};
+use crate::text::shown;
 use rusqlite::{Connection, ErrorCode, ffi};
 use std::cell::RefCell;
 use std::error::Error;
@@ -56,7 +57,7 @@ impl Waiting {
         let waited = now - self.began;
         if waited >= SAY && !self.said {
             self.said = true;
-            tracing::warn!("{}: waiting until its transaction ends", held(&self.path));
+            tracing::warn!("{}: waiting until its transaction ends", shown(&held(&self.path)));
         }
         if self.signed.is_none_or(|signed| now - signed >= SIGN) {
             self.signed = Some(now);

@@ -46,6 +46,8 @@ pub struct Overview {
     pub feeders: Vec<FeederRow>,
     pub backfill: Option<Backfill>,
     pub freshness: Freshness,
+    /// When a talk in work was last fetched; in the future if the clock was wrong then.
+    pub fetched_at: Option<i64>,
     /// When the API token ends, where it says so.
     pub token_expires_at: Option<i64>,
     /// Where the token renews itself.
@@ -135,6 +137,11 @@ pub fn overview(connection: &Connection, now: i64) -> rusqlite::Result<Overview>
         feeders: feeds::rows(&tx)?,
         backfill: feeds::backfill(&tx)?,
         freshness: freshness(&tx, in_work, now)?,
+        fetched_at: tx.query_row(
+            "SELECT max(fetched_at) FROM talks INDEXED BY talks_open WHERE is_in_work = 1 AND gone_at IS NULL",
+            [],
+            |row| row.get(0),
+        )?,
         token_expires_at: token.expires_at,
         oauth: token.oauth,
         size: sizes::read(&tx, now)?,
@@ -152,7 +159,7 @@ fn freshness(connection: &Connection, talks: i64, now: i64) -> rusqlite::Result<
     let mut age = |share: f64| -> rusqlite::Result<i64> {
         let rank = ((talks as f64 * share).ceil() as i64).max(1);
         let fetched_at: Option<i64> = nth.query_row([rank - 1], |row| row.get(0)).optional()?;
-        Ok(fetched_at.map_or(0, |at| (now - at).max(0)))
+        Ok(fetched_at.map_or(0, |at| now.saturating_sub(at).max(0)))
     };
     Ok(Freshness { talks, p50: age(0.5)?, p95: age(0.95)?, max: age(1.0)? })
 }
@@ -228,6 +235,8 @@ pub struct Story {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mirrored {
     pub talk: Talk,
+    /// The API's JSON of it, as received.
+    pub payload: String,
     pub first_fetched_at: i64,
     pub fetched_at: i64,
     pub changed_at: i64,
@@ -259,7 +268,7 @@ pub fn story(connection: &Connection, talk_id: i64) -> rusqlite::Result<Story> {
     let mirrored = match super::record::stored_talk(&tx, talk_id)? {
         None => None,
         Some(talk) => Some(tx.query_row(
-            "SELECT first_fetched_at, fetched_at, changed_at, closed_at, gone_at, denied_at
+            "SELECT first_fetched_at, fetched_at, changed_at, closed_at, gone_at, denied_at, payload
                FROM talks WHERE talk_id = ?1",
             [talk_id],
             |row| {
@@ -271,6 +280,7 @@ pub fn story(connection: &Connection, talk_id: i64) -> rusqlite::Result<Story> {
                     closed_at: row.get(3)?,
                     gone_at: row.get(4)?,
                     denied_at: row.get(5)?,
+                    payload: row.get(6)?,
                 })
             },
         )?),

@@ -9,6 +9,7 @@ mod normal;
 pub mod older;
 
 use super::{STEPS, StoreError};
+use crate::text::shown;
 use normal::normal;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use rusqlite_migration::Migrations;
@@ -145,7 +146,7 @@ pub fn mend(connection: &mut Connection, path: &Path) -> Result<(), StoreError> 
         make_again(connection, &mendable, path)?;
     }
     for foreign in foreign {
-        tracing::warn!("{foreign}");
+        tracing::warn!("{}", shown(&foreign.to_string()));
     }
     Ok(())
 }
@@ -170,8 +171,8 @@ fn make_again(connection: &mut Connection, mendable: &[Mendable], path: &Path) -
     tx.commit()?;
     for mendable in mendable {
         match mendable.what {
-            What::Key => tracing::warn!("{mendable}: removed"),
-            _ => tracing::warn!("{mendable}: made again"),
+            What::Key => tracing::warn!("{}: removed", shown(&mendable.to_string())),
+            _ => tracing::warn!("{}: made again", shown(&mendable.to_string())),
         }
     }
     Ok(())

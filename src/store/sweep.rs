@@ -6,7 +6,9 @@
 use super::closures::{self, CLOSE_PRIORITY};
 use super::info;
 use crate::policy::closing::{BARRED, CloseMode, CloseRules, Purpose};
-use crate::policy::stale::{StaleRules, same_origin};
+use crate::policy::origin::origin_key;
+use crate::policy::stale::StaleRules;
+use crate::text::shown;
 use rusqlite::{Connection, Transaction, named_params};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -16,7 +18,7 @@ const ALWAYS_ALLOWED: i64 = 20;
 
 /// `mirror_info`: the rules of the configuration that runs, …
 const RUNNING: &str = "auto_close.rules";
-/// … those of the last sweep that passed, …
+/// … those of the last sweep that queued something, …
 const SWEPT: &str = "auto_close.swept_rules";
 /// … what the last sweep did, …
 const LAST: &str = "auto_close.last_sweep";
@@ -57,7 +59,7 @@ pub struct Sweep {
     pub open: i64,
     /// Put in the queue to be closed.
     pub queued: Vec<i64>,
-    /// The first under these rules, or under rules as wide.
+    /// The first that queues talks to be closed under these rules, or under rules as wide.
     pub wider: bool,
 }
 
@@ -76,7 +78,7 @@ impl Sweep {
                 open,
                 "the first live sweep under these rules ({}): {stale} of {open} open talks are stale, \
                  at most {} are closed at a time",
-                rules.stale,
+                shown(&rules.stale.to_string()),
                 rules.max_per_sweep
             );
         }
@@ -141,11 +143,15 @@ fn sweep_in(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<Swept> {
     };
     let tried_out = *purpose == Purpose::DryRun && rules.mode != CloseMode::DryRun;
     if *limit >= rules.max_per_sweep && !tried_out {
-        set_info(tx, SWEPT, &described(rules, &rules.stale))?;
         tx.execute("DELETE FROM mirror_info WHERE key = ?1", [STOPPED])?;
     }
+    // A sweep that closes nothing is not the first that closes something.
+    let acts = !queued.is_empty() && !tried_out;
+    if acts {
+        set_info(tx, SWEPT, &described(rules, &rules.stale))?;
+    }
     let mode = if *purpose == Purpose::DryRun { CloseMode::DryRun } else { rules.mode };
-    let wider = wider && *purpose == Purpose::Close;
+    let wider = wider && acts && *purpose == Purpose::Close;
     let last = json!({"at": now, "mode": mode.as_str(), "stale": stale, "open": open,
                       "queued": queued.len(), "by_hand": by_hand});
     set_info(tx, LAST, &last)?;
@@ -251,7 +257,7 @@ pub fn note_rules(connection: &Connection, rules: &CloseRules) -> rusqlite::Resu
     set_info(connection, RUNNING, &described(rules, &spelt(connection, &rules.stale)?))
 }
 
-/// The rules with each origin also as it is spelt in the mirror: SQL folds the case of ASCII alone.
+/// The rules with each origin also as it is spelt in the mirror: SQL compares code points.
 fn spelt(connection: &Connection, rules: &StaleRules) -> rusqlite::Result<StaleRules> {
     let mut rules = rules.clone();
     if rules.only_origins.is_empty() && rules.except_origins.is_empty() {
@@ -265,12 +271,29 @@ fn spelt(connection: &Connection, rules: &StaleRules) -> rusqlite::Result<StaleR
         .query_map([], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     for list in [&mut rules.only_origins, &mut rules.except_origins] {
-        let spellings = origins.iter().filter(|origin| list.iter().any(|named| same_origin(named, origin)));
+        let keys: Vec<String> = list.iter().map(|named| origin_key(named)).collect();
+        let spellings = origins.iter().filter(|origin| keys.contains(&origin_key(origin)));
         let spellings: Vec<String> = spellings.filter(|origin| !list.contains(origin)).cloned().collect();
         list.extend(spellings);
     }
     Ok(rules)
 }
+
+/// Each origin that a stored talk has, whatever its state.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn origins(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    connection.prepare_cached(ORIGINS)?.query_map([], |row| row.get(0))?.collect()
+}
+
+/// Leaps from origin to origin in the index `talks_origin`; DISTINCT would read all of it.
+const ORIGINS: &str = "WITH RECURSIVE origins (origin) AS (
+    SELECT min(origin) FROM talks
+    UNION ALL
+    SELECT (SELECT min(talks.origin) FROM talks WHERE talks.origin > origins.origin)
+      FROM origins WHERE origin IS NOT NULL
+) SELECT origin FROM origins WHERE origin IS NOT NULL";
 
 /// `auto_close.mode` of the configuration that runs, or ran last.
 ///

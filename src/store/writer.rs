@@ -16,6 +16,7 @@ use super::backup::state::BackupState;
 use super::checkpoint::{Checkpointer, WalStatus, WalView};
 use super::chores::{self, Chore, Chored};
 use super::feeds::{self, Fed, Feeder, Order};
+use super::odd;
 use super::queue::{self, Repair};
 use super::record::{Outcome, Record, Recorded, Recorder};
 use super::resume;
@@ -91,6 +92,11 @@ impl Writer {
     /// Writes the condition of this process.
     pub fn status(&self, status: DaemonStatus) {
         self.send(Message::Status(Box::new(status)));
+    }
+
+    /// Notes that odd fields were in the journal, at this Unix second.
+    pub fn odd_reported(&self, at: i64) {
+        self.send(Message::OddReported(at));
     }
 
     /// Tells whoever has asked for it that the pause was probed.
@@ -265,6 +271,7 @@ fn serve(
                 Message::Record(_)
                 | Message::Status(_)
                 | Message::Resumed
+                | Message::OddReported(_)
                 | Message::Token(_)
                 | Message::Backup(_)
                 | Message::Feed { .. }
@@ -412,6 +419,7 @@ fn write(tx: &Transaction<'_>, message: &Message) -> rusqlite::Result<Option<Fed
     match message {
         Message::Status(status) => status.write(tx)?,
         Message::Resumed => resume::done(tx)?,
+        Message::OddReported(at) => odd::note_reported(tx, *at)?,
         Message::Token(status) => status.write(tx)?,
         Message::Backup(state) => state.write(tx)?,
         Message::Repair(repair) => {

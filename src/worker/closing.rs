@@ -12,6 +12,8 @@ use crate::store::closures::{Answer, Requested, Stepped};
 use crate::store::queue::Due;
 use crate::store::record::{Outcome, Record};
 use crate::store::sweep::{Order, Swept};
+use crate::text::shown;
+use crate::words;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,7 +79,8 @@ impl Worker {
         let rules = &self.config.close;
         match swept {
             Swept::Overlaps(waiting) => {
-                tracing::info!("skipped a sweep: {waiting} talks of the last one still wait to be closed");
+                let aim = words::aim(rules.mode);
+                tracing::info!("skipped a sweep: {waiting} talks of the last one still wait to be {aim}");
             }
             Swept::Stopped { stale, open } => {
                 tracing::error!(
@@ -92,7 +95,8 @@ impl Worker {
                 sweep.announce(rules);
                 let (stale, queued) = (sweep.stale, sweep.queued.len());
                 if queued > 0 {
-                    tracing::info!(stale, queued, mode = %rules.mode, "swept: {stale} talks are stale, {queued} queued to be closed");
+                    let aim = words::aim(rules.mode);
+                    tracing::info!(stale, queued, mode = %rules.mode, "swept: {stale} talks are stale, {queued} queued to be {aim}");
                 } else {
                     tracing::debug!(stale, "swept: nothing to close");
                 }
@@ -185,7 +189,7 @@ impl Worker {
         match &stepped.step {
             Step::Leave(None) => {}
             Step::Leave(Some(why)) => {
-                tracing::info!(talk_id, "left talk {talk_id} as it is: {why}");
+                tracing::info!(talk_id, "left talk {talk_id} as it is: {}", shown(why));
                 if self.config.only.is_some() {
                     self.closing.left.push((talk_id, why.clone()));
                 }
@@ -195,17 +199,18 @@ impl Worker {
                 tracing::info!(
                     talk_id,
                     outcome = "would_close",
-                    "would close talk {talk_id} (dry-run): {why}"
+                    "would close talk {talk_id} (dry-run): {}",
+                    shown(&why)
                 );
             }
             Step::Withdraw(why) => {
-                tracing::info!(talk_id, outcome = "withdrawn", "kept talk {talk_id}: {why}");
+                tracing::info!(talk_id, outcome = "withdrawn", "kept talk {talk_id}: {}", shown(why));
             }
             Step::Accept => tracing::info!(talk_id, outcome = "accepted", "talk {talk_id} is being closed"),
             Step::Closed => tracing::info!(talk_id, outcome = "closed", "closed talk {talk_id}: seen closed"),
             Step::LookAgain(at) => self.due_later(*at),
             Step::Fail(why) => {
-                tracing::warn!(talk_id, outcome = "failed", "talk {talk_id} is not closed: {why}");
+                tracing::warn!(talk_id, outcome = "failed", "talk {talk_id} is not closed: {}", shown(why));
             }
             Step::Request => {
                 // Without the time of its fetch it would not be known how fresh the decision is.
@@ -302,7 +307,7 @@ impl Worker {
         let http_status = failure.http_status;
         let request_id = failure.request_id.as_deref().unwrap_or("-");
         let error = failure.detail.clone();
-        tracing::warn!(talk_id, request_id, "close request of talk {talk_id}: {error}");
+        tracing::warn!(talk_id, request_id, "close request of talk {talk_id}: {}", shown(&error));
         let answer = match failure.kind {
             Kind::Gone if self.identity.is_confirmed() => Answer::Gone { http_status, error },
             Kind::Denied if self.identity.is_confirmed() => Answer::Refused { http_status, error },

@@ -9,6 +9,7 @@ use crate::store::checkpoint::WalStatus;
 use crate::store::status::{DaemonStatus, LANES_SECONDS, LaneRequests, PauseStatus};
 use crate::store::writer::Writer;
 use crate::telemetry;
+use crate::text::shown;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -224,7 +225,7 @@ impl Condition {
             request_id,
             "paused: {} ({}); next probe in {wait:.0} s",
             pause.reason,
-            self.pause_detail,
+            shown(&self.pause_detail),
         );
     }
 

@@ -2,6 +2,7 @@
 
 use super::Worker;
 use crate::clock::{Now, span};
+use crate::text::shown;
 use std::time::{Duration, Instant};
 
 const EVERY: Duration = Duration::from_secs(60 * 60);
@@ -39,7 +40,7 @@ impl Worker {
                 reason = pause.reason.as_str(),
                 "still paused, for {lasted}: {} ({}); next probe in {next}",
                 pause.reason,
-                self.condition.pause_detail(),
+                shown(self.condition.pause_detail()),
             );
         }
         if pause.is_none() {
@@ -50,7 +51,7 @@ impl Worker {
             && let Some((why, since)) = &self.trouble
         {
             let lasted = span(since.elapsed().as_secs() as i64);
-            tracing::error!("still cannot write the database, for {lasted}: {why}");
+            tracing::error!("still cannot write the database, for {lasted}: {}", shown(why));
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::store::closures::NO_ROW;
 use crate::store::queue::{Due, Repair};
 use crate::store::record::{Arrived, Outcome, Record};
 use crate::telemetry;
+use crate::text::shown;
 
 impl Ended {
     /// Which endpoint was asked, and the status of its answer, where one came; `None` where no request left.
@@ -145,7 +146,7 @@ impl Worker {
         let is_refused = signal == Signal::Unauthorized;
         self.answered(permit, source, signal, Some(&failure), now);
         let request_id = failure.request_id.as_deref().unwrap_or("-");
-        let error = &failure.detail;
+        let error = shown(&failure.detail);
         match failure.kind {
             Kind::Gone => {
                 self.tries.forget(talk_id);
@@ -196,7 +197,7 @@ impl Worker {
         let most = self.config.retry.max_attempts;
         let attempts = due.attempts.saturating_add(1);
         let request_id = failure.request_id.as_deref().unwrap_or("-");
-        let error = &failure.detail;
+        let error = shown(&failure.detail);
         let next_is_last = attempts.saturating_add(1) >= most;
         if blame == Blame::Unclear && next_is_last {
             self.identity.want();

@@ -11,6 +11,7 @@ use crate::clock::{self, Now};
 use crate::gate::{Permit, Reason, Signal, Source};
 use crate::policy::tokens::{self as policy, Expiry};
 use crate::store::tokens::{OAuthStatus, TokenStatus};
+use crate::text::shown;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -61,7 +62,7 @@ pub(super) struct Tokens {
 impl Tokens {
     pub fn new(token: Token, client: &Client, now: Now) -> Tokens {
         for warning in token.warnings() {
-            tracing::warn!("{warning}");
+            tracing::warn!("{}", shown(warning));
         }
         // An address that was checked takes every path.
         let issuer = token.pair().and_then(|(integration, _)| client.issuer(Arc::clone(integration)).ok());
@@ -164,7 +165,7 @@ impl Worker {
             tracing::info!("the API token was replaced: using the new one");
             self.tokens.begin_anew();
             for warning in self.tokens.token.warnings() {
-                tracing::warn!("{warning}");
+                tracing::warn!("{}", shown(warning));
             }
             self.use_token(now);
         }
@@ -182,7 +183,11 @@ impl Worker {
         let lasts = trouble == tokens.file_trouble.0;
         if let (Some(why), true, false) = (&trouble, lasts, tokens.file_trouble.1) {
             let place = tokens.token.place();
-            tracing::warn!("the API token in use is kept, as there is no other in {place}: {why}");
+            tracing::warn!(
+                "the API token in use is kept, as there is no other in {}: {}",
+                shown(&place),
+                shown(why)
+            );
             tokens.file_trouble.1 = true;
         }
         if !lasts {
@@ -354,7 +359,10 @@ impl Worker {
             && !tokens.needs_login
             && other.is_some_and(|(issuer, (_, pair))| issuer.has_previous(pair))
         {
-            tracing::warn!("the account did not renew the API token ({failure}): trying the one before it");
+            tracing::warn!(
+                "the account did not renew the API token ({}): trying the one before it",
+                shown(&failure.to_string())
+            );
             tokens.try_previous = true;
             return self.give_back(permit, now);
         }
@@ -365,7 +373,7 @@ impl Worker {
             failure.detail
         );
         if !std::mem::replace(&mut tokens.needs_login, true) {
-            tracing::error!(request_id = failure.request_id.as_deref(), "{failure}");
+            tracing::error!(request_id = failure.request_id.as_deref(), "{}", shown(&failure.to_string()));
         }
         tokens.trouble = Some(failure.detail.clone());
         tokens.attempts = 0;
@@ -389,8 +397,9 @@ impl Worker {
         if tokens.trouble.as_deref() != Some(&failure.detail) && !tokens.needs_login {
             tracing::warn!(
                 request_id = failure.request_id.as_deref(),
-                "the API token could not be renewed, to be tried again in {} s: {failure}",
-                wait.as_secs()
+                "the API token could not be renewed, to be tried again in {} s: {}",
+                wait.as_secs(),
+                shown(&failure.to_string())
             );
         }
         if !tokens.needs_login {

@@ -112,6 +112,8 @@ fn a_dry_run_writes_down_once_what_live_then_closes() {
                     FROM mirror_info WHERE key = 'auto_close.last_sweep'";
     mirror.wait_sql("more sweeps pass", sweeps, true);
     daemon.stop();
+    let log = mirror.log();
+    assert!(log.contains("2 queued to be decided on (dry run)") && !log.contains("to be closed"), "{log}");
     assert_eq!(mirror.simulator.account().requests(), fetches, "what is decided is not fetched again");
     assert!(mirror.simulator.account().closes.is_empty());
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM closures WHERE mode = 'dry-run'"), 2);
@@ -121,11 +123,13 @@ fn a_dry_run_writes_down_once_what_live_then_closes() {
     mirror.ends(0, &["close", "1", "2", "--dry-run"]);
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM closures WHERE talk_id = 1"), 2);
     let (out, _) = mirror.ends(0, &["stale"]);
-    assert!(out.starts_with("0 of 2 talks") && out.contains("written down already"), "{out}");
+    assert!(out.starts_with("2 of 2 talks in work would be closed: "), "as live would do: {out}");
+    assert_eq!(out.matches("; recorded in closures").count(), 2, "{out}");
     // What was written down for an earlier missed_at is another decision.
     mirror.execute("UPDATE talks SET missed_at = missed_at - 1 WHERE talk_id = 1");
     let (out, _) = mirror.ends(0, &["stale"]);
-    assert!(out.starts_with("1 of 2 talks"), "{out}");
+    assert!(out.starts_with("2 of 2 talks"), "{out}");
+    assert_eq!(out.matches("; recorded in closures").count(), 1, "{out}");
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM closures WHERE talk_id = 2"), 1);
 
     mirror.configure(LIVE);

@@ -118,6 +118,23 @@ fn the_first_live_sweep_and_one_under_wider_rules_say_how_many_are_stale() {
 }
 
 #[test]
+fn an_empty_sweep_before_the_first_that_closes_something_says_nothing_of_it() {
+    let mirror = missed(0, LIVE);
+    let daemon = mirror.running_daemon();
+    let swept = "SELECT count(*) FROM mirror_info WHERE key = 'auto_close.last_sweep'";
+    mirror.wait_sql("a sweep with nothing stale", swept, 1);
+    assert!(!mirror.log().contains("the first live sweep"), "{}", mirror.log());
+    let talk_id = mirror.simulator.account().create_missed(2 * 86_400);
+    mirror.ends(0, &["enqueue", &talk_id.to_string()]);
+    mirror.wait_outcome(talk_id, "closed");
+    daemon.stop();
+    let log = mirror.log();
+    let (first, closing) = (log.find("the first live sweep"), log.find("closing talk"));
+    assert!(first.is_some() && first < closing, "{log}");
+    assert_eq!(log.matches("the first live sweep").count(), 1, "{log}");
+}
+
+#[test]
 fn sweeps_never_hurry_a_talk_that_backs_off() {
     let mirror = missed(2, LIVE);
     mirror.execute("INSERT INTO talk_queue (talk_id, attempts, due_at) VALUES (1, 2, unixepoch() + 3600)");

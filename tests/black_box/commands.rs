@@ -264,3 +264,73 @@ fn a_pipe_that_closes_is_no_error() {
     let output = std::process::Command::new("bash").args(["-c", &script]).output().unwrap();
     assert_eq!((output.status.code(), text(&output).1.as_str()), (Some(0), ""));
 }
+
+#[test]
+fn a_time_in_the_future_is_shown_as_such_and_the_clock_is_named() {
+    let mirror = Mirror::new(account(2));
+    mirror.ends(0, &["sync", "1..2"]);
+    mirror.execute(
+        "UPDATE talks SET fetched_at = unixepoch() + 10860, updated_at = unixepoch() + 10860;
+         INSERT INTO talk_queue (talk_id, enqueued_at) VALUES (7, unixepoch() + 7260)",
+    );
+    let (out, _) = mirror.ends(0, &["status"]);
+    let warning = "! times in the database are up to 3 h in the future: the clock was set back, or was wrong";
+    assert!(out.contains(warning), "{out}");
+    let (out, _) = mirror.ends(0, &["why", "1"]);
+    assert_eq!(out.matches("(3 h in the future)").count(), 2, "{out}");
+    let (out, _) = mirror.ends(0, &["queue", "list"]);
+    assert!(out.contains("2 h in the future"), "{out}");
+    let (out, _) = mirror.ends(0, &["why", "7"]);
+    assert!(out.contains("waits since 2 h in the future"), "{out}");
+}
+
+#[test]
+fn absurd_times_stop_no_command() {
+    let mirror = Mirror::new(account(3));
+    mirror.configure(
+        "auto_close.mode = \"dry-run\"\nauto_close.max_share = 1.0\nretention.versions = \"9d\"\n",
+    );
+    mirror.simulator.account().create_missed(200_000);
+    mirror.ends(0, &["sync", "1..4"]);
+    mirror.execute(
+        "INSERT INTO talk_queue (talk_id) VALUES (4), (7);
+         UPDATE closures SET outcome = 'failed'",
+    );
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM closures"), 1);
+    for absurd in ["-9223372036854775808", "9223372036854775807"] {
+        let connection = mirror.connect();
+        for (table, times) in [
+            (
+                "talks",
+                &[
+                    "created_at",
+                    "updated_at",
+                    "missed_at",
+                    "fetched_at",
+                    "first_fetched_at",
+                    "changed_at",
+                    "closed_at",
+                ][..],
+            ),
+            ("talk_versions", &["valid_from", "created_at", "updated_at", "missed_at"]),
+            ("talk_queue", &["enqueued_at", "due_at", "failed_at", "priority", "attempts"]),
+            ("closures", &["decided_at", "requested_at", "verified_at", "missed_at"]),
+            ("feeders", &["ran_at", "trouble_since"]),
+            ("daemon_status", &["started_at", "stopped_at", "seen_at", "last_success_at", "last_failure_at"]),
+        ] {
+            for time in times {
+                let sql = format!("UPDATE {table} SET {time} = {absurd}");
+                connection.execute_batch(&sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+            }
+        }
+        drop(connection);
+        for look in
+            [&["status"][..], &["why", "4"], &["why", "7"], &["stale"], &["queue", "list"], &["check"]]
+        {
+            let output = mirror.output(look);
+            let (out, err) = crate::harness::text(&output);
+            assert!(output.status.code().is_some_and(|code| code < 2), "{look:?} {absurd}: {out}{err}");
+            assert!(err.is_empty(), "{look:?} {absurd}: {err}");
+        }
+    }
+}

@@ -55,10 +55,12 @@ impl Mirror {
             "api.base_url = \"{}\"\napi.token_file = \"token\"\napi.requests_per_second = 1000\n\
              api.max_in_flight = 8\napi.timeout = \"2s\"\nqueue.poll_interval = \"50ms\"\n\
              queue.retry_base = \"10ms\"\nqueue.retry_max = \"1s\"\n\
-             refresh.enabled = false\nlisting.enabled = false\nevents.enabled = false\n\
-             database.path = \"{}\"\n",
+             refresh.enabled = false\nlisting.enabled = false\nevents.enabled = false\n{}",
             self.simulator.base_url(),
-            self.database
+            match self.database {
+                "talks.db" => String::new(),
+                path => format!("database.path = \"{path}\"\n"),
+            }
         );
         let key = |line: &str| line.split('=').next().unwrap_or_default().trim().to_owned();
         let keys: Vec<String> = more.lines().map(key).collect();

@@ -26,6 +26,8 @@ mod listing;
 mod oauth;
 mod oauth_crash;
 mod oauth_login;
+mod origins;
+mod outside_text;
 mod page;
 mod pauses;
 mod questions;

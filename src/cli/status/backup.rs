@@ -1,12 +1,13 @@
 //! The line about backups.
 
+use crate::cli::table::Text;
 use crate::cli::words;
 use crate::config::next_tick;
 use crate::store::backup::state::BackupState;
 use indicatif::HumanBytes;
 
 /// How the scheduled backups do; where nobody `runs`, there is no next one.
-pub fn line(state: &BackupState, runs: bool, now: i64) -> String {
+pub fn line(state: &BackupState, runs: bool, now: i64) -> Text {
     let Some(rules) = &state.rules else { return "off".into() };
     let last = match &state.last {
         Some(last) => {
@@ -15,11 +16,11 @@ pub fn line(state: &BackupState, runs: bool, now: i64) -> String {
         None => format!("none yet, to {}", rules.path),
     };
     if let Some(trouble) = &state.trouble {
-        let trouble = format!("failing for {}: {}", words::span(now - trouble.since), trouble.error);
-        return format!("{last}; {}", words::alarming(&trouble));
+        let trouble = format!("failing {}: {}", words::lasting(trouble.since, now), trouble.error);
+        return Text::from(format!("{last}; ")).then(Text::alarming(trouble));
     }
     let next = next_tick(&rules.schedule, now)
         .filter(|_| runs)
         .map_or(String::new(), |at| format!("; next {}", words::in_time(at, now)));
-    format!("{last}{next}; {} are kept", rules.keep)
+    format!("{last}{next}; {} are kept", rules.keep).into()
 }

@@ -1,5 +1,6 @@
 //! How large the database is, and what is kept in it.
 
+use crate::cli::table::Text;
 use crate::cli::words;
 use crate::store::report::Overview;
 use crate::store::sizes::Size;
@@ -7,8 +8,8 @@ use crate::words::{bytes, years};
 use std::time::Duration;
 
 /// Rows of the screen; `retention` is `retention.versions`.
-pub fn rows(overview: &Overview, retention: Option<Duration>, now: i64) -> Vec<(&'static str, String)> {
-    let mut rows = vec![("Size", size(&overview.size, now))];
+pub fn rows(overview: &Overview, retention: Option<Duration>, now: i64) -> Vec<(&'static str, Text)> {
+    let mut rows = vec![("Size", size(&overview.size, now).into())];
     if let Some(versions) = retention {
         rows.push(("History", history(overview, versions.as_secs() as i64, now)));
     }
@@ -32,28 +33,30 @@ fn size(size: &Size, now: i64) -> String {
         text.push_str(&format!("; {} free on the disk", bytes(free)));
     }
     if let Some(at) = size.disk_full_at {
-        text.push_str(&format!(": full in about {}", years(at - now)));
+        text.push_str(&format!(": full in about {}", years(at.saturating_sub(now))));
     }
     text
 }
 
-fn history(overview: &Overview, versions: i64, now: i64) -> String {
+fn history(overview: &Overview, versions: i64, now: i64) -> Text {
     let kept = format!("states that ended over {} ago are removed", words::span(versions));
     let retention = &overview.retention;
     let obstacle = overview.daemon.as_ref().and_then(|daemon| daemon.not_closing.as_ref());
     let how = match (obstacle, retention.walk, retention.last) {
-        (Some(why), ..) => words::alarming(&format!("not now: {why}")),
+        (Some(why), ..) => Text::alarming(format!("not now: {why}")),
         (None, Some(walk), _) => format!(
-            "at it since {}, {} removed so far",
-            words::span(now - walk.began_at),
+            "at it {}, {} removed so far",
+            words::lasting(walk.began_at, now),
             words::count(walk.removed as i64)
-        ),
+        )
+        .into(),
         (None, None, Some(last)) => {
             format!("last {}: {} removed", words::ago(last.ended_at, now), words::count(last.removed as i64))
+                .into()
         }
         (None, None, None) => "not done yet".into(),
     };
-    format!("{kept}; {how}")
+    Text::from(format!("{kept}; ")).then(how)
 }
 
 #[cfg(test)]

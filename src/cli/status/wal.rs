@@ -1,8 +1,8 @@
 //! What `status` says of other programs that use the database: who keeps the write-ahead log from being taken back,
 //! and who holds the write lock.
 
+use crate::cli::table::Text;
 use crate::cli::words;
-use crate::clock::span;
 use crate::health::Complaint;
 use crate::store::guests::{self, Guest};
 use crate::store::report::Overview;
@@ -45,17 +45,18 @@ pub(super) fn find_reader(database: &Path, overview: &mut Overview) {
 }
 
 /// The line of the write-ahead log.
-pub(super) fn line(overview: &Overview, database: &Path, alive: Option<Liveness>, now: i64) -> String {
+pub(super) fn line(overview: &Overview, database: &Path, alive: Option<Liveness>, now: i64) -> Text {
     let size = bytes(overview.size.wal_bytes);
     let daemon = overview.daemon.as_ref().filter(|_| alive == Some(Liveness::Running));
     let Some((daemon, since)) = daemon.and_then(|daemon| Some((daemon, daemon.wal_held_since?))) else {
-        return size;
+        return size.into();
     };
     let by = match &daemon.wal_held_by {
         Some(by) => by.clone(),
         None => format!("a reader that cannot be seen from here: `fuser -v {}`", database.display()),
     };
-    format!("{size}, {}", words::alarming(&format!("held for {} by {by}", span(now - since))))
+    Text::from(format!("{size}, "))
+        .then(Text::alarming(format!("held {} by {by}", words::lasting(since, now))))
 }
 
 /// That somebody holds the write lock.
@@ -69,5 +70,5 @@ pub(super) fn locked(holder: &str) -> Complaint {
 /// Whether the daemon is held up by it for long.
 pub(super) fn is_held_up(overview: &Overview, alive: Option<Liveness>, now: i64) -> bool {
     let running = matches!(alive, Some(Liveness::Running | Liveness::Silent));
-    running && overview.daemon.as_ref().is_some_and(|daemon| now - daemon.seen_at > OVERDUE)
+    running && overview.daemon.as_ref().is_some_and(|daemon| now.saturating_sub(daemon.seen_at) > OVERDUE)
 }

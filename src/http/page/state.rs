@@ -3,7 +3,7 @@
 use super::Screen;
 use crate::gate::Reason;
 use crate::policy::closing::CloseMode;
-use crate::words::{ago, capitalised, count, span, talks};
+use crate::words::{ago, brief, capitalised, count, span, talks};
 use maud::{Markup, html};
 
 /// How the mirror is, at a glance.
@@ -71,6 +71,9 @@ pub fn state(screen: &Screen) -> (Mood, String) {
     (Mood::Works, sentence.into())
 }
 
+/// Columns of a sentence in the list, texts of the API's or of other programs in it.
+const LONGEST: usize = 400;
+
 /// The sentence, what stands behind it, and what there is to do.
 pub fn section(screen: &Screen, mood: Mood, sentence: &str) -> Markup {
     let todo = screen.complaints.iter().chain(&screen.warnings);
@@ -87,7 +90,7 @@ pub fn section(screen: &Screen, mood: Mood, sentence: &str) -> Markup {
             ul.todo aria-label="What there is to do" {
                 @for (what, action) in todo {
                     li {
-                        (marked(&capitalised(what))) "."
+                        (marked(&brief(&capitalised(what), LONGEST))) "."
                         @if let Some(action) = action { span { "What to do: " (marked(action)) "." } }
                     }
                 }
@@ -111,7 +114,7 @@ pub fn headline(mood: Mood, sentence: &str, rest: &Markup) -> Markup {
     html! {
         section class=(mood.class()) aria-labelledby="state" {
             svg viewBox="0 0 24 24" aria-hidden="true" { path d=(mood.sign()) {} }
-            h1 id="state" { (sentence) }
+            h1 id="state" { (brief(sentence, LONGEST)) }
             (rest)
         }
     }

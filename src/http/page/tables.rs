@@ -6,12 +6,17 @@ use crate::policy::closing::CloseMode;
 use crate::store::closures::Closure;
 use crate::store::feeds::{Feeder, FeederRow};
 use crate::store::report::{DAYS, Day};
-use crate::words::{ago, backfill, capitalised, count, day, in_time, iso, moment, span};
+use crate::words::{ago, aim, backfill, brief, capitalised, count, day, in_time, iso, lasting, moment, span};
 use maud::{Markup, html};
 
 /// When something was, with the moment for whoever points at it.
 fn when(at: i64, now: i64) -> Markup {
     html! { time datetime=(iso(at)) title={ (moment(at)) " UTC" } { (ago(at, now)) } }
+}
+
+/// A text of the API's or of another program's; so long that a screen still holds the rest.
+fn outside(text: &str) -> String {
+    brief(text, 300)
 }
 
 /// A table of names and what there is to say of each.
@@ -82,9 +87,9 @@ pub fn days(days: &[Day; DAYS]) -> Markup {
 /// What waits to be fetched.
 pub fn queue(screen: &Screen) -> Markup {
     let (queue, now) = (&screen.overview.queue, screen.now);
-    let oldest = queue.oldest_due_at.map(|at| format!("the oldest for {}", span(now - at)));
+    let oldest = queue.oldest_due_at.map(|at| format!("the oldest {}", lasting(at, now)));
     let next = queue.next_due_at.map(|at| format!("the next {}", in_time(at, now)));
-    let urgent = queue.urgent_since.map(|at| format!("the oldest for {}", span(now - at)));
+    let urgent = queue.urgent_since.map(|at| format!("the oldest {}", lasting(at, now)));
     facts(
         "Queue",
         "queue",
@@ -113,13 +118,13 @@ pub fn pauses(screen: &Screen) -> Markup {
             let what = Reason::parse(&pause.reason).map_or(pause.reason.clone(), |reason| reason.to_string());
             html! {
                 b { (capitalised(&what)) }
-                small { "for " (span(now - pause.since)) ", next probe " (in_time(pause.until, now)) }
-                small.bad { (pause.detail) }
+                small { (lasting(pause.since, now)) ", next probe " (in_time(pause.until, now)) }
+                small.bad { (outside(&pause.detail)) }
             }
         }
     };
     let failure = match (daemon.last_failure_at, &daemon.last_failure) {
-        (Some(at), Some(failure)) => html! { (when(at, now)) small { (failure) } },
+        (Some(at), Some(failure)) => html! { (when(at, now)) small { (outside(failure)) } },
         _ => html! { "none" },
     };
     let mut rows = vec![
@@ -185,9 +190,11 @@ pub fn auto_close(screen: &Screen) -> Markup {
         None => html! { "none yet" },
         Some(last) => {
             let number = |key: &str| last[key].as_i64().unwrap_or_default();
+            let dry_run = last["mode"] == CloseMode::DryRun.as_str();
+            let aim = aim(if dry_run { CloseMode::DryRun } else { CloseMode::Live });
             html! {
                 (when(number("at"), now))
-                small { (count(number("stale"))) " stale, " (count(number("queued"))) " queued to be closed" }
+                small { (count(number("stale"))) " stale, " (count(number("queued"))) " queued to be " (aim) }
             }
         }
     };
@@ -262,8 +269,8 @@ fn decision(closure: &Closure, now: i64) -> Markup {
                 @if let Some(status) = closure.http_status { small { "HTTP " (status) } }
             }
             td {
-                (closure.reason)
-                @if let Some(error) = &closure.error { small.bad { (error) } }
+                (outside(&closure.reason))
+                @if let Some(error) = &closure.error { small.bad { (outside(error)) } }
             }
         }
     }
@@ -307,7 +314,8 @@ fn feeder(row: &FeederRow, screen: &Screen) -> Markup {
                 (capitalised(&row.feeder))
                 @match (&row.trouble, walk) {
                     (Some(trouble), _) => small.bad {
-                        "trouble" @if let Some(since) = row.trouble_since { " for " (span(now - since)) } ": " (trouble)
+                        "trouble" @if let Some(since) = row.trouble_since { " " (lasting(since, now)) } ": "
+                        (outside(trouble))
                     },
                     (None, Some(walk)) => small { (backfill(walk, now)) },
                     (None, None) => small { @if row.enabled { "on" } @else { "off" } },

@@ -108,6 +108,7 @@ fn screen() -> Screen {
             ],
             backfill: None,
             freshness: Freshness { talks: 1207, p50: 190, p95: 540, max: 820 },
+            fetched_at: Some(NOW - 1),
             token_expires_at: None,
             oauth: None,
             size: crate::store::sizes::Size::default(),
@@ -239,6 +240,63 @@ fn what_comes_from_outside_is_text() {
         assert!(!page.contains("<img") && !page.contains("</small><script"));
         assert!(page.contains("&lt;script&gt;alert(1)"), "it is shown");
     }
+}
+
+#[test]
+fn what_hides_text_or_turns_its_direction_is_escaped() {
+    let mut screen = paused();
+    screen.account = "a\u{202e}b".into();
+    screen.closures[0].reason = "wa\u{1b}[2J\u{9b}\u{2066}x".into();
+    screen.complaints[0].what = "no\u{200b}thing".into();
+    let page = render(&screen);
+    assert!(!page.contains(['\u{202e}', '\u{1b}', '\u{9b}', '\u{2066}', '\u{200b}']));
+    assert!(page.contains("a\\u{202e}b") && page.contains("wa\\u{1b}[2J\\u{9b}\\u{2066}x"), "{page}");
+}
+
+#[test]
+fn a_long_text_from_outside_is_cut() {
+    let mut screen = screen();
+    screen.closures[0].reason = "x".repeat(5000);
+    assert!(render(&screen).contains(&format!("{}…", "x".repeat(299))));
+    assert!(!render(&screen).contains(&"x".repeat(300)));
+}
+
+#[test]
+fn what_a_dry_run_queues_is_not_to_be_closed() {
+    let mut screen = screen();
+    assert!(render(&screen).contains("3 queued to be closed"));
+    screen.overview.sweeps.last =
+        Some(serde_json::json!({"at": NOW - 140, "mode": "dry-run", "stale": 3, "queued": 3}));
+    let page = render(&screen);
+    assert!(page.contains("3 queued to be decided on (dry run)") && !page.contains("to be closed"));
+}
+
+#[test]
+fn absurd_times_stop_no_page() {
+    for absurd in [i64::MIN, i64::MAX] {
+        let mut screen = paused();
+        screen.token_expires_at = Some(absurd);
+        screen.closures[0].decided_at = absurd;
+        let overview = &mut screen.overview;
+        (overview.queue.oldest_due_at, overview.queue.next_due_at) = (Some(absurd), Some(absurd));
+        (overview.feeders[0].ran_at, overview.feeders[0].trouble_since) = (Some(absurd), Some(absurd));
+        overview.feeders[0].trouble = Some("so".into());
+        overview.sweeps.last = Some(serde_json::json!({"at": absurd}));
+        let daemon = overview.daemon.as_mut().unwrap();
+        (daemon.last_success_at, daemon.last_failure_at) = (Some(absurd), Some(absurd));
+        let pause = daemon.pause.as_mut().unwrap();
+        (pause.since, pause.until) = (absurd, absurd);
+        assert!(render(&screen).ends_with("</html>"));
+    }
+}
+
+#[test]
+fn a_time_in_the_future_is_shown_as_such() {
+    let mut screen = screen();
+    screen.overview.daemon.as_mut().unwrap().last_failure_at = Some(NOW + 3 * 3600);
+    screen.overview.queue.oldest_due_at = Some(NOW + 7200);
+    let page = render(&screen);
+    assert!(page.contains("3 h in the future") && page.contains("the oldest since 2 h in the future"));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use crate::clock::{Now, span};
 use crate::store::backup;
 use crate::store::guests::{self, Guest};
+use crate::text::shown;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -111,9 +112,10 @@ impl Watch {
                 let lasted = span(now - held.since);
                 let by = held.by.as_deref().unwrap_or("a reader that cannot be told from here");
                 tracing::warn!(
-                    "the write-ahead log has grown to {mib} MiB: for {lasted} {by} keeps an old state of the database \
+                    "the write-ahead log has grown to {mib} MiB: for {lasted} {} keeps an old state of the database \
                      open; it is taken back when that transaction ends (`fuser -v {}` shows who has it open)",
-                    self.database.display(),
+                    shown(by),
+                    shown(&self.database.display().to_string()),
                 );
             }
             None if self.said && status.bytes <= TAKEN_BACK => {

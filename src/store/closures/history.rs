@@ -107,9 +107,13 @@ pub fn held_back(closures: &[Closure], mode: CloseMode, missed_at: Option<i64>, 
     if let Some((_, outcome)) = barred.filter(holds).max() {
         return Some(format!("{outcome} less than a day ago"));
     }
-    let written = |closure: &Closure| closure.outcome == "would_close" && closure.missed_at == missed_at;
-    (mode == CloseMode::DryRun && closures.iter().any(written))
-        .then(|| "written down already: it would be closed if auto_close.mode were live".into())
+    (mode == CloseMode::DryRun && is_recorded(closures, missed_at))
+        .then(|| "recorded already: it would be closed if auto_close.mode were live".into())
+}
+
+/// Whether a dry run decided to close a talk that was missed then.
+pub fn is_recorded(closures: &[Closure], missed_at: Option<i64>) -> bool {
+    closures.iter().any(|closure| closure.outcome == "would_close" && closure.missed_at == missed_at)
 }
 
 #[cfg(test)]

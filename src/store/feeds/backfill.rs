@@ -52,7 +52,7 @@ impl Backfill {
     /// Seconds until it ends at the pace so far, if that can be said.
     pub fn seconds_left(&self, now: i64) -> Option<i64> {
         let (done, all) = self.progress();
-        let rate = done as f64 / (now - self.began_at).max(1) as f64;
+        let rate = done as f64 / now.saturating_sub(self.began_at).max(1) as f64;
         (done > 0 && self.ended.is_none()).then(|| ((all - done) as f64 / rate) as i64)
     }
 }

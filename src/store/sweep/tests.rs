@@ -1,5 +1,6 @@
 use super::*;
-use crate::policy::stale::tests::just_stale;
+use crate::policy::origin::tests::SPELLINGS;
+use crate::policy::stale::tests::{just_stale, rules as stale_rules};
 use crate::policy::stale::{Reach, stale};
 use crate::store::record::{Arrived, Outcome, Record, Recorder};
 use crate::store::tests::in_memory;
@@ -26,8 +27,8 @@ fn live(stale: StaleRules) -> CloseRules {
 
 /// One talk in any state near the edges, by ages in seconds.
 fn talk(now: i64) -> impl Strategy<Value = (Talk, Reach)> {
-    let origin =
-        prop_oneof![Just(None), Just(Some("viber")), Just(Some("Telegram")), Just(Some("ВКонтакте"))];
+    let spelt = SPELLINGS.iter().flat_map(|(one, other)| [*one, *other]).collect::<Vec<_>>();
+    let origin = proptest::option::weighted(0.9, proptest::sample::select(spelt));
     let status = prop_oneof![
         Just(None),
         Just(Some("")),
@@ -54,7 +55,8 @@ fn talk(now: i64) -> impl Strategy<Value = (Talk, Reach)> {
 }
 
 fn rules() -> impl Strategy<Value = StaleRules> {
-    let list = || proptest::sample::subsequence(vec!["VIBER", "telegram", "вконтакте"], 0..3);
+    let spelt = SPELLINGS.iter().map(|(one, _)| *one).collect::<Vec<_>>();
+    let list = move || proptest::sample::subsequence(spelt.clone(), 0..8);
     (list(), list()).prop_map(|(only, except)| StaleRules {
         stale_after: Duration::from_secs(100),
         quiet_for: Duration::from_secs(10),
@@ -101,25 +103,26 @@ proptest! {
     }
 }
 
+fn plan(connection: &Connection, sql: &str) -> String {
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let mut steps = statement.raw_query();
+    let mut plan = String::new();
+    while let Some(step) = steps.next().unwrap() {
+        plan.push_str(&format!("{}\n", step.get::<_, String>(3).unwrap()));
+    }
+    plan
+}
+
 #[test]
 fn a_sweep_reads_the_index_of_open_talks_and_never_scans() {
     let connection = in_memory();
-    let plan = |sql: &str| -> String {
-        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let mut steps = statement.raw_query();
-        let mut plan = String::new();
-        while let Some(step) = steps.next().unwrap() {
-            plan.push_str(&format!("{}\n", step.get::<_, String>(3).unwrap()));
-        }
-        plan
-    };
     for (what, sql) in [
         ("count", format!("SELECT count(*) FROM {MISSED} WHERE {IS_STALE}")),
         ("open", OPEN_TALKS.into()),
         ("candidates", candidates_sql()),
         ("view", "SELECT * FROM stale_talks".into()),
     ] {
-        let plan = plan(&sql);
+        let plan = plan(&connection, &sql);
         assert!(plan.contains("talks_open"), "{what}: {plan}");
         assert!(what == "open" || !plan.contains("SCAN talks"), "{what}: {plan}");
         assert!(!plan.contains("TEMP B-TREE"), "{what}: {plan}");
@@ -132,4 +135,61 @@ fn the_guard_stops_over_twenty_and_over_the_share() {
     assert!(too_many(21, 40, 0.5));
     assert!(!too_many(21, 42, 0.5));
     assert!(!too_many(1000, 1000, 1.0));
+}
+
+fn sweep_of(connection: &mut Connection, rules: &CloseRules, limit: usize) -> Sweep {
+    let purpose = if rules.mode == CloseMode::Live { Purpose::Close } else { Purpose::DryRun };
+    let now = crate::clock::unix_now();
+    let order = Order { rules: rules.clone(), purpose, by_hand: false, limit, now };
+    let Swept::Done(swept) = sweep(connection, &order).unwrap() else { panic!("it passes") };
+    connection.execute("DELETE FROM talk_queue", []).unwrap();
+    swept
+}
+
+#[test]
+fn the_first_sweep_that_closes_something_is_announced_and_an_empty_one_before_it_is_not() {
+    let mut connection = in_memory();
+    let rules = live(StaleRules { quiet_for: Duration::ZERO, ..stale_rules() });
+    assert!(!sweep_of(&mut connection, &rules, 50).wider, "there is nothing to close");
+    store(&mut connection, &just_stale(crate::clock::unix_now() - 5), Reach::default());
+    assert!(sweep_of(&mut connection, &rules, 50).wider, "the first that closes something");
+    assert!(!sweep_of(&mut connection, &rules, 50).wider, "once");
+    let wider = live(StaleRules { stale_after: Duration::from_secs(60), ..rules.stale.clone() });
+    assert!(sweep_of(&mut connection, &wider, 50).wider, "more talks may be stale");
+    assert!(!sweep_of(&mut connection, &rules, 50).wider, "these are narrower");
+}
+
+#[test]
+fn a_sweep_that_tries_a_wrong_clock_announces_once() {
+    let mut connection = in_memory();
+    store(&mut connection, &just_stale(crate::clock::unix_now() - 5), Reach::default());
+    let rules = live(stale_rules());
+    assert!(sweep_of(&mut connection, &rules, 1).wider, "it may close that one");
+    assert!(!sweep_of(&mut connection, &rules, 1).wider);
+    assert!(!sweep_of(&mut connection, &rules, 50).wider);
+}
+
+#[test]
+fn live_is_announced_after_a_dry_run_under_the_same_rules() {
+    let mut connection = in_memory();
+    store(&mut connection, &just_stale(crate::clock::unix_now() - 5), Reach::default());
+    let rules = live(stale_rules());
+    assert!(!sweep_of(&mut connection, &CloseRules { mode: CloseMode::DryRun, ..rules.clone() }, 50).wider);
+    assert!(sweep_of(&mut connection, &rules, 50).wider);
+}
+
+#[test]
+fn each_stored_origin_is_read_once_and_no_talk() {
+    let mut connection = in_memory();
+    assert_eq!(origins(&connection).unwrap(), [""; 0]);
+    for (talk_id, origin) in
+        (1..).zip([Some("viber"), None, Some("avito"), Some("viber"), Some("Viber"), Some("")])
+    {
+        let talk = Talk { talk_id, origin: origin.map(str::to_owned), ..just_stale(100) };
+        store(&mut connection, &talk, Reach { gone: talk_id == 3, denied: false });
+    }
+    assert_eq!(origins(&connection).unwrap(), ["", "Viber", "avito", "viber"]);
+    let plan = plan(&connection, ORIGINS);
+    assert!(!plan.contains("SCAN talks"), "{plan}");
+    assert_eq!(plan.matches("SEARCH talks USING COVERING INDEX talks_origin").count(), 2, "{plan}");
 }

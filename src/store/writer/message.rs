@@ -21,6 +21,8 @@ pub enum Message {
     Status(Box<DaemonStatus>),
     /// A pause that somebody asked to end was probed.
     Resumed,
+    /// Odd fields were in the journal, at this Unix second.
+    OddReported(i64),
     Token(TokenStatus),
     Backup(BackupState),
     Repair(Repair),
@@ -55,6 +57,7 @@ impl Message {
             Message::Record(_)
                 | Message::Status(_)
                 | Message::Resumed
+                | Message::OddReported(_)
                 | Message::Token(_)
                 | Message::Backup(_)
                 | Message::Repair(_)

@@ -1,0 +1,145 @@
+//! What commands print. All of it passes here, so that text from outside is escaped ([`crate::text::shown`]) and
+//! each line stays one line; JSON and scripts for programs alone are exact.
+
+use super::progress;
+use super::table::{Paint, Table, Text};
+use crate::config::Mistakes;
+use crate::daemon::DaemonError;
+use crate::text::shown;
+use anyhow::Result;
+use clap::error::{ContextKind, ContextValue};
+use std::fmt::Display;
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+use std::process::ExitCode;
+
+/// Where a command's answer goes.
+#[derive(Debug)]
+pub struct Out<W: Write = BufWriter<StdoutLock<'static>>> {
+    writer: W,
+    paint: Paint,
+    /// Columns of the terminal, if it is one.
+    width: Option<u16>,
+}
+
+impl Out {
+    /// Stdout.
+    #[expect(clippy::disallowed_methods, reason = "here it is escaped")]
+    pub fn new() -> Out {
+        let stdout = io::stdout();
+        let is_terminal = stdout.is_terminal();
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty());
+        let width = terminal_size::terminal_size_of(&stdout).filter(|_| is_terminal);
+        Out {
+            writer: BufWriter::new(stdout.lock()),
+            paint: if is_terminal && !no_color { Paint::Colours } else { Paint::Plain },
+            width: width.map(|(terminal_size::Width(columns), _)| columns),
+        }
+    }
+}
+
+impl<W: Write> Out<W> {
+    /// A line.
+    ///
+    /// # Errors
+    /// Here and below: when it cannot be written.
+    pub fn line(&mut self, text: impl Into<Text>) -> io::Result<()> {
+        writeln!(self.writer, "{}", text.into().painted(self.paint))
+    }
+
+    /// A table; nothing if it is empty.
+    pub fn table(&mut self, table: &Table) -> io::Result<()> {
+        table.lines(self.width, self.paint).iter().try_for_each(|line| writeln!(self.writer, "{line}"))
+    }
+
+    /// A text for programs, to the letter.
+    pub fn exact(&mut self, text: impl Display) -> io::Result<()> {
+        writeln!(self.writer, "{text}")
+    }
+
+    /// Where a text for programs is written piece by piece.
+    pub fn writer(&mut self) -> &mut W {
+        &mut self.writer
+    }
+
+    /// The end of a command that is done.
+    pub fn done(mut self) -> Result<ExitCode> {
+        self.writer.flush()?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Prints an error with its causes, and the `hint` what to do: one line, and one for each mistake of a configuration.
+pub fn error(error: &anyhow::Error, hint: Option<String>) {
+    let hint = hint.map_or(String::new(), |hint| format!("; {hint}"));
+    let lines = lines(error);
+    let last = lines.len().saturating_sub(1);
+    for (place, line) in lines.iter().enumerate() {
+        let before = if place == 0 { "error: " } else { "" };
+        let after = if place == last { &*hint } else { "" };
+        progress::eprint_line(&format!("{before}{line}{after}"));
+    }
+}
+
+fn lines(error: &anyhow::Error) -> Vec<String> {
+    let mistakes = match (error.downcast_ref(), error.downcast_ref()) {
+        (Some(Mistakes(mistakes)), _) | (_, Some(DaemonError::Config(Mistakes(mistakes)))) => {
+            mistakes.clone()
+        }
+        _ => Vec::new(),
+    };
+    if mistakes.is_empty() { vec![format!("{error:#}")] } else { mistakes }
+}
+
+/// Ends with clap's error for a wrong usage. What was typed is outside text, too.
+pub fn usage(mut error: clap::Error) -> ! {
+    let escaped = |(kind, value): (ContextKind, &ContextValue)| match value {
+        ContextValue::String(text) => Some((kind, ContextValue::String(shown(text).into_owned()))),
+        _ => None,
+    };
+    for (kind, value) in error.context().filter_map(escaped).collect::<Vec<_>>() {
+        error.insert(kind, value);
+    }
+    error.exit()
+}
+
+/// Asks on stderr, and returns what is typed. All but the last of the `lines` end in a line break.
+///
+/// # Errors
+/// When the terminal cannot be written or read.
+pub fn ask(lines: &[String]) -> io::Result<String> {
+    let (last, before) = lines.split_last().expect("a question");
+    before.iter().for_each(|line| progress::eprint_line(line));
+    // Not locked while it waits: an error must find its way out.
+    write!(io::stderr(), "{}", shown(last))?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(answer)
+}
+
+/// Whether a question was answered with yes.
+pub fn is_yes(answer: &str) -> bool {
+    matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_mistake_keeps_its_line_and_no_line_break_within_one() {
+        let mistakes = || Mistakes(vec!["a: found \"x\ny\"".into(), "b".into()]);
+        for error in [anyhow::Error::from(mistakes()), DaemonError::Config(mistakes()).into()] {
+            assert_eq!(lines(&error), ["a: found \"x\ny\"", "b"]);
+        }
+        let error = anyhow::anyhow!("cause\nforged").context("cannot do it");
+        assert_eq!(lines(&error), ["cannot do it: cause\nforged"], "escaped as one line");
+    }
+
+    #[test]
+    fn a_line_stays_one_and_a_text_for_programs_is_exact() {
+        let mut out = Out { writer: Vec::new(), paint: Paint::Plain, width: None };
+        out.line("a\n\x1b[2Jb").unwrap();
+        out.exact("{\n}").unwrap();
+        assert_eq!(String::from_utf8(out.writer).unwrap(), "a\\n\\u{1b}[2Jb\n{\n}\n");
+    }
+}

@@ -1,0 +1,218 @@
+//! Tables and lines as people read them, of pieces of text.
+//!
+//! Each piece is escaped and cut here; colours are put around it afterwards.
+
+use crate::text::brief;
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Width, presets};
+use unicode_width::UnicodeWidthStr;
+
+/// Columns of a terminal that a piece of text takes at most.
+const LONGEST: usize = 300;
+/// A table is not made narrower than this.
+const NARROWEST: u16 = 40;
+/// A word longer than this may be broken.
+const LONGEST_WORD: u16 = 16;
+/// Columns between two of a table.
+const GAP: u16 = 2;
+
+/// Stand around a text in red until the table has its lines. They take no column, and no text that is shown holds them.
+const RED: char = '\u{2066}';
+const END: char = '\u{2069}';
+
+/// Whether what alarms is in colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paint {
+    Plain,
+    Colours,
+}
+
+/// A text in pieces.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Text(Vec<Piece>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Piece {
+    text: String,
+    alarming: bool,
+}
+
+impl Text {
+    /// A text in red and bold on a terminal.
+    pub fn alarming(text: impl Into<String>) -> Text {
+        Text(vec![Piece { text: text.into(), alarming: true }])
+    }
+
+    /// This text and another.
+    pub fn then(mut self, more: impl Into<Text>) -> Text {
+        self.0.extend(more.into().0);
+        self
+    }
+
+    /// As a line of its own.
+    pub fn painted(&self, paint: Paint) -> String {
+        let escaped = |piece: &Piece| (crate::text::shown(&piece.text).into_owned(), piece.alarming);
+        painted([marked(self.0.iter().map(escaped))], paint).remove(0)
+    }
+
+    fn cell(&self) -> String {
+        marked(self.0.iter().map(|piece| (brief(&piece.text, LONGEST), piece.alarming)))
+    }
+}
+
+impl<T: Into<String>> From<T> for Text {
+    fn from(text: T) -> Text {
+        Text(vec![Piece { text: text.into(), alarming: false }])
+    }
+}
+
+fn marked(pieces: impl Iterator<Item = (String, bool)>) -> String {
+    pieces.map(|(text, alarming)| if alarming { format!("{RED}{text}{END}") } else { text }).collect()
+}
+
+/// Colours for the marks; a colour ends with its line and goes on in the next.
+fn painted(lines: impl IntoIterator<Item = String>, paint: Paint) -> Vec<String> {
+    let (red, end) = if paint == Paint::Colours { ("\u{1b}[1;31m", "\u{1b}[0m") } else { ("", "") };
+    let mut is_red = false;
+    let line = |line: String| {
+        let text = line.trim_end();
+        let (blanks, text) = text.split_at(text.len() - text.trim_start().len());
+        let begins = if is_red && !text.is_empty() { red } else { "" };
+        is_red = text.rfind([RED, END]).map_or(is_red, |place| text[place..].starts_with(RED));
+        let ends = if is_red { end } else { "" };
+        format!("{blanks}{begins}{}{ends}", text.replace(RED, red).replace(END, end))
+    };
+    lines.into_iter().map(line).collect()
+}
+
+/// A table without lines: columns two blanks apart.
+#[derive(Debug, Default)]
+pub struct Table {
+    head: Option<Vec<String>>,
+    rows: Vec<Vec<String>>,
+    /// From this column on: counts.
+    counts: Option<usize>,
+}
+
+impl Table {
+    /// Of names and values.
+    pub fn new() -> Table {
+        Table::default()
+    }
+
+    /// With a head over its columns.
+    pub fn headed<const N: usize>(names: [&str; N]) -> Table {
+        Table { head: Some(names.map(str::to_owned).into()), ..Table::default() }
+    }
+
+    /// Adds a row.
+    pub fn row<const N: usize>(&mut self, cells: [Text; N]) {
+        self.rows.push(cells.iter().map(Text::cell).collect());
+    }
+
+    /// Adds a row of a name and its value.
+    pub fn fact(&mut self, name: &str, value: impl Into<Text>) {
+        self.row([name.into(), value.into()]);
+    }
+
+    /// Aligns the columns, from `first` on, to the right: counts.
+    pub fn align_counts(&mut self, first: usize) {
+        self.counts = Some(first);
+    }
+
+    /// Its lines, wrapped within so many columns if there is a limit.
+    pub fn lines(&self, width: Option<u16>, paint: Paint) -> Vec<String> {
+        let mut table = comfy_table::Table::new();
+        table.load_style(presets::NOTHING).add_rows(&self.rows);
+        if let Some(head) = &self.head {
+            table.set_header(head);
+        }
+        let columns = table.column_count();
+        for (place, column) in table.column_iter_mut().enumerate() {
+            column.set_padding((0, if place + 1 < columns { GAP } else { 0 }));
+            if self.counts.is_some_and(|first| place >= first) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        if let Some(width) = width {
+            let width = width.max(NARROWEST);
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+            for (column, constraint) in table.column_iter_mut().zip(self.constraints(columns, width)) {
+                column.set_constraint(constraint);
+            }
+        }
+        painted(table.lines(), paint)
+    }
+
+    /// Names stay whole, and words if there is room for them.
+    fn constraints(&self, columns: usize, width: u16) -> Vec<ColumnConstraint> {
+        if self.head.is_none() {
+            return vec![ColumnConstraint::ContentWidth];
+        }
+        let words = |place: usize| {
+            let cells = self.head.iter().chain(&self.rows).filter_map(move |row| row.get(place));
+            cells.flat_map(|cell| cell.split(' ')).map(|word| word.width() as u16).max().unwrap_or(0)
+        };
+        let least: Vec<u16> = (0..columns).map(|place| words(place).min(LONGEST_WORD) + GAP).collect();
+        if least.iter().sum::<u16>() > width {
+            return Vec::new();
+        }
+        least.into_iter().map(|least| ColumnConstraint::LowerBoundary(Width::Fixed(least))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Table {
+        let mut table = Table::headed(["TALK", "CHANNEL", "WHY"]);
+        table.row(["1".into(), "a\x1b[2J\nb".into(), Text::from("so, ").then(Text::alarming("bad\nend"))]);
+        table.row(["22".into(), "x".repeat(3000).into(), "so".into()]);
+        table
+    }
+
+    #[test]
+    fn what_cells_hold_is_escaped_and_cut_and_a_row_is_a_line() {
+        let lines = table().lines(None, Paint::Plain);
+        assert_eq!(lines.len(), 3);
+        assert!(lines[1].starts_with(r"1     a\u{1b}[2J\nb  "), "{lines:?}");
+        assert!(lines[1].ends_with(r"so, bad\nend"), "{lines:?}");
+        assert_eq!(lines[2], format!("22    {}…  so", "x".repeat(299)));
+    }
+
+    #[test]
+    fn colours_are_put_around_what_alarms_and_no_text_brings_its_own() {
+        let lines = table().lines(None, Paint::Colours);
+        assert!(lines[1].ends_with("so, \x1b[1;31mbad\\nend\x1b[0m"), "{lines:?}");
+        assert_eq!(lines.concat().matches('\x1b').count(), 2);
+        let forged = Text::from("\u{2066}\x1b[31mred");
+        assert_eq!(forged.painted(Paint::Colours), r"\u{2066}\u{1b}[31mred");
+        assert_eq!(Text::alarming("BAD").then(" x").painted(Paint::Colours), "\x1b[1;31mBAD\x1b[0m x");
+        assert_eq!(Text::alarming("BAD").painted(Paint::Plain), "BAD");
+    }
+
+    #[test]
+    fn on_a_terminal_a_table_fits_and_its_colours_end_with_each_line() {
+        let mut table = Table::new();
+        table.fact("Mirror", Text::from("well, ").then(Text::alarming("but ".repeat(30))).then("end"));
+        for width in [60, 80] {
+            let lines = table.lines(Some(width), Paint::Colours);
+            assert!(lines.len() > 1);
+            for line in &lines {
+                assert_eq!(line.matches("\x1b[1;31m").count(), line.matches("\x1b[0m").count(), "{line:?}");
+                let plain = line.replace("\x1b[1;31m", "").replace("\x1b[0m", "");
+                assert!(plain.width() <= usize::from(width), "{line:?}");
+            }
+            assert!(lines[1].starts_with("        \x1b[1;31m"), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_very_narrow_terminal_is_no_trouble() {
+        for width in [0, 1, 20, 39] {
+            for line in table().lines(Some(width), Paint::Plain) {
+                assert!(line.width() <= 60, "{line:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Origins are free text: two that look the same to a person are the same here.
+//!
+//! An origin that the configuration excludes must not be closed for its spelling. So everything that compares
+//! origins compares their [`origin_key`]: the sweep's SQL, the policy and the configuration.
+
+use super::stale::StaleRules;
+use crate::text::is_ignorable;
+use caseless::Caseless;
+use std::fmt;
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::canonical_combining_class;
+
+/// What two origins have in common if they are the same to a person.
+///
+/// Compatibility forms, case (in full: ß is ss), white space around and repeated, invisible characters and dots over i
+/// make no difference. Not for showing.
+pub fn origin_key(origin: &str) -> String {
+    let visible = origin.chars().filter(|letter| !is_ignorable(*letter));
+    // Unicode's compatibility caseless matching (D146).
+    let folded: String = visible.nfd().default_case_fold().nfkd().default_case_fold().nfkd().collect();
+    let words: Vec<&str> = folded.split_whitespace().collect();
+    with_one_dot(&words.join(" ")).nfc().collect()
+}
+
+/// Whether two names are of one channel.
+pub fn same_origin(a: &str, b: &str) -> bool {
+    a == b || origin_key(a) == origin_key(b)
+}
+
+/// A decomposed text in which i and j have one dot: İ folds to i with one more, and I is also the capital of ı.
+fn with_one_dot(text: &str) -> String {
+    let mut base = ' ';
+    text.chars()
+        .map(|letter| if letter == 'ı' { 'i' } else { letter })
+        .filter(|&letter| {
+            if canonical_combining_class(letter) == 0 {
+                base = letter;
+            }
+            letter != '\u{307}' || !matches!(base, 'i' | 'j')
+        })
+        .collect()
+}
+
+/// An origin in the configuration that no stored talk has.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct UnknownOrigin {
+    /// `only_origins` or `except_origins`.
+    pub key: &'static str,
+    pub origin: String,
+    /// The most similar origin of a stored talk, if one is similar at all.
+    pub nearest: Option<String>,
+}
+
+impl fmt::Display for UnknownOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "auto_close.{}: no stored talk has the origin \"{}\"", self.key, self.origin)?;
+        match &self.nearest {
+            Some(nearest) => write!(f, ": did you mean \"{nearest}\"?"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The origins in the rules that are not among those `stored`; none if no origin is stored yet.
+pub fn unknown_origins(rules: &StaleRules, stored: &[String]) -> Vec<UnknownOrigin> {
+    if stored.is_empty() {
+        return Vec::new();
+    }
+    let keys: Vec<String> = stored.iter().map(|origin| origin_key(origin)).collect();
+    let lists = [("only_origins", &rules.only_origins), ("except_origins", &rules.except_origins)];
+    let named = lists.into_iter().flat_map(|(key, list)| list.iter().map(move |origin| (key, origin)));
+    named
+        .map(|(key, origin)| (key, origin, origin_key(origin)))
+        .filter(|(_, _, wanted)| !keys.contains(wanted))
+        .map(|(key, origin, wanted)| {
+            let nearest = nearest(&wanted, &keys).map(|place| stored[place].clone());
+            UnknownOrigin { key, origin: origin.clone(), nearest }
+        })
+        .collect()
+}
+
+/// Where the most similar key stands.
+fn nearest(wanted: &str, keys: &[String]) -> Option<usize> {
+    /// As for unknown keys of the configuration.
+    const LIKENESS: f64 = 0.85;
+    let scored = keys.iter().map(|key| strsim::jaro_winkler(key, wanted)).enumerate();
+    scored
+        .filter(|(_, likeness)| *likeness > LIKENESS)
+        .max_by(|(_, a), (_, b)| a.total_cmp(b))
+        .map(|(place, _)| place)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::policy::stale::tests::rules;
+    use proptest::char::range;
+    use proptest::prelude::*;
+
+    /// Each with another spelling that looks the same.
+    pub(crate) const SPELLINGS: [(&str, &str); 13] = [
+        ("Телеграмм й", "телеграмм и\u{306}"),
+        ("my shop", " My\u{a0}\u{2003}shop\t"),
+        ("İstanbul", "istanbul"),
+        ("ışık", "IŞIK"),
+        ("straße", "STRASSE"),
+        ("straẞe", "strasse"),
+        ("ｖｉｂｅｒ", "viber"),
+        ("oﬃce №1", "OFFICE no1"),
+        ("a\u{200b}vi\u{ad}to\u{feff}", "avito"),
+        ("❤\u{fe0f}", "❤"),
+        ("ΟΔΟΣ", "οδος"),
+        ("ᾳ\u{313}", "ᾼ\u{313}"),
+        ("I\u{323}\u{307}x", "ịX"),
+    ];
+
+    #[test]
+    fn origins_that_look_the_same_are_the_same() {
+        for (one, other) in SPELLINGS {
+            assert!(same_origin(one, other), "{one} {other}: {:?} {:?}", origin_key(one), origin_key(other));
+        }
+    }
+
+    #[test]
+    fn origins_that_look_different_are_different() {
+        for (one, other) in
+            [("telegram", "telegramm"), ("и", "й"), ("my shop", "myshop"), ("é", "e"), ("ё", "е"), ("a", "а")]
+        {
+            assert!(!same_origin(one, other), "{one} {other}");
+        }
+    }
+
+    fn with(only: &[&str], except: &[&str]) -> StaleRules {
+        let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        StaleRules { only_origins: list(only), except_origins: list(except), ..rules() }
+    }
+
+    fn said(rules: &StaleRules, stored: &[&str]) -> Vec<String> {
+        let stored: Vec<String> = stored.iter().map(|origin| (*origin).to_owned()).collect();
+        unknown_origins(rules, &stored).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn an_origin_that_no_stored_talk_has_is_named_with_the_nearest() {
+        let stored = ["viber", "Telegram", "ВКонтакте"];
+        assert_eq!(
+            said(&with(&[], &["telegramm"]), &stored),
+            [
+                "auto_close.except_origins: no stored talk has the origin \"telegramm\": did you mean \"Telegram\"?"
+            ]
+        );
+        assert_eq!(
+            said(&with(&["Вконтакт", "avito"], &[]), &stored),
+            [
+                "auto_close.only_origins: no stored talk has the origin \"Вконтакт\": did you mean \"ВКонтакте\"?",
+                "auto_close.only_origins: no stored talk has the origin \"avito\"",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_origin_that_some_stored_talk_has_is_not_named_however_it_is_spelt() {
+        assert_eq!(said(&with(&["VIBER "], &["вконтакте"]), &["viber", "ВКонтакте"]), [""; 0]);
+        assert_eq!(said(&with(&["viber"], &[]), &[]), [""; 0], "nothing is known yet");
+    }
+
+    /// Texts rich in what folds, combines and vanishes.
+    fn origin() -> impl Strategy<Value = String> {
+        let odd = proptest::sample::select(vec![
+            'İ', 'i', 'j', 'ı', '\u{307}', '\u{323}', '\u{345}', 'ß', 'ﬁ', 'ᾳ', ' ', '\u{a0}', '\u{ad}', '¨',
+            'Å', '가',
+        ]);
+        let letter = prop_oneof![any::<char>(), odd, range('\0', '\u{600}'), range('\u{1e00}', '\u{2200}')];
+        proptest::collection::vec(letter, 0..12).prop_map(String::from_iter)
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_is_its_own_key(origin in origin()) {
+            let key = origin_key(&origin);
+            prop_assert_eq!(origin_key(&key), key);
+        }
+
+        #[test]
+        fn composed_and_decomposed_forms_are_the_same(origin in origin()) {
+            let forms: [String; 4] = [
+                origin.nfc().collect(), origin.nfd().collect(), origin.nfkc().collect(), origin.nfkd().collect(),
+            ];
+            for form in forms {
+                prop_assert!(same_origin(&origin, &form), "{:?}", form);
+            }
+        }
+
+        #[test]
+        fn case_and_white_space_make_no_difference(origin in "[а-яa-zß]{1,5}( [а-яa-zß]{1,5}){0,2}") {
+            let spelt = format!("\u{a0}{}\n", origin.to_uppercase().replace(' ', " \u{2003}"));
+            prop_assert!(same_origin(&origin, &spelt), "{:?}", spelt);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Which channels auto-close closes: origins are compared as people read them.
+
+use crate::closing::{LIVE, missed};
+use crate::harness::Mirror;
+
+/// How the configuration spells an origin, and how the account does.
+const SPELT: [(&str, &str); 5] = [
+    ("Телеграмм й", "телеграмм и\u{306}"),
+    ("my shop", "My\u{a0}Shop "),
+    ("STRASSE", "straße"),
+    ("istanbul", "İstanbul"),
+    ("avito", "a\u{200b}vi\u{ad}to"),
+];
+
+/// Talks of these origins and one of telegram's, all stale.
+fn account(more: &str) -> Mirror {
+    let mirror = missed(0, "");
+    let mut account = mirror.simulator.account();
+    for origin in SPELT.iter().map(|(_, spelt)| *spelt).chain(["telegram"]) {
+        let talk_id = account.create_missed(200_000);
+        account.talk(talk_id).origin = Some(origin.into());
+    }
+    drop(account);
+    mirror.ends(0, &["sync", "--no-close", "1..6"]);
+    let named: Vec<&str> = SPELT.iter().map(|(named, _)| *named).collect();
+    mirror.configure(&format!("{LIVE}{}", more.replace("NAMED", &format!("{named:?}"))));
+    mirror
+}
+
+const CLOSED: &str =
+    "SELECT group_concat(talk_id) FROM (SELECT talk_id FROM talks WHERE is_in_work = 0 ORDER BY 1)";
+
+#[test]
+fn an_excluded_channel_is_not_closed_however_it_is_spelt() {
+    let mirror = account("auto_close.except_origins = NAMED\n");
+    let (out, _) = mirror.ends(0, &["stale"]);
+    assert!(out.starts_with("1 of 6 talks in work would be closed") && !out.contains("warning"), "{out}");
+    mirror.ends(0, &["sync"]);
+    mirror.ends(0, &["sync", "1..6"]);
+    // By hand neither.
+    mirror.ends(0, &["close", "1", "2", "3", "4", "5", "--yes"]);
+    assert_eq!(mirror.sql::<String>(CLOSED), "6");
+    assert_eq!(mirror.simulator.account().closes.len(), 1);
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM stale_talks"), 0, "the view agrees");
+}
+
+#[test]
+fn channels_that_are_named_alone_are_closed_however_they_are_spelt() {
+    let mirror = account("auto_close.only_origins = NAMED\n");
+    mirror.ends(0, &["sync"]);
+    assert_eq!(mirror.sql::<String>(CLOSED), "1,2,3,4,5");
+    assert!(mirror.simulator.account().talks[&6].is_in_work);
+}
+
+#[test]
+fn an_origin_in_both_lists_is_a_mistake_however_it_is_spelt() {
+    let mirror =
+        account("auto_close.only_origins = [\"straße\"]\nauto_close.except_origins = [\"STRASSE\"]\n");
+    let (_, err) = mirror.ends(78, &["status"]);
+    assert!(err.contains("expected origins that are not in auto_close.only_origins"), "{err}");
+}
+
+#[test]
+fn an_origin_that_no_stored_talk_has_is_warned_of_with_the_nearest() {
+    let mirror = account("auto_close.except_origins = [\"telegramm\", \"STRASSE\"]\n");
+    let warning =
+        "auto_close.except_origins: no stored talk has the origin \"telegramm\": did you mean \"telegram\"?";
+    let (out, _) = mirror.ends(0, &["stale"]);
+    assert_eq!(out.matches("warning: ").count(), 1, "{out}");
+    assert!(out.contains(&format!("warning: {warning}")), "{out}");
+    let (out, _) = mirror.ends(0, &["stale", "--json"]);
+    assert!(out.contains("\"nearest\": \"telegram\""), "{out}");
+    let (out, _) = mirror.ends(0, &["check"]);
+    assert!(out.contains(&format!("origins   warning {warning}")), "{out}");
+    // Nothing is known of an empty mirror.
+    let empty = missed(0, "auto_close.except_origins = [\"telegramm\"]\n");
+    empty.ends(0, &["sync"]);
+    let (out, _) = empty.ends(0, &["stale"]);
+    assert!(!out.contains("warning"), "{out}");
+}
