@@ -1,6 +1,11 @@
 //! The one place where time is read, and how long it is in words. Everything that decides takes it as an argument.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// The wall clock was set if it departs this far, in seconds, from the monotonic one.
+const LEAST_JUMP: f64 = 5.0;
+/// Within this time a clock that is slewed (by a twelfth at most) does not depart so far.
+const COMPARED_OVER: Duration = Duration::from_secs(55);
 
 /// One reading of both clocks: `mono` for waiting, `unix` for what is stored.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +29,29 @@ impl Now {
     }
 }
 
+/// Notices that the wall clock was set, or that the machine slept: the monotonic clock stands still meanwhile.
+#[derive(Debug)]
+pub struct ClockWatch {
+    base: Now,
+}
+
+impl ClockWatch {
+    pub fn new(now: Now) -> ClockWatch {
+        ClockWatch { base: now }
+    }
+
+    /// By how many seconds the wall clock jumped since it was last looked at; negative if it was set back.
+    pub fn jump(&mut self, now: Now) -> Option<f64> {
+        let lived = now.mono.saturating_duration_since(self.base.mono);
+        let jump = now.unix - self.base.unix - lived.as_secs_f64();
+        let jumped = jump.abs() >= LEAST_JUMP;
+        if jumped || lived >= COMPARED_OVER {
+            self.base = now;
+        }
+        jumped.then_some(jump)
+    }
+}
+
 /// A span in its largest unit: `8 s`, `5 min`, `3 h`, `12 d`.
 pub fn span(seconds: i64) -> String {
     match seconds.max(0) {
@@ -44,4 +72,46 @@ pub fn now() -> Now {
 /// The wall clock alone, in whole Unix seconds.
 pub fn unix_now() -> i64 {
     now().secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_jump_of_five_seconds_is_noticed_and_a_slewed_clock_makes_none() {
+        let start = now();
+        let after = |mono: f64, jump: f64| Now {
+            mono: start.mono + Duration::from_secs_f64(mono),
+            unix: start.unix + mono + jump,
+        };
+        let mut watch = ClockWatch::new(start);
+        assert_eq!(watch.jump(after(0.2, 4.9)), None);
+        assert_eq!(watch.jump(after(0.4, -4.9)), None);
+        assert!(watch.jump(after(0.6, -10_800.0)).is_some_and(|jump| (jump + 10_800.0).abs() < 0.01));
+        assert_eq!(watch.jump(after(0.8, -10_800.0)), None, "once");
+        assert!(watch.jump(after(1.0, 0.0)).is_some_and(|jump| (jump - 10_800.0).abs() < 0.01));
+
+        // An hour in which the clock is slewed as fast as chrony does.
+        let mut watch = ClockWatch::new(start);
+        for look in 1..18_000 {
+            let mono = f64::from(look) * 0.2;
+            assert_eq!(watch.jump(after(mono, mono / 12.0)), None);
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_in_small_steps_is_noticed() {
+        let start = now();
+        let mut watch = ClockWatch::new(start);
+        let jumps = (1..=10).filter(|step| {
+            let mono = f64::from(*step) * 10.0;
+            let at = Now {
+                mono: start.mono + Duration::from_secs_f64(mono),
+                unix: start.unix + mono - 2.0 * f64::from(*step),
+            };
+            watch.jump(at).is_some()
+        });
+        assert!(jumps.count() > 0);
+    }
 }

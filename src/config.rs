@@ -27,6 +27,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use url::{Host, Url};
 
+/// Places in a cron expression.
+const DAY_OF_MONTH: usize = 3;
+const DAY_OF_WEEK: usize = 5;
+
 /// A configuration that was checked.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -258,17 +262,39 @@ fn auto_close(keys: &mut Keys) -> AutoClose {
     AutoClose { rules, schedule: keys.schedule("auto_close.schedule", "0 */5 * * * *") }
 }
 
-/// The first moment of a cron schedule after `now`, in Unix seconds; `None` for one that is wrong or never comes.
+/// The expressions whose ticks together are those of a cron schedule. If both the day of the month and the day of
+/// the week are restricted, either one is enough, as in crontab(5); the parser of tokio-cron-scheduler wants both.
+pub fn either_day(schedule: &str) -> Vec<String> {
+    let fields: Vec<&str> = schedule.split_whitespace().collect();
+    // A leading + is the parser's own way to ask for both.
+    let is_restricted = |field: Option<&&str>| field.is_some_and(|field| !field.starts_with(['*', '?', '+']));
+    if !is_restricted(fields.get(DAY_OF_MONTH)) || !is_restricted(fields.get(DAY_OF_WEEK)) {
+        return vec![schedule.to_owned()];
+    }
+    [DAY_OF_MONTH, DAY_OF_WEEK]
+        .into_iter()
+        .map(|any| {
+            let mut fields = fields.clone();
+            fields[any] = "*";
+            fields.join(" ")
+        })
+        .collect()
+}
+
+/// The first moment of a cron schedule after `now`, in Unix seconds; `None` if it is wrong or never comes.
 pub fn next_tick(schedule: &str, now: i64) -> Option<i64> {
     // As tokio-cron-scheduler reads it.
-    let cron = croner::parser::CronParser::builder()
+    let parser = croner::parser::CronParser::builder()
         .seconds(croner::parser::Seconds::Required)
         .dom_and_dow(true)
-        .build()
-        .parse(schedule)
-        .ok()?;
+        .build();
+    parser.parse(schedule).ok()?;
     let now = chrono::DateTime::from_timestamp(now, 0)?;
-    Some(cron.find_next_occurrence(&now, false).ok()?.timestamp())
+    let next = |schedule: String| {
+        let cron = parser.parse(&schedule).ok()?;
+        Some(cron.find_next_occurrence(&now, false).ok()?.timestamp())
+    };
+    either_day(schedule).into_iter().filter_map(next).min()
 }
 
 /// Only the scheme, the host and the port count; anything more is a mistake.

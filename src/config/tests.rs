@@ -245,6 +245,28 @@ fn a_schedule_ticks_in_utc() {
 }
 
 #[test]
+fn of_two_restricted_days_either_is_enough_as_in_crontab() {
+    // 2023-11-14 22:13:20 UTC, a Tuesday.
+    let now = 1_700_000_000;
+    let day = |schedule: &str| next_tick(schedule, now).map(|at| (at - now) / 86_400 + 14);
+    assert_eq!(day("0 0 3 1,20 * THU"), Some(15), "the Thursday is the 16th: it is 28 h 46 min away");
+    assert_eq!(day("0 0 3 15 * SUN"), Some(14), "the 15th, 4 h 46 min away");
+    assert_eq!(day("0 0 3 1,15 * *"), Some(14));
+    assert_eq!(day("0 0 3 * * MON"), Some(19));
+    assert_eq!(day("0 0 3 ? * MON"), Some(19));
+    assert_eq!(
+        day("0 0 3 */2 * MON"),
+        Some(26),
+        "what begins with * restricts nothing: an odd day, and a Monday"
+    );
+    assert_eq!(day("0 0 3 30 2 MON"), Some(14 + 82), "the first Monday of February");
+    assert_eq!(next_tick("0 0 3 30 2 *", now), None);
+    assert_eq!(next_tick("0 0 3 32 * MON", now), None, "both must be right");
+    assert_eq!(either_day("0  0 3 1 * MON"), ["0 0 3 * * MON", "0 0 3 1 * *"]);
+    assert_eq!(either_day("0 0 3 13 * +FRI"), ["0 0 3 13 * +FRI"]);
+}
+
+#[test]
 fn feeders_are_on_but_for_the_webhook_and_can_be_switched_off() {
     let config = load(LEAST, Needs::Api).unwrap();
     assert!(config.refresh.is_some() && config.listing.is_some() && config.events.is_some());

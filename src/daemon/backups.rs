@@ -89,6 +89,11 @@ impl Backups {
         Ok(())
     }
 
+    /// Has them tick by the clock as it is now.
+    pub(super) async fn renew_schedule(&mut self, schedule: &Schedule) -> Result<(), DaemonError> {
+        schedule.renew(&mut self.ticks).await
+    }
+
     /// Begins a backup at each tick, and tells what came of it. Dropping the future loses nothing.
     pub(super) async fn step(&mut self) {
         let ended = async {

@@ -116,6 +116,12 @@ impl Feeders {
         Ok(())
     }
 
+    /// Has them tick by the clock as it is now.
+    pub(super) async fn renew_schedules(&mut self, schedule: &Schedule) -> Result<(), DaemonError> {
+        schedule.renew(&mut self.listing).await?;
+        schedule.renew(&mut self.events).await
+    }
+
     fn take_hooks(&mut self, config: &Config, before: &Before, worker: &Worker) {
         let secret = config.webhook.as_ref().map(|webhook| webhook.secret.clone());
         fn exposed(secret: &Option<SecretString>) -> Option<&str> {

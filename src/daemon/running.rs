@@ -7,7 +7,7 @@ use super::service::Service;
 use super::signals::{Signal, Signals};
 use super::summary::Summary;
 use super::{DaemonError, OBSERVE, Work, open, stop, worker};
-use crate::clock::{self, Now};
+use crate::clock::{self, ClockWatch, Now, span};
 use crate::config::Config;
 use crate::health::Live;
 use crate::http::{self, Site};
@@ -71,7 +71,11 @@ pub async fn run_until(
             () = running.feeders.watch() => {}
             () = running.backups.step() => {}
             _ = tick.tick() => {
-                running.tick(clock::now());
+                let now = clock::now();
+                if let Some(jump) = running.clock_watch.jump(now) {
+                    running.on_clock_jump(now, jump).await?;
+                }
+                running.tick(now);
                 observe(&running.worker);
                 if running.has_lost_its_database() {
                     break Err(WorkError::DatabaseLost(running.config.database.clone()));
@@ -114,6 +118,7 @@ pub(super) struct Running<'a> {
     /// The server at `http.listen`.
     server: JoinSet<()>,
     started: Now,
+    clock_watch: ClockWatch,
     /// Which file the database is.
     file: Option<Identity>,
     summary: Summary,
@@ -150,6 +155,7 @@ impl<'a> Running<'a> {
             upkept: started.mono,
             server: JoinSet::new(),
             started,
+            clock_watch: ClockWatch::new(started),
             file: Identity::of(&config.database).ok(),
             summary: Summary::new(started),
             _lock: lock,
@@ -224,6 +230,25 @@ impl<'a> Running<'a> {
                 metrics.run_upkeep();
             }
         }
+    }
+
+    /// The wall clock jumped by so many seconds, to `now`: what waits for a time by it waits anew.
+    async fn on_clock_jump(&mut self, now: Now, jump: f64) -> Result<(), DaemonError> {
+        let by = span(jump.abs().round() as i64);
+        let to = jiff::Timestamp::from_second(now.secs()).unwrap_or_default();
+        match jump < 0.0 {
+            true => {
+                tracing::info!("the clock was set back by {by}: it is {to}, and the schedules go by that now")
+            }
+            false => tracing::info!("the clock was set ahead by {by}, or the machine slept: it is {to}"),
+        }
+        // One that was set ahead needs none of this: the scheduler ticks once for what was missed.
+        if jump < 0.0 {
+            self.schedule.renew(&mut self.sweeps).await?;
+            self.feeders.renew_schedules(&self.schedule).await?;
+            self.backups.renew_schedule(&self.schedule).await?;
+        }
+        Ok(())
     }
 
     /// What is written to a file that nobody can open any more is lost, and closings with it.

@@ -1,20 +1,29 @@
 //! The schedules of the configuration, kept by tokio-cron-scheduler.
 
 use super::DaemonError;
-use std::sync::Arc;
+use crate::clock::unix_now;
+use crate::config::{either_day, next_tick};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio_cron_scheduler::{Job, JobScheduler};
+use uuid::Uuid;
 
 /// Ticks by cron expressions of six fields, UTC.
 pub(super) struct Schedule {
     scheduler: JobScheduler,
 }
 
+/// Two jobs of one schedule that fall on the same second tick once: within this time of each other.
+const SAME_TICK: Duration = Duration::from_millis(250);
+
 /// Ticks that somebody waits for, by a schedule that may change. Those that nobody took yet are one.
 #[derive(Default)]
 pub(super) struct Ticks {
     notify: Arc<Notify>,
-    job: Option<(String, uuid::Uuid)>,
+    last: Arc<Mutex<Option<Instant>>>,
+    cron: Option<String>,
+    jobs: Vec<Uuid>,
 }
 
 impl Schedule {
@@ -26,23 +35,37 @@ impl Schedule {
 
     /// Has `ticks` tick by this expression from now on, or no more. True if that is a change.
     pub(super) async fn set(&self, ticks: &mut Ticks, cron: Option<&str>) -> Result<bool, DaemonError> {
-        if ticks.job.as_ref().map(|(cron, _)| cron.as_str()) == cron {
+        if ticks.cron.as_deref() == cron {
             return Ok(false);
         }
-        if let Some((_, job)) = ticks.job.take() {
+        ticks.cron = cron.map(str::to_owned);
+        self.renew(ticks).await?;
+        Ok(true)
+    }
+
+    /// Registers the jobs anew. The scheduler keeps the wall-clock time of each next tick: after the clock was set
+    /// back it would wait until that time comes again.
+    pub(super) async fn renew(&self, ticks: &mut Ticks) -> Result<(), DaemonError> {
+        for job in ticks.jobs.drain(..) {
             self.scheduler.remove(&job).await.map_err(DaemonError::Schedule)?;
         }
-        if let Some(cron) = cron {
-            let notify = Arc::clone(&ticks.notify);
-            let job = Job::new_async(cron, move |_, _| {
-                notify.notify_one();
+        let now = unix_now();
+        // One day of two may never come: 30 February.
+        let comes = |cron: &String| next_tick(cron, now).is_some();
+        for cron in ticks.cron.iter().flat_map(|cron| either_day(cron)).filter(comes) {
+            let (notify, last) = (Arc::clone(&ticks.notify), Arc::clone(&ticks.last));
+            let job = Job::new_async(cron.as_str(), move |_, _| {
+                let now = Instant::now();
+                let last = last.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
+                if last.is_none_or(|last| now - last >= SAME_TICK) {
+                    notify.notify_one();
+                }
                 Box::pin(std::future::ready(()))
             })
             .map_err(DaemonError::Schedule)?;
-            let id = self.scheduler.add(job).await.map_err(DaemonError::Schedule)?;
-            ticks.job = Some((cron.to_owned(), id));
+            ticks.jobs.push(self.scheduler.add(job).await.map_err(DaemonError::Schedule)?);
         }
-        Ok(true)
+        Ok(())
     }
 
     pub(super) async fn stop(mut self) {

@@ -5,12 +5,13 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Output, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 use talkmirror::simulator::{Account, Simulator, TOKEN};
@@ -116,6 +117,31 @@ impl Mirror {
     /// The daemon, once it has opened the database and said so there.
     pub fn running_daemon(&self) -> Daemon {
         let daemon = self.daemon();
+        let pid = i64::from(daemon.child.id());
+        self.wait_sql("the daemon runs", "SELECT pid FROM daemon_status", pid);
+        daemon
+    }
+
+    /// The variables of a process whose wall clock is wrong by what [`Mirror::shift_clock`] said last.
+    pub fn shifted_clock(&self) -> [(&'static str, OsString); 2] {
+        let shift = self.path("clock-shift");
+        if !shift.exists() {
+            self.shift_clock(0);
+        }
+        [("LD_PRELOAD", clock_shift().into()), ("SHIFT_FILE", shift.into())]
+    }
+
+    /// Has the clock of those processes be wrong by so many seconds, from now on.
+    pub fn shift_clock(&self, seconds: i64) {
+        fs::write(self.path("clock-shift"), seconds.to_string()).unwrap();
+    }
+
+    /// The daemon with such a clock, once it has opened the database.
+    pub fn daemon_with_shifted_clock(&self) -> Daemon {
+        let environment = self.shifted_clock();
+        let environment: Vec<_> =
+            environment.iter().map(|(name, value)| (*name, value.as_os_str())).collect();
+        let daemon = self.start_in(&["run"], &environment);
         let pid = i64::from(daemon.child.id());
         self.wait_sql("the daemon runs", "SELECT pid FROM daemon_status", pid);
         daemon
@@ -227,6 +253,23 @@ impl Mirror {
             assert_eq!(stored.as_ref(), Some(talk));
         }
     }
+}
+
+/// The library that shifts a process's clock, compiled once.
+fn clock_shift() -> PathBuf {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    let build = || {
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/black_box/clock_shift.c");
+        let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clock_shift.so");
+        let unfinished = library.with_extension(std::process::id().to_string());
+        let mut compiler = std::process::Command::new("cc");
+        compiler.args(["-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o"]).arg(&unfinished).arg(source);
+        assert!(compiler.status().unwrap().success(), "{compiler:?}");
+        // Other runs of the tests may have it loaded.
+        fs::rename(&unfinished, &library).unwrap();
+        library
+    };
+    LIBRARY.get_or_init(build).clone()
 }
 
 pub fn text(output: &Output) -> (String, String) {

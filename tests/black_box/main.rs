@@ -5,6 +5,7 @@ mod backfill;
 mod backup;
 mod backup_schedule;
 mod ceiling;
+mod clock_jumps;
 mod closing;
 mod closing_crash;
 mod closing_safety;
