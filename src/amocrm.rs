@@ -8,12 +8,14 @@
 mod error;
 pub mod oauth;
 mod pages;
+mod proxy;
 mod token;
 mod wire;
 
 pub use error::{Failure, Kind};
 pub use pages::{Page, Query, Rows};
-pub use token::{Stamp, Token, TokenSource};
+pub use proxy::proxy;
+pub use token::{Token, TokenSource};
 pub use wire::WireError;
 
 use crate::talk::Talk;
@@ -36,6 +38,14 @@ const IDLE_CONNECTION: Duration = Duration::from_secs(45);
 
 /// A hint beyond this is a mistake: nothing waits for it.
 const LONGEST_HINT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The vendor's own name that a host is or belongs to, `amocrm.ru` for `example.amocrm.ru`.
+pub fn vendor_of(host: &str) -> Option<&'static str> {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    ["amocrm.ru", "amocrm.com", "kommo.com"].into_iter().find(|vendor| {
+        host.strip_suffix(vendor).is_some_and(|account| account.is_empty() || account.ends_with('.'))
+    })
+}
 
 /// How to reach the API.
 #[derive(Debug, Clone, PartialEq)]
@@ -231,10 +241,15 @@ fn http(config: &ClientConfig) -> Result<reqwest::Client, Failure> {
         .pool_idle_timeout(IDLE_CONNECTION)
         .pool_max_idle_per_host(config.max_in_flight)
         .tcp_nodelay(true)
+        // The library's own reading of the environment passes over what it cannot use.
+        .no_proxy()
         .https_only(config.base_url.scheme() == "https");
     if config.base_url.scheme() == "http" {
-        // Only a loopback address may be plain http: no proxy reaches it, and no certificate is asked for.
-        builder = builder.no_proxy().tls_certs_only([]);
+        // Only a loopback address may be plain http: no certificate is asked for.
+        builder = builder.tls_certs_only([]);
+    }
+    if let Some(proxy) = proxy(&config.base_url).map_err(|why| Failure::new(Kind::Transient, why))? {
+        builder = builder.proxy(proxy);
     }
     builder.build().map_err(|error| Failure::new(Kind::Transient, chain(&error)))
 }

@@ -8,8 +8,9 @@ mod store;
 pub use store::{Held, Loaded, Saved, Store, StoreError};
 
 use super::error::{Answer, Failure, Kind, To};
-use super::token::{Stamp, check};
+use super::token::check;
 use super::{BODY_CAP, ClientConfig, body, named, request_id, retry_after, text, transport};
+use crate::files::Stamp;
 use reqwest::header::{self, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};

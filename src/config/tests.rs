@@ -1,17 +1,24 @@
 use super::*;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 /// The mistakes of a configuration, in a folder with a token file.
 pub(super) fn mistakes(text: &str) -> Vec<String> {
     load(text, Needs::Hooks).map(|_| ()).unwrap_err().0
 }
 
+/// Writes a file that its owner alone may read.
+fn private(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
 pub(super) fn load(text: &str, needs: Needs) -> Result<Config, Mistakes> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.toml");
     fs::write(&path, text).unwrap();
-    fs::write(folder.path().join("token"), "secret-token\n").unwrap();
-    fs::write(folder.path().join("empty"), "\n").unwrap();
+    private(&folder.path().join("token"), "secret-token\n");
+    private(&folder.path().join("empty"), "\n");
     Config::load(&path, needs).map_err(|Mistakes(lines)| {
         let prefix = format!("{}/", folder.path().display());
         Mistakes(lines.into_iter().map(|line| line.replace(&prefix, "")).collect())
@@ -303,7 +310,7 @@ fn hooks_are_taken_on_this_machine_alone_and_with_a_secret_that_cannot_be_guesse
             "{LEAST}[http]\nlisten = \"{listen}\"\n[webhook]\nenabled = true\nsecret_file = \"secret\"\n"
         );
         fs::write(folder.path().join("config.toml"), text).unwrap();
-        fs::write(folder.path().join("token"), "secret-token").unwrap();
+        private(&folder.path().join("token"), "secret-token");
         fs::write(folder.path().join("secret"), secret).unwrap();
         Config::load(&folder.path().join("config.toml"), Needs::Hooks)
             .map_err(|mistakes| mistakes.to_string())
