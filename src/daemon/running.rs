@@ -147,7 +147,7 @@ impl<'a> Running<'a> {
             schedule: Schedule::start().await?,
             sweeps: Ticks::default(),
             feeders: Feeders::default(),
-            service: Service::new(),
+            service: Service::start()?,
             configured_at: started.secs(),
             refused: None,
             live: watch::Sender::new(Live::default()),
