@@ -19,6 +19,7 @@ mod feeders;
 mod growth;
 mod guests;
 mod harness;
+mod hosts;
 mod http;
 mod listing;
 mod oauth;
