@@ -1,118 +1,120 @@
-//! `check`: the configuration, the database, where backups go and the token, each with a verdict. It
-//! changes nothing and makes one request.
+//! `check`: the configuration, the database, where backups go, `http.listen` and the token, each with a verdict. It
+//! changes nothing and makes one request to the API.
+
+mod database;
+mod listen;
 
 use super::run::runtime;
-use super::words;
+use super::surroundings::Input;
+use super::{CANNOT_HELP, words};
 use crate::amocrm::{Client, Kind, Token};
 use crate::clock::unix_now;
-use crate::config::{Backup, Config, Needs};
+use crate::config::{Config, Needs};
 use crate::gate::Reason;
 use crate::policy::tokens::Expiry;
-use crate::store::backup::{self, BackupError};
+use crate::store;
 use crate::store::report::{self, Overview};
-use crate::store::schema::{self, Differences};
-use crate::store::{self, StoreError};
 use anyhow::Result;
+use serde_json::{Value, json};
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::process::ExitCode;
 
-/// A verdict: what was found, or what is wrong.
-type Verdict = Result<String, String>;
+/// What was found, or what is wrong.
+type Verdict = Result<String, Bad>;
 
-/// Prints the verdicts; 1 if one is bad, and 78 already where the configuration is wrong.
-pub fn check(config_path: &Path) -> Result<ExitCode> {
-    let config = Config::load(config_path, Needs::Hooks)?;
-    let mut good = print("config", &Ok(format!("{} is right", config_path.display())))?;
-
-    let (database, overview) = match database(&config) {
-        Ok((text, overview)) => (Ok(text), overview),
-        Err(error) => (Err(error), None),
-    };
-    good &= print("database", &database)?;
-    good &= schema(&config)?;
-    if let Some(rules) = &config.backup {
-        good &= print("backup", &backup(&config.database, rules))?;
-    }
-    good &= print("token", &token(&config, overview.as_ref()))?;
-    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+/// What is wrong, and the exit code for it.
+#[derive(Debug)]
+struct Bad {
+    text: String,
+    code: u8,
 }
 
-fn print(name: &str, verdict: &Verdict) -> Result<bool> {
-    let mut out = io::stdout().lock();
-    match verdict {
-        Ok(text) => writeln!(out, "{name:<9} ok    {text}")?,
-        Err(text) => writeln!(out, "{name:<9} {}   {text}", words::alarming("BAD"))?,
+impl Bad {
+    /// Nothing that a restart could help.
+    fn for_good(text: String) -> Bad {
+        Bad { text, code: CANNOT_HELP }
     }
-    Ok(verdict.is_ok())
 }
 
-/// Whether the database is as this version made it, each difference in a line of its own.
-fn schema(config: &Config) -> Result<bool> {
-    let connection = match store::open_read_only(&config.database) {
-        Ok(connection) => connection,
-        Err(StoreError::Older { path, found }) => {
-            let broken = schema::older::look(&path, found)?;
-            for broken in &broken {
-                print("schema", &Err(format!("{broken}; until then it cannot be migrated")))?;
-            }
-            return Ok(broken.is_empty());
+impl From<String> for Bad {
+    fn from(text: String) -> Bad {
+        Bad { text, code: 1 }
+    }
+}
+
+/// Prints the verdicts. 78 if the configuration, the account or the database is wrong, 1 if something else is.
+pub fn check(input: &Input, as_json: bool) -> Result<ExitCode> {
+    let mut report = Report { as_json, verdicts: Vec::new(), warnings: Vec::new(), code: 0 };
+    let config = match input.file().and_then(|file| Config::of(file, Needs::Hooks)) {
+        Ok(config) => config,
+        Err(mistakes) => {
+            let text = match mistakes.0.len() {
+                _ if as_json => mistakes.to_string(),
+                1 => "1 mistake".into(),
+                count => format!("{count} mistakes"),
+            };
+            report.verdict("config", Err(Bad::for_good(text)))?;
+            report.end()?;
+            return Err(mistakes.into());
         }
-        // Why it cannot be opened is said above.
-        Err(_) => return Ok(true),
     };
-    let Differences { mendable, broken, foreign } = schema::compare(&connection).map_err(StoreError::from)?;
-    for broken in &broken {
-        print("schema", &Err(format!("{broken}; until then `run`, `sync` and `close` refuse to start")))?;
+    report.verdict("config", Ok(format!("{} is right", input.path().display())))?;
+    for warning in config.warnings() {
+        report.warning("config", "warn", warning)?;
     }
-    for mendable in &mendable {
-        let action = "start the daemon, or restart it: that mends it (so does `talkmirror sync`)";
-        print("schema", &Err(format!("{mendable}: {action}")))?;
+    let (verdict, overview) = database::database(&config);
+    report.verdict("database", verdict)?;
+    database::schema(&config, &mut report)?;
+    if let Some(rules) = &config.backup {
+        report.verdict("backup", database::backup(&config.database, rules))?;
     }
-    for foreign in &foreign {
-        writeln!(io::stdout(), "{:<9} note  {foreign}", "schema")?;
+    if let Some(address) = config.http {
+        report.verdict("http", listen::listen(&config, address, overview.as_ref()))?;
     }
-    let good = broken.is_empty() && mendable.is_empty();
-    if good && foreign.is_empty() {
-        print("schema", &Ok("as this version makes it".into()))?;
-    }
-    Ok(good)
+    report.verdict("token", token(&config, overview.as_ref()))?;
+    report.end()
 }
 
-fn database(config: &Config) -> Result<(String, Option<Overview>), String> {
-    let path = config.database.display();
-    let words = |error: StoreError| format!("{:#}", anyhow::Error::from(error));
-    if !config.database.exists() {
-        return match config.database.parent() {
-            Some(folder) if !folder.is_dir() => Err(words(StoreError::NoFolder(folder.to_owned()))),
-            _ => Ok((format!("{path} is not there yet: `run` and `sync` make it"), None)),
-        };
-    }
-    let connection = store::open_read_only(&config.database).map_err(words)?;
-    let overview = report::overview(&connection, unix_now()).map_err(|error| words(error.into()))?;
-    let account = overview.account_id.map_or("no account yet".into(), |id| format!("account {id}"));
-    let talks = words::talks(overview.talks.total);
-    Ok((format!("{path} mirrors {account}: {talks}, schema {}", store::SCHEMA_VERSION), Some(overview)))
+/// The verdicts: shown one by one as text, or together as JSON.
+struct Report {
+    as_json: bool,
+    verdicts: Vec<Value>,
+    warnings: Vec<Value>,
+    /// The worst one's.
+    code: u8,
 }
 
-/// Whether the next scheduled backup has where to go.
-fn backup(database: &Path, Backup { schedule, folder, make, keep }: &Backup) -> Verdict {
-    let shown = folder.display();
-    let uid = |path: &Path| path.metadata().map(|metadata| metadata.uid()).ok();
-    let other = match uid(database).zip(uid(Path::new("/proc/self"))) {
-        Some((daemon, own)) if daemon != own => "; tried as this user, and the daemon's is another",
-        _ => "",
-    };
-    let said = format!("at {schedule} (UTC), the newest {keep} are kept{other}");
-    if *make && !folder.exists() {
-        return Ok(format!("{shown} is not there yet: the first backup makes it; {said}"));
+impl Report {
+    fn verdict(&mut self, name: &str, verdict: Verdict) -> Result<()> {
+        let is_good = verdict.is_ok();
+        let text = verdict.unwrap_or_else(|bad| {
+            self.code = self.code.max(bad.code);
+            bad.text
+        });
+        self.verdicts.push(json!({"name": name, "ok": is_good, "text": text}));
+        let word = if is_good { "ok   ".to_owned() } else { format!("{}  ", words::alarming("BAD")) };
+        self.line(name, &word, &text)
     }
-    match backup::look(database, folder) {
-        Ok(()) => Ok(format!("{shown} takes them: {said}")),
-        // Nothing is there to be copied yet; else it is said above.
-        Err(BackupError::Store(_)) => Ok(format!("{shown} can be written: {said}")),
-        Err(error) => Err(format!("{:#}", anyhow::Error::from(error))),
+
+    /// Something to know of that is no fault; `word` is shown in the place of the verdict.
+    fn warning(&mut self, name: &str, word: &str, text: String) -> Result<()> {
+        self.warnings.push(json!({"name": name, "text": text}));
+        self.line(name, &format!("{word:<5}"), &text)
+    }
+
+    fn line(&self, name: &str, word: &str, text: &str) -> Result<()> {
+        if !self.as_json {
+            writeln!(io::stdout(), "{name:<9} {word} {text}")?;
+        }
+        Ok(())
+    }
+
+    fn end(self) -> Result<ExitCode> {
+        if self.as_json {
+            let all = json!({"ok": self.code == 0, "verdicts": self.verdicts, "warnings": self.warnings});
+            writeln!(io::stdout(), "{all:#}")?;
+        }
+        Ok(ExitCode::from(self.code))
     }
 }
 
@@ -126,7 +128,7 @@ fn token(config: &Config, overview: Option<&Overview>) -> Verdict {
         && pause.until > now
     {
         let when = words::in_time(pause.until, now);
-        return Err(format!("not tried: everything pauses ({}); ask again {when}", pause.detail));
+        return Err(format!("not tried: everything pauses ({}); ask again {when}", pause.detail).into());
     }
     let expected = overview.and_then(|overview| overview.account_id);
     let talk_id = store::open_read_only(&config.database)
@@ -134,11 +136,11 @@ fn token(config: &Config, overview: Option<&Overview>) -> Verdict {
         .and_then(|connection| report::some_talk(&connection).ok().flatten())
         .unwrap_or(1);
     let Some(source) = config.api.token.clone() else {
-        return Err("none".into());
+        return Err("none".to_owned().into());
     };
     let token = Token::read(source)?;
     if let Some(warning) = token.warnings().first() {
-        return Err(warning.clone());
+        return Err(warning.clone().into());
     }
     let expiry = token.expires_at().map(|at| Expiry::of(at, now));
     if token.pair().is_some()
@@ -146,7 +148,8 @@ fn token(config: &Config, overview: Option<&Overview>) -> Verdict {
     {
         return Err(format!(
             "not tried: the access token {over}; the daemon renews it by itself, and so does `talkmirror sync`"
-        ));
+        )
+        .into());
     }
     let by_itself = if token.pair().is_some() { " and is renewed by itself" } else { "" };
     let expiry = expiry.map_or(String::new(), |expiry| format!("; it {expiry}{by_itself}"));
@@ -157,15 +160,15 @@ fn token(config: &Config, overview: Option<&Overview>) -> Verdict {
     let accepted = |of: String| Ok(format!("{host} accepts it ({of}){expiry}"));
     match answer {
         Ok(fetched) => accepted(format!("talk {talk_id} of account {} was shown", fetched.talk.account_id)),
-        Err(error) if error.other_account.is_some() => Err(format!(
+        Err(error) if error.other_account.is_some() => Err(Bad::for_good(format!(
             "{host} answers for account {}: this database mirrors another",
             error.other_account.unwrap_or_default()
-        )),
+        ))),
         Err(error) => match error.failure.kind {
             Kind::Gone => accepted(format!("talk {talk_id}, asked for as a test, does not exist")),
             Kind::Denied => accepted(format!("talk {talk_id}, asked for as a test, is denied to it")),
-            Kind::Unauthorized => Err(format!("{host}: {}{expiry}", error.failure)),
-            _ => Err(format!("{host}: {}", error.failure)),
+            Kind::Unauthorized => Err(format!("{host}: {}{expiry}", error.failure).into()),
+            _ => Err(format!("{host}: {}", error.failure).into()),
         },
     }
 }

@@ -85,7 +85,7 @@ pub fn is_held(database: &Path) -> Option<bool> {
 }
 
 /// The lock file of a database: its name and `.lock`, beside the file itself and not beside a link to it.
-fn lock_path(database: &Path) -> PathBuf {
+pub(super) fn lock_path(database: &Path) -> PathBuf {
     let mut name = database.canonicalize().unwrap_or_else(|_| database.to_owned()).into_os_string();
     name.push(".lock");
     PathBuf::from(name)
