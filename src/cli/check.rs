@@ -154,7 +154,7 @@ fn token(config: &Config, overview: Option<&Overview>) -> Verdict {
     let by_itself = if token.pair().is_some() { " and is renewed by itself" } else { "" };
     let expiry = expiry.map_or(String::new(), |expiry| format!("; it {expiry}{by_itself}"));
     let client = Client::new(&config.api.client(), &token).map_err(|failure| failure.to_string())?;
-    let runtime = runtime().map_err(|error| error.to_string())?;
+    let runtime = runtime().map_err(|error| format!("{error:#}"))?;
     let answer = runtime.block_on(client.fetch_talk(talk_id, expected));
     runtime.shutdown_background();
     let accepted = |of: String| Ok(format!("{host} accepts it ({of}){expiry}"));

@@ -197,6 +197,24 @@ fn without_a_thread_to_have_a_command_ends_with_an_error() {
 }
 
 #[test]
+fn without_files_to_open_a_command_ends_with_an_error_that_says_so() {
+    let mirror = Mirror::new(account(3));
+    mirror.ends(0, &["sync", "1"]);
+    for files in 5..=18 {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_talkmirror"));
+        command.arg("--config").arg(mirror.path("config.toml")).args(["sync", "2"]).stdin(Stdio::null());
+        // SAFETY: setrlimit is a system call without a lock.
+        unsafe {
+            command.pre_exec(move || Ok(setrlimit(Resource::RLIMIT_NOFILE, files, files)?));
+        }
+        let output = command.output().unwrap();
+        let (_, err) = text(&output);
+        assert_eq!(output.status.code(), Some(1), "{files}: {err}");
+        assert!(err.starts_with("error: ") && err.contains("Too many open files"), "{files}: {err}");
+    }
+}
+
+#[test]
 fn a_file_that_reaches_its_size_limit_is_an_error_and_not_the_end() {
     let mirror = Mirror::new(account(1));
     mirror.ends(0, &["sync", "1"]);
