@@ -127,6 +127,8 @@ impl Drop for SimulatorProcess {
 fn folder(base_url: &str, talks: i64) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("token"), TOKEN).expect("a token");
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(folder.path().join("token"), private).expect("a token");
     let config = format!(
         "[api]\nbase_url = \"{base_url}\"\ntoken_file = \"token\"\nrequests_per_second = 1000000\nmax_in_flight = 16\n\
          [refresh]\nenabled = false\n[listing]\nenabled = false\n[events]\nenabled = false\n"
@@ -309,7 +311,7 @@ fn hooks(folder: &Path) -> f64 {
                 for hook in 0..HOOKS / CONNECTIONS {
                     let talk_id = 1 + (hook * CONNECTIONS + connection) % TALKS as usize;
                     let body = format!("talk[update][0][talk_id]={talk_id}&talk[update][0][is_in_work]=1&account[id]={ACCOUNT_ID}");
-                    let head = format!("POST /webhook/a-secret-for-hooks HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", body.len());
+                    let head = format!("POST /webhook/a-secret-for-hooks HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
                     stream.write_all((head + &body).as_bytes()).expect("sent");
                     let read = stream.read(&mut answer).expect("an answer");
                     assert!(answer[..read].starts_with(b"HTTP/1.1 204"));

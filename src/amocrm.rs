@@ -13,6 +13,7 @@ mod hints;
 mod loose;
 pub mod oauth;
 mod pages;
+mod proxy;
 mod token;
 mod wire;
 
@@ -20,7 +21,8 @@ pub use account::Account;
 pub use error::{Failure, Kind, Shape};
 pub use hints::Date;
 pub use pages::{Page, Query, Rows};
-pub use token::{Stamp, Token, TokenSource};
+pub use proxy::proxy;
+pub use token::{Token, TokenSource};
 pub use wire::{WireError, odd_fields};
 
 use crate::talk::Talk;
@@ -37,6 +39,14 @@ use url::Url;
 
 /// No talk comes near this; a larger body is an error, not a load on memory.
 pub const BODY_CAP: usize = 1024 * 1024;
+
+/// The vendor's own name that a host is or belongs to, `amocrm.ru` for `example.amocrm.ru`.
+pub fn vendor_of(host: &str) -> Option<&'static str> {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    ["amocrm.ru", "amocrm.com", "kommo.com"].into_iter().find(|vendor| {
+        host.strip_suffix(vendor).is_some_and(|account| account.is_empty() || account.ends_with('.'))
+    })
+}
 
 /// How to reach the API.
 #[derive(Debug, Clone, PartialEq)]

@@ -16,6 +16,7 @@ mod resume;
 mod run;
 mod stale;
 mod status;
+mod surroundings;
 mod sync;
 mod table;
 mod why;
@@ -23,6 +24,7 @@ mod words;
 
 use crate::config::{Config, LogFormat, Mistakes, Needs};
 use crate::daemon::DaemonError;
+use crate::store::StoreError;
 use crate::store::lock::LockError;
 use crate::store::patience;
 use crate::worker::WorkError;
@@ -33,6 +35,7 @@ use rusqlite::ErrorCode;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use surroundings::Input;
 
 /// A local SQLite mirror of an amoCRM (Kommo) account's talks.
 #[derive(Debug, Parser)]
@@ -138,8 +141,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Try the configuration, the database, the backup folder and the API token; changes nothing
-    Check,
+    /// Try the configuration, the database, the backup folder, http.listen and the API token; changes nothing
+    Check {
+        /// Print the verdicts as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Give talkmirror access to the account by OAuth: shows the address to open, and takes the code
     Login {
         /// The code that the account shows, or the whole address that it leads to; without it a terminal is asked
@@ -187,6 +194,10 @@ pub enum IdsOrStdin {
     Stdin,
 }
 
+/// See [`exit_code`].
+const IS_HELD: u8 = 75;
+const CANNOT_HELP: u8 = 78;
+
 /// A larger range is a slip of the hand.
 const LARGEST_RANGE: i64 = 10_000_000;
 
@@ -220,84 +231,96 @@ fn ids_or_stdin(text: &str) -> Result<IdsOrStdin, String> {
 
 /// Does what the command line asks.
 pub fn main() -> ExitCode {
+    surroundings::settle();
     let cli = Cli::try_parse().unwrap_or_else(|error| print::usage(error));
-    let config_path = cli.config_path();
-    match cli.dispatch() {
+    let input = Input::new(cli.config_path());
+    match cli.dispatch(&input) {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            print::error(&error, hint(&error, &config_path));
+            print::error(&error, hint(&error, &input));
             ExitCode::from(exit_code(&error))
         }
     }
 }
 
 impl Cli {
-    fn dispatch(self) -> Result<ExitCode> {
+    fn dispatch(self, input: &Input) -> Result<ExitCode> {
         let level = |level| logging::adjusted(level, self.verbose, self.quiet);
         let config = |needs| -> Result<Config> {
-            let config = Config::load(&self.config_path(), needs)?;
+            let config = input.config(needs)?;
             let _ = logging::start(config.log.format, level(config.log.level))?;
+            config.warn();
             Ok(config)
         };
         // Commands of a moment log what goes wrong, and no more.
         let plain = || logging::start(LogFormat::Text, level(tracing::Level::WARN)).map(drop);
-        let plain_config = || -> Result<Config> {
-            let config = Config::load(&self.config_path(), Needs::DatabaseAlone)?;
+        let for_database = || -> Result<Config> {
+            let config = input.for_database()?;
             plain()?;
             Ok(config)
         };
-        let database = || -> Result<PathBuf> { Ok(plain_config()?.database) };
+        let database = || -> Result<PathBuf> {
+            let config = input.config(Needs::DatabaseAlone)?;
+            plain()?;
+            Ok(config.database)
+        };
         if matches!(
             self.command,
             Command::Run
                 | Command::Sync { .. }
                 | Command::Close { .. }
-                | Command::Check
+                | Command::Check { .. }
                 | Command::Login { .. }
         ) {
+            // Read before that: /dev/fd is closed to a process that may not be dumped.
+            let _ = input.file();
             // They hold the token: no core dump, and no other process of this user looks into the memory.
             nix::sys::prctl::set_dumpable(false).context("cannot keep the token out of core dumps")?;
         }
         match self.command {
             Command::Run => {
-                let config = Config::load(&self.config_path(), Needs::Hooks)?;
+                let config = input.config(Needs::Hooks)?;
                 let set_level = logging::start(config.log.format, level(config.log.level))?;
+                config.warn();
                 run::run(&config, &|configured| set_level(level(configured)))
             }
             Command::Sync { ref ids, no_close, json } => {
                 sync::sync(&config(Needs::Api)?, ids, no_close, json)
             }
             Command::Enqueue { ref ids, json } => enqueue::enqueue(&database()?, ids, json),
-            Command::Queue(QueueCommand::List { failed, json }) => queue::list(&database()?, failed, json),
-            Command::Queue(QueueCommand::Retry { ref ids }) => queue::retry(&database()?, ids),
-            Command::Queue(QueueCommand::Drop { ref ids }) => queue::drop_ids(&database()?, ids),
-            Command::Status { json } => status::status(&plain_config()?, json),
-            Command::Stale { json } => stale::stale(&plain_config()?, json),
+            Command::Queue(QueueCommand::List { failed, json }) => {
+                queue::list(&for_database()?.database, failed, json)
+            }
+            Command::Queue(QueueCommand::Retry { ref ids }) => queue::retry(&for_database()?.database, ids),
+            Command::Queue(QueueCommand::Drop { ref ids }) => queue::drop_ids(&for_database()?.database, ids),
+            Command::Status { json } => status::status(&for_database()?, json),
+            Command::Stale { json } => stale::stale(&for_database()?, json),
             Command::Close { ref ids, dry_run, yes } => {
                 let request = close::Request { ids, dry_run, yes };
-                let known = Config::load(&self.config_path(), Needs::DatabaseAlone)?;
+                let known = input.config(Needs::DatabaseAlone)?;
                 if close::has_holder(&known) {
                     plain()?;
                     return close::hand_over(&known, &request);
                 }
                 close::close(&config(Needs::Api)?, &request)
             }
-            Command::Why { talk_id } => why::why(&plain_config()?, talk_id),
-            Command::Resume => resume::resume(&database()?),
+            Command::Why { talk_id } => why::why(&for_database()?, talk_id),
+            Command::Resume => resume::resume(&for_database()?.database),
             Command::Backfill { from, to, stop } => backfill::backfill(&database()?, from, to, stop),
             Command::Backup { ref path, restore: false, json, .. } => {
-                backup::backup(&database()?, path, json)
+                backup::backup(&for_database()?.database, path, json)
             }
+            // It puts another file in place of the database: that is for a configuration without mistakes.
             Command::Backup { ref path, restore: true, yes, json } => {
                 backup::restore(&database()?, path, yes, json)
             }
-            Command::Check => {
+            Command::Check { json } => {
                 plain()?;
-                check::check(&self.config_path())
+                check::check(input, json)
             }
             Command::Login { ref code } => {
-                let config = Config::load(&self.config_path(), Needs::Login)?;
+                let config = input.config(Needs::Login)?;
                 plain()?;
                 login::login(&config, code.as_deref())
             }
@@ -318,23 +341,38 @@ impl Cli {
     }
 }
 
-/// 75: another instance holds the database. 78: the configuration is wrong. Else 1;
-/// clap itself ends with 2.
+/// 75: another instance holds the database. 78: the configuration, the account or the database is wrong, and a
+/// restart cannot help. Else 1; clap itself ends with 2.
 fn exit_code(error: &anyhow::Error) -> u8 {
     if error.is::<Mistakes>() {
-        return 78;
+        return CANNOT_HELP;
     }
-    match error.downcast_ref::<DaemonError>() {
-        Some(DaemonError::Lock(LockError::Held { .. })) => 75,
-        Some(DaemonError::Config(_) | DaemonError::Work(WorkError::OtherAccount { .. })) => 78,
-        _ => 1,
-    }
+    let store = match error.downcast_ref::<DaemonError>() {
+        Some(DaemonError::Lock(LockError::Held { .. })) => return IS_HELD,
+        Some(DaemonError::Config(_) | DaemonError::Work(WorkError::OtherAccount { .. })) => {
+            return CANNOT_HELP;
+        }
+        Some(DaemonError::Store(error)) => Some(error),
+        _ => error.downcast_ref::<StoreError>(),
+    };
+    if store.is_some_and(is_wrong_database) { CANNOT_HELP } else { 1 }
+}
+
+/// Whether the database itself is not one to work with, whoever tries again.
+fn is_wrong_database(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::NotADatabase(_)
+            | StoreError::Foreign(_)
+            | StoreError::Newer { .. }
+            | StoreError::Broken { .. }
+    )
 }
 
 /// What to do about an error of the database that is another's doing: a lock, or something dropped.
-fn hint(error: &anyhow::Error, config_path: &Path) -> Option<String> {
+fn hint(error: &anyhow::Error, input: &Input) -> Option<String> {
     if patience::is_locked(error.as_ref()) {
-        let config = Config::load(config_path, Needs::DatabaseAlone).ok()?;
+        let (config, _) = Config::for_database(input.file().ok()?).ok()?;
         return Some(format!("{}: end its transaction, then try again", patience::held(&config.database)));
     }
     let of_sql = patience::code(error.as_ref()) == Some(ErrorCode::Unknown);

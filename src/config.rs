@@ -5,22 +5,25 @@
 //! found. What each key means stands in `config.example.toml`, which a test holds
 //! equal to the defaults here.
 
+mod auto_close;
 mod backup;
 mod credentials;
 mod feeds;
+mod file;
 mod keys;
 mod oauth;
 mod retention;
+mod schedule;
 
+pub use auto_close::AutoClose;
 pub use backup::Backup;
 pub use feeds::LONGEST_SECRET;
+pub use file::ConfigFile;
+pub use schedule::{either_day, next_tick};
 
-use crate::amocrm::{ClientConfig, Token, TokenSource};
+use crate::amocrm::{self, ClientConfig, Token, TokenSource, vendor_of};
 use crate::policy::RetryRules;
-use crate::policy::closing::{CloseMode, CloseRules};
-use crate::policy::origin::same_origin;
 use crate::policy::refresh::RefreshRules;
-use crate::policy::stale::StaleRules;
 use keys::Keys;
 use secrecy::SecretString;
 use std::net::{IpAddr, SocketAddr};
@@ -28,9 +31,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use url::{Host, Url};
 
-/// Places in a cron expression.
-const DAY_OF_MONTH: usize = 3;
-const DAY_OF_WEEK: usize = 5;
+/// The vendor's limit for an integration, in requests a second.
+const VENDORS_LIMIT: u32 = 7;
 
 /// A configuration that was checked.
 #[derive(Debug, Clone)]
@@ -51,10 +53,14 @@ pub struct Config {
     pub retention: Option<Duration>,
     /// `http.listen`; `None` where nothing is served.
     pub http: Option<SocketAddr>,
+    /// `http.hosts`, as they are compared.
+    pub http_hosts: Vec<String>,
     pub backup: Option<Backup>,
     pub log: Log,
     /// The file that all this is from.
     pub file: PathBuf,
+    /// Whether it can be read again.
+    pub file_is_regular: bool,
 }
 
 /// `[api]`
@@ -65,6 +71,8 @@ pub struct Api {
     pub token: Option<TokenSource>,
     /// Ceiling in every sliding second.
     pub requests_per_second: u32,
+    /// The vendor has raised its limit for this integration.
+    pub raised_limit: bool,
     pub max_in_flight: usize,
     pub connect_timeout: Duration,
     pub timeout: Duration,
@@ -75,14 +83,6 @@ pub struct Api {
 pub struct Queue {
     pub poll_interval: Duration,
     pub retry: RetryRules,
-}
-
-/// `[auto_close]`
-#[derive(Debug, Clone, PartialEq)]
-pub struct AutoClose {
-    pub rules: CloseRules,
-    /// When to look for stale talks: a cron expression of six fields, seconds first; UTC.
-    pub schedule: String,
 }
 
 /// `[webhook]`
@@ -144,20 +144,76 @@ impl Config {
     /// # Errors
     /// All mistakes at once. A missing or unreadable secret is one where the command [`Needs`] it.
     pub fn load(path: &Path, needs: Needs) -> Result<Config, Mistakes> {
-        let mut keys = Keys::read(path)?;
-        let folder = path.parent().unwrap_or(Path::new(""));
+        Config::of(&ConfigFile::read(path)?, needs)
+    }
 
+    /// Checks a file that was read, and `TALKMIRROR__…` in the environment.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn of(file: &ConfigFile, needs: Needs) -> Result<Config, Mistakes> {
+        let mut keys = Keys::read(file)?;
+        let config = Config::take(&mut keys, file, needs);
+        let mistakes = keys.finish();
+        if mistakes.is_empty() { Ok(config) } else { Err(Mistakes(mistakes)) }
+    }
+
+    /// The configuration for a command that needs `database.path` alone, and the mistakes in the rest: there the
+    /// defaults are in their place.
+    ///
+    /// # Errors
+    /// All mistakes, if it is not certain where the database lies.
+    pub fn for_database(file: &ConfigFile) -> Result<(Config, Vec<String>), Mistakes> {
+        let mut keys = Keys::read(file)?;
+        let config = Config::take(&mut keys, file, Needs::DatabaseAlone);
+        let is_certain = keys.is_certain("database.path");
+        let mistakes = keys.finish();
+        if is_certain { Ok((config, mistakes)) } else { Err(Mistakes(mistakes)) }
+    }
+
+    /// What is allowed, and yet likely to be a mistake.
+    pub fn warnings(&self) -> Vec<String> {
+        let Api { base_url, requests_per_second, raised_limit, .. } = &self.api;
+        let host = base_url.host_str().unwrap_or_default();
+        let over = *requests_per_second > VENDORS_LIMIT && !raised_limit && vendor_of(host).is_some();
+        let warning = || {
+            format!(
+                "api.requests_per_second is {requests_per_second}, and {host} allows {VENDORS_LIMIT} to an integration: \
+                 repeated excess blocks the account's whole API; lower it, or set api.raised_limit = true if the vendor \
+                 has raised your limit"
+            )
+        };
+        over.then(warning).into_iter().collect()
+    }
+
+    /// Logs the [`Config::warnings`].
+    pub fn warn(&self) {
+        for warning in self.warnings() {
+            tracing::warn!("{warning}");
+        }
+    }
+
+    /// Takes all known keys.
+    fn take(keys: &mut Keys, file: &ConfigFile, needs: Needs) -> Config {
+        let folder = &file.folder();
         let base_url = keys.required(
             "api.base_url",
             "the account's address, https://example.amocrm.ru (or http to a loopback address)",
             |value| base_url(&value.string()?),
         );
-        let token = token(&mut keys, folder);
-        let oauth = oauth::section(&mut keys, folder);
+        if let Some(base_url) = &base_url
+            && needs != Needs::DatabaseAlone
+            && let Err(line) = amocrm::proxy(base_url)
+        {
+            keys.mistake_line(line);
+        }
+        let token = token(keys, folder);
+        let oauth = oauth::section(keys, folder);
         let mut api = Api {
             base_url: base_url.unwrap_or_else(|| Url::parse("http://localhost").expect("a valid URL")),
             token: None,
             requests_per_second: keys.whole("api.requests_per_second", 6, 1..=1_000_000) as u32,
+            raised_limit: keys.boolean("api.raised_limit", false),
             max_in_flight: keys.whole("api.max_in_flight", 4, 1..=256) as usize,
             connect_timeout: keys.duration("api.connect_timeout", "10s", "100ms", "10m"),
             timeout: keys.duration("api.timeout", "30s", "100ms", "10m"),
@@ -170,9 +226,9 @@ impl Config {
             .unwrap_or_else(|| PathBuf::from("talks.db"));
         let state =
             std::env::var_os("STATE_DIRECTORY").and_then(|folders| std::env::split_paths(&folders).next());
-        let database = state.unwrap_or_else(|| folder.to_owned()).join(database);
+        let database = state.unwrap_or_else(|| folder.clone()).join(database);
 
-        api.token = with_oauth(&mut keys, token, oauth, (&database, needs));
+        api.token = with_oauth(keys, token, oauth, (&database, needs));
 
         let queue = Queue {
             poll_interval: keys.duration("queue.poll_interval", "1s", "10ms", "1h"),
@@ -188,14 +244,15 @@ impl Config {
             keys.mistake("queue.retry_max", &format!("at least queue.retry_base ({base})"), &max.to_string());
         }
 
-        let auto_close = auto_close(&mut keys);
-        let refresh = feeds::refresh(&mut keys);
-        let listing = feeds::schedule(&mut keys, "listing.enabled", "listing.schedule", "0 */10 * * * *");
-        let events = feeds::schedule(&mut keys, "events.enabled", "events.schedule", "0 * * * * *");
-        let http = feeds::http(&mut keys);
-        let webhook = feeds::webhook(&mut keys, folder, needs, http);
-        let retention = retention::versions(&mut keys);
-        let backup = backup::backup(&mut keys, &database);
+        let auto_close = auto_close::auto_close(keys);
+        let refresh = feeds::refresh(keys);
+        let listing = feeds::schedule(keys, "listing.enabled", "listing.schedule", "0 */10 * * * *");
+        let events = feeds::schedule(keys, "events.enabled", "events.schedule", "0 * * * * *");
+        let http = feeds::http(keys);
+        let http_hosts = feeds::hosts(keys);
+        let webhook = feeds::webhook(keys, folder, needs, http);
+        let retention = retention::versions(keys);
+        let backup = backup::backup(keys, &database);
         let log = Log {
             level: keys
                 .optional("log.level", "error, warn, info, debug or trace", |value| {
@@ -217,9 +274,7 @@ impl Config {
                 })
                 .unwrap_or(LogFormat::Auto),
         };
-        keys.finish()?;
-        let file = path.to_owned();
-        Ok(Config {
+        Config {
             api,
             database,
             queue,
@@ -230,72 +285,13 @@ impl Config {
             webhook,
             retention,
             http,
+            http_hosts,
             backup,
             log,
-            file,
-        })
-    }
-}
-
-fn auto_close(keys: &mut Keys) -> AutoClose {
-    let mode = keys.optional("auto_close.mode", "off, dry-run or live", |value| {
-        let mode = value.string()?;
-        [CloseMode::Off, CloseMode::DryRun, CloseMode::Live].into_iter().find(|known| known.as_str() == mode)
-    });
-    let rules = CloseRules {
-        mode: mode.unwrap_or_default(),
-        stale: StaleRules {
-            stale_after: keys.duration("auto_close.stale_after", "24h", "1s", "1000d"),
-            quiet_for: keys.duration("auto_close.quiet_for", "15m", "0s", "1000d"),
-            only_origins: keys.words("auto_close.only_origins"),
-            except_origins: keys.words("auto_close.except_origins"),
-        },
-        force_close: keys.boolean("auto_close.force_close", true),
-        max_per_sweep: keys.whole("auto_close.max_per_sweep", 50, 1..=100_000) as usize,
-        max_share: keys.number("auto_close.max_share", 0.5, 0.0..=1.0),
-    };
-    for origin in &rules.stale.except_origins {
-        if rules.stale.only_origins.iter().any(|only| same_origin(only, origin)) {
-            let expected = "origins that are not in auto_close.only_origins";
-            keys.mistake("auto_close.except_origins", expected, &format!("{origin:?}"));
+            file: file.path().to_owned(),
+            file_is_regular: file.is_regular(),
         }
     }
-    AutoClose { rules, schedule: keys.schedule("auto_close.schedule", "0 */5 * * * *") }
-}
-
-/// The expressions whose ticks together are those of a cron schedule. If both the day of the month and the day of
-/// the week are restricted, either one is enough, as in crontab(5); the parser of tokio-cron-scheduler wants both.
-pub fn either_day(schedule: &str) -> Vec<String> {
-    let fields: Vec<&str> = schedule.split_whitespace().collect();
-    // A leading + is the parser's own way to ask for both.
-    let is_restricted = |field: Option<&&str>| field.is_some_and(|field| !field.starts_with(['*', '?', '+']));
-    if !is_restricted(fields.get(DAY_OF_MONTH)) || !is_restricted(fields.get(DAY_OF_WEEK)) {
-        return vec![schedule.to_owned()];
-    }
-    [DAY_OF_MONTH, DAY_OF_WEEK]
-        .into_iter()
-        .map(|any| {
-            let mut fields = fields.clone();
-            fields[any] = "*";
-            fields.join(" ")
-        })
-        .collect()
-}
-
-/// The first moment of a cron schedule after `now`, in Unix seconds; `None` if it is wrong or never comes.
-pub fn next_tick(schedule: &str, now: i64) -> Option<i64> {
-    // As tokio-cron-scheduler reads it.
-    let parser = croner::parser::CronParser::builder()
-        .seconds(croner::parser::Seconds::Required)
-        .dom_and_dow(true)
-        .build();
-    parser.parse(schedule).ok()?;
-    let now = chrono::DateTime::from_timestamp(now, 0)?;
-    let next = |schedule: String| {
-        let cron = parser.parse(&schedule).ok()?;
-        Some(cron.find_next_occurrence(&now, false).ok()?.timestamp())
-    };
-    either_day(schedule).into_iter().filter_map(next).min()
 }
 
 /// Only the scheme, the host and the port count; anything more is a mistake.

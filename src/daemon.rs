@@ -63,7 +63,7 @@ pub enum DaemonError {
     Listen { address: SocketAddr, source: std::io::Error },
     #[error("cannot count for the metrics")]
     Metrics(#[source] metrics_exporter_prometheus::BuildError),
-    #[error("cannot start a thread")]
+    #[error("cannot start a thread: is there a limit (TasksMax= of the unit, ulimit -u, the container's)?")]
     Thread(#[source] std::io::Error),
     #[error("cannot listen for signals")]
     Signals(#[source] std::io::Error),

@@ -4,6 +4,7 @@
 //! secret; and that whoever asks often costs the daemon little: the database is read by a reader like
 //! any other, at most once a second.
 
+mod hosts;
 mod metrics;
 mod page;
 mod screen;
@@ -21,7 +22,10 @@ use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use hosts::Hosts;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -47,6 +51,9 @@ const SAY_EVERY: Duration = Duration::from_secs(60);
 /// The database is read anew when it was last read longer ago.
 const FRESH: Duration = Duration::from_secs(1);
 
+/// In answers about its health: the id of the process that serves, so that `check` knows whose the address is.
+pub const PROCESS_HEADER: &str = "x-talkmirror-process";
+
 /// What the server shows, and where it finds it.
 #[derive(Debug)]
 pub struct Site {
@@ -55,6 +62,8 @@ pub struct Site {
     /// Takes hooks in, where they are wanted.
     hooks: watch::Receiver<Option<Arc<Hooks>>>,
     metrics: PrometheusHandle,
+    /// Which hosts are answered.
+    hosts: Hosts,
     read: Mutex<Option<(Instant, Reading)>>,
     /// What the page alone shows.
     past: screen::Past,
@@ -86,15 +95,17 @@ struct Look {
 
 impl Site {
     /// `account` is the account's host, `live` is kept up by the daemon, `hooks` holds who takes hooks in,
-    /// `metrics` the process's figures.
+    /// `hosts` the names of `http.hosts`, `metrics` the process's figures.
     pub fn new(
         database: PathBuf,
         account: String,
         live: watch::Receiver<Live>,
         hooks: watch::Receiver<Option<Arc<Hooks>>>,
+        hosts: watch::Receiver<Vec<String>>,
         metrics: PrometheusHandle,
     ) -> Site {
-        Site { database, live, hooks, metrics, read: Mutex::new(None), past: screen::Past::new(account) }
+        let (hosts, past) = (Hosts::new(hosts), screen::Past::new(account));
+        Site { database, live, hooks, metrics, hosts, read: Mutex::new(None), past }
     }
 
     /// Looks at the mirror and the process.
@@ -143,10 +154,12 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>) {
         .route("/page.js", get(page::script))
         .route("/page.svg", get(page::icon))
         .route("/webhook/{secret}", post(hook).fallback(nothing))
+        // Kommo takes no address without a slash at its end.
+        .route("/webhook/{secret}/", post(hook).fallback(nothing))
         .route("/metrics", get(metrics::metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
-        .with_state(site);
+        .with_state(Arc::clone(&site));
     let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let mut serving = tokio::task::JoinSet::new();
     let mut said = None;
@@ -167,7 +180,21 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>) {
             },
             Some(_) = serving.join_next() => continue,
         };
-        let service = TowerToHyperService::new(router.clone());
+        let Ok(local) = stream.local_addr() else { continue };
+        let (router, site) = (TowerToHyperService::new(router.clone()), Arc::clone(&site));
+        let service = service_fn(move |request: hyper::Request<Incoming>| {
+            let asked = (request.version(), request.uri(), request.headers());
+            let answer = match site.hosts.admit(asked, local.ip()) {
+                Ok(()) => Ok(router.call(request)),
+                Err(status) => Err(status),
+            };
+            async move {
+                match answer {
+                    Ok(answer) => answer.await,
+                    Err(status) => Ok(refused(status)),
+                }
+            }
+        });
         serving.spawn(async move {
             let serving = http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -200,13 +227,14 @@ async fn hook(State(site): State<Arc<Site>>, Path(secret): Path<String>, body: B
 /// 200 while the process makes progress.
 async fn healthz(State(site): State<Arc<Site>>) -> Response {
     let stalled = site.live.borrow().stalled.clone();
-    match stalled {
+    let answer = match stalled {
         None => plain(StatusCode::OK, "ok\n".into()),
         Some(why) => {
             let why = format!("the daemon makes no progress: {}\n", shown(&why));
             plain(StatusCode::SERVICE_UNAVAILABLE, why)
         }
-    }
+    };
+    ([(PROCESS_HEADER, std::process::id().to_string())], answer).into_response()
 }
 
 /// 200 while the daemon can do its work, else 503 and why not, a reason in a line.
@@ -219,6 +247,14 @@ async fn readyz(State(site): State<Arc<Site>>) -> Response {
         }
         Err(error) => plain(StatusCode::SERVICE_UNAVAILABLE, unreadable(error)),
     }
+}
+
+fn refused(status: StatusCode) -> Response {
+    let text = match status {
+        StatusCode::MISDIRECTED_REQUEST => "this host is not served here: http.hosts names those that are\n",
+        _ => "a request names the one host that it is for\n",
+    };
+    plain(status, text.into())
 }
 
 fn unreadable(error: Arc<StoreError>) -> String {

@@ -20,7 +20,7 @@
 //!   pure functions over given times.
 //! - [`http`] shows how it goes, to programs and people; [`telemetry`] counts, [`words`] says it in words, [`text`]
 //!   escapes what others wrote.
-//! - [`config`] is checked whole before anything begins. [`clock`] is where time is read.
+//! - [`config`] is checked whole before anything begins. [`clock`] is where time is read, [`files`] how text files are.
 //! - [`simulator`] is an account on loopback, for the demo and the tests.
 //!
 //! `cli -> daemon -> http, feed -> worker -> policy, amocrm, store, gate -> talk`. `amocrm` and `store` don't know
@@ -44,6 +44,7 @@ pub mod clock;
 pub mod config;
 pub mod daemon;
 pub mod feed;
+pub mod files;
 pub mod gate;
 pub mod health;
 pub mod http;

@@ -28,6 +28,7 @@ pub mod sizes;
 pub mod status;
 pub mod sweep;
 pub mod tokens;
+pub mod trial;
 #[cfg(test)]
 mod views;
 pub mod writer;

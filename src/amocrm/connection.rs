@@ -2,6 +2,7 @@
 
 use super::ClientConfig;
 use super::error::{Failure, Kind};
+use super::proxy::proxy;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpInfo;
 use reqwest::{Response, redirect};
@@ -34,10 +35,15 @@ pub(super) fn http(config: &ClientConfig) -> Result<reqwest::Client, Failure> {
         .pool_max_idle_per_host(config.max_in_flight)
         .http1_max_headers(MOST_HEADERS)
         .tcp_nodelay(true)
+        // The library's own reading of the environment passes over what it cannot use.
+        .no_proxy()
         .https_only(config.base_url.scheme() == "https");
     if config.base_url.scheme() == "http" {
-        // Only a loopback address may be plain http: no proxy reaches it, and no certificate is asked for.
-        builder = builder.no_proxy().tls_certs_only([]);
+        // Only a loopback address may be plain http: no certificate is asked for.
+        builder = builder.tls_certs_only([]);
+    }
+    if let Some(proxy) = proxy(&config.base_url).map_err(|why| Failure::new(Kind::NoAnswer, why))? {
+        builder = builder.proxy(proxy);
     }
     builder.build().map_err(|error| Failure::new(Kind::NoAnswer, chain(&error)))
 }

@@ -9,8 +9,9 @@ pub use store::{Held, Loaded, Saved, Store, StoreError};
 
 use super::connection::{self, transport};
 use super::error::{Failure, Kind, Shape, To};
-use super::token::{Stamp, check, expiry};
+use super::token::{check, expiry};
 use super::{BODY_CAP, ClientConfig, body, failure, named, request_id, text};
+use crate::files::Stamp;
 use reqwest::header::{self, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};

@@ -1,13 +1,13 @@
 //! The API token: where it lies, read and checked, never shown.
 
 use super::oauth::{Integration, Pair};
+use crate::files::{Stamp, is_credential, read_secret};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
-use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 /// Where the API token comes from.
 #[derive(Debug, Clone)]
@@ -50,9 +50,6 @@ pub struct Token {
     trouble: Option<String>,
 }
 
-/// What changes when a file is replaced or written: when, and how long it is.
-pub type Stamp = (SystemTime, u64);
-
 impl Token {
     /// Reads the token.
     ///
@@ -66,7 +63,7 @@ impl Token {
             }
             TokenSource::File(path) => {
                 let (secret, stamp) = read_file(path)?;
-                Ok(Token::long_lived(source, secret, stamp))
+                Ok(Token::long_lived(source, secret, Some(stamp)))
             }
             TokenSource::OAuth(integration) => {
                 let loaded = integration.store.load().map_err(|error| error.to_string())?;
@@ -141,21 +138,35 @@ impl Token {
         self.trouble.as_deref()
     }
 
-    /// Reads the file again if it was replaced; true if there is a new token.
+    /// Reads the file again if it may have changed; true if there is a new token.
     /// A file that is missing or unreadable for a moment changes nothing.
     pub fn refresh(&mut self) -> bool {
+        self.read_again(false)
+    }
+
+    /// [`Token::refresh`], whether or not the file looks changed.
+    pub fn reread(&mut self) -> bool {
+        self.read_again(true)
+    }
+
+    fn read_again(&mut self, in_any_case: bool) -> bool {
         let path = match &self.source {
             TokenSource::File(path) => path,
             TokenSource::OAuth(integration) => integration.store.path(),
             TokenSource::Environment(_) => return false,
         };
-        let stamp = stamp(path);
-        if stamp == self.stamp {
+        let stamp = match Stamp::at(path) {
+            Ok(stamp) => stamp,
+            Err(error) => {
+                self.trouble = Some(match error.kind() {
+                    io::ErrorKind::NotFound => "there is no file any more".into(),
+                    _ => error.to_string(),
+                });
+                return false;
+            }
+        };
+        if !in_any_case && self.stamp.is_some_and(|read| read.is_unchanged(&stamp)) {
             self.trouble = None;
-            return false;
-        }
-        if stamp.is_none() {
-            self.trouble = Some("there is no file any more".into());
             return false;
         }
         if let Some((integration, current)) = self.pair() {
@@ -185,16 +196,12 @@ impl Token {
             }
         };
         self.trouble = None;
-        self.stamp = stamp;
+        self.stamp = Some(stamp);
+        let is_new = secret.expose_secret() != self.secret.expose_secret();
         self.expires_at = expiry(secret.expose_secret());
         self.secret = secret;
-        true
+        is_new
     }
-}
-
-/// systemd hands over a copy, which is no place for a new token.
-fn is_credential(path: &Path) -> bool {
-    std::env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|folder| path.starts_with(folder))
 }
 
 /// The claim `exp` of a JWT, in Unix seconds.
@@ -221,17 +228,9 @@ fn claims(token: &str) -> Option<serde_json::Value> {
     serde_json::from_slice(&payload).ok()
 }
 
-fn read_file(path: &Path) -> Result<(SecretString, Option<Stamp>), String> {
-    // Taken before the read: a file replaced in between is then read again.
-    let stamp = stamp(path);
-    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+fn read_file(path: &Path) -> Result<(SecretString, Stamp), String> {
+    let (text, stamp) = read_secret(path)?;
     Ok((check(&text)?, stamp))
-}
-
-/// Of the file at `path`.
-pub(super) fn stamp(path: &Path) -> Option<Stamp> {
-    let metadata = fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
 }
 
 /// A token goes into a header: one word of visible ASCII.
@@ -304,5 +303,43 @@ mod tests {
             proptest::prop_assert!(account_id(&token).is_none_or(|id| id > 0));
             proptest::prop_assert!(expiry(&token).is_none_or(|at| at > 0));
         }
+    }
+
+    /// A token file of its owner's alone.
+    fn put(path: &Path, text: &str) {
+        std::fs::write(path, text).unwrap();
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(path, private).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_was_written_again_is_a_new_token_only_if_it_holds_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        put(&path, "one");
+        let mut token = Token::read(TokenSource::File(path.clone())).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        put(&path, "\u{feff}one\r\n");
+        assert!(!token.refresh() && !token.reread());
+        put(&path, "two");
+        assert!(token.refresh());
+        assert!(!token.refresh() && !token.reread());
+        assert_eq!((token.secret().expose_secret(), token.trouble()), ("two", None));
+    }
+
+    #[test]
+    fn what_hinders_a_look_is_reported_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("folder/token");
+        std::fs::create_dir(path.parent().unwrap()).unwrap();
+        put(&path, "one");
+        let mut token = Token::read(TokenSource::File(path.clone())).unwrap();
+        std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
+        assert!(!token.refresh());
+        assert_eq!(token.trouble(), Some("there is no file any more"));
+        std::fs::write(path.parent().unwrap(), "no folder").unwrap();
+        assert!(!token.refresh());
+        assert!(token.trouble().unwrap().starts_with("Not a directory"), "{:?}", token.trouble());
+        assert_eq!(token.secret().expose_secret(), "one");
     }
 }

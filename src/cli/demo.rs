@@ -15,6 +15,7 @@ use crate::talk::Talk;
 use anyhow::{Context, Result, ensure};
 use rusqlite::Connection;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -123,6 +124,7 @@ fn configure(dir: &Path, simulator: &Simulator) -> Result<Config> {
         fs::write(dir.join(name), text).with_context(|| format!("cannot write {name} in {}", dir.display()))
     };
     write("token", TOKEN.into())?;
+    fs::set_permissions(dir.join("token"), fs::Permissions::from_mode(0o600))?;
     write(
         "config.toml",
         format!(

@@ -3,6 +3,7 @@
 use super::print::Out;
 use super::progress::Progress;
 use super::{IdsOrStdin, talk_ids, words};
+use crate::files::without_bom;
 use crate::store;
 use crate::store::queue;
 use anyhow::{Context, Result, anyhow};
@@ -44,7 +45,7 @@ pub fn enqueue(database: &Path, ids: &[IdsOrStdin], as_json: bool) -> Result<Exi
 fn read_stdin(ranges: &mut Vec<RangeInclusive<i64>>) -> Result<()> {
     for (number, line) in io::stdin().lock().lines().enumerate() {
         let line = line.context("cannot read stdin")?;
-        let text = line.trim();
+        let text = if number == 0 { without_bom(&line) } else { &line }.trim();
         if text.is_empty() {
             continue;
         }

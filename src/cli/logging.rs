@@ -54,10 +54,15 @@ pub fn start(format: LogFormat, level: Level) -> Result<SetLevel> {
     }))
 }
 
-/// Other crates' lines are for the one who asks for everything.
+/// Other crates log a fault each time they meet it, and ours is to log an outage once: their lines are for whoever
+/// looks for a cause.
 fn targets(level: Level) -> Targets {
-    let others = if level == Level::TRACE { LevelFilter::DEBUG } else { LevelFilter::WARN };
-    Targets::new().with_default(others.min(LevelFilter::from_level(level))).with_target("talkmirror", level)
+    let others = match level {
+        Level::TRACE => LevelFilter::DEBUG,
+        Level::DEBUG => LevelFilter::WARN,
+        _ => LevelFilter::OFF,
+    };
+    Targets::new().with_default(others).with_target("talkmirror", level)
 }
 
 /// Fields by their own names, TALK_ID for one, and the priorities that people know from other daemons.
@@ -77,4 +82,22 @@ fn under_systemd() -> bool {
         return false;
     };
     File::from(stderr).metadata().is_ok_and(|stderr| named == format!("{}:{}", stderr.dev(), stderr.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_the_libraries_are_for_debug_and_trace() {
+        let others = "rustls_platform_verifier";
+        for level in [Level::ERROR, Level::WARN, Level::INFO] {
+            assert!(!targets(level).would_enable(others, &Level::ERROR), "{level}");
+            assert!(targets(level).would_enable("talkmirror::worker", &level));
+        }
+        let debug = targets(Level::DEBUG);
+        assert!(debug.would_enable(others, &Level::WARN) && !debug.would_enable(others, &Level::INFO));
+        let trace = targets(Level::TRACE);
+        assert!(trace.would_enable(others, &Level::DEBUG) && !trace.would_enable(others, &Level::TRACE));
+    }
 }

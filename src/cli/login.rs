@@ -4,9 +4,10 @@ use super::print::{self, Out};
 use super::run::runtime;
 use super::words;
 use crate::amocrm::oauth::{Grant, Held, Integration, Issuer, Pair, Store};
-use crate::amocrm::{Kind, TokenSource};
+use crate::amocrm::{Kind, TokenSource, vendor_of};
 use crate::clock::unix_now;
 use crate::config::Config;
+use crate::files::without_bom;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -59,12 +60,8 @@ pub fn login(config: &Config, code: Option<&str>) -> Result<ExitCode> {
 
 /// Where a person allows the access. The vendor's own accounts have one place for it.
 fn address(base: &Url, integration: &Integration, state: &str) -> Url {
-    let host = base.host_str().unwrap_or_default();
-    let vendor = ["amocrm.ru", "amocrm.com", "kommo.com"]
-        .into_iter()
-        .find(|vendor| host.strip_suffix(vendor).is_some_and(|account| account.ends_with('.')));
     let mut url = base.clone();
-    if let Some(vendor) = vendor {
+    if let Some(vendor) = base.host_str().and_then(vendor_of) {
         // A host of our own making is a valid one.
         let _ = url.set_host(Some(&format!("www.{vendor}")));
     }
@@ -98,7 +95,7 @@ fn ask(state: &str, host: &Url) -> Result<SecretString> {
 /// Of an address the `state` must be the one that was given out, where that is known, and the `referer`
 /// the account: a code of another account, or of somebody else's login, is not taken.
 fn read_code(text: &str, state: Option<&str>, base: &Url) -> Result<SecretString, String> {
-    let text = text.trim();
+    let text = without_bom(text.trim()).trim();
     if text.is_empty() {
         return Err("no code was given".into());
     }

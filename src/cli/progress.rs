@@ -36,9 +36,7 @@ impl Progress {
         let bar = io::stderr().is_terminal().then(|| {
             let template = format!("{{bar:30.cyan/dim}} {figures}{{wide_msg}}");
             let style = ProgressStyle::with_template(&template).expect("a valid template");
-            let bar = BARS.add(ProgressBar::new(total).with_style(style));
-            bar.enable_steady_tick(Duration::from_millis(200));
-            bar
+            BARS.add(ProgressBar::new(total).with_style(style))
         });
         Progress { bar, in_bytes, line_at: Instant::now() + LINE_EVERY, last_line: String::new() }
     }
@@ -49,6 +47,8 @@ impl Progress {
             bar.set_length(total.max(done));
             bar.set_position(done);
             bar.set_message(if note.is_empty() { String::new() } else { format!(" · {}", shown(note)) });
+            // By a thread of its own it would tick more evenly; where there is none it would panic.
+            bar.tick();
         } else if Instant::now() >= self.line_at {
             self.line_at = Instant::now() + LINE_EVERY;
             let note = if note.is_empty() { String::new() } else { format!("; {note}") };

@@ -18,7 +18,12 @@ pub fn file_or(file: Option<PathBuf>, name: &str) -> Option<PathBuf> {
 /// A credential of systemd. An empty line is none: the units' default, so that what is missing is told in our words.
 fn credential(name: &str) -> Option<PathBuf> {
     let path = PathBuf::from(std::env::var_os("CREDENTIALS_DIRECTORY")?).join(name);
-    std::fs::read(&path).is_ok_and(|secret| !secret.trim_ascii().is_empty()).then_some(path)
+    let is_there = match std::fs::read(&path) {
+        Ok(secret) => !secret.trim_ascii().is_empty(),
+        // Whoever reads it says why it cannot be read.
+        Err(error) => error.kind() != ErrorKind::NotFound,
+    };
+    is_there.then_some(path)
 }
 
 fn is_denied(path: &Path) -> bool {

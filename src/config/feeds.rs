@@ -2,10 +2,12 @@
 
 use super::keys::Keys;
 use super::{Needs, Webhook, credentials};
+use crate::files::read_text;
 use crate::policy::refresh::RefreshRules;
 use secrecy::SecretString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use url::Host;
 
 /// Shorter secrets of hooks can be guessed.
 const SHORTEST_SECRET: usize = 16;
@@ -54,6 +56,19 @@ pub fn http(keys: &mut Keys) -> Option<SocketAddr> {
     .flatten()
 }
 
+/// `http.hosts`: names or addresses, in the one form that a request's is brought to.
+pub fn hosts(keys: &mut Keys) -> Vec<String> {
+    let expected = "a list of host names without ports: [\"mirror.example\"]";
+    let mut hosts = Vec::new();
+    for name in keys.words("http.hosts", expected) {
+        match Host::parse(name.trim_end_matches('.')) {
+            Ok(host) if !name.contains('*') => hosts.push(host.to_string()),
+            _ => keys.mistake("http.hosts", expected, &format!("{name:?}")),
+        }
+    }
+    hosts
+}
+
 /// The webhook needs an address and a secret; the secret is read only where hooks are taken.
 pub fn webhook(keys: &mut Keys, folder: &Path, needs: Needs, listen: Option<SocketAddr>) -> Option<Webhook> {
     let enabled = keys.boolean("webhook.enabled", false);
@@ -79,7 +94,7 @@ pub fn webhook(keys: &mut Keys, folder: &Path, needs: Needs, listen: Option<Sock
 }
 
 fn secret(keys: &mut Keys, file: PathBuf) -> Option<SecretString> {
-    let found = match std::fs::read_to_string(&file) {
+    let found = match read_text(&file) {
         Err(error) => error.to_string(),
         Ok(text) => {
             let secret = text.trim();

@@ -1,13 +1,13 @@
 //! Taking checked values out of what the `config` crate has read, and collecting
 //! every mistake on the way.
 
-use super::Mistakes;
+use super::{ConfigFile, Mistakes};
 use config::{Environment, File, FileFormat, Map, Source, Value, ValueKind};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::ops::RangeInclusive;
-use std::path::Path;
 use std::time::Duration;
 
 /// Where the `config` crate says that a value is from, for environment variables.
@@ -28,26 +28,27 @@ pub struct Found {
 }
 
 impl Keys {
-    /// Reads the file and the environment.
-    pub fn read(path: &Path) -> Result<Keys, Mistakes> {
-        let file = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            Mistakes(vec![format!(
-                "{file}: expected a configuration file (config.example.toml is one to begin with), found: {error}"
-            )])
-        })?;
+    /// Reads the file's text, and the environment over it.
+    pub fn read(file: &ConfigFile) -> Result<Keys, Mistakes> {
+        let name = file.path.display().to_string();
+        let (environment, not_utf8) = environment(std::env::vars_os());
+        let source = Environment::with_prefix("TALKMIRROR").prefix_separator("__").separator("__");
         let table = config::Config::builder()
-            .add_source(File::from_str(&text, FileFormat::Toml))
-            .add_source(Environment::with_prefix("TALKMIRROR").prefix_separator("__").separator("__"))
+            .add_source(File::from_str(&file.text, FileFormat::Toml))
+            .add_source(source.source(Some(environment)))
             .build()
             .and_then(|config| config.collect())
             .map_err(|error| {
                 let error = without_source(&error.to_string());
-                Mistakes(vec![format!("{file}: expected TOML, found: {error}")])
+                Mistakes(vec![format!("{name}: expected TOML, found: {error}")])
             })?;
         let mut values = BTreeMap::new();
         flatten("", table, &mut values);
-        Ok(Keys { file, values, known: Vec::new(), mistakes: Vec::new() })
+        let mut keys = Keys { file: name, values, known: Vec::new(), mistakes: Vec::new() };
+        for key in not_utf8 {
+            keys.mistake_from(&key, "a value in UTF-8", "other bytes", true);
+        }
+        Ok(keys)
     }
 
     /// Takes a key's value if it is there; a value that `check` refuses is a mistake.
@@ -135,8 +136,8 @@ impl Keys {
     }
 
     /// Takes a list of words; in the environment they stand between commas.
-    pub fn words(&mut self, key: &'static str) -> Vec<String> {
-        self.optional(key, "a list of words: [\"telegram\", \"viber\"]", |found| {
+    pub fn words(&mut self, key: &'static str, expected: &str) -> Vec<String> {
+        self.optional(key, expected, |found| {
             let words: Vec<String> = match &found.kind {
                 ValueKind::Array(values) => values
                     .iter()
@@ -176,6 +177,11 @@ impl Keys {
         self.mistake_from(key, expected, found, false);
     }
 
+    /// Notes a mistake that is of no key, in a line of its own.
+    pub fn mistake_line(&mut self, line: String) {
+        self.mistakes.push((String::new(), line));
+    }
+
     /// Whether a mistake of this key was noted.
     pub fn has_mistake(&self, key: &str) -> bool {
         self.mistakes.iter().any(|(of, _)| of == key)
@@ -191,13 +197,17 @@ impl Keys {
         self.mistakes.push((key.to_owned(), line));
     }
 
-    /// Ends the reading: what was not taken is unknown. Its value is not shown, it may be a secret.
-    pub fn finish(mut self) -> Result<(), Mistakes> {
+    /// Ends the reading, and returns all mistakes: what was not taken is unknown. Its value is not shown, it may be
+    /// a secret.
+    pub fn finish(mut self) -> Vec<String> {
         for (key, found) in std::mem::take(&mut self.values) {
             let section = format!("{key}.");
             if self.known.iter().any(|known| known.starts_with(&section)) {
                 if !matches!(found.kind, ValueKind::Table(_)) {
-                    let text = found.to_string();
+                    let text = match found.kind {
+                        ValueKind::String(_) => "a text".to_owned(),
+                        _ => found.to_string(),
+                    };
                     self.mistake_from(&key, &format!("a section, [{key}]"), &text, found.from_environment);
                 }
                 continue;
@@ -208,10 +218,18 @@ impl Keys {
             };
             self.mistake_from(&key, &expected, "an unknown one", found.from_environment);
         }
-        if self.mistakes.is_empty() {
-            return Ok(());
-        }
-        Err(Mistakes(self.mistakes.into_iter().map(|(_, line)| line).collect()))
+        self.mistakes.into_iter().map(|(_, line)| line).collect()
+    }
+
+    /// Whether the mistakes leave this key's value, or its default, as the one that is meant: there is none about it,
+    /// and no unknown key that may be this one misspelt.
+    pub fn is_certain(&self, key: &str) -> bool {
+        let section = key.split('.').next().unwrap_or(key);
+        let like = |unknown: &String| {
+            unknown.split('.').next() == Some(section)
+                || self.nearest(unknown).is_some_and(|near| near == key)
+        };
+        !self.has_mistake(key) && !self.values.keys().any(like)
     }
 
     fn nearest(&self, key: &str) -> Option<&'static str> {
@@ -236,10 +254,19 @@ impl Found {
     fn whole(&self) -> Option<i64> {
         match &self.kind {
             ValueKind::I64(number) => Some(*number),
-            ValueKind::String(text) if self.from_environment => text.trim().parse().ok(),
+            ValueKind::Float(number) => whole(*number),
+            ValueKind::String(text) if self.from_environment => {
+                let text = text.trim();
+                text.parse().ok().or_else(|| whole(text.parse().ok()?))
+            }
             _ => None,
         }
     }
+}
+
+/// 6.0 is 6. Of larger numbers a float does not hold each.
+fn whole(number: f64) -> Option<i64> {
+    (number.fract() == 0.0 && number.abs() <= 2_f64.powi(53)).then_some(number as i64)
 }
 
 impl fmt::Display for Found {
@@ -255,6 +282,23 @@ impl fmt::Display for Found {
             kind => write!(f, "{kind}"),
         }
     }
+}
+
+/// Our variables by their names in lower case, and the keys of those that are not UTF-8: the `config` crate would
+/// show their bytes, which may be a secret.
+fn environment(variables: impl Iterator<Item = (OsString, OsString)>) -> (Map<String, String>, Vec<String>) {
+    let (mut ours, mut not_utf8) = (Map::new(), Vec::new());
+    for (name, value) in variables {
+        let name = name.to_string_lossy().to_lowercase();
+        let Some(key) = name.strip_prefix("talkmirror__").filter(|_| !value.is_empty()) else { continue };
+        match value.into_string() {
+            Ok(value) => {
+                ours.insert(name, value);
+            }
+            Err(_) => not_utf8.push(key.replace("__", ".")),
+        }
+    }
+    (ours, not_utf8)
 }
 
 /// Turns nested tables into dotted keys; an empty table is a key of its own.

@@ -3,6 +3,7 @@
 use super::keys::Keys;
 use super::{Needs, credentials, is_loopback};
 use crate::amocrm::oauth::{Integration, Store};
+use crate::files::read_secret;
 use secrecy::SecretString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -102,9 +103,9 @@ impl Section {
 }
 
 fn secret(keys: &mut Keys, file: &Path) -> Option<SecretString> {
-    let found = match std::fs::read_to_string(file) {
-        Err(error) => error.to_string(),
-        Ok(text) => match text.trim() {
+    let found = match read_secret(file) {
+        Err(why) => why,
+        Ok((text, _)) => match text.trim() {
             "" => "nothing in it".into(),
             secret if secret.bytes().all(|byte| byte.is_ascii_graphic()) => {
                 return Some(SecretString::from(secret));

@@ -1,17 +1,25 @@
 use super::*;
+use crate::policy::closing::CloseMode;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 /// The mistakes of a configuration, in a folder with a token file.
 pub(super) fn mistakes(text: &str) -> Vec<String> {
     load(text, Needs::Hooks).map(|_| ()).unwrap_err().0
 }
 
+/// Writes a file that its owner alone may read.
+fn private(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
 pub(super) fn load(text: &str, needs: Needs) -> Result<Config, Mistakes> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.toml");
     fs::write(&path, text).unwrap();
-    fs::write(folder.path().join("token"), "secret-token\n").unwrap();
-    fs::write(folder.path().join("empty"), "\n").unwrap();
+    private(&folder.path().join("token"), "secret-token\n");
+    private(&folder.path().join("empty"), "\n");
     Config::load(&path, needs).map_err(|Mistakes(lines)| {
         let prefix = format!("{}/", folder.path().display());
         Mistakes(lines.into_iter().map(|line| line.replace(&prefix, "")).collect())
@@ -37,6 +45,8 @@ fn the_example_file_shows_every_key_with_its_default() {
     assert!(example.webhook.is_none() && defaults.webhook.is_none());
     assert_eq!((example.retention, defaults.retention), (None, None));
     assert_eq!((example.http, defaults.http), (None, None));
+    assert_eq!((example.api.raised_limit, defaults.api.raised_limit), (false, false));
+    assert_eq!((&example.http_hosts, &defaults.http_hosts), (&Vec::new(), &Vec::new()));
     assert_eq!((example.backup, defaults.backup), (None, None));
     assert_eq!(example.log, defaults.log);
 
@@ -71,6 +81,8 @@ fn the_example_file_shows_every_key_with_its_default() {
         "store",
         "listen",
         "allow_remote",
+        "hosts",
+        "raised_limit",
         "except_origins",
         "versions",
         "keep",
@@ -132,7 +144,7 @@ fn all_mistakes_are_reported_at_once_with_key_expected_and_found() {
             "config.toml: log.level: expected error, warn, info, debug or trace, found \"loud\"",
             "config.toml: log.format: expected auto, text, json or journald, found 3",
             "config.toml: api.max_in_fligth: expected a known key: api.max_in_flight?, found an unknown one",
-            "config.toml: metrics.secret: expected a known key: api.base_url, api.token_file, api.token, api.oauth.client_id, api.oauth.client_secret_file, api.oauth.redirect_uri, api.oauth.store, api.requests_per_second, api.max_in_flight, api.connect_timeout, api.timeout, database.path, queue.poll_interval, queue.max_attempts, queue.retry_base, queue.retry_max, auto_close.mode, auto_close.stale_after, auto_close.quiet_for, auto_close.only_origins, auto_close.except_origins, auto_close.force_close, auto_close.max_per_sweep, auto_close.max_share, auto_close.schedule, refresh.enabled, refresh.min_interval, refresh.closed_for, listing.enabled, listing.schedule, events.enabled, events.schedule, http.allow_remote, http.listen, webhook.enabled, webhook.secret_file, retention.versions, backup.path, backup.schedule, backup.keep, log.level, log.format, found an unknown one",
+            "config.toml: metrics.secret: expected a known key: api.base_url, api.token_file, api.token, api.oauth.client_id, api.oauth.client_secret_file, api.oauth.redirect_uri, api.oauth.store, api.requests_per_second, api.raised_limit, api.max_in_flight, api.connect_timeout, api.timeout, database.path, queue.poll_interval, queue.max_attempts, queue.retry_base, queue.retry_max, auto_close.mode, auto_close.stale_after, auto_close.quiet_for, auto_close.only_origins, auto_close.except_origins, auto_close.force_close, auto_close.max_per_sweep, auto_close.max_share, auto_close.schedule, refresh.enabled, refresh.min_interval, refresh.closed_for, listing.enabled, listing.schedule, events.enabled, events.schedule, http.allow_remote, http.listen, http.hosts, webhook.enabled, webhook.secret_file, retention.versions, backup.path, backup.schedule, backup.keep, log.level, log.format, found an unknown one",
         ]
     );
 }
@@ -245,6 +257,46 @@ fn a_schedule_ticks_in_utc() {
 }
 
 #[test]
+fn a_whole_number_may_be_written_as_a_float() {
+    let requests = |value: &str| {
+        load(&format!("{LEAST}requests_per_second = {value}\n"), Needs::Api)
+            .map(|config| config.api.requests_per_second)
+            .map_err(|Mistakes(found)| found)
+    };
+    assert_eq!(requests("6.0"), Ok(6));
+    assert_eq!(requests("1e1"), Ok(10));
+    for (value, shown) in
+        [("6.5", "6.5"), ("0.0", "0"), ("-6.0", "-6"), ("nan", "NaN"), ("inf", "inf"), ("1e300", "1000")]
+    {
+        let found = requests(value).unwrap_err().join("\n");
+        assert!(
+            found.contains(&format!(
+                "requests_per_second: expected a whole number from 1 to 1000000, found {shown}"
+            )),
+            "{found}"
+        );
+    }
+}
+
+#[test]
+fn more_than_7_requests_a_second_are_warned_of_on_the_vendor_s_hosts_alone() {
+    let warned = |host: &str, more: &str| {
+        let text = format!("[api]\nbase_url = \"{host}\"\ntoken_file = \"token\"\n{more}\n");
+        !load(&text, Needs::Api).unwrap().warnings().is_empty()
+    };
+    let eight = "requests_per_second = 8";
+    for host in ["https://a.amocrm.ru", "https://A.KOMMO.com", "https://x.a.amocrm.com.", "https://kommo.com"]
+    {
+        assert!(warned(host, eight), "{host}");
+        assert!(!warned(host, "requests_per_second = 7.0"), "{host}");
+        assert!(!warned(host, "requests_per_second = 8\nraised_limit = true"), "{host}");
+    }
+    for host in ["http://127.0.0.1:1", "https://notamocrm.ru", "https://amocrm.ru.example"] {
+        assert!(!warned(host, eight), "{host}");
+    }
+}
+
+#[test]
 fn of_two_restricted_days_either_is_enough_as_in_crontab() {
     // 2023-11-14 22:13:20 UTC, a Tuesday.
     let now = 1_700_000_000;
@@ -303,7 +355,7 @@ fn hooks_are_taken_on_this_machine_alone_and_with_a_secret_that_cannot_be_guesse
             "{LEAST}[http]\nlisten = \"{listen}\"\n[webhook]\nenabled = true\nsecret_file = \"secret\"\n"
         );
         fs::write(folder.path().join("config.toml"), text).unwrap();
-        fs::write(folder.path().join("token"), "secret-token").unwrap();
+        private(&folder.path().join("token"), "secret-token");
         fs::write(folder.path().join("secret"), secret).unwrap();
         Config::load(&folder.path().join("config.toml"), Needs::Hooks)
             .map_err(|mistakes| mistakes.to_string())

@@ -64,6 +64,14 @@ impl Running<'_> {
     }
 
     fn prepare(&self) -> Result<Prepared, DaemonError> {
+        if !self.config.file_is_regular {
+            let file = self.config.file.display();
+            return Err(Mistakes(vec![format!(
+                "{file}: expected a file, which can be read again, found a pipe or the like: restart talkmirror with the \
+                 new configuration"
+            )])
+            .into());
+        }
         let mut config = Config::load(&self.config.file, Needs::Hooks)?;
         let token = super::token(&config)?;
         self.refuse_another_account(&config)?;
@@ -107,8 +115,10 @@ impl Running<'_> {
         self.worker.reconfigure(worker_config(&config, Mode::Run), token, client, now);
         self.backups.apply(&config, &self.schedule).await?;
         self.feeders.apply(&config, &before, &self.worker, &self.schedule).await?;
+        self.hosts.send_replace(config.http_hosts.clone());
         self.worker.writer().configure(config.auto_close.rules.clone(), feeders::enabled(&config));
         self.config = config;
+        self.config.warn();
         self.set_sweeps().await?;
         self.refused = None;
         self.configured_at = now.secs();

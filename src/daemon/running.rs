@@ -112,6 +112,8 @@ pub(super) struct Running<'a> {
     /// Why a newer one was refused.
     pub refused: Option<String>,
     live: watch::Sender<Live>,
+    /// `http.hosts`.
+    pub hosts: watch::Sender<Vec<String>>,
     /// Where something is served.
     metrics: Option<PrometheusHandle>,
     upkept: Instant,
@@ -145,10 +147,11 @@ impl<'a> Running<'a> {
             schedule: Schedule::start().await?,
             sweeps: Ticks::default(),
             feeders: Feeders::default(),
-            service: Service::new(),
+            service: Service::start()?,
             configured_at: started.secs(),
             refused: None,
             live: watch::Sender::new(Live::default()),
+            hosts: watch::Sender::new(config.http_hosts.clone()),
             metrics: None,
             upkept: started.mono,
             server: JoinSet::new(),
@@ -180,9 +183,9 @@ impl<'a> Running<'a> {
         let listener = bound.map_err(|source| DaemonError::Listen { address, source })?;
         let metrics = telemetry::start().map_err(DaemonError::Metrics)?;
         self.metrics = Some(metrics.clone());
-        let (live, hooks) = (self.live.subscribe(), self.feeders.hooks());
+        let (live, hooks, hosts) = (self.live.subscribe(), self.feeders.hooks(), self.hosts.subscribe());
         let account = self.config.api.base_url.host_str().unwrap_or_default().to_owned();
-        let site = Site::new(self.config.database.clone(), account, live, hooks, metrics);
+        let site = Site::new(self.config.database.clone(), account, live, hooks, hosts, metrics);
         self.server.spawn(http::serve(listener, Arc::new(site)));
         tracing::info!("how it goes is shown at http://{address}/");
         Ok(())

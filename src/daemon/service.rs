@@ -2,12 +2,14 @@
 //!
 //! Without systemd ($NOTIFY_SOCKET) all of it does nothing.
 
+use super::DaemonError;
 use crate::clock;
 use crate::gate::Reason;
 use crate::health::Live;
 use crate::text::shown;
 use crate::worker::Tally;
 use sd_notify::NotifyState;
+use std::io;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -31,10 +33,11 @@ pub(super) struct Service {
 }
 
 impl Service {
-    pub(super) fn new() -> Service {
+    pub(super) fn start() -> Result<Service, DaemonError> {
         // As systemd advises, twice as often as it must be; and once more for good measure.
         let feed_every = sd_notify::watchdog_enabled().map(|limit| limit / 3);
-        Service { teller: Teller::start(), feed_every, fed_at: None, status: String::new(), status_at: None }
+        let teller = Teller::start().map_err(DaemonError::Thread)?;
+        Ok(Service { teller, feed_every, fed_at: None, status: String::new(), status_at: None })
     }
 
     /// What takes long before it is ready is under way, and goes on.
@@ -153,10 +156,13 @@ const WAITING: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Teller {
-    fn start() -> Teller {
-        let (messages, inbox) = mpsc::sync_channel::<String>(WAITING);
+    fn start() -> io::Result<Teller> {
         let (end, ended) = mpsc::channel();
-        let told = thread::Builder::new().name("notify".into()).spawn(move || {
+        if std::env::var_os("NOTIFY_SOCKET").is_none() {
+            return Ok(Teller { messages: None, ended });
+        }
+        let (messages, inbox) = mpsc::sync_channel::<String>(WAITING);
+        let work = move || {
             let mut failed = false;
             for message in inbox {
                 match sd_notify::notify(&[NotifyState::Custom(&message)]) {
@@ -168,9 +174,9 @@ impl Teller {
                 }
             }
             let _ = end.send(());
-        });
-        told.expect("the system can start a thread");
-        Teller { messages: Some(messages), ended }
+        };
+        thread::Builder::new().name("notify".into()).spawn(work)?;
+        Ok(Teller { messages: Some(messages), ended })
     }
 
     fn tell(&self, states: &[NotifyState<'_>]) {

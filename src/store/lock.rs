@@ -198,7 +198,7 @@ fn holder(database: &Path) -> String {
 }
 
 /// The lock file of a database: its name and `.lock`, beside the file itself and not beside a link to it.
-fn note_path(database: &Path) -> PathBuf {
+pub(super) fn note_path(database: &Path) -> PathBuf {
     let mut name = file_of(database).into_os_string();
     name.push(".lock");
     PathBuf::from(name)

@@ -140,7 +140,7 @@ impl Worker {
 
     /// Takes the token up anew and probes at once if it was refused.
     pub fn reload_token(&mut self) {
-        if self.tokens.token.refresh() {
+        if self.tokens.token.reread() {
             self.tokens.begin_anew();
         }
         self.tokens.not_before = None;

@@ -229,3 +229,21 @@ fn what_cannot_be_kept_to_is_refused_in_the_configuration() {
         assert!(err.contains(part), "{part}\n{err}");
     }
 }
+
+#[test]
+fn a_schedule_of_two_restricted_days_ticks_on_either() {
+    // Each day of the month, and a day of the week that is not near.
+    let weekday = (unix_now() / 86_400 + 4 + 3) % 7;
+    let more = format!("backup.path = \"backups\"\nbackup.schedule = \"* * * 1-31 * {weekday}\"\n");
+    let mirror = mirror(1, &more);
+    let daemon = mirror.running_daemon();
+    wait_for_another(&mirror);
+    wait_for_another(&mirror);
+    assert!(
+        line(&mirror).contains("next in 0 s") || line(&mirror).contains("next in 1 s"),
+        "{}",
+        line(&mirror)
+    );
+    daemon.stop();
+    assert!(!mirror.log().contains("still under way"), "{}", mirror.log());
+}

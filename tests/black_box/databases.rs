@@ -12,14 +12,14 @@ fn what_is_no_database_of_ours_is_refused_and_untouched() {
     let text = "these are my notes on many things\n".repeat(50);
     fs::write(mirror.database(), &text).unwrap();
     for arguments in [&["run"][..], &["sync"], &["enqueue", "1"], &["status"]] {
-        let (_, err) = mirror.ends(1, arguments);
+        let (_, err) = mirror.ends(78, arguments);
         assert!(err.contains("talks.db is not a SQLite database: set database.path"), "{err}");
     }
     assert_eq!(fs::read_to_string(mirror.database()).unwrap(), text);
 
     fs::remove_file(mirror.database()).unwrap();
     Connection::open(mirror.database()).unwrap().execute_batch("CREATE TABLE notes (text)").unwrap();
-    let (_, err) = mirror.ends(1, &["run"]);
+    let (_, err) = mirror.ends(78, &["run"]);
     assert!(err.contains("is a SQLite database of something else"), "{err}");
 }
 
@@ -29,7 +29,7 @@ fn a_newer_database_is_refused() {
     mirror.ends(0, &["sync", "1"]);
     mirror.execute("PRAGMA user_version = 99");
     for arguments in [&["run"][..], &["sync"], &["enqueue", "1"], &["status"]] {
-        let (_, err) = mirror.ends(1, arguments);
+        let (_, err) = mirror.ends(78, arguments);
         assert!(err.contains("was written by a newer talkmirror (schema 99"), "{err}");
     }
     assert_eq!(mirror.sql::<i64>("PRAGMA user_version"), 99);
@@ -55,7 +55,7 @@ fn a_database_of_another_account_is_refused_and_nothing_is_stored() {
     assert!(
         mirror.sql::<bool>("SELECT attempts = 0 AND failed_at IS NULL FROM talk_queue WHERE talk_id = 2")
     );
-    let (out, _) = mirror.ends(1, &["check"]);
+    let (out, _) = mirror.ends(78, &["check"]);
     assert!(out.contains("answers for account 17029541: this database mirrors another"), "{out}");
 }
 

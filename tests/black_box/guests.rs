@@ -284,10 +284,10 @@ fn an_earlier_database_with_a_view_of_somebody_else_s_by_a_new_name_is_refused_u
     }
     let wrong = "the view ratings is not talkmirror's, and this version makes one of that name";
     for command in ["run", "sync"] {
-        let (_, err) = mirror.ends(1, &[command]);
+        let (_, err) = mirror.ends(78, &[command]);
         assert!(err.contains(wrong) && err.len() < 500, "{err}");
     }
-    let (out, _) = mirror.ends(1, &["check"]);
+    let (out, _) = mirror.ends(78, &["check"]);
     let line = out.lines().find(|line| line.starts_with("schema ")).unwrap();
     assert!(line.starts_with(&format!("schema    BAD   {wrong}")), "{line}");
     assert_eq!(mirror.sql::<i64>("PRAGMA user_version"), 4);
@@ -308,10 +308,10 @@ fn a_table_or_column_that_is_missing_is_refused_and_nothing_is_changed() {
     );
     let wrong = "the column last_error of talk_queue is missing: restore a backup";
     for arguments in [&["run"][..], &["sync"], &["close", "--dry-run", "1"]] {
-        let (_, err) = mirror.ends(1, arguments);
+        let (_, err) = mirror.ends(78, arguments);
         assert!(err.contains("talks.db is not as talkmirror made it: ") && err.contains(wrong), "{err}");
     }
-    let (out, _) = mirror.ends(1, &["check"]);
+    let (out, _) = mirror.ends(78, &["check"]);
     assert!(out.contains(&format!("schema    BAD   {wrong}")), "{out}");
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM sqlite_schema WHERE name = 'stale_talks'"), 0);
 }
@@ -342,9 +342,9 @@ fn an_account_id_that_is_not_the_talks_own_is_refused_with_the_sql_that_mends_it
         "DELETE FROM mirror_info WHERE key = 'account_id'",
     ] {
         mirror.execute(change);
-        let (_, err) = mirror.ends(1, &["sync", "4"]);
+        let (_, err) = mirror.ends(78, &["sync", "4"]);
         assert!(err.contains("the talks are of account 17029541, and mirror_info "), "{err}");
-        let (out, _) = mirror.ends(1, &["check"]);
+        let (out, _) = mirror.ends(78, &["check"]);
         let line = out.lines().find(|line| line.starts_with("schema ")).unwrap();
         let sql = line.split('`').nth(1).unwrap();
         assert!(err.contains(sql), "{err}\n{line}");

@@ -9,6 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
@@ -50,7 +51,7 @@ impl Mirror {
     /// Writes the configuration: quick retries, a high ceiling and no feeders, and over them `more`,
     /// lines of `section.key = value`.
     pub fn configure(&self, more: &str) {
-        fs::write(self.path("token"), TOKEN).unwrap();
+        self.write_secret("token", TOKEN);
         let base = format!(
             "api.base_url = \"{}\"\napi.token_file = \"token\"\napi.requests_per_second = 1000\n\
              api.max_in_flight = 8\napi.timeout = \"2s\"\nqueue.poll_interval = \"50ms\"\n\
@@ -67,6 +68,12 @@ impl Mirror {
         let base: String =
             base.lines().filter(|line| !keys.contains(&key(line))).map(|line| format!("{line}\n")).collect();
         fs::write(self.path("config.toml"), base + more).unwrap();
+    }
+
+    /// Writes a file that its owner alone may read.
+    pub fn write_secret(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o600)).unwrap();
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -179,7 +186,7 @@ impl Mirror {
     pub fn get(&self, port: u16, path: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: mirror\r\nConnection: close\r\n\r\n").unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
         let answer = String::from_utf8(answer).unwrap();
@@ -308,6 +315,15 @@ fn clock_shift() -> PathBuf {
         library
     };
     LIBRARY.get_or_init(build).clone()
+}
+
+/// Copies the binary to where other users reach it.
+pub fn copy_binary(to: &Path) {
+    // By a process of its own: a file that is open for writing here, and so in what another test starts meanwhile,
+    // cannot be run.
+    let copied =
+        std::process::Command::new("cp").arg(env!("CARGO_BIN_EXE_talkmirror")).arg(to).status().unwrap();
+    assert!(copied.success());
 }
 
 pub fn text(output: &Output) -> (String, String) {

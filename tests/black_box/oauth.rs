@@ -27,7 +27,7 @@ pub fn oauth_with(mut account: Account, more: &str) -> Mirror {
     );
     let secret = account.oauth.client_secret.clone();
     let mirror = Mirror::new(account);
-    fs::write(mirror.path("client-secret"), secret).unwrap();
+    mirror.write_secret("client-secret", &secret);
     mirror.configure(&section);
     fs::remove_file(mirror.path("token")).unwrap();
     let config = fs::read_to_string(mirror.path("config.toml")).unwrap();
@@ -46,7 +46,7 @@ pub fn stored(mirror: &Mirror) -> Value {
 }
 
 /// Puts a pair there that was obtained and ends so many seconds from now.
-fn keep(mirror: &Mirror, obtained: i64, ends: i64) {
+pub fn keep(mirror: &Mirror, obtained: i64, ends: i64) {
     let (access, refresh) = mirror.simulator.account().oauth.issue();
     keep_as(mirror, json!({"access_token": access, "refresh_token": refresh}), obtained, ends);
 }
@@ -405,7 +405,7 @@ fn an_empty_credential_is_none_and_one_that_is_set_stands_in_for_a_missing_key()
     fs::write(mirror.path("credentials/token"), "long-lived").unwrap();
     assert!(sync().status.success(), "one that is left from earlier is not meant");
     let config = fs::read_to_string(mirror.path("config.toml")).unwrap();
-    fs::write(mirror.path("token"), "long-lived").unwrap();
+    mirror.write_secret("token", "long-lived");
     fs::write(mirror.path("config.toml"), format!("api.token_file = \"token\"\n{config}")).unwrap();
     let two = String::from_utf8_lossy(&sync().stderr).into_owned();
     assert!(

@@ -64,7 +64,7 @@ fn a_replaced_token_file_ends_the_pause_at_once() {
     mirror.ends(0, &["enqueue", "1..40"]);
     let daemon = mirror.running_daemon();
     wait_for_pause(&mirror, "unauthorized");
-    fs::write(mirror.path("new"), TOKEN).unwrap();
+    mirror.write_secret("new", TOKEN);
     fs::rename(mirror.path("new"), mirror.path("token")).unwrap();
     mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
     assert!(mirror.log().contains("resumed after"), "{}", mirror.log());

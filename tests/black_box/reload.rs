@@ -160,7 +160,7 @@ fn another_token_file_is_used_and_what_takes_a_restart_is_named() {
     let mirror = Mirror::new(account(5));
     let daemon = mirror.running_daemon();
     mirror.simulator.account().token = "second".into();
-    std::fs::write(mirror.path("second"), "second").unwrap();
+    mirror.write_secret("second", "second");
     reload(&mirror, &daemon, "api.token_file = \"second\"\nlog.format = \"json\"\n");
     mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (1)");
     mirror.wait_sql("the new token is used", "SELECT count(*) FROM talks", 1);
@@ -174,7 +174,7 @@ fn another_account_s_address_or_database_is_refused_and_its_token_goes_nowhere()
     let mirror = Mirror::new(account(5));
     let other = talkmirror::simulator::Simulator::start(account(5)).unwrap();
     let daemon = mirror.running_daemon();
-    std::fs::write(mirror.path("second"), "of-another-account").unwrap();
+    mirror.write_secret("second", "of-another-account");
     mirror.configure(&format!(
         "api.base_url = \"{}\"\napi.token_file = \"second\"\ndatabase.path = \"other.db\"\n",
         other.base_url()
@@ -200,7 +200,7 @@ fn a_reload_goes_over_to_oauth_and_back() {
         let mut account = mirror.simulator.account();
         let (access, refresh) = account.oauth.issue();
         let pair = serde_json::json!({"access_token": access, "refresh_token": refresh});
-        std::fs::write(mirror.path("client-secret"), &account.oauth.client_secret).unwrap();
+        mirror.write_secret("client-secret", &account.oauth.client_secret);
         // Renewals alone lead to a token that is taken.
         account.token = "no longer the file's".into();
         let section = format!(

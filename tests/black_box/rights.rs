@@ -1,6 +1,6 @@
 //! Who may read the database, and who may not: with users of their own, as under systemd.
 
-use crate::harness::{Daemon, Mirror, account};
+use crate::harness::{Daemon, Mirror, account, copy_binary};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Uid, chown};
 use std::fs;
@@ -37,7 +37,7 @@ impl State {
         mirror.configure("database.path = \"state/talks.db\"\n");
         // Where the binary lies may be closed to other users.
         let binary = mirror.path("talkmirror");
-        fs::copy(env!("CARGO_BIN_EXE_talkmirror"), &binary).unwrap();
+        copy_binary(&binary);
         let mode = |path: &str, mode| {
             fs::set_permissions(mirror.path(path), fs::Permissions::from_mode(mode)).unwrap();
         };

@@ -1,6 +1,6 @@
 //! Long-lived tokens: what is told before one ends; and secrets that are credentials of systemd.
 
-use crate::harness::{Mirror, account};
+use crate::harness::{Mirror, account, copy_binary};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ fn with_long_lived(ends: i64) -> Mirror {
 
 fn put_token(mirror: &Mirror, token: &str) {
     mirror.simulator.account().token = token.into();
-    fs::write(mirror.path("new"), token).unwrap();
+    mirror.write_secret("new", token);
     fs::rename(mirror.path("new"), mirror.path("token")).unwrap();
 }
 
@@ -79,6 +79,69 @@ fn a_long_lived_token_that_has_ended_is_an_error_in_the_log_and_unhealthy() {
 }
 
 #[test]
+fn a_token_that_others_can_read_is_refused_with_the_command_that_helps() {
+    let mirror = Mirror::new(account(3));
+    let open = |name: &str, mode| {
+        fs::set_permissions(mirror.path(name), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let chmod = format!("run `chmod 600 {}`", mirror.path("token").display());
+    for mode in [0o604, 0o640, 0o666] {
+        open("token", mode);
+        for command in ["run", "sync", "check"] {
+            let (_, err) = mirror.ends(78, &[command]);
+            assert!(
+                err.contains("api.token_file: expected a readable token") && err.contains(&chmod),
+                "{err}"
+            );
+        }
+    }
+    open("token", 0o600);
+    let daemon = mirror.running_daemon();
+    let new = "the-next-token";
+    fs::write(mirror.path("new"), new).unwrap();
+    mirror.simulator.account().token = new.into();
+    fs::rename(mirror.path("new"), mirror.path("token")).unwrap();
+    mirror.wait("the old one stays", || mirror.log().contains("the API token in use is kept"));
+    assert!(mirror.log().contains(&chmod), "{}", mirror.log());
+    open("token", 0o600);
+    mirror.wait("it is taken up", || mirror.log().contains("the API token was replaced"));
+    daemon.stop();
+    // systemd guards its own.
+    mirror.write_secret("token", "");
+    fs::create_dir(mirror.path("credentials")).unwrap();
+    fs::write(mirror.path("credentials/token"), new).unwrap();
+    open("credentials/token", 0o644);
+    let config = fs::read_to_string(mirror.path("config.toml")).unwrap();
+    fs::write(mirror.path("config.toml"), config.replace("api.token_file = \"token\"", "")).unwrap();
+    let mut command = mirror.command(&["sync", "1"]);
+    let output = command.env("CREDENTIALS_DIRECTORY", mirror.path("credentials")).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn a_token_of_the_same_length_and_time_is_taken_up() {
+    let mirror = Mirror::new(account(3));
+    let daemon = mirror.running_daemon();
+    let replace = |token: &str| {
+        let time = fs::metadata(mirror.path("token")).unwrap().modified().unwrap();
+        mirror.simulator.account().token = token.into();
+        let mut file = fs::File::options().write(true).open(mirror.path("token")).unwrap();
+        std::io::Write::write_all(&mut file, token.as_bytes()).unwrap();
+        file.set_modified(time).unwrap();
+    };
+    let old = fs::read_to_string(mirror.path("token")).unwrap();
+    replace(&"x".repeat(old.len()));
+    mirror.wait("it is taken up", || mirror.log().matches("the API token was replaced").count() == 1);
+    // Several within one tick of the file system's clock.
+    for letter in ["a", "b", "c"] {
+        replace(&letter.repeat(old.len()));
+    }
+    mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (1)");
+    mirror.wait_sql("the last is used", "SELECT count(*) FROM talks", 1);
+    daemon.stop();
+}
+
+#[test]
 fn the_secret_of_hooks_may_be_a_credential() {
     let mirror = Mirror::new(account(1));
     mirror.configure("webhook.enabled = true\nhttp.listen = \"127.0.0.1:9\"\n");
@@ -101,9 +164,7 @@ fn a_token_file_that_may_not_be_read_gives_way_to_the_credential() {
         eprintln!("skipped: only root can try another user's rights");
         return;
     }
-    // Not by ourselves: a process that another test starts just then would have it open for writing.
-    let copied = std::process::Command::new("cp").arg(env!("CARGO_BIN_EXE_talkmirror")).arg(&binary).status();
-    assert!(copied.unwrap().success());
+    copy_binary(&binary);
     open(&mirror.path(""), 0o777);
     open(&mirror.path("token"), 0o600);
     fs::create_dir(mirror.path("credentials")).unwrap();

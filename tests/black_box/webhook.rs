@@ -50,7 +50,7 @@ impl Hooked {
 
 fn write(stream: &mut TcpStream, method: &str, path: &str, body: &str) {
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: mirror\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n\
          Content-Length: {}\r\n\r\n",
         body.len()
     );

@@ -4,9 +4,9 @@
 //! process or the machine; that a pair which was saved is on the disk; and that one process at a time
 //! changes it. A pair that was never used leaves the one before it in force, so either will do.
 
-use super::super::token::{Stamp, stamp};
 use super::{Grant, Issuer, Pair, Renewal};
 use crate::clock;
+use crate::files::{Stamp, read_text};
 use secrecy::ExposeSecret;
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, Write};
@@ -86,7 +86,7 @@ impl Store {
     /// # Errors
     /// Where there is no pair, in words that say what to do.
     pub fn load(&self) -> Result<Loaded, StoreError> {
-        let before = stamp(&self.path);
+        let before = Stamp::at(&self.path).ok();
         let mut warnings = Vec::new();
         let (pair, is_previous) = match read(&self.path) {
             Ok(pair) => (pair, false),
@@ -210,9 +210,9 @@ impl Held {
             fchown(file.as_file(), Some(uid), Some(gid)).map_err(cannot)?;
         }
         file.as_file().sync_all().map_err(cannot)?;
-        let stamp = stamp(file.path());
-        file.persist(path).map_err(|error| cannot(error.error))?;
-        Ok(stamp)
+        // Renaming changes it: the stamp is that of the file in its place.
+        let file = file.persist(path).map_err(|error| cannot(error.error))?;
+        Ok(file.metadata().ok().as_ref().map(Stamp::of))
     }
 
     fn sweep(&self) {
@@ -266,7 +266,7 @@ impl Issuer {
 }
 
 fn read(path: &Path) -> Result<Pair, StoreError> {
-    let text = fs::read_to_string(path).map_err(|source| match source.kind() {
+    let text = read_text(path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => StoreError::Missing(path.to_owned()),
         io::ErrorKind::InvalidData => {
             StoreError::Broken { path: path.to_owned(), why: "it is not UTF-8".into() }

@@ -1,0 +1,53 @@
+//! What `check` says of `http.listen`.
+
+use super::Verdict;
+use crate::config::Config;
+use crate::http::PROCESS_HEADER;
+use crate::store::lock;
+use crate::store::report::Overview;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+/// A daemon on this machine answers at once.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// Whoever else listens there may send without end.
+const LONGEST_ANSWER: u64 = 64 * 1024;
+
+/// Whether `address` is free, or taken by the daemon of this very database.
+pub(super) fn listen(config: &Config, address: SocketAddr, overview: Option<&Overview>) -> Verdict {
+    let error = match TcpListener::bind(address) {
+        Ok(_) => return Ok(format!("{address} is free")),
+        Err(error) => error,
+    };
+    let daemon = overview.and_then(|overview| overview.daemon.as_ref());
+    if error.kind() == ErrorKind::AddrInUse
+        && lock::is_held(&config.database) == Some(true)
+        && let Some(daemon) = daemon
+        && process_at(address).ok().flatten() == Some(daemon.pid)
+    {
+        return Ok(format!("{address} is in use by the daemon of this database (process {})", daemon.pid));
+    }
+    let text =
+        format!("cannot listen on {address}: {error}; set http.listen to an address that is free here");
+    Err(text.into())
+}
+
+/// The process id of the talkmirror that listens there.
+fn process_at(address: SocketAddr) -> io::Result<Option<u32>> {
+    let mut to = address;
+    if address.ip().is_unspecified() {
+        to.set_ip(match address {
+            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        });
+    }
+    let mut stream = TcpStream::connect_timeout(&to, ANSWER_WITHIN)?;
+    stream.set_read_timeout(Some(ANSWER_WITHIN))?;
+    write!(stream, "GET /healthz HTTP/1.0\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.take(LONGEST_ANSWER).read_to_end(&mut answer)?;
+    let answer = String::from_utf8_lossy(&answer).to_lowercase();
+    let value = answer.lines().find_map(|line| line.strip_prefix(PROCESS_HEADER)?.strip_prefix(':'));
+    Ok(value.and_then(|value| value.trim().parse().ok()))
+}

@@ -1,0 +1,62 @@
+//! What a command finds around it: the environment, signals, and the configuration.
+
+use super::progress::eprint_line;
+use crate::config::{Config, ConfigFile, Mistakes, Needs};
+use nix::sys::signal::{SigHandler, Signal, signal};
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+
+/// Settles what must be so before anything begins. For the start of `main` alone.
+pub fn settle() {
+    // A variable that is set but empty counts as unset, for us and for every library that reads one.
+    for (name, value) in std::env::vars_os() {
+        // The system's functions cannot remove a name that begins with =.
+        if value.is_empty() && !name.as_encoded_bytes().contains(&b'=') {
+            // SAFETY: the process has one thread yet, and nobody else reads the environment.
+            unsafe { std::env::remove_var(name) };
+        }
+    }
+    // A file that reaches its size limit (ulimit -f) is then an error to handle, and not the end.
+    // SAFETY: a signal that is ignored runs no handler.
+    let _ = unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) };
+}
+
+/// The configuration, read once: it may be a pipe, and a command may need it twice.
+pub struct Input {
+    path: PathBuf,
+    read: OnceCell<ConfigFile>,
+}
+
+impl Input {
+    pub fn new(path: PathBuf) -> Input {
+        Input { path, read: OnceCell::new() }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn file(&self) -> Result<&ConfigFile, Mistakes> {
+        if let Some(file) = self.read.get() {
+            return Ok(file);
+        }
+        let file = ConfigFile::read(&self.path)?;
+        Ok(self.read.get_or_init(|| file))
+    }
+
+    pub fn config(&self, needs: Needs) -> Result<Config, Mistakes> {
+        Config::of(self.file()?, needs)
+    }
+
+    /// For a command that needs the database alone: mistakes elsewhere are warnings.
+    pub fn for_database(&self) -> Result<Config, Mistakes> {
+        let (config, mistakes) = Config::for_database(self.file()?)?;
+        if !mistakes.is_empty() {
+            let mistakes = mistakes.join("\n");
+            eprint_line(&format!(
+                "warning: the configuration is wrong, and defaults stand in for this: {mistakes}"
+            ));
+        }
+        Ok(config)
+    }
+}

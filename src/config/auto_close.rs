@@ -1,0 +1,43 @@
+//! `[auto_close]`
+
+use super::keys::Keys;
+use crate::policy::closing::{CloseMode, CloseRules};
+use crate::policy::origin::same_origin;
+use crate::policy::stale::StaleRules;
+
+/// `[auto_close]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct AutoClose {
+    pub rules: CloseRules,
+    /// When to look for stale talks: a cron expression of six fields, seconds first; UTC.
+    pub schedule: String,
+}
+
+const ORIGINS: &str = "a list of words: [\"telegram\", \"viber\"]";
+
+/// Takes the section.
+pub fn auto_close(keys: &mut Keys) -> AutoClose {
+    let mode = keys.optional("auto_close.mode", "off, dry-run or live", |value| {
+        let mode = value.string()?;
+        [CloseMode::Off, CloseMode::DryRun, CloseMode::Live].into_iter().find(|known| known.as_str() == mode)
+    });
+    let rules = CloseRules {
+        mode: mode.unwrap_or_default(),
+        stale: StaleRules {
+            stale_after: keys.duration("auto_close.stale_after", "24h", "1s", "1000d"),
+            quiet_for: keys.duration("auto_close.quiet_for", "15m", "0s", "1000d"),
+            only_origins: keys.words("auto_close.only_origins", ORIGINS),
+            except_origins: keys.words("auto_close.except_origins", ORIGINS),
+        },
+        force_close: keys.boolean("auto_close.force_close", true),
+        max_per_sweep: keys.whole("auto_close.max_per_sweep", 50, 1..=100_000) as usize,
+        max_share: keys.number("auto_close.max_share", 0.5, 0.0..=1.0),
+    };
+    for origin in &rules.stale.except_origins {
+        if rules.stale.only_origins.iter().any(|only| same_origin(only, origin)) {
+            let expected = "origins that are not in auto_close.only_origins";
+            keys.mistake("auto_close.except_origins", expected, &format!("{origin:?}"));
+        }
+    }
+    AutoClose { rules, schedule: keys.schedule("auto_close.schedule", "0 */5 * * * *") }
+}

@@ -1,0 +1,56 @@
+//! The text of a configuration, read once.
+
+use super::Mistakes;
+use crate::files::text_of;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+/// A configuration's text, and where it is from: a pipe can be read once, and a command may need it twice.
+#[derive(Debug, Clone)]
+pub struct ConfigFile {
+    pub(super) path: PathBuf,
+    pub(super) text: String,
+    is_regular: bool,
+}
+
+impl ConfigFile {
+    /// Reads the configuration at `path`.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn read(path: &Path) -> Result<ConfigFile, Mistakes> {
+        let read = || {
+            let file = File::open(path)?;
+            let is_regular = file.metadata()?.is_file() && !is_descriptor(path);
+            Ok::<_, std::io::Error>(ConfigFile { path: path.to_owned(), text: text_of(file)?, is_regular })
+        };
+        read().map_err(|error| {
+            let file = path.display();
+            Mistakes(vec![format!(
+                "{file}: expected a configuration file (config.example.toml is one to begin with), found: {error}"
+            )])
+        })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it can be read again.
+    pub fn is_regular(&self) -> bool {
+        self.is_regular
+    }
+
+    /// Where its relative paths are taken from: its folder, or the working directory if it is not a file of its own.
+    pub(super) fn folder(&self) -> PathBuf {
+        let parent = self.path.parent().filter(|_| self.is_regular).unwrap_or(Path::new(""));
+        // An absolute one has a folder above, whatever the file is called by.
+        std::path::absolute(parent.join("."))
+            .map_or_else(|_| parent.to_owned(), |folder| folder.components().collect())
+    }
+}
+
+/// An open file of this process has no folder of its own.
+fn is_descriptor(path: &Path) -> bool {
+    path == Path::new("/dev/stdin") || path.starts_with("/dev/fd") || path.starts_with("/proc")
+}

@@ -1,0 +1,65 @@
+//! Tries whether a database could be worked on, and changes nothing.
+
+use super::lock::{self, LockError};
+use super::{StoreError, backup, connect, identify};
+use nix::unistd::{AccessFlags, eaccess};
+use rusqlite::config::DbConfig;
+use rusqlite::{ErrorCode, OpenFlags, TransactionBehavior};
+use std::path::Path;
+
+/// Why it could not.
+#[derive(Debug, thiserror::Error)]
+pub enum TrialError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+}
+
+/// Tries to write the database, or to make it if it is not there yet, and to take its lock.
+///
+/// # Errors
+/// If this user may not, or another program holds the write lock for longer than a command waits.
+pub fn write(path: &Path) -> Result<(), TrialError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let is_writable = eaccess(folder, AccessFlags::W_OK | AccessFlags::X_OK).is_ok();
+    if path.exists() {
+        write_and_roll_back(path)?;
+    } else if !is_writable {
+        return Err(StoreError::ReadOnly(path.to_owned()).into());
+    }
+    let lock = lock::note_path(path);
+    let tried = match lock.exists() {
+        true => eaccess(&lock, AccessFlags::R_OK | AccessFlags::W_OK),
+        false => eaccess(lock.parent().unwrap_or(folder), AccessFlags::W_OK | AccessFlags::X_OK),
+    };
+    tried.map_err(|errno| LockError::Io { path: lock, source: errno.into() }.into())
+}
+
+fn write_and_roll_back(path: &Path) -> Result<(), StoreError> {
+    let had_wal = backup::beside(path, "-wal").exists();
+    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // Else the last connection that closes moves what is in the WAL, and removes the files that readers need.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, had_wal)?;
+    let version = identify(&connection, path)?;
+    if connection.is_readonly("main")? {
+        return Err(StoreError::ReadOnly(path.to_owned()));
+    }
+    let mut write = || {
+        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // What is there already, and yet a page of the file that is written.
+        tx.pragma_update(None, "user_version", version)?;
+        tx.rollback()
+    };
+    write().map_err(|source| match source {
+        rusqlite::Error::SqliteFailure(error, _)
+            if matches!(
+                error.code,
+                ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen
+            ) =>
+        {
+            StoreError::ReadOnly(path.to_owned())
+        }
+        source => StoreError::Open { step: "write", path: path.to_owned(), source },
+    })
+}

@@ -1,0 +1,122 @@
+//! Where a configuration comes from, and what works if it is wrong.
+
+use crate::harness::{Mirror, account, text};
+use nix::sys::signal::Signal;
+use std::fs;
+use std::process::{Command, Output};
+
+/// Each command that takes a configuration and ends by itself.
+const COMMANDS: [&str; 14] = [
+    "sync 1",
+    "check",
+    "status",
+    "stale",
+    "why 1",
+    "enqueue 2",
+    "queue list",
+    "queue retry",
+    "queue drop 2",
+    "close 1 --dry-run --yes",
+    "backfill --stop",
+    "backup copy.db",
+    "backup --restore copy.db --yes",
+    "status --json",
+];
+
+fn in_a_shell(mirror: &Mirror, script: &str) -> Output {
+    let mut command = Command::new("bash");
+    command.args(["-c", script]).current_dir(mirror.path("")).env_remove("TALKMIRROR_CONFIG");
+    command.output().unwrap()
+}
+
+#[test]
+fn a_configuration_from_a_pipe_or_by_its_bare_name_does_for_every_command() {
+    let binary = env!("CARGO_BIN_EXE_talkmirror");
+    for config in
+        ["<(cat config.toml)", "/dev/stdin < config.toml", "/dev/stdin < <(cat config.toml)", "config.toml"]
+    {
+        let mirror = Mirror::new(account(3));
+        mirror.configure("auto_close.mode = \"dry-run\"\n");
+        for command in COMMANDS {
+            let output = in_a_shell(&mirror, &format!("{binary} {command} --config {config}"));
+            assert!(output.status.success(), "{command} --config {config}: {:?}", text(&output));
+        }
+        assert!(mirror.database().exists(), "in the working directory");
+    }
+}
+
+#[test]
+fn a_daemon_whose_configuration_was_a_pipe_refuses_to_read_it_again_and_takes_a_new_token_up() {
+    let mirror = Mirror::new(account(3));
+    let log = fs::File::create(mirror.path("daemon.log")).unwrap();
+    let mut command = Command::new("bash");
+    let script = format!("exec {} --config <(cat config.toml) run", env!("CARGO_BIN_EXE_talkmirror"));
+    command.args(["-c", &script]).current_dir(mirror.path("")).stderr(log);
+    let daemon = crate::harness::Daemon { child: command.spawn().unwrap() };
+    mirror.wait("it runs", || mirror.log().contains("started: "));
+    mirror.simulator.account().token = "the-next".into();
+    mirror.write_secret("token", "the-next");
+    daemon.signal(Signal::SIGHUP);
+    mirror.wait("it is refused", || {
+        mirror.log().contains(
+            "expected a file, which can be read again, found a pipe or the like: restart talkmirror",
+        )
+    });
+    assert!(mirror.log().contains("refused the new configuration, the old one stays"), "{}", mirror.log());
+    mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (1)");
+    mirror.wait_sql("it works on, with the new token", "SELECT count(*) FROM talks", 1);
+    assert!(mirror.simulator.account().log.iter().all(|request| request.status == 200));
+    daemon.stop();
+}
+
+#[test]
+fn with_a_wrong_configuration_what_needs_the_database_alone_works_and_warns() {
+    let mirror = Mirror::new(account(3));
+    mirror.ends(0, &["sync", "1..3"]);
+    mirror.ends(0, &["enqueue", "7"]);
+    mirror.configure("api.timeout = \"soon\"\nauto_clsoe.mode = \"live\"\nauto_close.max_per_sweep = 0\n");
+    for arguments in [
+        &["status"][..],
+        &["status", "--json"],
+        &["why", "1"],
+        &["stale"],
+        &["queue", "list"],
+        &["queue", "retry", "7"],
+        &["queue", "drop", "7"],
+        &["backup", mirror.path("copy.db").to_str().unwrap()],
+    ] {
+        let (_, err) = mirror.ends(0, arguments);
+        assert!(err.starts_with("warning: the configuration is wrong"), "{arguments:?}: {err}");
+        for mistake in [
+            "api.timeout: expected a duration such as",
+            "auto_clsoe.mode: expected a known key",
+            "auto_close.max_per_sweep: expected a whole number",
+        ] {
+            assert!(err.contains(mistake), "{arguments:?}: {mistake}\n{err}");
+        }
+    }
+    for arguments in [
+        &["run"][..],
+        &["sync"],
+        &["check"],
+        &["enqueue", "1"],
+        &["close", "1", "--yes"],
+        &["backup", "--restore", mirror.path("copy.db").to_str().unwrap(), "--yes"],
+    ] {
+        let (_, err) = mirror.ends(78, arguments);
+        assert!(err.starts_with("error: ") && err.contains("api.timeout: expected"), "{arguments:?}: {err}");
+    }
+}
+
+#[test]
+fn where_the_database_lies_must_be_certain() {
+    let mirror = Mirror::new(account(1));
+    mirror.ends(0, &["sync", "1"]);
+    for more in
+        ["database.path = 3", "database.pth = \"other.db\"", "databse.path = \"other.db\"", "path = 1\n[api"]
+    {
+        mirror.configure(&format!("{more}\n"));
+        let (_, err) = mirror.ends(78, &["status"]);
+        assert!(err.starts_with("error: "), "{more}: {err}");
+    }
+}

@@ -1,0 +1,232 @@
+//! What a process finds around it: variables, byte order marks, proxies, limits.
+
+use crate::harness::{Mirror, account, copy_binary, text};
+use nix::sys::resource::{Resource, setrlimit};
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Output, Stdio};
+use talkmirror::simulator::TOKEN;
+
+/// The mirror's configuration without the token's file.
+fn without_token_file(mirror: &Mirror) -> String {
+    let config = fs::read_to_string(mirror.path("config.toml")).unwrap();
+    config.lines().filter(|line| !line.contains("token_file")).map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn a_variable_that_is_set_but_empty_counts_as_unset() {
+    let mirror = Mirror::new(account(3));
+    let elsewhere = mirror.path("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    fs::write(elsewhere.join("token"), "somebody-else-s").unwrap();
+    let variables = [
+        "STATE_DIRECTORY",
+        "CREDENTIALS_DIRECTORY",
+        "TALKMIRROR__DATABASE__PATH",
+        "TALKMIRROR__API__MAX_IN_FLIGHT",
+        "TALKMIRROR__API__TOKEN",
+        "TALKMIRROR__NO__SUCH_KEY",
+        "JOURNAL_STREAM",
+        "NOTIFY_SOCKET",
+        "WATCHDOG_USEC",
+        "WATCHDOG_PID",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "TMPDIR",
+        "TALKMIRROR_CONFIG",
+    ];
+    let with_empty = |arguments: &[&str]| {
+        let mut command = mirror.command(arguments);
+        command.envs(variables.map(|name| (name, ""))).current_dir(&elsewhere).output().unwrap()
+    };
+    let output = with_empty(&["sync", "1"]);
+    assert!(output.status.success(), "{:?}", text(&output));
+    assert!(mirror.database().exists() && !elsewhere.join("talks.db").exists());
+
+    fs::write(mirror.path("config.toml"), without_token_file(&mirror)).unwrap();
+    let (_, err) = text(&with_empty(&["sync", "1"]));
+    assert!(
+        err.contains("api.token_file: expected the path of a file with the token, found nothing"),
+        "{err}"
+    );
+    assert!(
+        mirror.simulator.account().log.iter().all(|request| request.status == 200),
+        "no other token was sent"
+    );
+
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_talkmirror"));
+    let (_, err) = text(&command.env("TALKMIRROR_CONFIG", "").arg("status").output().unwrap());
+    assert!(err.contains("/etc/talkmirror/config.toml"), "{err}");
+}
+
+#[test]
+fn an_empty_proxy_variable_does_not_hide_the_other_spelling() {
+    let mirror = Mirror::new(account(0));
+    mirror.configure("api.base_url = \"https://localhost:9\"\n");
+    let mut command = mirror.command(&["sync"]);
+    let output = command.env("HTTPS_PROXY", "").env("https_proxy", "::::").output().unwrap();
+    assert_eq!(output.status.code(), Some(78));
+    assert!(text(&output).1.contains("https_proxy: expected the address of an HTTP proxy"), "{output:?}");
+}
+
+#[test]
+fn a_variable_of_ours_that_is_not_utf_8_is_named_and_never_shown_and_others_do_not_matter() {
+    let mirror = Mirror::new(account(3));
+    let config = fs::read_to_string(mirror.path("config.toml")).unwrap();
+    fs::write(mirror.path("config.toml"), without_token_file(&mirror)).unwrap();
+    let secret = OsStr::from_bytes(b"hush.hush\xa3");
+    for command in ["run", "sync", "check", "login", "status", "enqueue"] {
+        let arguments: &[&str] = if command == "enqueue" { &["enqueue", "1"] } else { &[command] };
+        let output = mirror.command(arguments).env("TALKMIRROR__API__TOKEN", secret).output().unwrap();
+        let (out, err) = text(&output);
+        assert!(
+            err.contains("TALKMIRROR__API__TOKEN: api.token: expected a value in UTF-8, found other bytes"),
+            "{command}: {err}"
+        );
+        assert!(!out.contains("hush") && !err.contains("hush"), "{command}: {out}{err}");
+        assert!(!err.contains("token_file"), "the one mistake: {err}");
+    }
+    fs::write(mirror.path("config.toml"), config).unwrap();
+    let mut command = mirror.command(&["sync", "1"]);
+    command.env("FOO", OsStr::from_bytes(b"\xff")).env(OsStr::from_bytes(b"F\xff"), "x");
+    command.env("TALKMIRROR_PORT", OsStr::from_bytes(b"tcp://10.0.0.1\xff"));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{:?}", text(&output));
+}
+
+#[test]
+fn a_byte_order_mark_at_the_start_of_any_input_is_skipped() {
+    let mirror = Mirror::new(account(3));
+    mirror.configure(
+        "webhook.enabled = true\nwebhook.secret_file = \"secret\"\nhttp.listen = \"127.0.0.1:9\"\n",
+    );
+    let mark = |name: &str| {
+        let text = fs::read_to_string(mirror.path(name)).unwrap();
+        mirror.write_secret(name, &format!("\u{feff}{text}"));
+    };
+    mirror.write_secret("secret", "0123456789abcdef\r\n");
+    for name in ["config.toml", "token", "secret"] {
+        mark(name);
+    }
+    let (out, _) = mirror.ends(0, &["check"]);
+    assert!(out.contains("token     ok"), "{out}");
+    let mut command = mirror.command(&["enqueue", "-"]);
+    let output = command.write_stdin("\u{feff}1\r\n2\r\n").output().unwrap();
+    assert!(text(&output).0.starts_with("2 talks queued"), "{output:?}");
+    let output = mirror.command(&["enqueue", "-"]).write_stdin("1\n\u{feff}3\n").output().unwrap();
+    assert!(text(&output).1.contains("stdin, line 2: expected a talk id"), "at the start alone: {output:?}");
+    mirror.ends(0, &["sync"]);
+}
+
+#[test]
+fn a_byte_order_mark_in_the_files_of_oauth_is_skipped() {
+    let mirror = crate::oauth::oauth(account(3));
+    crate::oauth::keep(&mirror, 0, 3600);
+    for name in ["client-secret", "secrets/oauth.json"] {
+        let text = fs::read_to_string(mirror.path(name)).unwrap();
+        mirror.write_secret(name, &format!("\u{feff}{text}"));
+    }
+    let (_, err) = mirror.ends(0, &["sync", "1"]);
+    assert!(!err.contains("previous"), "{err}");
+}
+
+#[test]
+fn a_proxy_that_cannot_be_used_is_an_error_at_the_start_that_shows_no_password() {
+    let mirror = Mirror::new(account(0));
+    mirror.configure("api.base_url = \"https://localhost:9\"\nauto_close.mode = \"dry-run\"\n");
+    for (name, value) in [
+        ("HTTPS_PROXY", "::::"),
+        ("https_proxy", "socks5://user:hush@127.0.0.1:1080"),
+        ("ALL_PROXY", "ftp://hush@proxy"),
+        ("all_proxy", "http://"),
+        ("HTTPS_PROXY", "http://user:hush@:3128"),
+    ] {
+        for arguments in [&["run"][..], &["sync"], &["close", "1", "--dry-run"], &["check"]] {
+            let output = mirror.command(arguments).env(name, value).output().unwrap();
+            let (out, err) = text(&output);
+            assert_eq!(output.status.code(), Some(78), "{arguments:?}: {out}{err}");
+            assert!(err.contains(&format!("{name}: expected the address of an HTTP proxy")), "{err}");
+            assert!(!err.contains("hush") && !out.contains("hush"), "{out}{err}");
+            assert!(arguments != ["check"] || out.starts_with("config    BAD"), "{out}");
+        }
+        let output = mirror.command(&["enqueue", "1"]).env(name, value).output().unwrap();
+        assert!(output.status.success(), "what does not talk to the API has no proxy: {output:?}");
+    }
+    // To a loopback address over plain http there is no proxy.
+    mirror.configure("");
+    let output = mirror.command(&["sync"]).env("HTTPS_PROXY", "::::").output().unwrap();
+    assert!(output.status.success(), "{:?}", text(&output));
+}
+
+/// The binary as a user of its own, who may have so many threads and processes.
+fn with_threads(mirror: &Mirror, binary: &Path, uid: u32, threads: u64, arguments: &[&str]) -> Output {
+    let mut command = std::process::Command::new(binary);
+    command.arg("--config").arg(mirror.path("config.toml")).args(arguments);
+    command.env("TALKMIRROR__API__TOKEN", TOKEN).stdin(Stdio::null()).uid(uid).gid(uid);
+    // SAFETY: setrlimit is a system call without a lock.
+    unsafe {
+        command.pre_exec(move || Ok(setrlimit(Resource::RLIMIT_NPROC, threads, threads)?));
+    }
+    command.output().unwrap()
+}
+
+#[test]
+fn without_a_thread_to_have_a_command_ends_with_an_error() {
+    if !nix::unistd::Uid::effective().is_root() {
+        eprintln!("skipped: only root can limit another user");
+        return;
+    }
+    let mirror = Mirror::new(account(3));
+    let binary = mirror.path("talkmirror");
+    copy_binary(&binary);
+    fs::set_permissions(mirror.path(""), fs::Permissions::from_mode(0o777)).unwrap();
+    fs::write(mirror.path("config.toml"), without_token_file(&mirror)).unwrap();
+    for arguments in [&["run"][..], &["sync", "1"], &["check"]] {
+        let output = with_threads(&mirror, &binary, 61_010, 1, arguments);
+        let (out, err) = text(&output);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {out}{err}");
+        let all = format!("{out}{err}");
+        assert!(all.contains("cannot start a thread") && !all.contains("panicked"), "{all}");
+    }
+}
+
+#[test]
+fn without_files_to_open_a_command_ends_with_an_error_that_says_so() {
+    let mirror = Mirror::new(account(3));
+    mirror.ends(0, &["sync", "1"]);
+    for files in 5..=18 {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_talkmirror"));
+        command.arg("--config").arg(mirror.path("config.toml")).args(["sync", "2"]).stdin(Stdio::null());
+        // SAFETY: setrlimit is a system call without a lock.
+        unsafe {
+            command.pre_exec(move || Ok(setrlimit(Resource::RLIMIT_NOFILE, files, files)?));
+        }
+        let output = command.output().unwrap();
+        let (_, err) = text(&output);
+        assert_eq!(output.status.code(), Some(1), "{files}: {err}");
+        assert!(err.starts_with("error: ") && err.contains("Too many open files"), "{files}: {err}");
+    }
+}
+
+#[test]
+fn a_file_that_reaches_its_size_limit_is_an_error_and_not_the_end() {
+    let mirror = Mirror::new(account(1));
+    mirror.ends(0, &["sync", "1"]);
+    let limit = fs::metadata(mirror.database()).unwrap().len() / 1024 + 8;
+    let config = mirror.path("config.toml");
+    let script = format!(
+        "ulimit -f {limit}; exec {} --config {} enqueue 1..100000",
+        env!("CARGO_BIN_EXE_talkmirror"),
+        config.display()
+    );
+    let output = std::process::Command::new("bash").args(["-c", &script]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(text(&output).1.starts_with("error: cannot queue them all"), "{output:?}");
+    mirror.assert_sound();
+}
