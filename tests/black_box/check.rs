@@ -162,7 +162,7 @@ fn json_has_the_verdicts_and_the_warnings() {
         .iter()
         .map(|verdict| verdict["name"].as_str().unwrap())
         .collect();
-    assert_eq!(names, ["config", "database", "schema", "token"]);
+    assert_eq!(names, ["config", "database", "schema", "token", "account"]);
     assert!(found["verdicts"].as_array().unwrap().iter().all(|verdict| verdict["ok"] == true), "{found}");
     assert_eq!(found["warnings"], Value::Array(Vec::new()));
     mirror.execute("CREATE TRIGGER mine AFTER INSERT ON talks BEGIN SELECT 1; END; DROP VIEW open_talks");

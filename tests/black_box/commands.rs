@@ -219,7 +219,12 @@ fn check_gives_a_verdict_each_and_changes_nothing() {
     assert!(out.contains("database  ok    ") && out.contains("is not there yet"), "{out}");
     assert!(out.contains("token     ok    "), "{out}");
     assert!(!mirror.database().exists() && !mirror.path("talks.db.lock").exists());
-    assert_eq!(mirror.simulator.account().requests(), 1, "one request");
+    assert!(out.contains("account   ok    17029541 (\"Simulated\", http://127.0.0.1:"), "{out}");
+    assert!(out.contains("answers (the account itself says so); none is mirrored yet"), "{out}");
+    {
+        let account = mirror.simulator.account();
+        assert_eq!((account.account_requests(), account.requests()), (1, 0), "one request");
+    }
 
     mirror.ends(0, &["sync", "1..5"]);
     mirror.simulator.account().token = "another".into();

@@ -56,7 +56,8 @@ fn a_database_of_another_account_is_refused_and_nothing_is_stored() {
         mirror.sql::<bool>("SELECT attempts = 0 AND failed_at IS NULL FROM talk_queue WHERE talk_id = 2")
     );
     let (out, _) = mirror.ends(78, &["check"]);
-    assert!(out.contains("answers for account 17029541: this database mirrors another"), "{out}");
+    assert!(out.contains("account   BAD   this database mirrors account 4711 ("), "{out}");
+    assert!(out.contains("and the API answers for account 17029541 (\"Simulated\","), "{out}");
 }
 
 #[test]

@@ -84,7 +84,7 @@ fn a_token_of_another_account_ends_the_daemon_that_runs() {
         account.token = "another".into();
     }
     let before = contents(&mirror);
-    fs::write(mirror.path("new"), "another").unwrap();
+    mirror.write_secret("new", "another");
     fs::rename(mirror.path("new"), mirror.path("token")).unwrap();
     assert_eq!(daemon.wait().code(), Some(78));
     assert_names_both(&mirror.log());
@@ -113,14 +113,14 @@ fn an_account_that_does_not_say_is_told_by_the_token() {
         account.token = token_of(OTHER);
         account.talks.clear();
     }
-    fs::write(mirror.path("token"), token_of(OTHER)).unwrap();
+    mirror.write_secret("token", &token_of(OTHER));
     let (_, err) = mirror.ends(78, &["sync", "1..12"]);
     assert_names_both(&err);
     assert_eq!(mirror.sql::<i64>(GONE_OR_DENIED), 0);
 
     // That of the mirror's own is believed.
     mirror.simulator.account().token = token_of(ACCOUNT_ID);
-    fs::write(mirror.path("token"), token_of(ACCOUNT_ID)).unwrap();
+    mirror.write_secret("token", &token_of(ACCOUNT_ID));
     mirror.ends(0, &["sync", "1"]);
     assert_eq!(mirror.sql::<i64>("SELECT talk_id FROM talks WHERE gone_at IS NOT NULL"), 1);
 }
@@ -211,12 +211,38 @@ fn some_deleted_talks_among_others_are_believed() {
 #[test]
 fn the_token_that_is_in_the_file_again_needs_no_restart() {
     let mirror = mirrored();
-    fs::write(mirror.path("token"), "wrong").unwrap();
+    mirror.write_secret("token", "wrong");
     mirror.ends(0, &["enqueue", "1..12"]);
     let daemon = mirror.running_daemon();
     mirror.wait_sql("it pauses", "SELECT pause_reason FROM daemon_status", "unauthorized".to_owned());
-    fs::write(mirror.path("new"), TOKEN).unwrap();
+    mirror.write_secret("new", TOKEN);
     fs::rename(mirror.path("new"), mirror.path("token")).unwrap();
     mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
     daemon.stop();
+}
+
+#[test]
+fn check_names_the_account_by_whatever_tells_it() {
+    let mirror = mirrored();
+    let line = |code| {
+        let (out, _) = mirror.ends(code, &["check"]);
+        out.lines().find(|line| line.starts_with("account")).unwrap_or_default().to_owned()
+    };
+    assert!(
+        line(0).contains("answers, the one that is mirrored (the account itself says so)"),
+        "{}",
+        line(0)
+    );
+    mirror.simulator.account().account_fault = Some(Fault::Problem(403));
+    assert!(line(0).contains("talk 30 says so"), "{}", line(0));
+    for talk_id in 1..=30 {
+        mirror.simulator.account().script(talk_id, vec![Fault::Problem(404); 9]);
+    }
+    assert!(line(1).contains("BAD   it is not known whose account answers"), "{}", line(1));
+    mirror.simulator.account().token = token_of(OTHER);
+    mirror.write_secret("token", &token_of(OTHER));
+    assert!(line(78).contains("and the API answers for account 4711"), "{}", line(78));
+    mirror.simulator.account().token = token_of(ACCOUNT_ID);
+    mirror.write_secret("token", &token_of(ACCOUNT_ID));
+    assert!(line(0).contains("(the token says so)"), "{}", line(0));
 }

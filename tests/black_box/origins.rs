@@ -56,7 +56,7 @@ fn channels_that_are_named_alone_are_closed_however_they_are_spelt() {
 fn an_origin_in_both_lists_is_a_mistake_however_it_is_spelt() {
     let mirror =
         account("auto_close.only_origins = [\"straße\"]\nauto_close.except_origins = [\"STRASSE\"]\n");
-    let (_, err) = mirror.ends(78, &["status"]);
+    let (_, err) = mirror.ends(78, &["sync"]);
     assert!(err.contains("expected origins that are not in auto_close.only_origins"), "{err}");
 }
 
@@ -71,7 +71,7 @@ fn an_origin_that_no_stored_talk_has_is_warned_of_with_the_nearest() {
     let (out, _) = mirror.ends(0, &["stale", "--json"]);
     assert!(out.contains("\"nearest\": \"telegram\""), "{out}");
     let (out, _) = mirror.ends(0, &["check"]);
-    assert!(out.contains(&format!("origins   warning {warning}")), "{out}");
+    assert!(out.contains(&format!("origins   warn  {warning}")), "{out}");
     // Nothing is known of an empty mirror.
     let empty = missed(0, "auto_close.except_origins = [\"telegramm\"]\n");
     empty.ends(0, &["sync"]);

@@ -97,7 +97,7 @@ fn an_error_is_one_line_whatever_a_file_is_called_and_each_mistake_is_one() {
     assert_eq!(err.lines().count(), 1, "{err}");
     assert!(err.contains(r"no\nsuch\u{1b}[2J.db"), "{err}");
     mirror.configure("log.level = \"a\\nb\"\napi.tokn = \"\\u001b[2J\"\n");
-    let (_, err) = mirror.ends(78, &["status"]);
+    let (_, err) = mirror.ends(78, &["sync"]);
     assert_harmless("mistakes", &err);
     assert_eq!(err.lines().count(), 2, "one for each mistake: {err}");
 }

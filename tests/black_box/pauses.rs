@@ -114,9 +114,10 @@ fn three_bare_403_in_a_row_are_a_block_which_outlives_a_restart() {
     assert_eq!(mirror.simulator.account().log.len(), 3);
     let (_, err) = mirror.ends(1, &["sync"]);
     assert!(err.contains("still paused: the account or this address is blocked"), "{err}");
-    let (out, _) = mirror.ends(1, &["check"]);
-    assert!(out.contains("not tried: everything pauses (HTTP 403"), "{out}");
     assert_eq!(mirror.simulator.account().log.len(), 3, "a restart asks no sooner");
+    // A person who asks is answered.
+    let (out, _) = mirror.ends(1, &["check"]);
+    assert!(out.contains("token     BAD   ") && out.contains("HTTP 403 without a problem report"), "{out}");
 }
 
 #[test]
