@@ -84,6 +84,15 @@ pub enum SyncEnd {
     Stopped,
 }
 
+/// What [`sync`] did.
+#[derive(Debug)]
+pub struct Synced {
+    pub end: SyncEnd,
+    pub tally: Tally,
+    /// Talks that were tried and not fetched.
+    pub unfetched: Vec<i64>,
+}
+
 /// Queues `ids` and works everything that is due, retries included while the next is due soon;
 /// then it sweeps once and works what that queued, unless `no_close`. `observe` is told how far it
 /// is, several times a second.
@@ -95,12 +104,12 @@ pub async fn sync(
     ids: &[RangeInclusive<i64>],
     no_close: bool,
     observe: impl FnMut(&Worker),
-) -> Result<(SyncEnd, Tally), DaemonError> {
+) -> Result<Synced, DaemonError> {
     let (connection, lock) = open(config)?;
     let sweeps = !no_close && config.auto_close.rules.mode != CloseMode::Off;
     let work = Work { no_close, enqueue: ids.to_vec(), ..Work::of(Mode::Sync) };
     let (end, worker) = work_off(config, work, sweeps, (connection, lock), observe).await?;
-    Ok((end, worker.tally()))
+    Ok(Synced { end, tally: worker.tally(), unfetched: worker.unfetched() })
 }
 
 /// What [`close`] is to close.

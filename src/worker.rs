@@ -52,7 +52,7 @@ use identity::Identity;
 use odd::OddReporter;
 use progress::Progress;
 use reminder::Reminder;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -197,6 +197,8 @@ pub struct Worker {
     /// Why nothing can be recorded, and since when.
     trouble: Option<(String, Instant)>,
     stopping: bool,
+    /// See [`Worker::unfetched`].
+    unfetched: BTreeSet<i64>,
     /// Somebody has asked that the pause end, and the probe is not answered yet.
     resuming: bool,
     closing: Closing,
@@ -263,6 +265,7 @@ impl Worker {
             token_epoch: 0,
             trouble: None,
             stopping: false,
+            unfetched: BTreeSet::new(),
             resuming: false,
             closing: Closing::default(),
             chores: Chores::new(now),

@@ -7,7 +7,7 @@ use super::table::Table;
 use super::words;
 use crate::clock::unix_now;
 use crate::config::Config;
-use crate::daemon::{self, SyncEnd};
+use crate::daemon::{self, SyncEnd, Synced};
 use crate::store::report::{self, QueueCounts};
 use crate::store::{self, StoreError};
 use crate::worker::{Closures, Tally, Worker};
@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 /// Between two looks at how much waits; each counts the queue.
 const RECOUNT: Duration = Duration::from_secs(2);
 
-/// Queues `ids`, works what is due, prints a summary; 1 where something must wait or failed.
+/// Queues `ids`, works what is due, prints a summary; 1 if a talk that was asked for or tried could not be fetched.
 pub fn sync(config: &Config, ids: &[RangeInclusive<i64>], no_close: bool, as_json: bool) -> Result<ExitCode> {
     let began = Instant::now();
     let runtime = runtime()?;
@@ -28,11 +28,13 @@ pub fn sync(config: &Config, ids: &[RangeInclusive<i64>], no_close: bool, as_jso
     let ended = runtime.block_on(daemon::sync(config, ids, no_close, |worker| watch.look(worker)));
     runtime.shutdown_background();
     drop(watch);
-    let (end, tally) = ended?;
+    let Synced { end, tally, unfetched } = ended?;
 
     let now = unix_now();
-    let queue =
-        report::overview(&store::open_read_only(&config.database)?, now).map_err(StoreError::from)?.queue;
+    let connection = store::open_read_only(&config.database)?;
+    let queue = report::overview(&connection, now).map_err(StoreError::from)?.queue;
+    // What a probe met has no row that could fail.
+    let unfetched = report::still_queued(&connection, &unfetched).map_err(StoreError::from)?;
     let waiting = queue.due + queue.later;
     let mut out = Out::new();
     if as_json {
@@ -40,7 +42,7 @@ pub fn sync(config: &Config, ids: &[RangeInclusive<i64>], no_close: bool, as_jso
             "mirrored": tally.mirrored(), "new": tally.new, "changed": tally.changed,
             "unchanged": tally.same, "older": tally.older, "gone": tally.gone, "denied": tally.denied,
             "failed": tally.failed, "retries": tally.retried, "requests": tally.requests,
-            "closures": tally.closures, "waiting": waiting, "set_aside": queue.failed, "seconds": began.elapsed().as_secs_f64(),
+            "closures": tally.closures, "unfetched": unfetched, "waiting": waiting, "set_aside": queue.failed, "seconds": began.elapsed().as_secs_f64(),
             "database": config.database,
         });
         out.exact(summary)?;
@@ -56,9 +58,12 @@ pub fn sync(config: &Config, ids: &[RangeInclusive<i64>], no_close: bool, as_jso
         }
         SyncEnd::Trouble(why) => Some(format!("cannot write the database: {why}")),
     };
+    // What failed earlier and is not due yet fails no later run.
     match reason {
-        Some(reason) if waiting > 0 => anyhow::bail!("{reason}; {} stay queued", words::talks(waiting)),
-        _ if waiting > 0 || tally.failed > 0 => Ok(ExitCode::FAILURE),
+        Some(reason) if queue.due > 0 || unfetched > 0 => {
+            anyhow::bail!("{reason}; {} stay queued", words::talks(waiting))
+        }
+        _ if unfetched > 0 || tally.closures.failed + tally.closures.refused > 0 => Ok(ExitCode::FAILURE),
         _ => Ok(done),
     }
 }

@@ -214,6 +214,15 @@ pub fn waiting(connection: &Connection, least_priority: i64) -> rusqlite::Result
     )
 }
 
+/// How many of these talks are in the queue, set aside or not.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn still_queued(connection: &Connection, talk_ids: &[i64]) -> rusqlite::Result<u64> {
+    let mut row = connection.prepare("SELECT 1 FROM talk_queue WHERE talk_id = ?1")?;
+    talk_ids.iter().try_fold(0, |count, talk_id| Ok(count + u64::from(row.exists([talk_id])?)))
+}
+
 /// All that is known of one talk. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Story {

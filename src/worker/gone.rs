@@ -1,7 +1,7 @@
 //! What the records show of stored talks: which of them are there to ask about, and whether too many are said to be
 //! gone.
 
-use super::Worker;
+use super::{Mode, Worker};
 use crate::clock::Now;
 use crate::gate::Reason;
 use crate::store::queue::Repair;
@@ -13,6 +13,9 @@ const KNOWN: usize = 8;
 impl Worker {
     /// Takes up what was recorded of a talk.
     pub(super) fn note_effect(&mut self, talk_id: i64, effect: Effect, now: Now) {
+        if self.config.mode == Mode::Sync {
+            self.note_unfetched(talk_id, effect);
+        }
         match effect {
             Effect::New | Effect::Changed | Effect::Same | Effect::Older => {
                 if effect != Effect::New {
@@ -32,6 +35,25 @@ impl Worker {
             Effect::Denied => self.known.retain(|known| *known != talk_id),
             Effect::Retry | Effect::Failed | Effect::Refused | Effect::Closing => {}
         }
+    }
+
+    fn note_unfetched(&mut self, talk_id: i64, effect: Effect) {
+        match effect {
+            Effect::Denied | Effect::Retry | Effect::Failed | Effect::Refused => {
+                self.unfetched.insert(talk_id)
+            }
+            Effect::New
+            | Effect::Changed
+            | Effect::Same
+            | Effect::Older
+            | Effect::Gone { .. }
+            | Effect::Closing => self.unfetched.remove(&talk_id),
+        };
+    }
+
+    /// Talks that were tried and not fetched, if this is a `sync`.
+    pub fn unfetched(&self) -> Vec<i64> {
+        self.unfetched.iter().copied().collect()
     }
 
     fn open_talk_gone(&mut self, talk_id: i64, now: Now) {

@@ -138,7 +138,7 @@ fn an_empty_sweep_before_the_first_that_closes_something_says_nothing_of_it() {
 fn sweeps_never_hurry_a_talk_that_backs_off() {
     let mirror = missed(2, LIVE);
     mirror.execute("INSERT INTO talk_queue (talk_id, attempts, due_at) VALUES (1, 2, unixepoch() + 3600)");
-    mirror.ends(1, &["sync"]);
+    mirror.ends(0, &["sync"]);
     assert_eq!(mirror.sql::<i64>("SELECT attempts FROM talk_queue WHERE talk_id = 1"), 2);
     assert_eq!(mirror.sql::<String>("SELECT outcome FROM closures WHERE talk_id = 2"), "closed");
     assert!(mirror.simulator.account().talks[&1].is_in_work);

@@ -267,3 +267,27 @@ fn a_talk_that_was_set_aside_is_due_again_when_it_changes() {
         daemon.stop();
     }
 }
+
+#[test]
+fn sync_fails_for_what_it_tried_and_was_asked_for_and_not_for_what_failed_before() {
+    let mirror = Mirror::new(account(9));
+    mirror.configure("queue.max_attempts = 1\n");
+    {
+        let mut account = mirror.simulator.account();
+        account.script(1, [Fault::Problem(403)]);
+        account.script(2, vec![Fault::Missing("updated_at"); 2]);
+    }
+    mirror.ends(1, &["sync", "1..9"]);
+    mirror.configure("queue.retry_base = \"1h\"\nqueue.retry_max = \"1h\"\n");
+    mirror.simulator.account().script(3, [Fault::Problem(500)]);
+    mirror.ends(1, &["sync", "3", "4"]);
+    // A denied one, a failed one and one that backs off wait by now: each run of a cron job is good.
+    for _ in 0..2 {
+        let (out, _) = mirror.ends(0, &["sync"]);
+        assert!(out.contains("Waiting") && out.contains("2 talks"), "{out}");
+        mirror.ends(0, &["sync", "5"]);
+    }
+    mirror.ends(1, &["sync", "2", "5"]);
+    mirror.simulator.account().always = Some(Fault::Problem(402));
+    mirror.ends(1, &["sync", "5"]);
+}
