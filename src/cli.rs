@@ -25,6 +25,7 @@ mod words;
 use crate::config::{Config, LogFormat, Mistakes, Needs};
 use crate::daemon::DaemonError;
 use crate::store::StoreError;
+use crate::store::backup::BackupError;
 use crate::store::lock::LockError;
 use crate::store::patience;
 use crate::worker::WorkError;
@@ -246,6 +247,7 @@ pub fn main() -> ExitCode {
 
 impl Cli {
     fn dispatch(self, input: &Input) -> Result<ExitCode> {
+        surroundings::require_files(surroundings::FILES_OF_A_LOOK)?;
         let level = |level| logging::adjusted(level, self.verbose, self.quiet);
         let config = |needs| -> Result<Config> {
             let config = input.config(needs)?;
@@ -355,7 +357,8 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         Some(DaemonError::Store(error)) => Some(error),
         _ => error.downcast_ref::<StoreError>(),
     };
-    if store.is_some_and(is_wrong_database) { CANNOT_HELP } else { 1 }
+    let is_wrong = store.is_some_and(is_wrong_database) || is_damaged(error);
+    if is_wrong { CANNOT_HELP } else { 1 }
 }
 
 /// Whether the database itself is not one to work with, whoever tries again.
@@ -366,7 +369,12 @@ fn is_wrong_database(error: &StoreError) -> bool {
             | StoreError::Foreign(_)
             | StoreError::Newer { .. }
             | StoreError::Broken { .. }
-    )
+    ) || patience::is_damaged(error)
+}
+
+/// Whether the database is damaged; a backup that is to be restored is another matter.
+fn is_damaged(error: &anyhow::Error) -> bool {
+    patience::is_damaged(error.as_ref()) || matches!(error.downcast_ref(), Some(BackupError::Damaged { .. }))
 }
 
 /// What to do about an error of the database that is another's doing: a lock, or something dropped.
@@ -374,6 +382,10 @@ fn hint(error: &anyhow::Error, input: &Input) -> Option<String> {
     if patience::is_locked(error.as_ref()) {
         let (config, _) = Config::for_database(input.file().ok()?).ok()?;
         return Some(format!("{}: end its transaction, then try again", patience::held(&config.database)));
+    }
+    if is_damaged(error) {
+        let (config, _) = Config::for_database(input.file().ok()?).ok()?;
+        return Some(patience::of_damage(&config.database));
     }
     let of_sql = patience::code(error.as_ref()) == Some(ErrorCode::Unknown);
     (of_sql && format!("{error:#}").contains("no such ")).then(|| {

@@ -84,7 +84,9 @@ pub enum StoreError {
     Lost(PathBuf),
     #[error("there is no folder {0} for the database: make it, or set database.path")]
     NoFolder(PathBuf),
-    #[error("{0} is not a SQLite database: set database.path to another file, or move this one away")]
+    #[error(
+        "{0} is not a SQLite database: set database.path to another file, or move this one away and restore a backup"
+    )]
     NotADatabase(PathBuf),
     #[error("{0} is a SQLite database of something else: set database.path to another file")]
     Foreign(PathBuf),

@@ -1,5 +1,6 @@
 //! `run`: the daemon.
 
+use super::surroundings::{FILES_OF_WORK, require_files};
 use crate::config::Config;
 use crate::daemon::{self, DaemonError};
 use anyhow::{Context, Result};
@@ -16,10 +17,6 @@ const MOST_THREADS: usize = 8;
 /// They are kept for as long as a process lives.
 const KEEP_THREADS: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
-/// Pairs of descriptors that are free at least when work begins: without them libraries fail in words that hide why,
-/// and tokio panics.
-const FREE_PAIRS: usize = 8;
-
 /// Runs until a signal; `set_level` changes what is logged.
 pub fn run(config: &Config, set_level: &dyn Fn(Level)) -> Result<ExitCode> {
     let runtime = runtime()?;
@@ -33,8 +30,7 @@ pub fn run(config: &Config, set_level: &dyn Fn(Level)) -> Result<ExitCode> {
 /// One thread is plenty for a few requests a second, and the cheapest for thousands. The pool for what blocks has its
 /// first from the start: without any, tokio panics when it can start none, and with one it waits.
 pub fn runtime() -> Result<Runtime> {
-    open_files()
-        .context("cannot open enough files: is there a limit (LimitNOFILE= of the unit, ulimit -n)?")?;
+    require_files(FILES_OF_WORK)?;
     let runtime = Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(MOST_THREADS)
@@ -44,12 +40,6 @@ pub fn runtime() -> Result<Runtime> {
     start_a_thread().map_err(DaemonError::Thread)?;
     runtime.block_on(runtime.spawn_blocking(|| {}))?;
     Ok(runtime)
-}
-
-/// Whether the system lets this process have some more files.
-fn open_files() -> io::Result<()> {
-    let pairs: io::Result<Vec<_>> = (0..FREE_PAIRS).map(|_| io::pipe()).collect();
-    pairs.map(drop)
 }
 
 /// Whether the system lets this process have another thread.

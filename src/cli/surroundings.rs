@@ -2,8 +2,10 @@
 
 use super::progress::eprint_line;
 use crate::config::{Config, ConfigFile, Mistakes, Needs};
+use anyhow::{Context, Result};
 use nix::sys::signal::{SigHandler, Signal, signal};
 use std::cell::OnceCell;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Settles what must be so before anything begins. For the start of `main` alone.
@@ -19,6 +21,23 @@ pub fn settle() {
     // A file that reaches its size limit (ulimit -f) is then an error to handle, and not the end.
     // SAFETY: a signal that is ignored runs no handler.
     let _ = unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) };
+}
+
+/// Files that a look at the database opens, …
+pub const FILES_OF_A_LOOK: usize = 6;
+/// … and those that work does, without its requests.
+pub const FILES_OF_WORK: usize = 16;
+
+/// Whether the system lets this process open so many more files: without them libraries fail in words that hide why,
+/// and tokio panics.
+///
+/// # Errors
+/// If it does not, as the system says it.
+pub fn require_files(count: usize) -> Result<()> {
+    let pairs: io::Result<Vec<_>> = (0..count.div_ceil(2)).map(|_| io::pipe()).collect();
+    pairs
+        .map(drop)
+        .context("cannot open enough files: is there a limit (LimitNOFILE= of the unit, ulimit -n)?")
 }
 
 /// The configuration, read once: it may be a pipe, and a command may need it twice.

@@ -93,6 +93,20 @@ pub fn is_locked(error: &(dyn Error + 'static)) -> bool {
     matches!(code(error), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
+/// Whether the error, or what caused it, is that a database's file is damaged.
+pub fn is_damaged(error: &(dyn Error + 'static)) -> bool {
+    matches!(code(error), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+}
+
+/// What to do about a damaged database.
+pub fn of_damage(database: &Path) -> String {
+    let path = database.display();
+    format!(
+        "{path} is damaged: stop talkmirror and put the newest backup in its place (`talkmirror backup --restore FILE`); \
+         without one, `sqlite3 {path} .recover` saves what can be read"
+    )
+}
+
 /// Who holds the write lock, in words: `another program holds the write lock: sqlite3 (process 4711, user ann)`.
 pub fn held(database: &Path) -> String {
     let holder = guests::writer(database).map_or(String::new(), |guest| format!(": {}", guest.named()));

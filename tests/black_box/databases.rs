@@ -311,3 +311,34 @@ fn a_database_that_is_removed_ends_the_daemon_before_it_closes_unseen() {
         mirror.log()
     );
 }
+
+#[test]
+fn a_damaged_database_is_named_with_what_to_do_by_every_command() {
+    let mirror = Mirror::new(account(200));
+    mirror.ends(0, &["sync", "1..200"]);
+    mirror.ends(0, &["enqueue", "1..20"]);
+    let connection = mirror.connect();
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    let (page, size): (i64, i64) = connection
+        .query_row(
+            "SELECT rootpage, (SELECT page_size FROM pragma_page_size) FROM sqlite_schema WHERE name = 'talks'",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .unwrap();
+    drop(connection);
+    let mut bytes = fs::read(mirror.database()).unwrap();
+    bytes[((page - 1) * size) as usize..(page * size) as usize].fill(0x5a);
+    fs::write(mirror.database(), bytes).unwrap();
+    for arguments in
+        [&["run"][..], &["sync"], &["status"], &["why", "5"], &["stale"], &["check"], &["backup", "copy.db"]]
+    {
+        let (out, err) = mirror.ends(78, arguments);
+        let remedy = format!(
+            "{} is damaged: stop talkmirror and put the newest backup in its place",
+            mirror.database().display()
+        );
+        assert!(format!("{out}{err}").contains(&remedy), "{arguments:?}: {out}{err}");
+    }
+    assert_eq!(mirror.simulator.account().requests(), 200, "nothing is fetched");
+}

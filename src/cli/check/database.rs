@@ -7,8 +7,8 @@ use crate::config::{Backup, Config};
 use crate::store::backup::{self, BackupError};
 use crate::store::report::{self, Overview};
 use crate::store::schema::{self, Differences};
-use crate::store::trial;
 use crate::store::{self, StoreError};
+use crate::store::{patience, trial};
 use anyhow::Result;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -18,7 +18,7 @@ pub(super) fn database(config: &Config) -> (Verdict, Option<Overview>) {
     let database = &config.database;
     let (text, overview) = match read(database) {
         Ok((text, overview)) => (text, overview),
-        Err(error) => return (Err(bad(error)), None),
+        Err(error) => return (Err(bad(error, database)), None),
     };
     let verdict = match trial::write(database) {
         Ok(()) => Ok(format!("{text}{}", as_another_user(database))),
@@ -42,8 +42,11 @@ fn read(path: &Path) -> Result<(String, Option<Overview>), StoreError> {
     Ok((format!("{shown} mirrors {account}: {talks}, schema {}", store::SCHEMA_VERSION), Some(overview)))
 }
 
-fn bad(error: StoreError) -> Bad {
+fn bad(error: StoreError, database: &Path) -> Bad {
     match is_wrong_database(&error) {
+        true if patience::is_damaged(&error) => {
+            Bad::for_good(format!("{}; {}", in_words(error), patience::of_damage(database)))
+        }
         true => Bad::for_good(in_words(error)),
         false => in_words(error).into(),
     }
