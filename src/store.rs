@@ -36,6 +36,7 @@ pub mod writer;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, ffi};
 use rusqlite_migration::{M, Migrations};
 use std::ffi::c_int;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -100,6 +101,11 @@ pub enum StoreError {
     Older { path: PathBuf, found: i64 },
     #[error("{0} cannot be written: give this user the right to write the file and its folder")]
     ReadOnly(PathBuf),
+    #[error(
+        "{0} is another name (a hard link) of a database that a talkmirror works on: use the name that it goes by, as SQLite \
+         keeps a log for each name"
+    )]
+    OtherName(PathBuf),
     #[error("cannot {step} {path}")]
     Open { step: &'static str, path: PathBuf, source: rusqlite::Error },
     #[error("{path} is not as talkmirror made it: {broken}")]
@@ -143,6 +149,9 @@ fn open_as(path: &Path, owner: bool, at_work: Option<fn(&str)>) -> Result<Connec
     }
     // Before the database is open here.
     let held = if owner { None } else { lock::is_held(path) };
+    if held == Some(true) {
+        refuse_other_name(path)?;
+    }
     if !path.exists() {
         // Somebody else's to make: the one that is at work has lost its file.
         if held == Some(true) {
@@ -269,11 +278,28 @@ pub fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
     if !path.exists() {
         return Err(StoreError::Missing(path.to_owned()));
     }
+    if has_other_names(path) && lock::is_held(path) == Some(true) {
+        refuse_other_name(path)?;
+    }
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     match identify(&connection, path)? {
         0 => Err(StoreError::Missing(path.to_owned())),
         found if found < SCHEMA_VERSION => Err(StoreError::Older { path: path.to_owned(), found }),
         _ => Ok(connection),
+    }
+}
+
+/// Whether hard links lead to the file.
+fn has_other_names(path: &Path) -> bool {
+    path.metadata().is_ok_and(|file| file.nlink() > 1)
+}
+
+/// Whoever works on the database has its log beside the name that it goes by: by another, what it wrote lately is not
+/// seen, and what is written is lost or damages it.
+fn refuse_other_name(path: &Path) -> Result<(), StoreError> {
+    match has_other_names(path) && !backup::beside(&lock::file_of(path), "-wal").exists() {
+        true => Err(StoreError::OtherName(path.to_owned())),
+        false => Ok(()),
     }
 }
 
@@ -286,6 +312,14 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
 
 /// The schema version, 0 for an empty database; anything that is not ours is an error.
 fn identify(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
+    // All of it as of one moment: somebody else may be making the database.
+    let moment = connection.is_autocommit().then(|| connection.unchecked_transaction()).transpose()?;
+    let version = identify_now(connection, path)?;
+    drop(moment);
+    Ok(version)
+}
+
+fn identify_now(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
     let pragma = |name: &str| {
         connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0)).map_err(|source| {
             match source {

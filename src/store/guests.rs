@@ -30,6 +30,16 @@ pub fn writer(database: &Path) -> Option<Guest> {
     holders(database, |lock| lock.write && lock.covers(WRITE))?.pop()
 }
 
+/// The processes of this program's name that have the database open, by whatever name.
+pub fn talkmirrors(database: &Path) -> Vec<Guest> {
+    let named = |guest: &Guest| {
+        fs::read_to_string(format!("/proc/{}/comm", guest.pid)).is_ok_and(|name| name.trim() == "talkmirror")
+    };
+    let mut guests = holders_of(database, |_| true).unwrap_or_default();
+    guests.retain(named);
+    guests
+}
+
 /// In words: `sqlite3 (process 4711, user ann)`; `None` for nobody.
 pub fn named(guests: &[Guest]) -> Option<String> {
     let names: Vec<String> = guests.iter().map(Guest::named).collect();
@@ -85,9 +95,13 @@ impl Lock {
 fn holders(database: &Path, wanted: impl Fn(&Lock) -> bool) -> Option<Vec<Guest>> {
     let mut shm = OsString::from(database.canonicalize().ok()?);
     shm.push("-shm");
-    let shm = fs::metadata(PathBuf::from(shm)).ok()?;
+    holders_of(Path::new(&shm), wanted)
+}
+
+fn holders_of(file: &Path, wanted: impl Fn(&Lock) -> bool) -> Option<Vec<Guest>> {
+    let file = fs::metadata(file).ok()?;
     let locks = fs::read_to_string("/proc/locks").ok()?;
-    Some(others(&locks, (device(shm.dev()), shm.ino()), std::process::id(), wanted))
+    Some(others(&locks, (device(file.dev()), file.ino()), std::process::id(), wanted))
 }
 
 /// Those of a list who hold such a lock of a file, but for the process `own`.

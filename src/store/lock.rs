@@ -7,6 +7,7 @@
 //! never taken nor looked at while this process has the database open in SQLite, unless the file stays open: closing it
 //! would drop SQLite's own locks.
 
+use super::guests;
 use super::owner::{self, Identity};
 use super::status::DaemonStatus;
 use nix::errno::Errno;
@@ -192,9 +193,9 @@ fn try_lock(file: &File) -> Result<(), TryLockError> {
 /// The process that holds the lock, as the database names it.
 fn holder(database: &Path) -> String {
     let status = super::open_read_only(database).ok().and_then(|open| DaemonStatus::read(&open).ok()?);
-    status
-        .filter(|status| status.stopped_at.is_none())
-        .map_or("unknown".into(), |status| status.pid.to_string())
+    let pid = status.filter(|status| status.stopped_at.is_none()).map(|status| status.pid);
+    let pid = pid.or_else(|| guests::talkmirrors(database).first().map(|guest| guest.pid));
+    pid.map_or("unknown".into(), |pid| pid.to_string())
 }
 
 /// The lock file of a database: its name and `.lock`, beside the file itself and not beside a link to it.

@@ -22,7 +22,8 @@ pub(super) fn commit(connection: &mut Connection, batch: &[Message]) -> rusqlite
                     Ok(recorded) => recorded,
                     Err(error) => {
                         let talk_id = record.talk_id;
-                        let why = format!("what came of talk {talk_id} cannot be recorded: {error}");
+                        let why =
+                            format!("what came of talk {talk_id} cannot be recorded: {}", in_words(&error));
                         let effect = refuse(&tx, record, &why)?;
                         done.refused.push(why);
                         Recorded { talk_id, effect, requeued: false, stepped: None }
@@ -33,7 +34,8 @@ pub(super) fn commit(connection: &mut Connection, batch: &[Message]) -> rusqlite
             other => match alone(&tx, || write(&tx, other))? {
                 Ok(fed) => done.fed.extend(fed),
                 Err(error) => {
-                    done.refused.push(format!("a note of the daemon's cannot be written: {error}"));
+                    done.refused
+                        .push(format!("a note of the daemon's cannot be written: {}", in_words(&error)));
                     if matches!(other, Message::Feed { .. }) {
                         done.fed.push(Fed::Done);
                     }
@@ -73,6 +75,15 @@ fn alone<T>(
             Ok(Err(error))
         }
         Err(error) => Err(error),
+    }
+}
+
+fn in_words(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::StatementChangedRows(_) => {
+            "the row that it changes is gone, or another program has changed it".into()
+        }
+        error => error.to_string(),
     }
 }
 

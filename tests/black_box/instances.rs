@@ -1,0 +1,130 @@
+//! One process works on a database, whatever name leads to its file; and any number may make it at once.
+
+use crate::harness::{Mirror, account};
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::process::{Command, Stdio};
+
+/// A second process by that path ends at once, and says who is at work.
+fn assert_is_held(mirror: &Mirror, pid: u32, path: &str) {
+    mirror.configure(&format!("database.path = \"{path}\"\n"));
+    for command in ["run", "sync"] {
+        let (_, err) = mirror.ends(75, &[command]);
+        assert!(err.contains(&format!("another talkmirror (process {pid}) is working on")), "{path}: {err}");
+    }
+    mirror.configure("");
+}
+
+#[test]
+fn a_lock_file_that_is_removed_lets_no_second_process_in_and_is_made_again() {
+    let mirror = Mirror::new(account(3));
+    let daemon = mirror.running_daemon();
+    let pid = daemon.child.id();
+    fs::remove_file(mirror.path("talks.db.lock")).unwrap();
+    let (_, err) = mirror.ends(75, &["sync", "1"]);
+    assert!(err.contains("is working on"), "{err}");
+    let names_it =
+        || fs::read_to_string(mirror.path("talks.db.lock")).is_ok_and(|text| text.trim() == pid.to_string());
+    mirror.wait("it is there again, and names the daemon", names_it);
+    assert_is_held(&mirror, pid, "talks.db");
+    mirror.ends(0, &["enqueue", "1"]);
+    mirror.wait_sql("the daemon works on", "SELECT count(*) FROM talks", 1);
+    daemon.stop();
+    mirror.ends(0, &["sync", "2"]);
+}
+
+#[test]
+fn a_hard_link_and_a_link_lead_to_the_same_lock() {
+    let mirror = Mirror::new(account(3));
+    let daemon = mirror.running_daemon();
+    let pid = daemon.child.id();
+    fs::hard_link(mirror.database(), mirror.path("hard.db")).unwrap();
+    symlink(mirror.database(), mirror.path("soft.db")).unwrap();
+    symlink("soft.db", mirror.path("softer.db")).unwrap();
+    for path in ["hard.db", "soft.db", "softer.db"] {
+        assert_is_held(&mirror, pid, path);
+    }
+    // By that name nothing is written, and nothing stale is shown.
+    mirror.configure("database.path = \"hard.db\"\n");
+    for arguments in [&["enqueue", "1"][..], &["status"], &["queue", "list"], &["why", "1"]] {
+        let (_, err) = mirror.ends(1, arguments);
+        assert!(err.contains("hard.db is another name (a hard link) of a database"), "{arguments:?}: {err}");
+    }
+    mirror.configure("database.path = \"soft.db\"\n");
+    mirror.ends(0, &["enqueue", "1"]);
+    mirror.wait_sql("it is fetched", "SELECT count(*) FROM talks", 1);
+    daemon.stop();
+}
+
+#[test]
+fn a_link_that_leads_nowhere_yet_is_followed_and_locked_where_it_leads() {
+    let mirror = Mirror::new(account(3));
+    fs::create_dir(mirror.path("elsewhere")).unwrap();
+    symlink("elsewhere/real.db", mirror.database()).unwrap();
+    let daemon = mirror.running_daemon();
+    assert!(mirror.path("elsewhere/real.db").exists());
+    assert_is_held(&mirror, daemon.child.id(), "elsewhere/real.db");
+    daemon.stop();
+    mirror.ends(0, &["sync", "1"]);
+}
+
+#[test]
+fn two_daemons_by_two_names_at_the_same_moment_are_one() {
+    for _ in 0..5 {
+        let mirror = Mirror::new(account(3));
+        symlink("talks.db", mirror.path("soft.db")).unwrap();
+        let first = mirror.daemon();
+        mirror.configure("database.path = \"soft.db\"\n");
+        let second = mirror.daemon();
+        let mut daemons = [first, second];
+        mirror.wait("one of them ends", || {
+            daemons.iter_mut().any(|daemon| daemon.child.try_wait().unwrap().is_some())
+        });
+        let codes = daemons
+            .each_mut()
+            .map(|daemon| daemon.child.try_wait().unwrap().and_then(|status| status.code()));
+        assert!(codes.contains(&Some(75)) && codes.contains(&None), "{codes:?}: {}", mirror.log());
+    }
+}
+
+#[test]
+fn any_number_of_processes_may_make_the_database_at_once() {
+    for round in 0..5 {
+        let mirror = Mirror::new(account(9));
+        let one = |ids: String| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_talkmirror"));
+            command.arg("--config").arg(mirror.path("config.toml")).args(["enqueue", &ids]);
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        };
+        let children: Vec<_> = (1..=12).map(|id| one(id.to_string())).collect();
+        let daemon = (round % 2 == 0).then(|| mirror.daemon());
+        for child in children {
+            let output = child.wait_with_output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        let known = "SELECT count(*) FROM (SELECT talk_id FROM talks UNION SELECT talk_id FROM talk_queue
+                                           UNION SELECT talk_id FROM tombstones)";
+        mirror.wait_sql("each is queued", known, 12);
+        if let Some(daemon) = daemon {
+            mirror.wait_sql("each is fetched", "SELECT count(*) FROM talk_queue", 0);
+            daemon.stop();
+        }
+        assert_eq!(mirror.sql::<String>("PRAGMA integrity_check"), "ok");
+    }
+}
+
+#[test]
+fn a_database_that_is_put_in_the_place_of_the_one_that_is_worked_on_is_noticed() {
+    let mirror = Mirror::new(account(3));
+    let mut daemon = mirror.running_daemon();
+    mirror.ends(0, &["enqueue", "1"]);
+    mirror.wait_sql("it works", "SELECT count(*) FROM talks", 1);
+    fs::copy(mirror.database(), mirror.path("copy.db")).unwrap();
+    fs::rename(mirror.path("copy.db"), mirror.database()).unwrap();
+    assert_eq!(daemon.wait().code(), Some(1));
+    assert!(
+        mirror.log().contains("was removed or replaced while talkmirror worked on it"),
+        "{}",
+        mirror.log()
+    );
+}

@@ -1,0 +1,147 @@
+//! Times from outside and from storage: none is trusted beyond the API's own clock.
+
+use crate::feeders::REFRESH;
+use crate::harness::{Mirror, account, text};
+use std::fs;
+use talkmirror::clock::unix_now;
+use talkmirror::simulator::Fault;
+
+const DAY: i64 = 86_400;
+
+/// A command whose clock is wrong by what was said last.
+fn shifted(mirror: &Mirror, code: i32, arguments: &[&str]) -> String {
+    let output = mirror.command(arguments).envs(mirror.shifted_clock()).output().unwrap();
+    let (out, err) = text(&output);
+    assert_eq!(output.status.code(), Some(code), "{out}{err}");
+    out
+}
+
+#[test]
+fn an_updated_at_ahead_of_its_answer_makes_no_later_answer_older() {
+    let mirror = Mirror::new(account(3));
+    let stored = |what: &str| mirror.sql::<i64>(&format!("SELECT {what} FROM talks WHERE talk_id = 1"));
+    let ahead = unix_now() + 10 * DAY;
+    {
+        let mut account = mirror.simulator.account();
+        let talk = account.talk(1);
+        (talk.updated_at, talk.is_in_work, talk.missed_at) = (ahead, true, None);
+    }
+    mirror.ends(0, &["sync", "1"]);
+    assert_eq!(stored("updated_at"), ahead, "stored as it came");
+    {
+        let mut account = mirror.simulator.account();
+        let talk = account.talk(1);
+        (talk.updated_at, talk.is_in_work) = (unix_now(), false);
+    }
+    mirror.ends(0, &["sync", "1"]);
+    assert_eq!(stored("is_in_work"), 0, "the later answer is believed");
+    let older = stored("updated_at") - 100;
+    {
+        let mut account = mirror.simulator.account();
+        let talk = account.talk(1);
+        (talk.updated_at, talk.is_in_work) = (older, true);
+    }
+    mirror.ends(0, &["sync", "1"]);
+    assert_eq!(stored("is_in_work"), 0, "one that is older by right times is not");
+    mirror.assert_sound();
+}
+
+#[test]
+fn rows_that_were_queued_under_a_wrong_clock_are_due_at_once() {
+    let mirror = Mirror::new(account(9));
+    mirror.ends(0, &["sync", "1"]);
+    mirror.shift_clock(10 * 365 * DAY);
+    shifted(&mirror, 0, &["enqueue", "2..4"]);
+    // As a program of somebody else's queues it by such a clock, and as a failure leaves it.
+    mirror.execute(
+        "INSERT INTO talk_queue (talk_id, enqueued_at, due_at) VALUES (5, unixepoch() + 1e9, unixepoch() + 1e9);
+         INSERT INTO talk_queue (talk_id, enqueued_at, due_at, attempts, last_error)
+         VALUES (6, unixepoch() + 1e9, unixepoch() + 1e9 + 60, 2, 'HTTP 500')",
+    );
+    let daemon = mirror.running_daemon();
+    mirror.wait_sql("all are fetched", "SELECT count(*) FROM talks", 6);
+    daemon.stop();
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_queue"), 0);
+}
+
+#[test]
+fn what_a_process_with_a_wrong_clock_put_off_is_due_when_the_clock_is_right() {
+    let mirror = Mirror::new(account(9));
+    mirror.configure("queue.retry_base = \"1h\"\nqueue.retry_max = \"2h\"\n");
+    mirror.simulator.account().script(1, [Fault::Problem(500)]);
+    mirror.shift_clock(30 * DAY);
+    shifted(&mirror, 1, &["sync", "1", "2"]);
+    assert!(mirror.sql::<bool>("SELECT due_at > unixepoch() + 2000000 FROM talk_queue WHERE talk_id = 1"));
+    mirror.ends(0, &["sync"]);
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), 2);
+}
+
+#[test]
+fn a_date_to_wait_for_is_measured_against_the_answer_s_own() {
+    for shift in [0, -40 * DAY, 40 * DAY] {
+        let mirror = Mirror::new(account(3));
+        mirror.ends(0, &["enqueue", "1"]);
+        let at = jiff::Timestamp::from_second(unix_now() + 60).unwrap();
+        let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).unwrap();
+        let headers = vec![("retry-after", &*Box::leak(date.into_boxed_str()))];
+        mirror.simulator.account().always = Some(Fault::Answer { status: 429, headers, body: Vec::new() });
+        mirror.shift_clock(shift);
+        shifted(&mirror, 1, &["sync"]);
+        let waits: i64 = mirror.sql("SELECT pause_until - paused_at FROM daemon_status");
+        assert!((55..=61).contains(&waits), "a clock that is off by {shift} s: {waits}");
+    }
+}
+
+#[test]
+fn talks_that_were_fetched_under_a_wrong_clock_are_refreshed() {
+    let mut account = account(3);
+    for talk_id in 1..=3 {
+        account.talk(talk_id).is_in_work = true;
+    }
+    let mirror = Mirror::new(account);
+    mirror.shift_clock(300 * DAY);
+    shifted(&mirror, 0, &["sync", "1..3"]);
+    assert!(mirror.sql::<bool>("SELECT min(fetched_at) > unixepoch() + 1000000 FROM talks"));
+    mirror.configure(REFRESH);
+    let daemon = mirror.running_daemon();
+    mirror.wait_sql("they are fetched again", "SELECT max(fetched_at) <= unixepoch() FROM talks", true);
+    daemon.stop();
+}
+
+#[test]
+fn a_clock_that_is_set_back_while_it_works_holds_nothing_up() {
+    let mirror = Mirror::new(account(9));
+    mirror.configure(REFRESH);
+    mirror.shift_clock(5 * DAY);
+    let daemon = mirror.daemon_with_shifted_clock();
+    mirror.ends(0, &["enqueue", "1..3"]);
+    mirror.wait_sql("they are fetched", "SELECT count(*) FROM talks", 3);
+    mirror.simulator.account().script(4, [Fault::Problem(500), Fault::Problem(500)]);
+    mirror.shift_clock(0);
+    mirror.ends(0, &["enqueue", "4..6"]);
+    mirror.wait_sql("so are the next", "SELECT count(*) FROM talks", 6);
+    mirror.wait("it notices", || mirror.log().contains("the clock was set back by 5 d"));
+    // Its own signs of life are of the new time.
+    mirror.wait_sql(
+        "a sign of life",
+        "SELECT abs(seen_at - unixepoch()) < 90 AND abs(started_at - unixepoch()) < 90 FROM daemon_status",
+        true,
+    );
+    daemon.stop();
+}
+
+#[test]
+fn a_backup_that_is_named_for_the_future_neither_goes_nor_takes_another_s_place() {
+    let mirror = Mirror::new(account(3));
+    mirror.ends(0, &["sync", "1..3"]);
+    fs::create_dir(mirror.path("copies")).unwrap();
+    let future = mirror.path("copies").join("talks-2099-01-01T000000Z.db");
+    fs::copy(mirror.database(), &future).unwrap();
+    mirror.configure("backup.path = \"copies\"\nbackup.schedule = \"* * * * * *\"\nbackup.keep = 1\n");
+    let daemon = mirror.running_daemon();
+    mirror.wait("backups are made", || mirror.log().matches("backed up 3 talks").count() >= 3);
+    daemon.stop();
+    assert!(future.exists());
+    let names = fs::read_dir(mirror.path("copies")).unwrap().count();
+    assert!((2..=3).contains(&names), "the newest, and the one of the future: {names}");
+}
