@@ -32,6 +32,12 @@ impl ConfigFile {
         })
     }
 
+    /// A file with this text.
+    #[cfg(test)]
+    pub(super) fn of_text(path: &Path, text: String) -> ConfigFile {
+        ConfigFile { path: path.to_owned(), text, is_regular: true }
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -391,3 +391,68 @@ fn what_is_served_is_for_this_machine_unless_it_is_said_otherwise() {
     let Mistakes(found) = with("listen = \"9187\"\nallow_remote = true").unwrap_err();
     assert!(found[0].contains("http.listen: expected an address and a port"), "{found:?}");
 }
+
+const WHOLE: &str = r#"
+[api]
+base_url = "https://example.amocrm.ru"
+token_file = "token"
+requests_per_second = 6.0
+connect_timeout = "10s"
+[database]
+path = "talks.db"
+[queue]
+poll_interval = "1s"
+max_attempts = 8
+[auto_close]
+mode = "live"
+stale_after = "24h"
+only_origins = ["telegram", "Ünïcode чат"]
+max_share = 0.5
+schedule = "0 */5 * * * *"
+[backup]
+path = "backups"
+schedule = "0 0 3 1,15 * MON"
+keep = 7
+[http]
+listen = "127.0.0.1:9187"
+hosts = ["mirror.example"]
+[log]
+level = "info"
+"#;
+
+const CRON: &[&str] = &[
+    "0 */5 * * * *",
+    "0 0 3 1,15 * MON",
+    "30 0-59/10 8-18 L * MON-FRI",
+    "0 0 0 30 2 *",
+    "0 0 12 1W 1 ?",
+    "0 0 0 * * MON#5,FRI#L",
+    "@daily",
+];
+
+proptest::proptest! {
+    #[test]
+    fn a_spoilt_configuration_is_checked_whole_or_refused_in_words(text in crate::mutated::mutated_text(&[WHOLE])) {
+        let file = ConfigFile::of_text(Path::new("/nowhere/config.toml"), text);
+        let _ = Config::for_database(&file);
+        match Config::of(&file, Needs::DatabaseAlone) {
+            Ok(config) => {
+                proptest::prop_assert!(config.api.requests_per_second >= 1 && config.api.max_in_flight >= 1);
+                proptest::prop_assert!((0.0..=1.0).contains(&config.auto_close.rules.max_share));
+            }
+            Err(Mistakes(mistakes)) => proptest::prop_assert!(!mistakes.is_empty()),
+        }
+    }
+
+    #[test]
+    fn a_spoilt_schedule_ticks_later_than_now_or_never(schedule in crate::mutated::mutated_text(CRON), now in 0..4_000_000_000_i64) {
+        if let Some(tick) = next_tick(&schedule, now) {
+            proptest::prop_assert!(tick > now);
+            // The scheduler takes what is taken here.
+            for cron in either_day(&schedule).iter().filter(|cron| next_tick(cron, now).is_some()) {
+                let job = tokio_cron_scheduler::Job::new_async(cron.as_str(), |_, _| Box::pin(std::future::ready(())));
+                proptest::prop_assert!(job.is_ok(), "{cron}");
+            }
+        }
+    }
+}
