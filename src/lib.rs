@@ -35,6 +35,8 @@
 //! 4. A talk is closed that a fetch less than 30 s before did not show stale, in work and quiet.
 //! 5. Something waits forever: every request, statement and stop has a deadline.
 //! 6. A secret in a log, an error, the database or the process list.
+//! 7. A 404, 403 or 204 changes a row before it is known that the mirror's own account answers.
+//! 8. What everybody is answered, or nobody, costs a talk an attempt.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
