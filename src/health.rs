@@ -132,7 +132,7 @@ pub fn complaints(overview: &Overview, alive: Option<Liveness>, closes: bool, no
                          Work goes on by itself when the API answers again; check api.base_url"
                     }
                     Some(Reason::ManyGone) => {
-                        "look in the account whether they were deleted. If so, `talkmirror resume` has the API believed; \
+                        "look in the account whether they were deleted. If so, `talkmirror resume` accepts that; \
                          else check api.base_url and the token's rights"
                     }
                     Some(Reason::Outage) | None => {
@@ -173,7 +173,7 @@ pub fn complaints(overview: &Overview, alive: Option<Liveness>, closes: bool, no
     }
     if let Some(doubt) = &overview.account.doubt {
         complain(
-            format!("it is not known whose account answers: {doubt}; no 404, 403 or 204 is believed"),
+            format!("the account that answers is not confirmed: {doubt}; 404, 403 and 204 are ignored"),
             "check api.base_url and the token: `talkmirror check` names the account that answers",
         );
     }

@@ -25,7 +25,7 @@ pub fn resume(database: &Path) -> Result<ExitCode> {
     let mut out = Out::new();
     let status = || DaemonStatus::read(&connection).map_err(StoreError::from);
     let Some(before) = status()?.and_then(|status| status.pause) else {
-        out.line("nothing pauses")?;
+        out.line("not paused")?;
         return out.done();
     };
     resume::ask(&connection, unix_now()).map_err(StoreError::from)?;

@@ -61,8 +61,8 @@ impl fmt::Display for Reason {
             Reason::Blocked => "the account or this address is blocked",
             Reason::RateLimited => "too many requests for the API",
             Reason::Outage => "the API fails or cannot be reached",
-            Reason::UnexpectedAnswer => "the API's address answers what is not the API's",
-            Reason::ManyGone => "the API says of too many stored open talks that they do not exist",
+            Reason::UnexpectedAnswer => "the answers are not the API's",
+            Reason::ManyGone => "the API reports too many stored open talks as missing",
         })
     }
 }

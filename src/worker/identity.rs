@@ -243,8 +243,9 @@ impl Worker {
             self.identity.stage = Stage::Confirmed;
             return;
         }
-        let why = "the API does not say whose account it is, the token does not either, and no stored talk is shown";
-        tracing::error!("{why}: no 404, 403 or 204 is believed");
+        let why =
+            "GET /api/v4/account names no account, the token names none, and no stored talk was returned";
+        tracing::error!("the account that answers is not confirmed: {why}; 404, 403 and 204 are ignored");
         self.identity.stage = Stage::Unknown { until: now.mono + ASK_AGAIN };
         self.writer.account(Err(why.into()), now.secs());
     }

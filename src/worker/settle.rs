@@ -130,7 +130,7 @@ impl Worker {
             // Another account's API would say the same.
             self.answered(permit, source, Signal::Healthy, Some(&failure), now);
             let due_at = policy::not_before(now.unix, self.identity.look_again(now));
-            let detail = format!("{}; not believed: it is not known whose account answers", failure.detail);
+            let detail = format!("{}; ignored: the account that answers is not confirmed", failure.detail);
             return Some(self.unspent(due_at, Failure { detail, ..failure }));
         }
         if failure.kind == Kind::Gone
@@ -139,7 +139,7 @@ impl Worker {
         {
             self.answered(permit, source, Signal::ManyGone, Some(&failure), now);
             let due_at = policy::not_before(now.unix, policy::DENIED_RETRY);
-            let detail = format!("{}; not believed: too many are said not to exist", failure.detail);
+            let detail = format!("{}; ignored: too many talks are reported as missing", failure.detail);
             return Some(self.unspent(due_at, Failure { detail, ..failure }));
         }
         let signal = self.signal(&failure, token_epoch);

@@ -220,7 +220,7 @@ fn check_gives_a_verdict_each_and_changes_nothing() {
     assert!(out.contains("token     ok    "), "{out}");
     assert!(!mirror.database().exists() && !mirror.path("talks.db.lock").exists());
     assert!(out.contains("account   ok    17029541 (\"Simulated\", http://127.0.0.1:"), "{out}");
-    assert!(out.contains("answers (the account itself says so); none is mirrored yet"), "{out}");
+    assert!(out.contains("answers (by GET /api/v4/account); the database has no account yet"), "{out}");
     {
         let account = mirror.simulator.account();
         assert_eq!((account.account_requests(), account.requests()), (1, 0), "one request");

@@ -138,9 +138,12 @@ fn while_nothing_says_whose_account_it_is_no_answer_changes_a_row() {
         let waiting = "SELECT count(*) FROM talk_queue WHERE attempts = 0 AND failed_at IS NULL";
         assert_eq!(mirror.sql::<i64>(waiting), 30, "{fault:?}");
         let (out, _) = mirror.ends(1, &["status"]);
-        assert!(out.contains("! it is not known whose account answers: the API does not say"), "{out}");
+        assert!(
+            out.contains("! the account that answers is not confirmed: GET /api/v4/account names no account"),
+            "{out}"
+        );
         let (out, _) = mirror.ends(0, &["why", "3"]);
-        assert!(out.contains("it is not known whose account answers"), "{out}");
+        assert!(out.contains("ignored: the account that answers is not confirmed"), "{out}");
     }
 }
 
@@ -228,21 +231,17 @@ fn check_names_the_account_by_whatever_tells_it() {
         let (out, _) = mirror.ends(code, &["check"]);
         out.lines().find(|line| line.starts_with("account")).unwrap_or_default().to_owned()
     };
-    assert!(
-        line(0).contains("answers, the one that is mirrored (the account itself says so)"),
-        "{}",
-        line(0)
-    );
+    assert!(line(0).contains("answers (by GET /api/v4/account), as in the database"), "{}", line(0));
     mirror.simulator.account().account_fault = Some(Fault::Problem(403));
-    assert!(line(0).contains("talk 30 says so"), "{}", line(0));
+    assert!(line(0).contains("(by talk 30)"), "{}", line(0));
     for talk_id in 1..=30 {
         mirror.simulator.account().script(talk_id, vec![Fault::Problem(404); 9]);
     }
-    assert!(line(1).contains("BAD   it is not known whose account answers"), "{}", line(1));
+    assert!(line(1).contains("BAD   the account that answers is not confirmed"), "{}", line(1));
     mirror.simulator.account().token = token_of(OTHER);
     mirror.write_secret("token", &token_of(OTHER));
     assert!(line(78).contains("and the API answers for account 4711"), "{}", line(78));
     mirror.simulator.account().token = token_of(ACCOUNT_ID);
     mirror.write_secret("token", &token_of(ACCOUNT_ID));
-    assert!(line(0).contains("(the token says so)"), "{}", line(0));
+    assert!(line(0).contains("(by the token)"), "{}", line(0));
 }

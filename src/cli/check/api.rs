@@ -47,7 +47,7 @@ fn tell(
                 base_url: Some(asking.host.to_owned()),
             };
             report.verdict("token", asking.accepted())?;
-            report.verdict("account", account(expected, name, "the account itself says so"))
+            report.verdict("account", account(expected, name, "by GET /api/v4/account"))
         }
         // Whether talks are shown to this token says as much of it.
         Err(failure) if says_nothing(&failure) => by_a_talk(asking, expected, talk_id, report),
@@ -80,12 +80,12 @@ fn by_a_talk(
     };
     report.verdict("token", verdict)?;
     let verdict = match (asking.token.account_id(), of_talk) {
-        (Some(account_id), _) => account(expected, named(account_id), "the token says so"),
-        (None, Some(account_id)) => account(expected, named(account_id), &format!("talk {talk_id} says so")),
-        (None, None) if expected.is_none() => Ok("not known yet: the first talk says whose it is".into()),
+        (Some(account_id), _) => account(expected, named(account_id), "by the token"),
+        (None, Some(account_id)) => account(expected, named(account_id), &format!("by talk {talk_id}")),
+        (None, None) if expected.is_none() => Ok("not known yet: the first talk shows it".into()),
         (None, None) => {
-            Err("it is not known whose account answers: the API does not say, the token does not either, \
-                             and no stored talk is shown; until then no 404, 403 or 204 is believed"
+            Err("the account that answers is not confirmed: GET /api/v4/account names none, the token names none, and no \
+                             stored talk was returned; the daemon ignores 404, 403 and 204 until it is"
                 .to_owned()
                 .into())
         }
@@ -99,8 +99,8 @@ fn account(expected: Option<AccountName>, found: AccountName, why: &str) -> Verd
         Some(expected) if expected.account_id != found.account_id => {
             Err(Bad::for_good(WorkError::OtherAccount { expected, found }.to_string()))
         }
-        Some(_) => Ok(format!("{found} answers, the one that is mirrored ({why})")),
-        None => Ok(format!("{found} answers ({why}); none is mirrored yet")),
+        Some(_) => Ok(format!("{found} answers ({why}), as in the database")),
+        None => Ok(format!("{found} answers ({why}); the database has no account yet")),
     }
 }
 
