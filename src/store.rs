@@ -11,9 +11,11 @@ pub mod backup;
 pub mod checkpoint;
 pub mod chores;
 pub mod closures;
+mod error;
 pub mod feeds;
 pub mod guests;
 pub mod lock;
+mod migrations;
 pub mod odd;
 pub mod owner;
 pub mod patience;
@@ -33,35 +35,16 @@ pub mod trial;
 mod views;
 pub mod writer;
 
+pub use error::StoreError;
+pub use migrations::SCHEMA_VERSION;
+
+use migrations::{create, migrate};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, ffi};
-use rusqlite_migration::{M, Migrations};
 use std::ffi::c_int;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
-
-/// In order; `user_version` counts how many a database has had.
-static MIGRATIONS: Migrations<'_> = Migrations::from_slice(STEPS);
-const STEPS: &[M<'_>] = &[
-    M::up(SCRIPTS[0]),
-    M::up(SCRIPTS[1]),
-    M::up(SCRIPTS[2]),
-    M::up(SCRIPTS[3]),
-    M::up(SCRIPTS[4]),
-    M::up(SCRIPTS[5]),
-];
-const SCRIPTS: [&str; SCHEMA_VERSION as usize] = [
-    include_str!("store/migrations/001-mirror.sql"),
-    include_str!("store/migrations/002-closures.sql"),
-    include_str!("store/migrations/003-feeders.sql"),
-    include_str!("store/migrations/004-service.sql"),
-    include_str!("store/migrations/005-analysts.sql"),
-    include_str!("store/migrations/006-tolerance.sql"),
-];
-
-/// The schema version that this program knows.
-pub const SCHEMA_VERSION: i64 = 6;
 
 /// As the first migration sets it: "tlkm".
 const APPLICATION_ID: i64 = 0x746c_6b6d;
@@ -73,50 +56,6 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// at the clock: some milliseconds.
 const PROGRESS: Duration = Duration::from_millis(500);
 const PROGRESS_STEPS: c_int = 100_000;
-
-/// What the database can do wrong.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    #[error("there is no database at {0} yet: `talkmirror run` or `talkmirror sync` makes it")]
-    Missing(PathBuf),
-    #[error(
-        "{0} was removed while a talkmirror works on it: restart that, which makes a new one, or restore a backup first"
-    )]
-    Lost(PathBuf),
-    #[error("there is no folder {0} for the database: make it, or set database.path")]
-    NoFolder(PathBuf),
-    #[error(
-        "{0} is not a SQLite database: set database.path to another file, or move this one away and restore a backup"
-    )]
-    NotADatabase(PathBuf),
-    #[error("{0} is a SQLite database of something else: set database.path to another file")]
-    Foreign(PathBuf),
-    #[error(
-        "{path} was written by a newer talkmirror (schema {found}, this one knows {SCHEMA_VERSION}): upgrade talkmirror"
-    )]
-    Newer { path: PathBuf, found: i64 },
-    #[error(
-        "{path} has schema {found}, and this version {SCHEMA_VERSION}: stop an older talkmirror that runs, then start this one (`talkmirror run` or `talkmirror sync`), which migrates it"
-    )]
-    Older { path: PathBuf, found: i64 },
-    #[error("{0} cannot be written: give this user the right to write the file and its folder")]
-    ReadOnly(PathBuf),
-    #[error(
-        "{0} is another name (a hard link) of a database that a talkmirror works on: use the name that it goes by, as SQLite \
-         keeps a log for each name"
-    )]
-    OtherName(PathBuf),
-    #[error("cannot {step} {path}")]
-    Open { step: &'static str, path: PathBuf, source: rusqlite::Error },
-    #[error("{path} is not as talkmirror made it: {broken}")]
-    Broken { path: PathBuf, broken: String },
-    #[error("cannot make {name} again in {path}, which is missing or was changed there")]
-    Mend { path: PathBuf, name: String, source: rusqlite::Error },
-    #[error("cannot migrate {path}")]
-    Migrate { path: PathBuf, source: rusqlite::Error },
-    #[error(transparent)]
-    Sql(#[from] rusqlite::Error),
-}
 
 /// Opens the database for the process that holds the lock, and makes again what is missing there of what holds no
 /// data ([`schema`]). While an older schema is migrated, `at_work`
@@ -247,29 +186,6 @@ fn switch_to_wal(connection: &Connection) -> rusqlite::Result<String> {
     }
 }
 
-/// Makes the schema in an empty file, in one transaction: whoever makes it at the same moment finds all of it, or none.
-fn create(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    let failed = |source| StoreError::Migrate { path: path.to_owned(), source };
-    let tx = connection.transaction().map_err(failed)?;
-    if identify(&tx, path)? == 0 {
-        for script in SCRIPTS {
-            tx.execute_batch(script).map_err(failed)?;
-        }
-        tx.pragma_update(None, "user_version", SCHEMA_VERSION).map_err(failed)?;
-    }
-    tx.commit().map_err(failed)
-}
-
-/// Brings a database to the schema of this version.
-fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
-    // Else a rename would have views and triggers of others follow the table that is then dropped, and fail where one
-    // of them is broken.
-    connection.pragma_update(None, "legacy_alter_table", true)?;
-    let migrated = MIGRATIONS.to_latest(connection);
-    connection.pragma_update(None, "legacy_alter_table", false)?;
-    migrated.map_err(schema::unscripted)
-}
-
 /// Opens the database for reading, also while a daemon writes it or none runs.
 ///
 /// # Errors
@@ -379,53 +295,8 @@ pub fn account_id(connection: &Connection) -> rusqlite::Result<Option<i64>> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-
-    /// A migrated database that is nowhere.
-    pub(crate) fn in_memory() -> Connection {
-        let mut connection = Connection::open_in_memory().unwrap();
-        MIGRATIONS.to_latest(&mut connection).unwrap();
-        connection.set_transaction_behavior(TransactionBehavior::Immediate);
-        connection
-    }
-
-    /// A file as an earlier version left it.
-    pub(crate) fn earlier(path: &Path, schema: usize) -> Connection {
-        let mut connection = Connection::open(path).unwrap();
-        Migrations::from_slice(&STEPS[..schema]).to_latest(&mut connection).unwrap();
-        connection
-    }
-
-    #[test]
-    fn the_migrations_are_valid_and_all_counted() {
-        MIGRATIONS.validate().unwrap();
-        let mut connection = Connection::open_in_memory().unwrap();
-        MIGRATIONS.to_latest(&mut connection).unwrap();
-        let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
-        assert_eq!(version, SCHEMA_VERSION);
-    }
-
-    #[test]
-    fn an_earlier_database_keeps_its_pause_and_its_talks() {
-        let mut connection = Connection::open_in_memory().unwrap();
-        Migrations::from_slice(&STEPS[..1]).to_latest(&mut connection).unwrap();
-        connection
-            .execute_batch(
-                "INSERT INTO daemon_status VALUES (1, 'run', '0.1.0', 7, 1, NULL, 2, 3, 4, 'HTTP 402', 'unpaid',
-                                                   'HTTP 402', 5, 900, 6.0, 0.5);
-                 INSERT INTO talks (talk_id, created_at, updated_at, contact_id, is_in_work, is_read, missed_at,
-                                    account_id, payload, first_fetched_at, fetched_at, changed_at)
-                 VALUES (1, 1, 1, 1, 1, 0, 1, 1, '{}', 1, 1, 1);",
-            )
-            .unwrap();
-        MIGRATIONS.to_latest(&mut connection).unwrap();
-        let status = status::DaemonStatus::read(&connection).unwrap().unwrap();
-        assert_eq!(status.pause.unwrap().until, 900);
-        assert_eq!((status.pid, status.request_rate, status.clock_skew), (7, 0.5, None));
-        let stale = connection.query_row("SELECT talk_id FROM stale_talks", [], |row| row.get(0));
-        assert_eq!(stale, Ok(1), "by the defaults, where no daemon has said its rules");
-    }
 
     #[test]
     fn every_table_is_strict_and_every_column_has_its_comment() {

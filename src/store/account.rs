@@ -116,7 +116,7 @@ pub fn doubt(connection: &Connection, why: Option<&str>) -> rusqlite::Result<()>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::tests::in_memory;
+    use crate::store::migrations::tests::in_memory;
 
     #[test]
     fn the_first_account_stays_and_its_name_may_change() {

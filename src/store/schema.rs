@@ -8,7 +8,8 @@ mod foreign;
 mod normal;
 pub mod older;
 
-use super::{STEPS, StoreError};
+use super::StoreError;
+use super::migrations::STEPS;
 use crate::text::shown;
 use normal::normal;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};

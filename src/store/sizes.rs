@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_day_has_one_row_the_last_look_at_it() {
-        let mut connection = crate::store::tests::in_memory();
+        let mut connection = crate::store::migrations::tests::in_memory();
         noted(&mut connection, TODAY);
         let before = read(&connection, TODAY).unwrap();
         connection.execute_batch("INSERT INTO mirror_info VALUES ('x', hex(zeroblob(400000)))").unwrap();
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn the_last_400_days_are_kept_whatever_the_clock_says() {
-        let mut connection = crate::store::tests::in_memory();
+        let mut connection = crate::store::migrations::tests::in_memory();
         for number in 0..450 {
             noted(&mut connection, TODAY + number * DAY);
         }
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn growth_is_what_the_used_pages_grew_by_in_30_days() {
-        let connection = crate::store::tests::in_memory();
+        let connection = crate::store::migrations::tests::in_memory();
         let (database_bytes, free_bytes) = pages(&connection).unwrap();
         let used = database_bytes - free_bytes;
         let put = |days_ago: i64, less: i64, free: i64| {
@@ -236,7 +236,7 @@ mod tests {
         assert!(size.disk_free_bytes.unwrap() > 0);
         assert_eq!(size.wal_bytes, std::fs::metadata(folder.path().join("talks.db-wal")).unwrap().len());
         assert!(size.wal_bytes > 0);
-        let in_memory = read(&crate::store::tests::in_memory(), NOW).unwrap();
+        let in_memory = read(&crate::store::migrations::tests::in_memory(), NOW).unwrap();
         assert_eq!((in_memory.disk_free_bytes, in_memory.wal_bytes), (None, 0));
     }
 }

@@ -61,7 +61,7 @@ impl TokenStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::tests::in_memory;
+    use crate::store::migrations::tests::in_memory;
 
     #[test]
     fn what_is_written_is_read_and_what_is_no_longer_so_is_removed() {

@@ -1,7 +1,7 @@
 //! What the views promise to those who read the file: each is documented, means what it says, and answers from
 //! an index where there are millions of rows.
 
-use super::tests::in_memory;
+use super::migrations::tests::in_memory;
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, Params};
 

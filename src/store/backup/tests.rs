@@ -11,7 +11,7 @@ fn database(folder: &Path) -> PathBuf {
 fn a_copy_of_an_earlier_schema_is_made_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("talks.db");
-    store::tests::earlier(&path, 1);
+    store::migrations::tests::earlier(&path, 1);
     let copied = back_up(&path, &folder.path().join("copy.db"), 0, &Arc::default()).unwrap();
     assert_eq!((copied.contents.schema, copied.contents.talks), (1, 0));
 }

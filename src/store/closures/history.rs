@@ -119,7 +119,7 @@ pub fn is_recorded(closures: &[Closure], missed_at: Option<i64>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::tests::in_memory;
+    use crate::store::migrations::tests::in_memory;
 
     #[test]
     fn the_last_decisions_come_latest_first_and_no_more_than_asked_for() {

@@ -5,9 +5,9 @@ use crate::clock::Now;
 use crate::policy::closing::{CloseMode, time_to_close};
 use crate::policy::stale::tests::{just_stale, rules};
 use crate::policy::stale::{Reach, stale};
+use crate::store::migrations::tests::in_memory;
 use crate::store::queue;
 use crate::store::record::{Arrived, Outcome, Record, Recorder};
-use crate::store::tests::in_memory;
 use proptest::prelude::*;
 use std::time::{Duration, Instant};
 

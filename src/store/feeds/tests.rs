@@ -1,7 +1,7 @@
 use super::*;
+use crate::store::migrations::tests::in_memory;
 use crate::store::queue;
 use crate::store::record::{Arrived, Outcome, Record, Recorder};
-use crate::store::tests::in_memory;
 use crate::talk::Talk;
 use std::time::Duration;
 

@@ -121,7 +121,7 @@ fn not_gone(tx: &Transaction<'_>, talk_ids: &[i64], now: i64) -> rusqlite::Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::tests::in_memory;
+    use crate::store::migrations::tests::in_memory;
     use rusqlite::Connection;
 
     const NOW: i64 = 1_700_000_000;

@@ -132,7 +132,7 @@ impl Count {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::tests::in_memory;
+    use crate::store::migrations::tests::in_memory;
 
     /// 2023-11-14 22:13:20 UTC.
     const NOW: i64 = 1_700_000_000;

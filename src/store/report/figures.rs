@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn everybody_s_own_words_are_one_reason() {
-        let connection = crate::store::tests::in_memory();
+        let connection = crate::store::migrations::tests::in_memory();
         connection
             .execute_batch(
                 "INSERT INTO talk_queue (talk_id, reason, due_at, failed_at) VALUES

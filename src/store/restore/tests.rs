@@ -5,7 +5,7 @@ use rusqlite::ffi;
 
 /// A database of the first schema with a talk, a row in the queue and a pause.
 fn earlier(path: &Path, schema: usize) {
-    let connection = store::tests::earlier(path, schema);
+    let connection = store::migrations::tests::earlier(path, schema);
     connection
         .execute_batch(
             "INSERT INTO talks (talk_id, created_at, updated_at, contact_id, is_in_work, is_read, account_id, payload,

@@ -1,8 +1,8 @@
 //! What a pass removes, on given times.
 
 use super::*;
+use crate::store::migrations::tests::in_memory;
 use crate::store::record::{Arrived, Outcome, Record, Recorder};
-use crate::store::tests::in_memory;
 use crate::talk::Talk;
 use proptest::prelude::*;
 

@@ -1,8 +1,9 @@
 use super::*;
-use crate::store::{
-    MIGRATIONS, open, open_patiently,
+use crate::store::migrations::{
+    MIGRATIONS,
     tests::{earlier, in_memory},
 };
+use crate::store::{open, open_patiently};
 
 /// A talk of account 1, as each schema has had it.
 const TALK: &str =

@@ -2,8 +2,8 @@ use super::*;
 use crate::policy::origin::tests::SPELLINGS;
 use crate::policy::stale::tests::{just_stale, rules as stale_rules};
 use crate::policy::stale::{Reach, stale};
+use crate::store::migrations::tests::in_memory;
 use crate::store::record::{Arrived, Outcome, Record, Recorder};
-use crate::store::tests::in_memory;
 use crate::talk::Talk;
 use proptest::prelude::*;
 

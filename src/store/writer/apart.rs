@@ -1,9 +1,9 @@
 //! A batch of which one write cannot be done: each is tried by itself, so that a row with absurd values, or a trigger of
 //! somebody else's, costs its own talk and no other.
 
+use super::commit::{Done, note_account, write};
 use super::message::Message;
 use super::trouble::is_one_row_s;
-use super::{Done, note_account, write};
 use crate::store::feeds::Fed;
 use crate::store::record::{Effect, Record, Recorded, Recorder};
 use rusqlite::{Connection, Transaction};
@@ -91,8 +91,8 @@ fn in_words(error: &rusqlite::Error) -> String {
 mod tests {
     use super::*;
     use crate::policy::stale::tests::just_stale;
+    use crate::store::migrations::tests::in_memory;
     use crate::store::record::{Arrived, Outcome};
-    use crate::store::tests::in_memory;
 
     const NOW: i64 = 1_700_000_000;
 

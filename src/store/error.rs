@@ -1,0 +1,48 @@
+//! Why a database cannot be used, in words that say what to do.
+
+use super::SCHEMA_VERSION;
+use std::path::PathBuf;
+
+/// What the database can do wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("there is no database at {0} yet: `talkmirror run` or `talkmirror sync` makes it")]
+    Missing(PathBuf),
+    #[error(
+        "{0} was removed while a talkmirror works on it: restart that, which makes a new one, or restore a backup first"
+    )]
+    Lost(PathBuf),
+    #[error("there is no folder {0} for the database: make it, or set database.path")]
+    NoFolder(PathBuf),
+    #[error(
+        "{0} is not a SQLite database: set database.path to another file, or move this one away and restore a backup"
+    )]
+    NotADatabase(PathBuf),
+    #[error("{0} is a SQLite database of something else: set database.path to another file")]
+    Foreign(PathBuf),
+    #[error(
+        "{path} was written by a newer talkmirror (schema {found}, this one knows {SCHEMA_VERSION}): upgrade talkmirror"
+    )]
+    Newer { path: PathBuf, found: i64 },
+    #[error(
+        "{path} has schema {found}, and this version {SCHEMA_VERSION}: stop an older talkmirror that runs, then start this one (`talkmirror run` or `talkmirror sync`), which migrates it"
+    )]
+    Older { path: PathBuf, found: i64 },
+    #[error("{0} cannot be written: give this user the right to write the file and its folder")]
+    ReadOnly(PathBuf),
+    #[error(
+        "{0} is another name (a hard link) of a database that a talkmirror works on: use the name that it goes by, as SQLite \
+         keeps a log for each name"
+    )]
+    OtherName(PathBuf),
+    #[error("cannot {step} {path}")]
+    Open { step: &'static str, path: PathBuf, source: rusqlite::Error },
+    #[error("{path} is not as talkmirror made it: {broken}")]
+    Broken { path: PathBuf, broken: String },
+    #[error("cannot make {name} again in {path}, which is missing or was changed there")]
+    Mend { path: PathBuf, name: String, source: rusqlite::Error },
+    #[error("cannot migrate {path}")]
+    Migrate { path: PathBuf, source: rusqlite::Error },
+    #[error(transparent)]
+    Sql(#[from] rusqlite::Error),
+}

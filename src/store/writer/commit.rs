@@ -1,0 +1,82 @@
+//! One transaction of what arrived together.
+
+use super::apart;
+use super::message::Message;
+use super::trouble::is_one_row_s;
+use crate::store::checkpoint::Checkpointer;
+use crate::store::feeds::{self, Fed};
+use crate::store::record::{Outcome, Record, Recorded, Recorder};
+use crate::store::{account, odd, queue, resume};
+use crate::telemetry;
+use rusqlite::{Connection, Transaction};
+use std::time::Instant;
+
+/// What a commit did.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    pub recorded: Vec<Recorded>,
+    /// What came of the feeders' orders, one for each.
+    pub fed: Vec<Fed>,
+    /// What could not be written though the rest could, in words.
+    pub refused: Vec<String>,
+}
+
+/// Commits what of a batch is to be written, in one transaction. If one of the writes cannot be done, the others are.
+pub(super) fn commit(
+    connection: &mut Connection,
+    checkpointer: &Checkpointer,
+    batch: &[Message],
+) -> rusqlite::Result<Done> {
+    let began = Instant::now();
+    let done = match together(connection, batch) {
+        Err(error) if is_one_row_s(&error) => apart::commit(connection, batch)?,
+        done => done?,
+    };
+    checkpointer.committed(connection);
+    telemetry::commit(done.recorded.len(), began.elapsed());
+    Ok(done)
+}
+
+fn together(connection: &mut Connection, batch: &[Message]) -> rusqlite::Result<Done> {
+    let tx = connection.transaction()?;
+    let mut done = Done { recorded: Vec::with_capacity(batch.len()), ..Done::default() };
+    let mut recorder = Recorder::new(&tx)?;
+    for message in batch {
+        match message {
+            Message::Record(record) => done.recorded.push(recorder.record(record)?),
+            other => done.fed.extend(write(&tx, other)?),
+        }
+    }
+    drop(recorder);
+    note_account(&tx, batch)?;
+    tx.commit()?;
+    Ok(done)
+}
+
+/// Writes what is no record; returns what came of a feeder's order.
+pub(super) fn write(tx: &Transaction<'_>, message: &Message) -> rusqlite::Result<Option<Fed>> {
+    match message {
+        Message::Status(status) => status.write(tx)?,
+        Message::Resumed => resume::done(tx)?,
+        Message::OddReported(at) => odd::note_reported(tx, *at)?,
+        Message::Token(status) => status.write(tx)?,
+        Message::Backup(state) => state.write(tx)?,
+        Message::Repair(repair) => {
+            queue::repair(tx, repair)?;
+        }
+        Message::Account(Ok(name), now) => account::confirm(tx, name, *now)?,
+        Message::Account(Err(why), _) => account::doubt(tx, Some(why))?,
+        Message::Feed { order, .. } => return feeds::work(tx, order).map(Some),
+        _ => {}
+    }
+    Ok(None)
+}
+
+/// The first talk that is stored says whose mirror this is.
+pub(super) fn note_account(tx: &Transaction<'_>, batch: &[Message]) -> rusqlite::Result<()> {
+    let arrived = batch.iter().find_map(|message| match message {
+        Message::Record(Record { outcome: Outcome::Talk(arrived), .. }) => Some(arrived),
+        _ => None,
+    });
+    arrived.map_or(Ok(()), |arrived| account::note_id(tx, arrived.talk.account_id))
+}

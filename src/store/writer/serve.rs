@@ -1,0 +1,259 @@
+//! The thread itself: takes up what was asked, in turn, and tries until it is done.
+
+use super::Pulse;
+use super::commit::{Done, commit};
+use super::message::{Event, Message, Spent};
+use super::trouble::{explain, may_pass};
+use crate::policy::closing::CloseRules;
+use crate::store::checkpoint::{Checkpointer, WalView};
+use crate::store::chores::{self, Chored};
+use crate::store::feeds::{self, Fed, Feeder};
+use crate::store::{queue, resume, sweep};
+use rusqlite::Connection;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::UnboundedSender;
+
+/// Records in one transaction at most: bounds what one commit holds up.
+const MAX_BATCH: usize = 2048;
+/// From one commit to the next at least: what comes meanwhile is committed together,
+/// which spares the disk, and pages that records share are written once.
+const GATHER: Duration = Duration::from_millis(50);
+/// Between two tries of a transaction that could not be committed.
+const RETRY: Duration = Duration::from_secs(1);
+/// How often SQLite may look whether its statistics are out of date.
+const OPTIMIZE: Duration = Duration::from_secs(60 * 60);
+
+/// To whom the thread tells what happened, and that it goes on.
+pub(super) struct Teller {
+    pub events: UnboundedSender<Event>,
+    pub database: PathBuf,
+    pub pulse: Arc<Pulse>,
+}
+
+impl Teller {
+    pub fn tell(&self, event: Event) {
+        // A receiver that is gone wants no events.
+        let _ = self.events.send(event);
+    }
+
+    /// One more turn was taken: see [`super::Writer::turns`].
+    pub fn turn(&self) {
+        self.pulse.turns.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+pub(super) fn work(
+    mut connection: Connection,
+    view: &WalView,
+    inbox: &mpsc::Receiver<Message>,
+    teller: &Teller,
+) {
+    let started =
+        insist(teller, &mut connection, |connection| Checkpointer::start(connection, &teller.database, view));
+    let served = match started {
+        Ok(checkpointer) => {
+            let served = serve(&mut connection, &checkpointer, inbox, teller);
+            checkpointer.stop();
+            served
+        }
+        Err(error) => Err(error),
+    };
+    match served {
+        Ok(()) => {
+            drop(connection);
+            teller.tell(Event::Stopped);
+        }
+        Err(error) => teller.tell(Event::Fatal(error)),
+    }
+}
+
+fn serve(
+    connection: &mut Connection,
+    checkpointer: &Checkpointer,
+    inbox: &mpsc::Receiver<Message>,
+    teller: &Teller,
+) -> rusqlite::Result<()> {
+    let mut seen_version = data_version(connection)?;
+    let mut asked_to_resume = None;
+    // As SQLite advises for connections that live long.
+    optimize(connection, "PRAGMA optimize = 0x10002");
+    let mut optimized = Instant::now();
+    let mut taken = Instant::now();
+    while let Ok(first) = inbox.recv() {
+        if matches!(first, Message::Record(_)) {
+            // Cut short where somebody waits. What waits for the disk gathers by itself.
+            thread::park_timeout(GATHER.saturating_sub(taken.elapsed()));
+        }
+        taken = Instant::now();
+        teller.turn();
+        let (mut writes, others): (Vec<Message>, Vec<Message>) =
+            std::iter::once(first).chain(inbox.try_iter().take(MAX_BATCH)).partition(Message::writes);
+        if !writes.is_empty() {
+            let done = insist(teller, connection, |connection| commit(connection, checkpointer, &writes))?;
+            let Done { recorded, fed, refused } = done;
+            for why in refused {
+                tracing::error!("{why}");
+            }
+            answer(&mut writes, fed, teller);
+            teller.tell(Event::Recorded(recorded, Spent(writes)));
+        }
+        for message in others {
+            match message {
+                Message::Record(_)
+                | Message::Status(_)
+                | Message::Resumed
+                | Message::OddReported(_)
+                | Message::Token(_)
+                | Message::Backup(_)
+                | Message::Feed { .. }
+                | Message::Repair(_)
+                | Message::Account(..)
+                | Message::Turn => {}
+                Message::Enqueue(ids) => {
+                    insist(teller, connection, |connection| queue::enqueue(connection, &ids, |_| {}))?;
+                    teller.tell(Event::Enqueued);
+                }
+                // After the sweeps that were asked for before it: they write down the rules they go by.
+                Message::Configure(rules, feeders) => {
+                    insist(teller, connection, |connection| configure(connection, &rules, &feeders))?;
+                }
+                Message::Head { now, limit, only } => {
+                    let head = insist(teller, connection, |connection| match &only {
+                        Some(talk_ids) => queue::head_of(connection, talk_ids, now),
+                        None => queue::head(connection, now, limit),
+                    })?;
+                    teller.tell(Event::Head(head));
+                }
+                Message::Sweep(order) => {
+                    let swept = insist(teller, connection, |connection| sweep::sweep(connection, &order))?;
+                    teller.tell(Event::Swept(swept));
+                }
+                Message::Chore(chore) => {
+                    let worked = attempt(teller, connection, |connection| chores::work(connection, &chore));
+                    let chored = match worked {
+                        Err(error) if may_pass(&error) => Chored::NotNow(chore),
+                        chored => chored?,
+                    };
+                    teller.tell(Event::Chored(chored));
+                }
+                Message::Poll => {
+                    // Changes when another connection commits, not with our own commits.
+                    let version = insist(teller, connection, |connection| data_version(connection))?;
+                    if version != seen_version {
+                        seen_version = version;
+                        teller.tell(Event::ForeignChange);
+                        let asked = insist(teller, connection, |connection| resume::asked(connection))?;
+                        if asked.is_some() && asked != asked_to_resume {
+                            teller.tell(Event::Resume);
+                        }
+                        asked_to_resume = asked;
+                    }
+                    if optimized.elapsed() > OPTIMIZE {
+                        optimize(connection, "PRAGMA optimize");
+                        optimized = Instant::now();
+                    }
+                }
+                Message::Stop => {
+                    optimize(connection, "PRAGMA optimize");
+                    return Ok(());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Does it, however long it takes: what may pass is tried again.
+fn insist<T>(
+    teller: &Teller,
+    connection: &mut Connection,
+    mut step: impl FnMut(&mut Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let mut in_trouble = false;
+    loop {
+        match attempt(teller, connection, &mut step) {
+            Ok(done) => {
+                if in_trouble {
+                    teller.tell(Event::Recovered);
+                }
+                return Ok(done);
+            }
+            Err(error) if may_pass(&error) => {
+                if !in_trouble {
+                    teller.tell(Event::Trouble(explain(&error, connection, &teller.database)));
+                    in_trouble = true;
+                }
+                thread::sleep(RETRY);
+                teller.turn();
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Does it once.
+fn attempt<T>(
+    teller: &Teller,
+    connection: &mut Connection,
+    step: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    teller.pulse.in_sqlite.store(true, Ordering::Relaxed);
+    let done = step(connection);
+    teller.pulse.in_sqlite.store(false, Ordering::Relaxed);
+    done
+}
+
+/// Tells the feeders what came of their orders, and the worker that there may be work.
+fn answer(batch: &mut [Message], fed: Vec<Fed>, teller: &Teller) {
+    let mut due_at: Option<i64> = batch
+        .iter()
+        .filter_map(|message| match message {
+            Message::Repair(repair) => Some(repair.due_at()),
+            _ => None,
+        })
+        .min();
+    let orders = batch.iter_mut().filter_map(|message| match message {
+        Message::Feed { order, reply } => Some((order, reply)),
+        _ => None,
+    });
+    for ((order, reply), fed) in orders.zip(fed) {
+        if let Some(at) = order.changed_queue(&fed) {
+            due_at = Some(due_at.map_or(at, |earlier| earlier.min(at)));
+        }
+        if let Some(reply) = reply.take() {
+            // A feeder that no longer waits for it has been stopped.
+            let _ = reply.send(fed);
+        }
+    }
+    if let Some(due_at) = due_at {
+        teller.tell(Event::Fed { due_at });
+    }
+}
+
+fn configure(
+    connection: &mut Connection,
+    rules: &CloseRules,
+    feeders: &[(Feeder, bool)],
+) -> rusqlite::Result<()> {
+    let tx = connection.transaction()?;
+    sweep::note_rules(&tx, rules)?;
+    for (feeder, on) in feeders {
+        feeds::note_enabled(&tx, *feeder, *on)?;
+    }
+    tx.commit()
+}
+
+fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
+}
+
+/// Keeps the query planner's statistics; when it fails (a full disk), queries are merely slower.
+fn optimize(connection: &Connection, pragma: &str) {
+    if let Err(error) = connection.execute_batch(pragma) {
+        tracing::debug!("{pragma}: {error}");
+    }
+}
