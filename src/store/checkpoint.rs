@@ -174,7 +174,9 @@ fn next_rest(rest: u32, took: Duration) -> u32 {
 
 /// Memory or threads have run out: that may pass.
 fn no_thread(error: &io::Error) -> rusqlite::Error {
-    let said = format!("cannot start a thread for checkpoints: {error}");
+    let said = format!(
+        "cannot start a thread for checkpoints: {error}; is there a limit (TasksMax= of the unit, ulimit -u, the container's)?"
+    );
     rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_NOMEM), Some(said))
 }
 
