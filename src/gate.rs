@@ -164,7 +164,7 @@ impl Gate {
         self.streaks.blamed()
     }
 
-    /// Whether a failure of this request is its own: it failed before, while others were answered.
+    /// Whether this request was among those that began a pause which another's good answer ended.
     pub fn is_excused(&self, source: Source) -> bool {
         self.streaks.is_excused(source)
     }
@@ -293,7 +293,10 @@ impl Gate {
             self.climbing_since = Some(now);
         }
         self.pause = None;
-        self.outage_level = 0;
+        if source != Source::Account {
+            // Talks may fail all the same: then the next pause is longer.
+            self.outage_level = 0;
+        }
         self.streaks.reopened(source);
         self.begin_stretch();
     }

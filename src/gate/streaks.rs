@@ -1,7 +1,7 @@
 //! Failures in a row: a single one concerns its own request, but the same one for request after request is everybody's.
 
 use super::{Reason, Signal};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Different requests in a row that meet a failing server: then all pauses.
 const FAILING: usize = 5;
@@ -36,13 +36,18 @@ pub(super) struct Streaks {
     unexpected: (String, Vec<Source>),
     /// Whose requests began the last pause.
     blamed: Vec<Source>,
-    /// Those whose failures are their own: others were answered meanwhile.
-    excused: HashSet<Source>,
+    /// Good answers so far.
+    answered: u64,
+    /// Those that began a pause which another's good answer ended, and the good answers before they failed last: they
+    /// fail by themselves as long as others are answered in between.
+    excused: HashMap<Source, u64>,
 }
 
 impl Streaks {
     /// Counts a failure; returns why everything is to pause, if it is.
     pub(super) fn add(&mut self, source: Source, signal: &Signal) -> Option<Reason> {
+        let before = self.excused.get_mut(&source).map(|before| std::mem::replace(before, self.answered));
+        let is_own = before.is_some_and(|before| self.answered > before);
         let (streak, length, reason) = match signal {
             Signal::Transient => {
                 self.silent.clear();
@@ -70,7 +75,7 @@ impl Streaks {
         };
         // The account is no single talk, and can have no fault of its own for long.
         let each_counts = source == Source::Account || matches!(signal, Signal::NoAnswer | Signal::Forbidden);
-        if !self.excused.contains(&source) && (each_counts || !streak.contains(&source)) {
+        if !is_own && (each_counts || !streak.contains(&source)) {
             streak.push(source);
         }
         if streak.len() < length {
@@ -80,19 +85,34 @@ impl Streaks {
         Some(reason)
     }
 
-    /// A good answer: what failed before was nobody else's fault.
+    /// A good answer: what failed before was nobody else's fault. The account answers for itself alone while several
+    /// talks fail.
     pub(super) fn healthy(&mut self, source: Source) {
+        if source == Source::Account && self.has_several_talks() {
+            return;
+        }
         self.clear();
+        self.answered += 1;
         self.excused.remove(&source);
     }
 
     /// The probe of a pause was answered. If it was another's request, those that began the pause fail by themselves.
     pub(super) fn reopened(&mut self, source: Source) {
         let blamed = std::mem::take(&mut self.blamed);
-        if !blamed.contains(&source) && self.excused.len() < MOST_EXCUSED {
-            self.excused.extend(blamed);
+        let by_account = source == Source::Account && are_several_talks(&blamed);
+        if !blamed.contains(&source) && !by_account && self.excused.len() < MOST_EXCUSED {
+            let before = self.answered;
+            self.excused.extend(blamed.into_iter().map(|source| (source, before)));
         }
+        self.clear();
+        self.answered += 1;
         self.excused.remove(&source);
+    }
+
+    fn has_several_talks(&self) -> bool {
+        [&self.failing, &self.silent, &self.forbidden, &self.unexpected.1]
+            .into_iter()
+            .any(|streak| are_several_talks(streak))
     }
 
     pub(super) fn blamed(&self) -> &[Source] {
@@ -100,7 +120,7 @@ impl Streaks {
     }
 
     pub(super) fn is_excused(&self, source: Source) -> bool {
-        self.excused.contains(&source)
+        self.excused.contains_key(&source)
     }
 
     /// Every streak ends.
@@ -110,4 +130,9 @@ impl Streaks {
         self.forbidden.clear();
         self.unexpected.1.clear();
     }
+}
+
+fn are_several_talks(sources: &[Source]) -> bool {
+    let talks: HashSet<&Source> = sources.iter().filter(|source| matches!(source, Source::Talk(_))).collect();
+    talks.len() > 1
 }

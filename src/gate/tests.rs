@@ -140,13 +140,53 @@ fn a_streak_that_another_request_s_good_answer_ends_is_the_talks_own() {
     }
     let probe = pause(&gate).until;
     ask_for(&mut gate, 9, Signal::Healthy, probe);
-    for talk_id in [1, 2, 3, 1, 2, 3] {
-        ask_for(&mut gate, talk_id, odd("page"), probe);
-        assert!(gate.is_excused(Source::Talk(talk_id)));
+    for _ in 0..2 {
+        for talk_id in 1..=3 {
+            ask_for(&mut gate, talk_id, odd("page"), probe);
+            assert!(gate.is_excused(Source::Talk(talk_id)));
+        }
+        assert_eq!(gate.pause(), None);
+        ask_for(&mut gate, 9, Signal::Healthy, probe);
     }
-    assert_eq!(gate.pause(), None);
     ask_for(&mut gate, 1, Signal::Healthy, probe);
     assert!(!gate.is_excused(Source::Talk(1)), "it answers now");
+}
+
+#[test]
+fn what_was_excused_counts_again_once_nothing_else_is_answered() {
+    for signal in [Signal::NoAnswer, odd("page")] {
+        let (mut gate, now) = gate();
+        for talk_id in 1..=3 {
+            ask_for(&mut gate, talk_id, signal.clone(), now);
+        }
+        let probe = pause(&gate).until;
+        ask_for(&mut gate, 9, Signal::Healthy, probe);
+        for talk_id in [1, 2, 3, 1, 2] {
+            ask_for(&mut gate, talk_id, signal.clone(), probe);
+        }
+        assert_eq!(gate.pause(), None);
+        ask_for(&mut gate, 3, signal.clone(), probe);
+        assert!(gate.pause().is_some(), "it is everybody's again: {signal:?}");
+    }
+}
+
+#[test]
+fn an_account_that_answers_ends_no_streak_of_several_talks() {
+    let (mut gate, now) = gate();
+    let account = |gate: &mut Gate| {
+        let permit = gate.try_pass(now).unwrap();
+        gate.answered(permit, Source::Account, Signal::Healthy, now, &mut rng());
+    };
+    for talk_id in 1..=2 {
+        ask_for(&mut gate, talk_id, odd("page"), now);
+        account(&mut gate);
+    }
+    ask_for(&mut gate, 3, odd("page"), now);
+    assert_eq!(gate.pause(), None, "one talk alone, twice");
+    ask_for(&mut gate, 4, odd("page"), now);
+    account(&mut gate);
+    ask_for(&mut gate, 5, odd("page"), now);
+    assert_eq!(pause(&gate).reason, Reason::UnexpectedAnswer);
 }
 
 #[test]

@@ -1,15 +1,18 @@
 //! Whose fault a failure is: the talk's own, or everybody's. An outage spends no attempt of anybody's.
 
 use crate::amocrm::{Failure, Kind};
-use std::collections::HashMap;
+use crate::gate::Source;
+use std::collections::{HashMap, HashSet};
 
-/// What is known of the tries of talks that failed.
+/// What is known of the tries of talks and lists that failed.
 #[derive(Debug, Default)]
 pub(super) struct Tries {
-    /// Good answers so far, to whatever request.
+    /// Good answers so far.
     answered: u64,
-    /// The good answers before the last failed try of a talk.
-    last: HashMap<i64, u64>,
+    /// The good answers before the last failed try of each.
+    last: HashMap<Source, u64>,
+    /// Talks that failed since the last good answer.
+    failing: HashSet<i64>,
     /// Attempts that were spent since the last good answer, of each talk.
     spent: HashMap<i64, u32>,
 }
@@ -24,26 +27,38 @@ pub(super) enum Blame {
 }
 
 impl Tries {
-    /// A request got a good answer.
-    pub(super) fn answered(&mut self) {
+    /// A request got a good answer. The account answers for itself alone while several talks fail.
+    pub(super) fn answered(&mut self, source: Source) {
+        if source == Source::Account && self.are_several() {
+            return;
+        }
         self.answered += 1;
+        self.failing.clear();
         self.spent.clear();
     }
 
-    /// The talk was shown, or its row has ended otherwise.
-    pub(super) fn forget(&mut self, talk_id: i64) {
-        self.last.remove(&talk_id);
+    /// It was shown, or its row has ended otherwise.
+    pub(super) fn forget(&mut self, source: Source) {
+        self.last.remove(&source);
     }
 
-    /// A talk failed: whose fault is it? `excused` talks failed while others were answered already.
-    pub(super) fn failed(&mut self, talk_id: i64, excused: bool) -> Blame {
-        let before = self.last.insert(talk_id, self.answered).unwrap_or(0);
-        if excused || self.answered > before { Blame::Own } else { Blame::Unclear }
+    /// A request failed: whose fault is it?
+    pub(super) fn failed(&mut self, source: Source) -> Blame {
+        if let Source::Talk(talk_id) = source {
+            self.failing.insert(talk_id);
+        }
+        let before = self.last.insert(source, self.answered).unwrap_or(0);
+        if self.answered > before { Blame::Own } else { Blame::Unclear }
     }
 
-    /// Whether the talk has failed before, and something else was answered since.
-    pub(super) fn has_failed_alone(&self, talk_id: i64) -> bool {
-        self.last.get(&talk_id).is_some_and(|before| self.answered > *before)
+    /// Whether it has failed before, and something else was answered since.
+    pub(super) fn has_failed_alone(&self, source: Source) -> bool {
+        self.last.get(&source).is_some_and(|before| self.answered > *before)
+    }
+
+    /// More than one talk failed since the last good answer.
+    pub(super) fn are_several(&self) -> bool {
+        self.failing.len() > 1
     }
 
     /// An attempt was spent on a failure that may yet turn out to be everybody's.
@@ -73,26 +88,40 @@ pub(super) fn spends(failure: &Failure, blame: Blame, attempts: u32, most: u32) 
 mod tests {
     use super::*;
 
+    const ONE: Source = Source::Talk(1);
+
     #[test]
     fn a_failure_is_the_talk_s_own_if_others_were_answered_since_its_last_try() {
         let mut tries = Tries::default();
-        assert_eq!(tries.failed(1, false), Blame::Unclear, "nothing was ever answered");
-        tries.answered();
-        assert_eq!(tries.failed(1, false), Blame::Own);
-        assert_eq!(tries.failed(1, false), Blame::Unclear, "nothing since");
-        assert_eq!(tries.failed(2, false), Blame::Own, "it was never tried before");
-        assert_eq!(tries.failed(1, true), Blame::Own, "it failed amid good answers");
-        tries.answered();
-        assert!(tries.has_failed_alone(1));
-        tries.forget(1);
-        assert!(!tries.has_failed_alone(1));
+        assert_eq!(tries.failed(ONE), Blame::Unclear, "nothing was ever answered");
+        tries.answered(Source::Talk(9));
+        assert_eq!(tries.failed(ONE), Blame::Own);
+        assert_eq!(tries.failed(ONE), Blame::Unclear, "nothing since");
+        assert_eq!(tries.failed(Source::Talk(2)), Blame::Own, "it was never tried before");
+        tries.answered(Source::List("events"));
+        assert!(tries.has_failed_alone(ONE));
+        tries.forget(ONE);
+        assert!(!tries.has_failed_alone(ONE));
+    }
+
+    #[test]
+    fn an_account_that_answers_tells_of_one_talk_that_fails_and_not_of_several() {
+        let mut tries = Tries::default();
+        tries.failed(ONE);
+        tries.answered(Source::Account);
+        assert_eq!(tries.failed(ONE), Blame::Own);
+        tries.failed(Source::Talk(2));
+        tries.answered(Source::Account);
+        assert_eq!(tries.failed(ONE), Blame::Unclear);
+        tries.answered(Source::Talk(3));
+        assert_eq!(tries.failed(ONE), Blame::Own);
     }
 
     #[test]
     fn attempts_since_the_last_good_answer_can_be_given_back() {
         let mut tries = Tries::default();
         tries.spent(1);
-        tries.answered();
+        tries.answered(Source::Talk(9));
         tries.spent(2);
         tries.spent(2);
         assert_eq!(tries.take_spent(), HashMap::from([(2, 2)]));

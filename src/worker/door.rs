@@ -73,10 +73,13 @@ impl Worker {
         self.quota.send_replace(Quota { pace, urgent: self.condition.urgent_rate(now) });
     }
 
-    /// Whether somebody waits for a page in this lane that may be asked for: in a pause none, but where
-    /// no talk is known that could be asked for instead.
+    /// Whether somebody waits for a page in this lane that may be asked for: in a pause none, nor while a 401 is to be
+    /// confirmed, but where nothing is known that could be asked for instead.
     pub(super) fn is_asked(&self, lane: Lane) -> bool {
-        let may = self.gate.pause().is_none() || self.known.is_empty();
+        let may = match self.gate.pause() {
+            Some(_) => self.known.is_empty(),
+            None => !self.gate.is_doubting() || self.known.is_empty() && !self.identity.may_probe(),
+        };
         may && self.asked.iter().any(|ask| ask.lane == lane)
     }
 
@@ -118,13 +121,23 @@ impl Worker {
             return;
         }
         let signal = failure.map_or(Signal::Healthy, |failure| self.signal(failure, token_epoch));
+        let is_known_to_fail = self.tries.has_failed_alone(source);
         self.answered(permit, source, signal, failure, now);
+        match failure {
+            None => self.tries.forget(source),
+            Some(_) if self.gate.pause().is_none() => {
+                self.tries.failed(source);
+            }
+            Some(_) => {}
+        }
         if matches!(failure.map(|failure| failure.kind), Some(Kind::Forbidden | Kind::Unexpected)) {
             // Whether it is the list's or everybody's shows at another address.
             self.identity.want();
         }
         let is_everybody_s = match failure.map(|failure| failure.kind) {
-            Some(Kind::Unauthorized | Kind::Unpaid | Kind::RateLimited) => true,
+            // Others are answered: it is this list that is refused so.
+            Some(Kind::Unauthorized) => !is_known_to_fail || self.gate.pause().is_some(),
+            Some(Kind::Unpaid | Kind::RateLimited) => true,
             Some(Kind::Unexpected) => self.pauses_for(Reason::UnexpectedAnswer),
             Some(Kind::Forbidden) => self.pauses_for(Reason::Blocked),
             _ => false,

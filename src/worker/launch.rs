@@ -143,13 +143,20 @@ impl Worker {
         let blamed = self.gate.blamed();
         let fit = |id: &&i64| !self.busy.contains(id) && !blamed.contains(&Source::Talk(**id));
         let stored = || self.known.iter().find(fit).map(|id| Next::Confirm(Due::without_row(*id)));
-        let account = || self.identity.may_probe().then_some(Next::Account);
+        // It answers for itself alone: a talk tells more.
+        let account = || {
+            let may = self.identity.may_probe() && !self.is_any_ready();
+            (may && (pause.is_some() || !self.tries.are_several())).then_some(Next::Account)
+        };
         match reason {
-            Reason::Unauthorized => account().or_else(stored),
-            Reason::Outage => stored().or_else(account),
+            Reason::Unauthorized | Reason::Outage => stored().or_else(account),
             Reason::UnexpectedAnswer | Reason::Blocked | Reason::ManyGone => stored(),
             Reason::RateLimited | Reason::Unpaid => None,
         }
+    }
+
+    fn is_any_ready(&self) -> bool {
+        Lane::ALL.into_iter().any(|lane| self.ready.first(lane).is_some())
     }
 
     /// Sends a request; returns the lane it counts for.

@@ -75,7 +75,7 @@ impl Worker {
                     self.talk_confirms(fetched.talk.account_id, now);
                 }
                 self.answered(permit, source, Signal::Healthy, None, now);
-                self.tries.forget(talk_id);
+                self.tries.forget(source);
                 if self.stopping && due.purpose != Purpose::Mirror {
                     // Nothing is begun any more: its row stays for the next process.
                     ticket = NO_ROW;
@@ -149,12 +149,12 @@ impl Worker {
         let error = shown(&failure.detail);
         match failure.kind {
             Kind::Gone => {
-                self.tries.forget(talk_id);
+                self.tries.forget(source);
                 tracing::info!(talk_id, outcome = "gone", request_id, "talk {talk_id} is gone: {error}");
                 Some(Outcome::Gone)
             }
             Kind::Denied => {
-                self.tries.forget(talk_id);
+                self.tries.forget(source);
                 tracing::warn!(
                     talk_id,
                     outcome = "denied",
@@ -166,11 +166,11 @@ impl Worker {
                 Some(Outcome::Denied { due_at, error: failure.detail })
             }
             // Others are answered: it is this talk that is refused so.
-            Kind::Unauthorized if is_refused && self.tries.has_failed_alone(talk_id) => {
+            Kind::Unauthorized if is_refused && self.tries.has_failed_alone(source) => {
                 Some(self.failed(due, failure, now))
             }
             Kind::Unauthorized if is_refused && self.gate.pause().is_none() => {
-                self.tries.failed(talk_id, false);
+                self.tries.failed(source);
                 // Another request may tell sooner whether the token is refused.
                 Some(self.unspent(now.secs() + 1, failure))
             }
@@ -192,14 +192,16 @@ impl Worker {
             // It was asked for to see whether anybody is answered: there is no row that could fail.
             return Outcome::Retry { due_at: now.secs(), error: failure.detail, spent: false };
         }
-        let excused = self.gate.is_excused(Source::Talk(talk_id));
-        let blame = self.tries.failed(talk_id, excused);
+        let source = Source::Talk(talk_id);
+        let is_known_to_fail = self.gate.is_excused(source) && self.tries.has_failed_alone(source);
+        let blame = self.tries.failed(source);
         let most = self.config.retry.max_attempts;
         let attempts = due.attempts.saturating_add(1);
         let request_id = failure.request_id.as_deref().unwrap_or("-");
         let error = shown(&failure.detail);
         let next_is_last = attempts.saturating_add(1) >= most;
-        if blame == Blame::Unclear && next_is_last {
+        if blame == Blame::Unclear && (next_is_last || failure.kind == Kind::NoAnswer) {
+            // Is anybody answered?
             self.identity.want();
         }
         if !spends(&failure, blame, attempts, most) {
@@ -211,7 +213,7 @@ impl Worker {
             );
             return self.unspent(policy::not_before(now.unix, wait), failure);
         }
-        if failure.kind != Kind::Unauthorized {
+        if failure.kind != Kind::Unauthorized && !is_known_to_fail {
             self.tries.spent(talk_id);
         }
         match policy::after_failure(attempts, &self.config.retry, now.unix, &mut self.rng) {
@@ -265,7 +267,7 @@ impl Worker {
         self.condition.note_answer(failure, now);
         if is_healthy {
             self.token_works();
-            self.tries.answered();
+            self.tries.answered(source);
         }
         match (before, self.gate.pause()) {
             (None, Some(_)) => self.refund(now),

@@ -112,6 +112,72 @@ fn an_outage_spends_no_attempt_however_few_talks_there_are() {
 }
 
 #[test]
+fn an_account_that_answers_makes_no_failure_of_all_talks_their_own() {
+    for (fault, stored) in [
+        (Fault::Reset, true),
+        (Fault::Reset, false),
+        (Fault::Problem(503), false),
+        (Fault::Html(400), false),
+        (Fault::Problem(401), true),
+        (Fault::Problem(401), false),
+    ] {
+        let mirror = Mirror::new(account(3));
+        if stored {
+            mirror.ends(0, &["sync", "1..3"]);
+        }
+        mirror
+            .configure("queue.max_attempts = 2\nqueue.retry_base = \"100ms\"\nqueue.retry_max = \"200ms\"\n");
+        let failing = |count: usize| {
+            let mut account = mirror.simulator.account();
+            account.scripted = (1..=3).map(|talk_id| (talk_id, vec![fault.clone(); count].into())).collect();
+        };
+        failing(1000);
+        mirror.ends(0, &["enqueue", "1..3"]);
+        let daemon = mirror.running_daemon();
+        let asked = mirror.simulator.account().requests();
+        mirror.wait("they are tried again and again", || {
+            let (out, _) = text(&mirror.output(&["resume"]));
+            assert!(!out.is_empty());
+            mirror.simulator.account().requests() >= asked + 20
+        });
+        let failed = "SELECT count(*) FROM talk_queue WHERE failed_at IS NOT NULL";
+        assert_eq!(mirror.sql::<i64>(failed), 0, "{fault:?}, {stored}");
+        failing(0);
+        mirror.output(&["resume"]);
+        mirror.wait_sql(&format!("{fault:?}, {stored}: it passes"), "SELECT count(*) FROM talk_queue", 0);
+        daemon.stop();
+        mirror.assert_mirrors_the_account();
+    }
+}
+
+#[test]
+fn a_list_that_alone_is_refused_is_asked_ever_more_seldom() {
+    for feeder in [LISTING, EVENTS] {
+        let mirror = Mirror::new(account(3));
+        mirror.ends(0, &["sync", "1..3"]);
+        mirror.configure(feeder);
+        {
+            let mut account = mirror.simulator.account();
+            account.list_fault = Some(Fault::Problem(401));
+            account.events_fault = Some(Fault::Problem(401));
+        }
+        let daemon = mirror.running_daemon();
+        mirror.wait_sql(
+            &format!("{feeder}: it is the list's own trouble"),
+            "SELECT count(*) FROM feeders WHERE trouble LIKE '%HTTP 401%'",
+            1,
+        );
+        mirror.ends(0, &["enqueue", "1..3"]);
+        mirror.wait_sql("the talks are fetched", "SELECT count(*) FROM talk_queue", 0);
+        let account = mirror.simulator.account();
+        assert!(account.list_requests() + account.events_requests() <= 3, "{feeder}");
+        drop(account);
+        assert!(mirror.sql::<bool>("SELECT pause_reason IS NULL FROM daemon_status"), "{feeder}");
+        daemon.stop();
+    }
+}
+
+#[test]
 fn the_first_failure_of_a_quiet_account_is_in_status_at_once() {
     let mirror = Mirror::new(account(1));
     mirror.ends(0, &["sync", "1"]);
