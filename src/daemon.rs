@@ -91,6 +91,8 @@ pub struct Synced {
     pub tally: Tally,
     /// Talks that were tried and not fetched.
     pub unfetched: Vec<i64>,
+    /// Talks that were asked for are not in the queue: it could not be written.
+    pub unqueued: bool,
 }
 
 /// Queues `ids` and works everything that is due, retries included while the next is due soon;
@@ -109,7 +111,7 @@ pub async fn sync(
     let sweeps = !no_close && config.auto_close.rules.mode != CloseMode::Off;
     let work = Work { no_close, enqueue: ids.to_vec(), ..Work::of(Mode::Sync) };
     let (end, worker) = work_off(config, work, sweeps, (connection, lock), observe).await?;
-    Ok(Synced { end, tally: worker.tally(), unfetched: worker.unfetched() })
+    Ok(Synced { end, tally: worker.tally(), unfetched: worker.unfetched(), unqueued: worker.is_enqueueing() })
 }
 
 /// What [`close`] is to close.

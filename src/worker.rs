@@ -202,6 +202,11 @@ impl Worker {
         }
     }
 
+    /// Ids that [`Worker::enqueue`] was given are not all in the queue yet.
+    pub fn is_enqueueing(&self) -> bool {
+        self.to_enqueue.is_some() || self.enqueueing
+    }
+
     /// A handle to the thread that writes the database.
     pub fn writer(&self) -> Writer {
         self.writer.clone()
@@ -220,7 +225,7 @@ impl Worker {
     /// Nothing is due, under way or waiting to be recorded.
     pub fn is_idle(&self) -> bool {
         let due = self.may_be_due || self.reread || self.head_asked || !self.ready.is_exhausted();
-        let asks = self.confirm_now.is_some() || self.to_enqueue.is_some() || self.enqueueing;
+        let asks = self.confirm_now.is_some() || self.is_enqueueing();
         !due && !asks && !self.is_sweeping() && self.is_quiet()
     }
 

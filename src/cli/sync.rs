@@ -28,7 +28,7 @@ pub fn sync(config: &Config, ids: &[RangeInclusive<i64>], no_close: bool, as_jso
     let ended = runtime.block_on(daemon::sync(config, ids, no_close, |worker| watch.look(worker)));
     runtime.shutdown_background();
     drop(watch);
-    let Synced { end, tally, unfetched } = ended?;
+    let Synced { end, tally, unfetched, unqueued } = ended?;
 
     let now = unix_now();
     let connection = store::open_read_only(&config.database)?;
@@ -50,6 +50,7 @@ pub fn sync(config: &Config, ids: &[RangeInclusive<i64>], no_close: bool, as_jso
         out.table(&summary(&tally, &queue, began.elapsed(), now))?;
     }
     let done = out.done()?;
+    let is_trouble = matches!(end, SyncEnd::Trouble(_));
     let reason = match end {
         SyncEnd::Worked => None,
         SyncEnd::Stopped => Some("stopped by a signal".to_owned()),
@@ -60,7 +61,10 @@ pub fn sync(config: &Config, ids: &[RangeInclusive<i64>], no_close: bool, as_jso
     };
     // What failed earlier and is not due yet fails no later run.
     match reason {
-        Some(reason) if queue.due > 0 || unfetched > 0 => {
+        Some(reason) if unqueued => {
+            anyhow::bail!("{reason}; not all talks that were asked for are queued: ask for them again")
+        }
+        Some(reason) if queue.due > 0 || unfetched > 0 || is_trouble => {
             anyhow::bail!("{reason}; {} stay queued", words::talks(waiting))
         }
         _ if unfetched > 0 || tally.closures.failed + tally.closures.refused > 0 => Ok(ExitCode::FAILURE),

@@ -7,7 +7,9 @@ const WINDOW: usize = 40;
 /// So many in a row are too many, …
 const IN_A_ROW: usize = 20;
 /// … and so are more than half of the last ones, if there are at least so many of these.
-const LEAST: usize = 10;
+const LEAST: usize = 5;
+/// So many are too many if no other stored talk was shown lately: a small mirror is not emptied either.
+const ALL: usize = 2;
 /// After a person has looked, the API is believed for so long, in seconds.
 const BELIEVED: i64 = 60 * 60;
 
@@ -28,13 +30,15 @@ impl GoneGuard {
         self.in_a_row = 0;
     }
 
-    /// A stored open talk is said not to exist. Returns those that were said to, this one too, if they are too many:
-    /// they are not believed to be gone.
-    pub fn gone(&mut self, talk_id: i64, now: i64) -> Option<Vec<i64>> {
+    /// A stored open talk is said not to exist; `none_left` if no stored talk is known that was shown lately. Returns
+    /// those that were said to, this one too, if they are too many: they are not believed to be gone.
+    pub fn gone(&mut self, talk_id: i64, none_left: bool, now: i64) -> Option<Vec<i64>> {
         self.note(Some(talk_id));
         self.in_a_row += 1;
         let gone = self.recent.iter().flatten().count();
-        let many = self.in_a_row >= IN_A_ROW || self.recent.len() >= LEAST && gone * 2 > self.recent.len();
+        let many = self.in_a_row >= IN_A_ROW
+            || self.recent.len() >= LEAST && gone * 2 > self.recent.len()
+            || none_left && self.in_a_row >= ALL;
         if !many || self.is_believed(now) {
             return None;
         }
@@ -72,25 +76,34 @@ mod tests {
         let mut guard = GoneGuard::default();
         (0..40).for_each(|_| guard.shown());
         for talk_id in 1..20 {
-            assert_eq!(guard.gone(talk_id, NOW), None, "{talk_id}");
+            assert_eq!(guard.gone(talk_id, false, NOW), None, "{talk_id}");
         }
-        assert_eq!(guard.gone(20, NOW), Some((1..=20).collect()));
-        assert_eq!(guard.gone(21, NOW), None, "they are counted anew");
+        assert_eq!(guard.gone(20, false, NOW), Some((1..=20).collect()));
+        assert_eq!(guard.gone(21, false, NOW), None, "they are counted anew");
     }
 
     #[test]
-    fn more_than_half_of_ten_are_too_many_and_half_is_not() {
+    fn more_than_half_of_five_are_too_many_and_half_is_not() {
         let mut guard = GoneGuard::default();
         for talk_id in 1..=5 {
             guard.shown();
-            assert_eq!(guard.gone(talk_id, NOW), None);
+            assert_eq!(guard.gone(talk_id, false, NOW), None);
         }
-        assert_eq!(guard.gone(6, NOW), Some((1..=6).collect()));
+        assert_eq!(guard.gone(6, false, NOW), Some((1..=6).collect()));
         let mut small = GoneGuard::default();
-        for talk_id in 1..=9 {
-            assert_eq!(small.gone(talk_id, NOW), None, "a mirror of nine talks");
+        for talk_id in 1..=4 {
+            assert_eq!(small.gone(talk_id, false, NOW), None);
         }
-        assert!(small.gone(10, NOW).is_some());
+        assert!(small.gone(5, false, NOW).is_some());
+    }
+
+    #[test]
+    fn a_small_mirror_is_not_emptied() {
+        let mut guard = GoneGuard::default();
+        assert_eq!(guard.gone(1, true, NOW), None, "its one talk");
+        let mut guard = GoneGuard::default();
+        assert_eq!(guard.gone(1, false, NOW), None);
+        assert_eq!(guard.gone(2, true, NOW), Some(vec![1, 2]));
     }
 
     #[test]
@@ -99,7 +112,7 @@ mod tests {
         for talk_id in 0..1000 {
             guard.shown();
             guard.shown();
-            assert_eq!(guard.gone(talk_id, NOW), None);
+            assert_eq!(guard.gone(talk_id, false, NOW), None);
         }
     }
 
@@ -108,9 +121,9 @@ mod tests {
         let mut guard = GoneGuard::default();
         guard.believe(NOW);
         for talk_id in 0..100 {
-            assert_eq!(guard.gone(talk_id, NOW + 3599), None);
+            assert_eq!(guard.gone(talk_id, false, NOW + 3599), None);
         }
-        assert!(guard.gone(100, NOW + 3600).is_some());
+        assert!(guard.gone(100, false, NOW + 3600).is_some());
         assert!(!guard.is_believed(NOW - 1), "the clock was set back");
     }
 }

@@ -5,7 +5,7 @@
 
 mod repair;
 
-pub use repair::{Repair, repair};
+pub use repair::{Repair, UNCONFIRMED, repair};
 
 use super::closures;
 use crate::policy::closing::Purpose;
@@ -39,10 +39,16 @@ impl Due {
             talk_id: row.get(0)?,
             ticket: row.get(1)?,
             attempts: row.get::<_, i64>(2)?.clamp(0, i64::from(u32::MAX)) as u32,
-            purpose: closures::purpose(row.get_ref(3)?.as_str()?, priority),
+            purpose: closures::purpose(&text(row, 3)?.unwrap_or_default(), priority),
             lane: Lane::of(priority),
         })
     }
+}
+
+/// A text that another program may have written: where it is not UTF-8, as much of it as is.
+pub(super) fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
+    let bytes = row.get_ref(column)?.as_bytes_or_null()?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
 }
 
 /// The head of the queue at one moment.
@@ -197,12 +203,12 @@ impl QueueRow {
     fn read(row: &Row<'_>) -> rusqlite::Result<QueueRow> {
         Ok(QueueRow {
             talk_id: row.get(0)?,
-            reason: row.get(1)?,
+            reason: text(row, 1)?.unwrap_or_default(),
             priority: row.get(2)?,
             enqueued_at: row.get(3)?,
             due_at: row.get(4)?,
             attempts: row.get(5)?,
-            last_error: row.get(6)?,
+            last_error: text(row, 6)?,
             failed_at: row.get(7)?,
         })
     }

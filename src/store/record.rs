@@ -33,20 +33,24 @@ pub struct Arrived {
     pub payload: String,
     /// Optional fields that came in another shape than the API documents.
     pub odd: Vec<&'static str>,
-    /// The API's clock at the answer, in Unix seconds: its `Date`, or else our own.
-    pub answered_at: i64,
+    /// The API's clock at the answer, in Unix seconds: its `Date`, or else our own. `None` if neither is known.
+    pub answered_at: Option<i64>,
 }
 
 impl Arrived {
     /// A talk whose answer says nothing odd.
     pub fn new(talk: Talk, payload: impl Into<String>) -> Arrived {
-        let answered_at = talk.updated_at;
-        Arrived { talk, payload: payload.into(), odd: Vec::new(), answered_at }
+        Arrived { talk, payload: payload.into(), odd: Vec::new(), answered_at: None }
     }
 
-    /// Its `updated_at` is ahead of the clock that it was set by.
-    fn is_ahead(&self) -> bool {
-        self.talk.updated_at.saturating_sub(self.answered_at) > AHEAD
+    /// When the API's clock read so, if the `updated_at` is ahead of it.
+    fn ahead_of(&self) -> Option<i64> {
+        self.answered_at.filter(|answered_at| self.talk.updated_at.saturating_sub(*answered_at) > AHEAD)
+    }
+
+    /// When this state was seen: `at` by our clock, unless that is ahead of the API's.
+    fn seen_at(&self, at: i64) -> i64 {
+        self.answered_at.filter(|answered_at| at.saturating_sub(*answered_at) > AHEAD).unwrap_or(at)
     }
 }
 
@@ -145,7 +149,7 @@ impl<'tx> Recorder<'tx> {
                         entity_type, is_in_work, is_read, origin, missed_at, account_id, status, source_id, \
                         lead_id, customer_id, payload, first_fetched_at, fetched_at, changed_at, closed_at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, \
-                        ?18, ?19, ?19, ?19, ?20)
+                        ?18, ?21, ?19, ?21, ?20)
                  ON CONFLICT (talk_id) DO NOTHING",
             )?,
             insert_version: tx.prepare_cached(
@@ -176,7 +180,7 @@ impl<'tx> Recorder<'tx> {
                     Some(_) => missed_at(tx, talk_id)?,
                     None => None,
                 };
-                let effect = self.upsert_talk(talk, &arrived.payload, at)?;
+                let effect = self.upsert_talk(talk, &arrived.payload, at, arrived.seen_at(at))?;
                 if effect != Effect::Older {
                     self.note_time(arrived)?;
                     odd::note(tx, talk_id, &arrived.odd, at)?;
@@ -238,15 +242,15 @@ impl<'tx> Recorder<'tx> {
         Ok(self.dequeue.execute((talk_id, ticket))? == 1)
     }
 
-    fn upsert_talk(&mut self, talk: &Talk, payload: &str, at: i64) -> rusqlite::Result<Effect> {
+    fn upsert_talk(&mut self, talk: &Talk, payload: &str, at: i64, seen_at: i64) -> rusqlite::Result<Effect> {
         let tx = self.tx;
-        let closed_at = (!talk.is_in_work).then_some(at);
+        let closed_at = (!talk.is_in_work).then_some(seen_at);
         // Most often either nothing is stored yet or nothing differs.
         let mut values = talk_params(talk).to_vec();
-        values.extend([&payload as &dyn ToSql, &at, &closed_at]);
+        values.extend([&payload as &dyn ToSql, &at, &closed_at, &seen_at]);
         let inserted = self.insert_talk.execute(values.as_slice())?;
         if inserted == 1 {
-            self.insert_version(talk, 1, at)?;
+            self.insert_version(talk, 1, seen_at)?;
             if self.tombstones {
                 tx.prepare_cached("DELETE FROM tombstones WHERE talk_id = ?1")?.execute([talk.talk_id])?;
             }
@@ -277,7 +281,7 @@ impl<'tx> Recorder<'tx> {
                     SET created_at = ?2, updated_at = ?3, rate = ?4, contact_id = ?5, chat_id = ?6,
                         entity_id = ?7, entity_type = ?8, is_in_work = ?9, is_read = ?10, origin = ?11,
                         missed_at = ?12, account_id = ?13, status = ?14, source_id = ?15, lead_id = ?16,
-                        customer_id = ?17, payload = ?18, fetched_at = ?19, changed_at = ?19,
+                        customer_id = ?17, payload = ?18, fetched_at = ?19, changed_at = ?21,
                         closed_at = CASE WHEN ?20 IS NULL THEN NULL ELSE coalesce(closed_at, ?20) END,
                         gone_at = NULL, denied_at = NULL
                   WHERE talk_id = ?1",
@@ -291,8 +295,13 @@ impl<'tx> Recorder<'tx> {
                     )?
                     .query_row([talk.talk_id], |row| Ok((row.get(0)?, row.get(1)?)))
                     .optional()?
-                    .unwrap_or((0, at));
-                let from = at.max(valid_from);
+                    .unwrap_or((0, seen_at));
+                let from = if valid_from.saturating_sub(seen_at) > AHEAD {
+                    mend_versions(tx, talk.talk_id, seen_at)?;
+                    seen_at
+                } else {
+                    seen_at.max(valid_from)
+                };
                 tx.prepare_cached(
                     "UPDATE talk_versions SET valid_to = ?3
                   WHERE talk_id = ?1 AND version = ?2 AND valid_to IS NULL",
@@ -313,11 +322,11 @@ impl<'tx> Recorder<'tx> {
     /// Notes whether the `updated_at` that was just stored is ahead of its time.
     fn note_time(&mut self, arrived: &Arrived) -> rusqlite::Result<()> {
         let talk_id = arrived.talk.talk_id;
-        if arrived.is_ahead() {
+        if let Some(answered_at) = arrived.ahead_of() {
             self.ahead = true;
             self.tx
                 .prepare_cached("INSERT OR REPLACE INTO talks_ahead (talk_id, answered_at) VALUES (?1, ?2)")?
-                .execute((talk_id, arrived.answered_at))?;
+                .execute((talk_id, answered_at))?;
         } else if self.ahead {
             self.tx.prepare_cached("DELETE FROM talks_ahead WHERE talk_id = ?1")?.execute([talk_id])?;
         }
@@ -330,6 +339,18 @@ impl<'tx> Recorder<'tx> {
         self.insert_version.execute(values.as_slice())?;
         Ok(())
     }
+}
+
+/// Versions that a wrong clock has put into the future began and ended at `seen_at` at the latest.
+fn mend_versions(tx: &Transaction<'_>, talk_id: i64, seen_at: i64) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "UPDATE talk_versions SET valid_from = min(valid_from, ?2), valid_to = min(valid_to, ?2)
+          WHERE talk_id = ?1 AND (valid_from > ?2 OR valid_to > ?2)",
+    )?
+    .execute((talk_id, seen_at))?;
+    tx.prepare_cached("UPDATE talks SET first_fetched_at = min(first_fetched_at, ?2) WHERE talk_id = ?1")?
+        .execute((talk_id, seen_at))?;
+    Ok(())
 }
 
 fn reschedule(

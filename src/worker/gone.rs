@@ -58,7 +58,7 @@ impl Worker {
 
     fn open_talk_gone(&mut self, talk_id: i64, now: Now) {
         let believed = self.gone.is_believed(now.secs());
-        let too_many = self.gone.gone(talk_id, now.secs());
+        let too_many = self.gone.gone(talk_id, self.known.is_empty(), now.secs());
         // Those under way when the pause began are no more believed than those before.
         let too_many =
             too_many.or_else(|| (self.pauses_for(Reason::ManyGone) && !believed).then(|| vec![talk_id]));

@@ -10,7 +10,7 @@ use crate::amocrm::{Account, Failure, Kind};
 use crate::clock::{self, Now};
 use crate::gate::{Permit, Signal, Source};
 use crate::store::account::AccountName;
-use crate::store::queue::Due;
+use crate::store::queue::{Due, Repair};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -200,9 +200,16 @@ impl Worker {
         if expected != found.account_id {
             return Err(self.other_account(found));
         }
+        self.confirmed(found, now);
+        Ok(())
+    }
+
+    fn confirmed(&mut self, found: AccountName, now: Now) {
+        if !self.identity.is_confirmed() {
+            self.writer.repair(Repair::Confirmed { now: now.secs() });
+        }
         self.identity.stage = Stage::Confirmed;
         self.writer.account(Ok(found), now.secs());
-        Ok(())
     }
 
     /// Another account's answers would corrupt the mirror: the work ends.
@@ -218,8 +225,7 @@ impl Worker {
     pub(super) fn talk_confirms(&mut self, account_id: i64, now: Now) {
         if !self.identity.is_confirmed() {
             let base_url = Some(self.config.base_url.clone());
-            self.identity.stage = Stage::Confirmed;
-            self.writer.account(Ok(AccountName { account_id, name: None, base_url }), now.secs());
+            self.confirmed(AccountName { account_id, name: None, base_url }, now);
         }
     }
 

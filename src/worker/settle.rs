@@ -10,7 +10,7 @@ use crate::policy::closing::Purpose;
 use crate::policy::{self, NextTry};
 use crate::store::account::AccountName;
 use crate::store::closures::NO_ROW;
-use crate::store::queue::{Due, Repair};
+use crate::store::queue::{Due, Repair, UNCONFIRMED};
 use crate::store::record::{Arrived, Outcome, Record};
 use crate::telemetry;
 use crate::text::shown;
@@ -82,7 +82,7 @@ impl Worker {
                 } else {
                     wish = self.wish(due, &fetched, sent, now);
                 }
-                let answered_at = fetched.date.unix().unwrap_or(now.secs());
+                let answered_at = Some(fetched.date.unix().unwrap_or(now.secs()));
                 let Fetched { talk, payload, odd, .. } = fetched;
                 self.note_odd(talk_id, &odd, now);
                 Some(Outcome::Talk(Box::new(Arrived { talk, payload, odd, answered_at })))
@@ -130,7 +130,7 @@ impl Worker {
             // Another account's API would say the same.
             self.answered(permit, source, Signal::Healthy, Some(&failure), now);
             let due_at = policy::not_before(now.unix, self.identity.look_again(now));
-            let detail = format!("{}; ignored: the account that answers is not confirmed", failure.detail);
+            let detail = format!("{}{UNCONFIRMED}", failure.detail);
             return Some(self.unspent(due_at, Failure { detail, ..failure }));
         }
         if failure.kind == Kind::Gone

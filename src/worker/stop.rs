@@ -49,11 +49,13 @@ impl Worker {
                     Some(event) => self.on_event(event)?,
                 },
                 () = sleep_until(records.into()) => {
-                    tracing::warn!(
-                        talks = self.busy.len(),
-                        "stopped before {} fetched talks could be recorded: they stay in the queue",
-                        self.busy.len()
-                    );
+                    if !self.busy.is_empty() {
+                        tracing::warn!(
+                            talks = self.busy.len(),
+                            "stopped before {} fetched talks could be recorded: they stay in the queue",
+                            self.busy.len()
+                        );
+                    }
                     return ended;
                 }
             }

@@ -2,7 +2,9 @@
 
 use crate::harness::{Mirror, account, text};
 use assert_cmd::Command;
+use nix::sys::signal::Signal;
 use serde_json::Value;
+use std::time::Duration;
 use talkmirror::simulator::Fault;
 
 fn json(text: &str) -> Value {
@@ -338,4 +340,22 @@ fn absurd_times_stop_no_command() {
             assert!(err.is_empty(), "{look:?} {absurd}: {err}");
         }
     }
+}
+
+#[test]
+fn a_sync_that_cannot_queue_what_it_is_asked_for_says_so() {
+    let mirror = Mirror::new(account(9));
+    mirror.ends(0, &["sync", "1"]);
+    mirror.simulator.account().account_fault = Some(Fault::Slow(Duration::from_secs(2)));
+    let asked = mirror.simulator.account().account_requests();
+    let mut sync = mirror.start(&["sync", "5"]);
+    mirror.wait("it asks whose API it is", || mirror.simulator.account().account_requests() > asked);
+    let connection = mirror.connect();
+    connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+    sync.signal(Signal::SIGTERM);
+    assert_eq!(sync.wait().code(), Some(1));
+    assert!(mirror.log().contains("not all talks that were asked for are queued"), "{}", mirror.log());
+    connection.execute_batch("COMMIT").unwrap();
+    mirror.ends(0, &["sync", "5"]);
+    mirror.wait_sql("it is mirrored", "SELECT count(*) FROM talks", 2);
 }

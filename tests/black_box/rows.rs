@@ -27,10 +27,15 @@ fn a_row_with_absurd_values_fails_alone() {
          INSERT INTO talk_queue (talk_id, reason, last_error) VALUES (10, '', 'x'), (11, 'close verify\u{1b}[2J', NULL);
          INSERT INTO talk_queue (talk_id, failed_at) VALUES (12, {most}), (13, {least});
          INSERT INTO talk_queue (talk_id, ticket) VALUES (14, {most}), (15, {least}), (16, 0);
+         INSERT INTO talk_queue (talk_id, reason) VALUES (17, CAST(x'eff0e0' AS TEXT));
+         INSERT INTO talk_queue (talk_id, reason, priority) VALUES (18, CAST(x'eff0e0' AS TEXT), 1000000000);
+         INSERT INTO talk_queue (talk_id, reason, last_error, failed_at)
+         VALUES (19, CAST(x'ff' AS TEXT), CAST(x'e9ff' AS TEXT), 5);
          INSERT INTO talk_queue (talk_id) VALUES ({most})"
     ));
-    let fetched = "SELECT count(*) FROM talks WHERE talk_id IN (4, 5, 6, 7, 8, 9, 10, 11, 14, 15, 16)";
-    mirror.wait_sql("all but the failing one are fetched", fetched, 11);
+    let fetched =
+        "SELECT count(*) FROM talks WHERE talk_id IN (4, 5, 6, 7, 8, 9, 10, 11, 14, 15, 16, 17, 18)";
+    mirror.wait_sql("all but the failing one are fetched", fetched, 13);
     mirror.wait_sql(
         "that one is set aside",
         "SELECT failed_at IS NOT NULL FROM talk_queue WHERE talk_id = 3",
@@ -39,6 +44,16 @@ fn a_row_with_absurd_values_fails_alone() {
     for arguments in [&["queue", "list"][..], &["why", "3"], &["why", "12"], &["status", "--json"]] {
         let (_, err) = crate::harness::text(&mirror.output(arguments));
         assert!(!err.contains("panicked"), "{arguments:?}: {err}");
+    }
+    let (out, _) = mirror.ends(0, &["queue", "list", "--json"]);
+    let rows: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    let foreign = rows.as_array().unwrap().iter().find(|row| row["talk_id"] == 19).unwrap();
+    assert_eq!(
+        (&foreign["reason"], &foreign["last_error"]),
+        (&json!("\u{fffd}"), &json!("\u{fffd}\u{fffd}"))
+    );
+    for arguments in [&["queue", "list"][..], &["why", "19"]] {
+        assert!(mirror.ends(0, arguments).0.contains('\u{fffd}'), "{arguments:?}");
     }
     mirror.ends(0, &["queue", "retry"]);
     mirror.ends(0, &["enqueue", "20"]);

@@ -3,6 +3,7 @@
 use crate::policy::closing::Purpose;
 use crate::store::closures;
 use crate::store::feeds::Feeder;
+use crate::store::queue::text;
 use rusqlite::Connection;
 
 /// Read by each look at the metrics.
@@ -47,7 +48,7 @@ fn queue(connection: &Connection, now: i64) -> rusqlite::Result<Vec<ReasonCounts
     )?;
     let mut rows = statement.query([now])?;
     while let Some(row) = rows.next()? {
-        let reason: String = row.get(0)?;
+        let reason = text(row, 0)?.unwrap_or_default();
         let other = counts.len() - 1;
         let place = counts.iter().position(|count| count.reason == reason).unwrap_or(other);
         let count = &mut counts[place];
