@@ -26,7 +26,7 @@ use crate::config::{Config, LogFormat, Mistakes, Needs};
 use crate::daemon::DaemonError;
 use crate::store::StoreError;
 use crate::store::backup::BackupError;
-use crate::store::lock::LockError;
+use crate::store::lock::{self, LockError};
 use crate::store::patience;
 use crate::worker::WorkError;
 use anyhow::{Context, Result};
@@ -301,9 +301,10 @@ impl Cli {
             Command::Close { ref ids, dry_run, yes } => {
                 let request = close::Request { ids, dry_run, yes };
                 let known = input.config(Needs::DatabaseAlone)?;
-                if close::has_holder(&known) {
+                // What is to be closed is the business of whoever works on the database.
+                if let Some(holder) = lock::lock_holder(&known.database) {
                     plain()?;
-                    return close::hand_over(&known, &request);
+                    return close::hand_over(&known, holder, &request);
                 }
                 close::close(&config(Needs::Api)?, &request)
             }

@@ -4,6 +4,7 @@ use super::print::Out;
 use super::words;
 use crate::clock::unix_now;
 use crate::store::feeds::{self, Begun};
+use crate::store::status::DaemonStatus;
 use crate::store::{self, StoreError, lock};
 use crate::words::looked_at;
 use anyhow::{Result, bail};
@@ -13,7 +14,9 @@ use std::process::ExitCode;
 /// Notes a walk in the database, or ends the one that is under way.
 pub fn backfill(database: &Path, from: Option<i64>, to: Option<i64>, stop: bool) -> Result<ExitCode> {
     // Before the database is open here.
-    let held = lock::is_held(database);
+    let holder = lock::lock_holder(database);
+    let daemon =
+        holder.as_deref().map(|holder| DaemonStatus::of_daemon(database, holder)).transpose()?.flatten();
     let mut connection = store::open(database, false)?;
     let mut out = Out::new();
     if stop {
@@ -35,9 +38,9 @@ pub fn backfill(database: &Path, from: Option<i64>, to: Option<i64>, stop: bool)
         out.line(format!("instead of the one under way, of which {}", looked_at(&before)))?;
     }
     let (_, ids) = walk.progress();
-    let who = match held {
-        Some(true) => "the daemon goes through them",
-        _ => "no daemon runs: `talkmirror run` goes through them",
+    let who = match daemon {
+        Some(_) => "the daemon goes through them",
+        None => "no daemon runs: `talkmirror run` goes through them",
     };
     out.line(format!(
         "backfill of {} ids, from {} to {}: {who}, at most a third of the requests; `talkmirror status` says how far it is",

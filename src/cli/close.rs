@@ -8,11 +8,12 @@ use super::table::{Table, Text};
 use super::words;
 use crate::clock::unix_now;
 use crate::config::Config;
-use crate::daemon::{self, Closed, SyncEnd, ToClose};
+use crate::daemon::{self, Closed, DaemonError, SyncEnd, ToClose};
 use crate::policy::closing::{CloseMode, Purpose};
+use crate::store::lock::{self, LockError};
 use crate::store::status::DaemonStatus;
-use crate::store::{self, StoreError, closures, lock, queue, sweep};
-use anyhow::{Result, bail, ensure};
+use crate::store::{self, StoreError, closures, queue, sweep};
+use anyhow::{Context, Result, bail, ensure};
 use rusqlite::Connection;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
@@ -25,24 +26,25 @@ pub struct Request<'a> {
     pub yes: bool,
 }
 
-/// Whether some process works on the database: what is to be closed is its business then.
-pub fn has_holder(config: &Config) -> bool {
-    lock::is_held(&config.database) == Some(true)
-}
-
-/// Queues what is to be closed for the daemon that works on the database.
-pub fn hand_over(config: &Config, request: &Request<'_>) -> Result<ExitCode> {
+/// Queues what is to be closed for the daemon that works on the database, where `holder` is that.
+pub fn hand_over(config: &Config, holder: String, request: &Request<'_>) -> Result<ExitCode> {
+    let database = &config.database;
+    let daemon = |holder: &str| DaemonStatus::of_daemon(database, holder);
+    if daemon(&holder)?.is_none() {
+        // A `sync`, or one that starts: what were queued now might wait for a daemon that never comes.
+        let database = database.clone();
+        return Err(DaemonError::Lock(LockError::Held { database, holder }).into());
+    }
     let Some(to_close) = prepare(config, request)? else {
         return Ok(ExitCode::SUCCESS);
     };
-    let mut connection = store::open(&config.database, false)?;
-    let holder = DaemonStatus::read(&connection).map_err(StoreError::from)?;
-    let not_closing = holder.as_ref().and_then(|holder| holder.not_closing.clone());
-    let (command, pid) = holder.map_or(("process".into(), 0), |holder| (holder.mode, holder.pid));
-    ensure!(
-        command == "run",
-        "a `talkmirror {command}` (process {pid}) is at work: ask again when it has ended"
-    );
+    // Somebody was asked, and may have taken long to answer.
+    let still = lock::lock_holder(database).filter(|now| *now == holder).map(|holder| daemon(&holder));
+    let daemon = still
+        .transpose()?
+        .flatten()
+        .context("the daemon that ran has ended meanwhile: nothing was queued; ask again")?;
+    let mut connection = store::open(database, false)?;
     let running = sweep::running_mode(&connection).map_err(StoreError::from)?;
     ensure!(
         to_close.purpose == Purpose::DryRun || running.as_deref() == Some("live"),
@@ -56,7 +58,7 @@ pub fn hand_over(config: &Config, request: &Request<'_>) -> Result<ExitCode> {
         words::talks(queued.len() as i64),
         words::aim(if to_close.purpose == Purpose::Close { CloseMode::Live } else { CloseMode::DryRun })
     ))?;
-    if let Some(why) = not_closing {
+    if let Some(why) = daemon.not_closing {
         out.line(format!("But {why}: nothing is closed until that is mended"))?;
     }
     if !under_way.is_empty() {

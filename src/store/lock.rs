@@ -13,6 +13,8 @@ use super::status::DaemonStatus;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -24,6 +26,9 @@ use std::time::Duration;
 const BYTE: libc::off_t = 1 << 62;
 /// Links that lead to links at most.
 const MOST_LINKS: usize = 40;
+/// How often a moment of another process's is waited for, and how long each time.
+const TRIES: usize = 5;
+const TRY: Duration = Duration::from_millis(20);
 
 /// The held lock; dropping it lets go.
 #[derive(Debug)]
@@ -161,19 +166,13 @@ fn lock_note(database: &Path) -> Result<(File, bool), LockError> {
     // For its owner alone: whoever may read it could hold it, and keep the daemon from starting.
     let mut options = OpenOptions::new();
     options.read(true).write(true);
-    let mut note = owner::make(&path, 0o600).and_then(|()| options.open(&path)).map_err(io)?;
+    let note = owner::make(&path, 0o600).and_then(|()| options.open(&path)).map_err(io)?;
     // One of an earlier version; another owner's stays as it is.
     let _ = note.set_permissions(Permissions::from_mode(0o600));
     match try_lock(&note) {
         Ok(()) => Ok((note, used_before)),
         Err(TryLockError::WouldBlock) => {
-            let mut named = String::new();
-            let _ = note.read_to_string(&mut named);
-            let holder = match named.trim() {
-                "" => holder(database),
-                named => named.to_owned(),
-            };
-            Err(LockError::Held { database: database.to_owned(), holder })
+            Err(LockError::Held { database: database.to_owned(), holder: holder(database) })
         }
         Err(TryLockError::Error(source)) => Err(io(source)),
     }
@@ -181,21 +180,52 @@ fn lock_note(database: &Path) -> Result<(File, bool), LockError> {
 
 /// Tries for a moment: [`is_held`] of another process holds the lock file as long as it takes to ask.
 fn try_lock(file: &File) -> Result<(), TryLockError> {
-    for _ in 0..5 {
+    for _ in 0..TRIES {
         if file.try_lock().is_ok() {
             return Ok(());
         }
-        thread::sleep(Duration::from_millis(20));
+        thread::sleep(TRY);
     }
     file.try_lock()
 }
 
-/// The process that holds the lock, as the database names it.
+/// The process that works on a database, as it is named to people; `None` if there is none.
+///
+/// Not to be called while this process has the database open.
+pub fn lock_holder(database: &Path) -> Option<String> {
+    (is_held(database) == Some(true)).then(|| holder(database))
+}
+
+/// The process that holds the lock, by the lock file; else by the database itself.
 fn holder(database: &Path) -> String {
+    let mut named = String::new();
+    for _ in 0..TRIES {
+        named = read_note(database);
+        if named.parse().is_ok_and(is_alive) {
+            return named;
+        }
+        // It is being signed: until then it is empty, or names the process before.
+        thread::sleep(TRY);
+    }
+    if !named.is_empty() {
+        // Of another container, where it has another number here.
+        return named;
+    }
     let status = super::open_read_only(database).ok().and_then(|open| DaemonStatus::read(&open).ok()?);
     let pid = status.filter(|status| status.stopped_at.is_none()).map(|status| status.pid);
     let pid = pid.or_else(|| guests::talkmirrors(database).first().map(|guest| guest.pid));
     pid.map_or("unknown".into(), |pid| pid.to_string())
+}
+
+/// What the lock file says; nothing if it cannot be read.
+fn read_note(database: &Path) -> String {
+    let mut named = String::new();
+    let _ = File::open(note_path(database)).and_then(|mut note| note.read_to_string(&mut named));
+    named.trim().to_owned()
+}
+
+fn is_alive(pid: u32) -> bool {
+    i32::try_from(pid).is_ok_and(|pid| pid > 0 && kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH))
 }
 
 /// The lock file of a database: its name and `.lock`, beside the file itself and not beside a link to it.

@@ -1,7 +1,9 @@
 //! `daemon_status`: how the process that works the queue is, for everybody who
 //! reads the database.
 
+use super::StoreError;
 use rusqlite::{Connection, OptionalExtension, Transaction, named_params};
+use std::path::Path;
 
 /// The one row of `daemon_status`. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -89,6 +91,23 @@ impl DaemonStatus {
             (None, None) if !silent => Liveness::Running,
             (_, None) => Liveness::Vanished,
         }
+    }
+
+    /// The daemon (`run`) that holds the lock of a database, if it is that process which wrote the row: `holder` is
+    /// [`super::lock::lock_holder`]. Another one that starts finds the row of the last, whose place nobody has taken yet.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn of_daemon(database: &Path, holder: &str) -> Result<Option<DaemonStatus>, StoreError> {
+        let connection = match super::open_read_only(database) {
+            // It is being made, or migrated.
+            Err(StoreError::Missing(_) | StoreError::Older { .. }) => return Ok(None),
+            opened => opened?,
+        };
+        let status = DaemonStatus::read(&connection)?;
+        Ok(status.filter(|status| {
+            status.mode == "run" && status.stopped_at.is_none() && status.pid.to_string() == holder
+        }))
     }
 
     /// Replaces the row.

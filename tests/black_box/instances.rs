@@ -1,9 +1,13 @@
 //! One process works on a database, whatever name leads to its file; and any number may make it at once.
 
+use crate::closing::{LIVE, missed};
 use crate::harness::{Mirror, account};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
+use std::time::Duration;
+use talkmirror::simulator::Fault;
+use talkmirror::store::lock;
 
 /// A second process by that path ends at once, and says who is at work.
 fn assert_is_held(mirror: &Mirror, pid: u32, path: &str) {
@@ -127,4 +131,66 @@ fn a_database_that_is_put_in_the_place_of_the_one_that_is_worked_on_is_noticed()
         "{}",
         mirror.log()
     );
+}
+
+/// `close` ends at once, names the lock holder and queues nothing.
+fn assert_close_is_refused(mirror: &Mirror, pid: u32, when: &str) {
+    for arguments in [&["close", "2", "--yes"][..], &["close", "--yes"], &["close", "2", "--dry-run"]] {
+        let (_, err) = mirror.ends(75, arguments);
+        let held = format!("another talkmirror (process {pid}) is working on");
+        assert!(err.contains(&held), "{when}: {arguments:?}: {err}");
+    }
+    // Not even asked: on no terminal that would be another error.
+    mirror.ends(75, &["close", "2"]);
+    let to_close = "SELECT count(*) FROM talk_queue WHERE talk_id = 2";
+    assert_eq!(mirror.sql::<i64>(to_close), 0, "{when}");
+}
+
+#[test]
+fn closing_by_hand_while_a_sync_holds_the_database_is_refused_with_its_process_id() {
+    let mirror = missed(2, LIVE);
+    mirror.simulator.account().script(1, [Fault::Slow(Duration::from_secs(60))]);
+    mirror.configure(&format!("{LIVE}api.timeout = \"90s\"\n"));
+    let sync = mirror.start(&["sync", "1", "--no-close"]);
+    let asked = || mirror.simulator.account().log.last().is_some_and(|request| request.status == 0);
+    mirror.wait("the talk is being fetched", asked);
+    assert_close_is_refused(&mirror, sync.child.id(), "while it waits for an answer");
+}
+
+#[test]
+fn a_daemon_that_is_gone_is_not_taken_for_a_lock_holder_that_starts() {
+    let mirror = missed(2, LIVE);
+    let daemon = mirror.running_daemon();
+    daemon.kill_hard();
+    // As far as a start is before it reads the database; what the database says is of the last daemon.
+    let starting = lock::acquire(&mirror.database()).unwrap();
+    let own = std::process::id();
+    assert_close_is_refused(&mirror, own, "after a kill");
+    mirror.execute("UPDATE daemon_status SET stopped_at = seen_at");
+    assert_close_is_refused(&mirror, own, "after a stop");
+    mirror.execute(&format!("UPDATE daemon_status SET pid = {own}"));
+    assert_close_is_refused(&mirror, own, "after the same process number stopped");
+    fs::write(mirror.path("talks.db.lock"), "").unwrap();
+    let (_, err) = mirror.ends(75, &["close", "2", "--yes"]);
+    assert!(!err.contains("process 0"), "{err}");
+    drop(starting);
+
+    mirror.configure(&LIVE.replace("* * * * * *", "0 0 0 1 1 *"));
+    let daemon = mirror.running_daemon();
+    fs::remove_file(mirror.path("talks.db.lock")).unwrap();
+    let (out, _) = mirror.ends(0, &["close", "2", "--yes"]);
+    assert!(out.contains("1 talk queued"), "{out}");
+    daemon.stop();
+}
+
+#[test]
+fn whoever_holds_a_database_that_is_not_there_yet_is_named() {
+    let mirror = Mirror::new(account(2));
+    mirror.configure(LIVE);
+    let _starting = lock::acquire(&mirror.database()).unwrap();
+    let held = format!("another talkmirror (process {}) is working on", std::process::id());
+    for arguments in [&["run"][..], &["sync"], &["close", "2", "--yes"], &["close", "2", "--dry-run"]] {
+        let (_, err) = mirror.ends(75, arguments);
+        assert!(err.contains(&held), "{arguments:?}: {err}");
+    }
 }
