@@ -19,14 +19,14 @@ use crate::amocrm::{Client, Failure, Token};
 use crate::clock;
 use crate::config::{Config, Mistakes};
 use crate::gate::Gate;
-use crate::policy::closing::{CloseMode, CloseRules, Purpose};
+use crate::policy::closing::CloseMode;
 use crate::store::closures;
 use crate::store::lock::{self, InstanceLock, LockError};
 use crate::store::patience;
 use crate::store::queue::Repair;
 use crate::store::report;
 use crate::store::status::DaemonStatus;
-use crate::store::sweep::{self, Swept};
+use crate::store::sweep::{self, ByHand, ToClose};
 use crate::store::writer::Writer;
 use crate::store::{self, StoreError};
 use crate::worker::{Account, Mode, Tally, WorkError, Worker, WorkerConfig};
@@ -34,7 +34,6 @@ use rusqlite::Connection;
 use signals::{Signal, Signals};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_cron_scheduler::JobSchedulerError;
 
@@ -114,61 +113,17 @@ pub async fn sync(
     Ok(Synced { end, tally: worker.tally(), unfetched: worker.unfetched(), unqueued: worker.is_enqueueing() })
 }
 
-/// What [`close`] is to close.
-#[derive(Debug, Clone)]
-pub struct ToClose {
-    /// These talks; or none named: what a sweep finds, whatever its share of the open talks.
-    pub talk_ids: Vec<i64>,
-    /// [`Purpose::Close`], or [`Purpose::DryRun`].
-    pub purpose: Purpose,
-}
-
-/// Queues talks to be closed by hand; a daemon that runs takes them from there. Returns them, and those
-/// of which a closing is under way.
-///
-/// # Errors
-/// When the database cannot be written.
-pub fn queue_to_close(
-    connection: &mut Connection,
-    rules: &CloseRules,
-    to_close: &ToClose,
-) -> Result<(Vec<i64>, Vec<i64>), StoreError> {
-    let ToClose { talk_ids, purpose } = to_close;
-    let now = clock::now().secs();
-    if talk_ids.is_empty() {
-        let (rules, limit) = (rules.clone(), rules.max_per_sweep);
-        let order = sweep::Order { rules, purpose: *purpose, by_hand: true, limit, now };
-        return match sweep::sweep(connection, &order)? {
-            Swept::Done(sweep) => {
-                sweep.announce(&order.rules);
-                Ok((sweep.queued, Vec::new()))
-            }
-            Swept::Overlaps(_) | Swept::Stopped { .. } => Ok((Vec::new(), Vec::new())),
-        };
-    }
-    let (mut queued, mut under_way) = (Vec::new(), Vec::new());
-    let tx = connection.transaction()?;
-    for &talk_id in talk_ids {
-        let list = if sweep::enqueue(&tx, talk_id, *purpose, now)? { &mut queued } else { &mut under_way };
-        list.push(talk_id);
-    }
-    tx.commit()?;
-    Ok((queued, under_way))
-}
-
 /// What [`close`] did.
 #[derive(Debug)]
 pub struct Closed {
     pub end: SyncEnd,
-    /// The talks that were to be closed.
-    pub queued: Vec<i64>,
-    /// Those of which a closing was under way already.
-    pub under_way: Vec<i64>,
+    /// What was queued; `None` if it ended before.
+    pub by_hand: Option<ByHand>,
     /// Those that were left as they are, and why.
     pub left: Vec<(i64, String)>,
 }
 
-/// Queues talks to be closed and works them off, and nothing else of the queue.
+/// Queues talks to be closed, once it is known whose API answers, and works them off, and nothing else of the queue.
 ///
 /// # Errors
 /// When it cannot begin, or cannot go on.
@@ -177,11 +132,10 @@ pub async fn close(
     to_close: &ToClose,
     observe: impl FnMut(&Worker),
 ) -> Result<Closed, DaemonError> {
-    let (mut connection, lock) = open(config)?;
-    let (queued, under_way) = queue_to_close(&mut connection, &config.auto_close.rules, to_close)?;
-    let work = Work { only: Some(queued.clone().into()), ..Work::of(Mode::Close) };
+    let (connection, lock) = open(config)?;
+    let work = Work { close: Some(to_close.clone()), ..Work::of(Mode::Close) };
     let (end, worker) = work_off(config, work, false, (connection, lock), observe).await?;
-    Ok(Closed { end, queued, under_way, left: worker.left().to_vec() })
+    Ok(Closed { end, by_hand: worker.by_hand().cloned(), left: worker.left().to_vec() })
 }
 
 /// Works what is due, sweeps if that is wanted, and works what that queued.
@@ -267,15 +221,15 @@ fn open(config: &Config) -> Result<(Connection, InstanceLock), DaemonError> {
 struct Work {
     mode: Mode,
     no_close: bool,
-    /// These talks alone.
-    only: Option<Arc<[i64]>>,
+    /// To be closed by hand, and nothing else to be done.
+    close: Option<ToClose>,
     /// To be queued before, unless the account is another.
     enqueue: Vec<RangeInclusive<i64>>,
 }
 
 impl Work {
     fn of(mode: Mode) -> Work {
-        Work { mode, no_close: false, only: None, enqueue: Vec::new() }
+        Work { mode, no_close: false, close: None, enqueue: Vec::new() }
     }
 }
 
@@ -299,8 +253,7 @@ fn worker(
     // Closings that a crash left without a row in the queue, and the rules that are in force now.
     closures::requeue_open(&connection).map_err(StoreError::from)?;
     sweep::note_rules(&connection, &config.auto_close.rules).map_err(StoreError::from)?;
-    let worker_config =
-        WorkerConfig { no_close: work.no_close, only: work.only, ..worker_config(config, work.mode) };
+    let worker_config = WorkerConfig { no_close: work.no_close, ..worker_config(config, work.mode) };
     patience::end(&connection).map_err(StoreError::from)?;
     let retry_max = i64::try_from(config.queue.retry.max.as_secs()).unwrap_or(i64::MAX / 4);
     let store = Writer::start(connection, &config.database).map_err(DaemonError::Thread)?;
@@ -309,6 +262,9 @@ fn worker(
     store.0.repair(Repair::Clock { back, retry_max, now: now.secs() });
     let mut worker = Worker::new(worker_config, token, client, gate, store, account, now);
     worker.enqueue(work.enqueue);
+    if let Some(to_close) = work.close {
+        worker.close_by_hand(to_close);
+    }
     if let Some(earlier) = earlier {
         worker.resume(&earlier, now);
     }
@@ -341,7 +297,6 @@ fn worker_config(config: &Config, mode: Mode) -> WorkerConfig {
         close: config.auto_close.rules.clone(),
         retention: config.retention.filter(|_| mode == Mode::Run),
         no_close: false,
-        only: None,
         seed: fastrand::u64(..),
     }
 }

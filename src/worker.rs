@@ -37,7 +37,7 @@ use crate::gate::{Gate, Pause, Permit, Source};
 use crate::policy::gone::GoneGuard;
 use crate::policy::lanes::Lanes;
 use crate::store::account::AccountName;
-use crate::store::queue::Due;
+use crate::store::queue::{Due, Repair};
 use crate::store::record::{Effect, Record, Recorded};
 use crate::store::status::DaemonStatus;
 use crate::store::writer::{Event, Writer};
@@ -161,6 +161,8 @@ impl Worker {
         self.tick(now);
         if !self.identity.is_pending() {
             self.enqueue_now();
+            self.queue_by_hand(now);
+            self.sweep_if_wanted(now);
         }
         self.read_ahead(now);
         let wake = self.launch(now).min(self.next_poll).min(self.tokens.next_check);
@@ -222,11 +224,11 @@ impl Worker {
         self.tally
     }
 
-    /// Nothing is due, under way or waiting to be recorded.
+    /// Nothing is due, under way or waiting to be recorded, and it is known whose API answers, as far as that can be.
     pub fn is_idle(&self) -> bool {
         let due = self.may_be_due || self.reread || self.head_asked || !self.ready.is_exhausted();
-        let asks = self.confirm_now.is_some() || self.is_enqueueing();
-        !due && !asks && !self.is_sweeping() && self.is_quiet()
+        let asks = self.confirm_now.is_some() || self.is_enqueueing() || self.is_queueing_by_hand();
+        !due && !asks && !self.identity.is_pending() && !self.is_sweeping() && self.is_quiet()
     }
 
     /// Nothing is under way or waiting to be recorded.
@@ -289,6 +291,7 @@ impl Worker {
                 self.enqueueing = false;
                 self.reread = true;
             }
+            Event::ByHand(by_hand) => self.on_by_hand(by_hand),
             Event::Fed { due_at } => {
                 // What was read ahead may have a new ticket.
                 self.reread = true;
@@ -310,6 +313,12 @@ impl Worker {
             Event::Stopped => {}
         }
         Ok(())
+    }
+
+    /// Has rows of the queue put right; what was read of it before is out of date.
+    fn repair(&mut self, repair: Repair) {
+        self.writer.repair(repair);
+        self.may_be_due = true;
     }
 
     fn record(&mut self, record: Record) {

@@ -8,11 +8,12 @@ use super::table::{Table, Text};
 use super::words;
 use crate::clock::unix_now;
 use crate::config::Config;
-use crate::daemon::{self, Closed, DaemonError, SyncEnd, ToClose};
+use crate::daemon::{self, Closed, DaemonError, SyncEnd};
 use crate::policy::closing::{CloseMode, Purpose};
 use crate::store::lock::{self, LockError};
 use crate::store::status::DaemonStatus;
-use crate::store::{self, StoreError, closures, queue, sweep};
+use crate::store::sweep::{self, ByHand, ToClose};
+use crate::store::{self, StoreError, closures, queue};
 use anyhow::{Context, Result, bail, ensure};
 use rusqlite::Connection;
 use std::io::{self, IsTerminal};
@@ -51,7 +52,9 @@ pub fn hand_over(config: &Config, holder: String, request: &Request<'_>) -> Resu
         "the daemon that runs was started with auto_close.mode = \"{}\": restart it, then ask again",
         running.unwrap_or_default()
     );
-    let (queued, under_way) = daemon::queue_to_close(&mut connection, &config.auto_close.rules, &to_close)?;
+    let ByHand { queued, under_way } =
+        sweep::queue_by_hand(&mut connection, &config.auto_close.rules, &to_close, unix_now())
+            .map_err(StoreError::from)?;
     let mut out = Out::new();
     out.line(format!(
         "{} queued to be {} by the daemon that runs; `talkmirror status` and the table closures show what came of it",
@@ -83,19 +86,21 @@ pub fn close(config: &Config, request: &Request<'_>) -> Result<ExitCode> {
     let connection = store::open_read_only(&config.database)?;
     let mut table = Table::headed(["TALK", "OUTCOME", "WHY"]);
     let mut unsettled = 0;
-    for &talk_id in &closed.queued {
+    let ByHand { queued, under_way } = closed.by_hand.clone().unwrap_or_default();
+    for &talk_id in &queued {
         let (outcome, why) = outcome(&connection, &closed, talk_id, began)?;
         unsettled +=
             usize::from(!matches!(outcome.as_str(), "closed" | "withdrawn" | "would_close" | "gone"));
         table.row([talk_id.to_string(), outcome, why].map(Text::from));
     }
-    for talk_id in &closed.under_way {
+    for talk_id in &under_way {
         unsettled += 1;
         let why = format!("a closing of it is under way already: see `talkmirror why {talk_id}`");
         table.row([talk_id.to_string(), "left".into(), why].map(Text::from));
     }
     let mut out = Out::new();
-    match closed.queued.is_empty() && closed.under_way.is_empty() {
+    match queued.is_empty() && under_way.is_empty() {
+        true if closed.by_hand.is_none() => out.line("Nothing was queued.")?,
         true if to_close.purpose == Purpose::DryRun => {
             out.line("No talk is stale that was not written down already: see the table closures.")?;
         }

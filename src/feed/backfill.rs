@@ -19,11 +19,8 @@ pub async fn run(ways: Ways) -> Ended {
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        let pace = ways.door.quota().pace;
-        if pace <= 0.0 {
-            continue;
-        }
-        let room = (pace * BACKFILL_SHARE * CHOOSE_EVERY.as_secs_f64() * AHEAD).ceil() as usize;
+        let Some(quota) = ways.door.quota().await else { return Ended };
+        let room = (quota.pace * BACKFILL_SHARE * CHOOSE_EVERY.as_secs_f64() * AHEAD).ceil() as usize;
         match ways.feed(Order::Backfill { room, now: unix_now() }).await {
             Ok(Fed::Backfill(Some(walk), _)) => {
                 if let Some((_, why)) = &walk.ended {

@@ -22,10 +22,7 @@ pub async fn run(ways: Ways, rules: RefreshRules) -> Ended {
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        let quota = ways.door.quota();
-        if quota.pace <= 0.0 {
-            continue;
-        }
+        let Some(quota) = ways.door.quota().await else { return Ended };
         let spare = (quota.pace - quota.urgent).max(quota.pace * LEAST_SHARE);
         let room = (spare * CHOOSE_EVERY.as_secs_f64() * AHEAD).ceil() as usize;
         let order = Order::Refresh { rules: rules.clone(), room, shares: shares.clone(), now: unix_now() };

@@ -5,7 +5,7 @@
 
 mod repair;
 
-pub use repair::{Repair, UNCONFIRMED, repair};
+pub use repair::{Repair, TOO_MANY, UNCONFIRMED, repair};
 
 use super::closures;
 use crate::policy::closing::Purpose;

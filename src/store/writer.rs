@@ -21,7 +21,7 @@ use super::feeds::{Fed, Feeder, Order};
 use super::queue::Repair;
 use super::record::Record;
 use super::status::DaemonStatus;
-use super::sweep;
+use super::sweep::{self, ToClose};
 use super::tokens::TokenStatus;
 use crate::policy::closing::CloseRules;
 use message::Message;
@@ -110,6 +110,11 @@ impl Writer {
     /// Queues ids as `talkmirror enqueue` does; answered by [`Event::Enqueued`].
     pub fn enqueue(&self, ids: Vec<RangeInclusive<i64>>) {
         self.send(Message::Enqueue(ids));
+    }
+
+    /// Queues talks to be closed by hand, at this Unix second; answered by [`Event::ByHand`].
+    pub fn close_by_hand(&self, rules: CloseRules, to_close: ToClose, now: i64) {
+        self.send(Message::CloseByHand(Box::new((rules, to_close)), now));
     }
 
     /// Writes down whose API it is that answers, at this Unix second, or why that is not known.

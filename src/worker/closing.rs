@@ -11,7 +11,7 @@ use crate::policy::stale::{Reach, Verdict, stale};
 use crate::store::closures::{Answer, Requested, Stepped};
 use crate::store::queue::Due;
 use crate::store::record::{Outcome, Record};
-use crate::store::sweep::{Order, Swept};
+use crate::store::sweep::{ByHand, Order, Swept, ToClose};
 use crate::text::shown;
 use crate::words;
 use std::collections::{HashMap, VecDeque};
@@ -41,15 +41,51 @@ pub(super) struct Closing {
     fetched: HashMap<i64, (Now, Verdict)>,
     /// A sweep was asked for and has not answered.
     sweeping: bool,
+    /// A sweep is to come once it is known whose API answers.
+    sweep_wanted: bool,
     /// When the clock was last compared with the API's.
     clock_checked: Option<Now>,
     /// Why nothing may be closed: the clock.
     obstacle: Option<String>,
+    /// What a person wants closed, until it is known whose API answers.
+    to_close: Option<ToClose>,
+    /// The rows of these talks alone are worked, as they are to be closed by hand.
+    pub only: Option<Arc<[i64]>>,
+    /// What of it is in the queue.
+    by_hand: Option<ByHand>,
     /// Talks that were to be closed and were left as they are, and why; where talks were named.
     pub left: Vec<(i64, String)>,
 }
 
 impl Worker {
+    /// Works nothing but what a person wants closed. It is queued once it is known whose API answers.
+    pub fn close_by_hand(&mut self, to_close: ToClose) {
+        self.closing.to_close = Some(to_close);
+        self.closing.only = Some(Arc::default());
+    }
+
+    /// What was queued to be closed by hand, once it was.
+    pub fn by_hand(&self) -> Option<&ByHand> {
+        self.closing.by_hand.as_ref()
+    }
+
+    pub(super) fn queue_by_hand(&mut self, now: Now) {
+        if let Some(to_close) = self.closing.to_close.take() {
+            self.writer.close_by_hand(self.config.close.clone(), to_close, now.secs());
+        }
+    }
+
+    pub(super) fn on_by_hand(&mut self, by_hand: ByHand) {
+        self.closing.only = Some(by_hand.queued.clone().into());
+        self.closing.by_hand = Some(by_hand);
+        self.reread = true;
+    }
+
+    /// Something is to be closed by hand and is not queued yet.
+    pub(super) fn is_queueing_by_hand(&self) -> bool {
+        self.closing.only.is_some() && self.closing.by_hand.is_none()
+    }
+
     /// Looks for stale talks once, unless there is no need or the last look is not over.
     pub fn sweep(&mut self, now: Now) {
         let rules = &self.config.close;
@@ -60,6 +96,11 @@ impl Worker {
         };
         // In a pause they would only pile up.
         let paused = self.gate.pause().is_some();
+        // Another account's start changes no row.
+        if self.identity.is_pending() {
+            self.closing.sweep_wanted = true;
+            return;
+        }
         if paused || self.stopping || self.trouble.is_some() || self.closing.sweeping {
             return;
         }
@@ -69,8 +110,15 @@ impl Worker {
         self.writer.sweep(Order { rules, purpose, by_hand: false, limit, now: now.secs() });
     }
 
+    /// Sweeps if that was wanted before it was known whose API answers.
+    pub(super) fn sweep_if_wanted(&mut self, now: Now) {
+        if std::mem::take(&mut self.closing.sweep_wanted) {
+            self.sweep(now);
+        }
+    }
+
     pub(super) fn is_sweeping(&self) -> bool {
-        self.closing.sweeping
+        self.closing.sweeping || self.closing.sweep_wanted
     }
 
     pub(super) fn on_swept(&mut self, swept: &Swept) {
@@ -190,7 +238,7 @@ impl Worker {
             Step::Leave(None) => {}
             Step::Leave(Some(why)) => {
                 tracing::info!(talk_id, "left talk {talk_id} as it is: {}", shown(why));
-                if self.config.only.is_some() {
+                if self.closing.only.is_some() {
                     self.closing.left.push((talk_id, why.clone()));
                 }
             }

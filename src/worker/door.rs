@@ -21,7 +21,8 @@ pub struct Door {
 /// How many requests there are to share.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Quota {
-    /// Requests a second that are allowed now; 0 in a pause, and while nothing can be recorded.
+    /// Requests a second that are allowed now; 0 in a pause, while nothing can be recorded, and until it is known whose
+    /// API answers.
     pub pace: f64,
     /// Requests a second that what is more urgent than refreshes has lately used.
     pub urgent: f64,
@@ -55,8 +56,9 @@ impl Door {
         answer.await.ok()
     }
 
-    pub fn quota(&self) -> Quota {
-        *self.quota.borrow()
+    /// How many requests there are to share, once there are any. `None` if the worker has ended.
+    pub async fn quota(&self) -> Option<Quota> {
+        self.quota.clone().wait_for(|quota| quota.pace > 0.0).await.ok().map(|quota| *quota)
     }
 }
 
@@ -68,7 +70,7 @@ impl Worker {
 
     /// Tells feeders how many requests there are to share.
     pub(super) fn publish_quota(&self, now: Now) {
-        let works = self.gate.pause().is_none() && self.trouble.is_none();
+        let works = self.gate.pause().is_none() && self.trouble.is_none() && !self.identity.is_pending();
         let pace = if works { self.gate.pace(now.mono) } else { 0.0 };
         self.quota.send_replace(Quota { pace, urgent: self.condition.urgent_rate(now) });
     }

@@ -69,7 +69,7 @@ impl Worker {
             self.gate.many_gone(now.mono);
             self.condition.note_pause_for(before, &self.gate, &detail, now);
         }
-        self.writer.repair(Repair::NotGone { talk_ids, now: now.secs() });
+        self.repair(Repair::NotGone { talk_ids, now: now.secs() });
     }
 
     /// Somebody asks that the pause end now: one probe leaves at once. Who asks has looked at what is gone.

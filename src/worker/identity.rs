@@ -206,10 +206,11 @@ impl Worker {
 
     fn confirmed(&mut self, found: AccountName, now: Now) {
         if !self.identity.is_confirmed() {
-            self.writer.repair(Repair::Confirmed { now: now.secs() });
+            self.repair(Repair::Ignored { now: now.secs() });
         }
         self.identity.stage = Stage::Confirmed;
         self.writer.account(Ok(found), now.secs());
+        self.publish_quota(now);
     }
 
     /// Another account's answers would corrupt the mirror: the work ends.

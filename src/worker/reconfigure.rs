@@ -13,7 +13,7 @@ impl Worker {
         self.condition.move_clock(seconds);
         let retry_max = i64::try_from(self.config.retry.max.as_secs()).unwrap_or(i64::MAX / 4);
         let back = seconds.saturating_neg().max(0);
-        self.writer.repair(Repair::Clock { back, retry_max, now: now.secs() });
+        self.repair(Repair::Clock { back, retry_max, now: now.secs() });
         self.next_due_at = None;
         self.reread = true;
     }

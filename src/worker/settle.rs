@@ -10,7 +10,7 @@ use crate::policy::closing::Purpose;
 use crate::policy::{self, NextTry};
 use crate::store::account::AccountName;
 use crate::store::closures::NO_ROW;
-use crate::store::queue::{Due, Repair, UNCONFIRMED};
+use crate::store::queue::{Due, Repair, TOO_MANY, UNCONFIRMED};
 use crate::store::record::{Arrived, Outcome, Record};
 use crate::telemetry;
 use crate::text::shown;
@@ -139,7 +139,7 @@ impl Worker {
         {
             self.answered(permit, source, Signal::ManyGone, Some(&failure), now);
             let due_at = policy::not_before(now.unix, policy::DENIED_RETRY);
-            let detail = format!("{}; ignored: too many talks are reported as missing", failure.detail);
+            let detail = format!("{}{TOO_MANY}", failure.detail);
             return Some(self.unspent(due_at, Failure { detail, ..failure }));
         }
         let signal = self.signal(&failure, token_epoch);
@@ -273,7 +273,10 @@ impl Worker {
             (None, Some(_)) => self.refund(now),
             (Some(pause), None) => {
                 let since = now.unix_at(pause.since);
-                self.writer.repair(Repair::PauseEnded { since, now: now.secs() });
+                self.repair(Repair::PauseEnded { since, now: now.secs() });
+                if pause.reason == Reason::ManyGone {
+                    self.repair(Repair::Ignored { now: now.secs() });
+                }
                 self.identify_soon(now);
             }
             _ => {}
@@ -288,7 +291,7 @@ impl Worker {
     fn refund(&mut self, now: Now) {
         let attempts = self.tries.take_spent();
         if !attempts.is_empty() {
-            self.writer.repair(Repair::Refund { attempts, now: now.secs() });
+            self.repair(Repair::Refund { attempts, now: now.secs() });
         }
     }
 

@@ -53,8 +53,6 @@ pub struct WorkerConfig {
     pub retention: Option<Duration>,
     /// Close nothing, whatever the rules say.
     pub no_close: bool,
-    /// Work the rows of these talks alone.
-    pub only: Option<Arc<[i64]>>,
     /// For jitter.
     pub seed: u64,
 }
@@ -103,7 +101,7 @@ impl Worker {
         now: Now,
     ) -> Worker {
         let (asks_sender, asks) = unbounded_channel();
-        let (quota, quota_receiver) = watch::channel(Quota { pace: gate.pace(now.mono), urgent: 0.0 });
+        let (quota, quota_receiver) = watch::channel(Quota::default());
         Worker {
             door: Door { asks: asks_sender, quota: quota_receiver },
             asks,

@@ -188,11 +188,13 @@ fn a_denied_talk_does_not_stop_the_sweeps() {
 fn what_a_dry_run_queued_is_not_closed_once_it_is_live() {
     let guarded = LIVE.replace("max_share = 1.0", "max_share = 0.5");
     let mirror = missed(30, &LIVE.replace("live", "dry-run"));
-    mirror.simulator.account().token = "another".into();
+    for talk_id in 1..=30 {
+        mirror.simulator.account().script(talk_id, [Fault::Slow(Duration::from_secs(60))]);
+    }
     let daemon = mirror.running_daemon();
     mirror.wait_sql("they wait", "SELECT count(*) FROM talk_queue WHERE reason LIKE 'close%'", 30);
     daemon.kill_hard();
-    mirror.simulator.account().token = talkmirror::simulator::TOKEN.into();
+    mirror.simulator.account().scripted.clear();
     mirror.configure(&guarded);
     let daemon = mirror.running_daemon();
     mirror.wait("the guard holds", || mirror.log().contains("30 of 30 open talks are stale, more than"));

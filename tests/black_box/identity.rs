@@ -1,5 +1,6 @@
 //! Whose account answers: found out before anything is believed.
 
+use crate::closing::LIVE;
 use crate::harness::{Mirror, account};
 use nix::sys::signal::Signal;
 use std::fs;
@@ -49,9 +50,17 @@ fn token_of(account_id: i64) -> String {
 fn another_account_ends_every_command_before_a_row_changes() {
     let mirror = mirrored();
     mirror.ends(0, &["enqueue", "1..12"]);
+    mirror.configure(LIVE);
     become_another(&mut mirror.simulator.account());
     let before = contents(&mirror);
-    for arguments in [&["run"][..], &["sync"], &["sync", "40..50"]] {
+    for arguments in [
+        &["run"][..],
+        &["sync"],
+        &["sync", "40..50"],
+        &["close", "13", "--yes"],
+        &["close", "14", "--dry-run"],
+        &["close", "--dry-run", "--yes"],
+    ] {
         let (_, err) = mirror.ends(78, arguments);
         assert_names_both(&err);
         assert!(err.contains("(\"Other shop\", http://"), "{err}");
@@ -144,6 +153,14 @@ fn while_nothing_says_whose_account_it_is_no_answer_changes_a_row() {
         );
         let (out, _) = mirror.ends(0, &["why", "3"]);
         assert!(out.contains("ignored: the account that answers is not confirmed"), "{out}");
+
+        // Once it is known, all of them are due.
+        let mut account = mirror.simulator.account();
+        account.account_fault = None;
+        account.scripted.clear();
+        drop(account);
+        mirror.ends(0, &["sync"]);
+        assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_queue"), 0, "{fault:?}");
     }
 }
 
@@ -196,6 +213,25 @@ fn a_mirror_does_not_empty_itself_until_a_person_says_so() {
     mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
     daemon.stop();
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks WHERE gone_at IS NULL"), 10);
+}
+
+#[test]
+fn a_small_mirror_does_not_empty_itself_either() {
+    for talks in [2, 3, 7] {
+        let mirror = Mirror::new(account(0));
+        for _ in 0..talks {
+            mirror.simulator.account().create_talk();
+        }
+        let all = format!("1..{talks}");
+        mirror.ends(0, &["sync", &all]);
+        mirror.simulator.account().talks.clear();
+        mirror.ends(1, &["sync", &all]);
+        assert_eq!(mirror.sql::<i64>(GONE_OR_DENIED), 0, "{talks}");
+        assert_eq!(mirror.sql::<String>("SELECT pause_reason FROM daemon_status"), "many_gone", "{talks}");
+        mirror.ends(0, &["resume"]);
+        mirror.ends(0, &["sync"]);
+        assert_eq!(mirror.sql::<i64>("SELECT count(gone_at) FROM talks"), talks, "{talks}");
+    }
 }
 
 #[test]

@@ -145,3 +145,33 @@ fn a_backup_that_is_named_for_the_future_neither_goes_nor_takes_another_s_place(
     let names = fs::read_dir(mirror.path("copies")).unwrap().count();
     assert!((2..=3).contains(&names), "the newest, and the one of the future: {names}");
 }
+
+#[test]
+fn a_state_that_was_seen_under_a_wrong_clock_began_when_the_api_said() {
+    let mirror = Mirror::new(account(1));
+    mirror.shift_clock(10 * 365 * 86_400);
+    shifted(&mirror, 0, &["sync", "1"]);
+    // As an earlier version left it, or where an answer has no date.
+    let mut connection = mirror.connect();
+    let tx = connection.transaction().unwrap();
+    let ahead = unix_now() + 10 * 365 * 86_400;
+    let seen: i64 = tx.query_row("SELECT valid_from FROM talk_versions", [], |row| row.get(0)).unwrap();
+    assert!((seen - unix_now()).abs() < 60, "{seen}");
+    tx.execute("UPDATE talk_versions SET valid_from = ?1", [ahead]).unwrap();
+    tx.execute("UPDATE talks SET first_fetched_at = ?1", [ahead]).unwrap();
+    tx.commit().unwrap();
+    mirror.shift_clock(0);
+    for round in 1..=2 {
+        {
+            let mut account = mirror.simulator.account();
+            let talk = account.talk(1);
+            (talk.rate, talk.updated_at) = (Some(round), talk.updated_at + 1);
+        }
+        mirror.ends(0, &["sync", "1"]);
+        let now = "SELECT count(*) FROM talk_versions WHERE valid_from <= unixepoch()
+                      AND (valid_to IS NULL OR valid_to > unixepoch())";
+        assert_eq!(mirror.sql::<i64>(now), 1, "the last one is valid now");
+        assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_versions WHERE valid_from > unixepoch()"), 0);
+        assert!(mirror.sql::<bool>("SELECT first_fetched_at <= unixepoch() FROM talks"));
+    }
+}

@@ -11,8 +11,10 @@ const TOLERANCE: i64 = 60;
 /// In seconds: a row that failed so shortly before a pause failed for the same reason.
 const BEFORE: i64 = 60;
 
-/// How the `last_error` of a row ends whose answer was ignored, as another account may have given it.
+/// How the `last_error` of a row ends whose answer was ignored: another account may have given it, …
 pub const UNCONFIRMED: &str = "; ignored: the account that answers is not confirmed";
+/// … or the API said so of too many talks.
+pub const TOO_MANY: &str = "; ignored: too many talks are reported as missing";
 
 /// What is to be put right. Times are Unix seconds.
 #[derive(Debug, Clone)]
@@ -21,8 +23,8 @@ pub enum Repair {
     Refund { attempts: HashMap<i64, u32>, now: i64 },
     /// A pause since `since` has ended: what failed in it is due again, and attempts around it do not count.
     PauseEnded { since: i64, now: i64 },
-    /// The account that answers is confirmed: what was ignored until then is due again.
-    Confirmed { now: i64 },
+    /// Answers are believed again, as the account is confirmed or a person has looked: what was ignored until then is due.
+    Ignored { now: i64 },
     /// Rows that a wrong clock has put into the future are due as by the right one. The clock was set back by `back`
     /// seconds, as far as that is known; `retry_max` is the longest backoff, in seconds.
     Clock { back: i64, retry_max: i64, now: i64 },
@@ -36,7 +38,7 @@ impl Repair {
         match self {
             Repair::Refund { now, .. }
             | Repair::PauseEnded { now, .. }
-            | Repair::Confirmed { now }
+            | Repair::Ignored { now }
             | Repair::Clock { now, .. }
             | Repair::NotGone { now, .. } => *now,
         }
@@ -51,7 +53,7 @@ pub fn repair(tx: &Transaction<'_>, repair: &Repair) -> rusqlite::Result<usize> 
     match repair {
         Repair::Refund { attempts, now } => refund(tx, attempts, *now),
         Repair::PauseEnded { since, now } => pause_ended(tx, *since, *now),
-        Repair::Confirmed { now } => confirmed(tx, *now),
+        Repair::Ignored { now } => ignored(tx, *now),
         Repair::Clock { back, retry_max, now } => clock(tx, *back, *retry_max, *now),
         Repair::NotGone { talk_ids, now } => not_gone(tx, talk_ids, *now),
     }
@@ -84,12 +86,13 @@ fn pause_ended(tx: &Transaction<'_>, since: i64, now: i64) -> rusqlite::Result<u
     Ok(failed + retried)
 }
 
-fn confirmed(tx: &Transaction<'_>, now: i64) -> rusqlite::Result<usize> {
+fn ignored(tx: &Transaction<'_>, now: i64) -> rusqlite::Result<usize> {
     tx.prepare_cached(
         "UPDATE talk_queue SET due_at = ?1
-          WHERE failed_at IS NULL AND due_at > ?1 AND substr(last_error, -length(?2)) = ?2",
+          WHERE failed_at IS NULL AND due_at > ?1
+            AND (substr(last_error, -length(?2)) = ?2 OR substr(last_error, -length(?3)) = ?3)",
     )?
-    .execute((now, UNCONFIRMED))
+    .execute((now, UNCONFIRMED, TOO_MANY))
 }
 
 /// A row that a clock ahead of ours has put in, or that backs off longer than it can, is due now. What else backs off is
@@ -187,12 +190,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_ignored_is_due_once_the_account_is_confirmed() {
+    fn what_was_ignored_is_due_once_answers_are_believed() {
         let due = |error: &str| {
             let waits = row("due_at, last_error", &format!("NOW + 900, '{error}'"));
-            repaired(&waits, &Repair::Confirmed { now: NOW }).1
+            repaired(&waits, &Repair::Ignored { now: NOW }).1
         };
         assert_eq!(due(&format!("HTTP 404{UNCONFIRMED}")), 0);
+        assert_eq!(due(&format!("HTTP 404{TOO_MANY}")), 0);
         assert_eq!(due("HTTP 404"), 900);
     }
 

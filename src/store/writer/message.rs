@@ -8,7 +8,7 @@ use crate::store::feeds::{Fed, Feeder, Order};
 use crate::store::queue::{Head, Repair};
 use crate::store::record::{Record, Recorded};
 use crate::store::status::DaemonStatus;
-use crate::store::sweep::{self, Swept};
+use crate::store::sweep::{self, ByHand, Swept, ToClose};
 use crate::store::tokens::TokenStatus;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -29,6 +29,8 @@ pub enum Message {
     /// Whose API it is that answers, or why that is not known; and when that was found, in Unix seconds.
     Account(Result<AccountName, String>, i64),
     Enqueue(Vec<RangeInclusive<i64>>),
+    /// Queue what is to be closed by hand, by these rules, at this Unix second.
+    CloseByHand(Box<(CloseRules, ToClose)>, i64),
     /// The reply is sent after the commit.
     Feed {
         order: Order,
@@ -83,6 +85,8 @@ pub enum Event {
     Swept(Swept),
     /// The answer to [`super::Writer::enqueue`].
     Enqueued,
+    /// The answer to [`super::Writer::close_by_hand`].
+    ByHand(ByHand),
     /// Somebody asks that the pause end now.
     Resume,
     /// A feeder has put ids into the queue that are due at this Unix second, or rows were put right.
