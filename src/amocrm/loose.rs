@@ -84,7 +84,9 @@ impl<'de> Deserialize<'de> for Keyed<'de> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Keyed<'de>, A::Error> {
                 let mut rows = Vec::new();
                 while let Some(key) = map.next_key::<String>()? {
-                    if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_digit()) {
+                    // PHP's numbers of rows may be below zero.
+                    let digits = key.strip_prefix('-').unwrap_or(&key);
+                    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
                         return Err(A::Error::invalid_value(Unexpected::Str(&key), &self));
                     }
                     rows.push(map.next_value()?);
@@ -251,10 +253,10 @@ mod tests {
 
     #[test]
     fn a_list_with_gaps_is_a_list() {
-        let json = raw(r#"{"1": {"id": 5}, "07": 6}"#);
+        let json = raw(r#"{"1": {"id": 5}, "07": 6, "-1": 7}"#);
         let Loose::Value(rows_read) = rows(Some(&json)) else { panic!("no list") };
-        assert_eq!(rows_read.iter().map(|row| row.get()).collect::<Vec<_>>(), [r#"{"id": 5}"#, "6"]);
-        for odd in [r#"{"id": 5}"#, "5", r#"{"": 5}"#, "true"] {
+        assert_eq!(rows_read.iter().map(|row| row.get()).collect::<Vec<_>>(), [r#"{"id": 5}"#, "6", "7"]);
+        for odd in [r#"{"id": 5}"#, "5", r#"{"": 5}"#, r#"{"-": 5}"#, r#"{"--1": 5}"#, "true"] {
             assert!(matches!(rows(Some(&raw(odd))), Loose::Odd), "{odd}");
         }
     }

@@ -4,7 +4,7 @@
 //! configured host alone.
 
 use super::error::To;
-use super::loose::{self, Int, Loose, Text, is_nothing};
+use super::loose::{self, Int, Loose, is_nothing};
 use super::wire::YEAR_2100;
 use super::{Client, Date, Failure, Shape, body, content_type, named, request_id, text_of};
 use crate::talk::{Listed, TalkEvent};
@@ -119,22 +119,27 @@ type NoPage = (Shape, String);
 ///
 /// PHP writes an empty object as `[]`, a list with gaps as an object keyed by numbers, and nothing in several ways.
 fn page<'a>(body: &'a str, name: &str, what: &str) -> Result<(Vec<&'a RawValue>, bool), NoPage> {
-    #[derive(Deserialize)]
-    #[serde(expecting = "a page of a list")]
-    struct RawPage<'a> {
-        #[serde(borrow, rename = "_embedded")]
-        embedded: &'a RawValue,
-        #[serde(borrow, rename = "_links")]
-        links: Option<&'a RawValue>,
-    }
     let wrong = |path: &str, found: &str| (Shape::WrongAt(path.into()), format!("{what}: {found}"));
-    let RawPage { embedded, links } = serde_json::from_str(body).map_err(|error| {
+    let refused = |error: serde_json::Error| {
         let shape = if error.is_data() { Shape::OtherObject } else { Shape::NotJson };
         (shape, format!("{what}: {error}"))
-    })?;
-    if is_nothing(embedded.get()) {
+    };
+    let whole: &RawValue = serde_json::from_str(body).map_err(refused)?;
+    // An empty object is refused below: nothing in it says that it is a page.
+    if is_nothing(whole.get()) && whole.get().starts_with(['[', 'n']) {
         return Ok((Vec::new(), false));
     }
+    let found: Members<'a> = serde_json::from_str(whole.get()).map_err(refused)?;
+    let embedded = match found.get("_embedded") {
+        Some(embedded) if is_nothing(embedded.get()) => return Ok((Vec::new(), false)),
+        Some(embedded) => *embedded,
+        // An error's object has neither.
+        None if found.contains_key("_page") || found.contains_key("_links") => {
+            return Ok((Vec::new(), false));
+        }
+        None => return Err((Shape::OtherObject, format!("{what}: it has no _embedded, _page or _links"))),
+    };
+    let links = found.get("_links").copied();
     let embedded: Members<'a> =
         members(embedded).ok_or_else(|| wrong("_embedded", "_embedded: expected an object"))?;
     let rows =
@@ -173,7 +178,8 @@ struct RawListed<'a> {
 /// A row of the events as it is written.
 #[derive(Deserialize)]
 struct RawEvent<'a> {
-    id: Text,
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
     created_at: Int,
     #[serde(borrow, rename = "type")]
     kind: Option<&'a RawValue>,
@@ -185,25 +191,27 @@ struct RawEvent<'a> {
     account_id: Option<&'a RawValue>,
 }
 
-/// The rows that are read and of this account; an error where there are rows, and none is. One odd row spoils none of
-/// the others: they are hints.
+/// The rows that are read and of this account.
 fn good<'a, T: Deserialize<'a>>(
     rows: &[&'a RawValue],
     account_id: Option<i64>,
     account_of: impl Fn(&T) -> Option<&'a RawValue>,
-    what: &str,
-) -> Result<Vec<T>, NoPage> {
-    let ours = |row: &T| match (account_id, loose::int(account_of(row)).value()) {
-        (Some(expected), Some(found)) => expected == found,
-        _ => true,
-    };
-    let good: Vec<T> =
-        rows.iter().filter_map(|row| serde_json::from_str(row.get()).ok()).filter(ours).collect();
-    match good.is_empty() && !rows.is_empty() {
-        true => {
+) -> impl Iterator<Item = T> {
+    rows.iter().filter_map(|row| serde_json::from_str(row.get()).ok()).filter(move |row| {
+        match (account_id, loose::int(account_of(row)).value()) {
+            (Some(expected), Some(found)) => expected == found,
+            _ => true,
+        }
+    })
+}
+
+/// One odd row spoils none of the others: they are hints. If no row is of use, the page is none.
+fn some_use(of_use: bool, rows: &[&RawValue], what: &str) -> Result<(), NoPage> {
+    match of_use || rows.is_empty() {
+        true => Ok(()),
+        false => {
             Err((Shape::WrongAt("rows".into()), format!("{what}: none of its rows is one of this account")))
         }
-        false => Ok(good),
     }
 }
 
@@ -211,38 +219,49 @@ fn good<'a, T: Deserialize<'a>>(
 fn talks(body: &str, account_id: Option<i64>) -> Result<(Vec<Listed>, bool), NoPage> {
     let what = "no such list of talks in the answer";
     let (rows, more) = page(body, "talks", what)?;
-    let rows = good(&rows, account_id, |row: &RawListed<'_>| row.account_id, what)?;
-    let listed = rows.into_iter().map(|row| Listed {
-        talk_id: row.talk_id.0,
-        updated_at: loose::int(row.updated_at).value(),
-        is_in_work: loose::boolean(row.is_in_work).value(),
-        is_read: loose::boolean(row.is_read).value(),
-    });
-    Ok((listed.filter(|row| row.talk_id > 0).collect(), more))
+    let listed: Vec<Listed> = good(&rows, account_id, |row: &RawListed<'_>| row.account_id)
+        .map(|row| Listed {
+            talk_id: row.talk_id.0,
+            updated_at: loose::int(row.updated_at).value(),
+            is_in_work: loose::boolean(row.is_in_work).value(),
+            is_read: loose::boolean(row.is_read).value(),
+        })
+        .filter(|row| row.talk_id > 0)
+        .collect();
+    some_use(!listed.is_empty(), &rows, what)?;
+    Ok((listed, more))
 }
 
 /// Reads a page of events, and whether there is another. Events of anything but a talk are left out.
 fn events(body: &str, account_id: Option<i64>) -> Result<(Vec<TalkEvent>, bool), NoPage> {
     let what = "no such list of events in the answer";
     let (rows, more) = page(body, "events", what)?;
-    let rows = good(&rows, account_id, |row: &RawEvent<'_>| row.account_id, what)?;
-    let mut read = Vec::new();
-    for row in rows {
+    let (mut read, mut others) = (Vec::new(), false);
+    for row in good(&rows, account_id, |row: &RawEvent<'_>| row.account_id) {
         let text = |raw| loose::text(raw).value();
+        let kind = text(row.kind);
         // Read on, it would be the whole account's life.
-        if text(row.kind).is_some_and(|kind| !EVENT_TYPES.split(',').any(|wanted| wanted == kind)) {
+        if kind.as_ref().is_some_and(|kind| !EVENT_TYPES.split(',').any(|wanted| wanted == kind)) {
             let detail = format!("{what}: it holds other types, and ignores filter[type]");
             return Err((Shape::WrongAt("type".into()), detail));
         }
-        let (Text(event_id), Int(created_at)) = (row.id, row.created_at);
-        if let (Some("talk"), Some(talk_id)) =
-            (text(row.entity_type).as_deref(), loose::int(row.entity_id).value())
+        // All types that are asked for are a talk's: a row that does not say is one too.
+        if text(row.entity_type).is_some_and(|entity_type| entity_type != "talk") {
+            others = true;
+            continue;
+        }
+        let Int(created_at) = row.created_at;
+        if let Some(talk_id) = loose::int(row.entity_id).value()
             && talk_id > 0
             && (0..YEAR_2100).contains(&created_at)
         {
+            // The id only tells an event from one that was read before; so does what the event says.
+            let event_id = text(row.id)
+                .unwrap_or_else(|| format!("{} of talk {talk_id} at {created_at}", kind.unwrap_or_default()));
             read.push(TalkEvent { event_id, talk_id, created_at });
         }
     }
+    some_use(!read.is_empty() || others, &rows, what)?;
     Ok((read, more))
 }
 
@@ -279,8 +298,11 @@ mod tests {
         for body in [
             "",
             "<html>",
-            "[]",
+            "[5]",
             "{}",
+            "7",
+            "false",
+            r#"{"error":"x","_total_items":0}"#,
             r#"{"title":"Internal error","status":500}"#,
             r#"{"_embedded":{"events":[]}}"#,
             r#"{"_embedded":{"talks":[{"id":5}]}}"#,
@@ -339,6 +361,21 @@ mod tests {
             let page = format!(r#"{{"_embedded":{nothing},"_links":{{"next":{{"href":"x"}}}}}}"#);
             assert_eq!(ids(&page), (vec![], false), "{nothing}");
         }
+        for empty in [
+            "[]",
+            " [ ] ",
+            "null",
+            r#"{"_page":1}"#,
+            r#"{"_links":[]}"#,
+            r#"{"_page":1,"_links":{"next":7}}"#,
+        ] {
+            assert_eq!(ids(empty), (vec![], false), "{empty}");
+            assert_eq!(events(empty, None).unwrap(), (vec![], false), "{empty}");
+        }
+        assert_eq!(
+            ids(r#"{"_embedded":{"talks":{"-1":{"talk_id":3},"0":{"talk_id":4}}}}"#),
+            (vec![3, 4], false)
+        );
     }
 
     #[test]
@@ -351,9 +388,34 @@ mod tests {
         let event = |id: &str, talk_id, created_at| TalkEvent { event_id: id.into(), talk_id, created_at };
         let read = events(&body.to_string(), Some(1)).unwrap();
         assert_eq!(read, (vec![event("01abc", 5, 7), event("12", 6, 8)], false));
-        assert!(events(r#"{"_embedded":{"events":[{"created_at":9}]}}"#, None).is_err());
+        for useless in [
+            r#"{"created_at":9}"#,
+            r#"{"id":"a","created_at":9,"entity_type":"talk"}"#,
+            r#"{"id":"a","entity_id":5}"#,
+        ] {
+            assert!(
+                events(&format!(r#"{{"_embedded":{{"events":[{useless}]}}}}"#), None).is_err(),
+                "{useless}"
+            );
+        }
         let other = r#"{"_embedded":{"events":[{"id":"x","type":"lead_added","created_at":7}]}}"#;
         assert!(events(other, None).unwrap_err().1.contains("ignores filter[type]"));
+    }
+
+    #[test]
+    fn an_event_without_id_or_entity_type_is_one_of_its_talk() {
+        let read = |row: serde_json::Value| {
+            let body = json!({"_embedded": {"events": [row]}}).to_string();
+            events(&body, Some(1)).unwrap().0.into_iter().map(|event| (event.event_id, event.talk_id)).next()
+        };
+        let known = |id: &str| Some((id.to_owned(), 5));
+        for nothing in [json!(null), json!(""), json!([]), json!({}), json!(false)] {
+            let row = json!({"id": nothing, "type": "talk_closed", "entity_type": nothing, "entity_id": 5, "created_at": 7});
+            assert_eq!(read(row), known("talk_closed of talk 5 at 7"), "{nothing}");
+        }
+        assert_eq!(read(json!({"id": "01abc", "entity_id": 5, "created_at": 7})), known("01abc"));
+        assert_eq!(read(json!({"entity_id": 5, "created_at": 7})), known(" of talk 5 at 7"));
+        assert_eq!(read(json!({"entity_type": "lead", "entity_id": 5, "created_at": 7})), None);
     }
 
     const PAGES: &[&str] = &[

@@ -185,6 +185,7 @@ fn pages(name: &str, rows: &[Value]) -> Vec<Value> {
         json!({"_page": "1", "_links": null, "_embedded": {name: keyed}}),
         json!({"_page": 1, "_links": {"next": []}, "_embedded": {name: rows}}),
         json!({"_page": 1, "_embedded": {name: rows}}),
+        json!({"_page": 1, "_embedded": {name: {"-1": rows[0], "0": rows[1]}}}),
     ]
 }
 
@@ -198,8 +199,16 @@ fn the_listing_and_the_events_are_read_in_every_shape_of_php() {
         json!({"id": format!("01j{id}"), "type": "talk_created", "entity_id": id, "entity_type": "talk",
                "created_at": unix_now().to_string()})
     });
+    let without = |names: &[&str]| {
+        let mut rows = happened.clone();
+        for row in &mut rows {
+            names.iter().for_each(|name| drop(row.as_object_mut().unwrap().remove(*name)));
+        }
+        json!({"_page": 1, "_links": [], "_embedded": {"events": rows}})
+    };
+    let sparse = [without(&["id"]), without(&["entity_type"]), without(&["id", "entity_type", "type"])];
     let of_talks = pages("talks", &listed).into_iter().map(|page| (LISTING, page));
-    let of_events = pages("events", &happened).into_iter().map(|page| (EVENTS, page));
+    let of_events = pages("events", &happened).into_iter().chain(sparse).map(|page| (EVENTS, page));
     for (feeder, page) in of_talks.chain(of_events) {
         let mirror = Mirror::new(account(3));
         mirror.configure(feeder);
@@ -222,6 +231,10 @@ fn an_empty_page_is_an_empty_page_in_every_shape_of_php() {
         json!({"_page": 1, "_embedded": {"talks": null, "events": null}}),
         json!({"_page": 1, "_embedded": {"talks": {}, "events": {}}}),
         json!({"_page": 1, "_embedded": {"talks": false, "events": false}}),
+        json!({"_page": 1, "_links": []}),
+        json!({"_links": {"self": {"href": "x"}}}),
+        json!([]),
+        json!(null),
     ] {
         let mirror = Mirror::new(account(3));
         mirror.configure(&format!("{LISTING}{EVENTS}"));
