@@ -1,5 +1,6 @@
 //! `check`: the configuration, the database, where backups go, `http.listen`, the token and whose account answers, each
-//! with a verdict. It changes nothing and makes a request or two to the API, in a pause as well.
+//! with a verdict. It changes nothing and makes a few requests to the API, in a pause as well: then the pause has a
+//! verdict too.
 
 mod api;
 mod database;
@@ -73,7 +74,7 @@ pub fn check(input: &Input, as_json: bool) -> Result<ExitCode> {
     if let Some(address) = config.http {
         report.verdict("http", listen::listen(&config, address, overview.as_ref()))?;
     }
-    api::api(&config, &mut report)?;
+    api::api(&config, overview.as_ref(), &mut report)?;
     report.end()
 }
 

@@ -56,7 +56,8 @@ pub fn resume(database: &Path) -> Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-fn named(pause: &PauseStatus) -> String {
+/// Why everything pauses, and the answer that began it.
+pub(super) fn named(pause: &PauseStatus) -> String {
     let reason = Reason::parse(&pause.reason).map_or(pause.reason.clone(), |reason| reason.to_string());
     format!("{reason} ({})", pause.detail)
 }

@@ -4,6 +4,7 @@ use crate::closing::LIVE;
 use crate::harness::{Mirror, account};
 use nix::sys::signal::Signal;
 use std::fs;
+use std::time::Duration;
 use talkmirror::simulator::{ACCOUNT_ID, Account, Fault, TOKEN};
 
 const OTHER: i64 = 4711;
@@ -280,4 +281,47 @@ fn check_names_the_account_by_whatever_tells_it() {
     mirror.simulator.account().token = token_of(ACCOUNT_ID);
     mirror.write_secret("token", &token_of(ACCOUNT_ID));
     assert!(line(0).contains("(by the token)"), "{}", line(0));
+}
+
+#[test]
+fn check_tries_stored_talks_until_one_is_shown() {
+    let mirror = mirrored();
+    mirror.simulator.account().account_fault = Some(Fault::Problem(404));
+    mirror.simulator.account().talks.retain(|talk_id, _| *talk_id <= 26);
+    let (out, _) = mirror.ends(0, &["check"]);
+    assert!(out.contains("(by talk 26), as in the database"), "{out}");
+    mirror.simulator.account().talks.remove(&26);
+    let (out, _) = mirror.ends(1, &["check"]);
+    assert!(out.contains("account   BAD   the account that answers is not confirmed"), "{out}");
+    assert_eq!(mirror.simulator.account().requests(), 30 + 5 + 5, "no more than five each");
+}
+
+#[test]
+fn check_tries_a_talk_if_the_account_fails() {
+    let hang = Fault::Hang(Duration::from_secs(5));
+    for fault in [hang.clone(), Fault::Reset, Fault::Html(502), Fault::Problem(503)] {
+        let mirror = mirrored();
+        mirror.configure("api.timeout = \"500ms\"\n");
+        mirror.simulator.account().account_fault = Some(fault.clone());
+        let (out, _) = mirror.ends(0, &["check"]);
+        assert!(out.contains("token     ok    ") && out.contains("(by talk 30), as in"), "{fault:?}: {out}");
+        mirror.simulator.account().token = token_of(ACCOUNT_ID);
+        mirror.write_secret("token", &token_of(ACCOUNT_ID));
+        let (out, _) = mirror.ends(0, &["check"]);
+        assert!(out.contains("(by the token), as in the database"), "{fault:?}: {out}");
+        mirror.simulator.account().token = token_of(OTHER);
+        mirror.write_secret("token", &token_of(OTHER));
+        let (out, _) = mirror.ends(78, &["check"]);
+        assert!(out.contains("and the API answers for account 4711"), "{fault:?}: {out}");
+    }
+    let mirror = mirrored();
+    mirror.configure("api.timeout = \"500ms\"\n");
+    mirror.simulator.account().account_fault = Some(hang);
+    for talk_id in 1..=30 {
+        mirror.simulator.account().script(talk_id, [Fault::Problem(500)]);
+    }
+    let (out, _) = mirror.ends(1, &["check"]);
+    let token = out.lines().find(|line| line.starts_with("token     BAD")).unwrap_or_default();
+    assert!(token.contains("GET /api/v4/account: ") && token.contains("; talk 26: HTTP 500"), "{out}");
+    assert_eq!(mirror.simulator.account().requests(), 30 + 5);
 }

@@ -188,3 +188,65 @@ fn a_server_that_is_not_there_is_an_outage() {
     mirror.ends(0, &["sync"]);
     mirror.assert_mirrors_the_account();
 }
+
+#[test]
+fn check_probes_with_a_talk_in_a_pause() {
+    let firewall = Fault::Answer { status: 400, headers: Vec::new(), body: b"bad request".to_vec() };
+    for (fault, reason, what) in [
+        (Fault::Problem(402), "unpaid", "HTTP 402"),
+        (Fault::Html(403), "blocked", "HTTP 403"),
+        (firewall, "unexpected_answer", "HTTP 400"),
+    ] {
+        let mirror = Mirror::new(account(40));
+        mirror.ends(0, &["sync", "1..40"]);
+        // The account itself is answered.
+        for talk_id in 1..=40 {
+            mirror.simulator.account().script(talk_id, vec![fault.clone(); 50]);
+        }
+        mirror.ends(0, &["enqueue", "1..40"]);
+        let daemon = mirror.running_daemon();
+        wait_for_pause(&mirror, reason);
+        let line = |code| {
+            let (out, _) = mirror.ends(code, &["check"]);
+            assert!(out.contains("token     ok    ") && out.contains("account   ok    "), "{out}");
+            out.lines().find(|line| line.starts_with("pause")).unwrap_or_default().to_owned()
+        };
+        let refused = line(1);
+        assert!(refused.starts_with("pause     BAD   everything pauses: "), "{refused}");
+        assert!(refused.contains(&format!("; talk 40: {what}")), "{refused}");
+        daemon.stop();
+        let asked = mirror.simulator.account().requests();
+        let stopped = line(1);
+        assert!(stopped.starts_with("pause     BAD   everything paused when it last ran: "), "{stopped}");
+        mirror.simulator.account().scripted.clear();
+        let answered = line(0);
+        assert!(answered.starts_with("pause     ok    everything paused when it last ran: "), "{answered}");
+        assert!(
+            answered.ends_with("but talk 40 is answered: `talkmirror resume` ends the pause"),
+            "{answered}"
+        );
+        assert_eq!(mirror.simulator.account().requests(), asked + 2, "one each");
+    }
+}
+
+#[test]
+fn in_a_pause_for_missing_talks_a_missing_talk_is_no_answer_to_check() {
+    let mirror = Mirror::new(account(0));
+    for _ in 0..60 {
+        mirror.simulator.account().create_talk();
+    }
+    mirror.ends(0, &["sync", "1..60"]);
+    let talks = std::mem::take(&mut mirror.simulator.account().talks);
+    mirror.ends(0, &["enqueue", "1..60"]);
+    let daemon = mirror.running_daemon();
+    wait_for_pause(&mirror, "many_gone");
+    let (out, _) = mirror.ends(1, &["check"]);
+    assert!(
+        out.contains("pause     BAD   everything pauses: ") && out.contains("talk 60: HTTP 404"),
+        "{out}"
+    );
+    mirror.simulator.account().talks = talks;
+    let (out, _) = mirror.ends(0, &["check"]);
+    assert!(out.contains("pause     ok    ") && out.contains("`talkmirror resume` ends the pause"), "{out}");
+    daemon.stop();
+}

@@ -1,13 +1,17 @@
-//! What `check` says of the token, and of whose account answers it.
+//! What `check` says of the token, of whose account answers it, and of a pause.
 
 use super::{Bad, Report, Verdict};
 use crate::amocrm::{Client, Failure, Kind, Token};
+use crate::cli::resume::named;
 use crate::cli::run::runtime;
 use crate::clock::unix_now;
 use crate::config::Config;
+use crate::gate::Reason;
 use crate::policy::tokens::Expiry;
 use crate::store::account::{self, AccountName};
-use crate::store::{self, report};
+use crate::store::report::{self, Overview};
+use crate::store::status::Liveness;
+use crate::store::{self, lock};
 use crate::worker::WorkError;
 use anyhow::Result;
 use tokio::runtime::Runtime;
@@ -22,24 +26,53 @@ struct Asking<'a> {
     runtime: Runtime,
 }
 
-/// Asks the API whose account it is, and says whether it takes the token.
-pub(super) fn api(config: &Config, report: &mut Report) -> Result<()> {
+/// What the database says beforehand.
+struct Known {
+    /// The account that is mirrored.
+    account: Option<AccountName>,
+    /// Talks to ask for until one is shown; at least one.
+    talks: Vec<i64>,
+    pause: Option<Paused>,
+}
+
+/// A pause that the database knows of.
+struct Paused {
+    text: String,
+    reason: Option<Reason>,
+}
+
+/// A request and its answer: whose talk was shown.
+struct Tried {
+    what: String,
+    answer: Result<i64, Failure>,
+}
+
+impl Tried {
+    /// The API answered this token, whatever it said of the talk.
+    fn is_answered(&self) -> bool {
+        self.answer.as_ref().map_or_else(is_answer, |_| true)
+    }
+
+    /// Nothing else would be answered either, or not soon.
+    fn is_for_all(&self) -> bool {
+        self.answer.as_ref().is_err_and(|failure| is_for_all(failure) || failure.kind == Kind::NoAnswer)
+    }
+}
+
+/// Asks the API whose account it is, and says whether it takes the token, and whether a pause still has its reason.
+pub(super) fn api(config: &Config, overview: Option<&Overview>, report: &mut Report) -> Result<()> {
     let asking = match prepare(config) {
         Ok(asking) => asking,
         Err(bad) => return report.verdict("token", Err(bad)),
     };
-    let told = tell(&asking, known(config), report);
+    let told = tell(&asking, &known(config, overview), report);
     // A name that is being looked up must not hold up the exit.
     asking.runtime.shutdown_background();
     told
 }
 
-fn tell(
-    asking: &Asking<'_>,
-    (expected, talk_id): (Option<AccountName>, i64),
-    report: &mut Report,
-) -> Result<()> {
-    match asking.runtime.block_on(asking.client.account()) {
+fn tell(asking: &Asking<'_>, known: &Known, report: &mut Report) -> Result<()> {
+    let tried = match asking.runtime.block_on(asking.client.account()) {
         Ok(found) => {
             let name = AccountName {
                 account_id: found.account_id,
@@ -47,50 +80,83 @@ fn tell(
                 base_url: Some(asking.host.to_owned()),
             };
             report.verdict("token", asking.accepted())?;
-            report.verdict("account", account(expected, name, "by GET /api/v4/account"))
+            report.verdict("account", account(known.account.clone(), name, "by GET /api/v4/account"))?;
+            None
         }
-        // Whether talks are shown to this token says as much of it.
-        Err(failure) if says_nothing(&failure) => by_a_talk(asking, expected, talk_id, report),
-        Err(failure) => report.verdict("token", asking.refused(&failure)),
-    }
-}
-
-/// The account does not say whose it is; it may serve talks all the same.
-fn says_nothing(failure: &Failure) -> bool {
-    !matches!(
-        failure.kind,
-        Kind::Unauthorized | Kind::Unpaid | Kind::RateLimited | Kind::NoAnswer | Kind::Transient
-    )
-}
-
-/// By what the token says of itself, else by a stored talk that is shown.
-fn by_a_talk(
-    asking: &Asking<'_>,
-    expected: Option<AccountName>,
-    talk_id: i64,
-    report: &mut Report,
-) -> Result<()> {
-    let named = |account_id| AccountName { account_id, name: None, base_url: Some(asking.host.to_owned()) };
-    let shown = asking.runtime.block_on(asking.client.fetch_talk(talk_id, None));
-    let of_talk = shown.as_ref().ok().map(|fetched| fetched.talk.account_id);
-    let verdict = match &shown {
-        Ok(_) => asking.accepted(),
-        Err(error) if matches!(error.failure.kind, Kind::Gone | Kind::Denied) => asking.accepted(),
-        Err(error) => asking.refused(&error.failure),
+        Err(failure) if is_for_all(&failure) => {
+            report.verdict("token", asking.refused(&failure))?;
+            Some(Tried { what: "GET /api/v4/account".into(), answer: Err(failure) })
+        }
+        // As in the daemon: what the token says, and whether talks are shown to it, says as much.
+        Err(failure) => Some(by_a_talk(asking, known, &failure, report)?),
     };
-    report.verdict("token", verdict)?;
-    let verdict = match (asking.token.account_id(), of_talk) {
-        (Some(account_id), _) => account(expected, named(account_id), "by the token"),
-        (None, Some(account_id)) => account(expected, named(account_id), &format!("by talk {talk_id}")),
-        (None, None) if expected.is_none() => Ok("not known yet: the first talk shows it".into()),
-        (None, None) => {
+    if let Some(pause) = &known.pause {
+        // The account may be answered while talks are not.
+        let tried = tried.unwrap_or_else(|| asking.talk(known.talks[0]));
+        report.verdict("pause", paused(pause, &tried))?;
+    }
+    Ok(())
+}
+
+/// The API answers for itself, and not to all alike.
+fn is_answer(failure: &Failure) -> bool {
+    matches!(failure.kind, Kind::Gone | Kind::Denied)
+}
+
+/// The answer is the same for each request with this token.
+fn is_for_all(failure: &Failure) -> bool {
+    matches!(failure.kind, Kind::Unauthorized | Kind::Unpaid | Kind::RateLimited)
+}
+
+/// By what the token says of itself, else by a stored talk that is shown. Returns the last talk that was asked for;
+/// `failure` is the account's.
+fn by_a_talk(asking: &Asking<'_>, known: &Known, failure: &Failure, report: &mut Report) -> Result<Tried> {
+    let claimed = asking.token.account_id();
+    let mut answered = false;
+    let mut last = asking.talk(known.talks[0]);
+    for talk_id in &known.talks[1..] {
+        answered |= last.is_answered();
+        // With a token that says whose it is, any answer will do.
+        if last.answer.is_ok() || last.is_for_all() || (answered && claimed.is_some()) {
+            break;
+        }
+        last = asking.talk(*talk_id);
+    }
+    answered = (answered || last.is_answered()) && !last.is_for_all();
+    report.verdict("token", if answered { asking.accepted() } else { asking.unanswered(failure, &last) })?;
+    let of_id = |account_id| AccountName { account_id, name: None, base_url: Some(asking.host.to_owned()) };
+    let shown = last.answer.as_ref().ok().copied();
+    let is_ours = |account_id| known.account.as_ref().is_none_or(|known| known.account_id == account_id);
+    let expected = known.account.clone();
+    let verdict = match (claimed, shown) {
+        (Some(account_id), _) if answered || !is_ours(account_id) => {
+            account(expected, of_id(account_id), "by the token")
+        }
+        (None, Some(account_id)) => account(expected, of_id(account_id), &format!("by {}", last.what)),
+        // Nobody answered: the token's verdict says it.
+        _ if !answered => return Ok(last),
+        _ if expected.is_none() => Ok("not known yet: the first talk shows it".into()),
+        _ => {
             Err("the account that answers is not confirmed: GET /api/v4/account names none, the token names none, and no \
                              stored talk was returned; the daemon ignores 404, 403 and 204 until it is"
                 .to_owned()
                 .into())
         }
     };
-    report.verdict("account", verdict)
+    report.verdict("account", verdict)?;
+    Ok(last)
+}
+
+/// Whether what began a pause is still so.
+fn paused(Paused { text, reason }: &Paused, Tried { what, answer }: &Tried) -> Verdict {
+    match answer {
+        // That is what it pauses for.
+        Err(failure) if failure.kind == Kind::Gone && *reason == Some(Reason::ManyGone) => {
+            Err(format!("{text}; {what}: {failure}").into())
+        }
+        Err(failure) if !is_answer(failure) => Err(format!("{text}; {what}: {failure}").into()),
+        _ => Ok(format!("{text}; but {what} is answered: `talkmirror resume` ends the pause")),
+    }
 }
 
 /// What was found must be what the database mirrors.
@@ -131,15 +197,58 @@ impl Asking<'_> {
         Ok(format!("{} accepts it{}", self.host, self.expiry))
     }
 
+    fn talk(&self, talk_id: i64) -> Tried {
+        let fetch = || self.runtime.block_on(self.client.fetch_talk(talk_id, None));
+        // A connection that was just closing is no failure.
+        let fetched = match fetch() {
+            Err(error) if error.failure.repeatable => fetch(),
+            fetched => fetched,
+        };
+        let answer = fetched.map(|fetched| fetched.talk.account_id).map_err(|error| error.failure);
+        Tried { what: format!("talk {talk_id}"), answer }
+    }
+
+    /// Neither the account nor a talk was answered.
+    fn unanswered(&self, account: &Failure, last: &Tried) -> Verdict {
+        match &last.answer {
+            Err(failure) if failure.detail != account.detail && !is_for_all(failure) => {
+                let (host, what) = (self.host, &last.what);
+                Err(format!("{host}: GET /api/v4/account: {account}; {what}: {failure}").into())
+            }
+            Err(failure) => self.refused(failure),
+            Ok(_) => self.accepted(),
+        }
+    }
+
     fn refused(&self, failure: &Failure) -> Verdict {
         let expiry = if failure.kind == Kind::Unauthorized { &*self.expiry } else { "" };
         Err(format!("{}: {failure}{expiry}", self.host).into())
     }
 }
 
-/// The account that is mirrored, and a talk to ask for: a stored one, if there is any.
-fn known(config: &Config) -> (Option<AccountName>, i64) {
-    let Ok(connection) = store::open_read_only(&config.database) else { return (None, 1) };
-    let talk_id = report::known_talks(&connection).ok().and_then(|talks| talks.first().copied());
-    (account::name(&connection).ok().flatten(), talk_id.unwrap_or(1))
+/// Without a stored talk, the first is asked for: whatever comes of it shows whether the token is accepted.
+fn known(config: &Config, overview: Option<&Overview>) -> Known {
+    let mut known =
+        Known { account: None, talks: Vec::new(), pause: overview.and_then(|it| pause(config, it)) };
+    if let Ok(connection) = store::open_read_only(&config.database) {
+        known.account = account::name(&connection).ok().flatten();
+        known.talks = report::known_talks(&connection).unwrap_or_default();
+    }
+    if known.talks.is_empty() {
+        known.talks.push(1);
+    }
+    known
+}
+
+/// The pause that the database knows of.
+fn pause(config: &Config, overview: &Overview) -> Option<Paused> {
+    let daemon = overview.daemon.as_ref()?;
+    let pause = daemon.pause.as_ref()?;
+    let alive = daemon.liveness(lock::is_held(&config.database), unix_now());
+    let when = match alive {
+        Liveness::Running | Liveness::Silent => "everything pauses",
+        Liveness::Stopped | Liveness::Vanished => "everything paused when it last ran",
+    };
+    let text = format!("{when}: {}", named(pause));
+    Some(Paused { text, reason: Reason::parse(&pause.reason) })
 }
