@@ -1,6 +1,7 @@
 //! `odd_fields`: optional fields of talks that came in another shape than the API documents.
 
 use rusqlite::{Connection, Transaction};
+use std::collections::BTreeMap;
 
 /// A field, and the answers that had it so.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -33,25 +34,30 @@ pub(super) fn note(
     Ok(())
 }
 
-/// In `mirror_info`, as a decimal number.
-const REPORTED_AT: &str = "odd_fields.reported_at";
+/// In `mirror_info`, followed by the field; a decimal number.
+const REPORTED_AT: &str = "odd_fields.reported_at.";
 
-/// When they were last in the journal, in Unix seconds.
+/// When each field was last in the journal, in Unix seconds.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn reported_at(connection: &Connection) -> rusqlite::Result<Option<i64>> {
-    Ok(super::info(connection, REPORTED_AT)?.and_then(|at| at.parse().ok()))
+pub fn reported_at(connection: &Connection) -> rusqlite::Result<BTreeMap<String, i64>> {
+    connection
+        .prepare_cached(
+            "SELECT substr(key, 1 + length(?1)), CAST(value AS INTEGER) FROM mirror_info WHERE key GLOB ?1 || '*'",
+        )?
+        .query_map([REPORTED_AT], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
 }
 
-/// Notes that they were in the journal.
+/// Notes that a field was in the journal.
 ///
 /// # Errors
 /// When the database cannot be written.
-pub(super) fn note_reported(connection: &Connection, at: i64) -> rusqlite::Result<()> {
+pub(super) fn note_reported(connection: &Connection, field: &str, at: i64) -> rusqlite::Result<()> {
     connection
         .prepare_cached("INSERT OR REPLACE INTO mirror_info (key, value) VALUES (?1, ?2)")?
-        .execute((REPORTED_AT, at.to_string()))?;
+        .execute((format!("{REPORTED_AT}{field}"), at.to_string()))?;
     Ok(())
 }
 

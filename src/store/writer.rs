@@ -82,9 +82,9 @@ impl Writer {
         self.send(Message::Status(Box::new(status)));
     }
 
-    /// Notes that odd fields were in the journal, at this Unix second.
-    pub fn odd_reported(&self, at: i64) {
-        self.send(Message::OddReported(at));
+    /// Notes that an odd field was in the journal, at this Unix second.
+    pub fn odd_reported(&self, field: &'static str, at: i64) {
+        self.send(Message::OddReported(field, at));
     }
 
     /// Tells whoever has asked for it that the pause was probed.

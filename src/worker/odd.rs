@@ -1,5 +1,5 @@
-//! Optional fields that come in another shape than the API documents: counted for the metrics, and in the journal once a
-//! day.
+//! Optional fields that come in another shape than the API documents: counted for the metrics, and each in the journal
+//! once a day.
 
 use super::Worker;
 use crate::clock::Now;
@@ -9,58 +9,51 @@ use std::collections::BTreeMap;
 /// In seconds.
 const REPORT_INTERVAL: i64 = 24 * 60 * 60;
 
-/// What came since the last report.
+/// A field that was odd.
 #[derive(Debug, Default)]
-pub(super) struct OddReporter {
-    /// How often each field was odd, and in which talk last.
-    fields: BTreeMap<&'static str, (u64, i64)>,
+struct Odd {
+    /// So many answers had it so since it was last reported.
+    answers: u64,
     /// In Unix seconds; by an earlier process, perhaps.
     reported_at: Option<i64>,
 }
 
+/// When each field was last reported, and what came since.
+#[derive(Debug, Default)]
+pub(super) struct OddReporter(BTreeMap<String, Odd>);
+
 impl OddReporter {
-    /// `reported_at` is when an earlier process last reported, in Unix seconds.
-    pub(super) fn new(reported_at: Option<i64>) -> OddReporter {
-        OddReporter { fields: BTreeMap::new(), reported_at }
+    /// `reported_at` is when an earlier process last reported each field, in Unix seconds.
+    pub(super) fn new(reported_at: BTreeMap<String, i64>) -> OddReporter {
+        let known = |(field, at)| (field, Odd { answers: 0, reported_at: Some(at) });
+        OddReporter(reported_at.into_iter().map(known).collect())
     }
 
-    fn note(&mut self, talk_id: i64, fields: &[&'static str]) {
-        for field in fields {
-            let (count, last) = self.fields.entry(field).or_default();
-            (*count, *last) = (*count + 1, talk_id);
-        }
-    }
-
-    /// What there is to report, if it is time to: at once, then once a day.
-    fn due(&mut self, now: i64) -> Option<String> {
+    /// Counts an answer. If the field is to be reported, at once and then once a day, returns how many had it so.
+    fn note(&mut self, field: &str, now: i64) -> Option<u64> {
+        let odd = self.0.entry(field.to_owned()).or_default();
+        odd.answers += 1;
         // A clock that was set back makes no day longer.
-        let recent =
-            self.reported_at.is_some_and(|at| (at..at.saturating_add(REPORT_INTERVAL)).contains(&now));
-        if recent || self.fields.is_empty() {
+        if odd.reported_at.is_some_and(|at| (at..at.saturating_add(REPORT_INTERVAL)).contains(&now)) {
             return None;
         }
-        self.reported_at = Some(now);
-        let fields = std::mem::take(&mut self.fields);
-        let listed =
-            fields.iter().map(|(field, (count, last))| format!("{field} ({count}, last in talk {last})"));
-        Some(listed.collect::<Vec<_>>().join(", "))
+        odd.reported_at = Some(now);
+        Some(std::mem::take(&mut odd.answers))
     }
 }
 
 impl Worker {
     /// Notes the odd fields of one answer.
     pub(super) fn note_odd(&mut self, talk_id: i64, fields: &[&'static str], now: Now) {
-        if fields.is_empty() {
-            return;
-        }
-        fields.iter().for_each(|field| telemetry::odd_field(field));
-        self.odd.note(talk_id, fields);
-        if let Some(listed) = self.odd.due(now.secs()) {
-            self.writer.odd_reported(now.secs());
-            tracing::warn!(
-                "answers have optional fields of another shape than the API documents, stored as NULL: {listed}; \
-                 `talkmirror why ID` shows which"
-            );
+        for field in fields {
+            telemetry::odd_field(field);
+            if let Some(answers) = self.odd.note(field, now.secs()) {
+                self.writer.odd_reported(field, now.secs());
+                tracing::warn!(
+                    "the optional field {field} came in another shape than the API documents, and is stored as NULL \
+                     (answers since the last such line: {answers}); `talkmirror why {talk_id}` shows the last one"
+                );
+            }
         }
     }
 }
@@ -70,20 +63,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_odd_is_reported_at_once_and_then_once_a_day_with_all_since() {
+    fn each_odd_field_is_reported_at_once_and_then_once_a_day_with_all_since() {
         let start = 1_700_000_000;
         let mut odd = OddReporter::default();
-        assert_eq!(odd.due(start), None);
-        odd.note(7, &["rate", "_embedded.leads"]);
-        assert_eq!(odd.due(start).unwrap(), "_embedded.leads (1, last in talk 7), rate (1, last in talk 7)");
-        odd.note(8, &["rate"]);
-        odd.note(9, &["rate"]);
-        assert_eq!(odd.due(start + REPORT_INTERVAL - 1), None);
-        assert_eq!(odd.due(start + REPORT_INTERVAL).unwrap(), "rate (2, last in talk 9)");
-        assert_eq!(odd.due(start + 3 * REPORT_INTERVAL), None, "nothing since");
-        let mut restarted = OddReporter::new(Some(start));
-        restarted.note(9, &["rate"]);
-        assert_eq!(restarted.due(start + 5), None);
-        assert!(restarted.due(start - 5).is_some(), "the clock was set back");
+        assert_eq!(odd.note("rate", start), Some(1));
+        assert_eq!(odd.note("rate", start + 1), None);
+        assert_eq!(odd.note("origin", start + 60), Some(1), "another field waits for none");
+        assert_eq!(odd.note("rate", start + REPORT_INTERVAL - 1), None);
+        assert_eq!(odd.note("rate", start + REPORT_INTERVAL), Some(3));
+        assert_eq!(odd.note("origin", start + REPORT_INTERVAL), None);
+        let mut restarted = OddReporter::new([("rate".to_owned(), start)].into());
+        assert_eq!(restarted.note("rate", start + 5), None);
+        assert_eq!(restarted.note("origin", start + 5), Some(1));
+        assert_eq!(restarted.note("rate", start - 5), Some(2), "the clock was set back");
     }
 }

@@ -24,7 +24,7 @@ use crate::store::account::AccountName;
 use crate::store::status::DaemonStatus;
 use crate::store::writer::{Event, Writer};
 use crate::text::shown;
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,8 +64,8 @@ pub struct Account {
     pub name: Option<AccountName>,
     /// Talks of it that are stored, and were there when last fetched.
     pub known: Vec<i64>,
-    /// When odd fields were last in the journal, in Unix seconds.
-    pub odd_reported_at: Option<i64>,
+    /// When each odd field was last in the journal, in Unix seconds.
+    pub odd_reported_at: BTreeMap<String, i64>,
 }
 
 /// Why the work cannot go on.

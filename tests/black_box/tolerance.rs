@@ -104,27 +104,50 @@ fn a_field_of_another_shape_is_null_and_reported_by_name() {
 }
 
 #[test]
-fn odd_fields_are_in_the_log_once_a_day_and_in_the_metrics() {
+fn each_odd_field_is_in_the_log_once_a_day_and_in_the_metrics() {
     let mirror = Mirror::new(account(3));
     let port = Mirror::free_port();
     mirror.configure(&format!("http.listen = \"127.0.0.1:{port}\"\n"));
-    for talk_id in 1..=3 {
-        let odd = answer(talk(talk_id, &[("origin", Some(json!(["telegram"])))]));
-        mirror.simulator.account().script(talk_id, vec![odd; 9]);
-    }
-    let daemon = mirror.running_daemon();
-    for round in 1..=2 {
+    let are_odd = |fields: &[&str]| {
+        let fields: Vec<_> = fields.iter().map(|field| (*field, Some(json!(["telegram"])))).collect();
+        for talk_id in 1..=3 {
+            mirror
+                .simulator
+                .account()
+                .scripted
+                .insert(talk_id, vec![answer(talk(talk_id, &fields)); 9].into());
+        }
+    };
+    let origins = |answers: i64| {
         mirror.ends(0, &["enqueue", "1..3"]);
-        mirror.wait_sql("they are counted", "SELECT sum(answers) FROM odd_fields", 3 * round);
-    }
+        let counted = "SELECT answers FROM odd_fields WHERE field = 'origin'";
+        mirror.wait_sql("they are counted", counted, answers);
+    };
+    let lines =
+        |field: &str| mirror.log().matches(&format!("the optional field {field} came in another")).count();
+    are_odd(&["origin"]);
+    let daemon = mirror.running_daemon();
+    origins(3);
+    origins(6);
     let (_, metrics) = mirror.get(port, "/metrics");
     assert!(metrics.contains("talkmirror_odd_fields_total{field=\"origin\"} 6"), "{metrics}");
+    // Another field waits for no day to pass.
+    are_odd(&["origin", "chat_id", "rate"]);
+    origins(9);
     daemon.stop();
+    are_odd(&["origin", "chat_id", "rate", "contact_id"]);
     let daemon = mirror.running_daemon();
-    mirror.ends(0, &["enqueue", "1..3"]);
-    mirror.wait_sql("they are counted", "SELECT sum(answers) FROM odd_fields", 9);
+    origins(12);
     daemon.stop();
-    assert_eq!(mirror.log().matches("another shape").count(), 1, "{}", mirror.log());
+    for field in ["origin", "chat_id", "rate", "contact_id"] {
+        assert_eq!(lines(field), 1, "{field}: {}", mirror.log());
+    }
+    // A day has passed for one of them.
+    mirror.execute("UPDATE mirror_info SET value = value - 86400 WHERE key = 'odd_fields.reported_at.rate'");
+    let daemon = mirror.running_daemon();
+    origins(15);
+    daemon.stop();
+    assert_eq!((lines("rate"), lines("origin")), (2, 1), "{}", mirror.log());
 }
 
 #[test]

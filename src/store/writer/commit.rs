@@ -58,7 +58,7 @@ pub(super) fn write(tx: &Transaction<'_>, message: &Message) -> rusqlite::Result
     match message {
         Message::Status(status) => status.write(tx)?,
         Message::Resumed => resume::done(tx)?,
-        Message::OddReported(at) => odd::note_reported(tx, *at)?,
+        Message::OddReported(field, at) => odd::note_reported(tx, field, *at)?,
         Message::Token(status) => status.write(tx)?,
         Message::Backup(state) => state.write(tx)?,
         Message::Repair(repair) => {

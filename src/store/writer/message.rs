@@ -21,8 +21,8 @@ pub enum Message {
     Status(Box<DaemonStatus>),
     /// A pause that somebody asked to end was probed.
     Resumed,
-    /// Odd fields were in the journal, at this Unix second.
-    OddReported(i64),
+    /// An odd field was in the journal, at this Unix second.
+    OddReported(&'static str, i64),
     Token(TokenStatus),
     Backup(BackupState),
     Repair(Repair),
@@ -59,7 +59,7 @@ impl Message {
             Message::Record(_)
                 | Message::Status(_)
                 | Message::Resumed
-                | Message::OddReported(_)
+                | Message::OddReported(..)
                 | Message::Token(_)
                 | Message::Backup(_)
                 | Message::Repair(_)

@@ -106,7 +106,7 @@ fn serve(
                 Message::Record(_)
                 | Message::Status(_)
                 | Message::Resumed
-                | Message::OddReported(_)
+                | Message::OddReported(..)
                 | Message::Token(_)
                 | Message::Backup(_)
                 | Message::Feed { .. }
