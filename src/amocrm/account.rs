@@ -1,9 +1,10 @@
 //! `GET /api/v4/account`: whose account it is that answers.
 
 use super::error::{Failure, Shape, To};
-use super::loose::{self, Int};
+use super::loose;
 use super::{BODY_CAP, Client, body, content_type, named, request_id, text_of};
 use serde_json::value::RawValue;
+use std::collections::HashMap;
 
 /// An account, as its API describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,24 +32,24 @@ impl Client {
         let body = body::read(&mut response, BODY_CAP).await.map_err(named)?;
         let body = text_of(body, content_type.as_deref(), "account").map_err(named)?;
         read(&body).ok_or_else(|| {
-            named(Failure::unexpected(Shape::OtherObject, "no such account in the answer: it has no id"))
+            named(Failure::unexpected(
+                Shape::OtherObject,
+                "no such account in the answer: it lacks an id, or a name",
+            ))
         })
     }
 }
 
+/// An account has an id, and a name or a subdomain. A gateway may number its errors too, and another account ends the
+/// daemon: in case of doubt it is none. An id alone is nothing but an account's.
 fn read(body: &str) -> Option<Account> {
-    #[derive(serde::Deserialize)]
-    struct Raw<'a> {
-        id: Int,
-        #[serde(borrow)]
-        name: Option<&'a RawValue>,
-        #[serde(borrow)]
-        subdomain: Option<&'a RawValue>,
-    }
-    let Raw { id: Int(account_id), name, subdomain } =
-        body.trim_ascii_start().starts_with('{').then(|| serde_json::from_str(body).ok())??;
-    let text = |raw| loose::text(raw).value();
-    (account_id > 0).then(|| Account { account_id, name: text(name), subdomain: text(subdomain) })
+    let found: HashMap<String, &RawValue> = serde_json::from_str(body).ok()?;
+    let text = |key| loose::text(found.get(key).copied()).value();
+    let account_id = loose::int(found.get("id").copied()).value().filter(|id| *id > 0)?;
+    let account = Account { account_id, name: text("name"), subdomain: text("subdomain") };
+    let is_named = account.name.is_some() || account.subdomain.is_some();
+    let is_one = !found.contains_key("error") && (is_named || found.len() == 1);
+    is_one.then_some(account)
 }
 
 #[cfg(test)]
@@ -63,10 +64,26 @@ mod tests {
             account(r#"{"id":17029541,"name":"Shop","subdomain":"example","country":"RU"}"#),
             Some((17_029_541, Some("Shop".into()), Some("example".into())))
         );
-        assert_eq!(account(r#"{"id":"5","name":false,"subdomain":[1]}"#), Some((5, None, None)));
-        for none in
-            ["{}", "[]", "[5,1,1]", "<html>", "", r#"{"id":null}"#, r#"{"id":0}"#, r#"{"status":403}"#]
-        {
+        assert_eq!(
+            account(r#"{"id":"5","name":"Shop","subdomain":[1]}"#),
+            Some((5, Some("Shop".into()), None))
+        );
+        assert_eq!(account(r#"{"id":5,"name":"","subdomain":"a"}"#), Some((5, None, Some("a".into()))));
+        assert_eq!(account(r#"{"id":5}"#), Some((5, None, None)));
+        for none in [
+            "{}",
+            "[]",
+            "[5,1,1]",
+            "<html>",
+            "",
+            r#"{"id":null}"#,
+            r#"{"id":0,"name":"Shop"}"#,
+            r#"{"status":403}"#,
+            r#"{"error":"x","id":123}"#,
+            r#"{"error":"x","id":123,"name":"Forbidden","subdomain":"a"}"#,
+            r#"{"id":123,"message":"blocked"}"#,
+            r#"{"id":"5","name":false,"subdomain":[1]}"#,
+        ] {
             assert_eq!(account(none), None, "{none}");
         }
     }

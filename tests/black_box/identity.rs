@@ -325,3 +325,18 @@ fn check_tries_a_talk_if_the_account_fails() {
     assert!(token.contains("GET /api/v4/account: ") && token.contains("; talk 26: HTTP 500"), "{out}");
     assert_eq!(mirror.simulator.account().requests(), 30 + 5);
 }
+
+#[test]
+fn an_error_with_a_number_is_no_other_account() {
+    for body in
+        [r#"{"error":"x","id":123}"#, r#"{"id":123,"message":"blocked"}"#, r#"{"id":"123","status":403}"#]
+    {
+        let mirror = mirrored();
+        let headers = vec![("content-type", "application/json")];
+        mirror.simulator.account().account_fault =
+            Some(Fault::Answer { status: 200, headers, body: body.as_bytes().to_vec() });
+        mirror.ends(0, &["sync", "1..12"]);
+        let (out, _) = mirror.ends(0, &["check"]);
+        assert!(out.contains("(by talk 30), as in the database"), "{body}: {out}");
+    }
+}
