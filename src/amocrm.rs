@@ -250,8 +250,10 @@ async fn failure(response: &mut Response, to: To, location: Option<&str>) -> Opt
         false => Content::Empty,
         true => {
             let content_type = content_type(response);
-            let body = body::read(response, BODY_CAP).await.unwrap_or_default();
-            Content::of(content_type.as_deref(), &body)
+            match body::beginning(response, BODY_CAP).await {
+                (body, true) => Content::of(content_type.as_deref(), &body),
+                (body, false) => Content::beginning(content_type.as_deref(), &body),
+            }
         }
     };
     let answer = Answer { to, status: status.as_u16(), content, location };

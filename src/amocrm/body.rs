@@ -21,17 +21,50 @@ pub(super) async fn read(response: &mut Response, cap: usize) -> Result<Vec<u8>,
     if announced > cap as u64 {
         return Err(too_large(cap));
     }
-    let mut body = Vec::with_capacity(announced as usize);
-    while let Some(chunk) =
-        response.chunk().await.map_err(|error| Failure::new(Kind::Transient, transport(&error)))?
+    let (body, end) = received(response, cap).await;
+    end?;
+    decoded(body, response.headers(), cap)
+}
+
+/// As much of the body as can be read of it, decompressed, and whether that is all.
+pub(super) async fn beginning(response: &mut Response, cap: usize) -> (Vec<u8>, bool) {
+    let (body, end) = received(response, cap).await;
+    if end.is_ok()
+        && let Ok(whole) = decoded(body.clone(), response.headers(), cap)
     {
-        if body.len() + chunk.len() > cap {
-            return Err(too_large(cap));
-        }
-        body.extend_from_slice(&chunk);
+        return (whole, true);
     }
+    let is_gzip = body.starts_with(&GZIP);
+    let mut begun = Vec::new();
+    match is_gzip {
+        // What comes before the error is kept.
+        true => drop(GzDecoder::new(&*body).take(cap as u64).read_to_end(&mut begun)),
+        false => begun = body,
+    }
+    (without_mark(begun), false)
+}
+
+/// The body as sent, up to `cap` bytes, and why there is no more of it if that is not its end.
+async fn received(response: &mut Response, cap: usize) -> (Vec<u8>, Result<(), Failure>) {
+    let announced = response.content_length().unwrap_or(0);
+    let mut body = Vec::with_capacity((announced as usize).min(cap));
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > cap => {
+                let room = cap - body.len();
+                body.extend_from_slice(&chunk[..room]);
+                return (body, Err(too_large(cap)));
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return (body, Ok(())),
+            Err(error) => return (body, Err(Failure::new(Kind::Transient, transport(&error)))),
+        }
+    }
+}
+
+fn decoded(mut body: Vec<u8>, headers: &HeaderMap, cap: usize) -> Result<Vec<u8>, Failure> {
     // The last one named was applied last.
-    for encoding in encodings(response.headers()).iter().rev() {
+    for encoding in encodings(headers).iter().rev() {
         body = match encoding.as_str() {
             "gzip" | "x-gzip" => gunzip(&body, cap)?,
             _ => {
@@ -40,10 +73,14 @@ pub(super) async fn read(response: &mut Response, cap: usize) -> Result<Vec<u8>,
             }
         };
     }
+    Ok(without_mark(body))
+}
+
+fn without_mark(mut body: Vec<u8>) -> Vec<u8> {
     if body.starts_with(BOM) {
         body.drain(..BOM.len());
     }
-    Ok(body)
+    body
 }
 
 /// The names in `Content-Encoding`, in lower case, without those that change nothing.

@@ -3,7 +3,7 @@
 //! The rows are those of the table "HTTP answers" in the README: the worker acts
 //! on the [`Kind`] and never looks at a status code.
 
-use super::loose::{is_nothing, is_object};
+use super::loose::is_json;
 use std::fmt;
 use std::time::Duration;
 use url::Url;
@@ -139,6 +139,8 @@ pub enum Content {
     Empty,
     /// A JSON object: the API speaks.
     Object,
+    /// A JSON list or text: as well.
+    Json,
     /// A web page: a gateway speaks.
     Page,
     Other,
@@ -148,17 +150,32 @@ impl Content {
     /// Of a body with this `Content-Type`.
     pub fn of(content_type: Option<&str>, body: &[u8]) -> Content {
         let body = body.trim_ascii();
-        let html = content_type.is_some_and(|sent| sent.to_ascii_lowercase().contains("html"));
-        if is_object(body) {
-            Content::Object
-        } else if html || body.starts_with(b"<") {
-            Content::Page
-        } else if body.is_empty() || std::str::from_utf8(body).is_ok_and(is_nothing) {
-            Content::Empty
-        } else {
-            Content::Other
+        match body.first() {
+            Some(b'{') if is_json(body) => Content::Object,
+            Some(b'[' | b'"') if is_json(body) => Content::Json,
+            _ if is_page(content_type, body) => Content::Page,
+            None => Content::Empty,
+            Some(_) if matches!(body, b"null" | b"false") => Content::Empty,
+            Some(_) => Content::Other,
         }
     }
+
+    /// Of a body that is too long to be read, or was cut off, by how it begins.
+    pub fn beginning(content_type: Option<&str>, body: &[u8]) -> Content {
+        let body = body.trim_ascii_start();
+        match body.first() {
+            Some(b'{') => Content::Object,
+            Some(b'[') => Content::Json,
+            _ if is_page(content_type, body) => Content::Page,
+            None => Content::Empty,
+            Some(_) => Content::Other,
+        }
+    }
+}
+
+fn is_page(content_type: Option<&str>, body: &[u8]) -> bool {
+    let html = content_type.is_some_and(|sent| sent.to_ascii_lowercase().contains("html"));
+    html || body.starts_with(b"<")
 }
 
 /// What of a response decides its kind.
@@ -192,7 +209,7 @@ impl Answer<'_> {
             }
             (402, _) => failure(Kind::Unpaid, ": the account is not paid for"),
             (429, _) => failure(Kind::RateLimited, ": too many requests"),
-            (403, _) if content != Content::Object => failure(
+            (403, _) if !matches!(content, Content::Object | Content::Json) => failure(
                 Kind::Forbidden,
                 " without a problem report: as when the account or address is blocked",
             ),

@@ -98,9 +98,9 @@ impl<'de> Deserialize<'de> for Keyed<'de> {
     }
 }
 
-/// Whether the text is a JSON object, of whatever content.
-pub(super) fn is_object(text: &[u8]) -> bool {
-    text.trim_ascii_start().starts_with(b"{") && serde_json::from_slice::<IgnoredAny>(text).is_ok()
+/// Whether the text is JSON, of whatever content.
+pub(super) fn is_json(text: &[u8]) -> bool {
+    serde_json::from_slice::<IgnoredAny>(text).is_ok()
 }
 
 /// A whole number: 7, 7.0 or "7".

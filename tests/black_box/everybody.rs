@@ -2,7 +2,10 @@
 
 use crate::feeders::{EVENTS, LISTING};
 use crate::harness::{Mirror, account, text};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::Value;
+use std::io::Write;
 use std::net::TcpListener;
 use talkmirror::clock::unix_now;
 use talkmirror::simulator::{Fault, TalkEvent};
@@ -243,6 +246,49 @@ fn a_403_in_json_is_the_talk_s_own_whatever_its_media_type() {
     mirror.ends(1, &["sync", "1..20"]);
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_queue WHERE last_error LIKE 'HTTP 403%'"), 8);
     assert!(mirror.sql::<bool>("SELECT pause_reason IS NULL FROM daemon_status"));
+}
+
+#[test]
+fn a_403_in_json_is_the_talk_s_own_whatever_its_shape_and_length() {
+    let mirror = Mirror::new(account(20));
+    mirror.configure("api.max_in_flight = 1\n");
+    mirror.ends(0, &["sync", "1"]);
+    let long = format!("\n {{\"title\":\"Forbidden\",\"detail\":\"{}\"}}", "x".repeat(2_000_000));
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(long.as_bytes()).unwrap();
+    let packed = packed.finish().unwrap();
+    let bodies = [
+        br#"[{"title":"Forbidden","status":403}]"#.to_vec(),
+        br#"["Forbidden"]"#.to_vec(),
+        b"[]".to_vec(),
+        b"\"Forbidden\"".to_vec(),
+        long.clone().into_bytes(),
+        format!("[{long}]").into_bytes(),
+        packed,
+    ];
+    for (talk_id, body) in (2..=8).zip(bodies) {
+        let mut headers = vec![("content-type", "text/plain")];
+        if body.starts_with(&[0x1f, 0x8b]) {
+            headers.push(("content-encoding", "gzip"));
+        }
+        mirror.simulator.account().script(talk_id, [Fault::Answer { status: 403, headers, body }]);
+    }
+    mirror.ends(1, &["sync", "1..20"]);
+    assert_eq!(
+        mirror.sql::<i64>("SELECT count(*) FROM talk_queue WHERE last_error LIKE '%no right to the talk'"),
+        7
+    );
+    assert!(mirror.sql::<bool>("SELECT pause_reason IS NULL FROM daemon_status"));
+    // No more than a number, or than a part of an object, is bare.
+    for body in [&b"403"[..], b"{\"title\":\"Forb", b"null"] {
+        let fault = Fault::Answer { status: 403, headers: Vec::new(), body: body.to_vec() };
+        mirror.simulator.account().always = Some(fault);
+        mirror.ends(1, &["sync", "1..20"]);
+        assert_eq!(mirror.sql::<String>(REASON), "blocked");
+        mirror.simulator.account().always = None;
+        mirror.ends(0, &["resume"]);
+        mirror.ends(0, &["sync", "1..20"]);
+    }
 }
 
 #[test]

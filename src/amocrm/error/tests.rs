@@ -19,12 +19,25 @@ fn a_body_is_what_it_is_whatever_its_media_type_says() {
     assert_eq!(Content::of(Some("application/json"), b"\n<!DOCTYPE html>"), Content::Page);
     assert_eq!(Content::of(Some("application/xhtml+xml"), b"Forbidden"), Content::Page);
     assert_eq!(Content::of(Some("text/html"), b""), Content::Page, "a block's bare answer");
-    for nothing in [&b""[..], b" \n", b"[]", b"null"] {
+    for json in [&b"[]"[..], b" [1]\n", b"[{\"title\":\"Forbidden\"}]", b"\"Forbidden\"", b"\"\""] {
+        assert_eq!(Content::of(Some("text/html"), json), Content::Json);
+    }
+    for nothing in [&b""[..], b" \n", b"null"] {
         assert_eq!(Content::of(None, nothing), Content::Empty);
     }
-    for other in [&b"404 page not found"[..], b"{\"cut", b"[1]", b"\xff"] {
+    for other in [&b"404 page not found"[..], b"{\"cut", b"[1", b"\"cut", b"403", b"\xff"] {
         assert_eq!(Content::of(Some("text/plain"), other), Content::Other);
     }
+}
+
+#[test]
+fn a_body_of_which_there_is_only_a_part_is_what_it_begins_as() {
+    let of = |body: &str| Content::beginning(Some("text/plain"), body.as_bytes());
+    assert_eq!(of(" \n{\"title\":\"Forb"), Content::Object);
+    assert_eq!(of("[{"), Content::Json);
+    assert_eq!(of("<html><bo"), Content::Page);
+    assert_eq!(Content::beginning(Some("text/html"), b"Forb"), Content::Page);
+    assert_eq!((of(" "), of("403"), of("\"Forb")), (Content::Empty, Content::Other, Content::Other));
 }
 
 #[test]
@@ -105,7 +118,10 @@ fn every_status_has_one_kind() {
     assert_eq!(kind(404, Content::Other), Some(Kind::Transient), "404 page not found");
     assert_eq!(kind(401, Content::Page), Some(Kind::Unauthorized));
     assert_eq!(kind(402, Content::Object), Some(Kind::Unpaid));
-    assert_eq!(kind(403, Content::Object), Some(Kind::Denied));
+    for json in [Content::Object, Content::Json] {
+        assert_eq!(kind(403, json), Some(Kind::Denied));
+        assert_eq!(kind(404, json), Some(Kind::Gone));
+    }
     for bare in [Content::Page, Content::Empty, Content::Other] {
         assert_eq!(kind(403, bare), Some(Kind::Forbidden));
     }
