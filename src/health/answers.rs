@@ -3,13 +3,18 @@
 use super::Complaint;
 use crate::store::report::Overview;
 
-/// So few talks say nothing about talks in general.
+/// Fewer talks say nothing about talks in general, unless all of them, …
 const FEW: i64 = 5;
+/// … and at least so many, are alike.
+const ALL_ALIKE: i64 = 2;
 
 /// That fetched talks generally lack `missed_at`.
 pub fn without_missed_at(overview: &Overview) -> Option<Complaint> {
     let (looked_at, without) = overview.without_missed_at;
-    let generally = looked_at >= FEW && without * 2 > looked_at;
+    let generally = match without == looked_at {
+        true => looked_at >= ALL_ALIKE,
+        false => looked_at >= FEW && without * 2 > looked_at,
+    };
     generally.then(|| Complaint {
         what: format!(
             "{without} of the newest {looked_at} talks came without the field missed_at: auto-close has nothing to go by"
@@ -44,7 +49,10 @@ mod tests {
     #[test]
     fn talks_that_generally_lack_missed_at_are_named_and_a_few_are_not() {
         let with = |without_missed_at| Overview { without_missed_at, ..overview() };
-        assert_eq!(without_missed_at(&with((4, 4))), None);
+        for few in [(0, 0), (1, 1), (2, 1), (4, 3)] {
+            assert_eq!(without_missed_at(&with(few)), None, "{few:?}");
+        }
+        assert!(without_missed_at(&with((2, 2))).is_some(), "all of them");
         assert_eq!(without_missed_at(&with((10, 5))), None);
         let what = without_missed_at(&with((10, 6))).unwrap().what;
         assert!(what.starts_with("6 of the newest 10 talks came without the field missed_at"), "{what}");

@@ -176,6 +176,21 @@ fn talks_without_the_key_missed_at_leave_auto_close_nothing_to_go_by_and_status_
 }
 
 #[test]
+fn a_few_talks_that_all_lack_the_key_missed_at_are_enough_for_status() {
+    for (lacking, is_said) in [(1, false), (2, true), (3, true)] {
+        let mirror = Mirror::new(account(4));
+        for talk_id in 1..=lacking {
+            mirror.simulator.account().script(talk_id, [answer(talk(talk_id, &[("missed_at", None)]))]);
+        }
+        mirror.ends(0, &["sync", &format!("1..{lacking}")]);
+        let said = || mirror.ends(0, &["status"]).0.contains("nothing to go by");
+        assert_eq!(said(), is_said, "{lacking}");
+        mirror.ends(0, &["sync", "4"]);
+        assert!(!said(), "{lacking} of a few more");
+    }
+}
+
+#[test]
 fn what_identifies_a_talk_stays_required() {
     for name in ["talk_id", "account_id", "created_at", "updated_at", "is_in_work"] {
         for value in [None, Some(json!(null)), Some(json!("")), Some(json!([])), Some(json!("x"))] {
