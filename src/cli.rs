@@ -7,6 +7,7 @@ mod close;
 mod completions;
 mod demo;
 mod enqueue;
+mod exit;
 mod logging;
 mod login;
 mod print;
@@ -22,17 +23,11 @@ mod table;
 mod why;
 mod words;
 
-use crate::config::{Config, LogFormat, Mistakes, Needs};
-use crate::daemon::DaemonError;
-use crate::store::StoreError;
-use crate::store::backup::BackupError;
-use crate::store::lock::{self, LockError};
-use crate::store::patience;
-use crate::worker::WorkError;
+use crate::config::{Config, LogFormat, Needs};
+use crate::store::lock;
 use anyhow::{Context, Result};
 use clap::{ArgAction, Parser, Subcommand};
 use clap_complete::Shell;
-use rusqlite::ErrorCode;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -195,10 +190,6 @@ pub enum IdsOrStdin {
     Stdin,
 }
 
-/// See [`exit_code`].
-const IS_HELD: u8 = 75;
-const CANNOT_HELP: u8 = 78;
-
 /// A larger range is a slip of the hand.
 const LARGEST_RANGE: i64 = 10_000_000;
 
@@ -239,8 +230,8 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            print::error(&error, hint(&error, &input));
-            ExitCode::from(exit_code(&error))
+            print::error(&error, exit::hint(&error, &input));
+            ExitCode::from(exit::code(&error))
         }
     }
 }
@@ -342,56 +333,6 @@ impl Cli {
             .or_else(|| std::env::var_os("TALKMIRROR_CONFIG").map(PathBuf::from))
             .unwrap_or_else(|| Path::new("/etc/talkmirror/config.toml").to_owned())
     }
-}
-
-/// 75: another instance holds the database. 78: the configuration, the account or the database is wrong, and a
-/// restart cannot help. Else 1; clap itself ends with 2.
-fn exit_code(error: &anyhow::Error) -> u8 {
-    if error.is::<Mistakes>() {
-        return CANNOT_HELP;
-    }
-    let store = match error.downcast_ref::<DaemonError>() {
-        Some(DaemonError::Lock(LockError::Held { .. })) => return IS_HELD,
-        Some(DaemonError::Config(_) | DaemonError::Work(WorkError::OtherAccount { .. })) => {
-            return CANNOT_HELP;
-        }
-        Some(DaemonError::Store(error)) => Some(error),
-        _ => error.downcast_ref::<StoreError>(),
-    };
-    let is_wrong = store.is_some_and(is_wrong_database) || is_damaged(error);
-    if is_wrong { CANNOT_HELP } else { 1 }
-}
-
-/// Whether the database itself is not one to work with, whoever tries again.
-fn is_wrong_database(error: &StoreError) -> bool {
-    matches!(
-        error,
-        StoreError::NotADatabase(_)
-            | StoreError::Foreign(_)
-            | StoreError::Newer { .. }
-            | StoreError::Broken { .. }
-    ) || patience::is_damaged(error)
-}
-
-/// Whether the database is damaged; a backup that is to be restored is another matter.
-fn is_damaged(error: &anyhow::Error) -> bool {
-    patience::is_damaged(error.as_ref()) || matches!(error.downcast_ref(), Some(BackupError::Damaged { .. }))
-}
-
-/// What to do about an error of the database that is another's doing: a lock, or something dropped.
-fn hint(error: &anyhow::Error, input: &Input) -> Option<String> {
-    if patience::is_locked(error.as_ref()) {
-        let (config, _) = Config::for_database(input.file().ok()?).ok()?;
-        return Some(format!("{}: end its transaction, then try again", patience::held(&config.database)));
-    }
-    if is_damaged(error) {
-        let (config, _) = Config::for_database(input.file().ok()?).ok()?;
-        return Some(patience::of_damage(&config.database));
-    }
-    let of_sql = patience::code(error.as_ref()) == Some(ErrorCode::Unknown);
-    (of_sql && format!("{error:#}").contains("no such ")).then(|| {
-        "something was dropped from the database, or added to it: `talkmirror check` says what, and how to mend it".into()
-    })
 }
 
 /// `talkmirror queue list | head` ends without a word.

@@ -211,6 +211,8 @@ fn open(config: &Config) -> Result<(Connection, InstanceLock), DaemonError> {
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         return Err(StoreError::NoFolder(folder.to_owned()).into());
     }
+    // What the database's path leads to is told of in its own words, before it is locked.
+    store::require_file(&config.database)?;
     let lock = lock::acquire(&config.database)?;
     store::restore::tidy(&config.database);
     Ok((store::open_patiently(&config.database, service::Service::starting)?, lock))

@@ -1,14 +1,48 @@
 //! Text files from outside, and what tells that one has changed.
 
 use crate::clock;
-use std::fs::{File, Metadata};
+use nix::libc;
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 /// A file that changed less than so many seconds before it was read may change again within the same tick of the
 /// file system's clock: its times then show nothing.
 const TICK: f64 = 2.0;
+
+/// What lies at a path, if that is no regular file: opening such a thing, or reading it, may wait without end.
+/// `None` for a file, and if nothing is there.
+pub fn special(path: &Path) -> Option<&'static str> {
+    let kind = path.metadata().ok()?.file_type();
+    match () {
+        () if kind.is_file() => None,
+        () if kind.is_dir() => Some("a directory"),
+        () if kind.is_fifo() => Some("a named pipe"),
+        () if kind.is_socket() => Some("a socket"),
+        () => Some("a device"),
+    }
+}
+
+/// Opens a regular file as `options` say, and nothing else.
+///
+/// # Errors
+/// If it cannot be opened, or is no regular file: see [`special`].
+pub fn open_as(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    if let Some(kind) = special(path) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{kind}, not a file")));
+    }
+    // Should a pipe be put there at this moment, nobody waits for its other end.
+    options.custom_flags(libc::O_NONBLOCK).open(path)
+}
+
+/// The same for reading.
+///
+/// # Errors
+/// See [`open_as`].
+pub fn open(path: &Path) -> io::Result<File> {
+    open_as(OpenOptions::new().read(true), path)
+}
 
 /// A text without the byte order mark that editors and spreadsheets put before it.
 pub fn without_bom(text: &str) -> &str {
@@ -20,7 +54,7 @@ pub fn without_bom(text: &str) -> &str {
 /// # Errors
 /// If it cannot be read, or is not UTF-8.
 pub fn read_text(path: &Path) -> io::Result<String> {
-    text_of(File::open(path)?)
+    text_of(open(path)?)
 }
 
 /// The rest of an open file, as [`read_text`].
@@ -44,9 +78,9 @@ pub fn is_credential(path: &Path) -> bool {
 /// In words that name the `chmod` to run if others may read it.
 pub fn read_secret(path: &Path) -> Result<(String, Stamp), String> {
     let words = |error: io::Error| error.to_string();
-    let file = File::open(path).map_err(words)?;
+    let file = open(path).map_err(words)?;
     let metadata = file.metadata().map_err(words)?;
-    if metadata.is_file() && metadata.mode() & 0o077 != 0 && !is_credential(path) {
+    if metadata.mode() & 0o077 != 0 && !is_credential(path) {
         return Err(format!("a file that others can read: run `chmod 600 {}`", quoted(path)));
     }
     let stamp = Stamp::of(&metadata);

@@ -38,6 +38,7 @@ pub mod writer;
 pub use error::StoreError;
 pub use migrations::SCHEMA_VERSION;
 
+use crate::files;
 use migrations::{create, migrate};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, ffi};
 use std::ffi::c_int;
@@ -86,6 +87,7 @@ fn open_as(path: &Path, owner: bool, at_work: Option<fn(&str)>) -> Result<Connec
     {
         return Err(StoreError::NoFolder(folder.to_owned()));
     }
+    require_file(path)?;
     // Before the database is open here.
     let held = if owner { None } else { lock::is_held(path) };
     if held == Some(true) {
@@ -194,6 +196,7 @@ pub fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
     if !path.exists() {
         return Err(StoreError::Missing(path.to_owned()));
     }
+    require_file(path)?;
     if has_other_names(path) && lock::is_held(path) == Some(true) {
         refuse_other_name(path)?;
     }
@@ -219,7 +222,23 @@ fn refuse_other_name(path: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// Whether a database could be at this path: SQLite says of a directory that the disk fails, and waits for a pipe.
+///
+/// # Errors
+/// If what lies there, or in the place of one of the files beside it, is no regular file.
+pub fn require_file(path: &Path) -> Result<(), StoreError> {
+    if let Some(kind) = files::special(path) {
+        return Err(StoreError::NotAFile { path: path.to_owned(), kind });
+    }
+    let beside = backup::BESIDE.map(|suffix| backup::beside(&lock::file_of(path), suffix));
+    match beside.into_iter().find_map(|path| Some((files::special(&path)?, path))) {
+        Some((kind, path)) => Err(StoreError::NotAFileBeside { path, kind }),
+        None => Ok(()),
+    }
+}
+
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
+    require_file(path)?;
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .map_err(|source| StoreError::Open { step: "open", path: path.to_owned(), source })?;
     connection.busy_timeout(BUSY_TIMEOUT)?;

@@ -6,7 +6,7 @@ mod api;
 mod database;
 mod listen;
 
-use super::CANNOT_HELP;
+use super::exit::CANNOT_HELP;
 use super::print::Out;
 use super::surroundings::Input;
 use super::table::Text;

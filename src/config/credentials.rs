@@ -1,8 +1,8 @@
 //! Files with secrets, and the credentials of systemd that stand in for them: so that one configuration
 //! serves the daemon, which cannot read the files, and root's commands, which have no credentials.
 
-use std::fs::File;
-use std::io::ErrorKind;
+use crate::files;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 /// The file that holds a secret: the one that is named, unless there is none or this user may not read it
@@ -18,8 +18,9 @@ pub fn file_or(file: Option<PathBuf>, name: &str) -> Option<PathBuf> {
 /// A credential of systemd. An empty line is none: the units' default, so that what is missing is told in our words.
 fn credential(name: &str) -> Option<PathBuf> {
     let path = PathBuf::from(std::env::var_os("CREDENTIALS_DIRECTORY")?).join(name);
-    let is_there = match std::fs::read(&path) {
-        Ok(secret) => !secret.trim_ascii().is_empty(),
+    let mut secret = Vec::new();
+    let is_there = match files::open(&path).and_then(|mut file| file.read_to_end(&mut secret)) {
+        Ok(_) => !secret.trim_ascii().is_empty(),
         // Whoever reads it says why it cannot be read.
         Err(error) => error.kind() != ErrorKind::NotFound,
     };
@@ -27,5 +28,5 @@ fn credential(name: &str) -> Option<PathBuf> {
 }
 
 fn is_denied(path: &Path) -> bool {
-    File::open(path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+    files::open(path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
 }

@@ -12,6 +12,10 @@ pub enum StoreError {
         "{0} was removed while a talkmirror works on it: restart that, which makes a new one, or restore a backup first"
     )]
     Lost(PathBuf),
+    #[error("{path} is {kind}, not a file: set database.path to a file")]
+    NotAFile { path: PathBuf, kind: &'static str },
+    #[error("{path} is {kind}, not a file: remove it, as SQLite keeps a file of the database there")]
+    NotAFileBeside { path: PathBuf, kind: &'static str },
     #[error("there is no folder {0} for the database: make it, or set database.path")]
     NoFolder(PathBuf),
     #[error(

@@ -10,6 +10,7 @@
 use super::guests;
 use super::owner::{self, Identity};
 use super::status::DaemonStatus;
+use crate::files;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
@@ -47,6 +48,8 @@ pub struct InstanceLock {
 pub enum LockError {
     #[error("another talkmirror (process {holder}) is working on {database}")]
     Held { database: PathBuf, holder: String },
+    #[error("{path} is {kind}, not a file: remove it")]
+    NotAFile { path: PathBuf, kind: &'static str },
     #[error(
         "cannot lock {path}: is database.path where this user may write (under systemd in $STATE_DIRECTORY), and is that \
          file this user's own?"
@@ -79,7 +82,7 @@ impl InstanceLock {
     fn guarded(database: &Path, note: File, used_before: bool) -> Result<InstanceLock, LockError> {
         let path = note_path(database);
         let io = |source| LockError::Io { path: database.to_owned(), source };
-        let guard = match OpenOptions::new().read(true).write(true).open(file_of(database)) {
+        let guard = match files::open_as(OpenOptions::new().read(true).write(true), &file_of(database)) {
             Ok(file) => Some(file),
             Err(error) if is_no_right(&error) || error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(io(error)),
@@ -124,14 +127,14 @@ impl InstanceLock {
 ///
 /// Not to be called while this process has the database open.
 pub fn is_held(database: &Path) -> Option<bool> {
-    let guard = File::open(file_of(database)).ok().and_then(|file| {
+    let guard = files::open(&file_of(database)).ok().and_then(|file| {
         let mut found = byte(libc::F_WRLCK);
         fcntl(&file, FcntlArg::F_OFD_GETLK(&mut found)).ok()?;
         Some(i32::from(found.l_type) != libc::F_UNLCK)
     });
     // Of an earlier version, or of one whose database was removed.
     let note = || {
-        let file = File::open(note_path(database)).ok()?;
+        let file = files::open(&note_path(database)).ok()?;
         match file.try_lock_shared() {
             Ok(()) => Some(false),
             Err(TryLockError::WouldBlock) => Some(true),
@@ -164,9 +167,9 @@ fn lock_note(database: &Path) -> Result<(File, bool), LockError> {
     let io = |source| LockError::Io { path: path.clone(), source };
     let used_before = path.exists();
     // For its owner alone: whoever may read it could hold it, and keep the daemon from starting.
-    let mut options = OpenOptions::new();
-    options.read(true).write(true);
-    let note = owner::make(&path, 0o600).and_then(|()| options.open(&path)).map_err(io)?;
+    owner::make(&path, 0o600).map_err(io)?;
+    require_note(&path)?;
+    let note = files::open_as(OpenOptions::new().read(true).write(true), &path).map_err(io)?;
     // One of an earlier version; another owner's stays as it is.
     let _ = note.set_permissions(Permissions::from_mode(0o600));
     match try_lock(&note) {
@@ -175,6 +178,17 @@ fn lock_note(database: &Path) -> Result<(File, bool), LockError> {
             Err(LockError::Held { database: database.to_owned(), holder: holder(database) })
         }
         Err(TryLockError::Error(source)) => Err(io(source)),
+    }
+}
+
+/// Whether there is a lock file at this path, or none yet.
+///
+/// # Errors
+/// [`LockError::NotAFile`].
+pub(super) fn require_note(path: &Path) -> Result<(), LockError> {
+    match files::special(path) {
+        Some(kind) => Err(LockError::NotAFile { path: path.to_owned(), kind }),
+        None => Ok(()),
     }
 }
 
@@ -220,7 +234,7 @@ fn holder(database: &Path) -> String {
 /// What the lock file says; nothing if it cannot be read.
 fn read_note(database: &Path) -> String {
     let mut named = String::new();
-    let _ = File::open(note_path(database)).and_then(|mut note| note.read_to_string(&mut named));
+    let _ = files::open(&note_path(database)).and_then(|mut note| note.read_to_string(&mut named));
     named.trim().to_owned()
 }
 

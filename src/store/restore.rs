@@ -15,6 +15,7 @@ pub use present::Present;
 
 use super::backup::{self, BackupError, Contents, Scratch, Watch, sync_folder};
 use super::{StoreError, connect, migrate, schema};
+use crate::files;
 use place::Kept;
 use present::{Settled, settle};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -30,6 +31,8 @@ pub enum RestoreError {
     Missing(PathBuf),
     #[error("{0} is a folder: name one of the backups in it")]
     Folder(PathBuf),
+    #[error("{path} is {kind}, not a file: name a backup")]
+    NotAFile { path: PathBuf, kind: &'static str },
     #[error("{0} is the database itself, or a part of it: name a backup")]
     Live(PathBuf),
     #[error("{0} is no backup: it is no SQLite database")]
@@ -58,8 +61,12 @@ pub enum RestoreError {
     Carry { database: PathBuf, source: rusqlite::Error },
     #[error("stopped: nothing was replaced")]
     Stopped,
+    /// Of the database that is to be replaced.
     #[error(transparent)]
     Store(StoreError),
+    /// Of the backup, or of the copy of it.
+    #[error(transparent)]
+    OfBackup(StoreError),
     #[error(transparent)]
     Backup(BackupError),
     #[error("cannot {step} {path}")]
@@ -97,6 +104,9 @@ impl Restore {
         let real = path.canonicalize().map_err(|_| RestoreError::Missing(path.to_owned()))?;
         if real.is_dir() {
             return Err(RestoreError::Folder(path.to_owned()));
+        }
+        if let Some(kind) = files::special(&real) {
+            return Err(RestoreError::NotAFile { path: path.to_owned(), kind });
         }
         if backup::is_of_database(&real, &database) {
             return Err(RestoreError::Live(path.to_owned()));
@@ -178,7 +188,7 @@ fn of_backup(error: BackupError, path: &Path) -> RestoreError {
             RestoreError::Foreign(path.to_owned())
         }
         BackupError::Store(StoreError::Newer { found, .. }) => {
-            RestoreError::Store(StoreError::Newer { path: path.to_owned(), found })
+            RestoreError::OfBackup(StoreError::Newer { path: path.to_owned(), found })
         }
         BackupError::Stopped => RestoreError::Stopped,
         error => RestoreError::Backup(error),
@@ -187,15 +197,15 @@ fn of_backup(error: BackupError, path: &Path) -> RestoreError {
 
 /// Makes a database of this version of a copy, as it should be but for what others have added; `path` is the backup.
 fn ready(new: &Path, path: &Path) -> Result<(), RestoreError> {
-    let mut connection = connect(new, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(RestoreError::Store)?;
+    let mut connection = connect(new, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(RestoreError::OfBackup)?;
     migrate(&mut connection)
-        .map_err(|source| RestoreError::Store(StoreError::Migrate { path: path.to_owned(), source }))?;
+        .map_err(|source| RestoreError::OfBackup(StoreError::Migrate { path: path.to_owned(), source }))?;
     let broken = schema::compare(&connection).map_err(sql("check the copy of", path))?.broken;
     if !broken.is_empty() {
         let broken = broken.into_iter().map(|broken| broken.what).collect::<Vec<_>>().join("; ");
         return Err(RestoreError::Broken { path: path.to_owned(), broken });
     }
-    schema::mend(&mut connection, path).map_err(RestoreError::Store)
+    schema::mend(&mut connection, path).map_err(RestoreError::OfBackup)
 }
 
 fn io_error(step: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RestoreError {

@@ -1,7 +1,7 @@
 //! Tries whether a database could be worked on, and changes nothing.
 
 use super::lock::{self, LockError};
-use super::{StoreError, backup, connect, identify};
+use super::{StoreError, backup, connect, identify, require_file};
 use nix::unistd::{AccessFlags, eaccess};
 use rusqlite::config::DbConfig;
 use rusqlite::{ErrorCode, OpenFlags, TransactionBehavior};
@@ -21,6 +21,7 @@ pub enum TrialError {
 /// # Errors
 /// If this user may not, or another program holds the write lock for longer than a command waits.
 pub fn write(path: &Path) -> Result<(), TrialError> {
+    require_file(path)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let is_writable = eaccess(folder, AccessFlags::W_OK | AccessFlags::X_OK).is_ok();
     if path.exists() {
@@ -29,6 +30,7 @@ pub fn write(path: &Path) -> Result<(), TrialError> {
         return Err(StoreError::ReadOnly(path.to_owned()).into());
     }
     let lock = lock::note_path(path);
+    lock::require_note(&lock)?;
     let tried = match lock.exists() {
         true => eaccess(&lock, AccessFlags::R_OK | AccessFlags::W_OK),
         false => eaccess(lock.parent().unwrap_or(folder), AccessFlags::W_OK | AccessFlags::X_OK),

@@ -11,7 +11,7 @@ fn what_is_no_database_of_ours_is_refused_and_untouched() {
     let mirror = Mirror::new(account(1));
     let text = "these are my notes on many things\n".repeat(50);
     fs::write(mirror.database(), &text).unwrap();
-    for arguments in [&["run"][..], &["sync"], &["enqueue", "1"], &["status"]] {
+    for arguments in [&["run"][..], &["sync"], &["enqueue", "1"], &["status"], &["backup", "copy.db"]] {
         let (_, err) = mirror.ends(78, arguments);
         assert!(err.contains("talks.db is not a SQLite database: set database.path"), "{err}");
     }
@@ -19,8 +19,14 @@ fn what_is_no_database_of_ours_is_refused_and_untouched() {
 
     fs::remove_file(mirror.database()).unwrap();
     Connection::open(mirror.database()).unwrap().execute_batch("CREATE TABLE notes (text)").unwrap();
-    let (_, err) = mirror.ends(78, &["run"]);
-    assert!(err.contains("is a SQLite database of something else"), "{err}");
+    let (other, backup) = (Mirror::new(account(1)), mirror.path("backup.db"));
+    other.ends(0, &["sync", "1"]);
+    other.ends(0, &["backup", backup.to_str().unwrap()]);
+    let restore = ["backup", "--restore", backup.to_str().unwrap(), "--yes"];
+    for arguments in [&["run"][..], &["backup", "copy.db"], &restore] {
+        let (_, err) = mirror.ends(78, arguments);
+        assert!(err.contains("is a SQLite database of something else"), "{arguments:?}: {err}");
+    }
 }
 
 #[test]
@@ -28,7 +34,7 @@ fn a_newer_database_is_refused() {
     let mirror = Mirror::new(account(1));
     mirror.ends(0, &["sync", "1"]);
     mirror.execute("PRAGMA user_version = 99");
-    for arguments in [&["run"][..], &["sync"], &["enqueue", "1"], &["status"]] {
+    for arguments in [&["run"][..], &["sync"], &["enqueue", "1"], &["status"], &["backup", "copy.db"]] {
         let (_, err) = mirror.ends(78, arguments);
         assert!(err.contains("was written by a newer talkmirror (schema 99"), "{err}");
     }

@@ -45,6 +45,7 @@ mod rights;
 mod rows;
 mod service;
 mod signals;
+mod special_files;
 mod storm;
 mod surroundings;
 mod times;

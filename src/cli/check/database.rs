@@ -1,7 +1,8 @@
 //! What `check` says of the database: whether it can be read and written, is as it should be, and is backed up.
 
 use super::{Bad, Report, Verdict};
-use crate::cli::{is_wrong_database, words};
+use crate::cli::exit::{is_for_good, is_wrong_database};
+use crate::cli::words;
 use crate::clock::unix_now;
 use crate::config::{Backup, Config};
 use crate::store::backup::{self, BackupError};
@@ -22,7 +23,11 @@ pub(super) fn database(config: &Config) -> (Verdict, Option<Overview>) {
     };
     let verdict = match trial::write(database) {
         Ok(()) => Ok(format!("{text}{}", as_another_user(database))),
-        Err(error) => Err(format!("{text}; but {}", in_words(error)).into()),
+        Err(error) => {
+            let is_for_good = is_for_good(&error);
+            let text = format!("{text}; but {}", in_words(error));
+            Err(if is_for_good { Bad::for_good(text) } else { text.into() })
+        }
     };
     (verdict, overview)
 }

@@ -4,6 +4,7 @@
 //! A lock inside says that somebody works there. It is not on the copy itself: on NFS it would be in SQLite's way.
 
 use super::BackupError;
+use crate::files;
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -75,7 +76,7 @@ fn sweep(within: &Path) {
 }
 
 fn is_left_over(folder: &Path) -> bool {
-    match File::open(folder.join(LOCK)) {
+    match files::open(&folder.join(LOCK)) {
         Ok(lock) => lock.try_lock().is_ok(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let age = folder.metadata().and_then(|metadata| metadata.modified()).map(|at| at.elapsed());
