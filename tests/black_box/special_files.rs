@@ -182,3 +182,16 @@ fn a_backup_to_restore_that_is_no_file_is_named() {
         remove(&backup);
     }
 }
+
+#[test]
+fn an_empty_database_is_as_good_as_none() {
+    let mirror = Mirror::new(account(3));
+    fs::write(mirror.database(), "").unwrap();
+    let (out, _) = mirror.ends(0, &["check"]);
+    assert!(out.contains("talks.db is empty: `run` and `sync` fill it"), "{out}");
+    assert_eq!(fs::metadata(mirror.database()).unwrap().len(), 0, "it is as it was");
+    let names = fs::read_dir(mirror.path("")).unwrap().map(|entry| entry.unwrap().file_name());
+    let names: Vec<_> = names.filter(|name| name.to_string_lossy().starts_with("talks.db")).collect();
+    assert_eq!(names, ["talks.db"]);
+    mirror.ends(0, &["sync", "1"]);
+}

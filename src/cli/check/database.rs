@@ -40,7 +40,13 @@ fn read(path: &Path) -> Result<(String, Option<Overview>), StoreError> {
             _ => Ok((format!("{shown} is not there yet: `run` and `sync` make it"), None)),
         };
     }
-    let connection = store::open_read_only(path)?;
+    let connection = match store::open_read_only(path) {
+        // As good as none: whoever has made it left it so.
+        Err(StoreError::Missing(_)) => {
+            return Ok((format!("{shown} is empty: `run` and `sync` fill it"), None));
+        }
+        opened => opened?,
+    };
     let overview = report::overview(&connection, unix_now())?;
     let account = overview.account_id.map_or("no account yet".into(), |id| format!("account {id}"));
     let talks = words::talks(overview.talks.total);
