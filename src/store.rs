@@ -14,6 +14,7 @@ pub mod closures;
 mod error;
 pub mod feeds;
 pub mod guests;
+pub mod limit;
 pub mod lock;
 mod migrations;
 pub mod odd;

@@ -7,7 +7,7 @@ use crate::store::backup::BackupError;
 use crate::store::lock::LockError;
 use crate::store::restore::RestoreError;
 use crate::store::trial::TrialError;
-use crate::store::{StoreError, patience};
+use crate::store::{StoreError, limit, patience};
 use crate::worker::WorkError;
 use rusqlite::ErrorCode;
 use std::error::Error;
@@ -77,8 +77,11 @@ fn is_damaged(error: &anyhow::Error) -> bool {
     patience::is_damaged(error.as_ref()) || matches!(error.downcast_ref(), Some(BackupError::Damaged { .. }))
 }
 
-/// What to do about an error of the database that is another's doing: a lock, or something dropped.
+/// What to do about an error of the database that is another's doing: a limit, a lock, or something dropped.
 pub fn hint(error: &anyhow::Error, input: &Input) -> Option<String> {
+    if limit::is_reached(error.as_ref()) {
+        return Some(limit::REACHED.into());
+    }
     if patience::is_locked(error.as_ref()) {
         let (config, _) = Config::for_database(input.file().ok()?).ok()?;
         return Some(format!("{}: end its transaction, then try again", patience::held(&config.database)));

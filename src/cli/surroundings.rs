@@ -2,8 +2,8 @@
 
 use super::progress::eprint_line;
 use crate::config::{Config, ConfigFile, Mistakes, Needs};
+use crate::store::limit;
 use anyhow::{Context, Result};
-use nix::sys::signal::{SigHandler, Signal, signal};
 use std::cell::OnceCell;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,9 +18,7 @@ pub fn settle() {
             unsafe { std::env::remove_var(name) };
         }
     }
-    // A file that reaches its size limit (ulimit -f) is then an error to handle, and not the end.
-    // SAFETY: a signal that is ignored runs no handler.
-    let _ = unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) };
+    limit::settle();
 }
 
 /// Files that a look at the database opens, …

@@ -11,6 +11,7 @@ use crate::config::{Backup, Config, next_tick};
 use crate::store::StoreError;
 use crate::store::backup::state::{BackupRules, BackupState, BackupTrouble, LastBackup};
 use crate::store::backup::{self, BackupError, Copied, Watch, dated};
+use crate::store::limit;
 use crate::store::writer::Writer;
 use crate::text::shown;
 use indicatif::HumanBytes;
@@ -173,6 +174,9 @@ impl Backups {
             }
             // By ourselves.
             Some(Err(BackupError::Stopped)) => return,
+            Some(Err(error)) if limit::is_reached(&error) => {
+                format!("{:#}; {}", anyhow::Error::from(error), limit::REACHED)
+            }
             Some(Err(error)) => format!("{:#}", anyhow::Error::from(error)),
             None => "it broke off; the log says more".into(),
         };

@@ -50,11 +50,24 @@ pub enum LockError {
     Held { database: PathBuf, holder: String },
     #[error("{path} is {kind}, not a file: remove it")]
     NotAFile { path: PathBuf, kind: &'static str },
+    #[error("cannot write {path}")]
+    TooLarge { path: PathBuf, source: io::Error },
     #[error(
         "cannot lock {path}: is database.path where this user may write (under systemd in $STATE_DIRECTORY), and is that \
          file this user's own?"
     )]
     Io { path: PathBuf, source: io::Error },
+}
+
+impl LockError {
+    /// Of a file that is to be locked, or to be signed.
+    fn of(path: &Path, source: io::Error) -> LockError {
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::FileTooLarge => LockError::TooLarge { path, source },
+            _ => LockError::Io { path, source },
+        }
+    }
 }
 
 /// Takes the lock of a database that is to be worked on, or fails at once. Makes the database's file if there is none.
@@ -81,7 +94,7 @@ pub fn acquire_to_replace(database: &Path) -> Result<InstanceLock, LockError> {
 impl InstanceLock {
     fn guarded(database: &Path, note: File, used_before: bool) -> Result<InstanceLock, LockError> {
         let path = note_path(database);
-        let io = |source| LockError::Io { path: database.to_owned(), source };
+        let io = |source| LockError::of(database, source);
         let guard = match files::open_as(OpenOptions::new().read(true).write(true), &file_of(database)) {
             Ok(file) => Some(file),
             Err(error) if is_no_right(&error) || error.kind() == io::ErrorKind::NotFound => None,
@@ -97,7 +110,7 @@ impl InstanceLock {
             }
         }
         let mut lock = InstanceLock { guard, note, path, used_before };
-        lock.sign().map_err(|source| LockError::Io { path: lock.path.clone(), source })?;
+        lock.sign().map_err(|source| LockError::of(&lock.path, source))?;
         Ok(lock)
     }
 
@@ -164,7 +177,7 @@ fn is_no_right(error: &io::Error) -> bool {
 /// Takes the lock file; also whether it was there before.
 fn lock_note(database: &Path) -> Result<(File, bool), LockError> {
     let path = note_path(database);
-    let io = |source| LockError::Io { path: path.clone(), source };
+    let io = |source| LockError::of(&path, source);
     let used_before = path.exists();
     // For its owner alone: whoever may read it could hold it, and keep the daemon from starting.
     owner::make(&path, 0o600).map_err(io)?;

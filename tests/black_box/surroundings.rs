@@ -1,6 +1,6 @@
 //! What a process finds around it: variables, byte order marks, proxies, limits.
 
-use crate::harness::{Mirror, account, copy_binary, text};
+use crate::harness::{Daemon, Mirror, account, copy_binary, text};
 use nix::sys::resource::{Resource, setrlimit};
 use std::ffi::OsStr;
 use std::fs;
@@ -214,19 +214,82 @@ fn without_files_to_open_a_command_ends_with_an_error_that_says_so() {
     }
 }
 
+/// A command whose files may grow to so many KiB.
+fn with_file_limit(mirror: &Mirror, kib: u64, arguments: &str) -> Output {
+    let script = format!(
+        "ulimit -f {kib}; exec {} --config {} {arguments}",
+        env!("CARGO_BIN_EXE_talkmirror"),
+        mirror.path("config.toml").display()
+    );
+    std::process::Command::new("bash").args(["-c", &script]).output().unwrap()
+}
+
+const LIMIT: &str =
+    "a file has reached the largest size that this process may write: raise that limit (ulimit -f";
+
 #[test]
-fn a_file_that_reaches_its_size_limit_is_an_error_and_not_the_end() {
+fn a_file_that_reaches_its_size_limit_is_an_error_that_says_so_and_not_the_end() {
     let mirror = Mirror::new(account(1));
     mirror.ends(0, &["sync", "1"]);
-    let limit = fs::metadata(mirror.database()).unwrap().len() / 1024 + 8;
-    let config = mirror.path("config.toml");
-    let script = format!(
-        "ulimit -f {limit}; exec {} --config {} enqueue 1..100000",
-        env!("CARGO_BIN_EXE_talkmirror"),
-        config.display()
-    );
-    let output = std::process::Command::new("bash").args(["-c", &script]).output().unwrap();
+    let size = fs::metadata(mirror.database()).unwrap().len() / 1024;
+    let output = with_file_limit(&mirror, size + 8, "enqueue 1..100000");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert!(text(&output).1.starts_with("error: cannot queue them all"), "{output:?}");
+    let (_, err) = text(&output);
+    assert!(err.starts_with("error: cannot queue them all") && err.contains(LIMIT), "{err}");
     mirror.assert_sound();
+    let copy = mirror.path("copy.db");
+    let output = with_file_limit(&mirror, size / 2, &format!("backup {}", copy.display()));
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(text(&output).1.contains(LIMIT), "{output:?}");
+    assert!(!copy.exists());
+}
+
+#[test]
+fn without_a_byte_to_write_every_command_names_the_limit() {
+    let mirror = Mirror::new(account(1));
+    mirror.ends(0, &["sync", "1"]);
+    mirror.configure("auto_close.mode = \"dry-run\"\n");
+    let backup = format!("backup {}", mirror.path("copy.db").display());
+    for arguments in [
+        "run",
+        "sync",
+        "close 1",
+        "enqueue 5",
+        "queue list",
+        "queue drop 1",
+        "status",
+        "why 1",
+        "check",
+        &backup,
+    ] {
+        let output = with_file_limit(&mirror, 0, &format!("{arguments} 2>&1 | cat; exit ${{PIPESTATUS[0]}}"));
+        let said = text(&output).0;
+        assert_eq!(output.status.code(), Some(1), "{arguments}: {said}");
+        assert_eq!(said.matches(LIMIT).count(), 1, "{arguments}: {said}");
+        assert!(!said.contains("this user"), "{arguments}: {said}");
+    }
+    mirror.assert_sound();
+}
+
+#[test]
+fn a_scheduled_backup_that_reaches_the_limit_says_so() {
+    let mirror = Mirror::new(account(300));
+    mirror.ends(0, &["sync", "1..300"]);
+    // The database itself has no more to write than there is already; its copy has all of it.
+    let size = fs::metadata(mirror.database()).unwrap().len() / 1024;
+    mirror.execute("PRAGMA wal_checkpoint(TRUNCATE)");
+    mirror.configure("backup.path = \".\"\nbackup.schedule = \"* * * * * *\"\n");
+    let script = format!(
+        "ulimit -f {}; exec {} --config {} run 2>{}",
+        size / 2,
+        env!("CARGO_BIN_EXE_talkmirror"),
+        mirror.path("config.toml").display(),
+        mirror.path("daemon.log").display()
+    );
+    let child = std::process::Command::new("bash").args(["-c", &script]).spawn().unwrap();
+    let daemon = Daemon { child };
+    mirror.wait("the backup fails", || {
+        mirror.log().lines().any(|line| line.contains("the backup failed: ") && line.contains(LIMIT))
+    });
+    drop(daemon);
 }

@@ -9,7 +9,7 @@ use crate::store::backup::{self, BackupError};
 use crate::store::report::{self, Overview};
 use crate::store::schema::{self, Differences};
 use crate::store::{self, StoreError};
-use crate::store::{patience, trial};
+use crate::store::{limit, patience, trial};
 use anyhow::Result;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -64,7 +64,8 @@ fn bad(error: StoreError, database: &Path) -> Bad {
 }
 
 fn in_words(error: impl std::error::Error + Send + Sync + 'static) -> String {
-    format!("{:#}", anyhow::Error::from(error))
+    let action = if limit::is_reached(&error) { format!("; {}", limit::REACHED) } else { String::new() };
+    format!("{:#}{action}", anyhow::Error::from(error))
 }
 
 /// What root may do, the daemon's user may not.

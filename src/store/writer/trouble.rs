@@ -1,6 +1,6 @@
 //! What keeps a transaction from being committed.
 
-use crate::store::guests;
+use crate::store::{guests, limit};
 use rusqlite::{Connection, ErrorCode, ffi};
 use std::io;
 use std::path::Path;
@@ -49,9 +49,7 @@ fn system_error(connection: &Connection) -> Option<io::Error> {
 pub(super) fn explain(error: &rusqlite::Error, connection: &Connection, database: &Path) -> String {
     let system = system_error(connection);
     if system.as_ref().is_some_and(|error| error.kind() == io::ErrorKind::FileTooLarge) {
-        return "a file has reached the largest size that this process may write: raise that limit (ulimit -f, \
-                LimitFSIZE= in the unit), and restart talkmirror"
-            .into();
+        return limit::REACHED.into();
     }
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "the disk is full: make room".into(),

@@ -1,0 +1,46 @@
+//! The largest size of a file that this process may write. SQLite says of it that the disk fails, and hides why.
+
+use super::patience;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use rusqlite::ErrorCode;
+use std::error::Error;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What has happened, and what to do.
+pub const REACHED: &str = "a file has reached the largest size that this process may write: raise that limit (ulimit -f, \
+                           LimitFSIZE= in the unit), and start talkmirror again";
+
+/// The system has sent SIGXFSZ.
+static WAS_REACHED: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn note(_: nix::libc::c_int) {
+    WAS_REACHED.store(true, Ordering::Relaxed);
+}
+
+/// Has the limit be an error to handle, and not the end of the process.
+pub fn settle() {
+    let action = SigAction::new(SigHandler::Handler(note), SaFlags::SA_RESTART, SigSet::empty());
+    // SAFETY: the handler stores into an atomic, and does nothing else.
+    let _ = unsafe { sigaction(Signal::SIGXFSZ, &action) };
+}
+
+/// Whether an error, or what caused it, is that a file has reached the limit.
+pub fn is_reached(error: &(dyn Error + 'static)) -> bool {
+    let by_sqlite = matches!(
+        patience::code(error),
+        Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::DiskFull)
+    );
+    if by_sqlite && WAS_REACHED.load(Ordering::Relaxed) {
+        return true;
+    }
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+        if kind == Some(io::ErrorKind::FileTooLarge) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
