@@ -1,9 +1,10 @@
 //! What an answer says of times: when the server answered, and how long it asks to wait.
 
 use super::{BODY_CAP, body};
+use jiff::Timestamp;
 use reqwest::Response;
 use reqwest::header::{self, HeaderValue};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// Nothing waits longer for a hint: one beyond this is a mistake.
 const LONGEST_HINT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -58,8 +59,14 @@ fn seconds(value: f64) -> Option<Duration> {
         .then(|| Duration::from_secs_f64(value.min(LONGEST_HINT.as_secs_f64())))
 }
 
+/// A date in any of the three forms that HTTP knows, else as mail writes it; in Unix seconds.
 fn http_date(value: &HeaderValue) -> Option<i64> {
-    let text = value.to_str().ok()?;
+    let text = value.to_str().ok()?.trim();
+    if let Ok(date) = httpdate::parse_http_date(text) {
+        let seconds = date.duration_since(UNIX_EPOCH).ok()?.as_secs();
+        // The last day of the year 9999 is one that is not shown.
+        return Some(i64::try_from(seconds).ok()?.min(Timestamp::MAX.as_second()));
+    }
     // The day of the week says nothing more, and may be wrong.
     let text = text.split_once(',').map_or(text, |(_, date)| date);
     Some(jiff::fmt::rfc2822::parse(text.trim()).ok()?.timestamp().as_second())
@@ -84,6 +91,48 @@ mod tests {
     }
 
     #[test]
+    fn every_form_of_a_date_is_read_and_bounded_the_same_way() {
+        let forms = |day: &str, long: &str, time: &str| {
+            [
+                format!("Wed, {day} Nov 2026 {time} GMT"),
+                format!("Wednesday, {day}-Nov-26 {time} GMT"),
+                format!("Wed Nov {long} {time} 2026"),
+            ]
+        };
+        for date in forms("04", " 4", "03:00:00") {
+            for (day, long, time, waits) in [
+                ("04", " 4", "03:00:05", 5.0),
+                ("04", " 4", "02:59:55", 0.0),
+                ("25", "25", "03:00:00", 86_400.0),
+            ] {
+                for value in forms(day, long, time) {
+                    assert_eq!(wait(&value, Some(&date)), Some(waits), "{value} at {date}");
+                }
+            }
+        }
+        let date = Some("Wed, 25 Nov 2026 03:00:00 GMT");
+        for far in [
+            "Fri, 31 Dec 9999 23:59:59 GMT",
+            "Fri Dec 31 23:59:59 9999",
+            "Tuesday, 31-Dec-69 23:59:59 GMT",
+            "99999999999999999999",
+            "1e300",
+        ] {
+            assert_eq!(wait(far, date), Some(86_400.0), "{far}");
+            assert_eq!(wait(far, None), Some(86_400.0), "{far}");
+        }
+        // As mail writes it, or with a wrong day of the week.
+        for value in
+            ["Wed, 25 Nov 2026 06:00:05 +0300", "Mon, 25 Nov 2026 03:00:05 GMT", "25 Nov 2026 03:00:05 GMT"]
+        {
+            assert_eq!(wait(value, date), Some(5.0), "{value}");
+        }
+        // Nobody who reckons with it meets a moment that cannot be shown.
+        let last = http_date(&HeaderValue::from_static("Fri, 31 Dec 9999 23:59:59 GMT")).unwrap();
+        assert!(jiff::Timestamp::from_second(last).is_ok());
+    }
+
+    #[test]
     fn what_is_no_time_to_wait_is_none() {
         assert_eq!(wait("1.5", None), Some(1.5));
         assert_eq!(wait(" 30 ", None), Some(30.0));
@@ -96,7 +145,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_header_has_anybody_wait_for_more_than_a_day(
-            value in crate::mutated::mutated(&["30", "1.5", "Wed, 25 Nov 2026 03:00:05 GMT", "Wednesday, 25-Nov-26 03:00:05 GMT"]),
+            value in crate::mutated::mutated(&["30", "1.5", "Wed, 25 Nov 2026 03:00:05 GMT", "Wednesday, 25-Nov-26 03:00:05 GMT", "Wed Nov 25 03:00:05 2026"]),
             date in proptest::option::of(proptest::prelude::any::<i64>()),
         ) {
             if let Ok(value) = HeaderValue::from_bytes(&value) {

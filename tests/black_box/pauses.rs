@@ -138,6 +138,22 @@ fn a_429_waits_as_long_as_the_longest_of_what_the_server_says() {
 }
 
 #[test]
+fn a_429_may_name_a_date_in_any_form_of_http_and_nobody_waits_for_more_than_a_day() {
+    // A day from now at least, whatever the clock says.
+    for date in
+        ["Fri, 31 Dec 9999 23:59:59 GMT", "Fri Dec 31 23:59:59 9999", "Tuesday, 31-Dec-69 23:59:59 GMT"]
+    {
+        let headers = vec![("retry-after", date)];
+        let mirror = always(Fault::Answer { status: 429, headers, body: Vec::new() });
+        let daemon = mirror.running_daemon();
+        wait_for_pause(&mirror, "rate_limited");
+        let seconds = pause_seconds(&mirror);
+        assert!((86_399..=86_401).contains(&seconds), "{date}: {seconds}");
+        daemon.stop();
+    }
+}
+
+#[test]
 fn a_short_429_is_waited_for_and_then_the_pace_is_half() {
     let mirror = Mirror::new(account(60));
     mirror.configure("api.requests_per_second = 10\napi.max_in_flight = 1\n");
