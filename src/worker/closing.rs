@@ -94,13 +94,13 @@ impl Worker {
             CloseMode::DryRun => Purpose::DryRun,
             CloseMode::Live => Purpose::Close,
         };
-        // In a pause they would only pile up.
-        let paused = self.gate.pause().is_some();
-        // Another account's start changes no row.
         if self.identity.is_pending() {
+            // If it is another account's API, no row may change.
             self.closing.sweep_wanted = true;
             return;
         }
+        // In a pause they would only pile up.
+        let paused = self.gate.pause().is_some();
         if paused || self.stopping || self.trouble.is_some() || self.closing.sweeping {
             return;
         }
