@@ -76,7 +76,7 @@ impl LockError {
 /// [`LockError::Held`] with the holder's process id.
 pub fn acquire(database: &Path) -> Result<InstanceLock, LockError> {
     let file = file_of(database);
-    let (note, used_before) = lock_note(database)?;
+    let (note, used_before) = lock_note(database).map_err(|error| held_or(error, database))?;
     // What cannot be made is named when it is opened.
     let _ = owner::make(&file, 0o644);
     InstanceLock::guarded(database, note, used_before)
@@ -87,7 +87,7 @@ pub fn acquire(database: &Path) -> Result<InstanceLock, LockError> {
 /// # Errors
 /// See [`acquire`].
 pub fn acquire_to_replace(database: &Path) -> Result<InstanceLock, LockError> {
-    let (note, used_before) = lock_note(database)?;
+    let (note, used_before) = lock_note(database).map_err(|error| held_or(error, database))?;
     InstanceLock::guarded(database, note, used_before)
 }
 
@@ -191,6 +191,17 @@ fn lock_note(database: &Path) -> Result<(File, bool), LockError> {
             Err(LockError::Held { database: database.to_owned(), holder: holder(database) })
         }
         Err(TryLockError::Error(source)) => Err(io(source)),
+    }
+}
+
+/// What lies in the place of the lock file says nothing of whether the database is held: that comes first.
+fn held_or(error: LockError, database: &Path) -> LockError {
+    match error {
+        LockError::NotAFile { path, kind } => match lock_holder(database) {
+            Some(holder) => LockError::Held { database: database.to_owned(), holder },
+            None => LockError::NotAFile { path, kind },
+        },
+        error => error,
     }
 }
 
