@@ -169,6 +169,11 @@ impl Gate {
         self.streaks.is_excused(source)
     }
 
+    /// The talks among these.
+    pub fn excused_talks(&self) -> Vec<i64> {
+        self.streaks.excused_talks()
+    }
+
     /// Requests a second that are allowed now: the ceiling, less after a 429.
     pub fn pace(&self, now: Instant) -> f64 {
         self.ceiling as f64 * WINDOW.as_secs_f64() / self.window(now).as_secs_f64()

@@ -123,6 +123,14 @@ impl Streaks {
         self.excused.contains_key(&source)
     }
 
+    pub(super) fn excused_talks(&self) -> Vec<i64> {
+        let talk = |source: &Source| match source {
+            Source::Talk(talk_id) => Some(*talk_id),
+            _ => None,
+        };
+        self.excused.keys().filter_map(talk).collect()
+    }
+
     /// Every streak ends.
     pub(super) fn clear(&mut self) {
         self.failing.clear();

@@ -48,9 +48,10 @@ impl Arrived {
         self.answered_at.filter(|answered_at| self.talk.updated_at.saturating_sub(*answered_at) > AHEAD)
     }
 
-    /// When this state was seen: `at` by our clock, unless that is ahead of the API's.
+    /// When this state was seen: `at` by our clock, unless that is ahead of the API's; not before its `updated_at`.
     fn seen_at(&self, at: i64) -> i64 {
-        self.answered_at.filter(|answered_at| at.saturating_sub(*answered_at) > AHEAD).unwrap_or(at)
+        let by_the_api = self.answered_at.filter(|answered_at| at.saturating_sub(*answered_at) > AHEAD);
+        by_the_api.map_or(at, |answered_at| answered_at.max(self.talk.updated_at.min(at)))
     }
 }
 
@@ -296,7 +297,8 @@ impl<'tx> Recorder<'tx> {
                     .query_row([talk.talk_id], |row| Ok((row.get(0)?, row.get(1)?)))
                     .optional()?
                     .unwrap_or((0, seen_at));
-                let from = if valid_from.saturating_sub(seen_at) > AHEAD {
+                // It is ahead of our clock and of the API's: a wrong one set it.
+                let from = if valid_from.saturating_sub(seen_at.max(at)) > AHEAD {
                     mend_versions(tx, talk.talk_id, seen_at)?;
                     seen_at
                 } else {

@@ -56,6 +56,16 @@ impl Tries {
         self.last.get(&source).is_some_and(|before| self.answered > *before)
     }
 
+    /// The talk has failed for good: what else fails is told from it no more.
+    pub(super) fn given_up(&mut self, talk_id: i64) {
+        self.failing.remove(&talk_id);
+    }
+
+    /// The talk failed since the last good answer.
+    pub(super) fn is_failing(&self, talk_id: i64) -> bool {
+        self.failing.contains(&talk_id)
+    }
+
     /// More than one talk failed since the last good answer.
     pub(super) fn are_several(&self) -> bool {
         self.failing.len() > 1

@@ -4,7 +4,7 @@
 use super::{Answered, Ended, Worker};
 use crate::amocrm::{Failure, Fetched, Kind};
 use crate::clock::{self, Now};
-use crate::gate::{Permit, Signal, Source};
+use crate::gate::{Permit, Reason, Signal, Source};
 use crate::policy;
 use crate::policy::closing::{self, BEGIN_WITHIN, CloseMode, Purpose, Step, Wish};
 use crate::policy::stale::{Reach, Verdict, stale};
@@ -303,7 +303,8 @@ impl Worker {
         self.may_be_due = true;
     }
 
-    fn drop_pending(&mut self, why: &str, now: Now) {
+    /// Writes down that no close request that waits is sent, and why. The talks are decided on anew.
+    pub(super) fn drop_pending(&mut self, why: &str, now: Now) {
         for pending in std::mem::take(&mut self.closing.pending) {
             self.record_answer(pending, Answer::NotSent { error: why.to_owned(), due_at: now.secs() }, now);
         }
@@ -357,7 +358,9 @@ impl Worker {
         let error = failure.detail.clone();
         tracing::warn!(talk_id, request_id, "close request of talk {talk_id}: {}", shown(&error));
         let answer = match failure.kind {
-            Kind::Gone if self.identity.is_confirmed() => Answer::Gone { http_status, error },
+            Kind::Gone if self.identity.is_confirmed() && !self.pauses_for(Reason::ManyGone) => {
+                Answer::Gone { http_status, error }
+            }
             Kind::Denied if self.identity.is_confirmed() => Answer::Refused { http_status, error },
             Kind::Rejected => Answer::Failed { http_status, error },
             // What everybody may meet says nothing of this closing.

@@ -112,7 +112,13 @@ impl Worker {
             Stage::Account { .. } if self.identity.under_way => return Some(Next::Nothing),
             Stage::Account { at, .. } => (at, Next::Account),
             Stage::Talk { place, at } => match self.known.get(place) {
-                Some(talk_id) if self.busy.contains(talk_id) => return Some(Next::Nothing),
+                Some(talk_id) if self.busy.contains(talk_id) => {
+                    // Its connection may have been closed on it.
+                    let again = self.repeats.iter().position(|due| due.talk_id == *talk_id);
+                    let Some(again) = again else { return Some(Next::Nothing) };
+                    self.repeats.swap(0, again);
+                    return self.repeats.front().map(|due| Next::Repeat(*due));
+                }
                 Some(talk_id) => (at, Next::Confirm(Due::without_row(*talk_id))),
                 None => {
                     self.nothing_told(now);
@@ -238,10 +244,22 @@ impl Worker {
         }
         self.identity.stage = match failure.kind {
             Kind::Unauthorized | Kind::Unpaid | Kind::RateLimited => Stage::Talk { place, at: now.mono },
-            // It may be everybody's: the account shows that.
-            Kind::Transient | Kind::NoAnswer => Stage::Account { failures: 0, at: now.mono + RETRY },
+            // It may be everybody's, or the talk's own: then another one tells.
+            Kind::Transient | Kind::NoAnswer => Stage::Talk { place: place + 1, at: now.mono + RETRY },
             _ => Stage::Talk { place: place + 1, at: now.mono },
         };
+    }
+
+    /// The next probe asks for another stored talk: this one may fail by itself.
+    pub(super) fn ask_another(&mut self, talk_id: i64) {
+        // While they are gone through one by one, each keeps its place.
+        if self.identity.is_pending() {
+            return;
+        }
+        if let Some(place) = self.known.iter().position(|known| *known == talk_id) {
+            self.known.remove(place);
+            self.known.push_back(talk_id);
+        }
     }
 
     fn nothing_told(&mut self, now: Now) {

@@ -95,6 +95,10 @@ impl Worker {
     }
 
     fn next_request(&mut self, now: Now) -> Next {
+        if !self.identity.is_confirmed() {
+            // Another account may have a talk of that id.
+            self.drop_pending("not sent: the account that answers is not confirmed", now);
+        }
         if self.may_renew(now) {
             return Next::Renew;
         }
@@ -141,7 +145,10 @@ impl Worker {
             None => return None,
         };
         let blamed = self.gate.blamed();
-        let fit = |id: &&i64| !self.busy.contains(id) && !blamed.contains(&Source::Talk(**id));
+        let fit = |id: &&i64| {
+            let tells = pause.is_some() || !self.tries.is_failing(**id);
+            tells && !self.busy.contains(id) && !blamed.contains(&Source::Talk(**id))
+        };
         let stored = || self.known.iter().find(fit).map(|id| Next::Confirm(Due::without_row(*id)));
         // It answers for itself alone: a talk tells more.
         let account = || {

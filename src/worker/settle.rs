@@ -1,7 +1,7 @@
 //! Acting on an answer: the gate is told, and the outcome recorded.
 
 use super::blame::{Blame, spends};
-use super::{Answered, Ended, WorkError, Worker};
+use super::{Answered, Ended, Mode, WorkError, Worker};
 use crate::amocrm::oauth::Renewal;
 use crate::amocrm::{Failure, FetchError, Fetched, Kind, Shape};
 use crate::clock::{self, Now};
@@ -14,6 +14,10 @@ use crate::store::queue::{Due, Repair, TOO_MANY, UNCONFIRMED};
 use crate::store::record::{Arrived, Outcome, Record};
 use crate::telemetry;
 use crate::text::shown;
+use std::time::Duration;
+
+/// In a `sync` a talk that may not spend its last attempt waits for so long at least: else it would not end.
+const LAST_WAIT: Duration = Duration::from_secs(60);
 
 impl Ended {
     /// Which endpoint was asked, and the status of its answer, where one came; `None` where no request left.
@@ -76,8 +80,9 @@ impl Worker {
                 }
                 self.answered(permit, source, Signal::Healthy, None, now);
                 self.tries.forget(source);
-                if self.stopping && due.purpose != Purpose::Mirror {
-                    // Nothing is begun any more: its row stays for the next process.
+                let is_past = self.stopping || token_epoch != self.token_epoch;
+                if is_past && due.purpose != Purpose::Mirror {
+                    // Nothing is begun any more, or not on what an earlier token was shown: its row stays.
                     ticket = NO_ROW;
                 } else {
                     wish = self.wish(due, &fetched, sent, now);
@@ -101,6 +106,7 @@ impl Worker {
             }
             Err(FetchError { failure, .. }) => {
                 self.talk_tells_nothing(talk_id, &failure, now);
+                self.ask_another(talk_id);
                 self.settle_failure(due, permit, failure, token_epoch, now)
             }
         };
@@ -190,6 +196,7 @@ impl Worker {
         let talk_id = due.talk_id;
         if due.ticket == NO_ROW {
             // It was asked for to see whether anybody is answered: there is no row that could fail.
+            self.tries.failed(Source::Talk(talk_id));
             return Outcome::Retry { due_at: now.secs(), error: failure.detail, spent: false };
         }
         let source = Source::Talk(talk_id);
@@ -205,7 +212,10 @@ impl Worker {
             self.identity.want();
         }
         if !spends(&failure, blame, attempts, most) {
-            let wait = policy::backoff(attempts, &self.config.retry, &mut self.rng);
+            let mut wait = policy::backoff(attempts, &self.config.retry, &mut self.rng);
+            if attempts >= most && self.config.mode == Mode::Sync && failure.kind != Kind::NoAnswer {
+                wait = wait.max(LAST_WAIT);
+            }
             tracing::debug!(
                 talk_id,
                 request_id,
@@ -230,6 +240,7 @@ impl Worker {
                 Outcome::Retry { due_at, error: failure.detail, spent: true }
             }
             NextTry::Never => {
+                self.tries.given_up(talk_id);
                 tracing::warn!(
                     talk_id,
                     outcome = "failed",
@@ -273,7 +284,8 @@ impl Worker {
             (None, Some(_)) => self.refund(now),
             (Some(pause), None) => {
                 let since = now.unix_at(pause.since);
-                self.repair(Repair::PauseEnded { since, now: now.secs() });
+                let except = self.gate.excused_talks();
+                self.repair(Repair::PauseEnded { since, except, now: now.secs() });
                 if pause.reason == Reason::ManyGone {
                     self.repair(Repair::Ignored { now: now.secs() });
                 }

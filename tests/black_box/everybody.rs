@@ -154,6 +154,50 @@ fn an_account_that_answers_makes_no_failure_of_all_talks_their_own() {
 }
 
 #[test]
+fn an_outage_ends_though_the_talk_that_was_fetched_last_fails_by_itself() {
+    let mirror = Mirror::new(account(5));
+    mirror.ends(0, &["sync", "1..5"]);
+    mirror.simulator.account().script(5, vec![Fault::Problem(500); 99]);
+    mirror.ends(0, &["enqueue", "1..4"]);
+    mirror.simulator.account().always = Some(Fault::Reset);
+    let daemon = mirror.running_daemon();
+    mirror.wait_sql("it pauses", REASON, "outage".to_owned());
+    mirror.simulator.account().always = None;
+    mirror.wait_sql("it is over", "SELECT count(*) FROM talk_queue", 0);
+    daemon.stop();
+}
+
+#[test]
+fn talks_that_fail_by_themselves_fail_for_good_on_a_quiet_account() {
+    for fault in [html("Broken"), Fault::Reset] {
+        let mirror = Mirror::new(account(5));
+        mirror.ends(0, &["sync", "1..5"]);
+        mirror
+            .configure("queue.max_attempts = 3\nqueue.retry_base = \"100ms\"\nqueue.retry_max = \"200ms\"\n");
+        for talk_id in 1..=3 {
+            mirror.simulator.account().script(talk_id, vec![fault.clone(); 999]);
+        }
+        mirror.ends(0, &["enqueue", "1..3"]);
+        let daemon = mirror.running_daemon();
+        let failed = "SELECT count(*) FROM talk_queue WHERE failed_at IS NOT NULL AND attempts = 3";
+        mirror.wait_for_long(&format!("{fault:?}: they fail"), failed, 3);
+        mirror.wait_sql("nothing pauses", "SELECT pause_reason IS NULL FROM daemon_status", true);
+        daemon.stop();
+    }
+}
+
+#[test]
+fn a_sync_ends_though_two_talks_never_answer_and_waits_are_short() {
+    let mirror = Mirror::new(account(5));
+    mirror.configure("queue.max_attempts = 3\nqueue.retry_base = \"100ms\"\nqueue.retry_max = \"200ms\"\n");
+    for talk_id in 1..=2 {
+        mirror.simulator.account().script(talk_id, vec![Fault::Problem(500); 999]);
+    }
+    mirror.ends(1, &["sync", "1", "2"]);
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_queue WHERE failed_at IS NULL"), 2);
+}
+
+#[test]
 fn a_list_that_alone_is_refused_is_asked_ever_more_seldom() {
     for feeder in [LISTING, EVENTS] {
         let mirror = Mirror::new(account(3));

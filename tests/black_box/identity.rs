@@ -340,3 +340,17 @@ fn an_error_with_a_number_is_no_other_account() {
         assert!(out.contains("(by talk 30), as in the database"), "{body}: {out}");
     }
 }
+
+#[test]
+fn a_stored_talk_that_fails_or_whose_connection_closes_holds_nobody_up() {
+    for faults in [vec![Fault::Reset], vec![Fault::Problem(500); 99], vec![Fault::CutOff; 99]] {
+        let mirror = mirrored();
+        mirror.simulator.account().account_fault = Some(Fault::Problem(404));
+        for talk_id in 26..=30 {
+            mirror.simulator.account().script(talk_id, faults.clone());
+        }
+        mirror.simulator.account().scripted.retain(|talk_id, _| *talk_id != 28);
+        mirror.ends(0, &["sync", "1"]);
+        assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_queue"), 0, "{faults:?}");
+    }
+}

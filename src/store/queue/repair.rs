@@ -4,6 +4,7 @@ use super::CHUNK;
 use crate::policy::DENIED_RETRY;
 use crate::policy::lanes::Lane;
 use rusqlite::{Transaction, named_params};
+use serde_json::json;
 use std::collections::HashMap;
 
 /// Clocks may differ by so many seconds.
@@ -21,8 +22,9 @@ pub const TOO_MANY: &str = "; ignored: too many talks are reported as missing";
 pub enum Repair {
     /// These attempts were not the talks' own: it was everybody's trouble, as shows now.
     Refund { attempts: HashMap<i64, u32>, now: i64 },
-    /// A pause since `since` has ended: what failed in it is due again, and attempts around it do not count.
-    PauseEnded { since: i64, now: i64 },
+    /// A pause since `since` has ended: what failed in it is due again, and attempts around it do not count, `except`
+    /// those of talks that fail by themselves.
+    PauseEnded { since: i64, except: Vec<i64>, now: i64 },
     /// Answers are believed again, as the account is confirmed or a person has looked: what was ignored until then is due.
     Ignored { now: i64 },
     /// Rows that a wrong clock has put into the future are due as by the right one. The clock was set back by `back`
@@ -52,7 +54,7 @@ impl Repair {
 pub fn repair(tx: &Transaction<'_>, repair: &Repair) -> rusqlite::Result<usize> {
     match repair {
         Repair::Refund { attempts, now } => refund(tx, attempts, *now),
-        Repair::PauseEnded { since, now } => pause_ended(tx, *since, *now),
+        Repair::PauseEnded { since, except, now } => pause_ended(tx, *since, except, *now),
         Repair::Ignored { now } => ignored(tx, *now),
         Repair::Clock { back, retry_max, now } => clock(tx, *back, *retry_max, *now),
         Repair::NotGone { talk_ids, now } => not_gone(tx, talk_ids, *now),
@@ -73,16 +75,20 @@ fn refund(tx: &Transaction<'_>, attempts: &HashMap<i64, u32>, now: i64) -> rusql
     Ok(changed)
 }
 
-fn pause_ended(tx: &Transaction<'_>, since: i64, now: i64) -> rusqlite::Result<usize> {
+fn pause_ended(tx: &Transaction<'_>, since: i64, except: &[i64], now: i64) -> rusqlite::Result<usize> {
+    let except = json!(except).to_string();
     let failed = tx
         .prepare_cached(
             "UPDATE talk_queue SET failed_at = NULL, attempts = 0, due_at = ?2, ticket = random()
-              WHERE failed_at BETWEEN ?1 AND ?2",
+              WHERE failed_at BETWEEN ?1 AND ?2 AND talk_id NOT IN (SELECT value FROM json_each(?3))",
         )?
-        .execute((since.saturating_sub(BEFORE), now))?;
+        .execute((since.saturating_sub(BEFORE), now, &except))?;
     let retried = tx
-        .prepare_cached("UPDATE talk_queue SET attempts = 0 WHERE failed_at IS NULL AND attempts > 0")?
-        .execute([])?;
+        .prepare_cached(
+            "UPDATE talk_queue SET attempts = 0
+              WHERE failed_at IS NULL AND attempts > 0 AND talk_id NOT IN (SELECT value FROM json_each(?1))",
+        )?
+        .execute([&except])?;
     Ok(failed + retried)
 }
 
@@ -182,11 +188,15 @@ mod tests {
 
     #[test]
     fn what_failed_in_a_pause_or_just_before_is_due_again_and_what_failed_earlier_is_not() {
-        let ended = Repair::PauseEnded { since: NOW - 100, now: NOW };
+        let ended = Repair::PauseEnded { since: NOW - 100, except: vec![2], now: NOW };
         let failed = |at: i64| row("due_at, attempts, failed_at", &format!("NOW - 500, 8, NOW - {at}"));
         assert_eq!(repaired(&failed(160), &ended), (0, 0, None));
         assert_eq!(repaired(&failed(161), &ended), (8, -500, Some(-161)));
-        assert_eq!(repaired(&row("due_at, attempts", "NOW + 900, 7"), &ended), (0, 900, None));
+        let retried = row("due_at, attempts", "NOW + 900, 7");
+        assert_eq!(repaired(&retried, &ended), (0, 900, None));
+        let own = Repair::PauseEnded { since: NOW - 100, except: vec![3, 1], now: NOW };
+        assert_eq!(repaired(&retried, &own), (7, 900, None), "it fails by itself");
+        assert_eq!(repaired(&failed(10), &own), (8, -500, Some(-10)));
     }
 
     #[test]
