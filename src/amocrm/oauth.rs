@@ -171,7 +171,7 @@ fn pair(body: &[u8], old: Option<&SecretString>, now: i64) -> Option<Pair> {
     let expires_at = match life {
         Some(life) => now.saturating_add(life),
         None => expiry(access_token.expose_secret())
-            .filter(|at| (now..now.saturating_add(LONGEST_LIFE)).contains(at))
+            .filter(|at| (now.saturating_add(1)..now.saturating_add(LONGEST_LIFE)).contains(at))
             .unwrap_or(now.saturating_add(USUAL_LIFE)),
     };
     let refresh_token = token("refresh_token").or_else(|| old.cloned())?;
@@ -221,6 +221,9 @@ mod tests {
             assert_eq!(end(&format!("\"expires_in\":{none},")), USUAL_LIFE, "{none}");
         }
         assert_eq!(end(""), USUAL_LIFE);
+        // By its own word it ends at this very second, as under a clock that is wrong.
+        let body = r#"{"access_token":"eyJ0eXAiOiJKV1Qi.eyJleHAiOjEwMDB9.c2ln","refresh_token":"r"}"#;
+        assert_eq!(read(body, None).unwrap().expires_at - 1000, USUAL_LIFE);
     }
 
     #[test]
