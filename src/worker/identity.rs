@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 const MOST_FAILURES: u32 = 3;
 /// Between two such tries.
 const RETRY: Duration = Duration::from_secs(1);
+/// So soon after the last time it is not asked for to see whether anybody is answered.
+const NOT_AT_ONCE: Duration = Duration::from_millis(100);
 /// If nothing has told whose it is, it is asked again after this.
 const ASK_AGAIN: Duration = Duration::from_secs(15 * 60);
 
@@ -44,12 +46,14 @@ pub(super) struct Identity {
     served: bool,
     /// Whether anybody is answered is to be seen by the account.
     wanted: bool,
+    /// When it was asked for last.
+    asked_at: Option<Instant>,
 }
 
 impl Identity {
     pub(super) fn new(now: Now) -> Identity {
         let stage = Stage::Account { failures: 0, at: now.mono };
-        Identity { stage, under_way: false, served: false, wanted: false }
+        Identity { stage, under_way: false, served: false, wanted: false, asked_at: None }
     }
 
     /// What the API says of talks that it does not show is believed.
@@ -72,8 +76,10 @@ impl Identity {
         self.wanted = true;
     }
 
-    pub(super) fn is_wanted(&self) -> bool {
-        self.wanted && !self.under_way
+    /// Not at once after the last time: it may have failed just now.
+    pub(super) fn is_wanted(&self, now: Now) -> bool {
+        let lately = self.asked_at.is_some_and(|at| now.mono.saturating_duration_since(at) < NOT_AT_ONCE);
+        self.wanted && !self.under_way && !lately
     }
 
     /// When an answer that is not believed yet is worth another look.
@@ -133,6 +139,7 @@ impl Worker {
     pub(super) fn send_account(&mut self, permit: Permit, now: Now) {
         self.identity.under_way = true;
         self.identity.wanted = false;
+        self.identity.asked_at = Some(now.mono);
         let client = Arc::clone(&self.client);
         let token_epoch = self.token_epoch;
         self.fetching.spawn(async move {

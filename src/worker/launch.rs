@@ -118,7 +118,7 @@ impl Worker {
         if let Some(next) = self.next_probe(now) {
             return next;
         }
-        if self.identity.is_wanted() {
+        if self.identity.is_wanted(now) {
             return Next::Account;
         }
         if let Some(due) = self.confirm_now {
