@@ -24,7 +24,7 @@ use super::status::DaemonStatus;
 use super::sweep::{self, ToClose};
 use super::tokens::TokenStatus;
 use crate::policy::closing::CloseRules;
-use message::Message;
+use message::{Message, Write};
 use rusqlite::Connection;
 use serve::{Teller, work};
 use std::io;
@@ -74,37 +74,37 @@ impl Writer {
 
     /// Records a fetch; answered by [`Event::Recorded`].
     pub fn record(&self, record: Record) {
-        self.send(Message::Record(record));
+        self.write(Write::Record(record));
     }
 
     /// Writes the condition of this process.
     pub fn status(&self, status: DaemonStatus) {
-        self.send(Message::Status(Box::new(status)));
+        self.write(Write::Status(Box::new(status)));
     }
 
     /// Notes that an odd field was in the journal, at this Unix second.
     pub fn odd_reported(&self, field: &'static str, at: i64) {
-        self.send(Message::OddReported(field, at));
+        self.write(Write::OddReported(field, at));
     }
 
     /// Tells whoever has asked for it that the pause was probed.
     pub fn resumed(&self) {
-        self.send(Message::Resumed);
+        self.write(Write::Resumed);
     }
 
     /// Writes what is told of the API token.
     pub fn token(&self, status: TokenStatus) {
-        self.send(Message::Token(status));
+        self.write(Write::Token(status));
     }
 
     /// Writes how the scheduled backups do.
     pub fn backup(&self, state: BackupState) {
-        self.send(Message::Backup(state));
+        self.write(Write::Backup(state));
     }
 
     /// Puts rows of the queue right; answered by [`Event::Fed`].
     pub fn repair(&self, repair: Repair) {
-        self.send(Message::Repair(repair));
+        self.write(Write::Repair(repair));
     }
 
     /// Queues ids as `talkmirror enqueue` does; answered by [`Event::Enqueued`].
@@ -119,7 +119,7 @@ impl Writer {
 
     /// Writes down whose API it is that answers, at this Unix second, or why that is not known.
     pub fn account(&self, known: Result<AccountName, String>, now: i64) {
-        self.send(Message::Account(known, now));
+        self.write(Write::Account(known, now));
     }
 
     /// Reads the head of the queue, or the rows of these talks alone; answered by [`Event::Head`].
@@ -135,7 +135,7 @@ impl Writer {
     /// Does what a feeder wants, and waits until it is committed; `None` if the thread has ended.
     pub async fn feed(&self, order: Order) -> Option<Fed> {
         let (sender, reply) = oneshot::channel();
-        self.send(Message::Feed { order, reply: Some(sender) });
+        self.write(Write::Feed { order, reply: Some(sender) });
         reply.await.ok()
     }
 
@@ -178,6 +178,10 @@ impl Writer {
     /// Commits what was asked before and ends; answered by [`Event::Stopped`].
     pub fn stop(&self) {
         self.send(Message::Stop);
+    }
+
+    fn write(&self, write: Write) {
+        self.send(Message::Write(write));
     }
 
     fn send(&self, message: Message) {

@@ -11,6 +11,7 @@ use crate::clock::{self, Now};
 use crate::gate::{Permit, Signal, Source};
 use crate::store::account::AccountName;
 use crate::store::queue::{Due, Repair};
+use crate::text::shown;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -194,7 +195,7 @@ impl Worker {
             self.identity.stage = Stage::Account { failures, at };
             return Ok(());
         }
-        tracing::debug!("the account does not say whose it is: {failure}");
+        tracing::debug!("the account does not say whose it is: {}", shown(&failure.to_string()));
         match self.tokens.token.account_id() {
             Some(account_id) => {
                 let base_url = Some(self.config.base_url.clone());

@@ -2,7 +2,7 @@
 //! somebody else's, costs its own talk and no other.
 
 use super::commit::{Done, note_account, write};
-use super::message::Message;
+use super::message::Write;
 use super::trouble::is_one_row_s;
 use crate::store::feeds::Fed;
 use crate::store::record::{Effect, Record, Recorded, Recorder};
@@ -12,12 +12,12 @@ use rusqlite::{Connection, Transaction};
 ///
 /// # Errors
 /// When the database cannot be written at all.
-pub(super) fn commit(connection: &mut Connection, batch: &[Message]) -> rusqlite::Result<Done> {
+pub(super) fn commit(connection: &mut Connection, batch: &[Write]) -> rusqlite::Result<Done> {
     let tx = connection.transaction()?;
     let mut done = Done::default();
-    for message in batch {
-        match message {
-            Message::Record(record) => {
+    for wanted in batch {
+        match wanted {
+            Write::Record(record) => {
                 let recorded = match alone(&tx, || Recorder::new(&tx)?.record(record))? {
                     Ok(recorded) => recorded,
                     Err(error) => {
@@ -36,7 +36,7 @@ pub(super) fn commit(connection: &mut Connection, batch: &[Message]) -> rusqlite
                 Err(error) => {
                     done.refused
                         .push(format!("a note of the daemon's cannot be written: {}", in_words(&error)));
-                    if matches!(other, Message::Feed { .. }) {
+                    if matches!(other, Write::Feed { .. }) {
                         done.fed.push(Fed::Done);
                     }
                 }
@@ -96,10 +96,10 @@ mod tests {
 
     const NOW: i64 = 1_700_000_000;
 
-    fn record(talk_id: i64) -> Message {
+    fn record(talk_id: i64) -> Write {
         let talk = crate::talk::Talk { talk_id, ..just_stale(NOW) };
         let outcome = Outcome::Talk(Box::new(Arrived::new(talk, "{}")));
-        Message::Record(Record { talk_id, ticket: 0, at: NOW, outcome, wish: None })
+        Write::Record(Record { talk_id, ticket: 0, at: NOW, outcome, wish: None })
     }
 
     fn effects(connection: &mut Connection) -> Vec<Effect> {

@@ -1,7 +1,7 @@
 //! One transaction of what arrived together.
 
 use super::apart;
-use super::message::Message;
+use super::message::Write;
 use super::trouble::is_one_row_s;
 use crate::store::checkpoint::Checkpointer;
 use crate::store::feeds::{self, Fed};
@@ -25,7 +25,7 @@ pub(super) struct Done {
 pub(super) fn commit(
     connection: &mut Connection,
     checkpointer: &Checkpointer,
-    batch: &[Message],
+    batch: &[Write],
 ) -> rusqlite::Result<Done> {
     let began = Instant::now();
     let done = match together(connection, batch) {
@@ -37,13 +37,13 @@ pub(super) fn commit(
     Ok(done)
 }
 
-fn together(connection: &mut Connection, batch: &[Message]) -> rusqlite::Result<Done> {
+fn together(connection: &mut Connection, batch: &[Write]) -> rusqlite::Result<Done> {
     let tx = connection.transaction()?;
     let mut done = Done { recorded: Vec::with_capacity(batch.len()), ..Done::default() };
     let mut recorder = Recorder::new(&tx)?;
-    for message in batch {
-        match message {
-            Message::Record(record) => done.recorded.push(recorder.record(record)?),
+    for wanted in batch {
+        match wanted {
+            Write::Record(record) => done.recorded.push(recorder.record(record)?),
             other => done.fed.extend(write(&tx, other)?),
         }
     }
@@ -54,28 +54,29 @@ fn together(connection: &mut Connection, batch: &[Message]) -> rusqlite::Result<
 }
 
 /// Writes what is no record; returns what came of a feeder's order.
-pub(super) fn write(tx: &Transaction<'_>, message: &Message) -> rusqlite::Result<Option<Fed>> {
-    match message {
-        Message::Status(status) => status.write(tx)?,
-        Message::Resumed => resume::done(tx)?,
-        Message::OddReported(field, at) => odd::note_reported(tx, field, *at)?,
-        Message::Token(status) => status.write(tx)?,
-        Message::Backup(state) => state.write(tx)?,
-        Message::Repair(repair) => {
+pub(super) fn write(tx: &Transaction<'_>, wanted: &Write) -> rusqlite::Result<Option<Fed>> {
+    match wanted {
+        Write::Status(status) => status.write(tx)?,
+        Write::Resumed => resume::done(tx)?,
+        Write::OddReported(field, at) => odd::note_reported(tx, field, *at)?,
+        Write::Token(status) => status.write(tx)?,
+        Write::Backup(state) => state.write(tx)?,
+        Write::Repair(repair) => {
             queue::repair(tx, repair)?;
         }
-        Message::Account(Ok(name), now) => account::confirm(tx, name, *now)?,
-        Message::Account(Err(why), _) => account::doubt(tx, Some(why))?,
-        Message::Feed { order, .. } => return feeds::work(tx, order).map(Some),
-        _ => {}
+        Write::Account(Ok(name), now) => account::confirm(tx, name, *now)?,
+        Write::Account(Err(why), _) => account::doubt(tx, Some(why))?,
+        Write::Feed { order, .. } => return feeds::work(tx, order).map(Some),
+        // By a recorder, which several of them share.
+        Write::Record(_) => {}
     }
     Ok(None)
 }
 
 /// The first talk that is stored says whose mirror this is.
-pub(super) fn note_account(tx: &Transaction<'_>, batch: &[Message]) -> rusqlite::Result<()> {
+pub(super) fn note_account(tx: &Transaction<'_>, batch: &[Write]) -> rusqlite::Result<()> {
     let arrived = batch.iter().find_map(|message| match message {
-        Message::Record(Record { outcome: Outcome::Talk(arrived), .. }) => Some(arrived),
+        Write::Record(Record { outcome: Outcome::Talk(arrived), .. }) => Some(arrived),
         _ => None,
     });
     arrived.map_or(Ok(()), |arrived| account::note_id(tx, arrived.talk.account_id))

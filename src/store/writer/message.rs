@@ -17,25 +17,11 @@ use tokio::sync::oneshot;
 /// What the writer is asked to do.
 #[derive(Debug)]
 pub enum Message {
-    Record(Record),
-    Status(Box<DaemonStatus>),
-    /// A pause that somebody asked to end was probed.
-    Resumed,
-    /// An odd field was in the journal, at this Unix second.
-    OddReported(&'static str, i64),
-    Token(TokenStatus),
-    Backup(BackupState),
-    Repair(Repair),
-    /// Whose API it is that answers, or why that is not known; and when that was found, in Unix seconds.
-    Account(Result<AccountName, String>, i64),
+    /// What came together is committed together.
+    Write(Write),
     Enqueue(Vec<RangeInclusive<i64>>),
     /// Queue what is to be closed by hand, by these rules, at this Unix second.
     CloseByHand(Box<(CloseRules, ToClose)>, i64),
-    /// The reply is sent after the commit.
-    Feed {
-        order: Order,
-        reply: Option<oneshot::Sender<Fed>>,
-    },
     Head {
         now: i64,
         limit: usize,
@@ -52,25 +38,31 @@ pub enum Message {
     Stop,
 }
 
-impl Message {
-    pub(super) fn writes(&self) -> bool {
-        matches!(
-            self,
-            Message::Record(_)
-                | Message::Status(_)
-                | Message::Resumed
-                | Message::OddReported(..)
-                | Message::Token(_)
-                | Message::Backup(_)
-                | Message::Repair(_)
-                | Message::Account(..)
-                | Message::Feed { .. }
-        )
-    }
+/// What is written in one transaction with others.
+#[derive(Debug)]
+pub enum Write {
+    Record(Record),
+    Status(Box<DaemonStatus>),
+    /// A pause that somebody asked to end was probed.
+    Resumed,
+    /// An odd field was in the journal, at this Unix second.
+    OddReported(&'static str, i64),
+    Token(TokenStatus),
+    Backup(BackupState),
+    Repair(Repair),
+    /// Whose API it is that answers, or why that is not known; and when that was found, in Unix seconds.
+    Account(Result<AccountName, String>, i64),
+    /// The reply is sent after the commit.
+    Feed {
+        order: Order,
+        reply: Option<oneshot::Sender<Fed>>,
+    },
+}
 
+impl Message {
     /// Somebody outside waits for it.
     pub(super) fn is_awaited(&self) -> bool {
-        matches!(self, Message::Feed { order: Order::Hook { .. }, .. })
+        matches!(self, Message::Write(Write::Feed { order: Order::Hook { .. }, .. }))
     }
 }
 
@@ -108,4 +100,4 @@ pub enum Event {
 /// What was committed, handed back to be dropped by the thread that made it: freed here it
 /// would have both threads wait for one heap, a tenth of the work on a full queue.
 #[derive(Debug)]
-pub struct Spent(#[expect(dead_code, reason = "only to be dropped")] pub(super) Vec<Message>);
+pub struct Spent(#[expect(dead_code, reason = "only to be dropped")] pub(super) Vec<Write>);

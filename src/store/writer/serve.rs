@@ -2,13 +2,14 @@
 
 use super::Pulse;
 use super::commit::{Done, commit};
-use super::message::{Event, Message, Spent};
+use super::message::{Event, Message, Spent, Write};
 use super::trouble::{explain, may_pass};
 use crate::policy::closing::CloseRules;
 use crate::store::checkpoint::{Checkpointer, WalView};
 use crate::store::chores::{self, Chored};
 use crate::store::feeds::{self, Fed, Feeder};
 use crate::store::{queue, resume, sweep};
+use crate::text::shown;
 use rusqlite::Connection;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -84,35 +85,31 @@ fn serve(
     let mut optimized = Instant::now();
     let mut taken = Instant::now();
     while let Ok(first) = inbox.recv() {
-        if matches!(first, Message::Record(_)) {
+        if matches!(first, Message::Write(Write::Record(_))) {
             // Cut short where somebody waits. What waits for the disk gathers by itself.
             thread::park_timeout(GATHER.saturating_sub(taken.elapsed()));
         }
         taken = Instant::now();
         teller.turn();
-        let (mut writes, others): (Vec<Message>, Vec<Message>) =
-            std::iter::once(first).chain(inbox.try_iter().take(MAX_BATCH)).partition(Message::writes);
+        let (mut writes, mut others) = (Vec::new(), Vec::new());
+        for message in std::iter::once(first).chain(inbox.try_iter().take(MAX_BATCH)) {
+            match message {
+                Message::Write(write) => writes.push(write),
+                other => others.push(other),
+            }
+        }
         if !writes.is_empty() {
             let done = insist(teller, connection, |connection| commit(connection, checkpointer, &writes))?;
             let Done { recorded, fed, refused } = done;
             for why in refused {
-                tracing::error!("{why}");
+                tracing::error!("{}", shown(&why));
             }
             answer(&mut writes, fed, teller);
             teller.tell(Event::Recorded(recorded, Spent(writes)));
         }
         for message in others {
             match message {
-                Message::Record(_)
-                | Message::Status(_)
-                | Message::Resumed
-                | Message::OddReported(..)
-                | Message::Token(_)
-                | Message::Backup(_)
-                | Message::Feed { .. }
-                | Message::Repair(_)
-                | Message::Account(..)
-                | Message::Turn => {}
+                Message::Write(_) | Message::Turn => {}
                 Message::Enqueue(ids) => {
                     insist(teller, connection, |connection| queue::enqueue(connection, &ids, |_| {}))?;
                     teller.tell(Event::Enqueued);
@@ -215,16 +212,16 @@ fn attempt<T>(
 }
 
 /// Tells the feeders what came of their orders, and the worker that there may be work.
-fn answer(batch: &mut [Message], fed: Vec<Fed>, teller: &Teller) {
+fn answer(batch: &mut [Write], fed: Vec<Fed>, teller: &Teller) {
     let mut due_at: Option<i64> = batch
         .iter()
         .filter_map(|message| match message {
-            Message::Repair(repair) => Some(repair.due_at()),
+            Write::Repair(repair) => Some(repair.due_at()),
             _ => None,
         })
         .min();
     let orders = batch.iter_mut().filter_map(|message| match message {
-        Message::Feed { order, reply } => Some((order, reply)),
+        Write::Feed { order, reply } => Some((order, reply)),
         _ => None,
     });
     for ((order, reply), fed) in orders.zip(fed) {
