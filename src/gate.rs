@@ -93,7 +93,7 @@ pub enum Signal {
     RateLimited(Option<Duration>),
     /// Too many stored open talks do not exist, it says.
     ManyGone,
-    /// Nothing: a 401 to a token that has been replaced since, a request that never left.
+    /// Nothing: a 401 to a token that has been replaced since, a request that never left, a failure of one talk's own.
     Inconclusive,
 }
 
@@ -164,14 +164,9 @@ impl Gate {
         self.streaks.blamed()
     }
 
-    /// Whether this request was among those that began a pause which another's good answer ended.
-    pub fn is_excused(&self, source: Source) -> bool {
-        self.streaks.is_excused(source)
-    }
-
-    /// The talks among these.
-    pub fn excused_talks(&self) -> Vec<i64> {
-        self.streaks.excused_talks()
+    /// The same, once: the pause is over.
+    pub fn take_blamed(&mut self) -> Vec<Source> {
+        self.streaks.take_blamed()
     }
 
     /// Requests a second that are allowed now: the ceiling, less after a 429.
@@ -266,7 +261,7 @@ impl Gate {
             (true, Some(_)) => self.reopen(source, now),
             _ => {
                 self.doubted &= !permit.probe;
-                self.streaks.healthy(source);
+                self.streaks.clear();
                 if fresh {
                     self.rate_level = self.rate_level.saturating_sub(1);
                 }
@@ -302,7 +297,6 @@ impl Gate {
             // Talks may fail all the same: then the next pause is longer.
             self.outage_level = 0;
         }
-        self.streaks.reopened(source);
         self.begin_stretch();
     }
 

@@ -133,70 +133,16 @@ fn three_different_requests_with_the_same_unexpected_answer_pause_everything() {
 }
 
 #[test]
-fn a_streak_that_another_request_s_good_answer_ends_is_the_talks_own() {
+fn those_that_began_a_pause_are_known_until_it_is_over() {
     let (mut gate, now) = gate();
     for talk_id in 1..=3 {
         ask_for(&mut gate, talk_id, odd("page"), now);
     }
+    assert_eq!(gate.blamed(), [1, 2, 3].map(Source::Talk));
     let probe = pause(&gate).until;
     ask_for(&mut gate, 9, Signal::Healthy, probe);
-    for _ in 0..2 {
-        for talk_id in 1..=3 {
-            ask_for(&mut gate, talk_id, odd("page"), probe);
-            assert!(gate.is_excused(Source::Talk(talk_id)));
-        }
-        assert_eq!(gate.pause(), None);
-        ask_for(&mut gate, 9, Signal::Healthy, probe);
-    }
-    ask_for(&mut gate, 1, Signal::Healthy, probe);
-    assert!(!gate.is_excused(Source::Talk(1)), "it answers now");
-}
-
-#[test]
-fn what_was_excused_counts_again_once_nothing_else_is_answered() {
-    for signal in [Signal::NoAnswer, odd("page")] {
-        let (mut gate, now) = gate();
-        for talk_id in 1..=3 {
-            ask_for(&mut gate, talk_id, signal.clone(), now);
-        }
-        let probe = pause(&gate).until;
-        ask_for(&mut gate, 9, Signal::Healthy, probe);
-        for talk_id in [1, 2, 3, 1, 2] {
-            ask_for(&mut gate, talk_id, signal.clone(), probe);
-        }
-        assert_eq!(gate.pause(), None);
-        ask_for(&mut gate, 3, signal.clone(), probe);
-        assert!(gate.pause().is_some(), "it is everybody's again: {signal:?}");
-    }
-}
-
-#[test]
-fn an_account_that_answers_ends_no_streak_of_several_talks() {
-    let (mut gate, now) = gate();
-    let account = |gate: &mut Gate| {
-        let permit = gate.try_pass(now).unwrap();
-        gate.answered(permit, Source::Account, Signal::Healthy, now, &mut rng());
-    };
-    for talk_id in 1..=2 {
-        ask_for(&mut gate, talk_id, odd("page"), now);
-        account(&mut gate);
-    }
-    ask_for(&mut gate, 3, odd("page"), now);
-    assert_eq!(gate.pause(), None, "one talk alone, twice");
-    ask_for(&mut gate, 4, odd("page"), now);
-    account(&mut gate);
-    ask_for(&mut gate, 5, odd("page"), now);
-    assert_eq!(pause(&gate).reason, Reason::UnexpectedAnswer);
-}
-
-#[test]
-fn a_streak_that_one_of_its_own_requests_ends_was_everybody_s() {
-    let (mut gate, now) = gate();
-    for talk_id in 1..=3 {
-        ask_for(&mut gate, talk_id, Signal::NoAnswer, now);
-    }
-    ask_for(&mut gate, 2, Signal::Healthy, now + 10 * SECOND);
-    assert!((1..=3).all(|talk_id| !gate.is_excused(Source::Talk(talk_id))));
+    assert_eq!(gate.take_blamed(), [1, 2, 3].map(Source::Talk));
+    assert!(gate.blamed().is_empty());
 }
 
 #[test]

@@ -13,9 +13,15 @@ pub(super) struct Tries {
     last: HashMap<Source, u64>,
     /// Talks that failed since the last good answer.
     failing: HashSet<i64>,
+    /// Those that began a pause which another's good answer ended: they fail by themselves as long as others are
+    /// answered in between.
+    excused: HashSet<Source>,
     /// Attempts that were spent since the last good answer, of each talk.
     spent: HashMap<i64, u32>,
 }
+
+/// Beyond so many it is not worth to remember who is excused.
+const MOST_EXCUSED: usize = 10_000;
 
 /// Whether a failure counts against its talk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,14 +33,47 @@ pub(super) enum Blame {
 }
 
 impl Tries {
-    /// A request got a good answer. The account answers for itself alone while several talks fail.
+    /// A request got a good answer.
     pub(super) fn answered(&mut self, source: Source) {
-        if source == Source::Account && self.are_several() {
+        if self.is_for_itself(source) {
             return;
         }
         self.answered += 1;
+        self.excused.remove(&source);
         self.failing.clear();
         self.spent.clear();
+    }
+
+    /// Whether a good answer says nothing of talks: the account answers for itself alone while several of them fail.
+    pub(super) fn is_for_itself(&self, source: Source) -> bool {
+        source == Source::Account && self.are_several()
+    }
+
+    /// A good answer to `source` has ended the pause that the requests of `blamed` began.
+    pub(super) fn pause_ended(&mut self, source: Source, blamed: Vec<Source>) {
+        if blamed.contains(&source) || self.is_for_itself(source) {
+            return;
+        }
+        for source in blamed {
+            self.last.entry(source).or_insert(self.answered);
+            if self.excused.len() < MOST_EXCUSED {
+                self.excused.insert(source);
+            }
+        }
+    }
+
+    /// Whether its failure is its own for certain, and says nothing of the others.
+    pub(super) fn is_excused(&self, source: Source) -> bool {
+        self.excused.contains(&source) && self.has_failed_alone(source)
+    }
+
+    /// The talks that began a pause by themselves.
+    pub(super) fn excused_talks(&self) -> Vec<i64> {
+        let talk = |source: &Source| match source {
+            Source::Talk(talk_id) => Some(*talk_id),
+            _ => None,
+        };
+        self.excused.iter().filter_map(talk).collect()
     }
 
     /// It was shown, or its row has ended otherwise.
@@ -125,6 +164,39 @@ mod tests {
         assert_eq!(tries.failed(ONE), Blame::Unclear);
         tries.answered(Source::Talk(3));
         assert_eq!(tries.failed(ONE), Blame::Own);
+    }
+
+    #[test]
+    fn those_that_began_a_pause_which_another_ended_fail_by_themselves_while_others_are_answered() {
+        let blamed = || (1..=3).map(Source::Talk).collect::<Vec<_>>();
+        let mut tries = Tries::default();
+        tries.failed(ONE);
+        tries.pause_ended(Source::Talk(9), blamed());
+        tries.answered(Source::Talk(9));
+        for talk_id in 1..=3 {
+            assert!(tries.is_excused(Source::Talk(talk_id)), "{talk_id}");
+            tries.failed(Source::Talk(talk_id));
+            assert!(!tries.is_excused(Source::Talk(talk_id)), "nothing was answered since");
+        }
+        tries.answered(Source::List("events"));
+        assert!(tries.is_excused(ONE));
+        tries.answered(ONE);
+        assert!(!tries.is_excused(ONE) && tries.is_excused(Source::Talk(2)), "it answers now");
+        let mut talks = tries.excused_talks();
+        talks.sort_unstable();
+        assert_eq!(talks, [2, 3]);
+    }
+
+    #[test]
+    fn a_pause_that_one_of_its_own_ended_was_everybody_s() {
+        for by in [Source::Talk(2), Source::Account] {
+            let mut tries = Tries::default();
+            tries.failed(ONE);
+            tries.failed(Source::Talk(2));
+            tries.pause_ended(by, vec![ONE, Source::Talk(2)]);
+            tries.answered(by);
+            assert!(!tries.is_excused(ONE), "{by:?}");
+        }
     }
 
     #[test]

@@ -200,7 +200,7 @@ impl Worker {
             return Outcome::Retry { due_at: now.secs(), error: failure.detail, spent: false };
         }
         let source = Source::Talk(talk_id);
-        let is_known_to_fail = self.gate.is_excused(source) && self.tries.has_failed_alone(source);
+        let is_excused = self.tries.is_excused(source);
         let blame = self.tries.failed(source);
         let most = self.config.retry.max_attempts;
         let attempts = due.attempts.saturating_add(1);
@@ -223,7 +223,7 @@ impl Worker {
             );
             return self.unspent(policy::not_before(now.unix, wait), failure);
         }
-        if failure.kind != Kind::Unauthorized && !is_known_to_fail {
+        if failure.kind != Kind::Unauthorized && !is_excused {
             self.tries.spent(talk_id);
         }
         match policy::after_failure(attempts, &self.config.retry, now.unix, &mut self.rng) {
@@ -274,8 +274,15 @@ impl Worker {
         let before = self.gate.pause();
         let is_healthy = signal == Signal::Healthy;
         let is_probe = permit.is_probe();
+        let signal = match before {
+            None => self.for_all(source, signal),
+            Some(_) => signal,
+        };
         self.gate.answered(permit, source, signal, now.mono, &mut self.rng);
         self.condition.note_answer(failure, now);
+        if before.is_some() && self.gate.pause().is_none() {
+            self.tries.pause_ended(source, self.gate.take_blamed());
+        }
         if is_healthy {
             self.token_works();
             self.tries.answered(source);
@@ -284,7 +291,7 @@ impl Worker {
             (None, Some(_)) => self.refund(now),
             (Some(pause), None) => {
                 let since = now.unix_at(pause.since);
-                let except = self.gate.excused_talks();
+                let except = self.tries.excused_talks();
                 self.repair(Repair::PauseEnded { since, except, now: now.secs() });
                 if pause.reason == Reason::ManyGone {
                     self.repair(Repair::Ignored { now: now.secs() });
@@ -297,6 +304,18 @@ impl Worker {
         if is_probe && std::mem::take(&mut self.resuming) {
             self.resumed(now);
         }
+    }
+
+    /// What an answer shows of the others: nothing if it is the talk's or the list's own.
+    fn for_all(&self, source: Source, signal: Signal) -> Signal {
+        let says_nothing = match signal {
+            Signal::Healthy => self.tries.is_for_itself(source),
+            Signal::Transient | Signal::NoAnswer | Signal::Unexpected(_) | Signal::Forbidden => {
+                self.tries.is_excused(source)
+            }
+            _ => false,
+        };
+        if says_nothing { Signal::Inconclusive } else { signal }
     }
 
     /// What failed just before a pause failed for everybody's reason.
