@@ -74,7 +74,7 @@ impl Worker {
         self.reread = false;
         self.next_due_at = None;
         // What is busy still stands at the head.
-        self.writer.head(now.secs(), wanted + self.busy.len(), self.closing.only.clone());
+        self.writer.head(now.secs(), wanted + self.busy.len(), self.only());
     }
 
     pub(super) fn on_head(&mut self, head: Head) {

@@ -32,6 +32,17 @@ pub(super) struct Pending {
     pub fetched: Now,
 }
 
+/// What a person wants closed; then nothing else is worked.
+#[derive(Debug, Default)]
+enum HandWork {
+    #[default]
+    None,
+    /// Until it is known whose API answers.
+    Held(ToClose),
+    Queueing,
+    Queued(ByHand),
+}
+
 /// What the worker knows of closings.
 #[derive(Debug, Default)]
 pub(super) struct Closing {
@@ -47,12 +58,7 @@ pub(super) struct Closing {
     clock_checked: Option<Now>,
     /// Why nothing may be closed: the clock.
     obstacle: Option<String>,
-    /// What a person wants closed, until it is known whose API answers.
-    to_close: Option<ToClose>,
-    /// The rows of these talks alone are worked, as they are to be closed by hand.
-    pub only: Option<Arc<[i64]>>,
-    /// What of it is in the queue.
-    by_hand: Option<ByHand>,
+    by_hand: HandWork,
     /// Talks that were to be closed and were left as they are, and why; where talks were named.
     pub left: Vec<(i64, String)>,
 }
@@ -60,30 +66,41 @@ pub(super) struct Closing {
 impl Worker {
     /// Works nothing but what a person wants closed. It is queued once it is known whose API answers.
     pub fn close_by_hand(&mut self, to_close: ToClose) {
-        self.closing.to_close = Some(to_close);
-        self.closing.only = Some(Arc::default());
+        self.closing.by_hand = HandWork::Held(to_close);
     }
 
     /// What was queued to be closed by hand, once it was.
     pub fn by_hand(&self) -> Option<&ByHand> {
-        self.closing.by_hand.as_ref()
+        match &self.closing.by_hand {
+            HandWork::Queued(by_hand) => Some(by_hand),
+            _ => None,
+        }
+    }
+
+    /// The talks whose rows alone are worked; `None` for all.
+    pub(super) fn only(&self) -> Option<Arc<[i64]>> {
+        match &self.closing.by_hand {
+            HandWork::None => None,
+            HandWork::Held(_) | HandWork::Queueing => Some(Arc::default()),
+            HandWork::Queued(by_hand) => Some(by_hand.queued.as_slice().into()),
+        }
     }
 
     pub(super) fn queue_by_hand(&mut self, now: Now) {
-        if let Some(to_close) = self.closing.to_close.take() {
-            self.writer.close_by_hand(self.config.close.clone(), to_close, now.secs());
+        if let HandWork::Held(to_close) = &self.closing.by_hand {
+            self.writer.close_by_hand(self.config.close.clone(), to_close.clone(), now.secs());
+            self.closing.by_hand = HandWork::Queueing;
         }
     }
 
     pub(super) fn on_by_hand(&mut self, by_hand: ByHand) {
-        self.closing.only = Some(by_hand.queued.clone().into());
-        self.closing.by_hand = Some(by_hand);
+        self.closing.by_hand = HandWork::Queued(by_hand);
         self.reread = true;
     }
 
     /// Something is to be closed by hand and is not queued yet.
     pub(super) fn is_queueing_by_hand(&self) -> bool {
-        self.closing.only.is_some() && self.closing.by_hand.is_none()
+        matches!(self.closing.by_hand, HandWork::Held(_) | HandWork::Queueing)
     }
 
     /// Looks for stale talks once, unless there is no need or the last look is not over.
@@ -238,7 +255,7 @@ impl Worker {
             Step::Leave(None) => {}
             Step::Leave(Some(why)) => {
                 tracing::info!(talk_id, "left talk {talk_id} as it is: {}", shown(why));
-                if self.closing.only.is_some() {
+                if !matches!(self.closing.by_hand, HandWork::None) {
                     self.closing.left.push((talk_id, why.clone()));
                 }
             }
