@@ -219,13 +219,27 @@ pub(super) fn is_under_way(
         .is_some_and(|open| open.attempts > 0 || purpose != Purpose::Close))
 }
 
+/// Why a closing ends whose talk is gone.
+const IS_GONE: &str = "the API says that the talk does not exist";
+
 /// Ends a closing whose talk the API says does not exist.
 pub(super) fn end_gone(tx: &Transaction<'_>, talk_id: i64) -> rusqlite::Result<()> {
     tx.prepare_cached(
-        "UPDATE closures SET outcome = 'failed', error = 'the API says that the talk does not exist'
+        "UPDATE closures SET outcome = 'failed', error = ?2
           WHERE talk_id = ?1 AND outcome IN ('requested', 'accepted')",
     )?
-    .execute([talk_id])?;
+    .execute((talk_id, IS_GONE))?;
+    Ok(())
+}
+
+/// Takes that back, for the talk's last closing: the API is not believed.
+pub(super) fn not_gone(tx: &Transaction<'_>, talk_id: i64) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "UPDATE closures SET outcome = iif(http_status = 202, 'accepted', 'requested'), error = NULL
+          WHERE closure_id = (SELECT max(closure_id) FROM closures WHERE talk_id = ?1)
+            AND outcome = 'failed' AND error = ?2",
+    )?
+    .execute((talk_id, IS_GONE))?;
     Ok(())
 }
 

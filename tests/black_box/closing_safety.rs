@@ -35,6 +35,32 @@ fn a_sweep_that_would_close_too_large_a_share_closes_none_until_a_person_says_so
 }
 
 #[test]
+fn nothing_is_closed_with_a_token_whose_account_is_not_confirmed() {
+    let mirror = missed(1, LIVE);
+    mirror.simulator.account().create_talk();
+    mirror.ends(0, &["sync", "--no-close", "2"]);
+    mirror.configure(&format!("{LIVE}api.timeout = \"20s\"\n"));
+    mirror.simulator.account().script(1, [Fault::Slow(Duration::from_secs(3))]);
+    let asked = mirror.simulator.account().requests_of(1);
+    let daemon = mirror.running_daemon();
+    mirror.wait("it is fetched to be closed", || mirror.simulator.account().requests_of(1) > asked);
+    {
+        let mut account = mirror.simulator.account();
+        account.token = "another".into();
+        account.account_fault = Some(Fault::Problem(404));
+        for talk_id in 1..=2 {
+            account.script(talk_id, vec![Fault::Problem(404); 99]);
+        }
+    }
+    mirror.write_secret("token", "another");
+    // The slow answer shows a stale talk, to the token before.
+    let ignored = "SELECT count(*) FROM talk_queue WHERE last_error LIKE '%not confirmed'";
+    mirror.wait_sql("it came, and the next one is ignored", ignored, 1);
+    daemon.stop();
+    assert!(mirror.simulator.account().closes.is_empty(), "{}", mirror.log());
+}
+
+#[test]
 fn twenty_talks_or_half_of_the_open_ones_are_not_too_many() {
     let all = missed(20, &LIVE.replace("max_share = 1.0", "max_share = 0.0"));
     all.ends(0, &["sync"]);

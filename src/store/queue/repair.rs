@@ -3,6 +3,7 @@
 use super::CHUNK;
 use crate::policy::DENIED_RETRY;
 use crate::policy::lanes::Lane;
+use crate::store::closures;
 use rusqlite::{Transaction, named_params};
 use serde_json::json;
 use std::collections::HashMap;
@@ -135,8 +136,13 @@ fn not_gone(tx: &Transaction<'_>, talk_ids: &[i64], now: i64) -> rusqlite::Resul
          SELECT ?1, 'refresh', ?2, ?3, ?3 WHERE NOT EXISTS (SELECT 1 FROM talk_queue WHERE talk_id = ?1)",
     )?;
     let mut changed = 0;
-    for talk_id in talk_ids.iter().take(CHUNK) {
+    for &talk_id in talk_ids.iter().take(CHUNK) {
         changed += back.execute([talk_id])?;
+        closures::not_gone(tx, talk_id)?;
+    }
+    // A closing that goes on is verified; the others are looked at.
+    closures::requeue_open(tx)?;
+    for talk_id in talk_ids.iter().take(CHUNK) {
         queue.execute((talk_id, Lane::Hints.priority(), now))?;
     }
     Ok(changed)
@@ -240,9 +246,28 @@ mod tests {
                  VALUES (7, 1, 1, 1, 1, '{}', 1, 1, 1, 5)",
             )
             .unwrap();
+        // Its closing was accepted, and ended as it seemed gone; an older one failed for another reason.
+        connection
+            .execute_batch(
+                "INSERT INTO closures (talk_id, mode, missed_at, talk_updated_at, decided_at, requested_at, http_status,
+                                       outcome, reason, force_close, attempts, error)
+                 VALUES (7, 'live', 1, 1, 1, 1, 403, 'failed', 'stale', 1, 1, 'the API says that the talk does not exist'),
+                        (7, 'live', 1, 1, 2, 2, 202, 'accepted', 'stale', 1, 1, NULL)",
+            )
+            .unwrap();
+        let tx = connection.transaction().unwrap();
+        closures::end_gone(&tx, 7).unwrap();
+        tx.commit().unwrap();
         run(&mut connection, &Repair::NotGone { talk_ids: vec![7], now: NOW });
+        let outcomes = "SELECT group_concat(outcome || coalesce(error, '-')) FROM closures";
+        assert_eq!(
+            connection.query_row(outcomes, [], |row| row.get(0)),
+            Ok("failedthe API says that the talk does not exist,accepted-".to_owned())
+        );
+        let reason = "SELECT reason FROM talk_queue WHERE talk_id = 7";
+        assert_eq!(connection.query_row(reason, [], |row| row.get(0)), Ok("verify".to_owned()));
         let sql =
-            "SELECT gone_at IS NULL AND (SELECT due_at FROM talk_queue WHERE talk_id = 7) = ?1 FROM talks";
+            "SELECT gone_at IS NULL AND (SELECT due_at FROM talk_queue WHERE talk_id = 7) >= ?1 FROM talks";
         assert_eq!(connection.query_row(sql, [NOW], |row| row.get(0)), Ok(true));
     }
 }
