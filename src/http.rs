@@ -16,6 +16,7 @@ use crate::store::report::{self, Figures, Overview};
 use crate::store::status::Liveness;
 use crate::store::{self, StoreError};
 use crate::text::shown;
+use crate::words::causes;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -258,7 +259,7 @@ fn refused(status: StatusCode) -> Response {
 }
 
 fn unreadable(error: Arc<StoreError>) -> String {
-    format!("the database cannot be read: {}\n", shown(&format!("{:#}", anyhow::Error::from(error))))
+    format!("the database cannot be read: {}\n", shown(&causes(&*error)))
 }
 
 fn plain(status: StatusCode, text: String) -> Response {

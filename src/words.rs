@@ -6,11 +6,34 @@ use crate::store::feeds::Backfill;
 use crate::store::report::Freshness;
 pub use crate::text::{brief, shown};
 use jiff::Timestamp;
+use rusqlite::{ErrorCode, ffi};
+use std::error::Error;
 
 const YEAR: i64 = 365 * 24 * 60 * 60;
 
 /// Times so few seconds ahead are of now: two clocks were read.
 const AT_ONCE: i64 = 2;
+
+/// An error and what caused it, in one line.
+pub fn causes(error: &(dyn Error + 'static)) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !is_repeated(error, &line, &said) {
+            line = format!("{line}: {said}");
+        }
+        cause = error.source();
+    }
+    line
+}
+
+/// SQLite's code says in the same words what its message has said. For an I/O error the code tells more.
+fn is_repeated(error: &(dyn Error + 'static), line: &str, said: &str) -> bool {
+    let code = error.downcast_ref::<ffi::Error>().map(|error| error.code);
+    let words = said.split_once(": ").map_or(said, |(_, words)| words);
+    code.is_some_and(|code| code != ErrorCode::SystemIoFailure) && line.ends_with(words)
+}
 
 /// When something was: `3 h ago`, or `3 h in the future` if a clock is wrong, or was wrong then.
 pub fn ago(at: i64, now: i64) -> String {
@@ -141,6 +164,19 @@ pub fn capitalised(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_that_says_the_same_again_is_left_out() {
+        let sqlite = |code: i32, said: &str| {
+            anyhow::Error::from(rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some(said.into())))
+        };
+        let full = sqlite(ffi::SQLITE_FULL, "database or disk is full").context("cannot queue them");
+        assert_eq!(causes(full.as_ref()), "cannot queue them: database or disk is full");
+        let other = sqlite(ffi::SQLITE_CONSTRAINT, "not this one");
+        assert_eq!(causes(other.as_ref()), "not this one: Error code 19: constraint failed");
+        let failed = sqlite(ffi::SQLITE_IOERR_WRITE, "disk I/O error");
+        assert_eq!(causes(failed.as_ref()), "disk I/O error: Error code 778: disk I/O error");
+    }
 
     #[test]
     fn spans_are_in_their_largest_unit() {

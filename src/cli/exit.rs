@@ -77,10 +77,13 @@ fn is_damaged(error: &anyhow::Error) -> bool {
     patience::is_damaged(error.as_ref()) || matches!(error.downcast_ref(), Some(BackupError::Damaged { .. }))
 }
 
-/// What to do about an error of the database that is another's doing: a limit, a lock, or something dropped.
+/// What to do about an error of the database that is another's doing: a limit, a full disk, a lock, or something dropped.
 pub fn hint(error: &anyhow::Error, input: &Input) -> Option<String> {
     if limit::is_reached(error.as_ref()) {
         return Some(limit::REACHED.into());
+    }
+    if patience::code(error.as_ref()) == Some(ErrorCode::DiskFull) {
+        return Some("make room on the disk, then try again".into());
     }
     if patience::is_locked(error.as_ref()) {
         let (config, _) = Config::for_database(input.file().ok()?).ok()?;

@@ -3,6 +3,7 @@
 
 use super::progress;
 use super::table::{Paint, Table, Text};
+use super::words;
 use crate::config::Mistakes;
 use crate::daemon::DaemonError;
 use crate::text::shown;
@@ -87,7 +88,7 @@ fn lines(error: &anyhow::Error) -> Vec<String> {
         }
         _ => Vec::new(),
     };
-    if mistakes.is_empty() { vec![format!("{error:#}")] } else { mistakes }
+    if mistakes.is_empty() { vec![words::causes(error.as_ref())] } else { mistakes }
 }
 
 /// Ends with clap's error for a wrong usage. What was typed is outside text, too.

@@ -14,6 +14,7 @@ use crate::store::backup::{self, BackupError, Copied, Watch, dated};
 use crate::store::limit;
 use crate::store::writer::Writer;
 use crate::text::shown;
+use crate::words::causes;
 use indicatif::HumanBytes;
 use rusqlite::Connection;
 use std::fs;
@@ -175,9 +176,9 @@ impl Backups {
             // By ourselves.
             Some(Err(BackupError::Stopped)) => return,
             Some(Err(error)) if limit::is_reached(&error) => {
-                format!("{:#}; {}", anyhow::Error::from(error), limit::REACHED)
+                format!("{}; {}", causes(&error), limit::REACHED)
             }
-            Some(Err(error)) => format!("{:#}", anyhow::Error::from(error)),
+            Some(Err(error)) => causes(&error),
             None => "it broke off; the log says more".into(),
         };
         let before = self.state.trouble.take();

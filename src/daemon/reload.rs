@@ -9,6 +9,7 @@ use crate::config::{Config, Mistakes, Needs};
 use crate::policy::closing::CloseMode;
 use crate::store;
 use crate::text::shown;
+use crate::words::causes;
 use crate::worker::Mode;
 use std::fmt::Display;
 
@@ -45,7 +46,7 @@ impl Running<'_> {
             Err(error) => {
                 let mistakes = match error {
                     DaemonError::Config(Mistakes(mistakes)) => mistakes,
-                    error => vec![format!("{:#}", anyhow::Error::from(error))],
+                    error => vec![causes(&error)],
                 };
                 for mistake in &mistakes {
                     tracing::error!("a mistake in the new configuration: {}", shown(mistake));

@@ -9,6 +9,7 @@ use crate::store::closures::{self, Closure};
 use crate::store::report::{self, DAYS, Day};
 use crate::store::status::Liveness;
 use crate::store::{self, StoreError, sweep};
+use crate::words::causes;
 use axum::extract::State;
 use axum::response::Response;
 use rusqlite::Connection;
@@ -107,9 +108,6 @@ async fn screen(site: &Site) -> Result<Screen, Arc<StoreError>> {
 pub(super) async fn page(State(site): State<Arc<Site>>) -> Response {
     match screen(&site).await {
         Ok(screen) => page::page(&screen),
-        Err(error) => {
-            let why = format!("{:#}", anyhow::Error::from(error));
-            page::unreadable(&site.past.account, &why, unix_now())
-        }
+        Err(error) => page::unreadable(&site.past.account, &causes(&error), unix_now()),
     }
 }

@@ -266,6 +266,9 @@ fn a_full_disk_is_named_waited_for_and_nothing_is_lost() {
     std::thread::sleep(std::time::Duration::from_secs(2));
     assert_eq!(mirror.simulator.account().requests(), requests, "nothing is fetched that cannot be recorded");
 
+    let (_, err) = mirror.ends(1, &["enqueue", "1000..60000"]);
+    assert!(err.ends_with("database or disk is full; make room on the disk, then try again\n"), "{err}");
+
     fs::remove_file(disk.0.join("ballast")).unwrap();
     mirror.wait_sql("everything is mirrored", "SELECT count(*) FROM talks", 400);
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_queue"), 0);

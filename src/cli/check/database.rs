@@ -63,9 +63,9 @@ fn bad(error: StoreError, database: &Path) -> Bad {
     }
 }
 
-fn in_words(error: impl std::error::Error + Send + Sync + 'static) -> String {
+fn in_words(error: impl std::error::Error + 'static) -> String {
     let action = if limit::is_reached(&error) { format!("; {}", limit::REACHED) } else { String::new() };
-    format!("{:#}{action}", anyhow::Error::from(error))
+    format!("{}{action}", words::causes(&error))
 }
 
 /// What root may do, the daemon's user may not.

@@ -2,6 +2,7 @@
 
 use super::{RestoreError, io_error, sql};
 use crate::store::{StoreError, connect, identify, info, persist_wal};
+use crate::words::causes;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::Path;
 use std::time::Duration;
@@ -55,14 +56,10 @@ pub fn refused_or_damaged(error: StoreError, database: &Path) -> Result<String, 
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             Err(RestoreError::Store(StoreError::ReadOnly(database.to_owned())))
         }
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Ok(words(error)),
-        _ if damaged => Ok(words(error)),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Ok(causes(&error)),
+        _ if damaged => Ok(causes(&error)),
         _ => Err(RestoreError::Store(error)),
     }
-}
-
-fn words(error: StoreError) -> String {
-    format!("{:#}", anyhow::Error::from(error))
 }
 
 fn code(error: &StoreError) -> Option<ErrorCode> {
