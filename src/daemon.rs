@@ -26,7 +26,7 @@ use crate::store::patience;
 use crate::store::queue::Repair;
 use crate::store::report;
 use crate::store::status::DaemonStatus;
-use crate::store::sweep::{self, ByHand, ToClose};
+use crate::store::sweep::{self, QueuedToClose, ToClose};
 use crate::store::writer::Writer;
 use crate::store::{self, StoreError};
 use crate::worker::{Account, Mode, Tally, WorkError, Worker, WorkerConfig};
@@ -118,7 +118,7 @@ pub async fn sync(
 pub struct Closed {
     pub end: SyncEnd,
     /// What was queued; `None` if it ended before.
-    pub by_hand: Option<ByHand>,
+    pub queued_to_close: Option<QueuedToClose>,
     /// Those that were left as they are, and why.
     pub left: Vec<(i64, String)>,
 }
@@ -135,7 +135,7 @@ pub async fn close(
     let (connection, lock) = open(config)?;
     let work = Work { close: Some(to_close.clone()), ..Work::of(Mode::Close) };
     let (end, worker) = work_off(config, work, false, (connection, lock), observe).await?;
-    Ok(Closed { end, by_hand: worker.by_hand().cloned(), left: worker.left().to_vec() })
+    Ok(Closed { end, queued_to_close: worker.queued_to_close().cloned(), left: worker.left().to_vec() })
 }
 
 /// Works what is due, sweeps if that is wanted, and works what that queued.
@@ -265,7 +265,7 @@ fn worker(
     let mut worker = Worker::new(worker_config, token, client, gate, store, account, now);
     worker.enqueue(work.enqueue);
     if let Some(to_close) = work.close {
-        worker.close_by_hand(to_close);
+        worker.close_manually(to_close);
     }
     if let Some(earlier) = earlier {
         worker.resume(&earlier, now);

@@ -161,7 +161,7 @@ impl Worker {
         self.tick(now);
         if !self.identity.is_pending() {
             self.enqueue_now();
-            self.queue_by_hand(now);
+            self.queue_to_close(now);
             self.sweep_if_wanted(now);
         }
         self.read_ahead(now);
@@ -227,7 +227,7 @@ impl Worker {
     /// Nothing is due, under way or waiting to be recorded, and it is known whose API answers, as far as that can be.
     pub fn is_idle(&self) -> bool {
         let due = self.may_be_due || self.reread || self.head_asked || !self.ready.is_exhausted();
-        let asks = self.confirm_now.is_some() || self.is_enqueueing() || self.is_queueing_by_hand();
+        let asks = self.confirm_now.is_some() || self.is_enqueueing() || self.is_queueing_to_close();
         !due && !asks && !self.identity.is_pending() && !self.is_sweeping() && self.is_quiet()
     }
 
@@ -291,7 +291,7 @@ impl Worker {
                 self.enqueueing = false;
                 self.reread = true;
             }
-            Event::ByHand(by_hand) => self.on_by_hand(by_hand),
+            Event::QueuedToClose(queued) => self.on_queued_to_close(queued),
             Event::Fed { due_at } => {
                 // What was read ahead may have a new ticket.
                 self.reread = true;

@@ -12,7 +12,7 @@ use crate::daemon::{self, Closed, DaemonError, SyncEnd};
 use crate::policy::closing::{CloseMode, Purpose};
 use crate::store::lock::{self, LockError};
 use crate::store::status::DaemonStatus;
-use crate::store::sweep::{self, ByHand, ToClose};
+use crate::store::sweep::{self, QueuedToClose, ToClose};
 use crate::store::{self, StoreError, closures, queue};
 use anyhow::{Context, Result, bail, ensure};
 use rusqlite::Connection;
@@ -52,8 +52,8 @@ pub fn hand_over(config: &Config, holder: String, request: &Request<'_>) -> Resu
         "the daemon that runs was started with auto_close.mode = \"{}\": restart it, then ask again",
         running.unwrap_or_default()
     );
-    let ByHand { queued, under_way } =
-        sweep::queue_by_hand(&mut connection, &config.auto_close.rules, &to_close, unix_now())
+    let QueuedToClose { queued, under_way } =
+        sweep::queue_to_close(&mut connection, &config.auto_close.rules, &to_close, unix_now())
             .map_err(StoreError::from)?;
     let mut out = Out::new();
     out.line(format!(
@@ -86,7 +86,7 @@ pub fn close(config: &Config, request: &Request<'_>) -> Result<ExitCode> {
     let connection = store::open_read_only(&config.database)?;
     let mut table = Table::headed(["TALK", "OUTCOME", "WHY"]);
     let mut unsettled = 0;
-    let ByHand { queued, under_way } = closed.by_hand.clone().unwrap_or_default();
+    let QueuedToClose { queued, under_way } = closed.queued_to_close.clone().unwrap_or_default();
     for &talk_id in &queued {
         let (outcome, why) = outcome(&connection, &closed, talk_id, began)?;
         unsettled +=
@@ -100,7 +100,7 @@ pub fn close(config: &Config, request: &Request<'_>) -> Result<ExitCode> {
     }
     let mut out = Out::new();
     match queued.is_empty() && under_way.is_empty() {
-        true if closed.by_hand.is_none() => out.line("Nothing was queued.")?,
+        true if closed.queued_to_close.is_none() => out.line("Nothing was queued.")?,
         true if to_close.purpose == Purpose::DryRun => {
             out.line("No talk is stale that was not written down already: see the table closures.")?;
         }

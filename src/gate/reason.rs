@@ -61,7 +61,7 @@ impl fmt::Display for Reason {
             Reason::Blocked => "the account or this address is blocked",
             Reason::RateLimited => "too many requests for the API",
             Reason::Outage => "the API fails or cannot be reached",
-            Reason::UnexpectedAnswer => "the answers are not the API's",
+            Reason::UnexpectedAnswer => "the API returns unexpected answers",
             Reason::ManyGone => "the API reports too many stored open talks as missing",
         })
     }

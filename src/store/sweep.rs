@@ -3,9 +3,9 @@
 //! It closes nothing and makes no request. It promises to queue none where more are stale than
 //! `max_share` allows, unless a person asked for it, and to read the index of missed talks in work alone.
 
-mod by_hand;
+mod manual;
 
-pub use by_hand::{ByHand, ToClose, queue as queue_by_hand};
+pub use manual::{QueuedToClose, ToClose, queue as queue_to_close};
 
 use super::closures::{self, CLOSE_PRIORITY};
 use super::info;

@@ -112,9 +112,9 @@ impl Writer {
         self.send(Message::Enqueue(ids));
     }
 
-    /// Queues talks to be closed by hand, at this Unix second; answered by [`Event::ByHand`].
-    pub fn close_by_hand(&self, rules: CloseRules, to_close: ToClose, now: i64) {
-        self.send(Message::CloseByHand(Box::new((rules, to_close)), now));
+    /// Queues talks to be closed by hand, at this Unix second; answered by [`Event::QueuedToClose`].
+    pub fn close_manually(&self, rules: CloseRules, to_close: ToClose, now: i64) {
+        self.send(Message::CloseManually(Box::new((rules, to_close)), now));
     }
 
     /// Writes down whose API it is that answers, at this Unix second, or why that is not known.

@@ -11,7 +11,7 @@ use crate::policy::stale::{Reach, Verdict, stale};
 use crate::store::closures::{Answer, Requested, Stepped};
 use crate::store::queue::Due;
 use crate::store::record::{Outcome, Record};
-use crate::store::sweep::{ByHand, Order, Swept, ToClose};
+use crate::store::sweep::{Order, QueuedToClose, Swept, ToClose};
 use crate::text::shown;
 use crate::words;
 use std::collections::{HashMap, VecDeque};
@@ -34,13 +34,13 @@ pub(super) struct Pending {
 
 /// What a person wants closed; then nothing else is worked.
 #[derive(Debug, Default)]
-enum HandWork {
+enum ManualClose {
     #[default]
     None,
     /// Until it is known whose API answers.
     Held(ToClose),
     Queueing,
-    Queued(ByHand),
+    Queued(QueuedToClose),
 }
 
 /// What the worker knows of closings.
@@ -58,49 +58,49 @@ pub(super) struct Closing {
     clock_checked: Option<Now>,
     /// Why nothing may be closed: the clock.
     obstacle: Option<String>,
-    by_hand: HandWork,
+    manual: ManualClose,
     /// Talks that were to be closed and were left as they are, and why; where talks were named.
     pub left: Vec<(i64, String)>,
 }
 
 impl Worker {
     /// Works nothing but what a person wants closed. It is queued once it is known whose API answers.
-    pub fn close_by_hand(&mut self, to_close: ToClose) {
-        self.closing.by_hand = HandWork::Held(to_close);
+    pub fn close_manually(&mut self, to_close: ToClose) {
+        self.closing.manual = ManualClose::Held(to_close);
     }
 
     /// What was queued to be closed by hand, once it was.
-    pub fn by_hand(&self) -> Option<&ByHand> {
-        match &self.closing.by_hand {
-            HandWork::Queued(by_hand) => Some(by_hand),
+    pub fn queued_to_close(&self) -> Option<&QueuedToClose> {
+        match &self.closing.manual {
+            ManualClose::Queued(queued) => Some(queued),
             _ => None,
         }
     }
 
     /// The talks whose rows alone are worked; `None` for all.
     pub(super) fn only(&self) -> Option<Arc<[i64]>> {
-        match &self.closing.by_hand {
-            HandWork::None => None,
-            HandWork::Held(_) | HandWork::Queueing => Some(Arc::default()),
-            HandWork::Queued(by_hand) => Some(by_hand.queued.as_slice().into()),
+        match &self.closing.manual {
+            ManualClose::None => None,
+            ManualClose::Held(_) | ManualClose::Queueing => Some(Arc::default()),
+            ManualClose::Queued(queued) => Some(queued.queued.as_slice().into()),
         }
     }
 
-    pub(super) fn queue_by_hand(&mut self, now: Now) {
-        if let HandWork::Held(to_close) = &self.closing.by_hand {
-            self.writer.close_by_hand(self.config.close.clone(), to_close.clone(), now.secs());
-            self.closing.by_hand = HandWork::Queueing;
+    pub(super) fn queue_to_close(&mut self, now: Now) {
+        if let ManualClose::Held(to_close) = &self.closing.manual {
+            self.writer.close_manually(self.config.close.clone(), to_close.clone(), now.secs());
+            self.closing.manual = ManualClose::Queueing;
         }
     }
 
-    pub(super) fn on_by_hand(&mut self, by_hand: ByHand) {
-        self.closing.by_hand = HandWork::Queued(by_hand);
+    pub(super) fn on_queued_to_close(&mut self, queued: QueuedToClose) {
+        self.closing.manual = ManualClose::Queued(queued);
         self.reread = true;
     }
 
     /// Something is to be closed by hand and is not queued yet.
-    pub(super) fn is_queueing_by_hand(&self) -> bool {
-        matches!(self.closing.by_hand, HandWork::Held(_) | HandWork::Queueing)
+    pub(super) fn is_queueing_to_close(&self) -> bool {
+        matches!(self.closing.manual, ManualClose::Held(_) | ManualClose::Queueing)
     }
 
     /// Looks for stale talks once, unless there is no need or the last look is not over.
@@ -255,7 +255,7 @@ impl Worker {
             Step::Leave(None) => {}
             Step::Leave(Some(why)) => {
                 tracing::info!(talk_id, "left talk {talk_id} as it is: {}", shown(why));
-                if !matches!(self.closing.by_hand, HandWork::None) {
+                if !matches!(self.closing.manual, ManualClose::None) {
                     self.closing.left.push((talk_id, why.clone()));
                 }
             }

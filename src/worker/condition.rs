@@ -200,7 +200,7 @@ impl Condition {
                 let lasted = now.mono.saturating_duration_since(pause.since).as_secs();
                 tracing::info!(
                     reason = pause.reason.as_str(),
-                    "resumed after {lasted} s: {} no longer",
+                    "resumed after a pause of {lasted} s ({})",
                     pause.reason
                 );
             }

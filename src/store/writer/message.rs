@@ -8,7 +8,7 @@ use crate::store::feeds::{Fed, Feeder, Order};
 use crate::store::queue::{Head, Repair};
 use crate::store::record::{Record, Recorded};
 use crate::store::status::DaemonStatus;
-use crate::store::sweep::{self, ByHand, Swept, ToClose};
+use crate::store::sweep::{self, QueuedToClose, Swept, ToClose};
 use crate::store::tokens::TokenStatus;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub enum Message {
     Write(Write),
     Enqueue(Vec<RangeInclusive<i64>>),
     /// Queue what is to be closed by hand, by these rules, at this Unix second.
-    CloseByHand(Box<(CloseRules, ToClose)>, i64),
+    CloseManually(Box<(CloseRules, ToClose)>, i64),
     Head {
         now: i64,
         limit: usize,
@@ -77,8 +77,8 @@ pub enum Event {
     Swept(Swept),
     /// The answer to [`super::Writer::enqueue`].
     Enqueued,
-    /// The answer to [`super::Writer::close_by_hand`].
-    ByHand(ByHand),
+    /// The answer to [`super::Writer::close_manually`].
+    QueuedToClose(QueuedToClose),
     /// Somebody asks that the pause end now.
     Resume,
     /// A feeder has put ids into the queue that are due at this Unix second, or rows were put right.

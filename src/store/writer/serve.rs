@@ -114,12 +114,12 @@ fn serve(
                     insist(teller, connection, |connection| queue::enqueue(connection, &ids, |_| {}))?;
                     teller.tell(Event::Enqueued);
                 }
-                Message::CloseByHand(order, now) => {
+                Message::CloseManually(order, now) => {
                     let (rules, to_close) = *order;
-                    let by_hand = insist(teller, connection, |connection| {
-                        sweep::queue_by_hand(connection, &rules, &to_close, now)
+                    let queued = insist(teller, connection, |connection| {
+                        sweep::queue_to_close(connection, &rules, &to_close, now)
                     })?;
-                    teller.tell(Event::ByHand(by_hand));
+                    teller.tell(Event::QueuedToClose(queued));
                 }
                 // After the sweeps that were asked for before it: they write down the rules they go by.
                 Message::Configure(rules, feeders) => {

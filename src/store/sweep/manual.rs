@@ -15,7 +15,7 @@ pub struct ToClose {
 
 /// What of it is in the queue.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ByHand {
+pub struct QueuedToClose {
     /// The talks that are to be closed.
     pub queued: Vec<i64>,
     /// Those of which a closing was under way already.
@@ -31,7 +31,7 @@ pub fn queue(
     rules: &CloseRules,
     to_close: &ToClose,
     now: i64,
-) -> rusqlite::Result<ByHand> {
+) -> rusqlite::Result<QueuedToClose> {
     let ToClose { talk_ids, purpose } = to_close;
     if talk_ids.is_empty() {
         let (rules, limit) = (rules.clone(), rules.max_per_sweep);
@@ -39,19 +39,19 @@ pub fn queue(
         return Ok(match sweep(connection, &order)? {
             Swept::Done(sweep) => {
                 sweep.announce(&order.rules);
-                ByHand { queued: sweep.queued, under_way: Vec::new() }
+                QueuedToClose { queued: sweep.queued, under_way: Vec::new() }
             }
-            Swept::Overlaps(_) | Swept::Stopped { .. } => ByHand::default(),
+            Swept::Overlaps(_) | Swept::Stopped { .. } => QueuedToClose::default(),
         });
     }
-    let mut by_hand = ByHand::default();
+    let mut found = QueuedToClose::default();
     let tx = connection.transaction()?;
     for &talk_id in talk_ids {
         match enqueue(&tx, talk_id, *purpose, now)? {
-            true => by_hand.queued.push(talk_id),
-            false => by_hand.under_way.push(talk_id),
+            true => found.queued.push(talk_id),
+            false => found.under_way.push(talk_id),
         }
     }
     tx.commit()?;
-    Ok(by_hand)
+    Ok(found)
 }
