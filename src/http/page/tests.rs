@@ -333,11 +333,10 @@ fn each_chart_says_its_numbers_and_each_table_what_it_is() {
     assert!(page.contains("No whole minute has been counted yet."));
 }
 
-/// Writes pages to look at: `TALKMIRROR_PAGES=DIR cargo test --lib pages_to_look_at -- --ignored`.
+/// `TALKMIRROR_PAGES=DIR cargo test --lib each_page` writes them there, to look at.
 #[test]
-#[ignore = "for the eye"]
-fn pages_to_look_at() {
-    let folder = std::path::PathBuf::from(std::env::var_os("TALKMIRROR_PAGES").expect("a folder"));
+fn each_page_is_whole() {
+    let folder = std::env::var_os("TALKMIRROR_PAGES").map(std::path::PathBuf::from);
     let mut troubled = screen();
     troubled.complaints = vec![Complaint {
         what: "2 talks are set aside after repeated failures".into(),
@@ -350,6 +349,10 @@ fn pages_to_look_at() {
     for (name, screen) in
         [("works", screen()), ("paused", paused()), ("empty", empty()), ("troubled", troubled)]
     {
-        std::fs::write(folder.join(format!("{name}.html")), render(&screen)).unwrap();
+        let page = render(&screen);
+        assert!(page.starts_with("<!") && page.trim_end().ends_with("</html>"), "{name}");
+        if let Some(folder) = &folder {
+            std::fs::write(folder.join(format!("{name}.html")), page).unwrap();
+        }
     }
 }
