@@ -18,6 +18,7 @@ mod token;
 mod wire;
 
 pub use account::Account;
+pub use connection::noting_departure;
 pub use error::{Failure, Kind, Shape};
 pub use hints::Date;
 pub use pages::{Page, Query, Rows};

@@ -63,6 +63,9 @@ pub struct Config {
     pub file_is_regular: bool,
 }
 
+/// With `api.max_in_flight = "auto"` so many requests are under way at once, at most.
+pub const AUTOMATIC_IN_FLIGHT: usize = 16;
+
 /// `[api]`
 #[derive(Debug, Clone)]
 pub struct Api {
@@ -73,6 +76,8 @@ pub struct Api {
     pub requests_per_second: u32,
     /// The vendor has raised its limit for this integration.
     pub raised_limit: bool,
+    /// Requests under way at once, at most. The pace times the answer's time is what there are; [`AUTOMATIC_IN_FLIGHT`]
+    /// bounds it unless the file does.
     pub max_in_flight: usize,
     pub connect_timeout: Duration,
     pub timeout: Duration,
@@ -214,7 +219,9 @@ impl Config {
             token: None,
             requests_per_second: keys.whole("api.requests_per_second", 6, 1..=1_000_000) as u32,
             raised_limit: keys.boolean("api.raised_limit", false),
-            max_in_flight: keys.whole("api.max_in_flight", 4, 1..=256) as usize,
+            max_in_flight: keys
+                .whole_or_auto("api.max_in_flight", 1..=256)
+                .map_or(AUTOMATIC_IN_FLIGHT, |set| set as usize),
             connect_timeout: keys.duration("api.connect_timeout", "10s", "100ms", "10m"),
             timeout: keys.duration("api.timeout", "30s", "100ms", "10m"),
         };

@@ -1,31 +1,25 @@
 //! The one door to the API: when a request may leave.
 //!
-//! It promises that the server never counts more than the ceiling in any second,
-//! and that a pause is kept: nothing leaves in it but one probe at a time. It is a
-//! state machine on given times: it reads no clock and never waits.
+//! It promises that the server never counts more than the configured number of requests in any second while the way to it
+//! varies by less than `gate/places.rs` assumes, and whatever the network does for ten minutes after a 429. A pause is
+//! kept: nothing leaves in it but one probe at a time. It is a state machine on given times: it reads no clock and never
+//! waits.
 //!
-//! Why not a token bucket such as governor's: a bucket counts when requests leave
-//! here, and the vendor counts when they arrive there. Two requests a second apart
-//! here arrive together when the first is held up on its way (a slow handshake
-//! is enough), and a bucket that is full after a quiet minute lets its burst out on
-//! top of its steady rate. Here a request takes one of N places when it leaves and
-//! gives it back a second *after its answer came*. Whoever leaves as the N+1st does
-//! so a second after one of the N before it had already been counted, whatever
-//! the network did in between. The price is a rate of N in (1 s + the answer's
-//! time) rather than N a second.
+//! Why not a token bucket such as governor's: a bucket that is full after a quiet minute lets its burst out on
+//! top of its steady rate, and it counts when requests leave here. The vendor counts when they arrive there.
 
+mod places;
 mod reason;
 mod streaks;
 
 pub use reason::Reason;
 pub use streaks::Source;
 
-use std::collections::VecDeque;
+use crate::departure::Departure;
+use places::{Places, STRICT, WAY, WINDOW};
 use std::time::{Duration, Instant};
 use streaks::Streaks;
 
-/// The second over which the ceiling holds, and 1 % for clocks that differ.
-const WINDOW: Duration = Duration::from_millis(1010);
 /// After a 429 the pace climbs from half to full in this time.
 const CLIMB: Duration = Duration::from_secs(60);
 
@@ -53,9 +47,16 @@ pub struct Permit {
     /// Which stretch between pauses it belongs to.
     epoch: u64,
     probe: bool,
+    place: u64,
+    departure: Departure,
 }
 
 impl Permit {
+    /// For who sends the request: to say that it waits for a connection.
+    pub fn departure(&self) -> Departure {
+        self.departure.clone()
+    }
+
     /// Whether the request is to tell if a pause is over.
     pub fn is_probe(&self) -> bool {
         self.probe
@@ -100,11 +101,7 @@ pub enum Signal {
 /// See the module's text.
 #[derive(Debug)]
 pub struct Gate {
-    ceiling: usize,
-    /// Requests under way.
-    out: usize,
-    /// When the last requests were answered, oldest first.
-    answered: VecDeque<Instant>,
+    places: Places,
     not_before: Instant,
     pause: Option<Pause>,
     /// A 401 came, and one probe is to confirm it.
@@ -118,16 +115,14 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// A gate for at most `ceiling` requests in any second.
+    /// A gate for at most `limit` requests in any second.
     ///
     /// With `after_restart` nothing leaves for the first second: a process that
-    /// was killed a moment ago may have used the ceiling up.
-    pub fn new(ceiling: u32, after_restart: bool, now: Instant) -> Gate {
+    /// was killed a moment ago may have used it up.
+    pub fn new(limit: u32, after_restart: bool, now: Instant) -> Gate {
         Gate {
-            ceiling: ceiling.max(1) as usize,
-            out: 0,
-            answered: VecDeque::new(),
-            not_before: if after_restart { now + WINDOW } else { now },
+            places: Places::new(limit.max(1) as usize),
+            not_before: if after_restart { now + WINDOW + WAY } else { now },
             pause: None,
             doubted: false,
             probing: false,
@@ -140,12 +135,15 @@ impl Gate {
     }
 
     /// Allows so many requests in any second from now on. Those that have left count as before.
-    pub fn set_ceiling(&mut self, ceiling: u32) {
-        self.ceiling = ceiling.max(1) as usize;
+    pub fn set_limit(&mut self, limit: u32) {
+        self.places.set_limit(limit.max(1) as usize);
     }
 
     /// Takes up a pause that an earlier process began.
     pub fn resume_pause(&mut self, reason: Reason, since: Instant, until: Instant) {
+        if reason == Reason::RateLimited {
+            self.places.be_strict_until(until + STRICT);
+        }
         self.pause = Some(Pause { reason, since, until });
     }
 
@@ -169,9 +167,9 @@ impl Gate {
         self.streaks.take_blamed()
     }
 
-    /// Requests a second that are allowed now: the ceiling, less after a 429.
+    /// Requests a second that are allowed now: those configured, less after a 429.
     pub fn pace(&self, now: Instant) -> f64 {
-        self.ceiling as f64 * WINDOW.as_secs_f64() / self.window(now).as_secs_f64()
+        self.places.limit() as f64 * WINDOW.as_secs_f64() / self.window(now).as_secs_f64()
     }
 
     /// Lets one request leave, or says when to ask again.
@@ -186,19 +184,10 @@ impl Gate {
         if probe && self.probing {
             return Err(Wait::ForAnswer);
         }
-        let window = self.window(now);
-        while self.answered.front().is_some_and(|at| *at + window <= now) {
-            self.answered.pop_front();
-        }
-        if self.out + self.answered.len() >= self.ceiling {
-            return Err(match self.answered.front() {
-                Some(oldest) => Wait::Until(*oldest + window),
-                None => Wait::ForAnswer,
-            });
-        }
-        self.out += 1;
+        let (place, departure) =
+            self.places.take(now).map_err(|at| at.map_or(Wait::ForAnswer, Wait::Until))?;
         self.probing = probe;
-        Ok(Permit { epoch: self.epoch, probe })
+        Ok(Permit { epoch: self.epoch, probe, place, departure })
     }
 
     /// Takes a permit back with what the answer to `source`'s request shows. `rng` spreads the probes of an outage.
@@ -210,8 +199,7 @@ impl Gate {
         now: Instant,
         rng: &mut fastrand::Rng,
     ) {
-        self.out -= 1;
-        self.answered.push_back(now);
+        self.places.answered(permit.place, self.window(now), signal == Signal::Healthy, now);
         if permit.probe {
             self.probing = false;
         }
@@ -239,6 +227,7 @@ impl Gate {
                 let level = self.rate_level.max(1) - 1;
                 let wait = doubled(RATE_LIMITED, level).max(hint.unwrap_or_default());
                 self.climbing_since = Some(now + wait);
+                self.places.be_strict_until(now + wait + STRICT);
                 self.pause_for(Reason::RateLimited, now + wait, now);
             }
             Signal::Transient | Signal::NoAnswer | Signal::Unexpected(_) | Signal::Forbidden => {
@@ -291,6 +280,7 @@ impl Gate {
     fn reopen(&mut self, source: Source, now: Instant) {
         if self.pause.is_some_and(|pause| pause.reason == Reason::RateLimited) {
             self.climbing_since = Some(now);
+            self.places.be_strict_until(now + STRICT);
         }
         self.pause = None;
         if source != Source::Account {

@@ -321,6 +321,13 @@ impl Worker {
         self.may_be_due = true;
     }
 
+    /// Sends one request; `ended` says what came of it.
+    fn request(&mut self, permit: Permit, sent: Now, ended: impl Future<Output = Ended> + Send + 'static) {
+        let token_epoch = self.token_epoch;
+        let request = amocrm::noting_departure(permit.departure(), ended);
+        self.fetching.spawn(async move { Answered { ended: request.await, permit, sent, token_epoch } });
+    }
+
     fn record(&mut self, record: Record) {
         self.unrecorded += 1;
         self.writer.record(record);

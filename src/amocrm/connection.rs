@@ -3,15 +3,22 @@
 use super::ClientConfig;
 use super::error::{Failure, Kind};
 use super::proxy::proxy;
+use crate::clock;
+use crate::departure::Departure;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpInfo;
 use reqwest::{Response, redirect};
 use std::collections::HashSet;
 use std::error::Error;
+use std::future::Future;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
+use tower_layer::Layer;
+use tower_service::Service;
 
 /// Idle connections are closed by us before a server would (commonly after 60 s
 /// or 75 s), so that a request seldom meets a connection that is just closing.
@@ -35,6 +42,7 @@ pub(super) fn http(config: &ClientConfig) -> Result<reqwest::Client, Failure> {
         .pool_max_idle_per_host(config.max_in_flight)
         .http1_max_headers(MOST_HEADERS)
         .tcp_nodelay(true)
+        .connector_layer(ConnectingLayer)
         // The library's own reading of the environment passes over what it cannot use.
         .no_proxy()
         .https_only(config.base_url.scheme() == "https");
@@ -46,6 +54,71 @@ pub(super) fn http(config: &ClientConfig) -> Result<reqwest::Client, Failure> {
         builder = builder.proxy(proxy);
     }
     builder.build().map_err(|error| Failure::new(Kind::NoAnswer, chain(&error)))
+}
+
+tokio::task_local! {
+    /// Of the request that this task sends.
+    static DEPARTURE: Departure;
+}
+
+/// Runs `request`, which notes in `departure` when it waits for a new connection.
+pub async fn noting_departure<F: Future>(departure: Departure, request: F) -> F::Output {
+    DEPARTURE.scope(departure, request).await
+}
+
+/// While it lives, a connection is being made for a request.
+struct Connecting(Departure);
+
+impl Connecting {
+    fn begin(departure: &Departure) -> Connecting {
+        departure.connecting();
+        Connecting(departure.clone())
+    }
+}
+
+impl Drop for Connecting {
+    fn drop(&mut self) {
+        self.0.leaves(clock::now().mono);
+    }
+}
+
+/// Notes in a request's departure that a connection is being made for it.
+#[derive(Debug, Clone)]
+struct ConnectingLayer;
+
+impl<S> Layer<S> for ConnectingLayer {
+    type Service = NotedConnector<S>;
+
+    fn layer(&self, connector: S) -> NotedConnector<S> {
+        NotedConnector(connector)
+    }
+}
+
+#[derive(Debug, Clone)]
+struct NotedConnector<S>(S);
+
+impl<S, R> Service<R> for NotedConnector<S>
+where
+    S: Service<R>,
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, to: R) -> Self::Future {
+        let connecting = DEPARTURE.try_with(Connecting::begin).ok();
+        let connected = self.0.call(to);
+        Box::pin(async move {
+            let connection = connected.await;
+            drop(connecting);
+            connection
+        })
+    }
 }
 
 /// Connections that an answer came over, by our own end of them.

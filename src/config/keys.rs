@@ -89,6 +89,16 @@ impl Keys {
         self.optional(key, &expected, |found| found.whole().filter(|n| range.contains(n))).unwrap_or(default)
     }
 
+    /// Takes a whole number within `range`; `None` where it is not set, or "auto".
+    pub fn whole_or_auto(&mut self, key: &'static str, range: RangeInclusive<i64>) -> Option<i64> {
+        let expected = format!("a whole number from {} to {}, or \"auto\"", range.start(), range.end());
+        self.optional(key, &expected, |found| match found.string() {
+            Some(text) if text.trim() == "auto" => Some(None),
+            _ => found.whole().filter(|n| range.contains(n)).map(Some),
+        })
+        .flatten()
+    }
+
     /// Takes a duration from `least` to `most`; all three as they are written in the file.
     pub fn duration(&mut self, key: &'static str, default: &str, least: &str, most: &str) -> Duration {
         let parse = |text: &str| humantime::parse_duration(text).ok();

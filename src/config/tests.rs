@@ -104,7 +104,7 @@ fn the_example_file_shows_every_key_with_its_default() {
 fn the_defaults_are_those_of_the_table() {
     let config = load(LEAST, Needs::Api).unwrap();
     assert_eq!(config.api.requests_per_second, 6);
-    assert_eq!(config.api.max_in_flight, 4);
+    assert_eq!(config.api.max_in_flight, 16);
     assert_eq!(config.api.connect_timeout, Duration::from_secs(10));
     assert_eq!(config.api.timeout, Duration::from_secs(30));
     assert_eq!(config.queue.poll_interval, Duration::from_secs(1));

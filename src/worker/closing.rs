@@ -1,7 +1,7 @@
 //! Closing: the request that leaves only on a state fetched a moment ago, and what its
 //! answer means.
 
-use super::{Answered, Ended, Worker};
+use super::{Ended, Worker};
 use crate::amocrm::{Failure, Fetched, Kind};
 use crate::clock::{self, Now};
 use crate::gate::{Permit, Reason, Signal, Source};
@@ -337,11 +337,10 @@ impl Worker {
             requested.attempt
         );
         let client = Arc::clone(&self.client);
-        let token_epoch = self.token_epoch;
         let within = closing::time_to_close(pending.fetched, now).unwrap_or_default();
-        self.fetching.spawn(async move {
+        self.request(permit, now, async move {
             let result = client.close_talk(talk_id, requested.force_close, within).await;
-            Answered { ended: Ended::Closed { pending, result }, permit, sent: now, token_epoch }
+            Ended::Closed { pending, result }
         });
     }
 

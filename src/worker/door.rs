@@ -1,7 +1,7 @@
 //! The door through which feeders ask for pages of lists: their requests pass the gate and count for
 //! a lane like all others.
 
-use super::{Answered, Ended, Worker};
+use super::{Ended, Worker};
 use crate::amocrm::{Failure, Kind, Page, Query};
 use crate::clock::{self, Now};
 use crate::gate::{Permit, Reason, Signal, Source};
@@ -97,10 +97,9 @@ impl Worker {
         tracing::debug!("asking for {:?}", ask.query);
         let client = Arc::clone(&self.client);
         let account_id = self.account_id;
-        let token_epoch = self.token_epoch;
-        self.fetching.spawn(async move {
+        self.request(permit, now, async move {
             let result = client.page(ask.query, account_id).await;
-            Answered { ended: Ended::Paged { ask, result }, permit, sent: now, token_epoch }
+            Ended::Paged { ask, result }
         });
     }
 

@@ -5,7 +5,7 @@
 //! says of itself, else by a stored talk that is shown. Until then no other request leaves.
 
 use super::launch::Next;
-use super::{Answered, Ended, WorkError, Worker};
+use super::{Ended, WorkError, Worker};
 use crate::amocrm::{Account, Failure, Kind};
 use crate::clock::{self, Now};
 use crate::gate::{Permit, Signal, Source};
@@ -142,11 +142,7 @@ impl Worker {
         self.identity.wanted = false;
         self.identity.asked_at = Some(now.mono);
         let client = Arc::clone(&self.client);
-        let token_epoch = self.token_epoch;
-        self.fetching.spawn(async move {
-            let result = client.account().await;
-            Answered { ended: Ended::Described { result }, permit, sent: now, token_epoch }
-        });
+        self.request(permit, now, async move { Ended::Described { result: client.account().await } });
     }
 
     /// Acts on what the account says of itself.

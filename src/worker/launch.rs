@@ -2,7 +2,7 @@
 //! whose turn it is.
 
 use super::closing::Pending;
-use super::{Answered, Ended, Worker};
+use super::{Ended, Worker};
 use crate::clock::Now;
 use crate::gate::{Permit, Reason, Source, Wait};
 use crate::policy::lanes::{Lane, Turn};
@@ -210,10 +210,9 @@ impl Worker {
         self.busy.insert(due.talk_id);
         let client = Arc::clone(&self.client);
         let account_id = self.account_id;
-        let token_epoch = self.token_epoch;
-        self.fetching.spawn(async move {
+        self.request(permit, now, async move {
             let result = client.fetch_talk(due.talk_id, account_id).await;
-            Answered { ended: Ended::Fetched { due, result }, permit, sent: now, token_epoch }
+            Ended::Fetched { due, result }
         });
     }
 }

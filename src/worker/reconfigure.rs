@@ -25,7 +25,7 @@ impl Worker {
         if config.close != self.config.close {
             self.withdraw_decisions(now);
         }
-        self.gate.set_ceiling(config.requests_per_second);
+        self.gate.set_limit(config.requests_per_second);
         if let Some(client) = client {
             self.client = Arc::new(client);
             self.renew_issuer();

@@ -4,7 +4,7 @@
 //! its first use, that nothing leaves with a token that is known to be refused while a new one is under way,
 //! and that a pair is renewed by one task at a time.
 
-use super::{Answered, Ended, Worker};
+use super::{Ended, Worker};
 use crate::amocrm::oauth::{Issuer, Renewal, Saved};
 use crate::amocrm::{Client, Failure, Kind, Token};
 use crate::clock::{self, Now};
@@ -275,10 +275,8 @@ impl Worker {
         let pair = pair.clone();
         let previous = std::mem::take(&mut tokens.try_previous);
         tokens.renewing = true;
-        let token_epoch = self.token_epoch;
-        self.fetching.spawn(async move {
-            let renewal = issuer.renew(pair, previous).await;
-            Answered { ended: Ended::Renewed { renewal, previous }, permit, sent: now, token_epoch }
+        self.request(permit, now, async move {
+            Ended::Renewed { renewal: issuer.renew(pair, previous).await, previous }
         });
     }
 

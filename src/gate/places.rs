@@ -1,0 +1,142 @@
+//! The N places of a second: which are taken, and when the next is free.
+//!
+//! Normally a place is free again a second and [`way`](Places::way) after its request left. That time is a bound on how
+//! much the way to the server varies: while it varies by less, the server counts at most N in any second, however long
+//! answers take. A request that waits for a new connection leaves when that is established. Requests leave evenly.
+//!
+//! After a 429 the strict rule holds for [`STRICT`]: a place is free a second after its answer came. So the
+//! server counts at most N whatever the network does, at the price of the answer's time.
+
+use crate::departure::Departure;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+const SECOND: Duration = Duration::from_secs(1);
+/// The second over which the limit holds, and 1 % for clocks that differ.
+pub(super) const WINDOW: Duration = Duration::from_millis(1010);
+/// How much the way to the server is assumed to vary, …
+pub(super) const WAY: Duration = Duration::from_millis(50);
+/// … and the least that is assumed when answers come very evenly.
+const LEAST_WAY: Duration = Duration::from_millis(20);
+/// The way's bound is measured by so many answers.
+const MEASURED: usize = 64;
+/// How long the strict rule holds after a 429.
+pub(super) const STRICT: Duration = Duration::from_secs(600);
+/// Requests leave so much closer together than N a second would be: one that is late is made up for.
+const CATCH_UP: f64 = 0.9;
+/// Timers are no finer: requests that are due within this time leave together.
+const TIMER: Duration = Duration::from_millis(3);
+
+/// See the module's text.
+#[derive(Debug)]
+pub(super) struct Places {
+    limit: usize,
+    /// Requests under way, by their number.
+    out: HashMap<u64, Departure>,
+    /// When the places of answered requests are free, the earliest on top.
+    answered: BinaryHeap<Reverse<Instant>>,
+    next_number: u64,
+    /// No request leaves before, so that they leave evenly.
+    next_even: Option<Instant>,
+    /// How long the last answers took.
+    took: VecDeque<Duration>,
+    strict_until: Option<Instant>,
+}
+
+impl Places {
+    pub(super) fn new(limit: usize) -> Places {
+        Places {
+            limit,
+            out: HashMap::new(),
+            answered: BinaryHeap::new(),
+            next_number: 0,
+            next_even: None,
+            took: VecDeque::new(),
+            strict_until: None,
+        }
+    }
+
+    pub(super) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// The strict rule holds until then at least.
+    pub(super) fn be_strict_until(&mut self, until: Instant) {
+        self.strict_until = self.strict_until.max(Some(until));
+    }
+
+    /// Takes a place, or says when to ask again; `None` after the next answer.
+    pub(super) fn take(&mut self, now: Instant) -> Result<(u64, Departure), Option<Instant>> {
+        let strict = self.is_strict(now);
+        if let Some(at) = self.next_even.filter(|at| now < *at && !strict) {
+            return Err(Some(at));
+        }
+        while self.answered.peek().is_some_and(|Reverse(free)| *free <= now) {
+            self.answered.pop();
+        }
+        // Of those under way: how many places are taken, and when the first of them is free.
+        let (mut taken, mut first) = (0, None::<Instant>);
+        if strict {
+            taken = self.out.len();
+        } else {
+            let kept = SECOND + self.way();
+            for departure in self.out.values() {
+                match departure.left().map(|left| left + kept) {
+                    Some(free) if free <= now => {}
+                    Some(free) => {
+                        taken += 1;
+                        first = Some(first.map_or(free, |first| first.min(free)));
+                    }
+                    None => taken += 1,
+                }
+            }
+        }
+        if taken + self.answered.len() >= self.limit {
+            let answered = self.answered.peek().map(|Reverse(free)| *free);
+            return Err(first.into_iter().chain(answered).min());
+        }
+        let gap = SECOND.mul_f64(CATCH_UP / self.limit as f64);
+        let begun = now.checked_sub(TIMER).unwrap_or(now);
+        self.next_even = Some(self.next_even.map_or(begun, |even| even.max(begun)) + gap);
+        let (number, departure) = (self.next_number, Departure::at(now));
+        self.next_number += 1;
+        self.out.insert(number, departure.clone());
+        Ok((number, departure))
+    }
+
+    /// The request with this number was answered. The strict rule keeps its place for `window`. `is_measure` says that
+    /// the time it took tells of the network, and not of an error on this side.
+    pub(super) fn answered(&mut self, number: u64, window: Duration, is_measure: bool, now: Instant) {
+        let left = self.out.remove(&number).and_then(|departure| departure.left());
+        let strict = now + window;
+        let free = match left.filter(|_| !self.is_strict(now)) {
+            // It has arrived by now, whatever the way was like.
+            Some(left) => strict.min(left + SECOND + self.way()),
+            None => strict,
+        };
+        self.answered.push(Reverse(free));
+        if let Some(left) = left.filter(|_| is_measure) {
+            self.took.truncate(MEASURED - 1);
+            self.took.push_front(now.saturating_duration_since(left));
+        }
+    }
+
+    /// How much the way to the server varies, at most: the answers' times vary by at least as much.
+    pub(super) fn way(&self) -> Duration {
+        if self.took.len() < MEASURED {
+            return WAY;
+        }
+        let (least, most) = (self.took.iter().min(), self.took.iter().max());
+        let spread = most.zip(least).map_or(WAY, |(most, least)| *most - *least);
+        (spread * 3 / 2 + Duration::from_millis(5)).clamp(LEAST_WAY, WAY)
+    }
+
+    pub(super) fn is_strict(&self, now: Instant) -> bool {
+        self.strict_until.is_some_and(|until| now < until)
+    }
+}
