@@ -1,9 +1,9 @@
-//! When a request left, as far as that is known here: one that needs a new connection leaves when that is established.
+//! When a request left. One that needs a new connection leaves when that is established.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// Shared by who counts requests and by who sends them. Clones are of the same request.
+/// When a request left: the client writes it, the gate reads it. Clones are of the same request.
 #[derive(Debug, Clone)]
 pub struct Departure(Arc<Mutex<Left>>);
 

@@ -147,6 +147,16 @@ impl Gate {
         self.pause = Some(Pause { reason, since, until });
     }
 
+    /// Takes over from an earlier process that until then the strict rule holds, which follows a 429.
+    pub fn be_strict_until(&mut self, until: Instant) {
+        self.places.be_strict_until(until);
+    }
+
+    /// Until when the strict rule holds, if it does.
+    pub fn strict_until(&self, now: Instant) -> Option<Instant> {
+        self.places.strict_until(now)
+    }
+
     /// The pause, if everything pauses.
     pub fn pause(&self) -> Option<Pause> {
         self.pause

@@ -61,8 +61,9 @@ tokio::task_local! {
     static DEPARTURE: Departure;
 }
 
-/// Runs `request`, which notes in `departure` when it waits for a new connection.
+/// Runs `request`, and notes in `departure` when it leaves: now, or when the new connection that it needs is established.
 pub async fn noting_departure<F: Future>(departure: Departure, request: F) -> F::Output {
+    departure.leaves(clock::now().mono);
     DEPARTURE.scope(departure, request).await
 }
 
@@ -207,4 +208,36 @@ fn chain(error: &(dyn Error + 'static)) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[tokio::test]
+    async fn a_request_has_not_left_while_its_connection_is_made() {
+        // The kernel accepts, and nobody answers the TLS handshake.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let base_url: url::Url = format!("https://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let deadline = Duration::from_secs(20);
+        let config = ClientConfig {
+            base_url: base_url.clone(),
+            connect_timeout: deadline,
+            timeout: deadline,
+            max_in_flight: 1,
+        };
+        let departure = Departure::at(clock::now().mono);
+        let request = http(&config).unwrap().get(base_url).send();
+        let sent = tokio::spawn(noting_departure(departure.clone(), request));
+        let connecting = async {
+            while departure.left().is_some() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(deadline, connecting).await.expect("it waits for its connection");
+        drop(listener.accept().unwrap());
+        sent.await.unwrap().expect_err("the handshake failed");
+        assert!(departure.left().is_some());
+    }
 }

@@ -1,11 +1,12 @@
 //! The N places of a second: which are taken, and when the next is free.
 //!
-//! Normally a place is free again a second and [`way`](Places::way) after its request left. That time is a bound on how
-//! much the way to the server varies: while it varies by less, the server counts at most N in any second, however long
-//! answers take. A request that waits for a new connection leaves when that is established. Requests leave evenly.
+//! Normally a place is free again a second and J after its request left, or a second after its answer if that is sooner.
+//! J ([`Places::way`]) is 20 to 50 ms. While the time of the way to the server varies by less than J, the server counts at most
+//! N in any second, however long answers take. A request that needs a new connection leaves when that is established.
+//! Requests leave evenly.
 //!
-//! After a 429 the strict rule holds for [`STRICT`]: a place is free a second after its answer came. So the
-//! server counts at most N whatever the network does, at the price of the answer's time.
+//! After a 429 the strict rule holds for [`STRICT`]: a place is free a second after its answer came, and not before.
+//! The server then counts at most N whatever the network does, but the time of the answers is lost.
 
 use crate::departure::Departure;
 use std::cmp::Reverse;
@@ -13,19 +14,19 @@ use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// The second over which the limit holds, and 1 % for clocks that differ.
+/// The second in which at most N may arrive, and 1 % for clocks that differ.
 pub(super) const WINDOW: Duration = Duration::from_millis(1010);
-/// How much the way to the server is assumed to vary, …
+/// By how much the time of the way to the server may vary, …
 pub(super) const WAY: Duration = Duration::from_millis(50);
-/// … and the least that is assumed when answers come very evenly.
+/// … and the least that is assumed if all answers take nearly the same time.
 const LEAST_WAY: Duration = Duration::from_millis(20);
-/// The way's bound is measured by so many answers.
+/// So many answers show how much their times vary.
 const MEASURED: usize = 64;
 /// How long the strict rule holds after a 429.
 pub(super) const STRICT: Duration = Duration::from_secs(600);
-/// Requests leave so much closer together than N a second would be: one that is late is made up for.
+/// The least distance between two requests, as a part of an Nth of a second. Less than 1: the next ones make up for a late one.
 const CATCH_UP: f64 = 0.9;
-/// Timers are no finer: requests that are due within this time leave together.
+/// Requests that are due within this time leave together: timers are no finer.
 const TIMER: Duration = Duration::from_millis(3);
 
 /// See the module's text.
@@ -109,13 +110,13 @@ impl Places {
         Ok((number, departure))
     }
 
-    /// The request with this number was answered. The strict rule keeps its place for `window`. `is_measure` says that
-    /// the time it took tells of the network, and not of an error on this side.
+    /// The request with this number was answered. The strict rule keeps its place for `window`. If `is_measure`, the time
+    /// it took shows how much answers vary: not if it failed here.
     pub(super) fn answered(&mut self, number: u64, window: Duration, is_measure: bool, now: Instant) {
         let left = self.out.remove(&number).and_then(|departure| departure.left());
         let strict = now + window;
         let free = match left.filter(|_| !self.is_strict(now)) {
-            // It has arrived by now, whatever the way was like.
+            // An answer shows that the request has arrived, whatever the way was like.
             Some(left) => strict.min(left + SECOND + self.way()),
             None => strict,
         };
@@ -126,7 +127,7 @@ impl Places {
         }
     }
 
-    /// How much the way to the server varies, at most: the answers' times vary by at least as much.
+    /// J: by how much the time of the way to the server varies, at most. The times of answers vary by at least as much.
     pub(super) fn way(&self) -> Duration {
         if self.took.len() < MEASURED {
             return WAY;
@@ -136,7 +137,12 @@ impl Places {
         (spread * 3 / 2 + Duration::from_millis(5)).clamp(LEAST_WAY, WAY)
     }
 
-    pub(super) fn is_strict(&self, now: Instant) -> bool {
-        self.strict_until.is_some_and(|until| now < until)
+    /// Until when the strict rule holds, if it does.
+    pub(super) fn strict_until(&self, now: Instant) -> Option<Instant> {
+        self.strict_until.filter(|until| now < *until)
+    }
+
+    fn is_strict(&self, now: Instant) -> bool {
+        self.strict_until(now).is_some()
     }
 }

@@ -28,6 +28,7 @@ pub(super) fn overview() -> Overview {
             last_failure: None,
             failing_since: None,
             pause: None,
+            strict_until: None,
             requests_per_second: 6.0,
             request_rate: 0.0,
             clock_skew: Some(0),

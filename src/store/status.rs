@@ -1,7 +1,7 @@
 //! `daemon_status`: how the process that works the queue is, for everybody who
 //! reads the database.
 
-use super::StoreError;
+use super::{StoreError, info};
 use rusqlite::{Connection, OptionalExtension, Transaction, named_params};
 use std::path::Path;
 
@@ -21,7 +21,9 @@ pub struct DaemonStatus {
     /// Since when no request succeeded; `None` if the last one did.
     pub failing_since: Option<i64>,
     pub pause: Option<PauseStatus>,
-    /// The ceiling now.
+    /// Until then requests leave by the strict rule that holds after a 429; see [`crate::gate`].
+    pub strict_until: Option<i64>,
+    /// Requests a second that are allowed now.
     pub requests_per_second: f64,
     /// Requests a second, mean of the last minute.
     pub request_rate: f64,
@@ -38,6 +40,9 @@ pub struct DaemonStatus {
     /// How the requests of the last five minutes were shared; the most urgent lane first.
     pub lanes: Vec<LaneRequests>,
 }
+
+/// The key of `mirror_info` that has [`DaemonStatus::strict_until`].
+const STRICT_UNTIL: &str = "strict_until";
 
 /// The requests of the lanes are counted over so many seconds.
 pub const LANES_SECONDS: i64 = 5 * 60;
@@ -150,6 +155,12 @@ impl DaemonStatus {
             ":wal_held_since": self.wal_held_since,
             ":wal_held_by": self.wal_held_by,
         })?;
+        match self.strict_until {
+            Some(until) => tx
+                .prepare_cached("INSERT OR REPLACE INTO mirror_info (key, value) VALUES (?1, ?2)")?
+                .execute((STRICT_UNTIL, until.to_string()))?,
+            None => tx.prepare_cached("DELETE FROM mirror_info WHERE key = ?1")?.execute([STRICT_UNTIL])?,
+        };
         let mut share =
             tx.prepare_cached("INSERT OR REPLACE INTO lanes (place, lane, requests) VALUES (?1, ?2, ?3)")?;
         for (place, LaneRequests { lane, requests }) in (0i64..).zip(&self.lanes) {
@@ -167,6 +178,8 @@ impl DaemonStatus {
             .prepare_cached("SELECT lane, requests FROM lanes ORDER BY place")?
             .query_map([], |row| Ok(LaneRequests { lane: row.get(0)?, requests: row.get(1)? }))?
             .collect::<rusqlite::Result<_>>()?;
+        // What somebody has spoilt is none.
+        let strict_until = info(connection, STRICT_UNTIL)?.and_then(|until| until.parse().ok());
         let status = connection
             .prepare_cached("SELECT * FROM daemon_status WHERE id = 1")?
             .query_row([], |row| {
@@ -192,6 +205,7 @@ impl DaemonStatus {
                     last_failure: row.get("last_failure")?,
                     failing_since: row.get("failing_since")?,
                     pause,
+                    strict_until,
                     requests_per_second: row.get("requests_per_second")?,
                     request_rate: row.get("request_rate")?,
                     clock_skew: row.get("clock_skew")?,

@@ -72,6 +72,7 @@ impl Condition {
                 last_failure: None,
                 failing_since: None,
                 pause: None,
+                strict_until: None,
                 requests_per_second: 0.0,
                 request_rate: 0.0,
                 clock_skew: None,
@@ -285,6 +286,7 @@ impl Condition {
             .map(|(lane, requests)| LaneRequests { lane: lane.as_str().into(), requests: requests.into() })
             .collect();
         self.now.requests_per_second = gate.pace(now.mono);
+        self.now.strict_until = gate.strict_until(now.mono).map(|until| now.unix_at(until));
         self.now.seen_at = now.secs();
         self.now.pause = gate.pause().map(|pause| PauseStatus {
             reason: pause.reason.as_str().into(),

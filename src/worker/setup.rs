@@ -155,6 +155,10 @@ impl Worker {
     /// Takes over from the process before: a pause that outlives it is kept.
     pub fn resume(&mut self, earlier: &DaemonStatus, now: Now) {
         self.condition.resume(earlier);
+        if let Some(until) = earlier.strict_until {
+            let left = (until - now.secs()).clamp(0, LONGEST_PAUSE);
+            self.gate.be_strict_until(now.mono + Duration::from_secs(left as u64));
+        }
         let Some(pause) = &earlier.pause else { return };
         let Some(reason) = Reason::parse(&pause.reason) else { return };
         let left = pause.until - now.secs();

@@ -172,6 +172,28 @@ fn a_short_429_is_waited_for_and_then_the_pace_is_half() {
 }
 
 #[test]
+fn after_a_429_a_place_waits_for_its_answer_also_after_a_restart() {
+    let mut account = account(30);
+    account.latency = Duration::from_millis(1500);
+    let mirror = Mirror::new(account);
+    mirror.configure("api.requests_per_second = 1\n");
+    mirror.ends(0, &["enqueue", "1..30"]);
+    mirror.simulator.account().script(1, [Fault::TooMany { header: None, body: None }]);
+    let daemon = mirror.running_daemon();
+    mirror.wait_sql("some after the pause", "SELECT count(*) >= 2 FROM talks", 1);
+    daemon.kill_hard();
+    let left = "SELECT value - unixepoch() FROM mirror_info WHERE key = 'strict_until'";
+    let left = mirror.sql::<i64>(left);
+    assert!((500..=605).contains(&left), "{left} s");
+    mirror.simulator.account().most_in_flight = 0;
+    let before = mirror.simulator.account().requests();
+    let daemon = mirror.running_daemon();
+    mirror.wait("some after the restart", || mirror.simulator.account().requests() >= before + 4);
+    daemon.stop();
+    assert_eq!(mirror.simulator.account().most_in_flight, 1);
+}
+
+#[test]
 fn an_outage_pauses_and_spends_no_attempts_and_ends_by_itself() {
     let mirror = always(Fault::Html(503));
     mirror.configure("queue.max_attempts = 2\n");

@@ -85,6 +85,7 @@ fn screen() -> Screen {
                 last_failure: Some("cannot connect: timed out".into()),
                 failing_since: None,
                 pause: None,
+                strict_until: None,
                 requests_per_second: 6.0,
                 request_rate: 2.4,
                 clock_skew: Some(0),
