@@ -10,8 +10,8 @@
 //!
 //! # The rules
 //!
-//! `bucket` is a token bucket that holds a second's requests. `strict` keeps a place for a second after its answer; it
-//! is what holds for ten minutes after a 429. `talkmirror` is the gate itself.
+//! `bucket` is a token bucket that holds a second's requests. `strict` keeps a place until a second after its answer: the
+//! gate does so for ten minutes after a 429. `talkmirror` is the gate itself.
 
 use std::collections::{BinaryHeap, VecDeque};
 use std::process::ExitCode;
@@ -248,7 +248,7 @@ fn main() -> ExitCode {
             let seeds = SEEDS.count() as f64;
             let (used, over) = (used / seeds, over as f64 / seeds);
             println!("| {} | {name} | {:.1} % | {over:.0} | {peak} |", model.name, used * 100.0);
-            // Who is held up for a second may add one or two, and a new connection costs its time.
+            // A request that is delayed for a second may add one or two, and a new connection costs its time.
             let held = model.held_one_in != u32::MAX;
             let connects = model.per_connection != u32::MAX;
             is_good &= name != "talkmirror" || (connects || used >= 0.95) && (held || peak <= LIMIT as usize);

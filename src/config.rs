@@ -63,7 +63,7 @@ pub struct Config {
     pub file_is_regular: bool,
 }
 
-/// With `api.max_in_flight = "auto"` so many requests are under way at once, at most.
+/// The most requests under way at once with `api.max_in_flight = "auto"`.
 pub const AUTOMATIC_IN_FLIGHT: usize = 16;
 
 /// `[api]`
@@ -76,8 +76,7 @@ pub struct Api {
     pub requests_per_second: u32,
     /// The vendor has raised its limit for this integration.
     pub raised_limit: bool,
-    /// Requests under way at once, at most. The pace times the answer's time is what there are; [`AUTOMATIC_IN_FLIGHT`]
-    /// bounds it unless the file does.
+    /// The most requests under way at once: [`AUTOMATIC_IN_FLIGHT`] unless the file sets it.
     pub max_in_flight: usize,
     pub connect_timeout: Duration,
     pub timeout: Duration,

@@ -20,17 +20,18 @@
 //!   pure functions over given times.
 //! - [`http`] shows how it goes, to programs and people; [`telemetry`] counts, [`words`] says it in words, [`text`]
 //!   escapes what others wrote.
-//! - [`config`] is checked whole before anything begins. [`clock`] is where time is read, [`departure`] when a request left, [`files`] how text files are.
+//! - [`config`] is checked whole before anything begins. [`clock`] is where time is read, [`departure`] when a request
+//!   left, [`files`] how text files are.
 //! - [`simulator`] is an account on loopback, for the demo and the tests.
 //!
-//! `cli -> daemon -> http, feed -> worker -> policy, amocrm, store, gate -> talk`. `amocrm` and `store` don't know
+//! `cli -> daemon -> http, feed -> worker -> policy, amocrm, store, gate -> talk, departure`. `amocrm` and `store` don't know
 //! each other; only `store` knows rusqlite, only `amocrm` knows reqwest, only `cli` knows clap, only
 //! `config` knows the `config` crate.
 //!
 //! # What never happens
 //!
-//! 1. The server counts more than the configured number of requests in any second, as long as the way to it varies by less
-//!    than 50 ms. For ten minutes after a 429 it does not, whatever the network does.
+//! 1. The server counts more than the configured number of requests in any second, as long as the time of the way to it
+//!    varies by less than 50 ms. In the ten minutes after a 429 this holds whatever the network does.
 //! 2. A stored talk is overwritten by an older answer, or lost to a bad one.
 //! 3. An id put in the queue disappears without being fetched, found gone, or set aside with its reason.
 //! 4. A talk is closed that a fetch less than 30 s before did not show stale, in work and quiet.

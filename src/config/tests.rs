@@ -116,6 +116,20 @@ fn the_defaults_are_those_of_the_table() {
 }
 
 #[test]
+fn requests_under_way_are_automatic_or_a_number() {
+    let set = |value: &str| {
+        load(&format!("{LEAST}max_in_flight = {value}\n"), Needs::Api).map(|config| config.api.max_in_flight)
+    };
+    assert_eq!((set("\"auto\"").unwrap(), set("3").unwrap(), set("256").unwrap()), (16, 3, 256));
+    for (value, shown) in [("0", "0"), ("257", "257"), ("\"many\"", "\"many\""), ("true", "true")] {
+        let error = set(value).unwrap_err().to_string();
+        let expected =
+            format!("max_in_flight: expected a whole number from 1 to 256, or \"auto\", found {shown}");
+        assert!(error.contains(&expected), "{error}");
+    }
+}
+
+#[test]
 fn all_mistakes_are_reported_at_once_with_key_expected_and_found() {
     let found = mistakes(
         "[api]
