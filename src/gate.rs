@@ -11,14 +11,16 @@
 mod places;
 mod reason;
 mod streaks;
+mod times;
 
 pub use reason::Reason;
 pub use streaks::Source;
 
 use crate::departure::Departure;
-use places::{Places, STRICT, WAY, WINDOW};
+use places::{Places, STRICT, WINDOW};
 use std::time::{Duration, Instant};
 use streaks::Streaks;
+use times::WAY;
 
 /// After a 429 the pace climbs from half to full in this time.
 const CLIMB: Duration = Duration::from_secs(60);

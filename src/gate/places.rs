@@ -1,31 +1,27 @@
 //! The N places of a second: which are taken, and when the next is free.
 //!
 //! Normally a place is free again a second and J after its request left, or a second after its answer if that is sooner.
-//! J ([`Places::way`]) is 20 to 50 ms. While the time of the way to the server varies by less than J, the server counts at most
-//! N in any second, however long answers take. A request that needs a new connection leaves when that is established.
-//! Requests leave evenly.
+//! J is 20 to 50 ms. While the time of the way to the server varies by less than J, the server counts at most N in any
+//! second, however long answers take. A request that needs a new connection leaves when that is established. If an answer is
+//! late, its request may have been delayed on its way: J is longer then, as far as `times.rs` has saved up for it. Requests
+//! leave evenly.
 //!
-//! After a 429 the strict rule holds for [`STRICT`]: a place is free a second after its answer came, and not before.
+//! After a 429 the strict rule holds for [`STRICT`]: each place is free a second after its answer came, and not before.
 //! The server then counts at most N whatever the network does, but the time of the answers is lost.
 
+use super::times::Times;
 use crate::departure::Departure;
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, HashMap};
 use std::time::{Duration, Instant};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// The second in which at most N may arrive, and 1 % for clocks that differ.
 pub(super) const WINDOW: Duration = Duration::from_millis(1010);
-/// By how much the time of the way to the server may vary, …
-pub(super) const WAY: Duration = Duration::from_millis(50);
-/// … and the least that is assumed if all answers take nearly the same time.
-const LEAST_WAY: Duration = Duration::from_millis(20);
-/// So many answers show how much their times vary.
-const MEASURED: usize = 64;
 /// How long the strict rule holds after a 429.
 pub(super) const STRICT: Duration = Duration::from_secs(600);
 /// The least distance between two requests, as a part of an Nth of a second. Less than 1: the next ones make up for a late one.
-const CATCH_UP: f64 = 0.9;
+const CATCH_UP: f64 = 0.7;
 /// Requests that are due within this time leave together: timers are no finer.
 const TIMER: Duration = Duration::from_millis(3);
 
@@ -40,8 +36,7 @@ pub(super) struct Places {
     next_number: u64,
     /// No request leaves before, so that they leave evenly.
     next_even: Option<Instant>,
-    /// How long the last answers took.
-    took: VecDeque<Duration>,
+    times: Times,
     strict_until: Option<Instant>,
 }
 
@@ -53,7 +48,7 @@ impl Places {
             answered: BinaryHeap::new(),
             next_number: 0,
             next_even: None,
-            took: VecDeque::new(),
+            times: Times::default(),
             strict_until: None,
         }
     }
@@ -64,6 +59,11 @@ impl Places {
 
     pub(super) fn limit(&self) -> usize {
         self.limit
+    }
+
+    #[cfg(test)]
+    pub(super) fn times(&self) -> &Times {
+        &self.times
     }
 
     /// The strict rule holds until then at least.
@@ -82,19 +82,15 @@ impl Places {
         }
         // Of those under way: how many places are taken, and when the first of them is free.
         let (mut taken, mut first) = (0, None::<Instant>);
-        if strict {
-            taken = self.out.len();
-        } else {
-            let kept = SECOND + self.way();
-            for departure in self.out.values() {
-                match departure.left().map(|left| left + kept) {
-                    Some(free) if free <= now => {}
-                    Some(free) => {
-                        taken += 1;
-                        first = Some(first.map_or(free, |first| first.min(free)));
-                    }
-                    None => taken += 1,
+        for departure in self.out.values() {
+            let left = departure.left().filter(|_| !strict);
+            match left.map(|left| self.free_unanswered(left, now)) {
+                Some(free) if free <= now => {}
+                Some(free) => {
+                    taken += 1;
+                    first = Some(first.map_or(free, |first| first.min(free)));
                 }
+                None => taken += 1,
             }
         }
         if taken + self.answered.len() >= self.limit {
@@ -114,27 +110,21 @@ impl Places {
     /// it took shows how much answers vary: not if it failed here.
     pub(super) fn answered(&mut self, number: u64, window: Duration, is_measure: bool, now: Instant) {
         let left = self.out.remove(&number).and_then(|departure| departure.left());
-        let strict = now + window;
-        let free = match left.filter(|_| !self.is_strict(now)) {
-            // An answer shows that the request has arrived, whatever the way was like.
-            Some(left) => strict.min(left + SECOND + self.way()),
-            None => strict,
-        };
+        // An answer shows that the request has arrived, whatever the way was like.
+        let mut free = now + window;
+        if let Some(left) = left.filter(|_| !self.is_strict(now)) {
+            free = free.min(self.free_unanswered(left, now));
+            self.times.kept(free.saturating_duration_since(left + SECOND));
+        }
         self.answered.push(Reverse(free));
         if let Some(left) = left.filter(|_| is_measure) {
-            self.took.truncate(MEASURED - 1);
-            self.took.push_front(now.saturating_duration_since(left));
+            self.times.took(now.saturating_duration_since(left), now);
         }
     }
 
-    /// J: by how much the time of the way to the server varies, at most. The times of answers vary by at least as much.
-    pub(super) fn way(&self) -> Duration {
-        if self.took.len() < MEASURED {
-            return WAY;
-        }
-        let (least, most) = (self.took.iter().min(), self.took.iter().max());
-        let spread = most.zip(least).map_or(WAY, |(most, least)| *most - *least);
-        (spread * 3 / 2 + Duration::from_millis(5)).clamp(LEAST_WAY, WAY)
+    /// When the place of a request is free that left then, if it is not answered before.
+    fn free_unanswered(&self, left: Instant, now: Instant) -> Instant {
+        left + SECOND + self.times.kept_beyond(now.saturating_duration_since(left))
     }
 
     /// Until when the strict rule holds, if it does.
