@@ -9,7 +9,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// The first column of the first row of a copy, read as from a folder that cannot be written.
 pub fn read<T: rusqlite::types::FromSql>(copy: &Path, sql: &str) -> T {
@@ -194,9 +194,14 @@ fn a_kill_at_any_moment_leaves_a_whole_copy_or_none_and_the_next_sweeps_up() {
     fs::create_dir(&copies).unwrap();
     let mut left = 0;
     for round in 0..30 {
+        let before = names(&copies);
         let to = copies.join(format!("{round}.db"));
         let copying = mirror.start(&["backup", to.to_str().unwrap()]);
-        std::thread::sleep(Duration::from_millis(round * 8));
+        if round % 2 == 0 {
+            // However long a start takes on this machine, half of them are killed while they copy.
+            mirror.wait("it has begun", || names(&copies).iter().any(|name| !before.contains(name)));
+        }
+        std::thread::sleep(Duration::from_millis(round * 4));
         copying.kill_hard();
         if to.exists() {
             assert_whole(&to);
@@ -205,6 +210,10 @@ fn a_kill_at_any_moment_leaves_a_whole_copy_or_none_and_the_next_sweeps_up() {
         left += usize::from(!names(&copies).is_empty());
     }
     assert!(left > 3, "some were killed in the middle: {left}");
+    // One that was killed before its lock was made is left over once it is old.
+    for name in names(&copies) {
+        fs::File::open(copies.join(name)).unwrap().set_modified(UNIX_EPOCH).unwrap();
+    }
     mirror.ends(0, &["backup", copies.join("last.db").to_str().unwrap()]);
     assert_eq!(names(&copies), ["last.db"]);
 }
