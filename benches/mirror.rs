@@ -270,15 +270,18 @@ fn refresh(criterion: &mut Criterion) {
              PRAGMA optimize = 0x10002;",
         )
         .expect("talks");
+    let seconds = Duration::from_secs;
     let rules =
-        RefreshRules { min_interval: Duration::from_secs(120), closed_for: Duration::from_secs(7 * 86_400) };
+        RefreshRules { min_interval: seconds(120), recheck: seconds(3600), closed_for: seconds(7 * 86_400) };
+    let mut candidates = store::feeds::Candidates::default();
     let mut group = criterion.benchmark_group("refresh");
     group.bench_function("36 of 100,000 talks in work and 20,000 closed", |bencher| {
         bencher.iter(|| {
             let tx = connection.transaction().expect("a transaction");
             let (rules, now) = (rules.clone(), talkmirror::clock::unix_now());
             let order = Order::Refresh { rules, room: 36, shares: Shares::default(), now };
-            let fed = store::feeds::work(&tx, &order).expect("talks are chosen");
+            candidates.prepare(&tx, &order).expect("talks are read");
+            let fed = store::feeds::work(&tx, &order, &candidates).expect("talks are chosen");
             assert!(matches!(fed, Fed::Refreshed { queued: 36, .. }), "{fed:?}");
             // Rolled back: the next is the same again.
         });

@@ -9,7 +9,7 @@ mod tokens;
 pub mod wal;
 
 use crate::gate::Reason;
-use crate::policy::lanes::LEAST_SHARE;
+use crate::policy::lanes::Lane;
 use crate::store::report::Overview;
 use crate::store::status::{DaemonStatus, LANES_SECONDS, Liveness};
 use crate::words::{ago, in_time, lasting, span};
@@ -273,12 +273,13 @@ fn quota_warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec
         let counted = daemon.lanes.iter().filter(|lane| settled && named.contains(&lane.lane.as_str()));
         counted.map(|lane| lane.requests as f64).sum::<f64>() / LANES_SECONDS as f64
     };
-    let others = rate(&["closing", "asked", "hints"]);
-    let used = others + rate(&["refresh", "backfill"]);
+    let unmirrored = rate(&[Lane::Unmirrored.as_str()]);
+    let others = rate(&[Lane::Closing, Lane::Asked, Lane::Hints].map(Lane::as_str)) + unmirrored;
+    let used = others + rate(&[Lane::Refresh.as_str()]);
     let allowed = daemon.requests_per_second;
     // Answers take their time: of a quota that is used up no more can be had than was.
     let (had, cost) = if used > allowed * 0.6 { (used, allowed / used) } else { (allowed, 1.0) };
-    let spare = (had - others).max(had * LEAST_SHARE);
+    let spare = (had - others).max(had * Lane::Refresh.share());
     let quota = |rate: f64| {
         format!(
             "api.requests_per_second = {} (amoCRM allows 7, and sells more in packs)",
@@ -287,7 +288,8 @@ fn quota_warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec
     };
     let refreshes = overview.feeders.iter().any(|row| row.feeder == "refresh" && row.enabled);
     let open = overview.freshness.talks as f64;
-    if refreshes && open / spare > ROUND {
+    // While talks wait that were never fetched, refreshes have a tenth, and that is said elsewhere.
+    if refreshes && unmirrored == 0.0 && open / spare > ROUND {
         let round = span((open / spare) as i64);
         warnings.push(Complaint {
             what: format!(

@@ -43,7 +43,7 @@ pub fn backfill(database: &Path, from: Option<i64>, to: Option<i64>, stop: bool)
         None => "no daemon runs: `talkmirror run` goes through them",
     };
     out.line(format!(
-        "backfill of {} ids, from {} to {}: {who}, at most a third of the requests; `talkmirror status` says how far it is",
+        "backfill of {} ids, from {} to {}: {who}, before it refreshes mirrored talks; `talkmirror status` says how far it is",
         words::count(ids),
         walk.from,
         walk.to

@@ -7,7 +7,6 @@ use crate::amocrm;
 use crate::clock::unix_now;
 use crate::config::{Config, next_tick};
 use crate::policy::closing::CloseMode;
-use crate::policy::lanes::{BACKFILL_SHARE, Lane};
 use crate::policy::refresh::{Candidate, Class};
 use crate::policy::stale::{Reach, stale};
 use crate::store::closures::{Closure, held_back};
@@ -160,10 +159,17 @@ fn refresh(story: &Story, config: &Config, now: i64) -> Option<String> {
     let (rules, mirrored) = (config.refresh.as_ref()?, story.mirrored.as_ref()?);
     let (talk, fetched_at) = (&mirrored.talk, mirrored.fetched_at);
     let class = if talk.is_in_work { Class::InWork } else { Class::Closed };
-    let candidate = Candidate { talk_id: talk.talk_id, updated_at: talk.updated_at, fetched_at, class };
-    let rested = now.max(fetched_at.saturating_add(rules.min_interval.as_secs() as i64 + 1));
-    let may = mirrored.gone_at.is_none() && mirrored.denied_at.is_none() && rules.allows(&candidate, rested);
-    may.then(|| words::in_time(rested, now))
+    let (talk_id, updated_at) = (talk.talk_id, talk.updated_at);
+    let candidate = Candidate { talk_id, updated_at, fetched_at, checked_at: None, class };
+    // What the listing has shown since, only the daemon knows.
+    let is_watched = config.listing.is_some() && config.events.is_some();
+    let rest = if is_watched { rules.recheck.max(rules.min_interval) } else { rules.min_interval };
+    let rested = now.max(fetched_at.saturating_add(rest.as_secs() as i64 + 1));
+    let is_there = mirrored.gone_at.is_none() && mirrored.denied_at.is_none();
+    let sooner =
+        if is_watched { ", sooner if the listing shows a change or it has probably changed" } else { "" };
+    (is_there && rules.allows(&candidate, false, rested))
+        .then(|| format!("{}{sooner}", words::in_time(rested, now)))
 }
 
 /// What happens to it next, and when.
@@ -171,7 +177,7 @@ fn next(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64) -> S
     let Some(row) = &story.queued else {
         return match refresh(story, config, now) {
             Some(from) if runs => {
-                format!("a refresh, {from}, when no talk is more likely to have changed")
+                format!("a refresh, {from}")
             }
             Some(_) => "refreshes, while a daemon runs; none does".into(),
             None => format!("nothing is planned; `talkmirror enqueue {talk_id}` has it fetched"),
@@ -204,8 +210,7 @@ fn next(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64) -> S
     if row.due_at > now {
         return format!("fetched {} ({})", words::in_time(row.due_at, now), words::moment(row.due_at));
     }
-    let share = if Lane::of(row.priority) == Lane::Backfill { BACKFILL_SHARE } else { 1.0 };
-    let seconds = (story.ahead as f64 / (f64::from(config.api.requests_per_second) * share)) as i64;
+    let seconds = (story.ahead as f64 / f64::from(config.api.requests_per_second)) as i64;
     match story.ahead {
         0 => "fetched next".into(),
         ahead => {

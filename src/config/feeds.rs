@@ -18,6 +18,7 @@ pub fn refresh(keys: &mut Keys) -> Option<RefreshRules> {
     let enabled = keys.boolean("refresh.enabled", true);
     let rules = RefreshRules {
         min_interval: keys.duration("refresh.min_interval", "2m", "1s", "30d"),
+        recheck: keys.duration("refresh.recheck", "1h", "1s", "30d"),
         closed_for: keys.duration("refresh.closed_for", "7d", "0s", "1000d"),
     };
     enabled.then_some(rules)

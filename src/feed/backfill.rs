@@ -5,7 +5,6 @@
 use super::refresh::CHOOSE_EVERY;
 use super::{Ended, Ways};
 use crate::clock::unix_now;
-use crate::policy::lanes::BACKFILL_SHARE;
 use crate::store::feeds::{Fed, Order};
 use crate::text::shown;
 use tokio::time::{MissedTickBehavior, interval};
@@ -20,7 +19,7 @@ pub async fn run(ways: Ways) -> Ended {
     loop {
         tick.tick().await;
         let Some(quota) = ways.door.quota().await else { return Ended };
-        let room = (quota.pace * BACKFILL_SHARE * CHOOSE_EVERY.as_secs_f64() * AHEAD).ceil() as usize;
+        let room = (quota.pace * CHOOSE_EVERY.as_secs_f64() * AHEAD).ceil() as usize;
         match ways.feed(Order::Backfill { room, now: unix_now() }).await {
             Ok(Fed::Backfill(Some(walk), _)) => {
                 if let Some((_, why)) = &walk.ended {

@@ -168,7 +168,7 @@ impl Listing {
     async fn whole_pages(&self) -> Result<Result<Page, Unread>, Ended> {
         match self.whole_page.filter(|_| !self.ways.rests(unix_now())) {
             // The whole account's list is long, and in no hurry.
-            Some(page) => self.ways.page(Lane::Backfill, Query::Talks { page, only_in_work: false }).await,
+            Some(page) => self.ways.page(Lane::Unmirrored, Query::Talks { page, only_in_work: false }).await,
             None => std::future::pending().await,
         }
     }
@@ -201,8 +201,9 @@ impl Listing {
 
     /// Queues what differs from the mirror.
     async fn follow(&mut self, rows: Vec<Listed>) -> Result<u64, Ended> {
-        let Fed::Compared(news) = self.ways.feed(Order::Compare(rows)).await? else { return Ok(0) };
         let now = unix_now();
+        let order = Order::Compare { listed: rows, now };
+        let Fed::Compared(news) = self.ways.feed(order).await? else { return Ok(0) };
         let mut hints = Vec::new();
         for News { listed, mirrored, looked_at } in news {
             let talk_id = listed.talk_id;
@@ -211,7 +212,7 @@ impl Listing {
             let may_follow = self.followed.may_follow(talk_id, Some(listed), now);
             if !mirrored && listed.is_in_work == Some(false) {
                 // The account's past is in no hurry, and seen once a day.
-                hints.push(Hint { talk_id, lane: Lane::Backfill, changed });
+                hints.push(Hint { talk_id, lane: Lane::Unmirrored, changed });
             } else if looked_at.is_none() || may_follow {
                 hints.push(Hint { talk_id, lane: Lane::Hints, changed });
             }

@@ -4,7 +4,7 @@
 
 use super::{Ended, Ways};
 use crate::clock::unix_now;
-use crate::policy::lanes::LEAST_SHARE;
+use crate::policy::lanes::Lane;
 use crate::policy::refresh::{RefreshRules, Shares};
 use crate::store::feeds::{Fed, Order};
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub async fn run(ways: Ways, rules: RefreshRules) -> Ended {
     loop {
         tick.tick().await;
         let Some(quota) = ways.door.quota().await else { return Ended };
-        let spare = (quota.pace - quota.urgent).max(quota.pace * LEAST_SHARE);
+        let spare = (quota.pace - quota.urgent).max(quota.pace * Lane::Refresh.share());
         let room = (spare * CHOOSE_EVERY.as_secs_f64() * AHEAD).ceil() as usize;
         let order = Order::Refresh { rules: rules.clone(), room, shares: shares.clone(), now: unix_now() };
         match ways.feed(order).await {

@@ -5,15 +5,25 @@
 //! longevity" (WWW 2008): a talk that changed a moment ago is likely to change again soon, one
 //! that rested for a month is not. It is computed anew each time, as it grows with time differently
 //! for each talk; due times worked out in advance measured worse than round-robin.
+//!
+//! A pass of the listing that shows a talk unchanged is a look at it too. While the listing and the events
+//! watch a talk, its fetch only adds what neither shows, such as `missed_at`: it is fetched again once an hour,
+//! and before that if it has probably changed since the last look.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
+use std::convert::Infallible;
 use std::time::Duration;
 
 /// How likely a talk is to change: `CHANGES / (age + REST)` a second.
 const CHANGES: f64 = 0.5;
 /// Seconds: a talk that changed this instant changes again within about twice this.
 const REST: f64 = 60.0;
+/// A watched talk is fetched ahead of its time if it has changed since the last look with this likelihood:
+/// once two fifths of its age have passed.
+const LIKELY: f64 = 0.2;
+/// A watched talk that is closed is fetched again after this share of its age at the earliest.
+const CLOSED_AGE: i64 = 4;
 /// Of the refreshes, at least: the one fetched longest ago, so that none is forgotten.
 pub const OLDEST_SHARE: f64 = 0.15;
 
@@ -22,6 +32,9 @@ pub const OLDEST_SHARE: f64 = 0.15;
 pub struct RefreshRules {
     /// No talk is refreshed sooner after its last fetch.
     pub min_interval: Duration,
+    /// A talk that the listing and the events watch is fetched again so long after its last fetch, and watched
+    /// for so long after the listing has shown it.
+    pub recheck: Duration,
     /// A closed talk that has not changed for so long is left alone.
     pub closed_for: Duration,
 }
@@ -51,27 +64,57 @@ pub struct Candidate {
     pub talk_id: i64,
     pub updated_at: i64,
     pub fetched_at: i64,
+    /// When the listing last showed it as it is mirrored.
+    pub checked_at: Option<i64>,
     pub class: Class,
 }
 
+impl Candidate {
+    /// Changes a second that are expected of it.
+    fn rate(&self, now: i64) -> f64 {
+        let age = now.saturating_sub(changed(self, now)).max(0) as f64;
+        CHANGES / (age + REST)
+    }
+
+    /// Seconds since it was last looked at, by a fetch or by the listing.
+    fn since_look(&self, now: i64) -> i64 {
+        let checked_at = self.checked_at.filter(|at| *at <= now);
+        now.saturating_sub(checked_at.map_or(self.fetched_at, |at| at.max(self.fetched_at))).max(0)
+    }
+}
+
 impl RefreshRules {
-    /// Whether it may be fetched again now.
-    pub fn allows(&self, candidate: &Candidate, now: i64) -> bool {
+    /// Whether it may be fetched again now. `watching` says that the listing and the events work.
+    pub fn allows(&self, candidate: &Candidate, watching: bool, now: i64) -> bool {
         let since_fetch = now.saturating_sub(candidate.fetched_at);
-        let closed_for = i64::try_from(self.closed_for.as_secs()).unwrap_or(i64::MAX);
-        // One in the future: see `believed`.
-        // Both are whole seconds, cut off: more than the interval, so that it has passed for certain.
-        let rested = since_fetch < 0 || since_fetch > self.min_interval.as_secs_f64().ceil() as i64;
         let since_update = now.saturating_sub(changed(candidate, now));
-        rested && (candidate.class != Class::Closed || since_update < closed_for)
+        let closed_for = i64::try_from(self.closed_for.as_secs()).unwrap_or(i64::MAX);
+        if candidate.class == Class::Closed && since_update >= closed_for {
+            return false;
+        }
+        // One in the future: see `believed`.
+        if since_fetch < 0 {
+            return true;
+        }
+        // Both are whole seconds, cut off: more than the interval, so that it has passed for certain.
+        if since_fetch <= self.min_interval.as_secs_f64().ceil() as i64 {
+            return false;
+        }
+        let recheck = self.recheck.as_secs_f64().ceil() as i64;
+        let is_watched =
+            watching && candidate.checked_at.is_some_and(|at| (now - recheck..=now).contains(&at));
+        let rest = match candidate.class {
+            Class::Waiting | Class::InWork => recheck,
+            Class::Closed => recheck.max(since_update / CLOSED_AGE),
+        };
+        !is_watched || since_fetch > rest || candidate.rate(now) * candidate.since_look(now) as f64 >= LIKELY
     }
 }
 
 /// The staleness that one fetch now is expected to spare: higher is more urgent.
 pub fn score(candidate: &Candidate, now: i64) -> f64 {
-    let age = now.saturating_sub(changed(candidate, now)).max(0) as f64;
-    let rate = CHANGES / (age + REST);
-    let x = rate * (now - candidate.fetched_at).max(0) as f64;
+    let rate = candidate.rate(now);
+    let x = rate * candidate.since_look(now) as f64;
     let expected = if x < 0.01 {
         // The same, where the difference of nearly equal numbers would be noise.
         x * x * x * (1.0 / 3.0 - x / 8.0 + x * x / 30.0)
@@ -106,16 +149,17 @@ impl Shares {
 }
 
 /// Chooses up to `room` candidates: `oldest` of them those fetched longest ago, the others by their
-/// score, highest first. Candidates that may not be fetched again now are passed over; those that wait
-/// in the queue already are not to be among them.
+/// score, highest first. Candidates that may not be fetched again now are passed over.
 pub fn choose(
     candidates: impl IntoIterator<Item = Candidate>,
-    rules: &RefreshRules,
+    (rules, watching): (&RefreshRules, bool),
     (room, oldest): (usize, usize),
     now: i64,
 ) -> Vec<i64> {
-    let mut choice = Choice::new((room, oldest), now);
-    candidates.into_iter().for_each(|candidate| choice.offer(candidate, rules));
+    let mut choice = Choice::new((room, oldest), watching, now);
+    for candidate in candidates {
+        let Ok(()) = choice.offer(candidate, rules, |_| Ok::<_, Infallible>(true));
+    }
     choice.chosen()
 }
 
@@ -125,6 +169,7 @@ pub struct Choice {
     room: usize,
     /// How many are to be the oldest.
     share: usize,
+    watching: bool,
     now: i64,
     /// Fetched at, and the id; the latest on top.
     oldest: BinaryHeap<(i64, i64)>,
@@ -133,20 +178,34 @@ pub struct Choice {
 }
 
 impl Choice {
-    /// `oldest` of `room` go to those fetched longest ago.
-    pub fn new((room, oldest): (usize, usize), now: i64) -> Choice {
+    /// `oldest` of `room` go to those fetched longest ago; `watching` as in [`RefreshRules::allows`].
+    pub fn new((room, oldest): (usize, usize), watching: bool, now: i64) -> Choice {
         let share = oldest.min(room);
-        Choice { room, share, now, oldest: BinaryHeap::new(), best: BinaryHeap::new() }
+        Choice { room, share, watching, now, oldest: BinaryHeap::new(), best: BinaryHeap::new() }
     }
 
-    pub fn offer(&mut self, candidate: Candidate, rules: &RefreshRules) {
-        if !rules.allows(&candidate, self.now) {
-            return;
+    /// `is_free` says whether the talk of this id waits nowhere yet; it is asked only of one that would be chosen.
+    ///
+    /// # Errors
+    /// When `is_free` fails.
+    pub fn offer<E>(
+        &mut self,
+        candidate: Candidate,
+        rules: &RefreshRules,
+        is_free: impl FnOnce(i64) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        if !rules.allows(&candidate, self.watching, self.now) {
+            return Ok(());
         }
         let candidate = Candidate { fetched_at: believed(candidate.fetched_at, self.now), ..candidate };
-        push(&mut self.oldest, (candidate.fetched_at, candidate.talk_id), self.share);
-        let score = score(&candidate, self.now).to_bits();
-        push(&mut self.best, Reverse((score, Reverse(candidate.talk_id))), self.room);
+        let old = (candidate.fetched_at, candidate.talk_id);
+        let good = Reverse((score(&candidate, self.now).to_bits(), Reverse(candidate.talk_id)));
+        let is_chosen = is_among(&self.oldest, &old, self.share) || is_among(&self.best, &good, self.room);
+        if is_chosen && is_free(candidate.talk_id)? {
+            push(&mut self.oldest, old, self.share);
+            push(&mut self.best, good, self.room);
+        }
+        Ok(())
     }
 
     /// What was chosen, in the order in which to fetch it.
@@ -160,14 +219,19 @@ impl Choice {
     }
 }
 
+/// Whether it is one of the `count` least.
+fn is_among<T: Ord>(heap: &BinaryHeap<T>, item: &T, count: usize) -> bool {
+    heap.len() < count || heap.peek().is_some_and(|top| item < top)
+}
+
 /// Keeps the `count` least.
 fn push<T: Ord>(heap: &mut BinaryHeap<T>, item: T, count: usize) {
-    if heap.len() < count {
-        heap.push(item);
-    } else if let Some(mut top) = heap.peek_mut()
-        && item < *top
-    {
-        *top = item;
+    if !is_among(heap, &item, count) {
+        return;
+    }
+    heap.push(item);
+    if heap.len() > count {
+        heap.pop();
     }
 }
 
@@ -189,11 +253,13 @@ mod tests {
     const NOW: i64 = 1_700_000_000;
 
     fn rules() -> RefreshRules {
-        RefreshRules { min_interval: Duration::from_secs(120), closed_for: Duration::from_secs(7 * 86_400) }
+        let seconds = Duration::from_secs;
+        RefreshRules { min_interval: seconds(120), recheck: seconds(3600), closed_for: seconds(7 * 86_400) }
     }
 
     fn talk(talk_id: i64, changed_ago: i64, fetched_ago: i64, class: Class) -> Candidate {
-        Candidate { talk_id, updated_at: NOW - changed_ago, fetched_at: NOW - fetched_ago, class }
+        let (updated_at, fetched_at) = (NOW - changed_ago, NOW - fetched_ago);
+        Candidate { talk_id, updated_at, fetched_at, checked_at: None, class }
     }
 
     #[test]
@@ -228,20 +294,76 @@ mod tests {
 
     #[test]
     fn the_edges_of_min_interval_and_closed_for() {
-        let rules = rules();
-        assert!(!rules.allows(&talk(1, 500, 120, Class::InWork), NOW));
-        assert!(rules.allows(&talk(1, 500, 121, Class::InWork), NOW));
-        assert!(rules.allows(&talk(1, 7 * 86_400 - 1, 500, Class::Closed), NOW));
-        assert!(!rules.allows(&talk(1, 7 * 86_400, 500, Class::Closed), NOW));
-        assert!(rules.allows(&talk(1, 7 * 86_400, 500, Class::InWork), NOW));
-        assert!(rules.allows(&talk(1, 500, -3600, Class::InWork), NOW), "the clock was set back an hour");
-        assert!(rules.allows(&talk(1, -3600, 500, Class::Closed), NOW), "the API's clock is an hour ahead");
-        assert!(!rules.allows(&talk(1, -86_401, 500, Class::Closed), NOW), "no clock is so far ahead");
+        let allows = |candidate: &Candidate| rules().allows(candidate, false, NOW);
+        assert!(!allows(&talk(1, 500, 120, Class::InWork)));
+        assert!(allows(&talk(1, 500, 121, Class::InWork)));
+        assert!(allows(&talk(1, 7 * 86_400 - 1, 500, Class::Closed)));
+        assert!(!allows(&talk(1, 7 * 86_400, 500, Class::Closed)));
+        assert!(allows(&talk(1, 7 * 86_400, 500, Class::InWork)));
+        assert!(allows(&talk(1, 500, -3600, Class::InWork)), "the clock was set back an hour");
+        assert!(allows(&talk(1, -3600, 500, Class::Closed)), "the API's clock is an hour ahead");
+        assert!(!allows(&talk(1, -86_401, 500, Class::Closed)), "no clock is so far ahead");
         let ahead = score(&talk(1, -86_401, 500, Class::InWork), NOW);
         assert!(
             ahead < score(&talk(1, 86_400, 500, Class::InWork), NOW),
             "nor is it the first to be refreshed for good"
         );
+    }
+
+    /// As [`talk`], in work, and shown by the listing so long ago.
+    fn listed(changed_ago: i64, fetched_ago: i64, listed_ago: i64) -> Candidate {
+        Candidate { checked_at: Some(NOW - listed_ago), ..talk(1, changed_ago, fetched_ago, Class::InWork) }
+    }
+
+    #[test]
+    fn a_watched_talk_is_fetched_again_once_an_hour() {
+        let allows = |candidate: &Candidate| rules().allows(candidate, true, NOW);
+        assert!(!allows(&listed(86_400, 3600, 300)));
+        assert!(allows(&listed(86_400, 3601, 300)));
+        assert!(allows(&listed(86_400, 3600, 3601)), "the listing has not shown it for an hour");
+        assert!(allows(&listed(86_400, 3600, -1)), "nor does a look in the future watch it");
+        assert!(allows(&talk(1, 86_400, 3600, Class::InWork)), "nor is it watched if it was never shown");
+        assert!(rules().allows(&listed(86_400, 121, 1), false, NOW), "nor while the listing does not work");
+        assert!(!rules().allows(&listed(86_400, 120, 1), false, NOW));
+    }
+
+    #[test]
+    fn a_watched_talk_that_changed_lately_is_fetched_between_two_passes_of_the_listing() {
+        let allows = |candidate: &Candidate| rules().allows(candidate, true, NOW);
+        // 0.2 = 0.5 / (440 + 60) * 200.
+        assert!(!allows(&listed(440, 400, 199)));
+        assert!(allows(&listed(440, 400, 200)));
+        assert!(!allows(&listed(440, 199, 400)), "the last look is the fetch");
+        assert!(!allows(&listed(100, 120, 110)), "never within min_interval");
+    }
+
+    #[test]
+    fn a_watched_talk_that_is_closed_is_fetched_ever_more_seldom() {
+        let closed = |changed_ago, fetched_ago| Candidate {
+            class: Class::Closed,
+            ..listed(changed_ago, fetched_ago, 300)
+        };
+        let allows = |candidate: Candidate| rules().allows(&candidate, true, NOW);
+        assert!(!allows(closed(7200, 3600)) && allows(closed(7200, 3601)));
+        assert!(!allows(closed(40_000, 10_000)) && allows(closed(40_000, 10_001)));
+    }
+
+    #[test]
+    fn a_look_by_the_listing_counts_as_one() {
+        let score = |candidate: Candidate| score(&candidate, NOW);
+        assert_eq!(score(listed(940, 5000, 2000)), score(talk(1, 940, 2000, Class::InWork)));
+        assert_eq!(score(listed(940, 2000, 5000)), score(talk(1, 940, 2000, Class::InWork)));
+        assert_eq!(score(listed(940, 2000, -5)), score(talk(1, 940, 2000, Class::InWork)));
+    }
+
+    #[test]
+    fn what_waits_already_is_not_chosen_and_takes_nobody_s_place() {
+        let mut choice = Choice::new((4, 2), false, NOW);
+        for id in 1..=20 {
+            let is_free = |id: i64| Ok::<_, Infallible>(id % 2 == 1);
+            let Ok(()) = choice.offer(talk(id, 1000, 1000 + 100 * id, Class::InWork), &rules(), is_free);
+        }
+        assert_eq!(choice.chosen(), [19, 17, 15, 13]);
     }
 
     #[test]
@@ -256,7 +378,7 @@ mod tests {
     #[test]
     fn the_oldest_come_first_and_none_twice() {
         let candidates = (1..=50).map(|id| talk(id, 10 * id, 1000 + 100 * id, Class::InWork));
-        let chosen = choose(candidates, &rules(), (10, 2), NOW);
+        let chosen = choose(candidates, (&rules(), false), (10, 2), NOW);
         assert_eq!(chosen[..2], [50, 49]);
         let mut ids = chosen.clone();
         ids.sort_unstable();
@@ -267,8 +389,8 @@ mod tests {
     #[test]
     fn a_talk_fetched_in_the_future_comes_first() {
         let talks = [talk(1, 500, 5000, Class::InWork), talk(2, 500, -3600, Class::InWork)];
-        assert_eq!(choose(talks, &rules(), (1, 1), NOW), [2]);
-        assert_eq!(choose(talks, &rules(), (1, 0), NOW), [2]);
+        assert_eq!(choose(talks, (&rules(), false), (1, 1), NOW), [2]);
+        assert_eq!(choose(talks, (&rules(), false), (1, 0), NOW), [2]);
     }
 
     proptest! {
@@ -284,8 +406,8 @@ mod tests {
                 .enumerate()
                 .map(|(id, (changed, fetched, number))| talk(id as i64, changed, fetched, class(number)))
                 .collect();
-            let chosen = choose(talks.clone(), &rules(), (room, oldest), NOW);
-            let allowed: Vec<&Candidate> = talks.iter().filter(|talk| rules().allows(talk, NOW)).collect();
+            let chosen = choose(talks.clone(), (&rules(), false), (room, oldest), NOW);
+            let allowed: Vec<&Candidate> = talks.iter().filter(|talk| rules().allows(talk, false, NOW)).collect();
             prop_assert_eq!(chosen.len(), room.min(allowed.len()));
             let is_chosen = |talk: &&&Candidate| chosen.contains(&talk.talk_id);
             let by_score = &chosen[oldest.min(chosen.len())..];

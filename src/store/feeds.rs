@@ -5,16 +5,18 @@
 //! once, and that a fetch under way does not swallow what was heard after it began.
 
 mod backfill;
+mod candidates;
 mod rows;
 
 pub use backfill::{Backfill, Begun, begin as begin_backfill, end as end_backfill, state as backfill};
+pub use candidates::Candidates;
 pub use rows::{FeederRow, Note, note, note_enabled, row, rows};
 
 use crate::policy::lanes::Lane;
-use crate::policy::refresh::{Candidate, Choice, Class, RefreshRules, Shares};
+use crate::policy::refresh::{Choice, RefreshRules, Shares};
 use crate::talk::{Listed, TalkEvent};
 use rows::note_run;
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, named_params};
+use rusqlite::{Connection, OptionalExtension, Transaction, named_params};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -72,8 +74,8 @@ pub enum Order {
     Hook { account_id: Option<i64>, ids: Vec<i64>, due_at: i64, now: i64 },
     /// Queue the talks that are worth most to fetch again: so many that `room` rows wait in the lane.
     Refresh { rules: RefreshRules, room: usize, shares: Shares, now: i64 },
-    /// Which rows of the listing are news?
-    Compare(Vec<Listed>),
+    /// Which rows of the listing, read at `now`, are news?
+    Compare { listed: Vec<Listed>, now: i64 },
     /// Which open talks of the mirror, fetched before then, are not among these?
     Unseen { seen: Arc<HashSet<i64>>, before: i64, now: i64 },
     /// Queue the talks of those events that were not taken in yet.
@@ -95,7 +97,9 @@ impl Order {
             Order::Refresh { now, .. } | Order::Backfill { now, .. } => {
                 matches!(fed, Fed::Refreshed { queued: 1.., .. } | Fed::Backfill(_, 1..)).then_some(*now)
             }
-            Order::Compare(_) | Order::Unseen { .. } | Order::ForgetEvents { .. } | Order::Note(_) => None,
+            Order::Compare { .. } | Order::Unseen { .. } | Order::ForgetEvents { .. } | Order::Note(_) => {
+                None
+            }
         }
     }
 }
@@ -118,11 +122,11 @@ pub enum Fed {
     Done,
 }
 
-/// Does what a feeder wants; the caller commits it.
+/// Does what a feeder wants; the caller commits it. The candidates are prepared for the order.
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn work(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<Fed> {
+pub fn work(tx: &Transaction<'_>, order: &Order, candidates: &Candidates) -> rusqlite::Result<Fed> {
     Ok(match order {
         Order::Enqueue { feeder, hints, due_at, now } => {
             let mut queued = 0;
@@ -144,9 +148,9 @@ pub fn work(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<Fed> {
             note_run(tx, Feeder::Webhook, queued, *now)?;
             Fed::Queued(queued)
         }
-        Order::Refresh { rules, room, shares, now } => refresh(tx, rules, *room, shares, *now)?,
-        Order::Compare(listed) => Fed::Compared(compare(tx, listed)?),
-        Order::Unseen { seen, before, now } => Fed::Unseen(unseen(tx, seen, *before, *now)?),
+        Order::Refresh { rules, room, shares, now } => refresh(tx, candidates, rules, (*room, shares), *now)?,
+        Order::Compare { listed, .. } => Fed::Compared(compare(tx, listed)?),
+        Order::Unseen { seen, before, now } => Fed::Unseen(candidates.unseen(seen, *before, *now)),
         Order::Events { events, now } => Fed::Queued(take_in(tx, events, *now)?),
         Order::ForgetEvents { before } => {
             tx.prepare_cached("DELETE FROM seen_events WHERE created_at < ?1")?.execute([before])?;
@@ -231,22 +235,21 @@ fn room_left(tx: &Transaction<'_>, lane: Lane, room: usize, now: i64) -> rusqlit
 /// A run that found nothing is noted so often, in seconds.
 const NOTE_EVERY: i64 = 60;
 
-/// Talks that wait in the queue are being fetched anyway.
-const NOT_QUEUED: &str = "NOT EXISTS (SELECT 1 FROM talk_queue q WHERE q.talk_id = talks.talk_id)";
-
 fn refresh(
     tx: &Transaction<'_>,
+    candidates: &Candidates,
     rules: &RefreshRules,
-    room: usize,
-    shares: &Shares,
+    (room, shares): (usize, &Shares),
     now: i64,
 ) -> rusqlite::Result<Fed> {
     let mut shares = shares.clone();
     let room = room_left(tx, Lane::Refresh, room, now)?;
     let mut queued = 0;
     if room > 0 {
-        let mut choice = Choice::new((room, shares.oldest_of(room)), now);
-        offer_candidates(tx, rules, now, &mut choice)?;
+        let mut choice = Choice::new((room, shares.oldest_of(room)), candidates.watched(), now);
+        // Talks that wait in the queue are being fetched anyway.
+        let mut waits = tx.prepare_cached("SELECT 1 FROM talk_queue WHERE talk_id = ?1")?;
+        candidates.offer(&mut choice, rules, |talk_id| Ok(!waits.exists([talk_id])?))?;
         for talk_id in choice.chosen() {
             queued += u64::from(insert(tx, talk_id, (Feeder::Refresh, Lane::Refresh), now, now)?);
         }
@@ -256,49 +259,6 @@ fn refresh(
         note_run(tx, Feeder::Refresh, queued, now)?;
     }
     Ok(Fed::Refreshed { queued, shares })
-}
-
-/// The open talks, by their index alone.
-fn open_candidates() -> String {
-    format!(
-        "SELECT talk_id, updated_at, fetched_at, is_read = 0 OR missed_at IS NOT NULL
-           FROM talks INDEXED BY talks_open
-          WHERE is_in_work = 1 AND gone_at IS NULL AND denied_at IS NULL AND {NOT_QUEUED}"
-    )
-}
-
-/// The closed talks that changed after a time, by their index alone.
-fn closed_candidates() -> String {
-    format!(
-        "SELECT talk_id, updated_at, fetched_at
-           FROM talks INDEXED BY talks_closed
-          WHERE is_in_work = 0 AND gone_at IS NULL AND denied_at IS NULL AND updated_at > ?1 AND {NOT_QUEUED}"
-    )
-}
-
-/// Offers the talks that may be fetched again.
-fn offer_candidates(
-    connection: &Connection,
-    rules: &RefreshRules,
-    now: i64,
-    choice: &mut Choice,
-) -> rusqlite::Result<()> {
-    let mut open = connection.prepare_cached(&open_candidates())?;
-    let mut closed = connection.prepare_cached(&closed_candidates())?;
-    let read = |row: &Row<'_>, class| -> rusqlite::Result<Candidate> {
-        Ok(Candidate { talk_id: row.get(0)?, updated_at: row.get(1)?, fetched_at: row.get(2)?, class })
-    };
-    let mut rows = open.query([])?;
-    while let Some(row) = rows.next()? {
-        let class = if row.get(3)? { Class::Waiting } else { Class::InWork };
-        choice.offer(read(row, class)?, rules);
-    }
-    let closed_for = i64::try_from(rules.closed_for.as_secs()).unwrap_or(now);
-    let mut rows = closed.query([now - closed_for])?;
-    while let Some(row) = rows.next()? {
-        choice.offer(read(row, Class::Closed)?, rules);
-    }
-    Ok(())
 }
 
 fn compare(connection: &Connection, listed: &[Listed]) -> rusqlite::Result<Vec<News>> {
@@ -327,23 +287,6 @@ fn compare(connection: &Connection, listed: &[Listed]) -> rusqlite::Result<Vec<N
         }
     }
     Ok(news)
-}
-
-fn unseen(connection: &Connection, seen: &HashSet<i64>, before: i64, now: i64) -> rusqlite::Result<Vec<i64>> {
-    let mut open = connection.prepare_cached(
-        "SELECT talk_id FROM talks INDEXED BY talks_open
-          WHERE is_in_work = 1 AND gone_at IS NULL AND denied_at IS NULL
-            AND (fetched_at < ?1 OR fetched_at > ?2)", // in the future: by a wrong clock
-    )?;
-    let mut unseen = Vec::new();
-    let mut rows = open.query([before, now])?;
-    while let Some(row) = rows.next()? {
-        let talk_id = row.get(0)?;
-        if !seen.contains(&talk_id) {
-            unseen.push(talk_id);
-        }
-    }
-    Ok(unseen)
 }
 
 fn take_in(tx: &Transaction<'_>, events: &[TalkEvent], now: i64) -> rusqlite::Result<u64> {

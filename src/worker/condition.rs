@@ -157,8 +157,8 @@ impl Condition {
 
     /// Requests a second that what is more urgent than refreshes has lately used.
     pub fn urgent_rate(&self, now: Now) -> f64 {
-        let [closing, asked, hints, ..] = self.requests_of(QUOTA_SECONDS, now);
-        f64::from(closing + asked + hints) / QUOTA_SECONDS as f64
+        let [closing, asked, hints, unmirrored, _] = self.requests_of(QUOTA_SECONDS, now);
+        f64::from(closing + asked + hints + unmirrored) / QUOTA_SECONDS as f64
     }
 
     pub fn note_answer(&mut self, failure: Option<&Failure>, now: Now) {

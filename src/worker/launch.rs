@@ -5,7 +5,7 @@ use super::closing::Pending;
 use super::{Ended, Worker};
 use crate::clock::Now;
 use crate::gate::{Permit, Reason, Source, Wait};
-use crate::policy::lanes::{Lane, Turn};
+use crate::policy::lanes::Lane;
 use crate::store::queue::Due;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -69,7 +69,7 @@ impl Worker {
             self.progress.step();
             let has_work = self.has_work();
             let lane = self.send(next, permit, now);
-            self.lanes.sent(lane, has_work, now.mono);
+            self.lanes.sent(lane, has_work);
             self.condition.count_request(lane, now);
         }
         match self.next_due_at {
@@ -124,11 +124,7 @@ impl Worker {
         if let Some(due) = self.confirm_now {
             return Next::Confirm(due);
         }
-        let lane = match self.lanes.turn(self.has_work(), self.gate.pace(now.mono), now.mono) {
-            Turn::Of(lane) => lane,
-            Turn::NotBefore(at) => return Next::Wait(at),
-            Turn::Idle => return Next::Nothing,
-        };
+        let Some(lane) = self.lanes.turn(self.has_work()) else { return Next::Nothing };
         if self.is_asked(lane) {
             return Next::Page(lane);
         }

@@ -1,5 +1,6 @@
 //! The backfill: a walk over the account's ids.
 
+use crate::feeders::REFRESH;
 use crate::harness::{Mirror, account};
 
 #[test]
@@ -25,7 +26,7 @@ fn it_walks_upward_and_stops_after_500_unknown_ids_in_a_row() {
     let mut account = account(40);
     account.talks.remove(&7);
     let mirror = Mirror::new(account);
-    mirror.configure("api.requests_per_second = 300\n");
+    mirror.configure("api.requests_per_second = 100\n");
     mirror.ends(0, &["backfill", "--from", "5", "--to", "100000"]);
     let daemon = mirror.running_daemon();
     mirror.wait("it ends", || mirror.log().contains("the API knows none of the last 500 ids"));
@@ -63,15 +64,17 @@ fn it_remembers_where_it_is_across_kills_and_can_be_stopped() {
 }
 
 #[test]
-fn it_takes_a_third_of_the_requests_with_nothing_else_to_do() {
-    let mirror = Mirror::new(account(400));
-    mirror.configure("api.requests_per_second = 30\n");
-    mirror.ends(0, &["backfill", "--from", "400"]);
+fn what_was_never_fetched_comes_before_refreshes_which_keep_a_tenth() {
+    let mirror = Mirror::new(account(3000));
+    mirror.configure(&format!("{REFRESH}api.requests_per_second = 150\n"));
+    mirror.ends(0, &["sync", "1..300"]);
+    mirror.ends(0, &["backfill", "--from", "3000"]);
     let daemon = mirror.running_daemon();
-    mirror.wait("many requests", || mirror.simulator.account().requests() >= 120);
+    let shares = "SELECT sum(requests) > 600
+                     AND max(requests) FILTER (WHERE lane = 'unmirrored') * 100 >= 85 * sum(requests)
+                     AND max(requests) FILTER (WHERE lane = 'refresh') * 100 BETWEEN 5 * sum(requests) AND 11 * sum(requests)
+                    FROM lanes";
+    mirror.wait_sql("each has its share", shares, 1);
+    assert!(mirror.sql::<i64>("SELECT count(*) FROM talks") < 3000, "both had work");
     daemon.stop();
-    let account = mirror.simulator.account();
-    let (first, last) = (account.log[0].at, account.log[119].at);
-    let seconds = last.duration_since(first).as_secs_f64();
-    assert!(120.0 <= 10.0 * seconds + 2.0, "120 requests in {seconds} s");
 }

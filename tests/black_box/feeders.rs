@@ -252,7 +252,7 @@ fn no_lane_starves_under_a_full_queue_and_the_most_urgent_comes_first() {
     // The first refreshes are chosen after five seconds: nothing is fetched twice in a second.
     let shares = "SELECT sum(requests) > 1000
                      AND max(requests) FILTER (WHERE lane = 'refresh') * 100 >= 3 * sum(requests)
-                     AND max(requests) FILTER (WHERE lane = 'backfill') * 100 >= 4 * sum(requests)
+                     AND max(requests) FILTER (WHERE lane = 'unmirrored') * 100 >= 4 * sum(requests)
                      AND max(requests) FILTER (WHERE lane = 'asked') * 100 >= 80 * sum(requests)
                     FROM lanes";
     mirror.wait_sql("each has its share", shares, 1);

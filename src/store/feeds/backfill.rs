@@ -202,7 +202,7 @@ fn settle(tx: &Transaction<'_>, walk: &mut Backfill) -> rusqlite::Result<()> {
 }
 
 fn queue_more(tx: &Transaction<'_>, walk: &mut Backfill, room: usize, now: i64) -> rusqlite::Result<u64> {
-    let mut room = room_left(tx, Lane::Backfill, room, now)?;
+    let mut room = room_left(tx, Lane::Unmirrored, room, now)?;
     let mut queued = 0;
     for _ in 0..STRIDE {
         if room == 0 || !walk.holds(walk.next) {
@@ -212,7 +212,7 @@ fn queue_more(tx: &Transaction<'_>, walk: &mut Backfill, room: usize, now: i64) 
         let due_at = now - room as i64;
         // The ids that are known already cost no request.
         if matches!(known(tx, walk.next)?, Known::Unclear)
-            && insert(tx, walk.next, (Feeder::Backfill, Lane::Backfill), due_at, now)?
+            && insert(tx, walk.next, (Feeder::Backfill, Lane::Unmirrored), due_at, now)?
         {
             room -= 1;
             queued += 1;

@@ -42,10 +42,21 @@ fn mirror(connection: &mut Connection, talk: Talk, fetched_at: i64) {
 }
 
 fn order(connection: &mut Connection, order: Order) -> Fed {
+    order_with(&mut Candidates::default(), connection, order)
+}
+
+/// As the writer does it.
+fn order_with(candidates: &mut Candidates, connection: &mut Connection, order: Order) -> Fed {
+    candidates.prepare(connection, &order).unwrap();
     let tx = connection.transaction().unwrap();
-    let fed = work(&tx, &order).unwrap();
+    let fed = work(&tx, &order, candidates).unwrap();
     tx.commit().unwrap();
+    candidates.fed(&order, &fed);
     fed
+}
+
+fn rules(closed_for: Duration) -> RefreshRules {
+    RefreshRules { min_interval: Duration::from_secs(120), recheck: Duration::from_secs(3600), closed_for }
 }
 
 fn hinted(connection: &mut Connection, talk_id: i64, lane: Lane) -> Fed {
@@ -106,7 +117,7 @@ fn a_hint_while_a_retry_is_under_way_is_not_lost_and_makes_no_failure_undone() {
 #[test]
 fn a_hint_raises_a_row_that_waits_and_lowers_none() {
     let mut connection = in_memory();
-    hinted(&mut connection, 5, Lane::Backfill);
+    hinted(&mut connection, 5, Lane::Unmirrored);
     hinted(&mut connection, 5, Lane::Asked);
     hinted(&mut connection, 5, Lane::Hints);
     assert_eq!(rows(&connection), [(5, "listing".into(), 0, 0, 0)]);
@@ -150,7 +161,7 @@ fn a_refresh_fills_the_lane_up_and_takes_none_that_waits_already() {
         mirror(&mut connection, talk(talk_id), NOW - 1000 - talk_id);
     }
     hinted(&mut connection, 10, Lane::Asked);
-    let rules = RefreshRules { min_interval: Duration::from_secs(120), closed_for: Duration::ZERO };
+    let rules = rules(Duration::ZERO);
     let refresh = |room| Order::Refresh { rules: rules.clone(), room, shares: Shares::default(), now: NOW };
     let queued = |fed| match fed {
         Fed::Refreshed { queued, .. } => queued,
@@ -166,26 +177,12 @@ fn a_refresh_fills_the_lane_up_and_takes_none_that_waits_already() {
 }
 
 #[test]
-fn the_refresh_reads_no_talk_itself() {
-    let connection = in_memory();
-    let plan = |sql: &str| {
-        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let lines = statement.query_map([], |row| row.get::<_, String>(3)).unwrap();
-        lines.collect::<Result<Vec<_>, _>>().unwrap().join("; ")
-    };
-    let open = plan(&open_candidates());
-    assert!(open.contains("talks USING COVERING INDEX talks_open"), "{open}");
-    let closed = plan(&closed_candidates().replace("?1", "5"));
-    assert!(closed.contains("talks USING COVERING INDEX talks_closed (updated_at>?)"), "{closed}");
-}
-
-#[test]
 fn what_the_listing_says_is_news_where_it_differs() {
     let mut connection = in_memory();
     mirror(&mut connection, talk(1), NOW);
     let same =
         Listed { talk_id: 1, updated_at: Some(NOW - 3600), is_in_work: Some(true), is_read: Some(true) };
-    let mut ask = |listed| match order(&mut connection, Order::Compare(vec![listed])) {
+    let mut ask = |listed| match order(&mut connection, Order::Compare { listed: vec![listed], now: NOW }) {
         Fed::Compared(news) => news.len(),
         fed => panic!("{fed:?}"),
     };
@@ -200,7 +197,7 @@ fn what_the_listing_says_is_news_where_it_differs() {
     assert_eq!(ask(Listed { is_read: Some(false), ..same }), 1);
     assert_eq!(ask(Listed { talk_id: 2, ..same }), 1, "unknown");
     record(&mut connection, 1, 0, NOW, Outcome::Gone);
-    let mut ask = |listed| order(&mut connection, Order::Compare(vec![listed]));
+    let mut ask = |listed| order(&mut connection, Order::Compare { listed: vec![listed], now: NOW });
     assert!(matches!(ask(same), Fed::Compared(news) if news.len() == 1), "gone, and listed all the same");
 }
 
@@ -341,4 +338,97 @@ fn a_trouble_lasts_from_when_it_began_until_a_run_without() {
     let third = noted(None, 30);
     assert_eq!((third.trouble, third.trouble_since), (None, None));
     assert_eq!(third.cursor, Some(serde_json::json!({"until": 30})));
+}
+
+/// What a refresh takes of a mirror, with these rules, by what the writer keeps in memory.
+fn refreshed(candidates: &mut Candidates, connection: &mut Connection, closed_for: Duration) -> Vec<i64> {
+    let order = Order::Refresh { rules: rules(closed_for), room: 100, shares: Shares::default(), now: NOW };
+    order_with(candidates, connection, order);
+    let refreshed = connection
+        .prepare("DELETE FROM talk_queue WHERE reason = 'refresh' RETURNING talk_id")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .collect::<rusqlite::Result<Vec<i64>>>();
+    let mut refreshed = refreshed.unwrap();
+    refreshed.sort_unstable();
+    refreshed
+}
+
+fn noted(candidates: &mut Candidates, connection: &mut Connection, feeder: Feeder, trouble: Option<&str>) {
+    let trouble = trouble.map(str::to_owned);
+    let note =
+        Note { feeder, ran: Some((NOW, 0)), added: 0, trouble, warned_at: None, cursor: None, now: NOW };
+    order_with(candidates, connection, Order::Note(note));
+}
+
+#[test]
+fn a_talk_that_the_listing_shows_unchanged_is_left_until_the_hour_is_over() {
+    let mut connection = in_memory();
+    for (talk_id, fetched_ago) in [(1, 3600), (2, 3600), (3, 3601), (4, 3600)] {
+        mirror(&mut connection, talk(talk_id), NOW - fetched_ago);
+    }
+    mirror(&mut connection, Talk { is_in_work: false, ..talk(5) }, NOW - 3600);
+    let closed_for = Duration::from_secs(7 * 86_400);
+    let (connection, candidates) = (&mut connection, &mut Candidates::default());
+    assert_eq!(refreshed(candidates, connection, closed_for), [1, 2, 3, 4, 5]);
+    let row = |talk_id| Listed {
+        talk_id,
+        updated_at: Some(NOW - 3600),
+        is_in_work: Some(true),
+        is_read: Some(true),
+    };
+    let listed = vec![row(1), Listed { is_read: Some(false), ..row(2) }, row(3)];
+    order_with(candidates, connection, Order::Compare { listed, now: NOW });
+    let seen = Arc::new(HashSet::from([1, 2, 3, 4]));
+    order_with(candidates, connection, Order::Unseen { seen, before: NOW, now: NOW });
+    noted(candidates, connection, Feeder::Listing, None);
+    assert_eq!(refreshed(candidates, connection, closed_for), [1, 2, 3, 4, 5], "no events: not watched");
+    noted(candidates, connection, Feeder::Events, None);
+    assert_eq!(refreshed(candidates, connection, closed_for), [2, 3, 4], "1 is as mirrored, and so is 5");
+    noted(candidates, connection, Feeder::Listing, Some("not served"));
+    assert_eq!(refreshed(candidates, connection, closed_for), [1, 2, 3, 4, 5]);
+}
+
+mod laws {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        /// What follows the commits is what a new look at the database finds.
+        #[test]
+        fn the_candidates_in_memory_are_those_in_the_database(
+            steps in proptest::collection::vec((1i64..8, 0u8..6, any::<bool>(), 0i64..20), 1..40),
+        ) {
+            let closed_for = Duration::from_secs(10 * 3600);
+            let (mut connection, mut kept) = (in_memory(), Candidates::default());
+            refreshed(&mut kept, &mut connection, closed_for);
+            for (number, (talk_id, what, is_in_work, hours)) in steps.into_iter().enumerate() {
+                let at = NOW - 5000 + number as i64;
+                let outcome = match what {
+                    0 => Outcome::Gone,
+                    1 => Outcome::Denied { due_at: NOW + 86_400, error: "denied".into() },
+                    2 => Outcome::Failed { error: "fails".into() },
+                    _ => {
+                        let updated_at = NOW - hours * 3600;
+                        let talk = Talk { is_in_work, updated_at, is_read: Some(what == 3), ..talk(talk_id) };
+                        Outcome::Talk(Box::new(Arrived::new(talk, "{}")))
+                    }
+                };
+                let record = Record { talk_id, ticket: 0, at, outcome, wish: None };
+                let tx = connection.transaction().unwrap();
+                let recorded = Recorder::new(&tx).unwrap().record(&record).unwrap();
+                tx.commit().unwrap();
+                kept.recorded(&record, recorded.effect);
+            }
+            let before = refreshed(&mut kept, &mut connection, closed_for);
+            let anew = refreshed(&mut Candidates::default(), &mut connection, closed_for);
+            prop_assert_eq!(before, anew);
+            let unseen = |candidates: &Candidates| candidates.unseen(&HashSet::new(), NOW, NOW);
+            let mut anew = Candidates::default();
+            refreshed(&mut anew, &mut connection, closed_for);
+            prop_assert_eq!(unseen(&kept), unseen(&anew));
+        }
+    }
 }

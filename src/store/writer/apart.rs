@@ -4,7 +4,7 @@
 use super::commit::{Done, note_account, write};
 use super::message::Write;
 use super::trouble::is_one_row_s;
-use crate::store::feeds::Fed;
+use crate::store::feeds::{Candidates, Fed};
 use crate::store::record::{Effect, Record, Recorded, Recorder};
 use rusqlite::{Connection, Transaction};
 
@@ -12,7 +12,11 @@ use rusqlite::{Connection, Transaction};
 ///
 /// # Errors
 /// When the database cannot be written at all.
-pub(super) fn commit(connection: &mut Connection, batch: &[Write]) -> rusqlite::Result<Done> {
+pub(super) fn commit(
+    connection: &mut Connection,
+    batch: &[Write],
+    candidates: &Candidates,
+) -> rusqlite::Result<Done> {
     let tx = connection.transaction()?;
     let mut done = Done::default();
     for wanted in batch {
@@ -31,7 +35,7 @@ pub(super) fn commit(connection: &mut Connection, batch: &[Write]) -> rusqlite::
                 };
                 done.recorded.push(recorded);
             }
-            other => match alone(&tx, || write(&tx, other))? {
+            other => match alone(&tx, || write(&tx, other, candidates))? {
                 Ok(fed) => done.fed.extend(fed),
                 Err(error) => {
                     done.refused
@@ -104,7 +108,7 @@ mod tests {
 
     fn effects(connection: &mut Connection) -> Vec<Effect> {
         let batch = [record(1), record(2), record(3)];
-        let done = commit(connection, &batch).unwrap();
+        let done = commit(connection, &batch, &Candidates::default()).unwrap();
         done.recorded.iter().map(|recorded| recorded.effect).collect()
     }
 

@@ -4,7 +4,7 @@ use super::apart;
 use super::message::Write;
 use super::trouble::is_one_row_s;
 use crate::store::checkpoint::Checkpointer;
-use crate::store::feeds::{self, Fed};
+use crate::store::feeds::{self, Candidates, Fed};
 use crate::store::record::{Outcome, Record, Recorded, Recorder};
 use crate::store::{account, odd, queue, resume};
 use crate::telemetry;
@@ -26,25 +26,35 @@ pub(super) fn commit(
     connection: &mut Connection,
     checkpointer: &Checkpointer,
     batch: &[Write],
+    candidates: &mut Candidates,
 ) -> rusqlite::Result<Done> {
+    for order in batch.iter().filter_map(Write::order) {
+        candidates.prepare(connection, order)?;
+    }
     let began = Instant::now();
-    let done = match together(connection, batch) {
-        Err(error) if is_one_row_s(&error) => apart::commit(connection, batch)?,
+    let done = match together(connection, batch, candidates) {
+        Err(error) if is_one_row_s(&error) => apart::commit(connection, batch, candidates)?,
         done => done?,
     };
     checkpointer.committed(connection);
     telemetry::commit(done.recorded.len(), began.elapsed());
+    let records = batch.iter().filter_map(|write| match write {
+        Write::Record(record) => Some(record),
+        _ => None,
+    });
+    records.zip(&done.recorded).for_each(|(record, done)| candidates.recorded(record, done.effect));
+    batch.iter().filter_map(Write::order).zip(&done.fed).for_each(|(order, fed)| candidates.fed(order, fed));
     Ok(done)
 }
 
-fn together(connection: &mut Connection, batch: &[Write]) -> rusqlite::Result<Done> {
+fn together(connection: &mut Connection, batch: &[Write], candidates: &Candidates) -> rusqlite::Result<Done> {
     let tx = connection.transaction()?;
     let mut done = Done { recorded: Vec::with_capacity(batch.len()), ..Done::default() };
     let mut recorder = Recorder::new(&tx)?;
     for wanted in batch {
         match wanted {
             Write::Record(record) => done.recorded.push(recorder.record(record)?),
-            other => done.fed.extend(write(&tx, other)?),
+            other => done.fed.extend(write(&tx, other, candidates)?),
         }
     }
     drop(recorder);
@@ -54,7 +64,11 @@ fn together(connection: &mut Connection, batch: &[Write]) -> rusqlite::Result<Do
 }
 
 /// Writes what is no record; returns what came of a feeder's order.
-pub(super) fn write(tx: &Transaction<'_>, wanted: &Write) -> rusqlite::Result<Option<Fed>> {
+pub(super) fn write(
+    tx: &Transaction<'_>,
+    wanted: &Write,
+    candidates: &Candidates,
+) -> rusqlite::Result<Option<Fed>> {
     match wanted {
         Write::Status(status) => status.write(tx)?,
         Write::Resumed => resume::done(tx)?,
@@ -66,7 +80,7 @@ pub(super) fn write(tx: &Transaction<'_>, wanted: &Write) -> rusqlite::Result<Op
         }
         Write::Account(Ok(name), now) => account::confirm(tx, name, *now)?,
         Write::Account(Err(why), _) => account::doubt(tx, Some(why))?,
-        Write::Feed { order, .. } => return feeds::work(tx, order).map(Some),
+        Write::Feed { order, .. } => return feeds::work(tx, order, candidates).map(Some),
         // By a recorder, which several of them share.
         Write::Record(_) => {}
     }

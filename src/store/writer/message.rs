@@ -59,6 +59,16 @@ pub enum Write {
     },
 }
 
+impl Write {
+    /// What a feeder wants.
+    pub(super) fn order(&self) -> Option<&Order> {
+        match self {
+            Write::Feed { order, .. } => Some(order),
+            _ => None,
+        }
+    }
+}
+
 impl Message {
     /// Somebody outside waits for it.
     pub(super) fn is_awaited(&self) -> bool {

@@ -7,7 +7,7 @@ use super::trouble::{explain, may_pass};
 use crate::policy::closing::CloseRules;
 use crate::store::checkpoint::{Checkpointer, WalView};
 use crate::store::chores::{self, Chored};
-use crate::store::feeds::{self, Fed, Feeder};
+use crate::store::feeds::{self, Candidates, Fed, Feeder};
 use crate::store::{queue, resume, sweep};
 use crate::text::shown;
 use rusqlite::Connection;
@@ -80,6 +80,7 @@ fn serve(
 ) -> rusqlite::Result<()> {
     let mut seen_version = data_version(connection)?;
     let mut asked_to_resume = None;
+    let mut candidates = Candidates::default();
     // As SQLite advises for connections that live long.
     optimize(connection, "PRAGMA optimize = 0x10002");
     let mut optimized = Instant::now();
@@ -99,7 +100,9 @@ fn serve(
             }
         }
         if !writes.is_empty() {
-            let done = insist(teller, connection, |connection| commit(connection, checkpointer, &writes))?;
+            let done = insist(teller, connection, |connection| {
+                commit(connection, checkpointer, &writes, &mut candidates)
+            })?;
             let Done { recorded, fed, refused } = done;
             for why in refused {
                 tracing::error!("{}", shown(&why));
@@ -124,6 +127,9 @@ fn serve(
                 // After the sweeps that were asked for before it: they write down the rules they go by.
                 Message::Configure(rules, feeders) => {
                     insist(teller, connection, |connection| configure(connection, &rules, &feeders))?;
+                    for (feeder, _) in feeders.iter().filter(|(_, on)| !on) {
+                        candidates.works(*feeder, false);
+                    }
                 }
                 Message::Head { now, limit, only } => {
                     let head = insist(teller, connection, |connection| match &only {

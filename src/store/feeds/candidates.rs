@@ -1,0 +1,191 @@
+//! What refreshes are chosen from, in the writer's memory: the open talks of the mirror, and those closed
+//! lately.
+//!
+//! It is read from the database once, follows each commit, and is read anew each hour, as others may write
+//! there too. When the listing last showed a talk is known here alone: after a restart the next pass tells.
+
+use super::{Fed, Feeder, Order};
+use crate::policy::refresh::{Candidate, Choice, Class, RefreshRules};
+use crate::store::record::{Effect, Outcome, Record};
+use crate::talk::Talk;
+use rusqlite::{Connection, Row};
+use std::collections::{HashMap, HashSet};
+use std::num::NonZeroI64;
+
+/// In seconds: so often all is read anew.
+const READ_ANEW: i64 = 60 * 60;
+
+/// See the module's text. Times are Unix seconds.
+#[derive(Debug, Default)]
+pub struct Candidates {
+    talks: HashMap<i64, Kept>,
+    /// When they were read, and since when a closed talk must have changed to be among them.
+    read: Option<(i64, i64)>,
+    /// When a pass of the listing last showed every open talk: what it did not show is closed.
+    passed_at: Option<i64>,
+    listing_works: bool,
+    events_work: bool,
+}
+
+/// A [`Candidate`] in little space: there may be a hundred thousand.
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    updated_at: i64,
+    fetched_at: i64,
+    checked_at: Option<NonZeroI64>,
+    class: Class,
+}
+
+impl Candidates {
+    /// Reads them, where this order needs them and they are not here, or were read too long ago.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn prepare(&mut self, connection: &Connection, order: &Order) -> rusqlite::Result<()> {
+        let (now, closed_since) = match order {
+            Order::Refresh { rules, now, .. } => {
+                (*now, now - i64::try_from(rules.closed_for.as_secs()).unwrap_or(*now))
+            }
+            Order::Unseen { now, .. } => (*now, self.read.map_or(*now, |(_, closed_since)| closed_since)),
+            _ => return Ok(()),
+        };
+        // Fewer than those that were read are none to read anew for.
+        let is_enough =
+            |(at, since): (i64, i64)| (at..at + READ_ANEW).contains(&now) && since <= closed_since;
+        if self.read.is_some_and(is_enough) {
+            return Ok(());
+        }
+        let mut talks = HashMap::new();
+        let mut open = connection.prepare_cached(
+            "SELECT talk_id, updated_at, fetched_at, is_read = 0 OR missed_at IS NOT NULL
+               FROM talks INDEXED BY talks_open
+              WHERE is_in_work = 1 AND gone_at IS NULL AND denied_at IS NULL",
+        )?;
+        let mut rows = open.query([])?;
+        while let Some(row) = rows.next()? {
+            let class = if row.get(3)? { Class::Waiting } else { Class::InWork };
+            let (talk_id, talk) = self.read(row, class)?;
+            talks.insert(talk_id, talk);
+        }
+        let mut closed = connection.prepare_cached(
+            "SELECT talk_id, updated_at, fetched_at FROM talks INDEXED BY talks_closed
+              WHERE is_in_work = 0 AND gone_at IS NULL AND denied_at IS NULL AND updated_at > ?1",
+        )?;
+        let mut rows = closed.query([closed_since])?;
+        while let Some(row) = rows.next()? {
+            let (talk_id, talk) = self.read(row, Class::Closed)?;
+            talks.insert(talk_id, talk);
+        }
+        self.talks = talks;
+        self.read = Some((now, closed_since));
+        Ok(())
+    }
+
+    fn read(&self, row: &Row<'_>, class: Class) -> rusqlite::Result<(i64, Kept)> {
+        let talk_id = row.get(0)?;
+        let checked_at = self.checked_at(talk_id);
+        Ok((talk_id, Kept { updated_at: row.get(1)?, fetched_at: row.get(2)?, checked_at, class }))
+    }
+
+    fn checked_at(&self, talk_id: i64) -> Option<NonZeroI64> {
+        self.talks.get(&talk_id)?.checked_at
+    }
+
+    /// Offers each to a choice; `is_free` as in [`Choice::offer`].
+    ///
+    /// # Errors
+    /// When `is_free` fails.
+    pub(super) fn offer(
+        &self,
+        choice: &mut Choice,
+        rules: &RefreshRules,
+        mut is_free: impl FnMut(i64) -> rusqlite::Result<bool>,
+    ) -> rusqlite::Result<()> {
+        for (&talk_id, &Kept { updated_at, fetched_at, checked_at, class }) in &self.talks {
+            let checked_at = match class {
+                Class::Waiting | Class::InWork => checked_at.map(NonZeroI64::get),
+                Class::Closed => self.passed_at,
+            };
+            let candidate = Candidate { talk_id, updated_at, fetched_at, checked_at, class };
+            choice.offer(candidate, rules, &mut is_free)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the listing and the events show what changes.
+    pub(super) fn watched(&self) -> bool {
+        self.listing_works && self.events_work
+    }
+
+    /// The open talks last fetched before then that are not among these.
+    pub(super) fn unseen(&self, seen: &HashSet<i64>, before: i64, now: i64) -> Vec<i64> {
+        let is_unseen = |(talk_id, talk): &(&i64, &Kept)| {
+            // In the future: by a wrong clock.
+            let is_older = talk.fetched_at < before || talk.fetched_at > now;
+            talk.class != Class::Closed && is_older && !seen.contains(talk_id)
+        };
+        let mut unseen: Vec<i64> = self.talks.iter().filter(is_unseen).map(|(talk_id, _)| *talk_id).collect();
+        unseen.sort_unstable();
+        unseen
+    }
+
+    /// A record that is committed, and what it did.
+    pub fn recorded(&mut self, record: &Record, effect: Effect) {
+        let Some((_, closed_since)) = self.read else { return };
+        let talk_id = record.talk_id;
+        match (&record.outcome, effect) {
+            (Outcome::Talk(_), Effect::Older) => match self.talks.get_mut(&talk_id) {
+                Some(talk) => talk.fetched_at = record.at,
+                // It may have been gone or denied, and is no longer: how it is stored, the database tells.
+                None => self.read = None,
+            },
+            (Outcome::Talk(arrived), Effect::New | Effect::Changed | Effect::Same) => {
+                let (updated_at, class) = (arrived.talk.updated_at, class(&arrived.talk));
+                if class == Class::Closed && updated_at <= closed_since {
+                    self.talks.remove(&talk_id);
+                } else {
+                    let checked_at = self.checked_at(talk_id);
+                    self.talks.insert(talk_id, Kept { updated_at, fetched_at: record.at, checked_at, class });
+                }
+            }
+            (_, Effect::Gone { .. } | Effect::Denied) => {
+                self.talks.remove(&talk_id);
+            }
+            _ => {}
+        }
+    }
+
+    /// An order that is committed, and what came of it.
+    pub fn fed(&mut self, order: &Order, fed: &Fed) {
+        match (order, fed) {
+            (Order::Compare { listed, now }, Fed::Compared(news)) => {
+                let news: HashSet<i64> = news.iter().map(|news| news.listed.talk_id).collect();
+                for listed in listed.iter().filter(|listed| !news.contains(&listed.talk_id)) {
+                    if let Some(talk) = self.talks.get_mut(&listed.talk_id) {
+                        talk.checked_at = NonZeroI64::new(*now);
+                    }
+                }
+            }
+            (Order::Unseen { before, .. }, Fed::Unseen(_)) => self.passed_at = Some(*before),
+            (Order::Note(note), _) => self.works(note.feeder, note.trouble.is_none()),
+            _ => {}
+        }
+    }
+
+    /// Whether a feeder shows what changes.
+    pub fn works(&mut self, feeder: Feeder, works: bool) {
+        match feeder {
+            Feeder::Listing => self.listing_works = works,
+            Feeder::Events => self.events_work = works,
+            Feeder::Refresh | Feeder::Webhook | Feeder::Backfill => {}
+        }
+    }
+}
+
+fn class(talk: &Talk) -> Class {
+    match talk.is_in_work {
+        true if talk.is_read == Some(false) || talk.missed_at.is_some() => Class::Waiting,
+        true => Class::InWork,
+        false => Class::Closed,
+    }
+}
