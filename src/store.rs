@@ -40,7 +40,7 @@ pub use error::StoreError;
 pub use migrations::SCHEMA_VERSION;
 
 use crate::files;
-use migrations::{create, migrate};
+use migrations::{create, current, migrate};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, ffi};
 use std::ffi::c_int;
 use std::os::unix::fs::MetadataExt;
@@ -48,7 +48,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// As the first migration sets it: "tlkm".
+/// As the baseline sets it: "tlkm".
 const APPLICATION_ID: i64 = 0x746c_6b6d;
 
 /// How long a statement waits for another process's write to end.
@@ -60,7 +60,7 @@ const PROGRESS: Duration = Duration::from_millis(500);
 const PROGRESS_STEPS: c_int = 100_000;
 
 /// Opens the database for the process that holds the lock, and makes again what is missing there of what holds no
-/// data ([`schema`]). While an older schema is migrated, `at_work`
+/// data ([`schema`]). While an older schema is migrated or an index is made, `at_work`
 /// is called several times a second, by progress alone, with what is done in words; so it is while another program
 /// holds the database locked, which is waited for ([`patience`]).
 ///
@@ -142,10 +142,10 @@ fn open_as(path: &Path, owner: bool, at_work: Option<fn(&str)>) -> Result<Connec
         connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(sql("set up"))?;
     }
 
-    if version != 0 && version < SCHEMA_VERSION && !owner {
-        return Err(StoreError::Older { path: path.to_owned(), found: version });
-    }
-    if (1..SCHEMA_VERSION).contains(&version) {
+    if (1..current().version()).contains(&version) {
+        if !owner {
+            return Err(StoreError::Older { path: path.to_owned(), found: version });
+        }
         schema::older::may_migrate(&connection, path, version)?;
     }
     connection.set_transaction_behavior(TransactionBehavior::Immediate);
@@ -156,7 +156,7 @@ fn open_as(path: &Path, owner: bool, at_work: Option<fn(&str)>) -> Result<Connec
         let progress = move || {
             if last.is_none_or(|last| last.elapsed() >= PROGRESS) {
                 last = Some(Instant::now());
-                at_work("migrating the database to this version's schema");
+                at_work("bringing the database to this version's schema");
             }
             false
         };
@@ -204,7 +204,7 @@ pub fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     match identify(&connection, path)? {
         0 => Err(StoreError::Missing(path.to_owned())),
-        found if found < SCHEMA_VERSION => Err(StoreError::Older { path: path.to_owned(), found }),
+        found if found < current().version() => Err(StoreError::Older { path: path.to_owned(), found }),
         _ => Ok(connection),
     }
 }
@@ -272,10 +272,19 @@ fn identify_now(connection: &Connection, path: &Path) -> Result<i64, StoreError>
     if application != APPLICATION_ID && (version != 0 || tables != 0) {
         return Err(StoreError::Foreign(path.to_owned()));
     }
-    if version > SCHEMA_VERSION {
+    if version != 0 && is_of_development(connection)? {
+        return Err(StoreError::Development(path.to_owned()));
+    }
+    if version > current().version() {
         return Err(StoreError::Newer { path: path.to_owned(), found: version });
     }
     Ok(version)
+}
+
+/// Before the first release, databases had other schemas and no note of their script.
+fn is_of_development(connection: &Connection) -> rusqlite::Result<bool> {
+    let has_info = connection.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'mirror_info'")?.exists([])?;
+    Ok(has_info && info(connection, schema::script::KEY)?.is_none())
 }
 
 /// Keeps the `-wal` and `-shm` files when the last connection closes: a reader

@@ -68,6 +68,7 @@ pub fn is_wrong_database(error: &StoreError) -> bool {
             | StoreError::NotADatabase(_)
             | StoreError::Foreign(_)
             | StoreError::Newer { .. }
+            | StoreError::Development(_)
             | StoreError::Broken { .. }
     ) || patience::is_damaged(error)
 }

@@ -29,6 +29,11 @@ pub enum StoreError {
     )]
     Newer { path: PathBuf, found: i64 },
     #[error(
+        "{0} was made by a development version of talkmirror, from before its first release, and is not migrated: move it \
+         away or remove it, then start talkmirror, which mirrors the account anew"
+    )]
+    Development(PathBuf),
+    #[error(
         "{path} has schema {found}, and this version {SCHEMA_VERSION}: stop an older talkmirror that runs, then start this one (`talkmirror run` or `talkmirror sync`), which migrates it"
     )]
     Older { path: PathBuf, found: i64 },

@@ -1,52 +1,75 @@
 //! The schema's versions: a new database is made whole, and an older one is brought to this version, step by step.
+//!
+//! Tables and indexes come by migrations, in order. Views and triggers hold no data: `views.sql` makes them all, and
+//! [`script`] notes by which text a database has them.
 
-use super::schema;
+use super::schema::{self, script};
 use super::{StoreError, identify};
 use rusqlite::Connection;
 use rusqlite_migration::{M, Migrations};
 use std::path::Path;
 
 /// The schema version that this program knows.
-pub const SCHEMA_VERSION: i64 = 6;
+pub const SCHEMA_VERSION: i64 = SCHEMA.version();
 
-/// In order; `user_version` counts how many a database has had.
-pub(super) static MIGRATIONS: Migrations<'_> = Migrations::from_slice(STEPS);
-pub(super) const STEPS: &[M<'_>] = &[
-    M::up(SCRIPTS[0]),
-    M::up(SCRIPTS[1]),
-    M::up(SCRIPTS[2]),
-    M::up(SCRIPTS[3]),
-    M::up(SCRIPTS[4]),
-    M::up(SCRIPTS[5]),
-];
-const SCRIPTS: [&str; SCHEMA_VERSION as usize] = [
-    include_str!("migrations/001-mirror.sql"),
-    include_str!("migrations/002-closures.sql"),
-    include_str!("migrations/003-feeders.sql"),
-    include_str!("migrations/004-service.sql"),
-    include_str!("migrations/005-analysts.sql"),
-    include_str!("migrations/006-tolerance.sql"),
-];
+const SCHEMA: Schema =
+    Schema { migrations: &[include_str!("migrations/001.sql")], views: include_str!("views.sql") };
+
+/// What the databases of a version are made of.
+#[derive(Clone, Copy)]
+pub(super) struct Schema {
+    /// In order; `user_version` counts how many a database has had.
+    migrations: &'static [&'static str],
+    /// All views and triggers.
+    pub views: &'static str,
+}
+
+impl Schema {
+    pub(super) const fn version(&self) -> i64 {
+        self.migrations.len() as i64
+    }
+
+    /// Makes all of it in an empty database, in the caller's transaction.
+    pub(super) fn make(&self, connection: &Connection) -> rusqlite::Result<()> {
+        self.make_tables(connection, self.version())?;
+        connection.execute_batch(self.views)?;
+        script::note(connection, connection, self.views)?;
+        connection.pragma_update(None, "user_version", self.version())
+    }
+
+    /// Makes tables and indexes as a version has them, this one or an earlier.
+    pub(super) fn make_tables(&self, connection: &Connection, version: i64) -> rusqlite::Result<()> {
+        let count = usize::try_from(version).unwrap_or_default();
+        self.migrations.iter().take(count).try_for_each(|script| connection.execute_batch(script))
+    }
+}
+
+/// This version's.
+pub(super) fn current() -> Schema {
+    #[cfg(test)]
+    if let Some(next) = tests::NEXT.get() {
+        return next;
+    }
+    SCHEMA
+}
 
 /// Makes the schema in an empty file, in one transaction: whoever makes it at the same moment finds all of it, or none.
 pub(super) fn create(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let failed = |source| StoreError::Migrate { path: path.to_owned(), source };
     let tx = connection.transaction().map_err(failed)?;
     if identify(&tx, path)? == 0 {
-        for script in SCRIPTS {
-            tx.execute_batch(script).map_err(failed)?;
-        }
-        tx.pragma_update(None, "user_version", SCHEMA_VERSION).map_err(failed)?;
+        current().make(&tx).map_err(failed)?;
     }
     tx.commit().map_err(failed)
 }
 
-/// Brings a database to the schema of this version.
+/// Brings tables and indexes to this version; views and triggers follow ([`schema::mend`]).
 pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    let migrations = Migrations::new(current().migrations.iter().map(|script| M::up(script)).collect());
     // Else a rename would have views and triggers of others follow the table that is then dropped, and fail where one
     // of them is broken.
     connection.pragma_update(None, "legacy_alter_table", true)?;
-    let migrated = MIGRATIONS.to_latest(connection);
+    let migrated = migrations.to_latest(connection);
     connection.pragma_update(None, "legacy_alter_table", false)?;
     migrated.map_err(schema::unscripted)
 }
@@ -54,51 +77,72 @@ pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::store::status::DaemonStatus;
     use rusqlite::TransactionBehavior;
+    use std::cell::Cell;
 
-    /// A migrated database that is nowhere.
+    thread_local! {
+        /// What a test has in the place of this version's schema.
+        pub(crate) static NEXT: Cell<Option<Schema>> = const { Cell::new(None) };
+    }
+
+    /// A made-up version that comes after this one: a table made anew with one more column, a new table, index and view.
+    const NEXT_MIGRATION: &str = "
+        ALTER TABLE tombstones RENAME TO tombstones_before;
+        CREATE TABLE tombstones (talk_id INTEGER PRIMARY KEY, gone_at INTEGER NOT NULL, asked_by TEXT) STRICT;
+        INSERT INTO tombstones (talk_id, gone_at) SELECT talk_id, gone_at FROM tombstones_before;
+        DROP TABLE tombstones_before;
+        CREATE TABLE tags (talk_id INTEGER NOT NULL, tag TEXT NOT NULL) STRICT;
+        CREATE INDEX tags_tag ON tags (tag);";
+
+    /// Until the test ends, this program is of the made-up next version.
+    pub(crate) fn upgrade() {
+        let migrations = [SCHEMA.migrations, &[NEXT_MIGRATION]].concat();
+        NEXT.set(Some(Schema { migrations: migrations.leak(), ..with_other_views() }));
+    }
+
+    /// Until the test ends, this program has other views: one goes, one comes, and one has another comment.
+    pub(crate) fn upgrade_views() {
+        NEXT.set(Some(with_other_views()));
+    }
+
+    fn with_other_views() -> Schema {
+        let (mut views, others) = (
+            SCHEMA.views.to_owned(),
+            [
+                ("CREATE VIEW chat_talks", "CREATE VIEW tagged_talks"),
+                ("-- Who are our clients", "-- Which clients are ours"),
+            ],
+        );
+        for (this, next) in others {
+            assert_eq!(views.matches(this).count(), 1, "{this}");
+            views = views.replace(this, next);
+        }
+        Schema { views: views.leak(), ..SCHEMA }
+    }
+
+    /// A new database that is nowhere.
     pub(crate) fn in_memory() -> Connection {
         let mut connection = Connection::open_in_memory().unwrap();
-        MIGRATIONS.to_latest(&mut connection).unwrap();
         connection.set_transaction_behavior(TransactionBehavior::Immediate);
-        connection
-    }
-
-    /// A file as an earlier version left it.
-    pub(crate) fn earlier(path: &Path, schema: usize) -> Connection {
-        let mut connection = Connection::open(path).unwrap();
-        Migrations::from_slice(&STEPS[..schema]).to_latest(&mut connection).unwrap();
+        let tx = connection.transaction().unwrap();
+        current().make(&tx).unwrap();
+        tx.commit().unwrap();
         connection
     }
 
     #[test]
-    fn the_migrations_are_valid_and_all_counted() {
-        MIGRATIONS.validate().unwrap();
-        let mut connection = Connection::open_in_memory().unwrap();
-        MIGRATIONS.to_latest(&mut connection).unwrap();
+    fn a_new_database_has_this_version_and_needs_no_migration() {
+        let mut connection = in_memory();
         let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
         assert_eq!(version, SCHEMA_VERSION);
+        migrate(&mut connection).unwrap();
     }
 
     #[test]
-    fn an_earlier_database_keeps_its_pause_and_its_talks() {
+    fn a_migration_that_fails_says_why_and_not_its_script() {
         let mut connection = Connection::open_in_memory().unwrap();
-        Migrations::from_slice(&STEPS[..1]).to_latest(&mut connection).unwrap();
-        connection
-            .execute_batch(
-                "INSERT INTO daemon_status VALUES (1, 'run', '0.1.0', 7, 1, NULL, 2, 3, 4, 'HTTP 402', 'unpaid',
-                                                   'HTTP 402', 5, 900, 6.0, 0.5);
-                 INSERT INTO talks (talk_id, created_at, updated_at, contact_id, is_in_work, is_read, missed_at,
-                                    account_id, payload, first_fetched_at, fetched_at, changed_at)
-                 VALUES (1, 1, 1, 1, 1, 0, 1, 1, '{}', 1, 1, 1);",
-            )
-            .unwrap();
-        MIGRATIONS.to_latest(&mut connection).unwrap();
-        let status = DaemonStatus::read(&connection).unwrap().unwrap();
-        assert_eq!(status.pause.unwrap().until, 900);
-        assert_eq!((status.pid, status.request_rate, status.clock_skew), (7, 0.5, None));
-        let stale = connection.query_row("SELECT talk_id FROM stale_talks", [], |row| row.get(0));
-        assert_eq!(stale, Ok(1), "by the defaults, where no daemon has said its rules");
+        connection.execute_batch("CREATE TABLE talks (a)").unwrap();
+        let error = migrate(&mut connection).unwrap_err();
+        assert_eq!(error.to_string(), "table talks already exists");
     }
 }

@@ -190,6 +190,9 @@ fn of_backup(error: BackupError, path: &Path) -> RestoreError {
         BackupError::Store(StoreError::Newer { found, .. }) => {
             RestoreError::OfBackup(StoreError::Newer { path: path.to_owned(), found })
         }
+        BackupError::Store(StoreError::Development(_)) => {
+            RestoreError::OfBackup(StoreError::Development(path.to_owned()))
+        }
         BackupError::Stopped => RestoreError::Stopped,
         error => RestoreError::Backup(error),
     }

@@ -1,19 +1,21 @@
 //! Is the database as this version made it? Analysts may write to it, and tools drop and alter what they like.
 //!
-//! What holds no data (views, triggers, indexes) is made again at a start. Where a table or a column is missing, or the
-//! account is another than that of the talks, a start is refused before anything is written. What others have added for
-//! themselves is left alone, and said where it takes part in the daemon's own transactions.
+//! What holds no data (views, triggers, indexes) is made again at a start, also if another version's script made it
+//! ([`script`]). If a table or a column is missing, or the account is another than that of the talks, a start is refused
+//! before anything is written. What others have added for themselves is left alone, and reported if it takes part in the
+//! daemon's own transactions.
 
 mod foreign;
 mod normal;
 pub mod older;
+pub(super) mod script;
 
 use super::StoreError;
-use super::migrations::STEPS;
+use super::migrations::current;
 use crate::text::shown;
 use normal::normal;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
-use rusqlite_migration::Migrations;
+use script::Noted;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -30,6 +32,8 @@ pub struct Differences {
     pub broken: Vec<Broken>,
     /// What others have added that takes part in the daemon's transactions, in words.
     pub foreign: Vec<String>,
+    /// Another version's script made the views and triggers.
+    is_outdated: bool,
 }
 
 /// What holds no data and is made again at a start.
@@ -39,8 +43,8 @@ pub struct Mendable {
     name: String,
     /// What was found in its place.
     found: Option<String>,
-    /// That makes it.
-    sql: String,
+    /// That makes it; `None` if this version has none of it.
+    sql: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,11 +69,12 @@ impl What {
 
 impl fmt::Display for Mendable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Mendable { what, name, found, .. } = self;
-        match (what, found) {
-            (What::Key, _) => write!(f, "the value of {name} in mirror_info cannot be read"),
-            (what, None) => write!(f, "the {} {name} is missing", what.as_str()),
-            (what, Some(_)) => write!(f, "the {} {name} is not as it should be", what.as_str()),
+        let Mendable { what, name, found, sql } = self;
+        match (what, found, sql) {
+            (What::Key, ..) => write!(f, "the value of {name} in mirror_info cannot be read"),
+            (what, None, _) => write!(f, "the {} {name} is missing", what.as_str()),
+            (what, Some(_), None) => write!(f, "the {} {name} is of another version", what.as_str()),
+            (what, Some(_), Some(_)) => write!(f, "the {} {name} is not as it should be", what.as_str()),
         }
     }
 }
@@ -94,41 +99,16 @@ impl fmt::Display for Broken {
 /// # Errors
 /// When the database cannot be read.
 pub fn compare(connection: &Connection) -> rusqlite::Result<Differences> {
-    compare_with(&fresh()?, connection)
-}
-
-/// `fresh` is an empty database of the version that `connection`'s has.
-fn compare_with(fresh: &Connection, connection: &Connection) -> rusqlite::Result<Differences> {
-    let (wanted, found) = (objects(fresh)?, objects(connection)?);
-    let mut differences = Differences::default();
-    for (key, object) in &wanted {
-        let (name, there) = (&object.name, found.get(key));
-        if there.is_some_and(|there| there.kind == object.kind && normal(&there.sql) == normal(&object.sql)) {
-            continue;
-        }
-        let what = match object.kind.as_str() {
-            "table" => {
-                differences.table(fresh, connection, name, there)?;
-                continue;
-            }
-            "view" => What::View,
-            "trigger" => What::Trigger,
-            _ => What::Index,
-        };
-        match there {
-            Some(other) if other.kind == "table" => differences.broken.push(Broken {
-                what: format!("there is a table {name} where a {} is to be", what.as_str()),
-                action: format!("rename it: `ALTER TABLE {name} RENAME TO other_{name}`"),
-            }),
-            _ => differences.mendable.push(Mendable {
-                what,
-                name: name.clone(),
-                found: there.map(|there| there.kind.clone()),
-                sql: object.sql.clone(),
-            }),
-        }
+    let noted = script::noted(connection)?;
+    let mut differences = Differences {
+        is_outdated: noted.as_ref().is_none_or(|noted| noted.is_outdated(current().views)),
+        ..Differences::default()
+    };
+    let fresh = fresh()?;
+    let found = differences.compare(&fresh, connection, noted.as_ref())?;
+    if let Some(noted) = &noted {
+        differences.dropped(noted, &objects(&fresh)?, &found);
     }
-    foreign::look(&mut differences, fresh, &wanted, &found)?;
     if differences.broken.is_empty() {
         differences.account(connection)?;
         differences.keys(connection)?;
@@ -141,12 +121,12 @@ fn compare_with(fresh: &Connection, connection: &Connection) -> rusqlite::Result
 /// # Errors
 /// [`StoreError::Broken`] where that would not do: nothing was changed then.
 pub fn mend(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    let Differences { mendable, broken, foreign } = compare(connection)?;
-    refuse(&broken, path)?;
-    if !mendable.is_empty() {
-        make_again(connection, &mendable, path)?;
+    let differences = compare(connection)?;
+    refuse(&differences.broken, path)?;
+    if differences.is_outdated || !differences.mendable.is_empty() {
+        make_again(connection, &differences, path)?;
     }
-    for foreign in foreign {
+    for foreign in differences.foreign {
         tracing::warn!("{}", shown(&foreign.to_string()));
     }
     Ok(())
@@ -160,20 +140,26 @@ fn refuse(broken: &[Broken], path: &Path) -> Result<(), StoreError> {
     Err(StoreError::Broken { path: path.to_owned(), broken })
 }
 
-fn make_again(connection: &mut Connection, mendable: &[Mendable], path: &Path) -> Result<(), StoreError> {
+fn make_again(connection: &mut Connection, differences: &Differences, path: &Path) -> Result<(), StoreError> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for Mendable { name, found, sql, .. } in mendable {
+    for Mendable { name, found, sql, .. } in &differences.mendable {
         let failed = |source| StoreError::Mend { path: path.to_owned(), name: name.clone(), source };
         if let Some(kind) = found {
             tx.execute_batch(&format!("DROP {kind} {}", quoted(name))).map_err(failed)?;
         }
-        tx.execute_batch(sql).map_err(failed)?;
+        tx.execute_batch(sql.as_deref().unwrap_or_default()).map_err(failed)?;
+    }
+    if differences.is_outdated {
+        script::note(&tx, &fresh()?, current().views)?;
     }
     tx.commit()?;
-    for mendable in mendable {
-        match mendable.what {
-            What::Key => tracing::warn!("{}: removed", shown(&mendable.to_string())),
-            _ => tracing::warn!("{}: made again", shown(&mendable.to_string())),
+    for mendable in &differences.mendable {
+        let what = mendable.to_string();
+        match mendable {
+            Mendable { what: What::Key, .. } | Mendable { sql: None, .. } => {
+                tracing::warn!("{}: removed", shown(&what));
+            }
+            _ => tracing::warn!("{}: made again", shown(&what)),
         }
     }
     Ok(())
@@ -181,14 +167,9 @@ fn make_again(connection: &mut Connection, mendable: &[Mendable], path: &Path) -
 
 /// An empty database of this version.
 fn fresh() -> rusqlite::Result<Connection> {
-    made(STEPS.len())
-}
-
-/// An empty database of a version, up to this one.
-fn made(version: usize) -> rusqlite::Result<Connection> {
-    let mut made = Connection::open_in_memory()?;
-    Migrations::from_slice(&STEPS[..version.min(STEPS.len())]).to_latest(&mut made).map_err(unscripted)?;
-    Ok(made)
+    let fresh = Connection::open_in_memory()?;
+    current().make(&fresh)?;
+    Ok(fresh)
 }
 
 /// Why a migration failed, in SQLite's words, without the script of many pages.
@@ -244,6 +225,69 @@ fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Column>
 }
 
 impl Differences {
+    /// Compares with `fresh`, an empty database that has what is wanted; returns what was found.
+    fn compare(
+        &mut self,
+        fresh: &Connection,
+        connection: &Connection,
+        noted: Option<&Noted>,
+    ) -> rusqlite::Result<Objects> {
+        let (wanted, found) = (objects(fresh)?, objects(connection)?);
+        for (key, object) in &wanted {
+            let Object { name, kind, sql, .. } = object;
+            let there = found.get(key);
+            let what = match kind.as_str() {
+                "table" => {
+                    if there.is_none_or(|there| there.kind != *kind || normal(&there.sql) != normal(sql)) {
+                        self.table(fresh, connection, name, there)?;
+                    }
+                    continue;
+                }
+                "view" => What::View,
+                "trigger" => What::Trigger,
+                _ => What::Index,
+            };
+            match there {
+                Some(there) if there.kind == *kind && self.is_same(what, &there.sql, sql) => {}
+                Some(other) if other.kind == "table" => self.broken.push(Broken {
+                    what: format!("there is a table {name} where a {} is to be", what.as_str()),
+                    action: format!("rename it: `ALTER TABLE {name} RENAME TO other_{name}`"),
+                }),
+                Some(other) if what != What::Index && noted.is_some_and(|noted| !noted.made(kind, name)) => {
+                    self.broken.push(older::taken(other));
+                }
+                there => self.mendable.push(Mendable {
+                    what,
+                    name: name.clone(),
+                    found: there.map(|there| there.kind.clone()),
+                    sql: Some(sql.clone()),
+                }),
+            }
+        }
+        foreign::look(self, fresh, &wanted, &found)?;
+        Ok(found)
+    }
+
+    /// Whether two texts mean the same object. Of another version's views the comments count too: people read them.
+    fn is_same(&self, what: What, found: &str, wanted: &str) -> bool {
+        found == wanted || (!self.is_outdated || what == What::Index) && normal(found) == normal(wanted)
+    }
+
+    /// Views and triggers of another version that this one has no more.
+    fn dropped(&mut self, noted: &Noted, wanted: &Objects, found: &Objects) {
+        for (kind, name) in noted.all() {
+            let key = (kind == "trigger", name.to_ascii_lowercase());
+            if found.get(&key).is_some_and(|there| there.kind == kind) && !wanted.contains_key(&key) {
+                self.mendable.push(Mendable {
+                    what: if kind == "trigger" { What::Trigger } else { What::View },
+                    name: name.to_owned(),
+                    found: Some(kind.to_owned()),
+                    sql: None,
+                });
+            }
+        }
+    }
+
     /// A table that is missing, or not as it should be.
     fn table(
         &mut self,
@@ -341,7 +385,7 @@ impl Differences {
             let name = key?;
             if JSON_KEYS.iter().any(|ours| name.starts_with(ours)) {
                 let sql = format!("DELETE FROM mirror_info WHERE key = '{}'", name.replace('\'', "''"));
-                self.mendable.push(Mendable { what: What::Key, name, found: None, sql });
+                self.mendable.push(Mendable { what: What::Key, name, found: None, sql: Some(sql) });
             }
         }
         Ok(())

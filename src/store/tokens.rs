@@ -78,8 +78,8 @@ mod tests {
             tx.commit().unwrap();
             assert_eq!(TokenStatus::read(&connection).unwrap(), status);
         }
-        let rows: i64 =
-            connection.query_row("SELECT count(*) FROM mirror_info", [], |row| row.get(0)).unwrap();
+        let sql = "SELECT count(*) FROM mirror_info WHERE key LIKE 'api.%'";
+        let rows: i64 = connection.query_row(sql, [], |row| row.get(0)).unwrap();
         assert_eq!(rows, 0);
     }
 }

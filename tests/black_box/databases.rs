@@ -42,6 +42,30 @@ fn a_newer_database_is_refused() {
 }
 
 #[test]
+fn a_database_of_a_development_version_is_refused_with_what_to_do() {
+    let mirror = Mirror::new(account(1));
+    mirror.ends(0, &["sync", "1"]);
+    let backup = mirror.back_up("good.db");
+    mirror.execute("DELETE FROM mirror_info WHERE key = 'schema.views'; PRAGMA user_version = 6");
+    let said = "was made by a development version of talkmirror, from before its first release";
+    let restore = ["backup", "--restore", backup.to_str().unwrap(), "--yes"];
+    for arguments in
+        [&["run"][..], &["sync"], &["enqueue", "1"], &["status"], &["backup", "copy.db"], &restore]
+    {
+        let (_, err) = mirror.ends(78, arguments);
+        assert!(err.contains(said) && err.contains("move it away or remove it"), "{arguments:?}: {err}");
+    }
+    let (out, _) = mirror.ends(78, &["check"]);
+    assert!(out.contains("database  BAD   ") && out.contains(said), "{out}");
+    assert_eq!(mirror.sql::<i64>("PRAGMA user_version"), 6);
+    let old = mirror.path("old.db");
+    fs::rename(mirror.database(), &old).unwrap();
+    mirror.ends(0, &["sync", "1"]);
+    let (_, err) = mirror.ends(1, &["backup", "--restore", old.to_str().unwrap(), "--yes"]);
+    assert!(err.contains(said), "{err}");
+}
+
+#[test]
 fn a_database_of_another_account_is_refused_and_nothing_is_stored() {
     let mirror = Mirror::new(account(3));
     mirror.ends(0, &["sync", "1"]);

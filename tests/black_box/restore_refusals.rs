@@ -26,8 +26,10 @@ fn what_is_no_backup_of_this_mirror_is_refused_and_nothing_is_replaced() {
     Connection::open(mirror.path("notes.db")).unwrap().execute_batch("CREATE TABLE notes (text)").unwrap();
     let mut bytes = fs::read(&backup).unwrap();
     fs::write(mirror.path("half.db"), &bytes[..bytes.len() / 2]).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle..middle + 32 * 1024].fill(0x5a);
+    // A page of talks: an index that is damaged is made again.
+    let payload = b"\"talk_id\":100,";
+    let place = bytes.windows(payload.len()).position(|text| text == payload).expect("the payload of a talk");
+    bytes[place - place % 8192..][..8192].fill(0x5a);
     fs::write(mirror.path("damaged.db"), &bytes).unwrap();
     fs::create_dir(mirror.path("folder")).unwrap();
     std::os::unix::fs::symlink(mirror.database(), mirror.path("link.db")).unwrap();

@@ -92,7 +92,8 @@ pub(super) fn schema(config: &Config, report: &mut Report) -> Result<()> {
         // Why it cannot be opened is said above.
         Err(_) => return Ok(()),
     };
-    let Differences { mendable, broken, foreign } = schema::compare(&connection).map_err(StoreError::from)?;
+    let Differences { mendable, broken, foreign, .. } =
+        schema::compare(&connection).map_err(StoreError::from)?;
     for broken in &broken {
         let text = format!("{broken}; until then `run`, `sync` and `close` refuse to start");
         report.verdict("schema", Err(Bad::for_good(text)))?;

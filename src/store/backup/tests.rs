@@ -10,8 +10,8 @@ fn database(folder: &Path) -> PathBuf {
 #[test]
 fn a_copy_of_an_earlier_schema_is_made_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("talks.db");
-    store::migrations::tests::earlier(&path, 1);
+    let path = database(folder.path());
+    store::migrations::tests::upgrade();
     let copied = back_up(&path, &folder.path().join("copy.db"), 0, &Arc::default()).unwrap();
     assert_eq!((copied.contents.schema, copied.contents.talks), (1, 0));
 }

@@ -54,7 +54,7 @@ fn attached(old: &Connection, new: &Path) -> rusqlite::Result<Carried> {
     }
     old.execute("ATTACH ?1 AS new", [new.to_string_lossy()])?;
     let tx = old.unchecked_transaction()?;
-    let closures = if schema >= 2 { closures(&tx)? } else { 0 };
+    let closures = closures(&tx)?;
     let queued =
         tx.execute(&format!("INSERT INTO new.talk_queue ({QUEUE}) SELECT {QUEUE} FROM main.talk_queue"), [])?;
     let differing = differing(&tx)?;

@@ -1,11 +1,12 @@
 use super::*;
 use crate::store;
 use crate::store::backup::beside;
+use crate::store::migrations::tests::{NEXT, upgrade};
 use rusqlite::ffi;
 
-/// A database of the first schema with a talk, a row in the queue and a pause.
-fn earlier(path: &Path, schema: usize) {
-    let connection = store::migrations::tests::earlier(path, schema);
+/// A database with a talk, a row in the queue and a pause.
+fn database(path: &Path) -> Connection {
+    let connection = store::open(path, true).unwrap();
     connection
         .execute_batch(
             "INSERT INTO talks (talk_id, created_at, updated_at, contact_id, is_in_work, is_read, account_id, payload,
@@ -18,26 +19,31 @@ fn earlier(path: &Path, schema: usize) {
              VALUES (1, 'run', '0', 9, 1, 100, 'unpaid', 6, 0);",
         )
         .unwrap();
+    connection
 }
 
 #[test]
 fn a_backup_of_an_earlier_schema_is_migrated_and_an_earlier_database_taken_over_from() {
-    for (old, present) in
-        [(1, 1), (1, 2), (store::SCHEMA_VERSION as usize, 1), (2, store::SCHEMA_VERSION as usize)]
-    {
+    for (old, present) in [(1, 1), (1, 2), (2, 1)] {
         let folder = tempfile::tempdir().unwrap();
-        let (database, backup) = (folder.path().join("talks.db"), folder.path().join("backup.db"));
-        earlier(&backup, old);
-        Connection::open(&backup).unwrap().execute_batch("DELETE FROM talk_queue").unwrap();
-        earlier(&database, present);
-        Connection::open(&database).unwrap().execute_batch("UPDATE daemon_status SET seen_at = 200").unwrap();
-        let restore = Restore::prepare(&backup, &database, &Arc::default()).unwrap();
-        assert_eq!(restore.contents.schema, old as i64);
+        let (path, backup) = (folder.path().join("talks.db"), folder.path().join("backup.db"));
+        let of_schema = |path: &Path, schema: i64, change: &str| {
+            NEXT.set(None);
+            if schema == 2 {
+                upgrade();
+            }
+            database(path).execute_batch(change).unwrap();
+        };
+        of_schema(&backup, old, "DELETE FROM talk_queue");
+        of_schema(&path, present, "UPDATE daemon_status SET seen_at = 200");
+        upgrade();
+        let restore = Restore::prepare(&backup, &path, &Arc::default()).unwrap();
+        assert_eq!(restore.contents.schema, old);
         let restored = restore.put_in_place(0).unwrap();
         let carried = restored.carried.unwrap();
         assert_eq!((carried.queued, carried.differing), (1, 0), "{old} {present}");
         assert!(restored.kept.unwrap().ends_with("talks.db.before-restore-1970-01-01T000000Z"));
-        let connection = store::open_read_only(&database).unwrap();
+        let connection = store::open_read_only(&path).unwrap();
         let status = store::status::DaemonStatus::read(&connection).unwrap().unwrap();
         assert_eq!((status.seen_at, status.pause.unwrap().reason.as_str()), (200, "unpaid"));
     }
@@ -46,21 +52,16 @@ fn a_backup_of_an_earlier_schema_is_migrated_and_an_earlier_database_taken_over_
 #[test]
 fn an_older_condition_of_the_daemon_gives_way_and_without_any_it_is_not_at_work() {
     let folder = tempfile::tempdir().unwrap();
-    let (database, backup) = (folder.path().join("talks.db"), folder.path().join("backup.db"));
-    let current = store::SCHEMA_VERSION as usize;
-    earlier(&backup, current);
-    earlier(&database, current);
-    Connection::open(&database)
-        .unwrap()
-        .execute_batch("UPDATE daemon_status SET seen_at = 50, pause_reason = NULL")
-        .unwrap();
+    let (path, backup) = (folder.path().join("talks.db"), folder.path().join("backup.db"));
+    database(&backup);
+    database(&path).execute_batch("UPDATE daemon_status SET seen_at = 50, pause_reason = NULL").unwrap();
     let restore = |at| {
-        Restore::prepare(&backup, &database, &Arc::default()).unwrap().put_in_place(at).unwrap();
-        store::status::DaemonStatus::read(&store::open_read_only(&database).unwrap()).unwrap().unwrap()
+        Restore::prepare(&backup, &path, &Arc::default()).unwrap().put_in_place(at).unwrap();
+        store::status::DaemonStatus::read(&store::open_read_only(&path).unwrap()).unwrap().unwrap()
     };
     let status = restore(0);
     assert_eq!((status.seen_at, status.pause.is_some()), (100, true));
-    fs::remove_file(&database).unwrap();
+    fs::remove_file(&path).unwrap();
     assert_eq!(restore(0).stopped_at, Some(100), "that process is no more");
 }
 
@@ -133,12 +134,13 @@ fn only_what_sqlite_calls_damaged_is_damaged() {
 #[test]
 fn a_broken_view_of_others_in_an_earlier_backup_does_not_stop_its_migration() {
     let folder = tempfile::tempdir().unwrap();
-    let (database, backup) = (folder.path().join("talks.db"), folder.path().join("backup.db"));
-    earlier(&backup, 1);
-    Connection::open(&backup)
-        .unwrap()
-        .execute_batch("CREATE VIEW theirs AS SELECT * FROM no_such_table")
-        .unwrap();
-    Restore::prepare(&backup, &database, &Arc::default()).unwrap().put_in_place(0).unwrap();
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4, "a -wal and a -shm, and nothing else");
+    let (path, backup) = (folder.path().join("talks.db"), folder.path().join("backup.db"));
+    database(&backup).execute_batch("CREATE VIEW theirs AS SELECT * FROM no_such_table").unwrap();
+    upgrade();
+    Restore::prepare(&backup, &path, &Arc::default()).unwrap().put_in_place(0).unwrap();
+    assert_eq!(
+        fs::read_dir(folder.path()).unwrap().count(),
+        6,
+        "each with a -wal and a -shm, and nothing else"
+    );
 }

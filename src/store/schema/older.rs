@@ -1,13 +1,11 @@
 //! What keeps a database of an earlier version from being migrated, found before anything is written: what is broken in
 //! it, and names that the migration gives and an object of somebody else's has.
 
-use super::{Broken, Object, compare_with, fresh, made, objects, quoted, refuse};
+use super::{Broken, Differences, Object, fresh, objects, quoted, refuse, script};
+use crate::store::migrations::current;
 use crate::store::{StoreError, connect};
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
-
-/// A table that is there while a migration is under way.
-const INTERIM: &str = "daemon_status_before";
 
 /// What keeps the database of schema `version` at `path` from being migrated; nothing is written.
 ///
@@ -30,20 +28,30 @@ pub(in crate::store) fn may_migrate(
 }
 
 fn hindrances(connection: &Connection, version: i64) -> rusqlite::Result<Vec<Broken>> {
-    let earlier = made(usize::try_from(version).unwrap_or_default())?;
-    let mut broken = compare_with(&earlier, connection)?.broken;
+    let earlier = Connection::open_in_memory()?;
+    current().make_tables(&earlier, version)?;
+    let noted = script::noted(connection)?;
+    let mut differences = Differences::default();
+    let found = differences.compare(&earlier, connection, noted.as_ref())?;
+    if differences.broken.is_empty() {
+        differences.account(connection)?;
+    }
     let (earlier, later) = (objects(&earlier)?, objects(&fresh()?)?);
-    for (key, object) in objects(connection)? {
-        let (is_trigger, name) = &key;
-        let is_made = later.contains_key(&key) || (!is_trigger && name == INTERIM);
-        if is_made && !earlier.contains_key(&key) {
-            broken.push(taken(&object));
+    for (_, object) in found.iter().filter(|(key, _)| later.contains_key(*key) && !earlier.contains_key(*key))
+    {
+        let is_ours = match &noted {
+            Some(noted) => noted.made(&object.kind, &object.name),
+            None => matches!(object.kind.as_str(), "view" | "trigger"),
+        };
+        if !is_ours {
+            differences.broken.push(taken(object));
         }
     }
-    Ok(broken)
+    Ok(differences.broken)
 }
 
-fn taken(Object { name, kind, .. }: &Object) -> Broken {
+/// Somebody else's object has the name of one of ours.
+pub(super) fn taken(Object { name, kind, .. }: &Object) -> Broken {
     let action = match kind.as_str() {
         "table" => format!(
             "rename it: `ALTER TABLE {} RENAME TO {}`",

@@ -1,11 +1,8 @@
 use super::*;
-use crate::store::migrations::{
-    MIGRATIONS,
-    tests::{earlier, in_memory},
-};
-use crate::store::{open, open_patiently};
+use crate::store::migrations::tests::{NEXT, in_memory, upgrade, upgrade_views};
+use crate::store::{open, open_patiently, open_read_only};
 
-/// A talk of account 1, as each schema has had it.
+/// A talk of account 1.
 const TALK: &str =
     "INSERT INTO talks (talk_id, created_at, updated_at, contact_id, is_in_work, is_read, missed_at,
                                        account_id, payload, first_fetched_at, fetched_at, changed_at)
@@ -13,7 +10,7 @@ const TALK: &str =
                     INSERT INTO mirror_info VALUES ('account_id', '1');";
 
 fn found(connection: &Connection) -> (Vec<String>, Vec<String>, Vec<String>) {
-    let Differences { mendable, broken, foreign } = compare(connection).unwrap();
+    let Differences { mendable, broken, foreign, .. } = compare(connection).unwrap();
     let mendable = mendable.iter().map(ToString::to_string).collect();
     (mendable, broken.iter().map(ToString::to_string).collect(), foreign)
 }
@@ -22,111 +19,133 @@ fn nothing() -> (Vec<String>, Vec<String>, Vec<String>) {
     Default::default()
 }
 
-#[test]
-fn a_database_that_was_migrated_from_any_schema_is_as_one_made_anew() {
-    for version in 1..=STEPS.len() {
-        let mut connection = Connection::open_in_memory().unwrap();
-        Migrations::from_slice(&STEPS[..version]).to_latest(&mut connection).unwrap();
-        connection.execute_batch(TALK).unwrap();
-        connection.execute_batch("INSERT INTO talk_queue (talk_id) VALUES (7); ANALYZE;").unwrap();
-        MIGRATIONS.to_latest(&mut connection).unwrap();
-        assert_eq!(found(&connection), nothing(), "from schema {version}");
-    }
+/// A database of this version with data, in a file.
+fn in_a_file(change: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("talks.db");
+    let connection = open_patiently(&path, |_| {}).unwrap();
+    connection.execute_batch(TALK).unwrap();
+    connection
+        .execute_batch(
+            "INSERT INTO talk_queue (talk_id) VALUES (7); INSERT INTO tombstones VALUES (9, 90); ANALYZE;",
+        )
+        .unwrap();
+    connection.execute_batch(change).unwrap();
+    (folder, path)
+}
+
+fn text(connection: &Connection, sql: &str) -> String {
+    connection.query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
 #[test]
-fn a_migration_leaves_views_of_others_as_they_are_also_those_that_are_broken() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("talks.db");
-    let mut connection = Connection::open(&path).unwrap();
-    Migrations::from_slice(&STEPS[..1]).to_latest(&mut connection).unwrap();
-    connection
-        .execute_batch(
-            "CREATE VIEW ours AS SELECT mode FROM daemon_status; CREATE VIEW broken AS SELECT * FROM no_such_table;
-             INSERT INTO daemon_status VALUES (1, 'run', '0.1.0', 7, 1, NULL, 2, 3, 4, NULL, NULL, NULL, NULL, NULL, 6.0, 0.5);",
-        )
-        .unwrap();
-    drop(connection);
-    let connection = open(&path, true).unwrap();
-    let mode: String = connection.query_row("SELECT mode FROM ours", [], |row| row.get(0)).unwrap();
-    assert_eq!(mode, "run");
-    assert_eq!(found(&connection), nothing());
+fn the_next_migration_keeps_the_data_and_the_views_of_others_also_those_that_are_broken() {
+    let (_folder, path) = in_a_file(
+        "CREATE VIEW ours AS SELECT gone_at FROM tombstones; CREATE VIEW broken AS SELECT * FROM no_such_table;",
+    );
+    upgrade();
+    for opened in [open(&path, false), open_read_only(&path)] {
+        assert!(
+            matches!(opened, Err(StoreError::Older { found: 1, .. })),
+            "a command migrates nothing: {opened:?}"
+        );
+    }
+    let connection = open_patiently(&path, |_| {}).unwrap();
+    assert_eq!(found(&connection), nothing(), "it is as one made anew");
+    let kept =
+        "SELECT user_version || ' ' || (SELECT gone_at FROM ours) || ' ' || (SELECT talk_id FROM talk_queue)
+                       || ' ' || (SELECT max(talk_id) FROM contact_talks JOIN talks USING (contact_id))
+                  FROM pragma_user_version";
+    assert_eq!(text(&connection, kept), "2 90 7 1");
+    let views =
+        "SELECT group_concat(name) FROM sqlite_schema WHERE name IN ('chat_talks', 'tagged_talks', 'broken')";
+    assert_eq!(text(&connection, views), "broken,tagged_talks", "a view of ours that is no more is removed");
+    open(&path, false).unwrap();
+    open_read_only(&path).unwrap();
 }
 
 #[test]
 fn a_database_in_which_somebody_dropped_or_added_things_is_migrated() {
     for change in [
-        "DROP VIEW stale_talks; DROP VIEW talks_iso; DROP VIEW mirror_freshness; DROP VIEW missed_by_day;
-         DROP VIEW open_talks",
+        "DROP VIEW stale_talks; DROP VIEW talks_iso; DROP VIEW chat_talks; DROP VIEW contact_talks; DROP VIEW open_talks",
         "DROP INDEX talks_origin; DROP INDEX talks_contact; DROP INDEX talks_chat; DROP INDEX closures_decided",
-        "DROP TRIGGER talk_queue_again; DROP INDEX talks_open",
-        "ALTER TABLE daemon_status ADD COLUMN note TEXT",
+        "DROP TRIGGER talk_queue_again; DROP INDEX talks_open; DELETE FROM mirror_info WHERE key LIKE 'auto_close.%'",
+        "ALTER TABLE tombstones ADD COLUMN note TEXT",
         "CREATE TABLE notes (text); CREATE VIEW mine AS SELECT * FROM talks; CREATE INDEX talks_mine ON talks (rate)",
     ] {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("talks.db");
-        let connection = earlier(&path, 4);
-        connection.execute_batch(TALK).unwrap();
-        connection
-            .execute_batch(
-                "INSERT INTO daemon_status VALUES (1, 'run', '0.4.0', 7, 1, NULL, 2, 3, 4, NULL, NULL, NULL, NULL,
-                                                   NULL, 6.0, 0.5, -3, 'the clock');",
-            )
-            .unwrap();
-        connection.execute_batch(change).unwrap();
-        drop(connection);
+        let (_folder, path) = in_a_file(change);
+        upgrade();
         let connection = open_patiently(&path, |_| {}).unwrap();
         assert_eq!(found(&connection), nothing(), "{change}");
-        let status = "SELECT version || pid || request_rate || clock_skew || not_closing FROM daemon_status";
-        let status: String = connection.query_row(status, [], |row| row.get(0)).unwrap();
-        assert_eq!(status, "0.4.070.5-3the clock", "{change}");
+        assert_eq!(text(&connection, "SELECT talk_id || ' ' || gone_at FROM tombstones"), "9 90", "{change}");
+        NEXT.set(None);
     }
 }
 
 #[test]
-fn a_name_that_a_migration_gives_and_somebody_s_object_has_is_told_before_anything_is_changed() {
+fn a_name_that_the_next_version_gives_and_somebody_s_object_has_is_told_before_anything_is_changed() {
     let cases = [
         (
-            "CREATE VIEW ratings AS SELECT 1",
-            "the view ratings is not talkmirror's, and this version makes one",
+            "CREATE VIEW tagged_talks AS SELECT 1",
+            "the view tagged_talks is not talkmirror's, and this version makes one",
         ),
-        ("CREATE TABLE Sizes (a)", "rename it: `ALTER TABLE \"Sizes\" RENAME TO \"other_Sizes\"`"),
-        ("CREATE TABLE daemon_status_before (a)", "the table daemon_status_before is not talkmirror's"),
-        ("CREATE INDEX talks_rated ON talks (rate)", "drop it: `DROP INDEX \"talks_rated\"`"),
+        ("CREATE TABLE Tags (a)", "rename it: `ALTER TABLE \"Tags\" RENAME TO \"other_Tags\"`"),
+        ("CREATE INDEX tags_tag ON talks (rate)", "drop it: `DROP INDEX \"tags_tag\"`"),
         (
-            "DROP VIEW open_talks; CREATE TABLE open_talks (a)",
-            "there is a table open_talks where a view is to be",
+            "CREATE TABLE tagged_talks (a)",
+            "the table tagged_talks is not talkmirror's, and this version makes one",
         ),
         ("DROP TABLE closures", "the table closures is missing"),
-        ("DELETE FROM mirror_info", "mirror_info has no account_id"),
+        ("DELETE FROM mirror_info WHERE key = 'account_id'", "mirror_info has no account_id"),
     ];
     for (change, expected) in cases {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("talks.db");
-        let connection = earlier(&path, 4);
-        connection.execute_batch(TALK).unwrap();
-        connection.execute_batch(change).unwrap();
+        let (_folder, path) = in_a_file(change);
         let state = || -> (i64, String) {
             let state =
                 "SELECT user_version, (SELECT group_concat(sql) FROM sqlite_schema) FROM pragma_user_version";
+            let connection = Connection::open(&path).unwrap();
             connection.query_row(state, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
         };
         let before = state();
+        upgrade();
         let error = open_patiently(&path, |_| {}).unwrap_err();
         assert!(matches!(error, StoreError::Broken { .. }), "{change}: {error}");
         assert!(error.to_string().contains(expected), "{change}: {error}");
         assert_eq!(state(), before, "{change}");
-        let told = older::look(&path, 4).unwrap();
+        let told = older::look(&path, 1).unwrap();
         assert!(told.iter().any(|told| told.to_string().contains(expected)), "{change}: {told:?}");
+        NEXT.set(None);
     }
 }
 
 #[test]
-fn a_migration_that_fails_says_why_and_not_its_script() {
-    let mut connection = Connection::open_in_memory().unwrap();
-    connection.execute_batch("CREATE TABLE talks (a)").unwrap();
-    let error = unscripted(MIGRATIONS.to_latest(&mut connection).unwrap_err());
-    assert_eq!(error.to_string(), "table talks already exists");
+fn views_of_another_version_s_script_are_brought_to_this_one_s_comments_too() {
+    let (_folder, path) = in_a_file("CREATE VIEW mine AS SELECT * FROM chat_talks");
+    upgrade_views();
+    let wrong = found(&open_read_only(&path).unwrap()).0;
+    assert_eq!(
+        wrong,
+        [
+            "the view contact_talks is not as it should be",
+            "the view tagged_talks is missing",
+            "the view chat_talks is of another version"
+        ]
+    );
+    let connection = open_patiently(&path, |_| {}).unwrap();
+    assert_eq!(found(&connection), nothing());
+    let about = "SELECT sql FROM sqlite_schema WHERE name = 'contact_talks'";
+    assert!(text(&connection, about).contains("-- Which clients are ours"));
+    assert_eq!(text(&connection, "SELECT count(*) || '' FROM tagged_talks"), "0");
+    let names = "SELECT group_concat(name) FROM sqlite_schema WHERE name IN ('chat_talks', 'mine')";
+    assert_eq!(text(&connection, names), "mine", "others' own views stay");
+    // By the names that are noted it knows what is not its own.
+    drop(connection);
+    NEXT.set(None);
+    let connection = Connection::open(&path).unwrap();
+    connection.execute_batch("CREATE VIEW chat_talks AS SELECT 1").unwrap();
+    let error = open_patiently(&path, |_| {}).unwrap_err();
+    assert!(error.to_string().contains("the view chat_talks is not talkmirror's"), "{error}");
+    assert_eq!(text(&connection, "SELECT sql FROM sqlite_schema WHERE name = 'chat_talks'").len(), 34);
 }
 
 #[test]
@@ -266,7 +285,7 @@ fn an_account_that_is_not_the_talks_own_is_told_with_the_sql_that_mends_it() {
     let connection = in_memory();
     connection.execute_batch("INSERT INTO mirror_info VALUES ('account_id', '5')").unwrap();
     assert_eq!(found(&connection), nothing(), "no talk says otherwise");
-    connection.execute_batch("DELETE FROM mirror_info").unwrap();
+    connection.execute_batch("DELETE FROM mirror_info WHERE key = 'account_id'").unwrap();
     connection.execute_batch(TALK).unwrap();
     assert_eq!(found(&connection), nothing());
     for change in [

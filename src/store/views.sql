@@ -1,65 +1,32 @@
--- For analysts: views in the words of the trade, and what is told of the database itself.
+-- All views and triggers: what holds no data. A start brings them to this text (`schema.rs`), so a change here needs no
+-- migration. The views are the analysts' interface: each begins with its question and comments each column. They keep to
+-- the SQL of SQLite 3.38, which DuckDB's extension has.
 
-CREATE TABLE sizes (
-    -- How large the database was, day by day: for its growth. The last 400 days.
-    day            INTEGER PRIMARY KEY, -- when that day began (UTC), in Unix seconds
-    database_bytes INTEGER NOT NULL,    -- the file, at the last look on that day
-    free_bytes     INTEGER NOT NULL     -- of these, pages that hold nothing: they are used before the file grows
-) STRICT;
+CREATE TRIGGER talk_queue_id BEFORE INSERT ON talk_queue
+WHEN NEW.talk_id IS NULL OR NEW.talk_id <= 0
+BEGIN
+    -- A NULL would become a made-up id, and 0 or less is no talk.
+    SELECT RAISE(ABORT, 'talk_queue.talk_id must be a talk id: a whole number above 0');
+END;
 
--- Once more, with the write-ahead log.
-ALTER TABLE daemon_status RENAME TO daemon_status_before;
-CREATE TABLE daemon_status (
-    -- How the daemon is: one row, written by run, sync and close when it changes and
-    -- at least once a minute.
-    id                  INTEGER PRIMARY KEY CHECK (id = 1), -- always 1
-    mode                TEXT NOT NULL,    -- run, sync or close
-    version             TEXT NOT NULL,    -- of talkmirror
-    pid                 INTEGER NOT NULL, -- its process id
-    started_at          INTEGER NOT NULL, -- when that process began
-    stopped_at          INTEGER,          -- when it stopped in good order; NULL: it runs, or was killed
-    seen_at             INTEGER NOT NULL, -- its last sign of life: when this row was written
-    last_success_at     INTEGER,          -- the last answer of the API that was of use
-    last_failure_at     INTEGER,          -- the last failed request
-    last_failure        TEXT,             -- and how it failed
-    pause_reason        TEXT,             -- NULL: not paused; unauthorized, unpaid, blocked, rate_limited, outage
-    pause_detail        TEXT,             -- the answer that began the pause
-    paused_at           INTEGER,          -- since when
-    pause_until         INTEGER,          -- when the next probe may leave
-    requests_per_second REAL NOT NULL,    -- the ceiling now: the configured one, less after a 429
-    request_rate        REAL NOT NULL,    -- requests a second, mean of the last minute
-    clock_skew          INTEGER,          -- seconds that this machine's clock is ahead of the API's
-    not_closing         TEXT,             -- why nothing may be closed: the clock; NULL: it is right
-    wal_bytes           INTEGER,          -- size of the write-ahead log, the file talks.db-wal
-    wal_held_since      INTEGER,          -- since when a reader keeps it from being taken back; NULL: none does
-    wal_held_by         TEXT              -- who that is, as far as it can be told
-) STRICT;
--- By name: somebody may have added columns of their own.
-INSERT INTO daemon_status (id, mode, version, pid, started_at, stopped_at, seen_at,
-                           last_success_at, last_failure_at, last_failure, pause_reason, pause_detail, paused_at,
-                           pause_until, requests_per_second, request_rate, clock_skew, not_closing)
-SELECT id, mode, version, pid, started_at, stopped_at, seen_at,
-       last_success_at, last_failure_at, last_failure, pause_reason, pause_detail, paused_at,
-       pause_until, requests_per_second, request_rate, clock_skew, not_closing
-  FROM daemon_status_before;
-DROP TABLE daemon_status_before;
+CREATE TRIGGER talk_queue_again BEFORE INSERT ON talk_queue
+WHEN EXISTS (SELECT 1 FROM talk_queue WHERE talk_id = NEW.talk_id)
+BEGIN
+    -- Queueing an id that already waits makes it due now, takes the higher priority and clears a failure. If a fetch
+    -- is under way, the new ticket has it fetched once more.
+    UPDATE talk_queue
+       SET due_at      = min(due_at, coalesce(NEW.due_at, unixepoch())),
+           reason      = CASE WHEN coalesce(NEW.priority, 0) > priority THEN coalesce(NEW.reason, 'sql') ELSE reason END,
+           priority    = max(priority, coalesce(NEW.priority, 0)),
+           attempts    = CASE WHEN failed_at IS NULL THEN attempts ELSE 0 END,
+           last_error  = CASE WHEN failed_at IS NULL THEN last_error END,
+           enqueued_at = CASE WHEN failed_at IS NULL THEN enqueued_at ELSE coalesce(NEW.enqueued_at, unixepoch()) END,
+           failed_at   = NULL,
+           ticket      = coalesce(NEW.ticket, random())
+     WHERE talk_id = NEW.talk_id;
+    SELECT RAISE(IGNORE);
+END;
 
--- What the views below read, so that they answer from an index where there are millions of rows. Those
--- that were there are widened: a further index would make each fetch dearer.
-DROP INDEX IF EXISTS talks_origin;
-CREATE INDEX talks_origin ON talks (origin, fetched_at, gone_at, is_in_work);
-DROP INDEX IF EXISTS talks_contact;
-CREATE INDEX talks_contact ON talks (contact_id, created_at, is_in_work, gone_at, missed_at);
-DROP INDEX IF EXISTS talks_chat;
-CREATE INDEX talks_chat ON talks (chat_id, created_at, is_in_work, gone_at, missed_at) WHERE chat_id IS NOT NULL;
-CREATE INDEX talks_rated ON talks (updated_at, origin, rate) WHERE rate > 0;
-CREATE INDEX talk_versions_missed
-    ON talk_versions (missed_at, talk_id, version, valid_from, valid_to, is_read, is_in_work, origin)
- WHERE missed_at IS NOT NULL;
-DROP INDEX IF EXISTS closures_decided;
-CREATE INDEX closures_decided ON closures (decided_at, closure_id, mode, outcome);
-
-DROP VIEW IF EXISTS talks_iso;
 CREATE VIEW talks_iso AS
 -- What does a talk look like, with times that people can read? The table talks, times as ISO 8601, UTC.
 SELECT talk_id,          -- the API's id
@@ -87,7 +54,6 @@ SELECT talk_id,          -- the API's id
        strftime('%Y-%m-%dT%H:%M:%SZ', denied_at, 'unixepoch') AS denied_at -- the API refuses it to this token
   FROM talks;
 
-DROP VIEW IF EXISTS open_talks;
 CREATE VIEW open_talks AS
 -- Which talks are in work, and for how long has each client been waiting?
 SELECT talk_id,          -- the talk
@@ -105,12 +71,11 @@ SELECT talk_id,          -- the talk
        missed_at,        -- when it was missed; NULL: it was answered in time, or its time is not over
        unixepoch() - missed_at AS missed_seconds, -- since it was missed
        -- Since it was missed, else since the last change of one that nobody has read.
-       unixepoch() - coalesce(missed_at, iif(is_read, NULL, updated_at)) AS waiting_seconds, -- NULL: nobody waits
+       unixepoch() - coalesce(missed_at, iif(is_read = 0, updated_at, NULL)) AS waiting_seconds, -- NULL: nobody waits
        fetched_at        -- the fetch that this row shows
   FROM talks
  WHERE is_in_work = 1 AND gone_at IS NULL;
 
-DROP VIEW IF EXISTS stale_talks;
 CREATE VIEW stale_talks AS
 -- Which talks would auto-close close now? By the mirror alone and by the rules of the running configuration
 -- (mirror_info, 'auto_close.rules'; without it the defaults: 24 h missed, 15 min quiet). The last word has a
@@ -142,7 +107,6 @@ SELECT talk_id,          -- the talk
    AND (only_origins = '[]' OR origin IN (SELECT value FROM json_each(only_origins)))
    AND (origin IS NULL OR origin NOT IN (SELECT value FROM json_each(except_origins)));
 
-DROP VIEW IF EXISTS missed_by_day;
 CREATE VIEW missed_by_day AS
 -- How many talks were missed on each day (UTC), and how many of them still wait? A talk that was missed,
 -- answered and missed again counts each time.
@@ -186,7 +150,7 @@ WITH spells AS (
     -- A talk from when it was missed, as long as it was marked so; in the order of the index. 1 << 62 is never. The
     -- channel is that of one of these states: it is the talk's own, and max(origin) would cost a tenth of the time.
     SELECT missed_at, talk_id, origin,
-           min(version * 4 + is_read * 2 + is_in_work) AS first_state,
+           min(version * 4 + coalesce(is_read, 0) * 2 + is_in_work) AS first_state,
            min(valid_from) FILTER (WHERE is_read) AS read_at,
            min(valid_from) FILTER (WHERE NOT is_in_work) AS closed_at,
            -- The next state is no longer missed, or missed anew.
@@ -272,7 +236,7 @@ SELECT talk_id, -- the talk
                 WHEN 'rated' THEN rate > 0 AND rate IS NOT rate_before AND NOT (is_first AND version > 1)
                 WHEN 'closed' THEN is_in_work = 0 AND open_before IS NOT 0 AND NOT (is_first AND version > 1)
                 WHEN 'reopened' THEN is_in_work = 1 AND open_before = 0
-                WHEN 'changed' THEN NOT is_first AND missed_at IS missed_before AND is_read = read_before
+                WHEN 'changed' THEN NOT is_first AND missed_at IS missed_before AND is_read IS read_before
                                     AND is_in_work = open_before AND (rate IS rate_before OR coalesce(rate, 0) <= 0)
            END
     UNION ALL
@@ -327,7 +291,7 @@ SELECT contact_id,                      -- the client
        max(created_at) AS last_at,      -- when the last began
        max(talk_id) AS last_talk_id     -- the last
   FROM talks
- GROUP BY contact_id;
+ WHERE contact_id IS NOT NULL GROUP BY contact_id;
 
 CREATE VIEW chat_talks AS
 -- How did each chat go on: how many talks, and is one open? One chat has many talks over time.
@@ -341,7 +305,6 @@ SELECT chat_id,                         -- the chat
   FROM talks WHERE chat_id IS NOT NULL
  GROUP BY chat_id;
 
-DROP VIEW IF EXISTS mirror_freshness;
 CREATE VIEW mirror_freshness AS
 -- How old are the mirrored states? In seconds since their fetch, by channel; the row '(all)' is over all of
 -- them, and '(open)' over those in work, which are kept fresh. Talks that are gone are left out. Of more than
