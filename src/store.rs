@@ -11,6 +11,7 @@ pub mod backup;
 pub mod checkpoint;
 pub mod chores;
 pub mod closures;
+pub mod completeness;
 mod error;
 pub mod feeds;
 pub mod guests;

@@ -18,7 +18,7 @@ const BATCH: &str = "talkmirror_writer_batch_records";
 const COMMIT_SECONDS: &str = "talkmirror_writer_commit_duration_seconds";
 
 /// What is read when somebody asks, and what it says.
-const GAUGES: [(&str, &str); 28] = [
+const GAUGES: [(&str, &str); 31] = [
     ("talkmirror_build_info", "1, with the version as its label"),
     ("process_start_time_seconds", "When the process began, in Unix seconds"),
     ("talkmirror_healthy", "1 while it is ready and `talkmirror status` has nothing to complain of"),
@@ -35,6 +35,12 @@ const GAUGES: [(&str, &str); 28] = [
     (
         "talkmirror_queue_oldest_due_age_seconds",
         "For how long the longest waiting row of a reason is due; 0: none is",
+    ),
+    ("talkmirror_known_talks", "Talks that are known to exist: mirrored, or queued for their first fetch"),
+    ("talkmirror_mirrored_talks", "Talks that are mirrored"),
+    (
+        "talkmirror_complete",
+        "1 if all known talks are mirrored, the list was read to its end, and no backfill runs",
     ),
     ("talkmirror_freshness_seconds", "Time since the last fetch of the talks in work"),
     ("talkmirror_closures_under_way", "Closings that have no end yet"),

@@ -2,6 +2,7 @@
 
 pub use crate::clock::span;
 use crate::policy::closing::CloseMode;
+use crate::store::completeness::Completeness;
 use crate::store::feeds::Backfill;
 use crate::store::report::Freshness;
 pub use crate::text::{brief, shown};
@@ -129,6 +130,20 @@ pub fn freshness(freshness: &Freshness) -> String {
     format!(
         "half of the talks in work were fetched within {p50} (p50), 95 % within {p95} (p95), all within {max}"
     )
+}
+
+/// How much of the account is mirrored; nothing once it is complete.
+pub fn completeness(completeness: &Completeness, now: i64) -> Option<String> {
+    let Completeness { known, mirrored, complete, .. } = *completeness;
+    if complete {
+        return None;
+    }
+    let left =
+        completeness.seconds_left(now).map_or(String::new(), |left| format!(", about {} left", span(left)));
+    Some(match known > mirrored {
+        true => format!("{} of {} known talks mirrored{left}", count(mirrored), count(known)),
+        false => format!("{} talks mirrored, more are being looked for{left}", count(mirrored)),
+    })
 }
 
 /// What a sweep queues talks for: to be `closed`, or `decided on`.

@@ -281,18 +281,28 @@ impl Worker {
 
     fn on_event(&mut self, event: Event) -> Result<(), WorkError> {
         match event {
-            Event::Recorded(recorded, _) => recorded.iter().for_each(|recorded| self.on_recorded(recorded)),
+            Event::Recorded(recorded, _) => {
+                if !recorded.is_empty() {
+                    self.chores.changed();
+                }
+                recorded.iter().for_each(|recorded| self.on_recorded(recorded));
+            }
             Event::Head(head) => self.on_head(head),
             Event::Swept(swept) => self.on_swept(&swept),
             Event::Chored(chored) => self.on_chored(chored, clock::now()),
-            Event::ForeignChange => self.reread = true,
+            Event::ForeignChange => {
+                self.chores.changed();
+                self.reread = true;
+            }
             Event::Resume => self.resume_now(clock::now()),
             Event::Enqueued => {
                 self.enqueueing = false;
+                self.chores.changed();
                 self.reread = true;
             }
             Event::QueuedToClose(queued) => self.on_queued_to_close(queued),
             Event::Fed { due_at } => {
+                self.chores.changed();
                 // What was read ahead may have a new ticket.
                 self.reread = true;
                 self.due_later(due_at);

@@ -19,7 +19,7 @@ use crate::store::lock;
 use crate::store::report::{self, Overview};
 use crate::store::status::{LaneRequests, Liveness};
 use crate::store::{self, StoreError};
-use crate::words::{backfill, capitalised, freshness};
+use crate::words::{backfill, capitalised, completeness, freshness};
 use anyhow::Result;
 use serde_json::json;
 use std::io::{self, Write};
@@ -75,8 +75,9 @@ fn screen(
 ) -> io::Result<()> {
     let mut table = Table::new();
     let mut row = |name: &str, value: Text| table.fact(name, value);
+    let incomplete = overview.completeness.as_ref().and_then(|counted| completeness(counted, now));
     let health = match complaints {
-        [] => "healthy".into(),
+        [] => incomplete.map_or("healthy".into(), |how| format!("healthy, but incomplete: {how}").into()),
         complaints => {
             let count = words::count(complaints.len() as i64);
             Text::alarming(format!("not healthy: {count} to look at, see below"))

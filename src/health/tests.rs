@@ -44,6 +44,7 @@ pub(super) fn overview() -> Overview {
         feeders: Vec::new(),
         backfill: None,
         freshness: Freshness::default(),
+        completeness: None,
         fetched_at: None,
         token_expires_at: None,
         oauth: None,

@@ -3,6 +3,7 @@
 use super::{Look, Site};
 use crate::gate::Reason;
 use crate::health;
+use crate::store::completeness::Completeness;
 use crate::store::status::DaemonStatus;
 use crate::telemetry::set;
 use axum::extract::State;
@@ -70,6 +71,11 @@ fn gauges(look: &Look) {
     let freshness = &overview.freshness;
     for (percentile, age) in [("50", freshness.p50), ("95", freshness.p95), ("100", freshness.max)] {
         set("talkmirror_freshness_seconds", &[("percentile", percentile)], age as f64);
+    }
+    if let Some(Completeness { known, mirrored, complete, .. }) = overview.completeness {
+        set("talkmirror_known_talks", &[], known as f64);
+        set("talkmirror_mirrored_talks", &[], mirrored as f64);
+        set("talkmirror_complete", &[], flag(complete));
     }
     set("talkmirror_closures_under_way", &[], overview.closures_under_way as f64);
     for feeder in &overview.feeders {

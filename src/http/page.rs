@@ -14,7 +14,7 @@ use crate::health::Complaint;
 use crate::policy::closing::CloseMode;
 use crate::store::closures::Closure;
 use crate::store::report::{DAYS, Day, Overview};
-use crate::words::{count, day, moment, shown, span};
+use crate::words::{completeness, count, day, moment, shown, span};
 use charts::{Chart, Shape, figure};
 use maud::{DOCTYPE, Markup, html};
 use state::Mood;
@@ -49,10 +49,15 @@ const EVERY: u32 = 15;
 /// The page as HTML.
 pub fn render(screen: &Screen) -> String {
     let (mood, sentence) = state::state(screen);
+    let incomplete = screen.overview.completeness.as_ref();
+    let incomplete = incomplete.and_then(|counted| completeness(counted, screen.now));
     let main = html! {
         (state::section(screen, mood, &sentence))
         section aria-labelledby="course" {
             h2 id="course" { "At a glance" }
+            @if let Some(how) = incomplete {
+                p.note { "Until all talks are mirrored, what is counted by day is too low: " (how) "." }
+            }
             div.columns { (figures(screen)) }
             (tables::days(&screen.days))
         }

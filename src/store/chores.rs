@@ -1,28 +1,33 @@
 //! What the writer does beside its work, and leaves for later where the database cannot be written.
 
 use super::retention::{self, Step};
-use super::sizes;
+use super::{completeness, sizes};
 use rusqlite::Connection;
+use std::time::{Duration, Instant};
 
 /// Something that can wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Chore {
     /// Note how large the database is at this Unix second.
     Measure { now: i64 },
+    /// Count how much of the account is mirrored, at this Unix second; `pace` is as in [`completeness::note`].
+    Count { now: i64, pace: Option<f64> },
     /// One step of [`retention`].
     Retain(retention::Order),
 }
 
 /// What came of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Chored {
     Measured,
+    /// It took so long.
+    Counted(Duration),
     Retained(Step),
     /// The database could not be written, in a way that may pass.
     NotNow(Chore),
 }
 
-/// Does one, in a transaction of a few milliseconds.
+/// Does one, in a transaction of a few milliseconds; a count takes a second with a million rows in the queue.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -33,6 +38,11 @@ pub(super) fn work(connection: &mut Connection, chore: &Chore) -> rusqlite::Resu
             sizes::note(&tx, *now)?;
             tx.commit()?;
             Ok(Chored::Measured)
+        }
+        Chore::Count { now, pace } => {
+            let began = Instant::now();
+            completeness::note(connection, *pace, *now)?;
+            Ok(Chored::Counted(began.elapsed()))
         }
         Chore::Retain(order) => retention::step(connection, order).map(Chored::Retained),
     }

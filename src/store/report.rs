@@ -9,6 +9,7 @@ pub use figures::{Figures, ReasonCounts, figures};
 use super::account::{self, AccountStatus};
 use super::backup::state::BackupState;
 use super::closures::{self, Closure};
+use super::completeness::{self, Completeness};
 use super::feeds::{self, Backfill, FeederRow};
 use super::odd::{self, OddField};
 use super::queue::QueueRow;
@@ -46,6 +47,8 @@ pub struct Overview {
     pub feeders: Vec<FeederRow>,
     pub backfill: Option<Backfill>,
     pub freshness: Freshness,
+    /// How much of the account is mirrored, once a process has counted it.
+    pub completeness: Option<Completeness>,
     /// When a talk in work was last fetched; in the future if the clock was wrong then.
     pub fetched_at: Option<i64>,
     /// When the API token ends, where it says so.
@@ -137,6 +140,7 @@ pub fn overview(connection: &Connection, now: i64) -> rusqlite::Result<Overview>
         feeders: feeds::rows(&tx)?,
         backfill: feeds::backfill(&tx)?,
         freshness: freshness(&tx, in_work, now)?,
+        completeness: completeness::read(&tx)?,
         fetched_at: tx.query_row(
             "SELECT max(fetched_at) FROM talks INDEXED BY talks_open WHERE is_in_work = 1 AND gone_at IS NULL",
             [],

@@ -1,7 +1,7 @@
 //! `daemon_status`: how the process that works the queue is, for everybody who
 //! reads the database.
 
-use super::{StoreError, info};
+use super::StoreError;
 use rusqlite::{Connection, OptionalExtension, Transaction, named_params};
 use std::path::Path;
 
@@ -40,9 +40,6 @@ pub struct DaemonStatus {
     /// How the requests of the last five minutes were shared; the most urgent lane first.
     pub lanes: Vec<LaneRequests>,
 }
-
-/// The key of `mirror_info` that has [`DaemonStatus::strict_until`].
-const STRICT_UNTIL: &str = "strict_until";
 
 /// The requests of the lanes are counted over so many seconds.
 pub const LANES_SECONDS: i64 = 5 * 60;
@@ -125,12 +122,14 @@ impl DaemonStatus {
             "INSERT OR REPLACE INTO daemon_status (
                  id, mode, version, pid, started_at, stopped_at, seen_at, last_success_at,
                  last_failure_at, last_failure, failing_since, pause_reason, pause_detail, paused_at, pause_until,
-                 requests_per_second, request_rate, clock_skew, not_closing,
-                 wal_bytes, wal_held_since, wal_held_by)
+                 strict_until, requests_per_second, request_rate, clock_skew, not_closing,
+                 wal_bytes, wal_held_since, wal_held_by, known_talks, mirrored_talks, complete, complete_at)
              VALUES (1, :mode, :version, :pid, :started_at, :stopped_at, :seen_at, :last_success_at,
                  :last_failure_at, :last_failure, :failing_since, :pause_reason, :pause_detail, :paused_at, :pause_until,
-                 :requests_per_second, :request_rate, :clock_skew, :not_closing,
-                 :wal_bytes, :wal_held_since, :wal_held_by)",
+                 :strict_until, :requests_per_second, :request_rate, :clock_skew, :not_closing,
+                 :wal_bytes, :wal_held_since, :wal_held_by,
+                 (SELECT known_talks FROM daemon_status), (SELECT mirrored_talks FROM daemon_status),
+                 (SELECT complete FROM daemon_status), (SELECT complete_at FROM daemon_status))",
         )?
         .execute(named_params! {
             ":mode": self.mode,
@@ -147,6 +146,7 @@ impl DaemonStatus {
             ":pause_detail": pause.map(|pause| &pause.detail),
             ":paused_at": pause.map(|pause| pause.since),
             ":pause_until": pause.map(|pause| pause.until),
+            ":strict_until": self.strict_until,
             ":requests_per_second": self.requests_per_second,
             ":request_rate": self.request_rate,
             ":clock_skew": self.clock_skew,
@@ -155,12 +155,6 @@ impl DaemonStatus {
             ":wal_held_since": self.wal_held_since,
             ":wal_held_by": self.wal_held_by,
         })?;
-        match self.strict_until {
-            Some(until) => tx
-                .prepare_cached("INSERT OR REPLACE INTO mirror_info (key, value) VALUES (?1, ?2)")?
-                .execute((STRICT_UNTIL, until.to_string()))?,
-            None => tx.prepare_cached("DELETE FROM mirror_info WHERE key = ?1")?.execute([STRICT_UNTIL])?,
-        };
         let mut share =
             tx.prepare_cached("INSERT OR REPLACE INTO lanes (place, lane, requests) VALUES (?1, ?2, ?3)")?;
         for (place, LaneRequests { lane, requests }) in (0i64..).zip(&self.lanes) {
@@ -178,8 +172,6 @@ impl DaemonStatus {
             .prepare_cached("SELECT lane, requests FROM lanes ORDER BY place")?
             .query_map([], |row| Ok(LaneRequests { lane: row.get(0)?, requests: row.get(1)? }))?
             .collect::<rusqlite::Result<_>>()?;
-        // What somebody has spoilt is none.
-        let strict_until = info(connection, STRICT_UNTIL)?.and_then(|until| until.parse().ok());
         let status = connection
             .prepare_cached("SELECT * FROM daemon_status WHERE id = 1")?
             .query_row([], |row| {
@@ -205,7 +197,7 @@ impl DaemonStatus {
                     last_failure: row.get("last_failure")?,
                     failing_since: row.get("failing_since")?,
                     pause,
-                    strict_until,
+                    strict_until: row.get("strict_until")?,
                     requests_per_second: row.get("requests_per_second")?,
                     request_rate: row.get("request_rate")?,
                     clock_skew: row.get("clock_skew")?,

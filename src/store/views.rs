@@ -223,7 +223,7 @@ fn a_talk_that_is_missed_again_counts_again_and_one_still_missed_counts_as_open(
     mirror.talk(2, Some("avito"), &[missed, State { seen: 60, ..again }]);
     mirror.talk(3, Some("avito"), &[NEW]);
     mirror.talk(4, Some("avito"), &[missed, State { seen: 50, missed: None, open: false, ..missed }]);
-    assert_eq!(mirror.rows("SELECT * FROM missed_by_day"), ["2023-11-14|3|0", "2023-11-15|2|2"]);
+    assert_eq!(mirror.rows("SELECT * FROM missed_by_day"), ["2023-11-14|3|0|", "2023-11-15|2|2|"]);
     assert_eq!(
         mirror.rows(
             "SELECT origin, talks, missed, missed_talks, missed_percent, still_open FROM missed_by_origin"
@@ -320,6 +320,25 @@ fn a_timeline_tells_each_change_and_who_closed_the_talk() {
 }
 
 #[test]
+fn what_counts_over_the_account_says_whether_all_known_talks_are_mirrored() {
+    let mirror = Mirrored::new();
+    let rated = State { rate: Some(9), missed: Some(10), seen: 20, ..NEW };
+    mirror.talk(1, Some("viber"), &[rated]);
+    for complete in [0, 1] {
+        let status = "INSERT OR REPLACE INTO daemon_status
+            (id, mode, version, pid, started_at, seen_at, requests_per_second, request_rate, complete)
+            VALUES (1, 'run', '0', 1, 1, 1, 6, 0, ?1)";
+        mirror.0.execute(status, [complete]).unwrap();
+        for view in
+            ["missed_by_day", "missed_by_origin", "response_sla", "ratings", "contact_talks", "chat_talks"]
+        {
+            let said = mirror.rows(&format!("SELECT complete FROM {view}"));
+            assert_eq!(said, [complete.to_string()], "{view}");
+        }
+    }
+}
+
+#[test]
 fn the_rest_count_what_they_say() {
     let mirror = Mirrored::new();
     for (talk_id, rate) in [(1, 10), (2, 9), (3, 8), (4, 6), (5, 0)] {
@@ -328,11 +347,11 @@ fn the_rest_count_what_they_say() {
     }
     mirror.0.execute("UPDATE talks SET gone_at = 1 WHERE talk_id = 5", []).unwrap();
     mirror.0.execute("UPDATE talks SET created_at = created_at + 5 WHERE talk_id = 4", []).unwrap();
-    assert_eq!(mirror.rows("SELECT * FROM ratings"), ["2023-11-14|viber|4|8.25|2|1|1|25"]);
+    assert_eq!(mirror.rows("SELECT * FROM ratings"), ["2023-11-14|viber|4|8.25|2|1|1|25|"]);
     let first = NOW - 60;
     assert_eq!(
         mirror.rows("SELECT * FROM contact_talks"),
-        [format!("30|2|1|2|{first}|{}|4", first + 5), format!("31|3|1|3|{first}|{first}|5")]
+        [format!("30|2|1|2|{first}|{}|4|", first + 5), format!("31|3|1|3|{first}|{first}|5|")]
     );
     assert_eq!(
         mirror.rows("SELECT chat_id, talks, in_work, last_talk_id FROM chat_talks"),

@@ -112,7 +112,8 @@ CREATE VIEW missed_by_day AS
 -- answered and missed again counts each time.
 SELECT date(day * 86400, 'unixepoch') AS day, -- the day on which they were missed
        sum(missed) AS missed,                 -- talks that were missed on it
-       sum(still_open) AS still_open          -- of them still in work and marked as missed
+       sum(still_open) AS still_open,         -- of them still in work and marked as missed
+       (SELECT complete FROM daemon_status) AS complete -- 0: known talks are not mirrored yet, these are too few
   FROM (SELECT missed_at / 86400 AS day, count(*) AS missed, 0 AS still_open
           FROM (SELECT missed_at FROM talk_versions WHERE missed_at IS NOT NULL GROUP BY missed_at, talk_id)
          GROUP BY 1
@@ -130,7 +131,8 @@ SELECT coalesce(origin, '(none)') AS origin, -- the channel
        sum(missed_talks) AS missed_talks,    -- talks that were missed at least once
        round(100.0 * sum(missed_talks) / nullif(sum(talks), 0), 1) AS missed_percent, -- of its talks
        sum(still_open) AS still_open,        -- talks in work that are marked as missed now
-       unixepoch() - min(oldest) AS longest_seconds -- since the longest missed of those
+       unixepoch() - min(oldest) AS longest_seconds, -- since the longest missed of those
+       (SELECT complete FROM daemon_status) AS complete -- 0: known talks are not mirrored yet, these are too few
   FROM (SELECT origin, count(*) AS talks, 0 AS missed, 0 AS missed_talks, 0 AS still_open, NULL AS oldest
           FROM talks GROUP BY origin
         UNION ALL
@@ -178,7 +180,8 @@ SELECT date(day * 86400, 'unixepoch') AS day, -- the day on which they were miss
        min(seconds) FILTER (WHERE share >= 0.95) AS p95, -- 95 % of them,
        max(seconds) AS max,                   -- and all of them
        count(*) FILTER (WHERE seconds <= 3600) AS within_hour, -- responses within an hour,
-       count(*) FILTER (WHERE seconds <= 86400) AS within_day  -- and within a day
+       count(*) FILTER (WHERE seconds <= 86400) AS within_day, -- and within a day
+       (SELECT complete FROM daemon_status) AS complete -- 0: known talks are not mirrored yet, these are too few
   FROM ranked
  GROUP BY ranked.day, ranked.origin;
 
@@ -277,7 +280,8 @@ SELECT date(updated_at / 86400 * 86400, 'unixepoch') AS day, -- the last change 
        count(*) FILTER (WHERE rate >= 9) AS promoters,       -- rated 9 or 10
        count(*) FILTER (WHERE rate IN (7, 8)) AS passives,   -- rated 7 or 8
        count(*) FILTER (WHERE rate <= 6) AS detractors,      -- rated 1 to 6
-       round(100.0 * (count(*) FILTER (WHERE rate >= 9) - count(*) FILTER (WHERE rate <= 6)) / count(*)) AS nps -- -100 to 100
+       round(100.0 * (count(*) FILTER (WHERE rate >= 9) - count(*) FILTER (WHERE rate <= 6)) / count(*)) AS nps, -- -100 to 100
+       (SELECT complete FROM daemon_status) AS complete -- 0: known talks are not mirrored yet, these are too few
   FROM talks WHERE rate > 0
  GROUP BY updated_at / 86400, 2;
 
@@ -289,7 +293,8 @@ SELECT contact_id,                      -- the client
        count(missed_at) AS missed,      -- of them marked as missed now
        min(created_at) AS first_at,     -- when the first began
        max(created_at) AS last_at,      -- when the last began
-       max(talk_id) AS last_talk_id     -- the last
+       max(talk_id) AS last_talk_id,    -- the last
+       (SELECT complete FROM daemon_status) AS complete -- 0: known talks are not mirrored yet, these are too few
   FROM talks
  WHERE contact_id IS NOT NULL GROUP BY contact_id;
 
@@ -301,7 +306,8 @@ SELECT chat_id,                         -- the chat
        count(missed_at) AS missed,      -- of them marked as missed now
        min(created_at) AS first_at,     -- when the first began
        max(created_at) AS last_at,      -- when the last began
-       max(talk_id) AS last_talk_id     -- the last
+       max(talk_id) AS last_talk_id,    -- the last
+       (SELECT complete FROM daemon_status) AS complete -- 0: known talks are not mirrored yet, these are too few
   FROM talks WHERE chat_id IS NOT NULL
  GROUP BY chat_id;
 

@@ -1,5 +1,5 @@
-//! What the daemon does beside its work: it notes how large the database is, and removes what
-//! `[retention]` no longer keeps.
+//! What the daemon does beside its work: it notes how large the database is and how much of the account is
+//! mirrored, and removes what `[retention]` no longer keeps.
 //!
 //! One at a time and one a second at most, so that the writer is there for the rest.
 
@@ -12,6 +12,12 @@ use std::time::{Duration, Instant};
 
 /// How often the size is noted.
 const MEASURE: Duration = Duration::from_secs(10 * 60);
+/// How much is mirrored is counted this often while it changes, and so much more seldom than it takes.
+const COUNT: (Duration, u32) = (Duration::from_secs(3), 1000);
+/// But this often in any case.
+const COUNT_AT_MOST: Duration = Duration::from_secs(5 * 60);
+/// Counted this often if nothing seems to have changed: a list that was read to its end changes no talk.
+const COUNT_ANYWAY: Duration = Duration::from_secs(20);
 /// A chore that could not be done is tried again after this.
 const NOT_NOW: Duration = Duration::from_secs(60);
 /// Between two looks whether a pass is due: the wall clock may be set meanwhile.
@@ -26,12 +32,34 @@ pub(super) struct Chores {
     under_way: bool,
     measure_at: Instant,
     retain_at: Instant,
+    count_at: Instant,
+    count_anyway_at: Instant,
+    /// The queue or the mirror may have changed since the last count.
+    uncounted: bool,
     probe_at: Instant,
 }
 
 impl Chores {
     pub(super) fn new(now: Now) -> Chores {
-        Chores { under_way: false, measure_at: now.mono, retain_at: now.mono, probe_at: now.mono }
+        let mono = now.mono;
+        Chores {
+            under_way: false,
+            measure_at: mono,
+            retain_at: mono,
+            count_at: mono,
+            count_anyway_at: mono,
+            uncounted: true,
+            probe_at: mono,
+        }
+    }
+
+    fn counts(&self, now: Instant) -> bool {
+        now >= self.count_at && self.uncounted || now >= self.count_anyway_at
+    }
+
+    /// The queue or the mirror may have changed.
+    pub(super) fn changed(&mut self) {
+        self.uncounted = true;
     }
 }
 
@@ -44,6 +72,10 @@ impl Worker {
         if now.mono >= self.chores.measure_at {
             self.chores.measure_at = now.mono + MEASURE;
             self.chore(Chore::Measure { now: now.secs() });
+        } else if self.chores.counts(now.mono) {
+            self.chores.uncounted = false;
+            let pace = self.gate.pause().is_none().then(|| self.gate.pace(now.mono));
+            self.chore(Chore::Count { now: now.secs(), pace });
         } else if let Some(versions) = self.config.retention
             && now.mono >= self.chores.retain_at
         {
@@ -75,6 +107,16 @@ impl Worker {
             Chored::Retained(Step::Rests { until }) => {
                 let left = u64::try_from(until - now.secs()).unwrap_or_default();
                 chores.retain_at = now.mono + LOOK.min(Duration::from_secs(left));
+            }
+            Chored::Counted(took) => {
+                let (least, times) = COUNT;
+                let next = (took * times).clamp(least, COUNT_AT_MOST);
+                (chores.count_at, chores.count_anyway_at) =
+                    (now.mono + next, now.mono + next.max(COUNT_ANYWAY));
+            }
+            Chored::NotNow(Chore::Count { .. }) => {
+                chores.uncounted = true;
+                (chores.count_at, chores.count_anyway_at) = (now.mono + NOT_NOW, now.mono + NOT_NOW);
             }
             Chored::NotNow(Chore::Measure { .. }) => chores.measure_at = now.mono + NOT_NOW,
             Chored::NotNow(Chore::Retain(_)) => chores.retain_at = now.mono + NOT_NOW,

@@ -210,7 +210,7 @@ impl Mirror {
         self.connect().query_row(sql, [], |row| row.get(0)).unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
-    fn try_sql<T: FromSql>(&self, sql: &str) -> Option<T> {
+    pub fn try_sql<T: FromSql>(&self, sql: &str) -> Option<T> {
         if !self.database().exists() {
             return None;
         }

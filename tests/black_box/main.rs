@@ -11,6 +11,7 @@ mod closing;
 mod closing_crash;
 mod closing_safety;
 mod commands;
+mod completeness;
 mod config_file;
 mod configuration;
 mod contrib;

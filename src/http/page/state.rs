@@ -3,7 +3,7 @@
 use super::Screen;
 use crate::gate::Reason;
 use crate::policy::closing::CloseMode;
-use crate::words::{ago, brief, capitalised, count, span, talks};
+use crate::words::{ago, brief, capitalised, completeness, count, span, talks};
 use maud::{Markup, html};
 
 /// How the mirror is, at a glance.
@@ -66,6 +66,9 @@ pub fn state(screen: &Screen) -> (Mood, String) {
     }
     let sentence = match screen.overview.talks.total {
         0 => "Yes, it works. No talk is mirrored yet.",
+        _ if screen.overview.completeness.is_some_and(|counted| !counted.complete) => {
+            "Yes, it works. Not all talks are mirrored yet."
+        }
         _ => "Yes, it works.",
     };
     (Mood::Works, sentence.into())
@@ -146,5 +149,7 @@ fn background(screen: &Screen) -> String {
         CloseMode::DryRun => format!("Auto-close would have closed {} today.", of_today("would_close")),
         CloseMode::Live => format!("Auto-close closed {} today.", of_today("closed")),
     };
-    format!("{fresh} {answered} {closed}")
+    let counted = overview.completeness.as_ref().and_then(|counted| completeness(counted, now));
+    let incomplete = counted.map_or(String::new(), |how| format!("{}. ", capitalised(&how)));
+    format!("{incomplete}{fresh} {answered} {closed}")
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::store::completeness::Completeness;
 use crate::store::feeds::FeederRow;
 use crate::store::report::{Freshness, QueueCounts, TalkCounts};
 use crate::store::status::{DaemonStatus, PauseStatus};
@@ -108,6 +109,7 @@ fn screen() -> Screen {
                 feeder("webhook", false, 0, 0, 0),
             ],
             backfill: None,
+            completeness: None,
             freshness: Freshness { talks: 1207, p50: 190, p95: 540, max: 820 },
             fetched_at: Some(NOW - 1),
             token_expires_at: None,
@@ -176,6 +178,21 @@ fn empty() -> Screen {
 /// The state sentence and its class.
 fn said(screen: &Screen) -> (Mood, String) {
     state::state(screen)
+}
+
+#[test]
+fn while_known_talks_are_not_mirrored_the_page_says_so_beside_what_it_counts() {
+    let mut screen = screen();
+    assert!(!render(&screen).contains("Until all talks are mirrored"));
+    let (known, mirrored) = (4071, 813);
+    let at = |complete, complete_at| Some(Completeness { known, mirrored, complete, complete_at });
+    screen.overview.completeness = at(false, Some(NOW + 3 * 3600));
+    assert_eq!(said(&screen), (Mood::Works, "Yes, it works. Not all talks are mirrored yet.".into()));
+    let page = render(&screen);
+    let how = "813 of 4,071 known talks mirrored, about 3 h left";
+    assert_eq!(page.matches(how).count(), 2, "in the headline and above the charts");
+    screen.overview.completeness = at(true, None);
+    assert_eq!(said(&screen), (Mood::Works, "Yes, it works.".into()));
 }
 
 #[test]

@@ -49,6 +49,11 @@ impl Backfill {
         ((self.settled - self.from).abs(), (self.to - self.from).abs() + 1)
     }
 
+    /// Ids of the range that were not queued yet; none once it has ended.
+    pub fn ids_left(&self) -> i64 {
+        if self.ended.is_none() && self.holds(self.next) { (self.to - self.next).abs() + 1 } else { 0 }
+    }
+
     /// Seconds until it ends at the pace so far, if that can be said.
     pub fn seconds_left(&self, now: i64) -> Option<i64> {
         let (done, all) = self.progress();

@@ -178,13 +178,18 @@ CREATE TABLE daemon_status (
     pause_detail        TEXT,             -- the answer that began the pause
     paused_at           INTEGER,          -- since when
     pause_until         INTEGER,          -- when the next probe may leave
+    strict_until        INTEGER,          -- until then requests leave by the strict rule after a 429; NULL: they do not
     requests_per_second REAL NOT NULL,    -- the pace now: the configured one, less after a 429
     request_rate        REAL NOT NULL,    -- requests a second, mean of the last minute
     clock_skew          INTEGER,          -- seconds that this machine's clock is ahead of the API's
     not_closing         TEXT,             -- why nothing may be closed: the clock; NULL: it is right
     wal_bytes           INTEGER,          -- size of the WAL, the file talks.db-wal
     wal_held_since      INTEGER,          -- since when a reader keeps it from being taken back; NULL: none does
-    wal_held_by         TEXT              -- who that is, as far as it is known
+    wal_held_by         TEXT,             -- who that is, as far as it is known
+    known_talks         INTEGER,          -- talks that are known to exist: mirrored, or queued for their first fetch
+    mirrored_talks      INTEGER,          -- of them mirrored
+    complete            INTEGER CHECK (complete IN (0, 1)), -- 1: all are, the whole list was read, and no backfill runs
+    complete_at         INTEGER           -- when they are, at this pace; NULL: not known, or complete
 ) STRICT;
 
 CREATE TABLE feeders (

@@ -4,11 +4,12 @@ use super::Pulse;
 use super::commit::{Done, commit};
 use super::message::{Event, Message, Spent, Write};
 use super::trouble::{explain, may_pass};
+use crate::clock::unix_now;
 use crate::policy::closing::CloseRules;
 use crate::store::checkpoint::{Checkpointer, WalView};
 use crate::store::chores::{self, Chored};
 use crate::store::feeds::{self, Candidates, Fed, Feeder};
-use crate::store::{queue, resume, sweep};
+use crate::store::{completeness, queue, resume, sweep};
 use crate::text::shown;
 use rusqlite::Connection;
 use std::path::PathBuf;
@@ -168,6 +169,10 @@ fn serve(
                     }
                 }
                 Message::Stop => {
+                    // For those who read it meanwhile. If it cannot be written, it is as it was.
+                    if let Err(error) = completeness::note(connection, None, unix_now()) {
+                        tracing::debug!("cannot note how much is mirrored: {error}");
+                    }
                     optimize(connection, "PRAGMA optimize");
                     return Ok(());
                 }

@@ -1,0 +1,166 @@
+//! How much of the account is mirrored: columns of `daemon_status`, counted by the process that works the queue.
+//!
+//! A talk is known to exist if it is mirrored, or if it waits in the queue for its first fetch. The counts over
+//! the whole account are too low until every known talk is mirrored, the list was read to its end once, and no
+//! backfill looks for more.
+
+use super::feeds::{self, Feeder};
+use crate::policy::lanes::Lane;
+use rusqlite::{Connection, OptionalExtension};
+use serde::Serialize;
+
+/// See the module's text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Completeness {
+    /// Talks that are known to exist.
+    pub known: i64,
+    /// Of them mirrored.
+    pub mirrored: i64,
+    pub complete: bool,
+    /// When it is complete at this pace, in Unix seconds; `None` if that is not known, or it is.
+    pub complete_at: Option<i64>,
+}
+
+impl Completeness {
+    /// Seconds until it is complete, where known.
+    pub fn seconds_left(&self, now: i64) -> Option<i64> {
+        self.complete_at.map(|at| at.saturating_sub(now).max(1))
+    }
+}
+
+/// Reads what was last counted.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn read(connection: &Connection) -> rusqlite::Result<Option<Completeness>> {
+    connection
+        .prepare_cached(
+            "SELECT known_talks, mirrored_talks, complete, complete_at FROM daemon_status
+              WHERE known_talks IS NOT NULL AND mirrored_talks IS NOT NULL AND complete IS NOT NULL",
+        )?
+        .query_row([], |row| {
+            let (known, mirrored) = (row.get(0)?, row.get(1)?);
+            Ok(Completeness { known, mirrored, complete: row.get(2)?, complete_at: row.get(3)? })
+        })
+        .optional()
+}
+
+/// Counts, and writes down what has changed. `pace` is how many requests a second are allowed, if any are.
+///
+/// # Errors
+/// When the database cannot be read or written.
+pub(super) fn note(connection: &Connection, pace: Option<f64>, now: i64) -> rusqlite::Result<()> {
+    let counted = count(connection, pace, now)?;
+    if read(connection)? != Some(counted) {
+        connection
+            .prepare_cached(
+                "UPDATE daemon_status
+                    SET known_talks = ?1, mirrored_talks = ?2, complete = ?3, complete_at = ?4",
+            )?
+            .execute((counted.known, counted.mirrored, counted.complete, counted.complete_at))?;
+    }
+    Ok(())
+}
+
+fn count(connection: &Connection, pace: Option<f64>, now: i64) -> rusqlite::Result<Completeness> {
+    let tx = connection.unchecked_transaction()?;
+    let mirrored: i64 = tx.prepare_cached("SELECT count(*) FROM talks")?.query_row([], |row| row.get(0))?;
+    // What failed or was denied is told elsewhere, and may never be mirrored. By the id, in which both are in order.
+    let unmirrored: i64 = tx
+        .prepare_cached(
+            "SELECT count(*) FROM talk_queue AS queued NOT INDEXED
+              WHERE failed_at IS NULL AND last_error IS NULL AND priority < ?1
+                AND NOT EXISTS (SELECT 1 FROM talks WHERE talks.talk_id = queued.talk_id)
+                AND NOT EXISTS (SELECT 1 FROM tombstones WHERE tombstones.talk_id = queued.talk_id)",
+        )?
+        .query_row([Lane::Closing.priority()], |row| row.get(0))?;
+    let listing = feeds::row(&tx, Feeder::Listing)?.filter(|row| row.enabled && row.trouble.is_none());
+    let read_to_its_end =
+        |row: feeds::FeederRow| row.cursor.is_some_and(|cursor| cursor["whole_at"].is_i64());
+    let ids_left = feeds::backfill(&tx)?.map_or(0, |walk| walk.ids_left());
+    let left = unmirrored + ids_left;
+    let complete = left == 0 && listing.is_none_or(read_to_its_end);
+    // Refreshes keep their share.
+    let rate = pace.map(|pace| pace * (1.0 - Lane::Refresh.share())).filter(|rate| *rate > 0.0);
+    let seconds = rate.filter(|_| left > 0).map(|rate| (left as f64 / rate).ceil());
+    let complete_at = seconds.map(|seconds| now.saturating_add(seconds as i64));
+    Ok(Completeness { known: mirrored + unmirrored, mirrored, complete, complete_at })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::migrations::tests::in_memory;
+
+    const NOW: i64 = 1_700_000_000;
+
+    /// What is read once `sql` was written and it was counted, at two requests a second.
+    fn counted(connection: &Connection, sql: &str) -> Completeness {
+        connection.execute_batch(sql).unwrap();
+        note(connection, Some(2.0), NOW).unwrap();
+        read(connection).unwrap().unwrap()
+    }
+
+    /// A mirror of talks 1 to 5, in which a process has written its status.
+    fn mirror() -> Connection {
+        let connection = in_memory();
+        connection
+            .execute_batch(
+                "INSERT INTO daemon_status (id, mode, version, pid, started_at, seen_at, requests_per_second, request_rate)
+                 VALUES (1, 'run', '0', 1, 1, 1, 2, 0);
+                 WITH RECURSIVE n (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < 5)
+                 INSERT INTO talks (talk_id, created_at, updated_at, is_in_work, account_id, payload,
+                                    first_fetched_at, fetched_at, changed_at)
+                 SELECT id, 1, 1, 0, 1, '{}', 1, 1, 1 FROM n;",
+            )
+            .unwrap();
+        connection
+    }
+
+    #[test]
+    fn a_talk_is_known_once_it_is_mirrored_or_waits_for_its_first_fetch() {
+        let connection = mirror();
+        assert_eq!(read(&connection).unwrap(), None, "nobody has counted");
+        let complete = Completeness { known: 5, mirrored: 5, complete: true, complete_at: None };
+        assert_eq!(counted(&connection, ""), complete);
+        let refresh = "INSERT INTO talk_queue (talk_id) VALUES (1), (5)";
+        assert_eq!(counted(&connection, refresh), complete, "they are mirrored");
+        let failed =
+            "INSERT INTO talk_queue (talk_id, failed_at, last_error) VALUES (7, 1, 'x'), (8, NULL, 'x');
+                      INSERT INTO tombstones VALUES (9, 1); INSERT INTO talk_queue (talk_id) VALUES (9);";
+        assert_eq!(counted(&connection, failed), complete, "nor may those ever be mirrored");
+        let new = "INSERT INTO talk_queue (talk_id, priority) VALUES (10, 0), (11, -1000000), (12, -2000000),
+                                                                     (13, 1000000000)";
+        // 3 talks at nine tenths of two requests a second.
+        let incomplete = Completeness { known: 8, mirrored: 5, complete: false, complete_at: Some(NOW + 2) };
+        assert_eq!(
+            counted(&connection, new),
+            incomplete,
+            "what is to be closed is mirrored, or asked for otherwise"
+        );
+        note(&connection, None, NOW).unwrap();
+        assert_eq!(read(&connection).unwrap().unwrap().complete_at, None, "in a pause nobody knows");
+    }
+
+    #[test]
+    fn it_is_not_complete_before_the_list_is_read_to_its_end_and_while_a_backfill_runs() {
+        let mut connection = mirror();
+        let listing = |enabled, trouble: &str, cursor: &str| {
+            format!(
+                "INSERT OR REPLACE INTO feeders (feeder, enabled, found, found_in_all, trouble, cursor)
+                 VALUES ('listing', {enabled}, 0, 0, {trouble}, {cursor})"
+            )
+        };
+        let begun = "'{\"whole_at\":null,\"whole_page\":3}'";
+        assert!(!counted(&connection, &listing(1, "NULL", "NULL")).complete);
+        assert!(!counted(&connection, &listing(1, "NULL", begun)).complete);
+        assert!(counted(&connection, &listing(0, "NULL", begun)).complete);
+        assert!(counted(&connection, &listing(1, "'not served'", begun)).complete);
+        assert!(counted(&connection, &listing(1, "NULL", "'{\"whole_at\":5}'")).complete);
+        feeds::begin_backfill(&mut connection, Some(24), Some(7), NOW).unwrap();
+        let walked = Completeness { known: 5, mirrored: 5, complete: false, complete_at: Some(NOW + 10) };
+        assert_eq!(counted(&connection, ""), walked);
+        feeds::end_backfill(&mut connection, NOW).unwrap();
+        assert!(counted(&connection, "").complete);
+    }
+}
