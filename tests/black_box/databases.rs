@@ -279,9 +279,9 @@ fn a_database_that_cannot_be_written_is_named() {
 #[test]
 fn a_full_disk_is_named_waited_for_and_nothing_is_lost() {
     let mirror = Mirror::with_database(account(400), "disk/talks.db");
-    let Some(disk) = SmallDisk::mount(mirror.path("disk"), "4m") else { return };
+    let Some(disk) = SmallDisk::mount(mirror.path("disk"), "12m") else { return };
     mirror.ends(0, &["enqueue", "1..400"]);
-    let _ = fs::write(disk.0.join("ballast"), vec![0; 3_700_000]);
+    let _ = fs::write(disk.0.join("ballast"), vec![0; 12_000_000]);
     let daemon = mirror.daemon();
     mirror.wait("the daemon says that the disk is full", || {
         mirror.log().contains("the disk is full: make room")

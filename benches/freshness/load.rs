@@ -1,0 +1,183 @@
+//! The first load of an account with the listing: [`CLOSED`] closed and [`OPEN`] open talks, none of them mirrored
+//! yet, at [`PACE`] requests a second. The open ones go on changing meanwhile.
+//!
+//! A pass over the open talks begins every ten minutes, the events are asked for each minute (they show nothing
+//! here that the listing does not), and the list of all talks is read once.
+
+use super::changes::{History, Model};
+use super::{Histogram, LISTING, PAGE, RULES, SAMPLE, SEEDS, TOP_UP, at_most, median};
+use std::collections::VecDeque;
+use talkmirror::policy::lanes::{Lane, Lanes};
+use talkmirror::policy::refresh::{Candidate, Shares, choose};
+
+const OPEN: usize = 5_000;
+const CLOSED: usize = 100_000;
+/// Requests a second.
+const PACE: usize = 6;
+const EVENTS: usize = 60;
+
+/// A request of the lane of hints.
+#[derive(Clone, Copy)]
+enum Hint {
+    Page(usize),
+    Talk(usize),
+    Events,
+}
+
+/// A load under way.
+struct Load<'a> {
+    history: &'a History,
+    /// The open talks, where mirrored.
+    mirror: Vec<Option<Candidate>>,
+    shown: Vec<usize>,
+    queued: Vec<bool>,
+    hints: VecDeque<Hint>,
+    refresh: VecDeque<usize>,
+    /// Pages of the whole list that were read, closed talks that they showed, and those of them that are mirrored.
+    pages: usize,
+    known: usize,
+    closed: usize,
+    lanes: Lanes,
+    shares: Shares,
+    staleness: Histogram,
+}
+
+/// Prints the table, and whether each load was quick enough.
+pub fn is_within_target() -> bool {
+    let talks = OPEN + CLOSED;
+    let least = (talks / PACE) as f64;
+    println!("\nFirst load of {CLOSED} closed and {OPEN} open talks at {PACE} requests a second:\n");
+    println!("| changes of open talks | load s | of talks / pace | mean staleness of open talks s | p95 s |");
+    println!("|---|--:|--:|--:|--:|");
+    let mut worst: f64 = 0.0;
+    for (model, name) in
+        [(Model::Correspondence, "as people write"), (Model::SteadyRates, "at steady rates")]
+    {
+        let mut figures: [Vec<f64>; 3] = Default::default();
+        for seed in SEEDS {
+            let (seconds, staleness) = load(&History::new(model, OPEN, seed));
+            worst = worst.max(seconds / least);
+            let each = [seconds, staleness.mean(), staleness.p95()];
+            figures.iter_mut().zip(each).for_each(|(figures, figure)| figures.push(figure));
+        }
+        let [seconds, mean, p95] = figures.map(median);
+        println!("| {name} | {seconds:.0} | {:.3} | {mean:.1} | {p95:.0} |", seconds / least);
+    }
+    println!();
+    at_most("first load, of talks / pace", worst, 1.15)
+}
+
+/// How many seconds it takes, and how stale the mirrored open talks are meanwhile.
+fn load(history: &History) -> (f64, Histogram) {
+    let mut load = Load {
+        history,
+        mirror: vec![None; OPEN],
+        shown: vec![0; OPEN],
+        queued: vec![false; OPEN],
+        hints: VecDeque::new(),
+        refresh: VecDeque::new(),
+        pages: 0,
+        known: 0,
+        closed: 0,
+        lanes: Lanes::default(),
+        shares: Shares::default(),
+        staleness: Histogram::default(),
+    };
+    for tick in 0.. {
+        let now = (tick / PACE) as i64;
+        if tick % PACE == 0 {
+            load.begin_second(now);
+        }
+        load.send(now);
+        if load.closed == CLOSED && load.mirror.iter().all(Option::is_some) {
+            return ((tick + 1) as f64 / PACE as f64, load.staleness);
+        }
+    }
+    unreachable!("it ends")
+}
+
+impl Load<'_> {
+    /// The first change of a talk that the mirror does not show.
+    fn next(&self, talk: usize) -> i64 {
+        self.history.changes[talk].get(self.shown[talk]).map_or(i64::MAX, |change| change.at)
+    }
+
+    fn begin_second(&mut self, now: i64) {
+        if now % SAMPLE == 0 {
+            for talk in (0..OPEN).filter(|talk| self.mirror[*talk].is_some()) {
+                self.staleness.add((now - self.next(talk)).max(0));
+            }
+        }
+        let passing = self.hints.iter().any(|hint| matches!(hint, Hint::Page(_)));
+        if now % LISTING == 0 && !passing {
+            self.hints.push_back(Hint::Page(0));
+        }
+        if now % EVENTS as i64 == 0 {
+            self.hints.push_back(Hint::Events);
+        }
+        if now % TOP_UP == 0 {
+            let room = (PACE * TOP_UP as usize) - self.refresh.len().min(PACE * TOP_UP as usize);
+            let shares = (room, self.shares.oldest_of(room));
+            let free = self.mirror.iter().flatten().filter(|talk| !self.queued[talk.talk_id as usize]);
+            for talk_id in choose(free.copied(), (&RULES, true), shares, now) {
+                self.queued[talk_id as usize] = true;
+                self.refresh.push_back(talk_id as usize);
+            }
+        }
+    }
+
+    fn send(&mut self, now: i64) {
+        let pages = (OPEN + CLOSED).div_ceil(PAGE);
+        let unmirrored = self.pages < pages || self.closed < self.known;
+        let has_work = [false, false, !self.hints.is_empty(), unmirrored, !self.refresh.is_empty()];
+        let Some(lane) = self.lanes.turn(has_work) else { return };
+        self.lanes.sent(lane, has_work);
+        match lane {
+            Lane::Refresh => {
+                let talk = self.refresh.pop_front().expect("it has work");
+                self.fetch(talk, now);
+            }
+            Lane::Unmirrored if self.pages < pages => {
+                self.pages += 1;
+                self.known = (CLOSED * self.pages).div_ceil(pages);
+            }
+            Lane::Unmirrored => self.closed += 1,
+            _ => match self.hints.pop_front().expect("it has work") {
+                Hint::Talk(talk) => self.fetch(talk, now),
+                Hint::Page(page) => self.list(page, now),
+                Hint::Events => {}
+            },
+        }
+    }
+
+    fn fetch(&mut self, talk: usize, now: i64) {
+        let changes = &self.history.changes[talk];
+        while changes.get(self.shown[talk]).is_some_and(|change| change.at <= now) {
+            self.shown[talk] += 1;
+        }
+        let change = changes[self.shown[talk] - 1];
+        let checked_at = self.mirror[talk].and_then(|talk| talk.checked_at);
+        let (talk_id, updated_at, class) = (talk as i64, change.at, change.class);
+        self.mirror[talk] = Some(Candidate { talk_id, updated_at, fetched_at: now, checked_at, class });
+        self.queued[talk] = false;
+    }
+
+    fn list(&mut self, page: usize, now: i64) {
+        let end = ((page + 1) * PAGE).min(OPEN);
+        for talk in page * PAGE..end {
+            let is_unchanged = self.next(talk) > now;
+            match &mut self.mirror[talk] {
+                Some(mirrored) if is_unchanged => mirrored.checked_at = Some(now),
+                _ if !self.queued[talk] || self.refresh.contains(&talk) => {
+                    self.refresh.retain(|waiting| *waiting != talk);
+                    self.queued[talk] = true;
+                    self.hints.push_back(Hint::Talk(talk));
+                }
+                _ => {}
+            }
+        }
+        if end < OPEN {
+            self.hints.push_back(Hint::Page(page + 1));
+        }
+    }
+}
