@@ -77,6 +77,35 @@ fn the_refresh_alone_finds_changes_and_asks_for_none_too_often() {
 }
 
 #[test]
+fn a_talk_that_the_listing_shows_unchanged_is_fetched_again_when_recheck_says_so() {
+    let mirror = mirror_of(account(12), &format!("{LISTING}{EVENTS}{REFRESH}refresh.recheck = \"1h\"\n"));
+    let daemon = mirror.running_daemon();
+    let fetches = || {
+        let account = mirror.simulator.account();
+        (1..=12).map(|id| account.requests_of(id)).sum::<usize>()
+    };
+    // What was chosen before the first pass may still wait.
+    mirror.wait("seven passes in which nothing is fetched", || {
+        let (before, passes) = (fetches(), mirror.simulator.account().list_requests());
+        mirror.wait("seven passes", || mirror.simulator.account().list_requests() >= passes + 7);
+        mirror.wait_sql("nothing waits", "SELECT count(*) FROM talk_queue", 0);
+        fetches() == before
+    });
+    let (out, _) = mirror.ends(0, &["why", "1"]);
+    assert!(out.contains("a refresh, in 5") && out.contains("min"), "{out}");
+    let before = fetches();
+    mirror.simulator.account().talk(1).missed_at = Some(unix_now() - 5);
+    let passes = mirror.simulator.account().list_requests();
+    mirror.wait("seven passes", || mirror.simulator.account().list_requests() >= passes + 7);
+    assert_eq!(fetches(), before, "neither shows it");
+
+    mirror.configure(&format!("{LISTING}{EVENTS}{REFRESH}refresh.recheck = \"2s\"\n"));
+    daemon.signal(nix::sys::signal::Signal::SIGHUP);
+    mirror.wait_sql("the fetch does", "SELECT count(*) FROM talks WHERE missed_at IS NOT NULL", 1);
+    daemon.stop();
+}
+
+#[test]
 fn the_refresh_leaves_alone_what_is_closed_for_long_gone_denied_or_backs_off() {
     let mut account = account(6);
     account.script(5, std::iter::repeat_n(Fault::Problem(400), 3));
