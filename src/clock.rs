@@ -52,6 +52,13 @@ impl ClockWatch {
     }
 }
 
+/// The next time after `now` that is a multiple of `every` from `origin` on. What is done at such times of one
+/// origin wakes the machine up once.
+pub fn next_of(origin: Instant, every: Duration, now: Instant) -> Instant {
+    let passed = now.saturating_duration_since(origin).as_nanos() / every.as_nanos().max(1);
+    origin + every.saturating_mul(u32::try_from(passed + 1).unwrap_or(u32::MAX))
+}
+
 /// A span in its largest unit: `8 s`, `5 min`, `3 h`, `12 d`.
 pub fn span(seconds: i64) -> String {
     match seconds.max(0) {
@@ -77,6 +84,15 @@ pub fn unix_now() -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_next_time_is_a_multiple_from_the_origin_on() {
+        let origin = Instant::now();
+        let at = |millis| origin + Duration::from_millis(millis);
+        let next = |now| next_of(origin, Duration::from_secs(1), at(now));
+        assert_eq!((next(0), next(999), next(1000), next(3500)), (at(1000), at(1000), at(2000), at(4000)));
+        assert_eq!(next_of(at(50), Duration::from_secs(1), origin), at(1050), "not before the first");
+    }
 
     #[test]
     fn a_jump_of_five_seconds_is_noticed_and_a_slewed_clock_makes_none() {

@@ -132,6 +132,8 @@ pub struct Worker {
     /// Somebody changed the queue: what was read ahead may be out of date.
     reread: bool,
     next_due_at: Option<i64>,
+    /// What is done each second is done at whole seconds from then on.
+    origin: Instant,
     next_poll: Instant,
     token_epoch: u64,
     /// Why nothing can be recorded, and since when.
@@ -256,6 +258,11 @@ impl Worker {
         self.condition.requests_by_minute(now)
     }
 
+    /// Since when the seconds are counted at which it does what it does each second.
+    pub fn origin(&self) -> Instant {
+        self.origin
+    }
+
     /// Why nothing can be recorded, and since when.
     pub fn trouble(&self) -> Option<(&str, Instant)> {
         let (why, since) = self.trouble.as_ref()?;
@@ -265,7 +272,7 @@ impl Worker {
     /// What is done now and then: looking for others' rows and for a new token.
     fn tick(&mut self, now: Now) {
         if now.mono >= self.next_poll {
-            self.next_poll = now.mono + self.config.poll_interval;
+            self.next_poll = clock::next_of(self.origin, self.config.poll_interval, now.mono);
             // While nothing can be committed, questions would only pile up.
             if self.trouble.is_none() {
                 self.writer.poll();

@@ -50,8 +50,7 @@ pub fn is_within_target() -> bool {
     println!("| changes of open talks | load s | of talks / pace | mean staleness of open talks s | p95 s |");
     println!("|---|--:|--:|--:|--:|");
     let mut worst: f64 = 0.0;
-    for (model, name) in
-        [(Model::Correspondence, "as people write"), (Model::SteadyRates, "at steady rates")]
+    for (model, name) in [(Model::Correspondence, "as people write"), (Model::SteadyRates, "at steady rates")]
     {
         let mut figures: [Vec<f64>; 3] = Default::default();
         for seed in SEEDS {

@@ -47,7 +47,7 @@ pub fn demo(dir: Option<&Path>) -> Result<ExitCode> {
         &config,
         &|_| {},
         async { tokio::time::sleep(END).await },
-        |worker| {
+        (Duration::from_millis(200), |worker| {
             let tally = worker.tally();
             let event = simulator.account().last_event.clone();
             let note = format!(
@@ -55,7 +55,7 @@ pub fn demo(dir: Option<&Path>) -> Result<ExitCode> {
                 tally.new, tally.changed, tally.closures.closed, tally.closures.withdrawn
             );
             progress.set(tally.done(), tally.done().max(TALKS as u64), &note);
-        },
+        }),
     ))?;
     drop(progress);
 

@@ -6,7 +6,7 @@ use super::schedule::{Schedule, Ticks};
 use super::service::Service;
 use super::signals::{Signal, Signals};
 use super::summary::Summary;
-use super::{DaemonError, OBSERVE, Work, open, stop, worker};
+use super::{DaemonError, Work, open, stop, worker};
 use crate::clock::{self, ClockWatch, Now, span};
 use crate::config::Config;
 use crate::health::Live;
@@ -27,6 +27,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::Level;
 
+/// How often systemd and those who look are told how it goes. Hundreds of daemons may run on one machine.
+const TICK: Duration = Duration::from_secs(1);
 /// Between two times at which what was measured is summed up.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -36,11 +38,11 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// # Errors
 /// When it cannot begin, or cannot go on.
 pub async fn run(config: &Config, set_level: &dyn Fn(Level)) -> Result<(), DaemonError> {
-    run_until(config, set_level, std::future::pending(), |_| {}).await?;
+    run_until(config, set_level, std::future::pending(), (TICK, |_| {})).await?;
     Ok(())
 }
 
-/// [`run`], until `end` as well. `observe` is told how far it is, several times a second.
+/// [`run`], until `end` as well. `observe` is told how far it is, `every` so often.
 ///
 /// # Errors
 /// When it cannot begin, or cannot go on.
@@ -48,14 +50,15 @@ pub async fn run_until(
     config: &Config,
     set_level: &dyn Fn(Level),
     end: impl Future<Output = ()>,
-    mut observe: impl FnMut(&Worker),
+    (every, mut observe): (Duration, impl FnMut(&Worker)),
 ) -> Result<Tally, DaemonError> {
     let (connection, lock) = open_at_last(config)?;
     // Not before: a migration under way is one transaction, and a signal ends it and us; or the wait for others.
     let mut signals = Signals::listen()?;
     let mut running = Running::start(config, set_level, connection, lock).await?;
     tokio::pin!(end);
-    let mut tick = tokio::time::interval(OBSERVE);
+    // With the worker's own: a machine with hundreds of daemons sleeps in between.
+    let mut tick = tokio::time::interval_at(running.worker.origin().into(), every);
     let worked = loop {
         tokio::select! {
             biased;
@@ -203,7 +206,7 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// What is done several times a second: systemd and those who look are told how it goes.
+    /// What is done each second: systemd and those who look are told how it goes.
     pub(super) fn tick(&mut self, now: Now) {
         let stalled = self.worker.stalled(now);
         if stalled.is_none() {

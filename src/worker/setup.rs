@@ -140,6 +140,7 @@ impl Worker {
             may_be_due: true,
             reread: false,
             next_due_at: None,
+            origin: now.mono,
             next_poll: now.mono,
             token_epoch: 0,
             trouble: None,

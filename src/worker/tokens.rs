@@ -159,7 +159,7 @@ impl Worker {
         if now.mono < self.tokens.next_check {
             return false;
         }
-        self.tokens.next_check = now.mono + CHECK;
+        self.tokens.next_check = clock::next_of(self.origin, CHECK, now.mono);
         // A renewal that is under way replaces it itself.
         if !self.tokens.renewing && self.tokens.token.refresh() {
             tracing::info!("the API token was replaced: using the new one");
