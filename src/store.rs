@@ -282,10 +282,14 @@ fn identify_now(connection: &Connection, path: &Path) -> Result<i64, StoreError>
     Ok(version)
 }
 
-/// Before the first release, databases had other schemas and no note of their script.
+/// Before the first release all states were in a table by the name of what is a view now.
 fn is_of_development(connection: &Connection) -> rusqlite::Result<bool> {
-    let has_info = connection.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'mirror_info'")?.exists([])?;
-    Ok(has_info && info(connection, schema::script::KEY)?.is_none())
+    let is_there = "EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name =";
+    connection.query_row(
+        &format!("SELECT {is_there} 'talk_versions') AND NOT {is_there} 'talk_history')"),
+        [],
+        |row| row.get(0),
+    )
 }
 
 /// Keeps the `-wal` and `-shm` files when the last connection closes: a reader
@@ -352,8 +356,8 @@ mod tests {
                     .lines()
                     .find(|line| line.trim_start().starts_with(&format!("{column} ")))
                     .unwrap_or_else(|| panic!("{table}.{column} has a line of its own"));
-                // talk_versions repeats the columns of talks and says so once.
-                let repeated = table == "talk_versions" && column != "valid_from";
+                // talk_history repeats the columns of talks and says so once.
+                let repeated = table == "talk_history" && column != "valid_from";
                 assert!(repeated || line.contains("-- "), "{table}.{column} has no comment");
             }
         }

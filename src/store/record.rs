@@ -1,4 +1,4 @@
-//! Recording what a fetch brought: the talk, its version and the end of its queue
+//! Recording what a fetch brought: the talk, the state it supersedes and the end of its queue
 //! row, all in the caller's transaction.
 //!
 //! It promises that an older answer never overwrites a newer one (by `updated_at`;
@@ -130,7 +130,6 @@ pub struct Recorder<'tx> {
     tx: &'tx Transaction<'tx>,
     // What every new talk needs, looked up once for all of a transaction.
     insert_talk: CachedStatement<'tx>,
-    insert_version: CachedStatement<'tx>,
     /// Whether a talk that turns up may have a tombstone; mostly there are none at all.
     tombstones: bool,
     /// Whether a stored talk's `updated_at` may be ahead of its time; mostly none is.
@@ -155,12 +154,6 @@ impl<'tx> Recorder<'tx> {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, \
                         ?18, ?21, ?19, ?21, ?20)
                  ON CONFLICT (talk_id) DO NOTHING",
-            )?,
-            insert_version: tx.prepare_cached(
-                "INSERT INTO talk_versions (talk_id, created_at, updated_at, rate, contact_id, chat_id, entity_id, \
-                        entity_type, is_in_work, is_read, origin, missed_at, account_id, status, source_id, \
-                        lead_id, customer_id, version, valid_from)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
             )?,
             tombstones: tx.prepare_cached("SELECT 1 FROM tombstones")?.exists([])?,
             ahead: tx.prepare_cached("SELECT 1 FROM talks_ahead")?.exists([])?,

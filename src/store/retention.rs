@@ -1,7 +1,7 @@
 //! `[retention]`: states of talks that ended long ago are removed, step by step.
 //!
-//! It promises that the current state of a talk stays, and that every question about a time within the limit is
-//! answered as before: what goes is what had ended before it. Nothing but `talk_versions` is touched.
+//! It promises that the current state of a talk stays, which is in `talks`, and that every question about a time within the limit is
+//! answered as before: what goes is what had ended before it. Nothing but `talk_history` is touched.
 //! A pass walks the table's key, so that it needs no index of its own, which each fetch would pay for. One
 //! step is one transaction of a few milliseconds, and where it ended is in the database: a pass goes on
 //! after a restart.
@@ -112,10 +112,9 @@ pub fn read(connection: &Connection) -> rusqlite::Result<Retention> {
 /// Before every key.
 const BEGIN: (i64, i64) = (i64::MIN, i64::MIN);
 
-const SLICE: &str = "SELECT talk_id, version, coalesce(valid_to < ?3, 0) FROM talk_versions
+const SLICE: &str = "SELECT talk_id, version, valid_to < ?3 FROM talk_history
       WHERE (talk_id, version) > (?1, ?2) ORDER BY talk_id, version";
-/// A current state has no end.
-const REMOVED: &str = "DELETE FROM talk_versions
+const REMOVED: &str = "DELETE FROM talk_history
       WHERE (talk_id, version) > (?1, ?2) AND (talk_id, version) <= (?3, ?4) AND valid_to < ?5";
 
 fn walk_on(

@@ -1,12 +1,15 @@
 //! What the views promise to those who read the file: each is documented, means what it says, and answers from
 //! an index where there are millions of rows.
 
+mod states;
+
 use super::migrations::tests::in_memory;
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, Params};
 
 /// All of them, and a question as people ask it.
-const VIEWS: [(&str, &str); 12] = [
+const VIEWS: [(&str, &str); 13] = [
+    ("talk_versions", "SELECT * FROM talk_versions WHERE talk_id = 707000"),
     ("talks_iso", "SELECT * FROM talks_iso WHERE talk_id = 707000"),
     ("open_talks", "SELECT * FROM open_talks"),
     ("stale_talks", "SELECT * FROM stale_talks"),
@@ -80,7 +83,7 @@ fn every_view_answers_from_an_index_in_a_mirror_of_a_million_talks() {
     connection.execute_batch("PRAGMA synchronous = OFF; BEGIN").unwrap();
     connection.execute_batch(include_str!("../../tests/million.sql")).unwrap();
     connection.execute_batch("COMMIT").unwrap();
-    for table in ["talks", "talk_versions", "closures"] {
+    for table in ["talks", "talk_history", "closures"] {
         let count: i64 = one(&connection, &format!("SELECT count(*) FROM {table}"), []);
         assert!(count >= 1_000_000, "{table}: {count}");
     }
@@ -119,7 +122,7 @@ fn plan(connection: &Connection, question: &str) -> Vec<String> {
 
 /// A step of a plan that reads a table of the mirror, and not what another step has made.
 fn is_of_a_table(step: &str) -> bool {
-    let tables = ["talks", "talk_versions", "closures", "now", "before", "mirror_info"];
+    let tables = ["talks", "talk_history", "closures", "now", "before", "mirror_info"];
     let mut words = step.split(' ');
     matches!(words.next(), Some("SCAN" | "SEARCH")) && words.next().is_some_and(|name| tables.contains(&name))
 }
@@ -128,7 +131,7 @@ fn is_of_a_table(step: &str) -> bool {
 struct Mirrored(Connection);
 
 /// What differs from one state of a talk to the next. Times are seconds after [`NOW`].
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct State {
     seen: i64,
     missed: Option<i64>,
@@ -146,33 +149,40 @@ impl Mirrored {
 
     /// Records a talk's states by the code that records fetches.
     fn talk(&self, talk_id: i64, origin: Option<&str>, states: &[State]) {
+        states.iter().for_each(|state| self.record(talk_id, origin, state, state.seen));
+    }
+
+    /// Records a talk's states, each when our clock showed that time after [`NOW`].
+    fn talk_seen(&self, talk_id: i64, states: &[(State, i64)]) {
+        states.iter().for_each(|(state, at)| self.record(talk_id, None, state, *at));
+    }
+
+    fn record(&self, talk_id: i64, origin: Option<&str>, state: &State, at: i64) {
         use crate::store::record::{Arrived, Outcome, Record, Recorder};
-        for state in states {
-            let talk = crate::talk::Talk {
-                talk_id,
-                created_at: NOW - 60,
-                updated_at: NOW + state.seen,
-                rate: state.rate,
-                contact_id: Some(30 + talk_id % 2),
-                chat_id: (talk_id < 10).then(|| format!("chat {}", talk_id % 3)),
-                entity_id: None,
-                entity_type: None,
-                is_in_work: state.open,
-                is_read: Some(state.read),
-                origin: origin.map(str::to_owned),
-                missed_at: state.missed.map(|at| NOW + at),
-                account_id: 1,
-                status: None,
-                source_id: None,
-                lead_id: None,
-                customer_id: None,
-            };
-            let outcome = Outcome::Talk(Box::new(Arrived::new(talk, "{}")));
-            let record = Record { talk_id, ticket: 0, at: NOW + state.seen, outcome, wish: None };
-            let tx = self.0.unchecked_transaction().unwrap();
-            Recorder::new(&tx).unwrap().record(&record).unwrap();
-            tx.commit().unwrap();
-        }
+        let talk = crate::talk::Talk {
+            talk_id,
+            created_at: NOW - 60,
+            updated_at: NOW + state.seen,
+            rate: state.rate,
+            contact_id: Some(30 + talk_id % 2),
+            chat_id: (talk_id < 10).then(|| format!("chat {}", talk_id % 3)),
+            entity_id: None,
+            entity_type: None,
+            is_in_work: state.open,
+            is_read: Some(state.read),
+            origin: origin.map(str::to_owned),
+            missed_at: state.missed.map(|at| NOW + at),
+            account_id: 1,
+            status: None,
+            source_id: None,
+            lead_id: None,
+            customer_id: None,
+        };
+        let outcome = Outcome::Talk(Box::new(Arrived::new(talk, "{}")));
+        let record = Record { talk_id, ticket: 0, at: NOW + at, outcome, wish: None };
+        let tx = self.0.unchecked_transaction().unwrap();
+        Recorder::new(&tx).unwrap().record(&record).unwrap();
+        tx.commit().unwrap();
     }
 
     fn rows(&self, sql: &str) -> Vec<String> {
@@ -292,10 +302,7 @@ fn a_timeline_tells_each_change_and_who_closed_the_talk() {
         ]
     );
     // As after a restore: the state was fetched anew, later than what had verified the closing.
-    mirror
-        .0
-        .execute("UPDATE talk_versions SET valid_from = ?1 WHERE talk_id = 2 AND version = 2", [NOW + 900])
-        .unwrap();
+    mirror.0.execute("UPDATE talks SET changed_at = ?1 WHERE talk_id = 2", [NOW + 900]).unwrap();
     assert_eq!(timeline(2)[3], "900|closed|closed by talkmirror");
     // In work again, and closed by somebody.
     let reopened = State { seen: 1000, ..missed };
@@ -303,16 +310,13 @@ fn a_timeline_tells_each_change_and_who_closed_the_talk() {
     assert_eq!(timeline(2)[4..], ["1000|reopened|in work again", "1100|closed|closed in the account"]);
     // Closed, and rated, before it was first fetched.
     mirror.talk(3, None, &[State { seen: -30, open: false, rate: Some(1), ..NEW }]);
-    mirror
-        .0
-        .execute("UPDATE talk_versions SET valid_from = valid_from + 1000 WHERE talk_id = 3", [])
-        .unwrap();
+    mirror.0.execute("UPDATE talks SET changed_at = changed_at + 1000 WHERE talk_id = 3", []).unwrap();
     assert_eq!(
         timeline(3),
         ["-60|opened|opened", "-30|rated|rated 1 by the client", "-30|closed|closed in the account"]
     );
     // What retention has removed.
-    mirror.0.execute("DELETE FROM talk_versions WHERE talk_id = 1 AND version < 6", []).unwrap();
+    mirror.0.execute("DELETE FROM talk_history WHERE talk_id = 1 AND version < 6", []).unwrap();
     assert_eq!(
         timeline(1),
         ["60|trimmed|what was before is no longer kept", "70|closed|closed in the account"]

@@ -27,6 +27,41 @@ BEGIN
     SELECT RAISE(IGNORE);
 END;
 
+CREATE VIEW talk_versions AS
+-- In which states was each talk seen, and from when to when? The state at time T:
+--   valid_from <= T AND (valid_to IS NULL OR valid_to > T)
+SELECT talk_id,     -- the API's id
+       version,     -- 1, 2, 3, … for each talk
+       valid_from,  -- the fetch that first saw this state
+       valid_to,    -- the fetch that first saw the next; NULL: current
+       created_at,  -- when the talk began
+       updated_at,  -- when it last changed in the account
+       rate,        -- the client's rating, from the NPS bot
+       contact_id,  -- the client
+       chat_id,     -- the chat; one chat has many talks over time
+       entity_id,   -- what the talk is about: the id of a lead or customer
+       entity_type, -- 'lead' or 'customer'
+       is_in_work,  -- 1: not closed
+       is_read,     -- 1: somebody read the last message
+       origin,      -- the channel: telegram, viber, …; free text
+       missed_at,   -- when it was missed: unanswered for the time set in the account
+       account_id,  -- the account; the same in every row
+       status,      -- if sent: in_work, closed, with_error, nps_scheduled, nps_in_progress
+       source_id,   -- if sent: the source, a number or a string in the API
+       lead_id,     -- _embedded.leads[0].id
+       customer_id  -- _embedded.customers[0].id
+  FROM talk_history
+ -- The current ones. In two parts, so that what asks for the talks in work has the index of those. A NULL of the column's
+ -- type, else SQLite could not look into the parts one by one.
+ UNION ALL
+ SELECT talk_id, version, changed_at, CAST(NULL AS INTEGER), created_at, updated_at, rate, contact_id, chat_id,
+        entity_id, entity_type, is_in_work, is_read, origin, missed_at, account_id, status, source_id, lead_id, customer_id
+   FROM talks WHERE gone_at IS NULL
+ UNION ALL
+ SELECT talk_id, version, changed_at, CAST(NULL AS INTEGER), created_at, updated_at, rate, contact_id, chat_id,
+        entity_id, entity_type, is_in_work, is_read, origin, missed_at, account_id, status, source_id, lead_id, customer_id
+   FROM talks WHERE gone_at IS NOT NULL;
+
 CREATE VIEW talks_iso AS
 -- What does a talk look like, with times that people can read? The table talks, times as ISO 8601, UTC.
 SELECT talk_id,          -- the API's id
@@ -115,7 +150,10 @@ SELECT date(day * 86400, 'unixepoch') AS day, -- the day on which they were miss
        sum(still_open) AS still_open,         -- of them still in work and marked as missed
        (SELECT complete FROM daemon_status) AS complete -- 0: known talks are not mirrored yet, these are too few
   FROM (SELECT missed_at / 86400 AS day, count(*) AS missed, 0 AS still_open
-          FROM (SELECT missed_at FROM talk_versions WHERE missed_at IS NOT NULL GROUP BY missed_at, talk_id)
+          FROM (SELECT missed_at, talk_id FROM talk_history WHERE missed_at IS NOT NULL
+                UNION
+                SELECT missed_at, talk_id FROM talks WHERE missed_at IS NOT NULL
+                ORDER BY missed_at, talk_id)
          GROUP BY 1
         UNION ALL
         SELECT missed_at / 86400, 0, count(*)
@@ -137,7 +175,12 @@ SELECT coalesce(origin, '(none)') AS origin, -- the channel
           FROM talks GROUP BY origin
         UNION ALL
         SELECT origin, 0, count(*), count(DISTINCT talk_id), 0, NULL
-          FROM (SELECT origin, talk_id FROM talk_versions WHERE missed_at IS NOT NULL GROUP BY missed_at, talk_id)
+          FROM (SELECT origin, talk_id FROM talk_history WHERE missed_at IS NOT NULL GROUP BY missed_at, talk_id
+                UNION ALL
+                SELECT origin, talk_id FROM talks
+                 WHERE missed_at IS NOT NULL
+                   AND NOT EXISTS (SELECT 1 FROM talk_history AS before
+                                    WHERE before.missed_at = talks.missed_at AND before.talk_id = talks.talk_id))
          GROUP BY origin
         UNION ALL
         SELECT origin, 0, 0, 0, count(*), min(missed_at)
@@ -149,21 +192,33 @@ CREATE VIEW response_sla AS
 -- How long did missed talks wait until somebody read, answered or closed them? By the day (UTC) on which they
 -- were missed and by channel; from the states that the mirror saw, so as late as its freshness.
 WITH spells AS (
-    -- A talk from when it was missed, as long as it was marked so; in the order of the index. 1 << 62 is never. The
-    -- channel is that of one of these states: it is the talk's own, and max(origin) would cost a tenth of the time.
+    -- A talk from when it was missed, as long as it was marked so, in superseded states; in the order of the index.
+    -- 1 << 62 is never. The channel is that of one of these states: it is the talk's own.
     SELECT missed_at, talk_id, origin,
            min(version * 4 + coalesce(is_read, 0) * 2 + is_in_work) AS first_state,
            min(valid_from) FILTER (WHERE is_read) AS read_at,
            min(valid_from) FILTER (WHERE NOT is_in_work) AS closed_at,
            -- The next state is no longer missed, or missed anew.
-           max(coalesce(valid_to, 1 << 62)) AS ended_at
-      FROM talk_versions WHERE missed_at IS NOT NULL
+           max(valid_to) AS ended_at
+      FROM talk_history WHERE missed_at IS NOT NULL
      GROUP BY missed_at, talk_id
+    HAVING first_state & 1 -- else it was over before it was first fetched
 ), timed AS (
-    SELECT missed_at / 86400 AS day, origin, talk_id,
-           max(0, min(coalesce(iif(first_state & 2, NULL, read_at), 1 << 62), coalesce(closed_at, 1 << 62), ended_at)
-                  - missed_at) AS seconds -- over 1 << 61: waiting
-      FROM spells WHERE first_state & 1 -- else it was over before it was first fetched
+    -- Seconds until it ended; over 1 << 61: waiting.
+    SELECT spells.missed_at / 86400 AS day, spells.origin, spells.talk_id,
+           max(0, min(iif(first_state & 2, 1 << 62, coalesce(read_at, 1 << 62)),
+                      coalesce(spells.closed_at, 1 << 62),
+                      CASE WHEN now.talk_id IS NULL THEN ended_at
+                           WHEN now.is_in_work = 0 OR now.is_read AND NOT first_state & 2 THEN now.changed_at
+                           ELSE 1 << 62 END) - spells.missed_at) AS seconds
+      -- Which it may still be.
+      FROM spells LEFT JOIN talks AS now ON now.missed_at = spells.missed_at AND now.talk_id = spells.talk_id
+    UNION ALL
+    SELECT missed_at / 86400, origin, talk_id, 1 << 62
+      FROM talks
+     WHERE is_in_work = 1 AND missed_at IS NOT NULL
+       AND NOT EXISTS (SELECT 1 FROM talk_history AS before
+                        WHERE before.missed_at = talks.missed_at AND before.talk_id = talks.talk_id)
 ), ranked AS (
     SELECT day, origin, iif(seconds < 1 << 61, seconds, NULL) AS seconds,
            cume_dist() OVER (PARTITION BY day, origin, seconds < 1 << 61 ORDER BY seconds) AS share
@@ -194,7 +249,7 @@ WITH changes AS (
            before.valid_from AS from_before, before.missed_at AS missed_before, before.is_read AS read_before,
            before.is_in_work AS open_before, before.rate AS rate_before
       FROM talk_versions AS now
-      LEFT JOIN talk_versions AS before ON before.talk_id = now.talk_id AND before.version = now.version - 1
+      LEFT JOIN talk_history AS before ON before.talk_id = now.talk_id AND before.version = now.version - 1
 ), events (event) AS (
     VALUES ('opened'), ('trimmed'), ('missed'), ('answered'), ('read'), ('unread'), ('rated'), ('closed'),
            ('reopened'), ('changed')

@@ -319,7 +319,7 @@ fn absurd_times_stop_no_command() {
                     "closed_at",
                 ][..],
             ),
-            ("talk_versions", &["valid_from", "created_at", "updated_at", "missed_at"]),
+            ("talk_history", &["valid_from", "valid_to", "created_at", "updated_at", "missed_at"]),
             ("talk_queue", &["enqueued_at", "due_at", "failed_at", "priority", "attempts"]),
             ("closures", &["decided_at", "requested_at", "verified_at", "missed_at"]),
             ("feeders", &["ran_at", "trouble_since"]),

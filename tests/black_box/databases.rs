@@ -46,7 +46,9 @@ fn a_database_of_a_development_version_is_refused_with_what_to_do() {
     let mirror = Mirror::new(account(1));
     mirror.ends(0, &["sync", "1"]);
     let backup = mirror.back_up("good.db");
-    mirror.execute("DELETE FROM mirror_info WHERE key = 'schema.views'; PRAGMA user_version = 6");
+    mirror.execute(
+        "DROP TABLE talk_history; DROP VIEW talk_versions; CREATE TABLE talk_versions (a); PRAGMA user_version = 6",
+    );
     let said = "was made by a development version of talkmirror, from before its first release";
     let restore = ["backup", "--restore", backup.to_str().unwrap(), "--yes"];
     for arguments in

@@ -124,7 +124,7 @@ fn generated(connection: &Connection) -> (String, Vec<String>) {
         let (about, mut columns) = comments(sql, &names);
         for (column, said) in &mut columns {
             // "As in talks", its schema says.
-            if name == "talk_versions" && (said.is_empty() || said.contains("as in talks")) {
+            if name == "talk_history" && (said.is_empty() || said.contains("as in talks")) {
                 said.clone_from(&of_talks[column.as_str()]);
             }
         }

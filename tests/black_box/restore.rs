@@ -72,7 +72,7 @@ fn week_old(lost: bool) {
     mirror.execute(&format!(
         "UPDATE talks SET first_fetched_at = first_fetched_at - {WEEK}, fetched_at = fetched_at - {WEEK},
                           changed_at = changed_at - {WEEK}, closed_at = closed_at - {WEEK};
-         UPDATE talk_versions SET valid_from = valid_from - {WEEK}, valid_to = valid_to - {WEEK};
+         UPDATE talk_history SET valid_from = valid_from - {WEEK}, valid_to = valid_to - {WEEK};
          UPDATE tombstones SET gone_at = gone_at - {WEEK};
          UPDATE daemon_status SET started_at = started_at - {WEEK}, seen_at = seen_at - {WEEK},
                                   stopped_at = stopped_at - {WEEK}, last_success_at = last_success_at - {WEEK};",

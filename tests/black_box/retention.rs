@@ -16,20 +16,14 @@ fn aged() -> Mirror {
     mirror.ends(0, &["sync", "1..20"]);
     let (long_ago, yesterday) = (unix_now() - 3 * 365 * 86_400, unix_now() - 86_400);
     mirror.execute(&format!(
-        "CREATE TEMP TABLE current AS SELECT * FROM talk_versions;
-         DELETE FROM talk_versions;
-         UPDATE current SET version = {OLD} + 2, valid_from = {yesterday};
-         INSERT INTO talk_versions SELECT * FROM current;
-         UPDATE current SET version = {OLD} + 1, valid_from = {long_ago} + {OLD}, valid_to = {yesterday};
-         INSERT INTO talk_versions SELECT * FROM current;
-         CREATE TEMP TABLE n AS WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {OLD})
+        "UPDATE talks SET version = {OLD} + 2, changed_at = {yesterday};
+         CREATE TEMP TABLE n AS WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n <= {OLD})
            SELECT n FROM n;
-         UPDATE current SET version = 0;
-         INSERT INTO talk_versions
-           SELECT talk_id, n, {long_ago} + n - 1, {long_ago} + n, created_at, updated_at, rate, contact_id, chat_id,
-                  entity_id, entity_type, is_in_work, is_read, origin, missed_at, account_id, status, source_id,
-                  lead_id, customer_id
-             FROM current, n;"
+         INSERT INTO talk_history
+           SELECT talk_id, n, {long_ago} + n - 1, iif(n > {OLD}, {yesterday}, {long_ago} + n), created_at, updated_at,
+                  rate, contact_id, chat_id, entity_id, entity_type, is_in_work, is_read, origin, missed_at, account_id,
+                  status, source_id, lead_id, customer_id
+             FROM talks, n;"
     ));
     assert_eq!(states(&mirror), TALKS * (OLD + 2));
     mirror

@@ -32,7 +32,8 @@ CREATE TABLE talks (
     payload          TEXT NOT NULL,    -- the JSON as received
     first_fetched_at INTEGER NOT NULL, -- the first fetch
     fetched_at       INTEGER NOT NULL, -- the fetch that this row shows
-    changed_at       INTEGER NOT NULL, -- the last fetch that brought a difference
+    version          INTEGER NOT NULL DEFAULT 1, -- which of its states this is: 1, 2, 3, …
+    changed_at       INTEGER NOT NULL, -- the last fetch that brought a difference: the first that saw this state
     closed_at        INTEGER,          -- the first fetch that saw it closed
     gone_at          INTEGER,          -- the API says that it no longer exists; the row stays
     denied_at        INTEGER           -- the API refuses it to this token; the row stays
@@ -44,7 +45,8 @@ CREATE INDEX talks_origin ON talks (origin, fetched_at, gone_at, is_in_work);
 CREATE INDEX talks_contact ON talks (contact_id, created_at, is_in_work, gone_at, missed_at);
 CREATE INDEX talks_chat ON talks (chat_id, created_at, is_in_work, gone_at, missed_at) WHERE chat_id IS NOT NULL;
 CREATE INDEX talks_rated ON talks (updated_at, origin, rate) WHERE rate > 0;
-CREATE INDEX talks_missed ON talks (missed_at) WHERE missed_at IS NOT NULL;
+CREATE INDEX talks_missed ON talks (missed_at, talk_id, changed_at, is_read, is_in_work, origin)
+ WHERE missed_at IS NOT NULL;
 CREATE INDEX talks_denied ON talks (denied_at) WHERE denied_at IS NOT NULL;
 -- All that decides about the next refresh, and when a talk began and ended, for the page's last 30 days. (gone_at is NULL
 -- in each entry, and listed all the same: else SQLite would look it up in the talk.)
@@ -57,14 +59,12 @@ CREATE INDEX talks_gone ON talks (gone_at, closed_at, updated_at, created_at) WH
 CREATE INDEX talks_open_missed ON talks (missed_at, updated_at, origin, status, denied_at)
  WHERE is_in_work = 1 AND gone_at IS NULL AND missed_at IS NOT NULL;
 
-CREATE TABLE talk_versions (
-    -- One row for each state a talk was seen in, written when it differs from
-    -- the one before. The state at time T:
-    --   valid_from <= T AND (valid_to IS NULL OR valid_to > T)
+CREATE TABLE talk_history (
+    -- The superseded states of talks; talks has the current one, and the view talk_versions both.
     talk_id     INTEGER NOT NULL, -- as in talks
     version     INTEGER NOT NULL, -- 1, 2, 3, … for each talk
     valid_from  INTEGER NOT NULL, -- the fetch that first saw this state
-    valid_to    INTEGER,          -- the fetch that first saw the next; NULL: current
+    valid_to    INTEGER NOT NULL, -- the fetch that first saw the next
     created_at  INTEGER NOT NULL, -- from here on: the API's columns, as in talks
     updated_at  INTEGER NOT NULL,
     rate        INTEGER,
@@ -84,8 +84,9 @@ CREATE TABLE talk_versions (
     PRIMARY KEY (talk_id, version)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX talk_versions_missed
-    ON talk_versions (missed_at, talk_id, version, valid_from, valid_to, is_read, is_in_work, origin)
+-- For the views on missed talks; in the order of talks_missed, so that both are merged.
+CREATE INDEX talk_history_missed
+    ON talk_history (missed_at, talk_id, version, valid_from, valid_to, is_read, is_in_work, origin)
  WHERE missed_at IS NOT NULL;
 
 CREATE TABLE tombstones (

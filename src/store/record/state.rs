@@ -1,4 +1,4 @@
-//! The state that an answer shows of a talk: stored, with its version where it differs from the one before.
+//! The state that an answer shows of a talk: stored, and the one before kept in `talk_history` if it differs.
 
 use super::{AHEAD, Arrived, Effect, Recorder};
 use crate::talk::Talk;
@@ -20,7 +20,6 @@ impl Recorder<'_> {
         values.extend([&payload as &dyn ToSql, &at, &closed_at, &seen_at]);
         let inserted = self.insert_talk.execute(values.as_slice())?;
         if inserted == 1 {
-            self.insert_version(talk, 1, seen_at)?;
             if self.tombstones {
                 tx.prepare_cached("DELETE FROM tombstones WHERE talk_id = ?1")?.execute([talk.talk_id])?;
             }
@@ -46,39 +45,29 @@ impl Recorder<'_> {
                 Ok(Effect::Same)
             }
             _ => {
+                let since: i64 = tx
+                    .prepare_cached("SELECT changed_at FROM talks WHERE talk_id = ?1")?
+                    .query_row([talk.talk_id], |row| row.get(0))?;
+                // A clock that was set back must not make a state end before it began.
+                let mut from = seen_at.max(since);
+                if since.saturating_sub(seen_at.max(at)) > AHEAD {
+                    // It is ahead of our clock and of the API's: a wrong one set it.
+                    mend_times(tx, talk.talk_id, seen_at)?;
+                    from = seen_at;
+                }
+                supersede(tx, talk.talk_id, from)?;
+                values[20] = &from;
                 tx.prepare_cached(
                     "UPDATE talks
                     SET created_at = ?2, updated_at = ?3, rate = ?4, contact_id = ?5, chat_id = ?6,
                         entity_id = ?7, entity_type = ?8, is_in_work = ?9, is_read = ?10, origin = ?11,
                         missed_at = ?12, account_id = ?13, status = ?14, source_id = ?15, lead_id = ?16,
-                        customer_id = ?17, payload = ?18, fetched_at = ?19, changed_at = ?21,
+                        customer_id = ?17, payload = ?18, fetched_at = ?19, version = version + 1, changed_at = ?21,
                         closed_at = CASE WHEN ?20 IS NULL THEN NULL ELSE coalesce(closed_at, ?20) END,
                         gone_at = NULL, denied_at = NULL
                   WHERE talk_id = ?1",
                 )?
                 .execute(values.as_slice())?;
-                // A clock that was set back must not make a version end before it began.
-                let (version, valid_from): (i64, i64) = tx
-                    .prepare_cached(
-                        "SELECT version, valid_from FROM talk_versions
-                      WHERE talk_id = ?1 ORDER BY version DESC LIMIT 1",
-                    )?
-                    .query_row([talk.talk_id], |row| Ok((row.get(0)?, row.get(1)?)))
-                    .optional()?
-                    .unwrap_or((0, seen_at));
-                // It is ahead of our clock and of the API's: a wrong one set it.
-                let from = if valid_from.saturating_sub(seen_at.max(at)) > AHEAD {
-                    mend_versions(tx, talk.talk_id, seen_at)?;
-                    seen_at
-                } else {
-                    seen_at.max(valid_from)
-                };
-                tx.prepare_cached(
-                    "UPDATE talk_versions SET valid_to = ?3
-                  WHERE talk_id = ?1 AND version = ?2 AND valid_to IS NULL",
-                )?
-                .execute((talk.talk_id, version, from))?;
-                self.insert_version(talk, version + 1, from)?;
                 Ok(Effect::Changed)
             }
         }
@@ -103,19 +92,27 @@ impl Recorder<'_> {
         }
         Ok(())
     }
-
-    fn insert_version(&mut self, talk: &Talk, version: i64, from: i64) -> rusqlite::Result<()> {
-        let mut values = talk_params(talk).to_vec();
-        values.extend([&version as &dyn ToSql, &from]);
-        self.insert_version.execute(values.as_slice())?;
-        Ok(())
-    }
 }
 
-/// Versions that a wrong clock has put into the future began and ended at `seen_at` at the latest.
-fn mend_versions(tx: &Transaction<'_>, talk_id: i64, seen_at: i64) -> rusqlite::Result<()> {
+/// Keeps the stored state, which ends at `until`.
+fn supersede(tx: &Transaction<'_>, talk_id: i64, until: i64) -> rusqlite::Result<()> {
     tx.prepare_cached(
-        "UPDATE talk_versions SET valid_from = min(valid_from, ?2), valid_to = min(valid_to, ?2)
+        "INSERT INTO talk_history (talk_id, version, valid_from, valid_to, created_at, updated_at, rate, contact_id, \
+                chat_id, entity_id, entity_type, is_in_work, is_read, origin, missed_at, account_id, status, source_id, \
+                lead_id, customer_id)
+         SELECT talk_id, version, min(changed_at, ?2), ?2, created_at, updated_at, rate, contact_id, \
+                chat_id, entity_id, entity_type, is_in_work, is_read, origin, missed_at, account_id, status, source_id, \
+                lead_id, customer_id
+           FROM talks WHERE talk_id = ?1",
+    )?
+    .execute((talk_id, until))?;
+    Ok(())
+}
+
+/// States that a wrong clock has put into the future began and ended at `seen_at` at the latest.
+fn mend_times(tx: &Transaction<'_>, talk_id: i64, seen_at: i64) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "UPDATE talk_history SET valid_from = min(valid_from, ?2), valid_to = min(valid_to, ?2)
           WHERE talk_id = ?1 AND (valid_from > ?2 OR valid_to > ?2)",
     )?
     .execute((talk_id, seen_at))?;

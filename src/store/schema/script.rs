@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
 /// Its key in `mirror_info`.
-pub(in crate::store) const KEY: &str = "schema.views";
+const KEY: &str = "schema.views";
 
 /// What a database notes of it.
 #[derive(Debug, Serialize, Deserialize)]

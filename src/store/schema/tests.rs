@@ -300,7 +300,7 @@ fn an_account_that_is_not_the_talks_own_is_told_with_the_sql_that_mends_it() {
         assert_eq!(connection.execute(sql, []), Ok(1), "{change}: {broken:?}");
         assert_eq!(found(&connection), nothing(), "{change}");
     }
-    connection.execute_batch("INSERT INTO talks SELECT 2, 1, 1, NULL, 1, NULL, NULL, NULL, 1, 0, NULL, NULL, 9, NULL, NULL, NULL, NULL, '{}', 1, 1, 1, NULL, NULL, NULL").unwrap();
+    connection.execute_batch("INSERT INTO talks SELECT 2, 1, 1, NULL, 1, NULL, NULL, NULL, 1, 0, NULL, NULL, 9, NULL, NULL, NULL, NULL, '{}', 1, 1, 1, 1, NULL, NULL, NULL").unwrap();
     let (_, broken, _) = found(&connection);
     assert_eq!(broken, ["the talks are of several accounts (1, 9): restore a backup"]);
 }

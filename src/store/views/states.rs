@@ -1,0 +1,119 @@
+//! `talk_versions` is each state once, in order and without a gap; and what the views say of missed talks, read by
+//! indexes of two tables, is what it says.
+
+use super::{Mirrored, NEW, NOW, State};
+use proptest::prelude::*;
+
+/// As the views would be if they read `talk_versions` alone.
+const PLAIN: [(&str, &str); 3] = [
+    (
+        "SELECT day, missed FROM missed_by_day ORDER BY day",
+        "SELECT date(missed_at, 'unixepoch'), count(*)
+           FROM (SELECT DISTINCT missed_at, talk_id FROM talk_versions WHERE missed_at IS NOT NULL)
+          GROUP BY 1 ORDER BY 1",
+    ),
+    (
+        "SELECT origin, missed, missed_talks FROM missed_by_origin ORDER BY origin",
+        "SELECT origin, count(DISTINCT talk_id || ' ' || missed_at), count(DISTINCT iif(missed_at, talk_id, NULL))
+           FROM talk_versions GROUP BY origin ORDER BY origin",
+    ),
+    (
+        "SELECT day, origin, missed, responses, waiting, max FROM response_sla ORDER BY day, origin",
+        "WITH spells AS (
+             SELECT missed_at, talk_id, origin, min(version * 4 + is_read * 2 + is_in_work) AS first_state,
+                    min(valid_from) FILTER (WHERE is_read) AS read_at,
+                    min(valid_from) FILTER (WHERE NOT is_in_work) AS closed_at,
+                    max(coalesce(valid_to, 1 << 62)) AS ended_at
+               FROM talk_versions WHERE missed_at IS NOT NULL GROUP BY missed_at, talk_id
+         ), timed AS (
+             SELECT missed_at / 86400 AS day, origin, talk_id,
+                    nullif(min(coalesce(iif(first_state & 2, NULL, read_at), 1 << 62), coalesce(closed_at, 1 << 62),
+                               ended_at), 1 << 62) - missed_at AS seconds
+               FROM spells WHERE first_state & 1
+         )
+         SELECT date(day * 86400, 'unixepoch'), origin, count(*), count(seconds), count(*) - count(seconds),
+                max(max(0, seconds))
+           FROM timed WHERE seconds IS NOT NULL OR talk_id NOT IN (SELECT talk_id FROM talks WHERE gone_at)
+          GROUP BY day, origin ORDER BY day, origin",
+    ),
+];
+
+/// A state, without when it was seen.
+fn state() -> impl Strategy<Value = State> {
+    let missed = prop::option::of(prop::sample::select(vec![0, 10, 90_000]));
+    (missed, any::<bool>(), prop::bool::weighted(0.7)).prop_map(|(missed, read, open)| State {
+        missed,
+        read,
+        open,
+        ..NEW
+    })
+}
+
+/// A talk's states, how many of the first retention has removed, and whether it is gone.
+fn talk() -> impl Strategy<Value = (Vec<State>, usize, bool)> {
+    (prop::collection::vec((state(), 1i64..50_000), 1..6), 0usize..3, prop::bool::weighted(0.2)).prop_map(
+        |(states, trimmed, gone)| {
+            let mut seen = 0;
+            let states = states.into_iter().map(|(state, later)| {
+                seen += later;
+                State { seen, ..state }
+            });
+            (states.collect(), trimmed, gone)
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    #[test]
+    fn each_state_is_there_once_and_the_views_say_what_the_states_say(talks in prop::collection::vec(talk(), 1..6)) {
+        let mirror = Mirrored::new();
+        let mut expected = Vec::new();
+        for (talk_id, (states, trimmed, gone)) in (1..).zip(&talks) {
+            mirror.talk(talk_id, Some(["viber", "avito"][talk_id as usize % 2]), states);
+            let trim = "DELETE FROM talk_history WHERE talk_id = ?1 AND version <= ?2";
+            mirror.0.execute(trim, (talk_id, *trimmed as i64)).unwrap();
+            if *gone {
+                mirror.0.execute("UPDATE talks SET gone_at = 1 WHERE talk_id = ?1", [talk_id]).unwrap();
+            }
+            for (place, state) in states.iter().enumerate().skip((*trimmed).min(states.len() - 1)) {
+                let until = states.get(place + 1).map_or(String::new(), |next| (NOW + next.seen).to_string());
+                let (from, missed) = (NOW + state.seen, state.missed.map_or(String::new(), |at| (NOW + at).to_string()));
+                let (read, open) = (u8::from(state.read), u8::from(state.open));
+                expected.push(format!("{talk_id}|{}|{from}|{until}|{from}|{missed}|{read}|{open}", place + 1));
+            }
+        }
+        let states = "SELECT talk_id, version, valid_from, valid_to, updated_at, missed_at, is_read, is_in_work
+                        FROM talk_versions ORDER BY talk_id, version";
+        prop_assert_eq!(mirror.rows(states), expected);
+        for (view, plain) in PLAIN {
+            prop_assert_eq!(mirror.rows(view), mirror.rows(plain), "{}", view);
+        }
+    }
+}
+
+#[test]
+fn a_clock_that_was_set_back_makes_no_state_end_before_it_began() {
+    let times =
+        "SELECT version, valid_from - 1700000000, valid_to - 1700000000 FROM talk_versions ORDER BY version";
+    let mirror = Mirrored::new();
+    let first = State { seen: 100, ..NEW };
+    mirror.talk_seen(
+        1,
+        &[(State { seen: 1, ..first }, 0), (first, 100), (State { seen: 101, read: true, ..NEW }, 70)],
+    );
+    assert_eq!(mirror.rows(times), ["1|0|100", "2|100|100", "3|100|"], "a little");
+    assert_eq!(mirror.rows("SELECT changed_at - 1700000000, fetched_at - 1700000000 FROM talks"), ["100|70"]);
+    // Far ahead: a wrong clock had set it, and what it dated began now at the latest.
+    let mirror = Mirrored::new();
+    mirror.talk_seen(
+        1,
+        &[(first, 5_000_000), (State { seen: 101, ..first }, 5_000_009), (State { seen: 102, ..first }, 70)],
+    );
+    assert_eq!(mirror.rows(times), ["1|70|70", "2|70|70", "3|70|"]);
+    assert_eq!(
+        mirror.rows("SELECT first_fetched_at - 1700000000, changed_at - 1700000000 FROM talks"),
+        ["70|70"]
+    );
+}
