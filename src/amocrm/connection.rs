@@ -30,6 +30,8 @@ const MOST_REMEMBERED: usize = 1024;
 
 /// The HTTP client for the configured host; no redirect is followed.
 pub(super) fn http(config: &ClientConfig) -> Result<reqwest::Client, Failure> {
+    // Every client is built here. An error only means that this process has installed one before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("talkmirror/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(config.connect_timeout)
