@@ -375,7 +375,7 @@ fn none_forgotten() -> bool {
 fn at_most(what: &str, figure: f64, target: f64) -> bool {
     let met = figure <= target;
     // Seconds are whole, ratios are not.
-    let digits = if target > 1.0 { 0 } else { 3 };
+    let digits = if target > 10.0 { 0 } else { 3 };
     let verdict = if met { "ok" } else { "MISSED" };
     println!("{what}: {figure:.digits$} at the worst seed, at most {target:.digits$}: {verdict}");
     met
