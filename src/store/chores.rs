@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 pub enum Chore {
     /// Note how large the database is at this Unix second.
     Measure { now: i64 },
-    /// Count how much of the account is mirrored, at this Unix second; `pace` is as in [`completeness::note`].
+    /// Count how much of the account is mirrored, at this Unix second. `pace` is how many requests a second are
+    /// allowed, if any are.
     Count { now: i64, pace: Option<f64> },
     /// One step of [`retention`].
     Retain(retention::Order),

@@ -1,7 +1,7 @@
 //! Is the database as this version made it? Analysts may write to it, and tools drop and alter what they like.
 //!
 //! What holds no data (views, triggers, indexes) is made again at a start, also if another version's script made it
-//! ([`script`]). If a table or a column is missing, or the account is another than that of the talks, a start is refused
+//! (`script`). If a table or a column is missing, or the account is another than that of the talks, a start is refused
 //! before anything is written. What others have added for themselves is left alone, and reported if it takes part in the
 //! daemon's own transactions.
 
