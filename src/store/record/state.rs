@@ -4,6 +4,35 @@ use super::{AHEAD, Arrived, Effect, Recorder};
 use crate::talk::Talk;
 use rusqlite::types::ToSql;
 use rusqlite::{OptionalExtension, Transaction, params};
+use std::fmt::Write;
+
+// SQLite rewrites each index that has a column which is set, whether its value differs or not: so none is set that need
+// not be.
+/// A fetch without news.
+const SAME: &str = "UPDATE talks SET payload = ?2, fetched_at = ?3 WHERE talk_id = ?1";
+const IS_THERE: &str = "UPDATE talks SET gone_at = NULL, denied_at = NULL
+      WHERE talk_id = ?1 AND (gone_at IS NOT NULL OR denied_at IS NOT NULL)";
+
+/// As in [`talk_params`].
+const COLUMNS: [&str; 17] = [
+    "talk_id",
+    "created_at",
+    "updated_at",
+    "rate",
+    "contact_id",
+    "chat_id",
+    "entity_id",
+    "entity_type",
+    "is_in_work",
+    "is_read",
+    "origin",
+    "missed_at",
+    "account_id",
+    "status",
+    "source_id",
+    "lead_id",
+    "customer_id",
+];
 
 impl Recorder<'_> {
     pub(super) fn upsert_talk(
@@ -25,52 +54,35 @@ impl Recorder<'_> {
             }
             return Ok(Effect::New);
         }
-        match stored_talk(tx, talk.talk_id)? {
-            Some(stored) if talk.updated_at < stored.updated_at && !self.is_ahead(talk.talk_id)? => {
-                // It still shows that the talk exists and may be read, and that it was asked for: else it
-                // would seem the one fetched longest ago for good.
-                tx.prepare_cached(
-                    "UPDATE talks SET fetched_at = ?2, gone_at = NULL, denied_at = NULL
-                  WHERE talk_id = ?1",
-                )?
+        let stored = stored_talk(tx, talk.talk_id)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+        let effect = if talk.updated_at < stored.updated_at && !self.is_ahead(talk.talk_id)? {
+            // It still shows that the talk exists and may be read, and that it was asked for: else it
+            // would seem the one fetched longest ago for good.
+            tx.prepare_cached("UPDATE talks SET fetched_at = ?2 WHERE talk_id = ?1")?
                 .execute((talk.talk_id, at))?;
-                Ok(Effect::Older)
+            Effect::Older
+        } else if stored == *talk {
+            tx.prepare_cached(SAME)?.execute(params![talk.talk_id, payload, at])?;
+            Effect::Same
+        } else {
+            let since: i64 = tx
+                .prepare_cached("SELECT changed_at FROM talks WHERE talk_id = ?1")?
+                .query_row([talk.talk_id], |row| row.get(0))?;
+            // A clock that was set back must not make a state end before it began.
+            let mut from = seen_at.max(since);
+            if since.saturating_sub(seen_at.max(at)) > AHEAD {
+                // It is ahead of our clock and of the API's: a wrong one set it.
+                mend_times(tx, talk.talk_id, seen_at)?;
+                from = seen_at;
             }
-            Some(stored) if stored == *talk => {
-                tx.prepare_cached(
-                    "UPDATE talks SET payload = ?2, fetched_at = ?3, gone_at = NULL, denied_at = NULL
-                  WHERE talk_id = ?1",
-                )?
-                .execute(params![talk.talk_id, payload, at])?;
-                Ok(Effect::Same)
-            }
-            _ => {
-                let since: i64 = tx
-                    .prepare_cached("SELECT changed_at FROM talks WHERE talk_id = ?1")?
-                    .query_row([talk.talk_id], |row| row.get(0))?;
-                // A clock that was set back must not make a state end before it began.
-                let mut from = seen_at.max(since);
-                if since.saturating_sub(seen_at.max(at)) > AHEAD {
-                    // It is ahead of our clock and of the API's: a wrong one set it.
-                    mend_times(tx, talk.talk_id, seen_at)?;
-                    from = seen_at;
-                }
-                supersede(tx, talk.talk_id, from)?;
-                values[20] = &from;
-                tx.prepare_cached(
-                    "UPDATE talks
-                    SET created_at = ?2, updated_at = ?3, rate = ?4, contact_id = ?5, chat_id = ?6,
-                        entity_id = ?7, entity_type = ?8, is_in_work = ?9, is_read = ?10, origin = ?11,
-                        missed_at = ?12, account_id = ?13, status = ?14, source_id = ?15, lead_id = ?16,
-                        customer_id = ?17, payload = ?18, fetched_at = ?19, version = version + 1, changed_at = ?21,
-                        closed_at = CASE WHEN ?20 IS NULL THEN NULL ELSE coalesce(closed_at, ?20) END,
-                        gone_at = NULL, denied_at = NULL
-                  WHERE talk_id = ?1",
-                )?
-                .execute(values.as_slice())?;
-                Ok(Effect::Changed)
-            }
-        }
+            supersede(tx, talk.talk_id, from)?;
+            values[20] = &from;
+            tx.prepare_cached(&changed(&stored, talk)?)?.execute(values.as_slice())?;
+            Effect::Changed
+        };
+        // The API has shown it: it is not gone, nor denied.
+        tx.prepare_cached(IS_THERE)?.execute([talk.talk_id])?;
+        Ok(effect)
     }
 
     /// Whether the stored `updated_at` of a talk is no measure of what is older.
@@ -92,6 +104,21 @@ impl Recorder<'_> {
         }
         Ok(())
     }
+}
+
+/// The statement that sets what differs; its parameters are those of `insert_talk`.
+fn changed(stored: &Talk, talk: &Talk) -> rusqlite::Result<String> {
+    let mut sql = "UPDATE talks SET ".to_owned();
+    let columns = COLUMNS.iter().zip(talk_params(stored)).zip(talk_params(talk)).enumerate();
+    for (place, ((column, before), now)) in columns.skip(1) {
+        if before.to_sql()? != now.to_sql()? {
+            let _ = write!(sql, "{column} = ?{}, ", place + 1);
+        }
+    }
+    sql += "payload = ?18, fetched_at = ?19, version = version + 1, changed_at = ?21,
+            closed_at = CASE WHEN ?20 IS NULL THEN NULL ELSE coalesce(closed_at, ?20) END
+      WHERE talk_id = ?1";
+    Ok(sql)
 }
 
 /// Keeps the stored state, which ends at `until`.
@@ -177,4 +204,109 @@ pub fn stored_talk(connection: &rusqlite::Connection, talk_id: i64) -> rusqlite:
             })
         })
         .optional()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::migrations::tests::in_memory;
+    use rusqlite::Connection;
+
+    /// The talk and its indexes that a statement opens for writing.
+    fn written(connection: &Connection, sql: &str) -> Vec<String> {
+        let mut statement = connection.prepare(&format!("EXPLAIN {sql}")).unwrap();
+        let none = rusqlite::params_from_iter(vec![0; statement.parameter_count()]);
+        let mut program = statement.query(none).unwrap();
+        let mut written = Vec::new();
+        while let Some(step) = program.next().unwrap() {
+            if step.get::<_, String>("opcode").unwrap() == "OpenWrite" {
+                let name = "SELECT name FROM sqlite_schema WHERE rootpage = ?1";
+                let root: i64 = step.get("p2").unwrap();
+                written.push(connection.query_row(name, [root], |row| row.get::<_, String>(0)).unwrap());
+            }
+        }
+        written.sort();
+        written
+    }
+
+    fn stored() -> Talk {
+        Talk {
+            talk_id: 1,
+            created_at: 1,
+            updated_at: 1,
+            rate: None,
+            contact_id: Some(2),
+            chat_id: Some("chat".into()),
+            entity_id: None,
+            entity_type: None,
+            is_in_work: true,
+            is_read: Some(false),
+            origin: Some("viber".into()),
+            missed_at: None,
+            account_id: 3,
+            status: None,
+            source_id: None,
+            lead_id: None,
+            customer_id: None,
+        }
+    }
+
+    #[test]
+    fn each_column_that_changed_is_written() {
+        let changes: [fn(&mut Talk); 16] = [
+            |talk| talk.created_at += 1,
+            |talk| talk.updated_at += 1,
+            |talk| talk.rate = Some(11),
+            |talk| talk.contact_id = None,
+            |talk| talk.chat_id = Some("other".into()),
+            |talk| talk.entity_id = Some(12),
+            |talk| talk.entity_type = Some("lead".into()),
+            |talk| talk.is_in_work = false,
+            |talk| talk.is_read = None,
+            |talk| talk.origin = None,
+            |talk| talk.missed_at = Some(13),
+            |talk| talk.account_id += 1,
+            |talk| talk.status = Some("closed".into()),
+            |talk| talk.source_id = Some("14".into()),
+            |talk| talk.lead_id = Some(15),
+            |talk| talk.customer_id = Some(16),
+        ];
+        let mut connection = in_memory();
+        let tx = connection.transaction().unwrap();
+        let mut recorder = Recorder::new(&tx).unwrap();
+        let mut talk = stored();
+        assert_eq!(recorder.upsert_talk(&talk, "{}", 1, 1), Ok(Effect::New));
+        for (version, change) in (2..).zip(changes) {
+            change(&mut talk);
+            assert_eq!(recorder.upsert_talk(&talk, "{}", version, version), Ok(Effect::Changed));
+            assert_eq!(stored_talk(&tx, 1).unwrap().as_ref(), Some(&talk));
+        }
+        let states = "SELECT count(DISTINCT version) + max(version) FROM talk_versions";
+        assert_eq!(tx.query_row(states, [], |row| row.get(0)), Ok(17 + 17));
+    }
+
+    #[test]
+    fn what_did_not_change_is_not_written() {
+        let connection = in_memory();
+        let timed: Vec<String> = connection
+            .prepare(
+                "SELECT 'talks' UNION SELECT list.name
+                   FROM pragma_index_list('talks') AS list, pragma_index_info(list.name) AS part
+                  WHERE part.name = 'fetched_at' ORDER BY 1",
+            )
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        assert_eq!(written(&connection, SAME), timed, "without news, what has the time of the fetch");
+        let stored = stored();
+        let read = changed(&stored, &Talk { updated_at: 2, is_read: Some(true), ..stored.clone() }).unwrap();
+        assert!(read.starts_with("UPDATE talks SET updated_at = ?3, is_read = ?10, payload = ?18"), "{read}");
+        let written = written(&connection, &read);
+        assert!(
+            !written.iter().any(|index| ["talks_chat", "talks_contact"].contains(&index.as_str())),
+            "{written:?}"
+        );
+    }
 }
