@@ -175,12 +175,10 @@ SELECT coalesce(origin, '(none)') AS origin, -- the channel
           FROM talks GROUP BY origin
         UNION ALL
         SELECT origin, 0, count(*), count(DISTINCT talk_id), 0, NULL
-          FROM (SELECT origin, talk_id FROM talk_history WHERE missed_at IS NOT NULL GROUP BY missed_at, talk_id
-                UNION ALL
-                SELECT origin, talk_id FROM talks
-                 WHERE missed_at IS NOT NULL
-                   AND NOT EXISTS (SELECT 1 FROM talk_history AS before
-                                    WHERE before.missed_at = talks.missed_at AND before.talk_id = talks.talk_id))
+          FROM (SELECT missed_at, talk_id, origin FROM talk_history WHERE missed_at IS NOT NULL
+                UNION
+                SELECT missed_at, talk_id, origin FROM talks WHERE missed_at IS NOT NULL
+                ORDER BY missed_at, talk_id, origin)
          GROUP BY origin
         UNION ALL
         SELECT origin, 0, 0, 0, count(*), min(missed_at)
@@ -203,8 +201,8 @@ WITH spells AS (
       FROM talk_history WHERE missed_at IS NOT NULL
      GROUP BY missed_at, talk_id
     HAVING first_state & 1 -- else it was over before it was first fetched
-), timed AS (
-    -- Seconds until it ended; over 1 << 61: waiting.
+), timed AS MATERIALIZED (
+    -- Seconds until it ended; over 1 << 61: waiting. Else they would be reckoned anew wherever they are named.
     SELECT spells.missed_at / 86400 AS day, spells.origin, spells.talk_id,
            max(0, min(iif(first_state & 2, 1 << 62, coalesce(read_at, 1 << 62)),
                       coalesce(spells.closed_at, 1 << 62),
@@ -224,7 +222,8 @@ WITH spells AS (
            cume_dist() OVER (PARTITION BY day, origin, seconds < 1 << 61 ORDER BY seconds) AS share
       FROM timed
      -- What is gone waits no longer.
-     WHERE seconds < 1 << 61 OR talk_id NOT IN (SELECT talk_id FROM talks WHERE gone_at IS NOT NULL)
+     WHERE seconds < 1 << 61
+        OR NOT EXISTS (SELECT 1 FROM talks WHERE talks.talk_id = timed.talk_id AND gone_at IS NOT NULL)
 )
 SELECT date(day * 86400, 'unixepoch') AS day, -- the day on which they were missed
        coalesce(origin, '(none)') AS origin,  -- the channel

@@ -45,7 +45,7 @@ CREATE INDEX talks_origin ON talks (origin, fetched_at, gone_at, is_in_work);
 CREATE INDEX talks_contact ON talks (contact_id, created_at, is_in_work, gone_at, missed_at);
 CREATE INDEX talks_chat ON talks (chat_id, created_at, is_in_work, gone_at, missed_at) WHERE chat_id IS NOT NULL;
 CREATE INDEX talks_rated ON talks (updated_at, origin, rate) WHERE rate > 0;
-CREATE INDEX talks_missed ON talks (missed_at, talk_id, changed_at, is_read, is_in_work, origin)
+CREATE INDEX talks_missed ON talks (missed_at, talk_id, origin, changed_at, is_read, is_in_work)
  WHERE missed_at IS NOT NULL;
 CREATE INDEX talks_denied ON talks (denied_at) WHERE denied_at IS NOT NULL;
 -- All that decides about the next refresh, and when a talk began and ended, for the page's last 30 days. (gone_at is NULL
@@ -86,7 +86,7 @@ CREATE TABLE talk_history (
 
 -- For the views on missed talks; in the order of talks_missed, so that both are merged.
 CREATE INDEX talk_history_missed
-    ON talk_history (missed_at, talk_id, version, valid_from, valid_to, is_read, is_in_work, origin)
+    ON talk_history (missed_at, talk_id, origin, version, valid_from, valid_to, is_read, is_in_work)
  WHERE missed_at IS NOT NULL;
 
 CREATE TABLE tombstones (
