@@ -7,6 +7,7 @@ use crate::amocrm;
 use crate::clock::unix_now;
 use crate::config::{Config, next_tick};
 use crate::policy::closing::CloseMode;
+use crate::policy::lanes::Lane;
 use crate::policy::refresh::{Candidate, Class};
 use crate::policy::stale::{Reach, stale};
 use crate::store::closures::{Closure, held_back};
@@ -166,8 +167,7 @@ fn refresh(story: &Story, config: &Config, now: i64) -> Option<String> {
     let rest = if is_watched { rules.recheck.max(rules.min_interval) } else { rules.min_interval };
     let rested = now.max(fetched_at.saturating_add(rest.as_secs() as i64 + 1));
     let is_there = mirrored.gone_at.is_none() && mirrored.denied_at.is_none();
-    let sooner =
-        if is_watched { ", sooner if the listing shows a change or it has probably changed" } else { "" };
+    let sooner = if is_watched { ", or sooner if it has probably changed" } else { "" };
     (is_there && rules.allows(&candidate, false, rested))
         .then(|| format!("{}{sooner}", words::in_time(rested, now)))
 }
@@ -210,7 +210,9 @@ fn next(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64) -> S
     if row.due_at > now {
         return format!("fetched {} ({})", words::in_time(row.due_at, now), words::moment(row.due_at));
     }
-    let seconds = (story.ahead as f64 / f64::from(config.api.requests_per_second)) as i64;
+    let pace = f64::from(config.api.requests_per_second);
+    let by_its_lane = story.ahead_in_lane as f64 / (pace * Lane::of(row.priority).share());
+    let seconds = (story.ahead as f64 / pace).min(by_its_lane) as i64;
     match story.ahead {
         0 => "fetched next".into(),
         ahead => {

@@ -64,6 +64,15 @@ impl Lane {
         }
     }
 
+    /// The greatest priority of this lane's rows.
+    pub fn most_priority(self) -> i64 {
+        match self {
+            Lane::Closing => i64::MAX,
+            Lane::Asked => Lane::Closing.priority() - 1,
+            Lane::Hints | Lane::Unmirrored | Lane::Refresh => self.priority(),
+        }
+    }
+
     /// The least priority of this lane's rows.
     pub fn least_priority(self) -> i64 {
         match self {
@@ -114,7 +123,8 @@ mod tests {
         for (lane, urgent) in Lane::ALL.into_iter().skip(1).zip(Lane::ALL) {
             assert_eq!(Lane::of(lane.priority()), lane);
             assert_eq!(Lane::of(urgent.least_priority()), urgent);
-            assert_eq!(Lane::of(urgent.least_priority() - 1), lane);
+            assert_eq!(urgent.least_priority() - 1, lane.most_priority());
+            assert_eq!(Lane::of(lane.most_priority()), lane);
         }
         assert_eq!(Lane::of(i64::MIN), Lane::Refresh);
         assert_eq!(Lane::of(i64::MAX), Lane::Closing);

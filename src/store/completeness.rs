@@ -2,12 +2,16 @@
 //!
 //! A talk is known to exist if it is mirrored, or if it waits in the queue for its first fetch. The counts over
 //! the whole account are too low until every known talk is mirrored, the list was read to its end once, and no
-//! backfill looks for more.
+//! backfill looks for more. Once complete it stays so while new talks wait for less than a minute: each day brings some,
+//! and they are fetched within seconds.
 
 use super::feeds::{self, Feeder};
 use crate::policy::lanes::Lane;
 use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
+
+/// In seconds: a talk that waits for its first fetch no longer than this leaves a complete mirror complete.
+const NEW: i64 = 60;
 
 /// See the module's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -50,8 +54,9 @@ pub fn read(connection: &Connection) -> rusqlite::Result<Option<Completeness>> {
 /// # Errors
 /// When the database cannot be read or written.
 pub(super) fn note(connection: &Connection, pace: Option<f64>, now: i64) -> rusqlite::Result<()> {
-    let counted = count(connection, pace, now)?;
-    if read(connection)? != Some(counted) {
+    let before = read(connection)?;
+    let counted = count(connection, before, pace, now)?;
+    if before != Some(counted) {
         connection
             .prepare_cached(
                 "UPDATE daemon_status
@@ -62,27 +67,34 @@ pub(super) fn note(connection: &Connection, pace: Option<f64>, now: i64) -> rusq
     Ok(())
 }
 
-fn count(connection: &Connection, pace: Option<f64>, now: i64) -> rusqlite::Result<Completeness> {
+fn count(
+    connection: &Connection,
+    before: Option<Completeness>,
+    pace: Option<f64>,
+    now: i64,
+) -> rusqlite::Result<Completeness> {
     let tx = connection.unchecked_transaction()?;
     let mirrored: i64 = tx.prepare_cached("SELECT count(*) FROM talks")?.query_row([], |row| row.get(0))?;
     // What failed or was denied is told elsewhere, and may never be mirrored. By the id, in which both are in order.
-    let unmirrored: i64 = tx
+    let (unmirrored, since): (i64, Option<i64>) = tx
         .prepare_cached(
-            "SELECT count(*) FROM talk_queue AS queued NOT INDEXED
+            "SELECT count(*), min(enqueued_at) FROM talk_queue AS queued NOT INDEXED
               WHERE failed_at IS NULL AND last_error IS NULL AND priority < ?1
                 AND NOT EXISTS (SELECT 1 FROM talks WHERE talks.talk_id = queued.talk_id)
                 AND NOT EXISTS (SELECT 1 FROM tombstones WHERE tombstones.talk_id = queued.talk_id)",
         )?
-        .query_row([Lane::Closing.priority()], |row| row.get(0))?;
+        .query_row([Lane::Closing.priority()], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let listing = feeds::row(&tx, Feeder::Listing)?.filter(|row| row.enabled && row.trouble.is_none());
     let read_to_its_end =
         |row: feeds::FeederRow| row.cursor.is_some_and(|cursor| cursor["whole_at"].is_i64());
     let ids_left = feeds::backfill(&tx)?.map_or(0, |walk| walk.ids_left());
     let left = unmirrored + ids_left;
-    let complete = left == 0 && listing.is_none_or(read_to_its_end);
+    let was_complete = before.is_some_and(|before| before.complete);
+    let none_waits = since.is_none_or(|since| was_complete && (now - NEW..=now).contains(&since));
+    let complete = none_waits && ids_left == 0 && listing.is_none_or(read_to_its_end);
     // Refreshes keep their share.
     let rate = pace.map(|pace| pace * (1.0 - Lane::Refresh.share())).filter(|rate| *rate > 0.0);
-    let seconds = rate.filter(|_| left > 0).map(|rate| (left as f64 / rate).ceil());
+    let seconds = rate.filter(|_| left > 0 && !complete).map(|rate| (left as f64 / rate).ceil());
     let complete_at = seconds.map(|seconds| now.saturating_add(seconds as i64));
     Ok(Completeness { known: mirrored + unmirrored, mirrored, complete, complete_at })
 }
@@ -129,15 +141,22 @@ mod tests {
             "INSERT INTO talk_queue (talk_id, failed_at, last_error) VALUES (7, 1, 'x'), (8, NULL, 'x');
                       INSERT INTO tombstones VALUES (9, 1); INSERT INTO talk_queue (talk_id) VALUES (9);";
         assert_eq!(counted(&connection, failed), complete, "nor may those ever be mirrored");
-        let new = "INSERT INTO talk_queue (talk_id, priority) VALUES (10, 0), (11, -1000000), (12, -2000000),
-                                                                     (13, 1000000000)";
+        connection
+            .execute_batch(
+                "INSERT INTO talk_queue (talk_id, priority)
+                 VALUES (10, 0), (11, -1000000), (12, -2000000), (13, 1000000000)",
+            )
+            .unwrap();
+        let since = |seconds| format!("UPDATE talk_queue SET enqueued_at = {}", NOW + seconds);
+        let new = Completeness { known: 8, ..complete };
+        assert_eq!(counted(&connection, &since(0)), new, "they are fetched in a moment");
+        assert_eq!(counted(&connection, &since(-60)), new, "what is to be closed is mirrored");
         // 3 talks at nine tenths of two requests a second.
         let incomplete = Completeness { known: 8, mirrored: 5, complete: false, complete_at: Some(NOW + 2) };
-        assert_eq!(
-            counted(&connection, new),
-            incomplete,
-            "what is to be closed is mirrored, or asked for otherwise"
-        );
+        assert_eq!(counted(&connection, &since(-61)), incomplete);
+        assert_eq!(counted(&connection, &since(0)), incomplete, "it was not complete before");
+        let ahead = format!("UPDATE daemon_status SET complete = 1; {}", since(1));
+        assert_eq!(counted(&connection, &ahead), incomplete, "queued by a clock that was ahead");
         note(&connection, None, NOW).unwrap();
         assert_eq!(read(&connection).unwrap().unwrap().complete_at, None, "in a pause nobody knows");
     }

@@ -236,6 +236,8 @@ pub struct Story {
     pub queued: Option<QueueRow>,
     /// Rows that come before it in the queue.
     pub ahead: i64,
+    /// Of them in its own lane, which has its share of the requests whatever the others have to do.
+    pub ahead_in_lane: i64,
     /// Never mirrored, and the API said then that it does not exist.
     pub tombstone: Option<i64>,
     /// Decisions to close it, oldest first.
@@ -318,14 +320,14 @@ pub fn story(connection: &Connection, talk_id: i64) -> rusqlite::Result<Story> {
         })?
         .collect::<rusqlite::Result<_>>()?;
     let queued = super::queue::row(&tx, talk_id)?;
-    let ahead = match &queued {
-        None => 0,
+    let (ahead, ahead_in_lane) = match &queued {
+        None => (0, 0),
         Some(row) => tx.query_row(
-            "SELECT count(*) FROM talk_queue
+            "SELECT count(*), count(*) FILTER (WHERE priority <= ?3) FROM talk_queue
               WHERE failed_at IS NULL
                 AND (priority > ?1 AND due_at <= unixepoch() OR priority = ?1 AND due_at < ?2)",
-            (row.priority, row.due_at),
-            |row| row.get(0),
+            (row.priority, row.due_at, Lane::of(row.priority).most_priority()),
+            |row| Ok((row.get(0)?, row.get(1)?)),
         )?,
     };
     let tombstone = tx
@@ -336,6 +338,7 @@ pub fn story(connection: &Connection, talk_id: i64) -> rusqlite::Result<Story> {
         versions,
         queued,
         ahead,
+        ahead_in_lane,
         tombstone,
         closures: closures::of_talk(&tx, talk_id)?,
         daemon: DaemonStatus::read(&tx)?,
