@@ -77,10 +77,11 @@ fn screen(
     let mut row = |name: &str, value: Text| table.fact(name, value);
     let incomplete = overview.completeness.as_ref().and_then(|counted| completeness(counted, now));
     let health = match complaints {
-        [] => incomplete.map_or("healthy".into(), |how| format!("healthy, but incomplete: {how}").into()),
+        [] => incomplete.map_or("healthy".into(), |how| format!("healthy, but incomplete: {how}")).into(),
         complaints => {
             let count = words::count(complaints.len() as i64);
-            Text::alarming(format!("not healthy: {count} to look at, see below"))
+            let incomplete = incomplete.map_or(String::new(), |how| format!("; {how}"));
+            Text::alarming(format!("not healthy: {count} to look at, see below")).then(incomplete)
         }
     };
     row("Mirror", health);

@@ -30,6 +30,10 @@ fn a_first_load_says_how_far_it_is_until_all_known_talks_are_mirrored() {
     assert_eq!((&counted["known"], &counted["complete"]), (&600.into(), &false.into()), "{counted}");
     assert!(counted["complete_at"].is_i64(), "{counted}");
 
+    daemon.kill_hard();
+    let (out, _) = mirror.ends(1, &["status"]);
+    assert!(out.contains("not healthy: ") && out.contains(" of 600 known talks mirrored"), "{out}");
+    let daemon = mirror.running_daemon();
     mirror.wait("it is complete", || state() == Some((600, 600, 1)));
     let (out, _) = mirror.ends(0, &["status"]);
     assert!(!out.contains("incomplete"), "{out}");
