@@ -6,6 +6,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -100,8 +101,23 @@ fn holders(database: &Path, wanted: impl Fn(&Lock) -> bool) -> Option<Vec<Guest>
 
 fn holders_of(file: &Path, wanted: impl Fn(&Lock) -> bool) -> Option<Vec<Guest>> {
     let file = fs::metadata(file).ok()?;
-    let locks = fs::read_to_string("/proc/locks").ok()?;
+    // Between two pages of the list one that is held may be passed over, while others come and go.
+    let locks = list()? + &list()?;
     Some(others(&locks, (device(file.dev()), file.ino()), std::process::id(), wanted))
+}
+
+/// The kernel's list. It is whole only within one call, so that each asks for as much as there may be: read in small
+/// pieces, one line in sixty was seen to be missing on a busy machine.
+fn list() -> Option<String> {
+    let mut file = fs::File::open("/proc/locks").ok()?;
+    let mut read = vec![0; 64 * 1024];
+    let mut list = Vec::new();
+    loop {
+        match file.read(&mut read).ok()? {
+            0 => return String::from_utf8(list).ok(),
+            length => list.extend_from_slice(&read[..length]),
+        }
+    }
 }
 
 /// Those of a list who hold such a lock of a file, but for the process `own`.
@@ -155,6 +171,10 @@ fn device(packed: u64) -> (u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::fcntl::{FcntlArg, fcntl};
+    use nix::libc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
 
     const LOCKS: &str = "1: POSIX  ADVISORY  READ 4711 fd:1f:131 124 124
 2: POSIX  ADVISORY  WRITE 4712 fd:1f:131 120 120
@@ -179,6 +199,41 @@ mod tests {
         assert_eq!(pids((0xfd, 0x1f), writes), [4712], "not the one that waits for it");
         assert_eq!(pids((8, 1), reads), [4716]);
         assert_eq!(pids((0, 99), reads), [4711, 4716], "where the device is told otherwise");
+    }
+
+    #[test]
+    fn a_lock_that_is_held_is_listed_while_others_come_and_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name| fs::File::create(folder.path().join(name)).unwrap();
+        let lock = |file: &fs::File, kind: libc::c_int| {
+            let lock = libc::flock {
+                l_type: kind as libc::c_short,
+                l_whence: libc::SEEK_SET as libc::c_short,
+                l_start: 124,
+                l_len: 1,
+                l_pid: 0,
+            };
+            fcntl(file, FcntlArg::F_SETLK(&lock)).unwrap();
+        };
+        let done = AtomicBool::new(false);
+        let come_and_go = |name| {
+            let file = file(name);
+            while !done.load(Ordering::Relaxed) {
+                lock(&file, libc::F_WRLCK);
+                lock(&file, libc::F_UNLCK);
+            }
+        };
+        let missed = thread::scope(|scope| {
+            scope.spawn(|| come_and_go("one"));
+            scope.spawn(|| come_and_go("two"));
+            let held = file("held");
+            lock(&held, libc::F_WRLCK);
+            let inode = format!(":{} 124 124", held.metadata().unwrap().ino());
+            let missed = (0..1000).filter(|_| !(list().unwrap() + &list().unwrap()).contains(&inode)).count();
+            done.store(true, Ordering::Relaxed);
+            missed
+        });
+        assert_eq!(missed, 0);
     }
 
     #[test]
