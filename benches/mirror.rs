@@ -4,8 +4,11 @@
 //! in a process of its own; the ceiling is raised out of the way. Processor time and
 //! memory are the binary's own, as the kernel counted them.
 
+#[path = "mirror/costs.rs"]
+mod costs;
+
 use criterion::{BatchSize, Criterion, Throughput};
-use nix::sys::resource::{Usage, UsageWho, getrusage};
+use nix::sys::resource::{UsageWho, getrusage};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -29,7 +32,7 @@ fn main() {
         return simulate();
     }
     if let Some(base_url) = std::env::args().skip_while(|argument| argument != "--bare").nth(1) {
-        return bare(&base_url);
+        return fetch_all(&base_url);
     }
     let mut criterion = Criterion::default().sample_size(10).configure_from_args();
     store_alone(&mut criterion);
@@ -39,6 +42,7 @@ fn main() {
     // One core for the mirror, and one for the server.
     keep_to_core(0);
     end_to_end(&mut criterion, &simulator);
+    costs::print(&simulator);
     figures(&simulator);
     criterion.final_summary();
 }
@@ -55,7 +59,7 @@ fn simulate() {
 }
 
 /// The floor: the same requests and the same decoding, and nothing kept.
-fn bare(base_url: &str) {
+fn fetch_all(base_url: &str) {
     use talkmirror::amocrm::{Client, ClientConfig, Token, TokenSource};
     let token = Token::read(TokenSource::Environment(TOKEN.to_owned().into())).expect("a token");
     let config = ClientConfig {
@@ -333,34 +337,8 @@ fn end(daemon: &mut Child) {
     let _ = daemon.wait();
 }
 
-/// Processor time, and memory with a long queue: medians of five, and the most.
+/// Memory with a long queue, and hooks.
 fn figures(simulator: &SimulatorProcess) {
-    let cpu = |usage: Usage| {
-        let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
-        seconds(usage.user_time()) + seconds(usage.system_time())
-    };
-    let children = || getrusage(UsageWho::RUSAGE_CHILDREN).expect("usage");
-    let mut rates = Vec::new();
-    let mut costs = Vec::new();
-    let mut peaks = Vec::new();
-    let mut floors = Vec::new();
-    for _ in 0..5 {
-        let folder = folder(&simulator.base_url, TALKS);
-        let before = cpu(children());
-        let (took, peak) = sync(folder.path());
-        peaks.push(peak);
-        rates.push(TALKS as f64 / took.as_secs_f64());
-        costs.push((cpu(children()) - before) / (TALKS as f64 / 1000.0));
-        let before = cpu(children());
-        let mut bare = Command::new(std::env::current_exe().expect("our own path"));
-        assert!(bare.args(["--bare", &simulator.base_url]).status().expect("it runs").success());
-        floors.push((cpu(children()) - before) / (TALKS as f64 / 1000.0));
-    }
-    println!("talks a second, end to end:        {:>8.0}", median(rates));
-    println!("processor seconds per 1,000 talks: {:>8.4}", median(costs));
-    println!("of that, requests and decoding:    {:>8.4}", median(floors));
-    println!("peak memory, 50,000 queued:        {:>8.1} MiB", peaks.into_iter().fold(0.0, f64::max));
-
     let folder = folder(&simulator.base_url, MILLION);
     let mut daemon = command(folder.path(), &["run"]).spawn().expect("the daemon starts");
     std::thread::sleep(Duration::from_secs(5));
@@ -369,6 +347,19 @@ fn figures(simulator: &SimulatorProcess) {
     println!("peak memory, a million queued:     {peak:>8.1} MiB");
     let rates = (0..5).map(|_| hooks(self::folder(&simulator.base_url, 1).path())).collect();
     println!("hooks a second:                    {:>8.0}", median(rates));
+}
+
+/// Runs the floor in a process of its own.
+fn bare(simulator: &SimulatorProcess) {
+    let mut bare = Command::new(std::env::current_exe().expect("our own path"));
+    assert!(bare.args(["--bare", &simulator.base_url]).status().expect("it runs").success());
+}
+
+/// Processor seconds of all processes that have ended.
+fn children_cpu() -> f64 {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("usage");
+    let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
+    seconds(usage.user_time()) + seconds(usage.system_time())
 }
 
 /// The most memory a process has had resident; `None` once it has ended.

@@ -132,7 +132,7 @@ fn open_as(path: &Path, owner: bool, at_work: Option<fn(&str)>) -> Result<Connec
     connection
         .execute_batch(
             "PRAGMA synchronous = FULL;
-             PRAGMA wal_autocheckpoint = 8000; -- until the writer has a thread for it
+             PRAGMA wal_autocheckpoint = 8000; -- until the writer makes them itself
              PRAGMA cache_size = -3000; -- KiB; more is faster on a full queue, and resident
              PRAGMA journal_size_limit = 67108864; -- a WAL that grew is cut back to 64 MiB",
         )

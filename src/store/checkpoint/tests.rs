@@ -18,27 +18,51 @@ fn write(connection: &Connection, number: i64) {
 }
 
 #[test]
-fn the_log_begins_anew_also_where_the_writer_is_never_idle() {
+fn the_log_begins_anew_also_while_the_writer_is_never_idle() {
     let (folder, path, connection) = database();
-    let checkpointer = Checkpointer::start(&connection, &path, &WalView::default()).unwrap();
-    let began = Instant::now();
+    let mut checkpoints = Checkpoints::new(&connection, &path, &WalView::default()).unwrap();
     let (mut number, mut most, mut restarts) = (0, 0, 0);
     while restarts < 2 {
         write(&connection, number);
-        checkpointer.committed(&connection);
         number += 1;
         restarts += i32::from(FRAMES.get() < most);
         most = FRAMES.get();
-        assert!(began.elapsed() < Duration::from_secs(120), "{most} frames, never taken back");
+        assert!(most < 2 * GATHERED, "{most} frames, never taken back");
+        checkpoints.look(&connection);
     }
     // Another one reads what was written, and all of it is there.
     let reader = Connection::open(&path).unwrap();
     let rows: i64 = reader.query_row("SELECT count(*) FROM pages", [], |row| row.get(0)).unwrap();
     assert_eq!(rows, number);
     drop(reader);
-    checkpointer.stop();
     drop(connection);
     assert_eq!(folder.path().join("talks.db-wal").metadata().unwrap().len(), 0, "kept, and empty");
+}
+
+#[test]
+fn the_few_are_moved_after_a_minute_and_a_reader_in_the_way_is_watched() {
+    let (_folder, path, connection) = database();
+    let mut checkpoints = Checkpoints::new(&connection, &path, &WalView::default()).unwrap();
+    write(&connection, 1);
+    checkpoints.look(&connection);
+    assert_eq!(checkpoints.moved, 0, "not yet");
+    let pass = |checkpoints: &mut Checkpoints, seconds| {
+        checkpoints.tried -= Duration::from_secs(seconds);
+        checkpoints.look(&connection);
+        FRAMES.get() - checkpoints.moved
+    };
+    assert_eq!(pass(&mut checkpoints, 60), 0);
+    assert!(checkpoints.moved > 0);
+
+    let reader = Connection::open(&path).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM pages").unwrap();
+    write(&connection, 2);
+    assert!(pass(&mut checkpoints, 60) > 0);
+    assert!(checkpoints.watch.is_watching());
+    reader.execute_batch("COMMIT").unwrap();
+    assert!(pass(&mut checkpoints, 0) > 0, "not at each commit");
+    assert_eq!(pass(&mut checkpoints, 2), 0);
+    assert!(!checkpoints.watch.is_watching());
 }
 
 #[test]
@@ -56,30 +80,19 @@ fn beside_a_process_at_work_nobody_else_makes_checkpoints() {
 }
 
 #[test]
-fn the_writer_moves_less_at_once_on_a_slow_disk_and_slowly_more_again() {
-    let (slow, quick) = (Duration::from_millis(40), Duration::from_millis(3));
-    assert_eq!(next_rest(REST, quick), REST);
-    assert_eq!(next_rest(REST, slow), REST / 2);
-    assert_eq!((0..20).fold(REST, |rest, _| next_rest(rest, slow)), LEAST_REST);
-    assert_eq!(next_rest(LEAST_REST, quick), LEAST_REST + MORE_REST);
-    assert_eq!((0..100).fold(LEAST_REST, |rest, _| next_rest(rest, quick)), REST);
-}
-
-#[test]
-fn a_checkpoint_of_the_writer_s_that_fails_is_not_tried_at_each_commit() {
+fn one_that_fails_is_not_tried_at_each_commit() {
     let (_folder, path, connection) = database();
-    let checkpointer = Checkpointer::start(&connection, &path, &WalView::default()).unwrap();
+    let mut checkpoints = Checkpoints::new(&connection, &path, &WalView::default()).unwrap();
     // None can be made within a transaction.
     connection.execute_batch("BEGIN IMMEDIATE; INSERT INTO pages VALUES (1, zeroblob(100))").unwrap();
-    checkpointer.shared.finish.store(true, Ordering::Relaxed);
-    checkpointer.committed(&connection);
-    assert!(!checkpointer.shared.finish.load(Ordering::Relaxed));
-    checkpointer.stop();
-}
-
-#[test]
-fn where_there_is_no_thread_it_is_tried_again() {
-    let error = no_thread(&io::ErrorKind::WouldBlock.into());
-    assert_eq!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::OutOfMemory));
-    assert!(error.to_string().starts_with("cannot start a thread for checkpoints: "), "{error}");
+    checkpoints.tried -= LATE;
+    checkpoints.look(&connection);
+    assert!(checkpoints.troubled);
+    connection.execute_batch("COMMIT").unwrap();
+    checkpoints.look(&connection);
+    assert!(checkpoints.troubled, "not tried again at once");
+    checkpoints.tried -= AGAIN;
+    checkpoints.look(&connection);
+    assert!(!checkpoints.troubled);
+    assert_eq!(FRAMES.get(), checkpoints.moved);
 }

@@ -3,7 +3,6 @@
 use super::apart;
 use super::message::Write;
 use super::trouble::is_one_row_s;
-use crate::store::checkpoint::Checkpointer;
 use crate::store::feeds::{self, Candidates, Fed};
 use crate::store::record::{Outcome, Record, Recorded, Recorder};
 use crate::store::{account, odd, queue, resume};
@@ -24,7 +23,6 @@ pub(super) struct Done {
 /// Commits what of a batch is to be written, in one transaction. If one of the writes cannot be done, the others are.
 pub(super) fn commit(
     connection: &mut Connection,
-    checkpointer: &Checkpointer,
     batch: &[Write],
     candidates: &mut Candidates,
 ) -> rusqlite::Result<Done> {
@@ -36,7 +34,6 @@ pub(super) fn commit(
         Err(error) if is_one_row_s(&error) => apart::commit(connection, batch, candidates)?,
         done => done?,
     };
-    checkpointer.committed(connection);
     telemetry::commit(done.recorded.len(), began.elapsed());
     let records = batch.iter().filter_map(|write| match write {
         Write::Record(record) => Some(record),

@@ -6,7 +6,7 @@ use super::message::{Event, Message, Spent, Write};
 use super::trouble::{explain, may_pass};
 use crate::clock::unix_now;
 use crate::policy::closing::CloseRules;
-use crate::store::checkpoint::{Checkpointer, WalView};
+use crate::store::checkpoint::{self, Checkpoints, WalView};
 use crate::store::chores::{self, Chored};
 use crate::store::feeds::{self, Candidates, Fed, Feeder};
 use crate::store::{completeness, queue, resume, sweep};
@@ -55,13 +55,9 @@ pub(super) fn work(
     teller: &Teller,
 ) {
     let started =
-        insist(teller, &mut connection, |connection| Checkpointer::start(connection, &teller.database, view));
+        insist(teller, &mut connection, |connection| Checkpoints::new(connection, &teller.database, view));
     let served = match started {
-        Ok(checkpointer) => {
-            let served = serve(&mut connection, &checkpointer, inbox, teller);
-            checkpointer.stop();
-            served
-        }
+        Ok(checkpoints) => serve(&mut connection, checkpoints, inbox, teller),
         Err(error) => Err(error),
     };
     match served {
@@ -75,7 +71,7 @@ pub(super) fn work(
 
 fn serve(
     connection: &mut Connection,
-    checkpointer: &Checkpointer,
+    mut checkpoints: Checkpoints,
     inbox: &mpsc::Receiver<Message>,
     teller: &Teller,
 ) -> rusqlite::Result<()> {
@@ -101,9 +97,7 @@ fn serve(
             }
         }
         if !writes.is_empty() {
-            let done = insist(teller, connection, |connection| {
-                commit(connection, checkpointer, &writes, &mut candidates)
-            })?;
+            let done = insist(teller, connection, |connection| commit(connection, &writes, &mut candidates))?;
             let Done { recorded, fed, refused } = done;
             for why in refused {
                 tracing::error!("{}", shown(&why));
@@ -178,6 +172,7 @@ fn serve(
                 }
             }
         }
+        attempt(teller, connection, |connection| checkpoints.look(connection));
     }
     Ok(())
 }
@@ -203,6 +198,7 @@ fn insist<T>(
                     in_trouble = true;
                 }
                 thread::sleep(RETRY);
+                attempt(teller, connection, |connection| checkpoint::relieve(connection));
                 teller.turn();
             }
             Err(error) => return Err(error),
@@ -211,11 +207,7 @@ fn insist<T>(
 }
 
 /// Does it once.
-fn attempt<T>(
-    teller: &Teller,
-    connection: &mut Connection,
-    step: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
-) -> rusqlite::Result<T> {
+fn attempt<T>(teller: &Teller, connection: &mut Connection, step: impl FnOnce(&mut Connection) -> T) -> T {
     teller.pulse.in_sqlite.store(true, Ordering::Relaxed);
     let done = step(connection);
     teller.pulse.in_sqlite.store(false, Ordering::Relaxed);
