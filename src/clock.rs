@@ -1,5 +1,6 @@
 //! The one place where time is read, and how long it is in words. Everything that decides takes it as an argument.
 
+use chrono::{DateTime, Datelike};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The wall clock was set if it departs this far, in seconds, from the monotonic one.
@@ -50,6 +51,12 @@ impl ClockWatch {
         }
         jumped.then_some(jump)
     }
+}
+
+/// A Unix second in UTC, in a format of strftime; past the year 9999 the number itself.
+pub fn written(at: i64, format: &str) -> String {
+    let time = DateTime::from_timestamp(at, 0).filter(|time| (0..=9999).contains(&time.year()));
+    time.map_or_else(|| at.to_string(), |time| time.format(format).to_string())
 }
 
 /// The next time after `now` that is a multiple of `every` from `origin` on. What is done at such times of one

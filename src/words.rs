@@ -1,12 +1,12 @@
 //! Times, counts and states in words: the same in the commands and on the status page.
 
 pub use crate::clock::span;
+use crate::clock::written;
 use crate::policy::closing::CloseMode;
 use crate::store::completeness::Completeness;
 use crate::store::feeds::Backfill;
 use crate::store::report::Freshness;
 pub use crate::text::{brief, shown};
-use jiff::Timestamp;
 use rusqlite::{ErrorCode, ffi};
 use std::error::Error;
 
@@ -80,10 +80,6 @@ pub fn day(at: i64) -> String {
 /// As machines write a moment: `2026-11-23T09:34:00Z`.
 pub fn iso(at: i64) -> String {
     written(at, "%Y-%m-%dT%H:%M:%SZ")
-}
-
-fn written(at: i64, format: &str) -> String {
-    Timestamp::from_second(at).map_or_else(|_| at.to_string(), |time| time.strftime(format).to_string())
 }
 
 /// A count with its thousands apart: `1,234,567`.

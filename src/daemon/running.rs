@@ -17,6 +17,7 @@ use crate::store::lock::InstanceLock;
 use crate::store::patience;
 use crate::telemetry;
 use crate::text::shown;
+use crate::words::iso;
 use crate::worker::{Mode, Tally, WorkError, Worker};
 use metrics_exporter_prometheus::PrometheusHandle;
 use rusqlite::Connection;
@@ -238,7 +239,7 @@ impl<'a> Running<'a> {
     /// The wall clock jumped by so many seconds, to `now`: what waits for a time by it waits anew.
     async fn on_clock_jump(&mut self, now: Now, jump: f64) -> Result<(), DaemonError> {
         let by = span(jump.abs().round() as i64);
-        let to = jiff::Timestamp::from_second(now.secs()).unwrap_or_default();
+        let to = iso(now.secs());
         match jump < 0.0 {
             true => {
                 tracing::info!("the clock was set back by {by}: it is {to}, and the schedules go by that now")

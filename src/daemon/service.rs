@@ -126,9 +126,8 @@ pub(super) fn status(live: &Live, tally: Tally, started: i64) -> String {
 
 /// `09:12:05 UTC`, with the day where it is not today.
 fn time(at: i64) -> String {
-    let Ok(time) = jiff::Timestamp::from_second(at) else { return at.to_string() };
     let today = clock::unix_now() / 86_400 == at / 86_400;
-    time.strftime(if today { "%H:%M:%S UTC" } else { "%Y-%m-%d %H:%M UTC" }).to_string()
+    clock::written(at, if today { "%H:%M:%S UTC" } else { "%Y-%m-%d %H:%M UTC" })
 }
 
 /// A status is one line.

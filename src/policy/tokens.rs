@@ -1,6 +1,6 @@
 //! How long a token lives: when a person is told that it ends, and when a pair of OAuth is renewed.
 
-use jiff::Timestamp;
+use crate::clock::written;
 use std::fmt;
 use std::time::Duration;
 
@@ -56,8 +56,7 @@ impl Expiry {
 impl fmt::Display for Expiry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (Expiry::Far(span) | Expiry::Soon(span) | Expiry::Over(span)) = *self;
-        let on = Timestamp::from_second(span.expires_at)
-            .map_or_else(|_| span.expires_at.to_string(), |at| at.strftime("%Y-%m-%d").to_string());
+        let on = written(span.expires_at, "%Y-%m-%d");
         let time = days(span.expires_at.saturating_sub(span.now).saturating_abs());
         match self {
             Expiry::Far(_) | Expiry::Soon(_) => write!(f, "expires in {time}, on {on}"),

@@ -3,6 +3,7 @@
 use super::lists::Query;
 use super::reply::{Reply, cut_off, html, json, ok, problem, reply};
 use super::{ACCOUNT, Account, CloseRequest, EVENTS, Fault, LIST, Request, TOKENS, lock};
+use crate::clock::written;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -122,10 +123,8 @@ async fn answer(
     };
     let clock_ahead = lock(account).clock_ahead;
     if clock_ahead != 0 {
-        let at =
-            jiff::Timestamp::from_second(crate::clock::unix_now() + clock_ahead).map_err(io::Error::other)?;
-        let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at);
-        let date = HeaderValue::try_from(date.map_err(io::Error::other)?).map_err(io::Error::other)?;
+        let date = written(crate::clock::unix_now() + clock_ahead, "%a, %d %b %Y %H:%M:%S GMT");
+        let date = HeaderValue::try_from(date).map_err(io::Error::other)?;
         reply.headers_mut().insert(header::DATE, date);
     }
     if let Some(logged) = logged {

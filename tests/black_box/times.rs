@@ -3,6 +3,7 @@
 use crate::feeders::REFRESH;
 use crate::harness::{Mirror, account, text};
 use std::fs;
+use std::time::{Duration, SystemTime};
 use talkmirror::clock::unix_now;
 use talkmirror::simulator::Fault;
 
@@ -81,8 +82,7 @@ fn a_date_to_wait_for_is_measured_against_the_answer_s_own() {
     for shift in [0, -40 * DAY, 40 * DAY] {
         let mirror = Mirror::new(account(3));
         mirror.ends(0, &["enqueue", "1"]);
-        let at = jiff::Timestamp::from_second(unix_now() + 60).unwrap();
-        let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).unwrap();
+        let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(60));
         let headers = vec![("retry-after", &*Box::leak(date.into_boxed_str()))];
         mirror.simulator.account().always = Some(Fault::Answer { status: 429, headers, body: Vec::new() });
         mirror.shift_clock(shift);

@@ -1,7 +1,7 @@
 //! Dated copies in a folder: their names, and how many are kept.
 
 use super::{Copied, open};
-use jiff::Timestamp;
+use crate::clock::written;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,9 +16,7 @@ pub fn stem(database: &Path) -> String {
 
 /// The name of a copy made at this Unix second: `talks-2026-11-23T220000Z.db`.
 pub fn name(stem: &str, at: i64) -> String {
-    let time =
-        Timestamp::from_second(at).map_or_else(|_| at.to_string(), |at| at.strftime(FORMAT).to_string());
-    format!("{stem}-{time}.db")
+    format!("{stem}-{}.db", written(at, FORMAT))
 }
 
 fn is_dated(name: &str, stem: &str) -> bool {
