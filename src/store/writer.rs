@@ -165,6 +165,11 @@ impl Writer {
         self.wal.status()
     }
 
+    /// Has what waits to be committed together be committed now.
+    pub fn hurry(&self) {
+        self.thread.unpark();
+    }
+
     /// Has the thread take a turn.
     pub fn turn(&self) {
         self.send(Message::Turn);
@@ -185,11 +190,11 @@ impl Writer {
     }
 
     fn send(&self, message: Message) {
-        let awaited = message.is_awaited();
+        let can_wait = message.can_wait();
         // A thread that has ended has said so in an event.
         let _ = self.sender.send(message);
-        if awaited {
-            self.thread.unpark();
+        if !can_wait {
+            self.hurry();
         }
     }
 }

@@ -38,6 +38,9 @@ impl Worker {
     pub(super) fn launch(&mut self, now: Now) -> Instant {
         let far = now.mono + Duration::from_secs(3600);
         let mut look_again = far;
+        if self.stopping || self.busy.len() >= MAX_UNRECORDED / 2 {
+            self.writer.hurry();
+        }
         self.forget_unawaited();
         self.probe_for_lists(now);
         while !self.stopping
@@ -47,7 +50,11 @@ impl Worker {
         {
             let next = self.next_request(now);
             match next {
-                Next::Nothing => break,
+                Next::Nothing => {
+                    // What is stored may bring work, and somebody may wait for the last of it.
+                    self.writer.hurry();
+                    break;
+                }
                 Next::Wait(at) => {
                     look_again = at;
                     break;

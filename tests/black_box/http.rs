@@ -153,3 +153,17 @@ fn nothing_is_served_without_an_address_and_a_taken_one_is_named() {
         "{err}"
     );
 }
+
+#[test]
+fn while_requests_wait_for_their_turn_answers_are_committed_together() {
+    let (mirror, port) = shown(account(100), "api.requests_per_second = 25\n");
+    mirror.ends(0, &["sync", "1"]);
+    mirror.ends(0, &["enqueue", "2..100"]);
+    let daemon = mirror.running_daemon();
+    mirror.wait_sql("all are mirrored", "SELECT count(*) FROM talks", 100);
+    let (_, metrics) = mirror.get(port, "/metrics");
+    let commits = value(&metrics, "talkmirror_writer_batch_records_count").unwrap();
+    assert!(commits < 50.0, "{commits} commits of 99 talks and a few notes");
+    daemon.stop();
+    mirror.assert_mirrors_the_account();
+}

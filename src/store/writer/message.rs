@@ -6,7 +6,7 @@ use crate::store::backup::state::BackupState;
 use crate::store::chores::{Chore, Chored};
 use crate::store::feeds::{Fed, Feeder, Order};
 use crate::store::queue::{Head, Repair};
-use crate::store::record::{Record, Recorded};
+use crate::store::record::{Outcome, Record, Recorded};
 use crate::store::status::DaemonStatus;
 use crate::store::sweep::{self, QueuedToClose, Swept, ToClose};
 use crate::store::tokens::TokenStatus;
@@ -70,9 +70,15 @@ impl Write {
 }
 
 impl Message {
-    /// Somebody outside waits for it.
-    pub(super) fn is_awaited(&self) -> bool {
-        matches!(self, Message::Write(Write::Feed { order: Order::Hook { .. }, .. }))
+    /// Nothing happens on it before its commit, unless the worker says so by [`super::Writer::hurry`].
+    pub(super) fn can_wait(&self) -> bool {
+        match self {
+            Message::Write(Write::Record(record)) => {
+                record.wish.is_none() && matches!(record.outcome, Outcome::Talk(_))
+            }
+            Message::Write(Write::Status(_)) | Message::Head { .. } | Message::Poll | Message::Turn => true,
+            _ => false,
+        }
     }
 }
 

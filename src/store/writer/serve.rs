@@ -21,9 +21,9 @@ use tokio::sync::mpsc::UnboundedSender;
 
 /// Records in one transaction at most: bounds what one commit holds up.
 const MAX_BATCH: usize = 2048;
-/// From one commit to the next at least: what comes meanwhile is committed together,
-/// which spares the disk, and pages that records share are written once.
-const GATHER: Duration = Duration::from_millis(50);
+/// From one commit to the next while nobody waits for it: what comes meanwhile is committed together, which spares
+/// the disk, and pages that records share are written once. A kill costs as many requests once more.
+const GATHER: Duration = Duration::from_secs(1);
 /// Between two tries of a transaction that could not be committed.
 const RETRY: Duration = Duration::from_secs(1);
 /// How often SQLite may look whether its statistics are out of date.
@@ -84,7 +84,7 @@ fn serve(
     let mut taken = Instant::now();
     while let Ok(first) = inbox.recv() {
         if matches!(first, Message::Write(Write::Record(_))) {
-            // Cut short where somebody waits. What waits for the disk gathers by itself.
+            // Cut short as soon as somebody waits. What waits for the disk gathers by itself.
             thread::park_timeout(GATHER.saturating_sub(taken.elapsed()));
         }
         taken = Instant::now();
