@@ -156,7 +156,7 @@ fn nothing_is_served_without_an_address_and_a_taken_one_is_named() {
 
 #[test]
 fn while_requests_wait_for_their_turn_answers_are_committed_together() {
-    let (mirror, port) = shown(account(100), "api.requests_per_second = 25\n");
+    let (mirror, port) = shown(account(100), "api.requests_per_second = 25\nqueue.poll_interval = \"1s\"\n");
     mirror.ends(0, &["sync", "1"]);
     mirror.ends(0, &["enqueue", "2..100"]);
     let daemon = mirror.running_daemon();

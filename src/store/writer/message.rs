@@ -76,7 +76,7 @@ impl Message {
             Message::Write(Write::Record(record)) => {
                 record.wish.is_none() && matches!(record.outcome, Outcome::Talk(_))
             }
-            Message::Write(Write::Status(_)) | Message::Head { .. } | Message::Poll | Message::Turn => true,
+            Message::Write(Write::Status(_)) | Message::Head { .. } | Message::Turn => true,
             _ => false,
         }
     }
