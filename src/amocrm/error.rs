@@ -1,6 +1,6 @@
 //! What an answer that brought nothing of use means, sorted once.
 //!
-//! The rows are those of the table "HTTP answers" in the README: the worker acts
+//! The rows are those of the table in docs/troubleshooting.md: the worker acts
 //! on the [`Kind`] and never looks at a status code.
 
 use super::loose::is_json;

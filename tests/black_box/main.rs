@@ -18,6 +18,7 @@ mod contrib;
 mod databases;
 mod datasette;
 mod demo;
+mod docs;
 mod everybody;
 mod feeders;
 mod growth;

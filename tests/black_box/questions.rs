@@ -1,10 +1,10 @@
-//! The README's questions, asked of the demo's database with the sqlite3 shell.
+//! The questions of docs/cookbook.md, asked of the demo's database with the sqlite3 shell.
 
 use crate::harness::text;
 use std::path::Path;
 use std::process::Command;
 
-/// A question of the README, its query, and the result as shown there.
+/// A question of that page, its query, and the result as shown there.
 struct Question {
     text: String,
     sql: String,
@@ -12,11 +12,9 @@ struct Question {
 }
 
 fn questions() -> Vec<Question> {
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    let section = readme.split("\n## Questions and their queries\n").nth(1).expect("the section is there");
-    let section = section.split("\n## ").next().unwrap();
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/cookbook.md")).unwrap();
     let mut questions: Vec<Question> = Vec::new();
-    for line in section.lines() {
+    for line in page.lines() {
         let numbered = line.split_once(". **").filter(|(number, _)| number.parse::<usize>().is_ok());
         if let Some((number, question)) = numbered {
             assert_eq!(number.parse(), Ok(questions.len() + 1), "{line}");
