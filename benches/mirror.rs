@@ -201,7 +201,13 @@ fn store_alone(criterion: &mut Criterion) {
                         let outcome = Outcome::Talk(Box::new(Arrived::new(talk.clone(), "x".repeat(550))));
                         let Due { talk_id, ticket, .. } = due;
                         recorder
-                            .record(&Record { talk_id, ticket, at: 1_700_000_000, outcome, wish: None })
+                            .record(&Record {
+                                talk_id,
+                                ticket,
+                                at: 1_700_000_000,
+                                outcome,
+                                close_context: None,
+                            })
                             .expect("recorded");
                     }
                     drop(recorder);

@@ -8,6 +8,7 @@ mod completions;
 mod demo;
 mod enqueue;
 mod exit;
+mod humanize;
 mod logging;
 mod login;
 mod print;
@@ -21,7 +22,6 @@ mod surroundings;
 mod sync;
 mod table;
 mod why;
-mod words;
 
 use crate::config::{Config, LogFormat, Needs};
 use crate::store::lock;

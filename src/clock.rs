@@ -67,7 +67,7 @@ pub fn next_of(origin: Instant, every: Duration, now: Instant) -> Instant {
 }
 
 /// A span in its largest unit: `8 s`, `5 min`, `3 h`, `12 d`.
-pub fn span(seconds: i64) -> String {
+pub fn duration(seconds: i64) -> String {
     match seconds.max(0) {
         seconds @ 0..60 => format!("{seconds} s"),
         seconds @ 60..3600 => format!("{} min", seconds / 60),

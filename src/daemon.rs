@@ -20,16 +20,16 @@ use crate::clock;
 use crate::config::{Config, Mistakes};
 use crate::gate::Gate;
 use crate::policy::closing::CloseMode;
+use crate::store::busy_wait;
 use crate::store::closures;
 use crate::store::lock::{self, InstanceLock, LockError};
-use crate::store::patience;
 use crate::store::queue::Repair;
 use crate::store::report;
 use crate::store::status::DaemonStatus;
 use crate::store::sweep::{self, QueuedToClose, ToClose};
 use crate::store::writer::Writer;
 use crate::store::{self, StoreError};
-use crate::worker::{Account, Mode, Tally, WorkError, Worker, WorkerConfig};
+use crate::worker::{Account, Counters, Mode, WorkError, Worker, WorkerConfig};
 use rusqlite::Connection;
 use signals::{Signal, Signals};
 use std::net::SocketAddr;
@@ -87,7 +87,7 @@ pub enum SyncEnd {
 #[derive(Debug)]
 pub struct Synced {
     pub end: SyncEnd,
-    pub tally: Tally,
+    pub counters: Counters,
     /// Talks that were tried and not fetched.
     pub unfetched: Vec<i64>,
     /// Talks that were asked for are not in the queue: it could not be written.
@@ -110,7 +110,12 @@ pub async fn sync(
     let sweeps = !no_close && config.auto_close.rules.mode != CloseMode::Off;
     let work = Work { no_close, enqueue: ids.to_vec(), ..Work::of(Mode::Sync) };
     let (end, worker) = work_off(config, work, sweeps, (connection, lock), observe).await?;
-    Ok(Synced { end, tally: worker.tally(), unfetched: worker.unfetched(), unqueued: worker.is_enqueueing() })
+    Ok(Synced {
+        end,
+        counters: worker.counters(),
+        unfetched: worker.unfetched(),
+        unqueued: worker.is_enqueueing(),
+    })
 }
 
 /// What [`close`] did.
@@ -256,7 +261,7 @@ fn worker(
     closures::requeue_open(&connection).map_err(StoreError::from)?;
     sweep::note_rules(&connection, &config.auto_close.rules).map_err(StoreError::from)?;
     let worker_config = WorkerConfig { no_close: work.no_close, ..worker_config(config, work.mode) };
-    patience::end(&connection).map_err(StoreError::from)?;
+    busy_wait::end(&connection).map_err(StoreError::from)?;
     let retry_max = i64::try_from(config.queue.retry.max.as_secs()).unwrap_or(i64::MAX / 4);
     let store = Writer::start(connection, &config.database).map_err(DaemonError::Thread)?;
     // What an earlier process wrote down for the future tells how far the clock was set back since.

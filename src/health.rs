@@ -9,10 +9,10 @@ mod tokens;
 pub mod wal;
 
 use crate::gate::Reason;
+use crate::humanize::{ago, duration, in_time, lasting};
 use crate::policy::lanes::Lane;
 use crate::store::report::Overview;
 use crate::store::status::{DaemonStatus, LANES_SECONDS, Liveness};
-use crate::words::{ago, in_time, lasting, span};
 use serde::Serialize;
 
 /// Due rows that nothing works for so long, in seconds, are noticed.
@@ -290,7 +290,7 @@ fn quota_warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec
     let open = overview.freshness.talks as f64;
     // While talks wait that were never fetched, refreshes have a tenth, and that is said elsewhere.
     if refreshes && unmirrored == 0.0 && open / spare > ROUND {
-        let round = span((open / spare) as i64);
+        let round = duration((open / spare) as i64);
         warnings.push(Complaint {
             what: format!(
                 "the quota cannot keep up: {spare:.1} requests a second are left to fetch {open} talks in work again, \

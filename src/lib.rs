@@ -18,7 +18,7 @@
 //! - [`policy`] decides when a talk is looked at again, whether it is stale, what of its closing comes
 //!   next, which talk to refresh and whose turn it is to send, [`health`] whether the mirror is well:
 //!   pure functions over given times.
-//! - [`http`] shows how it goes, to programs and people; [`telemetry`] counts, [`words`] says it in words, [`text`]
+//! - [`http`] shows how it goes, to programs and people; [`telemetry`] counts, [`humanize`] says it in words, [`text`]
 //!   escapes what others wrote.
 //! - [`config`] is checked whole before anything begins. [`clock`] is where time is read, [`departure`] when a request
 //!   left, [`files`] how text files are.
@@ -53,6 +53,7 @@ pub mod files;
 pub mod gate;
 pub mod health;
 pub mod http;
+pub mod humanize;
 #[cfg(test)]
 mod mutated;
 pub mod policy;
@@ -61,5 +62,4 @@ pub mod store;
 pub mod talk;
 pub mod telemetry;
 pub mod text;
-pub mod words;
 pub mod worker;

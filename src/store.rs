@@ -8,19 +8,19 @@
 
 pub mod account;
 pub mod backup;
+pub mod busy_wait;
 pub mod checkpoint;
-pub mod chores;
 pub mod closures;
 pub mod completeness;
 mod error;
 pub mod feeds;
-pub mod guests;
 pub mod limit;
 pub mod lock;
+pub mod lock_holders;
+pub mod maintenance;
 mod migrations;
 pub mod odd;
 pub mod owner;
-pub mod patience;
 pub mod queue;
 pub mod record;
 pub mod report;
@@ -63,7 +63,7 @@ const PROGRESS_STEPS: c_int = 100_000;
 /// Opens the database for the process that holds the lock, and makes again what is missing there of what holds no
 /// data ([`schema`]). While an older schema is migrated or an index is made, `at_work`
 /// is called several times a second, by progress alone, with what is done in words; so it is while another program
-/// holds the database locked, which is waited for ([`patience`]).
+/// holds the database locked, which is waited for ([`busy_wait`]).
 ///
 /// # Errors
 /// See [`StoreError`]; nothing was changed then.
@@ -105,7 +105,7 @@ fn open_as(path: &Path, owner: bool, at_work: Option<fn(&str)>) -> Result<Connec
     }
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
     if let Some(at_work) = at_work {
-        patience::begin(&connection, path, at_work)?;
+        busy_wait::begin(&connection, path, at_work)?;
     }
     let version = identify(&connection, path)?;
     if connection.is_readonly("main")? {
@@ -182,7 +182,7 @@ fn switch_to_wal(connection: &Connection) -> rusqlite::Result<String> {
     let began = Instant::now();
     loop {
         match connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)) {
-            Err(error) if patience::is_locked(&error) && began.elapsed() < BUSY_TIMEOUT => {
+            Err(error) if busy_wait::is_locked(&error) && began.elapsed() < BUSY_TIMEOUT => {
                 thread::sleep(Duration::from_millis(20));
             }
             switched => return switched,

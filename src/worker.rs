@@ -8,13 +8,14 @@
 
 mod ahead;
 mod blame;
-mod chores;
 mod closing;
 mod condition;
+mod counters;
 mod door;
 mod gone;
 mod identity;
 mod launch;
+mod maintenance;
 mod odd;
 mod progress;
 mod reconfigure;
@@ -22,13 +23,12 @@ mod reminder;
 mod settle;
 mod setup;
 mod stop;
-mod tally;
 mod tokens;
 
 pub use condition::Mode;
+pub use counters::{Closures, Counters};
 pub use door::{Door, Quota};
 pub use setup::{Account, WorkError, WorkerConfig};
-pub use tally::{Closures, Tally};
 
 use crate::amocrm::oauth::Renewal;
 use crate::amocrm::{self, Client, Failure, FetchError, Fetched, Page};
@@ -44,11 +44,11 @@ use crate::store::writer::{Event, Writer};
 use crate::text::shown;
 use ahead::Ahead;
 use blame::Tries;
-use chores::Chores;
 use closing::{Closing, Pending};
 use condition::Condition;
 use door::Ask;
 use identity::Identity;
+use maintenance::Maintenance;
 use odd::OddReporter;
 use progress::Progress;
 use reminder::Reminder;
@@ -144,8 +144,8 @@ pub struct Worker {
     /// Somebody has asked that the pause end, and the probe is not answered yet.
     resuming: bool,
     closing: Closing,
-    chores: Chores,
-    tally: Tally,
+    maintenance: Maintenance,
+    counters: Counters,
     condition: Condition,
     progress: Progress,
     pause_reminder: Reminder,
@@ -222,8 +222,8 @@ impl Worker {
     }
 
     /// What was done so far.
-    pub fn tally(&self) -> Tally {
-        self.tally
+    pub fn counters(&self) -> Counters {
+        self.counters
     }
 
     /// Nothing is due, under way or waiting to be recorded, and it is known whose API answers, as far as that can be.
@@ -282,7 +282,7 @@ impl Worker {
             self.publish_quota(now);
             self.note_progress(now);
             self.remind(now);
-            self.see_to_chores(now);
+            self.maintain(now);
         }
     }
 
@@ -290,26 +290,26 @@ impl Worker {
         match event {
             Event::Recorded(recorded, _) => {
                 if !recorded.is_empty() {
-                    self.chores.changed();
+                    self.maintenance.changed();
                 }
                 recorded.iter().for_each(|recorded| self.on_recorded(recorded));
             }
             Event::Head(head) => self.on_head(head),
             Event::Swept(swept) => self.on_swept(&swept),
-            Event::Chored(chored) => self.on_chored(chored, clock::now()),
+            Event::Maintained(maintained) => self.on_maintained(maintained, clock::now()),
             Event::ForeignChange => {
-                self.chores.changed();
+                self.maintenance.changed();
                 self.reread = true;
             }
             Event::Resume => self.resume_now(clock::now()),
             Event::Enqueued => {
                 self.enqueueing = false;
-                self.chores.changed();
+                self.maintenance.changed();
                 self.reread = true;
             }
             Event::QueuedToClose(queued) => self.on_queued_to_close(queued),
             Event::Fed { due_at } => {
-                self.chores.changed();
+                self.maintenance.changed();
                 // What was read ahead may have a new ticket.
                 self.reread = true;
                 self.due_later(due_at);
@@ -353,7 +353,7 @@ impl Worker {
     fn on_recorded(&mut self, recorded: &Recorded) {
         self.unrecorded -= 1;
         self.progress.step();
-        let outcome = self.tally.count(recorded.effect);
+        let outcome = self.counters.count(recorded.effect);
         let talk_id = recorded.talk_id;
         tracing::debug!(talk_id, outcome, "recorded talk {talk_id}: {outcome}");
         self.note_effect(recorded.talk_id, recorded.effect, clock::now());

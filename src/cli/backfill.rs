@@ -1,12 +1,12 @@
 //! `backfill`: has the daemon walk the ids of the account's past.
 
+use super::humanize;
 use super::print::Out;
-use super::words;
 use crate::clock::unix_now;
+use crate::humanize::looked_at;
 use crate::store::feeds::{self, Begun};
 use crate::store::status::DaemonStatus;
 use crate::store::{self, StoreError, lock};
-use crate::words::looked_at;
 use anyhow::{Result, bail};
 use std::path::Path;
 use std::process::ExitCode;
@@ -44,7 +44,7 @@ pub fn backfill(database: &Path, from: Option<i64>, to: Option<i64>, stop: bool)
     };
     out.line(format!(
         "backfill of {} ids, from {} to {}: {who}, before it refreshes mirrored talks; `talkmirror status` says how far it is",
-        words::count(ids),
+        humanize::count(ids),
         walk.from,
         walk.to
     ))?;

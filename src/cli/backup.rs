@@ -1,9 +1,9 @@
 //! `backup`: a copy of the database, and putting one in its place.
 
+use super::humanize;
 use super::print::{self, Out};
 use super::progress::{Progress, eprint_line};
 use super::run::runtime;
-use super::words;
 use crate::clock::unix_now;
 use crate::daemon::DaemonError;
 use crate::store;
@@ -36,7 +36,7 @@ pub fn backup(database: &Path, to: &Path, as_json: bool) -> Result<ExitCode> {
                           "at": now, "account_id": contents.account_id});
         out.exact(told)?;
     } else {
-        let talks = words::talks(contents.talks);
+        let talks = humanize::talks(contents.talks);
         out.line(format!("{}: {}, {talks}, in {seconds:.1} s", path.display(), HumanBytes(bytes)))?;
     }
     out.done()
@@ -105,9 +105,10 @@ fn describe(path: &Path, restore: &Restore) -> String {
         // There is nothing to compare it with.
         (Some(id), _) => format!("account {id}, whose the mirror will be"),
     };
-    let at =
-        contents.seen_at.map_or(String::new(), |at| format!(", as of {}", words::moment_ago(at, unix_now())));
-    format!("{}: {} of {account}{at}", path.display(), words::talks(contents.talks))
+    let at = contents
+        .seen_at
+        .map_or(String::new(), |at| format!(", as of {}", humanize::timestamp_ago(at, unix_now())));
+    format!("{}: {} of {account}{at}", path.display(), humanize::talks(contents.talks))
 }
 
 fn taken_over(carried: &Result<Carried, String>) -> String {
@@ -117,7 +118,7 @@ fn taken_over(carried: &Result<Carried, String>) -> String {
              that it saw since are in it alone",
             plural(*closures, "decision"),
             plural(*queued, "row"),
-            words::talks(*differing as i64),
+            humanize::talks(*differing as i64),
         ),
         Err(_) => "What was closed and queued since the backup is not known to the restored one".into(),
     }
@@ -125,7 +126,7 @@ fn taken_over(carried: &Result<Carried, String>) -> String {
 
 fn plural(count: usize, what: &str) -> String {
     let s = if count == 1 { "" } else { "s" };
-    format!("{} {what}{s}", words::count(count as i64))
+    format!("{} {what}{s}", humanize::count(count as i64))
 }
 
 /// Does what takes long in a thread of its own, shows how far it is, and ends it in good order on a signal.

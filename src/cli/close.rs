@@ -1,11 +1,11 @@
 //! `close`: stale talks closed by hand, through the same code as a sweep's.
 
+use super::humanize;
 use super::print::{self, Out};
 use super::progress::eprint_line;
 use super::run::runtime;
 use super::sync::Watch;
 use super::table::{Table, Text};
-use super::words;
 use crate::clock::unix_now;
 use crate::config::Config;
 use crate::daemon::{self, Closed, DaemonError, SyncEnd};
@@ -58,14 +58,14 @@ pub fn hand_over(config: &Config, holder: String, request: &Request<'_>) -> Resu
     let mut out = Out::new();
     out.line(format!(
         "{} queued to be {} by the daemon that runs; `talkmirror status` and the table closures show what came of it",
-        words::talks(queued.len() as i64),
-        words::aim(if to_close.purpose == Purpose::Close { CloseMode::Live } else { CloseMode::DryRun })
+        humanize::talks(queued.len() as i64),
+        humanize::aim(if to_close.purpose == Purpose::Close { CloseMode::Live } else { CloseMode::DryRun })
     ))?;
     if let Some(why) = daemon.not_closing {
         out.line(format!("But {why}: nothing is closed until that is mended"))?;
     }
     if !under_way.is_empty() {
-        out.line(format!("{}: a closing is under way already", words::talks(under_way.len() as i64)))?;
+        out.line(format!("{}: a closing is under way already", humanize::talks(under_way.len() as i64)))?;
     }
     out.done()
 }
@@ -113,7 +113,7 @@ pub fn close(config: &Config, request: &Request<'_>) -> Result<ExitCode> {
         SyncEnd::Worked => Ok(ExitCode::FAILURE),
         SyncEnd::Stopped => bail!("stopped by a signal; what is not settled stays queued"),
         SyncEnd::Paused(reason, left) => {
-            bail!("everything pauses for {} more: {reason}", words::span(left as i64))
+            bail!("everything pauses for {} more: {reason}", humanize::duration(left as i64))
         }
         SyncEnd::Trouble(why) => bail!("cannot write the database: {why}"),
     }
@@ -178,7 +178,7 @@ fn prepare(config: &Config, request: &Request<'_>) -> Result<Option<ToClose>> {
     let more = if ids.len() > named.len() { ", …" } else { "" };
     let question = format!(
         "Close {} ({}{more}), where a fetch just before shows that they are stale: talks {}?",
-        words::talks(ids.len() as i64),
+        humanize::talks(ids.len() as i64),
         named.join(", "),
         rules.stale
     );

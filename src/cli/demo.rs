@@ -2,11 +2,11 @@
 //! code of `run`. What is there is queued by plain SQL as an analyst would; what happens then is
 //! found in the account's events.
 
+use super::humanize;
 use super::print::Out;
 use super::progress::{Progress, eprint_line};
 use super::run::runtime;
 use super::table::{Table, Text};
-use super::words;
 use crate::config::{Config, Needs};
 use crate::daemon;
 use crate::simulator::{Account, Fault, Simulator, TOKEN};
@@ -43,18 +43,18 @@ pub fn demo(dir: Option<&Path>) -> Result<ExitCode> {
     insert(&connection, (1..=TALKS).collect())?;
     let mut progress = Progress::new(TALKS as u64);
     let runtime = runtime()?;
-    let tally = runtime.block_on(daemon::run_until(
+    let counters = runtime.block_on(daemon::run_until(
         &config,
         &|_| {},
         async { tokio::time::sleep(END).await },
         (Duration::from_millis(200), |worker| {
-            let tally = worker.tally();
+            let counters = worker.counters();
             let event = simulator.account().last_event.clone();
             let note = format!(
                 "{} new, {} changed, {} closed, {} kept; there, {event}",
-                tally.new, tally.changed, tally.closures.closed, tally.closures.withdrawn
+                counters.new, counters.changed, counters.closures.closed, counters.closures.withdrawn
             );
-            progress.set(tally.done(), tally.done().max(TALKS as u64), &note);
+            progress.set(counters.done(), counters.done().max(TALKS as u64), &note);
         }),
     ))?;
     drop(progress);
@@ -69,10 +69,10 @@ pub fn demo(dir: Option<&Path>) -> Result<ExitCode> {
         END.as_secs(),
         account.most_in_a_second(),
         account.limit,
-        tally.new,
-        tally.changed,
-        tally.gone,
-        tally.retried,
+        counters.new,
+        counters.changed,
+        counters.gone,
+        counters.retried,
     ))?;
     out.line("")?;
     out.table(&by_origin(&connection)?)?;
@@ -154,7 +154,7 @@ fn by_origin(connection: &Connection) -> rusqlite::Result<Table> {
     )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let count = |column| row.get::<_, i64>(column).map(words::count);
+        let count = |column| row.get::<_, i64>(column).map(humanize::count);
         table.row([row.get(0)?, count(1)?, count(2)?, count(3)?, count(4)?].map(Text::from));
     }
     table.align_counts(1);

@@ -2,7 +2,7 @@
 
 use super::print::Out;
 use super::progress::Progress;
-use super::{IdsOrStdin, talk_ids, words};
+use super::{IdsOrStdin, humanize, talk_ids};
 use crate::files::without_bom;
 use crate::store;
 use crate::store::queue;
@@ -32,10 +32,10 @@ pub fn enqueue(database: &Path, ids: &[IdsOrStdin], as_json: bool) -> Result<Exi
     if as_json {
         out.exact(json!(enqueued))?;
     } else {
-        let queued = words::talks(enqueued.new as i64);
+        let queued = humanize::talks(enqueued.new as i64);
         out.line(format!(
             "{queued} queued, {} already waited",
-            words::count(enqueued.already_waiting as i64)
+            humanize::count(enqueued.already_waiting as i64)
         ))?;
     }
     out.done()

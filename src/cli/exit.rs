@@ -7,7 +7,7 @@ use crate::store::backup::BackupError;
 use crate::store::lock::LockError;
 use crate::store::restore::RestoreError;
 use crate::store::trial::TrialError;
-use crate::store::{StoreError, limit, patience};
+use crate::store::{StoreError, busy_wait, limit};
 use crate::worker::WorkError;
 use rusqlite::ErrorCode;
 use std::error::Error;
@@ -70,12 +70,12 @@ pub fn is_wrong_database(error: &StoreError) -> bool {
             | StoreError::Newer { .. }
             | StoreError::Development(_)
             | StoreError::Broken { .. }
-    ) || patience::is_damaged(error)
+    ) || busy_wait::is_damaged(error)
 }
 
 /// Whether the database is damaged; a backup that is to be restored is another matter.
 fn is_damaged(error: &anyhow::Error) -> bool {
-    patience::is_damaged(error.as_ref()) || matches!(error.downcast_ref(), Some(BackupError::Damaged { .. }))
+    busy_wait::is_damaged(error.as_ref()) || matches!(error.downcast_ref(), Some(BackupError::Damaged { .. }))
 }
 
 /// What to do about an error of the database that is another's doing: a limit, a full disk, a lock, or something dropped.
@@ -83,18 +83,18 @@ pub fn hint(error: &anyhow::Error, input: &Input) -> Option<String> {
     if limit::is_reached(error.as_ref()) {
         return Some(limit::REACHED.into());
     }
-    if patience::code(error.as_ref()) == Some(ErrorCode::DiskFull) {
+    if busy_wait::code(error.as_ref()) == Some(ErrorCode::DiskFull) {
         return Some("make room on the disk, then try again".into());
     }
-    if patience::is_locked(error.as_ref()) {
+    if busy_wait::is_locked(error.as_ref()) {
         let (config, _) = Config::for_database(input.file().ok()?).ok()?;
-        return Some(format!("{}: end its transaction, then try again", patience::held(&config.database)));
+        return Some(format!("{}: end its transaction, then try again", busy_wait::held(&config.database)));
     }
     if is_damaged(error) {
         let (config, _) = Config::for_database(input.file().ok()?).ok()?;
-        return Some(patience::of_damage(&config.database));
+        return Some(busy_wait::of_damage(&config.database));
     }
-    let of_sql = patience::code(error.as_ref()) == Some(ErrorCode::Unknown);
+    let of_sql = busy_wait::code(error.as_ref()) == Some(ErrorCode::Unknown);
     (of_sql && format!("{error:#}").contains("no such ")).then(|| {
         "something was dropped from the database, or added to it: `talkmirror check` says what, and how to mend it".into()
     })

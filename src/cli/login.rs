@@ -1,8 +1,8 @@
 //! `login`: a person gives talkmirror access to the account, by OAuth.
 
+use super::humanize;
 use super::print::{self, Out};
 use super::run::runtime;
-use super::words;
 use crate::amocrm::oauth::{Grant, Held, Integration, Issuer, Pair, Store};
 use crate::amocrm::{Kind, TokenSource, vendor_of};
 use crate::clock::unix_now;
@@ -47,7 +47,7 @@ pub fn login(config: &Config, code: Option<&str>) -> Result<ExitCode> {
     };
     let held = hold(&integration.store)?;
     let pair = issue(config, integration, code)?;
-    let life = words::span(pair.expires_at - pair.obtained_at);
+    let life = humanize::duration(pair.expires_at - pair.obtained_at);
     held.save(pair)?;
     let mut out = Out::new();
     out.line(format!(

@@ -1,9 +1,9 @@
 //! What commands print. All of it passes here, so that text from outside is escaped ([`crate::text::shown`]) and
 //! each line stays one line; JSON and scripts for programs alone are exact.
 
+use super::humanize;
 use super::progress;
 use super::table::{Paint, Table, Text};
-use super::words;
 use crate::config::Mistakes;
 use crate::daemon::DaemonError;
 use crate::text::shown;
@@ -88,7 +88,7 @@ fn lines(error: &anyhow::Error) -> Vec<String> {
         }
         _ => Vec::new(),
     };
-    if mistakes.is_empty() { vec![words::causes(error.as_ref())] } else { mistakes }
+    if mistakes.is_empty() { vec![humanize::causes(error.as_ref())] } else { mistakes }
 }
 
 /// Ends with clap's error for a wrong usage. What was typed is outside text, too.

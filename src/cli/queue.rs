@@ -1,8 +1,8 @@
 //! `queue`: looks at the queue and mends it.
 
+use super::humanize;
 use super::print::Out;
 use super::table::{Table, Text};
-use super::words;
 use crate::clock::unix_now;
 use crate::store::queue::{self, QueueRow};
 use crate::store::{self, StoreError};
@@ -48,7 +48,7 @@ pub fn list(database: &Path, failed_only: bool, as_json: bool) -> Result<ExitCod
     } else {
         out.table(&table)?;
         if all > shown {
-            out.line(format!("… and {} more: --json prints them all", words::count(all - shown)))?;
+            out.line(format!("… and {} more: --json prints them all", humanize::count(all - shown)))?;
         }
         if counts.failed > 0 {
             out.line("")?;
@@ -62,17 +62,17 @@ pub fn list(database: &Path, failed_only: bool, as_json: bool) -> Result<ExitCod
 
 fn cells(row: &QueueRow, now: i64) -> [String; 7] {
     let due = match row.failed_at {
-        Some(failed_at) => format!("set aside {}", words::ago(failed_at, now)),
-        None => words::in_time(row.due_at, now),
+        Some(failed_at) => format!("set aside {}", humanize::ago(failed_at, now)),
+        None => humanize::in_time(row.due_at, now),
     };
     [
         row.talk_id.to_string(),
-        words::brief(&row.reason, REASON_WIDTH),
+        humanize::brief(&row.reason, REASON_WIDTH),
         row.priority.to_string(),
-        words::ago(row.enqueued_at, now),
+        humanize::ago(row.enqueued_at, now),
         due,
         row.attempts.to_string(),
-        words::brief(row.last_error.as_deref().unwrap_or_default(), ERROR_WIDTH),
+        humanize::brief(row.last_error.as_deref().unwrap_or_default(), ERROR_WIDTH),
     ]
 }
 
@@ -83,7 +83,7 @@ pub fn retry(database: &Path, ids: &[i64]) -> Result<ExitCode> {
     if ids.is_empty() {
         let retried = queue::retry_failed(&connection, now).map_err(StoreError::from)?;
         let mut out = Out::new();
-        out.line(format!("{} to be tried again now", words::talks(retried as i64)))?;
+        out.line(format!("{} to be tried again now", humanize::talks(retried as i64)))?;
         return out.done();
     }
     each("to be tried again now", ids, |talk_id| queue::retry(&connection, talk_id, now))
@@ -103,7 +103,7 @@ fn each(done: &str, ids: &[i64], mut act: impl FnMut(i64) -> rusqlite::Result<bo
         }
     }
     let mut out = Out::new();
-    out.line(format!("{} {done}", words::talks((ids.len() - missing.len()) as i64)))?;
+    out.line(format!("{} {done}", humanize::talks((ids.len() - missing.len()) as i64)))?;
     let code = out.done()?;
     anyhow::ensure!(missing.is_empty(), "not in the queue: {}", missing.join(", "));
     Ok(code)

@@ -1,7 +1,7 @@
 //! `resume`: ends a pause now, with one probe.
 
+use super::humanize;
 use super::print::Out;
-use super::words;
 use crate::clock::unix_now;
 use crate::gate::Reason;
 use crate::store::status::{DaemonStatus, PauseStatus};
@@ -46,7 +46,7 @@ pub fn resume(database: &Path) -> Result<ExitCode> {
             out.line("resumed: the API answers again")?;
             return out.done();
         };
-        let next = words::in_time(pause.until, unix_now());
+        let next = humanize::in_time(pause.until, unix_now());
         out.line(format!("still paused: {}; next probe {next}", named(&pause)))?;
         out.done()?;
         return Ok(ExitCode::FAILURE);

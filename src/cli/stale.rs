@@ -1,8 +1,8 @@
 //! `stale`: what auto-close would close, by the mirror alone, and why it keeps the rest.
 
+use super::humanize;
 use super::print::Out;
 use super::table::{Table, Text};
-use super::words;
 use crate::clock::unix_now;
 use crate::config::Config;
 use crate::policy::closing::CloseMode;
@@ -64,8 +64,8 @@ pub fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
     let now_closed = stale.iter().filter(|row| row.held_back.is_none()).count();
     out.line(format!(
         "{} of {} in work would be closed: {} (auto_close.mode is {}).",
-        words::count(now_closed as i64),
-        words::talks(open as i64),
+        humanize::count(now_closed as i64),
+        humanize::talks(open as i64),
         rules.stale,
         rules.mode
     ))?;
@@ -97,9 +97,9 @@ pub fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
             table.row(
                 [
                     row.talk_id.to_string(),
-                    row.origin.as_deref().map_or("-".into(), |origin| words::brief(origin, CHANNEL_WIDTH)),
-                    row.missed_at.map_or("-".into(), |at| words::ago(at, now)),
-                    words::ago(row.updated_at, now),
+                    row.origin.as_deref().map_or("-".into(), |origin| humanize::brief(origin, CHANNEL_WIDTH)),
+                    row.missed_at.map_or("-".into(), |at| humanize::ago(at, now)),
+                    humanize::ago(row.updated_at, now),
                     text,
                 ]
                 .map(Text::from),
@@ -108,7 +108,10 @@ pub fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
         out.line("")?;
         out.table(&table)?;
         if open > SHOWN {
-            out.line(format!("… and {} more: --json prints them all", words::count((open - SHOWN) as i64)))?;
+            out.line(format!(
+                "… and {} more: --json prints them all",
+                humanize::count((open - SHOWN) as i64)
+            ))?;
         }
     }
     if now_closed > 0 && not_closing.is_none() && !stopped {

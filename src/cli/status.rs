@@ -4,13 +4,14 @@ mod backup;
 mod size;
 mod wal;
 
+use super::humanize;
 use super::print::Out;
 use super::table::{Table, Text};
-use super::words;
 use crate::clock::unix_now;
 use crate::config::Config;
 use crate::gate::Reason;
 use crate::health::{self, Complaint, warnings};
+use crate::humanize::{backfill, capitalised, completeness, freshness};
 use crate::policy::closing::CloseMode;
 use crate::policy::tokens::Expiry;
 use crate::store::account::{AccountName, AccountStatus};
@@ -19,7 +20,6 @@ use crate::store::lock;
 use crate::store::report::{self, Overview};
 use crate::store::status::{LaneRequests, Liveness};
 use crate::store::{self, StoreError};
-use crate::words::{backfill, capitalised, completeness, freshness};
 use anyhow::Result;
 use serde_json::json;
 use std::io::{self, Write};
@@ -79,7 +79,7 @@ fn screen(
     let health = match complaints {
         [] => incomplete.map_or("healthy".into(), |how| format!("healthy, but incomplete: {how}")).into(),
         complaints => {
-            let count = words::count(complaints.len() as i64);
+            let count = humanize::count(complaints.len() as i64);
             let incomplete = incomplete.map_or(String::new(), |how| format!("; {how}"));
             Text::alarming(format!("not healthy: {count} to look at, see below")).then(incomplete)
         }
@@ -94,7 +94,7 @@ fn screen(
     row("Daemon", daemon(overview, alive, now));
     let runs = matches!(alive, Some(Liveness::Running | Liveness::Silent));
     if let Some(daemon) = &overview.daemon {
-        let last = daemon.last_success_at.map_or("none yet".into(), |at| words::ago(at, now));
+        let last = daemon.last_success_at.map_or("none yet".into(), |at| humanize::ago(at, now));
         row(
             "Requests",
             format!(
@@ -105,7 +105,7 @@ fn screen(
             .into(),
         );
         if let (Some(at), Some(failure)) = (daemon.last_failure_at, &daemon.last_failure) {
-            row("Last failure", format!("{}: {failure}", words::ago(at, now)).into());
+            row("Last failure", format!("{}: {failure}", humanize::ago(at, now)).into());
         }
         // What paused a process that has ended is told below.
         if let Some(pause) = daemon.pause.as_ref().filter(|_| runs) {
@@ -115,8 +115,8 @@ fn screen(
                 "Paused",
                 Text::alarming(format!(
                     "{}: {reason}; next probe {}",
-                    words::lasting(pause.since, now),
-                    words::in_time(pause.until, now)
+                    humanize::lasting(pause.since, now),
+                    humanize::in_time(pause.until, now)
                 )),
             );
         }
@@ -129,28 +129,29 @@ fn screen(
         "Talks",
         format!(
             "{}: {} in work ({} missed), {} closed, {} gone; {} denied",
-            words::count(talks.total),
-            words::count(talks.in_work),
-            words::count(talks.missed),
-            words::count(talks.closed),
-            words::count(talks.gone),
-            words::count(talks.denied)
+            humanize::count(talks.total),
+            humanize::count(talks.in_work),
+            humanize::count(talks.missed),
+            humanize::count(talks.closed),
+            humanize::count(talks.gone),
+            humanize::count(talks.denied)
         )
         .into(),
     );
     row("Freshness", freshness(&overview.freshness).into());
     let queue = &overview.queue;
-    let oldest =
-        queue.oldest_due_at.map_or(String::new(), |at| format!(" (the oldest {})", words::lasting(at, now)));
+    let oldest = queue
+        .oldest_due_at
+        .map_or(String::new(), |at| format!(" (the oldest {})", humanize::lasting(at, now)));
     let next =
-        queue.next_due_at.map_or(String::new(), |at| format!(" (the next {})", words::in_time(at, now)));
+        queue.next_due_at.map_or(String::new(), |at| format!(" (the next {})", humanize::in_time(at, now)));
     row(
         "Queue",
         format!(
             "{} due{oldest}, {} later{next}, {} set aside",
-            words::count(queue.due),
-            words::count(queue.later),
-            words::count(queue.failed)
+            humanize::count(queue.due),
+            humanize::count(queue.later),
+            humanize::count(queue.failed)
         )
         .into(),
     );
@@ -170,7 +171,7 @@ fn screen(
     out.table(&table)?;
     for Complaint { what, action } in complaints.iter().chain(warnings) {
         out.line("")?;
-        out.line(format!("! {}", words::brief(what, LONGEST_COMPLAINT)))?;
+        out.line(format!("! {}", humanize::brief(what, LONGEST_COMPLAINT)))?;
         out.line(format!("  → {action}"))?;
     }
     Ok(())
@@ -187,9 +188,9 @@ fn auto_close(overview: &Overview, config: &Config, now: i64) -> String {
             let number = |key: &str| last[key].as_i64().unwrap_or_default();
             format!(
                 "last sweep {}: {} stale, {} queued",
-                words::ago(number("at"), now),
-                words::count(number("stale")),
-                words::count(number("queued"))
+                humanize::ago(number("at"), now),
+                humanize::count(number("stale")),
+                humanize::count(number("queued"))
             )
         }
     };
@@ -200,12 +201,12 @@ fn closures(overview: &Overview) -> String {
     let today: Vec<String> = overview
         .closures_today
         .iter()
-        .map(|(outcome, count)| format!("{} {}", words::count(*count), outcome.replace('_', " ")))
+        .map(|(outcome, count)| format!("{} {}", humanize::count(*count), outcome.replace('_', " ")))
         .collect();
     let today = if today.is_empty() { "none".into() } else { today.join(", ") };
     match overview.closures_under_way {
         0 => format!("{today} today (UTC)"),
-        under_way => format!("{today} today (UTC); {} under way", words::count(under_way)),
+        under_way => format!("{today} today (UTC); {} under way", humanize::count(under_way)),
     }
 }
 
@@ -216,7 +217,7 @@ fn account(overview: &Overview, now: i64) -> String {
     let name = AccountName { account_id, name, base_url };
     match (doubt, confirmed_at) {
         (Some(_), _) => format!("{name}; not confirmed, see below"),
-        (None, Some(at)) => format!("{name}; confirmed {}", words::ago(at, now)),
+        (None, Some(at)) => format!("{name}; confirmed {}", humanize::ago(at, now)),
         (None, None) => name.to_string(),
     }
 }
@@ -226,14 +227,17 @@ fn daemon(overview: &Overview, alive: Option<Liveness>, now: i64) -> Text {
         return "has never run here".into();
     };
     let command = format!("{} {}", daemon.mode, daemon.version);
-    let seen = words::ago(daemon.seen_at, now);
-    let since = words::lasting(daemon.started_at, now);
+    let seen = humanize::ago(daemon.seen_at, now);
+    let since = humanize::lasting(daemon.started_at, now);
     let pid = daemon.pid;
     match alive {
         Liveness::Running => format!("runs ({command}, process {pid}) {since}; last sign of life {seen}"),
         Liveness::Silent => format!("runs ({command}) and is silent; last sign of life {seen}"),
         Liveness::Stopped => {
-            format!("does not run; stopped {} ({command})", words::ago(daemon.stopped_at.unwrap_or(now), now))
+            format!(
+                "does not run; stopped {} ({command})",
+                humanize::ago(daemon.stopped_at.unwrap_or(now), now)
+            )
         }
         Liveness::Vanished => format!("does not run; last sign of life {seen} ({command})"),
     }
@@ -244,7 +248,7 @@ fn token(overview: &Overview, expires_at: i64, now: i64) -> Text {
     let expiry = Expiry::of(expires_at, now);
     match (&overview.oauth, expiry) {
         (Some(oauth), _) => {
-            format!("{expiry}; renewed by itself, last {}", words::ago(oauth.refreshed_at, now)).into()
+            format!("{expiry}; renewed by itself, last {}", humanize::ago(oauth.refreshed_at, now)).into()
         }
         (None, Expiry::Over(_)) => Text::alarming(expiry.to_string()),
         (None, _) => expiry.to_string().into(),
@@ -259,22 +263,22 @@ fn shares(lanes: &[LaneRequests]) -> Option<String> {
         format!("{} {percent} %", lane.lane)
     };
     let shares: Vec<String> = lanes.iter().map(share).collect();
-    (all > 0).then(|| format!("{} of {} requests in 5 min", shares.join(", "), words::count(all)))
+    (all > 0).then(|| format!("{} of {} requests in 5 min", shares.join(", "), humanize::count(all)))
 }
 
 fn feeder_line(feeder: &FeederRow, now: i64) -> Text {
     if !feeder.enabled {
         return "off".into();
     }
-    let found = words::talks(feeder.found);
-    let in_all = words::count(feeder.found_in_all);
+    let found = humanize::talks(feeder.found);
+    let in_all = humanize::count(feeder.found_in_all);
     let ran = match feeder.ran_at {
         None => format!("on, for the first time; {in_all} queued so far"),
-        Some(at) => format!("last {}: {found} queued ({in_all} in all)", words::ago(at, now)),
+        Some(at) => format!("last {}: {found} queued ({in_all} in all)", humanize::ago(at, now)),
     };
     match (&feeder.trouble, feeder.trouble_since) {
         (Some(trouble), since) => {
-            let since = since.map_or(String::new(), |since| format!(" {}", words::lasting(since, now)));
+            let since = since.map_or(String::new(), |since| format!(" {}", humanize::lasting(since, now)));
             Text::from(format!("{ran}; ")).then(Text::alarming(format!("trouble{since}: {trouble}")))
         }
         (None, _) => ran.into(),

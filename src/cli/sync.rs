@@ -1,16 +1,16 @@
 //! `sync`: works what is due, with a progress bar, and sums it up.
 
+use super::humanize;
 use super::print::Out;
 use super::progress::Progress;
 use super::run::runtime;
 use super::table::Table;
-use super::words;
 use crate::clock::unix_now;
 use crate::config::Config;
 use crate::daemon::{self, SyncEnd, Synced};
 use crate::store::report::{self, QueueCounts};
 use crate::store::{self, StoreError};
-use crate::worker::{Closures, Tally, Worker};
+use crate::worker::{Closures, Counters, Worker};
 use anyhow::Result;
 use serde_json::json;
 use std::ops::RangeInclusive;
@@ -28,7 +28,7 @@ pub fn sync(config: &Config, ids: &[RangeInclusive<i64>], no_close: bool, as_jso
     let ended = runtime.block_on(daemon::sync(config, ids, no_close, |worker| watch.look(worker)));
     runtime.shutdown_background();
     drop(watch);
-    let Synced { end, tally, unfetched, unqueued } = ended?;
+    let Synced { end, counters, unfetched, unqueued } = ended?;
 
     let now = unix_now();
     let connection = store::open_read_only(&config.database)?;
@@ -39,15 +39,15 @@ pub fn sync(config: &Config, ids: &[RangeInclusive<i64>], no_close: bool, as_jso
     let mut out = Out::new();
     if as_json {
         let summary = json!({
-            "mirrored": tally.mirrored(), "new": tally.new, "changed": tally.changed,
-            "unchanged": tally.same, "older": tally.older, "gone": tally.gone, "denied": tally.denied,
-            "failed": tally.failed, "retries": tally.retried, "requests": tally.requests,
-            "closures": tally.closures, "unfetched": unfetched, "waiting": waiting, "set_aside": queue.failed, "seconds": began.elapsed().as_secs_f64(),
+            "mirrored": counters.mirrored(), "new": counters.new, "changed": counters.changed,
+            "unchanged": counters.same, "older": counters.older, "gone": counters.gone, "denied": counters.denied,
+            "failed": counters.failed, "retries": counters.retried, "requests": counters.requests,
+            "closures": counters.closures, "unfetched": unfetched, "waiting": waiting, "set_aside": queue.failed, "seconds": began.elapsed().as_secs_f64(),
             "database": config.database,
         });
         out.exact(summary)?;
     } else {
-        out.table(&summary(&tally, &queue, began.elapsed(), now))?;
+        out.table(&summary(&counters, &queue, began.elapsed(), now))?;
     }
     let done = out.done()?;
     let is_trouble = matches!(end, SyncEnd::Trouble(_));
@@ -55,7 +55,7 @@ pub fn sync(config: &Config, ids: &[RangeInclusive<i64>], no_close: bool, as_jso
         SyncEnd::Worked => None,
         SyncEnd::Stopped => Some("stopped by a signal".to_owned()),
         SyncEnd::Paused(reason, left) => {
-            Some(format!("everything pauses for {} more: {reason}", words::span(left as i64)))
+            Some(format!("everything pauses for {} more: {reason}", humanize::duration(left as i64)))
         }
         SyncEnd::Trouble(why) => Some(format!("cannot write the database: {why}")),
     };
@@ -65,52 +65,54 @@ pub fn sync(config: &Config, ids: &[RangeInclusive<i64>], no_close: bool, as_jso
             anyhow::bail!("{reason}; not all talks that were asked for are queued: ask for them again")
         }
         Some(reason) if queue.due > 0 || unfetched > 0 || is_trouble => {
-            anyhow::bail!("{reason}; {} stay queued", words::talks(waiting))
+            anyhow::bail!("{reason}; {} stay queued", humanize::talks(waiting))
         }
-        _ if unfetched > 0 || tally.closures.failed + tally.closures.refused > 0 => Ok(ExitCode::FAILURE),
+        _ if unfetched > 0 || counters.closures.failed + counters.closures.refused > 0 => {
+            Ok(ExitCode::FAILURE)
+        }
         _ => Ok(done),
     }
 }
 
-fn summary(tally: &Tally, queue: &QueueCounts, took: Duration, now: i64) -> Table {
-    let count = |number: u64| words::count(number as i64);
+fn summary(counters: &Counters, queue: &QueueCounts, took: Duration, now: i64) -> Table {
+    let count = |number: u64| humanize::count(number as i64);
     let mut table = Table::new();
     let mut row = |name: &str, value: String| table.fact(name, value);
     row(
         "Mirrored",
         format!(
             "{} in {:.1} s: {} new, {} changed, {} unchanged",
-            words::talks(tally.mirrored() as i64),
+            humanize::talks(counters.mirrored() as i64),
             took.as_secs_f64(),
-            count(tally.new),
-            count(tally.changed),
-            count(tally.same),
+            count(counters.new),
+            count(counters.changed),
+            count(counters.same),
         ),
     );
-    if tally.older > 0 {
-        let older = count(tally.older);
+    if counters.older > 0 {
+        let older = count(counters.older);
         row("Older", format!("{older}: the answer was older than what is stored, which stays"));
     }
-    if tally.gone > 0 {
-        row("Gone", format!("{}: the account has no such talk", count(tally.gone)));
+    if counters.gone > 0 {
+        row("Gone", format!("{}: the account has no such talk", count(counters.gone)));
     }
-    if tally.denied > 0 {
+    if counters.denied > 0 {
         row(
             "Denied",
-            format!("{}: the token has no right to them; tried again in a day", count(tally.denied)),
+            format!("{}: the token has no right to them; tried again in a day", count(counters.denied)),
         );
     }
-    if let Some(closures) = closures(&tally.closures) {
+    if let Some(closures) = closures(&counters.closures) {
         row("Auto-close", closures);
     }
-    if tally.failed > 0 {
-        row("Set aside", format!("{}: see `talkmirror queue list --failed`", count(tally.failed)));
+    if counters.failed > 0 {
+        row("Set aside", format!("{}: see `talkmirror queue list --failed`", count(counters.failed)));
     }
     let waiting = queue.due + queue.later;
     if waiting > 0 {
         let next = if queue.due > 0 { Some(now) } else { queue.next_due_at };
-        let next = next.map_or(String::new(), |at| format!(", the next {}", words::in_time(at, now)));
-        row("Waiting", format!("{}{next}: see `talkmirror queue list`", words::talks(waiting)));
+        let next = next.map_or(String::new(), |at| format!(", the next {}", humanize::in_time(at, now)));
+        row("Waiting", format!("{}{next}: see `talkmirror queue list`", humanize::talks(waiting)));
     }
     table
 }
@@ -130,7 +132,7 @@ fn closures(closures: &Closures) -> Option<String> {
     let said: Vec<String> = counts
         .into_iter()
         .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{} {what}", words::count(count as i64)))
+        .map(|(count, what)| format!("{} {what}", humanize::count(count as i64)))
         .collect();
     (!said.is_empty()).then(|| said.join(", "))
 }
@@ -153,18 +155,18 @@ impl Watch {
     }
 
     pub(super) fn look(&mut self, worker: &Worker) {
-        let tally = worker.tally();
+        let counters = worker.counters();
         if Instant::now() >= self.count_at {
             self.count_at = Instant::now() + RECOUNT;
-            self.counted = self.waiting().map(|waiting| (waiting, tally.done()));
+            self.counted = self.waiting().map(|waiting| (waiting, counters.done()));
         }
         let (waiting, done_then) = self.counted.unwrap_or((0, 0));
         let mut notes = Vec::new();
-        if tally.failed > 0 {
-            notes.push(format!("{} set aside", tally.failed));
+        if counters.failed > 0 {
+            notes.push(format!("{} set aside", counters.failed));
         }
-        if tally.retried > 0 {
-            notes.push(format!("{} retries", tally.retried));
+        if counters.retried > 0 {
+            notes.push(format!("{} retries", counters.retried));
         }
         if let Some((pause, _)) = worker.pause() {
             let left = pause.until.saturating_duration_since(Instant::now()).as_secs();
@@ -174,7 +176,7 @@ impl Watch {
             notes.push(format!("cannot write the database: {why}"));
         }
         self.progress.get_or_insert_with(|| Progress::new(waiting)).set(
-            tally.done(),
+            counters.done(),
             waiting + done_then,
             &notes.join(", "),
         );

@@ -1,8 +1,8 @@
 //! `why`: one talk's story, from the database alone.
 
+use super::humanize;
 use super::print::Out;
 use super::table::{Table, Text};
-use super::words;
 use crate::amocrm;
 use crate::clock::unix_now;
 use crate::config::{Config, next_tick};
@@ -68,20 +68,23 @@ fn tell(
                     format!("{}: of another shape than the API documents, stored as NULL", odd.join(", ")),
                 );
             }
-            row("Began", words::moment_ago(talk.created_at, now));
-            row("Updated", words::moment_ago(talk.updated_at, now));
+            row("Began", humanize::timestamp_ago(talk.created_at, now));
+            row("Updated", humanize::timestamp_ago(talk.updated_at, now));
             row(
                 "Fetched",
                 format!(
                     "{}, first {}",
-                    words::moment_ago(mirrored.fetched_at, now),
-                    words::moment(mirrored.first_fetched_at)
+                    humanize::timestamp_ago(mirrored.fetched_at, now),
+                    humanize::timestamp(mirrored.first_fetched_at)
                 ),
             );
         }
         (None, Some(gone_at)) => {
             row("Talk", talk_id.to_string());
-            row("State", format!("does not exist: so the API said {}", words::moment_ago(gone_at, now)));
+            row(
+                "State",
+                format!("does not exist: so the API said {}", humanize::timestamp_ago(gone_at, now)),
+            );
         }
         (None, None) => {
             row("Talk", talk_id.to_string());
@@ -109,17 +112,17 @@ fn tell(
 }
 
 fn brief(text: &str) -> String {
-    words::brief(text, LONGEST)
+    humanize::brief(text, LONGEST)
 }
 
 fn state(mirrored: &report::Mirrored, now: i64) -> String {
     let talk = &mirrored.talk;
     let mut state = vec![if talk.is_in_work { "in work" } else { "closed" }.to_owned()];
     if let Some(closed_at) = mirrored.closed_at {
-        state.push(format!("seen closed {}", words::ago(closed_at, now)));
+        state.push(format!("seen closed {}", humanize::ago(closed_at, now)));
     }
     if let Some(missed_at) = talk.missed_at {
-        state.push(format!("missed {}", words::ago(missed_at, now)));
+        state.push(format!("missed {}", humanize::ago(missed_at, now)));
     }
     if let Some(is_read) = talk.is_read {
         state.push(if is_read { "read" } else { "not read" }.into());
@@ -128,10 +131,14 @@ fn state(mirrored: &report::Mirrored, now: i64) -> String {
         state.push(format!("status {}", brief(status)));
     }
     if let Some(gone_at) = mirrored.gone_at {
-        state.push(format!("gone: the API says since {} that it does not exist", words::ago(gone_at, now)));
+        state
+            .push(format!("gone: the API says since {} that it does not exist", humanize::ago(gone_at, now)));
     }
     if let Some(denied_at) = mirrored.denied_at {
-        state.push(format!("denied: the API refuses it to this token since {}", words::ago(denied_at, now)));
+        state.push(format!(
+            "denied: the API refuses it to this token since {}",
+            humanize::ago(denied_at, now)
+        ));
     }
     state.join(", ")
 }
@@ -142,7 +149,7 @@ fn queue(story: &Story, config: &Config, now: i64) -> String {
     };
     let mut text = format!(
         "waits {} (reason {}, priority {})",
-        words::lasting(row.enqueued_at, now),
+        humanize::lasting(row.enqueued_at, now),
         brief(&row.reason),
         row.priority
     );
@@ -169,7 +176,7 @@ fn refresh(story: &Story, config: &Config, now: i64) -> Option<String> {
     let is_there = mirrored.gone_at.is_none() && mirrored.denied_at.is_none();
     let sooner = if is_watched { ", or sooner if it has probably changed" } else { "" };
     (is_there && rules.allows(&candidate, false, rested))
-        .then(|| format!("{}{sooner}", words::in_time(rested, now)))
+        .then(|| format!("{}{sooner}", humanize::in_time(rested, now)))
 }
 
 /// What happens to it next, and when.
@@ -186,13 +193,17 @@ fn next(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64) -> S
     if let Some(failed_at) = row.failed_at {
         return format!(
             "nothing: set aside {}; `talkmirror queue retry {talk_id}` tries it again",
-            words::ago(failed_at, now)
+            humanize::ago(failed_at, now)
         );
     }
     let Some(daemon) = story.daemon.as_ref().filter(|_| runs) else {
         let when = match row.due_at > now {
             true => {
-                format!(", not before {} ({})", words::moment(row.due_at), words::in_time(row.due_at, now))
+                format!(
+                    ", not before {} ({})",
+                    humanize::timestamp(row.due_at),
+                    humanize::in_time(row.due_at, now)
+                )
             }
             false => String::new(),
         };
@@ -204,11 +215,15 @@ fn next(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64) -> S
         return format!(
             "everything pauses: {}; the next probe is {}",
             brief(&pause.detail),
-            words::in_time(pause.until, now)
+            humanize::in_time(pause.until, now)
         );
     }
     if row.due_at > now {
-        return format!("fetched {} ({})", words::in_time(row.due_at, now), words::moment(row.due_at));
+        return format!(
+            "fetched {} ({})",
+            humanize::in_time(row.due_at, now),
+            humanize::timestamp(row.due_at)
+        );
     }
     let pace = f64::from(config.api.requests_per_second);
     let by_its_lane = story.ahead_in_lane as f64 / (pace * Lane::of(row.priority).share());
@@ -216,7 +231,11 @@ fn next(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64) -> S
     match story.ahead {
         0 => "fetched next".into(),
         ahead => {
-            format!("fetched in about {}: {} come before it", words::span(seconds + 1), words::count(ahead))
+            format!(
+                "fetched in about {}: {} come before it",
+                humanize::duration(seconds + 1),
+                humanize::count(ahead)
+            )
         }
     }
 }
@@ -256,7 +275,7 @@ fn auto_close(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64
     match next_tick(&config.auto_close.schedule, now).filter(|_| runs) {
         Some(at) => format!(
             "{verdict}; it {when} at a sweep, the next {}, if a fetch just before shows the same",
-            words::in_time(at, now)
+            humanize::in_time(at, now)
         ),
         None => format!("{verdict}; it {when} once a daemon runs, or by `talkmirror close {talk_id}`"),
     }
@@ -268,14 +287,14 @@ fn closures(closures: &[Closure]) -> Table {
     for closure in closures {
         table.row(
             [
-                words::moment(closure.decided_at),
+                humanize::timestamp(closure.decided_at),
                 closure.mode.clone(),
                 closure.outcome.clone(),
-                words::brief(&closure.reason, 80),
+                humanize::brief(&closure.reason, 80),
                 closure.attempts.to_string(),
                 closure.http_status.map_or("-".into(), |status| format!("HTTP {status}")),
-                closure.verified_at.map_or("-".into(), words::moment),
-                closure.error.as_deref().map_or("-".into(), |error| words::brief(error, 80)),
+                closure.verified_at.map_or("-".into(), humanize::timestamp),
+                closure.error.as_deref().map_or("-".into(), |error| humanize::brief(error, 80)),
             ]
             .map(Text::from),
         );
@@ -288,9 +307,9 @@ fn removed(versions: &[Version]) -> Option<String> {
     let first = versions.first().filter(|first| first.version > 1)?;
     let (states, verb) = match first.version - 1 {
         1 => ("1 earlier state".to_owned(), "was"),
-        number => (format!("{} earlier states", words::count(number)), "were"),
+        number => (format!("{} earlier states", humanize::count(number)), "were"),
     };
-    Some(format!("{states}, up to {}, {verb} removed ([retention])", words::moment(first.valid_from)))
+    Some(format!("{states}, up to {}, {verb} removed ([retention])", humanize::timestamp(first.valid_from)))
 }
 
 fn versions(versions: &[Version]) -> Table {
@@ -299,14 +318,14 @@ fn versions(versions: &[Version]) -> Table {
     for version in versions {
         table.row(
             [
-                words::moment(version.valid_from),
-                version.valid_to.map_or("now".into(), words::moment),
+                humanize::timestamp(version.valid_from),
+                version.valid_to.map_or("now".into(), humanize::timestamp),
                 yes(version.is_in_work),
                 version.is_read.map_or("-".into(), yes),
-                version.missed_at.map_or("no".into(), words::moment),
-                words::moment(version.updated_at),
+                version.missed_at.map_or("no".into(), humanize::timestamp),
+                humanize::timestamp(version.updated_at),
                 version.rate.map_or("-".into(), |rate| rate.to_string()),
-                version.status.as_deref().map_or("-".into(), |status| words::brief(status, 40)),
+                version.status.as_deref().map_or("-".into(), |status| humanize::brief(status, 40)),
             ]
             .map(Text::from),
         );

@@ -6,10 +6,10 @@ use super::{DaemonError, worker_config};
 use crate::amocrm::{Client, Token};
 use crate::clock;
 use crate::config::{Config, Mistakes, Needs};
+use crate::humanize::causes;
 use crate::policy::closing::CloseMode;
 use crate::store;
 use crate::text::shown;
-use crate::words::causes;
 use crate::worker::Mode;
 use std::fmt::Display;
 

@@ -7,18 +7,18 @@ use super::service::Service;
 use super::signals::{Signal, Signals};
 use super::summary::Summary;
 use super::{DaemonError, Work, open, stop, worker};
-use crate::clock::{self, ClockWatch, Now, span};
+use crate::clock::{self, ClockWatch, Now, duration};
 use crate::config::Config;
 use crate::health::Live;
 use crate::http::{self, Site};
+use crate::humanize::iso;
 use crate::policy::closing::CloseMode;
 use crate::store::StoreError;
+use crate::store::busy_wait;
 use crate::store::lock::InstanceLock;
-use crate::store::patience;
 use crate::telemetry;
 use crate::text::shown;
-use crate::words::iso;
-use crate::worker::{Mode, Tally, WorkError, Worker};
+use crate::worker::{Counters, Mode, WorkError, Worker};
 use metrics_exporter_prometheus::PrometheusHandle;
 use rusqlite::Connection;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ pub async fn run_until(
     set_level: &dyn Fn(Level),
     end: impl Future<Output = ()>,
     (every, mut observe): (Duration, impl FnMut(&Worker)),
-) -> Result<Tally, DaemonError> {
+) -> Result<Counters, DaemonError> {
     let (connection, lock) = open_at_last(config)?;
     // Not before: a migration under way is one transaction, and a signal ends it and us; or the wait for others.
     let mut signals = Signals::listen()?;
@@ -95,7 +95,7 @@ pub async fn run_until(
 fn open_at_last(config: &Config) -> Result<(Connection, InstanceLock), DaemonError> {
     loop {
         match open(config) {
-            Err(DaemonError::Store(error)) if patience::is_locked(&error) => {}
+            Err(DaemonError::Store(error)) if busy_wait::is_locked(&error) => {}
             opened => return opened,
         }
     }
@@ -224,9 +224,9 @@ impl<'a> Running<'a> {
             refused: self.refused.clone(),
         };
         self.live.send_replace(live);
-        let (tally, started) = (self.worker.tally(), self.started.secs());
-        self.service.status(now.mono, || super::service::status(&self.live.borrow(), tally, started));
-        self.summary.tick(tally, now);
+        let (counters, started) = (self.worker.counters(), self.started.secs());
+        self.service.status(now.mono, || super::service::status(&self.live.borrow(), counters, started));
+        self.summary.tick(counters, now);
         if now.mono.saturating_duration_since(self.upkept) >= UPKEEP {
             self.upkept = now.mono;
             // Else what was measured would pile up where nobody asks for the metrics.
@@ -238,7 +238,7 @@ impl<'a> Running<'a> {
 
     /// The wall clock jumped by so many seconds, to `now`: what waits for a time by it waits anew.
     async fn on_clock_jump(&mut self, now: Now, jump: f64) -> Result<(), DaemonError> {
-        let by = span(jump.abs().round() as i64);
+        let by = duration(jump.abs().round() as i64);
         let to = iso(now.secs());
         match jump < 0.0 {
             true => {
@@ -266,10 +266,10 @@ impl<'a> Running<'a> {
 
     /// The line in `systemctl status`.
     pub(super) fn status(&self) -> String {
-        super::service::status(&self.live.borrow(), self.worker.tally(), self.started.secs())
+        super::service::status(&self.live.borrow(), self.worker.counters(), self.started.secs())
     }
 
-    async fn stop(mut self, worked: Result<(), WorkError>) -> Result<Tally, DaemonError> {
+    async fn stop(mut self, worked: Result<(), WorkError>) -> Result<Counters, DaemonError> {
         self.service.stopping();
         self.server.shutdown().await;
         self.schedule.stop().await;
@@ -278,15 +278,15 @@ impl<'a> Running<'a> {
         let stopped = stop(&mut self.worker, worked).await;
         self.backups.left().await;
         stopped?;
-        let tally = self.worker.tally();
+        let counters = self.worker.counters();
         tracing::info!(
-            requests = tally.requests,
+            requests = counters.requests,
             "stopped: {} talks fetched, {} gone, {} set aside, {} closed since the start",
-            tally.mirrored(),
-            tally.gone,
-            tally.failed,
-            tally.closures.closed,
+            counters.mirrored(),
+            counters.gone,
+            counters.failed,
+            counters.closures.closed,
         );
-        Ok(tally)
+        Ok(counters)
     }
 }

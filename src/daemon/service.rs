@@ -7,7 +7,7 @@ use crate::clock;
 use crate::gate::Reason;
 use crate::health::Live;
 use crate::text::shown;
-use crate::worker::Tally;
+use crate::worker::Counters;
 use sd_notify::NotifyState;
 use std::io;
 use std::sync::mpsc;
@@ -88,7 +88,7 @@ impl Service {
 }
 
 /// How it goes, in a line for `systemctl status`; `started` is in Unix seconds.
-pub(super) fn status(live: &Live, tally: Tally, started: i64) -> String {
+pub(super) fn status(live: &Live, counters: Counters, started: i64) -> String {
     let mut parts = Vec::new();
     if let Some(mistakes) = &live.refused {
         parts.push(format!("NEW CONFIGURATION REFUSED, the old one stays: {mistakes}"));
@@ -117,8 +117,8 @@ pub(super) fn status(live: &Live, tally: Tally, started: i64) -> String {
     }
     parts.push(format!(
         "{} talks fetched and {} closed since {}",
-        tally.mirrored(),
-        tally.closures.closed,
+        counters.mirrored(),
+        counters.closures.closed,
         time(started)
     ));
     parts.join("; ")

@@ -1,7 +1,7 @@
 //! What the log says on a quiet day: a line an hour.
 
 use crate::clock::Now;
-use crate::worker::Tally;
+use crate::worker::Counters;
 use std::time::{Duration, Instant};
 
 const EVERY: Duration = Duration::from_secs(60 * 60);
@@ -9,18 +9,18 @@ const EVERY: Duration = Duration::from_secs(60 * 60);
 /// What was done up to the last line.
 #[derive(Debug)]
 pub(super) struct Summary {
-    told: Tally,
+    told: Counters,
     at: Instant,
 }
 
 impl Summary {
     pub(super) fn new(now: Now) -> Summary {
-        Summary { told: Tally::default(), at: now.mono }
+        Summary { told: Counters::default(), at: now.mono }
     }
 
     /// Logs what was done since the last line, once an hour.
-    pub(super) fn tick(&mut self, tally: Tally, now: Now) {
-        let Some(done) = self.due(tally, now) else { return };
+    pub(super) fn tick(&mut self, counters: Counters, now: Now) {
+        let Some(done) = self.due(counters, now) else { return };
         tracing::info!(
             requests = done.requests,
             fetched = done.mirrored(),
@@ -37,12 +37,12 @@ impl Summary {
         );
     }
 
-    fn due(&mut self, tally: Tally, now: Now) -> Option<Tally> {
+    fn due(&mut self, counters: Counters, now: Now) -> Option<Counters> {
         if now.mono.saturating_duration_since(self.at) < EVERY {
             return None;
         }
-        let done = tally.since(&self.told);
-        (self.told, self.at) = (tally, now.mono);
+        let done = counters.since(&self.told);
+        (self.told, self.at) = (counters, now.mono);
         Some(done)
     }
 }
@@ -55,15 +55,15 @@ mod tests {
     fn each_hour_tells_of_itself_alone() {
         let start = crate::clock::now();
         let after = |seconds| Now { mono: start.mono + Duration::from_secs(seconds), ..start };
-        let tally = |requests, new| Tally { requests, new, ..Tally::default() };
+        let counters = |requests, new| Counters { requests, new, ..Counters::default() };
         let mut summary = Summary::new(start);
-        assert_eq!(summary.due(tally(5, 3), after(3599)), None);
-        assert_eq!(summary.due(tally(10, 4), after(3600)), Some(tally(10, 4)));
-        assert_eq!(summary.due(tally(12, 4), after(7199)), None);
-        assert_eq!(summary.due(tally(12, 5), after(7200)), Some(tally(2, 1)));
+        assert_eq!(summary.due(counters(5, 3), after(3599)), None);
+        assert_eq!(summary.due(counters(10, 4), after(3600)), Some(counters(10, 4)));
+        assert_eq!(summary.due(counters(12, 4), after(7199)), None);
+        assert_eq!(summary.due(counters(12, 5), after(7200)), Some(counters(2, 1)));
         assert_eq!(
-            summary.due(tally(12, 5), after(10_800)),
-            Some(tally(0, 0)),
+            summary.due(counters(12, 5), after(10_800)),
+            Some(counters(0, 0)),
             "also where nothing was done"
         );
     }

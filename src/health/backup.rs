@@ -2,8 +2,8 @@
 
 use super::Complaint;
 use crate::config::next_tick;
+use crate::humanize::{ago, in_time};
 use crate::store::backup::state::BackupState;
-use crate::words::{ago, in_time};
 
 /// In seconds: a backup of a large mirror takes its time.
 const GRACE: i64 = 60 * 60;

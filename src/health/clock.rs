@@ -1,7 +1,7 @@
 //! What there is to say of this machine's clock, by the times in the database.
 
 use super::Complaint;
-use crate::clock::span;
+use crate::clock::duration;
 use crate::store::report::Overview;
 
 /// Times so many seconds ahead are no clock's fault worth a word.
@@ -14,7 +14,7 @@ pub fn warning(overview: &Overview, now: i64) -> Option<Complaint> {
     (ahead > TOLERANCE).then(|| Complaint {
         what: format!(
             "times in the database are up to {} in the future: the clock was set back, or was wrong",
-            span(ahead)
+            duration(ahead)
         ),
         action: "see that this machine's clock is right (`timedatectl`); if it is, what was written by the wrong one \
                  is overtaken by itself"

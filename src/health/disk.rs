@@ -1,10 +1,10 @@
 //! What there is to say of the database's disk.
 
 use super::Complaint;
-use crate::clock::span;
+use crate::clock::duration;
+use crate::humanize::bytes;
 use crate::store::report::Overview;
 use crate::store::sizes::Size;
-use crate::words::bytes;
 
 /// Less than this is too little whatever the pace, in bytes: the write-ahead log alone may take it while somebody
 /// reads for long.
@@ -43,7 +43,7 @@ fn filling(size: &Size, now: i64, within: impl Fn(i64) -> bool) -> Option<String
     within(full_at.saturating_sub(now)).then(|| {
         format!(
             "the database's disk is full in about {}: {} are free, and the database grows {} a day",
-            span(full_at.saturating_sub(now)),
+            duration(full_at.saturating_sub(now)),
             bytes(free),
             bytes(growth)
         )

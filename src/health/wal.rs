@@ -1,11 +1,11 @@
 //! What there is to say of the write-ahead log: who keeps it from being taken back, and when that is a danger.
 
 use super::Complaint;
+use crate::humanize::{self, lasting};
 use crate::store::checkpoint::{LARGE, LONG, OURSELVES};
 use crate::store::report::Overview;
 use crate::store::sizes::Size;
 use crate::store::status::Liveness;
-use crate::words::{self, lasting};
 
 /// A log of so many bytes threatens, however large the disk is.
 const THREATENS: u64 = 1024 * 1024 * 1024;
@@ -45,8 +45,8 @@ fn grown(overview: &Overview, alive: Option<Liveness>, now: i64) -> Option<Grown
 fn said(overview: &Overview, now: i64) -> Complaint {
     let Size { wal_bytes: bytes, disk_free_bytes, .. } = overview.size;
     let free = disk_free_bytes
-        .map_or(String::new(), |free| format!(", with {} free on its disk", words::bytes(free)));
-    let mut what = format!("the write-ahead log has grown to {}{free}", words::bytes(bytes));
+        .map_or(String::new(), |free| format!(", with {} free on its disk", humanize::bytes(free)));
+    let mut what = format!("the write-ahead log has grown to {}{free}", humanize::bytes(bytes));
     let daemon = overview.daemon.as_ref();
     let since = daemon.and_then(|daemon| daemon.wal_held_since);
     let Some(since) = since else {

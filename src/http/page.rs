@@ -11,10 +11,10 @@ mod tables;
 pub use answers::{icon, page, script, style, unreadable};
 
 use crate::health::Complaint;
+use crate::humanize::{completeness, count, day, duration, shown, timestamp};
 use crate::policy::closing::CloseMode;
 use crate::store::closures::Closure;
 use crate::store::report::{DAYS, Day, Overview};
-use crate::words::{completeness, count, day, moment, shown, span};
 use charts::{Chart, Shape, figure};
 use maud::{DOCTYPE, Markup, html};
 use state::Mood;
@@ -119,7 +119,7 @@ fn shell(mood: Mood, account: &str, now: i64, main: &Markup) -> String {
 }
 
 fn as_of(now: i64) -> Markup {
-    html! { p.note { "As of " (moment(now)) " UTC." } }
+    html! { p.note { "As of " (timestamp(now)) " UTC." } }
 }
 
 /// The four charts.
@@ -191,7 +191,7 @@ fn counted(what: &str, days: &[Day; DAYS], values: &[i64]) -> String {
 fn minutes(minutes: i64) -> [String; 3] {
     let ago = |minutes: i64| if minutes < 2 { String::new() } else { format!("{minutes} min ago") };
     [
-        if minutes < 120 { ago(minutes) } else { format!("{} ago", span(minutes * 60)) },
+        if minutes < 120 { ago(minutes) } else { format!("{} ago", duration(minutes * 60)) },
         ago(minutes / 2),
         "now".into(),
     ]

@@ -6,7 +6,7 @@
 //! the row that is there.
 
 use super::stale::{StaleRules, Verdict};
-use crate::clock::{Now, span};
+use crate::clock::{Now, duration};
 use crate::talk::Talk;
 use std::fmt;
 use std::time::Duration;
@@ -82,7 +82,7 @@ pub enum Purpose {
 
 /// What is wanted of a talk that was fetched to be closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wish {
+pub struct CloseContext {
     pub purpose: Purpose,
     /// What may be done now.
     pub mode: CloseMode,
@@ -140,51 +140,57 @@ pub enum Step {
     Fail(String),
 }
 
-/// Decides on `talk` as just fetched; `wish` is `None` where it was fetched for something else.
+/// Decides on `talk` as just fetched; `close_context` is `None` where it was fetched for something else.
 ///
 /// `barred` says since when the last closing is refused or failed.
-pub fn next(open: Option<&Open>, barred: Option<i64>, talk: &Talk, wish: Option<&Wish>, now: i64) -> Step {
-    match (open, wish) {
+pub fn next(
+    open: Option<&Open>,
+    barred: Option<i64>,
+    talk: &Talk,
+    close_context: Option<&CloseContext>,
+    now: i64,
+) -> Step {
+    match (open, close_context) {
         // By somebody else, where no request of ours can have left.
         (Some(Open { attempts: 0, .. }), _) if !talk.is_in_work => Step::Withdraw("closed already".into()),
         (Some(_), _) if !talk.is_in_work => Step::Closed,
         // A dry run says nothing of a closing that is under way.
-        (Some(open), Some(Wish { purpose: Purpose::DryRun, .. })) => {
+        (Some(open), Some(CloseContext { purpose: Purpose::DryRun, .. })) => {
             Step::LookAgain(look_again(open.requested_at, now))
         }
-        (Some(open), wish) => match open.outcome {
+        (Some(open), close_context) => match open.outcome {
             OpenOutcome::Accepted => accepted(open, now),
-            OpenOutcome::Requested => requested(open, talk, wish, now),
+            OpenOutcome::Requested => requested(open, talk, close_context, now),
         },
-        (None, Some(wish)) => begin(barred, wish, now),
+        (None, Some(close_context)) => begin(barred, close_context, now),
         (None, None) => Step::Leave(None),
     }
 }
 
-fn begin(barred: Option<i64>, wish: &Wish, now: i64) -> Step {
-    if wish.purpose == Purpose::Verify {
+fn begin(barred: Option<i64>, close_context: &CloseContext, now: i64) -> Step {
+    if close_context.purpose == Purpose::Verify {
         return Step::Leave(None);
     }
-    if wish.mode == CloseMode::Off {
+    if close_context.mode == CloseMode::Off {
         return Step::Leave(Some("auto_close.mode is off".into()));
     }
-    if let Some(obstacle) = &wish.obstacle {
+    if let Some(obstacle) = &close_context.obstacle {
         return Step::Leave(Some(obstacle.clone()));
     }
-    if !wish.verdict.is_stale() {
-        return Step::Withdraw(wish.verdict.to_string());
+    if !close_context.verdict.is_stale() {
+        return Step::Withdraw(close_context.verdict.to_string());
     }
     if barred.is_some_and(|since| now.saturating_sub(since) < BARRED) {
         return Step::Leave(Some("its closing was refused or failed less than a day ago".into()));
     }
-    match wish.mode {
+    match close_context.mode {
         CloseMode::Live => Step::Request,
         _ => Step::WouldClose,
     }
 }
 
 /// The answer was 422, was lost, or said that it did not work: the fetch tells.
-fn requested(open: &Open, talk: &Talk, wish: Option<&Wish>, now: i64) -> Step {
+fn requested(open: &Open, talk: &Talk, close_context: Option<&CloseContext>, now: i64) -> Step {
     let sent = open.attempts > 0;
     if sent && talk.status.as_deref().is_some_and(|status| status.starts_with("nps_")) {
         return Step::Accept;
@@ -200,24 +206,24 @@ fn requested(open: &Open, talk: &Talk, wish: Option<&Wish>, now: i64) -> Step {
             None => return Step::Fail("HTTP 422, and still in work an hour later".into()),
         }
     }
-    let Some(wish) = wish else {
+    let Some(close_context) = close_context else {
         // What it was fetched for says nothing of closing: it is asked for anew.
         return Step::LookAgain(now + LOOKS[0]);
     };
-    if wish.obstacle.is_some() {
+    if close_context.obstacle.is_some() {
         return Step::LookAgain(now + LOOKS[2]);
     }
-    if wish.mode != CloseMode::Live {
+    if close_context.mode != CloseMode::Live {
         // A server that is slow may still act on the request.
         return match next_look(open.requested_at, now).filter(|_| sent) {
             Some(at) => Step::LookAgain(at),
-            None => Step::Withdraw(format!("auto_close.mode is {} by now", wish.mode)),
+            None => Step::Withdraw(format!("auto_close.mode is {} by now", close_context.mode)),
         };
     }
-    if !wish.verdict.is_stale() {
-        return Step::Withdraw(wish.verdict.to_string());
+    if !close_context.verdict.is_stale() {
+        return Step::Withdraw(close_context.verdict.to_string());
     }
-    if open.attempts >= wish.max_attempts {
+    if open.attempts >= close_context.max_attempts {
         return Step::Fail(format!("still in work after {} close requests", open.attempts));
     }
     Step::Request
@@ -268,7 +274,7 @@ pub fn clock_obstacle(skew: Option<i64>) -> Option<String> {
     match skew {
         None => Some("the API's answer has no Date to check this machine's clock by".into()),
         Some(skew) if skew.abs() > CLOCK_TOLERANCE => {
-            let span = span(skew.abs());
+            let span = duration(skew.abs());
             let way = if skew > 0 { "ahead of" } else { "behind" };
             Some(format!("this machine's clock is {span} {way} the API's"))
         }
@@ -290,8 +296,8 @@ mod tests {
 
     const NOW: i64 = 1_700_000_000;
 
-    fn wish(talk: &Talk, mode: CloseMode) -> Wish {
-        Wish {
+    fn close_context(talk: &Talk, mode: CloseMode) -> CloseContext {
+        CloseContext {
             purpose: Purpose::Close,
             mode,
             verdict: stale(talk, Reach::default(), NOW, &rules()),
@@ -316,7 +322,7 @@ mod tests {
     #[test]
     fn a_stale_talk_is_closed_as_the_mode_has_it() {
         let talk = just_stale(NOW);
-        let step = |mode| next(None, None, &talk, Some(&wish(&talk, mode)), NOW);
+        let step = |mode| next(None, None, &talk, Some(&close_context(&talk, mode)), NOW);
         assert_eq!(step(CloseMode::Live), Step::Request);
         assert_eq!(step(CloseMode::DryRun), Step::WouldClose);
         assert!(matches!(step(CloseMode::Off), Step::Leave(Some(_))));
@@ -326,10 +332,10 @@ mod tests {
     #[test]
     fn a_talk_that_is_not_stale_any_more_is_withdrawn() {
         let talk = Talk { missed_at: None, ..just_stale(NOW) };
-        let step = next(None, None, &talk, Some(&wish(&talk, CloseMode::Live)), NOW);
+        let step = next(None, None, &talk, Some(&close_context(&talk, CloseMode::Live)), NOW);
         assert_eq!(step, Step::Withdraw("not missed".into()));
         let requested = open(OpenOutcome::Requested, 10);
-        let step = next(Some(&requested), None, &talk, Some(&wish(&talk, CloseMode::Live)), NOW);
+        let step = next(Some(&requested), None, &talk, Some(&close_context(&talk, CloseMode::Live)), NOW);
         assert_eq!(step, Step::Withdraw("not missed".into()));
     }
 
@@ -337,10 +343,14 @@ mod tests {
     fn nothing_is_decided_by_a_wrong_clock() {
         let talk = just_stale(NOW);
         for mode in [CloseMode::Live, CloseMode::DryRun] {
-            let wish = Wish { obstacle: clock_obstacle(Some(61)), ..wish(&talk, mode) };
-            assert!(matches!(next(None, None, &talk, Some(&wish), NOW), Step::Leave(Some(_))));
+            let close_context =
+                CloseContext { obstacle: clock_obstacle(Some(61)), ..close_context(&talk, mode) };
+            assert!(matches!(next(None, None, &talk, Some(&close_context), NOW), Step::Leave(Some(_))));
             let requested = open(OpenOutcome::Requested, 10);
-            assert!(matches!(next(Some(&requested), None, &talk, Some(&wish), NOW), Step::LookAgain(_)));
+            assert!(matches!(
+                next(Some(&requested), None, &talk, Some(&close_context), NOW),
+                Step::LookAgain(_)
+            ));
         }
         assert_eq!(clock_obstacle(Some(60)), None);
         assert_eq!(clock_obstacle(Some(-60)), None);
@@ -362,8 +372,8 @@ mod tests {
     #[test]
     fn a_refusal_holds_for_a_day() {
         let talk = just_stale(NOW);
-        let wish = wish(&talk, CloseMode::Live);
-        let step = |since| next(None, Some(since), &talk, Some(&wish), NOW);
+        let close_context = close_context(&talk, CloseMode::Live);
+        let step = |since| next(None, Some(since), &talk, Some(&close_context), NOW);
         assert!(matches!(step(NOW - BARRED + 1), Step::Leave(Some(_))));
         assert_eq!(step(NOW - BARRED), Step::Request);
     }
@@ -379,8 +389,9 @@ mod tests {
     #[test]
     fn an_accepted_close_is_looked_at_after_5_s_30_s_5_min_and_an_hour() {
         let talk = just_stale(NOW);
-        let wish = wish(&talk, CloseMode::Live);
-        let step = |ago| next(Some(&open(OpenOutcome::Accepted, ago)), None, &talk, Some(&wish), NOW);
+        let close_context = close_context(&talk, CloseMode::Live);
+        let step =
+            |ago| next(Some(&open(OpenOutcome::Accepted, ago)), None, &talk, Some(&close_context), NOW);
         for (ago, next) in [(0, 5), (4, 5), (5, 30), (29, 30), (30, 300), (300, 3600), (3599, 3600)] {
             assert_eq!(step(ago), Step::LookAgain(NOW - ago + next), "{ago} s after");
         }
@@ -403,29 +414,33 @@ mod tests {
     #[test]
     fn a_lost_answer_is_settled_by_the_fetch_and_422_never_by_a_second_request() {
         let talk = just_stale(NOW);
-        let wish = wish(&talk, CloseMode::Live);
+        let close_context = close_context(&talk, CloseMode::Live);
         let lost = open(OpenOutcome::Requested, 10);
-        assert_eq!(next(Some(&lost), None, &talk, Some(&wish), NOW), Step::Request);
+        assert_eq!(next(Some(&lost), None, &talk, Some(&close_context), NOW), Step::Request);
         let tried = Open { attempts: 3, ..lost.clone() };
-        assert!(matches!(next(Some(&tried), None, &talk, Some(&wish), NOW), Step::Fail(_)));
-        let off = Wish { mode: CloseMode::Off, ..wish.clone() };
+        assert!(matches!(next(Some(&tried), None, &talk, Some(&close_context), NOW), Step::Fail(_)));
+        let off = CloseContext { mode: CloseMode::Off, ..close_context.clone() };
         assert_eq!(next(Some(&lost), None, &talk, Some(&off), NOW), Step::LookAgain(NOW + 20));
         let not_sent = Open { attempts: 0, ..lost.clone() };
         assert!(matches!(next(Some(&not_sent), None, &talk, Some(&off), NOW), Step::Withdraw(_)));
-        let by_hand = Wish { mode: CloseMode::DryRun, purpose: Purpose::DryRun, ..wish.clone() };
+        let by_hand =
+            CloseContext { mode: CloseMode::DryRun, purpose: Purpose::DryRun, ..close_context.clone() };
         assert_eq!(next(Some(&lost), None, &talk, Some(&by_hand), NOW), Step::LookAgain(NOW + 20));
 
         let refused = Open { http_status: Some(422), ..lost };
-        assert_eq!(next(Some(&refused), None, &talk, Some(&wish), NOW), Step::LookAgain(NOW + 20));
+        assert_eq!(next(Some(&refused), None, &talk, Some(&close_context), NOW), Step::LookAgain(NOW + 20));
         let late = Open { requested_at: NOW - 3600, ..refused };
-        assert!(matches!(next(Some(&late), None, &talk, Some(&wish), NOW), Step::Fail(_)));
+        assert!(matches!(next(Some(&late), None, &talk, Some(&close_context), NOW), Step::Fail(_)));
 
         // Without force_close the client may be talking to the bot by now.
         let changed = Talk { updated_at: NOW - 3, ..talk };
         let lost = Open { force_close: false, ..open(OpenOutcome::Requested, 10) };
         for http_status in [None, Some(504), Some(200)] {
             let lost = Open { http_status, ..lost.clone() };
-            assert_eq!(next(Some(&lost), None, &changed, Some(&wish), NOW), Step::LookAgain(NOW + 20));
+            assert_eq!(
+                next(Some(&lost), None, &changed, Some(&close_context), NOW),
+                Step::LookAgain(NOW + 20)
+            );
         }
     }
 

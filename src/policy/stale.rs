@@ -1,7 +1,7 @@
 //! Is a talk stale, so that it may be closed? One pure function, and its reason either way.
 
 use super::origin::{origin_key, same_origin};
-use crate::clock::span;
+use crate::clock::duration;
 use crate::talk::Talk;
 use std::fmt;
 use std::time::Duration;
@@ -158,7 +158,12 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Verdict::Stale { missed_for, quiet_for } => {
-                write!(f, "stale: missed {} ago, unchanged for {}", span(*missed_for), span(*quiet_for))
+                write!(
+                    f,
+                    "stale: missed {} ago, unchanged for {}",
+                    duration(*missed_for),
+                    duration(*quiet_for)
+                )
             }
             Verdict::Kept(kept) => kept.fmt(f),
         }
@@ -177,13 +182,13 @@ impl fmt::Display for Kept {
                 f.write_str("missed in the future, by this machine's clock")
             }
             Kept::MissedLately { missed_for, stale_after } => {
-                write!(f, "missed {} ago: not over {} yet", span(*missed_for), span(*stale_after))
+                write!(f, "missed {} ago: not over {} yet", duration(*missed_for), duration(*stale_after))
             }
             Kept::ChangedLately { quiet_for, .. } if *quiet_for < 0 => {
                 f.write_str("changed in the future, by this machine's clock")
             }
             Kept::ChangedLately { quiet_for, wanted } => {
-                write!(f, "changed {} ago: not over {} yet", span(*quiet_for), span(*wanted))
+                write!(f, "changed {} ago: not over {} yet", duration(*quiet_for), duration(*wanted))
             }
             Kept::Origin(None) => f.write_str("it has no origin"),
             Kept::Origin(Some(origin)) => write!(f, "its origin, {origin}, is left out"),

@@ -67,7 +67,7 @@ impl fmt::Display for Expiry {
 
 fn days(seconds: i64) -> String {
     match seconds / DAY {
-        ..2 => crate::clock::span(seconds),
+        ..2 => crate::clock::duration(seconds),
         days => format!("{days} days"),
     }
 }

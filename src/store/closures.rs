@@ -7,7 +7,7 @@ mod history;
 
 pub use history::{Closure, held_back, is_recorded, last, last_of_talk, of_talk};
 
-use crate::policy::closing::{self, Open, OpenOutcome, Purpose, Step, Wish};
+use crate::policy::closing::{self, CloseContext, Open, OpenOutcome, Purpose, Step};
 use crate::policy::lanes::Lane;
 use crate::talk::Talk;
 use rusqlite::{Connection, OptionalExtension, Transaction, named_params};
@@ -83,34 +83,35 @@ pub(super) fn step(
     tx: &Transaction<'_>,
     talk: &Talk,
     previous_missed_at: Option<i64>,
-    wish: Option<&Wish>,
+    close_context: Option<&CloseContext>,
     (ticket, at): (i64, i64),
 ) -> rusqlite::Result<Stepped> {
     let open = open(tx, talk.talk_id, at)?;
-    let barred = match (&open, wish) {
+    let barred = match (&open, close_context) {
         (None, Some(_)) => barred_since(tx, talk.talk_id, at)?,
         _ => None,
     };
-    let step = closing::next(open.as_ref(), barred, talk, wish, at);
+    let step = closing::next(open.as_ref(), barred, talk, close_context, at);
     let mut requested = None;
     let verify = |due_at| schedule(tx, talk.talk_id, ticket, Purpose::Verify, due_at);
-    match (&step, &open, wish) {
-        (Step::Request, _, Some(wish)) => {
+    match (&step, &open, close_context) {
+        (Step::Request, _, Some(close_context)) => {
             let (closure_id, attempt) = match &open {
-                None => (insert(tx, talk, talk.missed_at, wish, "requested", at)?, 1),
+                None => (insert(tx, talk, talk.missed_at, close_context, "requested", at)?, 1),
                 Some(open) => {
-                    request_again(tx, open, talk, wish, at)?;
+                    request_again(tx, open, talk, close_context, at)?;
                     (open.closure_id, open.attempts + 1)
                 }
             };
             let ticket = verify(closing::first_look(at))?;
-            requested = Some(Requested { closure_id, ticket, attempt, force_close: wish.force_close });
+            requested =
+                Some(Requested { closure_id, ticket, attempt, force_close: close_context.force_close });
         }
-        (Step::WouldClose, _, Some(wish)) => {
-            insert(tx, talk, talk.missed_at, wish, "would_close", at)?;
+        (Step::WouldClose, _, Some(close_context)) => {
+            insert(tx, talk, talk.missed_at, close_context, "would_close", at)?;
         }
-        (Step::Withdraw(_), None, Some(wish)) => {
-            insert(tx, talk, talk.missed_at.or(previous_missed_at), wish, "withdrawn", at)?;
+        (Step::Withdraw(_), None, Some(close_context)) => {
+            insert(tx, talk, talk.missed_at.or(previous_missed_at), close_context, "withdrawn", at)?;
         }
         (Step::Withdraw(why), Some(open), _) => {
             end(tx, open, "withdrawn", named_params! {":id": open.closure_id, ":why": why}, "reason = :why")?;
@@ -130,7 +131,9 @@ pub(super) fn step(
             end(tx, open, "failed", named_params! {":id": open.closure_id, ":why": why}, "error = :why")?;
         }
         (Step::Leave(_), ..) => {}
-        (step, open, wish) => unreachable!("{step:?} follows from no {open:?} and {wish:?}"),
+        (step, open, close_context) => {
+            unreachable!("{step:?} follows from no {open:?} and {close_context:?}")
+        }
     }
     Ok(Stepped { step, requested })
 }
@@ -296,7 +299,7 @@ fn insert(
     tx: &Transaction<'_>,
     talk: &Talk,
     missed_at: Option<i64>,
-    wish: &Wish,
+    close_context: &CloseContext,
     outcome: &str,
     at: i64,
 ) -> rusqlite::Result<i64> {
@@ -309,9 +312,9 @@ fn insert(
          ON CONFLICT (talk_id, missed_at) WHERE outcome = 'would_close' DO NOTHING",
     )?
     .execute(named_params! {
-        ":talk_id": talk.talk_id, ":mode": wish.mode.as_str(), ":missed_at": missed_at,
-        ":talk_updated_at": talk.updated_at, ":reason": wish.verdict.to_string(),
-        ":force_close": wish.force_close, ":at": at, ":requested": requested, ":outcome": outcome,
+        ":talk_id": talk.talk_id, ":mode": close_context.mode.as_str(), ":missed_at": missed_at,
+        ":talk_updated_at": talk.updated_at, ":reason": close_context.verdict.to_string(),
+        ":force_close": close_context.force_close, ":at": at, ":requested": requested, ":outcome": outcome,
     })?;
     Ok(tx.last_insert_rowid())
 }
@@ -320,7 +323,7 @@ fn request_again(
     tx: &Transaction<'_>,
     open: &Open,
     talk: &Talk,
-    wish: &Wish,
+    close_context: &CloseContext,
     at: i64,
 ) -> rusqlite::Result<()> {
     let moved = tx
@@ -331,8 +334,8 @@ fn request_again(
               WHERE closure_id = :id AND outcome = 'requested'",
         )?
         .execute(named_params! {
-            ":id": open.closure_id, ":at": at, ":reason": wish.verdict.to_string(),
-            ":force_close": wish.force_close, ":missed_at": talk.missed_at,
+            ":id": open.closure_id, ":at": at, ":reason": close_context.verdict.to_string(),
+            ":force_close": close_context.force_close, ":missed_at": talk.missed_at,
             ":talk_updated_at": talk.updated_at,
         })?;
     one_moved(moved)

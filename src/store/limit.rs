@@ -1,6 +1,6 @@
 //! The largest size of a file that this process may write. SQLite says of it that the disk fails, and hides why.
 
-use super::patience;
+use super::busy_wait;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use rusqlite::ErrorCode;
 use std::error::Error;
@@ -28,7 +28,7 @@ pub fn settle() {
 /// Whether an error, or what caused it, is that a file has reached the limit.
 pub fn is_reached(error: &(dyn Error + 'static)) -> bool {
     let by_sqlite = matches!(
-        patience::code(error),
+        busy_wait::code(error),
         Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::DiskFull)
     );
     if by_sqlite && WAS_REACHED.load(Ordering::Relaxed) {

@@ -7,7 +7,7 @@
 //! never taken nor looked at while this process has the database open in SQLite, unless the file stays open: closing it
 //! would drop SQLite's own locks.
 
-use super::guests;
+use super::lock_holders;
 use super::owner::{self, Identity};
 use super::status::DaemonStatus;
 use crate::files;
@@ -251,7 +251,7 @@ fn holder(database: &Path) -> String {
     }
     let status = super::open_read_only(database).ok().and_then(|open| DaemonStatus::read(&open).ok()?);
     let pid = status.filter(|status| status.stopped_at.is_none()).map(|status| status.pid);
-    let pid = pid.or_else(|| guests::talkmirrors(database).first().map(|guest| guest.pid));
+    let pid = pid.or_else(|| lock_holders::talkmirrors(database).first().map(|holder| holder.pid));
     pid.map_or("unknown".into(), |pid| pid.to_string())
 }
 

@@ -11,7 +11,7 @@ pub use state::stored_talk;
 
 use super::closures::{self, Answer, Stepped};
 use super::odd;
-use crate::policy::closing::{Step, Wish};
+use crate::policy::closing::{CloseContext, Step};
 use crate::talk::Talk;
 use rusqlite::{CachedStatement, OptionalExtension, Transaction};
 
@@ -25,7 +25,7 @@ pub struct Record {
     pub at: i64,
     pub outcome: Outcome,
     /// What is wanted of the talk, where it was fetched to be closed.
-    pub wish: Option<Box<Wish>>,
+    pub close_context: Option<Box<CloseContext>>,
 }
 
 /// A talk as an answer brought it.
@@ -173,7 +173,7 @@ impl<'tx> Recorder<'tx> {
         let (effect, moved) = match &record.outcome {
             Outcome::Talk(arrived) => {
                 let talk = &arrived.talk;
-                let before = match &record.wish {
+                let before = match &record.close_context {
                     Some(_) => missed_at(tx, talk_id)?,
                     None => None,
                 };
@@ -182,16 +182,16 @@ impl<'tx> Recorder<'tx> {
                     self.note_time(arrived)?;
                     odd::note(tx, talk_id, &arrived.odd, at)?;
                 }
-                if self.closings || record.wish.is_some() {
+                if self.closings || record.close_context.is_some() {
                     if effect == Effect::Older {
                         closures::look_again(tx, talk_id, ticket, at)?;
                         let why = "the answer is older than what is mirrored: nothing is decided on it";
-                        stepped = record.wish.as_ref().map(|_| {
+                        stepped = record.close_context.as_ref().map(|_| {
                             Box::new(Stepped { step: Step::Leave(Some(why.into())), requested: None })
                         });
                     } else {
-                        let wish = record.wish.as_deref();
-                        let done = closures::step(tx, talk, before, wish, (ticket, at))?;
+                        let close_context = record.close_context.as_deref();
+                        let done = closures::step(tx, talk, before, close_context, (ticket, at))?;
                         self.closings |= done.step == Step::Request;
                         stepped = Some(Box::new(done));
                     }

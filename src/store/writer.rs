@@ -16,8 +16,8 @@ pub use message::{Event, Spent};
 use super::account::AccountName;
 use super::backup::state::BackupState;
 use super::checkpoint::{WalStatus, WalView};
-use super::chores::Chore;
 use super::feeds::{Fed, Feeder, Order};
+use super::maintenance::MaintenanceTask;
 use super::queue::Repair;
 use super::record::Record;
 use super::status::DaemonStatus;
@@ -26,7 +26,7 @@ use super::tokens::TokenStatus;
 use crate::policy::closing::CloseRules;
 use message::{Message, Write};
 use rusqlite::Connection;
-use serve::{Teller, work};
+use serve::{EventSender, work};
 use std::io;
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -63,12 +63,12 @@ impl Writer {
         let (sender, inbox) = mpsc::channel();
         let (events, receiver) = unbounded_channel();
         let pulse = Arc::new(Pulse::default());
-        let teller = Teller { events, database: database.to_owned(), pulse: Arc::clone(&pulse) };
+        let events = EventSender { events, database: database.to_owned(), pulse: Arc::clone(&pulse) };
         let wal = WalView::default();
         let view = wal.clone();
         let started = thread::Builder::new()
             .name("writer".into())
-            .spawn(move || work(connection, &view, &inbox, &teller))?;
+            .spawn(move || work(connection, &view, &inbox, &events))?;
         Ok((Writer { sender, thread: started.thread().clone(), pulse, wal }, receiver))
     }
 
@@ -144,9 +144,9 @@ impl Writer {
         self.send(Message::Configure(rules, feeders));
     }
 
-    /// Does what can wait, once; answered by [`Event::Chored`].
-    pub fn chore(&self, chore: Chore) {
-        self.send(Message::Chore(chore));
+    /// Does what can wait, once; answered by [`Event::Maintained`].
+    pub fn task(&self, task: MaintenanceTask) {
+        self.send(Message::MaintenanceTask(task));
     }
 
     /// How often the thread has taken something up, or tried anew what it could not commit: as long as

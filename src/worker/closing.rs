@@ -5,15 +5,15 @@ use super::{Ended, Worker};
 use crate::amocrm::{Failure, Fetched, Kind};
 use crate::clock::{self, Now};
 use crate::gate::{Permit, Reason, Signal, Source};
+use crate::humanize;
 use crate::policy;
-use crate::policy::closing::{self, BEGIN_WITHIN, CloseMode, Purpose, Step, Wish};
+use crate::policy::closing::{self, BEGIN_WITHIN, CloseContext, CloseMode, Purpose, Step};
 use crate::policy::stale::{Reach, Verdict, stale};
 use crate::store::closures::{Answer, Requested, Stepped};
 use crate::store::queue::Due;
 use crate::store::record::{Outcome, Record};
 use crate::store::sweep::{Order, QueuedToClose, Swept, ToClose};
 use crate::text::shown;
-use crate::words;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -144,7 +144,7 @@ impl Worker {
         let rules = &self.config.close;
         match swept {
             Swept::Overlaps(waiting) => {
-                let aim = words::aim(rules.mode);
+                let aim = humanize::aim(rules.mode);
                 tracing::info!("skipped a sweep: {waiting} talks of the last one still wait to be {aim}");
             }
             Swept::Stopped { stale, open } => {
@@ -160,7 +160,7 @@ impl Worker {
                 sweep.announce(rules);
                 let (stale, queued) = (sweep.stale, sweep.queued.len());
                 if queued > 0 {
-                    let aim = words::aim(rules.mode);
+                    let aim = humanize::aim(rules.mode);
                     tracing::info!(stale, queued, mode = %rules.mode, "swept: {stale} talks are stale, {queued} queued to be {aim}");
                 } else {
                     tracing::debug!(stale, "swept: nothing to close");
@@ -223,7 +223,13 @@ impl Worker {
     }
 
     /// What is wanted of a talk that was just fetched, if it was fetched to be closed.
-    pub(super) fn wish(&mut self, due: Due, fetched: &Fetched, sent: Now, now: Now) -> Option<Box<Wish>> {
+    pub(super) fn close_context(
+        &mut self,
+        due: Due,
+        fetched: &Fetched,
+        sent: Now,
+        now: Now,
+    ) -> Option<Box<CloseContext>> {
         let rules = &self.config.close;
         let mode = match due.purpose {
             Purpose::Mirror => {
@@ -243,14 +249,21 @@ impl Worker {
             true => Some("this run closes nothing (--no-close)".to_owned()),
             false => self.closing.obstacle.clone(),
         };
-        Some(Box::new(Wish { purpose: due.purpose, mode, verdict, force_close, max_attempts, obstacle }))
+        Some(Box::new(CloseContext {
+            purpose: due.purpose,
+            mode,
+            verdict,
+            force_close,
+            max_attempts,
+            obstacle,
+        }))
     }
 
     /// Takes up what a fetch led to. True if a close request is to leave: the talk stays busy.
     pub(super) fn on_stepped(&mut self, talk_id: i64, stepped: Option<&Stepped>) -> bool {
         let fetched = self.closing.fetched.remove(&talk_id);
         let Some(stepped) = stepped else { return false };
-        self.tally.count_step(&stepped.step);
+        self.counters.count_step(&stepped.step);
         match &stepped.step {
             Step::Leave(None) => {}
             Step::Leave(Some(why)) => {
@@ -397,9 +410,15 @@ impl Worker {
 
     fn record_answer(&mut self, pending: Pending, answer: Answer, now: Now) {
         let Pending { talk_id, requested, .. } = pending;
-        self.tally.count_answer(&answer);
+        self.counters.count_answer(&answer);
         let outcome = Outcome::Closing { closure_id: requested.closure_id, answer: Box::new(answer) };
-        self.record(Record { talk_id, ticket: requested.ticket, at: now.secs(), outcome, wish: None });
+        self.record(Record {
+            talk_id,
+            ticket: requested.ticket,
+            at: now.secs(),
+            outcome,
+            close_context: None,
+        });
     }
 }
 

@@ -72,7 +72,7 @@ impl Worker {
                 Err(Wait::Until(at)) => return at,
                 Err(Wait::ForAnswer) => return far,
             };
-            self.tally.requests += 1;
+            self.counters.requests += 1;
             self.progress.step();
             let has_work = self.has_work();
             let lane = self.send(next, permit, now);

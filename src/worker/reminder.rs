@@ -1,7 +1,7 @@
 //! A trouble that lasts is said again each hour, and not at each request.
 
 use super::Worker;
-use crate::clock::{Now, span};
+use crate::clock::{Now, duration};
 use crate::text::shown;
 use std::time::{Duration, Instant};
 
@@ -34,8 +34,8 @@ impl Worker {
     pub(super) fn remind(&mut self, now: Now) {
         let pause = self.gate.pause();
         if let Some(pause) = pause.filter(|pause| self.pause_reminder.due(Some(pause.since), now.mono)) {
-            let lasted = span(now.mono.saturating_duration_since(pause.since).as_secs() as i64);
-            let next = span(pause.until.saturating_duration_since(now.mono).as_secs() as i64);
+            let lasted = duration(now.mono.saturating_duration_since(pause.since).as_secs() as i64);
+            let next = duration(pause.until.saturating_duration_since(now.mono).as_secs() as i64);
             tracing::error!(
                 reason = pause.reason.as_str(),
                 "still paused, for {lasted}: {} ({}); next probe in {next}",
@@ -50,7 +50,7 @@ impl Worker {
         if self.trouble_reminder.due(since, now.mono)
             && let Some((why, since)) = &self.trouble
         {
-            let lasted = span(since.elapsed().as_secs() as i64);
+            let lasted = duration(since.elapsed().as_secs() as i64);
             tracing::error!("still cannot write the database, for {lasted}: {}", shown(why));
         }
     }

@@ -69,7 +69,7 @@ impl Worker {
         (sent, token_epoch): (Now, u64),
     ) -> Result<(), WorkError> {
         let now = clock::now();
-        let (mut wish, mut ticket) = (None, due.ticket);
+        let (mut close_context, mut ticket) = (None, due.ticket);
         let talk_id = due.talk_id;
         let source = Source::Talk(talk_id);
         let is_repeat = self.repeated.remove(&source);
@@ -85,7 +85,7 @@ impl Worker {
                     // Nothing is begun any more, or not on what an earlier token was shown: its row stays.
                     ticket = NO_ROW;
                 } else {
-                    wish = self.wish(due, &fetched, sent, now);
+                    close_context = self.close_context(due, &fetched, sent, now);
                 }
                 let answered_at = Some(fetched.date.unix().unwrap_or(now.secs()));
                 let Fetched { talk, payload, odd, .. } = fetched;
@@ -111,7 +111,7 @@ impl Worker {
             }
         };
         match outcome {
-            Some(outcome) => self.record(Record { talk_id, ticket, at: now.secs(), outcome, wish }),
+            Some(outcome) => self.record(Record { talk_id, ticket, at: now.secs(), outcome, close_context }),
             None => {
                 // The row is as it was, and due.
                 self.busy.remove(&talk_id);

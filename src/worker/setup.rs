@@ -3,15 +3,15 @@
 use super::Worker;
 use super::ahead::Ahead;
 use super::blame::Tries;
-use super::chores::Chores;
 use super::closing::Closing;
 use super::condition::{Condition, Mode};
+use super::counters::Counters;
 use super::door::{Door, Quota};
 use super::identity::Identity;
+use super::maintenance::Maintenance;
 use super::odd::OddReporter;
 use super::progress::Progress;
 use super::reminder::Reminder;
-use super::tally::Tally;
 use super::tokens::Tokens;
 use crate::amocrm::{Client, Token};
 use crate::clock::Now;
@@ -148,8 +148,8 @@ impl Worker {
             unfetched: BTreeSet::new(),
             resuming: false,
             closing: Closing::default(),
-            chores: Chores::new(now),
-            tally: Tally::default(),
+            maintenance: Maintenance::new(now),
+            counters: Counters::default(),
         }
     }
 

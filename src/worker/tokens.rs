@@ -291,7 +291,7 @@ impl Worker {
         let busy_since = self.tokens.busy_since.take();
         match renewal {
             Renewal::Renewed(Saved { pair, stamp }) => {
-                let life = clock::span(pair.expires_at - pair.obtained_at);
+                let life = clock::duration(pair.expires_at - pair.obtained_at);
                 tracing::info!(expires_at = pair.expires_at, "renewed the API token, for {life}");
                 self.tokens.token.adopt(pair, stamp);
                 self.tokens.begin_anew();

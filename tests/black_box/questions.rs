@@ -69,7 +69,7 @@ fn kinds(rule: &str, row: &str) -> Vec<&'static str> {
 }
 
 #[test]
-fn every_question_of_the_readme_is_answered_by_the_demo_s_database() {
+fn every_question_of_the_cookbook_is_answered_by_the_demo_s_database() {
     if Command::new("sqlite3").arg("--version").output().is_err() {
         eprintln!("skipped: there is no sqlite3 shell");
         return;

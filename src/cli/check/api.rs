@@ -2,9 +2,9 @@
 
 use super::{Bad, Report, Verdict};
 use crate::amocrm::{Client, Failure, Kind, Token};
+use crate::cli::humanize;
 use crate::cli::resume::named;
 use crate::cli::run::runtime;
-use crate::cli::words;
 use crate::clock::unix_now;
 use crate::config::Config;
 use crate::gate::Reason;
@@ -189,7 +189,7 @@ fn prepare(config: &Config) -> Result<Asking<'_>, Bad> {
     let by_itself = if token.pair().is_some() { " and is renewed by itself" } else { "" };
     let expiry = expiry.map_or(String::new(), |expiry| format!("; it {expiry}{by_itself}"));
     let client = Client::new(&config.api.client(), &token).map_err(|failure| failure.to_string())?;
-    let runtime = runtime().map_err(|error| words::causes(error.as_ref()))?;
+    let runtime = runtime().map_err(|error| humanize::causes(error.as_ref()))?;
     Ok(Asking { host, client, token, expiry, runtime })
 }
 

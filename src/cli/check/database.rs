@@ -2,14 +2,14 @@
 
 use super::{Bad, Report, Verdict};
 use crate::cli::exit::{is_for_good, is_wrong_database};
-use crate::cli::words;
+use crate::cli::humanize;
 use crate::clock::unix_now;
 use crate::config::{Backup, Config};
 use crate::store::backup::{self, BackupError};
 use crate::store::report::{self, Overview};
 use crate::store::schema::{self, Differences};
 use crate::store::{self, StoreError};
-use crate::store::{limit, patience, trial};
+use crate::store::{busy_wait, limit, trial};
 use anyhow::Result;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -49,14 +49,14 @@ fn read(path: &Path) -> Result<(String, Option<Overview>), StoreError> {
     };
     let overview = report::overview(&connection, unix_now())?;
     let account = overview.account_id.map_or("no account yet".into(), |id| format!("account {id}"));
-    let talks = words::talks(overview.talks.total);
+    let talks = humanize::talks(overview.talks.total);
     Ok((format!("{shown} mirrors {account}: {talks}, schema {}", store::SCHEMA_VERSION), Some(overview)))
 }
 
 fn bad(error: StoreError, database: &Path) -> Bad {
     match is_wrong_database(&error) {
-        true if patience::is_damaged(&error) => {
-            Bad::for_good(format!("{}; {}", in_words(error), patience::of_damage(database)))
+        true if busy_wait::is_damaged(&error) => {
+            Bad::for_good(format!("{}; {}", in_words(error), busy_wait::of_damage(database)))
         }
         true => Bad::for_good(in_words(error)),
         false => in_words(error).into(),
@@ -65,7 +65,7 @@ fn bad(error: StoreError, database: &Path) -> Bad {
 
 fn in_words(error: impl std::error::Error + 'static) -> String {
     let action = if limit::is_reached(&error) { format!("; {}", limit::REACHED) } else { String::new() };
-    format!("{}{action}", words::causes(&error))
+    format!("{}{action}", humanize::causes(&error))
 }
 
 /// What root may do, the daemon's user may not.

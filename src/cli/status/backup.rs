@@ -1,7 +1,7 @@
 //! The line about backups.
 
+use crate::cli::humanize;
 use crate::cli::table::Text;
-use crate::cli::words;
 use crate::config::next_tick;
 use crate::store::backup::state::BackupState;
 use indicatif::HumanBytes;
@@ -11,16 +11,16 @@ pub fn line(state: &BackupState, runs: bool, now: i64) -> Text {
     let Some(rules) = &state.rules else { return "off".into() };
     let last = match &state.last {
         Some(last) => {
-            format!("last {}: {}, {}", words::ago(last.at, now), last.path, HumanBytes(last.bytes))
+            format!("last {}: {}, {}", humanize::ago(last.at, now), last.path, HumanBytes(last.bytes))
         }
         None => format!("none yet, to {}", rules.path),
     };
     if let Some(trouble) = &state.trouble {
-        let trouble = format!("failing {}: {}", words::lasting(trouble.since, now), trouble.error);
+        let trouble = format!("failing {}: {}", humanize::lasting(trouble.since, now), trouble.error);
         return Text::from(format!("{last}; ")).then(Text::alarming(trouble));
     }
     let next = next_tick(&rules.schedule, now)
         .filter(|_| runs)
-        .map_or(String::new(), |at| format!("; next {}", words::in_time(at, now)));
+        .map_or(String::new(), |at| format!("; next {}", humanize::in_time(at, now)));
     format!("{last}{next}; {} are kept", rules.keep).into()
 }

@@ -1,10 +1,10 @@
 //! How large the database is, and what is kept in it.
 
+use crate::cli::humanize;
 use crate::cli::table::Text;
-use crate::cli::words;
+use crate::humanize::{bytes, years};
 use crate::store::report::Overview;
 use crate::store::sizes::Size;
-use crate::words::{bytes, years};
 use std::time::Duration;
 
 /// Rows of the screen; `retention` is `retention.versions`.
@@ -39,21 +39,23 @@ fn size(size: &Size, now: i64) -> String {
 }
 
 fn history(overview: &Overview, versions: i64, now: i64) -> Text {
-    let kept = format!("states that ended over {} ago are removed", words::span(versions));
+    let kept = format!("states that ended over {} ago are removed", humanize::duration(versions));
     let retention = &overview.retention;
     let obstacle = overview.daemon.as_ref().and_then(|daemon| daemon.not_closing.as_ref());
     let how = match (obstacle, retention.walk, retention.last) {
         (Some(why), ..) => Text::alarming(format!("not now: {why}")),
         (None, Some(walk), _) => format!(
             "at it {}, {} removed so far",
-            words::lasting(walk.began_at, now),
-            words::count(walk.removed as i64)
+            humanize::lasting(walk.began_at, now),
+            humanize::count(walk.removed as i64)
         )
         .into(),
-        (None, None, Some(last)) => {
-            format!("last {}: {} removed", words::ago(last.ended_at, now), words::count(last.removed as i64))
-                .into()
-        }
+        (None, None, Some(last)) => format!(
+            "last {}: {} removed",
+            humanize::ago(last.ended_at, now),
+            humanize::count(last.removed as i64)
+        )
+        .into(),
         (None, None, None) => "not done yet".into(),
     };
     Text::from(format!("{kept}; ")).then(how)

@@ -1,13 +1,13 @@
 //! What `status` says of other programs that use the database: who keeps the write-ahead log from being taken back,
 //! and who holds the write lock.
 
+use crate::cli::humanize;
 use crate::cli::table::Text;
-use crate::cli::words;
 use crate::health::Complaint;
-use crate::store::guests::{self, Guest};
+use crate::humanize::bytes;
+use crate::store::lock_holders::{self, LockHolder};
 use crate::store::report::Overview;
 use crate::store::status::Liveness;
-use crate::words::bytes;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -22,7 +22,7 @@ const OVERDUE: i64 = 75;
 /// Who holds the write lock, in words, if it is another than the process that works the queue.
 pub(super) fn lock_holder(database: &Path, overview: &Overview) -> Option<String> {
     let worker = overview.daemon.as_ref().map(|daemon| daemon.pid);
-    let look = || guests::writer(database).filter(|guest| Some(guest.pid) != worker);
+    let look = || lock_holders::writer(database).filter(|holder| Some(holder.pid) != worker);
     let holder = look()?;
     let held = (1..LOOKS).all(|_| {
         thread::sleep(APART);
@@ -38,9 +38,9 @@ pub(super) fn find_reader(database: &Path, overview: &mut Overview) {
         return;
     };
     if daemon.wal_held_by.is_none() {
-        let readers = guests::readers(database).unwrap_or_default();
-        let others: Vec<Guest> = readers.into_iter().filter(|guest| guest.pid != daemon.pid).collect();
-        daemon.wal_held_by = guests::named(&others);
+        let readers = lock_holders::readers(database).unwrap_or_default();
+        let others: Vec<LockHolder> = readers.into_iter().filter(|holder| holder.pid != daemon.pid).collect();
+        daemon.wal_held_by = lock_holders::named(&others);
     }
 }
 
@@ -56,7 +56,7 @@ pub(super) fn line(overview: &Overview, database: &Path, alive: Option<Liveness>
         None => format!("a reader that cannot be seen from here: `fuser -v {}`", database.display()),
     };
     Text::from(format!("{size}, "))
-        .then(Text::alarming(format!("held {} by {by}", words::lasting(since, now))))
+        .then(Text::alarming(format!("held {} by {by}", humanize::lasting(since, now))))
 }
 
 /// That somebody holds the write lock.

@@ -2,8 +2,8 @@
 
 use super::Screen;
 use crate::gate::Reason;
+use crate::humanize::{ago, brief, capitalised, completeness, count, duration, talks};
 use crate::policy::closing::CloseMode;
-use crate::words::{ago, brief, capitalised, completeness, count, span, talks};
 use maud::{Markup, html};
 
 /// How the mirror is, at a glance.
@@ -136,7 +136,7 @@ fn background(screen: &Screen) -> String {
             "{} in work, of which {} missed; 95 % of them were fetched within {}.",
             talks(overview.talks.in_work),
             count(overview.talks.missed),
-            whole(span(overview.freshness.p95))
+            whole(duration(overview.freshness.p95))
         ),
     };
     let answered = match overview.daemon.as_ref().and_then(|daemon| daemon.last_success_at) {

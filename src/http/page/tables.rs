@@ -2,16 +2,18 @@
 
 use super::Screen;
 use crate::gate::Reason;
+use crate::humanize::{
+    ago, aim, backfill, brief, capitalised, count, day, duration, in_time, iso, lasting, timestamp,
+};
 use crate::policy::closing::CloseMode;
 use crate::store::closures::Closure;
 use crate::store::feeds::{Feeder, FeederRow};
 use crate::store::report::{DAYS, Day};
-use crate::words::{ago, aim, backfill, brief, capitalised, count, day, in_time, iso, lasting, moment, span};
 use maud::{Markup, html};
 
 /// When something was, with the moment for whoever points at it.
 fn when(at: i64, now: i64) -> Markup {
-    html! { time datetime=(iso(at)) title={ (moment(at)) " UTC" } { (ago(at, now)) } }
+    html! { time datetime=(iso(at)) title={ (timestamp(at)) " UTC" } { (ago(at, now)) } }
 }
 
 /// A text of the API's or of another program's; so long that a screen still holds the rest.
@@ -156,9 +158,9 @@ pub fn talks(screen: &Screen) -> Markup {
     let fetched = (fresh.talks > 0).then(|| {
         format!(
             "half fetched within {}, 95 % within {}, all within {}",
-            span(fresh.p50),
-            span(fresh.p95),
-            span(fresh.max)
+            duration(fresh.p50),
+            duration(fresh.p95),
+            duration(fresh.max)
         )
     });
     let mut rows = vec![

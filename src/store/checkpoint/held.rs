@@ -1,8 +1,8 @@
 //! Who keeps the write-ahead log from being taken back: a reader that still sees an old state.
 
-use crate::clock::{Now, span};
+use crate::clock::{Now, duration};
 use crate::store::backup;
-use crate::store::guests::{self, Guest};
+use crate::store::lock_holders::{self, LockHolder};
 use crate::text::shown;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -54,7 +54,7 @@ struct Stuck {
     began: Instant,
     since: i64,
     /// Who read all the while; `None`: it cannot be told.
-    readers: Option<Vec<Guest>>,
+    readers: Option<Vec<LockHolder>>,
 }
 
 impl Watch {
@@ -73,7 +73,7 @@ impl Watch {
             self.stuck = None;
             return;
         }
-        let readers = guests::readers(&self.database);
+        let readers = lock_holders::readers(&self.database);
         match &mut self.stuck {
             Some(stuck) if stuck.moved == moved => {
                 // Those that came later do not hold it here.
@@ -90,7 +90,10 @@ impl Watch {
         let stuck = self.stuck.as_ref();
         let long = stuck.filter(|stuck| now.mono.saturating_duration_since(stuck.began) >= PATIENCE);
         let held = long
-            .map(|stuck| Held { since: stuck.since, by: stuck.readers.as_deref().and_then(guests::named) })
+            .map(|stuck| Held {
+                since: stuck.since,
+                by: stuck.readers.as_deref().and_then(lock_holders::named),
+            })
             .map(|held| match held.by {
                 None if backup::is_under_way() => Held { by: Some(OURSELVES.into()), ..held },
                 _ => held,
@@ -109,7 +112,7 @@ impl Watch {
                     && held.by.as_deref() != Some(OURSELVES) =>
             {
                 self.said = true;
-                let lasted = span(now - held.since);
+                let lasted = duration(now - held.since);
                 let by = held.by.as_deref().unwrap_or("a reader that cannot be told from here");
                 tracing::warn!(
                     "the write-ahead log has grown to {mib} MiB: for {lasted} {} keeps an old state of the database \

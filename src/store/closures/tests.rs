@@ -162,7 +162,7 @@ impl World {
         let talk = self.talk();
         let verdict = stale(&talk, Reach::default(), self.now, &rules());
         let mode = if due.purpose == Purpose::DryRun { CloseMode::DryRun } else { mode };
-        let wish = Wish {
+        let close_context = CloseContext {
             purpose: due.purpose,
             mode,
             verdict: verdict.clone(),
@@ -170,9 +170,9 @@ impl World {
             max_attempts: 3,
             obstacle: (!clock_is_right).then(|| "the clock".to_owned()),
         };
-        let wish = (due.purpose != Purpose::Mirror).then(|| Box::new(wish));
+        let close_context = (due.purpose != Purpose::Mirror).then(|| Box::new(close_context));
         let outcome = Outcome::Talk(Box::new(Arrived::new(talk, "{}")));
-        let record = Record { talk_id: 1, ticket: due.ticket, at: self.now, outcome, wish };
+        let record = Record { talk_id: 1, ticket: due.ticket, at: self.now, outcome, close_context };
         let stepped = self.record(&record);
         if let Some(requested) = stepped.and_then(|stepped| stepped.requested) {
             assert!(verdict.is_stale(), "a request follows from a fetch that says stale alone");
@@ -210,7 +210,13 @@ impl World {
             Answer::NotSent { error: "late".into(), due_at: self.now + 300 }
         };
         let outcome = Outcome::Closing { closure_id: requested.closure_id, answer: Box::new(answer) };
-        self.record(&Record { talk_id: 1, ticket: requested.ticket, at: self.now, outcome, wish: None });
+        self.record(&Record {
+            talk_id: 1,
+            ticket: requested.ticket,
+            at: self.now,
+            outcome,
+            close_context: None,
+        });
     }
 
     /// What holds after whatever happened.

@@ -32,7 +32,7 @@ fn talk(talk_id: i64) -> Talk {
 
 fn record(connection: &mut Connection, talk_id: i64, ticket: i64, at: i64, outcome: Outcome) {
     let tx = connection.transaction().unwrap();
-    let record = Record { talk_id, ticket, at, outcome, wish: None };
+    let record = Record { talk_id, ticket, at, outcome, close_context: None };
     Recorder::new(&tx).unwrap().record(&record).unwrap();
     tx.commit().unwrap();
 }
@@ -416,7 +416,7 @@ mod laws {
                         Outcome::Talk(Box::new(Arrived::new(talk, "{}")))
                     }
                 };
-                let record = Record { talk_id, ticket: 0, at, outcome, wish: None };
+                let record = Record { talk_id, ticket: 0, at, outcome, close_context: None };
                 let tx = connection.transaction().unwrap();
                 let recorded = Recorder::new(&tx).unwrap().record(&record).unwrap();
                 tx.commit().unwrap();

@@ -59,7 +59,7 @@ impl Kept {
     /// new database. A kill in between leaves the old one where it was.
     pub fn new(database: &Path, now: i64) -> io::Result<Kept> {
         let name = |at| {
-            let time = crate::words::iso(at).replace(':', "");
+            let time = crate::humanize::iso(at).replace(':', "");
             beside(database, &format!("{KEPT}{time}"))
         };
         let free = |kept: &PathBuf| {

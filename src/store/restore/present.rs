@@ -1,8 +1,8 @@
 //! The database that a restore finds in its place.
 
 use super::{RestoreError, io_error, sql};
+use crate::humanize::causes;
 use crate::store::{StoreError, connect, identify, info, persist_wal};
-use crate::words::causes;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::Path;
 use std::time::Duration;
@@ -125,7 +125,7 @@ impl Drop for Held {
 }
 
 /// Folds the write-ahead log into the old database. Who else has it open would go on writing into it, and when
-/// done remove the log of the new one by its name: with such guests nothing is replaced.
+/// done remove the log of the new one by its name: while such programs are there nothing is replaced.
 pub fn settle(database: &Path) -> Result<Settled, RestoreError> {
     let connection = connect(database, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(RestoreError::Store)?;
     if connection.is_readonly("main").map_err(sql("settle", database))? {

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 fn store(connection: &mut Connection, talk: &Talk, reach: Reach) {
     let tx = connection.transaction().unwrap();
     let outcome = Outcome::Talk(Box::new(Arrived::new(talk.clone(), "{}")));
-    let record = Record { talk_id: talk.talk_id, ticket: 0, at: 1, outcome, wish: None };
+    let record = Record { talk_id: talk.talk_id, ticket: 0, at: 1, outcome, close_context: None };
     Recorder::new(&tx).unwrap().record(&record).unwrap();
     tx.execute(
         "UPDATE talks SET gone_at = CASE WHEN ?2 THEN 1 END, denied_at = CASE WHEN ?3 THEN 1 END

@@ -103,7 +103,7 @@ mod tests {
     fn record(talk_id: i64) -> Write {
         let talk = crate::talk::Talk { talk_id, ..just_stale(NOW) };
         let outcome = Outcome::Talk(Box::new(Arrived::new(talk, "{}")));
-        Write::Record(Record { talk_id, ticket: 0, at: NOW, outcome, wish: None })
+        Write::Record(Record { talk_id, ticket: 0, at: NOW, outcome, close_context: None })
     }
 
     fn effects(connection: &mut Connection) -> Vec<Effect> {

@@ -3,8 +3,8 @@
 use crate::policy::closing::CloseRules;
 use crate::store::account::AccountName;
 use crate::store::backup::state::BackupState;
-use crate::store::chores::{Chore, Chored};
 use crate::store::feeds::{Fed, Feeder, Order};
+use crate::store::maintenance::{Maintained, MaintenanceTask};
 use crate::store::queue::{Head, Repair};
 use crate::store::record::{Outcome, Record, Recorded};
 use crate::store::status::DaemonStatus;
@@ -31,7 +31,7 @@ pub enum Message {
     /// The rules of the configuration, and which feeders it switches on.
     Configure(CloseRules, Vec<(Feeder, bool)>),
     /// What can wait.
-    Chore(Chore),
+    MaintenanceTask(MaintenanceTask),
     Poll,
     /// Only to see that it is taken.
     Turn,
@@ -74,7 +74,7 @@ impl Message {
     pub(super) fn can_wait(&self) -> bool {
         match self {
             Message::Write(Write::Record(record)) => {
-                record.wish.is_none() && matches!(record.outcome, Outcome::Talk(_))
+                record.close_context.is_none() && matches!(record.outcome, Outcome::Talk(_))
             }
             Message::Write(Write::Status(_)) | Message::Head { .. } | Message::Turn => true,
             _ => false,
@@ -99,8 +99,8 @@ pub enum Event {
     Resume,
     /// A feeder has put ids into the queue that are due at this Unix second, or rows were put right.
     Fed { due_at: i64 },
-    /// The answer to [`super::Writer::chore`].
-    Chored(Chored),
+    /// The answer to [`super::Writer::task`].
+    Maintained(Maintained),
     /// Another process has written since the last look.
     ForeignChange,
     /// Nothing can be committed for now, and why; it is being tried again.

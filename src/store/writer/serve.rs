@@ -7,8 +7,8 @@ use super::trouble::{explain, may_pass};
 use crate::clock::unix_now;
 use crate::policy::closing::CloseRules;
 use crate::store::checkpoint::{self, Checkpoints, WalView};
-use crate::store::chores::{self, Chored};
 use crate::store::feeds::{self, Candidates, Fed, Feeder};
+use crate::store::maintenance::{self, Maintained};
 use crate::store::{completeness, queue, resume, sweep};
 use crate::text::shown;
 use rusqlite::Connection;
@@ -30,14 +30,14 @@ const RETRY: Duration = Duration::from_secs(1);
 const OPTIMIZE: Duration = Duration::from_secs(60 * 60);
 
 /// To whom the thread tells what happened, and that it goes on.
-pub(super) struct Teller {
+pub(super) struct EventSender {
     pub events: UnboundedSender<Event>,
     pub database: PathBuf,
     pub pulse: Arc<Pulse>,
 }
 
-impl Teller {
-    pub fn tell(&self, event: Event) {
+impl EventSender {
+    pub fn notify(&self, event: Event) {
         // A receiver that is gone wants no events.
         let _ = self.events.send(event);
     }
@@ -52,20 +52,21 @@ pub(super) fn work(
     mut connection: Connection,
     view: &WalView,
     inbox: &mpsc::Receiver<Message>,
-    teller: &Teller,
+    sender: &EventSender,
 ) {
-    let started =
-        insist(teller, &mut connection, |connection| Checkpoints::new(connection, &teller.database, view));
+    let started = retry_until_ok(sender, &mut connection, |connection| {
+        Checkpoints::new(connection, &sender.database, view)
+    });
     let served = match started {
-        Ok(checkpoints) => serve(&mut connection, checkpoints, inbox, teller),
+        Ok(checkpoints) => serve(&mut connection, checkpoints, inbox, sender),
         Err(error) => Err(error),
     };
     match served {
         Ok(()) => {
             drop(connection);
-            teller.tell(Event::Stopped);
+            sender.notify(Event::Stopped);
         }
-        Err(error) => teller.tell(Event::Fatal(error)),
+        Err(error) => sender.notify(Event::Fatal(error)),
     }
 }
 
@@ -73,7 +74,7 @@ fn serve(
     connection: &mut Connection,
     mut checkpoints: Checkpoints,
     inbox: &mpsc::Receiver<Message>,
-    teller: &Teller,
+    sender: &EventSender,
 ) -> rusqlite::Result<()> {
     let mut seen_version = data_version(connection)?;
     let mut asked_to_resume = None;
@@ -88,7 +89,7 @@ fn serve(
             thread::park_timeout(GATHER.saturating_sub(taken.elapsed()));
         }
         taken = Instant::now();
-        teller.turn();
+        sender.turn();
         let (mut writes, mut others) = (Vec::new(), Vec::new());
         for message in std::iter::once(first).chain(inbox.try_iter().take(MAX_BATCH)) {
             match message {
@@ -97,63 +98,70 @@ fn serve(
             }
         }
         if !writes.is_empty() {
-            let done = insist(teller, connection, |connection| commit(connection, &writes, &mut candidates))?;
+            let done = retry_until_ok(sender, connection, |connection| {
+                commit(connection, &writes, &mut candidates)
+            })?;
             let Done { recorded, fed, refused } = done;
             for why in refused {
                 tracing::error!("{}", shown(&why));
             }
-            answer(&mut writes, fed, teller);
-            teller.tell(Event::Recorded(recorded, Spent(writes)));
+            answer(&mut writes, fed, sender);
+            sender.notify(Event::Recorded(recorded, Spent(writes)));
         }
         for message in others {
             match message {
                 Message::Write(_) | Message::Turn => {}
                 Message::Enqueue(ids) => {
-                    insist(teller, connection, |connection| queue::enqueue(connection, &ids, |_| {}))?;
-                    teller.tell(Event::Enqueued);
+                    retry_until_ok(sender, connection, |connection| {
+                        queue::enqueue(connection, &ids, |_| {})
+                    })?;
+                    sender.notify(Event::Enqueued);
                 }
                 Message::CloseManually(order, now) => {
                     let (rules, to_close) = *order;
-                    let queued = insist(teller, connection, |connection| {
+                    let queued = retry_until_ok(sender, connection, |connection| {
                         sweep::queue_to_close(connection, &rules, &to_close, now)
                     })?;
-                    teller.tell(Event::QueuedToClose(queued));
+                    sender.notify(Event::QueuedToClose(queued));
                 }
                 // After the sweeps that were asked for before it: they write down the rules they go by.
                 Message::Configure(rules, feeders) => {
-                    insist(teller, connection, |connection| configure(connection, &rules, &feeders))?;
+                    retry_until_ok(sender, connection, |connection| configure(connection, &rules, &feeders))?;
                     for (feeder, _) in feeders.iter().filter(|(_, on)| !on) {
                         candidates.works(*feeder, false);
                     }
                 }
                 Message::Head { now, limit, only } => {
-                    let head = insist(teller, connection, |connection| match &only {
+                    let head = retry_until_ok(sender, connection, |connection| match &only {
                         Some(talk_ids) => queue::head_of(connection, talk_ids, now),
                         None => queue::head(connection, now, limit),
                     })?;
-                    teller.tell(Event::Head(head));
+                    sender.notify(Event::Head(head));
                 }
                 Message::Sweep(order) => {
-                    let swept = insist(teller, connection, |connection| sweep::sweep(connection, &order))?;
-                    teller.tell(Event::Swept(swept));
+                    let swept =
+                        retry_until_ok(sender, connection, |connection| sweep::sweep(connection, &order))?;
+                    sender.notify(Event::Swept(swept));
                 }
-                Message::Chore(chore) => {
-                    let worked = attempt(teller, connection, |connection| chores::work(connection, &chore));
-                    let chored = match worked {
-                        Err(error) if may_pass(&error) => Chored::NotNow(chore),
-                        chored => chored?,
+                Message::MaintenanceTask(task) => {
+                    let worked =
+                        run_once(sender, connection, |connection| maintenance::work(connection, &task));
+                    let maintained = match worked {
+                        Err(error) if may_pass(&error) => Maintained::Deferred(task),
+                        maintained => maintained?,
                     };
-                    teller.tell(Event::Chored(chored));
+                    sender.notify(Event::Maintained(maintained));
                 }
                 Message::Poll => {
                     // Changes when another connection commits, not with our own commits.
-                    let version = insist(teller, connection, |connection| data_version(connection))?;
+                    let version = retry_until_ok(sender, connection, |connection| data_version(connection))?;
                     if version != seen_version {
                         seen_version = version;
-                        teller.tell(Event::ForeignChange);
-                        let asked = insist(teller, connection, |connection| resume::asked(connection))?;
+                        sender.notify(Event::ForeignChange);
+                        let asked =
+                            retry_until_ok(sender, connection, |connection| resume::asked(connection))?;
                         if asked.is_some() && asked != asked_to_resume {
-                            teller.tell(Event::Resume);
+                            sender.notify(Event::Resume);
                         }
                         asked_to_resume = asked;
                     }
@@ -172,34 +180,34 @@ fn serve(
                 }
             }
         }
-        attempt(teller, connection, |connection| checkpoints.look(connection));
+        run_once(sender, connection, |connection| checkpoints.look(connection));
     }
     Ok(())
 }
 
 /// Does it, however long it takes: what may pass is tried again.
-fn insist<T>(
-    teller: &Teller,
+fn retry_until_ok<T>(
+    sender: &EventSender,
     connection: &mut Connection,
     mut step: impl FnMut(&mut Connection) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
     let mut in_trouble = false;
     loop {
-        match attempt(teller, connection, &mut step) {
+        match run_once(sender, connection, &mut step) {
             Ok(done) => {
                 if in_trouble {
-                    teller.tell(Event::Recovered);
+                    sender.notify(Event::Recovered);
                 }
                 return Ok(done);
             }
             Err(error) if may_pass(&error) => {
                 if !in_trouble {
-                    teller.tell(Event::Trouble(explain(&error, connection, &teller.database)));
+                    sender.notify(Event::Trouble(explain(&error, connection, &sender.database)));
                     in_trouble = true;
                 }
                 thread::sleep(RETRY);
-                attempt(teller, connection, |connection| checkpoint::relieve(connection));
-                teller.turn();
+                run_once(sender, connection, |connection| checkpoint::relieve(connection));
+                sender.turn();
             }
             Err(error) => return Err(error),
         }
@@ -207,15 +215,19 @@ fn insist<T>(
 }
 
 /// Does it once.
-fn attempt<T>(teller: &Teller, connection: &mut Connection, step: impl FnOnce(&mut Connection) -> T) -> T {
-    teller.pulse.in_sqlite.store(true, Ordering::Relaxed);
+fn run_once<T>(
+    sender: &EventSender,
+    connection: &mut Connection,
+    step: impl FnOnce(&mut Connection) -> T,
+) -> T {
+    sender.pulse.in_sqlite.store(true, Ordering::Relaxed);
     let done = step(connection);
-    teller.pulse.in_sqlite.store(false, Ordering::Relaxed);
+    sender.pulse.in_sqlite.store(false, Ordering::Relaxed);
     done
 }
 
 /// Tells the feeders what came of their orders, and the worker that there may be work.
-fn answer(batch: &mut [Write], fed: Vec<Fed>, teller: &Teller) {
+fn answer(batch: &mut [Write], fed: Vec<Fed>, sender: &EventSender) {
     let mut due_at: Option<i64> = batch
         .iter()
         .filter_map(|message| match message {
@@ -237,7 +249,7 @@ fn answer(batch: &mut [Write], fed: Vec<Fed>, teller: &Teller) {
         }
     }
     if let Some(due_at) = due_at {
-        teller.tell(Event::Fed { due_at });
+        sender.notify(Event::Fed { due_at });
     }
 }
 

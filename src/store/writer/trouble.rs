@@ -1,6 +1,6 @@
 //! What keeps a transaction from being committed.
 
-use crate::store::{guests, limit};
+use crate::store::{limit, lock_holders};
 use rusqlite::{Connection, ErrorCode, ffi};
 use std::io;
 use std::path::Path;
@@ -54,8 +54,8 @@ pub(super) fn explain(error: &rusqlite::Error, connection: &Connection, database
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "the disk is full: make room".into(),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            let holder = match guests::writer(database) {
-                Some(guest) => format!(", {}", guest.named()),
+            let holder = match lock_holders::writer(database) {
+                Some(holder) => format!(", {}", holder.named()),
                 None => format!(" (`fuser -v {}` shows who has it open)", database.display()),
             };
             format!("another program holds the write lock{holder}: end its transaction")

@@ -17,37 +17,37 @@ const READ: std::ops::RangeInclusive<u64> = 123..=127;
 
 /// Another process that has the database open.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Guest {
+pub struct LockHolder {
     pub pid: u32,
 }
 
 /// Who reads the database now, in transactions; `None` where that cannot be told.
-pub fn readers(database: &Path) -> Option<Vec<Guest>> {
+pub fn readers(database: &Path) -> Option<Vec<LockHolder>> {
     holders(database, |lock| READ.clone().any(|byte| lock.covers(byte)))
 }
 
 /// Who holds the write lock now; `None` where nobody does, or it cannot be told.
-pub fn writer(database: &Path) -> Option<Guest> {
+pub fn writer(database: &Path) -> Option<LockHolder> {
     holders(database, |lock| lock.write && lock.covers(WRITE))?.pop()
 }
 
 /// The processes of this program's name that have the database open, by whatever name.
-pub fn talkmirrors(database: &Path) -> Vec<Guest> {
-    let named = |guest: &Guest| {
-        fs::read_to_string(format!("/proc/{}/comm", guest.pid)).is_ok_and(|name| name.trim() == "talkmirror")
+pub fn talkmirrors(database: &Path) -> Vec<LockHolder> {
+    let named = |holder: &LockHolder| {
+        fs::read_to_string(format!("/proc/{}/comm", holder.pid)).is_ok_and(|name| name.trim() == "talkmirror")
     };
-    let mut guests = holders_of(database, |_| true).unwrap_or_default();
-    guests.retain(named);
-    guests
+    let mut holders = holders_of(database, |_| true).unwrap_or_default();
+    holders.retain(named);
+    holders
 }
 
 /// In words: `sqlite3 (process 4711, user ann)`; `None` for nobody.
-pub fn named(guests: &[Guest]) -> Option<String> {
-    let names: Vec<String> = guests.iter().map(Guest::named).collect();
+pub fn named(holders: &[LockHolder]) -> Option<String> {
+    let names: Vec<String> = holders.iter().map(LockHolder::named).collect();
     (!names.is_empty()).then(|| names.join(", "))
 }
 
-impl Guest {
+impl LockHolder {
     /// In words, as far as the kernel tells: of others' processes it may hide all but the number.
     pub fn named(&self) -> String {
         let pid = self.pid;
@@ -93,13 +93,13 @@ impl Lock {
     }
 }
 
-fn holders(database: &Path, wanted: impl Fn(&Lock) -> bool) -> Option<Vec<Guest>> {
+fn holders(database: &Path, wanted: impl Fn(&Lock) -> bool) -> Option<Vec<LockHolder>> {
     let mut shm = OsString::from(database.canonicalize().ok()?);
     shm.push("-shm");
     holders_of(Path::new(&shm), wanted)
 }
 
-fn holders_of(file: &Path, wanted: impl Fn(&Lock) -> bool) -> Option<Vec<Guest>> {
+fn holders_of(file: &Path, wanted: impl Fn(&Lock) -> bool) -> Option<Vec<LockHolder>> {
     let file = fs::metadata(file).ok()?;
     // Between two pages of the list one that is held may be passed over, while others come and go.
     let locks = list()? + &list()?;
@@ -126,20 +126,20 @@ fn others(
     (device, inode): ((u64, u64), u64),
     own: u32,
     wanted: impl Fn(&Lock) -> bool,
-) -> Vec<Guest> {
+) -> Vec<LockHolder> {
     let mut locks: Vec<Lock> = locks.lines().filter_map(parse).filter(|lock| lock.inode == inode).collect();
     // Some file systems (overlays) tell another device of their files here.
     if locks.iter().any(|lock| lock.device == device) {
         locks.retain(|lock| lock.device == device);
     }
-    let mut guests: Vec<Guest> = locks
+    let mut holders: Vec<LockHolder> = locks
         .iter()
         .filter(|lock| lock.pid != own && wanted(lock))
-        .map(|lock| Guest { pid: lock.pid })
+        .map(|lock| LockHolder { pid: lock.pid })
         .collect();
-    guests.sort_by_key(|guest| guest.pid);
-    guests.dedup();
-    guests
+    holders.sort_by_key(|holder| holder.pid);
+    holders.dedup();
+    holders
 }
 
 /// A line like `3: POSIX  ADVISORY  READ 4711 fd:00:131 124 124`.
@@ -188,7 +188,7 @@ mod tests {
 ";
 
     fn pids(device: (u64, u64), wanted: impl Fn(&Lock) -> bool) -> Vec<u32> {
-        others(LOCKS, (device, 131), 9, wanted).iter().map(|guest| guest.pid).collect()
+        others(LOCKS, (device, 131), 9, wanted).iter().map(|holder| holder.pid).collect()
     }
 
     #[test]
@@ -244,8 +244,8 @@ mod tests {
 
     #[test]
     fn this_process_is_named_and_one_that_is_gone_is_a_number() {
-        let own = Guest { pid: std::process::id() }.named();
+        let own = LockHolder { pid: std::process::id() }.named();
         assert!(own.contains(&format!("(process {}, user ", std::process::id())), "{own}");
-        assert_eq!(Guest { pid: u32::MAX }.named(), format!("process {}", u32::MAX));
+        assert_eq!(LockHolder { pid: u32::MAX }.named(), format!("process {}", u32::MAX));
     }
 }

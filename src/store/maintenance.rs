@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// Something that can wait.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Chore {
+pub enum MaintenanceTask {
     /// Note how large the database is at this Unix second.
     Measure { now: i64 },
     /// Count how much of the account is mirrored, at this Unix second. `pace` is how many requests a second are
@@ -19,32 +19,32 @@ pub enum Chore {
 
 /// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Chored {
+pub enum Maintained {
     Measured,
     /// It took so long.
     Counted(Duration),
     Retained(Step),
     /// The database could not be written, in a way that may pass.
-    NotNow(Chore),
+    Deferred(MaintenanceTask),
 }
 
 /// Does one, in a transaction of a few milliseconds; a count takes a second with a million rows in the queue.
 ///
 /// # Errors
 /// When the database cannot be written.
-pub(super) fn work(connection: &mut Connection, chore: &Chore) -> rusqlite::Result<Chored> {
-    match chore {
-        Chore::Measure { now } => {
+pub(super) fn work(connection: &mut Connection, task: &MaintenanceTask) -> rusqlite::Result<Maintained> {
+    match task {
+        MaintenanceTask::Measure { now } => {
             let tx = connection.transaction()?;
             sizes::note(&tx, *now)?;
             tx.commit()?;
-            Ok(Chored::Measured)
+            Ok(Maintained::Measured)
         }
-        Chore::Count { now, pace } => {
+        MaintenanceTask::Count { now, pace } => {
             let began = Instant::now();
             completeness::note(connection, *pace, *now)?;
-            Ok(Chored::Counted(began.elapsed()))
+            Ok(Maintained::Counted(began.elapsed()))
         }
-        Chore::Retain(order) => retention::step(connection, order).map(Chored::Retained),
+        MaintenanceTask::Retain(order) => retention::step(connection, order).map(Maintained::Retained),
     }
 }

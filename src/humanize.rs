@@ -1,6 +1,6 @@
 //! Times, counts and states in words: the same in the commands and on the status page.
 
-pub use crate::clock::span;
+pub use crate::clock::duration;
 use crate::clock::written;
 use crate::policy::closing::CloseMode;
 use crate::store::completeness::Completeness;
@@ -40,8 +40,8 @@ fn is_repeated(error: &(dyn Error + 'static), line: &str, said: &str) -> bool {
 pub fn ago(at: i64, now: i64) -> String {
     let age = now.saturating_sub(at);
     match age < -AT_ONCE {
-        true => format!("{} in the future", span(age.saturating_neg())),
-        false => format!("{} ago", span(age)),
+        true => format!("{} in the future", duration(age.saturating_neg())),
+        false => format!("{} ago", duration(age)),
     }
 }
 
@@ -50,7 +50,7 @@ pub fn lasting(since: i64, now: i64) -> String {
     let age = now.saturating_sub(since);
     match age < -AT_ONCE {
         true => format!("since {}", ago(since, now)),
-        false => format!("for {}", span(age)),
+        false => format!("for {}", duration(age)),
     }
 }
 
@@ -58,18 +58,18 @@ pub fn lasting(since: i64, now: i64) -> String {
 pub fn in_time(at: i64, now: i64) -> String {
     match at.saturating_sub(now) {
         ..=0 => "now".into(),
-        left => format!("in {}", span(left)),
+        left => format!("in {}", duration(left)),
     }
 }
 
 /// A moment, to the second, UTC: `2026-11-23 09:34:00`.
-pub fn moment(at: i64) -> String {
+pub fn timestamp(at: i64) -> String {
     written(at, "%Y-%m-%d %H:%M:%S")
 }
 
 /// A moment and how long ago it was.
-pub fn moment_ago(at: i64, now: i64) -> String {
-    format!("{} ({})", moment(at), ago(at, now))
+pub fn timestamp_ago(at: i64, now: i64) -> String {
+    format!("{} ({})", timestamp(at), ago(at, now))
 }
 
 /// A day of this year or the last, UTC: `23 Nov`.
@@ -111,7 +111,7 @@ pub fn bytes(number: u64) -> String {
 /// A span that may be of years, in seconds: `20 d`, `8 years`.
 pub fn years(seconds: i64) -> String {
     match seconds / YEAR {
-        ..2 => span(seconds),
+        ..2 => duration(seconds),
         years => format!("{} years", count(years)),
     }
 }
@@ -122,7 +122,7 @@ pub fn freshness(freshness: &Freshness) -> String {
     if talks == 0 {
         return "no talk in work is mirrored".into();
     }
-    let [p50, p95, max] = [p50, p95, max].map(span);
+    let [p50, p95, max] = [p50, p95, max].map(duration);
     format!(
         "half of the talks in work were fetched within {p50} (p50), 95 % within {p95} (p95), all within {max}"
     )
@@ -134,8 +134,9 @@ pub fn completeness(completeness: &Completeness, now: i64) -> Option<String> {
     if complete {
         return None;
     }
-    let left =
-        completeness.seconds_left(now).map_or(String::new(), |left| format!(", about {} left", span(left)));
+    let left = completeness
+        .seconds_left(now)
+        .map_or(String::new(), |left| format!(", about {} left", duration(left)));
     Some(match known > mirrored {
         true => format!("{} of {} known talks mirrored{left}", count(mirrored), count(known)),
         false => format!("{} talks mirrored, more are being looked for{left}", count(mirrored)),
@@ -161,7 +162,7 @@ pub fn backfill(walk: &Backfill, now: i64) -> String {
     let what = format!("from {} to {}: {}", walk.from, walk.to, looked_at(walk));
     match (&walk.ended, walk.seconds_left(now)) {
         (Some((at, why)), _) => format!("{what}; ended {}: {why}", ago(*at, now)),
-        (None, Some(left)) => format!("{what}; done in about {}", span(left)),
+        (None, Some(left)) => format!("{what}; done in about {}", duration(left)),
         (None, None) => format!("{what}; begun {}", ago(walk.began_at, now)),
     }
 }
@@ -191,7 +192,7 @@ mod tests {
 
     #[test]
     fn spans_are_in_their_largest_unit() {
-        let spans = [0, 59, 60, 3599, 3600, 172_799, 172_800].map(span);
+        let spans = [0, 59, 60, 3599, 3600, 172_799, 172_800].map(duration);
         assert_eq!(spans, ["0 s", "59 s", "1 min", "59 min", "1 h", "47 h", "2 d"]);
         assert_eq!(ago(100, 100 + 3 * 3600), "3 h ago");
         assert_eq!(
@@ -204,11 +205,11 @@ mod tests {
         );
         for at in [i64::MIN, i64::MAX] {
             assert!(!ago(at, 100).is_empty() && !lasting(at, 100).is_empty() && !in_time(at, 100).is_empty());
-            assert!(moment_ago(at, i64::MIN).contains("future") == (at == i64::MAX), "{at}");
+            assert!(timestamp_ago(at, i64::MIN).contains("future") == (at == i64::MAX), "{at}");
         }
         assert_eq!(in_time(100, 100), "now");
         assert_eq!(in_time(160, 100), "in 1 min");
-        assert_eq!(moment(0), "1970-01-01 00:00:00");
+        assert_eq!(timestamp(0), "1970-01-01 00:00:00");
         assert_eq!((day(0), iso(0)), ("1 Jan".into(), "1970-01-01T00:00:00Z".into()));
         assert_eq!([2 * YEAR - 1, 2 * YEAR, 3000 * YEAR].map(years), ["729 d", "2 years", "3,000 years"]);
     }

@@ -1,7 +1,7 @@
 //! Patience with other programs that hold the database locked while a process starts: before there is a writer's
 //! thread, which waits by itself.
 
-use super::{BUSY_TIMEOUT, guests};
+use super::{BUSY_TIMEOUT, lock_holders};
 use crate::text::shown;
 use rusqlite::{Connection, ErrorCode, ffi};
 use std::cell::RefCell;
@@ -109,6 +109,7 @@ pub fn of_damage(database: &Path) -> String {
 
 /// Who holds the write lock, in words: `another program holds the write lock: sqlite3 (process 4711, user ann)`.
 pub fn held(database: &Path) -> String {
-    let holder = guests::writer(database).map_or(String::new(), |guest| format!(": {}", guest.named()));
+    let holder =
+        lock_holders::writer(database).map_or(String::new(), |holder| format!(": {}", holder.named()));
     format!("another program holds the write lock{holder}")
 }

@@ -7,7 +7,7 @@ use crate::telemetry;
 
 /// What was done since the start, by outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct Counters {
     pub requests: u64,
     pub new: u64,
     pub changed: u64,
@@ -33,7 +33,7 @@ pub struct Closures {
     pub failed: u64,
 }
 
-impl Tally {
+impl Counters {
     /// Queue rows that were brought to an end.
     pub fn done(&self) -> u64 {
         self.mirrored() + self.gone + self.failed
@@ -45,9 +45,9 @@ impl Tally {
     }
 
     /// What was done since `before`.
-    pub fn since(&self, before: &Tally) -> Tally {
+    pub fn since(&self, before: &Counters) -> Counters {
         let (now, then) = (&self.closures, &before.closures);
-        Tally {
+        Counters {
             requests: self.requests - before.requests,
             new: self.new - before.new,
             changed: self.changed - before.changed,
