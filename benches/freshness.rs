@@ -1,7 +1,7 @@
 //! How far the mirror lags behind the account, by how refreshes are chosen:
 //! `cargo bench --bench freshness`.
 //!
-//! Six hours of [`TALKS`] talks in work at [`PACE`] requests a second, on a clock that is a counter:
+//! Six hours of [`TALKS`] open talks at [`PACE`] requests a second, on a clock that is a counter:
 //! nothing is sent and nothing sleeps. What chooses refreshes and shares the quota is the daemon's own
 //! code; each policy sees the very same changes, those of [`changes`].
 //!

@@ -285,7 +285,7 @@ fn refresh(criterion: &mut Criterion) {
         RefreshRules { min_interval: seconds(120), recheck: seconds(3600), closed_for: seconds(7 * 86_400) };
     let mut candidates = store::feeds::Candidates::default();
     let mut group = criterion.benchmark_group("refresh");
-    group.bench_function("36 of 100,000 talks in work and 20,000 closed", |bencher| {
+    group.bench_function("36 of 100,000 open talks and 20,000 closed", |bencher| {
         bencher.iter(|| {
             let tx = connection.transaction().expect("a transaction");
             let (rules, now) = (rules.clone(), talkmirror::clock::unix_now());

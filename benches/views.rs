@@ -21,7 +21,7 @@ const QUESTIONS: [&str; 14] = [
     "SELECT * FROM contact_talks WHERE contact_id = 3000001",
     "SELECT * FROM chat_talks",
     "SELECT * FROM mirror_freshness",
-    // As of a time: all the talks in work, half a year ago.
+    // As of a time: all the open talks, half a year ago.
     "SELECT * FROM talk_versions WHERE valid_from <= unixepoch('now', '-180 days')
         AND (valid_to IS NULL OR valid_to > unixepoch('now', '-180 days')) AND is_in_work = 1",
 ];

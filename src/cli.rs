@@ -86,7 +86,7 @@ enum Command {
     },
     /// What auto-close would close now, by the mirror alone, and why it keeps the rest
     Stale {
-        /// Print every talk in work as JSON
+        /// Print every open talk as JSON
         #[arg(long)]
         json: bool,
     },
@@ -165,7 +165,7 @@ enum Command {
 enum QueueCommand {
     /// What waits, in the order in which it is fetched
     List {
-        /// Only what was set aside
+        /// Only what failed
         #[arg(long)]
         failed: bool,
         /// Print every row as JSON

@@ -9,7 +9,7 @@ mod tokens;
 pub mod wal;
 
 use crate::gate::Reason;
-use crate::humanize::{ago, duration, in_time, lasting};
+use crate::humanize::{self, ago, duration, in_time, lasting};
 use crate::policy::lanes::Lane;
 use crate::store::report::Overview;
 use crate::store::status::{DaemonStatus, LANES_SECONDS, Liveness};
@@ -214,7 +214,7 @@ pub fn complaints(overview: &Overview, alive: Option<Liveness>, closes: bool, no
     }
     if queue.failed > 0 {
         complain(
-            format!("{} set aside after repeated failures", talks(queue.failed)),
+            format!("{} failed after repeated attempts", humanize::talks(queue.failed)),
             "look at `talkmirror queue list --failed`, then `talkmirror queue retry` or `queue drop`",
         );
     }
@@ -293,7 +293,7 @@ fn quota_warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec
         let round = duration((open / spare) as i64);
         warnings.push(Complaint {
             what: format!(
-                "the quota cannot keep up: {spare:.1} requests a second are left to fetch {open} talks in work again, \
+                "the quota cannot keep up: {spare:.1} requests a second are left to refresh {open} open talks, \
                  each every {round} on average"
             ),
             action: format!("{} would do it within the hour", quota(others + open / ROUND)),

@@ -120,11 +120,11 @@ pub fn years(seconds: i64) -> String {
 pub fn freshness(freshness: &Freshness) -> String {
     let Freshness { talks, p50, p95, max } = *freshness;
     if talks == 0 {
-        return "no talk in work is mirrored".into();
+        return "no open talk is mirrored".into();
     }
     let [p50, p95, max] = [p50, p95, max].map(duration);
     format!(
-        "half of the talks in work were fetched within {p50} (p50), 95 % within {p95} (p95), all within {max}"
+        "half of the open talks were fetched within {p50} (p50), 95 % within {p95} (p95), all within {max}"
     )
 }
 

@@ -33,8 +33,8 @@
 //! 1. The server counts more than the configured number of requests in any second, as long as the time of the way to it
 //!    varies by less than 50 ms. In the ten minutes after a 429 this holds whatever the network does.
 //! 2. A stored talk is overwritten by an older answer, or lost to a bad one.
-//! 3. An id put in the queue disappears without being fetched, found gone, or set aside with its reason.
-//! 4. A talk is closed that a fetch less than 30 s before did not show stale, in work and quiet.
+//! 3. An id put in the queue disappears without being fetched, found gone, or failed with its reason.
+//! 4. A talk is closed that a fetch less than 30 s before did not show stale, open and quiet.
 //! 5. Something waits forever: every request, statement and stop has a deadline.
 //! 6. A secret in a log, an error, the database or the process list.
 //! 7. A 404, 403 or 204 changes a row before it is known that the mirror's own account answers.

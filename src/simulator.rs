@@ -192,7 +192,7 @@ pub struct Account {
     pub most_in_flight: usize,
     /// Each request to close a talk that was let in, in order.
     pub closes: Vec<CloseRequest>,
-    /// Without `force_close` the NPS bot is started, and the talk stays in work.
+    /// Without `force_close` the NPS bot is started, and the talk stays open.
     pub nps_bot: bool,
     /// How far the server's clock is ahead of the real time, in seconds.
     pub clock_ahead: i64,

@@ -30,7 +30,7 @@ const GAUGES: [(&str, &str); 31] = [
         "talkmirror_token_expiry_timestamp_seconds",
         "When a person must have made a new token, in Unix seconds; +Inf: it does not say. With OAuth the end of the refresh token, later with each renewal",
     ),
-    ("talkmirror_talks", "Mirrored talks by state; missed ones are in work as well"),
+    ("talkmirror_talks", "Mirrored talks by state; missed ones are open as well"),
     ("talkmirror_queue_rows", "Rows of the queue by reason and state"),
     (
         "talkmirror_queue_oldest_due_age_seconds",
@@ -42,7 +42,7 @@ const GAUGES: [(&str, &str); 31] = [
         "talkmirror_complete",
         "1 if all known talks are mirrored, the list was read to its end, and no backfill runs",
     ),
-    ("talkmirror_freshness_seconds", "Time since the last fetch of the talks in work"),
+    ("talkmirror_freshness_seconds", "Time since the last fetch of the open talks"),
     ("talkmirror_closures_under_way", "Closings that have no end yet"),
     ("talkmirror_feeder_last_run_timestamp_seconds", "When a feeder last looked, in Unix seconds"),
     ("talkmirror_feeder_trouble", "1 while something is wrong with a feeder"),

@@ -134,7 +134,7 @@ fn outcome(
         return Ok((closure.outcome, format!("{}{error}", closure.reason)));
     }
     if let Some(row) = queue::row(connection, talk_id)? {
-        let how = if row.failed_at.is_some() { "set aside" } else { "waits" };
+        let how = if row.failed_at.is_some() { "failed" } else { "waits" };
         return Ok((how.into(), row.last_error.unwrap_or_default()));
     }
     match closures::last_of_talk(connection, talk_id, i64::MIN)? {

@@ -147,7 +147,7 @@ fn insert(connection: &Connection, ids: Vec<i64>) -> rusqlite::Result<()> {
 }
 
 fn by_origin(connection: &Connection) -> rusqlite::Result<Table> {
-    let mut table = Table::headed(["ORIGIN", "TALKS", "IN WORK", "MISSED", "CLOSED"]);
+    let mut table = Table::headed(["ORIGIN", "TALKS", "OPEN", "MISSED", "CLOSED"]);
     let mut statement = connection.prepare(
         "SELECT origin, count(*), sum(is_in_work), count(missed_at), sum(NOT is_in_work)
            FROM talks GROUP BY origin ORDER BY 2 DESC",

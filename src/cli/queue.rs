@@ -44,7 +44,7 @@ pub fn list(database: &Path, failed_only: bool, as_json: bool) -> Result<ExitCod
     let counts = store::report::queue(&connection, now).map_err(StoreError::from)?;
     let all = if failed_only { counts.failed } else { counts.due + counts.later + counts.failed };
     if all == 0 {
-        out.line(if failed_only { "No talk is set aside." } else { "The queue is empty." })?;
+        out.line(if failed_only { "No talk has failed." } else { "The queue is empty." })?;
     } else {
         out.table(&table)?;
         if all > shown {
@@ -53,7 +53,7 @@ pub fn list(database: &Path, failed_only: bool, as_json: bool) -> Result<ExitCod
         if counts.failed > 0 {
             out.line("")?;
             out.line(
-                "Next: `talkmirror queue retry [ID…]` tries again what is set aside, `queue drop ID…` forgets it.",
+                "Next: `talkmirror queue retry [ID…]` retries what failed, `queue drop ID…` forgets it.",
             )?;
         }
     }
@@ -62,7 +62,7 @@ pub fn list(database: &Path, failed_only: bool, as_json: bool) -> Result<ExitCod
 
 fn cells(row: &QueueRow, now: i64) -> [String; 7] {
     let due = match row.failed_at {
-        Some(failed_at) => format!("set aside {}", humanize::ago(failed_at, now)),
+        Some(failed_at) => format!("failed {}", humanize::ago(failed_at, now)),
         None => humanize::in_time(row.due_at, now),
     };
     [

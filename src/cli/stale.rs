@@ -23,7 +23,7 @@ const SHOWN: usize = 1000;
 /// Columns of a table that a channel takes at most.
 const CHANNEL_WIDTH: usize = 40;
 
-/// Prints every talk in work with the verdict on it, the stale ones first.
+/// Prints every open talk with the verdict on it, the stale ones first.
 pub fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
     let connection = store::open_read_only(&config.database)?;
     let now = unix_now();
@@ -63,9 +63,9 @@ pub fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
     let open = stale.len() + kept.len();
     let now_closed = stale.iter().filter(|row| row.held_back.is_none()).count();
     out.line(format!(
-        "{} of {} in work would be closed: {} (auto_close.mode is {}).",
+        "{} of {} open talks would be closed: {} (auto_close.mode is {}).",
         humanize::count(now_closed as i64),
-        humanize::talks(open as i64),
+        humanize::count(open as i64),
         rules.stale,
         rules.mode
     ))?;
@@ -137,7 +137,7 @@ pub(super) fn unknown(connection: &Connection, config: &Config) -> Result<Vec<Un
     Ok(unknown_origins(rules, &sweep::origins(connection)?))
 }
 
-/// A talk in work, and what is thought of it.
+/// An open talk, and what is thought of it.
 struct Row {
     talk_id: i64,
     origin: Option<String>,

@@ -128,7 +128,7 @@ fn screen(
     row(
         "Talks",
         format!(
-            "{}: {} in work ({} missed), {} closed, {} gone; {} denied",
+            "{}: {} open ({} missed), {} closed, {} gone; {} denied",
             humanize::count(talks.total),
             humanize::count(talks.in_work),
             humanize::count(talks.missed),
@@ -148,7 +148,7 @@ fn screen(
     row(
         "Queue",
         format!(
-            "{} due{oldest}, {} later{next}, {} set aside",
+            "{} due{oldest}, {} later{next}, {} failed",
             humanize::count(queue.due),
             humanize::count(queue.later),
             humanize::count(queue.failed)

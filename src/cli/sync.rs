@@ -106,7 +106,7 @@ fn summary(counters: &Counters, queue: &QueueCounts, took: Duration, now: i64) -
         row("Auto-close", closures);
     }
     if counters.failed > 0 {
-        row("Set aside", format!("{}: see `talkmirror queue list --failed`", count(counters.failed)));
+        row("Failed", format!("{}: see `talkmirror queue list --failed`", count(counters.failed)));
     }
     let waiting = queue.due + queue.later;
     if waiting > 0 {
@@ -163,7 +163,7 @@ impl Watch {
         let (waiting, done_then) = self.counted.unwrap_or((0, 0));
         let mut notes = Vec::new();
         if counters.failed > 0 {
-            notes.push(format!("{} set aside", counters.failed));
+            notes.push(format!("{} failed", counters.failed));
         }
         if counters.retried > 0 {
             notes.push(format!("{} retries", counters.retried));

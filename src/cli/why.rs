@@ -192,7 +192,7 @@ fn next(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64) -> S
     };
     if let Some(failed_at) = row.failed_at {
         return format!(
-            "nothing: set aside {}; `talkmirror queue retry {talk_id}` tries it again",
+            "nothing: it failed {}; `talkmirror queue retry {talk_id}` retries it",
             humanize::ago(failed_at, now)
         );
     }
@@ -313,7 +313,7 @@ fn removed(versions: &[Version]) -> Option<String> {
 }
 
 fn versions(versions: &[Version]) -> Table {
-    let mut table = Table::headed(["FROM", "TO", "IN WORK", "READ", "MISSED", "UPDATED", "RATING", "STATUS"]);
+    let mut table = Table::headed(["FROM", "TO", "OPEN", "READ", "MISSED", "UPDATED", "RATING", "STATUS"]);
     let yes = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
     for version in versions {
         table.row(

@@ -281,7 +281,7 @@ impl<'a> Running<'a> {
         let counters = self.worker.counters();
         tracing::info!(
             requests = counters.requests,
-            "stopped: {} talks fetched, {} gone, {} set aside, {} closed since the start",
+            "stopped: {} talks fetched, {} gone, {} failed, {} closed since the start",
             counters.mirrored(),
             counters.gone,
             counters.failed,

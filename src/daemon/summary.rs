@@ -25,7 +25,7 @@ impl Summary {
             requests = done.requests,
             fetched = done.mirrored(),
             closed = done.closures.closed,
-            "in the last hour: {} requests, {} talks fetched ({} new, {} changed), {} gone, {} retries, {} set aside, {} closed",
+            "in the last hour: {} requests, {} talks fetched ({} new, {} changed), {} gone, {} retries, {} failed, {} closed",
             done.requests,
             done.mirrored(),
             done.new,

@@ -139,7 +139,7 @@ fn a_pause_and_failed_rows_are_named() {
     let action = |alive| super::complaints(&overview, Some(alive), true, NOW)[0].action.clone();
     assert!(action(Liveness::Running).contains("by itself"));
     assert!(action(Liveness::Stopped).starts_with("start it again"), "nothing goes on by itself then");
-    assert_eq!(complaints[1].what, "2 talks are set aside after repeated failures");
+    assert_eq!(complaints[1].what, "2 talks failed after repeated attempts");
 }
 
 #[test]
@@ -182,7 +182,10 @@ fn a_quota_that_cannot_keep_up_is_named_with_the_one_that_could() {
     assert_eq!(warned(&overview), [], "all of them in an hour");
     overview.freshness.talks = 36_000;
     let warning = &warned(&overview)[0];
-    assert!(warning.what.contains("5.0 requests a second are left to fetch 36000 talks"), "{warning:?}");
+    assert!(
+        warning.what.contains("5.0 requests a second are left to refresh 36000 open talks"),
+        "{warning:?}"
+    );
     assert!(warning.what.ends_with("each every 2 h on average"), "{warning:?}");
     assert!(warning.action.starts_with("api.requests_per_second = 11 "), "{warning:?}");
     assert_eq!(warnings(&overview, Some(Liveness::Stopped), NOW), [], "nothing keeps it up then");

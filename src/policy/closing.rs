@@ -203,7 +203,7 @@ fn requested(open: &Open, talk: &Talk, close_context: Option<&CloseContext>, now
         match next_look(open.requested_at, now) {
             Some(at) => return Step::LookAgain(at),
             None if perhaps_bot => {}
-            None => return Step::Fail("HTTP 422, and still in work an hour later".into()),
+            None => return Step::Fail("HTTP 422, and still open an hour later".into()),
         }
     }
     let Some(close_context) = close_context else {
@@ -224,7 +224,7 @@ fn requested(open: &Open, talk: &Talk, close_context: Option<&CloseContext>, now
         return Step::Withdraw(close_context.verdict.to_string());
     }
     if open.attempts >= close_context.max_attempts {
-        return Step::Fail(format!("still in work after {} close requests", open.attempts));
+        return Step::Fail(format!("still open after {} close requests", open.attempts));
     }
     Step::Request
 }
@@ -232,10 +232,10 @@ fn requested(open: &Open, talk: &Talk, close_context: Option<&CloseContext>, now
 fn accepted(open: &Open, now: i64) -> Step {
     match next_look(open.requested_at, now) {
         Some(at) => Step::LookAgain(at),
-        None if open.force_close => Step::Fail("accepted by the API, and still in work an hour later".into()),
+        None if open.force_close => Step::Fail("accepted by the API, and still open an hour later".into()),
         // The NPS bot may take a day.
         None if now.saturating_sub(open.requested_at) < LAST_LOOK => Step::LookAgain(now + LATER_LOOKS),
-        None => Step::Fail("accepted by the API, and still in work a week later".into()),
+        None => Step::Fail("accepted by the API, and still open a week later".into()),
     }
 }
 

@@ -42,7 +42,7 @@ pub struct RefreshRules {
 /// How much it matters that a talk is mirrored as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// In work, and missed or unread: somebody waits.
+    /// Open, and missed or unread: somebody waits.
     Waiting,
     InWork,
     Closed,
@@ -310,7 +310,7 @@ mod tests {
         );
     }
 
-    /// As [`talk`], in work, and shown by the listing so long ago.
+    /// As [`talk`], open, and shown by the listing so long ago.
     fn listed(changed_ago: i64, fetched_ago: i64, listed_ago: i64) -> Candidate {
         Candidate { checked_at: Some(NOW - listed_ago), ..talk(1, changed_ago, fetched_ago, Class::InWork) }
     }

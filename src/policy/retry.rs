@@ -9,7 +9,7 @@ pub const DENIED_RETRY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How failures of one talk are retried (`[queue]` in the configuration).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryRules {
-    /// Failures of one talk's own before its row is set aside.
+    /// Failures of one talk's own before its row fails.
     pub max_attempts: u32,
     /// The first backoff's upper bound.
     pub base: Duration,
@@ -22,7 +22,7 @@ pub struct RetryRules {
 pub enum NextTry {
     /// Tried again, not before this Unix second.
     At(i64),
-    /// Set aside until somebody retries it.
+    /// Failed until somebody retries it.
     Never,
 }
 

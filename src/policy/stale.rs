@@ -45,7 +45,7 @@ pub enum Kept {
     Gone,
     Denied,
     Closed,
-    /// It is in work, and its status says something else.
+    /// It is open, and its status says something else.
     Status(String),
     NotMissed,
     /// Missed so many seconds ago; to become stale it takes so many.
@@ -62,7 +62,7 @@ pub enum Kept {
     Origin(Option<String>),
 }
 
-/// Statuses of a talk in work that is not being closed already.
+/// Statuses of an open talk that is not being closed already.
 const IN_WORK: [&str; 3] = ["", "in_work", "with_error"];
 
 /// Decides about a talk as it was at `now`, in Unix seconds.

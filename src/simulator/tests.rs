@@ -10,7 +10,7 @@ fn account() -> Account {
     account
 }
 
-/// An account with the talks 1 to `talks`, all in work.
+/// An account with the talks 1 to `talks`, all open.
 fn account_with(talks: i64) -> Account {
     let mut account = account();
     for _ in 0..talks {

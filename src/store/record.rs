@@ -78,7 +78,7 @@ pub enum Outcome {
         error: String,
         spent: bool,
     },
-    /// Set aside with its reason.
+    /// Failed with its reason.
     Failed {
         error: String,
     },

@@ -49,7 +49,7 @@ pub struct Overview {
     pub freshness: Freshness,
     /// How much of the account is mirrored, once a process has counted it.
     pub completeness: Option<Completeness>,
-    /// When a talk in work was last fetched; in the future if the clock was wrong then.
+    /// When an open talk was last fetched; in the future if the clock was wrong then.
     pub fetched_at: Option<i64>,
     /// When the API token ends, where it says so.
     pub token_expires_at: Option<i64>,
@@ -60,10 +60,10 @@ pub struct Overview {
     pub backup: BackupState,
 }
 
-/// How old the mirrored states of the talks in work are, in seconds since their fetch.
+/// How old the mirrored states of the open talks are, in seconds since their fetch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Freshness {
-    /// Talks in work; without any the others are 0.
+    /// Open talks; without any the others are 0.
     pub talks: i64,
     pub p50: i64,
     pub p95: i64,
@@ -75,7 +75,7 @@ pub struct Freshness {
 pub struct TalkCounts {
     pub total: i64,
     pub in_work: i64,
-    /// In work, and missed.
+    /// Open, and missed.
     pub missed: i64,
     pub closed: i64,
     pub gone: i64,
@@ -89,7 +89,7 @@ pub struct QueueCounts {
     pub due: i64,
     /// Due later: backing off, or put there for later.
     pub later: i64,
-    /// Set aside.
+    /// Failed.
     pub failed: i64,
     /// Since when the longest overdue row is due.
     pub oldest_due_at: Option<i64>,
@@ -218,7 +218,7 @@ pub fn waiting(connection: &Connection, least_priority: i64) -> rusqlite::Result
     )
 }
 
-/// How many of these talks are in the queue, set aside or not.
+/// How many of these talks are in the queue, failed or not.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -346,7 +346,7 @@ pub fn story(connection: &Connection, talk_id: i64) -> rusqlite::Result<Story> {
     })
 }
 
-/// Calls `each` with every talk in work, longest missed first and those that are not missed last.
+/// Calls `each` with every open talk, longest missed first and those that are not missed last.
 ///
 /// # Errors
 /// What `each` returns, or when the database cannot be read.

@@ -1,7 +1,7 @@
 //! A sweep: stale talks, by the mirror, are put in the queue to be fetched and closed.
 //!
 //! It closes nothing and makes no request. It promises to queue none where more are stale than
-//! `max_share` allows, unless a person asked for it, and to read the index of missed talks in work alone.
+//! `max_share` allows, unless a person asked for it, and to read the index of missed open talks alone.
 
 mod manual;
 

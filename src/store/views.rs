@@ -304,10 +304,10 @@ fn a_timeline_tells_each_change_and_who_closed_the_talk() {
     // As after a restore: the state was fetched anew, later than what had verified the closing.
     mirror.0.execute("UPDATE talks SET changed_at = ?1 WHERE talk_id = 2", [NOW + 900]).unwrap();
     assert_eq!(timeline(2)[3], "900|closed|closed by talkmirror");
-    // In work again, and closed by somebody.
+    // Open again, and closed by somebody.
     let reopened = State { seen: 1000, ..missed };
     mirror.talk(2, None, &[reopened, State { seen: 1100, open: false, ..missed }]);
-    assert_eq!(timeline(2)[4..], ["1000|reopened|in work again", "1100|closed|closed in the account"]);
+    assert_eq!(timeline(2)[4..], ["1000|reopened|opened again", "1100|closed|closed in the account"]);
     // Closed, and rated, before it was first fetched.
     mirror.talk(3, None, &[State { seen: -30, open: false, rate: Some(1), ..NEW }]);
     mirror.0.execute("UPDATE talks SET changed_at = changed_at + 1000 WHERE talk_id = 3", []).unwrap();

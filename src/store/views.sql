@@ -51,7 +51,7 @@ SELECT talk_id,     -- the API's id
        lead_id,     -- _embedded.leads[0].id
        customer_id  -- _embedded.customers[0].id
   FROM talk_history
- -- The current ones. In two parts, so that what asks for the talks in work has the index of those. A NULL of the column's
+ -- The current ones. In two parts, so that what asks for the open talks has the index of those. A NULL of the column's
  -- type, else SQLite could not look into the parts one by one.
  UNION ALL
  SELECT talk_id, version, changed_at, CAST(NULL AS INTEGER), created_at, updated_at, rate, contact_id, chat_id,
@@ -90,7 +90,7 @@ SELECT talk_id,          -- the API's id
   FROM talks;
 
 CREATE VIEW open_talks AS
--- Which talks are in work, and for how long has each client been waiting?
+-- Which talks are open, and for how long has each client been waiting?
 SELECT talk_id,          -- the talk
        origin,           -- the channel
        contact_id,       -- the client
@@ -147,7 +147,7 @@ CREATE VIEW missed_by_day AS
 -- answered and missed again counts each time.
 SELECT date(day * 86400, 'unixepoch') AS day, -- the day on which they were missed
        sum(missed) AS missed,                 -- talks that were missed on it
-       sum(still_open) AS still_open,         -- of them still in work and marked as missed
+       sum(still_open) AS still_open,         -- of them still open and marked as missed
        (SELECT complete FROM daemon_status) AS complete -- 0: known talks are not mirrored yet, these are too few
   FROM (SELECT missed_at / 86400 AS day, count(*) AS missed, 0 AS still_open
           FROM (SELECT missed_at, talk_id FROM talk_history WHERE missed_at IS NOT NULL
@@ -168,7 +168,7 @@ SELECT coalesce(origin, '(none)') AS origin, -- the channel
        sum(missed) AS missed,                -- times that one was missed
        sum(missed_talks) AS missed_talks,    -- talks that were missed at least once
        round(100.0 * sum(missed_talks) / nullif(sum(talks), 0), 1) AS missed_percent, -- of its talks
-       sum(still_open) AS still_open,        -- talks in work that are marked as missed now
+       sum(still_open) AS still_open,        -- open talks that are marked as missed now
        unixepoch() - min(oldest) AS longest_seconds, -- since the longest missed of those
        (SELECT complete FROM daemon_status) AS complete -- 0: known talks are not mirrored yet, these are too few
   FROM (SELECT origin, count(*) AS talks, 0 AS missed, 0 AS missed_talks, 0 AS still_open, NULL AS oldest
@@ -228,7 +228,7 @@ WITH spells AS (
 SELECT date(day * 86400, 'unixepoch') AS day, -- the day on which they were missed
        coalesce(origin, '(none)') AS origin,  -- the channel
        count(*) AS missed,                    -- talks that were missed, each time; not those that were over before their first fetch
-       count(seconds) AS responses,           -- of them no longer missed, unread or in work
+       count(seconds) AS responses,           -- of them no longer missed, unread or open
        count(*) - count(seconds) AS waiting,  -- of them waiting still
        min(seconds) FILTER (WHERE share >= 0.50) AS p50, -- seconds until then: half of the responses came as soon,
        min(seconds) FILTER (WHERE share >= 0.95) AS p95, -- 95 % of them,
@@ -272,7 +272,7 @@ SELECT talk_id, -- the talk
                 WHEN 'read' THEN 'read'
                 WHEN 'unread' THEN 'unread: the client wrote'
                 WHEN 'rated' THEN 'rated ' || rate || ' by the client'
-                WHEN 'reopened' THEN 'in work again'
+                WHEN 'reopened' THEN 'opened again'
                 WHEN 'changed' THEN 'changed, otherwise than in the above'
                 WHEN 'closed' THEN
                      CASE WHEN EXISTS (SELECT 1 FROM closures
@@ -367,7 +367,7 @@ SELECT chat_id,                         -- the chat
 
 CREATE VIEW mirror_freshness AS
 -- How old are the mirrored states? In seconds since their fetch, by channel; the row '(all)' is over all of
--- them, and '(open)' over those in work, which are kept fresh. Talks that are gone are left out. Of more than
+-- them, and '(open)' over the open ones, which are kept fresh. Talks that are gone are left out. Of more than
 -- 10,000 talks in a row p50 and p95 are taken from every second, third, … talk.
 WITH origins AS (
     SELECT origin, count(*) AS talks, min(fetched_at) AS oldest FROM talks WHERE gone_at IS NULL GROUP BY origin

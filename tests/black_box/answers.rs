@@ -125,7 +125,7 @@ fn a_body_that_is_no_such_talk_is_that_talk_s_failure_and_touches_no_stored_row(
             mirror.sql("SELECT json_array(t.payload, t.fetched_at, t.changed_at) FROM talks t");
 
         let (out, _) = mirror.ends(1, &["sync", "117", "5"]);
-        assert!(out.contains("Set aside"), "{fault:?}: {out}");
+        assert!(out.contains("Failed"), "{fault:?}: {out}");
         let row: String = mirror.sql(
             "SELECT json_array(attempts, failed_at IS NOT NULL) || last_error FROM talk_queue WHERE talk_id = 117",
         );

@@ -123,12 +123,12 @@ fn a_dry_run_writes_down_once_what_live_then_closes() {
     mirror.ends(0, &["close", "1", "2", "--dry-run"]);
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM closures WHERE talk_id = 1"), 2);
     let (out, _) = mirror.ends(0, &["stale"]);
-    assert!(out.starts_with("2 of 2 talks in work would be closed: "), "as live would do: {out}");
+    assert!(out.starts_with("2 of 2 open talks would be closed: "), "as live would do: {out}");
     assert_eq!(out.matches("; recorded in closures").count(), 2, "{out}");
     // What was written down for an earlier missed_at is another decision.
     mirror.execute("UPDATE talks SET missed_at = missed_at - 1 WHERE talk_id = 1");
     let (out, _) = mirror.ends(0, &["stale"]);
-    assert!(out.starts_with("2 of 2 talks"), "{out}");
+    assert!(out.starts_with("2 of 2 open talks"), "{out}");
     assert_eq!(out.matches("; recorded in closures").count(), 1, "{out}");
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM closures WHERE talk_id = 2"), 1);
 
@@ -332,7 +332,7 @@ fn stale_lists_what_would_be_closed_and_why_the_rest_is_kept() {
     }
     mirror.ends(0, &["sync", "1..4"]);
     let (out, _) = mirror.ends(0, &["stale"]);
-    assert!(out.starts_with("1 of 4 talks in work would be closed: missed for over 24h"), "{out}");
+    assert!(out.starts_with("1 of 4 open talks would be closed: missed for over 24h"), "{out}");
     for part in [
         "stale: missed 10 d ago, unchanged for 10 d",
         "kept: its origin, avito, is left out",

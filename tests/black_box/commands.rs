@@ -109,7 +109,7 @@ fn the_queue_is_listed_retried_and_dropped() {
 
     let (out, _) = mirror.ends(0, &["queue", "list"]);
     assert!(out.starts_with("TALK  REASON  PRIORITY"), "{out}");
-    assert!(out.contains("in 10 min") && out.contains("set aside "), "{out}");
+    assert!(out.contains("in 10 min") && out.contains("failed "), "{out}");
     let (out, _) = mirror.ends(0, &["queue", "list", "--failed"]);
     assert!(out.contains("talk_id: expected 3, found 4") && !out.contains("report"), "{out}");
     let (out, _) = mirror.ends(0, &["queue", "list", "--json"]);
@@ -133,7 +133,7 @@ fn the_queue_is_listed_retried_and_dropped() {
         ("1 talk taken off the queue\n", "error: not in the queue: 77\n")
     );
     let (out, _) = mirror.ends(0, &["queue", "list", "--failed"]);
-    assert_eq!(out, "No talk is set aside.\n");
+    assert_eq!(out, "No talk has failed.\n");
     mirror.ends(0, &["queue", "drop", "4"]);
     let (out, _) = mirror.ends(0, &["queue", "list"]);
     assert_eq!(out, "The queue is empty.\n");
@@ -181,7 +181,7 @@ fn status_names_what_is_set_aside_and_ends_with_1() {
     mirror.simulator.account().script(3, [Fault::NotJson]);
     mirror.ends(1, &["sync", "3"]);
     let (out, _) = mirror.ends(1, &["status"]);
-    assert!(out.contains("! 1 talk is set aside") && out.contains("queue list --failed"), "{out}");
+    assert!(out.contains("! 1 talk failed") && out.contains("queue list --failed"), "{out}");
     let (out, _) = mirror.ends(1, &["status", "--json"]);
     assert_eq!(json(&out)["healthy"], false);
 }

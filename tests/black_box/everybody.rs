@@ -387,7 +387,7 @@ fn resume_without_a_daemon_has_the_next_start_probe_at_once() {
     mirror.assert_mirrors_the_account();
 }
 
-/// A mirror of talk 1, which a refresh of it has set aside.
+/// A mirror of talk 1, which failed in a refresh.
 fn set_aside(feeder: &str) -> Mirror {
     let mirror = Mirror::new(account(2));
     mirror.simulator.account().talk(1).is_in_work = true;

@@ -34,7 +34,7 @@ const CLOSED: &str =
 fn an_excluded_channel_is_not_closed_however_it_is_spelt() {
     let mirror = account("auto_close.except_origins = NAMED\n");
     let (out, _) = mirror.ends(0, &["stale"]);
-    assert!(out.starts_with("1 of 6 talks in work would be closed") && !out.contains("warning"), "{out}");
+    assert!(out.starts_with("1 of 6 open talks would be closed") && !out.contains("warning"), "{out}");
     mirror.ends(0, &["sync"]);
     mirror.ends(0, &["sync", "1..6"]);
     // By hand neither.

@@ -37,7 +37,7 @@ fn a_row_with_absurd_values_fails_alone() {
         "SELECT count(*) FROM talks WHERE talk_id IN (4, 5, 6, 7, 8, 9, 10, 11, 14, 15, 16, 17, 18)";
     mirror.wait_sql("all but the failing one are fetched", fetched, 13);
     mirror.wait_sql(
-        "that one is set aside",
+        "that one failed",
         "SELECT failed_at IS NOT NULL FROM talk_queue WHERE talk_id = 3",
         true,
     );

@@ -131,9 +131,9 @@ fn whole(span: String) -> String {
 fn background(screen: &Screen) -> String {
     let (overview, now) = (&screen.overview, screen.now);
     let fresh = match overview.freshness.talks {
-        0 => "No talk in work is mirrored.".to_owned(),
+        0 => "No open talk is mirrored.".to_owned(),
         _ => format!(
-            "{} in work, of which {} missed; 95 % of them were fetched within {}.",
+            "{} open, of which {} missed; 95 % of them were fetched within {}.",
             talks(overview.talks.in_work),
             count(overview.talks.missed),
             whole(duration(overview.freshness.p95))

@@ -100,10 +100,7 @@ pub fn queue(screen: &Screen) -> Markup {
             ("Due now", counted(queue.due, oldest)),
             ("Of these asked for or hinted at", counted(queue.urgent, urgent)),
             ("Due later", counted(queue.later, next)),
-            (
-                "Set aside",
-                counted(queue.failed, (queue.failed > 0).then(|| "after repeated failures".into())),
-            ),
+            ("Failed", counted(queue.failed, (queue.failed > 0).then(|| "after repeated attempts".into()))),
         ],
     )
 }
@@ -164,7 +161,7 @@ pub fn talks(screen: &Screen) -> Markup {
         )
     });
     let mut rows = vec![
-        ("In work", counted(talks.in_work, fetched)),
+        ("Open", counted(talks.in_work, fetched)),
         ("Of these missed", counted(talks.missed, None)),
         ("Closed", counted(talks.closed, None)),
         (

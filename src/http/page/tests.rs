@@ -207,12 +207,8 @@ fn the_page_answers_in_one_sentence() {
     let mut screen = screen();
     screen.warnings = vec![Complaint { what: "the quota cannot keep up".into(), action: "buy more".into() }];
     assert_eq!(said(&screen), (Mood::Attention, "Yes, but the quota cannot keep up.".into()));
-    screen.complaints = vec![Complaint { what: "2 talks are set aside".into(), action: "look".into() }];
-    assert_eq!(
-        said(&screen),
-        (Mood::Attention, "Yes, but 2 talks are set aside.".into()),
-        "the graver first"
-    );
+    screen.complaints = vec![Complaint { what: "2 talks failed".into(), action: "look".into() }];
+    assert_eq!(said(&screen), (Mood::Attention, "Yes, but 2 talks failed.".into()), "the graver first");
     screen.obstacles = vec!["the database cannot be written: disk full".into()];
     assert_eq!(said(&screen), (Mood::Down, "No. The database cannot be written: disk full.".into()));
 }
@@ -357,7 +353,7 @@ fn each_page_is_whole() {
     let folder = std::env::var_os("TALKMIRROR_PAGES").map(std::path::PathBuf::from);
     let mut troubled = screen();
     troubled.complaints = vec![Complaint {
-        what: "2 talks are set aside after repeated failures".into(),
+        what: "2 talks failed after repeated attempts".into(),
         action: "look at `talkmirror queue list --failed`, then `talkmirror queue retry` or `queue drop`"
             .into(),
     }];

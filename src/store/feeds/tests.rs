@@ -7,7 +7,7 @@ use std::time::Duration;
 
 const NOW: i64 = 1_700_000_000;
 
-/// A talk in work that last changed an hour ago.
+/// An open talk that last changed an hour ago.
 fn talk(talk_id: i64) -> Talk {
     Talk {
         talk_id,
