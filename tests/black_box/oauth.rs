@@ -90,7 +90,9 @@ fn a_pair_is_renewed_ahead_of_its_end_under_load_with_no_request_refused() {
     mirror.wait_sql("the new one is used", "SELECT count(*) FROM talk_queue", 0);
     daemon.stop();
     assert_eq!(refusals(&mirror), 0);
-    assert!(!mirror.log().contains("failed"), "{}", mirror.log());
+    let log = mirror.log();
+    // The last line counts the talks that failed.
+    assert!(log.lines().all(|line| !line.contains("failed") || line.contains(" 0 failed, ")), "{log}");
     let second = stored(&mirror);
     assert!(second["access_token"] != first["access_token"]);
     let previous = fs::read_to_string(mirror.path("secrets/oauth.json.previous")).unwrap();
