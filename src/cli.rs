@@ -8,7 +8,6 @@ mod completions;
 mod demo;
 mod enqueue;
 mod exit;
-mod humanize;
 mod logging;
 mod login;
 mod print;

@@ -1,8 +1,8 @@
 //! `backfill`: has the daemon walk the ids of the account's past.
 
-use super::humanize;
 use super::print::Out;
 use crate::clock::unix_now;
+use crate::humanize;
 use crate::humanize::looked_at;
 use crate::store::feeds::{self, Begun};
 use crate::store::status::DaemonStatus;

@@ -1,11 +1,11 @@
 //! `backup`: a copy of the database, and putting one in its place.
 
-use super::humanize;
 use super::print::{self, Out};
 use super::progress::{Progress, eprint_line};
 use super::run::runtime;
 use crate::clock::unix_now;
 use crate::daemon::DaemonError;
+use crate::humanize;
 use crate::store;
 use crate::store::backup::{self, Copied, Watch};
 use crate::store::lock::{self, LockError};

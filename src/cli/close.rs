@@ -1,6 +1,5 @@
 //! `close`: stale talks closed by hand, through the same code as a sweep's.
 
-use super::humanize;
 use super::print::{self, Out};
 use super::progress::eprint_line;
 use super::run::runtime;
@@ -9,6 +8,7 @@ use super::table::{Table, Text};
 use crate::clock::unix_now;
 use crate::config::Config;
 use crate::daemon::{self, Closed, DaemonError, SyncEnd};
+use crate::humanize;
 use crate::policy::closing::{CloseMode, Purpose};
 use crate::store::lock::{self, LockError};
 use crate::store::status::DaemonStatus;

@@ -2,13 +2,13 @@
 //! code of `run`. What is there is queued by plain SQL as an analyst would; what happens then is
 //! found in the account's events.
 
-use super::humanize;
 use super::print::Out;
 use super::progress::{Progress, eprint_line};
 use super::run::runtime;
 use super::table::{Table, Text};
 use crate::config::{Config, Needs};
 use crate::daemon;
+use crate::humanize;
 use crate::simulator::{Account, Fault, Simulator, TOKEN};
 use crate::store;
 use crate::talk::Talk;

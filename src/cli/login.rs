@@ -1,6 +1,5 @@
 //! `login`: a person gives talkmirror access to the account, by OAuth.
 
-use super::humanize;
 use super::print::{self, Out};
 use super::run::runtime;
 use crate::amocrm::oauth::{Grant, Held, Integration, Issuer, Pair, Store};
@@ -8,6 +7,7 @@ use crate::amocrm::{Kind, TokenSource, vendor_of};
 use crate::clock::unix_now;
 use crate::config::Config;
 use crate::files::without_bom;
+use crate::humanize;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -1,11 +1,11 @@
 //! What commands print. All of it passes here, so that text from outside is escaped ([`crate::text::shown`]) and
 //! each line stays one line; JSON and scripts for programs alone are exact.
 
-use super::humanize;
 use super::progress;
 use super::table::{Paint, Table, Text};
 use crate::config::Mistakes;
 use crate::daemon::DaemonError;
+use crate::humanize;
 use crate::text::shown;
 use anyhow::Result;
 use clap::error::{ContextKind, ContextValue};

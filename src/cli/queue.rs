@@ -1,9 +1,9 @@
 //! `queue`: looks at the queue and mends it.
 
-use super::humanize;
 use super::print::Out;
 use super::table::{Table, Text};
 use crate::clock::unix_now;
+use crate::humanize;
 use crate::store::queue::{self, QueueRow};
 use crate::store::{self, StoreError};
 use anyhow::Result;

@@ -1,9 +1,9 @@
 //! `resume`: ends a pause now, with one probe.
 
-use super::humanize;
 use super::print::Out;
 use crate::clock::unix_now;
 use crate::gate::Reason;
+use crate::humanize;
 use crate::store::status::{DaemonStatus, PauseStatus};
 use crate::store::{self, StoreError, lock, resume};
 use anyhow::Result;

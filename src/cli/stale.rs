@@ -1,10 +1,10 @@
 //! `stale`: what auto-close would close, by the mirror alone, and why it keeps the rest.
 
-use super::humanize;
 use super::print::Out;
 use super::table::{Table, Text};
 use crate::clock::unix_now;
 use crate::config::Config;
+use crate::humanize;
 use crate::policy::closing::CloseMode;
 use crate::policy::origin::{UnknownOrigin, unknown_origins};
 use crate::policy::stale::{Verdict, stale as decide};

@@ -4,13 +4,13 @@ mod backup;
 mod size;
 mod wal;
 
-use super::humanize;
 use super::print::Out;
 use super::table::{Table, Text};
 use crate::clock::unix_now;
 use crate::config::Config;
 use crate::gate::Reason;
 use crate::health::{self, Complaint, warnings};
+use crate::humanize;
 use crate::humanize::{backfill, capitalised, completeness, freshness};
 use crate::policy::closing::CloseMode;
 use crate::policy::tokens::Expiry;

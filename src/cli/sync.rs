@@ -1,6 +1,5 @@
 //! `sync`: works what is due, with a progress bar, and sums it up.
 
-use super::humanize;
 use super::print::Out;
 use super::progress::Progress;
 use super::run::runtime;
@@ -8,6 +7,7 @@ use super::table::Table;
 use crate::clock::unix_now;
 use crate::config::Config;
 use crate::daemon::{self, SyncEnd, Synced};
+use crate::humanize;
 use crate::store::report::{self, QueueCounts};
 use crate::store::{self, StoreError};
 use crate::worker::{Closures, Counters, Worker};

@@ -1,11 +1,11 @@
 //! `why`: one talk's story, from the database alone.
 
-use super::humanize;
 use super::print::Out;
 use super::table::{Table, Text};
 use crate::amocrm;
 use crate::clock::unix_now;
 use crate::config::{Config, next_tick};
+use crate::humanize;
 use crate::policy::closing::CloseMode;
 use crate::policy::lanes::Lane;
 use crate::policy::refresh::{Candidate, Class};

@@ -2,12 +2,12 @@
 
 use super::{Bad, Report, Verdict};
 use crate::amocrm::{Client, Failure, Kind, Token};
-use crate::cli::humanize;
 use crate::cli::resume::named;
 use crate::cli::run::runtime;
 use crate::clock::unix_now;
 use crate::config::Config;
 use crate::gate::Reason;
+use crate::humanize;
 use crate::policy::tokens::Expiry;
 use crate::store::account::{self, AccountName};
 use crate::store::report::{self, Overview};

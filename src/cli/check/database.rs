@@ -2,9 +2,9 @@
 
 use super::{Bad, Report, Verdict};
 use crate::cli::exit::{is_for_good, is_wrong_database};
-use crate::cli::humanize;
 use crate::clock::unix_now;
 use crate::config::{Backup, Config};
+use crate::humanize;
 use crate::store::backup::{self, BackupError};
 use crate::store::report::{self, Overview};
 use crate::store::schema::{self, Differences};

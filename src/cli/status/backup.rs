@@ -1,8 +1,8 @@
 //! The line about backups.
 
-use crate::cli::humanize;
 use crate::cli::table::Text;
 use crate::config::next_tick;
+use crate::humanize;
 use crate::store::backup::state::BackupState;
 use indicatif::HumanBytes;
 

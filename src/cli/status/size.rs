@@ -1,7 +1,7 @@
 //! How large the database is, and what is kept in it.
 
-use crate::cli::humanize;
 use crate::cli::table::Text;
+use crate::humanize;
 use crate::humanize::{bytes, years};
 use crate::store::report::Overview;
 use crate::store::sizes::Size;

@@ -1,9 +1,9 @@
 //! What `status` says of other programs that use the database: who keeps the write-ahead log from being taken back,
 //! and who holds the write lock.
 
-use crate::cli::humanize;
 use crate::cli::table::Text;
 use crate::health::Complaint;
+use crate::humanize;
 use crate::humanize::bytes;
 use crate::store::lock_holders::{self, LockHolder};
 use crate::store::report::Overview;
