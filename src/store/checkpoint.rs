@@ -1,8 +1,7 @@
-//! Checkpoints: what is in the write-ahead log (the WAL) is moved into the database, by the writer between two of its
-//! transactions.
+//! Checkpoints: the writer moves the WAL (the write-ahead log) into the database, between two of its transactions.
 //!
-//! All of them are passive: they wait for nobody and nobody waits for them. As nobody writes meanwhile, one leaves
-//! nothing, and the log begins anew, unless a reader still sees an old state. Who that is, `held` finds out.
+//! All of them are passive: they wait for no other process. Nobody writes meanwhile, so one moves everything, and the
+//! WAL starts again at its beginning. Only a reader of an old state prevents that. `held` finds out who it is.
 
 mod held;
 
@@ -20,9 +19,9 @@ use std::time::{Duration, Instant};
 /// Frames that have gathered when they are moved: 16 MiB. Pages that changed often meanwhile are
 /// moved once. The log stays below the 64 MiB to which one that grew is cut back.
 const GATHERED: u32 = 2000;
-/// Between two tries while a reader is in the way, or the disk is full, and between two looks at the log's size.
+/// Between two attempts while a reader is in the way or the disk is full, and between two looks at the WAL's size.
 const AGAIN: Duration = Duration::from_secs(2);
-/// However few there are, after this: then they are not there to be read at the next start.
+/// After this, however few frames there are: then the next start need not read them.
 const LATE: Duration = Duration::from_secs(60);
 
 thread_local! {
@@ -49,8 +48,8 @@ pub struct Checkpoints {
     /// Frames in the log that are in the database.
     moved: u32,
     tried: Instant,
-    /// When the log's size was last told.
-    told: Option<Instant>,
+    /// When the state of the WAL was last published.
+    published: Option<Instant>,
     /// The last one failed.
     troubled: bool,
 }
@@ -75,16 +74,16 @@ impl Checkpoints {
             watch: Watch::new(database),
             moved: 0,
             tried: Instant::now(),
-            told: None,
+            published: None,
             troubled: false,
         })
     }
 
-    /// Between two transactions: moves what is to be moved, and tells how the log is.
+    /// Makes a checkpoint if one is due, and publishes the state of the WAL. To be called between two transactions.
     pub fn look(&mut self, writer: &Connection) {
         let frames = FRAMES.get();
         if frames < self.moved {
-            // It has begun anew.
+            // The WAL has started again.
             self.moved = 0;
         }
         let rest = if self.troubled || self.watch.is_watching() {
@@ -98,9 +97,9 @@ impl Checkpoints {
             self.checkpoint(writer);
             self.tried = Instant::now();
         }
-        if self.told.is_none_or(|told| told.elapsed() >= AGAIN) {
-            self.tell();
-            self.told = Some(Instant::now());
+        if self.published.is_none_or(|at| at.elapsed() >= AGAIN) {
+            self.publish();
+            self.published = Some(Instant::now());
         }
     }
 
@@ -122,8 +121,8 @@ impl Checkpoints {
         }
     }
 
-    /// Says how the log is.
-    fn tell(&mut self) {
+    /// Publishes the state of the WAL.
+    fn publish(&mut self) {
         let bytes = self.wal.metadata().map_or(0, |metadata| metadata.len());
         let now = clock::now();
         let status = self.watch.status(bytes, now);
@@ -132,7 +131,7 @@ impl Checkpoints {
     }
 }
 
-/// For a writer that cannot commit: where a disk is full, a log that begins anew needs no more room.
+/// For a writer that cannot commit: on a full disk, a WAL that starts again needs no more room.
 pub(super) fn relieve(writer: &Connection) {
     if let Err(error) = passive(writer) {
         tracing::debug!("cannot move the write-ahead log into the database: {error}");

@@ -101,13 +101,13 @@ fn holders(database: &Path, wanted: impl Fn(&Lock) -> bool) -> Option<Vec<LockHo
 
 fn holders_of(file: &Path, wanted: impl Fn(&Lock) -> bool) -> Option<Vec<LockHolder>> {
     let file = fs::metadata(file).ok()?;
-    // Between two pages of the list one that is held may be passed over, while others come and go.
+    // The kernel lists page by page: between two pages a held lock may be skipped while others come and go.
     let locks = list()? + &list()?;
     Some(others(&locks, (device(file.dev()), file.ino()), std::process::id(), wanted))
 }
 
-/// The kernel's list. It is whole only within one call, so that each asks for as much as there may be: read in small
-/// pieces, one line in sixty was seen to be missing on a busy machine.
+/// The kernel's list of locks. Only what one call reads is consistent, so each call asks for much. In small pieces a
+/// held lock was missing from one reading in sixty, on a busy machine.
 fn list() -> Option<String> {
     let mut file = fs::File::open("/proc/locks").ok()?;
     let mut read = vec![0; 64 * 1024];

@@ -144,8 +144,8 @@ impl Writer {
         self.send(Message::Configure(rules, feeders));
     }
 
-    /// Does what can wait, once; answered by [`Event::Maintained`].
-    pub fn task(&self, task: MaintenanceTask) {
+    /// Runs a maintenance task once; answered by [`Event::Maintained`].
+    pub fn maintain(&self, task: MaintenanceTask) {
         self.send(Message::MaintenanceTask(task));
     }
 
@@ -165,7 +165,7 @@ impl Writer {
         self.wal.status()
     }
 
-    /// Has what waits to be committed together be committed now.
+    /// Ends the gathering: the thread commits now what it has.
     pub fn hurry(&self) {
         self.thread.unpark();
     }

@@ -51,7 +51,7 @@ impl Worker {
             let next = self.next_request(now);
             match next {
                 Next::Nothing => {
-                    // What is stored may bring work, and somebody may wait for the last of it.
+                    // With nothing left to send there is nothing to gather for.
                     self.writer.hurry();
                     break;
                 }

@@ -92,7 +92,7 @@ impl Worker {
 
     fn task(&mut self, task: MaintenanceTask) {
         self.maintenance.under_way = true;
-        self.writer.task(task);
+        self.writer.maintain(task);
     }
 
     pub(super) fn on_maintained(&mut self, maintained: Maintained, now: Now) {

@@ -70,7 +70,7 @@ impl Write {
 }
 
 impl Message {
-    /// Nothing happens on it before its commit, unless the worker says so by [`super::Writer::hurry`].
+    /// Nobody waits for its commit, so it may be committed with what comes within a second.
     pub(super) fn can_wait(&self) -> bool {
         match self {
             Message::Write(Write::Record(record)) => {
@@ -99,7 +99,7 @@ pub enum Event {
     Resume,
     /// A feeder has put ids into the queue that are due at this Unix second, or rows were put right.
     Fed { due_at: i64 },
-    /// The answer to [`super::Writer::task`].
+    /// The answer to [`super::Writer::maintain`].
     Maintained(Maintained),
     /// Another process has written since the last look.
     ForeignChange,

@@ -21,8 +21,8 @@ use tokio::sync::mpsc::UnboundedSender;
 
 /// Records in one transaction at most: bounds what one commit holds up.
 const MAX_BATCH: usize = 2048;
-/// From one commit to the next while nobody waits for it: what comes meanwhile is committed together, which spares
-/// the disk, and pages that records share are written once. A kill costs as many requests once more.
+/// Between two commits while nobody waits for one. What comes meanwhile is committed together: fewer writes to the
+/// disk. After a kill these talks are fetched again.
 const GATHER: Duration = Duration::from_secs(1);
 /// Between two tries of a transaction that could not be committed.
 const RETRY: Duration = Duration::from_secs(1);
@@ -85,7 +85,7 @@ fn serve(
     let mut taken = Instant::now();
     while let Ok(first) = inbox.recv() {
         if matches!(first, Message::Write(Write::Record(_))) {
-            // Cut short as soon as somebody waits. What waits for the disk gathers by itself.
+            // Ends early if somebody waits ([`super::Writer::hurry`]).
             thread::park_timeout(GATHER.saturating_sub(taken.elapsed()));
         }
         taken = Instant::now();
