@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use talkmirror::policy::closing::{CloseMode, CloseRules, Purpose};
 use talkmirror::policy::refresh::{RefreshRules, Shares};
 use talkmirror::policy::stale::StaleRules;
-use talkmirror::simulator::{ACCOUNT_ID, Account, Simulator, TOKEN};
+use talkmirror_simulator::{ACCOUNT_ID, Account, Simulator, TOKEN};
 use talkmirror::store;
 use talkmirror::store::feeds::{Fed, Order};
 use talkmirror::store::queue::Due;

@@ -5,6 +5,7 @@ mod backup;
 mod check;
 mod close;
 mod completions;
+#[cfg(feature = "demo")]
 mod demo;
 mod enqueue;
 mod exit;
@@ -149,6 +150,7 @@ enum Command {
         code: Option<String>,
     },
     /// A simulated account on loopback, mirrored and auto-closed before your eyes
+    #[cfg(feature = "demo")]
     Demo {
         /// Where to leave the database [default: a new folder for temporary files]
         #[arg(long, value_name = "DIR")]
@@ -317,6 +319,7 @@ impl Cli {
                 plain()?;
                 login::login(&config, code.as_deref())
             }
+            #[cfg(feature = "demo")]
             Command::Demo { ref dir } => {
                 plain()?;
                 demo::demo(dir.as_deref())

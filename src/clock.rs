@@ -59,6 +59,11 @@ pub fn written(at: i64, format: &str) -> String {
     time.map_or_else(|| at.to_string(), |time| time.format(format).to_string())
 }
 
+/// As machines write a moment: `2026-11-23T09:34:00Z`.
+pub fn iso(at: i64) -> String {
+    written(at, "%Y-%m-%dT%H:%M:%SZ")
+}
+
 /// The next time after `now` that is a multiple of `every` from `origin` on. What is done at such times of one
 /// origin wakes the machine up once.
 pub fn next_of(origin: Instant, every: Duration, now: Instant) -> Instant {

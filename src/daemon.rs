@@ -20,7 +20,7 @@ use crate::clock;
 use crate::config::{Config, Mistakes};
 use crate::gate::Gate;
 use crate::policy::closing::CloseMode;
-use crate::store::busy_wait;
+use crate::sqlite::busy_wait;
 use crate::store::closures;
 use crate::store::lock::{self, InstanceLock, LockError};
 use crate::store::queue::Repair;
@@ -30,7 +30,7 @@ use crate::store::sweep::{self, QueuedToClose, ToClose};
 use crate::store::writer::Writer;
 use crate::store::{self, StoreError};
 use crate::worker::{Account, Counters, Mode, WorkError, Worker, WorkerConfig};
-use rusqlite::Connection;
+use crate::store::Connection;
 use signals::{Signal, Signals};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -252,7 +252,7 @@ fn worker(
     let gate = Gate::new(config.api.requests_per_second, lock.used_before, now.mono);
     let account = Account {
         name: store::account::name(&connection).map_err(StoreError::from)?,
-        known: report::known_talks(&connection).map_err(StoreError::from)?,
+        known: story::known_talks(&connection).map_err(StoreError::from)?,
         odd_reported_at: store::odd::reported_at(&connection).map_err(StoreError::from)?,
     };
     let earlier = DaemonStatus::read(&connection).map_err(StoreError::from)?;

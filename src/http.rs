@@ -11,9 +11,10 @@ mod screen;
 
 use crate::clock::unix_now;
 use crate::feed::webhook::Hooks;
-use crate::health::{self, Complaint, Live};
-use crate::humanize::causes;
-use crate::store::report::{self, Figures, Overview};
+use crate::report::health::{self, Complaint, Live};
+use crate::report::humanize::causes;
+use crate::report::{self, Overview};
+use crate::store::figures::{self, Figures};
 use crate::store::status::Liveness;
 use crate::store::{self, StoreError};
 use crate::text::shown;
@@ -136,7 +137,7 @@ impl Site {
             let connection = store::open_read_only(&database)?;
             let now = unix_now();
             let overview = report::overview(&connection, now)?;
-            let figures = report::figures(&connection, now)?;
+            let figures = figures::figures(&connection, now)?;
             let closing = screen::closing(&connection)?;
             Ok::<_, StoreError>(Arc::new(Read { overview, figures, closing }))
         });

@@ -16,13 +16,12 @@
 //! - [`feed`] finds talks by itself: refreshes, the account's list and events, hooks, the backfill. It
 //!   only queues.
 //! - [`policy`] decides when a talk is looked at again, whether it is stale, what of its closing comes
-//!   next, which talk to refresh and whose turn it is to send, [`health`] whether the mirror is well:
+//!   next, which talk to refresh and whose turn it is to send, [`report::health`] whether the mirror is well:
 //!   pure functions over given times.
-//! - [`http`] shows how it goes, to programs and people; [`telemetry`] counts, [`humanize`] says it in words, [`text`]
+//! - [`http`] shows how it goes, to programs and people; [`telemetry`] counts, [`report::humanize`] says it in words, [`text`]
 //!   escapes what others wrote.
 //! - [`config`] is checked whole before anything begins. [`clock`] is where time is read, [`departure`] when a request
 //!   left, [`files`] how text files are.
-//! - [`simulator`] is an account on loopback, for the demo and the tests.
 //!
 //! `cli -> daemon -> http, feed -> worker -> policy, amocrm, store, gate -> talk, departure`. `amocrm` and `store` don't know
 //! each other; only `store` knows rusqlite, only `amocrm` knows reqwest, only `cli` knows clap, only
@@ -51,13 +50,12 @@ pub mod departure;
 pub mod feed;
 pub mod files;
 pub mod gate;
-pub mod health;
 pub mod http;
-pub mod humanize;
 #[cfg(test)]
 mod mutated;
 pub mod policy;
-pub mod simulator;
+pub mod report;
+pub mod sqlite;
 pub mod store;
 pub mod talk;
 pub mod telemetry;

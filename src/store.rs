@@ -8,28 +8,25 @@
 
 pub mod account;
 pub mod backup;
-pub mod busy_wait;
-pub mod checkpoint;
 pub mod closures;
 pub mod completeness;
-mod error;
+pub mod counts;
+pub mod days;
 pub mod feeds;
-pub mod limit;
+pub mod figures;
 pub mod lock;
-pub mod lock_holders;
 pub mod maintenance;
 mod migrations;
 pub mod odd;
-pub mod owner;
 pub mod queue;
 pub mod record;
-pub mod report;
 pub mod restore;
 pub mod resume;
 pub mod retention;
 pub mod schema;
 pub mod sizes;
 pub mod status;
+pub mod story;
 pub mod sweep;
 pub mod tokens;
 pub mod trial;
@@ -37,23 +34,15 @@ pub mod trial;
 mod views;
 pub mod writer;
 
-pub use error::StoreError;
-pub use migrations::SCHEMA_VERSION;
+pub use crate::sqlite::{SCHEMA_VERSION, StoreError};
+pub use rusqlite::{Connection, Error as SqlError};
 
-use crate::files;
+use crate::sqlite::{self, busy_wait, connect, owner, require_file};
 use migrations::{create, current, migrate};
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, ffi};
+use rusqlite::{ErrorCode, OpenFlags, TransactionBehavior};
 use std::ffi::c_int;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::thread;
 use std::time::{Duration, Instant};
-
-/// As the baseline sets it: "tlkm".
-const APPLICATION_ID: i64 = 0x746c_6b6d;
-
-/// How long a statement waits for another process's write to end.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often a long migration tells that it goes on, and after how many steps of SQLite's machine it looks
 /// at the clock: some milliseconds.
@@ -93,7 +82,7 @@ fn open_as(path: &Path, owner: bool, at_work: Option<fn(&str)>) -> Result<Connec
     // Before the database is open here.
     let held = if owner { None } else { lock::is_held(path) };
     if held == Some(true) {
-        refuse_other_name(path)?;
+        sqlite::refuse_other_name(path)?;
     }
     if !path.exists() {
         // Somebody else's to make: the one that is at work has lost its file.
@@ -125,7 +114,7 @@ fn open_as(path: &Path, owner: bool, at_work: Option<fn(&str)>) -> Result<Connec
         // Half as many pages to write for the random order of chat ids; only a new file takes it.
         connection.pragma_update(None, "page_size", 8192).map_err(sql("set up"))?;
     }
-    let mode = switch_to_wal(&connection).map_err(sql("switch to WAL mode"))?;
+    let mode = sqlite::switch_to_wal(&connection).map_err(sql("switch to WAL mode"))?;
     if mode != "wal" {
         return Err(StoreError::ReadOnly(path.to_owned()));
     }
@@ -137,7 +126,7 @@ fn open_as(path: &Path, owner: bool, at_work: Option<fn(&str)>) -> Result<Connec
              PRAGMA journal_size_limit = 67108864; -- a WAL that grew is cut back to 64 MiB",
         )
         .map_err(sql("set up"))?;
-    persist_wal(&connection);
+    sqlite::persist_wal(&connection);
     if held == Some(true) {
         // Whoever is at work does it; here it might take as long as a grown log wants.
         connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(sql("set up"))?;
@@ -176,20 +165,6 @@ fn open_as(path: &Path, owner: bool, at_work: Option<fn(&str)>) -> Result<Connec
     Ok(connection)
 }
 
-/// Switches a database to WAL mode; returns the mode that it has then. Another process may be doing the same, and SQLite
-/// does not wait for that by itself.
-fn switch_to_wal(connection: &Connection) -> rusqlite::Result<String> {
-    let began = Instant::now();
-    loop {
-        match connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)) {
-            Err(error) if busy_wait::is_locked(&error) && began.elapsed() < BUSY_TIMEOUT => {
-                thread::sleep(Duration::from_millis(20));
-            }
-            switched => return switched,
-        }
-    }
-}
-
 /// Opens the database for reading, also while a daemon writes it or none runs.
 ///
 /// # Errors
@@ -199,8 +174,8 @@ pub fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
         return Err(StoreError::Missing(path.to_owned()));
     }
     require_file(path)?;
-    if has_other_names(path) && lock::is_held(path) == Some(true) {
-        refuse_other_name(path)?;
+    if sqlite::has_other_names(path) && lock::is_held(path) == Some(true) {
+        sqlite::refuse_other_name(path)?;
     }
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     match identify(&connection, path)? {
@@ -208,43 +183,6 @@ pub fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
         found if found < current().version() => Err(StoreError::Older { path: path.to_owned(), found }),
         _ => Ok(connection),
     }
-}
-
-/// Whether hard links lead to the file.
-fn has_other_names(path: &Path) -> bool {
-    path.metadata().is_ok_and(|file| file.nlink() > 1)
-}
-
-/// Whoever works on the database has its log beside the name that it goes by: by another, what it wrote lately is not
-/// seen, and what is written is lost or damages it.
-fn refuse_other_name(path: &Path) -> Result<(), StoreError> {
-    match has_other_names(path) && !backup::beside(&lock::file_of(path), "-wal").exists() {
-        true => Err(StoreError::OtherName(path.to_owned())),
-        false => Ok(()),
-    }
-}
-
-/// Whether a database could be at this path: SQLite says of a directory that the disk fails, and waits for a pipe.
-///
-/// # Errors
-/// If what lies there, or in the place of one of the files beside it, is no regular file.
-pub fn require_file(path: &Path) -> Result<(), StoreError> {
-    if let Some(kind) = files::special(path) {
-        return Err(StoreError::NotAFile { path: path.to_owned(), kind });
-    }
-    let beside = backup::BESIDE.map(|suffix| backup::beside(&lock::file_of(path), suffix));
-    match beside.into_iter().find_map(|path| Some((files::special(&path)?, path))) {
-        Some((kind, path)) => Err(StoreError::NotAFileBeside { path, kind }),
-        None => Ok(()),
-    }
-}
-
-fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
-    require_file(path)?;
-    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-        .map_err(|source| StoreError::Open { step: "open", path: path.to_owned(), source })?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    Ok(connection)
 }
 
 /// The schema version, 0 for an empty database; anything that is not ours is an error.
@@ -257,22 +195,7 @@ fn identify(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
 }
 
 fn identify_now(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
-    let pragma = |name: &str| {
-        connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0)).map_err(|source| {
-            match source {
-                rusqlite::Error::SqliteFailure(error, _) if error.code == ErrorCode::NotADatabase => {
-                    StoreError::NotADatabase(path.to_owned())
-                }
-                source => StoreError::Open { step: "read", path: path.to_owned(), source },
-            }
-        })
-    };
-    let version = pragma("user_version")?;
-    let application = pragma("application_id")?;
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if application != APPLICATION_ID && (version != 0 || tables != 0) {
-        return Err(StoreError::Foreign(path.to_owned()));
-    }
+    let version = sqlite::identify(connection, path)?;
     if version != 0 && is_of_development(connection)? {
         return Err(StoreError::Development(path.to_owned()));
     }
@@ -292,20 +215,16 @@ fn is_of_development(connection: &Connection) -> rusqlite::Result<bool> {
     )
 }
 
-/// Keeps the `-wal` and `-shm` files when the last connection closes: a reader
-/// without the right to write the folder cannot make them, and fails without.
-/// rusqlite 0.40 has no call of its own for it.
-fn persist_wal(connection: &Connection) {
-    let mut on: c_int = 1;
-    // SAFETY: the handle is open, the name is a C string, and the opcode takes an int.
-    unsafe {
-        ffi::sqlite3_file_control(
-            connection.handle(),
-            c"main".as_ptr(),
-            ffi::SQLITE_FCNTL_PERSIST_WAL,
-            (&raw mut on).cast(),
-        );
-    }
+/// Reads several things as of one moment.
+///
+/// # Errors
+/// Those of `read`, or when the database cannot be read.
+pub fn at_one_moment<T>(
+    connection: &Connection,
+    read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let moment = connection.unchecked_transaction()?;
+    read(&moment)
 }
 
 /// The value of a key in `mirror_info`.

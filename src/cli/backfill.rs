@@ -2,8 +2,8 @@
 
 use super::print::Out;
 use crate::clock::unix_now;
-use crate::humanize;
-use crate::humanize::looked_at;
+use crate::report::humanize;
+use crate::report::humanize::looked_at;
 use crate::store::feeds::{self, Begun};
 use crate::store::status::DaemonStatus;
 use crate::store::{self, StoreError, lock};

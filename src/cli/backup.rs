@@ -5,7 +5,7 @@ use super::progress::{Progress, eprint_line};
 use super::run::runtime;
 use crate::clock::unix_now;
 use crate::daemon::DaemonError;
-use crate::humanize;
+use crate::report::humanize;
 use crate::store;
 use crate::store::backup::{self, Copied, Watch};
 use crate::store::lock::{self, LockError};

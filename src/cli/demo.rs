@@ -8,17 +8,16 @@ use super::run::runtime;
 use super::table::{Table, Text};
 use crate::config::{Config, Needs};
 use crate::daemon;
-use crate::humanize;
-use crate::simulator::{Account, Fault, Simulator, TOKEN};
+use crate::report::humanize;
 use crate::store;
-use crate::talk::Talk;
 use anyhow::{Context, Result, ensure};
-use rusqlite::Connection;
+use crate::store::Connection;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
+use talkmirror_simulator::{Account, Fault, Simulator, TOKEN, Talk};
 
 /// Talks that are there when the demo begins.
 const TALKS: i64 = 36;

@@ -4,7 +4,7 @@ use super::print::Out;
 use super::progress::Progress;
 use super::{IdsOrStdin, talk_ids};
 use crate::files::without_bom;
-use crate::humanize;
+use crate::report::humanize;
 use crate::store;
 use crate::store::queue;
 use anyhow::{Context, Result, anyhow};

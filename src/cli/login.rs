@@ -7,7 +7,7 @@ use crate::amocrm::{Kind, TokenSource, vendor_of};
 use crate::clock::unix_now;
 use crate::config::Config;
 use crate::files::without_bom;
-use crate::humanize;
+use crate::report::humanize;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

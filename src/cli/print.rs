@@ -5,7 +5,7 @@ use super::progress;
 use super::table::{Paint, Table, Text};
 use crate::config::Mistakes;
 use crate::daemon::DaemonError;
-use crate::humanize;
+use crate::report::humanize;
 use crate::text::shown;
 use anyhow::Result;
 use clap::error::{ContextKind, ContextValue};

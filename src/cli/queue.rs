@@ -3,7 +3,7 @@
 use super::print::Out;
 use super::table::{Table, Text};
 use crate::clock::unix_now;
-use crate::humanize;
+use crate::report::humanize;
 use crate::store::queue::{self, QueueRow};
 use crate::store::{self, StoreError};
 use anyhow::Result;
@@ -41,7 +41,7 @@ pub fn list(database: &Path, failed_only: bool, as_json: bool) -> Result<ExitCod
         shown += 1;
         Ok(())
     })?;
-    let counts = store::report::queue(&connection, now).map_err(StoreError::from)?;
+    let counts = store::counts::queue(&connection, now).map_err(StoreError::from)?;
     let all = if failed_only { counts.failed } else { counts.due + counts.later + counts.failed };
     if all == 0 {
         out.line(if failed_only { "No talk has failed." } else { "The queue is empty." })?;

@@ -3,7 +3,7 @@
 use super::print::Out;
 use crate::clock::unix_now;
 use crate::gate::Reason;
-use crate::humanize;
+use crate::report::humanize;
 use crate::store::status::{DaemonStatus, PauseStatus};
 use crate::store::{self, StoreError, lock, resume};
 use anyhow::Result;

@@ -4,7 +4,7 @@ use super::print::Out;
 use super::table::{Table, Text};
 use crate::clock::unix_now;
 use crate::config::Config;
-use crate::humanize;
+use crate::report::humanize;
 use crate::policy::closing::CloseMode;
 use crate::policy::origin::{UnknownOrigin, unknown_origins};
 use crate::policy::stale::{Verdict, stale as decide};
@@ -14,7 +14,7 @@ use crate::store::status::DaemonStatus;
 use crate::store::{self, StoreError, sweep};
 use crate::talk::Talk;
 use anyhow::Result;
-use rusqlite::Connection;
+use crate::store::Connection;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
@@ -29,7 +29,7 @@ pub fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
     let now = unix_now();
     let rules = &config.auto_close.rules;
     let (mut stale, mut kept) = (Vec::new(), Vec::new());
-    report::in_work(&connection, |talk, reach| -> Result<()> {
+    story::open_talks(&connection, |talk, reach| -> Result<()> {
         let verdict = decide(&talk, reach, now, &rules.stale);
         let earlier = match verdict.is_stale() {
             true => closures::of_talk(&connection, talk.talk_id).map_err(StoreError::from)?,

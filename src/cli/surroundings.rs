@@ -2,7 +2,7 @@
 
 use super::progress::eprint_line;
 use crate::config::{Config, ConfigFile, Mistakes, Needs};
-use crate::store::limit;
+use crate::sqlite::limit;
 use anyhow::{Context, Result};
 use std::cell::OnceCell;
 use std::io;

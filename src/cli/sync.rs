@@ -7,8 +7,9 @@ use super::table::Table;
 use crate::clock::unix_now;
 use crate::config::Config;
 use crate::daemon::{self, SyncEnd, Synced};
-use crate::humanize;
-use crate::store::report::{self, QueueCounts};
+use crate::report::humanize;
+use crate::report;
+use crate::store::counts::{self, QueueCounts};
 use crate::store::{self, StoreError};
 use crate::worker::{Closures, Counters, Worker};
 use anyhow::Result;
@@ -34,7 +35,7 @@ pub fn sync(config: &Config, ids: &[RangeInclusive<i64>], no_close: bool, as_jso
     let connection = store::open_read_only(&config.database)?;
     let queue = report::overview(&connection, now).map_err(StoreError::from)?.queue;
     // What a probe met has no row that could fail.
-    let unfetched = report::still_queued(&connection, &unfetched).map_err(StoreError::from)?;
+    let unfetched = counts::still_queued(&connection, &unfetched).map_err(StoreError::from)?;
     let waiting = queue.due + queue.later;
     let mut out = Out::new();
     if as_json {
@@ -184,6 +185,6 @@ impl Watch {
 
     fn waiting(&self) -> Option<u64> {
         let connection = store::open_read_only(&self.database).ok()?;
-        report::waiting(&connection, self.least_priority).ok()
+        counts::waiting(&connection, self.least_priority).ok()
     }
 }

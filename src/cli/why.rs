@@ -5,14 +5,14 @@ use super::table::{Table, Text};
 use crate::amocrm;
 use crate::clock::unix_now;
 use crate::config::{Config, next_tick};
-use crate::humanize;
+use crate::report::humanize;
 use crate::policy::closing::CloseMode;
 use crate::policy::lanes::Lane;
 use crate::policy::refresh::{Candidate, Class};
 use crate::policy::stale::{Reach, stale};
 use crate::store::closures::{Closure, held_back};
 use crate::store::lock;
-use crate::store::report::{self, Story, Version};
+use crate::store::story::{self, Mirrored, Story, Version};
 use crate::store::status::Liveness;
 use crate::store::{self, StoreError};
 use anyhow::Result;
@@ -24,7 +24,7 @@ pub fn why(config: &Config, talk_id: i64) -> Result<ExitCode> {
     // Before the database is open here.
     let held = lock::is_held(&config.database);
     let connection = store::open_read_only(&config.database)?;
-    let story = report::story(&connection, talk_id).map_err(StoreError::from)?;
+    let story = story::story(&connection, talk_id).map_err(StoreError::from)?;
     let now = unix_now();
     let alive = story.daemon.as_ref().map(|daemon| daemon.liveness(held, now));
     let runs = matches!(alive, Some(Liveness::Running | Liveness::Silent));
@@ -115,7 +115,7 @@ fn brief(text: &str) -> String {
     humanize::brief(text, LONGEST)
 }
 
-fn state(mirrored: &report::Mirrored, now: i64) -> String {
+fn state(mirrored: &Mirrored, now: i64) -> String {
     let talk = &mirrored.talk;
     let mut state = vec![if talk.is_in_work { "in work" } else { "closed" }.to_owned()];
     if let Some(closed_at) = mirrored.closed_at {

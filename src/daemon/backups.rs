@@ -8,15 +8,15 @@ use super::DaemonError;
 use super::schedule::{Schedule, Ticks};
 use crate::clock::unix_now;
 use crate::config::{Backup, Config, next_tick};
-use crate::humanize::causes;
+use crate::report::humanize::causes;
 use crate::store::StoreError;
 use crate::store::backup::state::{BackupRules, BackupState, BackupTrouble, LastBackup};
 use crate::store::backup::{self, BackupError, Copied, Watch, dated};
-use crate::store::limit;
+use crate::sqlite::limit;
 use crate::store::writer::Writer;
 use crate::text::shown;
 use indicatif::HumanBytes;
-use rusqlite::Connection;
+use crate::store::Connection;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -234,6 +234,6 @@ fn make(folder: &Path) -> Result<(), BackupError> {
     }
     let within = folder.parent().unwrap_or(folder);
     fs::create_dir(folder)
-        .and_then(|()| crate::store::owner::hand_over(&fs::File::open(folder)?, within))
+        .and_then(|()| crate::sqlite::owner::hand_over(&fs::File::open(folder)?, within))
         .map_err(|source| BackupError::Io { step: "make the folder", path: folder.to_owned(), source })
 }

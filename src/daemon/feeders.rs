@@ -12,7 +12,7 @@ use crate::policy::refresh::RefreshRules;
 use crate::store::StoreError;
 use crate::store::feeds::{self, Feeder, FeederRow};
 use crate::worker::Worker;
-use rusqlite::Connection;
+use crate::store::Connection;
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use super::{DaemonError, worker_config};
 use crate::amocrm::{Client, Token};
 use crate::clock;
 use crate::config::{Config, Mistakes, Needs};
-use crate::humanize::causes;
+use crate::report::humanize::causes;
 use crate::policy::closing::CloseMode;
 use crate::store;
 use crate::text::shown;

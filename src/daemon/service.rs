@@ -5,7 +5,7 @@
 use super::DaemonError;
 use crate::clock;
 use crate::gate::Reason;
-use crate::health::Live;
+use crate::report::health::Live;
 use crate::text::shown;
 use crate::worker::Counters;
 use sd_notify::NotifyState;

@@ -2,7 +2,7 @@
 
 use super::{Look, Site};
 use crate::gate::Reason;
-use crate::health;
+use crate::report::health;
 use crate::store::completeness::Completeness;
 use crate::store::status::DaemonStatus;
 use crate::telemetry::set;

@@ -3,16 +3,16 @@
 use super::page::{self, Screen};
 use super::{Look, Site};
 use crate::clock::unix_now;
-use crate::health::{self, Complaint};
-use crate::humanize::causes;
+use crate::report::health::{self, Complaint};
+use crate::report::humanize::causes;
 use crate::policy::closing::CloseMode;
 use crate::store::closures::{self, Closure};
-use crate::store::report::{self, DAYS, Day};
+use crate::store::days::{self, DAYS, Day};
 use crate::store::status::Liveness;
 use crate::store::{self, StoreError, sweep};
 use axum::extract::State;
 use axum::response::Response;
-use rusqlite::Connection;
+use crate::store::Connection;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -47,7 +47,7 @@ impl Past {
         }
         let days = reading(move || {
             let connection = store::open_read_only(&database)?;
-            Ok(report::days(&connection, unix_now())?)
+            Ok(days::days(&connection, unix_now())?)
         })
         .await?;
         *last = Some((Instant::now(), days));

@@ -4,13 +4,12 @@
 //! [`script`] notes by which text a database has them.
 
 use super::schema::{self, script};
-use super::{StoreError, identify};
+use super::{SCHEMA_VERSION, StoreError, identify};
 use rusqlite::Connection;
 use rusqlite_migration::{M, Migrations};
 use std::path::Path;
 
-/// The schema version that this program knows.
-pub const SCHEMA_VERSION: i64 = SCHEMA.version();
+const _: () = assert!(SCHEMA.version() == SCHEMA_VERSION);
 
 const SCHEMA: Schema =
     Schema { migrations: &[include_str!("migrations/001.sql")], views: include_str!("views.sql") };

@@ -6,17 +6,17 @@
 //! did since the copy is not forgotten (`carry`). The caller holds the lock.
 
 mod carry;
-mod place;
 mod present;
 
 pub use carry::Carried;
-pub use place::tidy;
+pub use crate::sqlite::place::tidy;
 pub use present::Present;
 
-use super::backup::{self, BackupError, Contents, Scratch, Watch, sync_folder};
+use super::backup::{self, BackupError, Contents, Watch};
 use super::{StoreError, connect, migrate, schema};
 use crate::files;
-use place::Kept;
+use crate::sqlite::backup::{Scratch, is_of_database, sync_folder};
+use crate::sqlite::place::{self, Kept};
 use present::{Settled, settle};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs;
@@ -108,7 +108,7 @@ impl Restore {
         if let Some(kind) = files::special(&real) {
             return Err(RestoreError::NotAFile { path: path.to_owned(), kind });
         }
-        if backup::is_of_database(&real, &database) {
+        if is_of_database(&real, &database) {
             return Err(RestoreError::Live(path.to_owned()));
         }
         tidy(&database);

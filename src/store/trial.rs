@@ -1,7 +1,8 @@
 //! Tries whether a database could be worked on, and changes nothing.
 
-use super::lock::{self, LockError};
-use super::{StoreError, backup, connect, identify, require_file};
+use super::{StoreError, connect, identify, require_file};
+use crate::sqlite::beside;
+use crate::sqlite::lock::{self, LockError};
 use nix::unistd::{AccessFlags, eaccess};
 use rusqlite::config::DbConfig;
 use rusqlite::{ErrorCode, OpenFlags, TransactionBehavior};
@@ -39,7 +40,7 @@ pub fn write(path: &Path) -> Result<(), TrialError> {
 }
 
 fn write_and_roll_back(path: &Path) -> Result<(), StoreError> {
-    let had_wal = backup::beside(path, "-wal").exists();
+    let had_wal = beside(path, "-wal").exists();
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     // Else the last connection that closes moves what is in the WAL, and removes the files that readers need.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, had_wal)?;

@@ -15,7 +15,7 @@ pub use message::{Event, Spent};
 
 use super::account::AccountName;
 use super::backup::state::BackupState;
-use super::checkpoint::{WalStatus, WalView};
+use crate::sqlite::checkpoint::{WalStatus, WalView};
 use super::feeds::{Fed, Feeder, Order};
 use super::maintenance::MaintenanceTask;
 use super::queue::Repair;

@@ -5,7 +5,7 @@ use super::{Ended, Worker};
 use crate::amocrm::{Failure, Fetched, Kind};
 use crate::clock::{self, Now};
 use crate::gate::{Permit, Reason, Signal, Source};
-use crate::humanize;
+use crate::report::humanize;
 use crate::policy;
 use crate::policy::closing::{self, BEGIN_WITHIN, CloseContext, CloseMode, Purpose, Step};
 use crate::policy::stale::{Reach, Verdict, stale};

@@ -5,7 +5,7 @@ use crate::amocrm::{Failure, Kind};
 use crate::clock::Now;
 use crate::gate::{Gate, Pause, Reason};
 use crate::policy::lanes::Lane;
-use crate::store::checkpoint::WalStatus;
+use crate::sqlite::checkpoint::WalStatus;
 use crate::store::status::{DaemonStatus, LANES_SECONDS, LaneRequests, PauseStatus};
 use crate::store::writer::Writer;
 use crate::telemetry;

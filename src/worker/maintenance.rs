@@ -5,7 +5,7 @@
 
 use super::Worker;
 use crate::clock::Now;
-use crate::humanize;
+use crate::report::humanize;
 use crate::store::maintenance::{Maintained, MaintenanceTask};
 use crate::store::retention::{Order, Pass, Step};
 use std::time::{Duration, Instant};

@@ -2,7 +2,7 @@
 
 use crate::harness::{Mirror, account};
 use std::time::Duration;
-use talkmirror::simulator::Fault;
+use talkmirror_simulator::Fault;
 
 /// The API page's own example, as it stands there.
 const EXAMPLE: &str = r#"{"talk_id":117,"created_at":1631018291,"updated_at":1631035929,"rate":0,"contact_id":3372695,

@@ -2,7 +2,7 @@
 
 use crate::harness::{Mirror, account};
 use std::time::{Duration, Instant};
-use talkmirror::simulator::{Fault, Storm};
+use talkmirror_simulator::{Fault, Storm};
 
 const LIMIT: &str = "api.requests_per_second = 7\n";
 

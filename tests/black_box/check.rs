@@ -42,7 +42,7 @@ fn a_database_that_this_user_cannot_write_is_bad() {
     let as_user = |(uid, gid): (u32, u32)| {
         let mut command = Command::new(&state.binary);
         command.arg("--config").arg(state.mirror.path("config.toml")).arg("check").uid(uid).gid(gid);
-        command.env("TALKMIRROR__API__TOKEN", talkmirror::simulator::TOKEN).output().unwrap()
+        command.env("TALKMIRROR__API__TOKEN", talkmirror_simulator::TOKEN).output().unwrap()
     };
     let before = files(&state.mirror, "state");
     let outsider = as_user(OUTSIDER);

@@ -2,7 +2,7 @@
 
 use crate::harness::{Mirror, account};
 use std::time::Duration;
-use talkmirror::simulator::Fault;
+use talkmirror_simulator::Fault;
 
 const DAY: i64 = 86_400;
 

@@ -6,7 +6,7 @@ use crate::harness::{Daemon, Mirror};
 use rusqlite::Connection;
 use std::time::Duration;
 use talkmirror::clock::unix_now;
-use talkmirror::simulator::{Fault, Storm};
+use talkmirror_simulator::{Fault, Storm};
 
 const DAY: i64 = 86_400;
 

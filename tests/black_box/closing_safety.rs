@@ -2,7 +2,7 @@
 
 use crate::closing::{LIVE, missed};
 use std::time::Duration;
-use talkmirror::simulator::Fault;
+use talkmirror_simulator::Fault;
 
 const DAY: i64 = 86_400;
 /// No sweep by itself.

@@ -5,7 +5,7 @@ use assert_cmd::Command;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::time::Duration;
-use talkmirror::simulator::Fault;
+use talkmirror_simulator::Fault;
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))

@@ -71,7 +71,7 @@ fn the_token_comes_from_its_file_the_credential_or_the_environment_in_this_order
         "{err}"
     );
 
-    let token = talkmirror::simulator::TOKEN;
+    let token = talkmirror_simulator::TOKEN;
     let output = mirror.command(&["sync", "1"]).env("TALKMIRROR__API__TOKEN", token).output().unwrap();
     assert!(output.status.success(), "{output:?}");
 

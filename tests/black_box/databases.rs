@@ -4,7 +4,7 @@ use crate::harness::{Mirror, SmallDisk, account};
 use rusqlite::Connection;
 use std::fs;
 use std::process::Command;
-use talkmirror::simulator::Fault;
+use talkmirror_simulator::Fault;
 
 #[test]
 fn what_is_no_database_of_ours_is_refused_and_untouched() {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::io::Write;
 use std::net::TcpListener;
 use talkmirror::clock::unix_now;
-use talkmirror::simulator::{Fault, TalkEvent};
+use talkmirror_simulator::{Fault, TalkEvent};
 
 const ALL_WAIT: &str = "SELECT count(*) FROM talk_queue WHERE attempts = 0 AND failed_at IS NULL";
 const REASON: &str = "SELECT pause_reason FROM daemon_status";

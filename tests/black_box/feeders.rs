@@ -3,7 +3,7 @@
 use crate::harness::{Mirror, account};
 use std::time::Duration;
 use talkmirror::clock::unix_now;
-use talkmirror::simulator::{Account, Fault, TalkEvent};
+use talkmirror_simulator::{Account, Fault, TalkEvent};
 
 pub const REFRESH: &str = "refresh.enabled = true\nrefresh.min_interval = \"1s\"\n";
 pub const LISTING: &str = "listing.enabled = true\nlisting.schedule = \"* * * * * *\"\n";

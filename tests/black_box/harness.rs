@@ -15,7 +15,7 @@ use std::process::{Child, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
-use talkmirror::simulator::{Account, Simulator, TOKEN};
+use talkmirror_simulator::{Account, Simulator, TOKEN};
 use tempfile::TempDir;
 
 /// Nothing that a test waits for takes so long on a machine that is not stuck.

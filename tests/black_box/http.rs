@@ -3,7 +3,7 @@
 use crate::feeders::{EVENTS, LISTING, REFRESH};
 use crate::harness::{Mirror, account};
 use std::collections::BTreeSet;
-use talkmirror::simulator::{Account, Fault, TOKEN};
+use talkmirror_simulator::{Account, Fault, TOKEN};
 
 /// A mirror that is shown at a port of its own.
 pub fn shown(account: Account, more: &str) -> (Mirror, u16) {

@@ -5,7 +5,7 @@ use crate::harness::{Mirror, account};
 use nix::sys::signal::Signal;
 use std::fs;
 use std::time::Duration;
-use talkmirror::simulator::{ACCOUNT_ID, Account, Fault, TOKEN};
+use talkmirror_simulator::{ACCOUNT_ID, Account, Fault, TOKEN};
 
 const OTHER: i64 = 4711;
 const GONE_OR_DENIED: &str = "SELECT count(gone_at) + count(denied_at) FROM talks";

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use talkmirror::simulator::Fault;
+use talkmirror_simulator::Fault;
 use talkmirror::store::lock;
 
 /// A second process by that path ends at once, and says who is at work.

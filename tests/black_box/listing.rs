@@ -3,7 +3,7 @@
 use crate::feeders::{LISTING, assert_changes_are_found, change, mirror_of, runs_on, trouble};
 use crate::harness::{Mirror, account};
 use talkmirror::clock::unix_now;
-use talkmirror::simulator::{Fault, PageHook};
+use talkmirror_simulator::{Fault, PageHook};
 
 #[test]
 fn the_listing_alone_finds_new_talks_changes_and_closings() {

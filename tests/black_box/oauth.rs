@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 use talkmirror::clock::unix_now;
-use talkmirror::simulator::{Account, Fault};
+use talkmirror_simulator::{Account, Fault};
 
 const DAY: i64 = 86_400;
 

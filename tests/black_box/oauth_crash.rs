@@ -3,7 +3,7 @@
 use crate::harness::account;
 use crate::oauth::{keep_as, oauth, stored};
 use std::time::Duration;
-use talkmirror::simulator::Fault;
+use talkmirror_simulator::Fault;
 
 #[test]
 fn a_kill_at_any_point_of_a_renewal_leaves_tokens_that_work() {

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::{Command, Stdio};
-use talkmirror::simulator::Fault;
+use talkmirror_simulator::Fault;
 
 fn mirror_with_code() -> Mirror {
     let mirror = oauth(account(5));

@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use talkmirror::simulator::Fault;
+use talkmirror_simulator::Fault;
 
 const HOSTILE: &str =
     "<img src=x onerror=\"document.title='taken'\"></td><script>document.title='taken'</script>";

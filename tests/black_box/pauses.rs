@@ -5,7 +5,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::fs;
 use std::time::Duration;
-use talkmirror::simulator::{Fault, TOKEN};
+use talkmirror_simulator::{Fault, TOKEN};
 
 /// A mirror with 40 queued talks, every request to which ends so.
 fn always(fault: Fault) -> Mirror {

@@ -2,7 +2,7 @@
 
 use crate::harness::{Mirror, account};
 use std::time::Duration;
-use talkmirror::simulator::Fault;
+use talkmirror_simulator::Fault;
 
 #[test]
 fn a_row_that_another_process_inserts_is_noticed_within_the_poll_interval() {

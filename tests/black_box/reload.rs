@@ -172,7 +172,7 @@ fn another_token_file_is_used_and_what_takes_a_restart_is_named() {
 #[test]
 fn another_account_s_address_or_database_is_refused_and_its_token_goes_nowhere() {
     let mirror = Mirror::new(account(5));
-    let other = talkmirror::simulator::Simulator::start(account(5)).unwrap();
+    let other = talkmirror_simulator::Simulator::start(account(5)).unwrap();
     let daemon = mirror.running_daemon();
     mirror.write_secret("second", "of-another-account");
     mirror.configure(&format!(
@@ -218,7 +218,7 @@ fn a_reload_goes_over_to_oauth_and_back() {
     mirror.wait("it is taken up", || mirror.log().contains("took up the new configuration"));
     mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (1)");
     mirror.wait_sql("by the integration's token", "SELECT count(*) FROM talks", 1);
-    mirror.simulator.account().token = talkmirror::simulator::TOKEN.into();
+    mirror.simulator.account().token = talkmirror_simulator::TOKEN.into();
     mirror.simulator.account().oauth.revoke();
     reload(&mirror, &daemon, "");
     mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (2)");

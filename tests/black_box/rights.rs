@@ -106,7 +106,7 @@ impl State {
         for user in [ANALYST, OUTSIDER] {
             let (ok, text) = self.as_user(user, "cat", &[self.mirror.path("token").to_str().unwrap()]);
             assert!(
-                !ok && !text.contains(talkmirror::simulator::TOKEN),
+                !ok && !text.contains(talkmirror_simulator::TOKEN),
                 "{state}: the token is closed: {text}"
             );
         }

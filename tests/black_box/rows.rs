@@ -9,7 +9,7 @@ use std::fs;
 use std::io::Write;
 use std::process::Command;
 use std::time::Duration;
-use talkmirror::simulator::{ACCOUNT_ID, Fault};
+use talkmirror_simulator::{ACCOUNT_ID, Fault};
 
 #[test]
 fn a_row_with_absurd_values_fails_alone() {

@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 use std::ffi::OsStr;
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
-use talkmirror::simulator::TOKEN;
+use talkmirror_simulator::TOKEN;
 
 /// What systemd hears.
 struct Manager {

@@ -3,7 +3,7 @@
 use crate::harness::{Mirror, account};
 use nix::sys::signal::Signal;
 use std::time::{Duration, Instant};
-use talkmirror::simulator::{Account, Fault, Request};
+use talkmirror_simulator::{Account, Fault, Request};
 
 #[test]
 fn sigterm_and_sigint_stop_in_good_order_with_everything_recorded() {

@@ -3,7 +3,7 @@
 use crate::feeders::{EVENTS, LISTING, REFRESH};
 use crate::harness::{Mirror, account};
 use std::time::Duration;
-use talkmirror::simulator::{Fault, Storm};
+use talkmirror_simulator::{Fault, Storm};
 
 const TALKS: i64 = 2000;
 

@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Output, Stdio};
-use talkmirror::simulator::TOKEN;
+use talkmirror_simulator::TOKEN;
 
 /// The mirror's configuration without the token's file.
 fn without_token_file(mirror: &Mirror) -> String {

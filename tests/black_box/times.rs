@@ -5,7 +5,7 @@ use crate::harness::{Mirror, account, text};
 use std::fs;
 use std::time::{Duration, SystemTime};
 use talkmirror::clock::unix_now;
-use talkmirror::simulator::Fault;
+use talkmirror_simulator::Fault;
 
 const DAY: i64 = 86_400;
 

@@ -51,7 +51,7 @@ fn a_long_lived_token_is_warned_of_13_days_before_its_end_until_it_is_replaced()
     let (out, _) = mirror.ends(0, &["status"]);
     assert!(out.contains("expires in 400 days, on "), "{out}");
 
-    put_token(&mirror, talkmirror::simulator::TOKEN);
+    put_token(&mirror, talkmirror_simulator::TOKEN);
     mirror.wait_sql("one that has no end", known, 0);
     assert_eq!(mirror.log().matches("the API token expires").count(), 1, "{}", mirror.log());
     daemon.stop();
@@ -178,7 +178,7 @@ fn a_token_file_that_may_not_be_read_gives_way_to_the_credential() {
     let denied = sync("");
     assert_eq!(denied.status.code(), Some(78));
     assert!(String::from_utf8_lossy(&denied.stderr).contains("Permission denied"), "{denied:?}");
-    let taken = sync(talkmirror::simulator::TOKEN);
+    let taken = sync(talkmirror_simulator::TOKEN);
     assert!(taken.status.success(), "{taken:?}");
 }
 

@@ -5,7 +5,7 @@ use crate::feeders::{EVENTS, LISTING};
 use crate::harness::{Mirror, account};
 use serde_json::{Value, json};
 use talkmirror::clock::unix_now;
-use talkmirror::simulator::{ACCOUNT_ID, Fault};
+use talkmirror_simulator::{ACCOUNT_ID, Fault};
 
 /// A talk with these fields replaced; `None` takes one away.
 fn talk(talk_id: i64, fields: &[(&str, Option<Value>)]) -> Value {

@@ -5,7 +5,7 @@ use crate::harness::{Mirror, account};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
-use talkmirror::simulator::{ACCOUNT_ID, Account, Fault};
+use talkmirror_simulator::{ACCOUNT_ID, Account, Fault};
 
 const SECRET: &str = "a-secret-of-24-letters-x";
 

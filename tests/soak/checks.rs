@@ -8,7 +8,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use talkmirror::clock::unix_now;
-use talkmirror::simulator::{ACCOUNT_ID, TOKEN};
+use talkmirror_simulator::{ACCOUNT_ID, TOKEN};
 
 #[derive(Debug, Default)]
 pub struct Checks {

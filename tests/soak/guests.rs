@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::{self, Scope};
 use std::time::Duration;
-use talkmirror::simulator::ACCOUNT_ID;
+use talkmirror_simulator::ACCOUNT_ID;
 
 pub const SECRET: &str = "a-secret-of-24-letters-x";
 

@@ -15,7 +15,7 @@ use checks::Checks;
 use guests::{Guests, Told};
 use harness::{Mirror, SmallDisk, account};
 use std::time::{Duration, Instant};
-use talkmirror::simulator::{Account, Fault, Storm};
+use talkmirror_simulator::{Account, Fault, Storm};
 
 /// The account's limit and our ceiling, in requests a second.
 const LIMIT: usize = 100;

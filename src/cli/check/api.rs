@@ -7,10 +7,10 @@ use crate::cli::run::runtime;
 use crate::clock::unix_now;
 use crate::config::Config;
 use crate::gate::Reason;
-use crate::humanize;
+use crate::report::humanize;
 use crate::policy::tokens::Expiry;
 use crate::store::account::{self, AccountName};
-use crate::store::report::{self, Overview};
+use crate::report::{self, Overview};
 use crate::store::status::Liveness;
 use crate::store::{self, lock};
 use crate::worker::WorkError;
@@ -233,7 +233,7 @@ fn known(config: &Config, overview: Option<&Overview>) -> Known {
         Known { account: None, talks: Vec::new(), pause: overview.and_then(|it| pause(config, it)) };
     if let Ok(connection) = store::open_read_only(&config.database) {
         known.account = account::name(&connection).ok().flatten();
-        known.talks = report::known_talks(&connection).unwrap_or_default();
+        known.talks = story::known_talks(&connection).unwrap_or_default();
     }
     if known.talks.is_empty() {
         known.talks.push(1);

@@ -4,7 +4,7 @@ use super::Verdict;
 use crate::config::Config;
 use crate::http::PROCESS_HEADER;
 use crate::store::lock;
-use crate::store::report::Overview;
+use crate::report::Overview;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;

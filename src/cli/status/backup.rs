@@ -2,7 +2,7 @@
 
 use crate::cli::table::Text;
 use crate::config::next_tick;
-use crate::humanize;
+use crate::report::humanize;
 use crate::store::backup::state::BackupState;
 use indicatif::HumanBytes;
 

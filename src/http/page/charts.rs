@@ -3,7 +3,7 @@
 //! It promises that each chart says in words and numbers what it shows: its shapes are one image to a
 //! screen reader, named by that text.
 
-use crate::humanize::count;
+use crate::report::humanize::count;
 use maud::{Markup, html};
 
 /// The height of a chart in its own units; its width is one unit for each value.

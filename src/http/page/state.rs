@@ -2,7 +2,7 @@
 
 use super::Screen;
 use crate::gate::Reason;
-use crate::humanize::{ago, brief, capitalised, completeness, count, duration, talks};
+use crate::report::humanize::{ago, brief, capitalised, completeness, count, duration, talks};
 use crate::policy::closing::CloseMode;
 use maud::{Markup, html};
 

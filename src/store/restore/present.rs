@@ -1,8 +1,9 @@
 //! The database that a restore finds in its place.
 
 use super::{RestoreError, io_error, sql};
-use crate::humanize::causes;
-use crate::store::{StoreError, connect, identify, info, persist_wal};
+use crate::sqlite::hold::{Held, hold};
+use crate::store::{StoreError, connect, identify, info};
+use crate::sqlite::causes;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::Path;
 use std::time::Duration;
@@ -97,33 +98,6 @@ pub enum Settled {
     Damaged(String),
 }
 
-/// All of the old database is in its one file, and nobody else can open it. Dropped, it is as it was.
-pub struct Held {
-    pub connection: Connection,
-    was_wal: bool,
-}
-
-impl Held {
-    /// Lets go of it as it is: one file.
-    pub fn leave(mut self) {
-        self.was_wal = false;
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        if self.was_wal {
-            persist_wal(&self.connection);
-            // Where it fails, the daemon does it at its start.
-            let _ = self
-                .connection
-                .execute_batch("PRAGMA main.locking_mode = NORMAL; PRAGMA main.journal_mode = WAL");
-            // It makes the files that a reader may not be able to make.
-            let _ = self.connection.execute_batch("SELECT count(*) FROM main.sqlite_schema");
-        }
-    }
-}
-
 /// Folds the write-ahead log into the old database. Who else has it open would go on writing into it, and when
 /// done remove the log of the new one by its name: while such programs are there nothing is replaced.
 pub fn settle(database: &Path) -> Result<Settled, RestoreError> {
@@ -131,28 +105,13 @@ pub fn settle(database: &Path) -> Result<Settled, RestoreError> {
     if connection.is_readonly("main").map_err(sql("settle", database))? {
         return Err(RestoreError::Store(StoreError::ReadOnly(database.to_owned())));
     }
-    let mut held = Held { connection, was_wal: false };
-    match fold(&mut held) {
-        Ok(true) => Ok(Settled::Held(held)),
-        Ok(false) => Err(RestoreError::InUse(database.to_owned())),
+    match hold(connection, PATIENCE) {
+        Ok(Some(held)) => Ok(Settled::Held(held)),
+        Ok(None) => Err(RestoreError::InUse(database.to_owned())),
         Err(source) => {
             let path = database.to_owned();
             refused_or_damaged(StoreError::Open { step: "settle", path, source }, database)
                 .map(Settled::Damaged)
         }
     }
-}
-
-fn fold(held: &mut Held) -> rusqlite::Result<bool> {
-    let Held { connection, was_wal } = held;
-    connection.busy_timeout(PATIENCE)?;
-    let mode = |sql| connection.query_row(sql, [], |row| row.get::<_, String>(0));
-    let before = mode("PRAGMA journal_mode")?;
-    if mode("PRAGMA journal_mode = DELETE")? != "delete" {
-        return Ok(false);
-    }
-    *was_wal = before == "wal";
-    mode("PRAGMA main.locking_mode = EXCLUSIVE")?;
-    connection.execute_batch("BEGIN EXCLUSIVE; COMMIT")?;
-    Ok(true)
 }

@@ -6,7 +6,7 @@ use super::message::{Event, Message, Spent, Write};
 use super::trouble::{explain, may_pass};
 use crate::clock::unix_now;
 use crate::policy::closing::CloseRules;
-use crate::store::checkpoint::{self, Checkpoints, WalView};
+use crate::sqlite::checkpoint::{self, Checkpoints, WalView};
 use crate::store::feeds::{self, Candidates, Fed, Feeder};
 use crate::store::maintenance::{self, Maintained};
 use crate::store::{completeness, queue, resume, sweep};

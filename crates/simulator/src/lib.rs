@@ -1,0 +1,333 @@
+//! A simulated account on loopback: a real HTTP server that speaks the two endpoints
+//! of a talk, the listing of talks, the events, the account and the issuing of tokens, with the limits
+//! and errors of the real one. The demo and the tests share it.
+//!
+//! It keeps what a test wants to know: each request with its time, how often the
+//! ceiling was passed, whether a talk was asked for twice at once. What fails, and
+//! how, is scripted (see [`Fault`]).
+
+mod clock;
+mod fault;
+mod life;
+mod lists;
+mod oauth;
+mod reply;
+mod server;
+mod talk;
+#[cfg(test)]
+mod tests;
+
+pub use fault::{Fault, Storm};
+pub use lists::{PageHook, TalkEvent};
+pub use oauth::OAuth;
+
+pub use talk::Talk;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// The simulated account's number.
+pub const ACCOUNT_ID: i64 = 17_029_541;
+/// The one token that the simulator accepts.
+pub const TOKEN: &str = "simulated-token";
+
+const LIST: &str = "/api/v4/talks";
+const EVENTS: &str = "/api/v4/events";
+const ACCOUNT: &str = "/api/v4/account";
+const TOKENS: &str = "/oauth2/access_token";
+
+/// A running simulator; it stops when dropped.
+#[derive(Debug)]
+pub struct Simulator {
+    address: SocketAddr,
+    account: Arc<Mutex<Account>>,
+    stop: CancellationToken,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Simulator {
+    /// Starts on a free loopback port, in a thread of its own.
+    ///
+    /// # Errors
+    /// When the system gives no port or no thread.
+    pub fn start(account: Account) -> io::Result<Simulator> {
+        Simulator::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), account)
+    }
+
+    /// Starts at an address, as after an outage.
+    ///
+    /// # Errors
+    /// When the address is taken.
+    pub fn start_at(address: SocketAddr, account: Account) -> io::Result<Simulator> {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let account = Arc::new(Mutex::new(account));
+        let stop = CancellationToken::new();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let serving = server::serve(listener, Arc::clone(&account), stop.clone());
+        let thread = std::thread::Builder::new().name("simulator".into()).spawn(move || {
+            if let Err(error) = runtime.block_on(serving) {
+                tracing::error!("the simulator ended: {error}");
+            }
+        })?;
+        Ok(Simulator { address, account, stop, thread: Some(thread) })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The value for `api.base_url`.
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The account, to look at or to change.
+    pub fn account(&self) -> MutexGuard<'_, Account> {
+        lock(&self.account)
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn lock(account: &Mutex<Account>) -> MutexGuard<'_, Account> {
+    account.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One request as the server saw it.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub at: Instant,
+    pub method: String,
+    /// Path and query as received.
+    pub path: String,
+    /// 0 for the listing, the events, the account and tokens.
+    pub talk_id: i64,
+    /// What it was answered; 0 where the connection was dropped, or is still open.
+    pub status: u16,
+    pub user_agent: String,
+    pub accept_encoding: String,
+}
+
+/// A request to close a talk, as the server saw it.
+#[derive(Debug, Clone)]
+pub struct CloseRequest {
+    pub at: Instant,
+    pub talk_id: i64,
+    pub force_close: bool,
+    /// The talk when the request came, if it exists.
+    pub talk: Option<Talk>,
+    /// When the talk was last shown, and how it was then.
+    pub shown: Option<(Instant, Talk)>,
+    /// It closed the talk, or started the NPS bot.
+    pub effective: bool,
+}
+
+/// The state of the account, and what is to happen to requests.
+#[derive(Debug)]
+pub struct Account {
+    pub account_id: i64,
+    /// As `GET /api/v4/account` gives it.
+    pub name: String,
+    pub talks: BTreeMap<i64, Talk>,
+    /// The token that is accepted.
+    pub token: String,
+    /// What else is: the access tokens of an integration.
+    pub oauth: OAuth,
+    /// Requests that are answered in any second; beyond, 429.
+    pub limit: usize,
+    /// After so many answers 429 everything is 403, until a person lifts it.
+    pub block_after: u64,
+    /// How long an answer takes.
+    pub latency: Duration,
+    /// Happens to every request while it is set.
+    pub always: Option<Fault>,
+    /// What happens to the next requests of a talk, in order.
+    pub scripted: HashMap<i64, VecDeque<Fault>>,
+    /// What happens to the next close requests of a talk, in order.
+    pub scripted_close: HashMap<i64, VecDeque<Fault>>,
+    /// What the events endpoint shows, in any order: it sorts by time.
+    pub events: Vec<TalkEvent>,
+    /// Happens to every request of the listing while it is set.
+    pub list_fault: Option<Fault>,
+    /// Happens to every request of the events while it is set.
+    pub events_fault: Option<Fault>,
+    /// Happens to every request of the account while it is set.
+    pub account_fault: Option<Fault>,
+    /// What happens to the next requests of the listing, in order.
+    pub scripted_list: VecDeque<Fault>,
+    /// What happens to the next requests of the events, in order.
+    pub scripted_events: VecDeque<Fault>,
+    /// The listing shows closed talks as well, and the events show what happened before.
+    pub ignores_filter: bool,
+    /// The listing always shows its first page, and says that there is a next one.
+    pub ignores_page: bool,
+    /// Called after each page of the listing, so that talks come and go while it is read.
+    pub after_page: Option<PageHook>,
+    /// What happens by chance.
+    pub storm: Option<Storm>,
+    /// Talks come, are missed and answered by themselves.
+    pub alive: bool,
+    /// What happened last in an account that is alive.
+    pub last_event: String,
+    /// Each request, in order of arrival; kept while [`Account::keep_log`].
+    pub log: Vec<Request>,
+    pub keep_log: bool,
+    /// Answers 429 for passing [`Account::limit`].
+    pub violations: u64,
+    /// A talk, the listing or the events were asked for while they were being answered.
+    pub overlaps: u64,
+    /// Requests under way at once, at most.
+    pub most_in_flight: usize,
+    /// Each request to close a talk that was let in, in order.
+    pub closes: Vec<CloseRequest>,
+    /// Without `force_close` the NPS bot is started, and the talk stays open.
+    pub nps_bot: bool,
+    /// How far the server's clock is ahead of the real time, in seconds.
+    pub clock_ahead: i64,
+    shown: HashMap<i64, (Instant, Talk)>,
+    recent: VecDeque<Instant>,
+    in_flight: HashMap<server::Endpoint, usize>,
+    emitted: u64,
+    pub(crate) rng: fastrand::Rng,
+}
+
+impl Account {
+    /// An account with the talks 1 to `talks`, of all kinds, the same each time.
+    pub fn with_talks(talks: i64) -> Account {
+        let mut account = Account {
+            account_id: ACCOUNT_ID,
+            name: "Simulated".into(),
+            talks: BTreeMap::new(),
+            token: TOKEN.into(),
+            oauth: OAuth::default(),
+            limit: 7,
+            block_after: 1000,
+            latency: Duration::ZERO,
+            always: None,
+            scripted: HashMap::new(),
+            scripted_close: HashMap::new(),
+            events: Vec::new(),
+            list_fault: None,
+            events_fault: None,
+            account_fault: None,
+            scripted_list: VecDeque::new(),
+            scripted_events: VecDeque::new(),
+            ignores_filter: false,
+            ignores_page: false,
+            after_page: None,
+            storm: None,
+            alive: false,
+            last_event: String::new(),
+            log: Vec::new(),
+            keep_log: true,
+            violations: 0,
+            overlaps: 0,
+            most_in_flight: 0,
+            closes: Vec::new(),
+            nps_bot: false,
+            clock_ahead: 0,
+            shown: HashMap::new(),
+            recent: VecDeque::new(),
+            in_flight: HashMap::new(),
+            emitted: 0,
+            rng: fastrand::Rng::with_seed(7),
+        };
+        for _ in 0..talks {
+            account.create_past_talk();
+        }
+        account
+    }
+
+    /// Has what happens by chance be another each time.
+    pub fn reseed(&mut self, seed: u64) {
+        self.rng = fastrand::Rng::with_seed(seed);
+    }
+
+    /// Has faults happen to the next requests of a talk.
+    pub fn script(&mut self, talk_id: i64, faults: impl IntoIterator<Item = Fault>) {
+        self.scripted.entry(talk_id).or_default().extend(faults);
+    }
+
+    /// Has faults happen to the next close requests of a talk.
+    pub fn script_close(&mut self, talk_id: i64, faults: impl IntoIterator<Item = Fault>) {
+        self.scripted_close.entry(talk_id).or_default().extend(faults);
+    }
+
+    /// Adds a talk that was missed `missed_ago` seconds ago and changed then for the last time; returns its id.
+    pub fn create_missed(&mut self, missed_ago: i64) -> i64 {
+        let talk_id = self.create_talk();
+        let at = clock::unix_now() - missed_ago;
+        let talk = self.talk(talk_id);
+        (talk.created_at, talk.updated_at, talk.missed_at) = (at - 60, at, Some(at));
+        talk_id
+    }
+
+    /// Close requests for a talk so far, and how many of them did something.
+    pub fn closes_of(&self, talk_id: i64) -> (usize, usize) {
+        let of: Vec<_> = self.closes.iter().filter(|close| close.talk_id == talk_id).collect();
+        (of.len(), of.iter().filter(|close| close.effective).count())
+    }
+
+    /// The talk, which must be there.
+    pub fn talk(&mut self, talk_id: i64) -> &mut Talk {
+        self.talks.get_mut(&talk_id).expect("the talk is simulated")
+    }
+
+    /// Requests for a talk so far.
+    pub fn requests_of(&self, talk_id: i64) -> usize {
+        self.log.iter().filter(|request| request.talk_id == talk_id).count()
+    }
+
+    /// Requests for the listing so far.
+    pub fn list_requests(&self) -> usize {
+        self.requests_at(LIST)
+    }
+
+    /// Requests for the events so far.
+    pub fn events_requests(&self) -> usize {
+        self.requests_at(EVENTS)
+    }
+
+    /// Requests so far, but for those for the account: each process asks for that.
+    pub fn requests(&self) -> usize {
+        self.log.len() - self.account_requests()
+    }
+
+    /// Requests for the account so far.
+    pub fn account_requests(&self) -> usize {
+        self.requests_at(ACCOUNT)
+    }
+
+    fn requests_at(&self, path: &str) -> usize {
+        self.log.iter().filter(|request| request.path.split('?').next() == Some(path)).count()
+    }
+
+    /// The most requests in any second, of all so far.
+    pub fn most_in_a_second(&self) -> usize {
+        let times: Vec<Instant> = self.log.iter().map(|request| request.at).collect();
+        let mut first = 0;
+        let mut most = 0;
+        for (last, at) in times.iter().enumerate() {
+            while at.duration_since(times[first]) >= Duration::from_secs(1) {
+                first += 1;
+            }
+            most = most.max(last - first + 1);
+        }
+        most
+    }
+}

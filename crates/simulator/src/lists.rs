@@ -1,0 +1,173 @@
+//! What comes in pages: the listing of talks, and the events.
+
+use super::reply::json;
+use super::{Account, EVENTS};
+use super::clock::unix_now;
+use hyper::Uri;
+use serde_json::{Value, json};
+use std::cmp::Reverse;
+use std::fmt;
+use url::form_urlencoded;
+
+/// Rows in a page, where the request doesn't say.
+const LIMIT: usize = 50;
+/// Talks in a page at most; who asks for more gets these.
+const MOST_TALKS: usize = 250;
+/// Events in a page at most.
+const MOST_EVENTS: usize = 100;
+
+/// Something that happened to a talk, as the events endpoint tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TalkEvent {
+    /// Unlike that of any other event; a ULID there.
+    pub id: String,
+    /// `talk_created`, `talk_closed`, `talk_missed_event` or `conversation_answered`.
+    pub kind: String,
+    pub talk_id: i64,
+    pub created_at: i64,
+}
+
+/// Called with the account and the number of the page asked for, after that page of the
+/// listing was made up (the empty one at the end too) and before it is sent.
+pub struct PageHook(pub Box<Hook>);
+
+type Hook = dyn FnMut(&mut Account, u64) + Send;
+
+impl fmt::Debug for PageHook {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("PageHook")
+    }
+}
+
+/// What a request for a page says.
+#[derive(Debug)]
+pub(super) struct Query {
+    page: u64,
+    limit: usize,
+    only_in_work: bool,
+    /// The types of events that are wanted; all, where it doesn't say.
+    kinds: Option<Vec<String>>,
+    from: Option<i64>,
+    /// Where the request came, for the links to the other pages.
+    address: String,
+    /// All that was asked, but for the page.
+    others: Vec<(String, String)>,
+}
+
+impl Query {
+    /// Reads it tolerantly: what makes no sense is as if it weren't there.
+    pub(super) fn read(host: &str, uri: &Uri) -> Query {
+        let most = if uri.path() == EVENTS { MOST_EVENTS } else { MOST_TALKS };
+        let mut query = Query {
+            page: 1,
+            limit: LIMIT,
+            only_in_work: false,
+            kinds: None,
+            from: None,
+            address: format!("http://{host}{}", uri.path()),
+            others: Vec::new(),
+        };
+        for (key, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned() {
+            match key.as_str() {
+                "page" => {
+                    query.page = value.parse().map_or(1, |page: u64| page.max(1));
+                    continue;
+                }
+                "limit" => query.limit = value.parse().map_or(LIMIT, |limit: usize| limit.clamp(1, most)),
+                "filter[only_in_work]" => query.only_in_work = value == "1",
+                "filter[type]" => query.kinds = Some(value.split(',').map(str::to_owned).collect()),
+                "filter[created_at][from]" => query.from = value.parse().ok(),
+                _ => {}
+            }
+            query.others.push((key, value));
+        }
+        query
+    }
+
+    /// The rows of a page, and whether there are more.
+    fn cut<T>(&self, page: u64, rows: impl Iterator<Item = T>) -> (Vec<T>, bool) {
+        let before = usize::try_from(page - 1).unwrap_or(usize::MAX).saturating_mul(self.limit);
+        let mut rows: Vec<T> = rows.skip(before).take(self.limit + 1).collect();
+        let more = rows.len() > self.limit;
+        rows.truncate(self.limit);
+        (rows, more)
+    }
+
+    /// A page as the API writes it; none where it would be empty.
+    fn render(&self, page: u64, name: &str, rows: Vec<Value>, more: bool) -> Option<Value> {
+        if rows.is_empty() {
+            return None;
+        }
+        let mut links = json!({"self": {"href": self.href(page)}});
+        if more {
+            links["next"] = json!({"href": self.href(page + 1)});
+        }
+        Some(json!({"_page": page, "_links": links, "_embedded": {name: rows}}))
+    }
+
+    fn href(&self, page: u64) -> String {
+        let mut pairs = form_urlencoded::Serializer::new(String::new());
+        pairs.append_pair("page", &page.to_string()).extend_pairs(&self.others);
+        format!("{}?{}", self.address, pairs.finish())
+    }
+}
+
+impl Account {
+    /// Adds an event of this type that happens now.
+    pub fn emit(&mut self, kind: &str, talk_id: i64) {
+        self.emitted += 1;
+        let created_at = unix_now();
+        let id = ulid(created_at, self.emitted);
+        self.events.push(TalkEvent { id, kind: kind.to_owned(), talk_id, created_at });
+    }
+
+    /// A page of talks, newest first.
+    pub(super) fn list_page(&mut self, query: &Query) -> Option<Value> {
+        let page = if self.ignores_page { 1 } else { query.page };
+        let only_in_work = query.only_in_work && !self.ignores_filter;
+        let talks = self.talks.values().rev().filter(|talk| talk.is_in_work || !only_in_work);
+        let (talks, more) = query.cut(page, talks);
+        let rows = talks.into_iter().map(|talk| {
+            let mut row = json(talk);
+            row.as_object_mut().and_then(|row| row.remove("missed_at"));
+            row
+        });
+        let rendered = query.render(page, "talks", rows.collect(), more || self.ignores_page);
+        // Out while it is called: it is given the whole account, and may set another hook.
+        if let Some(mut hook) = self.after_page.take() {
+            (hook.0)(self, query.page);
+            self.after_page.get_or_insert(hook);
+        }
+        rendered
+    }
+
+    /// A page of events, newest first.
+    pub(super) fn events_page(&self, query: &Query) -> Option<Value> {
+        let wanted = |event: &&TalkEvent| {
+            query.kinds.as_ref().is_none_or(|kinds| kinds.contains(&event.kind))
+                && query.from.is_none_or(|from| self.ignores_filter || event.created_at >= from)
+        };
+        // Of one second the last first: the sort keeps the order.
+        let mut events: Vec<&TalkEvent> = self.events.iter().rev().filter(wanted).collect();
+        events.sort_by_key(|event| Reverse(event.created_at));
+        let (events, more) = query.cut(query.page, events.into_iter());
+        let rows = events.into_iter().map(|event| {
+            json!({
+                "id": event.id,
+                "type": event.kind,
+                "entity_type": "talk",
+                "entity_id": event.talk_id,
+                "created_at": event.created_at,
+            })
+        });
+        query.render(query.page, "events", rows.collect(), more)
+    }
+}
+
+/// An id as events have it there: the time, and what makes it unique. Not by chance: that
+/// would change what else happens in an account that is the same each time.
+fn ulid(at: i64, nth: u64) -> String {
+    const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    let value = u128::from(at.unsigned_abs() * 1000) << 80 | u128::from(nth);
+    (0..26).rev().map(|digit| char::from(DIGITS[(value >> (digit * 5) & 31) as usize])).collect()
+}

@@ -1,0 +1,32 @@
+//! A talk as the account has it.
+
+/// The state of one talk, in the API's words. Times are Unix seconds, UTC.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Talk {
+    pub talk_id: i64,
+    pub created_at: i64,
+    pub updated_at: i64,
+    /// The client's rating, from the NPS bot.
+    pub rate: Option<i64>,
+    pub contact_id: Option<i64>,
+    pub chat_id: Option<String>,
+    pub entity_id: Option<i64>,
+    /// `lead` or `customer`.
+    pub entity_type: Option<String>,
+    /// Not closed.
+    pub is_in_work: bool,
+    pub is_read: Option<bool>,
+    /// The channel; free text.
+    pub origin: Option<String>,
+    /// When it was missed: unanswered for the time set in the account.
+    pub missed_at: Option<i64>,
+    pub account_id: i64,
+    /// Only some accounts send it: `in_work`, `closed`, `with_error`, `nps_scheduled`, `nps_in_progress`.
+    pub status: Option<String>,
+    /// Only some accounts send it; a number or a string there, kept as text.
+    pub source_id: Option<String>,
+    /// `_embedded.leads[0].id`.
+    pub lead_id: Option<i64>,
+    /// `_embedded.customers[0].id`.
+    pub customer_id: Option<i64>,
+}

@@ -1,0 +1,90 @@
+//! What people and programs are shown of the mirror: its state as a whole, whether it is well, and times and numbers in
+//! words.
+//!
+//! Depends on `store`, `policy`, `config` and `gate`; knows no SQL and makes no request.
+
+pub mod health;
+pub mod humanize;
+
+use crate::store::account::{self, AccountStatus};
+use crate::store::backup::state::BackupState;
+use crate::store::completeness::{self, Completeness};
+use crate::store::counts::{self, Freshness, QueueCounts, TalkCounts};
+use crate::store::feeds::{self, Backfill, FeederRow};
+use crate::store::odd::{self, OddField};
+use crate::store::retention::{self, Retention};
+use crate::store::sizes::{self, Size};
+use crate::store::status::DaemonStatus;
+use crate::store::sweep::{self, SweepState};
+use crate::store::tokens::{OAuthStatus, TokenStatus};
+use crate::store::{self, Connection, SqlError};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The mirror as a whole, at one moment. Times are Unix seconds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Overview {
+    /// Unknown until the account or a first talk says it.
+    pub account_id: Option<i64>,
+    pub account: AccountStatus,
+    /// Optional fields of talks that came in another shape than the API documents.
+    pub odd_fields: Vec<OddField>,
+    /// Of the newest stored talks: how many were looked at, and how many came without the key `missed_at`.
+    pub without_missed_at: (i64, i64),
+    pub talks: TalkCounts,
+    pub queue: QueueCounts,
+    /// The process that works the queue, or the last that did.
+    pub daemon: Option<DaemonStatus>,
+    /// Decisions to close since midnight, UTC, by outcome.
+    pub closures_today: BTreeMap<String, i64>,
+    /// Closings that have no end yet, of whatever day.
+    pub closures_under_way: i64,
+    pub sweeps: SweepState,
+    pub feeders: Vec<FeederRow>,
+    pub backfill: Option<Backfill>,
+    pub freshness: Freshness,
+    /// How much of the account is mirrored, once a process has counted it.
+    pub completeness: Option<Completeness>,
+    /// When an open talk was last fetched; in the future if the clock was wrong then.
+    pub fetched_at: Option<i64>,
+    /// When the API token ends, where it says so.
+    pub token_expires_at: Option<i64>,
+    /// Where the token renews itself.
+    pub oauth: Option<OAuthStatus>,
+    pub size: Size,
+    pub retention: Retention,
+    pub backup: BackupState,
+}
+
+/// Reads the overview as of one moment.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn overview(connection: &Connection, now: i64) -> Result<Overview, SqlError> {
+    store::at_one_moment(connection, |moment| {
+        let talks = counts::talks(moment)?;
+        let token = TokenStatus::read(moment)?;
+        Ok(Overview {
+                account_id: store::account_id(moment)?,
+                account: account::status(moment)?,
+                odd_fields: odd::fields(moment)?,
+                without_missed_at: odd::without_missed_at(moment)?,
+                talks,
+                queue: counts::queue(moment, now)?,
+                daemon: DaemonStatus::read(moment)?,
+                closures_today: counts::closures_since(moment, now - now.rem_euclid(86_400))?,
+                closures_under_way: counts::closures_under_way(moment)?,
+                sweeps: sweep::state(moment)?,
+                feeders: feeds::rows(moment)?,
+                backfill: feeds::backfill(moment)?,
+                freshness: counts::freshness(moment, talks.in_work, now)?,
+                completeness: completeness::read(moment)?,
+                fetched_at: counts::last_fetch(moment)?,
+                token_expires_at: token.expires_at,
+                oauth: token.oauth,
+                size: sizes::read(moment, now)?,
+                retention: retention::read(moment)?,
+                backup: BackupState::read(moment)?,
+        })
+    })
+}

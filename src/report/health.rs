@@ -1,0 +1,327 @@
+//! Is the mirror healthy, and what is there to do? A pure function over what the
+//! database says.
+
+mod answers;
+pub mod backup;
+mod clock;
+mod disk;
+mod tokens;
+pub mod wal;
+
+use crate::gate::Reason;
+use crate::report::humanize::{self, ago, duration, in_time, lasting};
+use crate::policy::lanes::Lane;
+use crate::report::Overview;
+use crate::store::status::{DaemonStatus, LANES_SECONDS, Liveness};
+use serde::Serialize;
+
+/// Due rows that nothing works for so long, in seconds, are noticed.
+const NEGLECT: i64 = 5 * 60;
+
+/// A daemon that was stopped for so long, in seconds, was not just being restarted.
+const STOPPED: i64 = 15 * 60;
+
+/// A feeder's trouble for so long, in seconds, with no answer of use since, is no trouble of the feeder.
+const MUTE: i64 = 2 * 60;
+
+/// Something that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Complaint {
+    /// What is wrong, in a sentence without an end.
+    pub what: String,
+    /// What a person can do about it.
+    pub action: String,
+}
+
+/// How the process is right now: what the database cannot tell, or not as fast.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Live {
+    /// What `daemon_status` holds, as of now.
+    pub status: Option<DaemonStatus>,
+    /// Why the process makes no progress.
+    pub stalled: Option<String>,
+    /// Why nothing can be recorded.
+    pub trouble: Option<String>,
+    /// Auto-close is on.
+    pub closes: bool,
+    /// When the token expires, in Unix seconds, where known.
+    pub token_expires_at: Option<i64>,
+    /// Requests in each of the last minutes, the running one last.
+    pub requests_by_minute: Vec<u32>,
+    /// When a configuration was last taken up, in Unix seconds.
+    pub configured_at: i64,
+    /// Why a newer configuration was refused: all its mistakes.
+    pub refused: Option<String>,
+}
+
+/// Why the daemon cannot do its work, in plain words; nothing where it can.
+pub fn obstacles(live: &Live, overview: &Overview, now: i64) -> Vec<String> {
+    let mut obstacles = Vec::new();
+    if let Some(why) = &live.stalled {
+        obstacles.push(format!("the daemon makes no progress: {why}"));
+    }
+    if let Some(why) = &live.trouble {
+        obstacles.push(format!("the database cannot be written: {why}"));
+    }
+    let daemon = live.status.as_ref();
+    if let Some(pause) = daemon.and_then(|daemon| daemon.pause.as_ref()) {
+        let what = Reason::parse(&pause.reason).map_or(pause.reason.clone(), |reason| reason.to_string());
+        let next = in_time(pause.until, now);
+        obstacles.push(format!("everything pauses: {what} ({}); next probe {next}", pause.detail));
+    } else if let Some((unanswered, _)) = daemon.and_then(|daemon| unanswered(daemon, overview, now)) {
+        obstacles.push(unanswered);
+    }
+    obstacles
+}
+
+/// The API answers nobody, though there is no pause: what, and what to do.
+fn unanswered(daemon: &DaemonStatus, overview: &Overview, now: i64) -> Option<(String, &'static str)> {
+    let lately = |since: &i64| {
+        now.saturating_sub(*since) > MUTE && daemon.last_success_at.is_none_or(|at| at < *since)
+    };
+    let troubled = overview
+        .feeders
+        .iter()
+        .filter(|row| row.enabled)
+        .filter_map(|row| Some((row.trouble_since.filter(lately)?, &row.feeder, row.trouble.as_ref()?)));
+    let (since, feeder, trouble) = troubled.min()?;
+    Some((
+        format!("no talk was fetched {}; {feeder}: {trouble}", lasting(since, now)),
+        "check the network and api.base_url; where the account serves no lists, take hooks or begin with \
+         `talkmirror backfill --from ID`",
+    ))
+}
+
+/// Everything that is wrong, the gravest first; nothing where the mirror is healthy.
+///
+/// `alive` is that of the process that works the queue, if one ever did; `closes` says whether
+/// auto-close is on.
+pub fn complaints(overview: &Overview, alive: Option<Liveness>, closes: bool, now: i64) -> Vec<Complaint> {
+    let mut complaints = Vec::new();
+    let mut complain = |what: String, action: &str| {
+        complaints.push(Complaint { what, action: action.to_owned() });
+    };
+    let daemon = overview.daemon.as_ref();
+    let running = matches!(alive, Some(Liveness::Running | Liveness::Silent));
+
+    if let Some(daemon) = daemon {
+        if let Some(pause) = &daemon.pause {
+            let when = if running { "everything pauses" } else { "everything paused when it last ran" };
+            let reason = Reason::parse(&pause.reason);
+            let what = reason.map_or_else(|| pause.reason.clone(), |reason| reason.to_string());
+            complain(
+                format!("{when}: {what} ({})", pause.detail),
+                match reason {
+                    Some(Reason::Unauthorized) => tokens::refused_action(overview),
+                    Some(Reason::Unpaid) => {
+                        "pay for the account: work goes on within 15 min by itself, or at once by `talkmirror resume`"
+                    }
+                    Some(Reason::Blocked) => {
+                        "ask the vendor's support to lift the block; check api.base_url and who else uses this address"
+                    }
+                    Some(Reason::RateLimited | Reason::Outage | Reason::UnexpectedAnswer) | None
+                        if !running =>
+                    {
+                        "start it again (`talkmirror run` or `talkmirror sync`): it begins with one probe"
+                    }
+                    Some(Reason::RateLimited) => {
+                        "none: work goes on by itself; lower api.requests_per_second if it comes again"
+                    }
+                    Some(Reason::UnexpectedAnswer) => {
+                        "open the address in a browser: is it a maintenance or login page, a firewall, another domain? \
+                         Work goes on by itself when the API answers again; check api.base_url"
+                    }
+                    Some(Reason::ManyGone) => {
+                        "look in the account whether they were deleted. If so, `talkmirror resume` accepts that; \
+                         else check api.base_url and the token's rights"
+                    }
+                    Some(Reason::Outage) | None => {
+                        "none where the vendor has an outage: work goes on by itself; else check the network"
+                    }
+                },
+            );
+        }
+        if alive == Some(Liveness::Silent) {
+            complain(
+                format!("the daemon has written nothing for {} min", now.saturating_sub(daemon.seen_at) / 60),
+                "see its log: is the disk full, or does another program hold the write lock?",
+            );
+        }
+        if let Some(stopped_at) = daemon.stopped_at.filter(|at| {
+            alive == Some(Liveness::Stopped) && daemon.mode == "run" && now.saturating_sub(*at) > STOPPED
+        }) {
+            complain(
+                format!("the daemon was stopped {}, and nothing is kept fresh since", ago(stopped_at, now)),
+                "start it again: `systemctl start talkmirror`, or `talkmirror run`",
+            );
+        }
+        if alive == Some(Liveness::Vanished) && daemon.mode == "run" {
+            complain(
+                "the daemon ended without a word: killed, or the machine went down".into(),
+                "start it again: nothing is lost",
+            );
+        }
+    }
+    let told = [
+        tokens::complaint(overview, now),
+        disk::complaint(overview, now),
+        wal::complaint(overview, alive, now),
+        backup::complaint(&overview.backup, now),
+    ];
+    for Complaint { what, action } in told.into_iter().flatten() {
+        complain(what, &action);
+    }
+    if let Some(doubt) = &overview.account.doubt {
+        complain(
+            format!("the account that answers is not confirmed: {doubt}; 404, 403 and 204 are ignored"),
+            "check api.base_url and the token: `talkmirror check` names the account that answers",
+        );
+    }
+    if let Some(stopped) = overview.sweeps.stopped.as_ref().filter(|_| closes) {
+        let number = |key: &str| stopped[key].as_i64().unwrap_or_default();
+        complain(
+            format!(
+                "auto-close stopped a sweep {}: {} of {} open talks are stale, more than auto_close.max_share allows",
+                ago(number("at"), now),
+                number("stale"),
+                number("open"),
+            ),
+            "look at `talkmirror stale`; then change the rules, or run `talkmirror close --yes` to sweep once",
+        );
+    }
+    if let Some(why) = daemon.and_then(|daemon| daemon.not_closing.as_ref()).filter(|_| closes) {
+        let dated = daemon.is_some_and(|daemon| daemon.clock_skew.is_some());
+        let action = match running {
+            _ if !dated => "find out what takes the Date out of the API's answers: a proxy in between?",
+            true => "set the clock right (NTP): it is noticed by itself at the next sweep",
+            false => "set the clock right (NTP), and start it again",
+        };
+        complain(format!("{why}: nothing is closed"), action);
+    }
+    let unpaused = daemon.filter(|daemon| running && daemon.pause.is_none());
+    if let Some((what, action)) = unpaused.and_then(|daemon| unanswered(daemon, overview, now)) {
+        complain(what, action);
+    }
+    let queue = &overview.queue;
+    if !running
+        && let Some(oldest) = queue.oldest_due_at
+        && now.saturating_sub(oldest) > NEGLECT
+    {
+        complain(
+            format!("{} talks are due and nobody fetches them", queue.due),
+            "start the daemon (`talkmirror run`), or `talkmirror sync`",
+        );
+    }
+    if queue.failed > 0 {
+        complain(
+            format!("{} failed after repeated attempts", humanize::talks(queue.failed)),
+            "look at `talkmirror queue list --failed`, then `talkmirror queue retry` or `queue drop`",
+        );
+    }
+    complaints
+}
+
+/// In seconds: every open talk is to be fetched again within this, on average.
+const ROUND: f64 = 60.0 * 60.0;
+/// Due talks that wait for longer, in seconds, while the daemon is at work.
+const BACKLOG: i64 = 10 * 60;
+
+/// That the last request failed: of a quiet account nothing else may show it for minutes.
+fn last_failure(overview: &Overview, alive: Option<Liveness>, now: i64) -> Option<Complaint> {
+    let daemon = overview.daemon.as_ref().filter(|_| alive == Some(Liveness::Running))?;
+    let at = daemon.last_failure_at?;
+    let failing = daemon.pause.is_none() && daemon.failing_since.is_some();
+    failing.then(|| Complaint {
+        what: format!(
+            "the last request failed, {}: {}",
+            ago(at, now),
+            daemon.last_failure.as_deref().unwrap_or("no reason is known")
+        ),
+        action:
+            "none if it was a single one: it is retried; three in a row without an answer pause everything"
+                .into(),
+    })
+}
+
+/// What a person should know, where the mirror is healthy all the same: the clock was wrong, the token ends soon, the
+/// disk fills, a reader holds the write-ahead log, or the quota cannot keep up.
+pub fn warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec<Complaint> {
+    let told = [
+        last_failure(overview, alive, now),
+        answers::without_missed_at(overview),
+        answers::odd_fields(overview),
+        clock::warning(overview, now),
+        tokens::warning(overview, now),
+        disk::warning(overview, now),
+        wal::warning(overview, alive, now),
+    ];
+    told.into_iter().flatten().chain(quota_warnings(overview, alive, now)).collect()
+}
+
+/// That the quota cannot keep up, each with the `api.requests_per_second` that would.
+fn quota_warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec<Complaint> {
+    let Some(daemon) = overview.daemon.as_ref().filter(|_| alive == Some(Liveness::Running)) else {
+        return Vec::new();
+    };
+    if daemon.pause.is_some() || daemon.mode != "run" {
+        return Vec::new();
+    }
+    let mut warnings = Vec::new();
+    // Before, the lanes' figures would be of the first rush.
+    let settled = now.saturating_sub(daemon.started_at) >= LANES_SECONDS;
+    let rate = |named: &[&str]| {
+        let counted = daemon.lanes.iter().filter(|lane| settled && named.contains(&lane.lane.as_str()));
+        counted.map(|lane| lane.requests as f64).sum::<f64>() / LANES_SECONDS as f64
+    };
+    let unmirrored = rate(&[Lane::Unmirrored.as_str()]);
+    let others = rate(&[Lane::Closing, Lane::Asked, Lane::Hints].map(Lane::as_str)) + unmirrored;
+    let used = others + rate(&[Lane::Refresh.as_str()]);
+    let allowed = daemon.requests_per_second;
+    // Answers take their time: of a quota that is used up no more can be had than was.
+    let (had, cost) = if used > allowed * 0.6 { (used, allowed / used) } else { (allowed, 1.0) };
+    let spare = (had - others).max(had * Lane::Refresh.share());
+    let quota = |rate: f64| {
+        format!(
+            "api.requests_per_second = {} (amoCRM allows 7, and sells more in packs)",
+            (rate * cost).ceil()
+        )
+    };
+    let refreshes = overview.feeders.iter().any(|row| row.feeder == "refresh" && row.enabled);
+    let open = overview.freshness.talks as f64;
+    // While talks wait that were never fetched, refreshes have a tenth, and that is said elsewhere.
+    if refreshes && unmirrored == 0.0 && open / spare > ROUND {
+        let round = duration((open / spare) as i64);
+        warnings.push(Complaint {
+            what: format!(
+                "the quota cannot keep up: {spare:.1} requests a second are left to refresh {open} open talks, \
+                 each every {round} on average"
+            ),
+            action: format!("{} would do it within the hour", quota(others + open / ROUND)),
+        });
+    }
+    if let Some(oldest) =
+        overview.queue.urgent_since.filter(|oldest| settled && now.saturating_sub(*oldest) > BACKLOG)
+    {
+        let waiting = overview.queue.urgent;
+        let rate = others + waiting as f64 / BACKLOG as f64;
+        warnings.push(Complaint {
+            what: format!(
+                "the quota cannot keep up: {} waiting to be fetched that were asked for or hinted at, the first {}",
+                talks(waiting),
+                lasting(oldest, now)
+            ),
+            action: format!("none if it is so but once; {} would work them off within 10 min", quota(rate)),
+        });
+    }
+    warnings
+}
+
+fn talks(count: i64) -> String {
+    match count {
+        1 => "1 talk is".into(),
+        count => format!("{count} talks are"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,60 @@
+//! What there is to say of what the API's answers hold.
+
+use super::Complaint;
+use crate::report::Overview;
+
+/// Fewer talks say nothing about talks in general, unless all of them, …
+const FEW: i64 = 5;
+/// … and at least so many, are alike.
+const ALL_ALIKE: i64 = 2;
+
+/// That fetched talks generally lack `missed_at`.
+pub fn without_missed_at(overview: &Overview) -> Option<Complaint> {
+    let (looked_at, without) = overview.without_missed_at;
+    let generally = match without == looked_at {
+        true => looked_at >= ALL_ALIKE,
+        false => looked_at >= FEW && without * 2 > looked_at,
+    };
+    generally.then(|| Complaint {
+        what: format!(
+            "{without} of the newest {looked_at} talks came without the field missed_at: auto-close has nothing to go by"
+        ),
+        action: "ask the vendor's support why GET /api/v4/talks/{id} does not send it in this account".into(),
+    })
+}
+
+/// That optional fields came in another shape than the API documents.
+pub fn odd_fields(overview: &Overview) -> Option<Complaint> {
+    let fields = &overview.odd_fields;
+    let last = fields.iter().max_by_key(|field| field.last_at)?;
+    let listed: Vec<String> =
+        fields.iter().map(|field| format!("{} ({} answers)", field.field, field.answers)).collect();
+    Some(Complaint {
+        what: format!(
+            "optional fields came in another shape than the API documents, and are NULL: {}",
+            listed.join(", ")
+        ),
+        action: format!(
+            "`talkmirror why {}` shows the last one; the payload has what came. DELETE FROM odd_fields forgets this",
+            last.last_talk_id
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::health::tests::overview;
+
+    #[test]
+    fn talks_that_generally_lack_missed_at_are_named_and_a_few_are_not() {
+        let with = |without_missed_at| Overview { without_missed_at, ..overview() };
+        for few in [(0, 0), (1, 1), (2, 1), (4, 3)] {
+            assert_eq!(without_missed_at(&with(few)), None, "{few:?}");
+        }
+        assert!(without_missed_at(&with((2, 2))).is_some(), "all of them");
+        assert_eq!(without_missed_at(&with((10, 5))), None);
+        let what = without_missed_at(&with((10, 6))).unwrap().what;
+        assert!(what.starts_with("6 of the newest 10 talks came without the field missed_at"), "{what}");
+    }
+}

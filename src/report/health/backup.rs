@@ -1,0 +1,82 @@
+//! What there is to say of the scheduled backups.
+
+use super::Complaint;
+use crate::config::next_tick;
+use crate::report::humanize::{ago, in_time};
+use crate::store::backup::state::BackupState;
+
+/// In seconds: a backup of a large mirror takes its time.
+const GRACE: i64 = 60 * 60;
+
+/// That the last one failed, or that none was made when one was due.
+pub fn complaint(state: &BackupState, now: i64) -> Option<Complaint> {
+    let rules = state.rules.as_ref()?;
+    let next = |after| next_tick(&rules.schedule, after);
+    if let Some(trouble) = &state.trouble {
+        let again = next(now).map_or(String::new(), |at| format!(" {}", in_time(at, now)));
+        return Some(Complaint {
+            what: format!("the backup failed {}: {}", ago(trouble.at, now), trouble.error),
+            action: format!(
+                "mend that; it is tried again{again}, or at once by `systemctl reload talkmirror` (SIGHUP)"
+            ),
+        });
+    }
+    let due = state.settled_until(now).and_then(next).filter(|due| now.saturating_sub(*due) > GRACE)?;
+    let last = match &state.last {
+        Some(last) => format!("the last was made {}", ago(last.at, now)),
+        None => "there is none yet".into(),
+    };
+    Some(Complaint {
+        what: format!("a backup was due {} and was not made; {last}", ago(due, now)),
+        action: "see that the daemon runs, and what its log says; or make one: `talkmirror backup PATH`"
+            .into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::backup::state::{BackupRules, BackupTrouble, LastBackup};
+
+    const DAY: i64 = 86_400;
+    /// A midnight.
+    const MIDNIGHT: i64 = 19_000 * DAY;
+
+    fn state(last: Option<i64>, since: i64) -> BackupState {
+        let rules = BackupRules { schedule: "0 0 3 * * *".into(), path: "/backups".into(), keep: 7, since };
+        let last = last.map(|at| LastBackup { at, path: "p".into(), bytes: 1, talks: 1, seconds: 0.1 });
+        BackupState { rules: Some(rules), last, trouble: None }
+    }
+
+    fn what(state: &BackupState, now: i64) -> Option<String> {
+        complaint(state, now).map(|complaint| complaint.what)
+    }
+
+    #[test]
+    fn one_that_is_overdue_for_an_hour_is_named() {
+        let due = MIDNIGHT + 3 * 3600;
+        let made = state(Some(due - DAY), MIDNIGHT - 9 * DAY);
+        assert_eq!(what(&made, due + GRACE), None);
+        let late = what(&made, due + GRACE + 1).unwrap();
+        assert_eq!(late, "a backup was due 1 h ago and was not made; the last was made 25 h ago");
+        assert_eq!(what(&state(Some(due), MIDNIGHT), due + GRACE + 1), None, "it was made");
+        let new = state(None, due + 1);
+        assert_eq!(what(&new, due + GRACE + 1), None, "only since then are there to be any");
+        assert!(what(&new, due + DAY + GRACE + 1).unwrap().ends_with("there is none yet"));
+        let mut off = made.clone();
+        off.rules = None;
+        assert_eq!(what(&off, due + 9 * DAY), None);
+    }
+
+    #[test]
+    fn one_that_failed_is_named_with_when_it_is_tried_again() {
+        let mut failed = state(Some(MIDNIGHT - 21 * 3600), MIDNIGHT - 9 * DAY);
+        let at = MIDNIGHT + 3 * 3600;
+        failed.trouble = Some(BackupTrouble { since: at, at, error: "the disk is full".into() });
+        let complaint = complaint(&failed, at + 3600).unwrap();
+        assert_eq!(complaint.what, "the backup failed 1 h ago: the disk is full");
+        assert!(complaint.action.starts_with("mend that; it is tried again in 23 h, or at once"));
+        failed.rules = None;
+        assert_eq!(super::complaint(&failed, at + 3600), None);
+    }
+}

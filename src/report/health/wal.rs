@@ -1,0 +1,138 @@
+//! What there is to say of the write-ahead log: who keeps it from being taken back, and when that is a danger.
+
+use super::Complaint;
+use crate::report::humanize::{self, lasting};
+use crate::sqlite::checkpoint::{LARGE, LONG, OURSELVES};
+use crate::report::Overview;
+use crate::store::sizes::Size;
+use crate::store::status::Liveness;
+
+/// A log of so many bytes threatens, however large the disk is.
+const THREATENS: u64 = 1024 * 1024 * 1024;
+
+/// What of the write-ahead log is to be said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Grown {
+    /// It is held for long, and large.
+    Held,
+    /// It is so large that the disk may be full before long.
+    Threatens,
+}
+
+/// Where it threatens.
+pub fn complaint(overview: &Overview, alive: Option<Liveness>, now: i64) -> Option<Complaint> {
+    (grown(overview, alive, now)? == Grown::Threatens).then(|| said(overview, now))
+}
+
+/// Where it is held for long.
+pub fn warning(overview: &Overview, alive: Option<Liveness>, now: i64) -> Option<Complaint> {
+    (grown(overview, alive, now)? == Grown::Held).then(|| said(overview, now))
+}
+
+fn grown(overview: &Overview, alive: Option<Liveness>, now: i64) -> Option<Grown> {
+    // Nobody else looks who holds it.
+    let daemon = overview.daemon.as_ref().filter(|_| alive == Some(Liveness::Running))?;
+    let Size { wal_bytes: bytes, disk_free_bytes, .. } = overview.size;
+    // Its end is near, and nothing to be done.
+    let is_ours = daemon.wal_held_by.as_deref() == Some(OURSELVES);
+    let held = daemon.wal_held_since.is_some_and(|since| now.saturating_sub(since) >= LONG) && !is_ours;
+    if bytes > THREATENS || bytes > LARGE && disk_free_bytes.is_some_and(|free| bytes > free / 2) {
+        return Some(Grown::Threatens);
+    }
+    (held && bytes > LARGE).then_some(Grown::Held)
+}
+
+fn said(overview: &Overview, now: i64) -> Complaint {
+    let Size { wal_bytes: bytes, disk_free_bytes, .. } = overview.size;
+    let free = disk_free_bytes
+        .map_or(String::new(), |free| format!(", with {} free on its disk", humanize::bytes(free)));
+    let mut what = format!("the write-ahead log has grown to {}{free}", humanize::bytes(bytes));
+    let daemon = overview.daemon.as_ref();
+    let since = daemon.and_then(|daemon| daemon.wal_held_since);
+    let Some(since) = since else {
+        let action = "none if it passes within minutes: it is being moved into the database; else see the daemon's log";
+        return Complaint { what, action: action.into() };
+    };
+    let lasted = lasting(since, now);
+    let by = daemon.and_then(|daemon| daemon.wal_held_by.as_deref());
+    what += &match by {
+        Some(by) => format!(": {lasted} {by} keeps an old state of the database open"),
+        None => format!(": {lasted} some reader keeps an old state of the database open"),
+    };
+    let action = match by {
+        Some(OURSELVES) => "make room: the log is taken back by itself when the copy is made",
+        Some(_) => "end that transaction, or that program: the log is then taken back by itself",
+        None => {
+            "find that reader (`fuser -v` with the database's path, as root) and end its transaction: the log is then \
+             taken back by itself"
+        }
+    };
+    Complaint { what, action: action.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{NOW, overview};
+    use super::*;
+
+    const MIB: u64 = 1024 * 1024;
+    const RUNS: Option<Liveness> = Some(Liveness::Running);
+
+    #[test]
+    fn our_own_backup_is_nothing_to_be_warned_of() {
+        let mut overview = held(LARGE + 1, u64::MAX, LONG);
+        assert!(warning(&overview, RUNS, NOW).is_some());
+        overview.daemon.as_mut().unwrap().wal_held_by = Some(OURSELVES.into());
+        assert_eq!(warning(&overview, RUNS, NOW), None);
+    }
+
+    fn held(bytes: u64, free: u64, seconds: i64) -> Overview {
+        let mut overview = overview();
+        overview.size = Size { wal_bytes: bytes, disk_free_bytes: Some(free), ..Size::default() };
+        let daemon = overview.daemon.as_mut().unwrap();
+        daemon.wal_held_since = Some(NOW - seconds);
+        daemon.wal_held_by = Some("sqlite3 (process 7, user ann)".into());
+        overview
+    }
+
+    fn told(overview: &Overview, alive: Option<Liveness>) -> [Option<String>; 2] {
+        [complaint(overview, alive, NOW), warning(overview, alive, NOW)]
+            .map(|told| told.map(|complaint| complaint.what))
+    }
+
+    #[test]
+    fn a_log_that_is_held_for_long_and_large_is_warned_of_with_who_holds_it() {
+        let free = 9000 * MIB;
+        let quiet = [None, None];
+        assert_eq!(told(&held(LARGE + 1, free, LONG - 1), RUNS), quiet);
+        assert_eq!(told(&held(LARGE, free, LONG), RUNS), quiet);
+        let what = "the write-ahead log has grown to 96.00 MiB, with 8.79 GiB free on its disk: for 1 min sqlite3 (process 7, \
+                    user ann) keeps an old state of the database open";
+        assert_eq!(told(&held(LARGE + 1, free, LONG), RUNS), [None, Some(what.into())]);
+        assert_eq!(
+            told(&held(LARGE + 1, free, LONG), Some(Liveness::Vanished)),
+            quiet,
+            "nobody looks any more"
+        );
+        let mut unseen = held(LARGE + 1, free, LONG);
+        unseen.daemon.as_mut().unwrap().wal_held_by = None;
+        assert!(warning(&unseen, RUNS, NOW).unwrap().action.contains("`fuser -v`"));
+    }
+
+    #[test]
+    fn a_log_that_threatens_the_disk_is_complained_of() {
+        let is_complaint = |overview: &Overview| {
+            let [complaint, warning] = told(overview, RUNS);
+            assert!(complaint.is_none() || warning.is_none(), "said once");
+            complaint.is_some()
+        };
+        assert!(!is_complaint(&held(1024 * MIB, 9000 * MIB, 20)));
+        assert!(is_complaint(&held(1024 * MIB + 1, 9000 * MIB, 20)));
+        assert!(!is_complaint(&held(200 * MIB, 400 * MIB, 20)));
+        assert!(is_complaint(&held(200 * MIB, 399 * MIB, 20)));
+        assert!(!is_complaint(&held(64 * MIB, MIB, 20)), "so large it always is");
+        let mut released = held(1025 * MIB, 9000 * MIB, 20);
+        released.daemon.as_mut().unwrap().wal_held_since = None;
+        assert!(complaint(&released, RUNS, NOW).unwrap().action.starts_with("none if it passes"));
+    }
+}

@@ -1,0 +1,177 @@
+//! Times, counts and states in words: the same in the commands and on the status page.
+
+pub use crate::clock::{duration, iso};
+pub use crate::sqlite::causes;
+use crate::clock::written;
+use crate::policy::closing::CloseMode;
+use crate::store::completeness::Completeness;
+use crate::store::feeds::Backfill;
+use crate::store::report::Freshness;
+pub use crate::text::{brief, shown};
+use std::error::Error;
+
+const YEAR: i64 = 365 * 24 * 60 * 60;
+
+/// Times so few seconds ahead are of now: two clocks were read.
+const AT_ONCE: i64 = 2;
+
+/// When something was: `3 h ago`, or `3 h in the future` if a clock is wrong, or was wrong then.
+pub fn ago(at: i64, now: i64) -> String {
+    let age = now.saturating_sub(at);
+    match age < -AT_ONCE {
+        true => format!("{} in the future", duration(age.saturating_neg())),
+        false => format!("{} ago", duration(age)),
+    }
+}
+
+/// How long something lasts: `for 3 h`, or `since 3 h in the future`.
+pub fn lasting(since: i64, now: i64) -> String {
+    let age = now.saturating_sub(since);
+    match age < -AT_ONCE {
+        true => format!("since {}", ago(since, now)),
+        false => format!("for {}", duration(age)),
+    }
+}
+
+/// When something will be: `in 3 min`, or `now`.
+pub fn in_time(at: i64, now: i64) -> String {
+    match at.saturating_sub(now) {
+        ..=0 => "now".into(),
+        left => format!("in {}", duration(left)),
+    }
+}
+
+/// A moment, to the second, UTC: `2026-11-23 09:34:00`.
+pub fn timestamp(at: i64) -> String {
+    written(at, "%Y-%m-%d %H:%M:%S")
+}
+
+/// A moment and how long ago it was.
+pub fn timestamp_ago(at: i64, now: i64) -> String {
+    format!("{} ({})", timestamp(at), ago(at, now))
+}
+
+/// A day of this year or the last, UTC: `23 Nov`.
+pub fn day(at: i64) -> String {
+    written(at, "%-d %b")
+}
+
+/// A count with its thousands apart: `1,234,567`.
+pub fn count(number: i64) -> String {
+    indicatif::HumanCount(number.max(0) as u64).to_string()
+}
+
+/// `1 talk`, `2 talks`.
+pub fn talks(number: i64) -> String {
+    match number {
+        1 => "1 talk".into(),
+        number => format!("{} talks", count(number)),
+    }
+}
+
+/// `1 state`, `2 states`.
+pub fn states(number: u64) -> String {
+    match number {
+        1 => "1 state".into(),
+        number => format!("{} states", indicatif::HumanCount(number)),
+    }
+}
+
+/// A size in binary units: `1.20 GiB`.
+pub fn bytes(number: u64) -> String {
+    indicatif::HumanBytes(number).to_string()
+}
+
+/// A span that may be of years, in seconds: `20 d`, `8 years`.
+pub fn years(seconds: i64) -> String {
+    match seconds / YEAR {
+        ..2 => duration(seconds),
+        years => format!("{} years", count(years)),
+    }
+}
+
+/// How old the mirrored states of open talks are.
+pub fn freshness(freshness: &Freshness) -> String {
+    let Freshness { talks, p50, p95, max } = *freshness;
+    if talks == 0 {
+        return "no open talk is mirrored".into();
+    }
+    let [p50, p95, max] = [p50, p95, max].map(duration);
+    format!(
+        "half of the open talks were fetched within {p50} (p50), 95 % within {p95} (p95), all within {max}"
+    )
+}
+
+/// How much of the account is mirrored; nothing once it is complete.
+pub fn completeness(completeness: &Completeness, now: i64) -> Option<String> {
+    let Completeness { known, mirrored, complete, .. } = *completeness;
+    if complete {
+        return None;
+    }
+    let left = completeness
+        .seconds_left(now)
+        .map_or(String::new(), |left| format!(", about {} left", duration(left)));
+    Some(match known > mirrored {
+        true => format!("{} of {} known talks mirrored{left}", count(mirrored), count(known)),
+        false => format!("{} talks mirrored, more are being looked for{left}", count(mirrored)),
+    })
+}
+
+/// What a sweep queues talks for: to be `closed`, or `decided on`.
+pub fn aim(mode: CloseMode) -> &'static str {
+    match mode {
+        CloseMode::Live => "closed",
+        CloseMode::DryRun | CloseMode::Off => "decided on (dry run)",
+    }
+}
+
+/// How many ids a walk has looked at.
+pub fn looked_at(walk: &Backfill) -> String {
+    let (done, all) = walk.progress();
+    format!("{} of {} ids are looked at", count(done), count(all))
+}
+
+/// How far a walk is, and until when.
+pub fn backfill(walk: &Backfill, now: i64) -> String {
+    let what = format!("from {} to {}: {}", walk.from, walk.to, looked_at(walk));
+    match (&walk.ended, walk.seconds_left(now)) {
+        (Some((at, why)), _) => format!("{what}; ended {}: {why}", ago(*at, now)),
+        (None, Some(left)) => format!("{what}; done in about {}", duration(left)),
+        (None, None) => format!("{what}; begun {}", ago(walk.began_at, now)),
+    }
+}
+
+/// With a capital letter in front.
+pub fn capitalised(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_in_their_largest_unit() {
+        let spans = [0, 59, 60, 3599, 3600, 172_799, 172_800].map(duration);
+        assert_eq!(spans, ["0 s", "59 s", "1 min", "59 min", "1 h", "47 h", "2 d"]);
+        assert_eq!(ago(100, 100 + 3 * 3600), "3 h ago");
+        assert_eq!(
+            [102, 103, 3700].map(|at| ago(at, 100)),
+            ["0 s ago", "3 s in the future", "1 h in the future"]
+        );
+        assert_eq!(
+            [40, 102, 7300].map(|since| lasting(since, 100)),
+            ["for 1 min", "for 0 s", "since 2 h in the future"]
+        );
+        for at in [i64::MIN, i64::MAX] {
+            assert!(!ago(at, 100).is_empty() && !lasting(at, 100).is_empty() && !in_time(at, 100).is_empty());
+            assert!(timestamp_ago(at, i64::MIN).contains("future") == (at == i64::MAX), "{at}");
+        }
+        assert_eq!(in_time(100, 100), "now");
+        assert_eq!(in_time(160, 100), "in 1 min");
+        assert_eq!(timestamp(0), "1970-01-01 00:00:00");
+        assert_eq!((day(0), iso(0)), ("1 Jan".into(), "1970-01-01T00:00:00Z".into()));
+        assert_eq!([2 * YEAR - 1, 2 * YEAR, 3000 * YEAR].map(years), ["729 d", "2 years", "3,000 years"]);
+    }
+}

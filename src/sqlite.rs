@@ -1,0 +1,146 @@
+//! A database file, and nothing about talks: opening it safely, the lock of the one process that owns it, who else has it
+//! open, checkpoints of its WAL (the write-ahead log), and copies of it.
+//!
+//! Depends on `files`, `text` and `clock` alone. What is in the file is [`crate::store`]'s.
+
+pub mod backup;
+pub mod busy_wait;
+pub mod checkpoint;
+mod error;
+pub mod hold;
+pub mod limit;
+pub mod lock;
+pub mod lock_holders;
+pub mod owner;
+pub mod place;
+
+pub use error::{StoreError, causes};
+
+use crate::files;
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
+use std::ffi::c_int;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The schema version that this program knows: `user_version` of a database.
+pub const SCHEMA_VERSION: i64 = 1;
+
+/// As the baseline sets it: "tlkm".
+const APPLICATION_ID: i64 = 0x746c_6b6d;
+
+/// How long a statement waits for another process's write to end.
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The suffixes of the files that belong to a database and lie beside it.
+pub(crate) const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// Whether a database could be at this path: SQLite says of a directory that the disk fails, and waits for a pipe.
+///
+/// # Errors
+/// If what lies there, or in the place of one of the files beside it, is no regular file.
+pub fn require_file(path: &Path) -> Result<(), StoreError> {
+    if let Some(kind) = files::special(path) {
+        return Err(StoreError::NotAFile { path: path.to_owned(), kind });
+    }
+    let beside = BESIDE.map(|suffix| beside(&lock::file_of(path), suffix));
+    match beside.into_iter().find_map(|path| Some((files::special(&path)?, path))) {
+        Some((kind, path)) => Err(StoreError::NotAFileBeside { path, kind }),
+        None => Ok(()),
+    }
+}
+
+
+/// Opens a file with the flags given; a statement waits for [`BUSY_TIMEOUT`] at most.
+///
+/// # Errors
+/// If no database could be there, or SQLite cannot open it.
+pub(crate) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
+    require_file(path)?;
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .map_err(|source| StoreError::Open { step: "open", path: path.to_owned(), source })?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(connection)
+}
+
+
+/// The file of this suffix beside a database.
+pub(crate) fn beside(database: &Path, suffix: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// The schema version, 0 for an empty database.
+///
+/// # Errors
+/// If it is a database of something else, or cannot be read.
+pub(crate) fn identify(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
+    let pragma = |name: &str| {
+        connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0)).map_err(|source| {
+            match source {
+                rusqlite::Error::SqliteFailure(error, _) if error.code == ErrorCode::NotADatabase => {
+                    StoreError::NotADatabase(path.to_owned())
+                }
+                source => StoreError::Open { step: "read", path: path.to_owned(), source },
+            }
+        })
+    };
+    let version = pragma("user_version")?;
+    let application = pragma("application_id")?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application != APPLICATION_ID && (version != 0 || tables != 0) {
+        return Err(StoreError::Foreign(path.to_owned()));
+    }
+    Ok(version)
+}
+
+/// Whether hard links lead to the file.
+pub(crate) fn has_other_names(path: &Path) -> bool {
+    path.metadata().is_ok_and(|file| file.nlink() > 1)
+}
+
+
+/// Whoever works on the database has its log beside the name that it goes by: by another, what it wrote lately is not
+/// seen, and what is written is lost or damages it.
+pub(crate) fn refuse_other_name(path: &Path) -> Result<(), StoreError> {
+    match has_other_names(path) && !beside(&lock::file_of(path), "-wal").exists() {
+        true => Err(StoreError::OtherName(path.to_owned())),
+        false => Ok(()),
+    }
+}
+
+
+/// Switches a database to WAL mode; returns the mode that it has then. Another process may be doing the same, and SQLite
+/// does not wait for that by itself.
+pub(crate) fn switch_to_wal(connection: &Connection) -> rusqlite::Result<String> {
+    let began = Instant::now();
+    loop {
+        match connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)) {
+            Err(error) if busy_wait::is_locked(&error) && began.elapsed() < BUSY_TIMEOUT => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            switched => return switched,
+        }
+    }
+}
+
+
+/// Keeps the `-wal` and `-shm` files when the last connection closes: a reader
+/// without the right to write the folder cannot make them, and fails without.
+/// rusqlite 0.40 has no call of its own for it.
+pub(crate) fn persist_wal(connection: &Connection) {
+    let mut on: c_int = 1;
+    // SAFETY: the handle is open, the name is a C string, and the opcode takes an int.
+    unsafe {
+        ffi::sqlite3_file_control(
+            connection.handle(),
+            c"main".as_ptr(),
+            ffi::SQLITE_FCNTL_PERSIST_WAL,
+            (&raw mut on).cast(),
+        );
+    }
+}
+
+

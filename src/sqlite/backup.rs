@@ -1,0 +1,257 @@
+//! The file work of a copy: where it goes, its folder, how far it is, and its check.
+
+pub mod dated;
+mod scratch;
+mod target;
+
+pub use scratch::Scratch;
+pub use target::{Target, full_or};
+
+use super::{BESIDE, StoreError, beside, connect, owner};
+use nix::sys::statvfs::statvfs;
+use nix::unistd::{AccessFlags, eaccess};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use std::ffi::c_int;
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// Steps of SQLite's machine between two looks at whether to go on: less than a millisecond.
+const LOOK_STEPS: c_int = 1000;
+/// Between two looks at how far it is.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Why there is no copy. Nothing is left of it then.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(
+        "{0} exists already, and a backup overwrites nothing: give another name, or a folder for a dated one"
+    )]
+    Exists(PathBuf),
+    #[error("{0} is the database itself, or one of the files that belong to it: give another name or folder")]
+    Live(PathBuf),
+    #[error("there is no folder {0}: make it, or mount what belongs there")]
+    NoFolder(PathBuf),
+    #[error("{0} is no name that can be handed to SQLite: it is not UTF-8")]
+    Name(PathBuf),
+    #[error(
+        "cannot write into the folder {folder}: give this user the right to, or take another; a service of systemd \
+         needs it in a drop-in as well (`systemctl edit`: [Service] ReadWritePaths={folder})"
+    )]
+    Unwritable { folder: PathBuf, source: io::Error },
+    #[error(
+        "too little room in {folder}: the copy takes {needed} MiB, and {free} MiB are free there; make room, or take another folder"
+    )]
+    NoRoom { folder: PathBuf, needed: u64, free: u64 },
+    #[error("the disk of {0} is full: make room, or take another folder")]
+    DiskFull(PathBuf),
+    #[error("{path} is damaged: {found}")]
+    Damaged { path: PathBuf, found: String },
+    #[error("stopped: there is no copy, and nothing is left of it")]
+    Stopped,
+    #[error("cannot {step} {path}")]
+    Io { step: &'static str, path: PathBuf, source: io::Error },
+    #[error("cannot {step} {path}")]
+    Sql { step: &'static str, path: PathBuf, source: rusqlite::Error },
+}
+
+/// How far a copy is, for another thread, which may also end it.
+#[derive(Debug, Default)]
+pub struct Watch {
+    stop: AtomicBool,
+    bytes: AtomicU64,
+    of: AtomicU64,
+}
+
+impl Watch {
+    /// Ends the copy within some milliseconds, with [`BackupError::Stopped`].
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Bytes written, and how many there will be: 0 before that is known. Both are equal while it is checked.
+    pub fn progress(&self) -> (u64, u64) {
+        (self.bytes.load(Ordering::Relaxed), self.of.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn go_on(&self) -> Result<(), BackupError> {
+        if self.stop.load(Ordering::Relaxed) { Err(BackupError::Stopped) } else { Ok(()) }
+    }
+}
+
+/// Copies `source` into the scratch folder, has the copy keep to its one file, and reads it through. Returns it open.
+///
+/// # Errors
+/// See [`BackupError`].
+pub(crate) fn copy(
+    connection: Connection,
+    source: &Path,
+    scratch: &Scratch,
+    watch: &Arc<Watch>,
+) -> Result<Connection, BackupError> {
+    let (folder, copy) = (scratch.within(), scratch.copy());
+    let needed = size(&connection).map_err(sql("read", source, folder))?;
+    watch.of.store(needed, Ordering::Relaxed);
+    room(folder, needed)?;
+    let name = copy.to_str().ok_or_else(|| BackupError::Name(copy.clone()))?;
+    watch_over(&connection, watch, Some(copy.clone())).map_err(sql("read", source, folder))?;
+    connection.execute("VACUUM INTO ?1", [name]).map_err(sql("copy", source, folder))?;
+    drop(connection);
+    watch.bytes.store(needed, Ordering::Relaxed);
+    check(source, scratch, watch)
+}
+
+/// `source` is named where the copy is not whole.
+fn check(source: &Path, scratch: &Scratch, watch: &Arc<Watch>) -> Result<Connection, BackupError> {
+    let failed = |step| sql(step, source, scratch.within());
+    let damaged = |found: String| BackupError::Damaged { path: source.to_owned(), found };
+    let connection = connect(&scratch.copy(), OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    watch_over(&connection, watch, None).map_err(failed("check the copy of"))?;
+    let mode: String = connection
+        .query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0))
+        .map_err(failed("check the copy of"))?;
+    if mode != "delete" {
+        return Err(damaged(format!("its copy stays in journal mode {mode}")));
+    }
+    let found: String = connection
+        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+        .map_err(failed("check the copy of"))?;
+    if found != "ok" {
+        return Err(damaged(found));
+    }
+    Ok(connection)
+}
+
+/// Whether the folder could take a copy now, as far as that is told without writing there.
+///
+/// # Errors
+/// Why it could not.
+pub(crate) fn look(connection: &Connection, database: &Path, folder: &Path) -> Result<(), BackupError> {
+    let needed = size(connection).map_err(sql("read", database, folder))?;
+    room(folder, needed)
+}
+
+/// Whether this user may write into the folder.
+///
+/// # Errors
+/// If there is none, or they may not.
+pub(crate) fn require_folder(folder: &Path) -> Result<(), BackupError> {
+    if !folder.is_dir() {
+        return Err(BackupError::NoFolder(folder.to_owned()));
+    }
+    eaccess(folder, AccessFlags::W_OK | AccessFlags::X_OK)
+        .map_err(|errno| BackupError::Unwritable { folder: folder.to_owned(), source: errno.into() })
+}
+
+/// Copies that this process makes now: each reads one state of the database as long as it takes.
+static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
+
+/// A copy under way, until it is dropped.
+pub(crate) struct Reading;
+
+impl Reading {
+    pub(crate) fn begin() -> Reading {
+        UNDER_WAY.fetch_add(1, Ordering::Relaxed);
+        Reading
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        UNDER_WAY.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// This process makes a copy now.
+pub fn is_under_way() -> bool {
+    UNDER_WAY.load(Ordering::Relaxed) > 0
+}
+
+/// Ends what a connection does when that is wanted, and tells how large a file has grown.
+fn watch_over(connection: &Connection, watch: &Arc<Watch>, growing: Option<PathBuf>) -> rusqlite::Result<()> {
+    let watch = Arc::clone(watch);
+    let mut looked = Instant::now();
+    let look = move || {
+        if let Some(path) = &growing
+            && looked.elapsed() >= LOOK_EVERY
+        {
+            looked = Instant::now();
+            let bytes = path.metadata().map_or(0, |metadata| metadata.len());
+            watch.bytes.store(bytes, Ordering::Relaxed);
+        }
+        watch.stop.load(Ordering::Relaxed)
+    };
+    connection.progress_handler(LOOK_STEPS, Some(look))
+}
+
+/// What a copy takes: the pages that hold something.
+pub(crate) fn size(connection: &Connection) -> rusqlite::Result<u64> {
+    let pragma = |name| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
+    let pages = pragma("page_count")? - pragma("freelist_count")?;
+    Ok((pages * pragma("page_size")?).max(0) as u64)
+}
+
+/// Whether so many bytes are free there.
+fn room(folder: &Path, needed: u64) -> Result<(), BackupError> {
+    let mib = |bytes: u64| bytes.div_ceil(1024 * 1024);
+    match free(folder).filter(|free| *free < needed) {
+        Some(free) => {
+            Err(BackupError::NoRoom { folder: folder.to_owned(), needed: mib(needed), free: mib(free) })
+        }
+        None => Ok(()),
+    }
+}
+
+/// What this user may still write there; `None` where that cannot be told.
+fn free(folder: &Path) -> Option<u64> {
+    let stat = statvfs(folder).ok()?;
+    Some(stat.blocks_available().saturating_mul(stat.fragment_size()))
+}
+
+/// Whether a path is that of the database, or of a file beside it that is part of it.
+pub(crate) fn is_of_database(path: &Path, database: &Path) -> bool {
+    let same = |one: &Path| owner::Identity::of(one).ok().zip(owner::Identity::of(path).ok());
+    let beside = BESIDE.iter().chain(&[".lock"]).map(|suffix| beside(database, suffix));
+    std::iter::once(database.to_owned())
+        .chain(beside)
+        .any(|one| one == path || same(&one).is_some_and(|(one, path)| one == path))
+}
+
+pub(crate) fn as_the_database(copy: &Path, database: &Path, folder: &Path) -> io::Result<()> {
+    let file = File::open(copy)?;
+    owner::hand_over(&file, folder)?;
+    let like = fs::metadata(database)?;
+    let mode = like.mode() & 0o666;
+    let mode = match file.metadata()?.gid() == like.gid() {
+        true => mode,
+        false => mode & 0o606 | (mode & 0o006) << 3,
+    };
+    file.set_permissions(Permissions::from_mode(mode))
+}
+
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Sorts SQLite's errors: of reading `path`, or of writing into `folder`.
+pub(crate) fn sql<'a>(
+    step: &'static str,
+    path: &'a Path,
+    folder: &'a Path,
+) -> impl FnOnce(rusqlite::Error) -> BackupError + 'a {
+    move |source| match source.sqlite_error_code() {
+        Some(ErrorCode::OperationInterrupted) => BackupError::Stopped,
+        Some(ErrorCode::DiskFull) => BackupError::DiskFull(folder.to_owned()),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            BackupError::Damaged { path: path.to_owned(), found: source.to_string() }
+        }
+        _ => BackupError::Sql { step, path: path.to_owned(), source },
+    }
+}
+

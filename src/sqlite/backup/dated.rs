@@ -1,0 +1,78 @@
+//! Dated copies in a folder: their names, and how many are kept.
+
+use crate::clock::written;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A time in a name: no colons, which some file systems don't take, and in the order of time.
+const FORMAT: &str = "%Y-%m-%dT%H%M%SZ";
+
+/// How the names of a database's dated copies begin.
+pub fn stem(database: &Path) -> String {
+    database.file_stem().map_or_else(|| "talks".into(), |stem| stem.to_string_lossy().into_owned())
+}
+
+/// The name of a copy made at this Unix second: `talks-2026-11-23T220000Z.db`.
+pub fn name(stem: &str, at: i64) -> String {
+    format!("{stem}-{}.db", written(at, FORMAT))
+}
+
+fn is_dated(name: &str, stem: &str) -> bool {
+    let time = name.strip_prefix(stem).and_then(|rest| rest.strip_prefix('-')?.strip_suffix(".db"));
+    time.is_some_and(|time| {
+        let shape: String = time.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+        shape == "0000-00-00T000000Z"
+    })
+}
+
+/// Removes the oldest dated copies beside a new one, all but `keep`; returns how many it removed.
+///
+/// Only files with such a name that are ours are counted or removed: several mirrors may have one folder. One from the future was named by a wrong clock: it is left alone, and displaces none.
+///
+/// # Errors
+/// When the folder cannot be read, or a file not be removed.
+pub fn prune(new: &Path, stem: &str, keep: usize, is_ours: impl Fn(&Path) -> bool) -> io::Result<usize> {
+    let folder = new.parent().unwrap_or(Path::new("."));
+    let mut copies: Vec<PathBuf> = fs::read_dir(folder)?
+        .flatten()
+        .filter(|entry| entry.file_name().to_str().is_some_and(|name| is_dated(name, stem)))
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
+        .map(|entry| entry.path())
+        .collect();
+    // Their names are in the order of time.
+    copies.sort_unstable_by(|a, b| b.cmp(a));
+    let mut removed = 0;
+    let is_past = |path: &&PathBuf| path.file_name() <= new.file_name();
+    for old in copies.iter().filter(is_past).filter(|path| **path == new || is_ours(path)).skip(keep) {
+        // Whatever the clock says, the one that was just made stays.
+        if old != new {
+            fs::remove_file(old)?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_the_time_and_only_such_names_are_ours() {
+        assert_eq!(name("talks", 1_795_471_200), "talks-2026-11-23T220000Z.db");
+        assert!(is_dated("talks-2026-11-23T220000Z.db", "talks"));
+        assert!(is_dated(&name("a-b", 0), "a-b"));
+        for other in [
+            "talks.db",
+            "talks-2026-11-23.db",
+            "talks-2026-11-23T220000Z.db-wal",
+            "talks-before-2026-11-23T220000Z.db",
+            "talks2026-11-23T220000Z.db",
+            "other-2026-11-23T220000Z.db",
+            "talks-2026-11-23T22000OZ.db",
+        ] {
+            assert!(!is_dated(other, "talks"), "{other}");
+        }
+    }
+}

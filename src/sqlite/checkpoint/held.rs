@@ -1,0 +1,191 @@
+//! Who keeps the write-ahead log from being taken back: a reader that still sees an old state.
+
+use crate::clock::{Now, duration};
+use crate::sqlite::backup;
+use crate::sqlite::lock_holders::{self, LockHolder};
+use crate::text::shown;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// A reader for so long is no trouble: a query takes its time.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A log of so many bytes is never there by itself: 64 MiB are kept, and some more come while they are moved.
+pub const LARGE: u64 = 96 * 1024 * 1024;
+/// It is said when a large one is held for so long, in seconds.
+pub const LONG: i64 = 60;
+/// It is taken back when it is no larger than this.
+const TAKEN_BACK: u64 = 64 * 1024 * 1024;
+/// What holds it where no guest does, and nothing is to be done.
+pub const OURSELVES: &str = "a backup that talkmirror makes";
+/// Frames for which readers that relieve each other are to blame, though each lets the log be moved on: 250 MiB.
+const RELIEVED: u32 = 32_000;
+
+/// The write-ahead log, as it is now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WalStatus {
+    /// Size of its file.
+    pub bytes: u64,
+    pub held: Option<Held>,
+}
+
+/// A reader keeps the log from being taken back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// In Unix seconds.
+    pub since: i64,
+    /// Who that is, where it can be told.
+    pub by: Option<String>,
+}
+
+/// Watches what checkpoints leave.
+#[derive(Debug)]
+pub(super) struct Watch {
+    database: PathBuf,
+    stuck: Option<Stuck>,
+    /// The log says that it is held.
+    said: bool,
+}
+
+/// Frames that could not be moved.
+#[derive(Debug)]
+struct Stuck {
+    /// So many were.
+    moved: u32,
+    began: Instant,
+    since: i64,
+    /// Who read all the while; `None`: it cannot be told.
+    readers: Option<Vec<LockHolder>>,
+}
+
+impl Watch {
+    pub(super) fn new(database: &Path) -> Watch {
+        Watch { database: database.to_owned(), stuck: None, said: false }
+    }
+
+    /// Something could not be moved at the last checkpoint.
+    pub(super) fn is_watching(&self) -> bool {
+        self.stuck.is_some()
+    }
+
+    /// A checkpoint has left it so.
+    pub(super) fn note(&mut self, frames: u32, moved: u32, now: Now) {
+        if moved >= frames {
+            self.stuck = None;
+            return;
+        }
+        let readers = lock_holders::readers(&self.database);
+        match &mut self.stuck {
+            Some(stuck) if stuck.moved == moved => {
+                // Those that came later do not hold it here.
+                if let (Some(since), Some(now)) = (&mut stuck.readers, readers) {
+                    since.retain(|reader| now.contains(reader));
+                }
+            }
+            Some(stuck) if frames > RELIEVED => (stuck.moved, stuck.readers) = (moved, readers),
+            _ => self.stuck = Some(Stuck { moved, began: now.mono, since: now.secs(), readers }),
+        }
+    }
+
+    pub(super) fn status(&self, bytes: u64, now: Now) -> WalStatus {
+        let stuck = self.stuck.as_ref();
+        let long = stuck.filter(|stuck| now.mono.saturating_duration_since(stuck.began) >= PATIENCE);
+        let held = long
+            .map(|stuck| Held {
+                since: stuck.since,
+                by: stuck.readers.as_deref().and_then(lock_holders::named),
+            })
+            .map(|held| match held.by {
+                None if backup::is_under_way() => Held { by: Some(OURSELVES.into()), ..held },
+                _ => held,
+            });
+        WalStatus { bytes, held }
+    }
+
+    /// Logs once that it is held and large, and once that it is taken back.
+    pub(super) fn say(&mut self, status: &WalStatus, now: i64) {
+        let mib = status.bytes >> 20;
+        match &status.held {
+            Some(held)
+                if !self.said
+                    && status.bytes > LARGE
+                    && now - held.since >= LONG
+                    && held.by.as_deref() != Some(OURSELVES) =>
+            {
+                self.said = true;
+                let lasted = duration(now - held.since);
+                let by = held.by.as_deref().unwrap_or("a reader that cannot be told from here");
+                tracing::warn!(
+                    "the write-ahead log has grown to {mib} MiB: for {lasted} {} keeps an old state of the database \
+                     open; it is taken back when that transaction ends (`fuser -v {}` shows who has it open)",
+                    shown(by),
+                    shown(&self.database.display().to_string()),
+                );
+            }
+            None if self.said && status.bytes <= TAKEN_BACK => {
+                self.said = false;
+                tracing::info!("the write-ahead log is taken back: {mib} MiB");
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held_for(watch: &Watch, now: Now) -> Option<i64> {
+        Some(now.secs() - watch.status(0, now).held?.since)
+    }
+
+    fn after(start: Now, seconds: u64) -> Now {
+        Now { mono: start.mono + Duration::from_secs(seconds), unix: start.unix + seconds as f64 }
+    }
+
+    #[test]
+    fn a_log_is_held_when_the_same_frames_are_left_for_ten_seconds() {
+        let start = Now { mono: Instant::now(), unix: 1_700_000_000.0 };
+        let at = |seconds| after(start, seconds);
+        let mut watch = Watch::new(Path::new("/nowhere/talks.db"));
+        watch.note(500, 500, at(0));
+        assert!(!watch.is_watching());
+        watch.note(900, 600, at(10));
+        watch.note(2000, 900, at(15));
+        watch.note(3000, 900, at(24));
+        assert_eq!(held_for(&watch, at(24)), None);
+        assert_eq!(held_for(&watch, at(25)), Some(10), "since the first look that found it so");
+        watch.note(9000, 8000, at(26));
+        assert_eq!(held_for(&watch, at(26)), None, "it went on");
+        watch.note(9500, 8000, at(40));
+        assert_eq!(held_for(&watch, at(40)), Some(14));
+        watch.note(9500, 9500, at(41));
+        assert_eq!(held_for(&watch, at(60)), None);
+    }
+
+    #[test]
+    fn readers_that_relieve_each_other_hold_a_log_that_has_grown_large() {
+        let start = Now { mono: Instant::now(), unix: 1_700_000_000.0 };
+        let mut watch = Watch::new(Path::new("/nowhere/talks.db"));
+        for second in 0..12 {
+            let frames = 1000 + second * 6000;
+            watch.note(frames, frames - 500, after(start, second.into()));
+        }
+        // From the frame on that is one too many.
+        assert_eq!(held_for(&watch, after(start, 15)), Some(10));
+    }
+
+    #[test]
+    fn the_log_says_once_that_it_is_held_for_long_and_large() {
+        let held = |bytes, since| WalStatus { bytes, held: Some(Held { since, by: None }) };
+        let mut watch = Watch::new(Path::new("/nowhere/talks.db"));
+        let mut said = |status: WalStatus, now| {
+            watch.say(&status, now);
+            watch.said
+        };
+        assert!(!said(held(LARGE, 0), LONG));
+        assert!(!said(held(LARGE + 1, 0), LONG - 1));
+        assert!(said(held(LARGE + 1, 0), LONG));
+        assert!(said(WalStatus { bytes: LARGE, held: None }, LONG + 5), "until it is taken back");
+        assert!(!said(WalStatus { bytes: TAKEN_BACK, held: None }, LONG + 9));
+    }
+}

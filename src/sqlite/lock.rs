@@ -1,0 +1,379 @@
+//! One process owns a database: a lock on the database's own file, held as long as that process lives. It holds whatever
+//! name leads to the file (a link, a hard link), and the kernel lets go of it when the process ends, however it ends.
+//!
+//! Beside it lies a lock file, for its owner alone: it names the holder, and tells whether there was one before.
+//!
+//! The lock is of Linux's open file descriptions (`F_OFD_SETLK`), on a byte far beyond those that SQLite locks. It is
+//! never taken nor looked at while this process has the database open in SQLite, unless the file stays open: closing it
+//! would drop SQLite's own locks.
+
+use super::lock_holders;
+use super::owner::{self, Identity};
+use crate::files;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+/// Where the database's file is locked: no database is so large, and SQLite locks other bytes.
+const BYTE: libc::off_t = 1 << 62;
+/// Links that lead to links at most.
+const MOST_LINKS: usize = 40;
+/// How often a moment of another process's is waited for, and how long each time.
+const TRIES: usize = 5;
+const TRY: Duration = Duration::from_millis(20);
+
+/// The process that works on a database by what that itself notes, where the lock file cannot be read.
+pub type NotedBy = fn(&Path) -> Option<u32>;
+
+/// The held lock; dropping it lets go.
+#[derive(Debug)]
+pub struct InstanceLock {
+    /// The database's file; `None` where there is none, or this user may not write it.
+    guard: Option<File>,
+    note: File,
+    /// Where the lock file lies.
+    path: PathBuf,
+    /// Whether some process held it before: then requests may have left a moment ago.
+    pub used_before: bool,
+}
+
+/// Why the lock is not ours.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    #[error("another talkmirror (process {holder}) is working on {database}")]
+    Held { database: PathBuf, holder: String },
+    #[error("{path} is {kind}, not a file: remove it")]
+    NotAFile { path: PathBuf, kind: &'static str },
+    #[error("cannot write {path}")]
+    TooLarge { path: PathBuf, source: io::Error },
+    #[error(
+        "cannot lock {path}: is database.path where this user may write (under systemd in $STATE_DIRECTORY), and is that \
+         file this user's own?"
+    )]
+    Io { path: PathBuf, source: io::Error },
+}
+
+impl LockError {
+    /// Of a file that is to be locked, or to be signed.
+    fn of(path: &Path, source: io::Error) -> LockError {
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::FileTooLarge => LockError::TooLarge { path, source },
+            _ => LockError::Io { path, source },
+        }
+    }
+}
+
+/// Takes the lock of a database that is to be worked on, or fails at once. Makes the database's file if there is none.
+///
+/// # Errors
+/// [`LockError::Held`] with the holder's process id.
+pub fn acquire(database: &Path, noted: NotedBy) -> Result<InstanceLock, LockError> {
+    let file = file_of(database);
+    let (note, used_before) = lock_note(database, noted).map_err(|error| held_or(error, database, noted))?;
+    // What cannot be made is named when it is opened.
+    let _ = owner::make(&file, 0o644);
+    InstanceLock::guarded(database, note, used_before, noted)
+}
+
+/// The same for a database that is to be replaced: none is made.
+///
+/// # Errors
+/// See [`acquire`].
+pub fn acquire_to_replace(database: &Path, noted: NotedBy) -> Result<InstanceLock, LockError> {
+    let (note, used_before) = lock_note(database, noted).map_err(|error| held_or(error, database, noted))?;
+    InstanceLock::guarded(database, note, used_before, noted)
+}
+
+impl InstanceLock {
+    fn guarded(
+        database: &Path,
+        note: File,
+        used_before: bool,
+        noted: NotedBy,
+    ) -> Result<InstanceLock, LockError> {
+        let path = note_path(database);
+        let io = |source| LockError::of(database, source);
+        let guard = match files::open_as(OpenOptions::new().read(true).write(true), &file_of(database)) {
+            Ok(file) => Some(file),
+            Err(error) if is_no_right(&error) || error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(io(error)),
+        };
+        if let Some(file) = &guard {
+            match fcntl(file, FcntlArg::F_OFD_SETLK(&byte(libc::F_WRLCK))) {
+                Ok(_) => {}
+                Err(Errno::EAGAIN | Errno::EACCES) => {
+                    return Err(LockError::Held { database: database.to_owned(), holder: holder(database, noted) });
+                }
+                Err(error) => return Err(io(error.into())),
+            }
+        }
+        let mut lock = InstanceLock { guard, note, path, used_before };
+        lock.sign().map_err(|source| LockError::of(&lock.path, source))?;
+        Ok(lock)
+    }
+
+    /// Writes our process id into the lock file.
+    fn sign(&mut self) -> io::Result<()> {
+        self.note.set_len(0)?;
+        self.note.rewind()?;
+        writeln!(self.note, "{}", std::process::id())
+    }
+
+    /// Whether the file at `database` is still the one that is locked. A lock file that was removed is made again.
+    pub fn holds(&mut self, database: &Path) -> bool {
+        let locked = self.guard.as_ref().and_then(|file| Identity::of_file(file).ok());
+        let holds = locked.is_none_or(|locked| !locked.is_gone_from(database));
+        if holds && Identity::of_file(&self.note).is_ok_and(|note| note.is_gone_from(&self.path)) {
+            // Whoever has made another one meanwhile has no lock on the database.
+            if let Ok((note, _)) = lock_note(database, |_| None) {
+                self.note = note;
+                let _ = self.sign();
+            }
+        }
+        holds
+    }
+}
+
+/// Whether some process works on a database; `None` where that cannot be told.
+///
+/// Not to be called while this process has the database open.
+pub fn is_held(database: &Path) -> Option<bool> {
+    let guard = files::open(&file_of(database)).ok().and_then(|file| {
+        let mut found = byte(libc::F_WRLCK);
+        fcntl(&file, FcntlArg::F_OFD_GETLK(&mut found)).ok()?;
+        Some(i32::from(found.l_type) != libc::F_UNLCK)
+    });
+    // Of an earlier version, or of one whose database was removed.
+    let note = || {
+        let file = files::open(&note_path(database)).ok()?;
+        match file.try_lock_shared() {
+            Ok(()) => Some(false),
+            Err(TryLockError::WouldBlock) => Some(true),
+            Err(TryLockError::Error(_)) => None,
+        }
+    };
+    match guard {
+        Some(true) => Some(true),
+        guard => note().or(guard),
+    }
+}
+
+fn byte(kind: libc::c_int) -> libc::flock {
+    libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: BYTE,
+        l_len: 1,
+        l_pid: 0,
+    }
+}
+
+fn is_no_right(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+}
+
+/// Takes the lock file; also whether it was there before.
+fn lock_note(database: &Path, noted: NotedBy) -> Result<(File, bool), LockError> {
+    let path = note_path(database);
+    let io = |source| LockError::of(&path, source);
+    let used_before = path.exists();
+    // For its owner alone: whoever may read it could hold it, and keep the daemon from starting.
+    owner::make(&path, 0o600).map_err(io)?;
+    require_note(&path)?;
+    let note = files::open_as(OpenOptions::new().read(true).write(true), &path).map_err(io)?;
+    // One of an earlier version; another owner's stays as it is.
+    let _ = note.set_permissions(Permissions::from_mode(0o600));
+    match try_lock(&note) {
+        Ok(()) => Ok((note, used_before)),
+        Err(TryLockError::WouldBlock) => {
+            Err(LockError::Held { database: database.to_owned(), holder: holder(database, noted) })
+        }
+        Err(TryLockError::Error(source)) => Err(io(source)),
+    }
+}
+
+/// What lies in the place of the lock file says nothing of whether the database is held: that comes first.
+fn held_or(error: LockError, database: &Path, noted: NotedBy) -> LockError {
+    match error {
+        LockError::NotAFile { path, kind } => match lock_holder(database, noted) {
+            Some(holder) => LockError::Held { database: database.to_owned(), holder },
+            None => LockError::NotAFile { path, kind },
+        },
+        error => error,
+    }
+}
+
+/// Whether there is a lock file at this path, or none yet.
+///
+/// # Errors
+/// [`LockError::NotAFile`].
+pub fn require_note(path: &Path) -> Result<(), LockError> {
+    match files::special(path) {
+        Some(kind) => Err(LockError::NotAFile { path: path.to_owned(), kind }),
+        None => Ok(()),
+    }
+}
+
+/// Tries for a moment: [`is_held`] of another process holds the lock file as long as it takes to ask.
+fn try_lock(file: &File) -> Result<(), TryLockError> {
+    for _ in 0..TRIES {
+        if file.try_lock().is_ok() {
+            return Ok(());
+        }
+        thread::sleep(TRY);
+    }
+    file.try_lock()
+}
+
+/// The process that works on a database, as it is named to people; `None` if there is none.
+///
+/// Not to be called while this process has the database open.
+pub fn lock_holder(database: &Path, noted: NotedBy) -> Option<String> {
+    (is_held(database) == Some(true)).then(|| holder(database, noted))
+}
+
+/// The process that holds the lock, by the lock file; else by the database itself.
+fn holder(database: &Path, noted: NotedBy) -> String {
+    let mut named = String::new();
+    for _ in 0..TRIES {
+        named = read_note(database);
+        if named.parse().is_ok_and(is_alive) {
+            return named;
+        }
+        // It is being signed: until then it is empty, or names the process before.
+        thread::sleep(TRY);
+    }
+    if !named.is_empty() {
+        // Of another container, where it has another number here.
+        return named;
+    }
+    let pid = noted(database).or_else(|| lock_holders::talkmirrors(database).first().map(|holder| holder.pid));
+    pid.map_or("unknown".into(), |pid| pid.to_string())
+}
+
+/// What the lock file says; nothing if it cannot be read.
+fn read_note(database: &Path) -> String {
+    let mut named = String::new();
+    let _ = files::open(&note_path(database)).and_then(|mut note| note.read_to_string(&mut named));
+    named.trim().to_owned()
+}
+
+fn is_alive(pid: u32) -> bool {
+    i32::try_from(pid).is_ok_and(|pid| pid > 0 && kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH))
+}
+
+/// The lock file of a database: its name and `.lock`, beside the file itself and not beside a link to it.
+pub fn note_path(database: &Path) -> PathBuf {
+    let mut name = file_of(database).into_os_string();
+    name.push(".lock");
+    PathBuf::from(name)
+}
+
+/// The file that a path leads to, also where there is none yet.
+pub fn file_of(database: &Path) -> PathBuf {
+    let mut path = database.to_owned();
+    for _ in 0..MOST_LINKS {
+        if let Ok(file) = path.canonicalize() {
+            return file;
+        }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        match fs::read_link(&path) {
+            Ok(target) => path = folder.join(target),
+            Err(_) => {
+                let (Ok(folder), Some(name)) = (folder.canonicalize(), path.file_name()) else { break };
+                return folder.join(name);
+            }
+        }
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn take(database: &Path) -> Result<InstanceLock, LockError> {
+        acquire(database, |_| None)
+    }
+
+    fn folder() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("talks.db");
+        drop(crate::store::open(&database, true).unwrap());
+        (folder, database)
+    }
+
+    fn is_refused(database: &Path) -> bool {
+        matches!(take(database), Err(LockError::Held { .. }))
+    }
+
+    #[test]
+    fn one_lock_holds_whatever_name_leads_to_the_file() {
+        let (folder, database) = folder();
+        let (link, hard) = (folder.path().join("link.db"), folder.path().join("hard.db"));
+        symlink("talks.db", &link).unwrap();
+        fs::hard_link(&database, &hard).unwrap();
+        let lock = take(&database).unwrap();
+        for name in [&database, &link, &hard] {
+            assert!(is_refused(name), "{name:?}");
+            assert_eq!(is_held(name), Some(true), "{name:?}");
+        }
+        drop(lock);
+        assert_eq!(is_held(&hard), Some(false));
+        assert!(take(&hard).is_ok());
+    }
+
+    #[test]
+    fn a_lock_file_that_is_removed_lets_nobody_in_and_is_made_again() {
+        let (folder, database) = folder();
+        let mut lock = take(&database).unwrap();
+        fs::remove_file(folder.path().join("talks.db.lock")).unwrap();
+        assert_eq!(is_held(&database), Some(true));
+        assert!(is_refused(&database));
+        assert!(lock.holds(&database));
+        let named = fs::read_to_string(folder.path().join("talks.db.lock")).unwrap();
+        assert_eq!(named.trim(), std::process::id().to_string());
+    }
+
+    #[test]
+    fn a_link_to_a_file_that_is_not_there_yet_leads_to_the_same_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("data")).unwrap();
+        let link = folder.path().join("link.db");
+        symlink("data/talks.db", &link).unwrap();
+        assert_eq!(file_of(&link), folder.path().canonicalize().unwrap().join("data/talks.db"));
+        let _lock = take(&link).unwrap();
+        assert!(folder.path().join("data/talks.db").exists(), "the database's file, and not the link");
+        assert!(is_refused(&link) && is_refused(&folder.path().join("data/talks.db")));
+    }
+
+    #[test]
+    fn a_database_that_was_replaced_is_no_longer_the_locked_one() {
+        let (folder, database) = folder();
+        let mut lock = take(&database).unwrap();
+        assert!(lock.holds(&database));
+        fs::rename(&database, folder.path().join("away.db")).unwrap();
+        assert!(!lock.holds(&database), "removed");
+        fs::write(&database, "").unwrap();
+        assert!(!lock.holds(&database), "replaced");
+    }
+
+    #[test]
+    fn links_in_a_circle_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (folder.path().join("a.db"), folder.path().join("b.db"));
+        symlink(&b, &a).unwrap();
+        symlink(&a, &b).unwrap();
+        assert!(matches!(take(&a), Err(LockError::Io { .. })));
+    }
+}

@@ -1,0 +1,164 @@
+//! All that the mirror knows of one talk, and which talks it holds.
+
+use super::closures::{self, Closure};
+use super::queue::QueueRow;
+use super::record::stored_talk;
+use super::status::DaemonStatus;
+use super::sweep::{self, SweepState};
+use crate::policy::lanes::Lane;
+use crate::policy::stale::Reach;
+use crate::talk::Talk;
+use rusqlite::{Connection, OptionalExtension};
+
+/// All that is known of one talk. Times are Unix seconds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Story {
+    pub mirrored: Option<Mirrored>,
+    /// Oldest first.
+    pub versions: Vec<Version>,
+    pub queued: Option<QueueRow>,
+    /// Rows that come before it in the queue.
+    pub ahead: i64,
+    /// Of them in its own lane, which has its share of the requests whatever the others have to do.
+    pub ahead_in_lane: i64,
+    /// Never mirrored, and the API said then that it does not exist.
+    pub tombstone: Option<i64>,
+    /// Decisions to close it, oldest first.
+    pub closures: Vec<Closure>,
+    pub daemon: Option<DaemonStatus>,
+    pub sweeps: SweepState,
+}
+
+/// A talk as mirrored, and when.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mirrored {
+    pub talk: Talk,
+    /// The API's JSON of it, as received.
+    pub payload: String,
+    pub first_fetched_at: i64,
+    pub fetched_at: i64,
+    pub changed_at: i64,
+    pub closed_at: Option<i64>,
+    pub gone_at: Option<i64>,
+    pub denied_at: Option<i64>,
+}
+
+/// A state that a talk was seen in: what of it people ask about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    pub version: i64,
+    pub valid_from: i64,
+    pub valid_to: Option<i64>,
+    pub updated_at: i64,
+    pub is_in_work: bool,
+    pub is_read: Option<bool>,
+    pub missed_at: Option<i64>,
+    pub rate: Option<i64>,
+    pub status: Option<String>,
+}
+
+/// Reads a talk's story in one transaction.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn story(connection: &Connection, talk_id: i64) -> rusqlite::Result<Story> {
+    let tx = connection.unchecked_transaction()?;
+    let mirrored = match stored_talk(&tx, talk_id)? {
+        None => None,
+        Some(talk) => Some(tx.query_row(
+            "SELECT first_fetched_at, fetched_at, changed_at, closed_at, gone_at, denied_at, payload
+               FROM talks WHERE talk_id = ?1",
+            [talk_id],
+            |row| {
+                Ok(Mirrored {
+                    talk,
+                    first_fetched_at: row.get(0)?,
+                    fetched_at: row.get(1)?,
+                    changed_at: row.get(2)?,
+                    closed_at: row.get(3)?,
+                    gone_at: row.get(4)?,
+                    denied_at: row.get(5)?,
+                    payload: row.get(6)?,
+                })
+            },
+        )?),
+    };
+    let versions = tx
+        .prepare(
+            "SELECT version, valid_from, valid_to, updated_at, is_in_work, is_read, missed_at, rate, status
+               FROM talk_versions WHERE talk_id = ?1 ORDER BY version",
+        )?
+        .query_map([talk_id], |row| {
+            Ok(Version {
+                version: row.get(0)?,
+                valid_from: row.get(1)?,
+                valid_to: row.get(2)?,
+                updated_at: row.get(3)?,
+                is_in_work: row.get(4)?,
+                is_read: row.get(5)?,
+                missed_at: row.get(6)?,
+                rate: row.get(7)?,
+                status: row.get(8)?,
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let queued = super::queue::row(&tx, talk_id)?;
+    let (ahead, ahead_in_lane) = match &queued {
+        None => (0, 0),
+        Some(row) => tx.query_row(
+            "SELECT count(*), count(*) FILTER (WHERE priority <= ?3) FROM talk_queue
+              WHERE failed_at IS NULL
+                AND (priority > ?1 AND due_at <= unixepoch() OR priority = ?1 AND due_at < ?2)",
+            (row.priority, row.due_at, Lane::of(row.priority).most_priority()),
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?,
+    };
+    let tombstone = tx
+        .query_row("SELECT gone_at FROM tombstones WHERE talk_id = ?1", [talk_id], |row| row.get(0))
+        .optional()?;
+    Ok(Story {
+        mirrored,
+        versions,
+        queued,
+        ahead,
+        ahead_in_lane,
+        tombstone,
+        closures: closures::of_talk(&tx, talk_id)?,
+        daemon: DaemonStatus::read(&tx)?,
+        sweeps: sweep::state(&tx)?,
+    })
+}
+
+/// Calls `each` with every open talk, longest missed first and those that are not missed last.
+///
+/// # Errors
+/// What `each` returns, or when the database cannot be read.
+pub fn open_talks<E: From<rusqlite::Error>>(
+    connection: &Connection,
+    mut each: impl FnMut(Talk, Reach) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut ids = connection.prepare(
+        "SELECT talk_id, gone_at IS NOT NULL, denied_at IS NOT NULL FROM talks
+          WHERE is_in_work = 1 AND gone_at IS NULL ORDER BY missed_at IS NULL, missed_at",
+    )?;
+    let mut rows = ids.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some(talk) = stored_talk(connection, row.get(0)?)? {
+            each(talk, Reach { gone: row.get(1)?, denied: row.get(2)? })?;
+        }
+    }
+    Ok(())
+}
+
+/// Stored talks that probably still exist: the newest that did when last fetched.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn known_talks(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
+    connection
+        .prepare(
+            "SELECT talk_id FROM talks WHERE gone_at IS NULL AND denied_at IS NULL ORDER BY talk_id DESC LIMIT 5",
+        )?
+        .query_map([], |row| row.get(0))?
+        .collect()
+}
