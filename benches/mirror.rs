@@ -4,9 +4,12 @@
 //! in a process of its own; the ceiling is raised out of the way. Processor time and
 //! memory are the binary's own, as the kernel counted them.
 
+#[path = "../tests/black_box/as_mirrored.rs"]
+mod as_mirrored;
 #[path = "mirror/costs.rs"]
 mod costs;
 
+use as_mirrored::as_mirrored;
 use criterion::{BatchSize, Criterion, Throughput};
 use nix::sys::resource::{UsageWho, getrusage};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -17,11 +20,11 @@ use std::time::{Duration, Instant};
 use talkmirror::policy::closing::{CloseMode, CloseRules, Purpose};
 use talkmirror::policy::refresh::{RefreshRules, Shares};
 use talkmirror::policy::stale::StaleRules;
-use talkmirror_simulator::{ACCOUNT_ID, Account, Simulator, TOKEN};
 use talkmirror::store;
 use talkmirror::store::feeds::{Fed, Order};
 use talkmirror::store::queue::Due;
 use talkmirror::store::record::{Arrived, Outcome, Record, Recorder};
+use talkmirror_simulator::{ACCOUNT_ID, Account, Simulator, TOKEN};
 
 const TALKS: i64 = 50_000;
 const MILLION: i64 = 1_000_000;
@@ -198,7 +201,8 @@ fn store_alone(criterion: &mut Criterion) {
                     let tx = connection.transaction().expect("a transaction");
                     let mut recorder = Recorder::new(&tx).expect("statements");
                     for (talk, due) in chunk.iter().zip(head.due) {
-                        let outcome = Outcome::Talk(Box::new(Arrived::new(talk.clone(), "x".repeat(550))));
+                        let outcome =
+                            Outcome::Talk(Box::new(Arrived::new(as_mirrored(talk), "x".repeat(550))));
                         let Due { talk_id, ticket, .. } = due;
                         recorder
                             .record(&Record {

@@ -4,12 +4,15 @@
 //! [`BODY_CAP`] is held, that no redirect is followed and that the token goes to
 //! the configured host alone. When a request may leave is the gate's business;
 //! what an answer leads to is the worker's.
+//!
+//! Uses `clock`, `departure`, `files`, `talk`. Alone knows `reqwest`.
 
 mod account;
 mod body;
 mod connection;
 mod error;
 mod hints;
+mod jwt;
 mod loose;
 pub mod oauth;
 mod pages;

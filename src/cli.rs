@@ -1,4 +1,6 @@
 //! The command line: what was asked, who answers it, and the exit code.
+//!
+//! Uses every other room. Alone knows `clap`.
 
 mod backfill;
 mod backup;

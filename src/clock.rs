@@ -1,4 +1,6 @@
 //! The one place where time is read, and how long it is in words. Everything that decides takes it as an argument.
+//!
+//! Uses no other room. Alone knows the time.
 
 use chrono::{DateTime, Datelike};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -80,6 +82,21 @@ pub fn duration(seconds: i64) -> String {
         seconds @ 3600..172_800 => format!("{} h", seconds / 3600),
         seconds => format!("{} d", seconds / 86_400),
     }
+}
+
+/// Reads the monotonic clock alone.
+pub fn mono() -> Instant {
+    Instant::now()
+}
+
+/// How long ago a moment of the monotonic clock was.
+pub fn since(moment: Instant) -> Duration {
+    moment.elapsed()
+}
+
+/// How long ago a file was changed, by the wall clock; `None` if that is ahead of now.
+pub fn age(changed: SystemTime) -> Option<Duration> {
+    changed.elapsed().ok()
 }
 
 /// Reads both clocks.

@@ -4,6 +4,8 @@
 //! all mistakes are named at once: the file, the key, what was expected and what was
 //! found. What each key means stands in `config.example.toml`, which a test holds
 //! equal to the defaults here.
+//!
+//! Uses `amocrm`, `clock`, `files`, `policy`. Alone knows the crate `config`.
 
 mod auto_close;
 mod backup;

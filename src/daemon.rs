@@ -3,6 +3,8 @@
 //!
 //! It promises that one process works a database, that a stop ends within ten seconds
 //! with everything recorded that came, and that a second signal ends it at once.
+//!
+//! Uses every other room but `cli`. Alone knows `tokio_cron_scheduler`.
 
 mod backups;
 mod feeders;
@@ -20,21 +22,21 @@ use crate::clock;
 use crate::config::{Config, Mistakes};
 use crate::gate::Gate;
 use crate::policy::closing::CloseMode;
-use crate::sqlite::busy_wait;
+use crate::sqlite::{self, busy_wait};
+use crate::store::Connection;
 use crate::store::closures;
 use crate::store::lock::{self, InstanceLock, LockError};
 use crate::store::queue::Repair;
-use crate::store::report;
 use crate::store::status::DaemonStatus;
+use crate::store::story;
 use crate::store::sweep::{self, QueuedToClose, ToClose};
 use crate::store::writer::Writer;
 use crate::store::{self, StoreError};
 use crate::worker::{Account, Counters, Mode, WorkError, Worker, WorkerConfig};
-use crate::store::Connection;
 use signals::{Signal, Signals};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio_cron_scheduler::JobSchedulerError;
 
 /// After a signal: how long requests under way may take, and then the records.
@@ -180,7 +182,7 @@ async fn work_off(
 fn sync_end(worker: &Worker) -> Option<SyncEnd> {
     let now = clock::now();
     if let Some((why, since)) = worker.trouble()
-        && since.elapsed() > SYNC_PATIENCE
+        && clock::since(since) > SYNC_PATIENCE
     {
         return Some(SyncEnd::Trouble(why.to_owned()));
     }
@@ -202,7 +204,7 @@ async fn stop<T>(worker: &mut Worker, worked: Result<T, WorkError>) -> Result<T,
     let lost =
         matches!(worked, Err(WorkError::Database(_) | WorkError::WriterEnded | WorkError::DatabaseLost(_)));
     if !lost {
-        let now = Instant::now();
+        let now = clock::mono();
         let stopped = worker.stop(now + STOP_REQUESTS, now + STOP_RECORDS).await;
         // Why the work ended says more than what came of stopping it.
         return worked.and_then(|worked| stopped.map(|()| worked));
@@ -217,7 +219,7 @@ fn open(config: &Config) -> Result<(Connection, InstanceLock), DaemonError> {
         return Err(StoreError::NoFolder(folder.to_owned()).into());
     }
     // What the database's path leads to is told of in its own words, before it is locked.
-    store::require_file(&config.database)?;
+    sqlite::require_file(&config.database)?;
     let lock = lock::acquire(&config.database)?;
     store::restore::tidy(&config.database);
     Ok((store::open_patiently(&config.database, service::Service::starting)?, lock))

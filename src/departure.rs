@@ -1,4 +1,6 @@
 //! When a request left. One that needs a new connection leaves when that is established.
+//!
+//! Uses no other room.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;

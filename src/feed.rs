@@ -3,6 +3,8 @@
 //! A feeder only queues. It stores no talk, decides nothing about one, and asks the API for lists
 //! alone, through the worker's door and so through the gate. What it must know after a restart is in
 //! the table `feeders`, and how it is, for everybody to read.
+//!
+//! Uses `amocrm`, `clock`, `config`, `policy`, `store`, `talk`, `text`, `worker`.
 
 pub mod backfill;
 pub mod events;

@@ -1,4 +1,6 @@
 //! Text files from outside, and what tells that one has changed.
+//!
+//! Uses `clock`.
 
 use crate::clock;
 use nix::libc;

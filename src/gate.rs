@@ -7,6 +7,8 @@
 //!
 //! Why not a token bucket such as governor's: a bucket that is full after a quiet minute lets its burst out on
 //! top of its steady rate, and it counts when requests leave here. The vendor counts when they arrive there.
+//!
+//! Uses `departure`.
 
 mod places;
 mod reason;

@@ -3,13 +3,15 @@
 //! It promises that nothing here changes anything but the queue, for hooks; that no answer holds a
 //! secret; and that whoever asks often costs the daemon little: the database is read by a reader like
 //! any other, at most once a second.
+//!
+//! Uses `clock`, `config`, `feed`, `gate`, `policy`, `report`, `sqlite`, `store`, `telemetry`, `text`.
 
 mod hosts;
 mod metrics;
 mod page;
 mod screen;
 
-use crate::clock::unix_now;
+use crate::clock::{self, unix_now};
 use crate::feed::webhook::Hooks;
 use crate::report::health::{self, Complaint, Live};
 use crate::report::humanize::causes;
@@ -128,7 +130,7 @@ impl Site {
         // Held while it is read: those who come meanwhile are shown the same.
         let mut last = self.read.lock().await;
         if let Some((at, read)) = last.as_ref()
-            && at.elapsed() < FRESH
+            && clock::since(*at) < FRESH
         {
             return read.clone();
         }
@@ -143,7 +145,7 @@ impl Site {
         });
         let read = reading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
         let read = read.map_err(Arc::new);
-        *last = Some((Instant::now(), read.clone()));
+        *last = Some((clock::mono(), read.clone()));
         read
     }
 }
@@ -172,8 +174,8 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>) {
                 Ok((stream, _)) => stream,
                 Err(error) => {
                     // Out of file handles, say: it passes as connections end.
-                    if said.is_none_or(|said: Instant| said.elapsed() >= SAY_EVERY) {
-                        said = Some(Instant::now());
+                    if said.is_none_or(|said: Instant| clock::since(said) >= SAY_EVERY) {
+                        said = Some(clock::mono());
                         tracing::warn!("cannot accept a connection at http.listen: {error}");
                     }
                     sleep(Duration::from_secs(1)).await;

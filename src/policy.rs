@@ -1,5 +1,7 @@
 //! What to do next: pure functions over given times and chance. When a talk is looked at
 //! again, whether it is stale, what of its closing comes next, and who may send a request.
+//!
+//! Uses `clock`, `talk`, `text`.
 
 pub mod closing;
 pub mod gone;
@@ -10,5 +12,6 @@ pub mod refresh;
 mod retry;
 pub mod stale;
 pub mod tokens;
+pub mod unknown_origin;
 
 pub use retry::{DENIED_RETRY, NextTry, RetryRules, after_failure, backoff, not_before};

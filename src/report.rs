@@ -1,7 +1,7 @@
 //! What people and programs are shown of the mirror: its state as a whole, whether it is well, and times and numbers in
 //! words.
 //!
-//! Depends on `store`, `policy`, `config` and `gate`; knows no SQL and makes no request.
+//! Uses `clock`, `config`, `gate`, `policy`, `sqlite`, `store`, `text`.
 
 pub mod health;
 pub mod humanize;
@@ -65,26 +65,26 @@ pub fn overview(connection: &Connection, now: i64) -> Result<Overview, SqlError>
         let talks = counts::talks(moment)?;
         let token = TokenStatus::read(moment)?;
         Ok(Overview {
-                account_id: store::account_id(moment)?,
-                account: account::status(moment)?,
-                odd_fields: odd::fields(moment)?,
-                without_missed_at: odd::without_missed_at(moment)?,
-                talks,
-                queue: counts::queue(moment, now)?,
-                daemon: DaemonStatus::read(moment)?,
-                closures_today: counts::closures_since(moment, now - now.rem_euclid(86_400))?,
-                closures_under_way: counts::closures_under_way(moment)?,
-                sweeps: sweep::state(moment)?,
-                feeders: feeds::rows(moment)?,
-                backfill: feeds::backfill(moment)?,
-                freshness: counts::freshness(moment, talks.in_work, now)?,
-                completeness: completeness::read(moment)?,
-                fetched_at: counts::last_fetch(moment)?,
-                token_expires_at: token.expires_at,
-                oauth: token.oauth,
-                size: sizes::read(moment, now)?,
-                retention: retention::read(moment)?,
-                backup: BackupState::read(moment)?,
+            account_id: store::account_id(moment)?,
+            account: account::status(moment)?,
+            odd_fields: odd::fields(moment)?,
+            without_missed_at: odd::without_missed_at(moment)?,
+            talks,
+            queue: counts::queue(moment, now)?,
+            daemon: DaemonStatus::read(moment)?,
+            closures_today: counts::closures_since(moment, now - now.rem_euclid(86_400))?,
+            closures_under_way: counts::closures_under_way(moment)?,
+            sweeps: sweep::state(moment)?,
+            feeders: feeds::rows(moment)?,
+            backfill: feeds::backfill(moment)?,
+            freshness: counts::freshness(moment, talks.in_work, now)?,
+            completeness: completeness::read(moment)?,
+            fetched_at: counts::last_fetch(moment)?,
+            token_expires_at: token.expires_at,
+            oauth: token.oauth,
+            size: sizes::read(moment, now)?,
+            retention: retention::read(moment)?,
+            backup: BackupState::read(moment)?,
         })
     })
 }

@@ -1,7 +1,7 @@
 //! A database file, and nothing about talks: opening it safely, the lock of the one process that owns it, who else has it
 //! open, checkpoints of its WAL (the write-ahead log), and copies of it.
 //!
-//! Depends on `files`, `text` and `clock` alone. What is in the file is [`crate::store`]'s.
+//! Uses `clock`, `files`, `text`. Alone knows `rusqlite`, with `store`.
 
 pub mod backup;
 pub mod busy_wait;
@@ -16,13 +16,14 @@ pub mod place;
 
 pub use error::{StoreError, causes};
 
+use crate::clock;
 use crate::files;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use std::ffi::c_int;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The schema version that this program knows: `user_version` of a database.
 pub const SCHEMA_VERSION: i64 = 1;
@@ -51,7 +52,6 @@ pub fn require_file(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-
 /// Opens a file with the flags given; a statement waits for [`BUSY_TIMEOUT`] at most.
 ///
 /// # Errors
@@ -63,7 +63,6 @@ pub(crate) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Store
     connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(connection)
 }
-
 
 /// The file of this suffix beside a database.
 pub(crate) fn beside(database: &Path, suffix: &str) -> PathBuf {
@@ -101,7 +100,6 @@ pub(crate) fn has_other_names(path: &Path) -> bool {
     path.metadata().is_ok_and(|file| file.nlink() > 1)
 }
 
-
 /// Whoever works on the database has its log beside the name that it goes by: by another, what it wrote lately is not
 /// seen, and what is written is lost or damages it.
 pub(crate) fn refuse_other_name(path: &Path) -> Result<(), StoreError> {
@@ -111,21 +109,19 @@ pub(crate) fn refuse_other_name(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-
 /// Switches a database to WAL mode; returns the mode that it has then. Another process may be doing the same, and SQLite
 /// does not wait for that by itself.
 pub(crate) fn switch_to_wal(connection: &Connection) -> rusqlite::Result<String> {
-    let began = Instant::now();
+    let began = clock::mono();
     loop {
         match connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)) {
-            Err(error) if busy_wait::is_locked(&error) && began.elapsed() < BUSY_TIMEOUT => {
+            Err(error) if busy_wait::is_locked(&error) && clock::since(began) < BUSY_TIMEOUT => {
                 thread::sleep(Duration::from_millis(20));
             }
             switched => return switched,
         }
     }
 }
-
 
 /// Keeps the `-wal` and `-shm` files when the last connection closes: a reader
 /// without the right to write the folder cannot make them, and fails without.
@@ -142,5 +138,3 @@ pub(crate) fn persist_wal(connection: &Connection) {
         );
     }
 }
-
-

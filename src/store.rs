@@ -5,6 +5,8 @@
 //! recorded together is durable together; and that readers are never in the way.
 //! The daemon's writes all go through one thread ([`writer`]); commands open
 //! connections of their own.
+//!
+//! Uses `clock`, `files`, `policy`, `sqlite`, `talk`, `telemetry`, `text`. Alone knows `rusqlite`, with `sqlite`.
 
 pub mod account;
 pub mod backup;
@@ -16,7 +18,6 @@ pub mod feeds;
 pub mod figures;
 pub mod lock;
 pub mod maintenance;
-mod migrations;
 pub mod odd;
 pub mod queue;
 pub mod record;
@@ -29,6 +30,7 @@ pub mod status;
 pub mod story;
 pub mod sweep;
 pub mod tokens;
+mod tombstones;
 pub mod trial;
 #[cfg(test)]
 mod views;
@@ -36,10 +38,13 @@ pub mod writer;
 
 pub use crate::sqlite::{SCHEMA_VERSION, StoreError};
 pub use rusqlite::{Connection, Error as SqlError};
+#[cfg(test)]
+pub(crate) use schema::migrations;
 
+use crate::clock;
 use crate::sqlite::{self, busy_wait, connect, owner, require_file};
-use migrations::{create, current, migrate};
 use rusqlite::{ErrorCode, OpenFlags, TransactionBehavior};
+use schema::migrations::{create, current, migrate};
 use std::ffi::c_int;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -144,8 +149,8 @@ fn open_as(path: &Path, owner: bool, at_work: Option<fn(&str)>) -> Result<Connec
         connection.transaction()?.rollback()?;
         let mut last: Option<Instant> = None;
         let progress = move || {
-            if last.is_none_or(|last| last.elapsed() >= PROGRESS) {
-                last = Some(Instant::now());
+            if last.is_none_or(|last| clock::since(last) >= PROGRESS) {
+                last = Some(clock::mono());
                 at_work("bringing the database to this version's schema");
             }
             false

@@ -1,4 +1,6 @@
 //! A talk as the API describes it: plain data, no I/O.
+//!
+//! Uses no other room.
 
 /// The state of one talk, in the API's words.
 ///

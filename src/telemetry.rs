@@ -2,6 +2,8 @@
 //!
 //! Without a recorder (`http.listen` is empty) counting does nothing. No label holds a talk's id or
 //! anybody's own words: there is one series for each value, for ever.
+//!
+//! Uses `gate`.
 
 use crate::gate::Reason;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};

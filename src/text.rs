@@ -2,6 +2,8 @@
 //!
 //! Such text must not drive a terminal, begin a line of the log, hide a part of itself or turn its direction.
 //! Everything that shows text uses [`shown`]. What is stored, and what programs read as JSON, stays exact.
+//!
+//! Uses no other room.
 
 use std::borrow::Cow;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};

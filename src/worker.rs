@@ -5,6 +5,8 @@
 //! only with the record of its fetch, and that nothing is fetched while nothing can be
 //! recorded. What an answer means is sorted by [`crate::amocrm`], when to ask again is
 //! decided by [`crate::policy`], and whether a request may leave by [`crate::gate`].
+//!
+//! Uses `amocrm`, `clock`, `gate`, `policy`, `report`, `sqlite`, `store`, `talk`, `telemetry`, `text`.
 
 mod ahead;
 mod blame;
@@ -319,11 +321,11 @@ impl Worker {
                     "cannot write the database: {}; no talk is fetched until it can be written",
                     shown(&why)
                 );
-                self.trouble = Some((why, Instant::now()));
+                self.trouble = Some((why, clock::mono()));
             }
             Event::Recovered => {
                 if let Some((_, since)) = self.trouble.take() {
-                    tracing::info!("the database can be written again, after {:.0?}", since.elapsed());
+                    tracing::info!("the database can be written again, after {:.0?}", clock::since(since));
                 }
             }
             Event::Fatal(error) => return Err(WorkError::Database(error)),

@@ -9,7 +9,7 @@ pub use store::{Held, Loaded, Saved, Store, StoreError};
 
 use super::connection::{self, transport};
 use super::error::{Failure, Kind, Shape, To};
-use super::token::{check, expiry};
+use super::jwt::{check, expiry};
 use super::{BODY_CAP, ClientConfig, body, failure, named, request_id, text};
 use crate::files::Stamp;
 use reqwest::header::{self, HeaderValue};

@@ -6,7 +6,7 @@ use super::run::runtime;
 use crate::clock::unix_now;
 use crate::daemon::DaemonError;
 use crate::report::humanize;
-use crate::store;
+use crate::sqlite;
 use crate::store::backup::{self, Copied, Watch};
 use crate::store::lock::{self, LockError};
 use crate::store::restore::{Carried, Present, Restore, RestoreError, Restored};
@@ -48,7 +48,7 @@ pub fn restore(database: &Path, path: &Path, yes: bool, as_json: bool) -> Result
         yes || io::stdin().is_terminal(),
         "there is no terminal to ask on: --yes restores without asking"
     );
-    store::require_file(database)?;
+    sqlite::require_file(database)?;
     // Before it takes long: a daemon that runs is not to be disturbed.
     let _lock = lock::acquire_to_replace(database).map_err(DaemonError::from).map_err(stop_it_first)?;
     let runtime = runtime()?;

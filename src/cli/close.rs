@@ -8,14 +8,14 @@ use super::table::{Table, Text};
 use crate::clock::unix_now;
 use crate::config::Config;
 use crate::daemon::{self, Closed, DaemonError, SyncEnd};
-use crate::report::humanize;
 use crate::policy::closing::{CloseMode, Purpose};
+use crate::report::humanize;
+use crate::store::Connection;
 use crate::store::lock::{self, LockError};
 use crate::store::status::DaemonStatus;
 use crate::store::sweep::{self, QueuedToClose, ToClose};
 use crate::store::{self, StoreError, closures, queue};
 use anyhow::{Context, Result, bail, ensure};
-use crate::store::Connection;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 

@@ -10,8 +10,8 @@ use crate::config::{Config, Needs};
 use crate::daemon;
 use crate::report::humanize;
 use crate::store;
+use crate::store::{Connection, SqlError};
 use anyhow::{Context, Result, ensure};
-use crate::store::Connection;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -138,14 +138,14 @@ fn configure(dir: &Path, simulator: &Simulator) -> Result<Config> {
 }
 
 /// What anybody with write access can do.
-fn insert(connection: &Connection, ids: Vec<i64>) -> rusqlite::Result<()> {
+fn insert(connection: &Connection, ids: Vec<i64>) -> Result<(), SqlError> {
     for talk_id in ids {
         connection.execute("INSERT INTO talk_queue (talk_id) VALUES (?1)", [talk_id])?;
     }
     Ok(())
 }
 
-fn by_origin(connection: &Connection) -> rusqlite::Result<Table> {
+fn by_origin(connection: &Connection) -> Result<Table, SqlError> {
     let mut table = Table::headed(["ORIGIN", "TALKS", "OPEN", "MISSED", "CLOSED"]);
     let mut statement = connection.prepare(
         "SELECT origin, count(*), sum(is_in_work), count(missed_at), sum(NOT is_in_work)
@@ -161,7 +161,7 @@ fn by_origin(connection: &Connection) -> rusqlite::Result<Table> {
 }
 
 /// What auto-close did, as anybody can ask.
-fn closings(connection: &Connection) -> rusqlite::Result<Table> {
+fn closings(connection: &Connection) -> Result<Table, SqlError> {
     let mut table = Table::headed(["TALK", "OUTCOME", "WHY"]);
     let mut statement =
         connection.prepare("SELECT talk_id, outcome, reason FROM closures ORDER BY closure_id")?;

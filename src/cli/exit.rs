@@ -3,13 +3,13 @@
 use super::surroundings::Input;
 use crate::config::{Config, Mistakes};
 use crate::daemon::DaemonError;
+use crate::sqlite::{busy_wait, limit};
+use crate::store::StoreError;
 use crate::store::backup::BackupError;
 use crate::store::lock::LockError;
 use crate::store::restore::RestoreError;
 use crate::store::trial::TrialError;
-use crate::store::{StoreError, busy_wait, limit};
 use crate::worker::WorkError;
-use rusqlite::ErrorCode;
 use std::error::Error;
 
 /// See [`code`].
@@ -83,7 +83,7 @@ pub fn hint(error: &anyhow::Error, input: &Input) -> Option<String> {
     if limit::is_reached(error.as_ref()) {
         return Some(limit::REACHED.into());
     }
-    if busy_wait::code(error.as_ref()) == Some(ErrorCode::DiskFull) {
+    if busy_wait::is_disk_full(error.as_ref()) {
         return Some("make room on the disk, then try again".into());
     }
     if busy_wait::is_locked(error.as_ref()) {
@@ -94,8 +94,8 @@ pub fn hint(error: &anyhow::Error, input: &Input) -> Option<String> {
         let (config, _) = Config::for_database(input.file().ok()?).ok()?;
         return Some(busy_wait::of_damage(&config.database));
     }
-    let of_sql = busy_wait::code(error.as_ref()) == Some(ErrorCode::Unknown);
+    let of_sql = busy_wait::is_of_sql(error.as_ref());
     (of_sql && format!("{error:#}").contains("no such ")).then(|| {
-        "something was dropped from the database, or added to it: `talkmirror check` says what, and how to mend it".into()
+        "something was dropped from the database, or added to it: `talkmirror check` says what, and how to repair it".into()
     })
 }

@@ -4,7 +4,7 @@ use super::print::{self, Out};
 use super::run::runtime;
 use crate::amocrm::oauth::{Grant, Held, Integration, Issuer, Pair, Store};
 use crate::amocrm::{Kind, TokenSource, vendor_of};
-use crate::clock::unix_now;
+use crate::clock::{self, unix_now};
 use crate::config::Config;
 use crate::files::without_bom;
 use crate::report::humanize;
@@ -17,7 +17,7 @@ use std::io::{self, IsTerminal, Read};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use url::Url;
 
 /// A renewal by another process seldom takes longer; then somebody is told to try again.
@@ -135,13 +135,13 @@ fn read_code(text: &str, state: Option<&str>, base: &Url) -> Result<SecretString
 
 /// Waits until nobody else changes the tokens.
 fn hold(store: &Store) -> Result<Held> {
-    let began = Instant::now();
+    let began = clock::mono();
     loop {
         if let Some(held) = store.hold()? {
             return Ok(held);
         }
         ensure!(
-            began.elapsed() < PATIENCE,
+            clock::since(began) < PATIENCE,
             "another process holds the folder of {}: does it hang?",
             store.path().display()
         );

@@ -1,6 +1,7 @@
 //! Progress on stderr: a bar on a terminal, a plain line now and then elsewhere. Log
 //! lines go around the bar. Text from outside is escaped here.
 
+use crate::clock;
 use crate::text::shown;
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 use std::io::{self, IsTerminal, Write};
@@ -38,7 +39,7 @@ impl Progress {
             let style = ProgressStyle::with_template(&template).expect("a valid template");
             BARS.add(ProgressBar::new(total).with_style(style))
         });
-        Progress { bar, in_bytes, line_at: Instant::now() + LINE_EVERY, last_line: String::new() }
+        Progress { bar, in_bytes, line_at: clock::mono() + LINE_EVERY, last_line: String::new() }
     }
 
     /// Tells how much of `total` is done, and what else is to be said.
@@ -49,8 +50,8 @@ impl Progress {
             bar.set_message(if note.is_empty() { String::new() } else { format!(" · {}", shown(note)) });
             // By a thread of its own it would tick more evenly; where there is none it would panic.
             bar.tick();
-        } else if Instant::now() >= self.line_at {
-            self.line_at = Instant::now() + LINE_EVERY;
+        } else if clock::mono() >= self.line_at {
+            self.line_at = clock::mono() + LINE_EVERY;
             let note = if note.is_empty() { String::new() } else { format!("; {note}") };
             let total = total.max(done);
             let line = match self.in_bytes {

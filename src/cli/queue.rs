@@ -5,7 +5,7 @@ use super::table::{Table, Text};
 use crate::clock::unix_now;
 use crate::report::humanize;
 use crate::store::queue::{self, QueueRow};
-use crate::store::{self, StoreError};
+use crate::store::{self, SqlError, StoreError};
 use anyhow::Result;
 use std::io::Write;
 use std::path::Path;
@@ -95,7 +95,7 @@ pub fn drop_ids(database: &Path, ids: &[i64]) -> Result<ExitCode> {
     each("taken off the queue", ids, |talk_id| queue::drop_row(&connection, talk_id))
 }
 
-fn each(done: &str, ids: &[i64], mut act: impl FnMut(i64) -> rusqlite::Result<bool>) -> Result<ExitCode> {
+fn each(done: &str, ids: &[i64], mut act: impl FnMut(i64) -> Result<bool, SqlError>) -> Result<ExitCode> {
     let mut missing = Vec::new();
     for &talk_id in ids {
         if !act(talk_id).map_err(StoreError::from)? {

@@ -1,7 +1,7 @@
 //! `resume`: ends a pause now, with one probe.
 
 use super::print::Out;
-use crate::clock::unix_now;
+use crate::clock::{self, unix_now};
 use crate::gate::Reason;
 use crate::report::humanize;
 use crate::store::status::{DaemonStatus, PauseStatus};
@@ -10,7 +10,7 @@ use anyhow::Result;
 use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A probe is answered within this, or it takes longer than anybody waits for.
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -36,8 +36,8 @@ pub fn resume(database: &Path) -> Result<ExitCode> {
         ))?;
         return out.done();
     }
-    let began = Instant::now();
-    while began.elapsed() < PATIENCE {
+    let began = clock::mono();
+    while clock::since(began) < PATIENCE {
         thread::sleep(LOOK_INTERVAL);
         if resume::asked(&connection).map_err(StoreError::from)?.is_some() {
             continue;

@@ -4,11 +4,11 @@ use super::print::Out;
 use super::progress::Progress;
 use super::run::runtime;
 use super::table::Table;
-use crate::clock::unix_now;
+use crate::clock::{self, unix_now};
 use crate::config::Config;
 use crate::daemon::{self, SyncEnd, Synced};
-use crate::report::humanize;
 use crate::report;
+use crate::report::humanize;
 use crate::store::counts::{self, QueueCounts};
 use crate::store::{self, StoreError};
 use crate::worker::{Closures, Counters, Worker};
@@ -23,7 +23,7 @@ const RECOUNT: Duration = Duration::from_secs(2);
 
 /// Queues `ids`, works what is due, prints a summary; 1 if a talk that was asked for or tried could not be fetched.
 pub fn sync(config: &Config, ids: &[RangeInclusive<i64>], no_close: bool, as_json: bool) -> Result<ExitCode> {
-    let began = Instant::now();
+    let began = clock::mono();
     let runtime = runtime()?;
     let mut watch = Watch::new(config, i64::MIN);
     let ended = runtime.block_on(daemon::sync(config, ids, no_close, |worker| watch.look(worker)));
@@ -43,12 +43,12 @@ pub fn sync(config: &Config, ids: &[RangeInclusive<i64>], no_close: bool, as_jso
             "mirrored": counters.mirrored(), "new": counters.new, "changed": counters.changed,
             "unchanged": counters.same, "older": counters.older, "gone": counters.gone, "denied": counters.denied,
             "failed": counters.failed, "retries": counters.retried, "requests": counters.requests,
-            "closures": counters.closures, "unfetched": unfetched, "waiting": waiting, "set_aside": queue.failed, "seconds": began.elapsed().as_secs_f64(),
+            "closures": counters.closures, "unfetched": unfetched, "waiting": waiting, "set_aside": queue.failed, "seconds": clock::since(began).as_secs_f64(),
             "database": config.database,
         });
         out.exact(summary)?;
     } else {
-        out.table(&summary(&counters, &queue, began.elapsed(), now))?;
+        out.table(&summary(&counters, &queue, clock::since(began), now))?;
     }
     let done = out.done()?;
     let is_trouble = matches!(end, SyncEnd::Trouble(_));
@@ -152,13 +152,13 @@ impl Watch {
     /// Over the rows of this priority and above.
     pub(super) fn new(config: &Config, least_priority: i64) -> Watch {
         let database = config.database.clone();
-        Watch { database, least_priority, progress: None, counted: None, count_at: Instant::now() }
+        Watch { database, least_priority, progress: None, counted: None, count_at: clock::mono() }
     }
 
     pub(super) fn look(&mut self, worker: &Worker) {
         let counters = worker.counters();
-        if Instant::now() >= self.count_at {
-            self.count_at = Instant::now() + RECOUNT;
+        if clock::mono() >= self.count_at {
+            self.count_at = clock::mono() + RECOUNT;
             self.counted = self.waiting().map(|waiting| (waiting, counters.done()));
         }
         let (waiting, done_then) = self.counted.unwrap_or((0, 0));
@@ -170,7 +170,7 @@ impl Watch {
             notes.push(format!("{} retries", counters.retried));
         }
         if let Some((pause, _)) = worker.pause() {
-            let left = pause.until.saturating_duration_since(Instant::now()).as_secs();
+            let left = pause.until.saturating_duration_since(clock::mono()).as_secs();
             notes.push(format!("paused for {left} s: {}", pause.reason));
         }
         if let Some((why, _)) = worker.trouble() {

@@ -9,14 +9,15 @@ use super::schedule::{Schedule, Ticks};
 use crate::clock::unix_now;
 use crate::config::{Backup, Config, next_tick};
 use crate::report::humanize::causes;
+use crate::sqlite::backup::dated;
+use crate::sqlite::limit;
+use crate::store::Connection;
 use crate::store::StoreError;
 use crate::store::backup::state::{BackupRules, BackupState, BackupTrouble, LastBackup};
-use crate::store::backup::{self, BackupError, Copied, Watch, dated};
-use crate::sqlite::limit;
+use crate::store::backup::{self, BackupError, Copied, Watch};
 use crate::store::writer::Writer;
 use crate::text::shown;
 use indicatif::HumanBytes;
-use crate::store::Connection;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -223,7 +224,7 @@ fn back_up(database: &Path, rules: &Backup, at: i64, watch: &Arc<Watch>) -> Resu
         return Err(BackupError::NoFolder(rules.folder.clone()));
     }
     let copied = backup::back_up(database, &rules.folder, at, watch)?;
-    let pruned = dated::prune(&copied, &dated::stem(database), rules.keep);
+    let pruned = backup::prune(&copied, &dated::stem(database), rules.keep);
     Ok((copied, pruned))
 }
 

@@ -1,7 +1,7 @@
 //! The schedules of the configuration, kept by tokio-cron-scheduler.
 
 use super::DaemonError;
-use crate::clock::unix_now;
+use crate::clock::{self, unix_now};
 use crate::config::{either_day, next_tick};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -55,7 +55,7 @@ impl Schedule {
         for cron in ticks.cron.iter().flat_map(|cron| either_day(cron)).filter(comes) {
             let (notify, last) = (Arc::clone(&ticks.notify), Arc::clone(&ticks.last));
             let job = Job::new_async(cron.as_str(), move |_, _| {
-                let now = Instant::now();
+                let now = clock::mono();
                 let last = last.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
                 if last.is_none_or(|last| now - last >= SAME_TICK) {
                     notify.notify_one();

@@ -5,7 +5,7 @@
 //! answer is 503, and the vendor sends it again. What a hook says of a talk is not believed: it is fetched.
 
 use super::WARN_EVERY;
-use crate::clock::unix_now;
+use crate::clock::{self, unix_now};
 use crate::config::LONGEST_SECRET;
 use crate::store::feeds::{Fed, Feeder, FeederRow, Note, Order};
 use crate::store::writer::Writer;
@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{timeout, timeout_at};
 
 /// No hook comes near this.
 const BODY_CAP: usize = 1024 * 1024;
@@ -50,11 +50,11 @@ impl Hooks {
 
     /// Takes a hook in; `secret` is the last part of the address that it was sent to.
     pub async fn take(&self, secret: &str, body: Body) -> StatusCode {
-        let deadline = Instant::now() + ANSWER_WITHIN;
+        let deadline = clock::mono() + ANSWER_WITHIN;
         if !same_secret(secret, self.secret.expose_secret()) {
             return StatusCode::NOT_FOUND;
         }
-        let body = match timeout_at(deadline, to_bytes(body, BODY_CAP)).await {
+        let body = match timeout_at(deadline.into(), to_bytes(body, BODY_CAP)).await {
             Ok(Ok(body)) => body,
             Ok(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE,
             Err(_) => return StatusCode::REQUEST_TIMEOUT,
@@ -78,7 +78,7 @@ impl Hooks {
             drop(place);
             fed
         });
-        match timeout(deadline.saturating_duration_since(Instant::now()), fed).await {
+        match timeout(deadline.saturating_duration_since(clock::mono()), fed).await {
             Ok(Ok(Some(Fed::OtherAccount))) => {
                 self.note(format!(
                     "a hook of account {} came, which is not mirrored here",

@@ -3,6 +3,7 @@
 //! What is served has no password, as only this machine reaches it. A page of anybody's that is open in a browser here
 //! may have its own name resolve to this machine (DNS rebinding): the name that it asks for gives it away.
 
+use crate::clock;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, Uri, Version, header};
 use std::net::IpAddr;
@@ -76,10 +77,10 @@ impl Hosts {
 
     fn warn(&self, name: &str) {
         let mut warned_at = self.warned_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if warned_at.is_some_and(|at| at.elapsed() < WARN_INTERVAL) {
+        if warned_at.is_some_and(|at| clock::since(at) < WARN_INTERVAL) {
             return;
         }
-        *warned_at = Some(Instant::now());
+        *warned_at = Some(clock::mono());
         let name: String = name.chars().take(LONGEST_NAME).collect();
         tracing::warn!(
             "http.listen: refused a request for the host \"{}\": name it in http.hosts if it is this server's",

@@ -10,11 +10,11 @@ mod tables;
 
 pub use answers::{icon, page, script, style, unreadable};
 
+use crate::policy::closing::CloseMode;
+use crate::report::Overview;
 use crate::report::health::Complaint;
 use crate::report::humanize::{completeness, count, day, duration, shown, timestamp};
-use crate::policy::closing::CloseMode;
 use crate::store::closures::Closure;
-use crate::report::Overview;
 use crate::store::days::{DAYS, Day};
 use charts::{Chart, Shape, figure};
 use maud::{DOCTYPE, Markup, html};

@@ -2,17 +2,17 @@
 
 use super::page::{self, Screen};
 use super::{Look, Site};
-use crate::clock::unix_now;
+use crate::clock::{self, unix_now};
+use crate::policy::closing::CloseMode;
 use crate::report::health::{self, Complaint};
 use crate::report::humanize::causes;
-use crate::policy::closing::CloseMode;
+use crate::store::Connection;
 use crate::store::closures::{self, Closure};
 use crate::store::days::{self, DAYS, Day};
 use crate::store::status::Liveness;
 use crate::store::{self, StoreError, sweep};
 use axum::extract::State;
 use axum::response::Response;
-use crate::store::Connection;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,7 +41,7 @@ impl Past {
         // Held while it is counted: those who come meanwhile are shown the same.
         let mut last = self.days.lock().await;
         if let Some((at, days)) = *last
-            && at.elapsed() < RECENT
+            && clock::since(at) < RECENT
         {
             return Ok(days);
         }
@@ -50,7 +50,7 @@ impl Past {
             Ok(days::days(&connection, unix_now())?)
         })
         .await?;
-        *last = Some((Instant::now(), days));
+        *last = Some((clock::mono(), days));
         Ok(days)
     }
 }

@@ -9,9 +9,9 @@ mod tokens;
 pub mod wal;
 
 use crate::gate::Reason;
-use crate::report::humanize::{self, ago, duration, in_time, lasting};
 use crate::policy::lanes::Lane;
 use crate::report::Overview;
+use crate::report::humanize::{self, ago, duration, in_time, lasting};
 use crate::store::status::{DaemonStatus, LANES_SECONDS, Liveness};
 use serde::Serialize;
 

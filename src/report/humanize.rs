@@ -1,14 +1,13 @@
 //! Times, counts and states in words: the same in the commands and on the status page.
 
-pub use crate::clock::{duration, iso};
-pub use crate::sqlite::causes;
 use crate::clock::written;
+pub use crate::clock::{duration, iso};
 use crate::policy::closing::CloseMode;
+pub use crate::sqlite::causes;
 use crate::store::completeness::Completeness;
+use crate::store::counts::Freshness;
 use crate::store::feeds::Backfill;
-use crate::store::report::Freshness;
 pub use crate::text::{brief, shown};
-use std::error::Error;
 
 const YEAR: i64 = 365 * 24 * 60 * 60;
 

@@ -8,6 +8,7 @@ pub use scratch::Scratch;
 pub use target::{Target, full_or};
 
 use super::{BESIDE, StoreError, beside, connect, owner};
+use crate::clock;
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, eaccess};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -18,7 +19,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Steps of SQLite's machine between two looks at whether to go on: less than a millisecond.
 const LOOK_STEPS: c_int = 1000;
@@ -176,12 +177,12 @@ pub fn is_under_way() -> bool {
 /// Ends what a connection does when that is wanted, and tells how large a file has grown.
 fn watch_over(connection: &Connection, watch: &Arc<Watch>, growing: Option<PathBuf>) -> rusqlite::Result<()> {
     let watch = Arc::clone(watch);
-    let mut looked = Instant::now();
+    let mut looked = clock::mono();
     let look = move || {
         if let Some(path) = &growing
-            && looked.elapsed() >= LOOK_EVERY
+            && clock::since(looked) >= LOOK_EVERY
         {
-            looked = Instant::now();
+            looked = clock::mono();
             let bytes = path.metadata().map_or(0, |metadata| metadata.len());
             watch.bytes.store(bytes, Ordering::Relaxed);
         }
@@ -254,4 +255,3 @@ pub(crate) fn sql<'a>(
         _ => BackupError::Sql { step, path: path.to_owned(), source },
     }
 }
-

@@ -2,6 +2,7 @@
 //! thread, which waits by itself.
 
 use super::{BUSY_TIMEOUT, lock_holders};
+use crate::clock;
 use crate::text::shown;
 use rusqlite::{Connection, ErrorCode, ffi};
 use std::cell::RefCell;
@@ -36,8 +37,8 @@ thread_local! {
 ///
 /// # Errors
 /// When SQLite does not take the handler.
-pub(super) fn begin(connection: &Connection, path: &Path, alive: fn(&str)) -> rusqlite::Result<()> {
-    let waiting = Waiting { path: path.to_owned(), alive, began: Instant::now(), said: false, signed: None };
+pub(crate) fn begin(connection: &Connection, path: &Path, alive: fn(&str)) -> rusqlite::Result<()> {
+    let waiting = Waiting { path: path.to_owned(), alive, began: clock::mono(), said: false, signed: None };
     WAITING.set(Some(waiting));
     connection.busy_handler(Some(wait))
 }
@@ -50,7 +51,7 @@ fn wait(tries: i32) -> bool {
 
 impl Waiting {
     fn goes_on(&mut self, tries: i32) -> bool {
-        let now = Instant::now();
+        let now = clock::mono();
         if tries == 0 {
             (self.began, self.said) = (now, false);
         }
@@ -96,6 +97,16 @@ pub fn is_locked(error: &(dyn Error + 'static)) -> bool {
 /// Whether the error, or what caused it, is that a database's file is damaged.
 pub fn is_damaged(error: &(dyn Error + 'static)) -> bool {
     matches!(code(error), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+}
+
+/// Whether the error, or what caused it, is that the disk is full.
+pub fn is_disk_full(error: &(dyn Error + 'static)) -> bool {
+    code(error) == Some(ErrorCode::DiskFull)
+}
+
+/// Whether the error, or what caused it, is one in a statement: a table or a column that is not there.
+pub fn is_of_sql(error: &(dyn Error + 'static)) -> bool {
+    code(error) == Some(ErrorCode::Unknown)
 }
 
 /// What to do about a damaged database.

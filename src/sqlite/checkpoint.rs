@@ -73,7 +73,7 @@ impl Checkpoints {
             wal: wal.into(),
             watch: Watch::new(database),
             moved: 0,
-            tried: Instant::now(),
+            tried: clock::mono(),
             published: None,
             troubled: false,
         })
@@ -93,13 +93,13 @@ impl Checkpoints {
         } else {
             LATE
         };
-        if self.tried.elapsed() >= rest {
+        if clock::since(self.tried) >= rest {
             self.checkpoint(writer);
-            self.tried = Instant::now();
+            self.tried = clock::mono();
         }
-        if self.published.is_none_or(|at| at.elapsed() >= AGAIN) {
+        if self.published.is_none_or(|at| clock::since(at) >= AGAIN) {
             self.publish();
-            self.published = Some(Instant::now());
+            self.published = Some(clock::mono());
         }
     }
 
@@ -132,7 +132,7 @@ impl Checkpoints {
 }
 
 /// For a writer that cannot commit: on a full disk, a WAL that starts again needs no more room.
-pub(super) fn relieve(writer: &Connection) {
+pub(crate) fn relieve(writer: &Connection) {
     if let Err(error) = passive(writer) {
         tracing::debug!("cannot move the write-ahead log into the database: {error}");
     }

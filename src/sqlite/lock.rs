@@ -111,7 +111,10 @@ impl InstanceLock {
             match fcntl(file, FcntlArg::F_OFD_SETLK(&byte(libc::F_WRLCK))) {
                 Ok(_) => {}
                 Err(Errno::EAGAIN | Errno::EACCES) => {
-                    return Err(LockError::Held { database: database.to_owned(), holder: holder(database, noted) });
+                    return Err(LockError::Held {
+                        database: database.to_owned(),
+                        holder: holder(database, noted),
+                    });
                 }
                 Err(error) => return Err(io(error.into())),
             }
@@ -256,7 +259,8 @@ fn holder(database: &Path, noted: NotedBy) -> String {
         // Of another container, where it has another number here.
         return named;
     }
-    let pid = noted(database).or_else(|| lock_holders::talkmirrors(database).first().map(|holder| holder.pid));
+    let pid =
+        noted(database).or_else(|| lock_holders::talkmirrors(database).first().map(|holder| holder.pid));
     pid.map_or("unknown".into(), |pid| pid.to_string())
 }
 

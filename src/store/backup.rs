@@ -10,16 +10,16 @@ pub mod state;
 pub use crate::sqlite::backup::{BackupError, Watch};
 
 use super::{StoreError, connect, identify};
+use crate::clock;
 use crate::sqlite::backup::{
-    Reading, Scratch, Target, as_the_database, copy, dated, full_or, look as look_for_room, require_folder, sql,
-    sync_folder,
+    Reading, Scratch, Target, as_the_database, copy, dated, full_or, look as look_for_room, require_folder,
+    sql, sync_folder,
 };
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
 /// What a whole copy holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub struct Copied {
 /// See [`BackupError`].
 pub fn back_up(database: &Path, to: &Path, now: i64, watch: &Arc<Watch>) -> Result<Copied, BackupError> {
     let _reading = Reading::begin();
-    let began = Instant::now();
+    let began = clock::mono();
     let target = Target::of(to, database)?;
     let scratch = Scratch::new(target.folder())?;
     let contents = copy_checked(database, &scratch, watch)?;
@@ -65,7 +65,7 @@ pub fn back_up(database: &Path, to: &Path, now: i64, watch: &Arc<Watch>) -> Resu
     watch.go_on()?;
     let path = target.take(copy, now)?;
     sync_folder(target.folder()).map_err(io("write"))?;
-    Ok(Copied { path, bytes, contents, seconds: began.elapsed().as_secs_f64() })
+    Ok(Copied { path, bytes, contents, seconds: clock::since(began).as_secs_f64() })
 }
 
 /// Copies a database into a new file and reads the copy through, before anybody sees it.

@@ -197,7 +197,7 @@ pub(super) fn answer(
         }
         Answer::Gone { http_status, error } => {
             set("failed", http_status, Some(error))?;
-            super::record::mark_gone(tx, talk_id, at)?;
+            super::tombstones::mark_gone(tx, talk_id, at)?;
             None
         }
     };

@@ -120,12 +120,13 @@ pub struct Freshness {
     pub max: i64,
 }
 
-/// How old the states of the open talks are, of which there are so many.
+/// How old the states of the open talks are, of which there are `talks`.
+///
+/// By the index alone: the view `mirror_freshness` reads every talk.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub /// By the index alone: the view `mirror_freshness` reads every talk.
-fn freshness(connection: &Connection, talks: i64, now: i64) -> rusqlite::Result<Freshness> {
+pub fn freshness(connection: &Connection, talks: i64, now: i64) -> rusqlite::Result<Freshness> {
     let mut nth = connection.prepare_cached(
         "SELECT fetched_at FROM talks INDEXED BY talks_open WHERE is_in_work = 1 AND gone_at IS NULL
           ORDER BY fetched_at DESC LIMIT 1 OFFSET ?1",

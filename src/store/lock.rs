@@ -1,8 +1,8 @@
 //! The lock of a database, whose holder is also named by the database itself.
 
 use super::status::DaemonStatus;
-pub use crate::sqlite::lock::{InstanceLock, LockError, file_of, is_held};
 use crate::sqlite::lock;
+pub use crate::sqlite::lock::{InstanceLock, LockError, file_of, is_held};
 use std::path::Path;
 
 /// Takes the lock of a database that is to be worked on, or fails at once. Makes the database's file if there is none.

@@ -2,8 +2,9 @@
 
 use super::retention::{self, Step};
 use super::{completeness, sizes};
+use crate::clock;
 use rusqlite::Connection;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Something that can wait.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,9 +42,9 @@ pub(super) fn work(connection: &mut Connection, task: &MaintenanceTask) -> rusql
             Ok(Maintained::Measured)
         }
         MaintenanceTask::Count { now, pace } => {
-            let began = Instant::now();
+            let began = clock::mono();
             completeness::note(connection, *pace, *now)?;
-            Ok(Maintained::Counted(began.elapsed()))
+            Ok(Maintained::Counted(clock::since(began)))
         }
         MaintenanceTask::Retain(order) => retention::step(connection, order).map(Maintained::Retained),
     }

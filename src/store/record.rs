@@ -11,6 +11,7 @@ pub use state::stored_talk;
 
 use super::closures::{self, Answer, Stepped};
 use super::odd;
+use super::tombstones::mark_gone;
 use crate::policy::closing::{CloseContext, Step};
 use crate::talk::Talk;
 use rusqlite::{CachedStatement, OptionalExtension, Transaction};
@@ -270,19 +271,6 @@ fn waits(tx: &Transaction<'_>, talk_id: i64) -> rusqlite::Result<bool> {
 fn is_open(tx: &Transaction<'_>, talk_id: i64) -> rusqlite::Result<bool> {
     tx.prepare_cached("SELECT 1 FROM talks WHERE talk_id = ?1 AND is_in_work = 1 AND gone_at IS NULL")?
         .exists([talk_id])
-}
-
-pub(super) fn mark_gone(tx: &Transaction<'_>, talk_id: i64, at: i64) -> rusqlite::Result<()> {
-    let known = tx
-        .prepare_cached(
-            "UPDATE talks SET gone_at = coalesce(gone_at, ?2), denied_at = NULL WHERE talk_id = ?1",
-        )?
-        .execute((talk_id, at))?;
-    if known == 0 {
-        tx.prepare_cached("INSERT OR REPLACE INTO tombstones (talk_id, gone_at) VALUES (?1, ?2)")?
-            .execute((talk_id, at))?;
-    }
-    Ok(())
 }
 
 /// As the mirror holds it.

@@ -8,8 +8,8 @@
 mod carry;
 mod present;
 
-pub use carry::Carried;
 pub use crate::sqlite::place::tidy;
+pub use carry::Carried;
 pub use present::Present;
 
 use super::backup::{self, BackupError, Contents, Watch};

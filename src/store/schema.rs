@@ -6,13 +6,14 @@
 //! daemon's own transactions.
 
 mod foreign;
+pub(crate) mod migrations;
 mod normal;
 pub mod older;
 pub(super) mod script;
 
 use super::StoreError;
-use super::migrations::current;
 use crate::text::shown;
+use migrations::current;
 use normal::normal;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use script::Noted;

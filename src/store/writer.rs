@@ -5,7 +5,6 @@
 //! is full or a file that another process holds costs time and no data: the same
 //! transaction is tried until it goes through. The events are sent after the commit.
 
-mod apart;
 mod commit;
 mod message;
 mod serve;
@@ -15,7 +14,6 @@ pub use message::{Event, Spent};
 
 use super::account::AccountName;
 use super::backup::state::BackupState;
-use crate::sqlite::checkpoint::{WalStatus, WalView};
 use super::feeds::{Fed, Feeder, Order};
 use super::maintenance::MaintenanceTask;
 use super::queue::Repair;
@@ -24,6 +22,7 @@ use super::status::DaemonStatus;
 use super::sweep::{self, ToClose};
 use super::tokens::TokenStatus;
 use crate::policy::closing::CloseRules;
+use crate::sqlite::checkpoint::{WalStatus, WalView};
 use message::{Message, Write};
 use rusqlite::Connection;
 use serve::{EventSender, work};

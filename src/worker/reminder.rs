@@ -1,7 +1,7 @@
 //! A trouble that lasts is said again each hour, and not at each request.
 
 use super::Worker;
-use crate::clock::{Now, duration};
+use crate::clock::{self, Now, duration};
 use crate::text::shown;
 use std::time::{Duration, Instant};
 
@@ -50,7 +50,7 @@ impl Worker {
         if self.trouble_reminder.due(since, now.mono)
             && let Some((why, since)) = &self.trouble
         {
-            let lasted = duration(since.elapsed().as_secs() as i64);
+            let lasted = duration(clock::since(*since).as_secs() as i64);
             tracing::error!("still cannot write the database, for {lasted}: {}", shown(why));
         }
     }

@@ -20,6 +20,7 @@ use crate::policy::RetryRules;
 use crate::policy::closing::CloseRules;
 use crate::policy::gone::GoneGuard;
 use crate::policy::lanes::Lanes;
+use crate::store::SqlError;
 use crate::store::account::AccountName;
 use crate::store::status::DaemonStatus;
 use crate::store::writer::{Event, Writer};
@@ -86,7 +87,7 @@ pub enum WorkError {
     #[error("the thread that writes the database has ended")]
     WriterEnded,
     #[error("the database cannot be used any more")]
-    Database(#[source] rusqlite::Error),
+    Database(#[source] SqlError),
 }
 
 impl Worker {

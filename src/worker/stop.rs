@@ -29,7 +29,7 @@ impl Worker {
             }
         }
         // A close request that was written down and has not left is to be so described.
-        while self.unrecorded > 0 && Instant::now() < records {
+        while self.unrecorded > 0 && clock::mono() < records {
             tokio::select! {
                 event = self.events.recv() => match event {
                     Some(event) => self.on_event(event)?,

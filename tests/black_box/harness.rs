@@ -1,5 +1,6 @@
 //! A mirror in a folder of its own, the real binary, and the simulated account.
 
+use crate::as_mirrored::as_mirrored;
 use assert_cmd::Command;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -267,7 +268,7 @@ impl Mirror {
         assert_eq!(self.sql::<i64>("SELECT count(*) FROM talks"), account.talks.len() as i64);
         for talk in account.talks.values() {
             let stored = talkmirror::store::record::stored_talk(&connection, talk.talk_id).unwrap();
-            assert_eq!(stored.as_ref(), Some(talk));
+            assert_eq!(stored, Some(as_mirrored(talk)));
         }
     }
 }

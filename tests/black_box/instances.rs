@@ -6,8 +6,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use talkmirror_simulator::Fault;
 use talkmirror::store::lock;
+use talkmirror_simulator::Fault;
 
 /// A second process by that path ends at once, and says who is at work.
 fn assert_is_held(mirror: &Mirror, pid: u32, path: &str) {

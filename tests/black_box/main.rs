@@ -1,6 +1,7 @@
 //! The real binary against the simulated account, over real HTTP and a real file.
 
 mod answers;
+mod as_mirrored;
 mod backfill;
 mod backup;
 mod backup_schedule;

@@ -1,5 +1,6 @@
 //! Everything goes wrong, and nothing is lost.
 
+use crate::as_mirrored::as_mirrored;
 use crate::feeders::{EVENTS, LISTING, REFRESH};
 use crate::harness::{Mirror, account};
 use std::time::Duration;
@@ -104,7 +105,7 @@ fn what_feeders_find_amid_a_storm_and_kills_is_mirrored_as_it_is_in_the_end() {
         let account = mirror.simulator.account();
         account.talks.values().all(|talk| {
             let stored = talkmirror::store::record::stored_talk(&connection, talk.talk_id).unwrap();
-            stored.as_ref() == Some(talk)
+            stored == Some(as_mirrored(talk))
         })
     });
     daemon.stop();

@@ -1,9 +1,9 @@
 //! What happens in the account by itself: talks come, are missed, read, answered
 //! and closed.
 
-use super::{ACCOUNT_ID, Account};
 use super::clock::unix_now;
 use super::talk::Talk;
+use super::{ACCOUNT_ID, Account};
 
 const ORIGINS: [&str; 5] = ["telegram", "whatsapp", "viber", "instagram", "avito"];
 

@@ -1,8 +1,8 @@
 //! What comes in pages: the listing of talks, and the events.
 
+use super::clock::unix_now;
 use super::reply::json;
 use super::{Account, EVENTS};
-use super::clock::unix_now;
 use hyper::Uri;
 use serde_json::{Value, json};
 use std::cmp::Reverse;

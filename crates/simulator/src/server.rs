@@ -1,9 +1,9 @@
 //! The simulator's HTTP side.
 
+use super::clock::{http_date, unix_now};
 use super::lists::Query;
 use super::reply::{Reply, cut_off, html, json, ok, problem, reply};
 use super::{ACCOUNT, Account, CloseRequest, EVENTS, Fault, LIST, Request, TOKENS, lock};
-use super::clock::{http_date, unix_now};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;

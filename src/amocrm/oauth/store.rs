@@ -277,7 +277,7 @@ fn read(path: &Path) -> Result<Pair, StoreError> {
     let broken = |why: &str| StoreError::Broken { path: path.to_owned(), why: why.to_owned() };
     let Written { access_token, refresh_token, expires_at, obtained_at } =
         serde_json::from_str(&text).map_err(|_| broken("it is not what talkmirror wrote"))?;
-    let token = |text: String| super::super::token::check(&text).map_err(|why| broken(&why));
+    let token = |text: String| super::super::jwt::check(&text).map_err(|why| broken(&why));
     Ok(Pair {
         access_token: token(access_token)?,
         refresh_token: token(refresh_token)?,

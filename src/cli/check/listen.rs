@@ -3,8 +3,8 @@
 use super::Verdict;
 use crate::config::Config;
 use crate::http::PROCESS_HEADER;
-use crate::store::lock;
 use crate::report::Overview;
+use crate::store::lock;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;

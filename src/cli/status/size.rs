@@ -1,9 +1,9 @@
 //! How large the database is, and what is kept in it.
 
 use crate::cli::table::Text;
+use crate::report::Overview;
 use crate::report::humanize;
 use crate::report::humanize::{bytes, years};
-use crate::report::Overview;
 use crate::store::sizes::Size;
 use std::time::Duration;
 

@@ -2,11 +2,11 @@
 //! and who holds the write lock.
 
 use crate::cli::table::Text;
+use crate::report::Overview;
 use crate::report::health::Complaint;
 use crate::report::humanize;
 use crate::report::humanize::bytes;
 use crate::sqlite::lock_holders::{self, LockHolder};
-use crate::report::Overview;
 use crate::store::status::Liveness;
 use std::path::Path;
 use std::thread;

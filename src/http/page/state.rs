@@ -2,8 +2,8 @@
 
 use super::Screen;
 use crate::gate::Reason;
-use crate::report::humanize::{ago, brief, capitalised, completeness, count, duration, talks};
 use crate::policy::closing::CloseMode;
+use crate::report::humanize::{ago, brief, capitalised, completeness, count, duration, talks};
 use maud::{Markup, html};
 
 /// How the mirror is, at a glance.

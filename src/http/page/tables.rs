@@ -2,13 +2,13 @@
 
 use super::Screen;
 use crate::gate::Reason;
+use crate::policy::closing::CloseMode;
 use crate::report::humanize::{
     ago, aim, backfill, brief, capitalised, count, day, duration, in_time, iso, lasting, timestamp,
 };
-use crate::policy::closing::CloseMode;
 use crate::store::closures::Closure;
-use crate::store::feeds::{Feeder, FeederRow};
 use crate::store::days::{DAYS, Day};
+use crate::store::feeds::{Feeder, FeederRow};
 use maud::{Markup, html};
 
 /// When something was, with the moment for whoever points at it.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::store::completeness::Completeness;
-use crate::store::feeds::FeederRow;
 use crate::store::counts::{Freshness, QueueCounts, TalkCounts};
+use crate::store::feeds::FeederRow;
 use crate::store::status::{DaemonStatus, PauseStatus};
 use crate::store::sweep::SweepState;
 use std::collections::BTreeMap;

@@ -2,8 +2,8 @@
 
 use super::Complaint;
 use crate::clock::duration;
-use crate::report::humanize::bytes;
 use crate::report::Overview;
+use crate::report::humanize::bytes;
 use crate::store::sizes::Size;
 
 /// Less than this is too little whatever the pace, in bytes: the write-ahead log alone may take it while somebody

@@ -1,7 +1,7 @@
 use super::*;
 use crate::policy::closing;
-use crate::store::feeds::FeederRow;
 use crate::store::counts::{Freshness, QueueCounts, TalkCounts};
+use crate::store::feeds::FeederRow;
 use crate::store::status::{LaneRequests, PauseStatus};
 use crate::store::sweep::SweepState;
 use std::collections::BTreeMap;

@@ -1,9 +1,9 @@
 //! What there is to say of the write-ahead log: who keeps it from being taken back, and when that is a danger.
 
 use super::Complaint;
+use crate::report::Overview;
 use crate::report::humanize::{self, lasting};
 use crate::sqlite::checkpoint::{LARGE, LONG, OURSELVES};
-use crate::report::Overview;
 use crate::store::sizes::Size;
 use crate::store::status::Liveness;
 

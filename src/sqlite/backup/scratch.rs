@@ -4,6 +4,7 @@
 //! A lock inside says that somebody works there. It is not on the copy itself: on NFS it would be in SQLite's way.
 
 use super::BackupError;
+use crate::clock;
 use crate::files;
 use std::fs::{self, File, Permissions};
 use std::io;
@@ -79,8 +80,8 @@ fn is_left_over(folder: &Path) -> bool {
     match files::open(&folder.join(LOCK)) {
         Ok(lock) => lock.try_lock().is_ok(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let age = folder.metadata().and_then(|metadata| metadata.modified()).map(|at| at.elapsed());
-            age.is_ok_and(|age| age.is_ok_and(|age| age > MOMENT))
+            let age = folder.metadata().and_then(|metadata| metadata.modified()).map(clock::age);
+            age.is_ok_and(|age| age.is_some_and(|age| age > MOMENT))
         }
         Err(_) => false,
     }

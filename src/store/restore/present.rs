@@ -1,9 +1,9 @@
 //! The database that a restore finds in its place.
 
 use super::{RestoreError, io_error, sql};
+use crate::sqlite::causes;
 use crate::sqlite::hold::{Held, hold};
 use crate::store::{StoreError, connect, identify, info};
-use crate::sqlite::causes;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::Path;
 use std::time::Duration;

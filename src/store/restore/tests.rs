@@ -1,6 +1,6 @@
 use super::*;
+use crate::sqlite::beside;
 use crate::store;
-use crate::store::backup::beside;
 use crate::store::migrations::tests::{NEXT, upgrade};
 use rusqlite::ffi;
 

@@ -1,8 +1,8 @@
 //! What keeps a database of an earlier version from being migrated, found before anything is written: what is broken in
 //! it, and names that the migration gives and an object of somebody else's has.
 
+use super::migrations::current;
 use super::{Broken, Differences, Object, fresh, objects, quoted, refuse, script};
-use crate::store::migrations::current;
 use crate::store::{StoreError, connect};
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;

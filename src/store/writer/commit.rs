@@ -1,14 +1,15 @@
 //! One transaction of what arrived together.
 
-use super::apart;
+mod apart;
+
 use super::message::Write;
 use super::trouble::is_one_row_s;
+use crate::clock;
 use crate::store::feeds::{self, Candidates, Fed};
 use crate::store::record::{Outcome, Record, Recorded, Recorder};
 use crate::store::{account, odd, queue, resume};
 use crate::telemetry;
 use rusqlite::{Connection, Transaction};
-use std::time::Instant;
 
 /// What a commit did.
 #[derive(Debug, Default)]
@@ -29,12 +30,12 @@ pub(super) fn commit(
     for order in batch.iter().filter_map(Write::order) {
         candidates.prepare(connection, order)?;
     }
-    let began = Instant::now();
+    let began = clock::mono();
     let done = match together(connection, batch, candidates) {
         Err(error) if is_one_row_s(&error) => apart::commit(connection, batch, candidates)?,
         done => done?,
     };
-    telemetry::commit(done.recorded.len(), began.elapsed());
+    telemetry::commit(done.recorded.len(), clock::since(began));
     let records = batch.iter().filter_map(|write| match write {
         Write::Record(record) => Some(record),
         _ => None,

@@ -4,7 +4,7 @@ use super::Pulse;
 use super::commit::{Done, commit};
 use super::message::{Event, Message, Spent, Write};
 use super::trouble::{explain, may_pass};
-use crate::clock::unix_now;
+use crate::clock::{self, unix_now};
 use crate::policy::closing::CloseRules;
 use crate::sqlite::checkpoint::{self, Checkpoints, WalView};
 use crate::store::feeds::{self, Candidates, Fed, Feeder};
@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
 /// Records in one transaction at most: bounds what one commit holds up.
@@ -81,14 +81,14 @@ fn serve(
     let mut candidates = Candidates::default();
     // As SQLite advises for connections that live long.
     optimize(connection, "PRAGMA optimize = 0x10002");
-    let mut optimized = Instant::now();
-    let mut taken = Instant::now();
+    let mut optimized = clock::mono();
+    let mut taken = clock::mono();
     while let Ok(first) = inbox.recv() {
         if matches!(first, Message::Write(Write::Record(_))) {
             // Ends early if somebody waits ([`super::Writer::hurry`]).
-            thread::park_timeout(GATHER.saturating_sub(taken.elapsed()));
+            thread::park_timeout(GATHER.saturating_sub(clock::since(taken)));
         }
-        taken = Instant::now();
+        taken = clock::mono();
         sender.turn();
         let (mut writes, mut others) = (Vec::new(), Vec::new());
         for message in std::iter::once(first).chain(inbox.try_iter().take(MAX_BATCH)) {
@@ -165,9 +165,9 @@ fn serve(
                         }
                         asked_to_resume = asked;
                     }
-                    if optimized.elapsed() > OPTIMIZE {
+                    if clock::since(optimized) > OPTIMIZE {
                         optimize(connection, "PRAGMA optimize");
-                        optimized = Instant::now();
+                        optimized = clock::mono();
                     }
                 }
                 Message::Stop => {

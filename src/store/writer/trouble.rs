@@ -1,6 +1,6 @@
 //! What keeps a transaction from being committed.
 
-use crate::store::{limit, lock_holders};
+use crate::sqlite::{limit, lock_holders};
 use rusqlite::{Connection, ErrorCode, ffi};
 use std::io;
 use std::path::Path;

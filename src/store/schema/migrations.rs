@@ -3,8 +3,8 @@
 //! Tables and indexes come by migrations, in order. Views and triggers hold no data: `views.sql` makes them all, and
 //! [`script`] notes by which text a database has them.
 
-use super::schema::{self, script};
-use super::{SCHEMA_VERSION, StoreError, identify};
+use super::{script, unscripted};
+use crate::store::{SCHEMA_VERSION, StoreError, identify};
 use rusqlite::Connection;
 use rusqlite_migration::{M, Migrations};
 use std::path::Path;
@@ -12,11 +12,11 @@ use std::path::Path;
 const _: () = assert!(SCHEMA.version() == SCHEMA_VERSION);
 
 const SCHEMA: Schema =
-    Schema { migrations: &[include_str!("migrations/001.sql")], views: include_str!("views.sql") };
+    Schema { migrations: &[include_str!("../migrations/001.sql")], views: include_str!("../views.sql") };
 
 /// What the databases of a version are made of.
 #[derive(Clone, Copy)]
-pub(super) struct Schema {
+pub(in crate::store) struct Schema {
     /// In order; `user_version` counts how many a database has had.
     migrations: &'static [&'static str],
     /// All views and triggers.
@@ -24,12 +24,12 @@ pub(super) struct Schema {
 }
 
 impl Schema {
-    pub(super) const fn version(&self) -> i64 {
+    pub(in crate::store) const fn version(&self) -> i64 {
         self.migrations.len() as i64
     }
 
     /// Makes all of it in an empty database, in the caller's transaction.
-    pub(super) fn make(&self, connection: &Connection) -> rusqlite::Result<()> {
+    pub(in crate::store) fn make(&self, connection: &Connection) -> rusqlite::Result<()> {
         self.make_tables(connection, self.version())?;
         connection.execute_batch(self.views)?;
         script::note(connection, connection, self.views)?;
@@ -37,14 +37,18 @@ impl Schema {
     }
 
     /// Makes tables and indexes as a version has them, this one or an earlier.
-    pub(super) fn make_tables(&self, connection: &Connection, version: i64) -> rusqlite::Result<()> {
+    pub(in crate::store) fn make_tables(
+        &self,
+        connection: &Connection,
+        version: i64,
+    ) -> rusqlite::Result<()> {
         let count = usize::try_from(version).unwrap_or_default();
         self.migrations.iter().take(count).try_for_each(|script| connection.execute_batch(script))
     }
 }
 
 /// This version's.
-pub(super) fn current() -> Schema {
+pub(in crate::store) fn current() -> Schema {
     #[cfg(test)]
     if let Some(next) = tests::NEXT.get() {
         return next;
@@ -53,7 +57,7 @@ pub(super) fn current() -> Schema {
 }
 
 /// Makes the schema in an empty file, in one transaction: whoever makes it at the same moment finds all of it, or none.
-pub(super) fn create(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+pub(in crate::store) fn create(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let failed = |source| StoreError::Migrate { path: path.to_owned(), source };
     let tx = connection.transaction().map_err(failed)?;
     if identify(&tx, path)? == 0 {
@@ -63,14 +67,14 @@ pub(super) fn create(connection: &mut Connection, path: &Path) -> Result<(), Sto
 }
 
 /// Brings tables and indexes to this version; views and triggers follow ([`schema::mend`]).
-pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+pub(in crate::store) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     let migrations = Migrations::new(current().migrations.iter().map(|script| M::up(script)).collect());
     // Else a rename would have views and triggers of others follow the table that is then dropped, and fail where one
     // of them is broken.
     connection.pragma_update(None, "legacy_alter_table", true)?;
     let migrated = migrations.to_latest(connection);
     connection.pragma_update(None, "legacy_alter_table", false)?;
-    migrated.map_err(schema::unscripted)
+    migrated.map_err(unscripted)
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! A batch of which one write cannot be done: each is tried by itself, so that a row with absurd values, or a trigger of
 //! somebody else's, costs its own talk and no other.
 
-use super::commit::{Done, note_account, write};
-use super::message::Write;
-use super::trouble::is_one_row_s;
+use super::{Done, note_account, write};
 use crate::store::feeds::{Candidates, Fed};
 use crate::store::record::{Effect, Record, Recorded, Recorder};
+use crate::store::writer::message::Write;
+use crate::store::writer::trouble::is_one_row_s;
 use rusqlite::{Connection, Transaction};
 
 /// Commits all of a batch that can be written, in one transaction.

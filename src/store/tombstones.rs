@@ -1,0 +1,17 @@
+//! Talks of which the API says that they do not exist.
+
+use rusqlite::Transaction;
+
+/// Marks the stored talk; one that is not stored gets a tombstone. `at` is in Unix seconds.
+pub(super) fn mark_gone(tx: &Transaction<'_>, talk_id: i64, at: i64) -> rusqlite::Result<()> {
+    let known = tx
+        .prepare_cached(
+            "UPDATE talks SET gone_at = coalesce(gone_at, ?2), denied_at = NULL WHERE talk_id = ?1",
+        )?
+        .execute((talk_id, at))?;
+    if known == 0 {
+        tx.prepare_cached("INSERT OR REPLACE INTO tombstones (talk_id, gone_at) VALUES (?1, ?2)")?
+            .execute((talk_id, at))?;
+    }
+    Ok(())
+}
