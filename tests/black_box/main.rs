@@ -20,6 +20,7 @@ mod databases;
 mod datasette;
 mod demo;
 mod docs;
+mod docs_configuration;
 mod docs_troubleshooting;
 mod everybody;
 mod feeders;
