@@ -1,9 +1,8 @@
-//! The amoCRM API: one client, and the answers it can give.
+//! The amoCRM API: one client, and what its responses mean.
 //!
-//! It promises that every request ends within its deadline, that no body over
-//! [`BODY_CAP`] is held, that no redirect is followed and that the token goes to
-//! the configured host alone. When a request may leave is the gate's business;
-//! what an answer leads to is the worker's.
+//! Every request ends within its deadline. No body over [`BODY_CAP`] is kept in memory, no redirect is followed,
+//! and the token goes to the configured host only. The gate decides when a request may leave; the worker decides
+//! what follows from a response.
 //!
 //! Uses `clock`, `departure`, `files`, `talk`. Alone knows `reqwest`.
 
@@ -31,7 +30,7 @@ pub use wire::{WireError, odd_fields};
 
 use crate::talk::Talk;
 use connection::Connections;
-use error::{Answer, Content, To};
+use error::{Content, RequestKind, ResponseParts};
 use hints::retry_after;
 use oauth::{Integration, Issuer};
 use reqwest::header::{self, HeaderMap, HeaderValue};
@@ -41,10 +40,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
-/// No talk comes near this; a larger body is an error, not a load on memory.
+/// No talk comes near this size. A larger body is an error, so that it cannot fill the memory.
 pub const BODY_CAP: usize = 1024 * 1024;
 
-/// The vendor's own name that a host is or belongs to, `amocrm.ru` for `example.amocrm.ru`.
+/// The vendor's domain that a host is or belongs to: `amocrm.ru` for `example.amocrm.ru`.
 pub fn vendor_of(host: &str) -> Option<&'static str> {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     ["amocrm.ru", "amocrm.com", "kommo.com"].into_iter().find(|vendor| {
@@ -57,21 +56,21 @@ pub fn vendor_of(host: &str) -> Option<&'static str> {
 pub struct ClientConfig {
     pub base_url: Url,
     pub connect_timeout: Duration,
-    /// For a whole request, from the connection to the body's last byte.
+    /// For a whole request, from the connection to the last byte of the body.
     pub timeout: Duration,
-    /// Connections kept open at most.
+    /// How many connections are kept open at most.
     pub max_in_flight: usize,
 }
 
-/// A talk as it came.
+/// A talk as the API returned it.
 #[derive(Debug, Clone)]
 pub struct Fetched {
     pub talk: Talk,
     /// The body as received.
     pub payload: String,
-    /// Optional fields whose value was of another shape than the API documents.
+    /// Optional fields with a value of a shape that the API does not document.
     pub odd: Vec<&'static str>,
-    /// When the server says that it answered.
+    /// The server's time of the response.
     pub date: Date,
 }
 
@@ -86,10 +85,10 @@ pub struct Client {
 }
 
 impl Client {
-    /// Builds a client; no request leaves yet.
+    /// Builds a client. Sends nothing.
     ///
     /// # Errors
-    /// When the system's TLS set-up cannot be used.
+    /// If the system's TLS set-up cannot be used.
     pub fn new(config: &ClientConfig, token: &Token) -> Result<Client, Failure> {
         let http = connection::http(config)?;
         let talks_url = config
@@ -100,12 +99,12 @@ impl Client {
         Ok(Client { http, connections, talks_url, timeout, authorization: authorization(token) })
     }
 
-    /// What has pairs of tokens issued, over the same connections.
+    /// An issuer of token pairs that uses the same connections.
     ///
     /// # Errors
-    /// None with an address that was checked.
+    /// None if the address was checked.
     pub fn issuer(&self, integration: Arc<Integration>) -> Result<Issuer, Failure> {
-        Issuer::over(self.http.clone(), &self.talks_url, integration)
+        Issuer::with_http(self.http.clone(), &self.talks_url, integration)
     }
 
     /// The same client and connections with another token.
@@ -121,25 +120,25 @@ impl Client {
 
     /// `GET /api/v4/talks/{talk_id}`.
     ///
-    /// `account_id` is the account that the answer must be of, where known.
+    /// `account_id` is the account that the talk must belong to, if it is known.
     ///
     /// # Errors
-    /// Everything that is not this talk, sorted.
+    /// Every response that is not this talk, classified.
     pub async fn fetch_talk(&self, talk_id: i64, account_id: Option<i64>) -> Result<Fetched, FetchError> {
         let mut response = self.send(self.http.get(self.talk_url(talk_id, ""))).await?;
         let request_id = request_id(&response);
-        let named = |failure| named(failure, &request_id);
+        let with_request_id = |failure| with_request_id(failure, &request_id);
         if response.status() != StatusCode::OK
-            && let Some(failure) = self.sorted(&mut response, To::Fetch).await
+            && let Some(failure) = self.classify(&mut response, RequestKind::Fetch).await
         {
-            return Err(named(failure).into());
+            return Err(with_request_id(failure).into());
         }
 
         let (date, content_type) = (Date::of(&response), content_type(&response));
-        let body = body::read(&mut response, BODY_CAP).await.map_err(named)?;
-        let payload = text_of(body, content_type.as_deref(), "talk").map_err(named)?;
+        let body = body::read(&mut response, BODY_CAP).await.map_err(with_request_id)?;
+        let payload = text_of(body, content_type.as_deref(), "talk").map_err(with_request_id)?;
         match wire::talk(&payload, talk_id, account_id) {
-            Ok(wire::Read { talk, odd }) => Ok(Fetched { talk, payload, odd, date }),
+            Ok(wire::ReadTalk { talk, odd }) => Ok(Fetched { talk, payload, odd, date }),
             Err(error) => {
                 let detail = self.without_token(&error.to_string());
                 let (shape, other_account) = match error {
@@ -150,20 +149,23 @@ impl Client {
                         (Shape::WrongAt("account_id".into()), Some(found))
                     }
                 };
-                Err(FetchError { failure: named(Failure::unexpected(shape, detail)), other_account })
+                Err(FetchError {
+                    failure: with_request_id(Failure::unexpected(shape, detail)),
+                    other_account,
+                })
             }
         }
     }
 }
 
 impl Client {
-    /// `POST /api/v4/talks/{talk_id}/close`; returns the status of an answer that took it.
+    /// `POST /api/v4/talks/{talk_id}/close`. Returns the status if the API accepted the request.
     ///
-    /// With `force_close` the talk is closed at once; else the NPS bot may be started first. After `within`
-    /// it is given up, so that it does not leave later than that.
+    /// With `force_close` the talk is closed at once. Without it the NPS bot may start first. The request is
+    /// abandoned after `within`, so it cannot leave later than that.
     ///
     /// # Errors
-    /// Every answer that did not take it, sorted; without an answer nothing is known.
+    /// Every response that is not an acceptance, classified. Without a response the outcome is unknown.
     pub async fn close_talk(
         &self,
         talk_id: i64,
@@ -178,8 +180,8 @@ impl Client {
             .body(if force_close { r#"{"force_close":true}"# } else { r#"{"force_close":false}"# });
         let mut response = self.send(request).await?;
         let request_id = request_id(&response);
-        match self.sorted(&mut response, To::Close).await {
-            Some(failure) => Err(named(failure, &request_id)),
+        match self.classify(&mut response, RequestKind::Close).await {
+            Some(failure) => Err(with_request_id(failure, &request_id)),
             None => Ok(response.status().as_u16()),
         }
     }
@@ -202,24 +204,24 @@ impl Client {
         Ok(response)
     }
 
-    /// The failure that a status, its headers and its body show.
-    async fn sorted(&self, response: &mut Response, to: To) -> Option<Failure> {
+    /// The failure shown by a status, its headers and its body.
+    async fn classify(&self, response: &mut Response, to: RequestKind) -> Option<Failure> {
         let location = text(response.headers(), header::LOCATION.as_str()).map(|to| self.without_token(to));
         failure(response, to, location.as_deref()).await
     }
 
-    /// What the server sent may quote our own request.
+    /// The server's text may quote our own request.
     fn without_token(&self, text: &str) -> String {
         let token = self.authorization.to_str().unwrap_or_default().trim_start_matches("Bearer ");
         text.replace(token, "[token]")
     }
 }
 
-/// A fetch that brought no talk of this account.
+/// A fetch that returned no talk of this account.
 #[derive(Debug)]
 pub struct FetchError {
     pub failure: Failure,
-    /// The answer was a talk, but of this account.
+    /// The response was a talk, but of this other account.
     pub other_account: Option<i64>,
 }
 
@@ -229,12 +231,12 @@ impl From<Failure> for FetchError {
     }
 }
 
-/// The server's name for the request, to be read only when it failed.
+/// The server's id of the request. Read only if the request failed.
 fn request_id(response: &Response) -> Option<HeaderValue> {
     response.headers().get("x-request-id").cloned()
 }
 
-fn named(failure: Failure, request_id: &Option<HeaderValue>) -> Failure {
+fn with_request_id(failure: Failure, request_id: &Option<HeaderValue>) -> Failure {
     let text = request_id.as_ref().and_then(|id| id.to_str().ok());
     Failure { request_id: text.map(|id| id.chars().take(100).collect()), ..failure }
 }
@@ -246,10 +248,10 @@ fn authorization(token: &Token) -> HeaderValue {
     value
 }
 
-/// The failure that an answer shows, whatever was asked for; `None` if there is a body to be read as that.
-async fn failure(response: &mut Response, to: To, location: Option<&str>) -> Option<Failure> {
+/// The failure that a response shows, whatever was requested. `None` if its body is to be read.
+async fn failure(response: &mut Response, to: RequestKind, location: Option<&str>) -> Option<Failure> {
     let status = response.status();
-    // A page of a gateway is told from the API's own answer by what it is, not by its label.
+    // A gateway's page is recognised by its content. Its media type may be wrong.
     let content = match status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS {
         false => Content::Empty,
         true => {
@@ -260,7 +262,7 @@ async fn failure(response: &mut Response, to: To, location: Option<&str>) -> Opt
             }
         }
     };
-    let answer = Answer { to, status: status.as_u16(), content, location };
+    let answer = ResponseParts { to, status: status.as_u16(), content, location };
     let mut failure = answer.failure()?;
     failure.http_status = Some(status.as_u16());
     if failure.kind == Kind::RateLimited {
@@ -269,7 +271,7 @@ async fn failure(response: &mut Response, to: To, location: Option<&str>) -> Opt
     Some(failure)
 }
 
-/// The text of a body that is to be JSON; `what` it is to be of.
+/// The text of a body that must be JSON. `what` names it in the error.
 fn text_of(body: Vec<u8>, content_type: Option<&str>, what: &str) -> Result<String, Failure> {
     let unexpected = |shape, found: &str| {
         Err(Failure::unexpected(shape, format!("no such {what} in the answer: {found}")))

@@ -1,8 +1,8 @@
-//! `GET /api/v4/account`: whose account it is that answers.
+//! `GET /api/v4/account`: which account answers.
 
-use super::error::{Failure, Shape, To};
+use super::error::{Failure, RequestKind, Shape};
 use super::loose;
-use super::{BODY_CAP, Client, body, content_type, named, request_id, text_of};
+use super::{BODY_CAP, Client, body, content_type, request_id, text_of, with_request_id};
 use serde_json::value::RawValue;
 use std::collections::HashMap;
 
@@ -18,21 +18,22 @@ impl Client {
     /// `GET /api/v4/account`.
     ///
     /// # Errors
-    /// Everything that names no account, sorted; [`super::Kind::NotServed`] if the account does not offer it.
+    /// Every response that names no account, classified: [`super::Kind::NotServed`] if the account does not offer
+    /// this request.
     pub async fn account(&self) -> Result<Account, Failure> {
         let mut url = self.talks_url.clone();
         url.set_path("/api/v4/account");
         let mut response = self.send(self.http.get(url)).await?;
         let request_id = request_id(&response);
-        let named = |failure| named(failure, &request_id);
-        if let Some(failure) = self.sorted(&mut response, To::Account).await {
-            return Err(named(failure));
+        let with_request_id = |failure| with_request_id(failure, &request_id);
+        if let Some(failure) = self.classify(&mut response, RequestKind::Account).await {
+            return Err(with_request_id(failure));
         }
         let content_type = content_type(&response);
-        let body = body::read(&mut response, BODY_CAP).await.map_err(named)?;
-        let body = text_of(body, content_type.as_deref(), "account").map_err(named)?;
+        let body = body::read(&mut response, BODY_CAP).await.map_err(with_request_id)?;
+        let body = text_of(body, content_type.as_deref(), "account").map_err(with_request_id)?;
         read(&body).ok_or_else(|| {
-            named(Failure::unexpected(
+            with_request_id(Failure::unexpected(
                 Shape::OtherObject,
                 "no such account in the answer: it lacks an id, or a name",
             ))
@@ -40,8 +41,8 @@ impl Client {
     }
 }
 
-/// An account has an id, and a name or a subdomain. A gateway may number its errors too, and another account ends the
-/// daemon: in case of doubt it is none. An id alone is nothing but an account's.
+/// An account has an id, and a name or a subdomain. A gateway may number its errors too, and another account's id
+/// ends the daemon, so a doubtful object counts as no account. A lone id can only be an account's.
 fn read(body: &str) -> Option<Account> {
     let found: HashMap<String, &RawValue> = serde_json::from_str(body).ok()?;
     let text = |key| loose::text(found.get(key).copied()).value();

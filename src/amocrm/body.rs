@@ -1,4 +1,4 @@
-//! Bodies of answers: bounded, decompressed, and without a byte order mark.
+//! Response bodies: bounded, decompressed, and without a byte order mark.
 
 use super::connection::transport;
 use super::error::{Failure, Kind, Shape};
@@ -8,14 +8,15 @@ use reqwest::header::{self, HeaderMap};
 use std::io::{self, Read};
 
 /// The first bytes of a gzip member.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// A byte order mark in UTF-8.
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// The body, up to `cap` bytes as sent and as decompressed.
 ///
 /// # Errors
-/// [`Kind::Transient`] if it is cut off, [`Kind::Unexpected`] if it is too large or in an encoding that was not asked for.
+/// [`Kind::Transient`] if the body is cut off, [`Kind::Unexpected`] if it is too large or has an encoding that was
+/// not requested.
 pub(super) async fn read(response: &mut Response, cap: usize) -> Result<Vec<u8>, Failure> {
     let announced = response.content_length().unwrap_or(0);
     if announced > cap as u64 {
@@ -26,7 +27,7 @@ pub(super) async fn read(response: &mut Response, cap: usize) -> Result<Vec<u8>,
     decoded(body, response.headers(), cap)
 }
 
-/// As much of the body as can be read of it, decompressed, and whether that is all.
+/// As much of the body as can be read, decompressed, and whether it is complete.
 pub(super) async fn beginning(response: &mut Response, cap: usize) -> (Vec<u8>, bool) {
     let (body, end) = received(response, cap).await;
     if end.is_ok()
@@ -34,7 +35,7 @@ pub(super) async fn beginning(response: &mut Response, cap: usize) -> (Vec<u8>, 
     {
         return (whole, true);
     }
-    let is_gzip = body.starts_with(&GZIP);
+    let is_gzip = body.starts_with(&GZIP_MAGIC);
     let mut begun = Vec::new();
     match is_gzip {
         // What comes before the error is kept.
@@ -44,7 +45,7 @@ pub(super) async fn beginning(response: &mut Response, cap: usize) -> (Vec<u8>, 
     (without_mark(begun), false)
 }
 
-/// The body as sent, up to `cap` bytes, and why there is no more of it if that is not its end.
+/// The body as sent, up to `cap` bytes. The error says why it ends early, if it does.
 async fn received(response: &mut Response, cap: usize) -> (Vec<u8>, Result<(), Failure>) {
     let announced = response.content_length().unwrap_or(0);
     let mut body = Vec::with_capacity((announced as usize).min(cap));
@@ -63,7 +64,7 @@ async fn received(response: &mut Response, cap: usize) -> (Vec<u8>, Result<(), F
 }
 
 fn decoded(mut body: Vec<u8>, headers: &HeaderMap, cap: usize) -> Result<Vec<u8>, Failure> {
-    // The last one named was applied last.
+    // The last encoding named was applied last.
     for encoding in encodings(headers).iter().rev() {
         body = match encoding.as_str() {
             "gzip" | "x-gzip" => gunzip(&body, cap)?,
@@ -93,10 +94,10 @@ fn encodings(headers: &HeaderMap) -> Vec<String> {
         .collect()
 }
 
-/// Every member, one after the other. What comes after the last one is padding.
+/// Reads all members in order. What follows the last one is padding.
 fn gunzip(body: &[u8], cap: usize) -> Result<Vec<u8>, Failure> {
     let (mut plain, mut rest) = (Vec::new(), body);
-    while rest.starts_with(&GZIP) {
+    while rest.starts_with(&GZIP_MAGIC) {
         let mut member = GzDecoder::new(rest);
         let room = (cap + 1 - plain.len()) as u64;
         match member.by_ref().take(room).read_to_end(&mut plain) {
@@ -110,7 +111,7 @@ fn gunzip(body: &[u8], cap: usize) -> Result<Vec<u8>, Failure> {
             }
         }
     }
-    match plain.is_empty() && !body.is_empty() && !body.starts_with(&GZIP) {
+    match plain.is_empty() && !body.is_empty() && !body.starts_with(&GZIP_MAGIC) {
         true => Err(Failure::unexpected(Shape::Encoded, "the body is no gzip, as its header says")),
         false => Ok(plain),
     }

@@ -1,4 +1,4 @@
-//! The way to the API: the HTTP client, what goes wrong on the way, and which connections have been of use before.
+//! The connections to the API: the HTTP client, its errors, and which connections have worked before.
 
 use super::ClientConfig;
 use super::error::{Failure, Kind};
@@ -20,36 +20,36 @@ use std::time::Duration;
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// Idle connections are closed by us before a server would (commonly after 60 s
-/// or 75 s), so that a request seldom meets a connection that is just closing.
-const IDLE_CONNECTION: Duration = Duration::from_secs(45);
-/// Gateways add headers of their own: browsers and curl set no number, hyper sets 100.
-const MOST_HEADERS: usize = 1000;
-/// Connections that are remembered at most; far more than are ever open.
-const MOST_REMEMBERED: usize = 1024;
+/// We close idle connections before a server does (commonly after 60 s or 75 s), so that a request seldom meets a
+/// closing connection.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(45);
+/// Gateways add headers of their own. Browsers and curl set no limit, hyper sets 100.
+const MAX_HEADERS: usize = 1000;
+/// How many connections are remembered. Far more than are ever open.
+const MAX_REMEMBERED_CONNECTIONS: usize = 1024;
 
 /// The HTTP client for the configured host; no redirect is followed.
 pub(super) fn http(config: &ClientConfig) -> Result<reqwest::Client, Failure> {
-    // Every client is built here. An error only means that this process has installed one before.
+    // Every client is built here. An error only means that a provider was installed before.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("talkmirror/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(config.connect_timeout)
         .timeout(config.timeout)
         .redirect(redirect::Policy::none())
-        // The worker retries, through the gate; nothing else does.
+        // Only the worker retries, through the gate.
         .retry(reqwest::retry::never())
         .referer(false)
-        .pool_idle_timeout(IDLE_CONNECTION)
+        .pool_idle_timeout(IDLE_TIMEOUT)
         .pool_max_idle_per_host(config.max_in_flight)
-        .http1_max_headers(MOST_HEADERS)
+        .http1_max_headers(MAX_HEADERS)
         .tcp_nodelay(true)
         .connector_layer(ConnectingLayer)
-        // The library's own reading of the environment passes over what it cannot use.
+        // The library silently ignores proxy variables that it cannot use; `proxy` reports them.
         .no_proxy()
         .https_only(config.base_url.scheme() == "https");
     if config.base_url.scheme() == "http" {
-        // Only a loopback address may be plain http: no certificate is asked for.
+        // Plain http is only allowed to a loopback address, so no certificates are needed.
         builder = builder.tls_certs_only([]);
     }
     if let Some(proxy) = proxy(&config.base_url).map_err(|why| Failure::new(Kind::NoAnswer, why))? {
@@ -59,17 +59,17 @@ pub(super) fn http(config: &ClientConfig) -> Result<reqwest::Client, Failure> {
 }
 
 tokio::task_local! {
-    /// Of the request that this task sends.
+    /// The departure of the request that this task sends.
     static DEPARTURE: Departure;
 }
 
-/// Runs `request`, and notes in `departure` when it leaves: now, or when the new connection that it needs is established.
+/// Runs `request` and notes in `departure` when it leaves: at once, or when its new connection is established.
 pub async fn noting_departure<F: Future>(departure: Departure, request: F) -> F::Output {
     departure.leaves(clock::now().mono);
     DEPARTURE.scope(departure, request).await
 }
 
-/// While it lives, a connection is being made for a request.
+/// While this value lives, a connection is being made for a request.
 struct Connecting(Departure);
 
 impl Connecting {
@@ -85,7 +85,7 @@ impl Drop for Connecting {
     }
 }
 
-/// Notes in a request's departure that a connection is being made for it.
+/// Notes in a request's departure that its connection is being made.
 #[derive(Debug, Clone)]
 struct ConnectingLayer;
 
@@ -124,26 +124,26 @@ where
     }
 }
 
-/// Connections that an answer came over, by our own end of them.
+/// The local addresses of connections that have carried a response.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Connections(Arc<Mutex<HashSet<SocketAddr>>>);
 
 impl Connections {
-    /// An answer came.
+    /// Remembers the connection of a response.
     pub(super) fn note(&self, response: &Response) {
         if let Some(info) = response.extensions().get::<HttpInfo>() {
             let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if known.len() >= MOST_REMEMBERED {
+            if known.len() >= MAX_REMEMBERED_CONNECTIONS {
                 known.clear();
             }
             known.insert(info.local_addr());
         }
     }
 
-    /// The failure of a request that got no answer.
+    /// The failure of a request without a response.
     ///
-    /// It may be repeated at once if a connection that was of use before closed without a byte: the server closed it
-    /// while the request was on its way.
+    /// It is repeatable if a connection that worked before closed without a byte: the server closed it while the
+    /// request was on its way.
     pub(super) fn failure(&self, error: &reqwest::Error) -> Failure {
         let mut failure = Failure::new(Kind::NoAnswer, transport(error));
         failure.repeatable = !error.is_connect()
@@ -155,7 +155,7 @@ impl Connections {
     }
 }
 
-/// Our end of the connection that a request failed on, if it had one.
+/// The local address of the connection that a request failed on, if it had one.
 fn connection(error: &reqwest::Error) -> Option<SocketAddr> {
     let sent = causes(error).find_map(|cause| cause.downcast_ref::<legacy::Error>())?;
     let mut extensions = hyper::http::Extensions::new();
@@ -163,7 +163,7 @@ fn connection(error: &reqwest::Error) -> Option<SocketAddr> {
     Some(extensions.get::<HttpInfo>()?.local_addr())
 }
 
-/// The other side closed the connection before an answer.
+/// The server closed the connection before it responded.
 fn is_closed(error: &reqwest::Error) -> bool {
     causes(error).any(|cause| {
         let http = cause.downcast_ref::<hyper::Error>();
@@ -183,7 +183,7 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
     })
 }
 
-/// What went wrong on the way, without the URL: the talk's id is said elsewhere.
+/// The transport error without the URL: the talk's id is reported elsewhere.
 pub(super) fn transport(error: &reqwest::Error) -> String {
     let step = if error.is_connect() {
         "cannot connect"
@@ -219,7 +219,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_has_not_left_while_its_connection_is_made() {
-        // The kernel accepts, and nobody answers the TLS handshake.
+        // The kernel accepts the connection, but nothing answers the TLS handshake.
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let base_url: url::Url = format!("https://{}", listener.local_addr().unwrap()).parse().unwrap();
         let deadline = Duration::from_secs(20);

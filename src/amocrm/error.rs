@@ -1,32 +1,32 @@
-//! What an answer that brought nothing of use means, sorted once.
+//! What a failed response means. Every response is classified here, once.
 //!
-//! The rows are those of the table in docs/troubleshooting.md: the worker acts
-//! on the [`Kind`] and never looks at a status code.
+//! The rows are those of the table in docs/troubleshooting.md. The worker acts on the [`Kind`] and never on a
+//! status code.
 
 use super::loose::is_json;
 use std::fmt;
 use std::time::Duration;
 use url::Url;
 
-/// Whom a failure concerns, and so what can be done about it.
+/// What a failure affects, and so how to react.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Not an answer that the API documents. From one talk alone it is that talk's; if different requests get the same
-    /// [`Shape`], it is everybody's.
+    /// A response that the API does not document. If it comes for one talk only, that talk fails. If different
+    /// requests get the same [`Shape`], everything pauses.
     Unexpected,
-    /// The API refuses this request alone as wrong.
+    /// The API rejects this one request as wrong.
     Rejected,
     /// The account does not offer this list.
     NotServed,
     /// The API says that the talk does not exist.
     Gone,
-    /// The API refuses this talk to this token.
+    /// The API denies this token access to the talk.
     Denied,
-    /// The server or a gateway failed: it may pass.
+    /// The server or a gateway failed. It may pass.
     Transient,
-    /// No answer came: DNS, connect, TLS, proxy, reset or timeout.
+    /// No response: DNS, connect, TLS, proxy, reset or timeout.
     NoAnswer,
-    /// A bare 403: several in a row mean that the account or this address is blocked.
+    /// A bare 403. Several in a row mean that the account or this address is blocked.
     Forbidden,
     /// The token is not accepted.
     Unauthorized,
@@ -38,7 +38,7 @@ pub enum Kind {
     Closing,
 }
 
-/// What an unexpected answer looks like: equal for answers of the same kind, whichever request got them.
+/// What an unexpected response looks like. Equal for responses of the same kind, whatever the request was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shape {
     /// A status that the API does not document.
@@ -51,38 +51,38 @@ pub enum Shape {
     Empty,
     /// Neither a page nor JSON.
     NotJson,
-    /// A JSON object of something else: an error's, say.
+    /// A JSON object that is something else, such as an error.
     OtherObject,
-    /// What was asked for, but wrong at this path.
+    /// The requested object, but wrong at this path.
     WrongAt(String),
-    /// A larger body than any talk has.
+    /// A body larger than any talk.
     TooLarge,
-    /// An encoding that was not asked for, or is broken.
+    /// An encoding that was not requested, or is broken.
     Encoded,
 }
 
-/// A request that brought nothing of use.
+/// A request that brought no usable response.
 #[derive(Debug, Clone)]
 pub struct Failure {
     pub kind: Kind,
-    /// What happened, in one line without the talk's id; no bodies, no secrets.
+    /// What happened, in one line. It never holds the talk's id, a body or a secret.
     pub detail: String,
-    /// How long the server asks to wait, the longest of what it says.
+    /// The longest wait that the server asks for.
     pub retry_after: Option<Duration>,
     /// The server's `X-Request-Id`, for its support.
     pub request_id: Option<String>,
-    /// The answer's status, where one came; to be written down, not to be acted on.
+    /// The response's status, if there was one. It is recorded and never acted on.
     pub http_status: Option<u16>,
-    /// Of an unexpected answer.
+    /// Set if the response is unexpected.
     pub shape: Option<Shape>,
-    /// A connection that was of use before closed without a byte: a GET may be repeated at once.
+    /// A connection that worked before closed without a byte: a GET may be repeated at once.
     pub repeatable: bool,
 }
 
 impl Failure {
-    /// A failure without a server's hints.
+    /// A failure without hints from the server.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        let detail = capped(detail.into());
+        let detail = truncated(detail.into());
         Failure {
             kind,
             detail,
@@ -94,16 +94,16 @@ impl Failure {
         }
     }
 
-    /// An answer that the API does not document.
+    /// A response that the API does not document.
     pub fn unexpected(shape: Shape, detail: impl Into<String>) -> Self {
         Failure { shape: Some(shape), ..Failure::new(Kind::Unexpected, detail) }
     }
 }
 
-/// An error may quote what the server sent; a line of log and a cell of a table are not the place for all of it.
-fn capped(mut text: String) -> String {
-    const LONGEST: usize = 300;
-    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+/// An error may quote what the server sent. Neither a log line nor a table cell has room for all of it.
+fn truncated(mut text: String) -> String {
+    const MAX_DETAIL_CHARS: usize = 300;
+    if let Some((end, _)) = text.char_indices().nth(MAX_DETAIL_CHARS) {
         text.truncate(end);
         text.push('…');
     }
@@ -118,9 +118,9 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// What was asked for.
+/// The kind of request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum To {
+pub enum RequestKind {
     /// `GET /api/v4/talks/{id}`
     Fetch,
     /// `POST /api/v4/talks/{id}/close`
@@ -133,21 +133,21 @@ pub enum To {
     Token,
 }
 
-/// What a body looks like, whatever its media type says: gateways label theirs as they like.
+/// What a body looks like. Gateways set media types freely, so the content decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
     Empty,
-    /// A JSON object: the API speaks.
+    /// A JSON object: the API responds.
     Object,
-    /// A JSON list or text: as well.
+    /// A JSON list or text: the API responds.
     Json,
-    /// A web page: a gateway speaks.
+    /// A web page: a gateway responds.
     Page,
     Other,
 }
 
 impl Content {
-    /// Of a body with this `Content-Type`.
+    /// The content of a whole body with this `Content-Type`.
     pub fn of(content_type: Option<&str>, body: &[u8]) -> Content {
         let body = body.trim_ascii();
         match body.first() {
@@ -160,7 +160,7 @@ impl Content {
         }
     }
 
-    /// Of a body that is too long to be read, or was cut off, by how it begins.
+    /// The content of a body that is too long or cut off, judged by its beginning.
     pub fn beginning(content_type: Option<&str>, body: &[u8]) -> Content {
         let body = body.trim_ascii_start();
         match body.first() {
@@ -178,33 +178,35 @@ fn is_page(content_type: Option<&str>, body: &[u8]) -> bool {
     html || body.starts_with(b"<")
 }
 
-/// What of a response decides its kind.
+/// The parts of a response that decide its kind.
 #[derive(Debug, Clone, Copy)]
-pub struct Answer<'a> {
-    pub to: To,
+pub struct ResponseParts<'a> {
+    pub to: RequestKind,
     pub status: u16,
     pub content: Content,
-    /// The `Location`, where sent.
+    /// The `Location`, if sent.
     pub location: Option<&'a str>,
 }
 
-impl Answer<'_> {
-    /// Sorts an answer; `None` where there is a body to be read as what was asked for, where the API took a
-    /// close request, and where a list is at its end (204).
+impl ResponseParts<'_> {
+    /// Classifies a response. `None` if its body is to be read, if the API accepted a close request, or if a list
+    /// is at its end (204).
     pub fn failure(&self) -> Option<Failure> {
-        let Answer { to, status, content, .. } = *self;
-        let failure = |kind, words: &str| Some(Failure::new(kind, format!("HTTP {status}{words}")));
+        let ResponseParts { to, status, content, .. } = *self;
+        let failure = |kind, text: &str| Some(Failure::new(kind, format!("HTTP {status}{text}")));
         let gateway = || failure(Kind::Transient, " that is not JSON: a gateway's, not the API's");
         match (status, to) {
-            (202, To::Close) => None,
-            (200..300, To::Close) => failure(Kind::Transient, ": not how the API takes a close request"),
-            (422, To::Close) => failure(Kind::Closing, ": closed already, or being closed"),
+            (202, RequestKind::Close) => None,
+            (200..300, RequestKind::Close) => {
+                failure(Kind::Transient, ": not how the API takes a close request")
+            }
+            (422, RequestKind::Close) => failure(Kind::Closing, ": closed already, or being closed"),
             (200, _) => None,
-            (204, To::List) => None,
-            (204, To::Account) => failure(Kind::NotServed, ": no account there"),
-            (204, To::Token) => self.unexpected(Shape::Empty, ": no tokens in the answer"),
+            (204, RequestKind::List) => None,
+            (204, RequestKind::Account) => failure(Kind::NotServed, ": no account there"),
+            (204, RequestKind::Token) => self.unexpected(Shape::Empty, ": no tokens in the answer"),
             (204, _) => failure(Kind::Gone, ": no such talk"),
-            (401, To::Fetch | To::Close | To::List | To::Account) => {
+            (401, RequestKind::Fetch | RequestKind::Close | RequestKind::List | RequestKind::Account) => {
                 failure(Kind::Unauthorized, ": the token is not accepted")
             }
             (402, _) => failure(Kind::Unpaid, ": the account is not paid for"),
@@ -213,17 +215,23 @@ impl Answer<'_> {
                 Kind::Forbidden,
                 " without a problem report: as when the account or address is blocked",
             ),
-            (403, To::Fetch | To::Close) => failure(Kind::Denied, ": this token has no right to the talk"),
-            (403, To::List | To::Account) => failure(Kind::NotServed, ": this token has no right to it"),
-            (404 | 408, To::Token) => failure(Kind::Transient, ": no tokens there"),
+            (403, RequestKind::Fetch | RequestKind::Close) => {
+                failure(Kind::Denied, ": this token has no right to the talk")
+            }
+            (403, RequestKind::List | RequestKind::Account) => {
+                failure(Kind::NotServed, ": this token has no right to it")
+            }
+            (404 | 408, RequestKind::Token) => failure(Kind::Transient, ": no tokens there"),
             (404, _) if matches!(content, Content::Page | Content::Other) => gateway(),
-            (404, To::List | To::Account) => failure(Kind::NotServed, ": nothing is served there"),
+            (404, RequestKind::List | RequestKind::Account) => {
+                failure(Kind::NotServed, ": nothing is served there")
+            }
             (404, _) => failure(Kind::Gone, ": no such talk"),
-            (400..500, To::Token) => match content {
+            (400..500, RequestKind::Token) => match content {
                 Content::Page => gateway(),
                 _ => failure(Kind::Unauthorized, ": the account issues no tokens to us"),
             },
-            (400..500, To::Close) if content == Content::Object => {
+            (400..500, RequestKind::Close) if content == Content::Object => {
                 failure(Kind::Rejected, ": the API refuses the request")
             }
             (300..400, _) => self.redirected(),
@@ -241,12 +249,12 @@ impl Answer<'_> {
         )
     }
 
-    fn unexpected(&self, shape: Shape, words: &str) -> Option<Failure> {
-        Some(Failure::unexpected(shape, format!("HTTP {}{words}", self.status)))
+    fn unexpected(&self, shape: Shape, text: &str) -> Option<Failure> {
+        Some(Failure::unexpected(shape, format!("HTTP {}{text}", self.status)))
     }
 }
 
-/// What comes after the ? may be a secret of a login page.
+/// The query may hold a secret of a login page.
 fn before_query(address: &str) -> &str {
     address.split(['?', '#']).next().unwrap_or(address)
 }

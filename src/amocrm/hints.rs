@@ -1,4 +1,4 @@
-//! What an answer says of times: when the server answered, and how long it asks to wait.
+//! Times in a response: when the server responded, and how long it asks to wait.
 
 use super::{BODY_CAP, body};
 use chrono::DateTime;
@@ -6,10 +6,10 @@ use reqwest::Response;
 use reqwest::header::{self, HeaderValue};
 use std::time::{Duration, UNIX_EPOCH};
 
-/// Nothing waits longer for a hint: one beyond this is a mistake.
-const LONGEST_HINT: Duration = Duration::from_secs(24 * 60 * 60);
+/// No hint may ask for a longer wait: a larger value is an error of the server.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The answer's `Date` header, as it came.
+/// The `Date` header of a response, as received.
 #[derive(Debug, Clone)]
 pub struct Date(Option<HeaderValue>);
 
@@ -18,13 +18,13 @@ impl Date {
         Date(response.headers().get(header::DATE).cloned())
     }
 
-    /// In Unix seconds; `None` where there is none, or none that can be read.
+    /// In Unix seconds. `None` if there is no readable date.
     pub fn unix(&self) -> Option<i64> {
         http_date(self.0.as_ref()?)
     }
 }
 
-/// How long a 429 asks to wait: the longest of what its headers and its body say.
+/// How long a 429 asks to wait: the longest value in its headers and body.
 pub(super) async fn retry_after(response: &mut Response) -> Option<Duration> {
     #[derive(serde::Deserialize)]
     struct Problem {
@@ -32,20 +32,22 @@ pub(super) async fn retry_after(response: &mut Response) -> Option<Duration> {
     }
     let date = Date::of(response).unix();
     let headers = response.headers().get_all(header::RETRY_AFTER).iter();
-    let header = headers.filter_map(|value| asked(value, date)).max();
+    let header = headers.filter_map(|value| parse_retry_after(value, date)).max();
     let problem = body::read(response, BODY_CAP).await.ok();
-    let said = problem.and_then(|body| serde_json::from_slice::<Problem>(&body).ok()).and_then(|problem| {
-        match problem.retry_after? {
-            serde_json::Value::Number(number) => number.as_f64(),
-            serde_json::Value::String(string) => string.trim().parse().ok(),
-            _ => None,
-        }
-    });
-    header.max(said.and_then(seconds))
+    let in_body =
+        problem.and_then(|body| serde_json::from_slice::<Problem>(&body).ok()).and_then(|problem| {
+            match problem.retry_after? {
+                serde_json::Value::Number(number) => number.as_f64(),
+                serde_json::Value::String(string) => string.trim().parse().ok(),
+                _ => None,
+            }
+        });
+    header.max(in_body.and_then(seconds))
 }
 
-/// A `Retry-After`: seconds, or a date. That is measured against the answer's own date: our clock may be wrong.
-fn asked(value: &HeaderValue, date: Option<i64>) -> Option<Duration> {
+/// Reads a `Retry-After`: seconds, or a date. A date is compared with the response's own `Date`, because our clock
+/// may be wrong.
+fn parse_retry_after(value: &HeaderValue, date: Option<i64>) -> Option<Duration> {
     let text = value.to_str().ok()?.trim();
     let wait = match text.parse() {
         Ok(seconds) => seconds,
@@ -56,17 +58,17 @@ fn asked(value: &HeaderValue, date: Option<i64>) -> Option<Duration> {
 
 fn seconds(value: f64) -> Option<Duration> {
     (value.is_finite() && value >= 0.0)
-        .then(|| Duration::from_secs_f64(value.min(LONGEST_HINT.as_secs_f64())))
+        .then(|| Duration::from_secs_f64(value.min(MAX_RETRY_AFTER.as_secs_f64())))
 }
 
-/// A date in any of the three forms that HTTP knows, else as mail writes it; in Unix seconds.
+/// A date in Unix seconds, in any of HTTP's three forms or in the form used in mail.
 fn http_date(value: &HeaderValue) -> Option<i64> {
     let text = value.to_str().ok()?.trim();
     if let Ok(date) = httpdate::parse_http_date(text) {
         let seconds = date.duration_since(UNIX_EPOCH).ok()?.as_secs();
         return i64::try_from(seconds).ok();
     }
-    // The day of the week says nothing more, and may be wrong.
+    // The day of the week adds nothing, and may be wrong.
     let text = text.split_once(',').map_or(text, |(_, date)| date);
     Some(DateTime::parse_from_rfc2822(text.trim()).ok()?.timestamp())
 }
@@ -77,7 +79,8 @@ mod tests {
 
     fn wait(value: &str, date: Option<&str>) -> Option<f64> {
         let header = |text: &str| HeaderValue::from_str(text).unwrap();
-        asked(&header(value), date.and_then(|date| http_date(&header(date)))).map(|wait| wait.as_secs_f64())
+        parse_retry_after(&header(value), date.and_then(|date| http_date(&header(date))))
+            .map(|wait| wait.as_secs_f64())
     }
 
     #[test]
@@ -120,13 +123,13 @@ mod tests {
             assert_eq!(wait(far, date), Some(86_400.0), "{far}");
             assert_eq!(wait(far, None), Some(86_400.0), "{far}");
         }
-        // As mail writes it, or with a wrong day of the week.
+        // In the form used in mail, or with a wrong day of the week.
         for value in
             ["Wed, 25 Nov 2026 06:00:05 +0300", "Mon, 25 Nov 2026 03:00:05 GMT", "25 Nov 2026 03:00:05 GMT"]
         {
             assert_eq!(wait(value, date), Some(5.0), "{value}");
         }
-        // Nobody who reckons with it meets a moment that cannot be shown.
+        // Adding a capped wait never gives a time that cannot be shown.
         let last = http_date(&HeaderValue::from_static("Fri, 31 Dec 9999 23:59:59 GMT")).unwrap();
         assert_eq!(crate::clock::written(last, "%Y"), "9999");
     }
@@ -149,7 +152,7 @@ mod tests {
         ) {
             if let Ok(value) = HeaderValue::from_bytes(&value) {
                 let _ = http_date(&value);
-                proptest::prop_assert!(asked(&value, date).is_none_or(|wait| wait <= LONGEST_HINT));
+                proptest::prop_assert!(parse_retry_after(&value, date).is_none_or(|wait| wait <= MAX_RETRY_AFTER));
             }
         }
     }

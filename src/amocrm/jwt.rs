@@ -1,10 +1,10 @@
-//! What a token says of itself, and whether a text can be one.
+//! The claims of a token, and whether a text can be a token.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::SecretString;
 
-/// A token goes into a header: one word of visible ASCII.
+/// A token goes into a header, so it must be one word of visible ASCII.
 pub(super) fn check(text: &str) -> Result<SecretString, String> {
     let token = text.trim();
     if token.is_empty() {
@@ -22,14 +22,14 @@ pub(super) fn expiry(token: &str) -> Option<i64> {
     (exp >= 1.0).then_some(exp as i64)
 }
 
-/// The claim `account_id` of a JWT: whose long-lived token it is.
+/// The claim `account_id` of a JWT: the account of a long-lived token.
 pub(super) fn account_id(token: &str) -> Option<i64> {
     let claims = claims(token)?;
     let claim = claims.get("account_id")?;
     claim.as_i64().or_else(|| claim.as_str()?.trim().parse().ok()).filter(|id| *id > 0)
 }
 
-/// What a JWT says. Its signature is the account's business.
+/// The claims of a JWT. Only the API can check the signature.
 fn claims(token: &str) -> Option<serde_json::Value> {
     let mut parts = token.split('.');
     let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);

@@ -1,25 +1,25 @@
-//! Values of the API's JSON, read tolerantly where real accounts differ: numbers as strings, whole floats, 0 and 1 as
-//! booleans, and what PHP writes for nothing: null, "", false, [] and {}.
+//! Reads JSON values tolerantly where real accounts differ: numbers as strings, whole floats, 0 and 1 as booleans,
+//! and PHP's ways to write nothing (null, "", false, [] and {}).
 //!
-//! What identifies a row is read strictly, by [`Int`] and [`Bool`]. What only enriches it is read by [`Loose`]: another
-//! shape there is no value, and costs nothing else.
+//! Fields that identify a row are read strictly, by [`Int`] and [`Bool`]. Optional fields are read by [`Loose`]: a
+//! value of another shape counts as missing and affects nothing else.
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Unexpected, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;
 
-/// What stands in the place of an optional field.
+/// The value of an optional field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Loose<T> {
-    /// The key is missing, or its value is one that PHP writes for nothing.
+    /// The key is missing, or PHP wrote one of its values for nothing.
     Nothing,
     Value(T),
-    /// Something of another shape.
+    /// A value of another shape.
     Odd,
 }
 
 impl<T> Loose<T> {
-    /// Reads a value with `read`; what that refuses is odd.
+    /// Reads a value with `read`. If that fails, the value is odd.
     pub(super) fn read<'a>(raw: Option<&'a RawValue>, read: impl FnOnce(&'a str) -> Option<T>) -> Loose<T> {
         match raw.map(RawValue::get) {
             None => Loose::Nothing,
@@ -37,7 +37,7 @@ impl<T> Loose<T> {
     }
 }
 
-/// A value that PHP writes where there is none.
+/// Whether PHP writes this value for nothing.
 pub(super) fn is_nothing(json: &str) -> bool {
     let inner = |open, close| json.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
     let empty = |inner: Option<&str>| inner.is_some_and(|inner| inner.trim_ascii().is_empty());
@@ -49,12 +49,12 @@ pub(super) fn int(raw: Option<&RawValue>) -> Loose<i64> {
     Loose::read(raw, |text| serde_json::from_str(text).ok().map(|Int(value)| value))
 }
 
-/// A text, or a number written as one.
+/// A string, or a number as a string.
 pub(super) fn text(raw: Option<&RawValue>) -> Loose<String> {
-    Loose::read(raw, |text| serde_json::from_str(text).ok().map(|Text(value)| value))
+    Loose::read(raw, |text| serde_json::from_str(text).ok().map(|StringOrNumber(value)| value))
 }
 
-/// A boolean. `false` is one, and not nothing.
+/// A boolean. Here `false` is a value, not nothing.
 pub(super) fn boolean(raw: Option<&RawValue>) -> Loose<bool> {
     match raw.map(RawValue::get) {
         Some("false") => Loose::Value(false),
@@ -62,7 +62,7 @@ pub(super) fn boolean(raw: Option<&RawValue>) -> Loose<bool> {
     }
 }
 
-/// The rows of a list; PHP writes one with gaps as an object that is keyed by numbers.
+/// The rows of a list. PHP writes a list with gaps as an object keyed by numbers.
 pub(super) fn rows(raw: Option<&RawValue>) -> Loose<Vec<&RawValue>> {
     Loose::read(raw, |text| match text.starts_with('[') {
         true => serde_json::from_str(text).ok(),
@@ -70,7 +70,7 @@ pub(super) fn rows(raw: Option<&RawValue>) -> Loose<Vec<&RawValue>> {
     })
 }
 
-/// Not derived: the rows are borrowed, and in the order in which they stand there.
+/// Not derived, because the rows are borrowed and must keep their order.
 struct Keyed<'a>(Vec<&'a RawValue>);
 
 impl<'de> Deserialize<'de> for Keyed<'de> {
@@ -84,7 +84,7 @@ impl<'de> Deserialize<'de> for Keyed<'de> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Keyed<'de>, A::Error> {
                 let mut rows = Vec::new();
                 while let Some(key) = map.next_key::<String>()? {
-                    // PHP's numbers of rows may be below zero.
+                    // PHP's row numbers may be negative.
                     let digits = key.strip_prefix('-').unwrap_or(&key);
                     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
                         return Err(A::Error::invalid_value(Unexpected::Str(&key), &self));
@@ -98,7 +98,7 @@ impl<'de> Deserialize<'de> for Keyed<'de> {
     }
 }
 
-/// Whether the text is JSON, of whatever content.
+/// Whether the text is valid JSON.
 pub(super) fn is_json(text: &[u8]) -> bool {
     serde_json::from_slice::<IgnoredAny>(text).is_ok()
 }
@@ -133,7 +133,7 @@ impl<'de> Deserialize<'de> for Int {
     }
 }
 
-/// A float without a fraction, as far as floats are exact.
+/// A float without a fraction, in the range where floats are exact.
 fn whole(value: f64) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     (value.fract() == 0.0 && value.abs() <= EXACT).then_some(value as i64)
@@ -182,34 +182,34 @@ impl<'de> Deserialize<'de> for Bool {
     }
 }
 
-/// A string, or a number written as one.
-pub(super) struct Text(pub String);
+/// A string, or a number as a string.
+pub(super) struct StringOrNumber(pub String);
 
-impl<'de> Deserialize<'de> for Text {
+impl<'de> Deserialize<'de> for StringOrNumber {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor;
-        impl Visitor<'_> for TextVisitor {
-            type Value = Text;
+        struct StringOrNumberVisitor;
+        impl Visitor<'_> for StringOrNumberVisitor {
+            type Value = StringOrNumber;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a string")
             }
-            fn visit_str<E: Error>(self, value: &str) -> Result<Text, E> {
-                Ok(Text(value.to_owned()))
+            fn visit_str<E: Error>(self, value: &str) -> Result<StringOrNumber, E> {
+                Ok(StringOrNumber(value.to_owned()))
             }
-            fn visit_string<E: Error>(self, value: String) -> Result<Text, E> {
-                Ok(Text(value))
+            fn visit_string<E: Error>(self, value: String) -> Result<StringOrNumber, E> {
+                Ok(StringOrNumber(value))
             }
-            fn visit_i64<E: Error>(self, value: i64) -> Result<Text, E> {
-                Ok(Text(value.to_string()))
+            fn visit_i64<E: Error>(self, value: i64) -> Result<StringOrNumber, E> {
+                Ok(StringOrNumber(value.to_string()))
             }
-            fn visit_u64<E: Error>(self, value: u64) -> Result<Text, E> {
-                Ok(Text(value.to_string()))
+            fn visit_u64<E: Error>(self, value: u64) -> Result<StringOrNumber, E> {
+                Ok(StringOrNumber(value.to_string()))
             }
-            fn visit_f64<E: Error>(self, value: f64) -> Result<Text, E> {
-                Ok(Text(whole(value).map_or_else(|| value.to_string(), |value| value.to_string())))
+            fn visit_f64<E: Error>(self, value: f64) -> Result<StringOrNumber, E> {
+                Ok(StringOrNumber(whole(value).map_or_else(|| value.to_string(), |value| value.to_string())))
             }
         }
-        deserializer.deserialize_any(TextVisitor)
+        deserializer.deserialize_any(StringOrNumberVisitor)
     }
 }
 

@@ -1,16 +1,16 @@
-//! OAuth 2: pairs of tokens, and how the account issues them.
+//! OAuth 2: token pairs, and how the account issues them.
 //!
-//! It promises that the integration's secret and the tokens go to the configured host alone, that no
-//! redirect is followed, and that no error holds a secret. When a pair is renewed is the worker's business.
+//! The integration's secret and the tokens go to the configured host only. No redirect is followed, and no error
+//! contains a secret. The worker decides when a pair is renewed.
 
 mod store;
 
 pub use store::{Held, Loaded, Saved, Store, StoreError};
 
 use super::connection::{self, transport};
-use super::error::{Failure, Kind, Shape, To};
+use super::error::{Failure, Kind, RequestKind, Shape};
 use super::jwt::{check, expiry};
-use super::{BODY_CAP, ClientConfig, body, failure, named, request_id, text};
+use super::{BODY_CAP, ClientConfig, body, failure, request_id, text, with_request_id};
 use crate::files::Stamp;
 use reqwest::header::{self, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
@@ -18,59 +18,59 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use url::Url;
 
-/// An integration of the account, as `[api.oauth]` names it, and where its tokens lie.
+/// An integration of the account, as configured in `[api.oauth]`, and where its tokens are stored.
 #[derive(Debug, Clone)]
 pub struct Integration {
     pub client_id: String,
     pub client_secret: SecretString,
-    /// As it stands in the integration's settings, to the letter.
+    /// Exactly as in the integration's settings.
     pub redirect_uri: String,
     pub store: Store,
 }
 
-/// What the account issues: a token for requests, and one for the next pair. Times are Unix seconds.
+/// An access token, and a refresh token to get the next pair. Times are Unix seconds.
 #[derive(Debug, Clone)]
 pub struct Pair {
     pub access_token: SecretString,
     pub refresh_token: SecretString,
-    /// When the access token ends.
+    /// When the access token expires.
     pub expires_at: i64,
     pub obtained_at: i64,
 }
 
 impl Pair {
-    /// Whether it is that pair.
+    /// Whether both are the same pair.
     pub fn is(&self, other: &Pair) -> bool {
         self.access_token.expose_secret() == other.access_token.expose_secret()
             && self.refresh_token.expose_secret() == other.refresh_token.expose_secret()
     }
 }
 
-/// For what a pair is issued.
+/// What a pair is issued in exchange for.
 #[derive(Debug, Clone)]
 pub enum Grant {
-    /// The code that the account shows a person; valid once, for 20 min.
+    /// The code that the account shows to a person. Valid once, for 20 min.
     Code(SecretString),
     /// The refresh token of an earlier pair.
     RefreshToken(SecretString),
 }
 
-/// What came of a renewal.
+/// The result of a renewal.
 #[derive(Debug)]
 pub enum Renewal {
-    /// A new pair, on the disk by now.
+    /// A new pair, already stored.
     Renewed(Saved),
-    /// Somebody else has renewed it: this is what lies there.
+    /// Another process has renewed it: the stored pair.
     Elsewhere(Pair, Option<Stamp>),
-    /// Somebody else is renewing it.
+    /// Another process is renewing it.
     Busy,
     /// The account issued none.
     Failed(Failure),
-    /// Why a pair could not be put on the disk: it is not used.
+    /// Why the new pair could not be stored. It is not used.
     NotStored(String),
 }
 
-/// Has pairs issued to an integration.
+/// Requests token pairs for an integration.
 #[derive(Debug, Clone)]
 pub struct Issuer {
     http: reqwest::Client,
@@ -79,15 +79,15 @@ pub struct Issuer {
 }
 
 impl Issuer {
-    /// Builds one; no request leaves yet.
+    /// Builds an issuer. Sends nothing.
     ///
     /// # Errors
-    /// When the system's TLS set-up cannot be used.
+    /// If the system's TLS set-up cannot be used.
     pub fn new(config: &ClientConfig, integration: Arc<Integration>) -> Result<Issuer, Failure> {
-        Issuer::over(connection::http(config)?, &config.base_url, integration)
+        Issuer::with_http(connection::http(config)?, &config.base_url, integration)
     }
 
-    pub(super) fn over(
+    pub(super) fn with_http(
         http: reqwest::Client,
         base: &Url,
         integration: Arc<Integration>,
@@ -98,15 +98,15 @@ impl Issuer {
         Ok(Issuer { http, url, integration })
     }
 
-    /// Where its pairs lie.
+    /// Where its pairs are stored.
     pub fn store(&self) -> &Store {
         &self.integration.store
     }
 
-    /// `POST /oauth2/access_token`. The answer's time is counted from `now`, in Unix seconds.
+    /// `POST /oauth2/access_token`. The lifetime in the response counts from `now`, in Unix seconds.
     ///
     /// # Errors
-    /// Everything that is no pair, sorted; [`Kind::Unauthorized`] where a person is needed.
+    /// Every response that is not a pair, classified: [`Kind::Unauthorized`] if a person must act.
     pub async fn issue(&self, grant: &Grant, now: i64) -> Result<Pair, Failure> {
         let Integration { client_id, client_secret, redirect_uri, .. } = &*self.integration;
         let (kind, key, secret) = match grant {
@@ -128,36 +128,38 @@ impl Issuer {
             .body(request.to_string())
             .send()
             .await;
-        let wiped = |text: &str| wiped(text, &[secret, client_secret]);
-        let mut response = sent.map_err(|error| Failure::new(Kind::NoAnswer, wiped(&transport(&error))))?;
+        let redacted = |text: &str| redacted(text, &[secret, client_secret]);
+        let mut response =
+            sent.map_err(|error| Failure::new(Kind::NoAnswer, redacted(&transport(&error))))?;
         let request_id = request_id(&response);
-        let location = text(response.headers(), header::LOCATION.as_str()).map(wiped);
-        if let Some(failure) = failure(&mut response, To::Token, location.as_deref()).await {
-            return Err(named(failure, &request_id));
+        let location = text(response.headers(), header::LOCATION.as_str()).map(redacted);
+        if let Some(failure) = failure(&mut response, RequestKind::Token, location.as_deref()).await {
+            return Err(with_request_id(failure, &request_id));
         }
-        let body =
-            body::read(&mut response, BODY_CAP).await.map_err(|failure| named(failure, &request_id))?;
+        let body = body::read(&mut response, BODY_CAP)
+            .await
+            .map_err(|failure| with_request_id(failure, &request_id))?;
         let old = match grant {
             Grant::Code(_) => None,
             Grant::RefreshToken(token) => Some(token),
         };
         pair(&body, old, now).ok_or_else(|| {
-            // What came may hold tokens: none of it is quoted.
+            // The response may hold tokens, so it is never quoted.
             let failure = Failure::unexpected(Shape::OtherObject, "no pair of tokens in the answer");
-            named(failure, &request_id)
+            with_request_id(failure, &request_id)
         })
     }
 }
 
-/// In seconds: the life that the vendor documents, for an answer that does not say it.
-const USUAL_LIFE: i64 = 24 * 60 * 60;
-/// In seconds: no access token lives longer.
-const LONGEST_LIFE: i64 = 10 * 365 * 24 * 60 * 60;
+/// The lifetime that the vendor documents, used if the response does not give one. In seconds.
+const DEFAULT_LIFETIME_SECS: i64 = 24 * 60 * 60;
+/// No access token lives longer. In seconds.
+const MAX_LIFETIME_SECS: i64 = 10 * 365 * 24 * 60 * 60;
 
-/// Reads an answer; `None` where there is no token in it that can be used.
+/// Reads a response; `None` if it has no usable token.
 ///
-/// A refresh token that is not sent is the `old` one (RFC 6749, 6), and a life that is not sent is the token's own or
-/// the usual one (5.1): a pair that was issued must be used, as the account counts the old one as used.
+/// A missing refresh token means the `old` one stays valid (RFC 6749, 6). A missing lifetime is read from the
+/// token, else the usual one (5.1). An issued pair must be used, because the account no longer accepts the old one.
 fn pair(body: &[u8], old: Option<&SecretString>, now: i64) -> Option<Pair> {
     let answer: Value = serde_json::from_slice(body).ok()?;
     let token = |key: &str| check(answer.get(key)?.as_str()?).ok();
@@ -167,23 +169,23 @@ fn pair(body: &[u8], old: Option<&SecretString>, now: i64) -> Option<Pair> {
         Some(number) => number.as_f64(),
         None => None,
     };
-    let life = life.filter(|life: &f64| *life >= 1.0).map(|life| (life as i64).min(LONGEST_LIFE));
+    let life = life.filter(|life: &f64| *life >= 1.0).map(|life| (life as i64).min(MAX_LIFETIME_SECS));
     let expires_at = match life {
         Some(life) => now.saturating_add(life),
         None => expiry(access_token.expose_secret())
-            .filter(|at| (now.saturating_add(1)..now.saturating_add(LONGEST_LIFE)).contains(at))
-            .unwrap_or(now.saturating_add(USUAL_LIFE)),
+            .filter(|at| (now.saturating_add(1)..now.saturating_add(MAX_LIFETIME_SECS)).contains(at))
+            .unwrap_or(now.saturating_add(DEFAULT_LIFETIME_SECS)),
     };
     let refresh_token = token("refresh_token").or_else(|| old.cloned())?;
     Some(Pair { access_token, refresh_token, expires_at, obtained_at: now })
 }
 
-/// A text without what is secret of the request: a server may quote it.
-fn wiped(text: &str, secrets: &[&SecretString]) -> String {
+/// The text without the request's secrets: a server may quote them.
+fn redacted(text: &str, secrets: &[&SecretString]) -> String {
     secrets.iter().map(|secret| secret.expose_secret()).filter(|secret| !secret.is_empty()).fold(
         text.to_owned(),
         |text, secret| {
-            // As it may stand in an address.
+            // As the secret appears in an address.
             let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
             text.replace(secret, "[secret]").replace(&encoded, "[secret]")
         },
@@ -213,17 +215,17 @@ mod tests {
             read(&body, None).unwrap().expires_at - 1000
         };
         for (life, seconds) in
-            [("60", 60), ("60.0", 60), ("\"60\"", 60), ("\" 60.5 \"", 60), ("1e300", LONGEST_LIFE)]
+            [("60", 60), ("60.0", 60), ("\"60\"", 60), ("\" 60.5 \"", 60), ("1e300", MAX_LIFETIME_SECS)]
         {
             assert_eq!(end(&format!("\"expires_in\":{life},")), seconds, "{life}");
         }
         for none in ["null", "0", "-5", "\"soon\"", "[]", "false"] {
-            assert_eq!(end(&format!("\"expires_in\":{none},")), USUAL_LIFE, "{none}");
+            assert_eq!(end(&format!("\"expires_in\":{none},")), DEFAULT_LIFETIME_SECS, "{none}");
         }
-        assert_eq!(end(""), USUAL_LIFE);
-        // By its own word it ends at this very second, as under a clock that is wrong.
+        assert_eq!(end(""), DEFAULT_LIFETIME_SECS);
+        // Its `exp` says that it expires at this very second, as with a wrong clock.
         let body = r#"{"access_token":"eyJ0eXAiOiJKV1Qi.eyJleHAiOjEwMDB9.c2ln","refresh_token":"r"}"#;
-        assert_eq!(read(body, None).unwrap().expires_at - 1000, USUAL_LIFE);
+        assert_eq!(read(body, None).unwrap().expires_at - 1000, DEFAULT_LIFETIME_SECS);
     }
 
     #[test]
@@ -281,7 +283,7 @@ mod tests {
     fn no_secret_is_left_in_a_text() {
         let secrets = [&SecretString::from("hush/hush"), &SecretString::from("quiet")];
         assert_eq!(
-            wiped("to https://x.example/hush/hush and hush%2Fhush, quiet", &secrets),
+            redacted("to https://x.example/hush/hush and hush%2Fhush, quiet", &secrets),
             "to https://x.example/[secret] and [secret], [secret]"
         );
     }

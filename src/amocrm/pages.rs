@@ -1,12 +1,12 @@
-//! Pages of lists: the talks as the API lists them, and what happened to them.
+//! Pages of lists: the talks, and the events that happened to them.
 //!
-//! The address of the next page is made here, and never taken from an answer: the token goes to the
-//! configured host alone.
+//! The address of the next page is built here and never taken from a response, so the token goes to the configured
+//! host only.
 
-use super::error::To;
+use super::error::RequestKind;
 use super::loose::{self, Int, Loose, is_nothing};
 use super::wire::YEAR_2100;
-use super::{Client, Date, Failure, Shape, body, content_type, named, request_id, text_of};
+use super::{Client, Date, Failure, Shape, body, content_type, request_id, text_of, with_request_id};
 use crate::talk::{Listed, TalkEvent};
 use reqwest::StatusCode;
 use serde::Deserialize;
@@ -17,17 +17,17 @@ use url::Url;
 pub const TALKS_PER_PAGE: u32 = 250;
 /// The most events that the API lists in a page.
 const EVENTS_PER_PAGE: u32 = 100;
-/// A talk with its links comes to about 1 KiB; a page that is far larger is no list of talks.
+/// A talk with its links takes about 1 KiB, so a far larger page is not a list of talks.
 const PAGE_CAP: usize = 4 * 1024 * 1024;
-/// What happens to talks that is worth a fetch.
+/// The events that make a talk worth fetching.
 const EVENT_TYPES: &str = "talk_created,talk_closed,talk_missed_event,conversation_answered";
 
-/// A page of a list. Pages are counted from 1.
+/// A request for a page of a list. Pages count from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Query {
     /// `GET /api/v4/talks`
     Talks { page: u32, only_in_work: bool },
-    /// `GET /api/v4/events`, of what happened since this Unix second.
+    /// `GET /api/v4/events`, of the events since this Unix second.
     Events { page: u32, since: i64 },
 }
 
@@ -40,49 +40,51 @@ impl Query {
     }
 }
 
-/// A page as it came.
+/// A page as the API returned it.
 #[derive(Debug, Clone)]
 pub struct Page {
     pub rows: Rows,
-    /// There is another page after it, and this one is not empty.
+    /// Another page follows, and this one is not empty.
     pub more: bool,
-    /// When the server says that it answered.
+    /// The server's time of the response.
     pub date: Date,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rows {
     Talks(Vec<Listed>),
-    /// Those of the page that are about talks.
+    /// The page's events that concern talks.
     Events(Vec<TalkEvent>),
 }
 
 impl Client {
-    /// Asks for a page of a list.
+    /// Fetches a page of a list.
     ///
-    /// `account_id` is the account that the talks must be of, where known.
+    /// `account_id` is the account that the rows must belong to, if it is known.
     ///
     /// # Errors
-    /// Everything that is no such page, sorted: [`super::Kind::NotServed`] if the account does not offer it.
+    /// Every response that is not such a page, classified: [`super::Kind::NotServed`] if the account does not offer
+    /// it.
     pub async fn page(&self, query: Query, account_id: Option<i64>) -> Result<Page, Failure> {
         let mut response = self.send(self.http.get(self.page_url(query))).await?;
         let request_id = request_id(&response);
-        let named = |failure| named(failure, &request_id);
-        if let Some(failure) = self.sorted(&mut response, To::List).await {
-            return Err(named(failure));
+        let with_request_id = |failure| with_request_id(failure, &request_id);
+        if let Some(failure) = self.classify(&mut response, RequestKind::List).await {
+            return Err(with_request_id(failure));
         }
         let (date, content_type) = (Date::of(&response), content_type(&response));
         if response.status() == StatusCode::NO_CONTENT {
             return Ok(Page { rows: query.no_rows(), more: false, date });
         }
-        let body = body::read(&mut response, PAGE_CAP).await.map_err(named)?;
-        // An empty one is no end of the list: taken for that it would have every open talk fetched.
-        let body = text_of(body, content_type.as_deref(), "list").map_err(named)?;
+        let body = body::read(&mut response, PAGE_CAP).await.map_err(with_request_id)?;
+        // An empty body is not the end of the list. Treated as the end, it would cause every open talk to be
+        // fetched.
+        let body = text_of(body, content_type.as_deref(), "list").map_err(with_request_id)?;
         let (rows, more) = match query {
             Query::Talks { .. } => talks(&body, account_id).map(|(rows, more)| (Rows::Talks(rows), more)),
             Query::Events { .. } => events(&body, account_id).map(|(rows, more)| (Rows::Events(rows), more)),
         }
-        .map_err(|(shape, error)| named(Failure::unexpected(shape, self.without_token(&error))))?;
+        .map_err(|(shape, error)| with_request_id(Failure::unexpected(shape, self.without_token(&error))))?;
         Ok(Page { rows, more, date })
     }
 
@@ -112,20 +114,20 @@ impl Client {
     }
 }
 
-/// Why a body is no page of a list.
-type NoPage = (Shape, String);
+/// Why a body is not a page of a list.
+type PageError = (Shape, String);
 
 /// The rows of a page, and whether it names a next one.
 ///
 /// PHP writes an empty object as `[]`, a list with gaps as an object keyed by numbers, and nothing in several ways.
-fn page<'a>(body: &'a str, name: &str, what: &str) -> Result<(Vec<&'a RawValue>, bool), NoPage> {
+fn page<'a>(body: &'a str, name: &str, what: &str) -> Result<(Vec<&'a RawValue>, bool), PageError> {
     let wrong = |path: &str, found: &str| (Shape::WrongAt(path.into()), format!("{what}: {found}"));
     let refused = |error: serde_json::Error| {
         let shape = if error.is_data() { Shape::OtherObject } else { Shape::NotJson };
         (shape, format!("{what}: {error}"))
     };
     let whole: &RawValue = serde_json::from_str(body).map_err(refused)?;
-    // An empty object is refused below: nothing in it says that it is a page.
+    // An empty object is refused below: nothing in it shows that it is a page.
     if is_nothing(whole.get()) && whole.get().starts_with(['[', 'n']) {
         return Ok((Vec::new(), false));
     }
@@ -133,7 +135,7 @@ fn page<'a>(body: &'a str, name: &str, what: &str) -> Result<(Vec<&'a RawValue>,
     let embedded = match found.get("_embedded") {
         Some(embedded) if is_nothing(embedded.get()) => return Ok((Vec::new(), false)),
         Some(embedded) => *embedded,
-        // An error's object has neither.
+        // An error object has neither.
         None if found.contains_key("_page") || found.contains_key("_links") => {
             return Ok((Vec::new(), false));
         }
@@ -161,7 +163,7 @@ fn members(raw: &RawValue) -> Option<Members<'_>> {
     serde_json::from_str(raw.get()).ok()
 }
 
-/// A row of the listing as it is written.
+/// A row of the listing as sent.
 #[derive(Deserialize)]
 struct RawListed<'a> {
     talk_id: Int,
@@ -175,7 +177,7 @@ struct RawListed<'a> {
     account_id: Option<&'a RawValue>,
 }
 
-/// A row of the events as it is written.
+/// A row of the events as sent.
 #[derive(Deserialize)]
 struct RawEvent<'a> {
     #[serde(borrow)]
@@ -191,8 +193,8 @@ struct RawEvent<'a> {
     account_id: Option<&'a RawValue>,
 }
 
-/// The rows that are read and of this account.
-fn good<'a, T: Deserialize<'a>>(
+/// The rows that can be read and belong to this account.
+fn readable<'a, T: Deserialize<'a>>(
     rows: &[&'a RawValue],
     account_id: Option<i64>,
     account_of: impl Fn(&T) -> Option<&'a RawValue>,
@@ -205,8 +207,8 @@ fn good<'a, T: Deserialize<'a>>(
     })
 }
 
-/// One odd row spoils none of the others: they are hints. If no row is of use, the page is none.
-fn some_use(of_use: bool, rows: &[&RawValue], what: &str) -> Result<(), NoPage> {
+/// One odd row does not spoil the others: rows are hints. If no row is usable, the page is refused.
+fn require_usable(of_use: bool, rows: &[&RawValue], what: &str) -> Result<(), PageError> {
     match of_use || rows.is_empty() {
         true => Ok(()),
         false => {
@@ -216,10 +218,10 @@ fn some_use(of_use: bool, rows: &[&RawValue], what: &str) -> Result<(), NoPage> 
 }
 
 /// Reads a page of talks, and whether there is another.
-fn talks(body: &str, account_id: Option<i64>) -> Result<(Vec<Listed>, bool), NoPage> {
+fn talks(body: &str, account_id: Option<i64>) -> Result<(Vec<Listed>, bool), PageError> {
     let what = "no such list of talks in the answer";
     let (rows, more) = page(body, "talks", what)?;
-    let listed: Vec<Listed> = good(&rows, account_id, |row: &RawListed<'_>| row.account_id)
+    let listed: Vec<Listed> = readable(&rows, account_id, |row: &RawListed<'_>| row.account_id)
         .map(|row| Listed {
             talk_id: row.talk_id.0,
             updated_at: loose::int(row.updated_at).value(),
@@ -228,24 +230,24 @@ fn talks(body: &str, account_id: Option<i64>) -> Result<(Vec<Listed>, bool), NoP
         })
         .filter(|row| row.talk_id > 0)
         .collect();
-    some_use(!listed.is_empty(), &rows, what)?;
+    require_usable(!listed.is_empty(), &rows, what)?;
     Ok((listed, more))
 }
 
-/// Reads a page of events, and whether there is another. Events of anything but a talk are left out.
-fn events(body: &str, account_id: Option<i64>) -> Result<(Vec<TalkEvent>, bool), NoPage> {
+/// Reads a page of events, and whether another follows. Events that do not concern talks are left out.
+fn events(body: &str, account_id: Option<i64>) -> Result<(Vec<TalkEvent>, bool), PageError> {
     let what = "no such list of events in the answer";
     let (rows, more) = page(body, "events", what)?;
     let (mut read, mut others) = (Vec::new(), false);
-    for row in good(&rows, account_id, |row: &RawEvent<'_>| row.account_id) {
+    for row in readable(&rows, account_id, |row: &RawEvent<'_>| row.account_id) {
         let text = |raw| loose::text(raw).value();
         let kind = text(row.kind);
-        // Read on, it would be the whole account's life.
+        // An account that ignores the filter would list its whole history.
         if kind.as_ref().is_some_and(|kind| !EVENT_TYPES.split(',').any(|wanted| wanted == kind)) {
             let detail = format!("{what}: it holds other types, and ignores filter[type]");
             return Err((Shape::WrongAt("type".into()), detail));
         }
-        // All types that are asked for are a talk's: a row that does not say is one too.
+        // All requested types concern talks, so a row without an entity type does too.
         if text(row.entity_type).is_some_and(|entity_type| entity_type != "talk") {
             others = true;
             continue;
@@ -255,13 +257,13 @@ fn events(body: &str, account_id: Option<i64>) -> Result<(Vec<TalkEvent>, bool),
             && talk_id > 0
             && (0..YEAR_2100).contains(&created_at)
         {
-            // The id only tells an event from one that was read before; so does what the event says.
+            // The id only distinguishes known events from new ones. The event's content does that too.
             let event_id = text(row.id)
                 .unwrap_or_else(|| format!("{} of talk {talk_id} at {created_at}", kind.unwrap_or_default()));
             read.push(TalkEvent { event_id, talk_id, created_at });
         }
     }
-    some_use(!read.is_empty() || others, &rows, what)?;
+    require_usable(!read.is_empty() || others, &rows, what)?;
     Ok((read, more))
 }
 

@@ -1,26 +1,26 @@
-//! The proxy that the environment names.
+//! The proxy named by the environment.
 //!
-//! It promises that a proxy which cannot be used is an error, and not a way around it. No text shows an address: there
-//! may be a password in it.
+//! A proxy that cannot be used is an error and is never bypassed. No text shows the proxy's address, because it may
+//! contain a password.
 
 use hyper_util::client::proxy::matcher::Matcher;
 use std::env::{self, VarError};
 use url::Url;
 
-/// Variables that name it, those first that go before the others; one that is set but empty is none.
-const NAMES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-/// Variables that name the hosts which are reached without it.
-const EXCEPTIONS: [&str; 2] = ["NO_PROXY", "no_proxy"];
+/// The variables that name the proxy, in order of precedence. One that is set but empty counts as unset.
+const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+/// The variables that name the hosts to reach without it.
+const NO_PROXY_VARIABLES: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
-/// The proxy for requests to `base`, if there is to be one. A loopback address over plain http has none.
+/// The proxy for requests to `base`, if any. A loopback address over plain http uses none.
 ///
 /// # Errors
-/// A line that names the variable with an address that is none of a proxy.
+/// If the address cannot be a proxy's. The error names the variable.
 pub fn proxy(base: &Url) -> Result<Option<reqwest::Proxy>, String> {
-    choose(base, |name| env::var(name))
+    select(base, |name| env::var(name))
 }
 
-fn choose(
+fn select(
     base: &Url,
     get: impl Fn(&str) -> Result<String, VarError>,
 ) -> Result<Option<reqwest::Proxy>, String> {
@@ -37,11 +37,11 @@ fn choose(
         });
         values.into_iter().next().transpose()
     };
-    let exceptions = first(&EXCEPTIONS)?.map_or(String::new(), |(_, hosts)| hosts);
+    let exceptions = first(&NO_PROXY_VARIABLES)?.map_or(String::new(), |(_, hosts)| hosts);
     if is_excepted(base, &exceptions) {
         return Ok(None);
     }
-    let Some((name, value)) = first(&NAMES)? else { return Ok(None) };
+    let Some((name, value)) = first(&PROXY_VARIABLES)? else { return Ok(None) };
     let usable =
         address(&value).and_then(|url| reqwest::Proxy::https(url).map_err(|_| "something else".into()));
     let proxy = usable.map_err(|found| {
@@ -52,7 +52,7 @@ fn choose(
     Ok(Some(proxy))
 }
 
-/// The address of a proxy; `http://` may be left out. The error says what else there is.
+/// The address of a proxy. `http://` may be omitted. The error describes what was found.
 fn address(value: &str) -> Result<Url, String> {
     let (scheme, rest) = value.split_once("://").unwrap_or(("http", value));
     if !matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https") {
@@ -65,7 +65,7 @@ fn address(value: &str) -> Result<Url, String> {
     }
 }
 
-/// Whether NO_PROXY, as the HTTP client reads it, holds the host.
+/// Whether NO_PROXY covers the host, as the HTTP client reads it.
 fn is_excepted(base: &Url, exceptions: &str) -> bool {
     let any = Matcher::builder().all("http://proxy.invalid").no(exceptions).build();
     base.as_str().parse().is_ok_and(|uri| any.intercept(&uri).is_none())
@@ -83,7 +83,7 @@ mod tests {
             Some((_, value)) => Ok((*value).to_owned()),
             None => Err(VarError::NotPresent),
         };
-        choose(&Url::parse(base).unwrap(), get).map(|proxy| proxy.is_some())
+        select(&Url::parse(base).unwrap(), get).map(|proxy| proxy.is_some())
     }
 
     const BASE: &str = "https://example.amocrm.ru";
@@ -116,7 +116,7 @@ mod tests {
             "hush://proxy://x",
             "not UTF-8",
         ] {
-            for name in NAMES {
+            for name in PROXY_VARIABLES {
                 let why = with(BASE, &[(name, bad)]).unwrap_err();
                 assert!(why.starts_with(&format!("{name}: expected ")), "{why}");
                 assert!(bad.starts_with("hush") || !why.contains("hush"), "{why}");

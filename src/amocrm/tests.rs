@@ -1,9 +1,9 @@
-//! What several parsers are tried with.
+//! Inputs shared by the tests of several parsers.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-/// Any JSON, a few levels deep, with the values that PHP writes for nothing among it.
+/// Any JSON, a few levels deep, including the values that PHP writes for nothing.
 pub(crate) fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(json!(null)),

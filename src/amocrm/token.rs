@@ -1,4 +1,4 @@
-//! The API token: where it lies, read and checked, never shown.
+//! The API token: where it is stored, read and checked. It is never shown.
 
 use super::jwt::{account_id, check, expiry};
 use super::oauth::{Integration, Pair};
@@ -20,7 +20,7 @@ pub enum TokenSource {
 }
 
 impl TokenSource {
-    /// Whether a token of the one is a token of the other.
+    /// Whether a token from one is a token from the other.
     fn is(&self, other: &TokenSource) -> bool {
         let same = |one: &SecretString, other: &SecretString| one.expose_secret() == other.expose_secret();
         match (self, other) {
@@ -36,14 +36,14 @@ impl TokenSource {
     }
 }
 
-/// A token in use, with what is needed to notice that its file was replaced.
+/// The token in use, and the data to notice that its file was replaced.
 #[derive(Debug)]
 pub struct Token {
     source: TokenSource,
     secret: SecretString,
     stamp: Option<Stamp>,
     expires_at: Option<i64>,
-    /// With OAuth.
+    /// Set with OAuth.
     pair: Option<Pair>,
     warnings: Vec<String>,
     trouble: Option<String>,
@@ -53,7 +53,7 @@ impl Token {
     /// Reads the token.
     ///
     /// # Errors
-    /// In words that say what to do; they never hold the token.
+    /// The message says what to do and never contains the token.
     pub fn read(source: TokenSource) -> Result<Token, String> {
         match &source {
             TokenSource::Environment(secret) => {
@@ -79,7 +79,7 @@ impl Token {
         Token { source, secret, stamp, expires_at, pair: None, warnings: Vec::new(), trouble: None }
     }
 
-    /// The pair that it is of, and whose, with OAuth.
+    /// With OAuth, the token's pair and its integration.
     pub fn pair(&self) -> Option<(&Arc<Integration>, &Pair)> {
         match &self.source {
             TokenSource::OAuth(integration) => Some((integration, self.pair.as_ref()?)),
@@ -87,27 +87,27 @@ impl Token {
         }
     }
 
-    /// Whether both are from the same place, and so the same but for what was replaced there.
-    pub fn is_from_where(&self, other: &Token) -> bool {
+    /// Whether both come from the same place, so that they differ only if the token there was replaced.
+    pub fn has_same_source(&self, other: &Token) -> bool {
         self.source.is(&other.source)
     }
 
-    /// When it ends, in Unix seconds, where it says so: a long-lived token by its `exp`.
+    /// When the token expires, in Unix seconds, if it says so: by its `exp` if it is long-lived.
     pub fn expires_at(&self) -> Option<i64> {
         self.expires_at
     }
 
-    /// The account that it says it is of: a long-lived token by its claim `account_id`.
+    /// The account in a long-lived token's claim `account_id`.
     pub fn account_id(&self) -> Option<i64> {
         account_id(self.secret.expose_secret())
     }
 
-    /// What somebody should know of its files.
+    /// Warnings about its files.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// Where a new one is to be put, in words.
+    /// Where to put a new token, for messages.
     pub fn place(&self) -> String {
         match &self.source {
             TokenSource::File(path) if is_credential(path) => {
@@ -119,7 +119,7 @@ impl Token {
         }
     }
 
-    /// Takes up a pair that lies in the store with this stamp.
+    /// Uses a pair from the store that has this stamp.
     pub fn adopt(&mut self, pair: Pair, stamp: Option<Stamp>) {
         self.secret = pair.access_token.clone();
         self.stamp = stamp;
@@ -132,23 +132,23 @@ impl Token {
         &self.secret
     }
 
-    /// Why what lies in the place of the token's file now is none; the one before is used on.
+    /// Why the token file cannot be read now. The previous token stays in use.
     pub fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()
     }
 
-    /// Reads the file again if it may have changed; true if there is a new token.
-    /// A file that is missing or unreadable for a moment changes nothing.
+    /// Reads the file again if it may have changed. Returns true if there is a new token. A file that is briefly
+    /// missing or unreadable changes nothing.
     pub fn refresh(&mut self) -> bool {
         self.read_again(false)
     }
 
-    /// [`Token::refresh`], whether or not the file looks changed.
+    /// [`Token::refresh`], even if the file looks unchanged.
     pub fn reread(&mut self) -> bool {
         self.read_again(true)
     }
 
-    fn read_again(&mut self, in_any_case: bool) -> bool {
+    fn read_again(&mut self, force: bool) -> bool {
         let path = match &self.source {
             TokenSource::File(path) => path,
             TokenSource::OAuth(integration) => integration.store.path(),
@@ -164,12 +164,12 @@ impl Token {
                 return false;
             }
         };
-        if !in_any_case && self.stamp.is_some_and(|read| read.is_unchanged(&stamp)) {
+        if !force && self.stamp.is_some_and(|read| read.is_unchanged(&stamp)) {
             self.trouble = None;
             return false;
         }
         if let Some((integration, current)) = self.pair() {
-            // One that is broken stays unread: the pair in use is the better one.
+            // A broken store is ignored: the pair in use is better.
             let loaded = match integration.store.load() {
                 Ok(loaded) if loaded.is_previous => {
                     self.trouble = loaded.warnings.first().cloned();
@@ -212,7 +212,7 @@ fn read_file(path: &Path) -> Result<(SecretString, Stamp), String> {
 mod tests {
     use super::*;
 
-    /// A token file of its owner's alone.
+    /// A token file that only its owner can read.
     fn put(path: &Path, text: &str) {
         std::fs::write(path, text).unwrap();
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);

@@ -1,28 +1,28 @@
-//! A talk in the API's JSON: strict where a wrong value would corrupt the mirror, tolerant in all that only enriches a
-//! row. The facts are in the API's page on talks, in the vendor's own client, and in what production code copes with.
+//! A talk in the API's JSON. Reading is strict if a wrong value would corrupt the mirror, and tolerant for optional
+//! fields. The facts come from the API's page on talks, the vendor's own client, and production code.
 
 use super::loose::{self, Bool, Int, Loose, is_nothing};
 use crate::talk::Talk;
 use serde_json::value::RawValue;
 
-/// A time beyond is none: milliseconds, say.
+/// A later time is invalid: it may be in milliseconds.
 pub(super) const YEAR_2100: i64 = 4_102_444_800;
 
-/// A talk as it was read.
+/// A talk read from JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Read {
+pub struct ReadTalk {
     pub talk: Talk,
-    /// Optional fields whose value is of another shape: there the talk has none.
+    /// Optional fields with a value of another shape. The talk has no value there.
     pub odd: Vec<&'static str>,
 }
 
 /// Reads the body of `GET /api/v4/talks/{talk_id}`.
 ///
-/// `account_id` is the account that the mirror holds, where that is known yet.
+/// `account_id` is the account that the mirror holds, if it is known yet.
 ///
 /// # Errors
-/// One line that names the JSON path and what is wrong there.
-pub fn talk(body: &str, talk_id: i64, account_id: Option<i64>) -> Result<Read, WireError> {
+/// One line that names the JSON path and the problem there.
+pub fn talk(body: &str, talk_id: i64, account_id: Option<i64>) -> Result<ReadTalk, WireError> {
     let raw: RawTalk<'_> = serde_json::from_str(body).map_err(|error| locate(body, &error))?;
     let Int(answered) = raw.talk_id;
     if answered != talk_id {
@@ -30,7 +30,7 @@ pub fn talk(body: &str, talk_id: i64, account_id: Option<i64>) -> Result<Read, W
         return Err(WireError::NoTalk { path: "another talk_id".into(), detail });
     }
     for (path, Int(at)) in [("created_at", &raw.created_at), ("updated_at", &raw.updated_at)] {
-        // A talk that was never updated would seem quiet for ages.
+        // Without this check a talk with no update time would seem quiet for ages.
         if !(1..YEAR_2100).contains(at) {
             let detail = format!("{path}: expected Unix seconds before the year 2100, found {at}");
             return Err(WireError::NoTalk { path: path.into(), detail });
@@ -43,13 +43,13 @@ pub fn talk(body: &str, talk_id: i64, account_id: Option<i64>) -> Result<Read, W
     }
 }
 
-/// The optional fields of a stored payload whose value is of another shape.
+/// The optional fields of a stored payload with a value of another shape.
 pub fn odd_fields(payload: &str) -> Vec<&'static str> {
     serde_json::from_str(payload).map_or_else(|_| Vec::new(), |raw: RawTalk<'_>| raw.into_talk().odd)
 }
 
-/// Names the JSON path of an error. Only a body that is wrong is read a second time, with
-/// its path: that costs as much again.
+/// Names the JSON path of an error. Only a wrong body is read a second time to find the path, because that doubles
+/// the cost.
 fn locate(body: &str, error: &serde_json::Error) -> WireError {
     let mut json = serde_json::Deserializer::from_str(body);
     match serde_path_to_error::deserialize::<_, RawTalk<'_>>(&mut json) {
@@ -59,7 +59,7 @@ fn locate(body: &str, error: &serde_json::Error) -> WireError {
                 "." if inner.starts_with("missing field `talk_id`") => {
                     WireError::OtherObject(format!("the body: {error}"))
                 }
-                // A key that is missing has no path of its own.
+                // A missing key has no path of its own.
                 "." => WireError::NoTalk {
                     path: inner.split(" at line").next().unwrap_or_default().to_owned(),
                     detail: format!("the body: {error}"),
@@ -71,22 +71,22 @@ fn locate(body: &str, error: &serde_json::Error) -> WireError {
     }
 }
 
-/// Why a body is not the talk that was asked for.
+/// Why a body is not the requested talk.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
     #[error("no such talk in the answer: {0}")]
     NotJson(String),
-    /// A JSON object without a `talk_id`: an error's, say.
+    /// A JSON object without a `talk_id`, such as an error.
     #[error("no such talk in the answer: {0}")]
     OtherObject(String),
-    /// `path` is the same for answers that lack the same.
+    /// `path` is equal for responses that lack the same field.
     #[error("no such talk in the answer: {detail}")]
     NoTalk { path: String, detail: String },
     #[error("no such talk in the answer: account_id: expected {expected}, found {found}")]
     OtherAccount { expected: i64, found: i64 },
 }
 
-/// What identifies a talk must be there. The rest is looked at when that is right.
+/// The fields that identify a talk are required. The others are read only if these are right.
 #[derive(serde::Deserialize)]
 #[serde(expecting = "a talk")]
 struct RawTalk<'a> {
@@ -120,8 +120,8 @@ struct RawTalk<'a> {
 }
 
 impl RawTalk<'_> {
-    fn into_talk(self) -> Read {
-        let mut odd = Odd::default();
+    fn into_talk(self) -> ReadTalk {
+        let mut odd = OddFields::default();
         let (lead_id, customer_id) =
             self.embedded.map_or((None, None), |embedded| linked(embedded, &mut odd));
         let talk = Talk {
@@ -143,15 +143,15 @@ impl RawTalk<'_> {
             lead_id,
             customer_id,
         };
-        Read { talk, odd: odd.0 }
+        ReadTalk { talk, odd: odd.0 }
     }
 }
 
-/// The fields that were of another shape.
+/// The fields with a value of another shape.
 #[derive(Default)]
-struct Odd(Vec<&'static str>);
+struct OddFields(Vec<&'static str>);
 
-impl Odd {
+impl OddFields {
     fn value<T>(&mut self, field: &'static str, loose: Loose<T>) -> Option<T> {
         if matches!(loose, Loose::Odd) {
             self.0.push(field);
@@ -160,7 +160,7 @@ impl Odd {
     }
 }
 
-/// A 0 is none: it would read as "missed in 1970", the most overdue talk there is.
+/// 0 means none. It would read as "missed in 1970", the most overdue talk of all.
 fn missed_at(raw: Option<&RawValue>) -> Loose<i64> {
     match loose::int(raw) {
         Loose::Value(0) => Loose::Nothing,
@@ -170,7 +170,7 @@ fn missed_at(raw: Option<&RawValue>) -> Loose<i64> {
 }
 
 /// The first lead and the first customer of `_embedded`.
-fn linked(embedded: &RawValue, odd: &mut Odd) -> (Option<i64>, Option<i64>) {
+fn linked(embedded: &RawValue, odd: &mut OddFields) -> (Option<i64>, Option<i64>) {
     #[derive(serde::Deserialize)]
     struct Embedded<'a> {
         #[serde(borrow)]
@@ -207,7 +207,7 @@ fn first_id(list: Option<&RawValue>) -> Loose<i64> {
     }
 }
 
-/// Reads an object; a derived struct would take an array for one as well.
+/// Reads an object. A derived struct would accept an array too.
 fn object<'a, T: serde::Deserialize<'a>>(json: &'a str) -> Option<T> {
     json.starts_with('{').then(|| serde_json::from_str(json).ok())?
 }

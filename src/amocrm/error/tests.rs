@@ -1,10 +1,10 @@
 use super::*;
 
-fn failure(to: To, status: u16, content: Content) -> Option<Failure> {
-    Answer { to, status, content, location: None }.failure()
+fn failure(to: RequestKind, status: u16, content: Content) -> Option<Failure> {
+    ResponseParts { to, status, content, location: None }.failure()
 }
 
-fn kind_of(to: To, status: u16, content: Content) -> Option<Kind> {
+fn kind_of(to: RequestKind, status: u16, content: Content) -> Option<Kind> {
     failure(to, status, content).map(|failure| failure.kind)
 }
 
@@ -42,7 +42,7 @@ fn a_body_of_which_there_is_only_a_part_is_what_it_begins_as() {
 
 #[test]
 fn a_close_request_is_taken_or_its_answer_has_one_kind() {
-    let kind = |status, content| kind_of(To::Close, status, content);
+    let kind = |status, content| kind_of(RequestKind::Close, status, content);
     assert_eq!(kind(202, Content::Empty), None);
     assert_eq!(kind(200, Content::Page), Some(Kind::Transient), "a gateway's page");
     assert_eq!(kind(422, Content::Object), Some(Kind::Closing));
@@ -59,7 +59,7 @@ fn a_close_request_is_taken_or_its_answer_has_one_kind() {
 
 #[test]
 fn a_list_that_is_not_served_concerns_itself_alone_and_a_block_shows_on_it() {
-    let kind = |status, content| kind_of(To::List, status, content);
+    let kind = |status, content| kind_of(RequestKind::List, status, content);
     assert_eq!((kind(200, Content::Object), kind(204, Content::Empty)), (None, None));
     assert_eq!(kind(403, Content::Object), Some(Kind::NotServed));
     assert_eq!(kind(404, Content::Object), Some(Kind::NotServed));
@@ -76,7 +76,7 @@ fn a_list_that_is_not_served_concerns_itself_alone_and_a_block_shows_on_it() {
 
 #[test]
 fn an_account_that_is_not_served_says_nothing_of_the_token() {
-    let kind = |status, content| kind_of(To::Account, status, content);
+    let kind = |status, content| kind_of(RequestKind::Account, status, content);
     assert_eq!(kind(200, Content::Object), None);
     for status in [204, 403, 404] {
         assert_eq!(kind(status, Content::Object), Some(Kind::NotServed));
@@ -87,7 +87,7 @@ fn an_account_that_is_not_served_says_nothing_of_the_token() {
 
 #[test]
 fn a_refused_token_needs_a_person_and_a_gateway_does_not() {
-    let kind = |status, content| kind_of(To::Token, status, content);
+    let kind = |status, content| kind_of(RequestKind::Token, status, content);
     assert_eq!(kind(200, Content::Object), None);
     for status in [400, 401, 403, 422] {
         assert_eq!(kind(status, Content::Object), Some(Kind::Unauthorized));
@@ -109,7 +109,7 @@ fn a_refused_token_needs_a_person_and_a_gateway_does_not() {
 
 #[test]
 fn every_status_has_one_kind() {
-    let kind = |status, content| kind_of(To::Fetch, status, content);
+    let kind = |status, content| kind_of(RequestKind::Fetch, status, content);
     assert_eq!(kind(200, Content::Object), None);
     assert_eq!(kind(204, Content::Empty), Some(Kind::Gone));
     assert_eq!(kind(404, Content::Object), Some(Kind::Gone));
@@ -130,7 +130,7 @@ fn every_status_has_one_kind() {
         assert_eq!(kind(status, Content::Page), Some(Kind::Transient));
     }
     for status in [201, 202, 206, 400, 405, 408, 410, 422] {
-        let failure = failure(To::Fetch, status, Content::Object).unwrap();
+        let failure = failure(RequestKind::Fetch, status, Content::Object).unwrap();
         assert_eq!((failure.kind, failure.shape), (Kind::Unexpected, Some(Shape::Status(status))));
     }
 }
@@ -138,7 +138,12 @@ fn every_status_has_one_kind() {
 #[test]
 fn redirects_to_one_host_are_of_one_shape_and_name_their_address_without_its_query() {
     let redirected = |to: &str| {
-        let answer = Answer { to: To::Fetch, status: 302, content: Content::Empty, location: Some(to) };
+        let answer = ResponseParts {
+            to: RequestKind::Fetch,
+            status: 302,
+            content: Content::Empty,
+            location: Some(to),
+        };
         answer.failure().unwrap()
     };
     let login = redirected("https://elsewhere.example/login?back=%2Ftalks%2F1&secret=hush");

@@ -30,7 +30,7 @@ const OPTIONAL: [&str; 11] = [
     "_embedded",
 ];
 
-/// The same as it is sent, and as PHP writes one with little in it.
+/// The example as sent, and a sparse one as PHP writes it.
 const EXAMPLE: &str = r#"{"talk_id":117,"created_at":1631018291,"updated_at":1631035929,"rate":0,"contact_id":3372695,
 "chat_id":"88278e98-2b8d-4ae2-a5f0-bfab511cd621","entity_id":667999637,"entity_type":"lead","is_in_work":true,
 "is_read":true,"origin":"telegram","missed_at":1631030000,"account_id":17029541,
@@ -40,7 +40,7 @@ const PHP: &str = r#"{"talk_id":"117","created_at":1631018291.0,"updated_at":"16
 "chat_id":null,"entity_id":[],"entity_type":{},"is_in_work":"1","is_read":0,"origin":"Чат \u0438\u0306","missed_at":0,
 "account_id":"17029541","_embedded":{"leads":{"1":{"id":"5"}},"customers":false}}"#;
 
-fn whole(value: &Value) -> Result<Read, String> {
+fn whole(value: &Value) -> Result<ReadTalk, String> {
     talk(&value.to_string(), 117, Some(17029541)).map_err(|error| error.to_string())
 }
 
@@ -62,7 +62,7 @@ fn without(key: &str) -> Value {
 
 #[test]
 fn the_documented_example_is_read_field_by_field() {
-    let Read { talk, odd } = whole(&example()).unwrap();
+    let ReadTalk { talk, odd } = whole(&example()).unwrap();
     assert_eq!(odd, [""; 0]);
     assert_eq!(
         talk,
@@ -99,7 +99,7 @@ fn numbers_as_strings_and_floats_and_zero_and_one_are_read() {
     talk["source_id"] = json!(77);
     talk["status"] = json!("in_work");
     talk["news"] = json!({"of": ["another", "release"]});
-    let Read { talk, odd } = whole(&talk).unwrap();
+    let ReadTalk { talk, odd } = whole(&talk).unwrap();
     assert_eq!(odd, [""; 0]);
     assert!(talk.is_in_work && talk.is_read == Some(false));
     assert_eq!((talk.updated_at, talk.missed_at), (1631035929, Some(1631030000)));
@@ -115,7 +115,7 @@ fn an_optional_field_may_be_missing_or_what_php_writes_for_nothing() {
             talks.push(with(key, json!(false)));
         }
         for talk in talks {
-            let Read { talk, odd } = whole(&talk).unwrap();
+            let ReadTalk { talk, odd } = whole(&talk).unwrap();
             assert_eq!(odd, [""; 0], "{key}");
             let kept = match key {
                 "rate" => talk.rate.is_some(),
@@ -147,14 +147,14 @@ fn an_optional_field_of_another_shape_is_none_and_named_and_the_rest_is_read() {
             _ => &[json!("soon"), json!({"id": 7}), json!([7]), json!(true), json!(0.5)],
         };
         for value in odd_values {
-            let Read { talk, odd } = whole(&with(key, value.clone())).unwrap();
+            let ReadTalk { talk, odd } = whole(&with(key, value.clone())).unwrap();
             assert_eq!(odd, [key], "{value}");
             assert_eq!(talk.updated_at, 1631035929, "{key}: {value}");
             assert_eq!(odd_fields(&with(key, value.clone()).to_string()), [key]);
         }
     }
     for missed_at in [json!(-1), json!(1_631_035_929_000_i64), json!(YEAR_2100)] {
-        let Read { talk, odd } = whole(&with("missed_at", missed_at)).unwrap();
+        let ReadTalk { talk, odd } = whole(&with("missed_at", missed_at)).unwrap();
         assert_eq!((talk.missed_at, odd), (None, vec!["missed_at"]));
     }
 }
@@ -162,7 +162,7 @@ fn an_optional_field_of_another_shape_is_none_and_named_and_the_rest_is_read() {
 #[test]
 fn leads_and_customers_are_read_in_every_shape_that_php_gives_a_list() {
     let lead = |leads: Value| {
-        let Read { talk, odd } = whole(&with("_embedded", json!({"leads": leads}))).unwrap();
+        let ReadTalk { talk, odd } = whole(&with("_embedded", json!({"leads": leads}))).unwrap();
         (talk.lead_id, odd)
     };
     assert_eq!(lead(json!([{"id": "5"}, {"id": 6}])), (Some(5), vec![]));
@@ -180,7 +180,7 @@ fn leads_and_customers_are_read_in_every_shape_that_php_gives_a_list() {
     ] {
         assert_eq!(lead(odd.clone()), (None, vec!["_embedded.leads"]), "{odd}");
     }
-    let Read { talk, odd } = whole(&with("_embedded", json!({"customers": {"0": {"id": 9}}}))).unwrap();
+    let ReadTalk { talk, odd } = whole(&with("_embedded", json!({"customers": {"0": {"id": 9}}}))).unwrap();
     assert_eq!((talk.customer_id, talk.lead_id, odd), (Some(9), None, vec![]));
 }
 
@@ -241,7 +241,7 @@ proptest! {
         key in proptest::sample::select(OPTIONAL.to_vec()),
         value in crate::amocrm::tests::any_json(),
     ) {
-        let Read { talk, odd } = whole(&with(key, value)).unwrap();
+        let ReadTalk { talk, odd } = whole(&with(key, value)).unwrap();
         prop_assert_eq!((talk.talk_id, talk.account_id, talk.is_in_work), (117, 17029541, true));
         prop_assert!(odd.iter().all(|field| field.starts_with(key)));
     }
@@ -249,7 +249,7 @@ proptest! {
     #[test]
     fn a_spoilt_talk_is_that_talk_or_none(body in mutated_text(&[EXAMPLE, PHP])) {
         let _ = odd_fields(&body);
-        if let Ok(Read { talk, .. }) = talk(&body, 117, Some(17029541)) {
+        if let Ok(ReadTalk { talk, .. }) = talk(&body, 117, Some(17029541)) {
             prop_assert_eq!((talk.talk_id, talk.account_id), (117, 17029541));
             for time in [Some(talk.created_at), Some(talk.updated_at), talk.missed_at].into_iter().flatten() {
                 prop_assert!((1..YEAR_2100).contains(&time));
