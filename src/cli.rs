@@ -1,4 +1,4 @@
-//! The command line: what was asked, who answers it, and the exit code.
+//! The command line: parses arguments, runs the command, and sets the exit code.
 //!
 //! Uses every other room. Alone knows `clap`.
 
@@ -193,7 +193,7 @@ pub enum IdsOrStdin {
     Stdin,
 }
 
-/// A larger range is a slip of the hand.
+/// A larger range is probably a typing error.
 const LARGEST_RANGE: i64 = 10_000_000;
 
 fn talk_id(text: &str) -> Result<i64, String> {
@@ -224,9 +224,9 @@ fn ids_or_stdin(text: &str) -> Result<IdsOrStdin, String> {
     }
 }
 
-/// Does what the command line asks.
+/// Runs the command.
 pub fn main() -> ExitCode {
-    surroundings::settle();
+    surroundings::prepare_process();
     let cli = Cli::try_parse().unwrap_or_else(|error| print::usage(error));
     let input = Input::new(cli.config_path());
     match cli.dispatch(&input) {
@@ -241,7 +241,7 @@ pub fn main() -> ExitCode {
 
 impl Cli {
     fn dispatch(self, input: &Input) -> Result<ExitCode> {
-        surroundings::require_files(surroundings::FILES_OF_A_LOOK)?;
+        surroundings::require_files(surroundings::FILES_TO_READ)?;
         let level = |level| logging::adjusted(level, self.verbose, self.quiet);
         let config = |needs| -> Result<Config> {
             let config = input.config(needs)?;
@@ -249,7 +249,7 @@ impl Cli {
             config.warn();
             Ok(config)
         };
-        // Commands of a moment log what goes wrong, and no more.
+        // Short commands log warnings and errors only.
         let plain = || logging::start(LogFormat::Text, level(tracing::Level::WARN)).map(drop);
         let for_database = || -> Result<Config> {
             let config = input.for_database()?;
@@ -269,9 +269,9 @@ impl Cli {
                 | Command::Check { .. }
                 | Command::Login { .. }
         ) {
-            // Read before that: /dev/fd is closed to a process that may not be dumped.
+            // Read first: /dev/fd is closed to a process that may not be dumped.
             let _ = input.file();
-            // They hold the token: no core dump, and no other process of this user looks into the memory.
+            // These commands hold the token, so no core dump and no other process of this user may read the memory.
             nix::sys::prctl::set_dumpable(false).context("cannot keep the token out of core dumps")?;
         }
         match self.command {
@@ -295,10 +295,10 @@ impl Cli {
             Command::Close { ref ids, dry_run, yes } => {
                 let request = close::Request { ids, dry_run, yes };
                 let known = input.config(Needs::DatabaseAlone)?;
-                // What is to be closed is the business of whoever works on the database.
+                // If a process works on the database, it does the closing.
                 if let Some(holder) = lock::lock_holder(&known.database) {
                     plain()?;
-                    return close::hand_over(&known, holder, &request);
+                    return close::queue_for_daemon(&known, holder, &request);
                 }
                 close::close(&config(Needs::Api)?, &request)
             }
@@ -308,7 +308,7 @@ impl Cli {
             Command::Backup { ref path, restore: false, json, .. } => {
                 backup::backup(&for_database()?.database, path, json)
             }
-            // It puts another file in place of the database: that is for a configuration without mistakes.
+            // It replaces the database, so it needs a configuration without mistakes.
             Command::Backup { ref path, restore: true, yes, json } => {
                 backup::restore(&database()?, path, yes, json)
             }
@@ -339,7 +339,7 @@ impl Cli {
     }
 }
 
-/// `talkmirror queue list | head` ends without a word.
+/// `talkmirror queue list | head` ends silently.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         let io = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);

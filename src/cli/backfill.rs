@@ -1,4 +1,4 @@
-//! `backfill`: has the daemon walk the ids of the account's past.
+//! `backfill`: asks the daemon to walk the account's past ids.
 
 use super::print::Out;
 use crate::clock::unix_now;
@@ -11,20 +11,20 @@ use anyhow::{Result, bail};
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Notes a walk in the database, or ends the one that is under way.
+/// Stores a walk in the database, or ends the current one.
 pub fn backfill(database: &Path, from: Option<i64>, to: Option<i64>, stop: bool) -> Result<ExitCode> {
-    // Before the database is open here.
+    // Checked before this process opens the database.
     let holder = lock::lock_holder(database);
     let daemon =
         holder.as_deref().map(|holder| DaemonStatus::of_daemon(database, holder)).transpose()?.flatten();
     let mut connection = store::open(database, false)?;
     let mut out = Out::new();
     if stop {
-        let said = match feeds::end_backfill(&mut connection, unix_now()).map_err(StoreError::from)? {
+        let summary = match feeds::end_backfill(&mut connection, unix_now()).map_err(StoreError::from)? {
             Some(walk) => format!("stopped: {}", looked_at(&walk)),
             None => "no backfill is under way".into(),
         };
-        out.line(said)?;
+        out.line(summary)?;
         return out.done();
     }
     let begun = feeds::begin_backfill(&mut connection, from, to, unix_now()).map_err(StoreError::from)?;

@@ -1,7 +1,7 @@
-//! `backup`: a copy of the database, and putting one in its place.
+//! `backup`: makes a copy of the database, or puts one in its place.
 
 use super::print::{self, Out};
-use super::progress::{Progress, eprint_line};
+use super::progress::{ProgressDisplay, eprint_line};
 use super::run::runtime;
 use crate::clock::unix_now;
 use crate::daemon::DaemonError;
@@ -21,20 +21,20 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::spawn_blocking;
 
-/// Between two looks at how far it is.
-const LOOK: Duration = Duration::from_millis(100);
+/// Between two updates of the progress.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Copies the database to a new file, or under a dated name into a folder.
+/// Copies the database to a new file, or into a folder under a dated name.
 pub fn backup(database: &Path, to: &Path, as_json: bool) -> Result<ExitCode> {
     let (from, to, now) = (database.to_owned(), to.to_owned(), unix_now());
     let runtime = runtime()?;
-    let copied = runtime.block_on(watched(move |watch| backup::back_up(&from, &to, now, watch)))?;
+    let copied = runtime.block_on(run_with_progress(move |watch| backup::back_up(&from, &to, now, watch)))?;
     let Copied { path, bytes, contents, seconds } = copied?;
     let mut out = Out::new();
     if as_json {
-        let told = json!({"path": path, "bytes": bytes, "talks": contents.talks, "seconds": seconds,
+        let summary = json!({"path": path, "bytes": bytes, "talks": contents.talks, "seconds": seconds,
                           "at": now, "account_id": contents.account_id});
-        out.exact(told)?;
+        out.exact(summary)?;
     } else {
         let talks = humanize::talks(contents.talks);
         out.line(format!("{}: {}, {talks}, in {seconds:.1} s", path.display(), HumanBytes(bytes)))?;
@@ -42,25 +42,25 @@ pub fn backup(database: &Path, to: &Path, as_json: bool) -> Result<ExitCode> {
     out.done()
 }
 
-/// Puts a backup in the place of the database; `yes` does not ask.
+/// Replaces the database with a backup. `yes` skips the question.
 pub fn restore(database: &Path, path: &Path, yes: bool, as_json: bool) -> Result<ExitCode> {
     ensure!(
         yes || io::stdin().is_terminal(),
         "there is no terminal to ask on: --yes restores without asking"
     );
     sqlite::require_file(database)?;
-    // Before it takes long: a daemon that runs is not to be disturbed.
-    let _lock = lock::acquire_to_replace(database).map_err(DaemonError::from).map_err(stop_it_first)?;
+    // Checked first, so that a running daemon is not disturbed.
+    let _lock = lock::acquire_to_replace(database).map_err(DaemonError::from).map_err(with_stop_hint)?;
     let runtime = runtime()?;
     let (from, at) = (path.to_owned(), database.to_owned());
-    let restore = runtime.block_on(watched(move |watch| Restore::prepare(&from, &at, watch)))??;
+    let restore = runtime.block_on(run_with_progress(move |watch| Restore::prepare(&from, &at, watch)))??;
     let contents = restore.contents;
     let what = describe(path, &restore);
     if !yes {
         let question =
             format!("Replace {} by {what}? What is there is kept beside it. [y/N] ", database.display());
-        let sure = runtime.block_on(asked(question));
-        // Who waits for a line of the terminal must not hold up the exit.
+        let sure = runtime.block_on(confirm(question));
+        // A thread that waits for a line from the terminal must not delay the exit.
         runtime.shutdown_background();
         if !sure? {
             eprint_line("Nothing was replaced.");
@@ -70,10 +70,10 @@ pub fn restore(database: &Path, path: &Path, yes: bool, as_json: bool) -> Result
     let Restored { kept, carried } = restore.put_in_place(unix_now())?;
     let mut out = Out::new();
     if as_json {
-        let told = json!({"database": database, "path": path, "account_id": contents.account_id,
+        let summary = json!({"database": database, "path": path, "account_id": contents.account_id,
                           "talks": contents.talks, "seen_at": contents.seen_at, "kept": kept,
                           "carried": carried.as_ref().ok()});
-        out.exact(told)?;
+        out.exact(summary)?;
     } else {
         out.line(format!("Restored {} from {what}", database.display()))?;
         if let Some(kept) = &kept {
@@ -83,13 +83,13 @@ pub fn restore(database: &Path, path: &Path, yes: bool, as_json: bool) -> Result
     }
     let done = out.done()?;
     if let Err(why) = carried {
-        // On stderr as well where the output is for a program.
+        // Also on stderr if the output is for a program.
         eprint_line(&format!("warning: nothing could be taken over from the old database: {why}"));
     }
     Ok(done)
 }
 
-fn stop_it_first(error: DaemonError) -> anyhow::Error {
+fn with_stop_hint(error: DaemonError) -> anyhow::Error {
     match error {
         DaemonError::Lock(LockError::Held { .. }) => anyhow::Error::from(error)
             .context("stop it first (`systemctl stop talkmirror`, or end what runs it), then restore again"),
@@ -102,7 +102,7 @@ fn describe(path: &Path, restore: &Restore) -> String {
     let account = match (contents.account_id, &restore.present) {
         (None, _) => "no account yet".to_owned(),
         (Some(id), Present::Mirror(Some(_))) => format!("account {id}"),
-        // There is nothing to compare it with.
+        // There is no database to compare it with.
         (Some(id), _) => format!("account {id}, whose the mirror will be"),
     };
     let at = contents
@@ -129,14 +129,16 @@ fn plural(count: usize, what: &str) -> String {
     format!("{} {what}{s}", humanize::count(count as i64))
 }
 
-/// Does what takes long in a thread of its own, shows how far it is, and ends it in good order on a signal.
-async fn watched<T: Send + 'static>(work: impl FnOnce(&Arc<Watch>) -> T + Send + 'static) -> Result<T> {
-    let mut signals = Signals::listen()?;
+/// Runs long work in its own thread, shows the progress, and stops it cleanly on a signal.
+async fn run_with_progress<T: Send + 'static>(
+    work: impl FnOnce(&Arc<Watch>) -> T + Send + 'static,
+) -> Result<T> {
+    let mut signals = EndSignals::listen()?;
     let watch = Arc::new(Watch::default());
-    let watched = Arc::clone(&watch);
-    let mut work = spawn_blocking(move || work(&watched));
-    let mut progress: Option<Progress> = None;
-    let mut tick = tokio::time::interval(LOOK);
+    let run_with_progress = Arc::clone(&watch);
+    let mut work = spawn_blocking(move || work(&run_with_progress));
+    let mut progress: Option<ProgressDisplay> = None;
+    let mut tick = tokio::time::interval(PROGRESS_INTERVAL);
     loop {
         tokio::select! {
             biased;
@@ -146,16 +148,16 @@ async fn watched<T: Send + 'static>(work: impl FnOnce(&Arc<Watch>) -> T + Send +
                 let (bytes, all) = watch.progress();
                 if all > 0 {
                     let note = if bytes >= all { "checking the copy" } else { "" };
-                    progress.get_or_insert_with(|| Progress::in_bytes(all)).set(bytes, all, note);
+                    progress.get_or_insert_with(|| ProgressDisplay::in_bytes(all)).set(bytes, all, note);
                 }
             }
         }
     }
 }
 
-/// Whether somebody at the terminal says yes; a signal is an error.
-async fn asked(question: String) -> Result<bool> {
-    let mut signals = Signals::listen()?;
+/// Whether a person at the terminal confirms. A signal is an error.
+async fn confirm(question: String) -> Result<bool> {
+    let mut signals = EndSignals::listen()?;
     let ask = spawn_blocking(move || print::ask(&[question]).map(|answer| print::is_yes(&answer)));
     tokio::select! {
         biased;
@@ -164,12 +166,12 @@ async fn asked(question: String) -> Result<bool> {
     }
 }
 
-/// What ends a command: it must not end with half a copy left behind.
-struct Signals([Signal; 3]);
+/// The signals that end a command. They are handled so that no partial copy stays behind.
+struct EndSignals([Signal; 3]);
 
-impl Signals {
-    fn listen() -> io::Result<Signals> {
-        Ok(Signals([
+impl EndSignals {
+    fn listen() -> io::Result<EndSignals> {
+        Ok(EndSignals([
             signal(SignalKind::interrupt())?,
             signal(SignalKind::terminate())?,
             signal(SignalKind::hangup())?,

@@ -1,12 +1,12 @@
-//! `check`: the configuration, the database, where backups go, `http.listen`, the token and whose account answers, each
-//! with a verdict. It changes nothing and makes a few requests to the API, in a pause as well: then the pause has a
-//! verdict too.
+//! `check`: tests the configuration, the database, the backup folder, `http.listen`, the token and the account, and
+//! gives a verdict on each. It changes nothing. It makes a few requests to the API even during a pause, and then
+//! reports on the pause too.
 
 mod api;
 mod database;
 mod listen;
 
-use super::exit::CANNOT_HELP;
+use super::exit::EXIT_PERMANENT;
 use super::print::Out;
 use super::surroundings::Input;
 use super::table::Text;
@@ -16,30 +16,30 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
-/// What was found, or what is wrong.
-type Verdict = Result<String, Bad>;
+/// What was found, or the fault.
+type Verdict = Result<String, Fault>;
 
-/// What is wrong, and the exit code for it.
+/// A fault, and its exit code.
 #[derive(Debug)]
-struct Bad {
+struct Fault {
     text: String,
     code: u8,
 }
 
-impl Bad {
-    /// Nothing that a restart could help.
-    fn for_good(text: String) -> Bad {
-        Bad { text, code: CANNOT_HELP }
+impl Fault {
+    /// A fault that a restart cannot fix.
+    fn permanent(text: String) -> Fault {
+        Fault { text, code: EXIT_PERMANENT }
     }
 }
 
-impl From<String> for Bad {
-    fn from(text: String) -> Bad {
-        Bad { text, code: 1 }
+impl From<String> for Fault {
+    fn from(text: String) -> Fault {
+        Fault { text, code: 1 }
     }
 }
 
-/// Prints the verdicts. 78 if the configuration, the account or the database is wrong, 1 if something else is.
+/// Prints the verdicts. Returns 78 if the configuration, the account or the database is wrong, 1 for other faults.
 pub fn check(input: &Input, as_json: bool) -> Result<ExitCode> {
     let mut report = Report { as_json, verdicts: Vec::new(), warnings: Vec::new(), code: 0 };
     let config = match input.file().and_then(|file| Config::of(file, Needs::Hooks)) {
@@ -50,7 +50,7 @@ pub fn check(input: &Input, as_json: bool) -> Result<ExitCode> {
                 1 => "1 mistake".into(),
                 count => format!("{count} mistakes"),
             };
-            report.verdict("config", Err(Bad::for_good(text)))?;
+            report.verdict("config", Err(Fault::permanent(text)))?;
             report.end()?;
             return Err(mistakes.into());
         }
@@ -78,12 +78,12 @@ pub fn check(input: &Input, as_json: bool) -> Result<ExitCode> {
     report.end()
 }
 
-/// The verdicts: shown one by one as text, or together as JSON.
+/// Prints the verdicts one by one as text, or together as JSON.
 struct Report {
     as_json: bool,
     verdicts: Vec<Value>,
     warnings: Vec<Value>,
-    /// The worst one's.
+    /// The exit code of the worst fault.
     code: u8,
 }
 
@@ -99,7 +99,7 @@ impl Report {
         self.line(name, word, &text)
     }
 
-    /// Something to know of that is no fault; `word` is shown in the place of the verdict.
+    /// A remark that is not a fault. `word` is shown instead of a verdict.
     fn warning(&mut self, name: &str, word: &str, text: String) -> Result<()> {
         self.warnings.push(json!({"name": name, "text": text}));
         self.line(name, format!("{word:<5}").into(), &text)

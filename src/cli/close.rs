@@ -1,9 +1,9 @@
-//! `close`: stale talks closed by hand, through the same code as a sweep's.
+//! `close`: closes stale talks by hand, with the code of a sweep.
 
 use super::print::{self, Out};
 use super::progress::eprint_line;
 use super::run::runtime;
-use super::sync::Watch;
+use super::sync::QueueProgress;
 use super::table::{Table, Text};
 use crate::clock::unix_now;
 use crate::config::Config;
@@ -19,7 +19,7 @@ use anyhow::{Context, Result, bail, ensure};
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
-/// What was asked on the command line.
+/// The arguments of the command.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     pub ids: &'a [i64],
@@ -27,19 +27,19 @@ pub struct Request<'a> {
     pub yes: bool,
 }
 
-/// Queues what is to be closed for the daemon that works on the database, where `holder` is that.
-pub fn hand_over(config: &Config, holder: String, request: &Request<'_>) -> Result<ExitCode> {
+/// Queues talks to close for the daemon `holder` that works on the database.
+pub fn queue_for_daemon(config: &Config, holder: String, request: &Request<'_>) -> Result<ExitCode> {
     let database = &config.database;
     let daemon = |holder: &str| DaemonStatus::of_daemon(database, holder);
     if daemon(&holder)?.is_none() {
-        // A `sync`, or one that starts: what were queued now might wait for a daemon that never comes.
+        // The holder is a `sync`, or is still starting. Rows queued now might wait for a daemon that never comes.
         let database = database.clone();
         return Err(DaemonError::Lock(LockError::Held { database, holder }).into());
     }
     let Some(to_close) = prepare(config, request)? else {
         return Ok(ExitCode::SUCCESS);
     };
-    // Somebody was asked, and may have taken long to answer.
+    // The person who was asked may have taken long to answer.
     let still = lock::lock_holder(database).filter(|now| *now == holder).map(|holder| daemon(&holder));
     let daemon = still
         .transpose()?
@@ -70,15 +70,15 @@ pub fn hand_over(config: &Config, holder: String, request: &Request<'_>) -> Resu
     out.done()
 }
 
-/// Closes, and prints what became of each talk; 1 where one was not settled.
+/// Closes talks and prints each outcome. Returns 1 if one is not settled.
 pub fn close(config: &Config, request: &Request<'_>) -> Result<ExitCode> {
     let Some(to_close) = prepare(config, request)? else {
         return Ok(ExitCode::SUCCESS);
     };
     let began = unix_now();
     let runtime = runtime()?;
-    let mut watch = Watch::new(config, closures::CLOSE_PRIORITY);
-    let ended = runtime.block_on(daemon::close(config, &to_close, |worker| watch.look(worker)));
+    let mut watch = QueueProgress::new(config, closures::CLOSE_PRIORITY);
+    let ended = runtime.block_on(daemon::close(config, &to_close, |worker| watch.update(worker)));
     runtime.shutdown_background();
     drop(watch);
     let closed = ended?;
@@ -119,7 +119,7 @@ pub fn close(config: &Config, request: &Request<'_>) -> Result<ExitCode> {
     }
 }
 
-/// What became of one talk, and why.
+/// The outcome of one talk, and the reason.
 fn outcome(
     connection: &Connection,
     closed: &Closed,
@@ -138,13 +138,13 @@ fn outcome(
         return Ok((how.into(), row.last_error.unwrap_or_default()));
     }
     match closures::last_of_talk(connection, talk_id, i64::MIN)? {
-        // A dry run writes it down once.
+        // A dry run records it once.
         Some(closure) if closure.outcome == "would_close" => Ok((closure.outcome, closure.reason)),
         _ => Ok(("gone".into(), "the API says that it does not exist".into())),
     }
 }
 
-/// What is to be closed, once the mode allows it and whoever asks is sure.
+/// What to close, if the mode allows it and the person confirms.
 fn prepare(config: &Config, request: &Request<'_>) -> Result<Option<ToClose>> {
     let rules = &config.auto_close.rules;
     let purpose = match rules.mode {

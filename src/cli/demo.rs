@@ -1,9 +1,8 @@
-//! `demo`: a simulated account on loopback, mirrored and its stale talks closed by the
-//! code of `run`. What is there is queued by plain SQL as an analyst would; what happens then is
-//! found in the account's events.
+//! `demo`: runs a simulated account on loopback, mirrors it and closes its stale talks with the code of `run`. The
+//! first talks are queued by plain SQL, as an analyst would. Later changes are found in the account's events.
 
 use super::print::Out;
-use super::progress::{Progress, eprint_line};
+use super::progress::{ProgressDisplay, eprint_line};
 use super::run::runtime;
 use super::table::{Table, Text};
 use crate::config::{Config, Needs};
@@ -19,9 +18,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 use talkmirror_simulator::{Account, Fault, Simulator, TOKEN, Talk};
 
-/// Talks that are there when the demo begins.
-const TALKS: i64 = 36;
-const END: Duration = Duration::from_secs(16);
+/// How many talks exist when the demo begins.
+const TALK_COUNT: i64 = 36;
+const RUN_TIME: Duration = Duration::from_secs(16);
 
 /// Runs the demo; ends within 20 s.
 pub fn demo(dir: Option<&Path>) -> Result<ExitCode> {
@@ -39,13 +38,13 @@ pub fn demo(dir: Option<&Path>) -> Result<ExitCode> {
     ));
 
     let connection = store::open(&config.database, false)?;
-    insert(&connection, (1..=TALKS).collect())?;
-    let mut progress = Progress::new(TALKS as u64);
+    insert(&connection, (1..=TALK_COUNT).collect())?;
+    let mut progress = ProgressDisplay::new(TALK_COUNT as u64);
     let runtime = runtime()?;
     let counters = runtime.block_on(daemon::run_until(
         &config,
         &|_| {},
-        async { tokio::time::sleep(END).await },
+        async { tokio::time::sleep(RUN_TIME).await },
         (Duration::from_millis(200), |worker| {
             let counters = worker.counters();
             let event = simulator.account().last_event.clone();
@@ -53,7 +52,7 @@ pub fn demo(dir: Option<&Path>) -> Result<ExitCode> {
                 "{} new, {} changed, {} closed, {} kept; there, {event}",
                 counters.new, counters.changed, counters.closures.closed, counters.closures.withdrawn
             );
-            progress.set(counters.done(), counters.done().max(TALKS as u64), &note);
+            progress.set(counters.done(), counters.done().max(TALK_COUNT as u64), &note);
         }),
     ))?;
     drop(progress);
@@ -65,7 +64,7 @@ pub fn demo(dir: Option<&Path>) -> Result<ExitCode> {
         "{} requests in {} s, {} in the busiest second as the account counted ({} allowed); \
          {} talks new, {} changed, {} gone, {} retries after an error.",
         account.log.len(),
-        END.as_secs(),
+        RUN_TIME.as_secs(),
         account.most_in_a_second(),
         account.limit,
         counters.new,
@@ -84,7 +83,7 @@ pub fn demo(dir: Option<&Path>) -> Result<ExitCode> {
     out.done()
 }
 
-/// The folder for the demo's files; a new one for temporary files if none is named.
+/// The folder for the demo's files. A new temporary folder if none is given.
 fn folder(dir: Option<&Path>) -> Result<PathBuf> {
     let Some(dir) = dir else {
         let dir = tempfile::Builder::new().prefix("talkmirror-demo-").tempdir();
@@ -100,15 +99,15 @@ fn folder(dir: Option<&Path>) -> Result<PathBuf> {
     Ok(dir)
 }
 
-/// An account in which something goes wrong now and then.
+/// An account with occasional faults.
 fn account() -> Account {
-    let mut account = Account::with_talks(TALKS);
+    let mut account = Account::with_talks(TALK_COUNT);
     account.alive = true;
     account.latency = Duration::from_millis(40);
     account.script(3, [Fault::Html(502)]);
     account.script(11, [Fault::Reset]);
     account.talks.remove(&20);
-    // The longest missed talk is mirrored as missed, and answered just before it would be closed.
+    // The longest missed talk is mirrored as missed, then answered just before it would be closed.
     let missed = |talk: &&Talk| talk.is_in_work && talk.missed_at.is_some();
     let longest = account.talks.values().filter(missed).min_by_key(|talk| talk.missed_at);
     if let Some(talk_id) = longest.map(|talk| talk.talk_id) {
@@ -137,7 +136,7 @@ fn configure(dir: &Path, simulator: &Simulator) -> Result<Config> {
     Ok(Config::load(&dir.join("config.toml"), Needs::Api)?)
 }
 
-/// What anybody with write access can do.
+/// What any program with write access can do.
 fn insert(connection: &Connection, ids: Vec<i64>) -> Result<(), SqlError> {
     for talk_id in ids {
         connection.execute("INSERT INTO talk_queue (talk_id) VALUES (?1)", [talk_id])?;
@@ -160,7 +159,7 @@ fn by_origin(connection: &Connection) -> Result<Table, SqlError> {
     Ok(table)
 }
 
-/// What auto-close did, as anybody can ask.
+/// The closings, as any reader can query them.
 fn closings(connection: &Connection) -> Result<Table, SqlError> {
     let mut table = Table::headed(["TALK", "OUTCOME", "WHY"]);
     let mut statement =

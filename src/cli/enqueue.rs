@@ -1,7 +1,7 @@
 //! `enqueue`: puts ids in the queue.
 
 use super::print::Out;
-use super::progress::Progress;
+use super::progress::ProgressDisplay;
 use super::{IdsOrStdin, talk_ids};
 use crate::files::without_bom;
 use crate::report::humanize;
@@ -14,7 +14,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Queues the ids; nothing is queued if one of them is no id.
+/// Queues the ids. Queues nothing if one of them is not an id.
 pub fn enqueue(database: &Path, ids: &[IdsOrStdin], as_json: bool) -> Result<ExitCode> {
     let mut ranges = Vec::new();
     for ids in ids {
@@ -25,7 +25,7 @@ pub fn enqueue(database: &Path, ids: &[IdsOrStdin], as_json: bool) -> Result<Exi
     }
     let total = ranges.iter().map(|range| (range.end() - range.start() + 1) as u64).sum();
     let mut connection = store::open(database, false)?;
-    let mut progress = Progress::new(total);
+    let mut progress = ProgressDisplay::new(total);
     let enqueued = queue::enqueue(&mut connection, &ranges, |done| progress.set(done, total, ""))
         .context("cannot queue them all; what was queued stays queued")?;
     drop(progress);
@@ -42,7 +42,7 @@ pub fn enqueue(database: &Path, ids: &[IdsOrStdin], as_json: bool) -> Result<Exi
     out.done()
 }
 
-/// Adds the ids in the lines of stdin; those that follow each other become one range.
+/// Adds the ids in the lines of stdin. Consecutive ids become one range.
 fn read_stdin(ranges: &mut Vec<RangeInclusive<i64>>) -> Result<()> {
     for (number, line) in io::stdin().lock().lines().enumerate() {
         let line = line.context("cannot read stdin")?;

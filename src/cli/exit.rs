@@ -1,4 +1,4 @@
-//! How a command that failed ends: the exit code, and what to do.
+//! How a failed command ends: its exit code, and a hint what to do.
 
 use super::surroundings::Input;
 use crate::config::{Config, Mistakes};
@@ -13,22 +13,22 @@ use crate::worker::WorkError;
 use std::error::Error;
 
 /// See [`code`].
-const IS_HELD: u8 = 75;
-pub const CANNOT_HELP: u8 = 78;
+const EXIT_LOCKED: u8 = 75;
+pub const EXIT_PERMANENT: u8 = 78;
 
 /// 75: another instance holds the database. 78: the configuration, the account or the database is wrong, and a
-/// restart cannot help. Else 1; clap itself ends with 2.
+/// restart cannot help. Otherwise 1. Clap itself exits with 2.
 pub fn code(error: &anyhow::Error) -> u8 {
     let is_held = |cause: &(dyn Error + 'static)| matches!(lock_error(cause), Some(LockError::Held { .. }));
     if error.chain().any(is_held) {
-        return IS_HELD;
+        return EXIT_LOCKED;
     }
-    if error.chain().any(is_for_good) || is_damaged(error) { CANNOT_HELP } else { 1 }
+    if error.chain().any(is_permanent) || is_damaged(error) { EXIT_PERMANENT } else { 1 }
 }
 
-/// Whether an error says that something is wrong which no restart can help. One that wraps another without words of its
-/// own hides it from whoever walks through the causes: each of those is looked into here.
-pub fn is_for_good(error: &(dyn Error + 'static)) -> bool {
+/// Whether no restart can fix this error. A transparent wrapper hides the wrapped error from a walk through the
+/// causes, so it is checked here.
+pub fn is_permanent(error: &(dyn Error + 'static)) -> bool {
     error.is::<Mistakes>()
         || matches!(
             error.downcast_ref(),
@@ -45,7 +45,7 @@ fn lock_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a LockError> {
     }
 }
 
-/// What is wrong with the database; of a backup that is to be restored it is another matter.
+/// The error of the database. An error of a backup to restore does not count.
 fn store_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a StoreError> {
     if let Some(DaemonError::Store(error)) = error.downcast_ref() {
         return Some(error);
@@ -59,7 +59,7 @@ fn store_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a StoreError> {
     }
 }
 
-/// Whether the database itself is not one to work with, whoever tries again.
+/// Whether the database itself is unusable, even for another attempt.
 pub fn is_wrong_database(error: &StoreError) -> bool {
     matches!(
         error,
@@ -73,12 +73,12 @@ pub fn is_wrong_database(error: &StoreError) -> bool {
     ) || busy_wait::is_damaged(error)
 }
 
-/// Whether the database is damaged; a backup that is to be restored is another matter.
+/// Whether the database is damaged. A backup to restore does not count.
 fn is_damaged(error: &anyhow::Error) -> bool {
     busy_wait::is_damaged(error.as_ref()) || matches!(error.downcast_ref(), Some(BackupError::Damaged { .. }))
 }
 
-/// What to do about an error of the database that is another's doing: a limit, a full disk, a lock, or something dropped.
+/// What to do about a database error with an outside cause: a limit, a full disk, a lock, or a dropped object.
 pub fn hint(error: &anyhow::Error, input: &Input) -> Option<String> {
     if limit::is_reached(error.as_ref()) {
         return Some(limit::REACHED.into());

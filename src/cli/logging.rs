@@ -23,10 +23,10 @@ pub fn adjusted(level: Level, verbose: u8, quiet: bool) -> Level {
     }
 }
 
-/// Changes from what level on log lines are written.
+/// Sets the least severe level that is logged.
 pub type SetLevel = Box<dyn Fn(Level)>;
 
-/// Begins logging, to stderr or to journald.
+/// Starts logging to stderr or to journald.
 pub fn start(format: LogFormat, level: Level) -> Result<SetLevel> {
     let (filter, handle) = reload::Layer::new(targets(level));
     let registry = tracing_subscriber::registry().with(filter);
@@ -49,13 +49,12 @@ pub fn start(format: LogFormat, level: Level) -> Result<SetLevel> {
         LogFormat::Json => registry.with(text().with_writer(|| Stderr).json().flatten_event(true)).init(),
     }
     Ok(Box::new(move |level| {
-        // It is gone when the process ends, and nobody logs any more.
+        // It fails only if the process is ending, when nothing is logged any more.
         let _ = handle.reload(targets(level));
     }))
 }
 
-/// Other crates log a fault each time they meet it, and ours is to log an outage once: their lines are for whoever
-/// looks for a cause.
+/// Other crates log a fault each time, while talkmirror logs an outage once. Their lines are for debugging.
 fn targets(level: Level) -> Targets {
     let others = match level {
         Level::TRACE => LevelFilter::DEBUG,
@@ -65,19 +64,19 @@ fn targets(level: Level) -> Targets {
     Targets::new().with_default(others).with_target("talkmirror", level)
 }
 
-/// Fields by their own names, TALK_ID for one, and the priorities that people know from other daemons.
+/// Fields keep their names, such as TALK_ID, and priorities are those of other daemons.
 fn journald(layer: tracing_journald::Layer) -> tracing_journald::Layer {
     let priorities =
         PriorityMappings { info: Priority::Informational, debug: Priority::Debug, ..PriorityMappings::new() };
     layer.with_field_prefix(None).with_priority_mappings(priorities)
 }
 
-/// Whether our stderr is the stream to the journal that systemd names.
+/// Whether stderr is the journal stream that systemd names.
 fn under_systemd() -> bool {
     let Ok(named) = std::env::var("JOURNAL_STREAM") else {
         return false;
     };
-    // Not by /dev/stderr: its way through /proc is closed to a process that may not be dumped.
+    // Not by /dev/stderr: it leads through /proc, which is closed to a process that may not be dumped.
     let Ok(stderr) = std::io::stderr().as_fd().try_clone_to_owned() else {
         return false;
     };

@@ -1,4 +1,4 @@
-//! `login`: a person gives talkmirror access to the account, by OAuth.
+//! `login`: a person grants access to the account by OAuth.
 
 use super::print::{self, Out};
 use super::run::runtime;
@@ -20,10 +20,10 @@ use std::thread;
 use std::time::Duration;
 use url::Url;
 
-/// A renewal by another process seldom takes longer; then somebody is told to try again.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// A renewal by another process seldom takes longer. After this the person is asked to retry.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Shows the address to open, takes the code, and stores the tokens that are issued for it.
+/// Shows the address to open, reads the code, and stores the tokens issued for it.
 pub fn login(config: &Config, code: Option<&str>) -> Result<ExitCode> {
     let Some(TokenSource::OAuth(integration)) = &config.api.token else {
         bail!("api.oauth.client_id is not set: `talkmirror login` is for OAuth");
@@ -58,11 +58,11 @@ pub fn login(config: &Config, code: Option<&str>) -> Result<ExitCode> {
     out.done()
 }
 
-/// Where a person allows the access. The vendor's own accounts have one place for it.
+/// The address where a person grants access. The vendor has one address for all its accounts.
 fn address(base: &Url, integration: &Integration, state: &str) -> Url {
     let mut url = base.clone();
     if let Some(vendor) = base.host_str().and_then(vendor_of) {
-        // A host of our own making is a valid one.
+        // This host is always valid.
         let _ = url.set_host(Some(&format!("www.{vendor}")));
     }
     url.set_path("/oauth");
@@ -73,7 +73,7 @@ fn address(base: &Url, integration: &Integration, state: &str) -> Url {
     url
 }
 
-/// What shows that an address came of the one that was opened. From the system: nobody can guess it.
+/// A random value from the system. It proves that a returned address belongs to this login.
 fn state() -> io::Result<String> {
     let mut bytes = [0; 16];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
@@ -90,10 +90,10 @@ fn ask(state: &str, host: &Url) -> Result<SecretString> {
     read_code(&answer, Some(state), host).map_err(|why| anyhow!("{why}"))
 }
 
-/// The code in what somebody typed or pasted: the code itself, or the address that the account led to.
+/// The code from the typed or pasted text: the code itself, or the address that the account redirected to.
 ///
-/// Of an address the `state` must be the one that was given out, where that is known, and the `referer`
-/// the account: a code of another account, or of somebody else's login, is not taken.
+/// In an address, `state` must be the one sent (if known) and `referer` must be the account. This refuses codes of
+/// other accounts and of other people's logins.
 fn read_code(text: &str, state: Option<&str>, base: &Url) -> Result<SecretString, String> {
     let text = without_bom(text.trim()).trim();
     if text.is_empty() {
@@ -133,7 +133,7 @@ fn read_code(text: &str, state: Option<&str>, base: &Url) -> Result<SecretString
     }
 }
 
-/// Waits until nobody else changes the tokens.
+/// Waits until no other process changes the tokens.
 fn hold(store: &Store) -> Result<Held> {
     let began = clock::mono();
     loop {
@@ -141,7 +141,7 @@ fn hold(store: &Store) -> Result<Held> {
             return Ok(held);
         }
         ensure!(
-            clock::since(began) < PATIENCE,
+            clock::since(began) < LOCK_TIMEOUT,
             "another process holds the folder of {}: does it hang?",
             store.path().display()
         );

@@ -1,5 +1,5 @@
-//! What commands print. All of it passes here, so that text from outside is escaped ([`crate::text::shown`]) and
-//! each line stays one line; JSON and scripts for programs alone are exact.
+//! All output of commands. Text from outside is escaped ([`crate::text::shown`]) and each line stays one line. JSON
+//! and scripts for programs are exact.
 
 use super::progress;
 use super::table::{Paint, Table, Text};
@@ -13,7 +13,7 @@ use std::fmt::Display;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use std::process::ExitCode;
 
-/// Where a command's answer goes.
+/// The output of a command.
 #[derive(Debug)]
 pub struct Out<W: Write = BufWriter<StdoutLock<'static>>> {
     writer: W,
@@ -42,34 +42,34 @@ impl<W: Write> Out<W> {
     /// A line.
     ///
     /// # Errors
-    /// Here and below: when it cannot be written.
+    /// Here and below: if it cannot be written.
     pub fn line(&mut self, text: impl Into<Text>) -> io::Result<()> {
         writeln!(self.writer, "{}", text.into().painted(self.paint))
     }
 
-    /// A table; nothing if it is empty.
+    /// A table. Prints nothing if it is empty.
     pub fn table(&mut self, table: &Table) -> io::Result<()> {
         table.lines(self.width, self.paint).iter().try_for_each(|line| writeln!(self.writer, "{line}"))
     }
 
-    /// A text for programs, to the letter.
+    /// A text for programs, unchanged.
     pub fn exact(&mut self, text: impl Display) -> io::Result<()> {
         writeln!(self.writer, "{text}")
     }
 
-    /// Where a text for programs is written piece by piece.
+    /// For a program's text that is written piece by piece.
     pub fn writer(&mut self) -> &mut W {
         &mut self.writer
     }
 
-    /// The end of a command that is done.
+    /// Ends a command that succeeded.
     pub fn done(mut self) -> Result<ExitCode> {
         self.writer.flush()?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// Prints an error with its causes, and the `hint` what to do: one line, and one for each mistake of a configuration.
+/// Prints an error with its causes and the `hint`. One line, or one line for each mistake of a configuration.
 pub fn error(error: &anyhow::Error, hint: Option<String>) {
     let hint = hint.map_or(String::new(), |hint| format!("; {hint}"));
     let lines = lines(error);
@@ -91,7 +91,7 @@ fn lines(error: &anyhow::Error) -> Vec<String> {
     if mistakes.is_empty() { vec![humanize::causes(error.as_ref())] } else { mistakes }
 }
 
-/// Ends with clap's error for a wrong usage. What was typed is outside text, too.
+/// Exits with clap's usage error. The typed text is escaped too.
 pub fn usage(mut error: clap::Error) -> ! {
     let escaped = |(kind, value): (ContextKind, &ContextValue)| match value {
         ContextValue::String(text) => Some((kind, ContextValue::String(shown(text).into_owned()))),
@@ -103,21 +103,21 @@ pub fn usage(mut error: clap::Error) -> ! {
     error.exit()
 }
 
-/// Asks on stderr, and returns what is typed. All but the last of the `lines` end in a line break.
+/// Asks on stderr and returns the typed text. All but the last of the `lines` end in a line break.
 ///
 /// # Errors
-/// When the terminal cannot be written or read.
+/// If the terminal cannot be written or read.
 pub fn ask(lines: &[String]) -> io::Result<String> {
     let (last, before) = lines.split_last().expect("a question");
     before.iter().for_each(|line| progress::eprint_line(line));
-    // Not locked while it waits: an error must find its way out.
+    // Not locked while it waits, so that an error can still be printed.
     write!(io::stderr(), "{}", shown(last))?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     Ok(answer)
 }
 
-/// Whether a question was answered with yes.
+/// Whether the answer means yes.
 pub fn is_yes(answer: &str) -> bool {
     matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
 }

@@ -1,5 +1,5 @@
-//! Progress on stderr: a bar on a terminal, a plain line now and then elsewhere. Log
-//! lines go around the bar. Text from outside is escaped here.
+//! Progress on stderr: a bar on a terminal, else a plain line now and then. Log lines are printed around the bar.
+//! Text from outside is escaped here.
 
 use crate::clock;
 use crate::text::shown;
@@ -11,47 +11,47 @@ use std::time::{Duration, Instant};
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
 /// Between two plain lines.
-const LINE_EVERY: Duration = Duration::from_secs(2);
+const LINE_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How far a long work is.
+/// The progress of long work.
 #[derive(Debug)]
-pub struct Progress {
+pub struct ProgressDisplay {
     bar: Option<ProgressBar>,
     in_bytes: bool,
     line_at: Instant,
     last_line: String,
 }
 
-impl Progress {
-    /// Begins at nothing of `total` talks.
-    pub fn new(total: u64) -> Progress {
-        Progress::begin(total, "{human_pos}/{human_len} talks, {per_sec:.1}, {eta} left", false)
+impl ProgressDisplay {
+    /// Starts at 0 of `total` talks.
+    pub fn new(total: u64) -> ProgressDisplay {
+        ProgressDisplay::begin(total, "{human_pos}/{human_len} talks, {per_sec:.1}, {eta} left", false)
     }
 
-    /// Begins at nothing of `total` bytes.
-    pub fn in_bytes(total: u64) -> Progress {
-        Progress::begin(total, "{bytes}/{total_bytes}, {bytes_per_sec}, {eta} left", true)
+    /// Starts at 0 of `total` bytes.
+    pub fn in_bytes(total: u64) -> ProgressDisplay {
+        ProgressDisplay::begin(total, "{bytes}/{total_bytes}, {bytes_per_sec}, {eta} left", true)
     }
 
-    fn begin(total: u64, figures: &str, in_bytes: bool) -> Progress {
+    fn begin(total: u64, figures: &str, in_bytes: bool) -> ProgressDisplay {
         let bar = io::stderr().is_terminal().then(|| {
             let template = format!("{{bar:30.cyan/dim}} {figures}{{wide_msg}}");
             let style = ProgressStyle::with_template(&template).expect("a valid template");
             BARS.add(ProgressBar::new(total).with_style(style))
         });
-        Progress { bar, in_bytes, line_at: clock::mono() + LINE_EVERY, last_line: String::new() }
+        ProgressDisplay { bar, in_bytes, line_at: clock::mono() + LINE_INTERVAL, last_line: String::new() }
     }
 
-    /// Tells how much of `total` is done, and what else is to be said.
+    /// Shows how much of `total` is done, and a note.
     pub fn set(&mut self, done: u64, total: u64, note: &str) {
         if let Some(bar) = &self.bar {
             bar.set_length(total.max(done));
             bar.set_position(done);
             bar.set_message(if note.is_empty() { String::new() } else { format!(" · {}", shown(note)) });
-            // By a thread of its own it would tick more evenly; where there is none it would panic.
+            // A thread would tick more evenly, but indicatif panics if it cannot start one.
             bar.tick();
         } else if clock::mono() >= self.line_at {
-            self.line_at = clock::mono() + LINE_EVERY;
+            self.line_at = clock::mono() + LINE_INTERVAL;
             let note = if note.is_empty() { String::new() } else { format!("; {note}") };
             let total = total.max(done);
             let line = match self.in_bytes {
@@ -66,7 +66,7 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for ProgressDisplay {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -79,7 +79,7 @@ pub fn eprint_line(line: &str) {
     let _ = Stderr.write_all(format!("{}\n", shown(line)).as_bytes());
 }
 
-/// Stderr, around a bar if there is one. Nobody can be told that it is closed.
+/// Stderr, around a bar if there is one. Errors are ignored, because there is no place left to report them.
 #[derive(Debug, Clone, Copy)]
 pub struct Stderr;
 
@@ -93,7 +93,7 @@ impl Write for Stderr {
     }
 }
 
-/// Stderr for events of the log's text format, each in one line whatever texts it holds. Events come whole.
+/// Stderr for log events in text format. Each event arrives whole and is printed as one line.
 #[derive(Debug, Clone, Copy)]
 pub struct LogLines;
 
@@ -108,8 +108,8 @@ impl Write for LogLines {
     }
 }
 
-/// An event's text, escaped but for its end and the formatter's colours. The formatter escapes each ESC of an event's
-/// own text before.
+/// An event's text, escaped except for its line end and the formatter's colours. The formatter has already escaped
+/// each ESC in the event's own text.
 fn one_line(event: &str) -> String {
     let mut parts = event.trim_end_matches('\n').split("\u{1b}[");
     let mut line = shown(parts.next().unwrap_or_default()).into_owned();

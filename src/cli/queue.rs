@@ -1,4 +1,4 @@
-//! `queue`: looks at the queue and mends it.
+//! `queue`: shows and repairs the queue.
 
 use super::print::Out;
 use super::table::{Table, Text};
@@ -11,13 +11,13 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// A table for people ends here; `--json` prints all.
-const SHOWN: u64 = 100;
-/// Columns of a table, at most, that a reason takes and an error.
+/// A table shows at most this many rows. `--json` prints all.
+const MAX_ROWS_SHOWN: u64 = 100;
+/// The maximum width of a reason and of an error in a table.
 const REASON_WIDTH: usize = 40;
 const ERROR_WIDTH: usize = 80;
 
-/// Prints what waits.
+/// Prints the waiting rows.
 pub fn list(database: &Path, failed_only: bool, as_json: bool) -> Result<ExitCode> {
     let connection = store::open_read_only(database)?;
     let mut out = Out::new();
@@ -36,7 +36,7 @@ pub fn list(database: &Path, failed_only: bool, as_json: bool) -> Result<ExitCod
     let now = unix_now();
     let mut table = Table::headed(["TALK", "REASON", "PRIORITY", "QUEUED", "DUE", "ATTEMPTS", "LAST ERROR"]);
     let mut shown = 0;
-    queue::list(&connection, failed_only, Some(SHOWN), |row| -> Result<()> {
+    queue::list(&connection, failed_only, Some(MAX_ROWS_SHOWN), |row| -> Result<()> {
         table.row(cells(&row, now).map(Text::from));
         shown += 1;
         Ok(())

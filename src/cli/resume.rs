@@ -12,14 +12,14 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-/// A probe is answered within this, or it takes longer than anybody waits for.
-const PATIENCE: Duration = Duration::from_secs(45);
-/// Between two looks whether it was.
-const LOOK_INTERVAL: Duration = Duration::from_millis(200);
+/// How long to wait for the response to the probe.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(45);
+/// Between two checks for the response.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Has the process that works the queue probe now, and prints what came of it; 1 if the pause goes on.
+/// Asks the process that works the queue to probe now, and prints the result. Returns 1 if the pause continues.
 pub fn resume(database: &Path) -> Result<ExitCode> {
-    // Before the database is open here.
+    // Checked before this process opens the database.
     let is_held = lock::is_held(database) == Some(true);
     let connection = store::open(database, false)?;
     let mut out = Out::new();
@@ -37,8 +37,8 @@ pub fn resume(database: &Path) -> Result<ExitCode> {
         return out.done();
     }
     let began = clock::mono();
-    while clock::since(began) < PATIENCE {
-        thread::sleep(LOOK_INTERVAL);
+    while clock::since(began) < PROBE_TIMEOUT {
+        thread::sleep(POLL_INTERVAL);
         if resume::asked(&connection).map_err(StoreError::from)?.is_some() {
             continue;
         }
@@ -56,7 +56,7 @@ pub fn resume(database: &Path) -> Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-/// Why everything pauses, and the answer that began it.
+/// The reason of the pause, and the response that began it.
 pub(super) fn named(pause: &PauseStatus) -> String {
     let reason = Reason::parse(&pause.reason).map_or(pause.reason.clone(), |reason| reason.to_string());
     format!("{reason} ({})", pause.detail)

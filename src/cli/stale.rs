@@ -1,4 +1,4 @@
-//! `stale`: what auto-close would close, by the mirror alone, and why it keeps the rest.
+//! `stale`: shows what auto-close would close, judged from the mirror alone, and why it keeps the rest.
 
 use super::print::Out;
 use super::table::{Table, Text};
@@ -18,12 +18,12 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
-/// A table for people ends here; `--json` prints all.
-const SHOWN: usize = 1000;
-/// Columns of a table that a channel takes at most.
-const CHANNEL_WIDTH: usize = 40;
+/// A table shows at most this many rows. `--json` prints all.
+const MAX_ROWS_SHOWN: usize = 1000;
+/// The maximum width of an origin in a table.
+const ORIGIN_WIDTH: usize = 40;
 
-/// Prints every open talk with the verdict on it, the stale ones first.
+/// Prints every open talk with its verdict, the stale ones first.
 pub fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
     let connection = store::open_read_only(&config.database)?;
     let now = unix_now();
@@ -35,7 +35,7 @@ pub fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
             true => closures::of_talk(&connection, talk.talk_id).map_err(StoreError::from)?,
             false => Vec::new(),
         };
-        // In a dry run too: that it decided on a talk already would not hold live closing back.
+        // Also in a dry run: an earlier dry-run decision would not hold live closing back.
         let held_back = held_back(&earlier, CloseMode::Live, talk.missed_at, now);
         let recorded = is_recorded(&earlier, talk.missed_at);
         let list = if verdict.is_stale() { &mut stale } else { &mut kept };
@@ -84,7 +84,7 @@ pub fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
     }
     if open > 0 {
         let mut table = Table::headed(["TALK", "CHANNEL", "MISSED", "CHANGED", "VERDICT"]);
-        for row in stale.iter().chain(&kept).take(SHOWN) {
+        for row in stale.iter().chain(&kept).take(MAX_ROWS_SHOWN) {
             let mut text = match &row.verdict {
                 verdict @ Verdict::Stale { .. } => verdict.to_string(),
                 Verdict::Kept(kept) => format!("kept: {kept}"),
@@ -97,7 +97,7 @@ pub fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
             table.row(
                 [
                     row.talk_id.to_string(),
-                    row.origin.as_deref().map_or("-".into(), |origin| humanize::brief(origin, CHANNEL_WIDTH)),
+                    row.origin.as_deref().map_or("-".into(), |origin| humanize::brief(origin, ORIGIN_WIDTH)),
                     row.missed_at.map_or("-".into(), |at| humanize::ago(at, now)),
                     humanize::ago(row.updated_at, now),
                     text,
@@ -107,10 +107,10 @@ pub fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
         }
         out.line("")?;
         out.table(&table)?;
-        if open > SHOWN {
+        if open > MAX_ROWS_SHOWN {
             out.line(format!(
                 "… and {} more: --json prints them all",
-                humanize::count((open - SHOWN) as i64)
+                humanize::count((open - MAX_ROWS_SHOWN) as i64)
             ))?;
         }
     }
@@ -128,7 +128,7 @@ pub fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
     out.done()
 }
 
-/// Origins in the configuration that no stored talk has.
+/// Configured origins that no stored talk has.
 pub(super) fn unknown(connection: &Connection, config: &Config) -> Result<Vec<UnknownOrigin>, StoreError> {
     let rules = &config.auto_close.rules.stale;
     if rules.only_origins.is_empty() && rules.except_origins.is_empty() {
@@ -137,15 +137,15 @@ pub(super) fn unknown(connection: &Connection, config: &Config) -> Result<Vec<Un
     Ok(unknown_origins(rules, &sweep::origins(connection)?))
 }
 
-/// An open talk, and what is thought of it.
+/// An open talk, and the verdict on it.
 struct Row {
     talk_id: i64,
     origin: Option<String>,
     missed_at: Option<i64>,
     updated_at: i64,
     verdict: Verdict,
-    /// What holds a stale one back from being closed, if closing is live.
+    /// What would keep live closing from closing it, if it is stale.
     held_back: Option<String>,
-    /// A dry run decided on it as it is.
+    /// A dry run has recorded a decision on its current state.
     recorded: bool,
 }

@@ -1,4 +1,4 @@
-//! `status`: one screen about the mirror, from the database alone.
+//! `status`: one screen about the mirror, read from the database alone.
 
 mod backup;
 mod size;
@@ -25,14 +25,14 @@ use serde_json::json;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// Columns of a complaint: the API's or another program's text in it may be long.
-const LONGEST_COMPLAINT: usize = 400;
+/// The maximum width of a complaint. Text of the API or of another program in it may be long.
+const MAX_COMPLAINT_WIDTH: usize = 400;
 
-/// Prints the screen; 1 where the mirror is not healthy.
+/// Prints the screen. Returns 1 if the mirror is not healthy.
 pub fn status(config: &Config, as_json: bool) -> Result<ExitCode> {
     let database = config.database.as_path();
     let rules = &config.auto_close.rules;
-    // Before the database is open here.
+    // Checked before this process opens the database.
     let held = lock::is_held(database);
     let connection = store::open_read_only(database)?;
     let now = unix_now();
@@ -43,8 +43,8 @@ pub fn status(config: &Config, as_json: bool) -> Result<ExitCode> {
     let mut warnings = warnings(&overview, alive, now);
     let writer = wal::lock_holder(database, &overview);
     if let Some(holder) = &writer {
-        let told = if wal::is_held_up(&overview, alive, now) { &mut complaints } else { &mut warnings };
-        told.push(wal::locked(holder));
+        let list = if wal::is_held_up(&overview, alive, now) { &mut complaints } else { &mut warnings };
+        list.push(wal::locked(holder));
     }
     let mut out = Out::new();
     if as_json {
@@ -107,7 +107,7 @@ fn screen(
         if let (Some(at), Some(failure)) = (daemon.last_failure_at, &daemon.last_failure) {
             row("Last failure", format!("{}: {failure}", humanize::ago(at, now)).into());
         }
-        // What paused a process that has ended is told below.
+        // The last pause of a process that has ended is reported below.
         if let Some(pause) = daemon.pause.as_ref().filter(|_| runs) {
             let reason =
                 Reason::parse(&pause.reason).map_or(pause.reason.clone(), |reason| reason.to_string());
@@ -171,7 +171,7 @@ fn screen(
     out.table(&table)?;
     for Complaint { what, action } in complaints.iter().chain(warnings) {
         out.line("")?;
-        out.line(format!("! {}", humanize::brief(what, LONGEST_COMPLAINT)))?;
+        out.line(format!("! {}", humanize::brief(what, MAX_COMPLAINT_WIDTH)))?;
         out.line(format!("  → {action}"))?;
     }
     Ok(())
@@ -210,7 +210,7 @@ fn closures(overview: &Overview) -> String {
     }
 }
 
-/// Whose mirror it is, and whether the API was found to be that account's.
+/// The mirrored account, and whether the API was found to be that account's.
 fn account(overview: &Overview, now: i64) -> String {
     let Some(account_id) = overview.account_id else { return "not known yet".into() };
     let AccountStatus { name, base_url, confirmed_at, doubt } = overview.account.clone();
@@ -255,7 +255,7 @@ fn token(overview: &Overview, expires_at: i64, now: i64) -> Text {
     }
 }
 
-/// How the last minutes' requests were shared; nothing where there were none.
+/// How the requests of the last minutes were shared. `None` if there were none.
 fn shares(lanes: &[LaneRequests]) -> Option<String> {
     let all: i64 = lanes.iter().map(|lane| lane.requests).sum();
     let share = |lane: &LaneRequests| {

@@ -1,4 +1,4 @@
-//! What a command finds around it: the environment, signals, and the configuration.
+//! The environment of a command: variables, signals, limits and the configuration.
 
 use super::progress::eprint_line;
 use crate::config::{Config, ConfigFile, Mistakes, Needs};
@@ -8,29 +8,29 @@ use std::cell::OnceCell;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Settles what must be so before anything begins. For the start of `main` alone.
-pub fn settle() {
-    // A variable that is set but empty counts as unset, for us and for every library that reads one.
+/// Sets up the process. Only called at the start of `main`.
+pub fn prepare_process() {
+    // A variable that is set but empty counts as unset, for talkmirror and for every library.
     for (name, value) in std::env::vars_os() {
-        // The system's functions cannot remove a name that begins with =.
+        // The system cannot remove a name that begins with =.
         if value.is_empty() && !name.as_encoded_bytes().contains(&b'=') {
-            // SAFETY: the process has one thread yet, and nobody else reads the environment.
+            // SAFETY: the process has only one thread, and nothing else reads the environment.
             unsafe { std::env::remove_var(name) };
         }
     }
     limit::settle();
 }
 
-/// Files that a look at the database opens, …
-pub const FILES_OF_A_LOOK: usize = 6;
-/// … and those that work does, without its requests.
-pub const FILES_OF_WORK: usize = 16;
+/// How many files a read of the database opens, …
+pub const FILES_TO_READ: usize = 6;
+/// … and how many a worker opens, without its requests.
+pub const FILES_TO_WORK: usize = 16;
 
-/// Whether the system lets this process open so many more files: without them libraries fail in words that hide why,
-/// and tokio panics.
+/// Checks that the process may open this many more files. Without them libraries fail with misleading errors, and
+/// tokio panics.
 ///
 /// # Errors
-/// If it does not, as the system says it.
+/// The system's error if it may not.
 pub fn require_files(count: usize) -> Result<()> {
     let pairs: io::Result<Vec<_>> = (0..count.div_ceil(2)).map(|_| io::pipe()).collect();
     pairs
@@ -65,7 +65,7 @@ impl Input {
         Config::of(self.file()?, needs)
     }
 
-    /// For a command that needs the database alone: mistakes elsewhere are warnings.
+    /// For a command that needs only the database: other mistakes are warnings.
     pub fn for_database(&self) -> Result<Config, Mistakes> {
         let (config, mistakes) = Config::for_database(self.file()?)?;
         if !mistakes.is_empty() {

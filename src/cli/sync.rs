@@ -1,7 +1,7 @@
-//! `sync`: works what is due, with a progress bar, and sums it up.
+//! `sync`: works the due rows, shows progress, and prints a summary.
 
 use super::print::Out;
-use super::progress::Progress;
+use super::progress::ProgressDisplay;
 use super::run::runtime;
 use super::table::Table;
 use crate::clock::{self, unix_now};
@@ -18,15 +18,16 @@ use std::ops::RangeInclusive;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// Between two looks at how much waits; each counts the queue.
-const RECOUNT: Duration = Duration::from_secs(2);
+/// Between two counts of the queue.
+const RECOUNT_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Queues `ids`, works what is due, prints a summary; 1 if a talk that was asked for or tried could not be fetched.
+/// Queues `ids`, works what is due, and prints a summary. Returns 1 if a requested or tried talk could not be
+/// fetched.
 pub fn sync(config: &Config, ids: &[RangeInclusive<i64>], no_close: bool, as_json: bool) -> Result<ExitCode> {
     let began = clock::mono();
     let runtime = runtime()?;
-    let mut watch = Watch::new(config, i64::MIN);
-    let ended = runtime.block_on(daemon::sync(config, ids, no_close, |worker| watch.look(worker)));
+    let mut watch = QueueProgress::new(config, i64::MIN);
+    let ended = runtime.block_on(daemon::sync(config, ids, no_close, |worker| watch.update(worker)));
     runtime.shutdown_background();
     drop(watch);
     let Synced { end, counters, unfetched, unqueued } = ended?;
@@ -34,7 +35,7 @@ pub fn sync(config: &Config, ids: &[RangeInclusive<i64>], no_close: bool, as_jso
     let now = unix_now();
     let connection = store::open_read_only(&config.database)?;
     let queue = report::overview(&connection, now).map_err(StoreError::from)?.queue;
-    // What a probe met has no row that could fail.
+    // A probe's talk may have no row that could fail.
     let unfetched = counts::still_queued(&connection, &unfetched).map_err(StoreError::from)?;
     let waiting = queue.due + queue.later;
     let mut out = Out::new();
@@ -60,7 +61,7 @@ pub fn sync(config: &Config, ids: &[RangeInclusive<i64>], no_close: bool, as_jso
         }
         SyncEnd::Trouble(why) => Some(format!("cannot write the database: {why}")),
     };
-    // What failed earlier and is not due yet fails no later run.
+    // A row that failed earlier and is not due yet does not fail this run.
     match reason {
         Some(reason) if unqueued => {
             anyhow::bail!("{reason}; not all talks that were asked for are queued: ask for them again")
@@ -118,7 +119,7 @@ fn summary(counters: &Counters, queue: &QueueCounts, took: Duration, now: i64) -
     table
 }
 
-/// What became of talks that were to be closed, if there were any.
+/// The outcomes of closings, if there were any.
 fn closures(closures: &Closures) -> Option<String> {
     let Closures { would_close, accepted, closed, withdrawn, refused, failed } = *closures;
     let pending = accepted.saturating_sub(closed);
@@ -130,35 +131,35 @@ fn closures(closures: &Closures) -> Option<String> {
         (refused, "refused"),
         (failed, "failed"),
     ];
-    let said: Vec<String> = counts
+    let counted_outcomes: Vec<String> = counts
         .into_iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{} {what}", humanize::count(count as i64)))
         .collect();
-    (!said.is_empty()).then(|| said.join(", "))
+    (!counted_outcomes.is_empty()).then(|| counted_outcomes.join(", "))
 }
 
-/// The progress bar over a worker.
-pub(super) struct Watch {
+/// Shows a worker's progress through the queue.
+pub(super) struct QueueProgress {
     database: std::path::PathBuf,
     least_priority: i64,
-    progress: Option<Progress>,
-    /// Rows that wait, when last counted, and what was done then.
+    progress: Option<ProgressDisplay>,
+    /// The waiting rows at the last count, and how many were done by then.
     counted: Option<(u64, u64)>,
     count_at: Instant,
 }
 
-impl Watch {
-    /// Over the rows of this priority and above.
-    pub(super) fn new(config: &Config, least_priority: i64) -> Watch {
+impl QueueProgress {
+    /// Counts rows of this priority and above.
+    pub(super) fn new(config: &Config, least_priority: i64) -> QueueProgress {
         let database = config.database.clone();
-        Watch { database, least_priority, progress: None, counted: None, count_at: clock::mono() }
+        QueueProgress { database, least_priority, progress: None, counted: None, count_at: clock::mono() }
     }
 
-    pub(super) fn look(&mut self, worker: &Worker) {
+    pub(super) fn update(&mut self, worker: &Worker) {
         let counters = worker.counters();
         if clock::mono() >= self.count_at {
-            self.count_at = clock::mono() + RECOUNT;
+            self.count_at = clock::mono() + RECOUNT_INTERVAL;
             self.counted = self.waiting().map(|waiting| (waiting, counters.done()));
         }
         let (waiting, done_then) = self.counted.unwrap_or((0, 0));
@@ -176,7 +177,7 @@ impl Watch {
         if let Some((why, _)) = worker.trouble() {
             notes.push(format!("cannot write the database: {why}"));
         }
-        self.progress.get_or_insert_with(|| Progress::new(waiting)).set(
+        self.progress.get_or_insert_with(|| ProgressDisplay::new(waiting)).set(
             counters.done(),
             waiting + done_then,
             &notes.join(", "),

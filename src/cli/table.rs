@@ -1,25 +1,26 @@
-//! Tables and lines as people read them, of pieces of text.
+//! Tables and lines for people, made of pieces of text.
 //!
-//! Each piece is escaped and cut here; colours are put around it afterwards.
+//! Each piece is escaped and truncated here. Colours are added afterwards.
 
 use crate::text::brief;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Width, presets};
 use unicode_width::UnicodeWidthStr;
 
-/// Columns of a terminal that a piece of text takes at most.
-const LONGEST: usize = 300;
-/// A table is not made narrower than this.
-const NARROWEST: u16 = 40;
-/// A word longer than this may be broken.
-const LONGEST_WORD: u16 = 16;
-/// Columns between two of a table.
-const GAP: u16 = 2;
+/// The maximum width of a piece of text.
+const MAX_TEXT_WIDTH: usize = 300;
+/// The minimum width of a table.
+const MIN_TABLE_WIDTH: u16 = 40;
+/// Longer words may be broken.
+const MAX_UNBROKEN_WORD: u16 = 16;
+/// Blanks between two columns.
+const COLUMN_GAP: u16 = 2;
 
-/// Stand around a text in red until the table has its lines. They take no column, and no text that is shown holds them.
-const RED: char = '\u{2066}';
-const END: char = '\u{2069}';
+/// Mark the start and end of red text until the table has its lines. They take no columns, and no shown text
+/// contains them.
+const RED_MARK: char = '\u{2066}';
+const END_MARK: char = '\u{2069}';
 
-/// Whether what alarms is in colour.
+/// Whether alarming text is coloured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Paint {
     Plain,
@@ -48,14 +49,14 @@ impl Text {
         self
     }
 
-    /// As a line of its own.
+    /// The text as a line.
     pub fn painted(&self, paint: Paint) -> String {
         let escaped = |piece: &Piece| (crate::text::shown(&piece.text).into_owned(), piece.alarming);
         painted([marked(self.0.iter().map(escaped))], paint).remove(0)
     }
 
     fn cell(&self) -> String {
-        marked(self.0.iter().map(|piece| (brief(&piece.text, LONGEST), piece.alarming)))
+        marked(self.0.iter().map(|piece| (brief(&piece.text, MAX_TEXT_WIDTH), piece.alarming)))
     }
 }
 
@@ -66,10 +67,12 @@ impl<T: Into<String>> From<T> for Text {
 }
 
 fn marked(pieces: impl Iterator<Item = (String, bool)>) -> String {
-    pieces.map(|(text, alarming)| if alarming { format!("{RED}{text}{END}") } else { text }).collect()
+    pieces
+        .map(|(text, alarming)| if alarming { format!("{RED_MARK}{text}{END_MARK}") } else { text })
+        .collect()
 }
 
-/// Colours for the marks; a colour ends with its line and goes on in the next.
+/// Replaces the marks with colours. A colour ends with its line and resumes in the next.
 fn painted(lines: impl IntoIterator<Item = String>, paint: Paint) -> Vec<String> {
     let (red, end) = if paint == Paint::Colours { ("\u{1b}[1;31m", "\u{1b}[0m") } else { ("", "") };
     let mut is_red = false;
@@ -77,29 +80,29 @@ fn painted(lines: impl IntoIterator<Item = String>, paint: Paint) -> Vec<String>
         let text = line.trim_end();
         let (blanks, text) = text.split_at(text.len() - text.trim_start().len());
         let begins = if is_red && !text.is_empty() { red } else { "" };
-        is_red = text.rfind([RED, END]).map_or(is_red, |place| text[place..].starts_with(RED));
+        is_red = text.rfind([RED_MARK, END_MARK]).map_or(is_red, |place| text[place..].starts_with(RED_MARK));
         let ends = if is_red { end } else { "" };
-        format!("{blanks}{begins}{}{ends}", text.replace(RED, red).replace(END, end))
+        format!("{blanks}{begins}{}{ends}", text.replace(RED_MARK, red).replace(END_MARK, end))
     };
     lines.into_iter().map(line).collect()
 }
 
-/// A table without lines: columns two blanks apart.
+/// A table without borders.
 #[derive(Debug, Default)]
 pub struct Table {
     head: Option<Vec<String>>,
     rows: Vec<Vec<String>>,
-    /// From this column on: counts.
+    /// The first column of counts.
     counts: Option<usize>,
 }
 
 impl Table {
-    /// Of names and values.
+    /// A table of names and values.
     pub fn new() -> Table {
         Table::default()
     }
 
-    /// With a head over its columns.
+    /// A table with column headings.
     pub fn headed<const N: usize>(names: [&str; N]) -> Table {
         Table { head: Some(names.map(str::to_owned).into()), ..Table::default() }
     }
@@ -114,12 +117,12 @@ impl Table {
         self.row([name.into(), value.into()]);
     }
 
-    /// Aligns the columns, from `first` on, to the right: counts.
+    /// Aligns the columns from `first` on to the right: they are counts.
     pub fn align_counts(&mut self, first: usize) {
         self.counts = Some(first);
     }
 
-    /// Its lines, wrapped within so many columns if there is a limit.
+    /// The table's lines, wrapped to `width` if there is a limit.
     pub fn lines(&self, width: Option<u16>, paint: Paint) -> Vec<String> {
         let mut table = comfy_table::Table::new();
         table.load_style(presets::NOTHING).add_rows(&self.rows);
@@ -128,13 +131,13 @@ impl Table {
         }
         let columns = table.column_count();
         for (place, column) in table.column_iter_mut().enumerate() {
-            column.set_padding((0, if place + 1 < columns { GAP } else { 0 }));
+            column.set_padding((0, if place + 1 < columns { COLUMN_GAP } else { 0 }));
             if self.counts.is_some_and(|first| place >= first) {
                 column.set_cell_alignment(CellAlignment::Right);
             }
         }
         if let Some(width) = width {
-            let width = width.max(NARROWEST);
+            let width = width.max(MIN_TABLE_WIDTH);
             table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
             for (column, constraint) in table.column_iter_mut().zip(self.constraints(columns, width)) {
                 column.set_constraint(constraint);
@@ -143,16 +146,17 @@ impl Table {
         painted(table.lines(), paint)
     }
 
-    /// Names stay whole, and words if there is room for them.
+    /// Names stay whole, and words too if there is room.
     fn constraints(&self, columns: usize, width: u16) -> Vec<ColumnConstraint> {
         if self.head.is_none() {
             return vec![ColumnConstraint::ContentWidth];
         }
-        let words = |place: usize| {
+        let longest_word = |place: usize| {
             let cells = self.head.iter().chain(&self.rows).filter_map(move |row| row.get(place));
             cells.flat_map(|cell| cell.split(' ')).map(|word| word.width() as u16).max().unwrap_or(0)
         };
-        let least: Vec<u16> = (0..columns).map(|place| words(place).min(LONGEST_WORD) + GAP).collect();
+        let least: Vec<u16> =
+            (0..columns).map(|place| longest_word(place).min(MAX_UNBROKEN_WORD) + COLUMN_GAP).collect();
         if least.iter().sum::<u16>() > width {
             return Vec::new();
         }

@@ -1,4 +1,4 @@
-//! `why`: one talk's story, from the database alone.
+//! `why`: the story of one talk, from the database alone.
 
 use super::print::Out;
 use super::table::{Table, Text};
@@ -19,9 +19,9 @@ use anyhow::Result;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// Prints all that is known of a talk.
+/// Prints everything known about a talk.
 pub fn why(config: &Config, talk_id: i64) -> Result<ExitCode> {
-    // Before the database is open here.
+    // Checked before this process opens the database.
     let held = lock::is_held(&config.database);
     let connection = store::open_read_only(&config.database)?;
     let story = story::story(&connection, talk_id).map_err(StoreError::from)?;
@@ -29,14 +29,14 @@ pub fn why(config: &Config, talk_id: i64) -> Result<ExitCode> {
     let alive = story.daemon.as_ref().map(|daemon| daemon.liveness(held, now));
     let runs = matches!(alive, Some(Liveness::Running | Liveness::Silent));
     let mut out = Out::new();
-    tell(&mut out, &story, talk_id, config, runs, now)?;
+    print_story(&mut out, &story, talk_id, config, runs, now)?;
     out.done()
 }
 
-/// Columns of a text of the API's or of another program's in the midst of a sentence.
-const LONGEST: usize = 200;
+/// The maximum width of quoted text in a sentence.
+const MAX_QUOTE_WIDTH: usize = 200;
 
-fn tell(
+fn print_story(
     out: &mut Out<impl Write>,
     story: &Story,
     talk_id: i64,
@@ -112,7 +112,7 @@ fn tell(
 }
 
 fn brief(text: &str) -> String {
-    humanize::brief(text, LONGEST)
+    humanize::brief(text, MAX_QUOTE_WIDTH)
 }
 
 fn state(mirrored: &Mirrored, now: i64) -> String {
@@ -162,14 +162,14 @@ fn queue(story: &Story, config: &Config, now: i64) -> String {
     text
 }
 
-/// From when on it may be refreshed, in words, if it ever may.
+/// When it may be refreshed, if ever, for people.
 fn refresh(story: &Story, config: &Config, now: i64) -> Option<String> {
     let (rules, mirrored) = (config.refresh.as_ref()?, story.mirrored.as_ref()?);
     let (talk, fetched_at) = (&mirrored.talk, mirrored.fetched_at);
     let class = if talk.is_in_work { Class::InWork } else { Class::Closed };
     let (talk_id, updated_at) = (talk.talk_id, talk.updated_at);
     let candidate = Candidate { talk_id, updated_at, fetched_at, checked_at: None, class };
-    // What the listing has shown since, only the daemon knows.
+    // Only the daemon knows what the listing has shown since.
     let is_watched = config.listing.is_some() && config.events.is_some();
     let rest = if is_watched { rules.recheck.max(rules.min_interval) } else { rules.min_interval };
     let rested = now.max(fetched_at.saturating_add(rest.as_secs() as i64 + 1));
@@ -179,7 +179,7 @@ fn refresh(story: &Story, config: &Config, now: i64) -> Option<String> {
         .then(|| format!("{}{sooner}", humanize::in_time(rested, now)))
 }
 
-/// What happens to it next, and when.
+/// What happens to the talk next, and when.
 fn next(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64) -> String {
     let Some(row) = &story.queued else {
         return match refresh(story, config, now) {
@@ -240,7 +240,7 @@ fn next(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64) -> S
     }
 }
 
-/// Whether auto-close would close it, and when.
+/// Whether and when auto-close would close it.
 fn auto_close(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64) -> String {
     let rules = &config.auto_close.rules;
     let Some(mirrored) = &story.mirrored else {
@@ -249,7 +249,7 @@ fn auto_close(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64
     let reach = Reach { gone: mirrored.gone_at.is_some(), denied: mirrored.denied_at.is_some() };
     let verdict = stale(&mirrored.talk, reach, now, &rules.stale);
     let held = held_back(&story.closures, rules.mode, mirrored.talk.missed_at, now);
-    // A closing that is under way goes on whatever the mirror says by now.
+    // A started closing continues whatever the mirror shows now.
     if let Some(held) = held.as_ref().filter(|_| story.closures.iter().any(Closure::is_under_way)) {
         return held.clone();
     }
@@ -302,7 +302,7 @@ fn closures(closures: &[Closure]) -> Table {
     table
 }
 
-/// That states before the first of these were removed, where they were.
+/// A note that older states were removed, if they were.
 fn removed(versions: &[Version]) -> Option<String> {
     let first = versions.first().filter(|first| first.version > 1)?;
     let (states, verb) = match first.version - 1 {

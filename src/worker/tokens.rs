@@ -130,7 +130,7 @@ impl Worker {
     /// Uses a token from elsewhere from now on, and probes at once if the old one was refused. One from the
     /// same place is taken up from there.
     pub(super) fn replace_token(&mut self, token: Token, now: Now) {
-        if token.is_from_where(&self.tokens.token) {
+        if token.has_same_source(&self.tokens.token) {
             return;
         }
         let orphan = self.tokens.renewing;

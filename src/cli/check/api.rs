@@ -1,6 +1,6 @@
-//! What `check` says of the token, of whose account answers it, and of a pause.
+//! What `check` reports on the token, the account, and a pause.
 
-use super::{Bad, Report, Verdict};
+use super::{Fault, Report, Verdict};
 use crate::amocrm::{Client, Failure, Kind, Token};
 use crate::cli::resume::named;
 use crate::cli::run::runtime;
@@ -18,115 +18,120 @@ use crate::worker::WorkError;
 use anyhow::Result;
 use tokio::runtime::Runtime;
 
-/// What there is to ask with.
-struct Asking<'a> {
+/// What is needed to query the API.
+struct ApiAccess<'a> {
     host: &'a str,
     client: Client,
     token: Token,
-    /// How long the token is good for, as the end of a sentence.
+    /// How long the token is valid, as the end of a sentence.
     expiry: String,
     runtime: Runtime,
 }
 
-/// What the database says beforehand.
-struct Known {
-    /// The account that is mirrored.
+/// Facts from the database.
+struct StoredFacts {
+    /// The mirrored account.
     account: Option<AccountName>,
-    /// Talks to ask for until one is shown; at least one.
+    /// Talks to fetch until one succeeds. At least one.
     talks: Vec<i64>,
-    pause: Option<Paused>,
+    pause: Option<StoredPause>,
 }
 
-/// A pause that the database knows of.
-struct Paused {
+/// A pause stored in the database.
+struct StoredPause {
     text: String,
     reason: Option<Reason>,
 }
 
-/// A request and its answer: whose talk was shown.
-struct Tried {
+/// A request and its result: the account of the fetched talk.
+struct Attempt {
     what: String,
     answer: Result<i64, Failure>,
 }
 
-impl Tried {
-    /// The API answered this token, whatever it said of the talk.
+impl Attempt {
+    /// The API accepts this token, whatever it returned for the talk.
     fn is_answered(&self) -> bool {
         self.answer.as_ref().map_or_else(is_answer, |_| true)
     }
 
-    /// Nothing else would be answered either, or not soon.
-    fn is_for_all(&self) -> bool {
-        self.answer.as_ref().is_err_and(|failure| is_for_all(failure) || failure.kind == Kind::NoAnswer)
+    /// Every other request would fail too, at least for now.
+    fn affects_all(&self) -> bool {
+        self.answer.as_ref().is_err_and(|failure| affects_all(failure) || failure.kind == Kind::NoAnswer)
     }
 }
 
-/// Asks the API whose account it is, and says whether it takes the token, and whether a pause still has its reason.
+/// Queries the API, then reports on the account, the token, and whether the reason of a pause still holds.
 pub(super) fn api(config: &Config, overview: Option<&Overview>, report: &mut Report) -> Result<()> {
-    let asking = match prepare(config) {
-        Ok(asking) => asking,
+    let access = match prepare(config) {
+        Ok(access) => access,
         Err(bad) => return report.verdict("token", Err(bad)),
     };
-    let told = tell(&asking, &known(config, overview), report);
-    // A name that is being looked up must not hold up the exit.
-    asking.runtime.shutdown_background();
-    told
+    let reported = report_verdicts(&access, &known(config, overview), report);
+    // A pending DNS lookup must not delay the exit.
+    access.runtime.shutdown_background();
+    reported
 }
 
-fn tell(asking: &Asking<'_>, known: &Known, report: &mut Report) -> Result<()> {
-    let tried = match asking.runtime.block_on(asking.client.account()) {
+fn report_verdicts(access: &ApiAccess<'_>, known: &StoredFacts, report: &mut Report) -> Result<()> {
+    let attempt = match access.runtime.block_on(access.client.account()) {
         Ok(found) => {
             let name = AccountName {
                 account_id: found.account_id,
                 name: found.name,
-                base_url: Some(asking.host.to_owned()),
+                base_url: Some(access.host.to_owned()),
             };
-            report.verdict("token", asking.accepted())?;
+            report.verdict("token", access.accepted())?;
             report.verdict("account", account(known.account.clone(), name, "by GET /api/v4/account"))?;
             None
         }
-        Err(failure) if is_for_all(&failure) => {
-            report.verdict("token", asking.refused(&failure))?;
-            Some(Tried { what: "GET /api/v4/account".into(), answer: Err(failure) })
+        Err(failure) if affects_all(&failure) => {
+            report.verdict("token", access.refused(&failure))?;
+            Some(Attempt { what: "GET /api/v4/account".into(), answer: Err(failure) })
         }
-        // As in the daemon: what the token says, and whether talks are shown to it, says as much.
-        Err(failure) => Some(by_a_talk(asking, known, &failure, report)?),
+        // As in the daemon: the token's claims, or a talk that it can fetch, identify the account too.
+        Err(failure) => Some(identify_by_talk(access, known, &failure, report)?),
     };
     if let Some(pause) = &known.pause {
-        // The account may be answered while talks are not.
-        let tried = tried.unwrap_or_else(|| asking.talk(known.talks[0]));
-        report.verdict("pause", paused(pause, &tried))?;
+        // The account may be served while talks are not.
+        let attempt = attempt.unwrap_or_else(|| access.talk(known.talks[0]));
+        report.verdict("pause", paused(pause, &attempt))?;
     }
     Ok(())
 }
 
-/// The API answers for itself, and not to all alike.
+/// The API itself responds, specifically to this request.
 fn is_answer(failure: &Failure) -> bool {
     matches!(failure.kind, Kind::Gone | Kind::Denied)
 }
 
-/// The answer is the same for each request with this token.
-fn is_for_all(failure: &Failure) -> bool {
+/// Every request with this token gets the same response.
+fn affects_all(failure: &Failure) -> bool {
     matches!(failure.kind, Kind::Unauthorized | Kind::Unpaid | Kind::RateLimited)
 }
 
-/// By what the token says of itself, else by a stored talk that is shown. Returns the last talk that was asked for;
-/// `failure` is the account's.
-fn by_a_talk(asking: &Asking<'_>, known: &Known, failure: &Failure, report: &mut Report) -> Result<Tried> {
-    let claimed = asking.token.account_id();
+/// Identifies the account by the token's claim, else by a stored talk that can be fetched. Returns the last
+/// attempt. `failure` is the account request's.
+fn identify_by_talk(
+    access: &ApiAccess<'_>,
+    known: &StoredFacts,
+    failure: &Failure,
+    report: &mut Report,
+) -> Result<Attempt> {
+    let claimed = access.token.account_id();
     let mut answered = false;
-    let mut last = asking.talk(known.talks[0]);
+    let mut last = access.talk(known.talks[0]);
     for talk_id in &known.talks[1..] {
         answered |= last.is_answered();
-        // With a token that says whose it is, any answer will do.
-        if last.answer.is_ok() || last.is_for_all() || (answered && claimed.is_some()) {
+        // With a token that names its account, any response of the API is enough.
+        if last.answer.is_ok() || last.affects_all() || (answered && claimed.is_some()) {
             break;
         }
-        last = asking.talk(*talk_id);
+        last = access.talk(*talk_id);
     }
-    answered = (answered || last.is_answered()) && !last.is_for_all();
-    report.verdict("token", if answered { asking.accepted() } else { asking.unanswered(failure, &last) })?;
-    let of_id = |account_id| AccountName { account_id, name: None, base_url: Some(asking.host.to_owned()) };
+    answered = (answered || last.is_answered()) && !last.affects_all();
+    report.verdict("token", if answered { access.accepted() } else { access.unanswered(failure, &last) })?;
+    let of_id = |account_id| AccountName { account_id, name: None, base_url: Some(access.host.to_owned()) };
     let shown = last.answer.as_ref().ok().copied();
     let is_ours = |account_id| known.account.as_ref().is_none_or(|known| known.account_id == account_id);
     let expected = known.account.clone();
@@ -135,7 +140,7 @@ fn by_a_talk(asking: &Asking<'_>, known: &Known, failure: &Failure, report: &mut
             account(expected, of_id(account_id), "by the token")
         }
         (None, Some(account_id)) => account(expected, of_id(account_id), &format!("by {}", last.what)),
-        // Nobody answered: the token's verdict says it.
+        // Nothing responded. The token's verdict reports it.
         _ if !answered => return Ok(last),
         _ if expected.is_none() => Ok("not known yet: the first talk shows it".into()),
         _ => {
@@ -149,10 +154,10 @@ fn by_a_talk(asking: &Asking<'_>, known: &Known, failure: &Failure, report: &mut
     Ok(last)
 }
 
-/// Whether what began a pause is still so.
-fn paused(Paused { text, reason }: &Paused, Tried { what, answer }: &Tried) -> Verdict {
+/// Whether the reason of a pause still holds.
+fn paused(StoredPause { text, reason }: &StoredPause, Attempt { what, answer }: &Attempt) -> Verdict {
     match answer {
-        // That is what it pauses for.
+        // This is the reason of the pause.
         Err(failure) if failure.kind == Kind::Gone && *reason == Some(Reason::ManyGone) => {
             Err(format!("{text}; {what}: {failure}").into())
         }
@@ -161,18 +166,18 @@ fn paused(Paused { text, reason }: &Paused, Tried { what, answer }: &Tried) -> V
     }
 }
 
-/// What was found must be what the database mirrors.
+/// The account found must be the mirrored one.
 fn account(expected: Option<AccountName>, found: AccountName, why: &str) -> Verdict {
     match expected {
         Some(expected) if expected.account_id != found.account_id => {
-            Err(Bad::for_good(WorkError::OtherAccount { expected, found }.to_string()))
+            Err(Fault::permanent(WorkError::OtherAccount { expected, found }.to_string()))
         }
         Some(_) => Ok(format!("{found} answers ({why}), as in the database")),
         None => Ok(format!("{found} answers ({why}); the database has no account yet")),
     }
 }
 
-fn prepare(config: &Config) -> Result<Asking<'_>, Bad> {
+fn prepare(config: &Config) -> Result<ApiAccess<'_>, Fault> {
     let now = unix_now();
     let host = config.api.base_url.as_str().trim_end_matches('/');
     let source = config.api.token.clone().ok_or_else(|| "none".to_owned())?;
@@ -191,29 +196,29 @@ fn prepare(config: &Config) -> Result<Asking<'_>, Bad> {
     let expiry = expiry.map_or(String::new(), |expiry| format!("; it {expiry}{by_itself}"));
     let client = Client::new(&config.api.client(), &token).map_err(|failure| failure.to_string())?;
     let runtime = runtime().map_err(|error| humanize::causes(error.as_ref()))?;
-    Ok(Asking { host, client, token, expiry, runtime })
+    Ok(ApiAccess { host, client, token, expiry, runtime })
 }
 
-impl Asking<'_> {
+impl ApiAccess<'_> {
     fn accepted(&self) -> Verdict {
         Ok(format!("{} accepts it{}", self.host, self.expiry))
     }
 
-    fn talk(&self, talk_id: i64) -> Tried {
+    fn talk(&self, talk_id: i64) -> Attempt {
         let fetch = || self.runtime.block_on(self.client.fetch_talk(talk_id, None));
-        // A connection that was just closing is no failure.
+        // A connection that the server was just closing is not a failure.
         let fetched = match fetch() {
             Err(error) if error.failure.repeatable => fetch(),
             fetched => fetched,
         };
         let answer = fetched.map(|fetched| fetched.talk.account_id).map_err(|error| error.failure);
-        Tried { what: format!("talk {talk_id}"), answer }
+        Attempt { what: format!("talk {talk_id}"), answer }
     }
 
-    /// Neither the account nor a talk was answered.
-    fn unanswered(&self, account: &Failure, last: &Tried) -> Verdict {
+    /// Neither the account nor a talk request got a response.
+    fn unanswered(&self, account: &Failure, last: &Attempt) -> Verdict {
         match &last.answer {
-            Err(failure) if failure.detail != account.detail && !is_for_all(failure) => {
+            Err(failure) if failure.detail != account.detail && !affects_all(failure) => {
                 let (host, what) = (self.host, &last.what);
                 Err(format!("{host}: GET /api/v4/account: {account}; {what}: {failure}").into())
             }
@@ -228,10 +233,10 @@ impl Asking<'_> {
     }
 }
 
-/// Without a stored talk, the first is asked for: whatever comes of it shows whether the token is accepted.
-fn known(config: &Config, overview: Option<&Overview>) -> Known {
+/// Without a stored talk, talk 1 is requested: any response shows whether the token is accepted.
+fn known(config: &Config, overview: Option<&Overview>) -> StoredFacts {
     let mut known =
-        Known { account: None, talks: Vec::new(), pause: overview.and_then(|it| pause(config, it)) };
+        StoredFacts { account: None, talks: Vec::new(), pause: overview.and_then(|it| pause(config, it)) };
     if let Ok(connection) = store::open_read_only(&config.database) {
         known.account = account::name(&connection).ok().flatten();
         known.talks = story::known_talks(&connection).unwrap_or_default();
@@ -242,8 +247,8 @@ fn known(config: &Config, overview: Option<&Overview>) -> Known {
     known
 }
 
-/// The pause that the database knows of.
-fn pause(config: &Config, overview: &Overview) -> Option<Paused> {
+/// The pause stored in the database.
+fn pause(config: &Config, overview: &Overview) -> Option<StoredPause> {
     let daemon = overview.daemon.as_ref()?;
     let pause = daemon.pause.as_ref()?;
     let alive = daemon.liveness(lock::is_held(&config.database), unix_now());
@@ -252,5 +257,5 @@ fn pause(config: &Config, overview: &Overview) -> Option<Paused> {
         Liveness::Stopped | Liveness::Vanished => "everything paused when it last ran",
     };
     let text = format!("{when}: {}", named(pause));
-    Some(Paused { text, reason: Reason::parse(&pause.reason) })
+    Some(StoredPause { text, reason: Reason::parse(&pause.reason) })
 }

@@ -1,7 +1,7 @@
-//! What `check` says of the database: whether it can be read and written, is as it should be, and is backed up.
+//! What `check` reports on the database: whether it can be read and written, is intact, and is backed up.
 
-use super::{Bad, Report, Verdict};
-use crate::cli::exit::{is_for_good, is_wrong_database};
+use super::{Fault, Report, Verdict};
+use crate::cli::exit::{is_permanent, is_wrong_database};
 use crate::clock::unix_now;
 use crate::config::{Backup, Config};
 use crate::report::humanize;
@@ -15,7 +15,7 @@ use anyhow::Result;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Whether the daemon can work on it, and what is in it.
+/// Whether the daemon can work on it, and its contents.
 pub(super) fn database(config: &Config) -> (Verdict, Option<Overview>) {
     let database = &config.database;
     let (text, overview) = match read(database) {
@@ -23,11 +23,11 @@ pub(super) fn database(config: &Config) -> (Verdict, Option<Overview>) {
         Err(error) => return (Err(bad(error, database)), None),
     };
     let verdict = match trial::write(database) {
-        Ok(()) => Ok(format!("{text}{}", as_another_user(database))),
+        Ok(()) => Ok(format!("{text}{}", root_note(database))),
         Err(error) => {
-            let is_for_good = is_for_good(&error);
-            let text = format!("{text}; but {}", in_words(error));
-            Err(if is_for_good { Bad::for_good(text) } else { text.into() })
+            let is_permanent = is_permanent(&error);
+            let text = format!("{text}; but {}", describe(error));
+            Err(if is_permanent { Fault::permanent(text) } else { text.into() })
         }
     };
     (verdict, overview)
@@ -42,7 +42,7 @@ fn read(path: &Path) -> Result<(String, Option<Overview>), StoreError> {
         };
     }
     let connection = match store::open_read_only(path) {
-        // As good as none: whoever has made it left it so.
+        // An empty file counts as no database. Whoever made it left it empty on purpose.
         Err(StoreError::Missing(_)) => {
             return Ok((format!("{shown} is empty: `run` and `sync` fill it"), None));
         }
@@ -54,23 +54,23 @@ fn read(path: &Path) -> Result<(String, Option<Overview>), StoreError> {
     Ok((format!("{shown} mirrors {account}: {talks}, schema {}", store::SCHEMA_VERSION), Some(overview)))
 }
 
-fn bad(error: StoreError, database: &Path) -> Bad {
+fn bad(error: StoreError, database: &Path) -> Fault {
     match is_wrong_database(&error) {
         true if busy_wait::is_damaged(&error) => {
-            Bad::for_good(format!("{}; {}", in_words(error), busy_wait::of_damage(database)))
+            Fault::permanent(format!("{}; {}", describe(error), busy_wait::of_damage(database)))
         }
-        true => Bad::for_good(in_words(error)),
-        false => in_words(error).into(),
+        true => Fault::permanent(describe(error)),
+        false => describe(error).into(),
     }
 }
 
-fn in_words(error: impl std::error::Error + 'static) -> String {
+fn describe(error: impl std::error::Error + 'static) -> String {
     let action = if limit::is_reached(&error) { format!("; {}", limit::REACHED) } else { String::new() };
     format!("{}{action}", humanize::causes(&error))
 }
 
-/// What root may do, the daemon's user may not.
-fn as_another_user(database: &Path) -> &'static str {
+/// Root may do what the daemon's user may not.
+fn root_note(database: &Path) -> &'static str {
     let uid = |path: &Path| path.metadata().map(|metadata| metadata.uid()).ok();
     match uid(database).zip(uid(Path::new("/proc/self"))) {
         Some((daemon, own)) if daemon != own => "; tried as this user, and the daemon's is another",
@@ -78,7 +78,7 @@ fn as_another_user(database: &Path) -> &'static str {
     }
 }
 
-/// Whether the database is as this version made it, each difference in a line of its own.
+/// Whether the database is as this version made it. Each difference is one line.
 pub(super) fn schema(config: &Config, report: &mut Report) -> Result<()> {
     let connection = match store::open_read_only(&config.database) {
         Ok(connection) => connection,
@@ -86,18 +86,18 @@ pub(super) fn schema(config: &Config, report: &mut Report) -> Result<()> {
             let broken = schema::older::look(&path, found)?;
             for broken in &broken {
                 let text = format!("{broken}; until then it cannot be migrated");
-                report.verdict("schema", Err(Bad::for_good(text)))?;
+                report.verdict("schema", Err(Fault::permanent(text)))?;
             }
             return Ok(());
         }
-        // Why it cannot be opened is said above.
+        // The verdict above explains why it cannot be opened.
         Err(_) => return Ok(()),
     };
     let Differences { mendable, broken, foreign, .. } =
         schema::compare(&connection).map_err(StoreError::from)?;
     for broken in &broken {
         let text = format!("{broken}; until then `run`, `sync` and `close` refuse to start");
-        report.verdict("schema", Err(Bad::for_good(text)))?;
+        report.verdict("schema", Err(Fault::permanent(text)))?;
     }
     for mendable in &mendable {
         let action = "start the daemon, or restart it: that mends it (so does `talkmirror sync`)";
@@ -112,17 +112,17 @@ pub(super) fn schema(config: &Config, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Whether the next scheduled backup has where to go.
+/// Whether the next scheduled backup has a usable folder.
 pub(super) fn backup(database: &Path, Backup { schedule, folder, make, keep }: &Backup) -> Verdict {
     let shown = folder.display();
-    let said = format!("at {schedule} (UTC), the newest {keep} are kept{}", as_another_user(database));
+    let settings = format!("at {schedule} (UTC), the newest {keep} are kept{}", root_note(database));
     if *make && !folder.exists() {
-        return Ok(format!("{shown} is not there yet: the first backup makes it; {said}"));
+        return Ok(format!("{shown} is not there yet: the first backup makes it; {settings}"));
     }
     match backup::look(database, folder) {
-        Ok(()) => Ok(format!("{shown} takes them: {said}")),
-        // Nothing is there to be copied yet; else it is said above.
-        Err(BackupError::Store(_)) => Ok(format!("{shown} can be written: {said}")),
-        Err(error) => Err(in_words(error).into()),
+        Ok(()) => Ok(format!("{shown} takes them: {settings}")),
+        // There is nothing to copy yet, or the verdict above explains it.
+        Err(BackupError::Store(_)) => Ok(format!("{shown} can be written: {settings}")),
+        Err(error) => Err(describe(error).into()),
     }
 }

@@ -1,4 +1,4 @@
-//! What `check` says of `http.listen`.
+//! What `check` reports on `http.listen`.
 
 use super::Verdict;
 use crate::config::Config;
@@ -9,12 +9,12 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-/// A daemon on this machine answers at once.
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
-/// Whoever else listens there may send without end.
-const LONGEST_ANSWER: u64 = 64 * 1024;
+/// A daemon on this machine responds at once.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Another program that listens there may send without end.
+const MAX_ANSWER_BYTES: u64 = 64 * 1024;
 
-/// Whether `address` is free, or taken by the daemon of this very database.
+/// Whether `address` is free, or used by the daemon of this database.
 pub(super) fn listen(config: &Config, address: SocketAddr, overview: Option<&Overview>) -> Verdict {
     let error = match TcpListener::bind(address) {
         Ok(_) => return Ok(format!("{address} is free")),
@@ -33,7 +33,7 @@ pub(super) fn listen(config: &Config, address: SocketAddr, overview: Option<&Ove
     Err(text.into())
 }
 
-/// The process id of the talkmirror that listens there.
+/// The process id of the talkmirror process that listens there.
 fn process_at(address: SocketAddr) -> io::Result<Option<u32>> {
     let mut to = address;
     if address.ip().is_unspecified() {
@@ -42,11 +42,11 @@ fn process_at(address: SocketAddr) -> io::Result<Option<u32>> {
             SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
         });
     }
-    let mut stream = TcpStream::connect_timeout(&to, ANSWER_WITHIN)?;
-    stream.set_read_timeout(Some(ANSWER_WITHIN))?;
+    let mut stream = TcpStream::connect_timeout(&to, ANSWER_TIMEOUT)?;
+    stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
     write!(stream, "GET /healthz HTTP/1.0\r\n\r\n")?;
     let mut answer = Vec::new();
-    stream.take(LONGEST_ANSWER).read_to_end(&mut answer)?;
+    stream.take(MAX_ANSWER_BYTES).read_to_end(&mut answer)?;
     let answer = String::from_utf8_lossy(&answer).to_lowercase();
     let value = answer.lines().find_map(|line| line.strip_prefix(PROCESS_HEADER)?.strip_prefix(':'));
     Ok(value.and_then(|value| value.trim().parse().ok()))

@@ -6,7 +6,7 @@ use crate::report::humanize;
 use crate::store::backup::state::BackupState;
 use indicatif::HumanBytes;
 
-/// How the scheduled backups do; where nobody `runs`, there is no next one.
+/// The state of the scheduled backups. If no daemon `runs`, there is no next backup.
 pub fn line(state: &BackupState, runs: bool, now: i64) -> Text {
     let Some(rules) = &state.rules else { return "off".into() };
     let last = match &state.last {

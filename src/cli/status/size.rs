@@ -1,4 +1,4 @@
-//! How large the database is, and what is kept in it.
+//! The size of the database, and what it holds.
 
 use crate::cli::table::Text;
 use crate::report::Overview;
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn the_size_is_told_with_its_growth_and_the_end_of_the_disk() {
-        let mut told = Size {
+        let mut size_row = Size {
             database_bytes: 1229 * MIB,
             free_bytes: 120 * MIB,
             wal_bytes: 0,
@@ -79,15 +79,15 @@ mod tests {
             disk_full_at: Some(3000 * DAY),
         };
         assert_eq!(
-            size(&told, 0),
+            size(&size_row, 0),
             "1.20 GiB (120.00 MiB free inside); grows 14.00 MiB a day; \
              41.00 GiB free on the disk: full in about 8 years"
         );
-        told.disk_full_at = Some(20 * DAY);
-        assert!(size(&told, 0).ends_with(": full in about 20 d"));
-        (told.growth_bytes_per_day, told.disk_full_at, told.free_bytes) = (Some(-MIB), None, 0);
-        assert_eq!(size(&told, 0), "1.20 GiB; shrinks 1.00 MiB a day; 41.00 GiB free on the disk");
-        told.growth_bytes_per_day = None;
-        assert!(size(&told, 0).contains("; growth a day not known yet; "));
+        size_row.disk_full_at = Some(20 * DAY);
+        assert!(size(&size_row, 0).ends_with(": full in about 20 d"));
+        (size_row.growth_bytes_per_day, size_row.disk_full_at, size_row.free_bytes) = (Some(-MIB), None, 0);
+        assert_eq!(size(&size_row, 0), "1.20 GiB; shrinks 1.00 MiB a day; 41.00 GiB free on the disk");
+        size_row.growth_bytes_per_day = None;
+        assert!(size(&size_row, 0).contains("; growth a day not known yet; "));
     }
 }

@@ -1,5 +1,5 @@
-//! What `status` says of other programs that use the database: who keeps the write-ahead log from being taken back,
-//! and who holds the write lock.
+//! What `status` reports on other programs that use the database: who holds the WAL back, and who holds the write
+//! lock.
 
 use crate::cli::table::Text;
 use crate::report::Overview;
@@ -12,27 +12,27 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-/// A write lock that is held by the same process at each of so many looks …
-const LOOKS: usize = 6;
-/// … with this between them is worth a word: an ordinary transaction is over by then.
-const APART: Duration = Duration::from_millis(100);
-/// A daemon that has a sign of life to write, and has written none for so long, in seconds, is held up.
-const OVERDUE: i64 = 75;
+/// A write lock is reported if the same process holds it in this many samples …
+const LOCK_SAMPLES: usize = 6;
+/// … taken this far apart. An ordinary transaction is over by then.
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
+/// A daemon that is this late with a sign of life, in seconds, is blocked.
+const OVERDUE_SECS: i64 = 75;
 
-/// Who holds the write lock, in words, if it is another than the process that works the queue.
+/// The holder of the write lock, for people, unless it is the process that works the queue.
 pub(super) fn lock_holder(database: &Path, overview: &Overview) -> Option<String> {
     let worker = overview.daemon.as_ref().map(|daemon| daemon.pid);
     let look = || lock_holders::writer(database).filter(|holder| Some(holder.pid) != worker);
     let holder = look()?;
-    let held = (1..LOOKS).all(|_| {
-        thread::sleep(APART);
+    let held = (1..LOCK_SAMPLES).all(|_| {
+        thread::sleep(SAMPLE_INTERVAL);
         look().as_ref() == Some(&holder)
     });
     held.then(|| holder.named())
 }
 
-/// What the daemon cannot see (its service may hide other processes from it) is looked up for whoever asks: who reads
-/// while the log is held.
+/// Finds who reads while the WAL is held. The daemon's service may hide other processes from it, so the command
+/// looks itself.
 pub(super) fn find_reader(database: &Path, overview: &mut Overview) {
     let Some(daemon) = overview.daemon.as_mut().filter(|daemon| daemon.wal_held_since.is_some()) else {
         return;
@@ -44,7 +44,7 @@ pub(super) fn find_reader(database: &Path, overview: &mut Overview) {
     }
 }
 
-/// The line of the write-ahead log.
+/// The line about the WAL.
 pub(super) fn line(overview: &Overview, database: &Path, alive: Option<Liveness>, now: i64) -> Text {
     let size = bytes(overview.size.wal_bytes);
     let daemon = overview.daemon.as_ref().filter(|_| alive == Some(Liveness::Running));
@@ -59,7 +59,7 @@ pub(super) fn line(overview: &Overview, database: &Path, alive: Option<Liveness>
         .then(Text::alarming(format!("held {} by {by}", humanize::lasting(since, now))))
 }
 
-/// That somebody holds the write lock.
+/// The complaint that another program holds the write lock.
 pub(super) fn locked(holder: &str) -> Complaint {
     Complaint {
         what: format!("{holder} holds the write lock: nothing can be recorded meanwhile"),
@@ -67,8 +67,9 @@ pub(super) fn locked(holder: &str) -> Complaint {
     }
 }
 
-/// Whether the daemon is held up by it for long.
+/// Whether the daemon has been blocked by it for long.
 pub(super) fn is_held_up(overview: &Overview, alive: Option<Liveness>, now: i64) -> bool {
     let running = matches!(alive, Some(Liveness::Running | Liveness::Silent));
-    running && overview.daemon.as_ref().is_some_and(|daemon| now.saturating_sub(daemon.seen_at) > OVERDUE)
+    running
+        && overview.daemon.as_ref().is_some_and(|daemon| now.saturating_sub(daemon.seen_at) > OVERDUE_SECS)
 }
