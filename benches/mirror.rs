@@ -21,7 +21,7 @@ use talkmirror::policy::closing::{CloseMode, CloseRules, Purpose};
 use talkmirror::policy::refresh::{RefreshRules, Shares};
 use talkmirror::policy::stale::StaleRules;
 use talkmirror::store;
-use talkmirror::store::feeds::{Fed, Order};
+use talkmirror::store::feeds::{Fed, FeedRequest};
 use talkmirror::store::queue::Due;
 use talkmirror::store::record::{Arrived, Outcome, Record, Recorder};
 use talkmirror_simulator::{ACCOUNT_ID, Account, Simulator, TOKEN};
@@ -293,7 +293,7 @@ fn refresh(criterion: &mut Criterion) {
         bencher.iter(|| {
             let tx = connection.transaction().expect("a transaction");
             let (rules, now) = (rules.clone(), talkmirror::clock::unix_now());
-            let order = Order::Refresh { rules, room: 36, shares: Shares::default(), now };
+            let order = FeedRequest::Refresh { rules, room: 36, shares: Shares::default(), now };
             candidates.prepare(&tx, &order).expect("talks are read");
             let fed = store::feeds::work(&tx, &order, &candidates).expect("talks are chosen");
             assert!(matches!(fed, Fed::Refreshed { queued: 36, .. }), "{fed:?}");
@@ -304,8 +304,8 @@ fn refresh(criterion: &mut Criterion) {
 }
 
 /// Hooks taken in and committed, from eight connections; returns how many a second.
-fn hooks(folder: &Path) -> f64 {
-    const HOOKS: usize = 20_000;
+fn webhook_rate(folder: &Path) -> f64 {
+    const WEBHOOKS: usize = 20_000;
     const CONNECTIONS: usize = 8;
     let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its number").port();
     std::fs::write(folder.join("secret"), "a-secret-for-hooks").expect("a secret");
@@ -325,7 +325,7 @@ fn hooks(folder: &Path) -> f64 {
             scope.spawn(move || {
                 let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
                 let mut answer = [0; 512];
-                for hook in 0..HOOKS / CONNECTIONS {
+                for hook in 0..WEBHOOKS / CONNECTIONS {
                     let talk_id = 1 + (hook * CONNECTIONS + connection) % TALKS as usize;
                     let body = format!("talk[update][0][talk_id]={talk_id}&talk[update][0][is_in_work]=1&account[id]={ACCOUNT_ID}");
                     let head = format!("POST /webhook/a-secret-for-hooks HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
@@ -336,7 +336,7 @@ fn hooks(folder: &Path) -> f64 {
             });
         }
     });
-    let rate = HOOKS as f64 / began.elapsed().as_secs_f64();
+    let rate = WEBHOOKS as f64 / began.elapsed().as_secs_f64();
     end(&mut daemon);
     rate
 }
@@ -355,7 +355,7 @@ fn figures(simulator: &SimulatorProcess) {
     let peak = peak_mib(daemon.id()).expect("the daemon lives");
     end(&mut daemon);
     println!("peak memory, a million queued:     {peak:>8.1} MiB");
-    let rates = (0..5).map(|_| hooks(self::folder(&simulator.base_url, 1).path())).collect();
+    let rates = (0..5).map(|_| webhook_rate(self::folder(&simulator.base_url, 1).path())).collect();
     println!("hooks a second:                    {:>8.0}", median(rates));
 }
 

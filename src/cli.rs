@@ -276,7 +276,7 @@ impl Cli {
         }
         match self.command {
             Command::Run => {
-                let config = input.config(Needs::Hooks)?;
+                let config = input.config(Needs::Webhook)?;
                 let set_level = logging::start(config.log.format, level(config.log.level))?;
                 config.warn();
                 run::run(&config, &|configured| set_level(level(configured)))

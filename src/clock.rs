@@ -6,9 +6,9 @@ use chrono::{DateTime, Datelike};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The wall clock was set if it departs this far, in seconds, from the monotonic one.
-const LEAST_JUMP: f64 = 5.0;
+const MIN_JUMP_SECS: f64 = 5.0;
 /// Within this time a clock that is slewed (by a twelfth at most) does not depart so far.
-const COMPARED_OVER: Duration = Duration::from_secs(55);
+const COMPARE_WINDOW: Duration = Duration::from_secs(55);
 
 /// One reading of both clocks: `mono` for waiting, `unix` for what is stored.
 #[derive(Debug, Clone, Copy)]
@@ -47,8 +47,8 @@ impl ClockWatch {
     pub fn jump(&mut self, now: Now) -> Option<f64> {
         let lived = now.mono.saturating_duration_since(self.base.mono);
         let jump = now.unix - self.base.unix - lived.as_secs_f64();
-        let jumped = jump.abs() >= LEAST_JUMP;
-        if jumped || lived >= COMPARED_OVER {
+        let jumped = jump.abs() >= MIN_JUMP_SECS;
+        if jumped || lived >= COMPARE_WINDOW {
             self.base = now;
         }
         jumped.then_some(jump)

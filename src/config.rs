@@ -19,7 +19,7 @@ mod schedule;
 
 pub use auto_close::AutoClose;
 pub use backup::Backup;
-pub use feeds::LONGEST_SECRET;
+pub use feeds::MAX_SECRET_BYTES;
 pub use file::ConfigFile;
 pub use schedule::{either_day, next_tick};
 
@@ -34,7 +34,7 @@ use std::time::Duration;
 use url::{Host, Url};
 
 /// The vendor's limit for an integration, in requests a second.
-const VENDORS_LIMIT: u32 = 7;
+const VENDOR_LIMIT_PER_SECOND: u32 = 7;
 
 /// A configuration that was checked.
 #[derive(Debug, Clone)]
@@ -122,7 +122,7 @@ pub enum Needs {
     /// A token must be there, and readable.
     Api,
     /// And where hooks are taken, their secret.
-    Hooks,
+    Webhook,
     /// OAuth must be set up; whether there are tokens yet does not matter.
     Login,
 }
@@ -181,10 +181,11 @@ impl Config {
     pub fn warnings(&self) -> Vec<String> {
         let Api { base_url, requests_per_second, raised_limit, .. } = &self.api;
         let host = base_url.host_str().unwrap_or_default();
-        let over = *requests_per_second > VENDORS_LIMIT && !raised_limit && vendor_of(host).is_some();
+        let over =
+            *requests_per_second > VENDOR_LIMIT_PER_SECOND && !raised_limit && vendor_of(host).is_some();
         let warning = || {
             format!(
-                "api.requests_per_second is {requests_per_second}, and {host} allows {VENDORS_LIMIT} to an integration: \
+                "api.requests_per_second is {requests_per_second}, and {host} allows {VENDOR_LIMIT_PER_SECOND} to an integration: \
                  repeated excess blocks the account's whole API; lower it, or set api.raised_limit = true if the vendor \
                  has raised your limit"
             )

@@ -33,19 +33,19 @@ use crate::store::sweep::{self, QueuedToClose, ToClose};
 use crate::store::writer::Writer;
 use crate::store::{self, StoreError};
 use crate::worker::{Account, Counters, Mode, WorkError, Worker, WorkerConfig};
-use signals::{Signal, Signals};
+use signals::{ProcessSignal, Signals};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 use tokio_cron_scheduler::JobSchedulerError;
 
 /// After a signal: how long requests under way may take, and then the records.
-const STOP_REQUESTS: Duration = Duration::from_secs(5);
-const STOP_RECORDS: Duration = Duration::from_secs(9);
+const STOP_REQUESTS_TIMEOUT: Duration = Duration::from_secs(5);
+const STOP_RECORDS_TIMEOUT: Duration = Duration::from_secs(9);
 /// `sync` waits for what comes within this, and leaves the rest.
-const SYNC_PATIENCE: Duration = Duration::from_secs(30);
+const SYNC_WAIT: Duration = Duration::from_secs(30);
 /// While `sync` waits, its observer is called at least so often.
-const OBSERVE: Duration = Duration::from_millis(200);
+const OBSERVE_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Why the daemon could not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +80,7 @@ pub enum SyncEnd {
     /// Everything pauses for longer than it waits: the reason and the seconds left.
     Paused(String, u64),
     /// Nothing could be recorded for longer than it waits.
-    Trouble(String),
+    WriteBlocked(String),
     /// A signal.
     Stopped,
 }
@@ -111,7 +111,7 @@ pub async fn sync(
     let (connection, lock) = open(config)?;
     let sweeps = !no_close && config.auto_close.rules.mode != CloseMode::Off;
     let work = Work { no_close, enqueue: ids.to_vec(), ..Work::of(Mode::Sync) };
-    let (end, worker) = work_off(config, work, sweeps, (connection, lock), observe).await?;
+    let (end, worker) = run_until_done(config, work, sweeps, (connection, lock), observe).await?;
     Ok(Synced {
         end,
         counters: worker.counters(),
@@ -141,12 +141,12 @@ pub async fn close(
 ) -> Result<Closed, DaemonError> {
     let (connection, lock) = open(config)?;
     let work = Work { close: Some(to_close.clone()), ..Work::of(Mode::Close) };
-    let (end, worker) = work_off(config, work, false, (connection, lock), observe).await?;
+    let (end, worker) = run_until_done(config, work, false, (connection, lock), observe).await?;
     Ok(Closed { end, queued_to_close: worker.queued_to_close().cloned(), left: worker.left().to_vec() })
 }
 
 /// Works what is due, sweeps if that is wanted, and works what that queued.
-async fn work_off(
+async fn run_until_done(
     config: &Config,
     work: Work,
     mut sweep: bool,
@@ -155,7 +155,7 @@ async fn work_off(
 ) -> Result<(SyncEnd, Worker), DaemonError> {
     let mut signals = Signals::listen()?;
     let mut worker = worker(config, work, connection, &lock)?;
-    let mut tick = tokio::time::interval(OBSERVE);
+    let mut tick = tokio::time::interval(OBSERVE_INTERVAL);
     let end = loop {
         if let Some(end) = sync_end(&worker) {
             if end == SyncEnd::Worked && std::mem::take(&mut sweep) {
@@ -167,8 +167,8 @@ async fn work_off(
         tokio::select! {
             biased;
             signal = signals.next() => match signal {
-                Signal::Stop(_) => break Ok(SyncEnd::Stopped),
-                Signal::Reload => worker.reload_token(),
+                ProcessSignal::Stop(_) => break Ok(SyncEnd::Stopped),
+                ProcessSignal::Reload => worker.reload_token(),
             },
             _ = tick.tick() => observe(&worker),
             step = worker.step() => if let Err(error) = step { break Err(error) },
@@ -182,19 +182,19 @@ async fn work_off(
 fn sync_end(worker: &Worker) -> Option<SyncEnd> {
     let now = clock::now();
     if let Some((why, since)) = worker.trouble()
-        && clock::since(since) > SYNC_PATIENCE
+        && clock::since(since) > SYNC_WAIT
     {
-        return Some(SyncEnd::Trouble(why.to_owned()));
+        return Some(SyncEnd::WriteBlocked(why.to_owned()));
     }
     if let Some((pause, detail)) = worker.pause()
         && worker.is_quiet()
     {
         let left = pause.until.saturating_duration_since(now.mono);
-        if left > SYNC_PATIENCE {
+        if left > SYNC_WAIT {
             return Some(SyncEnd::Paused(format!("{} ({detail})", pause.reason), left.as_secs()));
         }
     }
-    let soon = now.secs() + SYNC_PATIENCE.as_secs() as i64;
+    let soon = now.secs() + SYNC_WAIT.as_secs() as i64;
     let nothing_soon = worker.next_due_at().is_none_or(|at| at > soon);
     (worker.is_idle() && nothing_soon).then_some(SyncEnd::Worked)
 }
@@ -205,7 +205,7 @@ async fn stop<T>(worker: &mut Worker, worked: Result<T, WorkError>) -> Result<T,
         matches!(worked, Err(WorkError::Database(_) | WorkError::WriterEnded | WorkError::DatabaseLost(_)));
     if !lost {
         let now = clock::mono();
-        let stopped = worker.stop(now + STOP_REQUESTS, now + STOP_RECORDS).await;
+        let stopped = worker.stop(now + STOP_REQUESTS_TIMEOUT, now + STOP_RECORDS_TIMEOUT).await;
         // Why the work ended says more than what came of stopping it.
         return worked.and_then(|worked| stopped.map(|()| worked));
     }

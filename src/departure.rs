@@ -7,10 +7,10 @@ use std::time::Instant;
 
 /// When a request left: the client writes it, the gate reads it. Clones are of the same request.
 #[derive(Debug, Clone)]
-pub struct Departure(Arc<Mutex<Left>>);
+pub struct Departure(Arc<Mutex<DepartureState>>);
 
 #[derive(Debug, Clone, Copy)]
-enum Left {
+enum DepartureState {
     At(Instant),
     /// It waits for a connection.
     Connecting,
@@ -19,28 +19,28 @@ enum Left {
 impl Departure {
     /// A request that leaves now, if a connection is there.
     pub fn at(now: Instant) -> Departure {
-        Departure(Arc::new(Mutex::new(Left::At(now))))
+        Departure(Arc::new(Mutex::new(DepartureState::At(now))))
     }
 
     /// A connection is being made for it: it has not left.
     pub fn connecting(&self) {
-        *self.lock() = Left::Connecting;
+        *self.lock() = DepartureState::Connecting;
     }
 
     /// The connection is there, or there will be none.
     pub fn leaves(&self, now: Instant) {
-        *self.lock() = Left::At(now);
+        *self.lock() = DepartureState::At(now);
     }
 
     /// When it left; `None` while it waits for a connection.
     pub fn left(&self) -> Option<Instant> {
         match *self.lock() {
-            Left::At(at) => Some(at),
-            Left::Connecting => None,
+            DepartureState::At(at) => Some(at),
+            DepartureState::Connecting => None,
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Left> {
+    fn lock(&self) -> MutexGuard<'_, DepartureState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

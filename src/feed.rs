@@ -15,7 +15,7 @@ pub mod webhook;
 use crate::amocrm::{Failure, Kind, Page, Query, Shape};
 use crate::clock::unix_now;
 use crate::policy::lanes::Lane;
-use crate::store::feeds::{Fed, Feeder, FeederRow, Note, Order};
+use crate::store::feeds::{Fed, FeedRequest, Feeder, FeederRow, Note};
 use crate::store::writer::Writer;
 use crate::text::shown;
 use crate::worker::Door;
@@ -23,22 +23,23 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// A trouble that lasts is said in the log so often, in seconds.
-const WARN_EVERY: i64 = 24 * 60 * 60;
+const WARN_INTERVAL_SECS: i64 = 24 * 60 * 60;
 /// What the account does not serve is asked for again after a minute, then ever more seldom, up to this;
 /// in seconds. It may have been the account's block, or a gateway's page.
-const LONGEST_REST: i64 = 60 * 60;
+const MAX_REST_SECS: i64 = 60 * 60;
 /// After so many looks in a row that broke off there is a rest as well.
-const BEAR: u32 = 3;
+const FAILURES_BEFORE_REST: u32 = 3;
 /// A page that fails in passing is asked for again after these waits; then the feeder waits for its next turn.
-const TRY_AGAIN: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(16)];
+const PAGE_RETRY_DELAYS: [Duration; 3] =
+    [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(16)];
 
 /// The worker or the writer has ended: so does the feeder.
 #[derive(Debug)]
-pub struct Ended;
+pub struct FeederEnded;
 
 /// Why a list could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Unread {
+enum ListError {
     /// The account does not serve it, or not as documented.
     NotServed(String),
     /// The server failed, and again when it was asked anew.
@@ -47,11 +48,11 @@ enum Unread {
 
 /// What a feeder works with, and how it is.
 #[derive(Debug)]
-pub struct Ways {
+pub struct FeederContext {
     feeder: Feeder,
     door: Door,
     writer: Writer,
-    trouble: Option<String>,
+    error: Option<String>,
     warned_at: Option<i64>,
     /// Looks in a row that broke off.
     failures: u32,
@@ -59,69 +60,71 @@ pub struct Ways {
     rest_until: i64,
 }
 
-impl Ways {
+impl FeederContext {
     /// `before` is what an earlier process left of this feeder.
-    pub fn new(feeder: Feeder, door: Door, writer: Writer, before: Option<&FeederRow>) -> Ways {
-        Ways {
+    pub fn new(feeder: Feeder, door: Door, writer: Writer, before: Option<&FeederRow>) -> FeederContext {
+        FeederContext {
             feeder,
             door,
             writer,
-            trouble: before.and_then(|row| row.trouble.clone()),
+            error: before.and_then(|row| row.trouble.clone()),
             warned_at: before.and_then(|row| row.warned_at),
             failures: 0,
             rest_until: 0,
         }
     }
 
-    async fn feed(&self, order: Order) -> Result<Fed, Ended> {
-        self.writer.feed(order).await.ok_or(Ended)
+    async fn feed(&self, order: FeedRequest) -> Result<Fed, FeederEnded> {
+        self.writer.feed(order).await.ok_or(FeederEnded)
     }
 
     /// Queues ids, or whatever else the order says; returns how many were queued.
-    async fn queue(&self, order: Order) -> Result<u64, Ended> {
+    async fn queue(&self, order: FeedRequest) -> Result<u64, FeederEnded> {
         match self.feed(order).await? {
             Fed::Queued(queued) => Ok(queued),
             _ => Ok(0),
         }
     }
 
-    fn rests(&self, now: i64) -> bool {
+    fn is_resting(&self, now: i64) -> bool {
         // A clock that was set back makes no rest longer.
-        (self.rest_until - LONGEST_REST..self.rest_until).contains(&now)
+        (self.rest_until - MAX_REST_SECS..self.rest_until).contains(&now)
     }
 
     /// Asks for a page; what fails in passing is asked for again.
-    async fn page(&self, lane: Lane, query: Query) -> Result<Result<Page, Unread>, Ended> {
-        let mut waits = TRY_AGAIN.iter();
+    async fn page(&self, lane: Lane, query: Query) -> Result<Result<Page, ListError>, FeederEnded> {
+        let mut waits = PAGE_RETRY_DELAYS.iter();
         loop {
-            let failure = match self.door.page(self.feeder, lane, query).await.ok_or(Ended)? {
+            let failure = match self.door.page(self.feeder, lane, query).await.ok_or(FeederEnded)? {
                 Ok(page) => return Ok(Ok(page)),
                 Err(failure) => failure,
             };
             let Failure { kind, shape, detail, .. } = failure;
             let passes = matches!(kind, Kind::Transient | Kind::NoAnswer) || shape == Some(Shape::Empty);
             if !passes {
-                return Ok(Err(Unread::NotServed(detail)));
+                return Ok(Err(ListError::NotServed(detail)));
             }
             match waits.next() {
                 Some(wait) => tokio::time::sleep(*wait).await,
-                None => return Ok(Err(Unread::Failed(detail))),
+                None => return Ok(Err(ListError::Failed(detail))),
             }
         }
     }
 
-    /// Writes down a run that queued `found` ids, `noted` of which were noted on its way. `trouble` is
+    /// Writes down a run that queued `found` ids, `noted` of which were noted on its way. `error` is
     /// what is wrong, and said in the log once a day.
-    async fn ran(
+    async fn record_run(
         &mut self,
         (found, noted): (u64, u64),
-        trouble: Option<String>,
+        error: Option<String>,
         cursor: Option<Value>,
-    ) -> Result<(), Ended> {
+    ) -> Result<(), FeederEnded> {
         let (now, name) = (unix_now(), self.feeder.as_str());
         let mut warned_at = None;
-        match (&self.trouble, &trouble) {
-            (_, Some(why)) if self.warned_at.is_none_or(|at| !(at..at + WARN_EVERY).contains(&now)) => {
+        match (&self.error, &error) {
+            (_, Some(why))
+                if self.warned_at.is_none_or(|at| !(at..at + WARN_INTERVAL_SECS).contains(&now)) =>
+            {
                 tracing::warn!(feeder = name, "{name}: {}", shown(why));
                 warned_at = Some(now);
                 self.warned_at = warned_at;
@@ -129,43 +132,43 @@ impl Ways {
             (Some(_), None) => tracing::info!(feeder = name, "{name} works again"),
             _ => {}
         }
-        if trouble.is_none() {
+        if error.is_none() {
             self.failures = 0;
         }
-        self.trouble.clone_from(&trouble);
+        self.error.clone_from(&error);
         let (feeder, ran, added) = (self.feeder, Some((now, found)), found - noted);
-        let note = Note { feeder, ran, added, trouble, warned_at, cursor, now };
-        self.feed(Order::Note(note)).await?;
+        let note = Note { feeder, ran, added, error, warned_at, cursor, now };
+        self.feed(FeedRequest::Note(note)).await?;
         Ok(())
     }
 
     /// Writes down a step of a run that goes on: it queued `added` more.
-    async fn went_on(&mut self, added: u64, cursor: Option<Value>) -> Result<(), Ended> {
-        let (feeder, now, trouble) = (self.feeder, unix_now(), self.trouble.clone());
-        let note = Note { feeder, ran: None, added, trouble, warned_at: None, cursor, now };
-        self.feed(Order::Note(note)).await?;
+    async fn record_step(&mut self, added: u64, cursor: Option<Value>) -> Result<(), FeederEnded> {
+        let (feeder, now, error) = (self.feeder, unix_now(), self.error.clone());
+        let note = Note { feeder, ran: None, added, error, warned_at: None, cursor, now };
+        self.feed(FeedRequest::Note(note)).await?;
         Ok(())
     }
 
     /// The trouble in words, and a rest where it does not mend by itself soon.
-    fn unread(&mut self, unread: Unread) -> String {
-        let bear = match unread {
-            Unread::NotServed(_) => 1,
-            Unread::Failed(_) => BEAR,
+    fn describe_list_error(&mut self, list_error: ListError) -> String {
+        let allowed_failures = match list_error {
+            ListError::NotServed(_) => 1,
+            ListError::Failed(_) => FAILURES_BEFORE_REST,
         };
         self.failures = self.failures.saturating_add(1);
-        if self.failures >= bear {
+        if self.failures >= allowed_failures {
             // 1min, 2min, 4min, … 1h
-            let rest = 60 << (self.failures - bear).min(10);
-            self.rest_until = unix_now() + rest.min(LONGEST_REST);
+            let rest = 60 << (self.failures - allowed_failures).min(10);
+            self.rest_until = unix_now() + rest.min(MAX_REST_SECS);
         }
-        match unread {
-            Unread::NotServed(why) => {
+        match list_error {
+            ListError::NotServed(why) => {
                 format!(
                     "this account does not serve it ({why}); it is asked ever more seldom, up to each hour"
                 )
             }
-            Unread::Failed(why) => format!("the last look broke off ({why})"),
+            ListError::Failed(why) => format!("the last look broke off ({why})"),
         }
     }
 }

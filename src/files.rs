@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// A file that changed less than so many seconds before it was read may change again within the same tick of the
 /// file system's clock: its times then show nothing.
-const TICK: f64 = 2.0;
+const TIMESTAMP_RESOLUTION_SECS: f64 = 2.0;
 
 /// What lies at a path, if that is no regular file: opening such a thing, or reading it, may wait without end.
 /// `None` for a file, and if nothing is there.
@@ -79,14 +79,14 @@ pub fn is_credential(path: &Path) -> bool {
 /// # Errors
 /// In words that name the `chmod` to run if others may read it.
 pub fn read_secret(path: &Path) -> Result<(String, Stamp), String> {
-    let words = |error: io::Error| error.to_string();
-    let file = open(path).map_err(words)?;
-    let metadata = file.metadata().map_err(words)?;
+    let describe = |error: io::Error| error.to_string();
+    let file = open(path).map_err(describe)?;
+    let metadata = file.metadata().map_err(describe)?;
     if metadata.mode() & 0o077 != 0 && !is_credential(path) {
         return Err(format!("a file that others can read: run `chmod 600 {}`", quoted(path)));
     }
     let stamp = Stamp::of(&metadata);
-    Ok((text_of(file).map_err(words)?, stamp))
+    Ok((text_of(file).map_err(describe)?, stamp))
 }
 
 /// A path as a shell takes it.
@@ -133,7 +133,7 @@ impl Stamp {
     /// Whether what was read after this stamp was taken is surely what lies there at a later one.
     pub fn is_unchanged(&self, later: &Stamp) -> bool {
         let of = |stamp: &Stamp| (stamp.device, stamp.inode, stamp.changed, stamp.written, stamp.length);
-        let settled = (self.taken_at - self.changed.0 as f64).abs() >= TICK;
+        let settled = (self.taken_at - self.changed.0 as f64).abs() >= TIMESTAMP_RESOLUTION_SECS;
         settled && of(self) == of(later)
     }
 }

@@ -19,21 +19,21 @@ pub use reason::Reason;
 pub use streaks::Source;
 
 use crate::departure::Departure;
-use places::{Places, STRICT, WINDOW};
+use places::{Places, STRICT_DURATION, WINDOW};
 use std::time::{Duration, Instant};
 use streaks::Streaks;
-use times::WAY;
+use times::MAX_TRANSIT_JITTER;
 
 /// After a 429 the pace climbs from half to full in this time.
-const CLIMB: Duration = Duration::from_secs(60);
+const CLIMB_DURATION: Duration = Duration::from_secs(60);
 
 /// 2s, 4s, 8s, … 10min
-const RATE_LIMITED: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(600));
+const RATE_LIMITED_BACKOFF: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(600));
 /// 1s, 2s, 4s, … 1min; also while answers are unexpected.
-const OUTAGE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-const UNAUTHORIZED: Duration = Duration::from_secs(60);
+const OUTAGE_BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+const UNAUTHORIZED_PROBE_INTERVAL: Duration = Duration::from_secs(60);
 /// For what a person must look at: unpaid, blocked, many talks gone.
-const PERSON: Duration = Duration::from_secs(15 * 60);
+const PERSON_PROBE_INTERVAL: Duration = Duration::from_secs(15 * 60);
 
 /// A pause of everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,7 +126,7 @@ impl Gate {
     pub fn new(limit: u32, after_restart: bool, now: Instant) -> Gate {
         Gate {
             places: Places::new(limit.max(1) as usize),
-            not_before: if after_restart { now + WINDOW + WAY } else { now },
+            not_before: if after_restart { now + WINDOW + MAX_TRANSIT_JITTER } else { now },
             pause: None,
             doubted: false,
             probing: false,
@@ -146,7 +146,7 @@ impl Gate {
     /// Takes up a pause that an earlier process began.
     pub fn resume_pause(&mut self, reason: Reason, since: Instant, until: Instant) {
         if reason == Reason::RateLimited {
-            self.places.be_strict_until(until + STRICT);
+            self.places.be_strict_until(until + STRICT_DURATION);
         }
         self.pause = Some(Pause { reason, since, until });
     }
@@ -225,29 +225,29 @@ impl Gate {
                 // Sent before the doubt, it says nothing new.
                 if !self.doubted {
                     self.doubted = true;
-                    self.begin_stretch();
+                    self.begin_epoch();
                 }
             }
             Signal::Unauthorized | Signal::Refused => {
-                self.pause_for(Reason::Unauthorized, now + UNAUTHORIZED, now)
+                self.pause_for(Reason::Unauthorized, now + UNAUTHORIZED_PROBE_INTERVAL, now)
             }
-            Signal::Unpaid => self.pause_for(Reason::Unpaid, now + PERSON, now),
-            Signal::ManyGone => self.pause_for(Reason::ManyGone, now + PERSON, now),
+            Signal::Unpaid => self.pause_for(Reason::Unpaid, now + PERSON_PROBE_INTERVAL, now),
+            Signal::ManyGone => self.pause_for(Reason::ManyGone, now + PERSON_PROBE_INTERVAL, now),
             Signal::RateLimited(hint) => {
                 // Requests that left together are refused together: that is one refusal.
                 if fresh {
                     self.rate_level = (self.rate_level + 1).min(20);
                 }
                 let level = self.rate_level.max(1) - 1;
-                let wait = doubled(RATE_LIMITED, level).max(hint.unwrap_or_default());
+                let wait = doubled(RATE_LIMITED_BACKOFF, level).max(hint.unwrap_or_default());
                 self.climbing_since = Some(now + wait);
-                self.places.be_strict_until(now + wait + STRICT);
+                self.places.be_strict_until(now + wait + STRICT_DURATION);
                 self.pause_for(Reason::RateLimited, now + wait, now);
             }
             Signal::Transient | Signal::NoAnswer | Signal::Unexpected(_) | Signal::Forbidden => {
                 if self.pause.is_none() {
                     if let Some(reason) = self.streaks.add(source, &signal) {
-                        self.trouble(reason, now, rng);
+                        self.pause_with_backoff(reason, now, rng);
                     }
                 } else if permit.probe {
                     self.probe_failed(&signal, now, rng);
@@ -274,7 +274,7 @@ impl Gate {
 
     /// Pauses everything: too many stored open talks are said not to exist.
     pub fn many_gone(&mut self, now: Instant) {
-        self.pause_for(Reason::ManyGone, now + PERSON, now);
+        self.pause_for(Reason::ManyGone, now + PERSON_PROBE_INTERVAL, now);
     }
 
     /// Lets the next probe leave at once if the token was refused: there is a new one.
@@ -294,35 +294,35 @@ impl Gate {
     fn reopen(&mut self, source: Source, now: Instant) {
         if self.pause.is_some_and(|pause| pause.reason == Reason::RateLimited) {
             self.climbing_since = Some(now);
-            self.places.be_strict_until(now + STRICT);
+            self.places.be_strict_until(now + STRICT_DURATION);
         }
         self.pause = None;
         if source != Source::Account {
             // Talks may fail all the same: then the next pause is longer.
             self.outage_level = 0;
         }
-        self.begin_stretch();
+        self.begin_epoch();
     }
 
     /// The probe met trouble: that says nothing about a refusal, which is asked about as seldom as before.
     fn probe_failed(&mut self, signal: &Signal, now: Instant, rng: &mut fastrand::Rng) {
         let Some(reason) = self.pause.map(|pause| pause.reason) else { return };
         match (reason, signal) {
-            (Reason::Unauthorized, _) => self.pause_for(reason, now + UNAUTHORIZED, now),
+            (Reason::Unauthorized, _) => self.pause_for(reason, now + UNAUTHORIZED_PROBE_INTERVAL, now),
             (Reason::Blocked | Reason::Unpaid | Reason::ManyGone, _) => {
-                self.pause_for(reason, now + PERSON, now);
+                self.pause_for(reason, now + PERSON_PROBE_INTERVAL, now);
             }
-            (_, Signal::Forbidden) => self.pause_for(Reason::Blocked, now + PERSON, now),
-            (_, Signal::Unexpected(_)) => self.trouble(Reason::UnexpectedAnswer, now, rng),
-            (..) => self.trouble(Reason::Outage, now, rng),
+            (_, Signal::Forbidden) => self.pause_for(Reason::Blocked, now + PERSON_PROBE_INTERVAL, now),
+            (_, Signal::Unexpected(_)) => self.pause_with_backoff(Reason::UnexpectedAnswer, now, rng),
+            (..) => self.pause_with_backoff(Reason::Outage, now, rng),
         }
     }
 
-    fn trouble(&mut self, reason: Reason, now: Instant, rng: &mut fastrand::Rng) {
+    fn pause_with_backoff(&mut self, reason: Reason, now: Instant, rng: &mut fastrand::Rng) {
         if reason == Reason::Blocked {
-            return self.pause_for(reason, now + PERSON, now);
+            return self.pause_for(reason, now + PERSON_PROBE_INTERVAL, now);
         }
-        let wait = doubled(OUTAGE, self.outage_level).mul_f64(0.5 + rng.f64() / 2.0);
+        let wait = doubled(OUTAGE_BACKOFF, self.outage_level).mul_f64(0.5 + rng.f64() / 2.0);
         self.outage_level = (self.outage_level + 1).min(20);
         self.pause_for(reason, now + wait, now);
     }
@@ -337,19 +337,19 @@ impl Gate {
         };
         self.pause = Some(pause);
         self.doubted = false;
-        self.begin_stretch();
+        self.begin_epoch();
     }
 
-    fn begin_stretch(&mut self) {
+    fn begin_epoch(&mut self) {
         self.epoch += 1;
         self.streaks.clear();
     }
 
     /// How long a place stays taken after its answer: twice as long at half the pace.
     fn window(&self, now: Instant) -> Duration {
-        let climbed = self
-            .climbing_since
-            .map_or(1.0, |since| now.saturating_duration_since(since).as_secs_f64() / CLIMB.as_secs_f64());
+        let climbed = self.climbing_since.map_or(1.0, |since| {
+            now.saturating_duration_since(since).as_secs_f64() / CLIMB_DURATION.as_secs_f64()
+        });
         WINDOW.div_f64(0.5 + 0.5 * climbed.min(1.0))
     }
 }

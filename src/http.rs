@@ -12,7 +12,7 @@ mod page;
 mod screen;
 
 use crate::clock::{self, unix_now};
-use crate::feed::webhook::Hooks;
+use crate::feed::webhook::Webhooks;
 use crate::report::health::{self, Complaint, Live};
 use crate::report::humanize::causes;
 use crate::report::{self, Overview};
@@ -41,19 +41,19 @@ use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 /// Connections at once at most; those beyond wait to be accepted.
-const MOST_CONNECTIONS: usize = 512;
+const MAX_CONNECTIONS: usize = 512;
 /// A connection that sends nothing is closed.
-const HEAD_WITHIN: Duration = Duration::from_secs(5);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// What asks is a few lines.
-const HEAD_BYTES: usize = 16 * 1024;
+const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// A connection is closed after the answer that is under way then, …
-const CONNECTION: Duration = Duration::from_secs(30);
+const CONNECTION_LIFETIME: Duration = Duration::from_secs(30);
 /// … or in the middle of it: whoever doesn't read must not hold a place for ever.
-const LAST_ANSWER: Duration = Duration::from_secs(10);
+const LAST_RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two lines of the log about connections that cannot be accepted.
-const SAY_EVERY: Duration = Duration::from_secs(60);
+const ACCEPT_WARN_INTERVAL: Duration = Duration::from_secs(60);
 /// The database is read anew when it was last read longer ago.
-const FRESH: Duration = Duration::from_secs(1);
+const MAX_SNAPSHOT_AGE: Duration = Duration::from_secs(1);
 
 /// In answers about its health: the id of the process that serves, so that `check` knows whose the address is.
 pub const PROCESS_HEADER: &str = "x-talkmirror-process";
@@ -64,33 +64,33 @@ pub struct Site {
     database: PathBuf,
     live: watch::Receiver<Live>,
     /// Takes hooks in, where they are wanted.
-    hooks: watch::Receiver<Option<Arc<Hooks>>>,
+    webhooks: watch::Receiver<Option<Arc<Webhooks>>>,
     metrics: PrometheusHandle,
     /// Which hosts are answered.
     hosts: Hosts,
-    read: Mutex<Option<(Instant, Reading)>>,
+    read: Mutex<Option<(Instant, SnapshotResult)>>,
     /// What the page alone shows.
-    past: screen::Past,
+    page_cache: screen::PageCache,
 }
 
 /// What came of reading the database.
-type Reading = Result<Arc<Read>, Arc<StoreError>>;
+type SnapshotResult = Result<Arc<Snapshot>, Arc<StoreError>>;
 
 /// What was read of the database a moment ago.
 #[derive(Debug)]
-struct Read {
+struct Snapshot {
     overview: Overview,
     figures: Figures,
-    closing: screen::Closing,
+    closing: screen::ClosingSummary,
 }
 
 /// How the mirror is now.
 #[derive(Debug)]
-struct Look {
+struct MirrorState {
     live: Live,
     overview: Overview,
     figures: Figures,
-    closing: screen::Closing,
+    closing: screen::ClosingSummary,
     complaints: Vec<Complaint>,
     /// Why the daemon cannot do its work; nothing where it can.
     obstacles: Vec<String>,
@@ -98,22 +98,22 @@ struct Look {
 }
 
 impl Site {
-    /// `account` is the account's host, `live` is kept up by the daemon, `hooks` holds who takes hooks in,
+    /// `account` is the account's host, `live` is kept up by the daemon, `webhooks` holds who takes hooks in,
     /// `hosts` the names of `http.hosts`, `metrics` the process's figures.
     pub fn new(
         database: PathBuf,
         account: String,
         live: watch::Receiver<Live>,
-        hooks: watch::Receiver<Option<Arc<Hooks>>>,
+        webhooks: watch::Receiver<Option<Arc<Webhooks>>>,
         hosts: watch::Receiver<Vec<String>>,
         metrics: PrometheusHandle,
     ) -> Site {
-        let (hosts, past) = (Hosts::new(hosts), screen::Past::new(account));
-        Site { database, live, hooks, metrics, hosts, read: Mutex::new(None), past }
+        let (hosts, page_cache) = (Hosts::new(hosts), screen::PageCache::new(account));
+        Site { database, live, webhooks, metrics, hosts, read: Mutex::new(None), page_cache }
     }
 
     /// Looks at the mirror and the process.
-    async fn look(&self) -> Result<Look, Arc<StoreError>> {
+    async fn mirror_state(&self) -> Result<MirrorState, Arc<StoreError>> {
         let read = self.read().await?;
         let (live, now) = (self.live.borrow().clone(), unix_now());
         let mut overview = read.overview.clone();
@@ -123,27 +123,27 @@ impl Site {
         let complaints = health::complaints(&overview, alive, live.closes, now);
         let obstacles = health::obstacles(&live, &overview, now);
         let (figures, closing) = (read.figures.clone(), read.closing.clone());
-        Ok(Look { live, overview, figures, closing, complaints, obstacles, now })
+        Ok(MirrorState { live, overview, figures, closing, complaints, obstacles, now })
     }
 
-    async fn read(&self) -> Reading {
+    async fn read(&self) -> SnapshotResult {
         // Held while it is read: those who come meanwhile are shown the same.
         let mut last = self.read.lock().await;
         if let Some((at, read)) = last.as_ref()
-            && clock::since(*at) < FRESH
+            && clock::since(*at) < MAX_SNAPSHOT_AGE
         {
             return read.clone();
         }
         let database = self.database.clone();
-        let reading = tokio::task::spawn_blocking(move || {
+        let task = tokio::task::spawn_blocking(move || {
             let connection = store::open_read_only(&database)?;
             let now = unix_now();
             let overview = report::overview(&connection, now)?;
             let figures = figures::figures(&connection, now)?;
             let closing = screen::closing(&connection)?;
-            Ok::<_, StoreError>(Arc::new(Read { overview, figures, closing }))
+            Ok::<_, StoreError>(Arc::new(Snapshot { overview, figures, closing }))
         });
-        let read = reading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        let read = task.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
         let read = read.map_err(Arc::new);
         *last = Some((clock::mono(), read.clone()));
         read
@@ -157,16 +157,16 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>) {
         .route("/page.css", get(page::style))
         .route("/page.js", get(page::script))
         .route("/page.svg", get(page::icon))
-        .route("/webhook/{secret}", post(hook).fallback(nothing))
+        .route("/webhook/{secret}", post(webhook).fallback(not_found))
         // Kommo takes no address without a slash at its end.
-        .route("/webhook/{secret}/", post(hook).fallback(nothing))
+        .route("/webhook/{secret}/", post(webhook).fallback(not_found))
         .route("/metrics", get(metrics::metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .with_state(Arc::clone(&site));
-    let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut serving = tokio::task::JoinSet::new();
-    let mut said = None;
+    let mut warned_at = None;
     loop {
         let Ok(connection) = Arc::clone(&connections).acquire_owned().await else { return };
         let stream = tokio::select! {
@@ -174,8 +174,8 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>) {
                 Ok((stream, _)) => stream,
                 Err(error) => {
                     // Out of file handles, say: it passes as connections end.
-                    if said.is_none_or(|said: Instant| clock::since(said) >= SAY_EVERY) {
-                        said = Some(clock::mono());
+                    if warned_at.is_none_or(|warned_at: Instant| clock::since(warned_at) >= ACCEPT_WARN_INTERVAL) {
+                        warned_at = Some(clock::mono());
                         tracing::warn!("cannot accept a connection at http.listen: {error}");
                     }
                     sleep(Duration::from_secs(1)).await;
@@ -187,43 +187,43 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>) {
         let Ok(local) = stream.local_addr() else { continue };
         let (router, site) = (TowerToHyperService::new(router.clone()), Arc::clone(&site));
         let service = service_fn(move |request: hyper::Request<Incoming>| {
-            let asked = (request.version(), request.uri(), request.headers());
-            let answer = match site.hosts.admit(asked, local.ip()) {
+            let head = (request.version(), request.uri(), request.headers());
+            let response = match site.hosts.admit(head, local.ip()) {
                 Ok(()) => Ok(router.call(request)),
                 Err(status) => Err(status),
             };
             async move {
-                match answer {
-                    Ok(answer) => answer.await,
-                    Err(status) => Ok(refused(status)),
+                match response {
+                    Ok(response) => response.await,
+                    Err(status) => Ok(rejection(status)),
                 }
             }
         });
         serving.spawn(async move {
             let serving = http1::Builder::new()
                 .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_WITHIN)
-                .max_buf_size(HEAD_BYTES)
+                .header_read_timeout(HEAD_TIMEOUT)
+                .max_buf_size(MAX_HEAD_BYTES)
                 .serve_connection(TokioIo::new(stream), service);
             tokio::pin!(serving);
             // Whoever goes away in the middle comes again: hooks are sent once more by the vendor.
-            if timeout(CONNECTION, serving.as_mut()).await.is_err() {
+            if timeout(CONNECTION_LIFETIME, serving.as_mut()).await.is_err() {
                 serving.as_mut().graceful_shutdown();
-                let _ = timeout(LAST_ANSWER, serving).await;
+                let _ = timeout(LAST_RESPONSE_TIMEOUT, serving).await;
             }
             drop(connection);
         });
     }
 }
 
-async fn nothing() -> StatusCode {
+async fn not_found() -> StatusCode {
     StatusCode::NOT_FOUND
 }
 
-async fn hook(State(site): State<Arc<Site>>, Path(secret): Path<String>, body: Body) -> StatusCode {
-    let hooks = site.hooks.borrow().clone();
-    match hooks {
-        Some(hooks) => hooks.take(&secret, body).await,
+async fn webhook(State(site): State<Arc<Site>>, Path(secret): Path<String>, body: Body) -> StatusCode {
+    let webhooks = site.webhooks.borrow().clone();
+    match webhooks {
+        Some(webhooks) => webhooks.receive(&secret, body).await,
         None => StatusCode::NOT_FOUND,
     }
 }
@@ -231,29 +231,29 @@ async fn hook(State(site): State<Arc<Site>>, Path(secret): Path<String>, body: B
 /// 200 while the process makes progress.
 async fn healthz(State(site): State<Arc<Site>>) -> Response {
     let stalled = site.live.borrow().stalled.clone();
-    let answer = match stalled {
+    let response = match stalled {
         None => plain(StatusCode::OK, "ok\n".into()),
         Some(why) => {
             let why = format!("the daemon makes no progress: {}\n", shown(&why));
             plain(StatusCode::SERVICE_UNAVAILABLE, why)
         }
     };
-    ([(PROCESS_HEADER, std::process::id().to_string())], answer).into_response()
+    ([(PROCESS_HEADER, std::process::id().to_string())], response).into_response()
 }
 
 /// 200 while the daemon can do its work, else 503 and why not, a reason in a line.
 async fn readyz(State(site): State<Arc<Site>>) -> Response {
-    match site.look().await {
-        Ok(look) if look.obstacles.is_empty() => plain(StatusCode::OK, "ready\n".into()),
-        Ok(look) => {
-            let obstacles: Vec<_> = look.obstacles.iter().map(|obstacle| shown(obstacle)).collect();
+    match site.mirror_state().await {
+        Ok(mirror_state) if mirror_state.obstacles.is_empty() => plain(StatusCode::OK, "ready\n".into()),
+        Ok(mirror_state) => {
+            let obstacles: Vec<_> = mirror_state.obstacles.iter().map(|obstacle| shown(obstacle)).collect();
             plain(StatusCode::SERVICE_UNAVAILABLE, obstacles.join("\n") + "\n")
         }
         Err(error) => plain(StatusCode::SERVICE_UNAVAILABLE, unreadable(error)),
     }
 }
 
-fn refused(status: StatusCode) -> Response {
+fn rejection(status: StatusCode) -> Response {
     let text = match status {
         StatusCode::MISDIRECTED_REQUEST => "this host is not served here: http.hosts names those that are\n",
         _ => "a request names the one host that it is for\n",

@@ -35,7 +35,7 @@ const APPLICATION_ID: i64 = 0x746c_6b6d;
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The suffixes of the files that belong to a database and lie beside it.
-pub(crate) const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
+pub(crate) const SIDE_FILE_SUFFIXES: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// Whether a database could be at this path: SQLite says of a directory that the disk fails, and waits for a pipe.
 ///
@@ -45,7 +45,7 @@ pub fn require_file(path: &Path) -> Result<(), StoreError> {
     if let Some(kind) = files::special(path) {
         return Err(StoreError::NotAFile { path: path.to_owned(), kind });
     }
-    let beside = BESIDE.map(|suffix| beside(&lock::file_of(path), suffix));
+    let beside = SIDE_FILE_SUFFIXES.map(|suffix| beside(&lock::file_of(path), suffix));
     match beside.into_iter().find_map(|path| Some((files::special(&path)?, path))) {
         Some((kind, path)) => Err(StoreError::NotAFileBeside { path, kind }),
         None => Ok(()),

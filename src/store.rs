@@ -51,18 +51,18 @@ use std::time::{Duration, Instant};
 
 /// How often a long migration tells that it goes on, and after how many steps of SQLite's machine it looks
 /// at the clock: some milliseconds.
-const PROGRESS: Duration = Duration::from_millis(500);
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 const PROGRESS_STEPS: c_int = 100_000;
 
 /// Opens the database for the process that holds the lock, and makes again what is missing there of what holds no
-/// data ([`schema`]). While an older schema is migrated or an index is made, `at_work`
+/// data ([`schema`]). While an older schema is migrated or an index is made, `on_progress`
 /// is called several times a second, by progress alone, with what is done in words; so it is while another program
 /// holds the database locked, which is waited for ([`busy_wait`]).
 ///
 /// # Errors
 /// See [`StoreError`]; nothing was changed then.
-pub fn open_patiently(path: &Path, at_work: fn(&str)) -> Result<Connection, StoreError> {
-    open_as(path, true, Some(at_work))
+pub fn open_patiently(path: &Path, on_progress: fn(&str)) -> Result<Connection, StoreError> {
+    open_as(path, true, Some(on_progress))
 }
 
 /// Opens the database for writing; makes it where there is none.
@@ -76,7 +76,7 @@ pub fn open(path: &Path, owner: bool) -> Result<Connection, StoreError> {
     open_as(path, owner, None)
 }
 
-fn open_as(path: &Path, owner: bool, at_work: Option<fn(&str)>) -> Result<Connection, StoreError> {
+fn open_as(path: &Path, owner: bool, on_progress: Option<fn(&str)>) -> Result<Connection, StoreError> {
     if let Some(folder) = path.parent()
         && !folder.as_os_str().is_empty()
         && !folder.is_dir()
@@ -98,8 +98,8 @@ fn open_as(path: &Path, owner: bool, at_work: Option<fn(&str)>) -> Result<Connec
         let _ = owner::make(&lock::file_of(path), 0o644);
     }
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
-    if let Some(at_work) = at_work {
-        busy_wait::begin(&connection, path, at_work)?;
+    if let Some(on_progress) = on_progress {
+        busy_wait::begin(&connection, path, on_progress)?;
     }
     let version = identify(&connection, path)?;
     if connection.is_readonly("main")? {
@@ -144,14 +144,14 @@ fn open_as(path: &Path, owner: bool, at_work: Option<fn(&str)>) -> Result<Connec
         schema::older::may_migrate(&connection, path, version)?;
     }
     connection.set_transaction_behavior(TransactionBehavior::Immediate);
-    if let Some(at_work) = at_work {
+    if let Some(on_progress) = on_progress {
         // Waits for whoever writes now: what is written at a start then finds nobody in its way, as a rule.
         connection.transaction()?.rollback()?;
         let mut last: Option<Instant> = None;
         let progress = move || {
-            if last.is_none_or(|last| clock::since(last) >= PROGRESS) {
+            if last.is_none_or(|last| clock::since(last) >= PROGRESS_INTERVAL) {
                 last = Some(clock::mono());
-                at_work("bringing the database to this version's schema");
+                on_progress("bringing the database to this version's schema");
             }
             false
         };
@@ -161,7 +161,7 @@ fn open_as(path: &Path, owner: bool, at_work: Option<fn(&str)>) -> Result<Connec
         create(&mut connection, path)?;
     }
     migrate(&mut connection).map_err(|source| StoreError::Migrate { path: path.to_owned(), source })?;
-    if at_work.is_some() {
+    if on_progress.is_some() {
         // An index of many rows takes its time.
         schema::mend(&mut connection, path)?;
     }

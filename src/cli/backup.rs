@@ -7,7 +7,7 @@ use crate::clock::unix_now;
 use crate::daemon::DaemonError;
 use crate::report::humanize;
 use crate::sqlite;
-use crate::store::backup::{self, Copied, Watch};
+use crate::store::backup::{self, Copied, CopyProgress};
 use crate::store::lock::{self, LockError};
 use crate::store::restore::{Carried, Present, Restore, RestoreError, Restored};
 use anyhow::{Result, bail, ensure};
@@ -131,10 +131,10 @@ fn plural(count: usize, what: &str) -> String {
 
 /// Runs long work in its own thread, shows the progress, and stops it cleanly on a signal.
 async fn run_with_progress<T: Send + 'static>(
-    work: impl FnOnce(&Arc<Watch>) -> T + Send + 'static,
+    work: impl FnOnce(&Arc<CopyProgress>) -> T + Send + 'static,
 ) -> Result<T> {
     let mut signals = EndSignals::listen()?;
-    let watch = Arc::new(Watch::default());
+    let watch = Arc::new(CopyProgress::default());
     let run_with_progress = Arc::clone(&watch);
     let mut work = spawn_blocking(move || work(&run_with_progress));
     let mut progress: Option<ProgressDisplay> = None;

@@ -115,7 +115,7 @@ pub fn close(config: &Config, request: &Request<'_>) -> Result<ExitCode> {
         SyncEnd::Paused(reason, left) => {
             bail!("everything pauses for {} more: {reason}", humanize::duration(left as i64))
         }
-        SyncEnd::Trouble(why) => bail!("cannot write the database: {why}"),
+        SyncEnd::WriteBlocked(why) => bail!("cannot write the database: {why}"),
     }
 }
 

@@ -18,7 +18,7 @@ pub fn prepare_process() {
             unsafe { std::env::remove_var(name) };
         }
     }
-    limit::settle();
+    limit::handle_signal();
 }
 
 /// How many files a read of the database opens, …

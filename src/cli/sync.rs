@@ -52,14 +52,14 @@ pub fn sync(config: &Config, ids: &[RangeInclusive<i64>], no_close: bool, as_jso
         out.table(&summary(&counters, &queue, clock::since(began), now))?;
     }
     let done = out.done()?;
-    let is_trouble = matches!(end, SyncEnd::Trouble(_));
+    let is_trouble = matches!(end, SyncEnd::WriteBlocked(_));
     let reason = match end {
         SyncEnd::Worked => None,
         SyncEnd::Stopped => Some("stopped by a signal".to_owned()),
         SyncEnd::Paused(reason, left) => {
             Some(format!("everything pauses for {} more: {reason}", humanize::duration(left as i64)))
         }
-        SyncEnd::Trouble(why) => Some(format!("cannot write the database: {why}")),
+        SyncEnd::WriteBlocked(why) => Some(format!("cannot write the database: {why}")),
     };
     // A row that failed earlier and is not due yet does not fail this run.
     match reason {

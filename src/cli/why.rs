@@ -13,7 +13,7 @@ use crate::report::humanize;
 use crate::store::closures::{Closure, held_back};
 use crate::store::lock;
 use crate::store::status::Liveness;
-use crate::store::story::{self, Mirrored, Story, Version};
+use crate::store::story::{self, MirroredTalk, Story, Version};
 use crate::store::{self, StoreError};
 use anyhow::Result;
 use std::io::{self, Write};
@@ -115,7 +115,7 @@ fn brief(text: &str) -> String {
     humanize::brief(text, MAX_QUOTE_WIDTH)
 }
 
-fn state(mirrored: &Mirrored, now: i64) -> String {
+fn state(mirrored: &MirroredTalk, now: i64) -> String {
     let talk = &mirrored.talk;
     let mut state = vec![if talk.is_in_work { "in work" } else { "closed" }.to_owned()];
     if let Some(closed_at) = mirrored.closed_at {

@@ -26,8 +26,8 @@ pub fn auto_close(keys: &mut Keys) -> AutoClose {
         stale: StaleRules {
             stale_after: keys.duration("auto_close.stale_after", "24h", "1s", "1000d"),
             quiet_for: keys.duration("auto_close.quiet_for", "15m", "0s", "1000d"),
-            only_origins: keys.words("auto_close.only_origins", ORIGINS),
-            except_origins: keys.words("auto_close.except_origins", ORIGINS),
+            only_origins: keys.string_list("auto_close.only_origins", ORIGINS),
+            except_origins: keys.string_list("auto_close.except_origins", ORIGINS),
         },
         force_close: keys.boolean("auto_close.force_close", true),
         max_per_sweep: keys.whole("auto_close.max_per_sweep", 50, 1..=100_000) as usize,

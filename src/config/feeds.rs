@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use url::Host;
 
 /// Shorter secrets of hooks can be guessed.
-const SHORTEST_SECRET: usize = 16;
+const MIN_SECRET_BYTES: usize = 16;
 /// Longer ones are of no use.
-pub const LONGEST_SECRET: usize = 200;
+pub const MAX_SECRET_BYTES: usize = 200;
 
 pub fn refresh(keys: &mut Keys) -> Option<RefreshRules> {
     let enabled = keys.boolean("refresh.enabled", true);
@@ -61,7 +61,7 @@ pub fn http(keys: &mut Keys) -> Option<SocketAddr> {
 pub fn hosts(keys: &mut Keys) -> Vec<String> {
     let expected = "a list of host names without ports: [\"mirror.example\"]";
     let mut hosts = Vec::new();
-    for name in keys.words("http.hosts", expected) {
+    for name in keys.string_list("http.hosts", expected) {
         match Host::parse(name.trim_end_matches('.')) {
             Ok(host) if !name.contains('*') => hosts.push(host.to_string()),
             _ => keys.mistake("http.hosts", expected, &format!("{name:?}")),
@@ -76,7 +76,7 @@ pub fn webhook(keys: &mut Keys, folder: &Path, needs: Needs, listen: Option<Sock
     let file = keys.optional("webhook.secret_file", "the path of a file with a secret", |found| {
         found.string().map(|path| (!path.is_empty()).then(|| folder.join(path)))
     });
-    if !enabled || needs != Needs::Hooks {
+    if !enabled || needs != Needs::Webhook {
         return None;
     }
     if listen.is_none() && !keys.has_mistake("http.listen") {
@@ -102,13 +102,13 @@ fn secret(keys: &mut Keys, file: PathBuf) -> Option<SecretString> {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
             match secret.len() {
                 _ if !secret.bytes().all(plain) => "other characters in it".into(),
-                SHORTEST_SECRET..=LONGEST_SECRET => return Some(SecretString::from(secret)),
+                MIN_SECRET_BYTES..=MAX_SECRET_BYTES => return Some(SecretString::from(secret)),
                 length => format!("{length} of them"),
             }
         }
     };
     let expected =
-        format!("{SHORTEST_SECRET} to {LONGEST_SECRET} letters, digits, - and _ in {}", file.display());
+        format!("{MIN_SECRET_BYTES} to {MAX_SECRET_BYTES} letters, digits, - and _ in {}", file.display());
     keys.mistake("webhook.secret_file", &expected, &found);
     None
 }

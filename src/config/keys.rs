@@ -146,9 +146,9 @@ impl Keys {
     }
 
     /// Takes a list of words; in the environment they stand between commas.
-    pub fn words(&mut self, key: &'static str, expected: &str) -> Vec<String> {
+    pub fn string_list(&mut self, key: &'static str, expected: &str) -> Vec<String> {
         self.optional(key, expected, |found| {
-            let words: Vec<String> = match &found.kind {
+            let string_list: Vec<String> = match &found.kind {
                 ValueKind::Array(values) => values
                     .iter()
                     .map(|value| match &value.kind {
@@ -163,7 +163,7 @@ impl Keys {
                     .collect(),
                 _ => return None,
             };
-            words.iter().all(|word| !word.is_empty()).then_some(words)
+            string_list.iter().all(|word| !word.is_empty()).then_some(string_list)
         })
         .unwrap_or_default()
     }

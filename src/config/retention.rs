@@ -4,9 +4,9 @@ use super::keys::Keys;
 use std::time::Duration;
 
 /// Less would remove what the analysts of today still look at.
-const LEAST: Duration = Duration::from_secs(24 * 60 * 60);
+const MIN_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 /// More is no age of anything that is mirrored: a hundred years.
-const MOST: Duration = Duration::from_secs(36_500 * 24 * 60 * 60);
+const MAX_RETENTION: Duration = Duration::from_secs(36_500 * 24 * 60 * 60);
 
 /// `retention.versions`; `None` where all are kept.
 pub fn versions(keys: &mut Keys) -> Option<Duration> {
@@ -17,7 +17,7 @@ pub fn versions(keys: &mut Keys) -> Option<Duration> {
             return Some(None);
         }
         let age = humantime::parse_duration(&text).ok()?;
-        (LEAST..=MOST).contains(&age).then_some(Some(age))
+        (MIN_RETENTION..=MAX_RETENTION).contains(&age).then_some(Some(age))
     })
     .flatten()
 }
@@ -28,12 +28,12 @@ mod tests {
     use super::super::tests::{load, mistakes};
     use std::time::Duration;
 
-    const LEAST: &str =
+    const MIN_RETENTION: &str =
         "[api]\nbase_url = \"https://example.amocrm.ru\"\ntoken_file = \"token\"\n[retention]\nversions = ";
 
     #[test]
     fn versions_are_kept_for_a_day_at_least_or_for_good() {
-        let versions = |value: &str| load(&format!("{LEAST}{value}"), Needs::Api).unwrap().retention;
+        let versions = |value: &str| load(&format!("{MIN_RETENTION}{value}"), Needs::Api).unwrap().retention;
         let days = |days: u64| Some(Duration::from_secs(days * 86_400));
         assert_eq!(versions("\"\""), None);
         assert_eq!(versions("\"1d\""), days(1));
@@ -49,7 +49,7 @@ mod tests {
         ] {
             let expected = "a duration such as \"730d\", from 1d to 36500d, or \"\" to keep all";
             assert_eq!(
-                mistakes(&format!("{LEAST}{value}")),
+                mistakes(&format!("{MIN_RETENTION}{value}")),
                 [format!("config.toml: retention.versions: expected {expected}, found {found}")]
             );
         }

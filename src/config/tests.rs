@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 /// The mistakes of a configuration, in a folder with a token file.
 pub(super) fn mistakes(text: &str) -> Vec<String> {
-    load(text, Needs::Hooks).map(|_| ()).unwrap_err().0
+    load(text, Needs::Webhook).map(|_| ()).unwrap_err().0
 }
 
 /// Writes a file that its owner alone may read.
@@ -343,7 +343,7 @@ fn hooks_are_taken_on_this_machine_alone_and_with_a_secret_that_cannot_be_guesse
         fs::write(folder.path().join("config.toml"), text).unwrap();
         private(&folder.path().join("token"), "secret-token");
         fs::write(folder.path().join("secret"), secret).unwrap();
-        Config::load(&folder.path().join("config.toml"), Needs::Hooks)
+        Config::load(&folder.path().join("config.toml"), Needs::Webhook)
             .map_err(|mistakes| mistakes.to_string())
     };
     let config = with("127.0.0.1:9187", "0123456789abcdef\n").unwrap();
@@ -365,7 +365,8 @@ fn hooks_are_taken_on_this_machine_alone_and_with_a_secret_that_cannot_be_guesse
 
 #[test]
 fn what_is_served_is_for_this_machine_unless_it_is_said_otherwise() {
-    let with = |http: &str| load(&format!("{LEAST}[http]\n{http}\n"), Needs::Hooks).map(|config| config.http);
+    let with =
+        |http: &str| load(&format!("{LEAST}[http]\n{http}\n"), Needs::Webhook).map(|config| config.http);
     let address = |text: &str| Some(text.parse().unwrap());
     assert_eq!(with("listen = \"127.0.0.1:9187\"").unwrap(), address("127.0.0.1:9187"));
     assert_eq!(with("listen = \"\"\nallow_remote = true").unwrap(), None);

@@ -13,8 +13,8 @@ use crate::sqlite::backup::dated;
 use crate::sqlite::limit;
 use crate::store::Connection;
 use crate::store::StoreError;
-use crate::store::backup::state::{BackupRules, BackupState, BackupTrouble, LastBackup};
-use crate::store::backup::{self, BackupError, Copied, Watch};
+use crate::store::backup::state::{BackupFailure, BackupRules, BackupState, LastBackup};
+use crate::store::backup::{self, BackupError, Copied, CopyProgress};
 use crate::store::writer::Writer;
 use crate::text::shown;
 use indicatif::HumanBytes;
@@ -28,7 +28,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 /// At a stop, so long is waited for the backup under way to end.
-const STOP: Duration = Duration::from_secs(1);
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The backups of the daemon that runs.
 pub(super) struct Backups {
@@ -43,12 +43,12 @@ pub(super) struct Backups {
 /// A backup under way.
 struct Job {
     at: i64,
-    watch: Arc<Watch>,
-    done: oneshot::Receiver<Result<Done, BackupError>>,
+    progress: Arc<CopyProgress>,
+    done: oneshot::Receiver<Result<BackupOutcome, BackupError>>,
 }
 
 /// A copy, how many older ones were removed after it, or why that failed.
-type Done = (Copied, io::Result<usize>);
+type BackupOutcome = (Copied, io::Result<usize>);
 
 impl Backups {
     /// What is known of earlier ones.
@@ -66,18 +66,18 @@ impl Backups {
         let rules = config.backup.clone();
         schedule.set(&mut self.ticks, rules.as_ref().map(|rules| rules.schedule.as_str())).await?;
         let now = unix_now();
-        let told = rules.as_ref().map(|rules| {
+        let stored_rules = rules.as_ref().map(|rules| {
             let path = rules.folder.display().to_string();
             let before = self.state.rules.as_ref();
             let same = before.filter(|before| before.schedule == rules.schedule && before.path == path);
             let since = same.map_or(now, |before| before.since);
             BackupRules { schedule: rules.schedule.clone(), path, keep: rules.keep, since }
         });
-        if let Some(rules) = told.as_ref().filter(|_| rules != self.rules) {
+        if let Some(rules) = stored_rules.as_ref().filter(|_| rules != self.rules) {
             let BackupRules { path, schedule, keep, .. } = rules;
             tracing::info!("backups go to {} at {schedule}, {keep} are kept", shown(path));
         }
-        (self.state.rules, self.rules) = (told, rules);
+        (self.state.rules, self.rules) = (stored_rules, rules);
         let Some(rules) = &self.state.rules else {
             self.state.trouble = None;
             self.cancel();
@@ -117,24 +117,24 @@ impl Backups {
         self.cancel();
         if let Some(job) = self.job.take() {
             // One that finished a moment ago is told of too. Whatever is left of another is removed by the next.
-            let Job { at, watch, mut done } = job;
-            match timeout(STOP, &mut done).await {
-                Ok(ended) => self.told(at, ended.ok()),
-                Err(_) => self.job = Some(Job { at, watch, done }),
+            let Job { at, progress, mut done } = job;
+            match timeout(STOP_TIMEOUT, &mut done).await {
+                Ok(ended) => self.record_result(at, ended.ok()),
+                Err(_) => self.job = Some(Job { at, progress, done }),
             }
         }
     }
 
     /// Waits a little for one that has not ended yet: a slow disk takes its time to remove what there is of it.
-    pub(super) async fn left(mut self) {
+    pub(super) async fn wait_for_stopped(mut self) {
         if let Some(job) = self.job.take() {
-            let _ = timeout(STOP, job.done).await;
+            let _ = timeout(STOP_TIMEOUT, job.done).await;
         }
     }
 
     fn cancel(&self) {
         if let Some(job) = &self.job {
-            job.watch.stop();
+            job.progress.stop();
         }
     }
 
@@ -144,9 +144,9 @@ impl Backups {
             tracing::warn!("the last backup is still under way: this one is left out");
             return;
         }
-        let (at, watch) = (unix_now(), Arc::new(Watch::default()));
+        let (at, progress) = (unix_now(), Arc::new(CopyProgress::default()));
         let (sender, done) = oneshot::channel();
-        let (database, watched) = (self.database.clone(), Arc::clone(&watch));
+        let (database, watched) = (self.database.clone(), Arc::clone(&progress));
         let work = move || {
             // Who asked has ended if nobody listens.
             let _ = sender.send(back_up(&database, &rules, at, &watched));
@@ -155,19 +155,19 @@ impl Backups {
         if let Err(error) = thread::Builder::new().name("backup".into()).spawn(work) {
             tracing::error!("cannot start a thread for the backup: {error}");
         }
-        self.job = Some(Job { at, watch, done });
+        self.job = Some(Job { at, progress, done });
     }
 
-    fn ended(&mut self, ended: Option<Result<Done, BackupError>>) {
+    fn ended(&mut self, ended: Option<Result<BackupOutcome, BackupError>>) {
         if let Some(job) = self.job.take() {
-            self.told(job.at, ended);
+            self.record_result(job.at, ended);
         }
     }
 
-    fn told(&mut self, at: i64, ended: Option<Result<Done, BackupError>>) {
+    fn record_result(&mut self, at: i64, ended: Option<Result<BackupOutcome, BackupError>>) {
         let error = match ended {
             Some(Ok((copied, pruned))) => {
-                tell(&copied, pruned);
+                log_backup(&copied, pruned);
                 let Copied { path, bytes, contents, seconds } = copied;
                 let (path, talks) = (path.display().to_string(), contents.talks);
                 self.state.last = Some(LastBackup { at, path, bytes, talks, seconds });
@@ -188,7 +188,7 @@ impl Backups {
             tracing::error!("the backup failed: {}", shown(&error));
         }
         let since = before.map_or(at, |before| before.since);
-        self.state.trouble = Some(BackupTrouble { since, at, error });
+        self.state.trouble = Some(BackupFailure { since, at, error });
         self.note();
     }
 
@@ -197,7 +197,7 @@ impl Backups {
     }
 }
 
-fn tell(copied: &Copied, pruned: io::Result<usize>) {
+fn log_backup(copied: &Copied, pruned: io::Result<usize>) {
     let Copied { path, bytes, contents, seconds } = copied;
     let older = match &pruned {
         Ok(0) | Err(_) => String::new(),
@@ -216,20 +216,25 @@ fn tell(copied: &Copied, pruned: io::Result<usize>) {
     }
 }
 
-fn back_up(database: &Path, rules: &Backup, at: i64, watch: &Arc<Watch>) -> Result<Done, BackupError> {
+fn back_up(
+    database: &Path,
+    rules: &Backup,
+    at: i64,
+    progress: &Arc<CopyProgress>,
+) -> Result<BackupOutcome, BackupError> {
     if rules.make {
-        make(&rules.folder)?;
+        make_folder(&rules.folder)?;
     }
     if !rules.folder.is_dir() {
         return Err(BackupError::NoFolder(rules.folder.clone()));
     }
-    let copied = backup::back_up(database, &rules.folder, at, watch)?;
+    let copied = backup::back_up(database, &rules.folder, at, progress)?;
     let pruned = backup::prune(&copied, &dated::stem(database), rules.keep);
     Ok((copied, pruned))
 }
 
 /// Makes the folder below the database's own.
-fn make(folder: &Path) -> Result<(), BackupError> {
+fn make_folder(folder: &Path) -> Result<(), BackupError> {
     if folder.exists() {
         return Ok(());
     }

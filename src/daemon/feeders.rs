@@ -6,8 +6,8 @@ use crate::clock;
 use crate::config::{Config, next_tick};
 use crate::feed::events::Events;
 use crate::feed::listing::Listing;
-use crate::feed::webhook::Hooks;
-use crate::feed::{Ended, Ways, backfill, refresh};
+use crate::feed::webhook::Webhooks;
+use crate::feed::{FeederContext, FeederEnded, backfill, refresh};
 use crate::policy::refresh::RefreshRules;
 use crate::store::Connection;
 use crate::store::StoreError;
@@ -20,11 +20,11 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
 /// What earlier processes left of the feeders.
-pub(super) struct Before(Vec<FeederRow>);
+pub(super) struct FeederState(Vec<FeederRow>);
 
-impl Before {
-    pub(super) fn read(connection: &Connection) -> Result<Before, StoreError> {
-        Ok(Before(feeds::rows(connection)?))
+impl FeederState {
+    pub(super) fn read(connection: &Connection) -> Result<FeederState, StoreError> {
+        Ok(FeederState(feeds::rows(connection)?))
     }
 
     fn of(&self, feeder: Feeder) -> Option<&FeederRow> {
@@ -45,12 +45,12 @@ pub(super) fn enabled(config: &Config) -> Vec<(Feeder, bool)> {
 /// The feeders at work. They stop when this is dropped: what they asked of the writer is done.
 #[derive(Default)]
 pub(super) struct Feeders {
-    tasks: JoinSet<Ended>,
+    tasks: JoinSet<FeederEnded>,
     running: HashMap<Feeder, AbortHandle>,
     refresh: Option<RefreshRules>,
     listing: Ticks,
     events: Ticks,
-    hooks: watch::Sender<Option<Arc<Hooks>>>,
+    webhooks: watch::Sender<Option<Arc<Webhooks>>>,
     /// The secret of the hooks that are taken.
     secret: Option<SecretString>,
 }
@@ -60,12 +60,13 @@ impl Feeders {
     pub(super) async fn apply(
         &mut self,
         config: &Config,
-        before: &Before,
+        feeder_state: &FeederState,
         worker: &Worker,
         schedule: &Schedule,
     ) -> Result<(), DaemonError> {
-        let ways = |feeder| Ways::new(feeder, worker.door(), worker.writer(), before.of(feeder));
-        self.take_hooks(config, before, worker);
+        let context =
+            |feeder| FeederContext::new(feeder, worker.door(), worker.writer(), feeder_state.of(feeder));
+        self.apply_webhook(config, feeder_state, worker);
         for feeder in [Feeder::Listing, Feeder::Events] {
             let (ticks, cron) = match feeder {
                 Feeder::Listing => (&mut self.listing, config.listing.as_deref()),
@@ -80,7 +81,7 @@ impl Feeders {
             if self.running.contains_key(&feeder) {
                 continue;
             }
-            let row = before.of(feeder);
+            let row = feeder_state.of(feeder);
             // The first at once where one was missed while no daemon ran.
             // One in the future was noted by a wrong clock.
             let now = clock::unix_now();
@@ -88,14 +89,14 @@ impl Feeders {
             if next.is_none_or(|at| at <= now) {
                 notify.notify_one();
             }
-            let ways = ways(feeder);
+            let context = context(feeder);
             let task = match feeder {
                 Feeder::Listing => {
-                    let listing = Listing::new(ways, row);
+                    let listing = Listing::new(context, row);
                     self.tasks.spawn(listing.run(notify))
                 }
                 _ => {
-                    let events = Events::new(ways, row);
+                    let events = Events::new(context, row);
                     self.tasks.spawn(events.run(notify))
                 }
             };
@@ -105,14 +106,14 @@ impl Feeders {
             self.end(Feeder::Refresh);
             self.refresh.clone_from(&config.refresh);
             if let Some(rules) = config.refresh.clone() {
-                let ways = ways(Feeder::Refresh);
-                let task = self.tasks.spawn(refresh::run(ways, rules));
+                let context = context(Feeder::Refresh);
+                let task = self.tasks.spawn(refresh::run(context, rules));
                 self.running.insert(Feeder::Refresh, task);
             }
         }
         if !self.running.contains_key(&Feeder::Backfill) {
-            let ways = ways(Feeder::Backfill);
-            let task = self.tasks.spawn(backfill::run(ways));
+            let context = context(Feeder::Backfill);
+            let task = self.tasks.spawn(backfill::run(context));
             self.running.insert(Feeder::Backfill, task);
         }
         Ok(())
@@ -124,7 +125,7 @@ impl Feeders {
         schedule.renew(&mut self.events).await
     }
 
-    fn take_hooks(&mut self, config: &Config, before: &Before, worker: &Worker) {
+    fn apply_webhook(&mut self, config: &Config, feeder_state: &FeederState, worker: &Worker) {
         let secret = config.webhook.as_ref().map(|webhook| webhook.secret.clone());
         fn exposed(secret: &Option<SecretString>) -> Option<&str> {
             secret.as_ref().map(|secret| secret.expose_secret())
@@ -132,20 +133,20 @@ impl Feeders {
         if exposed(&secret) == exposed(&self.secret) {
             return;
         }
-        let row = before.of(Feeder::Webhook);
-        let hooks = secret.clone().map(|secret| Arc::new(Hooks::new(secret, worker.writer(), row)));
-        match (&hooks, config.http) {
+        let row = feeder_state.of(Feeder::Webhook);
+        let webhooks = secret.clone().map(|secret| Arc::new(Webhooks::new(secret, worker.writer(), row)));
+        match (&webhooks, config.http) {
             (Some(_), Some(listen)) => tracing::info!("taking hooks at http://{listen}/webhook/…"),
             (Some(_), None) => {}
             (None, _) => tracing::info!("taking no hooks any more"),
         }
-        self.hooks.send_replace(hooks);
+        self.webhooks.send_replace(webhooks);
         self.secret = secret;
     }
 
     /// Who takes hooks in, if anybody does.
-    pub(super) fn hooks(&self) -> watch::Receiver<Option<Arc<Hooks>>> {
-        self.hooks.subscribe()
+    pub(super) fn webhooks(&self) -> watch::Receiver<Option<Arc<Webhooks>>> {
+        self.webhooks.subscribe()
     }
 
     fn end(&mut self, feeder: Feeder) {

@@ -1,6 +1,6 @@
 //! SIGHUP: the configuration read anew, and taken up while work goes on.
 
-use super::feeders::{self, Before};
+use super::feeders::{self, FeederState};
 use super::running::Running;
 use super::{DaemonError, worker_config};
 use crate::amocrm::{Client, Token};
@@ -27,9 +27,9 @@ struct Prepared {
     token: Token,
     /// With other deadlines, where these have changed.
     client: Option<Client>,
-    before: Before,
+    feeder_state: FeederState,
     /// Keys whose change takes a restart.
-    restart: Vec<&'static str>,
+    restart_keys: Vec<&'static str>,
 }
 
 impl Running<'_> {
@@ -42,7 +42,7 @@ impl Running<'_> {
         tracing::info!("SIGHUP: reading {} anew", shown(&self.config.file.display().to_string()));
         self.service.reloading();
         match self.prepare() {
-            Ok(prepared) => self.take_up(prepared).await?,
+            Ok(prepared) => self.apply(prepared).await?,
             Err(error) => {
                 let mistakes = match error {
                     DaemonError::Config(Mistakes(mistakes)) => mistakes,
@@ -73,10 +73,10 @@ impl Running<'_> {
             )])
             .into());
         }
-        let mut config = Config::load(&self.config.file, Needs::Hooks)?;
+        let mut config = Config::load(&self.config.file, Needs::Webhook)?;
         let token = super::token(&config)?;
         self.refuse_another_account(&config)?;
-        let restart = needs_restart(&self.config, &config);
+        let restart_keys = needs_restart(&self.config, &config);
         config.http = self.config.http;
         // Without a server nobody takes them.
         config.webhook = config.webhook.filter(|_| config.http.is_some());
@@ -85,8 +85,8 @@ impl Running<'_> {
             .then(|| Client::new(&config.api.client(), &token))
             .transpose()
             .map_err(DaemonError::Client)?;
-        let before = Before::read(&store::open_read_only(&config.database)?)?;
-        Ok(Prepared { config, token, client, before, restart })
+        let feeder_state = FeederState::read(&store::open_read_only(&config.database)?)?;
+        Ok(Prepared { config, token, client, feeder_state, restart_keys })
     }
 
     /// Another address or database is another mirror: its token must not go to the old address, nor the talks
@@ -109,13 +109,13 @@ impl Running<'_> {
         if mistakes.is_empty() { Ok(()) } else { Err(Mistakes(mistakes)) }
     }
 
-    async fn take_up(&mut self, prepared: Prepared) -> Result<(), DaemonError> {
-        let Prepared { config, token, client, before, restart } = prepared;
+    async fn apply(&mut self, prepared: Prepared) -> Result<(), DaemonError> {
+        let Prepared { config, token, client, feeder_state, restart_keys } = prepared;
         let now = clock::now();
         (self.set_level)(config.log.level);
         self.worker.reconfigure(worker_config(&config, Mode::Run), token, client, now);
         self.backups.apply(&config, &self.schedule).await?;
-        self.feeders.apply(&config, &before, &self.worker, &self.schedule).await?;
+        self.feeders.apply(&config, &feeder_state, &self.worker, &self.schedule).await?;
         self.hosts.send_replace(config.http_hosts.clone());
         self.worker.writer().configure(config.auto_close.rules.clone(), feeders::enabled(&config));
         self.config = config;
@@ -124,10 +124,10 @@ impl Running<'_> {
         self.refused = None;
         self.configured_at = now.secs();
         tracing::info!("took up the new configuration");
-        if !restart.is_empty() {
-            tracing::warn!("restart talkmirror for what else has changed: {}", restart.join(", "));
+        if !restart_keys.is_empty() {
+            tracing::warn!("restart talkmirror for what else has changed: {}", restart_keys.join(", "));
         }
-        self.say_what_closes();
+        self.log_auto_close();
         Ok(())
     }
 

@@ -1,10 +1,10 @@
 //! `run`: the daemon at work, from its start to its stop.
 
 use super::backups::Backups;
-use super::feeders::{self, Before, Feeders};
+use super::feeders::{self, FeederState, Feeders};
 use super::schedule::{Schedule, Ticks};
 use super::service::Service;
-use super::signals::{Signal, Signals};
+use super::signals::{ProcessSignal, Signals};
 use super::summary::Summary;
 use super::{DaemonError, Work, open, stop, worker};
 use crate::clock::{self, ClockWatch, Now, duration};
@@ -29,9 +29,9 @@ use tokio::task::JoinSet;
 use tracing::Level;
 
 /// How often systemd and those who look are told how it goes. Hundreds of daemons may run on one machine.
-const TICK: Duration = Duration::from_secs(1);
+const TICK_INTERVAL: Duration = Duration::from_secs(1);
 /// Between two times at which what was measured is summed up.
-const UPKEEP: Duration = Duration::from_secs(5);
+const METRICS_UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Works the queue until SIGTERM or SIGINT; SIGHUP takes the configuration and the token up anew.
 /// `set_level` has log lines of this level written from then on.
@@ -39,7 +39,7 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// # Errors
 /// When it cannot begin, or cannot go on.
 pub async fn run(config: &Config, set_level: &dyn Fn(Level)) -> Result<(), DaemonError> {
-    run_until(config, set_level, std::future::pending(), (TICK, |_| {})).await?;
+    run_until(config, set_level, std::future::pending(), (TICK_INTERVAL, |_| {})).await?;
     Ok(())
 }
 
@@ -53,7 +53,7 @@ pub async fn run_until(
     end: impl Future<Output = ()>,
     (every, mut observe): (Duration, impl FnMut(&Worker)),
 ) -> Result<Counters, DaemonError> {
-    let (connection, lock) = open_at_last(config)?;
+    let (connection, lock) = open_waiting(config)?;
     // Not before: a migration under way is one transaction, and a signal ends it and us; or the wait for others.
     let mut signals = Signals::listen()?;
     let mut running = Running::start(config, set_level, connection, lock).await?;
@@ -64,11 +64,11 @@ pub async fn run_until(
         tokio::select! {
             biased;
             signal = signals.next() => match signal {
-                Signal::Stop(name) => {
+                ProcessSignal::Stop(name) => {
                     tracing::info!("stopping on {name}: finishing what is under way");
                     break Ok(());
                 }
-                Signal::Reload => running.reload().await?,
+                ProcessSignal::Reload => running.reload().await?,
             },
             () = &mut end => break Ok(()),
             () = running.sweeps.next() => running.worker.sweep(clock::now()),
@@ -92,7 +92,7 @@ pub async fn run_until(
 }
 
 /// Whoever holds the database locked is waited for without end, as by a daemon at work.
-fn open_at_last(config: &Config) -> Result<(Connection, InstanceLock), DaemonError> {
+fn open_waiting(config: &Config) -> Result<(Connection, InstanceLock), DaemonError> {
     loop {
         match open(config) {
             Err(DaemonError::Store(error)) if busy_wait::is_locked(&error) => {}
@@ -120,7 +120,7 @@ pub(super) struct Running<'a> {
     pub hosts: watch::Sender<Vec<String>>,
     /// Where something is served.
     metrics: Option<PrometheusHandle>,
-    upkept: Instant,
+    upkeep_at: Instant,
     /// The server at `http.listen`.
     server: JoinSet<()>,
     started: Now,
@@ -136,7 +136,7 @@ impl<'a> Running<'a> {
         connection: Connection,
         lock: InstanceLock,
     ) -> Result<Running<'a>, DaemonError> {
-        let before = Before::read(&connection)?;
+        let feeder_state = FeederState::read(&connection)?;
         let backups = Backups::read(&connection)?;
         for (feeder, on) in feeders::enabled(config) {
             crate::store::feeds::note_enabled(&connection, feeder, on).map_err(StoreError::from)?;
@@ -157,7 +157,7 @@ impl<'a> Running<'a> {
             live: watch::Sender::new(Live::default()),
             hosts: watch::Sender::new(config.http_hosts.clone()),
             metrics: None,
-            upkept: started.mono,
+            upkeep_at: started.mono,
             server: JoinSet::new(),
             started,
             clock_watch: ClockWatch::new(started),
@@ -166,7 +166,7 @@ impl<'a> Running<'a> {
         };
         running.set_sweeps().await?;
         running.serve().await?;
-        running.feeders.apply(config, &before, &running.worker, &running.schedule).await?;
+        running.feeders.apply(config, &feeder_state, &running.worker, &running.schedule).await?;
         running.backups.apply(config, &running.schedule).await?;
         tracing::info!(
             "started: mirroring {} into {}, at most {} requests a second",
@@ -174,7 +174,7 @@ impl<'a> Running<'a> {
             shown(&config.database.display().to_string()),
             config.api.requests_per_second,
         );
-        running.say_what_closes();
+        running.log_auto_close();
         running.tick(started);
         let status = running.status();
         running.service.ready(&status);
@@ -187,15 +187,16 @@ impl<'a> Running<'a> {
         let listener = bound.map_err(|source| DaemonError::Listen { address, source })?;
         let metrics = telemetry::start().map_err(DaemonError::Metrics)?;
         self.metrics = Some(metrics.clone());
-        let (live, hooks, hosts) = (self.live.subscribe(), self.feeders.hooks(), self.hosts.subscribe());
+        let (live, webhooks, hosts) =
+            (self.live.subscribe(), self.feeders.webhooks(), self.hosts.subscribe());
         let account = self.config.api.base_url.host_str().unwrap_or_default().to_owned();
-        let site = Site::new(self.config.database.clone(), account, live, hooks, hosts, metrics);
+        let site = Site::new(self.config.database.clone(), account, live, webhooks, hosts, metrics);
         self.server.spawn(http::serve(listener, Arc::new(site)));
         tracing::info!("how it goes is shown at http://{address}/");
         Ok(())
     }
 
-    pub(super) fn say_what_closes(&self) {
+    pub(super) fn log_auto_close(&self) {
         let auto_close = &self.config.auto_close;
         match auto_close.rules.mode {
             CloseMode::Off => {}
@@ -216,7 +217,7 @@ impl<'a> Running<'a> {
         let live = Live {
             status: Some(self.worker.condition(now)),
             stalled,
-            trouble: self.worker.trouble().map(|(why, _)| why.to_owned()),
+            write_error: self.worker.trouble().map(|(why, _)| why.to_owned()),
             closes: self.config.auto_close.rules.mode != CloseMode::Off,
             token_expires_at: self.worker.token_expires_at(),
             requests_by_minute: self.worker.requests_by_minute(now),
@@ -227,8 +228,8 @@ impl<'a> Running<'a> {
         let (counters, started) = (self.worker.counters(), self.started.secs());
         self.service.status(now.mono, || super::service::status(&self.live.borrow(), counters, started));
         self.summary.tick(counters, now);
-        if now.mono.saturating_duration_since(self.upkept) >= UPKEEP {
-            self.upkept = now.mono;
+        if now.mono.saturating_duration_since(self.upkeep_at) >= METRICS_UPKEEP_INTERVAL {
+            self.upkeep_at = now.mono;
             // Else what was measured would pile up where nobody asks for the metrics.
             if let Some(metrics) = &self.metrics {
                 metrics.run_upkeep();
@@ -276,7 +277,7 @@ impl<'a> Running<'a> {
         self.backups.stop().await;
         self.feeders.stop().await;
         let stopped = stop(&mut self.worker, worked).await;
-        self.backups.left().await;
+        self.backups.wait_for_stopped().await;
         stopped?;
         let counters = self.worker.counters();
         tracing::info!(

@@ -15,7 +15,7 @@ pub(super) struct Schedule {
 }
 
 /// Two jobs of one schedule that fall on the same second tick once: within this time of each other.
-const SAME_TICK: Duration = Duration::from_millis(250);
+const SAME_TICK_WINDOW: Duration = Duration::from_millis(250);
 
 /// Ticks that somebody waits for, by a schedule that may change. Those that nobody took yet are one.
 #[derive(Default)]
@@ -57,7 +57,7 @@ impl Schedule {
             let job = Job::new_async(cron.as_str(), move |_, _| {
                 let now = clock::mono();
                 let last = last.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
-                if last.is_none_or(|last| now - last >= SAME_TICK) {
+                if last.is_none_or(|last| now - last >= SAME_TICK_WINDOW) {
                     notify.notify_one();
                 }
                 Box::pin(std::future::ready(()))

@@ -96,7 +96,7 @@ pub(super) fn status(live: &Live, counters: Counters, started: i64) -> String {
     if let Some(why) = &live.stalled {
         parts.push(format!("NO PROGRESS: {why}"));
     }
-    if let Some(why) = &live.trouble {
+    if let Some(why) = &live.write_error {
         parts.push(format!("CANNOT WRITE THE DATABASE: {why}"));
     }
     if let Some(status) = &live.status {

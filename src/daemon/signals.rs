@@ -6,14 +6,14 @@ use tokio::sync::mpsc;
 
 /// What somebody wants of the process.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Signal {
+pub(super) enum ProcessSignal {
     Stop(&'static str),
     Reload,
 }
 
 /// The signals, from the moment of [`Signals::listen`].
 pub(super) struct Signals {
-    receiver: mpsc::UnboundedReceiver<Signal>,
+    receiver: mpsc::UnboundedReceiver<ProcessSignal>,
 }
 
 impl Signals {
@@ -27,11 +27,11 @@ impl Signals {
             let mut stopping = false;
             loop {
                 let signal = tokio::select! {
-                    _ = terminate.recv() => Signal::Stop("SIGTERM"),
-                    _ = interrupt.recv() => Signal::Stop("SIGINT"),
-                    _ = hangup.recv() => Signal::Reload,
+                    _ = terminate.recv() => ProcessSignal::Stop("SIGTERM"),
+                    _ = interrupt.recv() => ProcessSignal::Stop("SIGINT"),
+                    _ = hangup.recv() => ProcessSignal::Reload,
                 };
-                if let Signal::Stop(name) = signal {
+                if let ProcessSignal::Stop(name) = signal {
                     if stopping {
                         tracing::warn!(
                             "stopped at once by a second signal, {name}: what was not recorded stays in the queue"
@@ -46,7 +46,7 @@ impl Signals {
         Ok(Signals { receiver })
     }
 
-    pub(super) async fn next(&mut self) -> Signal {
+    pub(super) async fn next(&mut self) -> ProcessSignal {
         match self.receiver.recv().await {
             Some(signal) => signal,
             None => std::future::pending().await,

@@ -4,18 +4,18 @@ use crate::clock::Now;
 use crate::worker::Counters;
 use std::time::{Duration, Instant};
 
-const EVERY: Duration = Duration::from_secs(60 * 60);
+const SUMMARY_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
 /// What was done up to the last line.
 #[derive(Debug)]
 pub(super) struct Summary {
-    told: Counters,
+    reported: Counters,
     at: Instant,
 }
 
 impl Summary {
     pub(super) fn new(now: Now) -> Summary {
-        Summary { told: Counters::default(), at: now.mono }
+        Summary { reported: Counters::default(), at: now.mono }
     }
 
     /// Logs what was done since the last line, once an hour.
@@ -38,11 +38,11 @@ impl Summary {
     }
 
     fn due(&mut self, counters: Counters, now: Now) -> Option<Counters> {
-        if now.mono.saturating_duration_since(self.at) < EVERY {
+        if now.mono.saturating_duration_since(self.at) < SUMMARY_INTERVAL {
             return None;
         }
-        let done = counters.since(&self.told);
-        (self.told, self.at) = (counters, now.mono);
+        let done = counters.since(&self.reported);
+        (self.reported, self.at) = (counters, now.mono);
         Some(done)
     }
 }

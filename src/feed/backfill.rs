@@ -3,24 +3,24 @@
 //! The walk itself is in the database ([`crate::store::feeds`]); this keeps it going.
 
 use super::refresh::CHOOSE_EVERY;
-use super::{Ended, Ways};
+use super::{FeederContext, FeederEnded};
 use crate::clock::unix_now;
-use crate::store::feeds::{Fed, Order};
+use crate::store::feeds::{Fed, FeedRequest};
 use crate::text::shown;
 use tokio::time::{MissedTickBehavior, interval};
 
 /// So much of the lane is filled that it does not run dry before the next step.
-const AHEAD: f64 = 1.2;
+const LANE_FILL_FACTOR: f64 = 1.2;
 
 /// Runs until the worker ends.
-pub async fn run(ways: Ways) -> Ended {
+pub async fn run(context: FeederContext) -> FeederEnded {
     let mut tick = interval(CHOOSE_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        let Some(quota) = ways.door.quota().await else { return Ended };
-        let room = (quota.pace * CHOOSE_EVERY.as_secs_f64() * AHEAD).ceil() as usize;
-        match ways.feed(Order::Backfill { room, now: unix_now() }).await {
+        let Some(quota) = context.door.quota().await else { return FeederEnded };
+        let room = (quota.pace * CHOOSE_EVERY.as_secs_f64() * LANE_FILL_FACTOR).ceil() as usize;
+        match context.feed(FeedRequest::Backfill { room, now: unix_now() }).await {
             Ok(Fed::Backfill(Some(walk), _)) => {
                 if let Some((_, why)) = &walk.ended {
                     let (looked_at, _) = walk.progress();

@@ -7,11 +7,11 @@
 
 mod followed;
 
-use super::{Ended, Unread, Ways};
+use super::{FeederContext, FeederEnded, ListError};
 use crate::amocrm::{Page, Query, Rows};
 use crate::clock::unix_now;
 use crate::policy::lanes::Lane;
-use crate::store::feeds::{Fed, Feeder, FeederRow, Hint, News, Order};
+use crate::store::feeds::{Fed, FeedRequest, Feeder, FeederRow, Hint, News};
 use crate::talk::Listed;
 use followed::Followed;
 use serde_json::{Value, json};
@@ -20,18 +20,18 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 /// In seconds: so often all talks are gone through, closed ones too.
-const DAY: i64 = 24 * 60 * 60;
+const WHOLE_PASS_INTERVAL_SECS: i64 = 24 * 60 * 60;
 /// Pages of one pass at most: ten million talks.
-const MOST_PAGES: u32 = 40_000;
+const MAX_PAGES: u32 = 40_000;
 /// So many closed talks among the open ones show that the filter is ignored, if they are over 5 %.
-const MANY_CLOSED: usize = 10;
+const UNFILTERED_MIN_CLOSED: usize = 10;
 /// A list of so few pages is read to its end, filtered or not: 2,000 talks.
-const FEW_PAGES: u32 = 8;
+const SHORT_LIST_PAGES: u32 = 8;
 
 /// See the module's text.
 #[derive(Debug)]
 pub struct Listing {
-    ways: Ways,
+    context: FeederContext,
     followed: Followed,
     /// When the last pass over all talks was done; Unix seconds.
     whole_at: Option<i64>,
@@ -40,7 +40,7 @@ pub struct Listing {
     /// Passes in a row that showed more closed talks than chance would.
     unfiltered: u32,
     /// That such a list is short was said.
-    said_short: bool,
+    warned_short: bool,
     /// When a long list was last seen to ignore the filter: it is believed to for a day.
     unfiltered_at: Option<i64>,
 }
@@ -54,30 +54,30 @@ struct Queued {
 
 impl Listing {
     /// `before` is what an earlier process left.
-    pub fn new(ways: Ways, before: Option<&FeederRow>) -> Listing {
+    pub fn new(context: FeederContext, before: Option<&FeederRow>) -> Listing {
         let at = |key: &str| before.and_then(|row| row.cursor.as_ref()?.get(key)?.as_i64());
         Listing {
-            ways,
+            context,
             followed: Followed::default(),
             whole_at: at("whole_at"),
             whole_page: at("whole_page").and_then(|page| u32::try_from(page).ok()),
             unfiltered: 0,
-            said_short: false,
+            warned_short: false,
             unfiltered_at: at("unfiltered_at"),
         }
     }
 
     /// Passes over the list at each tick, until the worker ends.
-    pub async fn run(mut self, tick: Arc<Notify>) -> Ended {
+    pub async fn run(mut self, tick: Arc<Notify>) -> FeederEnded {
         loop {
             let done = tokio::select! {
                 biased;
-                () = tick.notified() => match self.ways.rests(unix_now()) {
+                () = tick.notified() => match self.context.is_resting(unix_now()) {
                     true => Ok(()),
-                    false => self.look().await,
+                    false => self.check_open_talks().await,
                 },
                 // Dropped by a tick; the page is asked for again.
-                page = self.whole_pages() => self.take_whole(page).await,
+                page = self.next_whole_page() => self.handle_whole_page(page).await,
             };
             if let Err(ended) = done {
                 return ended;
@@ -86,7 +86,7 @@ impl Listing {
     }
 
     /// A look at the open talks.
-    async fn look(&mut self) -> Result<(), Ended> {
+    async fn check_open_talks(&mut self) -> Result<(), FeederEnded> {
         let now = unix_now();
         if !lately(self.whole_at, now) && self.whole_page.is_none() {
             self.followed = Followed::default();
@@ -94,51 +94,54 @@ impl Listing {
         }
         self.followed.forget(now);
         let mut queued = Queued::default();
-        let mut trouble = None;
+        let mut error = None;
         if !lately(self.unfiltered_at, now) {
             self.unfiltered_at = None;
-            match self.pass(&mut queued).await? {
+            match self.compare_open_talks(&mut queued).await? {
                 Ok(true) => {}
                 Ok(false) => self.unfiltered_at = Some(unix_now()),
-                Err(unread) => trouble = Some(self.ways.unread(unread)),
+                Err(list_error) => error = Some(self.context.describe_list_error(list_error)),
             }
         }
         let ignored = "the list ignores filter[only_in_work]";
         if self.unfiltered_at.is_some() {
-            trouble = Some(format!("{ignored}: it is long, and so read once a day, as a whole"));
+            error = Some(format!("{ignored}: it is long, and so read once a day, as a whole"));
         } else if self.unfiltered > 1 {
             // It costs a few requests more, and nothing is wrong with the mirror.
-            if !std::mem::replace(&mut self.said_short, true) {
+            if !std::mem::replace(&mut self.warned_short, true) {
                 tracing::warn!(
                     feeder = "listing",
                     "{ignored}: it is short, and so read as a whole each time"
                 );
             }
         }
-        self.ways.ran((queued.all, queued.noted), trouble, Some(self.cursor())).await
+        self.context.record_run((queued.all, queued.noted), error, Some(self.cursor())).await
     }
 
     /// Reads all pages of the open talks once; what differs from the mirror is queued, and then what
     /// was not shown. False if the list is long and not filtered.
-    async fn pass(&mut self, queued: &mut Queued) -> Result<Result<bool, Unread>, Ended> {
+    async fn compare_open_talks(
+        &mut self,
+        queued: &mut Queued,
+    ) -> Result<Result<bool, ListError>, FeederEnded> {
         let began = unix_now();
         let (mut rows_read, mut closed) = (0, 0);
         let mut seen = HashSet::new();
         let mut before: Vec<Listed> = Vec::new();
-        for page in 1..=MOST_PAGES {
+        for page in 1..=MAX_PAGES {
             let Page { rows, more, .. } =
-                match self.ways.page(Lane::Hints, Query::Talks { page, only_in_work: true }).await? {
+                match self.context.page(Lane::Hints, Query::Talks { page, only_in_work: true }).await? {
                     Ok(page) => page,
-                    Err(unread) => return Ok(Err(unread)),
+                    Err(list_error) => return Ok(Err(list_error)),
                 };
             let Rows::Talks(rows) = rows else { break };
             if !rows.is_empty() && rows == before {
-                return Ok(Err(Unread::NotServed("each page shows the same talks".into())));
+                return Ok(Err(ListError::NotServed("each page shows the same talks".into())));
             }
             rows_read += rows.len();
             closed += rows.iter().filter(|row| row.is_in_work == Some(false)).count();
-            let many = closed >= MANY_CLOSED && closed * 20 > rows_read;
-            if many && page > FEW_PAGES {
+            let many = closed >= UNFILTERED_MIN_CLOSED && closed * 20 > rows_read;
+            if many && page > SHORT_LIST_PAGES {
                 return Ok(Ok(false));
             }
             seen.extend(rows.iter().map(|row| row.talk_id));
@@ -148,7 +151,7 @@ impl Listing {
             queued.noted += added;
             // A first pass takes its time; the others find little, and are spared a commit for each page.
             if added > 0 {
-                self.ways.went_on(added, None).await?;
+                self.context.record_step(added, None).await?;
             }
             if !more {
                 break;
@@ -156,7 +159,7 @@ impl Listing {
         }
         queued.all += self.follow_unseen(seen, began).await?;
         self.unfiltered = match closed * 20 > rows_read {
-            true if closed >= MANY_CLOSED => 2,
+            true if closed >= UNFILTERED_MIN_CLOSED => 2,
             // One may be closed while the list is made, but not each time.
             true => self.unfiltered + 1,
             false => 0,
@@ -165,32 +168,37 @@ impl Listing {
     }
 
     /// The next page of all talks; waits for ever where none is wanted.
-    async fn whole_pages(&self) -> Result<Result<Page, Unread>, Ended> {
-        match self.whole_page.filter(|_| !self.ways.rests(unix_now())) {
+    async fn next_whole_page(&self) -> Result<Result<Page, ListError>, FeederEnded> {
+        match self.whole_page.filter(|_| !self.context.is_resting(unix_now())) {
             // The whole account's list is long, and in no hurry.
-            Some(page) => self.ways.page(Lane::Unmirrored, Query::Talks { page, only_in_work: false }).await,
+            Some(page) => {
+                self.context.page(Lane::Unmirrored, Query::Talks { page, only_in_work: false }).await
+            }
             None => std::future::pending().await,
         }
     }
 
-    async fn take_whole(&mut self, page: Result<Result<Page, Unread>, Ended>) -> Result<(), Ended> {
+    async fn handle_whole_page(
+        &mut self,
+        page: Result<Result<Page, ListError>, FeederEnded>,
+    ) -> Result<(), FeederEnded> {
         let mut queued = 0;
         match page? {
             Ok(Page { rows: Rows::Talks(rows), more, .. }) => {
                 queued = self.follow(rows).await?;
                 self.whole_page =
-                    self.whole_page.filter(|page| more && *page < MOST_PAGES).map(|page| page + 1);
+                    self.whole_page.filter(|page| more && *page < MAX_PAGES).map(|page| page + 1);
                 if self.whole_page.is_none() {
                     self.whole_at = Some(unix_now());
                 }
             }
             Ok(Page { rows: Rows::Events(_), .. }) => {}
-            Err(unread) => {
-                let trouble = Some(self.ways.unread(unread));
-                return self.ways.ran((0, 0), trouble, Some(self.cursor())).await;
+            Err(list_error) => {
+                let error = Some(self.context.describe_list_error(list_error));
+                return self.context.record_run((0, 0), error, Some(self.cursor())).await;
             }
         }
-        self.ways.went_on(queued, Some(self.cursor())).await
+        self.context.record_step(queued, Some(self.cursor())).await
     }
 
     fn cursor(&self) -> Value {
@@ -200,15 +208,15 @@ impl Listing {
     }
 
     /// Queues what differs from the mirror.
-    async fn follow(&mut self, rows: Vec<Listed>) -> Result<u64, Ended> {
+    async fn follow(&mut self, rows: Vec<Listed>) -> Result<u64, FeederEnded> {
         let now = unix_now();
-        let order = Order::Compare { listed: rows, now };
-        let Fed::Compared(news) = self.ways.feed(order).await? else { return Ok(0) };
+        let order = FeedRequest::Compare { listed: rows, now };
+        let Fed::Compared(news) = self.context.feed(order).await? else { return Ok(0) };
         let mut hints = Vec::new();
         for News { listed, mirrored, looked_at } in news {
             let talk_id = listed.talk_id;
             // What fails and shows the same each time stays failed.
-            let changed = self.followed.is_news(talk_id, listed);
+            let changed = self.followed.has_changed(talk_id, listed);
             let may_follow = self.followed.may_follow(talk_id, Some(listed), now);
             if !mirrored && listed.is_in_work == Some(false) {
                 // The account's past is in no hurry, and seen once a day.
@@ -221,24 +229,24 @@ impl Listing {
     }
 
     /// Queues the open talks of the mirror that the whole pass did not show.
-    async fn follow_unseen(&mut self, seen: HashSet<i64>, began: i64) -> Result<u64, Ended> {
+    async fn follow_unseen(&mut self, seen: HashSet<i64>, began: i64) -> Result<u64, FeederEnded> {
         let now = unix_now();
-        let order = Order::Unseen { seen: Arc::new(seen), before: began, now };
-        let Fed::Unseen(unseen) = self.ways.feed(order).await? else { return Ok(0) };
+        let order = FeedRequest::Unseen { seen: Arc::new(seen), before: began, now };
+        let Fed::Unseen(unseen) = self.context.feed(order).await? else { return Ok(0) };
         let may_follow = |talk_id: &i64| self.followed.may_follow(*talk_id, None, now);
         let hint = |talk_id| Hint { talk_id, lane: Lane::Hints, changed: false };
         let hints = unseen.into_iter().filter(may_follow).map(hint).collect();
         self.enqueue(hints, now).await
     }
 
-    async fn enqueue(&self, hints: Vec<Hint>, now: i64) -> Result<u64, Ended> {
+    async fn enqueue(&self, hints: Vec<Hint>, now: i64) -> Result<u64, FeederEnded> {
         if hints.is_empty() {
             return Ok(0);
         }
-        self.ways.queue(Order::Enqueue { feeder: Feeder::Listing, hints, due_at: now, now }).await
+        self.context.queue(FeedRequest::Enqueue { feeder: Feeder::Listing, hints, due_at: now, now }).await
     }
 }
 
 fn lately(at: Option<i64>, now: i64) -> bool {
-    at.is_some_and(|at| (at..at + DAY).contains(&now))
+    at.is_some_and(|at| (at..at + WHOLE_PASS_INTERVAL_SECS).contains(&now))
 }

@@ -2,31 +2,32 @@
 //!
 //! Which ones is decided by [`crate::policy::refresh`], anew every few seconds.
 
-use super::{Ended, Ways};
+use super::{FeederContext, FeederEnded};
 use crate::clock::unix_now;
 use crate::policy::lanes::Lane;
 use crate::policy::refresh::{RefreshRules, Shares};
-use crate::store::feeds::{Fed, Order};
+use crate::store::feeds::{Fed, FeedRequest};
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
 /// How often talks are chosen.
 pub const CHOOSE_EVERY: Duration = Duration::from_secs(5);
 /// So much of the lane is filled that it does not run dry before the next choice.
-const AHEAD: f64 = 1.2;
+const LANE_FILL_FACTOR: f64 = 1.2;
 
 /// Runs until the worker ends.
-pub async fn run(ways: Ways, rules: RefreshRules) -> Ended {
+pub async fn run(context: FeederContext, rules: RefreshRules) -> FeederEnded {
     let mut shares = Shares::default();
     let mut tick = interval(CHOOSE_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        let Some(quota) = ways.door.quota().await else { return Ended };
+        let Some(quota) = context.door.quota().await else { return FeederEnded };
         let spare = (quota.pace - quota.urgent).max(quota.pace * Lane::Refresh.share());
-        let room = (spare * CHOOSE_EVERY.as_secs_f64() * AHEAD).ceil() as usize;
-        let order = Order::Refresh { rules: rules.clone(), room, shares: shares.clone(), now: unix_now() };
-        match ways.feed(order).await {
+        let room = (spare * CHOOSE_EVERY.as_secs_f64() * LANE_FILL_FACTOR).ceil() as usize;
+        let order =
+            FeedRequest::Refresh { rules: rules.clone(), room, shares: shares.clone(), now: unix_now() };
+        match context.feed(order).await {
             Ok(Fed::Refreshed { shares: left, queued }) => {
                 tracing::debug!(queued, "refreshing {queued} talks");
                 shares = left;

@@ -4,10 +4,10 @@
 //! seconds in any case: the vendor switches off what is slow. Where the database is busy for longer the
 //! answer is 503, and the vendor sends it again. What a hook says of a talk is not believed: it is fetched.
 
-use super::WARN_EVERY;
+use super::WARN_INTERVAL_SECS;
 use crate::clock::{self, unix_now};
-use crate::config::LONGEST_SECRET;
-use crate::store::feeds::{Fed, Feeder, FeederRow, Note, Order};
+use crate::config::MAX_SECRET_BYTES;
+use crate::store::feeds::{Fed, FeedRequest, Feeder, FeederRow, Note};
 use crate::store::writer::Writer;
 use crate::text::shown;
 use axum::body::{Body, to_bytes};
@@ -20,62 +20,62 @@ use tokio::sync::Semaphore;
 use tokio::time::{timeout, timeout_at};
 
 /// No hook comes near this.
-const BODY_CAP: usize = 1024 * 1024;
+const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// From the request's head to its answer. The vendor waits for two seconds.
-const ANSWER_WITHIN: Duration = Duration::from_millis(1500);
+const RESPONSE_TIMEOUT: Duration = Duration::from_millis(1500);
 /// One action of a person makes several hooks: a talk is fetched so many seconds after the first.
-const GATHER: i64 = 2;
+const GATHER_SECS: i64 = 2;
 /// Hooks that wait for the database at most; those beyond are answered 503 at once.
-const MOST_WAITING: usize = 4096;
+const MAX_WAITING: usize = 4096;
 /// What is wrong is written down so often at most, in seconds.
-const NOTE_EVERY: i64 = 60;
+const NOTE_INTERVAL_SECS: i64 = 60;
 
 /// See the module's text.
 #[derive(Debug)]
-pub struct Hooks {
+pub struct Webhooks {
     secret: SecretString,
     writer: Writer,
-    room: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
     /// When something wrong was last written down, and last said in the log.
-    noted: Mutex<(i64, i64)>,
+    recorded: Mutex<(i64, i64)>,
 }
 
-impl Hooks {
+impl Webhooks {
     /// `before` is what an earlier process left.
-    pub fn new(secret: SecretString, writer: Writer, before: Option<&FeederRow>) -> Hooks {
-        let room = Arc::new(Semaphore::new(MOST_WAITING));
+    pub fn new(secret: SecretString, writer: Writer, before: Option<&FeederRow>) -> Webhooks {
+        let slots = Arc::new(Semaphore::new(MAX_WAITING));
         let warned_at = before.and_then(|row| row.warned_at).unwrap_or(0);
-        Hooks { secret, writer, room, noted: Mutex::new((0, warned_at)) }
+        Webhooks { secret, writer, slots, recorded: Mutex::new((0, warned_at)) }
     }
 
     /// Takes a hook in; `secret` is the last part of the address that it was sent to.
-    pub async fn take(&self, secret: &str, body: Body) -> StatusCode {
-        let deadline = clock::mono() + ANSWER_WITHIN;
+    pub async fn receive(&self, secret: &str, body: Body) -> StatusCode {
+        let deadline = clock::mono() + RESPONSE_TIMEOUT;
         if !same_secret(secret, self.secret.expose_secret()) {
             return StatusCode::NOT_FOUND;
         }
-        let body = match timeout_at(deadline.into(), to_bytes(body, BODY_CAP)).await {
+        let body = match timeout_at(deadline.into(), to_bytes(body, MAX_BODY_BYTES)).await {
             Ok(Ok(body)) => body,
             Ok(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE,
             Err(_) => return StatusCode::REQUEST_TIMEOUT,
         };
-        let Hook { account_id, talk_ids } = match read(&body) {
-            Ok(hook) => hook,
+        let WebhookBody { account_id, talk_ids } = match read(&body) {
+            Ok(webhook) => webhook,
             Err(why) => {
                 self.note(why);
                 return StatusCode::BAD_REQUEST;
             }
         };
-        let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
+        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
             return StatusCode::SERVICE_UNAVAILABLE;
         };
         let now = unix_now();
-        let order = Order::Hook { account_id, ids: talk_ids, due_at: now + GATHER, now };
+        let order = FeedRequest::Webhook { account_id, ids: talk_ids, due_at: now + GATHER_SECS, now };
         let writer = self.writer.clone();
         // What was handed to the writer is done even where the answer has become 503.
         let fed = tokio::spawn(async move {
             let fed = writer.feed(order).await;
-            drop(place);
+            drop(slot);
             fed
         });
         match timeout(deadline.saturating_duration_since(clock::mono()), fed).await {
@@ -92,31 +92,31 @@ impl Hooks {
     }
 
     /// Writes down what is wrong, now and then, and says it in the log once a day.
-    fn note(&self, trouble: String) {
+    fn note(&self, error: String) {
         let now = unix_now();
-        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        if (noted.0..noted.0 + NOTE_EVERY).contains(&now) {
+        let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        if (recorded.0..recorded.0 + NOTE_INTERVAL_SECS).contains(&now) {
             return;
         }
-        noted.0 = now;
+        recorded.0 = now;
         let mut warned_at = None;
-        if !(noted.1..noted.1 + WARN_EVERY).contains(&now) {
-            noted.1 = now;
+        if !(recorded.1..recorded.1 + WARN_INTERVAL_SECS).contains(&now) {
+            recorded.1 = now;
             warned_at = Some(now);
-            tracing::warn!(feeder = "webhook", "webhook: {}", shown(&trouble));
+            tracing::warn!(feeder = "webhook", "webhook: {}", shown(&error));
         }
         let writer = self.writer.clone();
-        let (feeder, trouble) = (Feeder::Webhook, Some(trouble));
-        let note = Note { feeder, ran: None, added: 0, trouble, warned_at, cursor: None, now };
-        tokio::spawn(async move { writer.feed(Order::Note(note)).await });
+        let (feeder, error) = (Feeder::Webhook, Some(error));
+        let note = Note { feeder, ran: None, added: 0, error, warned_at, cursor: None, now };
+        tokio::spawn(async move { writer.feed(FeedRequest::Note(note)).await });
     }
 }
 
 /// Takes the same time wherever they differ, and however long the given one is.
 fn same_secret(given: &str, secret: &str) -> bool {
     let padded = |text: &str| {
-        let mut bytes = [0; LONGEST_SECRET];
-        let length = text.len().min(LONGEST_SECRET);
+        let mut bytes = [0; MAX_SECRET_BYTES];
+        let length = text.len().min(MAX_SECRET_BYTES);
         bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
         bytes
     };
@@ -126,15 +126,15 @@ fn same_secret(given: &str, secret: &str) -> bool {
 
 /// What of a hook counts.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Hook {
+struct WebhookBody {
     account_id: Option<i64>,
     /// Each once, in order.
     talk_ids: Vec<i64>,
 }
 
 /// Reads a hook's form: `talk[add][0][talk_id]=191`, `message[add][0][talk_id]=191`, `account[id]=32720107`.
-fn read(body: &[u8]) -> Result<Hook, String> {
-    let mut hook = Hook::default();
+fn read(body: &[u8]) -> Result<WebhookBody, String> {
+    let mut webhook = WebhookBody::default();
     let mut odd = None;
     for (key, value) in url::form_urlencoded::parse(body) {
         let number = || value.trim().parse::<i64>().ok().filter(|number| *number > 0);
@@ -143,29 +143,29 @@ fn read(body: &[u8]) -> Result<Hook, String> {
         match (kind, path.as_slice()) {
             ("account", ["id"]) => {
                 let id = number().ok_or("a hook came whose account[id] is no number")?;
-                hook.account_id = Some(id);
+                webhook.account_id = Some(id);
             }
             ("talk", [_, _, "talk_id"]) => {
                 // One that is odd must not cost the others: the vendor would send all of them again.
                 match number() {
-                    Some(talk_id) => hook.talk_ids.push(talk_id),
+                    Some(talk_id) => webhook.talk_ids.push(talk_id),
                     None => odd = Some("a hook came with a talk_id that is none"),
                 }
             }
             // A message may belong to no talk.
-            ("message", [_, _, "talk_id"]) => hook.talk_ids.extend(number()),
+            ("message", [_, _, "talk_id"]) => webhook.talk_ids.extend(number()),
             _ => {}
         }
     }
-    if let Some(odd) = odd.filter(|_| hook.talk_ids.is_empty()) {
+    if let Some(odd) = odd.filter(|_| webhook.talk_ids.is_empty()) {
         return Err(odd.into());
     }
-    if hook == Hook::default() {
+    if webhook == WebhookBody::default() {
         return Err("something came that is no hook of amoCRM".into());
     }
-    hook.talk_ids.sort_unstable();
-    hook.talk_ids.dedup();
-    Ok(hook)
+    webhook.talk_ids.sort_unstable();
+    webhook.talk_ids.dedup();
+    Ok(webhook)
 }
 
 #[cfg(test)]
@@ -173,8 +173,8 @@ mod tests {
     use super::*;
     use crate::mutated::mutated;
 
-    fn hook(account_id: i64, talk_ids: &[i64]) -> Result<Hook, String> {
-        Ok(Hook { account_id: Some(account_id), talk_ids: talk_ids.into() })
+    fn webhook(account_id: i64, talk_ids: &[i64]) -> Result<WebhookBody, String> {
+        Ok(WebhookBody { account_id: Some(account_id), talk_ids: talk_ids.into() })
     }
 
     #[test]
@@ -182,18 +182,18 @@ mod tests {
         let body = b"talk%5Badd%5D%5B0%5D%5Btalk_id%5D=191&talk[update][7][talk_id]=12&talk[update][7][is_in_work]=0\
                      &message[add][3][talk_id]=13&message[add][4][talk_id]=&message[add][3][text]=talk[add][0][talk_id]\
                      &talk[update][8][talk_id]=12&account[id]=32720107&account[subdomain]=a";
-        assert_eq!(read(body), hook(32720107, &[12, 13, 191]));
+        assert_eq!(read(body), webhook(32720107, &[12, 13, 191]));
     }
 
     #[test]
     fn an_odd_id_costs_none_of_the_others() {
         let body = b"talk[add][0][talk_id]=xx&talk[add][1][talk_id]=115&account[id]=1";
-        assert_eq!(read(body), hook(1, &[115]));
+        assert_eq!(read(body), webhook(1, &[115]));
     }
 
     #[test]
     fn a_hook_about_something_else_names_no_talk() {
-        assert_eq!(read(b"leads[add][0][id]=5&account[id]=1"), hook(1, &[]));
+        assert_eq!(read(b"leads[add][0][id]=5&account[id]=1"), webhook(1, &[]));
     }
 
     #[test]
@@ -214,13 +214,13 @@ mod tests {
 
     #[test]
     fn only_the_very_secret_opens() {
-        let secret = "s".repeat(LONGEST_SECRET);
+        let secret = "s".repeat(MAX_SECRET_BYTES);
         assert!(same_secret(&secret, &secret));
         assert!(same_secret("0123456789abcdef", "0123456789abcdef"));
         for given in ["", "0123456789abcde", "0123456789abcdef0", "0123456789abcdeF", "0123456789abcdef\0"] {
             assert!(!same_secret(given, "0123456789abcdef"), "{given:?}");
         }
-        assert!(!same_secret(&"s".repeat(LONGEST_SECRET + 1), &secret));
+        assert!(!same_secret(&"s".repeat(MAX_SECRET_BYTES + 1), &secret));
     }
 
     proptest::proptest! {
@@ -229,9 +229,9 @@ mod tests {
             "talk%5Badd%5D%5B0%5D%5Btalk_id%5D=191&talk%5Badd%5D%5B0%5D%5Bis_in_work%5D=1&account%5Bid%5D=17029541&account%5Bsubdomain%5D=example",
             "talk[update][7][talk_id]=12&talk[update][7][missed_at]=&message[add][3][talk_id]=13&message[add][3][text]=%D0%90&account[id]=17029541",
         ])) {
-            if let Ok(hook) = read(&body) {
-                proptest::prop_assert!(hook.talk_ids.iter().all(|id| *id > 0));
-                proptest::prop_assert!(hook.talk_ids.is_sorted_by(|a, b| a < b));
+            if let Ok(webhook) = read(&body) {
+                proptest::prop_assert!(webhook.talk_ids.iter().all(|id| *id > 0));
+                proptest::prop_assert!(webhook.talk_ids.is_sorted_by(|a, b| a < b));
             }
         }
     }

@@ -6,7 +6,7 @@
 //! late, its request may have been delayed on its way: J is longer then, as far as `times.rs` has saved up for it. Requests
 //! leave evenly.
 //!
-//! After a 429 the strict rule holds for [`STRICT`]: each place is free a second after its answer came, and not before.
+//! After a 429 the strict rule holds for [`STRICT_DURATION`]: each place is free a second after its answer came, and not before.
 //! The server then counts at most N whatever the network does, but the time of the answers is lost.
 
 use super::times::Times;
@@ -19,11 +19,11 @@ const SECOND: Duration = Duration::from_secs(1);
 /// The second in which at most N may arrive, and 1 % for clocks that differ.
 pub(super) const WINDOW: Duration = Duration::from_millis(1010);
 /// How long the strict rule holds after a 429.
-pub(super) const STRICT: Duration = Duration::from_secs(600);
+pub(super) const STRICT_DURATION: Duration = Duration::from_secs(600);
 /// The least distance between two requests, as a part of an Nth of a second. Less than 1: the next ones make up for a late one.
-const CATCH_UP: f64 = 0.7;
+const MIN_SPACING: f64 = 0.7;
 /// Requests that are due within this time leave together: timers are no finer.
-const TIMER: Duration = Duration::from_millis(3);
+const TIMER_RESOLUTION: Duration = Duration::from_millis(3);
 
 /// See the module's text.
 #[derive(Debug)]
@@ -97,8 +97,8 @@ impl Places {
             let answered = self.answered.peek().map(|Reverse(free)| *free);
             return Err(first.into_iter().chain(answered).min());
         }
-        let gap = SECOND.mul_f64(CATCH_UP / self.limit as f64);
-        let begun = now.checked_sub(TIMER).unwrap_or(now);
+        let gap = SECOND.mul_f64(MIN_SPACING / self.limit as f64);
+        let begun = now.checked_sub(TIMER_RESOLUTION).unwrap_or(now);
         self.next_even = Some(self.next_even.map_or(begun, |even| even.max(begun)) + gap);
         let (number, departure) = (self.next_number, Departure::at(now));
         self.next_number += 1;

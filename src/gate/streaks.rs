@@ -3,13 +3,13 @@
 use super::{Reason, Signal};
 
 /// Different requests in a row that meet a failing server: then all pauses.
-const FAILING: usize = 5;
+const FAILING_LIMIT: usize = 5;
 /// Requests in a row that get no answer, whoever sent them: then all pauses.
-const SILENT: usize = 3;
+const SILENT_LIMIT: usize = 3;
 /// Requests in a row that are refused with a bare 403: then all pauses.
-const FORBIDDEN: usize = 3;
+const FORBIDDEN_LIMIT: usize = 3;
 /// Different requests in a row that get the same kind of unexpected answer: then all pauses.
-const UNEXPECTED: usize = 3;
+const UNEXPECTED_LIMIT: usize = 3;
 
 /// Whose request it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,16 +42,16 @@ impl Streaks {
             Signal::Transient => {
                 self.silent.clear();
                 self.forbidden.clear();
-                (&mut self.failing, FAILING, Reason::Outage)
+                (&mut self.failing, FAILING_LIMIT, Reason::Outage)
             }
             Signal::NoAnswer => {
                 self.forbidden.clear();
-                (&mut self.silent, SILENT, Reason::Outage)
+                (&mut self.silent, SILENT_LIMIT, Reason::Outage)
             }
             Signal::Forbidden => {
                 self.silent.clear();
                 self.failing.clear();
-                (&mut self.forbidden, FORBIDDEN, Reason::Blocked)
+                (&mut self.forbidden, FORBIDDEN_LIMIT, Reason::Blocked)
             }
             Signal::Unexpected(kind) => {
                 self.silent.clear();
@@ -59,7 +59,7 @@ impl Streaks {
                 if self.unexpected.0 != *kind {
                     self.unexpected = (kind.clone(), Vec::new());
                 }
-                (&mut self.unexpected.1, UNEXPECTED, Reason::UnexpectedAnswer)
+                (&mut self.unexpected.1, UNEXPECTED_LIMIT, Reason::UnexpectedAnswer)
             }
             _ => return None,
         };

@@ -45,9 +45,9 @@ fn gate() -> (Gate, Instant) {
 fn after_a_restart_nothing_leaves_for_a_second() {
     let start = Instant::now();
     let mut gate = Gate::new(6, true, start);
-    assert_eq!(gate.try_pass(start).unwrap_err(), Wait::Until(start + WINDOW + WAY));
-    assert!(gate.try_pass(start + WINDOW + WAY - Duration::from_millis(1)).is_err());
-    assert!(gate.try_pass(start + WINDOW + WAY).is_ok());
+    assert_eq!(gate.try_pass(start).unwrap_err(), Wait::Until(start + WINDOW + MAX_TRANSIT_JITTER));
+    assert!(gate.try_pass(start + WINDOW + MAX_TRANSIT_JITTER - Duration::from_millis(1)).is_err());
+    assert!(gate.try_pass(start + WINDOW + MAX_TRANSIT_JITTER).is_ok());
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn three_bare_403_in_a_row_are_a_block_and_two_are_not() {
     assert_eq!(gate.pause(), None);
     ask_for(&mut gate, 3, Signal::Forbidden, now);
     assert_eq!(pause(&gate).reason, Reason::Blocked);
-    assert_eq!(pause(&gate).until, now + PERSON);
+    assert_eq!(pause(&gate).until, now + PERSON_PROBE_INTERVAL);
 }
 
 #[test]
@@ -180,19 +180,19 @@ fn a_person_ends_any_pause_with_one_probe() {
 fn in_a_pause_one_probe_leaves_at_a_time_and_its_answer_decides() {
     let (mut gate, now) = gate();
     refuse(&mut gate, now);
-    assert_eq!(gate.try_pass(now).unwrap_err(), Wait::Until(now + UNAUTHORIZED));
+    assert_eq!(gate.try_pass(now).unwrap_err(), Wait::Until(now + UNAUTHORIZED_PROBE_INTERVAL));
 
-    let later = now + UNAUTHORIZED;
+    let later = now + UNAUTHORIZED_PROBE_INTERVAL;
     let probe = gate.try_pass(later).unwrap();
     assert_eq!(gate.try_pass(later).unwrap_err(), Wait::ForAnswer);
     gate.answered(probe, Source::Talk(1), Signal::Unauthorized, later, &mut rng());
-    assert_eq!(pause(&gate).until, later + UNAUTHORIZED);
+    assert_eq!(pause(&gate).until, later + UNAUTHORIZED_PROBE_INTERVAL);
     assert_eq!(pause(&gate).since, now, "one pause, not two");
 
-    let probe = gate.try_pass(later + UNAUTHORIZED).unwrap();
-    gate.answered(probe, Source::Talk(1), Signal::Healthy, later + UNAUTHORIZED, &mut rng());
+    let probe = gate.try_pass(later + UNAUTHORIZED_PROBE_INTERVAL).unwrap();
+    gate.answered(probe, Source::Talk(1), Signal::Healthy, later + UNAUTHORIZED_PROBE_INTERVAL, &mut rng());
     assert_eq!(gate.pause(), None);
-    assert!(gate.try_pass(later + UNAUTHORIZED).is_ok());
+    assert!(gate.try_pass(later + UNAUTHORIZED_PROBE_INTERVAL).is_ok());
 }
 
 #[test]
@@ -251,8 +251,8 @@ fn after_a_429_the_pace_climbs_from_half_to_full() {
     ask(&mut gate, Signal::Healthy, open);
     let tenths = |at| (gate.pace(at) * 10.0).round();
     assert_eq!(tenths(open), 50.0);
-    assert_eq!(tenths(open + CLIMB / 2), 75.0);
-    assert_eq!(tenths(open + CLIMB), 100.0);
+    assert_eq!(tenths(open + CLIMB_DURATION / 2), 75.0);
+    assert_eq!(tenths(open + CLIMB_DURATION), 100.0);
 }
 
 #[test]
@@ -277,7 +277,7 @@ fn a_probe_that_meets_an_outage_does_not_shorten_a_block() {
     }
     let probe = pause(&gate).until;
     ask_for(&mut gate, 9, Signal::Transient, probe);
-    assert_eq!((pause(&gate).reason, pause(&gate).until), (Reason::Blocked, probe + PERSON));
+    assert_eq!((pause(&gate).reason, pause(&gate).until), (Reason::Blocked, probe + PERSON_PROBE_INTERVAL));
 }
 
 #[test]

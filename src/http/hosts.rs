@@ -15,7 +15,7 @@ use url::Host;
 /// Between two lines of the log about hosts that are not answered.
 const WARN_INTERVAL: Duration = Duration::from_secs(60 * 60);
 /// More of a name is not logged.
-const LONGEST_NAME: usize = 100;
+const MAX_NAME_CHARS: usize = 100;
 
 /// Loopback names, the address that a connection came in on, and the names of `http.hosts`.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl Hosts {
             return;
         }
         *warned_at = Some(clock::mono());
-        let name: String = name.chars().take(LONGEST_NAME).collect();
+        let name: String = name.chars().take(MAX_NAME_CHARS).collect();
         tracing::warn!(
             "http.listen: refused a request for the host \"{}\": name it in http.hosts if it is this server's",
             name.escape_default()

@@ -1,6 +1,6 @@
 //! `/metrics`: what was counted, and the state of the mirror as gauges.
 
-use super::{Look, Site};
+use super::{MirrorState, Site};
 use crate::gate::Reason;
 use crate::report::health;
 use crate::store::completeness::Completeness;
@@ -12,11 +12,11 @@ use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 
 /// In seconds; see "Tokens" in the vendor's documentation of OAuth: three months.
-const REFRESH_TOKEN_LIFE: i64 = 90 * 24 * 60 * 60;
+const REFRESH_TOKEN_LIFETIME_SECS: i64 = 90 * 24 * 60 * 60;
 
 pub(super) async fn metrics(State(site): State<Arc<Site>>) -> Response {
-    match site.look().await {
-        Ok(look) => gauges(&look),
+    match site.mirror_state().await {
+        Ok(mirror_state) => gauges(&mirror_state),
         Err(error) => {
             // What was counted is shown all the same, and that this is no daemon which is down.
             tracing::debug!("the gauges are as they were: the database cannot be read: {error}");
@@ -31,10 +31,10 @@ pub(super) async fn metrics(State(site): State<Arc<Site>>) -> Response {
     (headers, site.metrics.render()).into_response()
 }
 
-fn gauges(look: &Look) {
+fn gauges(mirror_state: &MirrorState) {
     let flag = f64::from;
     let time = |at: i64| at as f64;
-    let Look { live, overview, figures, complaints, obstacles, now, .. } = look;
+    let MirrorState { live, overview, figures, complaints, obstacles, now, .. } = mirror_state;
     set("talkmirror_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
     set("talkmirror_healthy", &[], flag(complaints.is_empty() && obstacles.is_empty()));
     set("talkmirror_ready", &[], flag(obstacles.is_empty()));
@@ -42,7 +42,7 @@ fn gauges(look: &Look) {
     set("talkmirror_config_last_reload_success_timestamp_seconds", &[], time(live.configured_at));
     let renewed = overview.oauth.as_ref().map(|oauth| match oauth.refused {
         true => *now,
-        false => oauth.refreshed_at + REFRESH_TOKEN_LIFE,
+        false => oauth.refreshed_at + REFRESH_TOKEN_LIFETIME_SECS,
     });
     // What never ends raises no alert, nor does the end of a token that was replaced.
     let end = renewed.or(live.token_expires_at).map_or(f64::INFINITY, time);

@@ -16,7 +16,7 @@ use crate::report::health::Complaint;
 use crate::report::humanize::{completeness, count, day, duration, shown, timestamp};
 use crate::store::closures::Closure;
 use crate::store::days::{DAYS, Day};
-use charts::{Chart, Shape, figure};
+use charts::{Chart, ChartKind, figure};
 use maud::{DOCTYPE, Markup, html};
 use state::Mood;
 
@@ -45,7 +45,7 @@ pub struct Screen {
 }
 
 /// So often the page looks for news, in seconds; `page.js` says the same in milliseconds.
-const EVERY: u32 = 15;
+const RELOAD_INTERVAL_SECS: u32 = 15;
 
 /// The page as HTML.
 pub fn render(screen: &Screen) -> String {
@@ -97,7 +97,7 @@ fn shell(mood: Mood, account: &str, now: i64, main: &Markup) -> String {
                 link rel="icon" type="image/svg+xml" href="page.svg";
                 link rel="stylesheet" href="page.css";
                 script src="page.js" defer {}
-                noscript { meta http-equiv="refresh" content=(EVERY); }
+                noscript { meta http-equiv="refresh" content=(RELOAD_INTERVAL_SECS); }
             }
             body {
                 header {
@@ -108,7 +108,7 @@ fn shell(mood: Mood, account: &str, now: i64, main: &Markup) -> String {
                 p id="lost" role="alert" {}
                 main { (main) (as_of(now)) }
                 footer {
-                    p { "This page looks for news every " (EVERY) " s by itself. Days and times are UTC." }
+                    p { "This page looks for news every " (RELOAD_INTERVAL_SECS) " s by itself. Days and times are UTC." }
                     p { "talkmirror " (version) ". For programs: " a href="metrics" { "metrics" } ", "
                         a href="readyz" { "readiness" } ", " a href="healthz" { "health" } "." }
                 }
@@ -140,19 +140,19 @@ fn figures(screen: &Screen) -> Markup {
             now: format!("{} now", count(today(&open))),
             text: format!("Open talks at the end of each of the last {DAYS} days: {} now; {}.",
                           count(today(&open)), extremes(days, &open)),
-            values: &open, times: times.clone(), shape: Shape::Course, class: "open",
+            values: &open, times: times.clone(), kind: ChartKind::Course, class: "open",
         }))
         (figure(&Chart {
             title: "Missed talks, by day",
             now: format!("{} today", count(today(&missed))),
             text: counted("Talks missed", days, &missed),
-            values: &missed, times: times.clone(), shape: Shape::Bars, class: "missed",
+            values: &missed, times: times.clone(), kind: ChartKind::Bars, class: "missed",
         }))
         (figure(&Chart {
             title: "Closed talks, by day",
             now: format!("{} today", count(today(&closed))),
             text: counted("Talks closed", days, &closed),
-            values: &closed, times, shape: Shape::Bars, class: "closed",
+            values: &closed, times, kind: ChartKind::Bars, class: "closed",
         }))
         (figure(&Chart {
             title: "Requests, by minute",
@@ -160,7 +160,7 @@ fn figures(screen: &Screen) -> Markup {
             text: request_text(whole),
             values: whole,
             times: minutes(whole.len() as i64),
-            shape: Shape::Course, class: "requests",
+            kind: ChartKind::Course, class: "requests",
         }))
     }
 }

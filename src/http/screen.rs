@@ -1,7 +1,7 @@
 //! What the status page shows, gathered: from the process, and from the database by a reader of its own.
 
 use super::page::{self, Screen};
-use super::{Look, Site};
+use super::{MirrorState, Site};
 use crate::clock::{self, unix_now};
 use crate::policy::closing::CloseMode;
 use crate::report::health::{self, Complaint};
@@ -20,32 +20,32 @@ use tokio::sync::Mutex;
 
 /// The days are counted anew when they were last counted longer ago: with a million talks it takes some
 /// tenths of a second.
-const RECENT: Duration = Duration::from_secs(60);
+const MAX_DAYS_AGE: Duration = Duration::from_secs(60);
 /// Decisions to close that are shown.
-const CLOSURES: usize = 10;
+const CLOSURES_SHOWN: usize = 10;
 
 /// What the page alone shows, and what of it was read a moment ago.
 #[derive(Debug)]
-pub(super) struct Past {
+pub(super) struct PageCache {
     /// The account's host.
     account: String,
     days: Mutex<Option<(Instant, [Day; DAYS])>>,
 }
 
-impl Past {
-    pub(super) fn new(account: String) -> Past {
-        Past { account, days: Mutex::new(None) }
+impl PageCache {
+    pub(super) fn new(account: String) -> PageCache {
+        PageCache { account, days: Mutex::new(None) }
     }
 
     async fn days(&self, database: PathBuf) -> Result<[Day; DAYS], StoreError> {
         // Held while it is counted: those who come meanwhile are shown the same.
         let mut last = self.days.lock().await;
         if let Some((at, days)) = *last
-            && clock::since(at) < RECENT
+            && clock::since(at) < MAX_DAYS_AGE
         {
             return Ok(days);
         }
-        let days = reading(move || {
+        let days = run_blocking(move || {
             let connection = store::open_read_only(&database)?;
             Ok(days::days(&connection, unix_now())?)
         })
@@ -56,17 +56,17 @@ impl Past {
 }
 
 /// The last closures, `auto_close.mode`, and which talks it closes in words.
-pub(super) type Closing = (Vec<Closure>, CloseMode, String);
+pub(super) type ClosingSummary = (Vec<Closure>, CloseMode, String);
 
-pub(super) fn closing(connection: &Connection) -> Result<Closing, StoreError> {
-    let closures = closures::last(connection, CLOSURES)?;
+pub(super) fn closing(connection: &Connection) -> Result<ClosingSummary, StoreError> {
+    let closures = closures::last(connection, CLOSURES_SHOWN)?;
     let (mode, rules) = sweep::running_rules(connection)?.unzip();
     let named = |of: &CloseMode| mode.as_deref() == Some(of.as_str());
     let mode = [CloseMode::Live, CloseMode::DryRun].into_iter().find(named).unwrap_or(CloseMode::Off);
     Ok((closures, mode, rules.map_or(String::new(), |rules| rules.to_string())))
 }
 
-async fn reading<T: Send + 'static>(
+async fn run_blocking<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
     let done = tokio::task::spawn_blocking(read).await;
@@ -74,8 +74,9 @@ async fn reading<T: Send + 'static>(
 }
 
 async fn screen(site: &Site) -> Result<Screen, Arc<StoreError>> {
-    let Look { live, overview, closing, mut complaints, obstacles, now, .. } = site.look().await?;
-    let mut days = site.past.days(site.database.clone()).await.map_err(Arc::new)?;
+    let MirrorState { live, overview, closing, mut complaints, obstacles, now, .. } =
+        site.mirror_state().await?;
+    let mut days = site.page_cache.days(site.database.clone()).await.map_err(Arc::new)?;
     // Counted a moment ago: what is open now is what the rest of the page says.
     days[DAYS - 1].open = overview.talks.in_work;
     let (closures, close_mode, close_rules) = closing;
@@ -90,7 +91,7 @@ async fn screen(site: &Site) -> Result<Screen, Arc<StoreError>> {
     let warnings = health::warnings(&overview, alive, now);
     Ok(Screen {
         now,
-        account: site.past.account.clone(),
+        account: site.page_cache.account.clone(),
         overview,
         obstacles,
         complaints,
@@ -108,6 +109,6 @@ async fn screen(site: &Site) -> Result<Screen, Arc<StoreError>> {
 pub(super) async fn page(State(site): State<Arc<Site>>) -> Response {
     match screen(&site).await {
         Ok(screen) => page::page(&screen),
-        Err(error) => page::unreadable(&site.past.account, &causes(&error), unix_now()),
+        Err(error) => page::unreadable(&site.page_cache.account, &causes(&error), unix_now()),
     }
 }

@@ -3,15 +3,15 @@
 use std::collections::VecDeque;
 
 /// So many answers about stored talks are looked at, the last ones.
-const WINDOW: usize = 40;
+const RECENT_RESPONSES: usize = 40;
 /// So many in a row are too many, …
-const IN_A_ROW: usize = 20;
+const MAX_IN_A_ROW: usize = 20;
 /// … and so are more than half of the last ones, if there are at least so many of these.
-const LEAST: usize = 5;
+const MIN_RECENT_GONE: usize = 5;
 /// So many are too many if no other stored talk was shown lately: a small mirror is not emptied either.
-const ALL: usize = 2;
+const MAX_IF_NONE_SHOWN: usize = 2;
 /// After a person has looked, the API is believed for so long, in seconds.
-const BELIEVED: i64 = 60 * 60;
+const BELIEVED_SECS: i64 = 60 * 60;
 
 /// What the API says of stored talks.
 #[derive(Debug, Default)]
@@ -36,9 +36,9 @@ impl GoneGuard {
         self.note(Some(talk_id));
         self.in_a_row += 1;
         let gone = self.recent.iter().flatten().count();
-        let many = self.in_a_row >= IN_A_ROW
-            || self.recent.len() >= LEAST && gone * 2 > self.recent.len()
-            || none_left && self.in_a_row >= ALL;
+        let many = self.in_a_row >= MAX_IN_A_ROW
+            || self.recent.len() >= MIN_RECENT_GONE && gone * 2 > self.recent.len()
+            || none_left && self.in_a_row >= MAX_IF_NONE_SHOWN;
         if !many || self.is_believed(now) {
             return None;
         }
@@ -48,17 +48,17 @@ impl GoneGuard {
 
     /// A person has looked, at this Unix second: for an hour the API is believed.
     pub fn believe(&mut self, now: i64) {
-        self.believed_until = Some(now + BELIEVED);
+        self.believed_until = Some(now + BELIEVED_SECS);
     }
 
     /// Whether a person has looked within the hour.
     pub fn is_believed(&self, now: i64) -> bool {
         // A clock that was set back makes no hour longer.
-        self.believed_until.is_some_and(|until| (until - BELIEVED..until).contains(&now))
+        self.believed_until.is_some_and(|until| (until - BELIEVED_SECS..until).contains(&now))
     }
 
     fn note(&mut self, answer: Option<i64>) {
-        if self.recent.len() == WINDOW {
+        if self.recent.len() == RECENT_RESPONSES {
             self.recent.pop_front();
         }
         self.recent.push_back(answer);

@@ -15,15 +15,15 @@ use std::collections::{BinaryHeap, HashSet};
 use std::convert::Infallible;
 use std::time::Duration;
 
-/// How likely a talk is to change: `CHANGES / (age + REST)` a second.
-const CHANGES: f64 = 0.5;
+/// How likely a talk is to change: `CHANGE_RATE / (age + SETTLE_SECS)` a second.
+const CHANGE_RATE: f64 = 0.5;
 /// Seconds: a talk that changed this instant changes again within about twice this.
-const REST: f64 = 60.0;
+const SETTLE_SECS: f64 = 60.0;
 /// A watched talk is fetched ahead of its time if it has changed since the last look with this likelihood:
 /// once two fifths of its age have passed.
-const LIKELY: f64 = 0.2;
+const EARLY_FETCH_LIKELIHOOD: f64 = 0.2;
 /// A watched talk that is closed is fetched again after this share of its age at the earliest.
-const CLOSED_AGE: i64 = 4;
+const CLOSED_AGE_DIVISOR: i64 = 4;
 /// Of the refreshes, at least: the one fetched longest ago, so that none is forgotten.
 pub const OLDEST_SHARE: f64 = 0.15;
 
@@ -73,7 +73,7 @@ impl Candidate {
     /// Changes a second that are expected of it.
     fn rate(&self, now: i64) -> f64 {
         let age = now.saturating_sub(changed(self, now)).max(0) as f64;
-        CHANGES / (age + REST)
+        CHANGE_RATE / (age + SETTLE_SECS)
     }
 
     /// Seconds since it was last looked at, by a fetch or by the listing.
@@ -105,9 +105,11 @@ impl RefreshRules {
             watching && candidate.checked_at.is_some_and(|at| (now - recheck..=now).contains(&at));
         let rest = match candidate.class {
             Class::Waiting | Class::InWork => recheck,
-            Class::Closed => recheck.max(since_update / CLOSED_AGE),
+            Class::Closed => recheck.max(since_update / CLOSED_AGE_DIVISOR),
         };
-        !is_watched || since_fetch > rest || candidate.rate(now) * candidate.since_look(now) as f64 >= LIKELY
+        !is_watched
+            || since_fetch > rest
+            || candidate.rate(now) * candidate.since_look(now) as f64 >= EARLY_FETCH_LIKELIHOOD
     }
 }
 

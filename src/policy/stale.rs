@@ -36,12 +36,12 @@ pub enum Verdict {
         missed_for: i64,
         quiet_for: i64,
     },
-    Kept(Kept),
+    Kept(KeptReason),
 }
 
 /// Why a talk is not stale; the first reason that holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kept {
+pub enum KeptReason {
     Gone,
     Denied,
     Closed,
@@ -63,42 +63,42 @@ pub enum Kept {
 }
 
 /// Statuses of an open talk that is not being closed already.
-const IN_WORK: [&str; 3] = ["", "in_work", "with_error"];
+const OPEN_STATUSES: [&str; 3] = ["", "in_work", "with_error"];
 
 /// Decides about a talk as it was at `now`, in Unix seconds.
 pub fn stale(talk: &Talk, reach: Reach, now: i64, rules: &StaleRules) -> Verdict {
     let kept = |why| Verdict::Kept(why);
     if reach.gone {
-        return kept(Kept::Gone);
+        return kept(KeptReason::Gone);
     }
     if reach.denied {
-        return kept(Kept::Denied);
+        return kept(KeptReason::Denied);
     }
     if !talk.is_in_work {
-        return kept(Kept::Closed);
+        return kept(KeptReason::Closed);
     }
-    if let Some(status) = talk.status.as_deref().filter(|status| !IN_WORK.contains(status)) {
-        return kept(Kept::Status(status.to_owned()));
+    if let Some(status) = talk.status.as_deref().filter(|status| !OPEN_STATUSES.contains(status)) {
+        return kept(KeptReason::Status(status.to_owned()));
     }
     let Some(missed_at) = talk.missed_at else {
-        return kept(Kept::NotMissed);
+        return kept(KeptReason::NotMissed);
     };
     let origin = talk.origin.as_deref().map(origin_key);
     let origin_is_in = |list: &[String]| list.iter().any(|named| origin.as_ref() == Some(&origin_key(named)));
     let named = rules.only_origins.is_empty() || origin_is_in(&rules.only_origins);
     if !named || origin_is_in(&rules.except_origins) {
-        return kept(Kept::Origin(talk.origin.clone()));
+        return kept(KeptReason::Origin(talk.origin.clone()));
     }
     // "Older than": exactly as old is not. A time in the future is not old at all.
     let missed_for = now.saturating_sub(missed_at);
     let stale_after = rules.stale_after_seconds();
     if missed_for <= stale_after {
-        return kept(Kept::MissedLately { missed_for, stale_after });
+        return kept(KeptReason::MissedLately { missed_for, stale_after });
     }
     let quiet_for = now.saturating_sub(talk.updated_at);
     let wanted = rules.quiet_for_seconds();
     if quiet_for <= wanted {
-        return kept(Kept::ChangedLately { quiet_for, wanted });
+        return kept(KeptReason::ChangedLately { quiet_for, wanted });
     }
     Verdict::Stale { missed_for, quiet_for }
 }
@@ -170,28 +170,28 @@ impl fmt::Display for Verdict {
     }
 }
 
-impl fmt::Display for Kept {
+impl fmt::Display for KeptReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Kept::Gone => f.write_str("the API says that it does not exist"),
-            Kept::Denied => f.write_str("the API refuses it to this token"),
-            Kept::Closed => f.write_str("closed already"),
-            Kept::Status(status) => write!(f, "its status is {status}"),
-            Kept::NotMissed => f.write_str("not missed"),
-            Kept::MissedLately { missed_for, .. } if *missed_for < 0 => {
+            KeptReason::Gone => f.write_str("the API says that it does not exist"),
+            KeptReason::Denied => f.write_str("the API refuses it to this token"),
+            KeptReason::Closed => f.write_str("closed already"),
+            KeptReason::Status(status) => write!(f, "its status is {status}"),
+            KeptReason::NotMissed => f.write_str("not missed"),
+            KeptReason::MissedLately { missed_for, .. } if *missed_for < 0 => {
                 f.write_str("missed in the future, by this machine's clock")
             }
-            Kept::MissedLately { missed_for, stale_after } => {
+            KeptReason::MissedLately { missed_for, stale_after } => {
                 write!(f, "missed {} ago: not over {} yet", duration(*missed_for), duration(*stale_after))
             }
-            Kept::ChangedLately { quiet_for, .. } if *quiet_for < 0 => {
+            KeptReason::ChangedLately { quiet_for, .. } if *quiet_for < 0 => {
                 f.write_str("changed in the future, by this machine's clock")
             }
-            Kept::ChangedLately { quiet_for, wanted } => {
+            KeptReason::ChangedLately { quiet_for, wanted } => {
                 write!(f, "changed {} ago: not over {} yet", duration(*quiet_for), duration(*wanted))
             }
-            Kept::Origin(None) => f.write_str("it has no origin"),
-            Kept::Origin(Some(origin)) => write!(f, "its origin, {origin}, is left out"),
+            KeptReason::Origin(None) => f.write_str("it has no origin"),
+            KeptReason::Origin(Some(origin)) => write!(f, "its origin, {origin}, is left out"),
         }
     }
 }
@@ -260,21 +260,21 @@ pub(crate) mod tests {
     #[test]
     fn missed_exactly_as_long_ago_is_kept() {
         let kept = verdict(|talk| talk.missed_at = Some(NOW - DAY));
-        assert_eq!(kept, Verdict::Kept(Kept::MissedLately { missed_for: DAY, stale_after: DAY }));
-        assert_eq!(verdict(|talk| talk.missed_at = None), Verdict::Kept(Kept::NotMissed));
+        assert_eq!(kept, Verdict::Kept(KeptReason::MissedLately { missed_for: DAY, stale_after: DAY }));
+        assert_eq!(verdict(|talk| talk.missed_at = None), Verdict::Kept(KeptReason::NotMissed));
         assert!(verdict(|talk| talk.missed_at = Some(NOW + 5)).to_string().contains("future"));
     }
 
     #[test]
     fn changed_exactly_as_long_ago_is_kept() {
         let kept = verdict(|talk| talk.updated_at = NOW - 900);
-        assert_eq!(kept, Verdict::Kept(Kept::ChangedLately { quiet_for: 900, wanted: 900 }));
+        assert_eq!(kept, Verdict::Kept(KeptReason::ChangedLately { quiet_for: 900, wanted: 900 }));
         assert!(verdict(|talk| talk.updated_at = NOW + 5).to_string().contains("future"));
     }
 
     #[test]
     fn only_a_talk_in_work_is_stale_whatever_says_so() {
-        assert_eq!(verdict(|talk| talk.is_in_work = false), Verdict::Kept(Kept::Closed));
+        assert_eq!(verdict(|talk| talk.is_in_work = false), Verdict::Kept(KeptReason::Closed));
         for status in ["", "in_work", "with_error"] {
             assert!(verdict(|talk| talk.status = Some(status.into())).is_stale(), "{status}");
         }
@@ -284,8 +284,8 @@ pub(crate) mod tests {
         let talk = just_stale(NOW);
         let gone = Reach { gone: true, denied: false };
         let denied = Reach { gone: false, denied: true };
-        assert_eq!(stale(&talk, gone, NOW, &rules()), Verdict::Kept(Kept::Gone));
-        assert_eq!(stale(&talk, denied, NOW, &rules()), Verdict::Kept(Kept::Denied));
+        assert_eq!(stale(&talk, gone, NOW, &rules()), Verdict::Kept(KeptReason::Gone));
+        assert_eq!(stale(&talk, denied, NOW, &rules()), Verdict::Kept(KeptReason::Denied));
     }
 
     #[test]

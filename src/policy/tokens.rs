@@ -5,38 +5,39 @@ use std::fmt;
 use std::time::Duration;
 
 /// A person is told so long before a token ends, in seconds.
-const NOTICE: i64 = 14 * DAY;
-const DAY: i64 = 24 * 60 * 60;
+const NOTICE_SECS: i64 = 14 * DAY_SECS;
+const DAY_SECS: i64 = 24 * 60 * 60;
 /// A pair is renewed at least this often, in seconds: its refresh token dies unused after three months.
-const LONGEST_IDLE: i64 = 7 * DAY;
+const MAX_IDLE_SECS: i64 = 7 * DAY_SECS;
 /// A pair is renewed so long before its access token ends, in seconds, …
-const AHEAD: f64 = 60.0 * 60.0;
+const RENEW_AHEAD_SECS: f64 = 60.0 * 60.0;
 /// … or where it lives shorter, when this share of its life is left.
-const AHEAD_SHARE: f64 = 0.25;
+const RENEW_AHEAD_SHARE: f64 = 0.25;
 /// A pair from further in the future, in seconds, was obtained under a wrong clock.
-const FUTURE: i64 = 60 * 60;
+const FUTURE_TOLERANCE_SECS: i64 = 60 * 60;
 /// For a refused token a pair is renewed at once, and again after 1min, 2min, 4min, … 6h while no answer
 /// of use has come with a new one: a new token that is refused too is not mended so.
-const FOR_REFUSAL: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(6 * 60 * 60));
+const REFUSAL_RENEWAL_BACKOFF: (Duration, Duration) =
+    (Duration::from_secs(60), Duration::from_secs(6 * 60 * 60));
 /// A pair whose renewal is refused is tried again so much later: a person has to act.
 pub const REFUSED_RETRY: Duration = Duration::from_secs(15 * 60);
 /// A renewal that failed and may pass is tried again after 10s, 20s, 40s, … 10min.
-const RETRY: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(600));
+const RENEWAL_BACKOFF: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(600));
 
 /// How a token that a person must replace stands, at a moment. Its words come after "the API token".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expiry {
     /// Nothing is to be done yet.
-    Far(Span),
+    Far(TimeToExpiry),
     /// Within 14 days.
-    Soon(Span),
+    Soon(TimeToExpiry),
     /// Over, and not accepted any more.
-    Over(Span),
+    Over(TimeToExpiry),
 }
 
 /// The time to an end, or since it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
+pub struct TimeToExpiry {
     expires_at: i64,
     now: i64,
 }
@@ -44,10 +45,10 @@ pub struct Span {
 impl Expiry {
     /// Of a token that ends at `expires_at`; both in Unix seconds.
     pub fn of(expires_at: i64, now: i64) -> Expiry {
-        let span = Span { expires_at, now };
+        let span = TimeToExpiry { expires_at, now };
         match expires_at.saturating_sub(now) {
             ..=0 => Expiry::Over(span),
-            1..=NOTICE => Expiry::Soon(span),
+            1..=NOTICE_SECS => Expiry::Soon(span),
             _ => Expiry::Far(span),
         }
     }
@@ -66,15 +67,15 @@ impl fmt::Display for Expiry {
 }
 
 fn days(seconds: i64) -> String {
-    match seconds / DAY {
+    match seconds / DAY_SECS {
         ..2 => crate::clock::duration(seconds),
         days => format!("{days} days"),
     }
 }
 
 /// Whether the log is to say it again: at the start, then once a day.
-pub fn is_time_to_say(said_at: Option<i64>, now: i64) -> bool {
-    said_at.is_none_or(|at| !(0..DAY).contains(&(now - at)))
+pub fn is_reminder_due(reminded_at: Option<i64>, now: i64) -> bool {
+    reminded_at.is_none_or(|at| !(0..DAY_SECS).contains(&(now - at)))
 }
 
 /// Whether a pair is to be renewed of itself: ahead of its end, and weekly. Unix seconds.
@@ -83,21 +84,21 @@ pub fn is_renewal_due(obtained_at: i64, expires_at: i64, now: f64) -> bool {
     let left = expires_at as f64 - now;
     let age = now - obtained_at as f64;
     // One that was obtained this second is given a chance, whatever it says of itself.
-    let ends = left < AHEAD.min(life * AHEAD_SHARE) && age.abs() >= 1.0;
-    ends || age >= LONGEST_IDLE as f64 || age < -(FUTURE as f64)
+    let ends = left < RENEW_AHEAD_SECS.min(life * RENEW_AHEAD_SHARE) && age.abs() >= 1.0;
+    ends || age >= MAX_IDLE_SECS as f64 || age < -(FUTURE_TOLERANCE_SECS as f64)
 }
 
 /// Whether a pair is to be renewed because its access token was refused: `since` the last time that was the
 /// reason, after `in_vain` renewals for it whose tokens brought no answer of use.
 pub fn may_renew_for_refusal(since: Option<Duration>, in_vain: u32) -> bool {
-    let (first, longest) = FOR_REFUSAL;
+    let (first, longest) = REFUSAL_RENEWAL_BACKOFF;
     let wait = first.saturating_mul(1 << in_vain.saturating_sub(1).min(20)).min(longest);
     since.is_none_or(|since| since >= wait)
 }
 
 /// How long to wait after the renewal has failed `attempts` times in a row (at least 1), in a way that may pass.
 pub fn renewal_backoff(attempts: u32) -> Duration {
-    let (first, longest) = RETRY;
+    let (first, longest) = RENEWAL_BACKOFF;
     first.saturating_mul(1 << attempts.saturating_sub(1).min(20)).min(longest)
 }
 
@@ -109,8 +110,8 @@ mod tests {
 
     #[test]
     fn a_person_is_told_from_14_days_before_the_end() {
-        assert!(matches!(Expiry::of(NOW + 14 * DAY + 1, NOW), Expiry::Far(_)));
-        assert!(matches!(Expiry::of(NOW + 14 * DAY, NOW), Expiry::Soon(_)));
+        assert!(matches!(Expiry::of(NOW + 14 * DAY_SECS + 1, NOW), Expiry::Far(_)));
+        assert!(matches!(Expiry::of(NOW + 14 * DAY_SECS, NOW), Expiry::Soon(_)));
         assert!(matches!(Expiry::of(NOW + 1, NOW), Expiry::Soon(_)));
         assert!(matches!(Expiry::of(NOW, NOW), Expiry::Over(_)));
         assert!(matches!(Expiry::of(i64::MIN, NOW), Expiry::Over(_)));
@@ -119,26 +120,26 @@ mod tests {
     #[test]
     fn the_end_is_told_in_days_and_as_a_date() {
         let words = |at| Expiry::of(at, NOW).to_string();
-        assert_eq!(words(NOW + 9 * DAY + 5), "expires in 9 days, on 2023-11-23");
-        assert_eq!(words(NOW + 2 * DAY - 1), "expires in 47 h, on 2023-11-16");
-        assert_eq!(words(NOW - 3 * DAY), "expired 3 days ago, on 2023-11-11");
+        assert_eq!(words(NOW + 9 * DAY_SECS + 5), "expires in 9 days, on 2023-11-23");
+        assert_eq!(words(NOW + 2 * DAY_SECS - 1), "expires in 47 h, on 2023-11-16");
+        assert_eq!(words(NOW - 3 * DAY_SECS), "expired 3 days ago, on 2023-11-11");
         assert_eq!(words(NOW), "expired 0 s ago, on 2023-11-14");
     }
 
     #[test]
     fn the_log_says_it_at_the_start_and_once_a_day() {
-        assert!(is_time_to_say(None, NOW));
-        assert!(!is_time_to_say(Some(NOW), NOW));
-        assert!(!is_time_to_say(Some(NOW), NOW + DAY - 1));
-        assert!(is_time_to_say(Some(NOW), NOW + DAY));
-        assert!(is_time_to_say(Some(NOW), NOW - 1), "the clock was set back");
+        assert!(is_reminder_due(None, NOW));
+        assert!(!is_reminder_due(Some(NOW), NOW));
+        assert!(!is_reminder_due(Some(NOW), NOW + DAY_SECS - 1));
+        assert!(is_reminder_due(Some(NOW), NOW + DAY_SECS));
+        assert!(is_reminder_due(Some(NOW), NOW - 1), "the clock was set back");
     }
 
     #[test]
     fn a_pair_is_renewed_an_hour_ahead_or_in_the_last_quarter_of_its_life() {
         let due = |life: i64, age: f64| is_renewal_due(NOW, NOW + life, NOW as f64 + age);
-        assert!(!due(DAY, DAY as f64 - 3600.0));
-        assert!(due(DAY, DAY as f64 - 3599.9));
+        assert!(!due(DAY_SECS, DAY_SECS as f64 - 3600.0));
+        assert!(due(DAY_SECS, DAY_SECS as f64 - 3599.9));
         assert!(!due(600, 450.0));
         assert!(due(600, 450.1));
         assert!(due(600, 10_000.0), "long over");
@@ -148,10 +149,10 @@ mod tests {
 
     #[test]
     fn an_idle_pair_is_renewed_weekly_whatever_it_says_of_its_life() {
-        let due = |age: i64| is_renewal_due(NOW, NOW + 1000 * DAY, (NOW + age) as f64);
+        let due = |age: i64| is_renewal_due(NOW, NOW + 1000 * DAY_SECS, (NOW + age) as f64);
         assert!(!due(0));
-        assert!(!due(7 * DAY - 1));
-        assert!(due(7 * DAY));
+        assert!(!due(7 * DAY_SECS - 1));
+        assert!(due(7 * DAY_SECS));
         assert!(!due(-3600), "clocks differ");
         assert!(due(-3601), "obtained under a wrong clock");
     }

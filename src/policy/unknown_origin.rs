@@ -45,10 +45,10 @@ pub fn unknown_origins(rules: &StaleRules, stored: &[String]) -> Vec<UnknownOrig
 /// Where the most similar key stands.
 fn nearest(wanted: &str, keys: &[String]) -> Option<usize> {
     /// As for unknown keys of the configuration.
-    const LIKENESS: f64 = 0.85;
+    const MIN_SIMILARITY: f64 = 0.85;
     let scored = keys.iter().map(|key| strsim::jaro_winkler(key, wanted)).enumerate();
     scored
-        .filter(|(_, likeness)| *likeness > LIKENESS)
+        .filter(|(_, likeness)| *likeness > MIN_SIMILARITY)
         .max_by(|(_, a), (_, b)| a.total_cmp(b))
         .map(|(place, _)| place)
 }
@@ -63,7 +63,7 @@ mod tests {
         StaleRules { only_origins: list(only), except_origins: list(except), ..rules() }
     }
 
-    fn said(rules: &StaleRules, stored: &[&str]) -> Vec<String> {
+    fn messages(rules: &StaleRules, stored: &[&str]) -> Vec<String> {
         let stored: Vec<String> = stored.iter().map(|origin| (*origin).to_owned()).collect();
         unknown_origins(rules, &stored).iter().map(ToString::to_string).collect()
     }
@@ -72,13 +72,13 @@ mod tests {
     fn an_origin_that_no_stored_talk_has_is_named_with_the_nearest() {
         let stored = ["viber", "Telegram", "ВКонтакте"];
         assert_eq!(
-            said(&with(&[], &["telegramm"]), &stored),
+            messages(&with(&[], &["telegramm"]), &stored),
             [
                 "auto_close.except_origins: no stored talk has the origin \"telegramm\": did you mean \"Telegram\"?"
             ]
         );
         assert_eq!(
-            said(&with(&["Вконтакт", "avito"], &[]), &stored),
+            messages(&with(&["Вконтакт", "avito"], &[]), &stored),
             [
                 "auto_close.only_origins: no stored talk has the origin \"Вконтакт\": did you mean \"ВКонтакте\"?",
                 "auto_close.only_origins: no stored talk has the origin \"avito\"",
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn an_origin_that_some_stored_talk_has_is_not_named_however_it_is_spelt() {
-        assert_eq!(said(&with(&["VIBER "], &["вконтакте"]), &["viber", "ВКонтакте"]), [""; 0]);
-        assert_eq!(said(&with(&["viber"], &[]), &[]), [""; 0], "nothing is known yet");
+        assert_eq!(messages(&with(&["VIBER "], &["вконтакте"]), &["viber", "ВКонтакте"]), [""; 0]);
+        assert_eq!(messages(&with(&["viber"], &[]), &[]), [""; 0], "nothing is known yet");
     }
 }

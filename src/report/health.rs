@@ -16,13 +16,13 @@ use crate::store::status::{DaemonStatus, LANES_SECONDS, Liveness};
 use serde::Serialize;
 
 /// Due rows that nothing works for so long, in seconds, are noticed.
-const NEGLECT: i64 = 5 * 60;
+const NEGLECTED_SECS: i64 = 5 * 60;
 
 /// A daemon that was stopped for so long, in seconds, was not just being restarted.
-const STOPPED: i64 = 15 * 60;
+const STOPPED_SECS: i64 = 15 * 60;
 
 /// A feeder's trouble for so long, in seconds, with no answer of use since, is no trouble of the feeder.
-const MUTE: i64 = 2 * 60;
+const SILENT_SECS: i64 = 2 * 60;
 
 /// Something that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -41,7 +41,7 @@ pub struct Live {
     /// Why the process makes no progress.
     pub stalled: Option<String>,
     /// Why nothing can be recorded.
-    pub trouble: Option<String>,
+    pub write_error: Option<String>,
     /// Auto-close is on.
     pub closes: bool,
     /// When the token expires, in Unix seconds, where known.
@@ -60,7 +60,7 @@ pub fn obstacles(live: &Live, overview: &Overview, now: i64) -> Vec<String> {
     if let Some(why) = &live.stalled {
         obstacles.push(format!("the daemon makes no progress: {why}"));
     }
-    if let Some(why) = &live.trouble {
+    if let Some(why) = &live.write_error {
         obstacles.push(format!("the database cannot be written: {why}"));
     }
     let daemon = live.status.as_ref();
@@ -77,7 +77,7 @@ pub fn obstacles(live: &Live, overview: &Overview, now: i64) -> Vec<String> {
 /// The API answers nobody, though there is no pause: what, and what to do.
 fn unanswered(daemon: &DaemonStatus, overview: &Overview, now: i64) -> Option<(String, &'static str)> {
     let lately = |since: &i64| {
-        now.saturating_sub(*since) > MUTE && daemon.last_success_at.is_none_or(|at| at < *since)
+        now.saturating_sub(*since) > SILENT_SECS && daemon.last_success_at.is_none_or(|at| at < *since)
     };
     let troubled = overview
         .feeders
@@ -148,7 +148,7 @@ pub fn complaints(overview: &Overview, alive: Option<Liveness>, closes: bool, no
             );
         }
         if let Some(stopped_at) = daemon.stopped_at.filter(|at| {
-            alive == Some(Liveness::Stopped) && daemon.mode == "run" && now.saturating_sub(*at) > STOPPED
+            alive == Some(Liveness::Stopped) && daemon.mode == "run" && now.saturating_sub(*at) > STOPPED_SECS
         }) {
             complain(
                 format!("the daemon was stopped {}, and nothing is kept fresh since", ago(stopped_at, now)),
@@ -162,13 +162,13 @@ pub fn complaints(overview: &Overview, alive: Option<Liveness>, closes: bool, no
             );
         }
     }
-    let told = [
+    let found = [
         tokens::complaint(overview, now),
         disk::complaint(overview, now),
         wal::complaint(overview, alive, now),
         backup::complaint(&overview.backup, now),
     ];
-    for Complaint { what, action } in told.into_iter().flatten() {
+    for Complaint { what, action } in found.into_iter().flatten() {
         complain(what, &action);
     }
     if let Some(doubt) = &overview.account.doubt {
@@ -205,7 +205,7 @@ pub fn complaints(overview: &Overview, alive: Option<Liveness>, closes: bool, no
     let queue = &overview.queue;
     if !running
         && let Some(oldest) = queue.oldest_due_at
-        && now.saturating_sub(oldest) > NEGLECT
+        && now.saturating_sub(oldest) > NEGLECTED_SECS
     {
         complain(
             format!("{} talks are due and nobody fetches them", queue.due),
@@ -222,9 +222,9 @@ pub fn complaints(overview: &Overview, alive: Option<Liveness>, closes: bool, no
 }
 
 /// In seconds: every open talk is to be fetched again within this, on average.
-const ROUND: f64 = 60.0 * 60.0;
+const FULL_ROUND_SECS: f64 = 60.0 * 60.0;
 /// Due talks that wait for longer, in seconds, while the daemon is at work.
-const BACKLOG: i64 = 10 * 60;
+const BACKLOG_SECS: i64 = 10 * 60;
 
 /// That the last request failed: of a quiet account nothing else may show it for minutes.
 fn last_failure(overview: &Overview, alive: Option<Liveness>, now: i64) -> Option<Complaint> {
@@ -246,7 +246,7 @@ fn last_failure(overview: &Overview, alive: Option<Liveness>, now: i64) -> Optio
 /// What a person should know, where the mirror is healthy all the same: the clock was wrong, the token ends soon, the
 /// disk fills, a reader holds the write-ahead log, or the quota cannot keep up.
 pub fn warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec<Complaint> {
-    let told = [
+    let found = [
         last_failure(overview, alive, now),
         answers::without_missed_at(overview),
         answers::odd_fields(overview),
@@ -255,7 +255,7 @@ pub fn warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec<C
         disk::warning(overview, now),
         wal::warning(overview, alive, now),
     ];
-    told.into_iter().flatten().chain(quota_warnings(overview, alive, now)).collect()
+    found.into_iter().flatten().chain(quota_warnings(overview, alive, now)).collect()
 }
 
 /// That the quota cannot keep up, each with the `api.requests_per_second` that would.
@@ -289,21 +289,21 @@ fn quota_warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec
     let refreshes = overview.feeders.iter().any(|row| row.feeder == "refresh" && row.enabled);
     let open = overview.freshness.talks as f64;
     // While talks wait that were never fetched, refreshes have a tenth, and that is said elsewhere.
-    if refreshes && unmirrored == 0.0 && open / spare > ROUND {
+    if refreshes && unmirrored == 0.0 && open / spare > FULL_ROUND_SECS {
         let round = duration((open / spare) as i64);
         warnings.push(Complaint {
             what: format!(
                 "the quota cannot keep up: {spare:.1} requests a second are left to refresh {open} open talks, \
                  each every {round} on average"
             ),
-            action: format!("{} would do it within the hour", quota(others + open / ROUND)),
+            action: format!("{} would do it within the hour", quota(others + open / FULL_ROUND_SECS)),
         });
     }
     if let Some(oldest) =
-        overview.queue.urgent_since.filter(|oldest| settled && now.saturating_sub(*oldest) > BACKLOG)
+        overview.queue.urgent_since.filter(|oldest| settled && now.saturating_sub(*oldest) > BACKLOG_SECS)
     {
         let waiting = overview.queue.urgent;
-        let rate = others + waiting as f64 / BACKLOG as f64;
+        let rate = others + waiting as f64 / BACKLOG_SECS as f64;
         warnings.push(Complaint {
             what: format!(
                 "the quota cannot keep up: {} waiting to be fetched that were asked for or hinted at, the first {}",

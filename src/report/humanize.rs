@@ -9,15 +9,15 @@ use crate::store::counts::Freshness;
 use crate::store::feeds::Backfill;
 pub use crate::text::{brief, shown};
 
-const YEAR: i64 = 365 * 24 * 60 * 60;
+const YEAR_SECS: i64 = 365 * 24 * 60 * 60;
 
 /// Times so few seconds ahead are of now: two clocks were read.
-const AT_ONCE: i64 = 2;
+const SAME_MOMENT_SECS: i64 = 2;
 
 /// When something was: `3 h ago`, or `3 h in the future` if a clock is wrong, or was wrong then.
 pub fn ago(at: i64, now: i64) -> String {
     let age = now.saturating_sub(at);
-    match age < -AT_ONCE {
+    match age < -SAME_MOMENT_SECS {
         true => format!("{} in the future", duration(age.saturating_neg())),
         false => format!("{} ago", duration(age)),
     }
@@ -26,7 +26,7 @@ pub fn ago(at: i64, now: i64) -> String {
 /// How long something lasts: `for 3 h`, or `since 3 h in the future`.
 pub fn lasting(since: i64, now: i64) -> String {
     let age = now.saturating_sub(since);
-    match age < -AT_ONCE {
+    match age < -SAME_MOMENT_SECS {
         true => format!("since {}", ago(since, now)),
         false => format!("for {}", duration(age)),
     }
@@ -83,7 +83,7 @@ pub fn bytes(number: u64) -> String {
 
 /// A span that may be of years, in seconds: `20 d`, `8 years`.
 pub fn years(seconds: i64) -> String {
-    match seconds / YEAR {
+    match seconds / YEAR_SECS {
         ..2 => duration(seconds),
         years => format!("{} years", count(years)),
     }
@@ -171,6 +171,9 @@ mod tests {
         assert_eq!(in_time(160, 100), "in 1 min");
         assert_eq!(timestamp(0), "1970-01-01 00:00:00");
         assert_eq!((day(0), iso(0)), ("1 Jan".into(), "1970-01-01T00:00:00Z".into()));
-        assert_eq!([2 * YEAR - 1, 2 * YEAR, 3000 * YEAR].map(years), ["729 d", "2 years", "3,000 years"]);
+        assert_eq!(
+            [2 * YEAR_SECS - 1, 2 * YEAR_SECS, 3000 * YEAR_SECS].map(years),
+            ["729 d", "2 years", "3,000 years"]
+        );
     }
 }

@@ -7,7 +7,7 @@ mod target;
 pub use scratch::Scratch;
 pub use target::{Target, full_or};
 
-use super::{BESIDE, StoreError, beside, connect, owner};
+use super::{SIDE_FILE_SUFFIXES, StoreError, beside, connect, owner};
 use crate::clock;
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, eaccess};
@@ -22,9 +22,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Steps of SQLite's machine between two looks at whether to go on: less than a millisecond.
-const LOOK_STEPS: c_int = 1000;
+const PROGRESS_STEPS: c_int = 1000;
 /// Between two looks at how far it is.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Why there is no copy. Nothing is left of it then.
 #[derive(Debug, thiserror::Error)]
@@ -64,13 +64,13 @@ pub enum BackupError {
 
 /// How far a copy is, for another thread, which may also end it.
 #[derive(Debug, Default)]
-pub struct Watch {
+pub struct CopyProgress {
     stop: AtomicBool,
     bytes: AtomicU64,
     of: AtomicU64,
 }
 
-impl Watch {
+impl CopyProgress {
     /// Ends the copy within some milliseconds, with [`BackupError::Stopped`].
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
@@ -81,7 +81,7 @@ impl Watch {
         (self.bytes.load(Ordering::Relaxed), self.of.load(Ordering::Relaxed))
     }
 
-    pub(crate) fn go_on(&self) -> Result<(), BackupError> {
+    pub(crate) fn check_stopped(&self) -> Result<(), BackupError> {
         if self.stop.load(Ordering::Relaxed) { Err(BackupError::Stopped) } else { Ok(()) }
     }
 }
@@ -94,26 +94,26 @@ pub(crate) fn copy(
     connection: Connection,
     source: &Path,
     scratch: &Scratch,
-    watch: &Arc<Watch>,
+    progress: &Arc<CopyProgress>,
 ) -> Result<Connection, BackupError> {
     let (folder, copy) = (scratch.within(), scratch.copy());
     let needed = size(&connection).map_err(sql("read", source, folder))?;
-    watch.of.store(needed, Ordering::Relaxed);
+    progress.of.store(needed, Ordering::Relaxed);
     room(folder, needed)?;
     let name = copy.to_str().ok_or_else(|| BackupError::Name(copy.clone()))?;
-    watch_over(&connection, watch, Some(copy.clone())).map_err(sql("read", source, folder))?;
+    report_progress(&connection, progress, Some(copy.clone())).map_err(sql("read", source, folder))?;
     connection.execute("VACUUM INTO ?1", [name]).map_err(sql("copy", source, folder))?;
     drop(connection);
-    watch.bytes.store(needed, Ordering::Relaxed);
-    check(source, scratch, watch)
+    progress.bytes.store(needed, Ordering::Relaxed);
+    check(source, scratch, progress)
 }
 
 /// `source` is named where the copy is not whole.
-fn check(source: &Path, scratch: &Scratch, watch: &Arc<Watch>) -> Result<Connection, BackupError> {
+fn check(source: &Path, scratch: &Scratch, progress: &Arc<CopyProgress>) -> Result<Connection, BackupError> {
     let failed = |step| sql(step, source, scratch.within());
     let damaged = |found: String| BackupError::Damaged { path: source.to_owned(), found };
     let connection = connect(&scratch.copy(), OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    watch_over(&connection, watch, None).map_err(failed("check the copy of"))?;
+    report_progress(&connection, progress, None).map_err(failed("check the copy of"))?;
     let mode: String = connection
         .query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0))
         .map_err(failed("check the copy of"))?;
@@ -133,7 +133,11 @@ fn check(source: &Path, scratch: &Scratch, watch: &Arc<Watch>) -> Result<Connect
 ///
 /// # Errors
 /// Why it could not.
-pub(crate) fn look(connection: &Connection, database: &Path, folder: &Path) -> Result<(), BackupError> {
+pub(crate) fn check_folder(
+    connection: &Connection,
+    database: &Path,
+    folder: &Path,
+) -> Result<(), BackupError> {
     let needed = size(connection).map_err(sql("read", database, folder))?;
     room(folder, needed)
 }
@@ -154,16 +158,16 @@ pub(crate) fn require_folder(folder: &Path) -> Result<(), BackupError> {
 static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
 
 /// A copy under way, until it is dropped.
-pub(crate) struct Reading;
+pub(crate) struct CopyUnderWay;
 
-impl Reading {
-    pub(crate) fn begin() -> Reading {
+impl CopyUnderWay {
+    pub(crate) fn begin() -> CopyUnderWay {
         UNDER_WAY.fetch_add(1, Ordering::Relaxed);
-        Reading
+        CopyUnderWay
     }
 }
 
-impl Drop for Reading {
+impl Drop for CopyUnderWay {
     fn drop(&mut self) {
         UNDER_WAY.fetch_sub(1, Ordering::Relaxed);
     }
@@ -175,20 +179,24 @@ pub fn is_under_way() -> bool {
 }
 
 /// Ends what a connection does when that is wanted, and tells how large a file has grown.
-fn watch_over(connection: &Connection, watch: &Arc<Watch>, growing: Option<PathBuf>) -> rusqlite::Result<()> {
-    let watch = Arc::clone(watch);
+fn report_progress(
+    connection: &Connection,
+    progress: &Arc<CopyProgress>,
+    growing: Option<PathBuf>,
+) -> rusqlite::Result<()> {
+    let progress = Arc::clone(progress);
     let mut looked = clock::mono();
-    let look = move || {
+    let check_folder = move || {
         if let Some(path) = &growing
-            && clock::since(looked) >= LOOK_EVERY
+            && clock::since(looked) >= PROGRESS_INTERVAL
         {
             looked = clock::mono();
             let bytes = path.metadata().map_or(0, |metadata| metadata.len());
-            watch.bytes.store(bytes, Ordering::Relaxed);
+            progress.bytes.store(bytes, Ordering::Relaxed);
         }
-        watch.stop.load(Ordering::Relaxed)
+        progress.stop.load(Ordering::Relaxed)
     };
-    connection.progress_handler(LOOK_STEPS, Some(look))
+    connection.progress_handler(PROGRESS_STEPS, Some(check_folder))
 }
 
 /// What a copy takes: the pages that hold something.
@@ -217,8 +225,8 @@ fn free(folder: &Path) -> Option<u64> {
 
 /// Whether a path is that of the database, or of a file beside it that is part of it.
 pub(crate) fn is_of_database(path: &Path, database: &Path) -> bool {
-    let same = |one: &Path| owner::Identity::of(one).ok().zip(owner::Identity::of(path).ok());
-    let beside = BESIDE.iter().chain(&[".lock"]).map(|suffix| beside(database, suffix));
+    let same = |one: &Path| owner::FileId::of(one).ok().zip(owner::FileId::of(path).ok());
+    let beside = SIDE_FILE_SUFFIXES.iter().chain(&[".lock"]).map(|suffix| beside(database, suffix));
     std::iter::once(database.to_owned())
         .chain(beside)
         .any(|one| one == path || same(&one).is_some_and(|(one, path)| one == path))

@@ -12,20 +12,20 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// So long a statement waits.
-const PATIENCE: Duration = Duration::from_secs(60);
+const MAX_WAIT: Duration = Duration::from_secs(60);
 /// After this it is said who holds the lock.
-const SAY: Duration = Duration::from_secs(1);
+const REPORT_AFTER: Duration = Duration::from_secs(1);
 /// Between two tries, and between two signs of life.
-const TRY: Duration = Duration::from_millis(20);
-const SIGN: Duration = Duration::from_millis(500);
+const RETRY_INTERVAL: Duration = Duration::from_millis(20);
+const SIGN_OF_LIFE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What the one who waits knows; SQLite's handler is a function without anything of its own.
 struct Waiting {
     path: PathBuf,
     alive: fn(&str),
     began: Instant,
-    said: bool,
-    signed: Option<Instant>,
+    reported: bool,
+    last_sign: Option<Instant>,
 }
 
 thread_local! {
@@ -38,33 +38,34 @@ thread_local! {
 /// # Errors
 /// When SQLite does not take the handler.
 pub(crate) fn begin(connection: &Connection, path: &Path, alive: fn(&str)) -> rusqlite::Result<()> {
-    let waiting = Waiting { path: path.to_owned(), alive, began: clock::mono(), said: false, signed: None };
+    let waiting =
+        Waiting { path: path.to_owned(), alive, began: clock::mono(), reported: false, last_sign: None };
     WAITING.set(Some(waiting));
     connection.busy_handler(Some(wait))
 }
 
 /// `tries` is 0 when a statement first finds the lock held.
 fn wait(tries: i32) -> bool {
-    thread::sleep(TRY);
-    WAITING.with_borrow_mut(|waiting| waiting.as_mut().is_some_and(|waiting| waiting.goes_on(tries)))
+    thread::sleep(RETRY_INTERVAL);
+    WAITING.with_borrow_mut(|waiting| waiting.as_mut().is_some_and(|waiting| waiting.keep_waiting(tries)))
 }
 
 impl Waiting {
-    fn goes_on(&mut self, tries: i32) -> bool {
+    fn keep_waiting(&mut self, tries: i32) -> bool {
         let now = clock::mono();
         if tries == 0 {
-            (self.began, self.said) = (now, false);
+            (self.began, self.reported) = (now, false);
         }
         let waited = now - self.began;
-        if waited >= SAY && !self.said {
-            self.said = true;
+        if waited >= REPORT_AFTER && !self.reported {
+            self.reported = true;
             tracing::warn!("{}: waiting until its transaction ends", shown(&held(&self.path)));
         }
-        if self.signed.is_none_or(|signed| now - signed >= SIGN) {
-            self.signed = Some(now);
+        if self.last_sign.is_none_or(|last_sign| now - last_sign >= SIGN_OF_LIFE_INTERVAL) {
+            self.last_sign = Some(now);
             (self.alive)("waiting for another program to end its transaction in the database");
         }
-        waited < PATIENCE
+        waited < MAX_WAIT
     }
 }
 

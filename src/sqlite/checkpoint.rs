@@ -5,10 +5,10 @@
 
 mod held;
 
-pub use held::{Held, LARGE, LONG, OURSELVES, WalStatus};
+pub use held::{LARGE_WAL_BYTES, LONG_HELD_SECS, OWN_BACKUP, WalHeld, WalStatus};
 
 use crate::clock;
-use held::Watch;
+use held::WalWatch;
 use rusqlite::Connection;
 use std::cell::Cell;
 use std::ffi::OsString;
@@ -18,11 +18,11 @@ use std::time::{Duration, Instant};
 
 /// Frames that have gathered when they are moved: 16 MiB. Pages that changed often meanwhile are
 /// moved once. The log stays below the 64 MiB to which one that grew is cut back.
-const GATHERED: u32 = 2000;
+const CHECKPOINT_FRAMES: u32 = 2000;
 /// Between two attempts while a reader is in the way or the disk is full, and between two looks at the WAL's size.
-const AGAIN: Duration = Duration::from_secs(2);
+const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 /// After this, however few frames there are: then the next start need not read them.
-const LATE: Duration = Duration::from_secs(60);
+const MAX_DELAY: Duration = Duration::from_secs(60);
 
 thread_local! {
     /// Frames in the log after this thread's last commit.
@@ -44,14 +44,14 @@ impl WalView {
 pub struct Checkpoints {
     view: WalView,
     wal: PathBuf,
-    watch: Watch,
+    wal_watch: WalWatch,
     /// Frames in the log that are in the database.
     moved: u32,
     tried: Instant,
     /// When the state of the WAL was last published.
     published: Option<Instant>,
     /// The last one failed.
-    troubled: bool,
+    failing: bool,
 }
 
 impl Checkpoints {
@@ -71,11 +71,11 @@ impl Checkpoints {
         Ok(Checkpoints {
             view: view.clone(),
             wal: wal.into(),
-            watch: Watch::new(database),
+            wal_watch: WalWatch::new(database),
             moved: 0,
             tried: clock::mono(),
             published: None,
-            troubled: false,
+            failing: false,
         })
     }
 
@@ -86,18 +86,18 @@ impl Checkpoints {
             // The WAL has started again.
             self.moved = 0;
         }
-        let rest = if self.troubled || self.watch.is_watching() {
-            AGAIN
-        } else if frames - self.moved >= GATHERED {
+        let rest = if self.failing || self.wal_watch.is_watching() {
+            RETRY_INTERVAL
+        } else if frames - self.moved >= CHECKPOINT_FRAMES {
             Duration::ZERO
         } else {
-            LATE
+            MAX_DELAY
         };
         if clock::since(self.tried) >= rest {
             self.checkpoint(writer);
             self.tried = clock::mono();
         }
-        if self.published.is_none_or(|at| clock::since(at) >= AGAIN) {
+        if self.published.is_none_or(|at| clock::since(at) >= RETRY_INTERVAL) {
             self.publish();
             self.published = Some(clock::mono());
         }
@@ -108,11 +108,11 @@ impl Checkpoints {
             Ok((frames, moved)) => {
                 FRAMES.set(frames);
                 self.moved = moved;
-                self.watch.note(frames, moved, clock::now());
-                self.troubled = false;
+                self.wal_watch.note(frames, moved, clock::now());
+                self.failing = false;
             }
             Err(error) => {
-                if !std::mem::replace(&mut self.troubled, true) {
+                if !std::mem::replace(&mut self.failing, true) {
                     tracing::warn!(
                         "cannot move the write-ahead log into the database: {error}; it grows until that can be done"
                     );
@@ -125,8 +125,8 @@ impl Checkpoints {
     fn publish(&mut self) {
         let bytes = self.wal.metadata().map_or(0, |metadata| metadata.len());
         let now = clock::now();
-        let status = self.watch.status(bytes, now);
-        self.watch.say(&status, now.secs());
+        let status = self.wal_watch.status(bytes, now);
+        self.wal_watch.report(&status, now.secs());
         *self.view.0.lock().unwrap_or_else(PoisonError::into_inner) = status;
     }
 }

@@ -63,9 +63,9 @@ pub fn causes(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        let said = error.to_string();
-        if !is_repeated(error, &line, &said) {
-            line = format!("{line}: {said}");
+        let message = error.to_string();
+        if !is_repeated(error, &line, &message) {
+            line = format!("{line}: {message}");
         }
         cause = error.source();
     }
@@ -73,10 +73,10 @@ pub fn causes(error: &(dyn Error + 'static)) -> String {
 }
 
 /// SQLite's code says in the same words what its message has said. For an I/O error the code tells more.
-fn is_repeated(error: &(dyn Error + 'static), line: &str, said: &str) -> bool {
+fn is_repeated(error: &(dyn Error + 'static), line: &str, message: &str) -> bool {
     let code = error.downcast_ref::<ffi::Error>().map(|error| error.code);
-    let words = said.split_once(": ").map_or(said, |(_, words)| words);
-    code.is_some_and(|code| code != ErrorCode::SystemIoFailure) && line.ends_with(words)
+    let text = message.split_once(": ").map_or(message, |(_, text)| text);
+    code.is_some_and(|code| code != ErrorCode::SystemIoFailure) && line.ends_with(text)
 }
 
 #[cfg(test)]
@@ -85,8 +85,8 @@ mod tests {
 
     #[test]
     fn a_cause_that_says_the_same_again_is_left_out() {
-        let sqlite = |code: i32, said: &str| {
-            anyhow::Error::from(rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some(said.into())))
+        let sqlite = |code: i32, message: &str| {
+            anyhow::Error::from(rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some(message.into())))
         };
         let full = sqlite(ffi::SQLITE_FULL, "database or disk is full").context("cannot queue them");
         assert_eq!(causes(full.as_ref()), "cannot queue them: database or disk is full");

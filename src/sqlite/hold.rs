@@ -5,19 +5,19 @@ use rusqlite::Connection;
 use std::time::Duration;
 
 /// All of the old database is in its one file, and nobody else can open it. Dropped, it is as it was.
-pub struct Held {
+pub struct HeldDatabase {
     pub connection: Connection,
     was_wal: bool,
 }
 
-impl Held {
+impl HeldDatabase {
     /// Lets go of it as it is: one file.
     pub fn leave(mut self) {
         self.was_wal = false;
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldDatabase {
     fn drop(&mut self) {
         if self.was_wal {
             persist_wal(&self.connection);
@@ -32,18 +32,18 @@ impl Drop for Held {
 }
 
 /// Folds the WAL into the database and keeps everybody else off. `None` if somebody has it open for longer than
-/// `patience`.
+/// `timeout`.
 ///
 /// # Errors
 /// When the database cannot be read or written.
-pub fn hold(connection: Connection, patience: Duration) -> rusqlite::Result<Option<Held>> {
-    let mut held = Held { connection, was_wal: false };
-    Ok(fold(&mut held, patience)?.then_some(held))
+pub fn hold(connection: Connection, timeout: Duration) -> rusqlite::Result<Option<HeldDatabase>> {
+    let mut held = HeldDatabase { connection, was_wal: false };
+    Ok(fold(&mut held, timeout)?.then_some(held))
 }
 
-fn fold(held: &mut Held, patience: Duration) -> rusqlite::Result<bool> {
-    let Held { connection, was_wal } = held;
-    connection.busy_timeout(patience)?;
+fn fold(held: &mut HeldDatabase, timeout: Duration) -> rusqlite::Result<bool> {
+    let HeldDatabase { connection, was_wal } = held;
+    connection.busy_timeout(timeout)?;
     let mode = |sql| connection.query_row(sql, [], |row| row.get::<_, String>(0));
     let before = mode("PRAGMA journal_mode")?;
     if mode("PRAGMA journal_mode = DELETE")? != "delete" {

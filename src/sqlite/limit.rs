@@ -19,7 +19,7 @@ extern "C" fn note(_: nix::libc::c_int) {
 }
 
 /// Has the limit be an error to handle, and not the end of the process.
-pub fn settle() {
+pub fn handle_signal() {
     let action = SigAction::new(SigHandler::Handler(note), SaFlags::SA_RESTART, SigSet::empty());
     // SAFETY: the handler stores into an atomic, and does nothing else.
     let _ = unsafe { sigaction(Signal::SIGXFSZ, &action) };

@@ -8,7 +8,7 @@
 //! would drop SQLite's own locks.
 
 use super::lock_holders;
-use super::owner::{self, Identity};
+use super::owner::{self, FileId};
 use crate::files;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -23,12 +23,12 @@ use std::thread;
 use std::time::Duration;
 
 /// Where the database's file is locked: no database is so large, and SQLite locks other bytes.
-const BYTE: libc::off_t = 1 << 62;
+const LOCK_BYTE: libc::off_t = 1 << 62;
 /// Links that lead to links at most.
-const MOST_LINKS: usize = 40;
+const MAX_LINKS: usize = 40;
 /// How often a moment of another process's is waited for, and how long each time.
-const TRIES: usize = 5;
-const TRY: Duration = Duration::from_millis(20);
+const ATTEMPTS: usize = 5;
+const ATTEMPT_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The process that works on a database by what that itself notes, where the lock file cannot be read.
 pub type NotedBy = fn(&Path) -> Option<u32>;
@@ -133,9 +133,9 @@ impl InstanceLock {
 
     /// Whether the file at `database` is still the one that is locked. A lock file that was removed is made again.
     pub fn holds(&mut self, database: &Path) -> bool {
-        let locked = self.guard.as_ref().and_then(|file| Identity::of_file(file).ok());
+        let locked = self.guard.as_ref().and_then(|file| FileId::of_file(file).ok());
         let holds = locked.is_none_or(|locked| !locked.is_gone_from(database));
-        if holds && Identity::of_file(&self.note).is_ok_and(|note| note.is_gone_from(&self.path)) {
+        if holds && FileId::of_file(&self.note).is_ok_and(|note| note.is_gone_from(&self.path)) {
             // Whoever has made another one meanwhile has no lock on the database.
             if let Ok((note, _)) = lock_note(database, |_| None) {
                 self.note = note;
@@ -174,7 +174,7 @@ fn byte(kind: libc::c_int) -> libc::flock {
     libc::flock {
         l_type: kind as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: BYTE,
+        l_start: LOCK_BYTE,
         l_len: 1,
         l_pid: 0,
     }
@@ -228,11 +228,11 @@ pub fn require_note(path: &Path) -> Result<(), LockError> {
 
 /// Tries for a moment: [`is_held`] of another process holds the lock file as long as it takes to ask.
 fn try_lock(file: &File) -> Result<(), TryLockError> {
-    for _ in 0..TRIES {
+    for _ in 0..ATTEMPTS {
         if file.try_lock().is_ok() {
             return Ok(());
         }
-        thread::sleep(TRY);
+        thread::sleep(ATTEMPT_INTERVAL);
     }
     file.try_lock()
 }
@@ -247,13 +247,13 @@ pub fn lock_holder(database: &Path, noted: NotedBy) -> Option<String> {
 /// The process that holds the lock, by the lock file; else by the database itself.
 fn holder(database: &Path, noted: NotedBy) -> String {
     let mut named = String::new();
-    for _ in 0..TRIES {
+    for _ in 0..ATTEMPTS {
         named = read_note(database);
         if named.parse().is_ok_and(is_alive) {
             return named;
         }
         // It is being signed: until then it is empty, or names the process before.
-        thread::sleep(TRY);
+        thread::sleep(ATTEMPT_INTERVAL);
     }
     if !named.is_empty() {
         // Of another container, where it has another number here.
@@ -285,7 +285,7 @@ pub fn note_path(database: &Path) -> PathBuf {
 /// The file that a path leads to, also where there is none yet.
 pub fn file_of(database: &Path) -> PathBuf {
     let mut path = database.to_owned();
-    for _ in 0..MOST_LINKS {
+    for _ in 0..MAX_LINKS {
         if let Ok(file) = path.canonicalize() {
             return file;
         }

@@ -11,9 +11,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The byte that the one who writes locks, …
-const WRITE: u64 = 120;
+const WRITE_LOCK_BYTE: u64 = 120;
 /// … and those of readers.
-const READ: std::ops::RangeInclusive<u64> = 123..=127;
+const READ_LOCK_BYTES: std::ops::RangeInclusive<u64> = 123..=127;
 
 /// Another process that has the database open.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,12 +23,12 @@ pub struct LockHolder {
 
 /// Who reads the database now, in transactions; `None` where that cannot be told.
 pub fn readers(database: &Path) -> Option<Vec<LockHolder>> {
-    holders(database, |lock| READ.clone().any(|byte| lock.covers(byte)))
+    holders(database, |lock| READ_LOCK_BYTES.clone().any(|byte| lock.covers(byte)))
 }
 
 /// Who holds the write lock now; `None` where nobody does, or it cannot be told.
 pub fn writer(database: &Path) -> Option<LockHolder> {
-    holders(database, |lock| lock.write && lock.covers(WRITE))?.pop()
+    holders(database, |lock| lock.write && lock.covers(WRITE_LOCK_BYTE))?.pop()
 }
 
 /// The processes of this program's name that have the database open, by whatever name.
@@ -142,7 +142,7 @@ fn others(
     holders
 }
 
-/// A line like `3: POSIX  ADVISORY  READ 4711 fd:00:131 124 124`.
+/// A line like `3: POSIX  ADVISORY  READ_LOCK_BYTES 4711 fd:00:131 124 124`.
 fn parse(line: &str) -> Option<Lock> {
     let mut fields = line.split_ascii_whitespace().skip(1);
     if fields.next()? != "POSIX" {
@@ -193,8 +193,8 @@ mod tests {
 
     #[test]
     fn readers_and_the_writer_are_told_by_the_bytes_they_lock() {
-        let reads = |lock: &Lock| READ.clone().any(|byte| lock.covers(byte));
-        let writes = |lock: &Lock| lock.write && lock.covers(WRITE);
+        let reads = |lock: &Lock| READ_LOCK_BYTES.clone().any(|byte| lock.covers(byte));
+        let writes = |lock: &Lock| lock.write && lock.covers(WRITE_LOCK_BYTE);
         assert_eq!(pids((0xfd, 0x1f), reads), [4711]);
         assert_eq!(pids((0xfd, 0x1f), writes), [4712], "not the one that waits for it");
         assert_eq!(pids((8, 1), reads), [4716]);

@@ -35,30 +35,30 @@ pub fn hand_over(made: &File, folder: &Path) -> io::Result<()> {
 
 /// Which file it is that was opened at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Identity(u64, u64);
+pub struct FileId(u64, u64);
 
-impl Identity {
+impl FileId {
     /// Of the file that is there.
     ///
     /// # Errors
     /// When there is none, or it cannot be looked at.
-    pub fn of(path: &Path) -> io::Result<Identity> {
+    pub fn of(path: &Path) -> io::Result<FileId> {
         let metadata = fs::metadata(path)?;
-        Ok(Identity(metadata.dev(), metadata.ino()))
+        Ok(FileId(metadata.dev(), metadata.ino()))
     }
 
     /// Of an open file.
     ///
     /// # Errors
     /// When it cannot be looked at.
-    pub fn of_file(file: &File) -> io::Result<Identity> {
+    pub fn of_file(file: &File) -> io::Result<FileId> {
         let metadata = file.metadata()?;
-        Ok(Identity(metadata.dev(), metadata.ino()))
+        Ok(FileId(metadata.dev(), metadata.ino()))
     }
 
     /// Whether it certainly is no longer there: removed, or another one in its place.
     pub fn is_gone_from(self, path: &Path) -> bool {
-        match Identity::of(path) {
+        match FileId::of(path) {
             Ok(there) => there != self,
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         }

@@ -1,6 +1,6 @@
 //! Putting a file in the place of a database: the files of the old one and of the new one, and their names.
 
-use super::{BESIDE, beside, connect, owner, persist_wal};
+use super::{SIDE_FILE_SUFFIXES, beside, connect, owner, persist_wal};
 use crate::clock::iso;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{self, File, Permissions};
@@ -9,10 +9,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 /// What the name of an old file has after that of the database; the time follows.
-const KEPT: &str = ".before-restore-";
+const KEPT_SUFFIX: &str = ".before-restore-";
 
 /// Gives the new file the owner and the mode of the old one, and has it on the disk.
-pub fn as_before(new: &Path, database: &Path, folder: &Path) -> io::Result<()> {
+pub fn match_owner_and_mode(new: &Path, database: &Path, folder: &Path) -> io::Result<()> {
     let file = File::options().read(true).write(true).open(new)?;
     match fs::metadata(database) {
         Ok(old) => {
@@ -47,24 +47,24 @@ pub fn make_beside(database: &Path) {
 
 /// The old file under its second name; dropped, it is as it was.
 #[derive(Debug)]
-pub struct Kept {
+pub struct KeptFile {
     name: Option<PathBuf>,
     /// From where, and to where.
     moved: Vec<(PathBuf, PathBuf)>,
     undo: bool,
 }
 
-impl Kept {
+impl KeptFile {
     /// Gives the old file a second name, and takes away from beside the first what would be taken for a part of the
     /// new database. A kill in between leaves the old one where it was.
-    pub fn new(database: &Path, now: i64) -> io::Result<Kept> {
+    pub fn new(database: &Path, now: i64) -> io::Result<KeptFile> {
         let name = |at| {
             let time = iso(at).replace(':', "");
-            beside(database, &format!("{KEPT}{time}"))
+            beside(database, &format!("{KEPT_SUFFIX}{time}"))
         };
         let free = |kept: &PathBuf| {
             let taken = |path: &Path| path.symlink_metadata().is_ok();
-            !taken(kept) && !BESIDE.iter().any(|suffix| taken(&beside(kept, suffix)))
+            !taken(kept) && !SIDE_FILE_SUFFIXES.iter().any(|suffix| taken(&beside(kept, suffix)))
         };
         let name = (now..).map(name).find(free).unwrap_or_else(|| name(now));
         let there = match fs::hard_link(database, &name) {
@@ -72,9 +72,9 @@ impl Kept {
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
             Err(error) => return Err(error),
         };
-        let mut kept = Kept { name: there.then(|| name.clone()), moved: Vec::new(), undo: true };
+        let mut kept = KeptFile { name: there.then(|| name.clone()), moved: Vec::new(), undo: true };
         // There are none of a database that was settled.
-        for suffix in BESIDE {
+        for suffix in SIDE_FILE_SUFFIXES {
             let (from, to) = (beside(database, suffix), beside(&name, suffix));
             match fs::rename(&from, &to) {
                 Ok(()) => kept.moved.push((from, to)),
@@ -92,7 +92,7 @@ impl Kept {
     }
 }
 
-impl Drop for Kept {
+impl Drop for KeptFile {
     fn drop(&mut self) {
         if self.undo {
             for (from, to) in &self.moved {
@@ -117,12 +117,12 @@ pub fn tidy(database: &Path) {
         let of_restore = kept
             .file_name()
             .and_then(|kept| kept.to_str()?.strip_prefix(name))
-            .is_some_and(|rest| rest.starts_with(KEPT));
+            .is_some_and(|rest| rest.starts_with(KEPT_SUFFIX));
         // Not through a link, which somebody has made.
         let same =
             kept.symlink_metadata().is_ok_and(|kept| (kept.dev(), kept.ino()) == (own.dev(), own.ino()));
         if of_restore && same {
-            for suffix in BESIDE {
+            for suffix in SIDE_FILE_SUFFIXES {
                 let (from, to) = (beside(&kept, suffix), beside(&database, suffix));
                 if to.symlink_metadata().is_err() {
                     let _ = fs::rename(from, to);

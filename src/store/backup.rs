@@ -7,13 +7,13 @@
 
 pub mod state;
 
-pub use crate::sqlite::backup::{BackupError, Watch};
+pub use crate::sqlite::backup::{BackupError, CopyProgress};
 
 use super::{StoreError, connect, identify};
 use crate::clock;
 use crate::sqlite::backup::{
-    Reading, Scratch, Target, as_the_database, copy, dated, full_or, look as look_for_room, require_folder,
-    sql, sync_folder,
+    CopyUnderWay, Scratch, Target, as_the_database, check_folder as check_room, copy, dated, full_or,
+    require_folder, sql, sync_folder,
 };
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs::File;
@@ -48,12 +48,17 @@ pub struct Copied {
 ///
 /// # Errors
 /// See [`BackupError`].
-pub fn back_up(database: &Path, to: &Path, now: i64, watch: &Arc<Watch>) -> Result<Copied, BackupError> {
-    let _reading = Reading::begin();
+pub fn back_up(
+    database: &Path,
+    to: &Path,
+    now: i64,
+    progress: &Arc<CopyProgress>,
+) -> Result<Copied, BackupError> {
+    let _reading = CopyUnderWay::begin();
     let began = clock::mono();
     let target = Target::of(to, database)?;
     let scratch = Scratch::new(target.folder())?;
-    let contents = copy_checked(database, &scratch, watch)?;
+    let contents = copy_checked(database, &scratch, progress)?;
     let copy = scratch.copy();
     let io = |step| {
         let path = target.folder().to_owned();
@@ -62,7 +67,7 @@ pub fn back_up(database: &Path, to: &Path, now: i64, watch: &Arc<Watch>) -> Resu
     as_the_database(&copy, database, target.folder()).map_err(io("set the rights of a file in"))?;
     let bytes = copy.metadata().map_err(io("read"))?.len();
     File::open(&copy).and_then(|file| file.sync_all()).map_err(|source| full_or(&target, source))?;
-    watch.go_on()?;
+    progress.check_stopped()?;
     let path = target.take(copy, now)?;
     sync_folder(target.folder()).map_err(io("write"))?;
     Ok(Copied { path, bytes, contents, seconds: clock::since(began).as_secs_f64() })
@@ -72,9 +77,9 @@ pub fn back_up(database: &Path, to: &Path, now: i64, watch: &Arc<Watch>) -> Resu
 pub(super) fn copy_checked(
     source: &Path,
     scratch: &Scratch,
-    watch: &Arc<Watch>,
+    progress: &Arc<CopyProgress>,
 ) -> Result<Contents, BackupError> {
-    let copied = copy(open(source)?, source, scratch, watch)?;
+    let copied = copy(open(source)?, source, scratch, progress)?;
     let schema = identify(&copied, source)?;
     contents(&copied, schema).map_err(sql("check the copy of", source, scratch.within()))
 }
@@ -125,9 +130,9 @@ pub(super) fn open(path: &Path) -> Result<Connection, BackupError> {
 ///
 /// # Errors
 /// Why it could not.
-pub fn look(database: &Path, folder: &Path) -> Result<(), BackupError> {
+pub fn check_folder(database: &Path, folder: &Path) -> Result<(), BackupError> {
     require_folder(folder)?;
-    look_for_room(&open(database)?, database, folder)
+    check_room(&open(database)?, database, folder)
 }
 
 #[cfg(test)]

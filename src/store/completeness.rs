@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
 
 /// In seconds: a talk that waits for its first fetch no longer than this leaves a complete mirror complete.
-const NEW: i64 = 60;
+const NEW_TALK_GRACE_SECS: i64 = 60;
 
 /// See the module's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -90,7 +90,8 @@ fn count(
     let ids_left = feeds::backfill(&tx)?.map_or(0, |walk| walk.ids_left());
     let left = unmirrored + ids_left;
     let was_complete = before.is_some_and(|before| before.complete);
-    let none_waits = since.is_none_or(|since| was_complete && (now - NEW..=now).contains(&since));
+    let none_waits =
+        since.is_none_or(|since| was_complete && (now - NEW_TALK_GRACE_SECS..=now).contains(&since));
     let complete = none_waits && ids_left == 0 && listing.is_none_or(read_to_its_end);
     // Refreshes keep their share.
     let rate = pace.map(|pace| pace * (1.0 - Lane::Refresh.share())).filter(|rate| *rate > 0.0);

@@ -38,7 +38,7 @@ const MISSED: &str = "SELECT missed_at FROM talks INDEXED BY talks_missed WHERE 
 pub fn days(connection: &Connection, now: i64) -> rusqlite::Result<[Day; DAYS]> {
     let tx = connection.unchecked_transaction()?;
     let first = now - now.rem_euclid(DAY) - (DAYS as i64 - 1) * DAY;
-    let mut count = Count { first, days: [Day::default(); DAYS] };
+    let mut count = DayCounts { first, days: [Day::default(); DAYS] };
     for (place, day) in count.days.iter_mut().enumerate() {
         day.starts_at = first + place as i64 * DAY;
     }
@@ -78,13 +78,13 @@ fn scan(
     Ok(())
 }
 
-struct Count {
+struct DayCounts {
     first: i64,
     /// While counting, `open` is by how many more than on the day before.
     days: [Day; DAYS],
 }
 
-impl Count {
+impl DayCounts {
     /// The day on which something was; what a clock ahead of ours dates later is today's.
     fn day(&self, at: i64) -> Option<usize> {
         let day = usize::try_from((at - self.first).div_euclid(DAY)).ok()?;

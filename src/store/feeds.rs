@@ -67,11 +67,11 @@ pub struct Hint {
 
 /// What a feeder wants done. Times are Unix seconds.
 #[derive(Debug, Clone)]
-pub enum Order {
+pub enum FeedRequest {
     /// Queue talks, due at `due_at`.
     Enqueue { feeder: Feeder, hints: Vec<Hint>, due_at: i64, now: i64 },
     /// Queue what a hook of this account names, due at `due_at`.
-    Hook { account_id: Option<i64>, ids: Vec<i64>, due_at: i64, now: i64 },
+    Webhook { account_id: Option<i64>, ids: Vec<i64>, due_at: i64, now: i64 },
     /// Queue the talks that are worth most to fetch again: so many that `room` rows wait in the lane.
     Refresh { rules: RefreshRules, room: usize, shares: Shares, now: i64 },
     /// Which rows of the listing, read at `now`, are news?
@@ -88,23 +88,24 @@ pub enum Order {
     Note(Note),
 }
 
-impl Order {
+impl FeedRequest {
     /// When the rows are due that it queued or changed, if it may have.
     pub fn changed_queue(&self, fed: &Fed) -> Option<i64> {
         match self {
-            Order::Enqueue { due_at, .. } | Order::Hook { due_at, .. } => Some(*due_at),
-            Order::Events { now, .. } => Some(*now),
-            Order::Refresh { now, .. } | Order::Backfill { now, .. } => {
+            FeedRequest::Enqueue { due_at, .. } | FeedRequest::Webhook { due_at, .. } => Some(*due_at),
+            FeedRequest::Events { now, .. } => Some(*now),
+            FeedRequest::Refresh { now, .. } | FeedRequest::Backfill { now, .. } => {
                 matches!(fed, Fed::Refreshed { queued: 1.., .. } | Fed::Backfill(_, 1..)).then_some(*now)
             }
-            Order::Compare { .. } | Order::Unseen { .. } | Order::ForgetEvents { .. } | Order::Note(_) => {
-                None
-            }
+            FeedRequest::Compare { .. }
+            | FeedRequest::Unseen { .. }
+            | FeedRequest::ForgetEvents { .. }
+            | FeedRequest::Note(_) => None,
         }
     }
 }
 
-/// What came of an [`Order`].
+/// What came of an [`FeedRequest`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fed {
     /// So many ids were put into the queue.
@@ -126,16 +127,16 @@ pub enum Fed {
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn work(tx: &Transaction<'_>, order: &Order, candidates: &Candidates) -> rusqlite::Result<Fed> {
+pub fn work(tx: &Transaction<'_>, order: &FeedRequest, candidates: &Candidates) -> rusqlite::Result<Fed> {
     Ok(match order {
-        Order::Enqueue { feeder, hints, due_at, now } => {
+        FeedRequest::Enqueue { feeder, hints, due_at, now } => {
             let mut queued = 0;
             for hinted in hints {
                 queued += u64::from(hint(tx, *feeder, *hinted, *due_at, *now)?);
             }
             Fed::Queued(queued)
         }
-        Order::Hook { account_id, ids, due_at, now } => {
+        FeedRequest::Webhook { account_id, ids, due_at, now } => {
             let ours = super::account_id(tx)?;
             if matches!((account_id, ours), (Some(theirs), Some(ours)) if *theirs != ours) {
                 return Ok(Fed::OtherAccount);
@@ -148,19 +149,21 @@ pub fn work(tx: &Transaction<'_>, order: &Order, candidates: &Candidates) -> rus
             note_run(tx, Feeder::Webhook, queued, *now)?;
             Fed::Queued(queued)
         }
-        Order::Refresh { rules, room, shares, now } => refresh(tx, candidates, rules, (*room, shares), *now)?,
-        Order::Compare { listed, .. } => Fed::Compared(compare(tx, listed)?),
-        Order::Unseen { seen, before, now } => Fed::Unseen(candidates.unseen(seen, *before, *now)),
-        Order::Events { events, now } => Fed::Queued(take_in(tx, events, *now)?),
-        Order::ForgetEvents { before } => {
+        FeedRequest::Refresh { rules, room, shares, now } => {
+            refresh(tx, candidates, rules, (*room, shares), *now)?
+        }
+        FeedRequest::Compare { listed, .. } => Fed::Compared(compare(tx, listed)?),
+        FeedRequest::Unseen { seen, before, now } => Fed::Unseen(candidates.unseen(seen, *before, *now)),
+        FeedRequest::Events { events, now } => Fed::Queued(take_in(tx, events, *now)?),
+        FeedRequest::ForgetEvents { before } => {
             tx.prepare_cached("DELETE FROM seen_events WHERE created_at < ?1")?.execute([before])?;
             Fed::Done
         }
-        Order::Backfill { room, now } => {
+        FeedRequest::Backfill { room, now } => {
             let (state, queued) = backfill::go_on(tx, *room, *now)?;
             Fed::Backfill(state, queued)
         }
-        Order::Note(note) => {
+        FeedRequest::Note(note) => {
             self::note(tx, note)?;
             Fed::Done
         }
@@ -233,7 +236,7 @@ fn room_left(tx: &Transaction<'_>, lane: Lane, room: usize, now: i64) -> rusqlit
 }
 
 /// A run that found nothing is noted so often, in seconds.
-const NOTE_EVERY: i64 = 60;
+const NOTE_INTERVAL_SECS: i64 = 60;
 
 fn refresh(
     tx: &Transaction<'_>,
@@ -255,7 +258,7 @@ fn refresh(
         }
     }
     let noted = row(tx, Feeder::Refresh)?.and_then(|row| row.ran_at);
-    if queued > 0 || noted.is_none_or(|at| now - at >= NOTE_EVERY) {
+    if queued > 0 || noted.is_none_or(|at| now - at >= NOTE_INTERVAL_SECS) {
         note_run(tx, Feeder::Refresh, queued, now)?;
     }
     Ok(Fed::Refreshed { queued, shares })
@@ -271,9 +274,9 @@ fn compare(connection: &Connection, listed: &[Listed]) -> rusqlite::Result<Vec<N
         let mirrored = stored
             .query_row([listed.talk_id], |row| {
                 let differs = row.get(4)?
-                    || listed.updated_at.is_some_and(|said| Ok(said) != row.get(0))
-                    || listed.is_in_work.is_some_and(|said| Ok(said) != row.get(1))
-                    || listed.is_read.is_some_and(|said| Ok(said) != row.get(2));
+                    || listed.updated_at.is_some_and(|listed| Ok(listed) != row.get(0))
+                    || listed.is_in_work.is_some_and(|listed| Ok(listed) != row.get(1))
+                    || listed.is_read.is_some_and(|listed| Ok(listed) != row.get(2));
                 Ok((differs, row.get(3)?))
             })
             .optional()?;

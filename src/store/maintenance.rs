@@ -1,6 +1,6 @@
 //! What the writer does beside its work, and leaves for later where the database cannot be written.
 
-use super::retention::{self, Step};
+use super::retention::{self, RetentionStep};
 use super::{completeness, sizes};
 use crate::clock;
 use rusqlite::Connection;
@@ -15,7 +15,7 @@ pub enum MaintenanceTask {
     /// allowed, if any are.
     Count { now: i64, pace: Option<f64> },
     /// One step of [`retention`].
-    Retain(retention::Order),
+    Retain(retention::RetentionRules),
 }
 
 /// What came of it.
@@ -24,7 +24,7 @@ pub enum Maintained {
     Measured,
     /// It took so long.
     Counted(Duration),
-    Retained(Step),
+    Retained(RetentionStep),
     /// The database could not be written, in a way that may pass.
     Deferred(MaintenanceTask),
 }

@@ -12,11 +12,11 @@ pub use crate::sqlite::place::tidy;
 pub use carry::Carried;
 pub use present::Present;
 
-use super::backup::{self, BackupError, Contents, Watch};
+use super::backup::{self, BackupError, Contents, CopyProgress};
 use super::{StoreError, connect, migrate, schema};
 use crate::files;
 use crate::sqlite::backup::{Scratch, is_of_database, sync_folder};
-use crate::sqlite::place::{self, Kept};
+use crate::sqlite::place::{self, KeptFile};
 use present::{Settled, settle};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs;
@@ -99,7 +99,11 @@ impl Restore {
     ///
     /// # Errors
     /// See [`RestoreError`].
-    pub fn prepare(path: &Path, database: &Path, watch: &Arc<Watch>) -> Result<Restore, RestoreError> {
+    pub fn prepare(
+        path: &Path,
+        database: &Path,
+        progress: &Arc<CopyProgress>,
+    ) -> Result<Restore, RestoreError> {
         let database = database.canonicalize().unwrap_or_else(|_| database.to_owned());
         let real = path.canonicalize().map_err(|_| RestoreError::Missing(path.to_owned()))?;
         if real.is_dir() {
@@ -116,7 +120,7 @@ impl Restore {
         let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty());
         let scratch = Scratch::new(folder.unwrap_or(Path::new("."))).map_err(RestoreError::Backup)?;
         let contents =
-            backup::copy_checked(&real, &scratch, watch).map_err(|error| of_backup(error, path))?;
+            backup::copy_checked(&real, &scratch, progress).map_err(|error| of_backup(error, path))?;
         if let (Some(account), Present::Mirror(Some(present))) = (contents.account_id, &present)
             && account != *present
         {
@@ -149,9 +153,9 @@ impl Restore {
         }
         place::to_wal(&new).map_err(sql("prepare", &new))?;
         let io = |step| io_error(step, &database);
-        place::as_before(&new, &database, scratch.within())
+        place::match_owner_and_mode(&new, &database, scratch.within())
             .map_err(io("give its owner and mode to the successor of"))?;
-        let kept = Kept::new(&database, now).map_err(io("keep"))?;
+        let kept = KeptFile::new(&database, now).map_err(io("keep"))?;
         sync_folder(scratch.within()).map_err(io("keep"))?;
         fs::rename(&new, &database).map_err(io("replace"))?;
         let kept = kept.keep();

@@ -16,15 +16,15 @@ const WALK: &str = "retention.walk";
 const LAST: &str = "retention.last";
 
 /// A pass over all talks begins so often, in seconds.
-const EVERY: i64 = 24 * 60 * 60;
+const PASS_INTERVAL_SECS: i64 = 24 * 60 * 60;
 /// Rows that one step reads at most, …
-const READ: usize = 5000;
+const ROWS_READ_PER_STEP: usize = 5000;
 /// … and removes at most: some milliseconds.
-const REMOVE: usize = 1000;
+const ROWS_REMOVED_PER_STEP: usize = 1000;
 
 /// What is to be removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Order {
+pub struct RetentionRules {
     /// `retention.versions`, in seconds.
     pub versions: i64,
     /// By a clock that is right.
@@ -33,7 +33,7 @@ pub struct Order {
 
 /// What a step did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum RetentionStep {
     /// There is more to do.
     Walked,
     /// It was the last of a pass.
@@ -76,27 +76,31 @@ pub struct Retention {
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn step(connection: &mut Connection, order: &Order) -> rusqlite::Result<Step> {
-    bounded(connection, order, (READ, REMOVE))
+pub fn step(connection: &mut Connection, rules: &RetentionRules) -> rusqlite::Result<RetentionStep> {
+    bounded(connection, rules, (ROWS_READ_PER_STEP, ROWS_REMOVED_PER_STEP))
 }
 
-fn bounded(connection: &mut Connection, order: &Order, bounds: (usize, usize)) -> rusqlite::Result<Step> {
+fn bounded(
+    connection: &mut Connection,
+    rules: &RetentionRules,
+    bounds: (usize, usize),
+) -> rusqlite::Result<RetentionStep> {
     let tx = connection.transaction()?;
     let Retention { walk, last } = read(&tx)?;
     let walk = match (walk, last) {
-        (Some(walk), _) if walk.versions == order.versions => walk,
+        (Some(walk), _) if walk.versions == rules.versions => walk,
         // With another limit all is to be looked at again.
-        (Some(walk), _) => Walk { after: BEGIN, versions: order.versions, ..walk },
+        (Some(walk), _) => Walk { after: BEGIN, versions: rules.versions, ..walk },
         (None, Some(last))
-            if last.versions == order.versions
+            if last.versions == rules.versions
                 // A clock that was set back makes no rest longer.
-                && (last.began_at..last.began_at + EVERY).contains(&order.now) =>
+                && (last.began_at..last.began_at + PASS_INTERVAL_SECS).contains(&rules.now) =>
         {
-            return Ok(Step::Rests { until: last.began_at + EVERY });
+            return Ok(RetentionStep::Rests { until: last.began_at + PASS_INTERVAL_SECS });
         }
-        (None, _) => Walk { began_at: order.now, versions: order.versions, after: BEGIN, removed: 0 },
+        (None, _) => Walk { began_at: rules.now, versions: rules.versions, after: BEGIN, removed: 0 },
     };
-    let step = walk_on(&tx, walk, order, bounds)?;
+    let step = walk_on(&tx, walk, rules, bounds)?;
     tx.commit()?;
     Ok(step)
 }
@@ -120,10 +124,10 @@ const REMOVED: &str = "DELETE FROM talk_history
 fn walk_on(
     tx: &Transaction<'_>,
     walk: Walk,
-    order: &Order,
+    rules: &RetentionRules,
     bounds: (usize, usize),
-) -> rusqlite::Result<Step> {
-    let limit = order.now - order.versions;
+) -> rusqlite::Result<RetentionStep> {
+    let limit = rules.now - rules.versions;
     let slice = slice(tx, walk.after, limit, bounds)?;
     let removed = match slice.old {
         0 => 0,
@@ -136,12 +140,12 @@ fn walk_on(
     if slice.is_last {
         tx.execute("DELETE FROM mirror_info WHERE key = ?1", [WALK])?;
         let Walk { began_at, versions, .. } = walk;
-        let pass = Pass { began_at, ended_at: order.now, versions, removed };
+        let pass = Pass { began_at, ended_at: rules.now, versions, removed };
         note(tx, LAST, &pass)?;
-        return Ok(Step::Passed(pass));
+        return Ok(RetentionStep::Passed(pass));
     }
     note(tx, WALK, &Walk { after: slice.end, removed, ..walk })?;
-    Ok(Step::Walked)
+    Ok(RetentionStep::Walked)
 }
 
 /// The part of the table that one step looks at.

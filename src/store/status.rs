@@ -65,7 +65,7 @@ pub struct PauseStatus {
 }
 
 /// A process that has not been heard of for so long is silent: it writes a sign of life each minute.
-const SILENCE: i64 = 150;
+const SILENT_SECS: i64 = 150;
 
 /// Whether the process that wrote the status is at work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -85,7 +85,7 @@ impl DaemonStatus {
     /// Tells from the row and the lock beside the database; `held` is [`super::lock::is_held`].
     pub fn liveness(&self, held: Option<bool>, now: i64) -> Liveness {
         // A sign of life in the future is of before the clock was set back.
-        let silent = now.saturating_sub(self.seen_at).saturating_abs() >= SILENCE;
+        let silent = now.saturating_sub(self.seen_at).saturating_abs() >= SILENT_SECS;
         match (held, self.stopped_at) {
             (Some(true), _) if silent => Liveness::Silent,
             (Some(true), _) => Liveness::Running,

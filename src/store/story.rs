@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension};
 /// All that is known of one talk. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Story {
-    pub mirrored: Option<Mirrored>,
+    pub mirrored: Option<MirroredTalk>,
     /// Oldest first.
     pub versions: Vec<Version>,
     pub queued: Option<QueueRow>,
@@ -31,7 +31,7 @@ pub struct Story {
 
 /// A talk as mirrored, and when.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Mirrored {
+pub struct MirroredTalk {
     pub talk: Talk,
     /// The API's JSON of it, as received.
     pub payload: String,
@@ -70,7 +70,7 @@ pub fn story(connection: &Connection, talk_id: i64) -> rusqlite::Result<Story> {
                FROM talks WHERE talk_id = ?1",
             [talk_id],
             |row| {
-                Ok(Mirrored {
+                Ok(MirroredTalk {
                     talk,
                     first_fetched_at: row.get(0)?,
                     fetched_at: row.get(1)?,

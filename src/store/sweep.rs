@@ -21,17 +21,17 @@ use std::time::Duration;
 const ALWAYS_ALLOWED: i64 = 20;
 
 /// `mirror_info`: the rules of the configuration that runs, …
-const RUNNING: &str = "auto_close.rules";
+const RUNNING_RULES_KEY: &str = "auto_close.rules";
 /// … those of the last sweep that queued something, …
-const SWEPT: &str = "auto_close.swept_rules";
+const SWEPT_RULES_KEY: &str = "auto_close.swept_rules";
 /// … what the last sweep did, …
-const LAST: &str = "auto_close.last_sweep";
+const LAST_SWEEP_KEY: &str = "auto_close.last_sweep";
 /// … and the sweep that was stopped, while none has passed since.
-const STOPPED: &str = "auto_close.stopped";
+const STOPPED_SWEEP_KEY: &str = "auto_close.stopped";
 
 /// What a sweep is to do.
 #[derive(Debug, Clone)]
-pub struct Order {
+pub struct SweepRequest {
     pub rules: CloseRules,
     /// [`Purpose::Close`], or [`Purpose::DryRun`].
     pub purpose: Purpose,
@@ -104,15 +104,15 @@ const IS_STALE: &str = "is_in_work = 1 AND gone_at IS NULL AND denied_at IS NULL
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn sweep(connection: &mut Connection, order: &Order) -> rusqlite::Result<Swept> {
+pub fn sweep(connection: &mut Connection, request: &SweepRequest) -> rusqlite::Result<Swept> {
     let tx = connection.transaction()?;
-    let swept = sweep_in(&tx, order)?;
+    let swept = sweep_in(&tx, request)?;
     tx.commit()?;
     Ok(swept)
 }
 
-fn sweep_in(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<Swept> {
-    let Order { rules, purpose, by_hand, limit, now } = order;
+fn sweep_in(tx: &Transaction<'_>, request: &SweepRequest) -> rusqlite::Result<Swept> {
+    let SweepRequest { rules, purpose, by_hand, limit, now } = request;
     closures::requeue_open(tx)?;
     // New spellings of origins may have come.
     if !by_hand {
@@ -126,7 +126,7 @@ fn sweep_in(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<Swept> {
     if !by_hand && too_many(stale, open, rules.max_share) {
         set_info(
             tx,
-            STOPPED,
+            STOPPED_SWEEP_KEY,
             &json!({"at": now, "stale": stale, "open": open, "max_share": rules.max_share}),
         )?;
         return Ok(Swept::Stopped { stale, open });
@@ -139,7 +139,7 @@ fn sweep_in(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<Swept> {
             queued.push(*talk_id);
         }
     }
-    let wider = match info(tx, SWEPT)?.and_then(|text| parse(&text)) {
+    let wider = match info(tx, SWEPT_RULES_KEY)?.and_then(|text| parse(&text)) {
         None => true,
         Some((mode, before)) => {
             rules.stale.wider_than(&before) || (rules.mode == CloseMode::Live && mode != "live")
@@ -147,18 +147,18 @@ fn sweep_in(tx: &Transaction<'_>, order: &Order) -> rusqlite::Result<Swept> {
     };
     let tried_out = *purpose == Purpose::DryRun && rules.mode != CloseMode::DryRun;
     if *limit >= rules.max_per_sweep && !tried_out {
-        tx.execute("DELETE FROM mirror_info WHERE key = ?1", [STOPPED])?;
+        tx.execute("DELETE FROM mirror_info WHERE key = ?1", [STOPPED_SWEEP_KEY])?;
     }
     // A sweep that closes nothing is not the first that closes something.
     let acts = !queued.is_empty() && !tried_out;
     if acts {
-        set_info(tx, SWEPT, &described(rules, &rules.stale))?;
+        set_info(tx, SWEPT_RULES_KEY, &described(rules, &rules.stale))?;
     }
     let mode = if *purpose == Purpose::DryRun { CloseMode::DryRun } else { rules.mode };
     let wider = wider && acts && *purpose == Purpose::Close;
     let last = json!({"at": now, "mode": mode.as_str(), "stale": stale, "open": open,
                       "queued": queued.len(), "by_hand": by_hand});
-    set_info(tx, LAST, &last)?;
+    set_info(tx, LAST_SWEEP_KEY, &last)?;
     Ok(Swept::Done(Sweep { stale, open, queued, wider }))
 }
 
@@ -258,7 +258,7 @@ pub fn enqueue(
 /// # Errors
 /// When the database cannot be written.
 pub fn note_rules(connection: &Connection, rules: &CloseRules) -> rusqlite::Result<()> {
-    set_info(connection, RUNNING, &described(rules, &spelt(connection, &rules.stale)?))
+    set_info(connection, RUNNING_RULES_KEY, &described(rules, &spelt(connection, &rules.stale)?))
 }
 
 /// The rules with each origin also as it is spelt in the mirror: SQL compares code points.
@@ -312,7 +312,7 @@ pub fn running_mode(connection: &Connection) -> rusqlite::Result<Option<String>>
 /// # Errors
 /// When the database cannot be read.
 pub fn running_rules(connection: &Connection) -> rusqlite::Result<Option<(String, StaleRules)>> {
-    Ok(info(connection, RUNNING)?.and_then(|text| parse(&text)))
+    Ok(info(connection, RUNNING_RULES_KEY)?.and_then(|text| parse(&text)))
 }
 
 /// The last sweep and the one that was stopped, for people.
@@ -332,7 +332,7 @@ pub fn state(connection: &Connection) -> rusqlite::Result<SweepState> {
     let read = |key| -> rusqlite::Result<Option<Value>> {
         Ok(info(connection, key)?.and_then(|text| serde_json::from_str(&text).ok()))
     };
-    Ok(SweepState { last: read(LAST)?, stopped: read(STOPPED)? })
+    Ok(SweepState { last: read(LAST_SWEEP_KEY)?, stopped: read(STOPPED_SWEEP_KEY)? })
 }
 
 fn set_info(connection: &Connection, key: &str, value: &Value) -> rusqlite::Result<()> {

@@ -128,11 +128,11 @@ fn is_of_a_table(step: &str) -> bool {
 }
 
 /// A mirror of talks that were fetched as they changed.
-struct Mirrored(Connection);
+struct Mirror(Connection);
 
 /// What differs from one state of a talk to the next. Times are seconds after [`NOW`].
 #[derive(Debug, Clone, Copy)]
-struct State {
+struct TalkState {
     seen: i64,
     missed: Option<i64>,
     read: bool,
@@ -140,24 +140,24 @@ struct State {
     rate: Option<i64>,
 }
 
-const NEW: State = State { seen: 0, missed: None, read: false, open: true, rate: None };
+const NEW: TalkState = TalkState { seen: 0, missed: None, read: false, open: true, rate: None };
 
-impl Mirrored {
-    fn new() -> Mirrored {
-        Mirrored(in_memory())
+impl Mirror {
+    fn new() -> Mirror {
+        Mirror(in_memory())
     }
 
     /// Records a talk's states by the code that records fetches.
-    fn talk(&self, talk_id: i64, origin: Option<&str>, states: &[State]) {
+    fn talk(&self, talk_id: i64, origin: Option<&str>, states: &[TalkState]) {
         states.iter().for_each(|state| self.record(talk_id, origin, state, state.seen));
     }
 
     /// Records a talk's states, each when our clock showed that time after [`NOW`].
-    fn talk_seen(&self, talk_id: i64, states: &[(State, i64)]) {
+    fn talk_seen(&self, talk_id: i64, states: &[(TalkState, i64)]) {
         states.iter().for_each(|(state, at)| self.record(talk_id, None, state, *at));
     }
 
-    fn record(&self, talk_id: i64, origin: Option<&str>, state: &State, at: i64) {
+    fn record(&self, talk_id: i64, origin: Option<&str>, state: &TalkState, at: i64) {
         use crate::store::record::{Arrived, Outcome, Record, Recorder};
         let talk = crate::talk::Talk {
             talk_id,
@@ -192,17 +192,17 @@ impl Mirrored {
 
 #[test]
 fn a_missed_talk_has_its_response_when_it_is_first_read_answered_or_closed() {
-    let mirror = Mirrored::new();
-    let missed = State { missed: Some(10), seen: 20, ..NEW };
+    let mirror = Mirror::new();
+    let missed = TalkState { missed: Some(10), seen: 20, ..NEW };
     // Read, then closed: the first of them counts.
-    let read = State { seen: 110, read: true, ..missed };
-    mirror.talk(1, Some("viber"), &[NEW, missed, read, State { seen: 500, open: false, ..read }]);
+    let read = TalkState { seen: 110, read: true, ..missed };
+    mirror.talk(1, Some("viber"), &[NEW, missed, read, TalkState { seen: 500, open: false, ..read }]);
     // Answered: missed_at is cleared.
-    mirror.talk(2, Some("viber"), &[missed, State { seen: 210, missed: None, ..missed }]);
+    mirror.talk(2, Some("viber"), &[missed, TalkState { seen: 210, missed: None, ..missed }]);
     // Closed, and still marked as missed.
-    mirror.talk(3, Some("viber"), &[missed, State { seen: 7_210, open: false, ..missed }]);
+    mirror.talk(3, Some("viber"), &[missed, TalkState { seen: 7_210, open: false, ..missed }]);
     // Waits; what changes besides is no response.
-    mirror.talk(4, Some("viber"), &[missed, State { seen: 300, rate: Some(5), ..missed }]);
+    mirror.talk(4, Some("viber"), &[missed, TalkState { seen: 300, rate: Some(5), ..missed }]);
     let sla = "SELECT day, origin, missed, responses, waiting, p50, p95, max, within_hour, within_day FROM response_sla";
     assert_eq!(mirror.rows(sla), ["2023-11-14|viber|4|3|1|200|7200|7200|2|3"]);
     // What is gone waits no longer; its response, if there was one, counts.
@@ -212,12 +212,12 @@ fn a_missed_talk_has_its_response_when_it_is_first_read_answered_or_closed() {
 
 #[test]
 fn reading_is_a_response_only_where_it_was_not_read_before_and_closed_ones_are_not_counted() {
-    let mirror = Mirrored::new();
-    let missed = State { missed: Some(10), seen: 20, read: true, ..NEW };
-    mirror.talk(1, None, &[missed, State { seen: 30, rate: Some(1), ..missed }]);
-    mirror.talk(2, None, &[missed, State { seen: 40, open: false, ..missed }]);
+    let mirror = Mirror::new();
+    let missed = TalkState { missed: Some(10), seen: 20, read: true, ..NEW };
+    mirror.talk(1, None, &[missed, TalkState { seen: 30, rate: Some(1), ..missed }]);
+    mirror.talk(2, None, &[missed, TalkState { seen: 40, open: false, ..missed }]);
     // First fetched long after it was over.
-    mirror.talk(3, None, &[State { seen: 9_000, open: false, ..missed }]);
+    mirror.talk(3, None, &[TalkState { seen: 9_000, open: false, ..missed }]);
     assert_eq!(
         mirror.rows("SELECT origin, missed, responses, waiting, max FROM response_sla"),
         ["(none)|2|1|1|30"]
@@ -226,13 +226,13 @@ fn reading_is_a_response_only_where_it_was_not_read_before_and_closed_ones_are_n
 
 #[test]
 fn a_talk_that_is_missed_again_counts_again_and_one_still_missed_counts_as_open() {
-    let mirror = Mirrored::new();
-    let missed = State { missed: Some(10), seen: 20, ..NEW };
-    let again = State { missed: Some(90_000), seen: 90_010, ..NEW };
-    mirror.talk(1, Some("viber"), &[missed, State { seen: 50, missed: None, ..missed }, again]);
-    mirror.talk(2, Some("avito"), &[missed, State { seen: 60, ..again }]);
+    let mirror = Mirror::new();
+    let missed = TalkState { missed: Some(10), seen: 20, ..NEW };
+    let again = TalkState { missed: Some(90_000), seen: 90_010, ..NEW };
+    mirror.talk(1, Some("viber"), &[missed, TalkState { seen: 50, missed: None, ..missed }, again]);
+    mirror.talk(2, Some("avito"), &[missed, TalkState { seen: 60, ..again }]);
     mirror.talk(3, Some("avito"), &[NEW]);
-    mirror.talk(4, Some("avito"), &[missed, State { seen: 50, missed: None, open: false, ..missed }]);
+    mirror.talk(4, Some("avito"), &[missed, TalkState { seen: 50, missed: None, open: false, ..missed }]);
     assert_eq!(mirror.rows("SELECT * FROM missed_by_day"), ["2023-11-14|3|0|", "2023-11-15|2|2|"]);
     assert_eq!(
         mirror.rows(
@@ -254,16 +254,16 @@ fn a_talk_that_is_missed_again_counts_again_and_one_still_missed_counts_as_open(
 
 #[test]
 fn a_timeline_tells_each_change_and_who_closed_the_talk() {
-    let mirror = Mirrored::new();
-    let missed = State { missed: Some(10), seen: 20, ..NEW };
-    let read = State { seen: 30, read: true, ..missed };
-    let answered = State { seen: 40, missed: None, ..read };
-    let wrote = State { seen: 50, read: false, ..answered };
-    let rated = State { seen: 60, rate: Some(9), ..wrote };
+    let mirror = Mirror::new();
+    let missed = TalkState { missed: Some(10), seen: 20, ..NEW };
+    let read = TalkState { seen: 30, read: true, ..missed };
+    let answered = TalkState { seen: 40, missed: None, ..read };
+    let wrote = TalkState { seen: 50, read: false, ..answered };
+    let rated = TalkState { seen: 60, rate: Some(9), ..wrote };
     mirror.talk(
         1,
         None,
-        &[NEW, missed, read, answered, wrote, rated, State { seen: 70, open: false, ..rated }],
+        &[NEW, missed, read, answered, wrote, rated, TalkState { seen: 70, open: false, ..rated }],
     );
     let timeline = |talk_id: i64| {
         mirror.rows(&format!(
@@ -282,7 +282,7 @@ fn a_timeline_tells_each_change_and_who_closed_the_talk() {
             "70|closed|closed in the account",
         ]
     );
-    mirror.talk(2, None, &[missed, State { seen: 100, open: false, ..missed }]);
+    mirror.talk(2, None, &[missed, TalkState { seen: 100, open: false, ..missed }]);
     mirror
         .0
         .execute(
@@ -305,11 +305,11 @@ fn a_timeline_tells_each_change_and_who_closed_the_talk() {
     mirror.0.execute("UPDATE talks SET changed_at = ?1 WHERE talk_id = 2", [NOW + 900]).unwrap();
     assert_eq!(timeline(2)[3], "900|closed|closed by talkmirror");
     // Open again, and closed by somebody.
-    let reopened = State { seen: 1000, ..missed };
-    mirror.talk(2, None, &[reopened, State { seen: 1100, open: false, ..missed }]);
+    let reopened = TalkState { seen: 1000, ..missed };
+    mirror.talk(2, None, &[reopened, TalkState { seen: 1100, open: false, ..missed }]);
     assert_eq!(timeline(2)[4..], ["1000|reopened|opened again", "1100|closed|closed in the account"]);
     // Closed, and rated, before it was first fetched.
-    mirror.talk(3, None, &[State { seen: -30, open: false, rate: Some(1), ..NEW }]);
+    mirror.talk(3, None, &[TalkState { seen: -30, open: false, rate: Some(1), ..NEW }]);
     mirror.0.execute("UPDATE talks SET changed_at = changed_at + 1000 WHERE talk_id = 3", []).unwrap();
     assert_eq!(
         timeline(3),
@@ -325,8 +325,8 @@ fn a_timeline_tells_each_change_and_who_closed_the_talk() {
 
 #[test]
 fn what_counts_over_the_account_says_whether_all_known_talks_are_mirrored() {
-    let mirror = Mirrored::new();
-    let rated = State { rate: Some(9), missed: Some(10), seen: 20, ..NEW };
+    let mirror = Mirror::new();
+    let rated = TalkState { rate: Some(9), missed: Some(10), seen: 20, ..NEW };
     mirror.talk(1, Some("viber"), &[rated]);
     for complete in [0, 1] {
         let status = "INSERT OR REPLACE INTO daemon_status
@@ -336,17 +336,17 @@ fn what_counts_over_the_account_says_whether_all_known_talks_are_mirrored() {
         for view in
             ["missed_by_day", "missed_by_origin", "response_sla", "ratings", "contact_talks", "chat_talks"]
         {
-            let said = mirror.rows(&format!("SELECT complete FROM {view}"));
-            assert_eq!(said, [complete.to_string()], "{view}");
+            let found = mirror.rows(&format!("SELECT complete FROM {view}"));
+            assert_eq!(found, [complete.to_string()], "{view}");
         }
     }
 }
 
 #[test]
 fn the_rest_count_what_they_say() {
-    let mirror = Mirrored::new();
+    let mirror = Mirror::new();
     for (talk_id, rate) in [(1, 10), (2, 9), (3, 8), (4, 6), (5, 0)] {
-        let rated = State { rate: Some(rate), open: talk_id > 2, missed: Some(5), ..NEW };
+        let rated = TalkState { rate: Some(rate), open: talk_id > 2, missed: Some(5), ..NEW };
         mirror.talk(talk_id, Some("viber"), &[rated]);
     }
     mirror.0.execute("UPDATE talks SET gone_at = 1 WHERE talk_id = 5", []).unwrap();
@@ -379,10 +379,10 @@ fn the_rest_count_what_they_say() {
 
 #[test]
 fn who_waits_is_who_was_missed_or_not_read() {
-    let mirror = Mirrored::new();
-    mirror.talk(1, None, &[State { missed: Some(10), read: true, ..NEW }]);
+    let mirror = Mirror::new();
+    mirror.talk(1, None, &[TalkState { missed: Some(10), read: true, ..NEW }]);
     mirror.talk(2, None, &[NEW]);
-    mirror.talk(3, None, &[State { read: true, ..NEW }]);
+    mirror.talk(3, None, &[TalkState { read: true, ..NEW }]);
     let since =
         format!("SELECT talk_id, unixepoch() - {NOW} - waiting_seconds FROM open_talks ORDER BY talk_id");
     assert_eq!(mirror.rows(&since), ["1|10", "2|0", "3|"]);
@@ -390,7 +390,7 @@ fn who_waits_is_who_was_missed_or_not_read() {
 
 #[test]
 fn freshness_is_exact_in_a_small_mirror_and_close_in_a_large_one() {
-    let mirror = Mirrored::new();
+    let mirror = Mirror::new();
     let fill = |from: i64, to: i64| {
         mirror
             .0

@@ -14,7 +14,7 @@ pub use message::{Event, Spent};
 
 use super::account::AccountName;
 use super::backup::state::BackupState;
-use super::feeds::{Fed, Feeder, Order};
+use super::feeds::{Fed, FeedRequest, Feeder};
 use super::maintenance::MaintenanceTask;
 use super::queue::Repair;
 use super::record::Record;
@@ -127,12 +127,12 @@ impl Writer {
     }
 
     /// Sweeps once; answered by [`Event::Swept`].
-    pub fn sweep(&self, order: sweep::Order) {
+    pub fn sweep(&self, order: sweep::SweepRequest) {
         self.send(Message::Sweep(order));
     }
 
     /// Does what a feeder wants, and waits until it is committed; `None` if the thread has ended.
-    pub async fn feed(&self, order: Order) -> Option<Fed> {
+    pub async fn feed(&self, order: FeedRequest) -> Option<Fed> {
         let (sender, reply) = oneshot::channel();
         self.write(Write::Feed { order, reply: Some(sender) });
         reply.await.ok()

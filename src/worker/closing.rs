@@ -12,7 +12,7 @@ use crate::report::humanize;
 use crate::store::closures::{Answer, Requested, Stepped};
 use crate::store::queue::Due;
 use crate::store::record::{Outcome, Record};
-use crate::store::sweep::{Order, QueuedToClose, Swept, ToClose};
+use crate::store::sweep::{QueuedToClose, SweepRequest, Swept, ToClose};
 use crate::text::shown;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -124,7 +124,7 @@ impl Worker {
         let limit = if self.closing.obstacle.is_some() { CLOCK_PROBE } else { rules.max_per_sweep };
         let rules = rules.clone();
         self.closing.sweeping = true;
-        self.writer.sweep(Order { rules, purpose, by_hand: false, limit, now: now.secs() });
+        self.writer.sweep(SweepRequest { rules, purpose, by_hand: false, limit, now: now.secs() });
     }
 
     /// Sweeps if that was wanted before it was known whose API answers.

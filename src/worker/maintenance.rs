@@ -7,7 +7,7 @@ use super::Worker;
 use crate::clock::Now;
 use crate::report::humanize;
 use crate::store::maintenance::{Maintained, MaintenanceTask};
-use crate::store::retention::{Order, Pass, Step};
+use crate::store::retention::{Pass, RetentionRules, RetentionStep};
 use std::time::{Duration, Instant};
 
 /// How often the size is noted.
@@ -82,7 +82,7 @@ impl Worker {
             // A clock that is years ahead would remove everything.
             if self.is_clock_right(now) {
                 let versions = versions.as_secs() as i64;
-                self.task(MaintenanceTask::Retain(Order { versions, now: now.secs() }));
+                self.task(MaintenanceTask::Retain(RetentionRules { versions, now: now.secs() }));
             } else if now.mono >= self.maintenance.probe_at && self.gate.pause().is_none() {
                 self.maintenance.probe_at = now.mono + PROBE;
                 self.probe_clock();
@@ -99,12 +99,12 @@ impl Worker {
         self.maintenance.under_way = false;
         let maintenance = &mut self.maintenance;
         match maintained {
-            Maintained::Measured | Maintained::Retained(Step::Walked) => {}
-            Maintained::Retained(Step::Passed(pass)) => {
+            Maintained::Measured | Maintained::Retained(RetentionStep::Walked) => {}
+            Maintained::Retained(RetentionStep::Passed(pass)) => {
                 maintenance.retain_at = now.mono + LOOK;
                 tell(&pass);
             }
-            Maintained::Retained(Step::Rests { until }) => {
+            Maintained::Retained(RetentionStep::Rests { until }) => {
                 let left = u64::try_from(until - now.secs()).unwrap_or_default();
                 maintenance.retain_at = now.mono + LOOK.min(Duration::from_secs(left));
             }

@@ -200,7 +200,7 @@ impl Worker {
         let tokens = &mut self.tokens;
         let Some(at) = tokens.token.expires_at().filter(|_| tokens.token.pair().is_none()) else { return };
         let expiry = Expiry::of(at, now);
-        if matches!(expiry, Expiry::Far(_)) || !policy::is_time_to_say(tokens.told_at, now) {
+        if matches!(expiry, Expiry::Far(_)) || !policy::is_reminder_due(tokens.told_at, now) {
             return;
         }
         tokens.told_at = Some(now);

@@ -119,7 +119,7 @@ pub(super) fn backup(database: &Path, Backup { schedule, folder, make, keep }: &
     if *make && !folder.exists() {
         return Ok(format!("{shown} is not there yet: the first backup makes it; {settings}"));
     }
-    match backup::look(database, folder) {
+    match backup::check_folder(database, folder) {
         Ok(()) => Ok(format!("{shown} takes them: {settings}")),
         // There is nothing to copy yet, or the verdict above explains it.
         Err(BackupError::Store(_)) => Ok(format!("{shown} can be written: {settings}")),

@@ -5,20 +5,20 @@ use crate::talk::Listed;
 use std::collections::HashMap;
 
 /// In seconds: what was followed twice waits so long, then twice as long each time; …
-const FIRST_WAIT: i64 = 60;
+const FIRST_WAIT_SECS: i64 = 60;
 /// … and never longer than this.
-const LONGEST_WAIT: i64 = 24 * 60 * 60;
+const MAX_WAIT_SECS: i64 = 24 * 60 * 60;
 /// What was not said again for so long beyond its wait is forgotten, in seconds.
-const FORGET: i64 = 2 * 60 * 60;
+const FORGET_AFTER_SECS: i64 = 2 * 60 * 60;
 
 /// See the module's text.
 #[derive(Debug, Default)]
 pub(super) struct Followed {
-    hints: HashMap<i64, Hint>,
+    hints: HashMap<i64, FollowedHint>,
 }
 
 #[derive(Debug)]
-struct Hint {
+struct FollowedHint {
     /// What was said; `None` where the list did not show an open talk.
     listed: Option<Listed>,
     /// When it was last followed; Unix seconds.
@@ -26,27 +26,27 @@ struct Hint {
     times: u32,
 }
 
-impl Hint {
+impl FollowedHint {
     fn wait(&self) -> i64 {
         match self.times {
             // A talk that a page missed by shifting, and that closed since, is found by the next pass.
             0..=1 => 0,
-            times => (FIRST_WAIT << (times - 2).min(20)).min(LONGEST_WAIT),
+            times => (FIRST_WAIT_SECS << (times - 2).min(20)).min(MAX_WAIT_SECS),
         }
     }
 }
 
 impl Followed {
     /// Whether the list shows the talk otherwise than when it was last followed.
-    pub(super) fn is_news(&self, talk_id: i64, listed: Listed) -> bool {
+    pub(super) fn has_changed(&self, talk_id: i64, listed: Listed) -> bool {
         self.hints.get(&talk_id).is_none_or(|hint| hint.listed != Some(listed))
     }
 
     /// Whether to follow a hint now; if so, it is noted.
     pub(super) fn may_follow(&mut self, talk_id: i64, listed: Option<Listed>, now: i64) -> bool {
-        let hint = self.hints.entry(talk_id).or_insert(Hint { listed, at: now, times: 0 });
+        let hint = self.hints.entry(talk_id).or_insert(FollowedHint { listed, at: now, times: 0 });
         if hint.listed != listed {
-            *hint = Hint { listed, at: now, times: 0 };
+            *hint = FollowedHint { listed, at: now, times: 0 };
         }
         let may = !(hint.at..hint.at + hint.wait()).contains(&now);
         if may {
@@ -57,7 +57,7 @@ impl Followed {
 
     /// Forgets what is not said any more.
     pub(super) fn forget(&mut self, now: i64) {
-        self.hints.retain(|_, hint| (hint.at..hint.at + hint.wait() + FORGET).contains(&now));
+        self.hints.retain(|_, hint| (hint.at..hint.at + hint.wait() + FORGET_AFTER_SECS).contains(&now));
     }
 }
 
@@ -94,9 +94,9 @@ mod tests {
     fn what_is_not_said_any_more_is_forgotten() {
         let mut followed = Followed::default();
         followed.may_follow(1, None, NOW);
-        followed.forget(NOW + FORGET - 1);
+        followed.forget(NOW + FORGET_AFTER_SECS - 1);
         assert_eq!(followed.hints.len(), 1);
-        followed.forget(NOW + FORGET);
+        followed.forget(NOW + FORGET_AFTER_SECS);
         assert_eq!(followed.hints.len(), 0);
     }
 }

@@ -10,7 +10,7 @@ fn nothing_saved() -> (Gate, Instant) {
     let permit = gate.try_pass(start).unwrap();
     gate.answered(permit, Source::Talk(1), Signal::Healthy, start + SECOND, &mut rng());
     let next = start + 3 * SECOND;
-    assert!(gate.places.times().kept_beyond(10 * SECOND) <= 2 * WAY);
+    assert!(gate.places.times().kept_beyond(10 * SECOND) <= 2 * MAX_TRANSIT_JITTER);
     (gate, next)
 }
 
@@ -18,7 +18,7 @@ fn nothing_saved() -> (Gate, Instant) {
 fn a_place_is_free_again_a_second_and_the_ways_bound_after_its_request_left() {
     let (mut gate, start) = nothing_saved();
     let slow = gate.try_pass(start).unwrap();
-    let free = start + SECOND + WAY;
+    let free = start + SECOND + MAX_TRANSIT_JITTER;
     assert_eq!(gate.try_pass(start + SECOND).unwrap_err(), Wait::Until(free));
     let next = gate.try_pass(free).expect("the answer's own time does not matter");
     gate.answered(slow, Source::Talk(1), Signal::Healthy, start + 5 * SECOND, &mut rng());
@@ -85,7 +85,10 @@ fn a_request_that_waits_for_a_connection_has_not_left() {
     permit.departure().connecting();
     assert_eq!(gate.try_pass(start + 5 * SECOND).unwrap_err(), Wait::ForAnswer);
     permit.departure().leaves(start + 5 * SECOND);
-    assert_eq!(gate.try_pass(start + 5 * SECOND).unwrap_err(), Wait::Until(start + 6 * SECOND + WAY));
+    assert_eq!(
+        gate.try_pass(start + 5 * SECOND).unwrap_err(),
+        Wait::Until(start + 6 * SECOND + MAX_TRANSIT_JITTER)
+    );
 }
 
 #[test]
@@ -96,12 +99,12 @@ fn for_ten_minutes_after_a_429_a_place_is_free_a_second_after_its_answer() {
     let open = start + 10 * SECOND;
     let probe = gate.try_pass(open).unwrap();
     gate.answered(probe, Source::Talk(1), Signal::Healthy, open, &mut rng());
-    let later = open + CLIMB;
+    let later = open + CLIMB_DURATION;
     let slow = gate.try_pass(later).unwrap();
     assert_eq!(gate.try_pass(later + 5 * SECOND).unwrap_err(), Wait::ForAnswer);
     gate.answered(slow, Source::Talk(1), Signal::Healthy, later + 5 * SECOND, &mut rng());
     assert_eq!(gate.try_pass(later + 6 * SECOND).unwrap_err(), Wait::Until(later + 5 * SECOND + WINDOW));
-    let over = open + STRICT;
+    let over = open + STRICT_DURATION;
     let slow = gate.try_pass(over).unwrap();
     assert!(gate.try_pass(over + 2 * SECOND).is_ok(), "ten minutes later it need not be answered");
     drop(slow);
@@ -115,11 +118,11 @@ fn the_ways_bound_is_measured_by_answers_that_come_evenly() {
         for request in 0..64u64 {
             let now = start + 2 * SECOND * request as u32;
             let permit = gate.try_pass(now).unwrap();
-            assert_eq!(gate.places.times().way(), WAY);
+            assert_eq!(gate.places.times().transit_jitter(), MAX_TRANSIT_JITTER);
             let took = Duration::from_millis(300 + (request % 2) * jitter);
             gate.answered(permit, Source::Talk(1), Signal::Healthy, now + took, &mut rng());
         }
-        assert_eq!(gate.places.times().way(), Duration::from_millis(bound), "{jitter} ms");
+        assert_eq!(gate.places.times().transit_jitter(), Duration::from_millis(bound), "{jitter} ms");
     }
 }
 

@@ -6,39 +6,39 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 /// Own files alone, which are asked for by the page alone; no inline style or script at all.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// `/`
 pub fn page(screen: &Screen) -> Response {
-    answer(StatusCode::OK, "text/html; charset=utf-8", render(screen))
+    response(StatusCode::OK, "text/html; charset=utf-8", render(screen))
 }
 
 /// `/`, where the database cannot be read: a page all the same, which an open one shows by itself.
 pub fn unreadable(account: &str, why: &str, now: i64) -> Response {
     let page = render_unreadable(account, why, now);
-    answer(StatusCode::SERVICE_UNAVAILABLE, "text/html; charset=utf-8", page)
+    response(StatusCode::SERVICE_UNAVAILABLE, "text/html; charset=utf-8", page)
 }
 
 /// `/page.css`
 pub async fn style() -> Response {
-    answer(StatusCode::OK, "text/css; charset=utf-8", include_str!("../page.css"))
+    response(StatusCode::OK, "text/css; charset=utf-8", include_str!("../page.css"))
 }
 
 /// `/page.js`
 pub async fn script() -> Response {
-    answer(StatusCode::OK, "text/javascript; charset=utf-8", include_str!("../page.js"))
+    response(StatusCode::OK, "text/javascript; charset=utf-8", include_str!("../page.js"))
 }
 
 /// `/page.svg`
 pub async fn icon() -> Response {
-    answer(StatusCode::OK, "image/svg+xml", include_str!("../page.svg"))
+    response(StatusCode::OK, "image/svg+xml", include_str!("../page.svg"))
 }
 
-fn answer(status: StatusCode, kind: &'static str, body: impl IntoResponse) -> Response {
+fn response(status: StatusCode, kind: &'static str, body: impl IntoResponse) -> Response {
     let headers = [
         (header::CONTENT_TYPE, kind),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CACHE_CONTROL, "no-store"),

@@ -7,11 +7,11 @@ use crate::report::humanize::count;
 use maud::{Markup, html};
 
 /// The height of a chart in its own units; its width is one unit for each value.
-const HEIGHT: f64 = 100.0;
+const CHART_HEIGHT: f64 = 100.0;
 
 /// How values are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
+pub enum ChartKind {
     /// Counts of their own, each a bar; the last is still growing.
     Bars,
     /// A level over time.
@@ -30,7 +30,7 @@ pub struct Chart<'a> {
     pub values: &'a [i64],
     /// The times of the first value, the middle one and the last.
     pub times: [String; 3],
-    pub shape: Shape,
+    pub kind: ChartKind,
     /// The class that colours it.
     pub class: &'a str,
 }
@@ -48,14 +48,14 @@ pub fn figure(chart: &Chart<'_>) -> Markup {
                     @if top % 2 == 0 { span { (count(top / 2)) } }
                     span { "0" }
                 }
-                svg class=(chart.class) role="img" aria-label=(chart.text) viewBox={ "0 0 " (width) " " (HEIGHT) }
+                svg class=(chart.class) role="img" aria-label=(chart.text) viewBox={ "0 0 " (width) " " (CHART_HEIGHT) }
                     preserveAspectRatio="none" {
-                    @for y in [0.0, HEIGHT / 2.0, HEIGHT] {
+                    @for y in [0.0, CHART_HEIGHT / 2.0, CHART_HEIGHT] {
                         line.grid x1="0" x2=(width) y1=(y) y2=(y) {}
                     }
-                    @match chart.shape {
-                        Shape::Bars => (bars(chart.values, top)),
-                        Shape::Course => (course(chart.values, top)),
+                    @match chart.kind {
+                        ChartKind::Bars => (bars(chart.values, top)),
+                        ChartKind::Course => (course(chart.values, top)),
                     }
                 }
                 div.times aria-hidden="true" {
@@ -72,7 +72,7 @@ fn bars(values: &[i64], top: i64) -> Markup {
             @let height = height(*value, top);
             @let class = if place + 1 == values.len() { "bar unfinished" } else { "bar" };
             rect class=(class) x=(format!("{:.2}", place as f64 + 0.12)) width="0.76"
-                y=(format!("{:.1}", HEIGHT - height)) height=(format!("{height:.1}")) {}
+                y=(format!("{:.1}", CHART_HEIGHT - height)) height=(format!("{height:.1}")) {}
         }
     }
 }
@@ -81,11 +81,11 @@ fn bars(values: &[i64], top: i64) -> Markup {
 fn course(values: &[i64], top: i64) -> Markup {
     let mut line = String::new();
     for (place, value) in values.iter().enumerate() {
-        let y = HEIGHT - height(*value, top);
+        let y = CHART_HEIGHT - height(*value, top);
         let begin = if place == 0 { 'M' } else { 'L' };
         line.push_str(&format!("{begin}{place} {y:.1}H{}", place + 1));
     }
-    let area = format!("{line}V{HEIGHT}H0Z");
+    let area = format!("{line}V{CHART_HEIGHT}H0Z");
     html! {
         @if !values.is_empty() {
             path.area d=(area) {}
@@ -96,7 +96,7 @@ fn course(values: &[i64], top: i64) -> Markup {
 
 /// How high a value stands; what is not nothing can be seen.
 fn height(value: i64, top: i64) -> f64 {
-    if value <= 0 { 0.0 } else { (value as f64 / top as f64 * HEIGHT).clamp(1.5, HEIGHT) }
+    if value <= 0 { 0.0 } else { (value as f64 / top as f64 * CHART_HEIGHT).clamp(1.5, CHART_HEIGHT) }
 }
 
 /// The top of a scale that holds `most`: 2, 4, 6, 8, 10, 20, 40, …
@@ -117,14 +117,14 @@ fn scale(most: i64) -> i64 {
 mod tests {
     use super::*;
 
-    fn drawn(values: &[i64], shape: Shape) -> String {
+    fn drawn(values: &[i64], kind: ChartKind) -> String {
         let chart = Chart {
             title: "Talks",
             now: "7".into(),
             text: "7 talks".into(),
             values,
             times: ["then".into(), "between".into(), "now".into()],
-            shape,
+            kind,
             class: "open",
         };
         figure(&chart).into_string()
@@ -143,27 +143,27 @@ mod tests {
 
     #[test]
     fn bars_stand_on_the_ground_as_high_as_their_values_and_the_last_is_unfinished() {
-        let svg = drawn(&[0, 5, 10, 1], Shape::Bars);
+        let svg = drawn(&[0, 5, 10, 1], ChartKind::Bars);
         assert_eq!(svg.matches("<rect").count(), 3, "nothing is drawn for nothing: {svg}");
         assert!(svg.contains(r#"x="1.12" width="0.76" y="50.0" height="50.0""#), "{svg}");
         assert!(svg.contains(r#"y="0.0" height="100.0""#), "{svg}");
         assert_eq!(svg.matches("unfinished").count(), 1);
         assert!(svg.contains("viewBox=\"0 0 4 100\""), "{svg}");
-        let small = drawn(&[1, 10_000], Shape::Bars);
+        let small = drawn(&[1, 10_000], ChartKind::Bars);
         assert!(small.contains(r#"height="1.5""#), "what is not nothing can be seen: {small}");
     }
 
     #[test]
     fn a_course_is_one_line_over_the_whole_width() {
-        let svg = drawn(&[10, 0, 5], Shape::Course);
+        let svg = drawn(&[10, 0, 5], ChartKind::Course);
         assert!(svg.contains(r#"d="M0 0.0H1L1 100.0H2L2 50.0H3""#), "{svg}");
         assert!(svg.contains(r#"d="M0 0.0H1L1 100.0H2L2 50.0H3V100H0Z""#), "{svg}");
-        assert!(!drawn(&[], Shape::Course).contains("<path"));
+        assert!(!drawn(&[], ChartKind::Course).contains("<path"));
     }
 
     #[test]
     fn a_chart_is_an_image_that_says_what_it_shows() {
-        let svg = drawn(&[1], Shape::Bars);
+        let svg = drawn(&[1], ChartKind::Bars);
         assert!(svg.contains(r#"role="img" aria-label="7 talks""#), "{svg}");
         assert_eq!(svg.matches("aria-hidden").count(), 2, "the labels are in the text: {svg}");
     }

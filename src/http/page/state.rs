@@ -75,7 +75,7 @@ pub fn state(screen: &Screen) -> (Mood, String) {
 }
 
 /// Columns of a sentence in the list, texts of the API's or of other programs in it.
-const LONGEST: usize = 400;
+const MAX_SENTENCE_WIDTH: usize = 400;
 
 /// The sentence, what stands behind it, and what there is to do.
 pub fn section(screen: &Screen, mood: Mood, sentence: &str) -> Markup {
@@ -93,7 +93,7 @@ pub fn section(screen: &Screen, mood: Mood, sentence: &str) -> Markup {
             ul.todo aria-label="What there is to do" {
                 @for (what, action) in todo {
                     li {
-                        (marked(&brief(&capitalised(what), LONGEST))) "."
+                        (marked(&brief(&capitalised(what), MAX_SENTENCE_WIDTH))) "."
                         @if let Some(action) = action { span { "What to do: " (marked(action)) "." } }
                     }
                 }
@@ -117,7 +117,7 @@ pub fn headline(mood: Mood, sentence: &str, rest: &Markup) -> Markup {
     html! {
         section class=(mood.class()) aria-labelledby="state" {
             svg viewBox="0 0 24 24" aria-hidden="true" { path d=(mood.sign()) {} }
-            h1 id="state" { (brief(sentence, LONGEST)) }
+            h1 id="state" { (brief(sentence, MAX_SENTENCE_WIDTH)) }
             (rest)
         }
     }

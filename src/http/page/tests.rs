@@ -323,7 +323,10 @@ fn nothing_is_inline_or_from_elsewhere() {
     for own in [include_str!("../page.css"), include_str!("../page.js")] {
         assert!(!own.contains("://") && !own.contains("@import") && !own.contains("innerHTML"));
     }
-    assert!(include_str!("../page.js").contains(&format!("EVERY = {EVERY}000;")), "as the page says");
+    assert!(
+        include_str!("../page.js").contains(&format!("EVERY = {RELOAD_INTERVAL_SECS}000;")),
+        "as the page says"
+    );
 }
 
 #[test]

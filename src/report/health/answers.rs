@@ -4,16 +4,16 @@ use super::Complaint;
 use crate::report::Overview;
 
 /// Fewer talks say nothing about talks in general, unless all of them, …
-const FEW: i64 = 5;
+const MIN_TALKS: i64 = 5;
 /// … and at least so many, are alike.
-const ALL_ALIKE: i64 = 2;
+const MIN_ALIKE: i64 = 2;
 
 /// That fetched talks generally lack `missed_at`.
 pub fn without_missed_at(overview: &Overview) -> Option<Complaint> {
     let (looked_at, without) = overview.without_missed_at;
     let generally = match without == looked_at {
-        true => looked_at >= ALL_ALIKE,
-        false => looked_at >= FEW && without * 2 > looked_at,
+        true => looked_at >= MIN_ALIKE,
+        false => looked_at >= MIN_TALKS && without * 2 > looked_at,
     };
     generally.then(|| Complaint {
         what: format!(

@@ -6,7 +6,7 @@ use crate::report::humanize::{ago, in_time};
 use crate::store::backup::state::BackupState;
 
 /// In seconds: a backup of a large mirror takes its time.
-const GRACE: i64 = 60 * 60;
+const OVERDUE_GRACE_SECS: i64 = 60 * 60;
 
 /// That the last one failed, or that none was made when one was due.
 pub fn complaint(state: &BackupState, now: i64) -> Option<Complaint> {
@@ -21,7 +21,10 @@ pub fn complaint(state: &BackupState, now: i64) -> Option<Complaint> {
             ),
         });
     }
-    let due = state.settled_until(now).and_then(next).filter(|due| now.saturating_sub(*due) > GRACE)?;
+    let due = state
+        .settled_until(now)
+        .and_then(next)
+        .filter(|due| now.saturating_sub(*due) > OVERDUE_GRACE_SECS)?;
     let last = match &state.last {
         Some(last) => format!("the last was made {}", ago(last.at, now)),
         None => "there is none yet".into(),
@@ -36,7 +39,7 @@ pub fn complaint(state: &BackupState, now: i64) -> Option<Complaint> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::backup::state::{BackupRules, BackupTrouble, LastBackup};
+    use crate::store::backup::state::{BackupFailure, BackupRules, LastBackup};
 
     const DAY: i64 = 86_400;
     /// A midnight.
@@ -56,13 +59,13 @@ mod tests {
     fn one_that_is_overdue_for_an_hour_is_named() {
         let due = MIDNIGHT + 3 * 3600;
         let made = state(Some(due - DAY), MIDNIGHT - 9 * DAY);
-        assert_eq!(what(&made, due + GRACE), None);
-        let late = what(&made, due + GRACE + 1).unwrap();
+        assert_eq!(what(&made, due + OVERDUE_GRACE_SECS), None);
+        let late = what(&made, due + OVERDUE_GRACE_SECS + 1).unwrap();
         assert_eq!(late, "a backup was due 1 h ago and was not made; the last was made 25 h ago");
-        assert_eq!(what(&state(Some(due), MIDNIGHT), due + GRACE + 1), None, "it was made");
+        assert_eq!(what(&state(Some(due), MIDNIGHT), due + OVERDUE_GRACE_SECS + 1), None, "it was made");
         let new = state(None, due + 1);
-        assert_eq!(what(&new, due + GRACE + 1), None, "only since then are there to be any");
-        assert!(what(&new, due + DAY + GRACE + 1).unwrap().ends_with("there is none yet"));
+        assert_eq!(what(&new, due + OVERDUE_GRACE_SECS + 1), None, "only since then are there to be any");
+        assert!(what(&new, due + DAY + OVERDUE_GRACE_SECS + 1).unwrap().ends_with("there is none yet"));
         let mut off = made.clone();
         off.rules = None;
         assert_eq!(what(&off, due + 9 * DAY), None);
@@ -72,7 +75,7 @@ mod tests {
     fn one_that_failed_is_named_with_when_it_is_tried_again() {
         let mut failed = state(Some(MIDNIGHT - 21 * 3600), MIDNIGHT - 9 * DAY);
         let at = MIDNIGHT + 3 * 3600;
-        failed.trouble = Some(BackupTrouble { since: at, at, error: "the disk is full".into() });
+        failed.trouble = Some(BackupFailure { since: at, at, error: "the disk is full".into() });
         let complaint = complaint(&failed, at + 3600).unwrap();
         assert_eq!(complaint.what, "the backup failed 1 h ago: the disk is full");
         assert!(complaint.action.starts_with("mend that; it is tried again in 23 h, or at once"));

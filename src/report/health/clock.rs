@@ -5,13 +5,13 @@ use crate::clock::duration;
 use crate::report::Overview;
 
 /// Times so many seconds ahead are no clock's fault worth a word.
-const TOLERANCE: i64 = 60;
+const TOLERANCE_SECS: i64 = 60;
 
 /// That times in the database are in the future.
 pub fn warning(overview: &Overview, now: i64) -> Option<Complaint> {
     let seen_at = overview.daemon.as_ref().map(|daemon| daemon.seen_at);
     let ahead = seen_at.max(overview.fetched_at)?.saturating_sub(now);
-    (ahead > TOLERANCE).then(|| Complaint {
+    (ahead > TOLERANCE_SECS).then(|| Complaint {
         what: format!(
             "times in the database are up to {} in the future: the clock was set back, or was wrong",
             duration(ahead)
@@ -31,13 +31,13 @@ mod tests {
     fn times_over_a_minute_ahead_are_warned_of() {
         let mut overview = overview();
         assert_eq!(warning(&overview, NOW), None);
-        overview.fetched_at = Some(NOW + TOLERANCE);
+        overview.fetched_at = Some(NOW + TOLERANCE_SECS);
         assert_eq!(warning(&overview, NOW), None);
         overview.fetched_at = Some(NOW + 3 * 3600);
         let what = "times in the database are up to 3 h in the future: the clock was set back, or was wrong";
         assert_eq!(warning(&overview, NOW).unwrap().what, what);
         overview.fetched_at = None;
-        overview.daemon.as_mut().unwrap().seen_at = NOW + TOLERANCE + 1;
+        overview.daemon.as_mut().unwrap().seen_at = NOW + TOLERANCE_SECS + 1;
         assert!(warning(&overview, NOW).unwrap().what.contains("up to 1 min"));
         overview.daemon.as_mut().unwrap().seen_at = i64::MAX;
         assert!(warning(&overview, i64::MIN).is_some());

@@ -8,25 +8,25 @@ use crate::store::sizes::Size;
 
 /// Less than this is too little whatever the pace, in bytes: the write-ahead log alone may take it while somebody
 /// reads for long.
-pub const RESERVE: u64 = 256 * 1024 * 1024;
+pub const MIN_FREE_BYTES: u64 = 256 * 1024 * 1024;
 /// Full within so many seconds there is to be acted on today, …
-const SOON: i64 = 3 * 24 * 60 * 60;
+const COMPLAIN_WITHIN_SECS: i64 = 3 * 24 * 60 * 60;
 /// … and within so many it is to be planned for.
-const AHEAD: i64 = 30 * 24 * 60 * 60;
+const WARN_WITHIN_SECS: i64 = 30 * 24 * 60 * 60;
 
-const ROOM: &str = "make room on that disk, or stop talkmirror and move the database to a larger one (database.path); \
+const MAKE_ROOM: &str = "make room on that disk, or stop talkmirror and move the database to a larger one (database.path); \
                     `versions` in [retention] removes old states, whose room in the file is used again";
 
 /// A disk that is all but full.
 pub fn complaint(overview: &Overview, now: i64) -> Option<Complaint> {
     let size = &overview.size;
     let what = match size.disk_free_bytes {
-        Some(free) if free < RESERVE => {
+        Some(free) if free < MIN_FREE_BYTES => {
             format!("the database's disk is nearly full: {} are free", bytes(free))
         }
-        _ => filling(size, now, |left| left < SOON)?,
+        _ => filling(size, now, |left| left < COMPLAIN_WITHIN_SECS)?,
     };
-    Some(Complaint { what, action: ROOM.into() })
+    Some(Complaint { what, action: MAKE_ROOM.into() })
 }
 
 /// A disk that will be full.
@@ -34,7 +34,10 @@ pub fn warning(overview: &Overview, now: i64) -> Option<Complaint> {
     if complaint(overview, now).is_some() {
         return None;
     }
-    Some(Complaint { what: filling(&overview.size, now, |left| left < AHEAD)?, action: ROOM.into() })
+    Some(Complaint {
+        what: filling(&overview.size, now, |left| left < WARN_WITHIN_SECS)?,
+        action: MAKE_ROOM.into(),
+    })
 }
 
 fn filling(size: &Size, now: i64, within: impl Fn(i64) -> bool) -> Option<String> {
@@ -58,7 +61,7 @@ mod tests {
     const DAY: i64 = 86_400;
     const GIB: u64 = 1 << 30;
 
-    fn told(free: u64, full_in: Option<i64>) -> (Option<String>, Option<String>) {
+    fn found(free: u64, full_in: Option<i64>) -> (Option<String>, Option<String>) {
         let mut overview = overview();
         overview.size = Size {
             disk_free_bytes: Some(free),
@@ -72,24 +75,24 @@ mod tests {
 
     #[test]
     fn a_disk_that_fills_is_warned_of_for_30_days_and_complained_of_for_3() {
-        assert_eq!(told(GIB, None), (None, None));
-        assert_eq!(told(GIB, Some(30 * DAY)), (None, None));
+        assert_eq!(found(GIB, None), (None, None));
+        assert_eq!(found(GIB, Some(30 * DAY)), (None, None));
         let full = |span| {
             format!(
                 "the database's disk is full in about {span}: 1.00 GiB are free, and the database grows 14.00 MiB a day"
             )
         };
-        assert_eq!(told(GIB, Some(30 * DAY - 1)), (None, Some(full("29 d"))));
-        assert_eq!(told(GIB, Some(3 * DAY)), (None, Some(full("3 d"))));
-        assert_eq!(told(GIB, Some(3 * DAY - 1)), (Some(full("2 d")), None));
+        assert_eq!(found(GIB, Some(30 * DAY - 1)), (None, Some(full("29 d"))));
+        assert_eq!(found(GIB, Some(3 * DAY)), (None, Some(full("3 d"))));
+        assert_eq!(found(GIB, Some(3 * DAY - 1)), (Some(full("2 d")), None));
     }
 
     #[test]
     fn a_disk_with_less_than_256_mib_is_complained_of_whatever_the_pace() {
-        assert_eq!(told(RESERVE, None), (None, None));
+        assert_eq!(found(MIN_FREE_BYTES, None), (None, None));
         let nearly = "the database's disk is nearly full: 256.00 MiB are free";
-        assert_eq!(told(RESERVE - 1, None), (Some(nearly.into()), None));
-        assert_eq!(told(RESERVE - 1, Some(20 * DAY)), (Some(nearly.into()), None), "once");
+        assert_eq!(found(MIN_FREE_BYTES - 1, None), (Some(nearly.into()), None));
+        assert_eq!(found(MIN_FREE_BYTES - 1, Some(20 * DAY)), (Some(nearly.into()), None), "once");
     }
 
     #[test]

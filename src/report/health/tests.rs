@@ -75,7 +75,7 @@ fn due_rows_are_neglected_when_nobody_runs_for_over_five_minutes() {
     assert_eq!(what(&overview), [""; 0], "the daemon is at it");
     overview.daemon = None;
     assert_eq!(whats(&overview, None), ["3 talks are due and nobody fetches them"]);
-    overview.queue.oldest_due_at = Some(NOW - NEGLECT);
+    overview.queue.oldest_due_at = Some(NOW - NEGLECTED_SECS);
     assert_eq!(whats(&overview, None), [""; 0]);
 }
 
@@ -97,9 +97,9 @@ fn a_daemon_that_vanished_or_fell_silent_is_noticed_and_one_that_stopped_is_not(
     assert_eq!(daemon.liveness(None, NOW), Liveness::Running);
     daemon.stopped_at = Some(NOW);
     assert_eq!(daemon.liveness(Some(false), NOW), Liveness::Stopped);
-    overview.daemon.as_mut().unwrap().stopped_at = Some(NOW - STOPPED);
+    overview.daemon.as_mut().unwrap().stopped_at = Some(NOW - STOPPED_SECS);
     assert_eq!(whats(&overview, Some(Liveness::Stopped)), [""; 0]);
-    overview.daemon.as_mut().unwrap().stopped_at = Some(NOW - STOPPED - 1);
+    overview.daemon.as_mut().unwrap().stopped_at = Some(NOW - STOPPED_SECS - 1);
     let stopped = whats(&overview, Some(Liveness::Stopped));
     assert_eq!(stopped, ["the daemon was stopped 15 min ago, and nothing is kept fresh since"]);
     overview.daemon.as_mut().unwrap().mode = "sync".into();

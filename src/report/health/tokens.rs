@@ -7,7 +7,7 @@ use crate::report::Overview;
 use crate::store::tokens::OAuthStatus;
 
 /// Where a person makes a token, and puts it.
-const REPLACE: &str = "make a new one in the integration's settings and put it in place of the old one (api.token_file): \
+const REPLACE_TOKEN: &str = "make a new one in the integration's settings and put it in place of the old one (api.token_file): \
                        it is taken up by itself; where only systemd can read it, restart the service";
 
 /// What to do where the API refuses the token.
@@ -41,7 +41,7 @@ pub fn complaint(overview: &Overview, now: i64) -> Option<Complaint> {
     }
     match Expiry::of(overview.token_expires_at?, now) {
         over @ Expiry::Over(_) => {
-            Some(Complaint { what: format!("the API token {over}"), action: REPLACE.into() })
+            Some(Complaint { what: format!("the API token {over}"), action: REPLACE_TOKEN.into() })
         }
         Expiry::Soon(_) | Expiry::Far(_) => None,
     }
@@ -62,7 +62,7 @@ pub fn warning(overview: &Overview, now: i64) -> Option<Complaint> {
     }
     match Expiry::of(expires_at, now) {
         soon @ Expiry::Soon(_) => {
-            Some(Complaint { what: format!("the API token {soon}"), action: REPLACE.into() })
+            Some(Complaint { what: format!("the API token {soon}"), action: REPLACE_TOKEN.into() })
         }
         Expiry::Over(_) | Expiry::Far(_) => None,
     }
@@ -75,7 +75,7 @@ mod tests {
 
     const DAY: i64 = 86_400;
 
-    fn told(overview: &Overview) -> (Option<String>, Option<String>) {
+    fn found(overview: &Overview) -> (Option<String>, Option<String>) {
         let what = |complaint: Complaint| complaint.what;
         (complaint(overview, NOW).map(what), warning(overview, NOW).map(what))
     }
@@ -83,14 +83,14 @@ mod tests {
     #[test]
     fn a_token_that_a_person_must_replace_is_warned_of_and_then_complained_of() {
         let mut overview = overview();
-        assert_eq!(told(&overview), (None, None), "it does not say when it ends");
+        assert_eq!(found(&overview), (None, None), "it does not say when it ends");
         overview.token_expires_at = Some(NOW + 15 * DAY);
-        assert_eq!(told(&overview), (None, None));
+        assert_eq!(found(&overview), (None, None));
         overview.token_expires_at = Some(NOW + 13 * DAY);
         let soon = "the API token expires in 13 days, on 2023-11-27";
-        assert_eq!(told(&overview), (None, Some(soon.into())));
+        assert_eq!(found(&overview), (None, Some(soon.into())));
         overview.token_expires_at = Some(NOW - 2 * DAY);
-        assert_eq!(told(&overview), (Some("the API token expired 2 days ago, on 2023-11-12".into()), None));
+        assert_eq!(found(&overview), (Some("the API token expired 2 days ago, on 2023-11-12".into()), None));
     }
 
     #[test]
@@ -99,15 +99,15 @@ mod tests {
         overview.token_expires_at = Some(NOW - DAY);
         let oauth = OAuthStatus { refreshed_at: NOW - 2 * DAY, trouble: None, refused: false };
         overview.oauth = Some(oauth.clone());
-        assert_eq!(told(&overview), (None, None));
+        assert_eq!(found(&overview), (None, None));
         overview.token_expires_at = Some(NOW + 3600);
         overview.oauth = Some(OAuthStatus { trouble: Some("HTTP 503".into()), ..oauth.clone() });
         assert!(refused_action(&overview).starts_with("none if it passes"));
-        let (complaint, warning) = told(&overview);
+        let (complaint, warning) = found(&overview);
         assert_eq!(complaint, None);
         assert!(warning.unwrap().ends_with("could not be renewed: HTTP 503"));
         overview.oauth = Some(OAuthStatus { trouble: Some("revoked".into()), refused: true, ..oauth });
-        assert_eq!(told(&overview), (Some("the API token cannot be renewed: revoked".into()), None));
+        assert_eq!(found(&overview), (Some("the API token cannot be renewed: revoked".into()), None));
         assert!(refused_action(&overview).starts_with("run `talkmirror login`"));
     }
 }

@@ -3,12 +3,12 @@
 use super::Complaint;
 use crate::report::Overview;
 use crate::report::humanize::{self, lasting};
-use crate::sqlite::checkpoint::{LARGE, LONG, OURSELVES};
+use crate::sqlite::checkpoint::{LARGE_WAL_BYTES, LONG_HELD_SECS, OWN_BACKUP};
 use crate::store::sizes::Size;
 use crate::store::status::Liveness;
 
 /// A log of so many bytes threatens, however large the disk is.
-const THREATENS: u64 = 1024 * 1024 * 1024;
+const THREATENING_BYTES: u64 = 1024 * 1024 * 1024;
 
 /// What of the write-ahead log is to be said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,12 +21,12 @@ enum Grown {
 
 /// Where it threatens.
 pub fn complaint(overview: &Overview, alive: Option<Liveness>, now: i64) -> Option<Complaint> {
-    (grown(overview, alive, now)? == Grown::Threatens).then(|| said(overview, now))
+    (grown(overview, alive, now)? == Grown::Threatens).then(|| describe(overview, now))
 }
 
 /// Where it is held for long.
 pub fn warning(overview: &Overview, alive: Option<Liveness>, now: i64) -> Option<Complaint> {
-    (grown(overview, alive, now)? == Grown::Held).then(|| said(overview, now))
+    (grown(overview, alive, now)? == Grown::Held).then(|| describe(overview, now))
 }
 
 fn grown(overview: &Overview, alive: Option<Liveness>, now: i64) -> Option<Grown> {
@@ -34,15 +34,18 @@ fn grown(overview: &Overview, alive: Option<Liveness>, now: i64) -> Option<Grown
     let daemon = overview.daemon.as_ref().filter(|_| alive == Some(Liveness::Running))?;
     let Size { wal_bytes: bytes, disk_free_bytes, .. } = overview.size;
     // Its end is near, and nothing to be done.
-    let is_ours = daemon.wal_held_by.as_deref() == Some(OURSELVES);
-    let held = daemon.wal_held_since.is_some_and(|since| now.saturating_sub(since) >= LONG) && !is_ours;
-    if bytes > THREATENS || bytes > LARGE && disk_free_bytes.is_some_and(|free| bytes > free / 2) {
+    let is_ours = daemon.wal_held_by.as_deref() == Some(OWN_BACKUP);
+    let held =
+        daemon.wal_held_since.is_some_and(|since| now.saturating_sub(since) >= LONG_HELD_SECS) && !is_ours;
+    if bytes > THREATENING_BYTES
+        || bytes > LARGE_WAL_BYTES && disk_free_bytes.is_some_and(|free| bytes > free / 2)
+    {
         return Some(Grown::Threatens);
     }
-    (held && bytes > LARGE).then_some(Grown::Held)
+    (held && bytes > LARGE_WAL_BYTES).then_some(Grown::Held)
 }
 
-fn said(overview: &Overview, now: i64) -> Complaint {
+fn describe(overview: &Overview, now: i64) -> Complaint {
     let Size { wal_bytes: bytes, disk_free_bytes, .. } = overview.size;
     let free = disk_free_bytes
         .map_or(String::new(), |free| format!(", with {} free on its disk", humanize::bytes(free)));
@@ -60,7 +63,7 @@ fn said(overview: &Overview, now: i64) -> Complaint {
         None => format!(": {lasted} some reader keeps an old state of the database open"),
     };
     let action = match by {
-        Some(OURSELVES) => "make room: the log is taken back by itself when the copy is made",
+        Some(OWN_BACKUP) => "make room: the log is taken back by itself when the copy is made",
         Some(_) => "end that transaction, or that program: the log is then taken back by itself",
         None => {
             "find that reader (`fuser -v` with the database's path, as root) and end its transaction: the log is then \
@@ -80,9 +83,9 @@ mod tests {
 
     #[test]
     fn our_own_backup_is_nothing_to_be_warned_of() {
-        let mut overview = held(LARGE + 1, u64::MAX, LONG);
+        let mut overview = held(LARGE_WAL_BYTES + 1, u64::MAX, LONG_HELD_SECS);
         assert!(warning(&overview, RUNS, NOW).is_some());
-        overview.daemon.as_mut().unwrap().wal_held_by = Some(OURSELVES.into());
+        overview.daemon.as_mut().unwrap().wal_held_by = Some(OWN_BACKUP.into());
         assert_eq!(warning(&overview, RUNS, NOW), None);
     }
 
@@ -95,26 +98,26 @@ mod tests {
         overview
     }
 
-    fn told(overview: &Overview, alive: Option<Liveness>) -> [Option<String>; 2] {
+    fn found(overview: &Overview, alive: Option<Liveness>) -> [Option<String>; 2] {
         [complaint(overview, alive, NOW), warning(overview, alive, NOW)]
-            .map(|told| told.map(|complaint| complaint.what))
+            .map(|found| found.map(|complaint| complaint.what))
     }
 
     #[test]
     fn a_log_that_is_held_for_long_and_large_is_warned_of_with_who_holds_it() {
         let free = 9000 * MIB;
         let quiet = [None, None];
-        assert_eq!(told(&held(LARGE + 1, free, LONG - 1), RUNS), quiet);
-        assert_eq!(told(&held(LARGE, free, LONG), RUNS), quiet);
+        assert_eq!(found(&held(LARGE_WAL_BYTES + 1, free, LONG_HELD_SECS - 1), RUNS), quiet);
+        assert_eq!(found(&held(LARGE_WAL_BYTES, free, LONG_HELD_SECS), RUNS), quiet);
         let what = "the write-ahead log has grown to 96.00 MiB, with 8.79 GiB free on its disk: for 1 min sqlite3 (process 7, \
                     user ann) keeps an old state of the database open";
-        assert_eq!(told(&held(LARGE + 1, free, LONG), RUNS), [None, Some(what.into())]);
+        assert_eq!(found(&held(LARGE_WAL_BYTES + 1, free, LONG_HELD_SECS), RUNS), [None, Some(what.into())]);
         assert_eq!(
-            told(&held(LARGE + 1, free, LONG), Some(Liveness::Vanished)),
+            found(&held(LARGE_WAL_BYTES + 1, free, LONG_HELD_SECS), Some(Liveness::Vanished)),
             quiet,
             "nobody looks any more"
         );
-        let mut unseen = held(LARGE + 1, free, LONG);
+        let mut unseen = held(LARGE_WAL_BYTES + 1, free, LONG_HELD_SECS);
         unseen.daemon.as_mut().unwrap().wal_held_by = None;
         assert!(warning(&unseen, RUNS, NOW).unwrap().action.contains("`fuser -v`"));
     }
@@ -122,7 +125,7 @@ mod tests {
     #[test]
     fn a_log_that_threatens_the_disk_is_complained_of() {
         let is_complaint = |overview: &Overview| {
-            let [complaint, warning] = told(overview, RUNS);
+            let [complaint, warning] = found(overview, RUNS);
             assert!(complaint.is_none() || warning.is_none(), "said once");
             complaint.is_some()
         };

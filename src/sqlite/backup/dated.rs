@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// A time in a name: no colons, which some file systems don't take, and in the order of time.
-const FORMAT: &str = "%Y-%m-%dT%H%M%SZ";
+const NAME_TIME_FORMAT: &str = "%Y-%m-%dT%H%M%SZ";
 
 /// How the names of a database's dated copies begin.
 pub fn stem(database: &Path) -> String {
@@ -15,7 +15,7 @@ pub fn stem(database: &Path) -> String {
 
 /// The name of a copy made at this Unix second: `talks-2026-11-23T220000Z.db`.
 pub fn name(stem: &str, at: i64) -> String {
-    format!("{stem}-{}.db", written(at, FORMAT))
+    format!("{stem}-{}.db", written(at, NAME_TIME_FORMAT))
 }
 
 fn is_dated(name: &str, stem: &str) -> bool {

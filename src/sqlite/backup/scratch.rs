@@ -15,9 +15,9 @@ use tempfile::TempDir;
 
 /// How the folders' names begin; what follows is random.
 const PREFIX: &str = ".talkmirror-copy-";
-const LOCK: &str = "lock";
+const LOCK_FILE: &str = "lock";
 /// One without a lock was made a moment ago, or is left over.
-const MOMENT: Duration = Duration::from_secs(60);
+const LEFT_OVER_AFTER: Duration = Duration::from_secs(60);
 
 /// The folder; removed when dropped.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl Scratch {
         let new = folder.path().join("new-lock");
         let lock = File::create_new(&new)?;
         lock.lock()?;
-        fs::rename(&new, folder.path().join(LOCK))?;
+        fs::rename(&new, folder.path().join(LOCK_FILE))?;
         Ok(Scratch { within: within.to_owned(), folder, _lock: lock })
     }
 
@@ -77,11 +77,11 @@ fn sweep(within: &Path) {
 }
 
 fn is_left_over(folder: &Path) -> bool {
-    match files::open(&folder.join(LOCK)) {
+    match files::open(&folder.join(LOCK_FILE)) {
         Ok(lock) => lock.try_lock().is_ok(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let age = folder.metadata().and_then(|metadata| metadata.modified()).map(clock::age);
-            age.is_ok_and(|age| age.is_some_and(|age| age > MOMENT))
+            age.is_ok_and(|age| age.is_some_and(|age| age > LEFT_OVER_AFTER))
         }
         Err(_) => false,
     }
@@ -102,15 +102,15 @@ mod tests {
         let at_work = Scratch::new(folder.path()).unwrap();
         let (killed, begun, old) =
             (make(".talkmirror-copy-killed"), make(".talkmirror-copy-begun"), make(".talkmirror-copy-old"));
-        fs::write(killed.join(LOCK), "").unwrap();
+        fs::write(killed.join(LOCK_FILE), "").unwrap();
         fs::write(killed.join("copy.db"), "half").unwrap();
-        let long_ago = std::time::SystemTime::now() - MOMENT * 2;
+        let long_ago = std::time::SystemTime::now() - LEFT_OVER_AFTER * 2;
         File::open(&old).unwrap().set_modified(long_ago).unwrap();
         let others = make(".talkmirror");
         fs::write(folder.path().join(".talkmirror-copy-file"), "a file").unwrap();
         let second = Scratch::new(folder.path()).unwrap();
         assert!(!killed.exists() && !old.exists());
-        assert!(at_work.folder.path().join(LOCK).exists() && begun.exists() && others.exists());
+        assert!(at_work.folder.path().join(LOCK_FILE).exists() && begun.exists() && others.exists());
         assert!(folder.path().join(".talkmirror-copy-file").exists());
         let copy = second.copy();
         drop(second);

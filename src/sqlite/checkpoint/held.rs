@@ -8,29 +8,29 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// A reader for so long is no trouble: a query takes its time.
-const PATIENCE: Duration = Duration::from_secs(10);
+const HELD_AFTER: Duration = Duration::from_secs(10);
 /// A log of so many bytes is never there by itself: 64 MiB are kept, and some more come while they are moved.
-pub const LARGE: u64 = 96 * 1024 * 1024;
+pub const LARGE_WAL_BYTES: u64 = 96 * 1024 * 1024;
 /// It is said when a large one is held for so long, in seconds.
-pub const LONG: i64 = 60;
+pub const LONG_HELD_SECS: i64 = 60;
 /// It is taken back when it is no larger than this.
-const TAKEN_BACK: u64 = 64 * 1024 * 1024;
+const SMALL_WAL_BYTES: u64 = 64 * 1024 * 1024;
 /// What holds it where no guest does, and nothing is to be done.
-pub const OURSELVES: &str = "a backup that talkmirror makes";
+pub const OWN_BACKUP: &str = "a backup that talkmirror makes";
 /// Frames for which readers that relieve each other are to blame, though each lets the log be moved on: 250 MiB.
-const RELIEVED: u32 = 32_000;
+const RELAYED_READERS_FRAMES: u32 = 32_000;
 
 /// The write-ahead log, as it is now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WalStatus {
     /// Size of its file.
     pub bytes: u64,
-    pub held: Option<Held>,
+    pub held: Option<WalHeld>,
 }
 
 /// A reader keeps the log from being taken back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
+pub struct WalHeld {
     /// In Unix seconds.
     pub since: i64,
     /// Who that is, where it can be told.
@@ -39,11 +39,11 @@ pub struct Held {
 
 /// Watches what checkpoints leave.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct WalWatch {
     database: PathBuf,
     stuck: Option<Stuck>,
     /// The log says that it is held.
-    said: bool,
+    reported: bool,
 }
 
 /// Frames that could not be moved.
@@ -57,9 +57,9 @@ struct Stuck {
     readers: Option<Vec<LockHolder>>,
 }
 
-impl Watch {
-    pub(super) fn new(database: &Path) -> Watch {
-        Watch { database: database.to_owned(), stuck: None, said: false }
+impl WalWatch {
+    pub(super) fn new(database: &Path) -> WalWatch {
+        WalWatch { database: database.to_owned(), stuck: None, reported: false }
     }
 
     /// Something could not be moved at the last checkpoint.
@@ -81,37 +81,37 @@ impl Watch {
                     since.retain(|reader| now.contains(reader));
                 }
             }
-            Some(stuck) if frames > RELIEVED => (stuck.moved, stuck.readers) = (moved, readers),
+            Some(stuck) if frames > RELAYED_READERS_FRAMES => (stuck.moved, stuck.readers) = (moved, readers),
             _ => self.stuck = Some(Stuck { moved, began: now.mono, since: now.secs(), readers }),
         }
     }
 
     pub(super) fn status(&self, bytes: u64, now: Now) -> WalStatus {
         let stuck = self.stuck.as_ref();
-        let long = stuck.filter(|stuck| now.mono.saturating_duration_since(stuck.began) >= PATIENCE);
+        let long = stuck.filter(|stuck| now.mono.saturating_duration_since(stuck.began) >= HELD_AFTER);
         let held = long
-            .map(|stuck| Held {
+            .map(|stuck| WalHeld {
                 since: stuck.since,
                 by: stuck.readers.as_deref().and_then(lock_holders::named),
             })
             .map(|held| match held.by {
-                None if backup::is_under_way() => Held { by: Some(OURSELVES.into()), ..held },
+                None if backup::is_under_way() => WalHeld { by: Some(OWN_BACKUP.into()), ..held },
                 _ => held,
             });
         WalStatus { bytes, held }
     }
 
     /// Logs once that it is held and large, and once that it is taken back.
-    pub(super) fn say(&mut self, status: &WalStatus, now: i64) {
+    pub(super) fn report(&mut self, status: &WalStatus, now: i64) {
         let mib = status.bytes >> 20;
         match &status.held {
             Some(held)
-                if !self.said
-                    && status.bytes > LARGE
-                    && now - held.since >= LONG
-                    && held.by.as_deref() != Some(OURSELVES) =>
+                if !self.reported
+                    && status.bytes > LARGE_WAL_BYTES
+                    && now - held.since >= LONG_HELD_SECS
+                    && held.by.as_deref() != Some(OWN_BACKUP) =>
             {
-                self.said = true;
+                self.reported = true;
                 let lasted = duration(now - held.since);
                 let by = held.by.as_deref().unwrap_or("a reader that cannot be told from here");
                 tracing::warn!(
@@ -121,8 +121,8 @@ impl Watch {
                     shown(&self.database.display().to_string()),
                 );
             }
-            None if self.said && status.bytes <= TAKEN_BACK => {
-                self.said = false;
+            None if self.reported && status.bytes <= SMALL_WAL_BYTES => {
+                self.reported = false;
                 tracing::info!("the write-ahead log is taken back: {mib} MiB");
             }
             _ => {}
@@ -134,7 +134,7 @@ impl Watch {
 mod tests {
     use super::*;
 
-    fn held_for(watch: &Watch, now: Now) -> Option<i64> {
+    fn held_for(watch: &WalWatch, now: Now) -> Option<i64> {
         Some(now.secs() - watch.status(0, now).held?.since)
     }
 
@@ -146,7 +146,7 @@ mod tests {
     fn a_log_is_held_when_the_same_frames_are_left_for_ten_seconds() {
         let start = Now { mono: Instant::now(), unix: 1_700_000_000.0 };
         let at = |seconds| after(start, seconds);
-        let mut watch = Watch::new(Path::new("/nowhere/talks.db"));
+        let mut watch = WalWatch::new(Path::new("/nowhere/talks.db"));
         watch.note(500, 500, at(0));
         assert!(!watch.is_watching());
         watch.note(900, 600, at(10));
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn readers_that_relieve_each_other_hold_a_log_that_has_grown_large() {
         let start = Now { mono: Instant::now(), unix: 1_700_000_000.0 };
-        let mut watch = Watch::new(Path::new("/nowhere/talks.db"));
+        let mut watch = WalWatch::new(Path::new("/nowhere/talks.db"));
         for second in 0..12 {
             let frames = 1000 + second * 6000;
             watch.note(frames, frames - 500, after(start, second.into()));
@@ -176,16 +176,19 @@ mod tests {
 
     #[test]
     fn the_log_says_once_that_it_is_held_for_long_and_large() {
-        let held = |bytes, since| WalStatus { bytes, held: Some(Held { since, by: None }) };
-        let mut watch = Watch::new(Path::new("/nowhere/talks.db"));
-        let mut said = |status: WalStatus, now| {
-            watch.say(&status, now);
-            watch.said
+        let held = |bytes, since| WalStatus { bytes, held: Some(WalHeld { since, by: None }) };
+        let mut watch = WalWatch::new(Path::new("/nowhere/talks.db"));
+        let mut reported = |status: WalStatus, now| {
+            watch.report(&status, now);
+            watch.reported
         };
-        assert!(!said(held(LARGE, 0), LONG));
-        assert!(!said(held(LARGE + 1, 0), LONG - 1));
-        assert!(said(held(LARGE + 1, 0), LONG));
-        assert!(said(WalStatus { bytes: LARGE, held: None }, LONG + 5), "until it is taken back");
-        assert!(!said(WalStatus { bytes: TAKEN_BACK, held: None }, LONG + 9));
+        assert!(!reported(held(LARGE_WAL_BYTES, 0), LONG_HELD_SECS));
+        assert!(!reported(held(LARGE_WAL_BYTES + 1, 0), LONG_HELD_SECS - 1));
+        assert!(reported(held(LARGE_WAL_BYTES + 1, 0), LONG_HELD_SECS));
+        assert!(
+            reported(WalStatus { bytes: LARGE_WAL_BYTES, held: None }, LONG_HELD_SECS + 5),
+            "until it is taken back"
+        );
+        assert!(!reported(WalStatus { bytes: SMALL_WAL_BYTES, held: None }, LONG_HELD_SECS + 9));
     }
 }

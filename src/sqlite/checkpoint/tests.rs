@@ -28,7 +28,7 @@ fn the_log_begins_anew_also_while_the_writer_is_never_idle() {
         number += 1;
         restarts += i32::from(FRAMES.get() < most);
         most = FRAMES.get();
-        assert!(most < 2 * GATHERED, "{most} frames, never taken back");
+        assert!(most < 2 * CHECKPOINT_FRAMES, "{most} frames, never taken back");
         checkpoints.look(&connection);
     }
     // Another one reads what was written, and all of it is there.
@@ -59,11 +59,11 @@ fn the_few_are_moved_after_a_minute_and_a_reader_in_the_way_is_watched() {
     reader.execute_batch("BEGIN; SELECT count(*) FROM pages").unwrap();
     write(&connection, 2);
     assert!(pass(&mut checkpoints, 60) > 0);
-    assert!(checkpoints.watch.is_watching());
+    assert!(checkpoints.wal_watch.is_watching());
     reader.execute_batch("COMMIT").unwrap();
     assert!(pass(&mut checkpoints, 0) > 0, "not at each commit");
     assert_eq!(pass(&mut checkpoints, 2), 0);
-    assert!(!checkpoints.watch.is_watching());
+    assert!(!checkpoints.wal_watch.is_watching());
 }
 
 #[test]
@@ -86,14 +86,14 @@ fn one_that_fails_is_not_tried_at_each_commit() {
     let mut checkpoints = Checkpoints::new(&connection, &path, &WalView::default()).unwrap();
     // None can be made within a transaction.
     connection.execute_batch("BEGIN IMMEDIATE; INSERT INTO pages VALUES (1, zeroblob(100))").unwrap();
-    checkpoints.tried -= LATE;
+    checkpoints.tried -= MAX_DELAY;
     checkpoints.look(&connection);
-    assert!(checkpoints.troubled);
+    assert!(checkpoints.failing);
     connection.execute_batch("COMMIT").unwrap();
     checkpoints.look(&connection);
-    assert!(checkpoints.troubled, "not tried again at once");
-    checkpoints.tried -= AGAIN;
+    assert!(checkpoints.failing, "not tried again at once");
+    checkpoints.tried -= RETRY_INTERVAL;
     checkpoints.look(&connection);
-    assert!(!checkpoints.troubled);
+    assert!(!checkpoints.failing);
     assert_eq!(FRAMES.get(), checkpoints.moved);
 }

@@ -17,7 +17,7 @@ pub struct BackupState {
     /// `None` while they are off.
     pub rules: Option<BackupRules>,
     pub last: Option<LastBackup>,
-    pub trouble: Option<BackupTrouble>,
+    pub trouble: Option<BackupFailure>,
 }
 
 /// When and where backups are made.
@@ -46,7 +46,7 @@ pub struct LastBackup {
 
 /// Why the last one failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BackupTrouble {
+pub struct BackupFailure {
     /// The first failure after the last good one, …
     pub since: i64,
     /// … and the last.

@@ -24,7 +24,7 @@ fn a_copy_that_is_stopped_leaves_nothing() {
     let path = database(folder.path());
     let copies = folder.path().join("copies");
     fs::create_dir(&copies).unwrap();
-    let watch = Arc::<Watch>::default();
+    let watch = Arc::<CopyProgress>::default();
     watch.stop();
     let stopped = back_up(&path, &copies, 0, &watch);
     assert!(matches!(stopped, Err(BackupError::Stopped)), "{stopped:?}");

@@ -10,9 +10,9 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 use serde::{Deserialize, Serialize};
 
 /// So many ids in a row that the API does not know: the account's talks end there.
-const UNKNOWN_IN_A_ROW: i64 = 500;
+const MAX_UNKNOWN_IN_A_ROW: i64 = 500;
 /// Ids that one step passes over at most, where they are mirrored already: bounds a transaction.
-const STRIDE: usize = 20_000;
+const MAX_IDS_PER_STEP: usize = 20_000;
 
 /// How far a walk is. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -149,8 +149,8 @@ pub(super) fn go_on(
     let mut walk = before.clone();
     settle(tx, &mut walk)?;
     let mut queued = 0;
-    if walk.unknown_in_a_row >= UNKNOWN_IN_A_ROW {
-        walk.ended = Some((now, format!("the API knows none of the last {UNKNOWN_IN_A_ROW} ids")));
+    if walk.unknown_in_a_row >= MAX_UNKNOWN_IN_A_ROW {
+        walk.ended = Some((now, format!("the API knows none of the last {MAX_UNKNOWN_IN_A_ROW} ids")));
     } else {
         queued = queue_more(tx, &mut walk, room, now)?;
         if !walk.holds(walk.settled) {
@@ -166,7 +166,7 @@ pub(super) fn go_on(
 }
 
 /// What is known of an id.
-enum Known {
+enum IdState {
     /// It is mirrored.
     Talk,
     /// The API says that there is no such talk.
@@ -177,12 +177,12 @@ enum Known {
     Unclear,
 }
 
-fn known(tx: &Transaction<'_>, talk_id: i64) -> rusqlite::Result<Known> {
+fn id_state(tx: &Transaction<'_>, talk_id: i64) -> rusqlite::Result<IdState> {
     if tx.prepare_cached("SELECT 1 FROM talks WHERE talk_id = ?1")?.exists([talk_id])? {
-        return Ok(Known::Talk);
+        return Ok(IdState::Talk);
     }
     if tx.prepare_cached("SELECT 1 FROM tombstones WHERE talk_id = ?1")?.exists([talk_id])? {
-        return Ok(Known::Unknown);
+        return Ok(IdState::Unknown);
     }
     let waits = tx
         .prepare_cached(
@@ -191,15 +191,15 @@ fn known(tx: &Transaction<'_>, talk_id: i64) -> rusqlite::Result<Known> {
         )?
         .query_row([talk_id], |row| row.get(0))
         .optional()?;
-    Ok(if waits == Some(true) { Known::Waits } else { Known::Unclear })
+    Ok(if waits == Some(true) { IdState::Waits } else { IdState::Unclear })
 }
 
 fn settle(tx: &Transaction<'_>, walk: &mut Backfill) -> rusqlite::Result<()> {
-    while walk.settled != walk.next && walk.unknown_in_a_row < UNKNOWN_IN_A_ROW {
-        match known(tx, walk.settled)? {
-            Known::Waits => break,
-            Known::Unknown => walk.unknown_in_a_row += 1,
-            Known::Talk | Known::Unclear => walk.unknown_in_a_row = 0,
+    while walk.settled != walk.next && walk.unknown_in_a_row < MAX_UNKNOWN_IN_A_ROW {
+        match id_state(tx, walk.settled)? {
+            IdState::Waits => break,
+            IdState::Unknown => walk.unknown_in_a_row += 1,
+            IdState::Talk | IdState::Unclear => walk.unknown_in_a_row = 0,
         }
         walk.settled += walk.step();
     }
@@ -209,14 +209,14 @@ fn settle(tx: &Transaction<'_>, walk: &mut Backfill) -> rusqlite::Result<()> {
 fn queue_more(tx: &Transaction<'_>, walk: &mut Backfill, room: usize, now: i64) -> rusqlite::Result<u64> {
     let mut room = room_left(tx, Lane::Unmirrored, room, now)?;
     let mut queued = 0;
-    for _ in 0..STRIDE {
+    for _ in 0..MAX_IDS_PER_STEP {
         if room == 0 || !walk.holds(walk.next) {
             break;
         }
         // In the order of the walk: what is due for longer is fetched first.
         let due_at = now - room as i64;
         // The ids that are known already cost no request.
-        if matches!(known(tx, walk.next)?, Known::Unclear)
+        if matches!(id_state(tx, walk.next)?, IdState::Unclear)
             && insert(tx, walk.next, (Feeder::Backfill, Lane::Unmirrored), due_at, now)?
         {
             room -= 1;

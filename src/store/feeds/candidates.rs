@@ -4,7 +4,7 @@
 //! It is read from the database once, follows each commit, and is read anew each hour, as others may write
 //! there too. When the listing last showed a talk is known here alone: after a restart the next pass tells.
 
-use super::{Fed, Feeder, Order};
+use super::{Fed, FeedRequest, Feeder};
 use crate::policy::refresh::{Candidate, Choice, Class, RefreshRules};
 use crate::store::record::{Effect, Outcome, Record};
 use crate::talk::Talk;
@@ -13,12 +13,12 @@ use std::collections::{HashMap, HashSet};
 use std::num::NonZeroI64;
 
 /// In seconds: so often all is read anew.
-const READ_ANEW: i64 = 60 * 60;
+const RELOAD_INTERVAL_SECS: i64 = 60 * 60;
 
 /// See the module's text. Times are Unix seconds.
 #[derive(Debug, Default)]
 pub struct Candidates {
-    talks: HashMap<i64, Kept>,
+    talks: HashMap<i64, StoredCandidate>,
     /// When they were read, and since when a closed talk must have changed to be among them.
     read: Option<(i64, i64)>,
     /// When a pass of the listing last showed every open talk: what it did not show is closed.
@@ -29,7 +29,7 @@ pub struct Candidates {
 
 /// A [`Candidate`] in little space: there may be a hundred thousand.
 #[derive(Debug, Clone, Copy)]
-struct Kept {
+struct StoredCandidate {
     updated_at: i64,
     fetched_at: i64,
     checked_at: Option<NonZeroI64>,
@@ -41,17 +41,19 @@ impl Candidates {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn prepare(&mut self, connection: &Connection, order: &Order) -> rusqlite::Result<()> {
+    pub fn prepare(&mut self, connection: &Connection, order: &FeedRequest) -> rusqlite::Result<()> {
         let (now, closed_since) = match order {
-            Order::Refresh { rules, now, .. } => {
+            FeedRequest::Refresh { rules, now, .. } => {
                 (*now, now - i64::try_from(rules.closed_for.as_secs()).unwrap_or(*now))
             }
-            Order::Unseen { now, .. } => (*now, self.read.map_or(*now, |(_, closed_since)| closed_since)),
+            FeedRequest::Unseen { now, .. } => {
+                (*now, self.read.map_or(*now, |(_, closed_since)| closed_since))
+            }
             _ => return Ok(()),
         };
         // Fewer than those that were read are none to read anew for.
         let is_enough =
-            |(at, since): (i64, i64)| (at..at + READ_ANEW).contains(&now) && since <= closed_since;
+            |(at, since): (i64, i64)| (at..at + RELOAD_INTERVAL_SECS).contains(&now) && since <= closed_since;
         if self.read.is_some_and(is_enough) {
             return Ok(());
         }
@@ -81,10 +83,10 @@ impl Candidates {
         Ok(())
     }
 
-    fn read(&self, row: &Row<'_>, class: Class) -> rusqlite::Result<(i64, Kept)> {
+    fn read(&self, row: &Row<'_>, class: Class) -> rusqlite::Result<(i64, StoredCandidate)> {
         let talk_id = row.get(0)?;
         let checked_at = self.checked_at(talk_id);
-        Ok((talk_id, Kept { updated_at: row.get(1)?, fetched_at: row.get(2)?, checked_at, class }))
+        Ok((talk_id, StoredCandidate { updated_at: row.get(1)?, fetched_at: row.get(2)?, checked_at, class }))
     }
 
     fn checked_at(&self, talk_id: i64) -> Option<NonZeroI64> {
@@ -101,7 +103,7 @@ impl Candidates {
         rules: &RefreshRules,
         mut is_free: impl FnMut(i64) -> rusqlite::Result<bool>,
     ) -> rusqlite::Result<()> {
-        for (&talk_id, &Kept { updated_at, fetched_at, checked_at, class }) in &self.talks {
+        for (&talk_id, &StoredCandidate { updated_at, fetched_at, checked_at, class }) in &self.talks {
             let checked_at = match class {
                 Class::Waiting | Class::InWork => checked_at.map(NonZeroI64::get),
                 Class::Closed => self.passed_at,
@@ -119,7 +121,7 @@ impl Candidates {
 
     /// The open talks last fetched before then that are not among these.
     pub(super) fn unseen(&self, seen: &HashSet<i64>, before: i64, now: i64) -> Vec<i64> {
-        let is_unseen = |(talk_id, talk): &(&i64, &Kept)| {
+        let is_unseen = |(talk_id, talk): &(&i64, &StoredCandidate)| {
             // In the future: by a wrong clock.
             let is_older = talk.fetched_at < before || talk.fetched_at > now;
             talk.class != Class::Closed && is_older && !seen.contains(talk_id)
@@ -145,7 +147,10 @@ impl Candidates {
                     self.talks.remove(&talk_id);
                 } else {
                     let checked_at = self.checked_at(talk_id);
-                    self.talks.insert(talk_id, Kept { updated_at, fetched_at: record.at, checked_at, class });
+                    self.talks.insert(
+                        talk_id,
+                        StoredCandidate { updated_at, fetched_at: record.at, checked_at, class },
+                    );
                 }
             }
             (_, Effect::Gone { .. } | Effect::Denied) => {
@@ -156,9 +161,9 @@ impl Candidates {
     }
 
     /// An order that is committed, and what came of it.
-    pub fn fed(&mut self, order: &Order, fed: &Fed) {
+    pub fn fed(&mut self, order: &FeedRequest, fed: &Fed) {
         match (order, fed) {
-            (Order::Compare { listed, now }, Fed::Compared(news)) => {
+            (FeedRequest::Compare { listed, now }, Fed::Compared(news)) => {
                 let news: HashSet<i64> = news.iter().map(|news| news.listed.talk_id).collect();
                 for listed in listed.iter().filter(|listed| !news.contains(&listed.talk_id)) {
                     if let Some(talk) = self.talks.get_mut(&listed.talk_id) {
@@ -166,8 +171,8 @@ impl Candidates {
                     }
                 }
             }
-            (Order::Unseen { before, .. }, Fed::Unseen(_)) => self.passed_at = Some(*before),
-            (Order::Note(note), _) => self.works(note.feeder, note.trouble.is_none()),
+            (FeedRequest::Unseen { before, .. }, Fed::Unseen(_)) => self.passed_at = Some(*before),
+            (FeedRequest::Note(note), _) => self.works(note.feeder, note.error.is_none()),
             _ => {}
         }
     }

@@ -11,7 +11,7 @@ pub struct Note {
     pub ran: Option<(i64, u64)>,
     /// Ids that it queued since the last note.
     pub added: u64,
-    pub trouble: Option<String>,
+    pub error: Option<String>,
     /// When the log says so: now, if it does.
     pub warned_at: Option<i64>,
     /// `None` leaves what is stored.
@@ -76,7 +76,7 @@ pub fn note(connection: &Connection, note: &Note) -> rusqlite::Result<()> {
             ":ran_at": note.ran.map(|(at, _)| at),
             ":found": note.ran.map(|(_, found)| found as i64),
             ":added": note.added as i64,
-            ":trouble": note.trouble,
+            ":trouble": note.error,
             ":warned_at": note.warned_at,
             ":cursor": note.cursor.as_ref().map(ToString::to_string),
             ":now": note.now,

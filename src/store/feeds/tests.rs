@@ -41,12 +41,12 @@ fn mirror(connection: &mut Connection, talk: Talk, fetched_at: i64) {
     record(connection, talk.talk_id, 0, fetched_at, Outcome::Talk(Box::new(Arrived::new(talk, "{}"))));
 }
 
-fn order(connection: &mut Connection, order: Order) -> Fed {
+fn order(connection: &mut Connection, order: FeedRequest) -> Fed {
     order_with(&mut Candidates::default(), connection, order)
 }
 
 /// As the writer does it.
-fn order_with(candidates: &mut Candidates, connection: &mut Connection, order: Order) -> Fed {
+fn order_with(candidates: &mut Candidates, connection: &mut Connection, order: FeedRequest) -> Fed {
     candidates.prepare(connection, &order).unwrap();
     let tx = connection.transaction().unwrap();
     let fed = work(&tx, &order, candidates).unwrap();
@@ -62,7 +62,7 @@ fn rules(closed_for: Duration) -> RefreshRules {
 fn hinted(connection: &mut Connection, talk_id: i64, lane: Lane) -> Fed {
     let feeder = Feeder::Listing;
     let hints = vec![Hint { talk_id, lane, changed: false }];
-    order(connection, Order::Enqueue { feeder, hints, due_at: NOW, now: NOW })
+    order(connection, FeedRequest::Enqueue { feeder, hints, due_at: NOW, now: NOW })
 }
 
 /// The rows of the queue: id, reason, priority, due in, attempts.
@@ -162,7 +162,8 @@ fn a_refresh_fills_the_lane_up_and_takes_none_that_waits_already() {
     }
     hinted(&mut connection, 10, Lane::Asked);
     let rules = rules(Duration::ZERO);
-    let refresh = |room| Order::Refresh { rules: rules.clone(), room, shares: Shares::default(), now: NOW };
+    let refresh =
+        |room| FeedRequest::Refresh { rules: rules.clone(), room, shares: Shares::default(), now: NOW };
     let queued = |fed| match fed {
         Fed::Refreshed { queued, .. } => queued,
         fed => panic!("{fed:?}"),
@@ -182,10 +183,11 @@ fn what_the_listing_says_is_news_where_it_differs() {
     mirror(&mut connection, talk(1), NOW);
     let same =
         Listed { talk_id: 1, updated_at: Some(NOW - 3600), is_in_work: Some(true), is_read: Some(true) };
-    let mut ask = |listed| match order(&mut connection, Order::Compare { listed: vec![listed], now: NOW }) {
-        Fed::Compared(news) => news.len(),
-        fed => panic!("{fed:?}"),
-    };
+    let mut ask =
+        |listed| match order(&mut connection, FeedRequest::Compare { listed: vec![listed], now: NOW }) {
+            Fed::Compared(news) => news.len(),
+            fed => panic!("{fed:?}"),
+        };
     assert_eq!(ask(same), 0);
     assert_eq!(
         ask(Listed { updated_at: None, is_in_work: None, is_read: None, ..same }),
@@ -197,7 +199,7 @@ fn what_the_listing_says_is_news_where_it_differs() {
     assert_eq!(ask(Listed { is_read: Some(false), ..same }), 1);
     assert_eq!(ask(Listed { talk_id: 2, ..same }), 1, "unknown");
     record(&mut connection, 1, 0, NOW, Outcome::Gone);
-    let mut ask = |listed| order(&mut connection, Order::Compare { listed: vec![listed], now: NOW });
+    let mut ask = |listed| order(&mut connection, FeedRequest::Compare { listed: vec![listed], now: NOW });
     assert!(matches!(ask(same), Fed::Compared(news) if news.len() == 1), "gone, and listed all the same");
 }
 
@@ -208,8 +210,10 @@ fn open_talks_that_a_pass_did_not_show_are_those_fetched_before_it() {
     mirror(&mut connection, talk(2), NOW - 10);
     mirror(&mut connection, talk(3), NOW);
     mirror(&mut connection, Talk { is_in_work: false, ..talk(4) }, NOW - 10);
-    let fed =
-        order(&mut connection, Order::Unseen { seen: Arc::new(HashSet::from([1])), before: NOW, now: NOW });
+    let fed = order(
+        &mut connection,
+        FeedRequest::Unseen { seen: Arc::new(HashSet::from([1])), before: NOW, now: NOW },
+    );
     assert_eq!(fed, Fed::Unseen(vec![2]));
 }
 
@@ -217,7 +221,7 @@ fn open_talks_that_a_pass_did_not_show_are_those_fetched_before_it() {
 fn an_event_counts_once() {
     let mut connection = in_memory();
     let event = |id: &str, talk_id| TalkEvent { event_id: id.into(), talk_id, created_at: NOW };
-    let take = |events| Order::Events { events, now: NOW };
+    let take = |events| FeedRequest::Events { events, now: NOW };
     assert_eq!(
         order(&mut connection, take(vec![event("a", 1), event("b", 1), event("c", 2)])),
         Fed::Queued(2)
@@ -228,7 +232,7 @@ fn an_event_counts_once() {
         Fed::Queued(1)
     );
     assert_eq!(rows(&connection)[0].0, 3);
-    order(&mut connection, Order::ForgetEvents { before: NOW + 1 });
+    order(&mut connection, FeedRequest::ForgetEvents { before: NOW + 1 });
     let left: i64 = connection.query_row("SELECT count(*) FROM seen_events", [], |row| row.get(0)).unwrap();
     assert_eq!(left, 0);
 }
@@ -236,8 +240,12 @@ fn an_event_counts_once() {
 #[test]
 fn a_hook_of_another_account_queues_nothing_once_ours_is_known() {
     let mut connection = in_memory();
-    let hook =
-        |account_id| Order::Hook { account_id: Some(account_id), ids: vec![1], due_at: NOW + 2, now: NOW };
+    let hook = |account_id| FeedRequest::Webhook {
+        account_id: Some(account_id),
+        ids: vec![1],
+        due_at: NOW + 2,
+        now: NOW,
+    };
     assert_eq!(order(&mut connection, hook(2)), Fed::Queued(1), "nobody knows better yet");
     connection.execute("DELETE FROM talk_queue", []).unwrap();
     connection.execute("INSERT INTO mirror_info VALUES ('account_id', '1')", []).unwrap();
@@ -249,7 +257,7 @@ fn a_hook_of_another_account_queues_nothing_once_ours_is_known() {
 /// Walks until the walk waits or ends; each id above `known` is none. Returns the steps it took.
 fn walk(connection: &mut Connection, known: i64) -> (Backfill, usize) {
     for step in 1.. {
-        let Fed::Backfill(state, _) = order(connection, Order::Backfill { room: 10, now: NOW }) else {
+        let Fed::Backfill(state, _) = order(connection, FeedRequest::Backfill { room: 10, now: NOW }) else {
             panic!("a backfill")
         };
         let state = state.expect("one is under way");
@@ -300,16 +308,16 @@ fn a_backfill_ends_at_500_unknown_ids_in_a_row_and_not_at_499() {
 fn a_backfill_passes_over_what_backs_off_and_can_be_ended() {
     let mut connection = in_memory();
     begin_backfill(&mut connection, Some(3), Some(1), NOW).unwrap();
-    order(&mut connection, Order::Backfill { room: 10, now: NOW });
+    order(&mut connection, FeedRequest::Backfill { room: 10, now: NOW });
     connection.execute("UPDATE talk_queue SET attempts = 1, due_at = ?1 + 900", [NOW]).unwrap();
-    let fed = order(&mut connection, Order::Backfill { room: 10, now: NOW });
+    let fed = order(&mut connection, FeedRequest::Backfill { room: 10, now: NOW });
     assert!(matches!(&fed, Fed::Backfill(Some(walk), 0) if walk.ended.is_some()), "{fed:?}");
-    assert_eq!(order(&mut connection, Order::Backfill { room: 10, now: NOW }), Fed::Backfill(None, 0));
+    assert_eq!(order(&mut connection, FeedRequest::Backfill { room: 10, now: NOW }), Fed::Backfill(None, 0));
 
     begin_backfill(&mut connection, Some(30), Some(1), NOW).unwrap();
     assert!(end_backfill(&mut connection, NOW).unwrap().is_some());
     assert!(end_backfill(&mut connection, NOW).unwrap().is_none());
-    assert_eq!(order(&mut connection, Order::Backfill { room: 10, now: NOW }), Fed::Backfill(None, 0));
+    assert_eq!(order(&mut connection, FeedRequest::Backfill { room: 10, now: NOW }), Fed::Backfill(None, 0));
 }
 
 #[test]
@@ -321,7 +329,7 @@ fn a_trouble_lasts_from_when_it_began_until_a_run_without() {
             feeder: Feeder::Events,
             ran: Some((now, 2)),
             added: 2,
-            trouble,
+            error: trouble,
             warned_at: None,
             cursor: Some(serde_json::json!({"until": now})),
             now,
@@ -342,7 +350,8 @@ fn a_trouble_lasts_from_when_it_began_until_a_run_without() {
 
 /// What a refresh takes of a mirror, with these rules, by what the writer keeps in memory.
 fn refreshed(candidates: &mut Candidates, connection: &mut Connection, closed_for: Duration) -> Vec<i64> {
-    let order = Order::Refresh { rules: rules(closed_for), room: 100, shares: Shares::default(), now: NOW };
+    let order =
+        FeedRequest::Refresh { rules: rules(closed_for), room: 100, shares: Shares::default(), now: NOW };
     order_with(candidates, connection, order);
     let refreshed = connection
         .prepare("DELETE FROM talk_queue WHERE reason = 'refresh' RETURNING talk_id")
@@ -357,9 +366,16 @@ fn refreshed(candidates: &mut Candidates, connection: &mut Connection, closed_fo
 
 fn noted(candidates: &mut Candidates, connection: &mut Connection, feeder: Feeder, trouble: Option<&str>) {
     let trouble = trouble.map(str::to_owned);
-    let note =
-        Note { feeder, ran: Some((NOW, 0)), added: 0, trouble, warned_at: None, cursor: None, now: NOW };
-    order_with(candidates, connection, Order::Note(note));
+    let note = Note {
+        feeder,
+        ran: Some((NOW, 0)),
+        added: 0,
+        error: trouble,
+        warned_at: None,
+        cursor: None,
+        now: NOW,
+    };
+    order_with(candidates, connection, FeedRequest::Note(note));
 }
 
 #[test]
@@ -379,9 +395,9 @@ fn a_talk_that_the_listing_shows_unchanged_is_left_until_the_hour_is_over() {
         is_read: Some(true),
     };
     let listed = vec![row(1), Listed { is_read: Some(false), ..row(2) }, row(3)];
-    order_with(candidates, connection, Order::Compare { listed, now: NOW });
+    order_with(candidates, connection, FeedRequest::Compare { listed, now: NOW });
     let seen = Arc::new(HashSet::from([1, 2, 3, 4]));
-    order_with(candidates, connection, Order::Unseen { seen, before: NOW, now: NOW });
+    order_with(candidates, connection, FeedRequest::Unseen { seen, before: NOW, now: NOW });
     noted(candidates, connection, Feeder::Listing, None);
     assert_eq!(refreshed(candidates, connection, closed_for), [1, 2, 3, 4, 5], "no events: not watched");
     noted(candidates, connection, Feeder::Events, None);

@@ -2,14 +2,14 @@
 
 use super::{RestoreError, io_error, sql};
 use crate::sqlite::causes;
-use crate::sqlite::hold::{Held, hold};
+use crate::sqlite::hold::{HeldDatabase, hold};
 use crate::store::{StoreError, connect, identify, info};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::Path;
 use std::time::Duration;
 
 /// Who has the database open gets so long to end a transaction.
-const PATIENCE: Duration = Duration::from_secs(2);
+const EXCLUSIVE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What is at the database's place now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub fn present(database: &Path) -> Result<Present, RestoreError> {
     }
     let read = |flags| -> Result<Option<i64>, StoreError> {
         let connection = connect(database, flags)?;
-        connection.busy_timeout(PATIENCE)?;
+        connection.busy_timeout(EXCLUSIVE_TIMEOUT)?;
         match identify(&connection, database) {
             Ok(0) => return Ok(None),
             Ok(_) | Err(StoreError::Newer { .. }) => {}
@@ -94,7 +94,7 @@ fn account(connection: &Connection) -> rusqlite::Result<Option<i64>> {
 
 /// The old database, for a moment.
 pub enum Settled {
-    Held(Held),
+    Held(HeldDatabase),
     Damaged(String),
 }
 
@@ -105,7 +105,7 @@ pub fn settle(database: &Path) -> Result<Settled, RestoreError> {
     if connection.is_readonly("main").map_err(sql("settle", database))? {
         return Err(RestoreError::Store(StoreError::ReadOnly(database.to_owned())));
     }
-    match hold(connection, PATIENCE) {
+    match hold(connection, EXCLUSIVE_TIMEOUT) {
         Ok(Some(held)) => Ok(Settled::Held(held)),
         Ok(None) => Err(RestoreError::InUse(database.to_owned())),
         Err(source) => {

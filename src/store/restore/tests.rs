@@ -73,7 +73,7 @@ fn a_name_that_is_taken_is_left_to_whom_it_belongs() {
     fs::write(folder.path().join("talks.db.before-restore-1970-01-01T000000Z"), "earlier").unwrap();
     fs::write(folder.path().join("talks.db.before-restore-1970-01-01T000001Z-wal"), "its log").unwrap();
     fs::write(folder.path().join("talks.db-wal"), "log").unwrap();
-    let kept = Kept::new(&database, 0).unwrap().keep().unwrap();
+    let kept = KeptFile::new(&database, 0).unwrap().keep().unwrap();
     assert!(kept.ends_with("talks.db.before-restore-1970-01-01T000002Z"));
     assert_eq!(fs::read_to_string(&kept).unwrap(), "old");
     assert_eq!(fs::read_to_string(beside(&kept, "-wal")).unwrap(), "log");
@@ -87,7 +87,7 @@ fn what_was_taken_away_for_a_database_that_is_then_not_replaced_is_put_back() {
     for (name, text) in [("talks.db", "old"), ("talks.db-wal", "log"), ("talks.db-journal", "journal")] {
         fs::write(folder.path().join(name), text).unwrap();
     }
-    let kept = Kept::new(&database, 0).unwrap();
+    let kept = KeptFile::new(&database, 0).unwrap();
     assert!(!folder.path().join("talks.db-wal").exists());
     drop(kept);
     let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
@@ -105,7 +105,7 @@ fn what_a_kill_left_under_the_second_name_of_the_database_belongs_to_it_again() 
     fs::write(&database, "old").unwrap();
     fs::write(folder.path().join("talks.db-wal"), "log").unwrap();
     // As a kill would.
-    std::mem::forget(Kept::new(&database, 0).unwrap());
+    std::mem::forget(KeptFile::new(&database, 0).unwrap());
     tidy(&database);
     assert_eq!(fs::read_to_string(folder.path().join("talks.db-wal")).unwrap(), "log");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 const NOW: i64 = 1_700_000_000;
 const DAY: i64 = 86_400;
-const ORDER: Order = Order { versions: 730 * DAY, now: NOW };
+const RULES: RetentionRules = RetentionRules { versions: 730 * DAY, now: NOW };
 const LIMIT: i64 = NOW - 730 * DAY;
 
 /// States of a talk, one after the other, each from one of these times to the next; the last is current.
@@ -43,12 +43,12 @@ fn keys(connection: &Connection, filter: &str) -> Vec<(i64, i64)> {
 }
 
 /// Steps until the pass has ended; returns it, and how many steps went before the last.
-fn pass(connection: &mut Connection, order: &Order) -> (Pass, usize) {
+fn pass(connection: &mut Connection, rules: &RetentionRules) -> (Pass, usize) {
     for steps in 0.. {
-        match step(connection, order).unwrap() {
-            Step::Walked => assert!(steps < 1000, "it goes on"),
-            Step::Passed(pass) => return (pass, steps),
-            Step::Rests { until } => panic!("nothing to do before {until}"),
+        match step(connection, rules).unwrap() {
+            RetentionStep::Walked => assert!(steps < 1000, "it goes on"),
+            RetentionStep::Passed(pass) => return (pass, steps),
+            RetentionStep::Rests { until } => panic!("nothing to do before {until}"),
         }
     }
     unreachable!()
@@ -58,7 +58,7 @@ fn pass(connection: &mut Connection, order: &Order) -> (Pass, usize) {
 fn what_ended_just_before_the_limit_goes_and_what_ended_at_it_stays() {
     let mut connection = in_memory();
     put(&mut connection, 1, &[LIMIT - 9, LIMIT - 1, LIMIT, LIMIT + 1]);
-    let (passed, _) = pass(&mut connection, &ORDER);
+    let (passed, _) = pass(&mut connection, &RULES);
     assert_eq!(keys(&connection, "1"), [(1, 2), (1, 3), (1, 4)]);
     let expected = Pass { began_at: NOW, ended_at: NOW, versions: 730 * DAY, removed: 1 };
     assert_eq!(passed, expected);
@@ -70,7 +70,7 @@ fn the_current_state_stays_however_old_it_is() {
     let mut connection = in_memory();
     put(&mut connection, 1, &[1]);
     put(&mut connection, 2, &[1, 2, 3]);
-    pass(&mut connection, &ORDER);
+    pass(&mut connection, &RULES);
     assert_eq!(keys(&connection, "1"), [(1, 1), (2, 3)]);
 }
 
@@ -82,31 +82,31 @@ fn a_step_is_bounded_in_what_it_reads_and_in_what_it_removes() {
         put(&mut connection, talk_id, &times);
     }
     let left = |connection: &Connection| keys(connection, "1").len();
-    assert_eq!(step(&mut connection, &ORDER).unwrap(), Step::Walked);
-    assert_eq!(left(&connection), 2700 - REMOVE);
-    assert_eq!(pass(&mut connection, &ORDER).1, 1, "so many again, and the rest");
+    assert_eq!(step(&mut connection, &RULES).unwrap(), RetentionStep::Walked);
+    assert_eq!(left(&connection), 2700 - ROWS_REMOVED_PER_STEP);
+    assert_eq!(pass(&mut connection, &RULES).1, 1, "so many again, and the rest");
     assert_eq!(keys(&connection, "1"), [(1, 900), (2, 900), (3, 900)]);
 
     let mut connection = in_memory();
     for talk_id in 1..=12 {
         put(&mut connection, talk_id, &vec![NOW; 1001]);
     }
-    let (passed, steps) = pass(&mut connection, &ORDER);
-    assert_eq!((passed.removed, steps, left(&connection)), (0, 12_000 / READ, 12_012));
+    let (passed, steps) = pass(&mut connection, &RULES);
+    assert_eq!((passed.removed, steps, left(&connection)), (0, 12_000 / ROWS_READ_PER_STEP, 12_012));
 }
 
 #[test]
 fn a_pass_is_due_once_a_day_and_at_once_with_another_limit_or_a_clock_set_back() {
     let mut connection = in_memory();
     put(&mut connection, 1, &[1, LIMIT + 10 * DAY, NOW]);
-    pass(&mut connection, &ORDER);
-    let at = |now| Order { now, ..ORDER };
-    let rests = Step::Rests { until: NOW + DAY };
+    pass(&mut connection, &RULES);
+    let at = |now| RetentionRules { now, ..RULES };
+    let rests = RetentionStep::Rests { until: NOW + DAY };
     assert_eq!(step(&mut connection, &at(NOW)).unwrap(), rests);
     assert_eq!(step(&mut connection, &at(NOW + DAY - 1)).unwrap(), rests);
-    assert!(matches!(step(&mut connection, &at(NOW + DAY)).unwrap(), Step::Passed(_)));
-    assert!(matches!(step(&mut connection, &at(NOW)).unwrap(), Step::Passed(_)));
-    let shorter = Order { versions: 10 * DAY, ..ORDER };
+    assert!(matches!(step(&mut connection, &at(NOW + DAY)).unwrap(), RetentionStep::Passed(_)));
+    assert!(matches!(step(&mut connection, &at(NOW)).unwrap(), RetentionStep::Passed(_)));
+    let shorter = RetentionRules { versions: 10 * DAY, ..RULES };
     assert_eq!(pass(&mut connection, &shorter).0.removed, 1);
     assert_eq!(keys(&connection, "1"), [(1, 2), (1, 3)]);
 }
@@ -117,19 +117,24 @@ fn with_another_limit_a_pass_begins_anew() {
     put(&mut connection, 1, &[LIMIT, LIMIT + 1, LIMIT + 2]);
     let times: Vec<i64> = (1..=1500).collect();
     put(&mut connection, 2, &times);
-    assert_eq!(step(&mut connection, &ORDER).unwrap(), Step::Walked);
-    let longer = Order { versions: ORDER.versions + DAY, ..ORDER };
+    assert_eq!(step(&mut connection, &RULES).unwrap(), RetentionStep::Walked);
+    let longer = RetentionRules { versions: RULES.versions + DAY, ..RULES };
     assert_eq!(
         step(&mut connection, &longer).unwrap(),
-        Step::Passed(Pass { began_at: NOW, ended_at: NOW, versions: longer.versions, removed: 1499 })
+        RetentionStep::Passed(Pass {
+            began_at: NOW,
+            ended_at: NOW,
+            versions: longer.versions,
+            removed: 1499
+        })
     );
     assert_eq!(keys(&connection, "talk_id = 1").len(), 3);
 
     let mut connection = in_memory();
     put(&mut connection, 1, &[LIMIT, LIMIT + 1, LIMIT + 2]);
     put(&mut connection, 2, &times);
-    assert_eq!(step(&mut connection, &ORDER).unwrap(), Step::Walked);
-    pass(&mut connection, &Order { versions: ORDER.versions - DAY, ..ORDER });
+    assert_eq!(step(&mut connection, &RULES).unwrap(), RetentionStep::Walked);
+    pass(&mut connection, &RetentionRules { versions: RULES.versions - DAY, ..RULES });
     assert_eq!(keys(&connection, "1"), [(1, 3), (2, 1500)], "what was passed already is looked at again");
 }
 
@@ -164,7 +169,7 @@ fn a_talk_whose_first_states_are_gone_is_recorded_as_before() {
     };
     record(&mut connection, 1, 1);
     record(&mut connection, 2, 2);
-    pass(&mut connection, &ORDER);
+    pass(&mut connection, &RULES);
     assert_eq!(keys(&connection, "1"), [(7, 2)]);
     record(&mut connection, 3, NOW);
     assert_eq!(keys(&connection, &format!("valid_to = {NOW}")), [(7, 2)]);
@@ -214,7 +219,7 @@ proptest! {
         let before = as_of(&connection);
         for steps in 0.. {
             prop_assert!(steps < 1000);
-            if let Step::Passed(_) = bounded(&mut connection, &ORDER, bounds).unwrap() {
+            if let RetentionStep::Passed(_) = bounded(&mut connection, &RULES, bounds).unwrap() {
                 break;
             }
         }

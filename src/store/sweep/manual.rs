@@ -1,6 +1,6 @@
 //! What a person has closed: talks by name, or what a sweep finds.
 
-use super::{Order, Swept, enqueue, sweep};
+use super::{SweepRequest, Swept, enqueue, sweep};
 use crate::policy::closing::{CloseRules, Purpose};
 use rusqlite::Connection;
 
@@ -35,10 +35,10 @@ pub fn queue(
     let ToClose { talk_ids, purpose } = to_close;
     if talk_ids.is_empty() {
         let (rules, limit) = (rules.clone(), rules.max_per_sweep);
-        let order = Order { rules, purpose: *purpose, by_hand: true, limit, now };
-        return Ok(match sweep(connection, &order)? {
+        let request = SweepRequest { rules, purpose: *purpose, by_hand: true, limit, now };
+        return Ok(match sweep(connection, &request)? {
             Swept::Done(sweep) => {
-                sweep.announce(&order.rules);
+                sweep.announce(&request.rules);
                 QueuedToClose { queued: sweep.queued, under_way: Vec::new() }
             }
             Swept::Overlaps(_) | Swept::Stopped { .. } => QueuedToClose::default(),

@@ -140,8 +140,8 @@ fn the_guard_stops_over_twenty_and_over_the_share() {
 fn sweep_of(connection: &mut Connection, rules: &CloseRules, limit: usize) -> Sweep {
     let purpose = if rules.mode == CloseMode::Live { Purpose::Close } else { Purpose::DryRun };
     let now = crate::clock::unix_now();
-    let order = Order { rules: rules.clone(), purpose, by_hand: false, limit, now };
-    let Swept::Done(swept) = sweep(connection, &order).unwrap() else { panic!("it passes") };
+    let request = SweepRequest { rules: rules.clone(), purpose, by_hand: false, limit, now };
+    let Swept::Done(swept) = sweep(connection, &request).unwrap() else { panic!("it passes") };
     connection.execute("DELETE FROM talk_queue", []).unwrap();
     swept
 }

@@ -1,7 +1,7 @@
 //! `talk_versions` is each state once, in order and without a gap; and what the views say of missed talks, read by
 //! indexes of two tables, is what it says.
 
-use super::{Mirrored, NEW, NOW, State};
+use super::{Mirror, NEW, NOW, TalkState};
 use proptest::prelude::*;
 
 /// As the views would be if they read `talk_versions` alone.
@@ -39,9 +39,9 @@ const PLAIN: [(&str, &str); 3] = [
 ];
 
 /// A state, without when it was seen.
-fn state() -> impl Strategy<Value = State> {
+fn state() -> impl Strategy<Value = TalkState> {
     let missed = prop::option::of(prop::sample::select(vec![0, 10, 90_000]));
-    (missed, any::<bool>(), prop::bool::weighted(0.7)).prop_map(|(missed, read, open)| State {
+    (missed, any::<bool>(), prop::bool::weighted(0.7)).prop_map(|(missed, read, open)| TalkState {
         missed,
         read,
         open,
@@ -50,13 +50,13 @@ fn state() -> impl Strategy<Value = State> {
 }
 
 /// A talk's states, how many of the first retention has removed, and whether it is gone.
-fn talk() -> impl Strategy<Value = (Vec<State>, usize, bool)> {
+fn talk() -> impl Strategy<Value = (Vec<TalkState>, usize, bool)> {
     (prop::collection::vec((state(), 1i64..50_000), 1..6), 0usize..3, prop::bool::weighted(0.2)).prop_map(
         |(states, trimmed, gone)| {
             let mut seen = 0;
             let states = states.into_iter().map(|(state, later)| {
                 seen += later;
-                State { seen, ..state }
+                TalkState { seen, ..state }
             });
             (states.collect(), trimmed, gone)
         },
@@ -68,7 +68,7 @@ proptest! {
 
     #[test]
     fn each_state_is_there_once_and_the_views_say_what_the_states_say(talks in prop::collection::vec(talk(), 1..6)) {
-        let mirror = Mirrored::new();
+        let mirror = Mirror::new();
         let mut expected = Vec::new();
         for (talk_id, (states, trimmed, gone)) in (1..).zip(&talks) {
             mirror.talk(talk_id, Some(["viber", "avito"][talk_id as usize % 2]), states);
@@ -97,19 +97,27 @@ proptest! {
 fn a_clock_that_was_set_back_makes_no_state_end_before_it_began() {
     let times =
         "SELECT version, valid_from - 1700000000, valid_to - 1700000000 FROM talk_versions ORDER BY version";
-    let mirror = Mirrored::new();
-    let first = State { seen: 100, ..NEW };
+    let mirror = Mirror::new();
+    let first = TalkState { seen: 100, ..NEW };
     mirror.talk_seen(
         1,
-        &[(State { seen: 1, ..first }, 0), (first, 100), (State { seen: 101, read: true, ..NEW }, 70)],
+        &[
+            (TalkState { seen: 1, ..first }, 0),
+            (first, 100),
+            (TalkState { seen: 101, read: true, ..NEW }, 70),
+        ],
     );
     assert_eq!(mirror.rows(times), ["1|0|100", "2|100|100", "3|100|"], "a little");
     assert_eq!(mirror.rows("SELECT changed_at - 1700000000, fetched_at - 1700000000 FROM talks"), ["100|70"]);
     // Far ahead: a wrong clock had set it, and what it dated began now at the latest.
-    let mirror = Mirrored::new();
+    let mirror = Mirror::new();
     mirror.talk_seen(
         1,
-        &[(first, 5_000_000), (State { seen: 101, ..first }, 5_000_009), (State { seen: 102, ..first }, 70)],
+        &[
+            (first, 5_000_000),
+            (TalkState { seen: 101, ..first }, 5_000_009),
+            (TalkState { seen: 102, ..first }, 70),
+        ],
     );
     assert_eq!(mirror.rows(times), ["1|70|70", "2|70|70", "3|70|"]);
     assert_eq!(

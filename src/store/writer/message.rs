@@ -3,7 +3,7 @@
 use crate::policy::closing::CloseRules;
 use crate::store::account::AccountName;
 use crate::store::backup::state::BackupState;
-use crate::store::feeds::{Fed, Feeder, Order};
+use crate::store::feeds::{Fed, FeedRequest, Feeder};
 use crate::store::maintenance::{Maintained, MaintenanceTask};
 use crate::store::queue::{Head, Repair};
 use crate::store::record::{Outcome, Record, Recorded};
@@ -27,7 +27,7 @@ pub enum Message {
         limit: usize,
         only: Option<Arc<[i64]>>,
     },
-    Sweep(sweep::Order),
+    Sweep(sweep::SweepRequest),
     /// The rules of the configuration, and which feeders it switches on.
     Configure(CloseRules, Vec<(Feeder, bool)>),
     /// What can wait.
@@ -54,14 +54,14 @@ pub enum Write {
     Account(Result<AccountName, String>, i64),
     /// The reply is sent after the commit.
     Feed {
-        order: Order,
+        order: FeedRequest,
         reply: Option<oneshot::Sender<Fed>>,
     },
 }
 
 impl Write {
     /// What a feeder wants.
-    pub(super) fn order(&self) -> Option<&Order> {
+    pub(super) fn order(&self) -> Option<&FeedRequest> {
         match self {
             Write::Feed { order, .. } => Some(order),
             _ => None,
