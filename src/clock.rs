@@ -1,20 +1,20 @@
-//! The one place where time is read, and how long it is in words. Everything that decides takes it as an argument.
+//! The only place that reads the time, and formats it. Everything that decides takes the time as an argument.
 //!
 //! Uses no other room. Alone knows the time.
 
 use chrono::{DateTime, Datelike};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// The wall clock was set if it departs this far, in seconds, from the monotonic one.
+/// The wall clock was set if it departs this far from the monotonic one.
 const MIN_JUMP_SECS: f64 = 5.0;
-/// Within this time a clock that is slewed (by a twelfth at most) does not depart so far.
+/// In this time a slewed clock (by a twelfth at most) does not depart so far.
 const COMPARE_WINDOW: Duration = Duration::from_secs(55);
 
-/// One reading of both clocks: `mono` for waiting, `unix` for what is stored.
+/// A reading of both clocks: `mono` for waiting, `unix` for storage.
 #[derive(Debug, Clone, Copy)]
 pub struct Now {
     pub mono: Instant,
-    /// Seconds since 1970, UTC, with their fraction.
+    /// Seconds since 1970, UTC, with the fraction.
     pub unix: f64,
 }
 
@@ -24,7 +24,7 @@ impl Now {
         self.unix as i64
     }
 
-    /// The wall-clock second in which the monotonic `at` falls, rounded up: never too early.
+    /// The wall-clock second of the monotonic time `at`, rounded up so that it is never too early.
     pub fn unix_at(&self, at: Instant) -> i64 {
         let ahead = at.saturating_duration_since(self.mono).as_secs_f64();
         let behind = self.mono.saturating_duration_since(at).as_secs_f64();
@@ -32,7 +32,7 @@ impl Now {
     }
 }
 
-/// Notices that the wall clock was set, or that the machine slept: the monotonic clock stands still meanwhile.
+/// Detects that the wall clock was set, or that the machine slept: the monotonic clock stands still then.
 #[derive(Debug)]
 pub struct ClockWatch {
     base: Now,
@@ -43,7 +43,7 @@ impl ClockWatch {
         ClockWatch { base: now }
     }
 
-    /// By how many seconds the wall clock jumped since it was last looked at; negative if it was set back.
+    /// How many seconds the wall clock jumped since the last call. Negative if it was set back.
     pub fn jump(&mut self, now: Now) -> Option<f64> {
         let lived = now.mono.saturating_duration_since(self.base.mono);
         let jump = now.unix - self.base.unix - lived.as_secs_f64();
@@ -55,30 +55,30 @@ impl ClockWatch {
     }
 }
 
-/// A Unix second in UTC, in a format of strftime; past the year 9999 the number itself.
+/// Formats a Unix second in UTC by strftime. After the year 9999, the number itself.
 pub fn written(at: i64, format: &str) -> String {
     let time = DateTime::from_timestamp(at, 0).filter(|time| (0..=9999).contains(&time.year()));
     time.map_or_else(|| at.to_string(), |time| time.format(format).to_string())
 }
 
-/// As machines write a moment: `2026-11-23T09:34:00Z`.
+/// ISO 8601: `2026-11-23T09:34:00Z`.
 pub fn iso(at: i64) -> String {
     written(at, "%Y-%m-%dT%H:%M:%SZ")
 }
 
-/// The next time after `now` that is a multiple of `every` from `origin` on. What is done at such times of one
-/// origin wakes the machine up once.
+/// The next time after `now` that is a multiple of `every` from `origin`. Tasks with the same origin wake the
+/// machine together.
 pub fn next_of(origin: Instant, every: Duration, now: Instant) -> Instant {
     let passed = now.saturating_duration_since(origin).as_nanos() / every.as_nanos().max(1);
     origin + every.saturating_mul(u32::try_from(passed + 1).unwrap_or(u32::MAX))
 }
 
-/// A span in its largest unit: `8 s`, `5 min`, `3 h`, `12 d`.
+/// A duration in its largest unit: `8 s`, `5 min`, `3 h`, `12 d`.
 pub fn duration(seconds: i64) -> String {
     match seconds.max(0) {
         seconds @ 0..60 => format!("{seconds} s"),
         seconds @ 60..3600 => format!("{} min", seconds / 60),
-        // Up to two days in hours: "30 h" says more than "1 d".
+        // Up to two days in hours: "30 h" is more precise than "1 d".
         seconds @ 3600..172_800 => format!("{} h", seconds / 3600),
         seconds => format!("{} d", seconds / 86_400),
     }
@@ -89,12 +89,12 @@ pub fn mono() -> Instant {
     Instant::now()
 }
 
-/// How long ago a moment of the monotonic clock was.
+/// The time since a monotonic time.
 pub fn since(moment: Instant) -> Duration {
     moment.elapsed()
 }
 
-/// How long ago a file was changed, by the wall clock; `None` if that is ahead of now.
+/// The time since a file changed, by the wall clock. `None` if that is in the future.
 pub fn age(changed: SystemTime) -> Option<Duration> {
     changed.elapsed().ok()
 }
@@ -137,7 +137,7 @@ mod tests {
         assert_eq!(watch.jump(after(0.8, -10_800.0)), None, "once");
         assert!(watch.jump(after(1.0, 0.0)).is_some_and(|jump| (jump - 10_800.0).abs() < 0.01));
 
-        // An hour in which the clock is slewed as fast as chrony does.
+        // An hour in which the clock is slewed at chrony's maximum rate.
         let mut watch = ClockWatch::new(start);
         for look in 1..18_000 {
             let mono = f64::from(look) * 0.2;

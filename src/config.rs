@@ -1,9 +1,8 @@
-//! The configuration: a TOML file, the environment over it, checked as a whole.
+//! The configuration: a TOML file, overridden by the environment, checked as a whole.
 //!
-//! It promises that nothing starts on a configuration with a mistake in it, and that
-//! all mistakes are named at once: the file, the key, what was expected and what was
-//! found. What each key means stands in `config.example.toml`, which a test holds
-//! equal to the defaults here.
+//! Nothing starts with a wrong configuration. All mistakes are reported at once, with the file, the key, what was
+//! expected and what was found. `config.example.toml` explains each key; a test holds it equal to the defaults
+//! here.
 //!
 //! Uses `amocrm`, `clock`, `files`, `policy`. Alone knows the crate `config`.
 
@@ -33,52 +32,52 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use url::{Host, Url};
 
-/// The vendor's limit for an integration, in requests a second.
+/// The vendor's limit per integration, in requests a second.
 const VENDOR_LIMIT_PER_SECOND: u32 = 7;
 
-/// A configuration that was checked.
+/// A checked configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
     pub api: Api,
-    /// `database.path`, absolute or from the working directory.
+    /// `database.path`, absolute or relative to the working directory.
     pub database: PathBuf,
     pub queue: Queue,
     pub auto_close: AutoClose,
-    /// `[refresh]`; `None`, here and below, where it is switched off.
+    /// `[refresh]`. Here and below, `None` means disabled.
     pub refresh: Option<RefreshRules>,
     /// `listing.schedule`: a cron expression of six fields, seconds first; UTC.
     pub listing: Option<String>,
-    /// `events.schedule`, as that of the listing.
+    /// `events.schedule`, in the same format.
     pub events: Option<String>,
     pub webhook: Option<Webhook>,
-    /// `retention.versions`: states of talks that ended longer ago are removed; `None` where all are kept.
+    /// `retention.versions`: older ended states are removed. `None` keeps all.
     pub retention: Option<Duration>,
-    /// `http.listen`; `None` where nothing is served.
+    /// `http.listen`. `None` if nothing is served.
     pub http: Option<SocketAddr>,
-    /// `http.hosts`, as they are compared.
+    /// `http.hosts`, in the form used to compare.
     pub http_hosts: Vec<String>,
     pub backup: Option<Backup>,
     pub log: Log,
-    /// The file that all this is from.
+    /// The configuration file.
     pub file: PathBuf,
-    /// Whether it can be read again.
+    /// Whether the file can be read again.
     pub file_is_regular: bool,
 }
 
-/// The most requests under way at once with `api.max_in_flight = "auto"`.
+/// The maximum number of concurrent requests with `api.max_in_flight = "auto"`.
 pub const AUTOMATIC_IN_FLIGHT: usize = 16;
 
 /// `[api]`
 #[derive(Debug, Clone)]
 pub struct Api {
     pub base_url: Url,
-    /// `None` where no token is configured; see [`Config::load`].
+    /// `None` if no token is configured; see [`Config::load`].
     pub token: Option<TokenSource>,
-    /// Ceiling in every sliding second.
+    /// The rate limit in every sliding second.
     pub requests_per_second: u32,
-    /// The vendor has raised its limit for this integration.
+    /// The vendor has raised the limit of this integration.
     pub raised_limit: bool,
-    /// The most requests under way at once: [`AUTOMATIC_IN_FLIGHT`] unless the file sets it.
+    /// The maximum number of concurrent requests: [`AUTOMATIC_IN_FLIGHT`] unless configured.
     pub max_in_flight: usize,
     pub connect_timeout: Duration,
     pub timeout: Duration,
@@ -94,7 +93,7 @@ pub struct Queue {
 /// `[webhook]`
 #[derive(Debug, Clone)]
 pub struct Webhook {
-    /// What `webhook.secret_file` holds: the last part of the address that hooks are sent to.
+    /// The content of `webhook.secret_file`: the last part of the webhook address.
     pub secret: SecretString,
 }
 
@@ -115,25 +114,25 @@ pub enum LogFormat {
     Journald,
 }
 
-/// Whether a command talks to the API.
+/// What a command needs of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
     DatabaseAlone,
-    /// A token must be there, and readable.
+    /// A readable token.
     Api,
-    /// And where hooks are taken, their secret.
+    /// A readable token, and the webhook secret if webhooks are enabled.
     Webhook,
-    /// OAuth must be set up; whether there are tokens yet does not matter.
+    /// An OAuth section. There may be no tokens yet.
     Login,
 }
 
-/// Every mistake of a configuration, one in a line.
+/// All mistakes of a configuration, one per line.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct Mistakes(pub Vec<String>);
 
 impl Api {
-    /// What the API's client needs of this.
+    /// The settings of the API client.
     pub fn client(&self) -> ClientConfig {
         ClientConfig {
             base_url: self.base_url.clone(),
@@ -148,15 +147,15 @@ impl Config {
     /// Reads and checks the file at `path` and `TALKMIRROR__…` in the environment.
     ///
     /// # Errors
-    /// All mistakes at once. A missing or unreadable secret is one where the command [`Needs`] it.
+    /// All mistakes at once. A missing or unreadable secret is a mistake if the command [`Needs`] it.
     pub fn load(path: &Path, needs: Needs) -> Result<Config, Mistakes> {
         Config::of(&ConfigFile::read(path)?, needs)
     }
 
-    /// Checks a file that was read, and `TALKMIRROR__…` in the environment.
+    /// Checks a file's text, and `TALKMIRROR__…` in the environment.
     ///
     /// # Errors
-    /// As [`Config::load`].
+    /// See [`Config::load`].
     pub fn of(file: &ConfigFile, needs: Needs) -> Result<Config, Mistakes> {
         let mut keys = Keys::read(file)?;
         let config = Config::take(&mut keys, file, needs);
@@ -164,11 +163,11 @@ impl Config {
         if mistakes.is_empty() { Ok(config) } else { Err(Mistakes(mistakes)) }
     }
 
-    /// The configuration for a command that needs `database.path` alone, and the mistakes in the rest: there the
-    /// defaults are in their place.
+    /// The configuration for a command that needs only `database.path`, and the mistakes in the rest, which are
+    /// replaced by defaults.
     ///
     /// # Errors
-    /// All mistakes, if it is not certain where the database lies.
+    /// All mistakes, if they leave the database's path uncertain.
     pub fn for_database(file: &ConfigFile) -> Result<(Config, Vec<String>), Mistakes> {
         let mut keys = Keys::read(file)?;
         let config = Config::take(&mut keys, file, Needs::DatabaseAlone);
@@ -177,7 +176,7 @@ impl Config {
         if is_certain { Ok((config, mistakes)) } else { Err(Mistakes(mistakes)) }
     }
 
-    /// What is allowed, and yet likely to be a mistake.
+    /// Allowed settings that are probably mistakes.
     pub fn warnings(&self) -> Vec<String> {
         let Api { base_url, requests_per_second, raised_limit, .. } = &self.api;
         let host = base_url.host_str().unwrap_or_default();
@@ -303,7 +302,7 @@ impl Config {
     }
 }
 
-/// Only the scheme, the host and the port count; anything more is a mistake.
+/// Accepts only a scheme, a host and a port.
 fn base_url(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     url.host()?;
@@ -325,8 +324,8 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// `api.token_file`, else the credential `token` of systemd, else `api.token` from
-/// the environment; and whether a file is named.
+/// `api.token_file`, else systemd's credential `token`, else `api.token` from the environment; and whether a file
+/// is named.
 fn token(keys: &mut Keys, folder: &Path) -> (Option<TokenSource>, bool) {
     let file = keys.optional("api.token_file", "the path of a file with the token", |value| {
         value.string().filter(|path| !path.is_empty()).map(|path| folder.join(path))
@@ -337,14 +336,14 @@ fn token(keys: &mut Keys, folder: &Path) -> (Option<TokenSource>, bool) {
     (file.map(TokenSource::File).or(inline.map(TokenSource::Environment)), is_named)
 }
 
-/// That token, or the one that `[api.oauth]` brings; where it is needed it must be there.
+/// That token, or the one of `[api.oauth]`. Reports a missing token if it is needed.
 fn with_oauth(
     keys: &mut Keys,
     (token, is_named): (Option<TokenSource>, bool),
     oauth: oauth::Section,
     (database, needs): (&Path, Needs),
 ) -> Option<TokenSource> {
-    // A credential alone may be left from earlier, and the units always hand it over.
+    // A lone credential may be left over, and the units always pass it.
     let other = token.as_ref().and_then(|token| match token {
         TokenSource::File(_) if !is_named => None,
         TokenSource::File(path) => Some(format!("a long-lived one at {}", path.display())),

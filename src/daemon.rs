@@ -1,8 +1,8 @@
-//! Builds everything and keeps it going: `run` until a signal, `sync` until the queue
-//! is worked, `close` until what it queued is settled. It keeps the schedules, and starts the feeders.
+//! Builds all parts and runs them: `run` until a signal, `sync` until the queue is done, `close` until its talks
+//! are settled. It keeps the schedules and starts the feeders.
 //!
-//! It promises that one process works a database, that a stop ends within ten seconds
-//! with everything recorded that came, and that a second signal ends it at once.
+//! Only one process works a database. A stop ends within ten seconds with every received response recorded. A
+//! second signal ends the process at once.
 //!
 //! Uses every other room but `cli`. Alone knows `tokio_cron_scheduler`.
 
@@ -39,15 +39,15 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 use tokio_cron_scheduler::JobSchedulerError;
 
-/// After a signal: how long requests under way may take, and then the records.
+/// After a signal: the time limit for requests under way, and then for recording.
 const STOP_REQUESTS_TIMEOUT: Duration = Duration::from_secs(5);
 const STOP_RECORDS_TIMEOUT: Duration = Duration::from_secs(9);
-/// `sync` waits for what comes within this, and leaves the rest.
+/// `sync` waits for rows that are due within this time, and leaves the others.
 const SYNC_WAIT: Duration = Duration::from_secs(30);
-/// While `sync` waits, its observer is called at least so often.
+/// How often the observer of `sync` is called while it waits.
 const OBSERVE_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Why the daemon could not do its work.
+/// Why the daemon cannot work.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
     #[error(transparent)]
@@ -77,31 +77,30 @@ pub enum DaemonError {
 pub enum SyncEnd {
     /// Everything that was due, or became due soon, is done.
     Worked,
-    /// Everything pauses for longer than it waits: the reason and the seconds left.
+    /// Requests pause for longer than `sync` waits: the reason and the seconds left.
     Paused(String, u64),
-    /// Nothing could be recorded for longer than it waits.
+    /// The database cannot be written for longer than `sync` waits.
     WriteBlocked(String),
     /// A signal.
     Stopped,
 }
 
-/// What [`sync`] did.
+/// The result of [`sync`].
 #[derive(Debug)]
 pub struct Synced {
     pub end: SyncEnd,
     pub counters: Counters,
-    /// Talks that were tried and not fetched.
+    /// Talks that were tried but not fetched.
     pub unfetched: Vec<i64>,
-    /// Talks that were asked for are not in the queue: it could not be written.
+    /// The requested talks are not in the queue, because it could not be written.
     pub unqueued: bool,
 }
 
-/// Queues `ids` and works everything that is due, retries included while the next is due soon;
-/// then it sweeps once and works what that queued, unless `no_close`. `observe` is told how far it
-/// is, several times a second.
+/// Queues `ids` and works everything that is due, with retries that are due soon. Then it sweeps once and works the
+/// queued talks, unless `no_close`. It calls `observe` several times a second.
 ///
 /// # Errors
-/// When it cannot begin, or cannot go on.
+/// If it cannot start, or cannot continue.
 pub async fn sync(
     config: &Config,
     ids: &[RangeInclusive<i64>],
@@ -120,20 +119,20 @@ pub async fn sync(
     })
 }
 
-/// What [`close`] did.
+/// The result of [`close`].
 #[derive(Debug)]
 pub struct Closed {
     pub end: SyncEnd,
-    /// What was queued; `None` if it ended before.
+    /// What was queued. `None` if it ended before.
     pub queued_to_close: Option<QueuedToClose>,
-    /// Those that were left as they are, and why.
+    /// Talks that were left as they are, and why.
     pub left: Vec<(i64, String)>,
 }
 
-/// Queues talks to be closed, once it is known whose API answers, and works them off, and nothing else of the queue.
+/// Queues the talks to close once the account is confirmed, and works only those.
 ///
 /// # Errors
-/// When it cannot begin, or cannot go on.
+/// If it cannot start, or cannot continue.
 pub async fn close(
     config: &Config,
     to_close: &ToClose,
@@ -145,7 +144,7 @@ pub async fn close(
     Ok(Closed { end, queued_to_close: worker.queued_to_close().cloned(), left: worker.left().to_vec() })
 }
 
-/// Works what is due, sweeps if that is wanted, and works what that queued.
+/// Works what is due, sweeps if wanted, and works what the sweep queued.
 async fn run_until_done(
     config: &Config,
     work: Work,
@@ -199,14 +198,14 @@ fn sync_end(worker: &Worker) -> Option<SyncEnd> {
     (worker.is_idle() && nothing_soon).then_some(SyncEnd::Worked)
 }
 
-/// Stops in good order however the work ended, unless the database itself is broken.
+/// Stops cleanly however the work ended, unless the database itself is broken.
 async fn stop<T>(worker: &mut Worker, worked: Result<T, WorkError>) -> Result<T, WorkError> {
     let lost =
         matches!(worked, Err(WorkError::Database(_) | WorkError::WriterEnded | WorkError::DatabaseLost(_)));
     if !lost {
         let now = clock::mono();
         let stopped = worker.stop(now + STOP_REQUESTS_TIMEOUT, now + STOP_RECORDS_TIMEOUT).await;
-        // Why the work ended says more than what came of stopping it.
+        // The reason for the end matters more than the result of the stop.
         return worked.and_then(|worked| stopped.map(|()| worked));
     }
     worked
@@ -218,21 +217,21 @@ fn open(config: &Config) -> Result<(Connection, InstanceLock), DaemonError> {
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         return Err(StoreError::NoFolder(folder.to_owned()).into());
     }
-    // What the database's path leads to is told of in its own words, before it is locked.
+    // If the path leads to something else, this reports it before the lock is taken.
     sqlite::require_file(&config.database)?;
     let lock = lock::acquire(&config.database)?;
     store::restore::tidy(&config.database);
     Ok((store::open_patiently(&config.database, service::Service::starting)?, lock))
 }
 
-/// Which part of the work is wanted.
+/// What the worker is to do.
 #[derive(Debug, Clone)]
 struct Work {
     mode: Mode,
     no_close: bool,
-    /// To be closed by hand, and nothing else to be done.
+    /// Talks to close by hand. Nothing else is done then.
     close: Option<ToClose>,
-    /// To be queued before, unless the account is another.
+    /// Ids to queue first, unless the account is another.
     enqueue: Vec<RangeInclusive<i64>>,
 }
 
@@ -259,14 +258,14 @@ fn worker(
     };
     let earlier = DaemonStatus::read(&connection).map_err(StoreError::from)?;
     let resume_asked = store::resume::asked(&connection).map_err(StoreError::from)?.is_some();
-    // Closings that a crash left without a row in the queue, and the rules that are in force now.
+    // Requeues closings that a crash left without a row, and stores the current rules.
     closures::requeue_open(&connection).map_err(StoreError::from)?;
     sweep::note_rules(&connection, &config.auto_close.rules).map_err(StoreError::from)?;
     let worker_config = WorkerConfig { no_close: work.no_close, ..worker_config(config, work.mode) };
     busy_wait::end(&connection).map_err(StoreError::from)?;
     let retry_max = i64::try_from(config.queue.retry.max.as_secs()).unwrap_or(i64::MAX / 4);
     let store = Writer::start(connection, &config.database).map_err(DaemonError::Thread)?;
-    // What an earlier process wrote down for the future tells how far the clock was set back since.
+    // A time that an earlier process wrote for the future shows how far the clock was set back.
     let back = earlier.as_ref().map_or(0, |earlier| earlier.seen_at.saturating_sub(now.secs()));
     store.0.repair(Repair::Clock { back, retry_max, now: now.secs() });
     let mut worker = Worker::new(worker_config, token, client, gate, store, account, now);
@@ -283,7 +282,7 @@ fn worker(
     Ok(worker)
 }
 
-/// The token that the configuration names.
+/// The configured token.
 fn token(config: &Config) -> Result<Token, Mistakes> {
     let source = config
         .api

@@ -1,33 +1,33 @@
-//! When a request left. One that needs a new connection leaves when that is established.
+//! When a request left. A request on a new connection leaves when the connection is established.
 //!
 //! Uses no other room.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// When a request left: the client writes it, the gate reads it. Clones are of the same request.
+/// When a request left. The client writes it, the gate reads it. Clones belong to the same request.
 #[derive(Debug, Clone)]
 pub struct Departure(Arc<Mutex<DepartureState>>);
 
 #[derive(Debug, Clone, Copy)]
 enum DepartureState {
     At(Instant),
-    /// It waits for a connection.
+    /// It waits for its connection.
     Connecting,
 }
 
 impl Departure {
-    /// A request that leaves now, if a connection is there.
+    /// A request that leaves now, unless it needs a connection.
     pub fn at(now: Instant) -> Departure {
         Departure(Arc::new(Mutex::new(DepartureState::At(now))))
     }
 
-    /// A connection is being made for it: it has not left.
+    /// Notes that its connection is being made: it has not left.
     pub fn connecting(&self) {
         *self.lock() = DepartureState::Connecting;
     }
 
-    /// The connection is there, or there will be none.
+    /// Notes that it leaves: the connection is there, or has failed.
     pub fn leaves(&self, now: Instant) {
         *self.lock() = DepartureState::At(now);
     }

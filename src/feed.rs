@@ -1,8 +1,7 @@
-//! Feeders: what puts talk ids into the queue by itself.
+//! Feeders put talk ids into the queue on their own.
 //!
-//! A feeder only queues. It stores no talk, decides nothing about one, and asks the API for lists
-//! alone, through the worker's door and so through the gate. What it must know after a restart is in
-//! the table `feeders`, and how it is, for everybody to read.
+//! A feeder only queues. It stores no talk and decides nothing about one. It fetches only lists, through the worker
+//! and the gate. Its state after a restart is in the table `feeders`, which anyone can read.
 //!
 //! Uses `amocrm`, `clock`, `config`, `policy`, `store`, `talk`, `text`, `worker`.
 
@@ -22,31 +21,31 @@ use crate::worker::Door;
 use serde_json::Value;
 use std::time::Duration;
 
-/// A trouble that lasts is said in the log so often, in seconds.
+/// A lasting error is logged this often.
 const WARN_INTERVAL_SECS: i64 = 24 * 60 * 60;
-/// What the account does not serve is asked for again after a minute, then ever more seldom, up to this;
-/// in seconds. It may have been the account's block, or a gateway's page.
+/// A list that the account does not serve is requested again after a minute, then at growing intervals up to this
+/// one. The cause may have been a block, or a gateway's page.
 const MAX_REST_SECS: i64 = 60 * 60;
-/// After so many looks in a row that broke off there is a rest as well.
+/// After this many failed runs in a row the feeder rests too.
 const FAILURES_BEFORE_REST: u32 = 3;
-/// A page that fails in passing is asked for again after these waits; then the feeder waits for its next turn.
+/// A page with a transient failure is requested again after these delays. Then the feeder waits for its next turn.
 const PAGE_RETRY_DELAYS: [Duration; 3] =
     [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(16)];
 
-/// The worker or the writer has ended: so does the feeder.
+/// The worker or the writer has ended, so the feeder ends too.
 #[derive(Debug)]
 pub struct FeederEnded;
 
 /// Why a list could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum ListError {
-    /// The account does not serve it, or not as documented.
+    /// The account does not serve the list, or not as documented.
     NotServed(String),
-    /// The server failed, and again when it was asked anew.
+    /// The server failed, and every retry failed too.
     Failed(String),
 }
 
-/// What a feeder works with, and how it is.
+/// What a feeder works with, and its state.
 #[derive(Debug)]
 pub struct FeederContext {
     feeder: Feeder,
@@ -54,14 +53,14 @@ pub struct FeederContext {
     writer: Writer,
     error: Option<String>,
     warned_at: Option<i64>,
-    /// Looks in a row that broke off.
+    /// Failed runs in a row.
     failures: u32,
-    /// Not asked for again before.
+    /// No request before this time.
     rest_until: i64,
 }
 
 impl FeederContext {
-    /// `before` is what an earlier process left of this feeder.
+    /// `before` is the stored row of this feeder.
     pub fn new(feeder: Feeder, door: Door, writer: Writer, before: Option<&FeederRow>) -> FeederContext {
         FeederContext {
             feeder,
@@ -78,7 +77,7 @@ impl FeederContext {
         self.writer.feed(order).await.ok_or(FeederEnded)
     }
 
-    /// Queues ids, or whatever else the order says; returns how many were queued.
+    /// Runs a request and returns how many ids it queued.
     async fn queue(&self, order: FeedRequest) -> Result<u64, FeederEnded> {
         match self.feed(order).await? {
             Fed::Queued(queued) => Ok(queued),
@@ -87,11 +86,11 @@ impl FeederContext {
     }
 
     fn is_resting(&self, now: i64) -> bool {
-        // A clock that was set back makes no rest longer.
+        // A clock that was set back does not lengthen a rest.
         (self.rest_until - MAX_REST_SECS..self.rest_until).contains(&now)
     }
 
-    /// Asks for a page; what fails in passing is asked for again.
+    /// Fetches a page. Retries transient failures.
     async fn page(&self, lane: Lane, query: Query) -> Result<Result<Page, ListError>, FeederEnded> {
         let mut waits = PAGE_RETRY_DELAYS.iter();
         loop {
@@ -111,8 +110,7 @@ impl FeederContext {
         }
     }
 
-    /// Writes down a run that queued `found` ids, `noted` of which were noted on its way. `error` is
-    /// what is wrong, and said in the log once a day.
+    /// Records a run that queued `found` ids, `noted` of which are already recorded. `error` is logged once a day.
     async fn record_run(
         &mut self,
         (found, noted): (u64, u64),
@@ -142,7 +140,7 @@ impl FeederContext {
         Ok(())
     }
 
-    /// Writes down a step of a run that goes on: it queued `added` more.
+    /// Records a step of a running pass that queued `added` more ids.
     async fn record_step(&mut self, added: u64, cursor: Option<Value>) -> Result<(), FeederEnded> {
         let (feeder, now, error) = (self.feeder, unix_now(), self.error.clone());
         let note = Note { feeder, ran: None, added, error, warned_at: None, cursor, now };
@@ -150,7 +148,7 @@ impl FeederContext {
         Ok(())
     }
 
-    /// The trouble in words, and a rest where it does not mend by itself soon.
+    /// Describes the error, and starts a rest if it will not pass soon.
     fn describe_list_error(&mut self, list_error: ListError) -> String {
         let allowed_failures = match list_error {
             ListError::NotServed(_) => 1,

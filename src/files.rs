@@ -1,4 +1,4 @@
-//! Text files from outside, and what tells that one has changed.
+//! Text files from outside, and stamps that show that a file has changed.
 //!
 //! Uses `clock`.
 
@@ -9,12 +9,12 @@ use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-/// A file that changed less than so many seconds before it was read may change again within the same tick of the
-/// file system's clock: its times then show nothing.
+/// A file that changed this shortly before it was read may change again within the same tick of the file system's
+/// clock. Then its times do not show the change.
 const TIMESTAMP_RESOLUTION_SECS: f64 = 2.0;
 
-/// What lies at a path, if that is no regular file: opening such a thing, or reading it, may wait without end.
-/// `None` for a file, and if nothing is there.
+/// The kind of what is at a path, if it is not a regular file: to open or read it may block forever. `None` for a
+/// file, or if nothing is there.
 pub fn special(path: &Path) -> Option<&'static str> {
     let kind = path.metadata().ok()?.file_type();
     match () {
@@ -26,19 +26,19 @@ pub fn special(path: &Path) -> Option<&'static str> {
     }
 }
 
-/// Opens a regular file as `options` say, and nothing else.
+/// Opens a regular file with `options`, and nothing else.
 ///
 /// # Errors
-/// If it cannot be opened, or is no regular file: see [`special`].
+/// If it cannot be opened, or is not a regular file: see [`special`].
 pub fn open_as(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     if let Some(kind) = special(path) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{kind}, not a file")));
     }
-    // Should a pipe be put there at this moment, nobody waits for its other end.
+    // If a pipe appears there now, this does not wait for its other end.
     options.custom_flags(libc::O_NONBLOCK).open(path)
 }
 
-/// The same for reading.
+/// The same, for reading.
 ///
 /// # Errors
 /// See [`open_as`].
@@ -46,7 +46,7 @@ pub fn open(path: &Path) -> io::Result<File> {
     open_as(OpenOptions::new().read(true), path)
 }
 
-/// A text without the byte order mark that editors and spreadsheets put before it.
+/// Removes the byte order mark that editors and spreadsheets write.
 pub fn without_bom(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
@@ -59,7 +59,7 @@ pub fn read_text(path: &Path) -> io::Result<String> {
     text_of(open(path)?)
 }
 
-/// The rest of an open file, as [`read_text`].
+/// The rest of an open file, like [`read_text`].
 ///
 /// # Errors
 /// If it cannot be read, or is not UTF-8.
@@ -69,15 +69,16 @@ pub fn text_of(mut file: File) -> io::Result<String> {
     Ok(without_bom(&text).to_owned())
 }
 
-/// Whether systemd handed this file over: it guards it, and it is a copy, which is no place for a new one.
+/// Whether systemd passed this file as a credential. systemd protects it, and it is a copy, so a new token cannot
+/// be put there.
 pub fn is_credential(path: &Path) -> bool {
     std::env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|folder| path.starts_with(folder))
 }
 
-/// The text of a file that its owner alone may read, with the stamp from before it was read.
+/// The text of a file that only its owner may read, and the stamp from before the read.
 ///
 /// # Errors
-/// In words that name the `chmod` to run if others may read it.
+/// If others may read it. The message names the `chmod` to run.
 pub fn read_secret(path: &Path) -> Result<(String, Stamp), String> {
     let describe = |error: io::Error| error.to_string();
     let file = open(path).map_err(describe)?;
@@ -89,14 +90,14 @@ pub fn read_secret(path: &Path) -> Result<(String, Stamp), String> {
     Ok((text_of(file).map_err(describe)?, stamp))
 }
 
-/// A path as a shell takes it.
+/// A path quoted for a shell.
 fn quoted(path: &Path) -> String {
     let path = path.display().to_string();
     let plain = |letter: char| letter.is_alphanumeric() || "/._-+@%,:=".contains(letter);
     if path.chars().all(plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }
 
-/// Which file lies at a path, and when it was last changed.
+/// Which file is at a path, and when it last changed.
 #[derive(Debug, Clone, Copy)]
 pub struct Stamp {
     device: u64,
@@ -105,20 +106,20 @@ pub struct Stamp {
     changed: (i64, i64),
     written: (i64, i64),
     length: u64,
-    /// In Unix seconds, by this machine's clock.
+    /// Unix seconds, by this machine's clock.
     taken_at: f64,
 }
 
 impl Stamp {
-    /// Of the file at `path` as it is now.
+    /// The stamp of the file at `path` now.
     ///
     /// # Errors
-    /// If there is none, or it cannot be looked at.
+    /// If there is none, or its metadata cannot be read.
     pub fn at(path: &Path) -> io::Result<Stamp> {
         Ok(Stamp::of(&path.metadata()?))
     }
 
-    /// Of a file that was looked at just now.
+    /// A stamp from metadata that was read just now.
     pub fn of(file: &Metadata) -> Stamp {
         Stamp {
             device: file.dev(),
@@ -130,7 +131,7 @@ impl Stamp {
         }
     }
 
-    /// Whether what was read after this stamp was taken is surely what lies there at a later one.
+    /// Whether content read after this stamp is certainly still there at a later stamp.
     pub fn is_unchanged(&self, later: &Stamp) -> bool {
         let of = |stamp: &Stamp| (stamp.device, stamp.inode, stamp.changed, stamp.written, stamp.length);
         let settled = (self.taken_at - self.changed.0 as f64).abs() >= TIMESTAMP_RESOLUTION_SECS;

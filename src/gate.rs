@@ -1,12 +1,12 @@
-//! The one door to the API: when a request may leave.
+//! Decides when a request to the API may leave.
 //!
-//! It promises that the server never counts more than the configured number of requests in any second while the way to it
-//! varies by less than `gate/places.rs` assumes, and whatever the network does for ten minutes after a 429. A pause is
-//! kept: nothing leaves in it but one probe at a time. It is a state machine on given times: it reads no clock and never
-//! waits.
+//! The server never counts more than the configured number of requests in any second while the transit time varies
+//! by less than `gate/places.rs` assumes. For ten minutes after a 429 this holds whatever the network does. During
+//! a pause nothing leaves but one probe at a time. The gate is a state machine on given times: it reads no clock
+//! and never waits.
 //!
-//! Why not a token bucket such as governor's: a bucket that is full after a quiet minute lets its burst out on
-//! top of its steady rate, and it counts when requests leave here. The vendor counts when they arrive there.
+//! A token bucket such as governor's does not work here. After a quiet minute a full bucket sends its burst on top
+//! of its steady rate. It also counts when requests leave, while the vendor counts when they arrive.
 //!
 //! Uses `departure`.
 
@@ -29,13 +29,13 @@ const CLIMB_DURATION: Duration = Duration::from_secs(60);
 
 /// 2s, 4s, 8s, … 10min
 const RATE_LIMITED_BACKOFF: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(600));
-/// 1s, 2s, 4s, … 1min; also while answers are unexpected.
+/// 1s, 2s, 4s, … 1min. Also used for unexpected responses.
 const OUTAGE_BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 const UNAUTHORIZED_PROBE_INTERVAL: Duration = Duration::from_secs(60);
-/// For what a person must look at: unpaid, blocked, many talks gone.
+/// For causes that a person must check: unpaid, blocked, many talks gone.
 const PERSON_PROBE_INTERVAL: Duration = Duration::from_secs(15 * 60);
 
-/// A pause of everything.
+/// A pause of all requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pause {
     pub reason: Reason,
@@ -44,11 +44,11 @@ pub struct Pause {
     pub until: Instant,
 }
 
-/// The right to send one request; give it back with [`Gate::answered`].
+/// The right to send one request. Return it with [`Gate::answered`].
 #[derive(Debug)]
 #[must_use]
 pub struct Permit {
-    /// Which stretch between pauses it belongs to.
+    /// The period between pauses that it belongs to.
     epoch: u64,
     probe: bool,
     place: u64,
@@ -56,12 +56,12 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// For who sends the request: to say that it waits for a connection.
+    /// For the sender of the request, to report that it waits for a connection.
     pub fn departure(&self) -> Departure {
         self.departure.clone()
     }
 
-    /// Whether the request is to tell if a pause is over.
+    /// Whether the request probes if a pause is over.
     pub fn is_probe(&self) -> bool {
         self.probe
     }
@@ -70,39 +70,39 @@ impl Permit {
 /// Why a request may not leave now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
-    /// Ask again then.
+    /// Try again at this time.
     Until(Instant),
-    /// Ask again after the next answer.
+    /// Try again after the next response.
     ForAnswer,
 }
 
-/// What an answer shows about the API as a whole.
+/// What a response shows about the API as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Signal {
-    /// It answers this token, whatever it says of the talk.
+    /// The API serves this token, whatever it returned for the talk.
     Healthy,
     /// The server or a gateway failed.
     Transient,
-    /// No answer came.
+    /// No response.
     NoAnswer,
-    /// Not an answer that the API documents, and of which kind: equal for equal kinds.
+    /// A response that the API does not document, and its kind. Equal kinds are equal strings.
     Unexpected(String),
     /// A bare 403.
     Forbidden,
-    /// A 401; one probe is to confirm it.
+    /// A 401. One probe confirms it.
     Unauthorized,
-    /// A token that is certainly refused: no new one is to be had for it.
+    /// The token is certainly refused, and no new one is available.
     Refused,
     Unpaid,
-    /// A 429, and how long the server asks to wait.
+    /// A 429, and the wait that the server asks for.
     RateLimited(Option<Duration>),
-    /// Too many stored open talks do not exist, it says.
+    /// The API reports too many stored open talks as missing.
     ManyGone,
-    /// Nothing: a 401 to a token that has been replaced since, a request that never left, a failure of one talk's own.
+    /// Shows nothing: a 401 to a replaced token, a request that never left, or a failure of one talk only.
     Inconclusive,
 }
 
-/// See the module's text.
+/// See the module documentation.
 #[derive(Debug)]
 pub struct Gate {
     places: Places,
@@ -119,10 +119,9 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// A gate for at most `limit` requests in any second.
+    /// Makes a gate for at most `limit` requests in any second.
     ///
-    /// With `after_restart` nothing leaves for the first second: a process that
-    /// was killed a moment ago may have used it up.
+    /// With `after_restart` nothing leaves in the first second: a process killed a moment ago may have used it up.
     pub fn new(limit: u32, after_restart: bool, now: Instant) -> Gate {
         Gate {
             places: Places::new(limit.max(1) as usize),
@@ -138,12 +137,12 @@ impl Gate {
         }
     }
 
-    /// Allows so many requests in any second from now on. Those that have left count as before.
+    /// Changes the limit. Requests that have left count as before.
     pub fn set_limit(&mut self, limit: u32) {
         self.places.set_limit(limit.max(1) as usize);
     }
 
-    /// Takes up a pause that an earlier process began.
+    /// Restores a pause that an earlier process began.
     pub fn resume_pause(&mut self, reason: Reason, since: Instant, until: Instant) {
         if reason == Reason::RateLimited {
             self.places.be_strict_until(until + STRICT_DURATION);
@@ -151,42 +150,42 @@ impl Gate {
         self.pause = Some(Pause { reason, since, until });
     }
 
-    /// Takes over from an earlier process that until then the strict rule holds, which follows a 429.
+    /// Restores the strict rule, which follows a 429, from an earlier process.
     pub fn be_strict_until(&mut self, until: Instant) {
         self.places.be_strict_until(until);
     }
 
-    /// Until when the strict rule holds, if it does.
+    /// How long the strict rule holds, if it does.
     pub fn strict_until(&self, now: Instant) -> Option<Instant> {
         self.places.strict_until(now)
     }
 
-    /// The pause, if everything pauses.
+    /// The current pause, if any.
     pub fn pause(&self) -> Option<Pause> {
         self.pause
     }
 
-    /// A 401 came, and one probe is to confirm it before all pauses.
+    /// A 401 came, and one probe is to confirm it before everything pauses.
     pub fn is_doubting(&self) -> bool {
         self.doubted
     }
 
-    /// Those whose requests in a row began the pause: it was not their fault.
+    /// The sources of the requests that began the pause. They are not to blame for it.
     pub fn blamed(&self) -> &[Source] {
         self.streaks.blamed()
     }
 
-    /// The same, once: the pause is over.
+    /// The same, once the pause is over. Clears them.
     pub fn take_blamed(&mut self) -> Vec<Source> {
         self.streaks.take_blamed()
     }
 
-    /// Requests a second that are allowed now: those configured, less after a 429.
+    /// The allowed requests per second: as configured, less after a 429.
     pub fn pace(&self, now: Instant) -> f64 {
         self.places.limit() as f64 * WINDOW.as_secs_f64() / self.window(now).as_secs_f64()
     }
 
-    /// Lets one request leave, or says when to ask again.
+    /// Lets one request leave, or returns when to try again.
     pub fn try_pass(&mut self, now: Instant) -> Result<Permit, Wait> {
         if now < self.not_before {
             return Err(Wait::Until(self.not_before));
@@ -204,7 +203,7 @@ impl Gate {
         Ok(Permit { epoch: self.epoch, probe, place, departure })
     }
 
-    /// Takes a permit back with what the answer to `source`'s request shows. `rng` spreads the probes of an outage.
+    /// Takes back a permit with what the response to `source` shows. `rng` spreads the probes of an outage.
     pub fn answered(
         &mut self,
         permit: Permit,
@@ -222,7 +221,7 @@ impl Gate {
             Signal::Inconclusive => {}
             Signal::Healthy => self.healthy(&permit, source, fresh, now),
             Signal::Unauthorized if self.pause.is_none() && !(self.doubted && permit.probe) => {
-                // Sent before the doubt, it says nothing new.
+                // A request sent before the doubt shows nothing new.
                 if !self.doubted {
                     self.doubted = true;
                     self.begin_epoch();
@@ -234,7 +233,7 @@ impl Gate {
             Signal::Unpaid => self.pause_for(Reason::Unpaid, now + PERSON_PROBE_INTERVAL, now),
             Signal::ManyGone => self.pause_for(Reason::ManyGone, now + PERSON_PROBE_INTERVAL, now),
             Signal::RateLimited(hint) => {
-                // Requests that left together are refused together: that is one refusal.
+                // Requests that left together are refused together. That counts once.
                 if fresh {
                     self.rate_level = (self.rate_level + 1).min(20);
                 }
@@ -259,7 +258,7 @@ impl Gate {
     fn healthy(&mut self, permit: &Permit, source: Source, fresh: bool, now: Instant) {
         let reason = self.pause.map(|pause| pause.reason);
         match (permit.probe, reason) {
-            // A firewall in front of the talks may let it through.
+            // A firewall in front of the talks may let the account request through.
             (true, Some(Reason::UnexpectedAnswer)) if source == Source::Account => {}
             (true, Some(_)) => self.reopen(source, now),
             _ => {
@@ -272,12 +271,12 @@ impl Gate {
         }
     }
 
-    /// Pauses everything: too many stored open talks are said not to exist.
+    /// Pauses everything because too many stored open talks are reported missing.
     pub fn many_gone(&mut self, now: Instant) {
         self.pause_for(Reason::ManyGone, now + PERSON_PROBE_INTERVAL, now);
     }
 
-    /// Lets the next probe leave at once if the token was refused: there is a new one.
+    /// Lets the next probe leave at once if the token was refused: there is a new token.
     pub fn token_changed(&mut self, now: Instant) {
         if self.pause.is_some_and(|pause| pause.reason == Reason::Unauthorized) {
             self.probe_now(now);
@@ -298,13 +297,13 @@ impl Gate {
         }
         self.pause = None;
         if source != Source::Account {
-            // Talks may fail all the same: then the next pause is longer.
+            // Talks may still fail. Then the next pause is longer.
             self.outage_level = 0;
         }
         self.begin_epoch();
     }
 
-    /// The probe met trouble: that says nothing about a refusal, which is asked about as seldom as before.
+    /// The probe failed in transit. That shows nothing about a refusal, which keeps its probe interval.
     fn probe_failed(&mut self, signal: &Signal, now: Instant, rng: &mut fastrand::Rng) {
         let Some(reason) = self.pause.map(|pause| pause.reason) else { return };
         match (reason, signal) {
@@ -327,7 +326,7 @@ impl Gate {
         self.pause_for(reason, now + wait, now);
     }
 
-    /// Begins a pause, or lengthens the one there is; the later end decides the reason.
+    /// Begins or extends a pause. The later end decides the reason.
     fn pause_for(&mut self, reason: Reason, until: Instant, now: Instant) {
         let pause = match self.pause {
             None => Pause { reason, since: now, until },
@@ -345,7 +344,7 @@ impl Gate {
         self.streaks.clear();
     }
 
-    /// How long a place stays taken after its answer: twice as long at half the pace.
+    /// How long a place stays taken after its response: twice as long at half the pace.
     fn window(&self, now: Instant) -> Duration {
         let climbed = self.climbing_since.map_or(1.0, |since| {
             now.saturating_duration_since(since).as_secs_f64() / CLIMB_DURATION.as_secs_f64()

@@ -1,8 +1,7 @@
-//! `http.listen`: takes hooks, and shows how the mirror is to programs and people.
+//! `http.listen`: receives webhooks, and shows the state of the mirror to programs and people.
 //!
-//! It promises that nothing here changes anything but the queue, for hooks; that no answer holds a
-//! secret; and that whoever asks often costs the daemon little: the database is read by a reader like
-//! any other, at most once a second.
+//! Nothing here changes anything, except that webhooks queue talks. No response contains a secret. Frequent
+//! requests cost the daemon little: the database is read at most once a second, by an ordinary reader.
 //!
 //! Uses `clock`, `config`, `feed`, `gate`, `policy`, `report`, `sqlite`, `store`, `telemetry`, `text`.
 
@@ -40,43 +39,43 @@ use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
-/// Connections at once at most; those beyond wait to be accepted.
+/// The maximum number of connections. Further ones wait to be accepted.
 const MAX_CONNECTIONS: usize = 512;
-/// A connection that sends nothing is closed.
+/// A connection that sends no request head in this time is closed.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// What asks is a few lines.
+/// A request head is a few lines.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
-/// A connection is closed after the answer that is under way then, …
+/// A connection is closed after the response under way at this age, …
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(30);
-/// … or in the middle of it: whoever doesn't read must not hold a place for ever.
+/// … or this much later in the middle of it, so that a client that does not read cannot keep a place.
 const LAST_RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Between two lines of the log about connections that cannot be accepted.
+/// How often connections that cannot be accepted are logged.
 const ACCEPT_WARN_INTERVAL: Duration = Duration::from_secs(60);
-/// The database is read anew when it was last read longer ago.
+/// The database is read again if the last read is older than this.
 const MAX_SNAPSHOT_AGE: Duration = Duration::from_secs(1);
 
-/// In answers about its health: the id of the process that serves, so that `check` knows whose the address is.
+/// A header of health responses: the id of the serving process. `check` uses it to recognise its daemon.
 pub const PROCESS_HEADER: &str = "x-talkmirror-process";
 
-/// What the server shows, and where it finds it.
+/// What the server shows, and where it reads it.
 #[derive(Debug)]
 pub struct Site {
     database: PathBuf,
     live: watch::Receiver<Live>,
-    /// Takes hooks in, where they are wanted.
+    /// The receiver of webhooks, if enabled.
     webhooks: watch::Receiver<Option<Arc<Webhooks>>>,
     metrics: PrometheusHandle,
-    /// Which hosts are answered.
+    /// Which host names are accepted.
     hosts: Hosts,
     read: Mutex<Option<(Instant, SnapshotResult)>>,
-    /// What the page alone shows.
+    /// Data that only the page shows.
     page_cache: screen::PageCache,
 }
 
-/// What came of reading the database.
+/// The result of reading the database.
 type SnapshotResult = Result<Arc<Snapshot>, Arc<StoreError>>;
 
-/// What was read of the database a moment ago.
+/// What was last read from the database.
 #[derive(Debug)]
 struct Snapshot {
     overview: Overview,
@@ -84,7 +83,7 @@ struct Snapshot {
     closing: screen::ClosingSummary,
 }
 
-/// How the mirror is now.
+/// The current state of the mirror.
 #[derive(Debug)]
 struct MirrorState {
     live: Live,
@@ -92,14 +91,14 @@ struct MirrorState {
     figures: Figures,
     closing: screen::ClosingSummary,
     complaints: Vec<Complaint>,
-    /// Why the daemon cannot do its work; nothing where it can.
+    /// Why the daemon cannot work. Empty if it can.
     obstacles: Vec<String>,
     now: i64,
 }
 
 impl Site {
-    /// `account` is the account's host, `live` is kept up by the daemon, `webhooks` holds who takes hooks in,
-    /// `hosts` the names of `http.hosts`, `metrics` the process's figures.
+    /// `account` is the account's host. The daemon updates `live`, `webhooks` holds the receiver of webhooks,
+    /// `hosts` the names of `http.hosts`, and `metrics` the process's metrics.
     pub fn new(
         database: PathBuf,
         account: String,
@@ -112,12 +111,12 @@ impl Site {
         Site { database, live, webhooks, metrics, hosts, read: Mutex::new(None), page_cache }
     }
 
-    /// Looks at the mirror and the process.
+    /// Reads the state of the mirror and of the process.
     async fn mirror_state(&self) -> Result<MirrorState, Arc<StoreError>> {
         let read = self.read().await?;
         let (live, now) = (self.live.borrow().clone(), unix_now());
         let mut overview = read.overview.clone();
-        // What the process knows of itself is newer than what it has written down.
+        // The process's own state is newer than its stored state.
         overview.daemon.clone_from(&live.status);
         let alive = overview.daemon.is_some().then_some(Liveness::Running);
         let complaints = health::complaints(&overview, alive, live.closes, now);
@@ -127,7 +126,7 @@ impl Site {
     }
 
     async fn read(&self) -> SnapshotResult {
-        // Held while it is read: those who come meanwhile are shown the same.
+        // Locked during the read, so that concurrent requests share its result.
         let mut last = self.read.lock().await;
         if let Some((at, read)) = last.as_ref()
             && clock::since(*at) < MAX_SNAPSHOT_AGE
@@ -150,7 +149,7 @@ impl Site {
     }
 }
 
-/// Serves until it is dropped.
+/// Serves until this future is dropped.
 pub async fn serve(listener: TcpListener, site: Arc<Site>) {
     let router = Router::new()
         .route("/", get(screen::page))
@@ -158,7 +157,7 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>) {
         .route("/page.js", get(page::script))
         .route("/page.svg", get(page::icon))
         .route("/webhook/{secret}", post(webhook).fallback(not_found))
-        // Kommo takes no address without a slash at its end.
+        // Kommo accepts no address without a slash at its end.
         .route("/webhook/{secret}/", post(webhook).fallback(not_found))
         .route("/metrics", get(metrics::metrics))
         .route("/healthz", get(healthz))
@@ -173,7 +172,7 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>) {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
-                    // Out of file handles, say: it passes as connections end.
+                    // Probably out of file descriptors. It passes as connections end.
                     if warned_at.is_none_or(|warned_at: Instant| clock::since(warned_at) >= ACCEPT_WARN_INTERVAL) {
                         warned_at = Some(clock::mono());
                         tracing::warn!("cannot accept a connection at http.listen: {error}");
@@ -206,7 +205,7 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>) {
                 .max_buf_size(MAX_HEAD_BYTES)
                 .serve_connection(TokioIo::new(stream), service);
             tokio::pin!(serving);
-            // Whoever goes away in the middle comes again: hooks are sent once more by the vendor.
+            // Losing a slow client is safe: the vendor sends a webhook again.
             if timeout(CONNECTION_LIFETIME, serving.as_mut()).await.is_err() {
                 serving.as_mut().graceful_shutdown();
                 let _ = timeout(LAST_RESPONSE_TIMEOUT, serving).await;
@@ -241,7 +240,7 @@ async fn healthz(State(site): State<Arc<Site>>) -> Response {
     ([(PROCESS_HEADER, std::process::id().to_string())], response).into_response()
 }
 
-/// 200 while the daemon can do its work, else 503 and why not, a reason in a line.
+/// 200 while the daemon can work, else 503 with one reason per line.
 async fn readyz(State(site): State<Arc<Site>>) -> Response {
     match site.mirror_state().await {
         Ok(mirror_state) if mirror_state.obstacles.is_empty() => plain(StatusCode::OK, "ready\n".into()),

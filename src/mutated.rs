@@ -1,21 +1,21 @@
-//! What comes from outside, spoilt: the parsers' property tests feed on it. No parser panics, hangs or takes it for more
-//! than it says.
+//! Mutated outside text for the parsers' property tests. No parser may panic, hang, or accept more than the text
+//! says.
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-/// One change to a text.
+/// A change to a text.
 #[derive(Debug, Clone)]
 enum Change {
-    /// What breaks texts elsewhere, put in at a place.
+    /// Inserts bytes that often break parsers.
     Insert(&'static [u8]),
-    /// A byte becomes another.
+    /// Replaces a byte.
     Replace(u8),
-    /// A part goes, of so many bytes.
+    /// Removes this many bytes.
     Cut(usize),
-    /// A part comes twice.
+    /// Repeats a part.
     Repeat(usize),
-    /// Nothing follows.
+    /// Truncates the text.
     End,
 }
 
@@ -93,7 +93,7 @@ fn apply(text: &mut Vec<u8>, (change, place): &(Change, Index)) {
     }
 }
 
-/// One of these texts, changed in up to six places.
+/// One of these texts with up to six changes.
 pub fn mutated(texts: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
     let changes = proptest::collection::vec((change(), any::<Index>()), 0..7);
     (select(texts), changes).prop_map(|(text, changes)| {
@@ -103,7 +103,7 @@ pub fn mutated(texts: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>>
     })
 }
 
-/// The same for a parser that is given text alone.
+/// The same for parsers that get text.
 pub fn mutated_text(texts: &'static [&'static str]) -> impl Strategy<Value = String> {
     mutated(texts).prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }

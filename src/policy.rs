@@ -1,5 +1,5 @@
-//! What to do next: pure functions over given times and chance. When a talk is looked at
-//! again, whether it is stale, what of its closing comes next, and who may send a request.
+//! Decides what to do next: pure functions of given times and random numbers. When a talk is fetched again, whether
+//! it is stale, the next step of its closing, and who may send a request.
 //!
 //! Uses `clock`, `talk`, `text`.
 

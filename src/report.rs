@@ -1,5 +1,4 @@
-//! What people and programs are shown of the mirror: its state as a whole, whether it is well, and times and numbers in
-//! words.
+//! What people and programs see of the mirror: its state as a whole, its health, and formatted times and numbers.
 //!
 //! Uses `clock`, `config`, `gate`, `policy`, `sqlite`, `store`, `text`.
 
@@ -24,42 +23,42 @@ use std::collections::BTreeMap;
 /// The mirror as a whole, at one moment. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Overview {
-    /// Unknown until the account or a first talk says it.
+    /// Unknown until the account or a first talk shows it.
     pub account_id: Option<i64>,
     pub account: AccountStatus,
-    /// Optional fields of talks that came in another shape than the API documents.
+    /// Optional fields with a value of a shape that the API does not document.
     pub odd_fields: Vec<OddField>,
-    /// Of the newest stored talks: how many were looked at, and how many came without the key `missed_at`.
+    /// Among the newest stored talks: how many there are, and how many have no key `missed_at`.
     pub without_missed_at: (i64, i64),
     pub talks: TalkCounts,
     pub queue: QueueCounts,
-    /// The process that works the queue, or the last that did.
+    /// The process that works the queue, or the last one that did.
     pub daemon: Option<DaemonStatus>,
-    /// Decisions to close since midnight, UTC, by outcome.
+    /// Closings since midnight UTC, by outcome.
     pub closures_today: BTreeMap<String, i64>,
-    /// Closings that have no end yet, of whatever day.
+    /// Unfinished closings, from any day.
     pub closures_under_way: i64,
     pub sweeps: SweepState,
     pub feeders: Vec<FeederRow>,
     pub backfill: Option<Backfill>,
     pub freshness: Freshness,
-    /// How much of the account is mirrored, once a process has counted it.
+    /// How much of the account is mirrored, once a process has counted.
     pub completeness: Option<Completeness>,
-    /// When an open talk was last fetched; in the future if the clock was wrong then.
+    /// When an open talk was last fetched. In the future if the clock was wrong then.
     pub fetched_at: Option<i64>,
-    /// When the API token ends, where it says so.
+    /// When the API token expires, if known.
     pub token_expires_at: Option<i64>,
-    /// Where the token renews itself.
+    /// Set if the token renews itself.
     pub oauth: Option<OAuthStatus>,
     pub size: Size,
     pub retention: Retention,
     pub backup: BackupState,
 }
 
-/// Reads the overview as of one moment.
+/// Reads the overview at one moment.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn overview(connection: &Connection, now: i64) -> Result<Overview, SqlError> {
     store::at_one_moment(connection, |moment| {
         let talks = counts::talks(moment)?;

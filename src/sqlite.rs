@@ -1,5 +1,5 @@
-//! A database file, and nothing about talks: opening it safely, the lock of the one process that owns it, who else has it
-//! open, checkpoints of its WAL (the write-ahead log), and copies of it.
+//! A database file, and nothing about talks: how to open it safely, the lock of its owner process, other processes
+//! that use it, checkpoints of its WAL (the write-ahead log), and copies.
 //!
 //! Uses `clock`, `files`, `text`. Alone knows `rusqlite`, with `store`.
 
@@ -28,19 +28,19 @@ use std::time::Duration;
 /// The schema version that this program knows: `user_version` of a database.
 pub const SCHEMA_VERSION: i64 = 1;
 
-/// As the baseline sets it: "tlkm".
+/// Set by the baseline schema: "tlkm".
 const APPLICATION_ID: i64 = 0x746c_6b6d;
 
-/// How long a statement waits for another process's write to end.
+/// How long a statement waits for another process's write.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The suffixes of the files that belong to a database and lie beside it.
+/// The suffixes of the files beside a database that belong to it.
 pub(crate) const SIDE_FILE_SUFFIXES: [&str; 3] = ["-wal", "-shm", "-journal"];
 
-/// Whether a database could be at this path: SQLite says of a directory that the disk fails, and waits for a pipe.
+/// Checks that a database could be at this path. SQLite reports a directory as a disk error, and blocks on a pipe.
 ///
 /// # Errors
-/// If what lies there, or in the place of one of the files beside it, is no regular file.
+/// If the path, or that of a file beside it, is not a regular file.
 pub fn require_file(path: &Path) -> Result<(), StoreError> {
     if let Some(kind) = files::special(path) {
         return Err(StoreError::NotAFile { path: path.to_owned(), kind });
@@ -52,7 +52,7 @@ pub fn require_file(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Opens a file with the flags given; a statement waits for [`BUSY_TIMEOUT`] at most.
+/// Opens a file with these flags. A statement waits for at most [`BUSY_TIMEOUT`].
 ///
 /// # Errors
 /// If no database could be there, or SQLite cannot open it.
@@ -64,7 +64,7 @@ pub(crate) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Store
     Ok(connection)
 }
 
-/// The file of this suffix beside a database.
+/// The file with this suffix beside a database.
 pub(crate) fn beside(database: &Path, suffix: &str) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push(suffix);
@@ -74,7 +74,7 @@ pub(crate) fn beside(database: &Path, suffix: &str) -> PathBuf {
 /// The schema version, 0 for an empty database.
 ///
 /// # Errors
-/// If it is a database of something else, or cannot be read.
+/// If it belongs to another program, or cannot be read.
 pub(crate) fn identify(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
     let pragma = |name: &str| {
         connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0)).map_err(|source| {
@@ -95,13 +95,13 @@ pub(crate) fn identify(connection: &Connection, path: &Path) -> Result<i64, Stor
     Ok(version)
 }
 
-/// Whether hard links lead to the file.
+/// Whether the file has other hard links.
 pub(crate) fn has_other_names(path: &Path) -> bool {
     path.metadata().is_ok_and(|file| file.nlink() > 1)
 }
 
-/// Whoever works on the database has its log beside the name that it goes by: by another, what it wrote lately is not
-/// seen, and what is written is lost or damages it.
+/// A process has its WAL beside the name that it uses. Under another name its recent writes are not visible, and
+/// writes are lost or damage the file.
 pub(crate) fn refuse_other_name(path: &Path) -> Result<(), StoreError> {
     match has_other_names(path) && !beside(&lock::file_of(path), "-wal").exists() {
         true => Err(StoreError::OtherName(path.to_owned())),
@@ -109,8 +109,8 @@ pub(crate) fn refuse_other_name(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Switches a database to WAL mode; returns the mode that it has then. Another process may be doing the same, and SQLite
-/// does not wait for that by itself.
+/// Switches a database to WAL mode and returns the resulting mode. Another process may do the same, and SQLite does
+/// not wait for that.
 pub(crate) fn switch_to_wal(connection: &Connection) -> rusqlite::Result<String> {
     let began = clock::mono();
     loop {
@@ -123,9 +123,8 @@ pub(crate) fn switch_to_wal(connection: &Connection) -> rusqlite::Result<String>
     }
 }
 
-/// Keeps the `-wal` and `-shm` files when the last connection closes: a reader
-/// without the right to write the folder cannot make them, and fails without.
-/// rusqlite 0.40 has no call of its own for it.
+/// Keeps the `-wal` and `-shm` files when the last connection closes. A reader that may not write the folder cannot
+/// create them, and fails without them. rusqlite 0.40 has no call for it.
 pub(crate) fn persist_wal(connection: &Connection) {
     let mut on: c_int = 1;
     // SAFETY: the handle is open, the name is a C string, and the opcode takes an int.

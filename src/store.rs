@@ -1,10 +1,8 @@
-//! The SQLite database: opening it safely, and all SQL.
+//! The SQLite database: how it is opened, and all SQL.
 //!
-//! It promises that a database of something else, of a newer version or that
-//! cannot be written is refused in words before anything is touched; that what is
-//! recorded together is durable together; and that readers are never in the way.
-//! The daemon's writes all go through one thread ([`writer`]); commands open
-//! connections of their own.
+//! A database of another program, of a newer version, or that cannot be written is refused before anything changes.
+//! Related records are durable together. Readers never block writes. All writes of the daemon go through one thread
+//! ([`writer`]); commands open their own connections.
 //!
 //! Uses `clock`, `files`, `policy`, `sqlite`, `talk`, `telemetry`, `text`. Alone knows `rusqlite`, with `sqlite`.
 
@@ -49,29 +47,28 @@ use std::ffi::c_int;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How often a long migration tells that it goes on, and after how many steps of SQLite's machine it looks
-/// at the clock: some milliseconds.
+/// How often a long migration reports progress, and how many SQLite steps are between two checks of the clock: some
+/// milliseconds.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 const PROGRESS_STEPS: c_int = 100_000;
 
-/// Opens the database for the process that holds the lock, and makes again what is missing there of what holds no
-/// data ([`schema`]). While an older schema is migrated or an index is made, `on_progress`
-/// is called several times a second, by progress alone, with what is done in words; so it is while another program
-/// holds the database locked, which is waited for ([`busy_wait`]).
+/// Opens the database for the process that holds the lock, and repairs missing views, triggers and indexes
+/// ([`schema`]). It calls `on_progress` several times a second with the current step while it migrates, makes an
+/// index, or waits for another process's lock ([`busy_wait`]).
 ///
 /// # Errors
-/// See [`StoreError`]; nothing was changed then.
+/// See [`StoreError`]. Nothing is changed then.
 pub fn open_patiently(path: &Path, on_progress: fn(&str)) -> Result<Connection, StoreError> {
     open_as(path, true, Some(on_progress))
 }
 
-/// Opens the database for writing; makes it where there is none.
+/// Opens the database for writing, and creates it if there is none.
 ///
-/// `owner` says that the caller holds the lock ([`lock`]): only then is an
-/// older schema migrated, since a running daemon knows its own alone.
+/// `owner` means that the caller holds the lock ([`lock`]). Only then is an older schema migrated, because a
+/// running daemon knows only its own schema.
 ///
 /// # Errors
-/// See [`StoreError`]; nothing was changed then.
+/// See [`StoreError`]. Nothing is changed then.
 pub fn open(path: &Path, owner: bool) -> Result<Connection, StoreError> {
     open_as(path, owner, None)
 }
@@ -84,17 +81,17 @@ fn open_as(path: &Path, owner: bool, on_progress: Option<fn(&str)>) -> Result<Co
         return Err(StoreError::NoFolder(folder.to_owned()));
     }
     require_file(path)?;
-    // Before the database is open here.
+    // Checked before this process opens the database.
     let held = if owner { None } else { lock::is_held(path) };
     if held == Some(true) {
         sqlite::refuse_other_name(path)?;
     }
     if !path.exists() {
-        // Somebody else's to make: the one that is at work has lost its file.
+        // The running process has lost its file, and must recreate it itself.
         if held == Some(true) {
             return Err(StoreError::Lost(path.to_owned()));
         }
-        // What cannot be made is named by SQLite.
+        // If it cannot be created, SQLite reports why.
         let _ = owner::make(&lock::file_of(path), 0o644);
     }
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
@@ -116,7 +113,7 @@ fn open_as(path: &Path, owner: bool, on_progress: Option<fn(&str)>) -> Result<Co
         }
     };
     if version == 0 {
-        // Half as many pages to write for the random order of chat ids; only a new file takes it.
+        // Halves the pages written for random chat ids. Only a new file accepts it.
         connection.pragma_update(None, "page_size", 8192).map_err(sql("set up"))?;
     }
     let mode = sqlite::switch_to_wal(&connection).map_err(sql("switch to WAL mode"))?;
@@ -133,7 +130,7 @@ fn open_as(path: &Path, owner: bool, on_progress: Option<fn(&str)>) -> Result<Co
         .map_err(sql("set up"))?;
     sqlite::persist_wal(&connection);
     if held == Some(true) {
-        // Whoever is at work does it; here it might take as long as a grown log wants.
+        // The running process makes checkpoints. Here one might take long if the WAL has grown.
         connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(sql("set up"))?;
     }
 
@@ -145,7 +142,7 @@ fn open_as(path: &Path, owner: bool, on_progress: Option<fn(&str)>) -> Result<Co
     }
     connection.set_transaction_behavior(TransactionBehavior::Immediate);
     if let Some(on_progress) = on_progress {
-        // Waits for whoever writes now: what is written at a start then finds nobody in its way, as a rule.
+        // Waits for a current writer, so that the start's own writes usually find no lock.
         connection.transaction()?.rollback()?;
         let mut last: Option<Instant> = None;
         let progress = move || {
@@ -162,7 +159,7 @@ fn open_as(path: &Path, owner: bool, on_progress: Option<fn(&str)>) -> Result<Co
     }
     migrate(&mut connection).map_err(|source| StoreError::Migrate { path: path.to_owned(), source })?;
     if on_progress.is_some() {
-        // An index of many rows takes its time.
+        // An index of many rows takes time.
         schema::mend(&mut connection, path)?;
     }
     connection.progress_handler(0, None::<fn() -> bool>)?;
@@ -170,7 +167,7 @@ fn open_as(path: &Path, owner: bool, on_progress: Option<fn(&str)>) -> Result<Co
     Ok(connection)
 }
 
-/// Opens the database for reading, also while a daemon writes it or none runs.
+/// Opens the database for reading, with or without a running daemon.
 ///
 /// # Errors
 /// See [`StoreError`].
@@ -190,9 +187,9 @@ pub fn open_read_only(path: &Path) -> Result<Connection, StoreError> {
     }
 }
 
-/// The schema version, 0 for an empty database; anything that is not ours is an error.
+/// The schema version, 0 for an empty database. An error if it belongs to another program.
 fn identify(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
-    // All of it as of one moment: somebody else may be making the database.
+    // All in one transaction: another process may be creating the database.
     let moment = connection.is_autocommit().then(|| connection.unchecked_transaction()).transpose()?;
     let version = identify_now(connection, path)?;
     drop(moment);
@@ -210,7 +207,7 @@ fn identify_now(connection: &Connection, path: &Path) -> Result<i64, StoreError>
     Ok(version)
 }
 
-/// Before the first release all states were in a table by the name of what is a view now.
+/// Before the first release a table with all states had the name of what is now a view.
 fn is_of_development(connection: &Connection) -> rusqlite::Result<bool> {
     let is_there = "EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name =";
     connection.query_row(
@@ -220,10 +217,10 @@ fn is_of_development(connection: &Connection) -> rusqlite::Result<bool> {
     )
 }
 
-/// Reads several things as of one moment.
+/// Reads several things at one moment.
 ///
 /// # Errors
-/// Those of `read`, or when the database cannot be read.
+/// Those of `read`, or if the database cannot be read.
 pub fn at_one_moment<T>(
     connection: &Connection,
     read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
@@ -235,7 +232,7 @@ pub fn at_one_moment<T>(
 /// The value of a key in `mirror_info`.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn info(connection: &Connection, key: &str) -> rusqlite::Result<Option<String>> {
     use rusqlite::OptionalExtension;
     connection
@@ -244,10 +241,10 @@ pub fn info(connection: &Connection, key: &str) -> rusqlite::Result<Option<Strin
         .optional()
 }
 
-/// The account that this database mirrors, once a talk of it was stored.
+/// The account that this database mirrors, once a talk of it is stored.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn account_id(connection: &Connection) -> rusqlite::Result<Option<i64>> {
     Ok(info(connection, "account_id")?.and_then(|id| id.parse().ok()))
 }

@@ -2,11 +2,10 @@
 //!
 //! Uses no other room.
 
-/// The state of one talk, in the API's words.
+/// The state of one talk, with the API's field names.
 ///
-/// Two talks are equal when none of these columns differ: that is what makes a
-/// new row in `talk_versions`. Times are Unix seconds, UTC. What is optional is `None` if the API sends no value
-/// for it, or one of another shape.
+/// If two states differ in any of these columns, `talk_versions` gets a new row. Times are Unix seconds, UTC. An
+/// optional field is `None` if the API sends no value, or one of another shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Talk {
     pub talk_id: i64,
@@ -19,7 +18,7 @@ pub struct Talk {
     pub entity_id: Option<i64>,
     /// `lead` or `customer`.
     pub entity_type: Option<String>,
-    /// Not closed.
+    /// Whether the talk is open.
     pub is_in_work: bool,
     pub is_read: Option<bool>,
     /// The channel; free text.
@@ -29,7 +28,7 @@ pub struct Talk {
     pub account_id: i64,
     /// Only some accounts send it: `in_work`, `closed`, `with_error`, `nps_scheduled`, `nps_in_progress`.
     pub status: Option<String>,
-    /// Only some accounts send it; a number or a string there, kept as text.
+    /// Only some accounts send it. A number or a string, kept as text.
     pub source_id: Option<String>,
     /// `_embedded.leads[0].id`.
     pub lead_id: Option<i64>,
@@ -37,17 +36,17 @@ pub struct Talk {
     pub customer_id: Option<i64>,
 }
 
-/// What the listing says of a talk: a hint that it may be worth a fetch, and never stored as a talk.
+/// A row of the listing: a hint that a talk may be worth a fetch. Never stored as a talk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listed {
     pub talk_id: i64,
-    /// Unix seconds; `None`, here and below, where the account does not send it.
+    /// Unix seconds. Here and below, `None` if the account does not send it.
     pub updated_at: Option<i64>,
     pub is_in_work: Option<bool>,
     pub is_read: Option<bool>,
 }
 
-/// Something that happened to a talk, as the API's events tell.
+/// An event of a talk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TalkEvent {
     pub event_id: String,

@@ -1,7 +1,7 @@
-//! What is counted for Prometheus: each name once, with what it counts, and the calls that count it.
+//! The Prometheus metrics: each name with its help text, and the functions that count.
 //!
-//! Without a recorder (`http.listen` is empty) counting does nothing. No label holds a talk's id or
-//! anybody's own words: there is one series for each value, for ever.
+//! Without a recorder (`http.listen` is empty) counting does nothing. No label holds a talk's id or free text,
+//! because each value makes a series forever.
 //!
 //! Uses `gate`.
 
@@ -19,7 +19,7 @@ const PAUSES: &str = "talkmirror_pauses_total";
 const BATCH: &str = "talkmirror_writer_batch_records";
 const COMMIT_SECONDS: &str = "talkmirror_writer_commit_duration_seconds";
 
-/// What is read when somebody asks, and what it says.
+/// The gauges, which are set at each scrape, and their help texts.
 const GAUGES: [(&str, &str); 31] = [
     ("talkmirror_build_info", "1, with the version as its label"),
     ("process_start_time_seconds", "When the process began, in Unix seconds"),
@@ -87,7 +87,7 @@ const GAUGES: [(&str, &str); 31] = [
 /// Installs the recorder of this process, once.
 ///
 /// # Errors
-/// When the process has one already.
+/// If the process already has one.
 pub fn start() -> Result<PrometheusHandle, BuildError> {
     let seconds = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
     let commits = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
@@ -111,7 +111,7 @@ pub fn start() -> Result<PrometheusHandle, BuildError> {
     for (name, help) in GAUGES {
         describe_gauge!(name, help);
     }
-    // Alerts on their rise need the series before the first of them.
+    // Alerts on an increase need the series to exist before the first event.
     for outcome in ["would_close", "accepted", "closed", "withdrawn", "gone", "refused", "failed"] {
         counter!(CLOSURES, "outcome" => outcome).absolute(0);
     }
@@ -124,14 +124,14 @@ pub fn start() -> Result<PrometheusHandle, BuildError> {
     Ok(handle)
 }
 
-/// A request has ended; `status` is `None` where no answer came.
+/// Counts a request that ended. `status` is `None` without a response.
 pub fn request(endpoint: &'static str, status: Option<u16>, took: Duration) {
     let status = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
     counter!(API_REQUESTS, "endpoint" => endpoint, "status" => status).increment(1);
     histogram!(API_SECONDS, "endpoint" => endpoint).record(took);
 }
 
-/// A fetch was recorded.
+/// Counts a recorded fetch.
 pub fn recorded(outcome: &'static str) {
     counter!(TALKS_RECORDED, "outcome" => outcome).increment(1);
 }
@@ -146,18 +146,18 @@ pub fn odd_field(field: &'static str) {
     counter!(ODD_FIELDS, "field" => field).increment(1);
 }
 
-/// A pause began.
+/// Counts the start of a pause.
 pub fn pause(reason: &'static str) {
     counter!(PAUSES, "reason" => reason).increment(1);
 }
 
-/// The writer has committed.
+/// Counts a commit of the writer.
 pub fn commit(records: usize, took: Duration) {
     histogram!(BATCH).record(records as f64);
     histogram!(COMMIT_SECONDS).record(took);
 }
 
-/// Sets a gauge, which is described above.
+/// Sets a gauge of [`GAUGES`].
 pub fn set(name: &'static str, labels: &[(&'static str, &str)], value: f64) {
     debug_assert!(GAUGES.iter().any(|(known, _)| *known == name), "{name} is described");
     let labels: Vec<_> = labels.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();

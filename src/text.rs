@@ -1,16 +1,16 @@
-//! Text from outside (the API, queue rows, other programs, file names): how people are shown it.
+//! Shows text from outside (the API, queue rows, other programs, file names) to people.
 //!
-//! Such text must not drive a terminal, begin a line of the log, hide a part of itself or turn its direction.
-//! Everything that shows text uses [`shown`]. What is stored, and what programs read as JSON, stays exact.
+//! Such text must not control a terminal, start a new log line, hide parts of itself or change its direction.
+//! Everything that shows text uses [`shown`]. Stored text, and JSON for programs, stays exact.
 //!
 //! Uses no other room.
 
 use std::borrow::Cow;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// The text with each control character, line break and invisible character escaped: `\n`, `\u{1b}`.
+/// Escapes each control character, line break and invisible character: `\n`, `\u{1b}`.
 ///
-/// A text that holds none is returned as it is.
+/// A text without any is returned unchanged.
 pub fn shown(text: &str) -> Cow<'_, str> {
     let Some(first) = text.find(is_unshowable) else { return Cow::Borrowed(text) };
     let mut escaped = text[..first].to_owned();
@@ -24,10 +24,10 @@ pub fn shown(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// The text as [`shown`], cut with `…` to this many columns of a terminal.
+/// The text as [`shown`], truncated with `…` to this many terminal columns.
 pub fn brief(text: &str, columns: usize) -> String {
     let text = shown(text);
-    // Combining letters take no column: they must not go on without end.
+    // Combining letters take no columns, so their number is limited too.
     let most = columns * 2;
     if text.width() <= columns && text.chars().nth(most).is_none() {
         return text.into_owned();
@@ -40,16 +40,16 @@ pub fn brief(text: &str, columns: usize) -> String {
     cut.chain(['…']).collect()
 }
 
-/// Columns that a character takes at most.
+/// How many columns a character takes at most.
 fn columns_of(letter: char) -> usize {
-    // This one makes a wide emoji of the narrow sign before it.
+    // This character makes the narrow sign before it a wide emoji.
     if letter == '\u{fe0f}' { 1 } else { letter.width().unwrap_or(0) }
 }
 
-/// Whether a character is never shown as it is.
+/// Whether a character must be escaped.
 fn is_unshowable(letter: char) -> bool {
     match letter {
-        // Joiners shape letters and emoji, and so do these variation selectors.
+        // Joiners and these variation selectors shape letters and emoji.
         '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}' => false,
         '\u{2028}' | '\u{2029}' | '\u{fff9}'..='\u{fffb}' => true,
         _ => letter.is_control() || is_ignorable(letter),
@@ -102,7 +102,7 @@ mod tests {
         assert_eq!(brief("x", 0), "…");
     }
 
-    /// Texts rich in what must be escaped.
+    /// Texts with many characters that must be escaped.
     fn outside() -> impl Strategy<Value = String> {
         let letter = prop_oneof![
             any::<char>(),

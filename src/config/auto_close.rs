@@ -9,13 +9,13 @@ use crate::policy::stale::StaleRules;
 #[derive(Debug, Clone, PartialEq)]
 pub struct AutoClose {
     pub rules: CloseRules,
-    /// When to look for stale talks: a cron expression of six fields, seconds first; UTC.
+    /// When to sweep: a cron expression of six fields, seconds first; UTC.
     pub schedule: String,
 }
 
 const ORIGINS: &str = "a list of words: [\"telegram\", \"viber\"]";
 
-/// Takes the section.
+/// Reads the section.
 pub fn auto_close(keys: &mut Keys) -> AutoClose {
     let mode = keys.optional("auto_close.mode", "off, dry-run or live", |value| {
         let mode = value.string()?;

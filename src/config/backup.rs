@@ -3,16 +3,17 @@
 use super::keys::Keys;
 use std::path::{Path, PathBuf};
 
-/// `[backup]`, where a path is set.
+/// `[backup]`, if a path is set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backup {
-    /// When copies are made: a cron expression of six fields, seconds first; UTC.
+    /// When to make backups: a cron expression of six fields, seconds first; UTC.
     pub schedule: String,
-    /// The folder that they go to.
+    /// The folder for backups.
     pub folder: PathBuf,
-    /// It is below the database's own, and made where it is not there. Another may be a disk that is not mounted.
+    /// Whether to create the folder: only if it is below the database's folder. Another may be a disk that is not
+    /// mounted.
     pub make: bool,
-    /// How many of them are kept; at least 1.
+    /// How many are kept; at least 1.
     pub keep: usize,
 }
 

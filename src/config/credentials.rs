@@ -1,12 +1,12 @@
-//! Files with secrets, and the credentials of systemd that stand in for them: so that one configuration
-//! serves the daemon, which cannot read the files, and root's commands, which have no credentials.
+//! Secret files, and the systemd credentials that replace them. One configuration serves the daemon, which cannot
+//! read the files, and root's commands, which have no credentials.
 
 use crate::files;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-/// The file that holds a secret: the one that is named, unless there is none or this user may not read it
-/// while there is the credential `name`.
+/// The file of a secret: the configured one, unless there is none or this user may not read it and the credential
+/// `name` exists.
 pub fn file_or(file: Option<PathBuf>, name: &str) -> Option<PathBuf> {
     match file {
         Some(file) if is_denied(&file) => credential(name).or(Some(file)),
@@ -15,13 +15,14 @@ pub fn file_or(file: Option<PathBuf>, name: &str) -> Option<PathBuf> {
     }
 }
 
-/// A credential of systemd. An empty line is none: the units' default, so that what is missing is told in our words.
+/// A systemd credential. The units pass an empty line by default, which counts as none, so that talkmirror's own
+/// message explains what is missing.
 fn credential(name: &str) -> Option<PathBuf> {
     let path = PathBuf::from(std::env::var_os("CREDENTIALS_DIRECTORY")?).join(name);
     let mut secret = Vec::new();
     let is_there = match files::open(&path).and_then(|mut file| file.read_to_end(&mut secret)) {
         Ok(_) => !secret.trim_ascii().is_empty(),
-        // Whoever reads it says why it cannot be read.
+        // The reader reports why it cannot be read.
         Err(error) => error.kind() != ErrorKind::NotFound,
     };
     is_there.then_some(path)

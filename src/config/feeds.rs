@@ -9,9 +9,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use url::Host;
 
-/// Shorter secrets of hooks can be guessed.
+/// Shorter webhook secrets can be guessed.
 const MIN_SECRET_BYTES: usize = 16;
-/// Longer ones are of no use.
+/// Longer secrets add nothing.
 pub const MAX_SECRET_BYTES: usize = 200;
 
 pub fn refresh(keys: &mut Keys) -> Option<RefreshRules> {
@@ -24,7 +24,7 @@ pub fn refresh(keys: &mut Keys) -> Option<RefreshRules> {
     enabled.then_some(rules)
 }
 
-/// The schedule of a feeder that is switched on.
+/// The schedule of an enabled feeder.
 pub fn schedule(
     keys: &mut Keys,
     enabled: &'static str,
@@ -36,7 +36,7 @@ pub fn schedule(
     enabled.then_some(schedule)
 }
 
-/// `http.listen`: what is served there is for this machine, unless it is said otherwise.
+/// `http.listen`: only this machine can reach it, unless configured otherwise.
 pub fn http(keys: &mut Keys) -> Option<SocketAddr> {
     let allow_remote = keys.boolean("http.allow_remote", false);
     let expected = match allow_remote {
@@ -57,7 +57,7 @@ pub fn http(keys: &mut Keys) -> Option<SocketAddr> {
     .flatten()
 }
 
-/// `http.hosts`: names or addresses, in the one form that a request's is brought to.
+/// `http.hosts`: names or addresses, in the form used to compare.
 pub fn hosts(keys: &mut Keys) -> Vec<String> {
     let expected = "a list of host names without ports: [\"mirror.example\"]";
     let mut hosts = Vec::new();
@@ -70,7 +70,7 @@ pub fn hosts(keys: &mut Keys) -> Vec<String> {
     hosts
 }
 
-/// The webhook needs an address and a secret; the secret is read only where hooks are taken.
+/// The webhook needs an address and a secret. The secret is read only if webhooks are received.
 pub fn webhook(keys: &mut Keys, folder: &Path, needs: Needs, listen: Option<SocketAddr>) -> Option<Webhook> {
     let enabled = keys.boolean("webhook.enabled", false);
     let file = keys.optional("webhook.secret_file", "the path of a file with a secret", |found| {

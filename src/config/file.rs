@@ -1,11 +1,11 @@
-//! The text of a configuration, read once.
+//! A configuration's text, read once.
 
 use super::Mistakes;
 use crate::files::text_of;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// A configuration's text, and where it is from: a pipe can be read once, and a command may need it twice.
+/// A configuration's text and its path. A pipe can be read only once, and a command may need it twice.
 #[derive(Debug, Clone)]
 pub struct ConfigFile {
     pub(super) path: PathBuf,
@@ -32,7 +32,7 @@ impl ConfigFile {
         })
     }
 
-    /// A file with this text.
+    /// A configuration with this text.
     #[cfg(test)]
     pub(super) fn of_text(path: &Path, text: String) -> ConfigFile {
         ConfigFile { path: path.to_owned(), text, is_regular: true }
@@ -47,16 +47,16 @@ impl ConfigFile {
         self.is_regular
     }
 
-    /// Where its relative paths are taken from: its folder, or the working directory if it is not a file of its own.
+    /// The base of relative paths: the file's folder, or the working directory if it is not a regular file.
     pub(super) fn folder(&self) -> PathBuf {
         let parent = self.path.parent().filter(|_| self.is_regular).unwrap_or(Path::new(""));
-        // An absolute one has a folder above, whatever the file is called by.
+        // An absolute path has a parent folder, whatever the name.
         std::path::absolute(parent.join("."))
             .map_or_else(|_| parent.to_owned(), |folder| folder.components().collect())
     }
 }
 
-/// An open file of this process has no folder of its own.
+/// An open file descriptor has no folder.
 fn is_descriptor(path: &Path) -> bool {
     path == Path::new("/dev/stdin") || path.starts_with("/dev/fd") || path.starts_with("/proc")
 }

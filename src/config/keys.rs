@@ -1,5 +1,4 @@
-//! Taking checked values out of what the `config` crate has read, and collecting
-//! every mistake on the way.
+//! Takes checked values from what the `config` crate has read, and collects all mistakes.
 
 use super::{ConfigFile, Mistakes};
 use config::{Environment, File, FileFormat, Map, Source, Value, ValueKind};
@@ -10,10 +9,10 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// Where the `config` crate says that a value is from, for environment variables.
+/// The `config` crate's name for the source of environment variables.
 const ENVIRONMENT: &str = "the environment";
 
-/// The values not taken yet, by dotted key.
+/// The remaining values, by dotted key.
 pub struct Keys {
     file: String,
     values: BTreeMap<String, Found>,
@@ -21,14 +20,14 @@ pub struct Keys {
     mistakes: Vec<(String, String)>,
 }
 
-/// A value as found, and where.
+/// A value, and its source.
 pub struct Found {
     kind: ValueKind,
     from_environment: bool,
 }
 
 impl Keys {
-    /// Reads the file's text, and the environment over it.
+    /// Reads the file's text, overridden by the environment.
     pub fn read(file: &ConfigFile) -> Result<Keys, Mistakes> {
         let name = file.path.display().to_string();
         let (environment, not_utf8) = environment(std::env::vars_os());
@@ -51,7 +50,7 @@ impl Keys {
         Ok(keys)
     }
 
-    /// Takes a key's value if it is there; a value that `check` refuses is a mistake.
+    /// Takes a key's value, if set. A value that `check` refuses is a mistake.
     pub fn optional<T>(
         &mut self,
         key: &'static str,
@@ -68,7 +67,7 @@ impl Keys {
         checked
     }
 
-    /// Takes a key's value; that it is not there is a mistake.
+    /// Takes a key's value. A missing one is a mistake.
     pub fn required<T>(
         &mut self,
         key: &'static str,
@@ -89,7 +88,7 @@ impl Keys {
         self.optional(key, &expected, |found| found.whole().filter(|n| range.contains(n))).unwrap_or(default)
     }
 
-    /// Takes a whole number within `range`; `None` where it is not set, or "auto".
+    /// Takes a whole number within `range`. `None` if it is unset or "auto".
     pub fn whole_or_auto(&mut self, key: &'static str, range: RangeInclusive<i64>) -> Option<i64> {
         let expected = format!("a whole number from {} to {}, or \"auto\"", range.start(), range.end());
         self.optional(key, &expected, |found| match found.string() {
@@ -99,7 +98,7 @@ impl Keys {
         .flatten()
     }
 
-    /// Takes a duration from `least` to `most`; all three as they are written in the file.
+    /// Takes a duration from `least` to `most`. All three are in the file's format.
     pub fn duration(&mut self, key: &'static str, default: &str, least: &str, most: &str) -> Duration {
         let parse = |text: &str| humantime::parse_duration(text).ok();
         let expected = format!("a duration such as \"{default}\", from {least} to {most}");
@@ -145,7 +144,7 @@ impl Keys {
         .unwrap_or(default)
     }
 
-    /// Takes a list of words; in the environment they stand between commas.
+    /// Takes a list of strings. In the environment they are separated by commas.
     pub fn string_list(&mut self, key: &'static str, expected: &str) -> Vec<String> {
         self.optional(key, expected, |found| {
             let string_list: Vec<String> = match &found.kind {
@@ -168,7 +167,7 @@ impl Keys {
         .unwrap_or_default()
     }
 
-    /// Takes a secret, which may stand in the environment alone.
+    /// Takes a secret, which is only allowed in the environment.
     pub fn secret_from_environment(&mut self, key: &'static str) -> Option<SecretString> {
         self.known.push(key);
         let found = self.values.remove(key)?;
@@ -182,17 +181,17 @@ impl Keys {
         }
     }
 
-    /// Notes a mistake in the file.
+    /// Adds a mistake in the file.
     pub fn mistake(&mut self, key: &str, expected: &str, found: &str) {
         self.mistake_from(key, expected, found, false);
     }
 
-    /// Notes a mistake that is of no key, in a line of its own.
+    /// Adds a mistake that belongs to no key.
     pub fn mistake_line(&mut self, line: String) {
         self.mistakes.push((String::new(), line));
     }
 
-    /// Whether a mistake of this key was noted.
+    /// Whether this key has a mistake.
     pub fn has_mistake(&self, key: &str) -> bool {
         self.mistakes.iter().any(|(of, _)| of == key)
     }
@@ -207,8 +206,8 @@ impl Keys {
         self.mistakes.push((key.to_owned(), line));
     }
 
-    /// Ends the reading, and returns all mistakes: what was not taken is unknown. Its value is not shown, it may be
-    /// a secret.
+    /// Ends the reading and returns all mistakes. Keys not taken are unknown; their values are not shown, because
+    /// they may be secrets.
     pub fn finish(mut self) -> Vec<String> {
         for (key, found) in std::mem::take(&mut self.values) {
             let section = format!("{key}.");
@@ -231,8 +230,7 @@ impl Keys {
         self.mistakes.into_iter().map(|(_, line)| line).collect()
     }
 
-    /// Whether the mistakes leave this key's value, or its default, as the one that is meant: there is none about it,
-    /// and no unknown key that may be this one misspelt.
+    /// Whether this key's value is certain: it has no mistake, and no unknown key may be a misspelling of it.
     pub fn is_certain(&self, key: &str) -> bool {
         let section = key.split('.').next().unwrap_or(key);
         let like = |unknown: &String| {
@@ -253,7 +251,7 @@ impl Keys {
 }
 
 impl Found {
-    /// The value as text; the environment knows nothing else.
+    /// The value as text, the only type of the environment.
     pub fn string(&self) -> Option<String> {
         match &self.kind {
             ValueKind::String(text) => Some(text.clone()),
@@ -274,7 +272,7 @@ impl Found {
     }
 }
 
-/// 6.0 is 6. Of larger numbers a float does not hold each.
+/// 6.0 is 6. Floats do not represent all larger numbers.
 fn whole(number: f64) -> Option<i64> {
     (number.fract() == 0.0 && number.abs() <= 2_f64.powi(53)).then_some(number as i64)
 }
@@ -282,7 +280,7 @@ fn whole(number: f64) -> Option<i64> {
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            // An address may hold a password.
+            // An address may contain a password.
             ValueKind::String(text) if text.contains("://") && text.contains('@') => {
                 f.write_str("an address with a user or password in it")
             }
@@ -294,8 +292,8 @@ impl fmt::Display for Found {
     }
 }
 
-/// Our variables by their names in lower case, and the keys of those that are not UTF-8: the `config` crate would
-/// show their bytes, which may be a secret.
+/// Our variables by lower-case name, and the keys of those that are not UTF-8. The `config` crate would show their
+/// bytes, which may be a secret.
 fn environment(variables: impl Iterator<Item = (OsString, OsString)>) -> (Map<String, String>, Vec<String>) {
     let (mut ours, mut not_utf8) = (Map::new(), Vec::new());
     for (name, value) in variables {
@@ -311,7 +309,7 @@ fn environment(variables: impl Iterator<Item = (OsString, OsString)>) -> (Map<St
     (ours, not_utf8)
 }
 
-/// Turns nested tables into dotted keys; an empty table is a key of its own.
+/// Turns nested tables into dotted keys. An empty table is a key of its own.
 fn flatten(prefix: &str, table: Map<String, Value>, values: &mut BTreeMap<String, Found>) {
     for (name, value) in table {
         let key = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
@@ -325,7 +323,7 @@ fn flatten(prefix: &str, table: Map<String, Value>, values: &mut BTreeMap<String
     }
 }
 
-/// A syntax error without the lines of the file that it quotes: a token may stand there.
+/// A syntax error without the quoted lines, which may contain a token.
 fn without_source(error: &str) -> String {
     let quoted = |line: &&str| !line.contains('|');
     error.lines().filter(quoted).map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(": ")

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use url::Url;
 
-/// The section as it stands there.
+/// The section as written.
 pub struct Section {
     client_id: Option<String>,
     client_secret_file: Option<PathBuf>,
@@ -17,13 +17,13 @@ pub struct Section {
     store: PathBuf,
 }
 
-/// What the integration's settings in the account show.
+/// As shown in the integration's settings.
 const CLIENT_ID: &str = "the integration's id";
 const SECRET_FILE: &str = "the path of a file with the integration's secret";
 const REDIRECT_URI: &str =
     "the address as in the integration's settings, https://… (or http to a loopback address)";
 
-/// Takes the section. Paths are taken from `folder`, but for the store: that is taken from the database's.
+/// Reads the section. Paths are relative to `folder`, except the store, which is relative to the database's folder.
 pub fn section(keys: &mut Keys, folder: &Path) -> Section {
     let mut text = |key, expected: &str, check: fn(&str) -> bool| {
         keys.optional(key, expected, |found| {
@@ -46,14 +46,14 @@ pub fn section(keys: &mut Keys, folder: &Path) -> Section {
 }
 
 impl Section {
-    /// Whether the tokens come from there. Half a section is none, and a mistake.
+    /// Whether the tokens come from OAuth. An incomplete section counts as off and is a mistake.
     pub fn is_on(&self, keys: &Keys) -> bool {
         self.client_id.is_some() || keys.has_mistake("api.oauth.client_id")
     }
 
-    /// Checks the section as a whole; `None` where it is off, or something is wrong with it.
+    /// Checks the section as a whole. `None` if it is off or wrong.
     ///
-    /// `other` is a key that names another token, if one does.
+    /// `other` is a key that configures another token, if any.
     pub fn integration(
         self,
         keys: &mut Keys,
@@ -87,7 +87,7 @@ impl Section {
                 keys.mistake("api.oauth.client_secret_file", &as_on(SECRET_FILE), "nothing");
                 None
             }
-            // Who needs no token need not be able to read it.
+            // A command that needs no token need not be able to read it.
             Some(_) if needs == Needs::DatabaseAlone => None,
             Some(file) => secret(keys, &file),
         };
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
     use crate::amocrm::TokenSource;
 
-    /// A section; the file "token" in its folder will do for a secret.
+    /// A section. The file "token" in its folder serves as a secret.
     fn with(more: &str) -> String {
         format!("[api]\nbase_url = \"https://example.amocrm.ru\"\n{more}")
     }

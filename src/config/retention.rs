@@ -3,12 +3,12 @@
 use super::keys::Keys;
 use std::time::Duration;
 
-/// Less would remove what the analysts of today still look at.
+/// Less would remove states that analysts still use.
 const MIN_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
-/// More is no age of anything that is mirrored: a hundred years.
+/// Nothing mirrored is older: a hundred years.
 const MAX_RETENTION: Duration = Duration::from_secs(36_500 * 24 * 60 * 60);
 
-/// `retention.versions`; `None` where all are kept.
+/// `retention.versions`. `None` keeps all.
 pub fn versions(keys: &mut Keys) -> Option<Duration> {
     let expected = "a duration such as \"730d\", from 1d to 36500d, or \"\" to keep all";
     keys.optional("retention.versions", expected, |found| {

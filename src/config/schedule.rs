@@ -1,14 +1,14 @@
 //! Cron expressions of six fields, seconds first; UTC.
 
-/// Places in a cron expression.
+/// Indexes of fields in a cron expression.
 const DAY_OF_MONTH: usize = 3;
 const DAY_OF_WEEK: usize = 5;
 
-/// The expressions whose ticks together are those of a cron schedule. If both the day of the month and the day of
-/// the week are restricted, either one is enough, as in crontab(5); the parser of tokio-cron-scheduler wants both.
+/// The expressions that together have the ticks of a cron schedule. If both the day of the month and the day of the
+/// week are restricted, either is enough, as in crontab(5). The parser of tokio-cron-scheduler requires both.
 pub fn either_day(schedule: &str) -> Vec<String> {
     let fields: Vec<&str> = schedule.split_whitespace().collect();
-    // A leading + is the parser's own way to ask for both.
+    // A leading + is the parser's own syntax to require both.
     let is_restricted = |field: Option<&&str>| field.is_some_and(|field| !field.starts_with(['*', '?', '+']));
     if !is_restricted(fields.get(DAY_OF_MONTH)) || !is_restricted(fields.get(DAY_OF_WEEK)) {
         return vec![schedule.to_owned()];
@@ -23,9 +23,9 @@ pub fn either_day(schedule: &str) -> Vec<String> {
         .collect()
 }
 
-/// The first moment of a cron schedule after `now`, in Unix seconds; `None` if it is wrong or never comes.
+/// The first tick of a cron schedule after `now`, in Unix seconds. `None` if it is invalid or never ticks.
 pub fn next_tick(schedule: &str, now: i64) -> Option<i64> {
-    // As tokio-cron-scheduler reads it.
+    // Configured like tokio-cron-scheduler's parser.
     let parser = croner::parser::CronParser::builder()
         .seconds(croner::parser::Seconds::Required)
         .dom_and_dow(true)
@@ -87,7 +87,7 @@ mod tests {
         fn a_spoilt_schedule_ticks_later_than_now_or_never(schedule in crate::mutated::mutated_text(CRON), now in 0..4_000_000_000_i64) {
             if let Some(tick) = next_tick(&schedule, now) {
                 proptest::prop_assert!(tick > now);
-                // The scheduler takes what is taken here.
+                // The scheduler accepts what is accepted here.
                 for cron in either_day(&schedule).iter().filter(|cron| next_tick(cron, now).is_some()) {
                     let job = tokio_cron_scheduler::Job::new_async(cron.as_str(), |_, _| Box::pin(std::future::ready(())));
                     proptest::prop_assert!(job.is_ok(), "{cron}");

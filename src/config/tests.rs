@@ -8,7 +8,7 @@ pub(super) fn mistakes(text: &str) -> Vec<String> {
     load(text, Needs::Webhook).map(|_| ()).unwrap_err().0
 }
 
-/// Writes a file that its owner alone may read.
+/// Writes a file that only its owner may read.
 fn private(path: &Path, text: &str) {
     fs::write(path, text).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();

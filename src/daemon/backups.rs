@@ -1,8 +1,7 @@
-//! Backups by schedule, each in a thread of its own with a reader of its own.
+//! Scheduled backups, each in its own thread with its own reader.
 //!
-//! It promises that a backup holds up nothing of the daemon; that there is one at a time; that older ones are
-//! removed only after a good new one; and that a stop leaves nothing half. One that was missed, as the daemon
-//! was down, is made up for at the start.
+//! A backup never delays the daemon. Only one runs at a time. Older ones are removed only after a good new one. A
+//! stop leaves no partial copy. A backup that was missed while the daemon was down is made at the start.
 
 use super::DaemonError;
 use super::schedule::{Schedule, Ticks};
@@ -27,10 +26,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// At a stop, so long is waited for the backup under way to end.
+/// How long a stop waits for the running backup to end.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The backups of the daemon that runs.
+/// The backups of the running daemon.
 pub(super) struct Backups {
     database: PathBuf,
     writer: Writer,
@@ -40,18 +39,18 @@ pub(super) struct Backups {
     job: Option<Job>,
 }
 
-/// A backup under way.
+/// A running backup.
 struct Job {
     at: i64,
     progress: Arc<CopyProgress>,
     done: oneshot::Receiver<Result<BackupOutcome, BackupError>>,
 }
 
-/// A copy, how many older ones were removed after it, or why that failed.
+/// A copy, and how many older ones were removed after it or why that failed.
 type BackupOutcome = (Copied, io::Result<usize>);
 
 impl Backups {
-    /// What is known of earlier ones.
+    /// The state of earlier backups.
     pub(super) fn read(connection: &Connection) -> Result<BackupState, DaemonError> {
         Ok(BackupState::read(connection).map_err(StoreError::from)?)
     }
@@ -61,7 +60,7 @@ impl Backups {
         Backups { database, writer, ticks: Ticks::default(), rules: None, state, job: None }
     }
 
-    /// Goes by this configuration from now on. What is overdue or has failed is tried at once.
+    /// Applies a configuration. A backup that is overdue or has failed starts at once.
     pub(super) async fn apply(&mut self, config: &Config, schedule: &Schedule) -> Result<(), DaemonError> {
         let rules = config.backup.clone();
         schedule.set(&mut self.ticks, rules.as_ref().map(|rules| rules.schedule.as_str())).await?;
@@ -93,12 +92,12 @@ impl Backups {
         Ok(())
     }
 
-    /// Has them tick by the clock as it is now.
+    /// Renews the schedule after the clock was set.
     pub(super) async fn renew_schedule(&mut self, schedule: &Schedule) -> Result<(), DaemonError> {
         schedule.renew(&mut self.ticks).await
     }
 
-    /// Begins a backup at each tick, and tells what came of it. Dropping the future loses nothing.
+    /// Starts a backup at each tick, and records its result. Dropping the future loses nothing.
     pub(super) async fn step(&mut self) {
         let ended = async {
             match &mut self.job {
@@ -112,11 +111,12 @@ impl Backups {
         }
     }
 
-    /// Ends the backup under way, if there is one.
+    /// Stops the running backup, if any.
     pub(super) async fn stop(&mut self) {
         self.cancel();
         if let Some(job) = self.job.take() {
-            // One that finished a moment ago is told of too. Whatever is left of another is removed by the next.
+            // The result of a backup that has just finished is still recorded. The next backup removes leftovers of
+            // another.
             let Job { at, progress, mut done } = job;
             match timeout(STOP_TIMEOUT, &mut done).await {
                 Ok(ended) => self.record_result(at, ended.ok()),
@@ -125,7 +125,7 @@ impl Backups {
         }
     }
 
-    /// Waits a little for one that has not ended yet: a slow disk takes its time to remove what there is of it.
+    /// Waits a little for a backup that has not ended yet: a slow disk needs time to remove its files.
     pub(super) async fn wait_for_stopped(mut self) {
         if let Some(job) = self.job.take() {
             let _ = timeout(STOP_TIMEOUT, job.done).await;
@@ -148,10 +148,10 @@ impl Backups {
         let (sender, done) = oneshot::channel();
         let (database, watched) = (self.database.clone(), Arc::clone(&progress));
         let work = move || {
-            // Who asked has ended if nobody listens.
+            // Sending fails only if the daemon has ended.
             let _ = sender.send(back_up(&database, &rules, at, &watched));
         };
-        // Without a thread it ends at once, and is told of as one that broke off.
+        // Without a thread the channel closes at once, which is recorded as a failure.
         if let Err(error) = thread::Builder::new().name("backup".into()).spawn(work) {
             tracing::error!("cannot start a thread for the backup: {error}");
         }
@@ -174,7 +174,7 @@ impl Backups {
                 self.state.trouble = None;
                 return self.note();
             }
-            // By ourselves.
+            // We stopped it.
             Some(Err(BackupError::Stopped)) => return,
             Some(Err(error)) if limit::is_reached(&error) => {
                 format!("{}; {}", causes(&error), limit::REACHED)
@@ -183,7 +183,7 @@ impl Backups {
             None => "it broke off; the log says more".into(),
         };
         let before = self.state.trouble.take();
-        // Once, until it is mended or another.
+        // Logged once, until the error changes or is gone.
         if before.as_ref().is_none_or(|before| before.error != error) {
             tracing::error!("the backup failed: {}", shown(&error));
         }
@@ -233,7 +233,7 @@ fn back_up(
     Ok((copied, pruned))
 }
 
-/// Makes the folder below the database's own.
+/// Makes the folder below the database's folder.
 fn make_folder(folder: &Path) -> Result<(), BackupError> {
     if folder.exists() {
         return Ok(());

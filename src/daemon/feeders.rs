@@ -1,4 +1,4 @@
-//! Starts the feeders that are switched on, changes them with the configuration, and stops them.
+//! Starts the enabled feeders, applies configuration changes to them, and stops them.
 
 use super::DaemonError;
 use super::schedule::{Schedule, Ticks};
@@ -19,7 +19,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
-/// What earlier processes left of the feeders.
+/// The stored state of the feeders.
 pub(super) struct FeederState(Vec<FeederRow>);
 
 impl FeederState {
@@ -32,7 +32,7 @@ impl FeederState {
     }
 }
 
-/// Which feeders a configuration switches on.
+/// Which feeders a configuration enables.
 pub(super) fn enabled(config: &Config) -> Vec<(Feeder, bool)> {
     vec![
         (Feeder::Refresh, config.refresh.is_some()),
@@ -42,7 +42,7 @@ pub(super) fn enabled(config: &Config) -> Vec<(Feeder, bool)> {
     ]
 }
 
-/// The feeders at work. They stop when this is dropped: what they asked of the writer is done.
+/// The running feeders. Dropping this stops them; the writer still completes what they asked for.
 #[derive(Default)]
 pub(super) struct Feeders {
     tasks: JoinSet<FeederEnded>,
@@ -51,12 +51,12 @@ pub(super) struct Feeders {
     listing: Ticks,
     events: Ticks,
     webhooks: watch::Sender<Option<Arc<Webhooks>>>,
-    /// The secret of the hooks that are taken.
+    /// The secret of the accepted webhooks.
     secret: Option<SecretString>,
 }
 
 impl Feeders {
-    /// Has those run that the configuration wants. One whose settings are the same goes on undisturbed.
+    /// Runs the feeders that the configuration enables. A feeder with unchanged settings runs on.
     pub(super) async fn apply(
         &mut self,
         config: &Config,
@@ -82,8 +82,8 @@ impl Feeders {
                 continue;
             }
             let row = feeder_state.of(feeder);
-            // The first at once where one was missed while no daemon ran.
-            // One in the future was noted by a wrong clock.
+            // The first run starts at once if one was missed while no daemon ran.
+            // A time in the future comes from a wrong clock.
             let now = clock::unix_now();
             let next = row.and_then(|row| row.ran_at).and_then(|at| next_tick(cron, at.min(now)));
             if next.is_none_or(|at| at <= now) {
@@ -119,7 +119,7 @@ impl Feeders {
         Ok(())
     }
 
-    /// Has them tick by the clock as it is now.
+    /// Renews the schedules after the clock was set.
     pub(super) async fn renew_schedules(&mut self, schedule: &Schedule) -> Result<(), DaemonError> {
         schedule.renew(&mut self.listing).await?;
         schedule.renew(&mut self.events).await
@@ -144,7 +144,7 @@ impl Feeders {
         self.secret = secret;
     }
 
-    /// Who takes hooks in, if anybody does.
+    /// The current receiver of webhooks, if any.
     pub(super) fn webhooks(&self) -> watch::Receiver<Option<Arc<Webhooks>>> {
         self.webhooks.subscribe()
     }
@@ -155,7 +155,7 @@ impl Feeders {
         }
     }
 
-    /// Waits for ever, unless one of them has a fault: it is not to be missed for years.
+    /// Waits forever. A panic of a feeder is passed on, so that it does not go unnoticed.
     pub(super) async fn watch(&mut self) {
         while let Some(ended) = self.tasks.join_next().await {
             if let Err(error) = ended
@@ -167,7 +167,7 @@ impl Feeders {
         std::future::pending().await
     }
 
-    /// Ends them in the middle of what they do: all they must remember is in the database.
+    /// Stops the feeders at any point: their state is in the database.
     pub(super) async fn stop(mut self) {
         self.tasks.shutdown().await;
     }

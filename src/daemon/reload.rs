@@ -1,4 +1,4 @@
-//! SIGHUP: the configuration read anew, and taken up while work goes on.
+//! SIGHUP: reads the configuration again and applies it while work continues.
 
 use super::feeders::{self, FeederState};
 use super::running::Running;
@@ -13,7 +13,7 @@ use crate::text::shown;
 use crate::worker::Mode;
 use std::fmt::Display;
 
-/// What a running process keeps whatever the file says, and takes up when it is started again.
+/// The changed keys that only take effect after a restart.
 fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     [("http.listen", old.http != new.http), ("log.format", old.log.format != new.log.format)]
         .into_iter()
@@ -21,23 +21,23 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         .collect()
 }
 
-/// A new configuration with all that is needed to go by it.
+/// A new configuration, and all that is needed to apply it.
 struct Prepared {
     config: Config,
     token: Token,
-    /// With other deadlines, where these have changed.
+    /// A client with the new deadlines, if they changed.
     client: Option<Client>,
     feeder_state: FeederState,
-    /// Keys whose change takes a restart.
+    /// Changed keys that need a restart.
     restart_keys: Vec<&'static str>,
 }
 
 impl Running<'_> {
-    /// Reads the configuration anew; one with mistakes is refused, and the old one stays. The token is taken
-    /// up anew in any case.
+    /// Reads the configuration again. One with mistakes is refused and the old one stays. The token is read again
+    /// in any case.
     ///
     /// # Errors
-    /// When the schedules cannot be kept.
+    /// If the schedules cannot be set.
     pub(super) async fn reload(&mut self) -> Result<(), DaemonError> {
         tracing::info!("SIGHUP: reading {} anew", shown(&self.config.file.display().to_string()));
         self.service.reloading();
@@ -78,7 +78,7 @@ impl Running<'_> {
         self.refuse_another_account(&config)?;
         let restart_keys = needs_restart(&self.config, &config);
         config.http = self.config.http;
-        // Without a server nobody takes them.
+        // Without a server no webhook can arrive.
         config.webhook = config.webhook.filter(|_| config.http.is_some());
         config.log.format = self.config.log.format;
         let client = (self.config.api.client() != config.api.client())
@@ -89,8 +89,8 @@ impl Running<'_> {
         Ok(Prepared { config, token, client, feeder_state, restart_keys })
     }
 
-    /// Another address or database is another mirror: its token must not go to the old address, nor the talks
-    /// of one into the database of the other.
+    /// Another address or database is another mirror. Its token must not go to the old address, nor the talks of
+    /// one account into the other's database.
     fn refuse_another_account(&self, new: &Config) -> Result<(), Mistakes> {
         let old = &self.config;
         let mut mistakes = Vec::new();
@@ -131,7 +131,7 @@ impl Running<'_> {
         Ok(())
     }
 
-    /// Ticks for the sweeps, where there are to be any.
+    /// Sets the schedule of the sweeps, if there are any.
     pub(super) async fn set_sweeps(&mut self) -> Result<(), DaemonError> {
         let auto_close = &self.config.auto_close;
         let cron = (auto_close.rules.mode != CloseMode::Off).then_some(auto_close.schedule.as_str());

@@ -1,4 +1,4 @@
-//! `run`: the daemon at work, from its start to its stop.
+//! `run`: the daemon, from its start to its stop.
 
 use super::backups::Backups;
 use super::feeders::{self, FeederState, Feeders};
@@ -28,25 +28,25 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::Level;
 
-/// How often systemd and those who look are told how it goes. Hundreds of daemons may run on one machine.
+/// How often systemd and the status page get the current state. Hundreds of daemons may run on one machine.
 const TICK_INTERVAL: Duration = Duration::from_secs(1);
-/// Between two times at which what was measured is summed up.
+/// How often the collected metrics are summed up.
 const METRICS_UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Works the queue until SIGTERM or SIGINT; SIGHUP takes the configuration and the token up anew.
-/// `set_level` has log lines of this level written from then on.
+/// Works the queue until SIGTERM or SIGINT. SIGHUP reads the configuration and the token again. `set_level` sets
+/// the log level.
 ///
 /// # Errors
-/// When it cannot begin, or cannot go on.
+/// If it cannot start, or cannot continue.
 pub async fn run(config: &Config, set_level: &dyn Fn(Level)) -> Result<(), DaemonError> {
     run_until(config, set_level, std::future::pending(), (TICK_INTERVAL, |_| {})).await?;
     Ok(())
 }
 
-/// [`run`], until `end` as well. `observe` is told how far it is, `every` so often.
+/// [`run`], but also until `end`. `observe` is called at the interval `every`.
 ///
 /// # Errors
-/// When it cannot begin, or cannot go on.
+/// If it cannot start, or cannot continue.
 pub async fn run_until(
     config: &Config,
     set_level: &dyn Fn(Level),
@@ -54,11 +54,12 @@ pub async fn run_until(
     (every, mut observe): (Duration, impl FnMut(&Worker)),
 ) -> Result<Counters, DaemonError> {
     let (connection, lock) = open_waiting(config)?;
-    // Not before: a migration under way is one transaction, and a signal ends it and us; or the wait for others.
+    // Not earlier: until here a signal just ends the process. A running migration is one transaction, and waiting
+    // changes nothing.
     let mut signals = Signals::listen()?;
     let mut running = Running::start(config, set_level, connection, lock).await?;
     tokio::pin!(end);
-    // With the worker's own: a machine with hundreds of daemons sleeps in between.
+    // Ticks together with the worker, so that a machine with hundreds of daemons sleeps in between.
     let mut tick = tokio::time::interval_at(running.worker.origin().into(), every);
     let worked = loop {
         tokio::select! {
@@ -91,7 +92,7 @@ pub async fn run_until(
     running.stop(worked).await
 }
 
-/// Whoever holds the database locked is waited for without end, as by a daemon at work.
+/// Waits without limit for another process that holds the database locked, as a running daemon does.
 fn open_waiting(config: &Config) -> Result<(Connection, InstanceLock), DaemonError> {
     loop {
         match open(config) {
@@ -111,14 +112,14 @@ pub(super) struct Running<'a> {
     pub feeders: Feeders,
     pub backups: Backups,
     pub service: Service,
-    /// When a configuration was last taken up.
+    /// When a configuration was last applied.
     pub configured_at: i64,
     /// Why a newer one was refused.
     pub refused: Option<String>,
     live: watch::Sender<Live>,
     /// `http.hosts`.
     pub hosts: watch::Sender<Vec<String>>,
-    /// Where something is served.
+    /// Set if `http.listen` is set.
     metrics: Option<PrometheusHandle>,
     upkeep_at: Instant,
     /// The server at `http.listen`.
@@ -208,7 +209,7 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// What is done each second: systemd and those who look are told how it goes.
+    /// Runs each second: updates the state for systemd and the status page.
     pub(super) fn tick(&mut self, now: Now) {
         let stalled = self.worker.stalled(now);
         if stalled.is_none() {
@@ -230,14 +231,14 @@ impl<'a> Running<'a> {
         self.summary.tick(counters, now);
         if now.mono.saturating_duration_since(self.upkeep_at) >= METRICS_UPKEEP_INTERVAL {
             self.upkeep_at = now.mono;
-            // Else what was measured would pile up where nobody asks for the metrics.
+            // Otherwise the measurements would pile up while nothing reads the metrics.
             if let Some(metrics) = &self.metrics {
                 metrics.run_upkeep();
             }
         }
     }
 
-    /// The wall clock jumped by so many seconds, to `now`: what waits for a time by it waits anew.
+    /// The wall clock jumped by `jump` seconds to `now`. Wall-clock waits start again.
     async fn on_clock_jump(&mut self, now: Now, jump: f64) -> Result<(), DaemonError> {
         let by = duration(jump.abs().round() as i64);
         let to = iso(now.secs());
@@ -247,7 +248,7 @@ impl<'a> Running<'a> {
             }
             false => tracing::info!("the clock was set ahead by {by}, or the machine slept: it is {to}"),
         }
-        // One that was set ahead needs none of this: the scheduler ticks once for what was missed.
+        // A clock that was set ahead needs none of this: the scheduler ticks once for missed times.
         if jump < 0.0 {
             self.schedule.renew(&mut self.sweeps).await?;
             self.feeders.renew_schedules(&self.schedule).await?;
@@ -260,7 +261,7 @@ impl<'a> Running<'a> {
         Ok(())
     }
 
-    /// What is written to a file that nobody can open any more is lost, and closings with it.
+    /// A removed file cannot be opened again, so writes to it are lost, closings too.
     fn has_lost_its_database(&mut self) -> bool {
         !self.lock.holds(&self.config.database)
     }

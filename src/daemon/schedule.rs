@@ -1,4 +1,4 @@
-//! The schedules of the configuration, kept by tokio-cron-scheduler.
+//! The configured schedules, kept by tokio-cron-scheduler.
 
 use super::DaemonError;
 use crate::clock::{self, unix_now};
@@ -9,15 +9,15 @@ use tokio::sync::Notify;
 use tokio_cron_scheduler::{Job, JobScheduler};
 use uuid::Uuid;
 
-/// Ticks by cron expressions of six fields, UTC.
+/// Ticks by six-field cron expressions, UTC.
 pub(super) struct Schedule {
     scheduler: JobScheduler,
 }
 
-/// Two jobs of one schedule that fall on the same second tick once: within this time of each other.
+/// Two jobs of one schedule that fall on the same second tick once, if they are within this time.
 const SAME_TICK_WINDOW: Duration = Duration::from_millis(250);
 
-/// Ticks that somebody waits for, by a schedule that may change. Those that nobody took yet are one.
+/// Ticks of a schedule that may change. Several unread ticks count as one.
 #[derive(Default)]
 pub(super) struct Ticks {
     notify: Arc<Notify>,
@@ -33,7 +33,7 @@ impl Schedule {
         Ok(Schedule { scheduler })
     }
 
-    /// Has `ticks` tick by this expression from now on, or no more. True if that is a change.
+    /// Sets or clears the expression of `ticks`. True if that is a change.
     pub(super) async fn set(&self, ticks: &mut Ticks, cron: Option<&str>) -> Result<bool, DaemonError> {
         if ticks.cron.as_deref() == cron {
             return Ok(false);
@@ -43,14 +43,14 @@ impl Schedule {
         Ok(true)
     }
 
-    /// Registers the jobs anew. The scheduler keeps the wall-clock time of each next tick: after the clock was set
+    /// Registers the jobs again. The scheduler stores the wall-clock time of the next tick. After the clock was set
     /// back it would wait until that time comes again.
     pub(super) async fn renew(&self, ticks: &mut Ticks) -> Result<(), DaemonError> {
         for job in ticks.jobs.drain(..) {
             self.scheduler.remove(&job).await.map_err(DaemonError::Schedule)?;
         }
         let now = unix_now();
-        // One day of two may never come: 30 February.
+        // One of the two expressions may never match: 30 February.
         let comes = |cron: &String| next_tick(cron, now).is_some();
         for cron in ticks.cron.iter().flat_map(|cron| either_day(cron)).filter(comes) {
             let (notify, last) = (Arc::clone(&ticks.notify), Arc::clone(&ticks.last));
@@ -69,7 +69,7 @@ impl Schedule {
     }
 
     pub(super) async fn stop(mut self) {
-        // It holds nothing that could be lost.
+        // The scheduler has no state to lose.
         let _ = self.scheduler.shutdown().await;
     }
 }

@@ -1,17 +1,17 @@
-//! Signals, for as long as the process lives.
+//! Signals, for the life of the process.
 
 use super::DaemonError;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-/// What somebody wants of the process.
+/// What a signal asks of the process.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum ProcessSignal {
     Stop(&'static str),
     Reload,
 }
 
-/// The signals, from the moment of [`Signals::listen`].
+/// The signals since [`Signals::listen`].
 pub(super) struct Signals {
     receiver: mpsc::UnboundedReceiver<ProcessSignal>,
 }

@@ -1,4 +1,4 @@
-//! What the log says on a quiet day: a line an hour.
+//! The hourly summary in the journal.
 
 use crate::clock::Now;
 use crate::worker::Counters;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 const SUMMARY_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
-/// What was done up to the last line.
+/// The counters at the last summary.
 #[derive(Debug)]
 pub(super) struct Summary {
     reported: Counters,
@@ -18,7 +18,7 @@ impl Summary {
         Summary { reported: Counters::default(), at: now.mono }
     }
 
-    /// Logs what was done since the last line, once an hour.
+    /// Logs once an hour what was done since the last summary.
     pub(super) fn tick(&mut self, counters: Counters, now: Now) {
         let Some(done) = self.due(counters, now) else { return };
         tracing::info!(

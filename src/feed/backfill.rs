@@ -1,6 +1,6 @@
-//! `talkmirror backfill`: walks the ids of the account's past, with what all others leave.
+//! `talkmirror backfill`: walks the account's past ids with the requests that the other lanes leave.
 //!
-//! The walk itself is in the database ([`crate::store::feeds`]); this keeps it going.
+//! The walk itself is stored in the database ([`crate::store::feeds`]). This task drives it.
 
 use super::refresh::CHOOSE_EVERY;
 use super::{FeederContext, FeederEnded};
@@ -9,7 +9,7 @@ use crate::store::feeds::{Fed, FeedRequest};
 use crate::text::shown;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// So much of the lane is filled that it does not run dry before the next step.
+/// The lane is filled a little beyond need, so that it does not run dry before the next step.
 const LANE_FILL_FACTOR: f64 = 1.2;
 
 /// Runs until the worker ends.

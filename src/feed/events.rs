@@ -1,8 +1,7 @@
-//! `[events]`: what happened to talks, as the account's events tell.
+//! `[events]`: finds changed talks in the account's events.
 //!
-//! Events come late and out of order, and some accounts never emit some of them: they are read from
-//! a while before the last one on, each counts once, and a talk that none tells of is found by the
-//! listing and the refreshes.
+//! Events arrive late and out of order, and some accounts never emit some kinds. So reading starts a while before
+//! the last event, and each event counts once. The listing and the refreshes find talks without an event.
 
 use super::{FeederContext, FeederEnded, ListError};
 use crate::amocrm::{Query, Rows};
@@ -14,27 +13,27 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
-/// Events are read from so long before the last one, in seconds.
+/// Reading starts this long before the last event.
 const OVERLAP_SECS: i64 = 10 * 60;
-/// Pages of one look at most: what happened longer ago than they hold is left to the listing.
+/// At most this many pages per run. The listing finds older changes.
 const MAX_PAGES: u32 = 1000;
 
-/// See the module's text.
+/// See the module documentation.
 #[derive(Debug)]
 pub struct Events {
     context: FeederContext,
-    /// When the last event happened that was read, in Unix seconds.
+    /// The time of the last event read, in Unix seconds.
     cursor: Option<i64>,
 }
 
 impl Events {
-    /// `before` is what an earlier process left.
+    /// `before` is the stored row of this feeder.
     pub fn new(context: FeederContext, before: Option<&FeederRow>) -> Events {
         let cursor = before.and_then(|row| row.cursor.as_ref()?.get("until")?.as_i64());
         Events { context, cursor }
     }
 
-    /// Looks at each tick, until the worker ends.
+    /// Polls at each tick, until the worker ends.
     pub async fn run(mut self, tick: Arc<Notify>) -> FeederEnded {
         loop {
             tick.notified().await;
@@ -51,7 +50,7 @@ impl Events {
         let error = match self.read(&mut queued).await? {
             Ok(until) => {
                 self.cursor = Some(until);
-                // What lies before can't come again.
+                // Older events cannot be read again.
                 self.context.feed(FeedRequest::ForgetEvents { before: until - OVERLAP_SECS }).await?;
                 None
             }
@@ -61,9 +60,9 @@ impl Events {
         self.context.record_run((queued, 0), error, cursor).await
     }
 
-    /// Reads all pages since the cursor; returns when the last event happened.
+    /// Reads all pages since the cursor. Returns the time of the last event.
     async fn read(&self, queued: &mut u64) -> Result<Result<i64, ListError>, FeederEnded> {
-        // A cursor in the future was noted by a wrong clock.
+        // A cursor in the future comes from a wrong clock.
         let mut last = self.cursor.map(|until| until.min(unix_now()));
         let since = last.unwrap_or_else(unix_now) - OVERLAP_SECS;
         let mut seen = HashSet::new();
@@ -75,14 +74,14 @@ impl Events {
             let now = unix_now();
             let Rows::Events(events) = page.rows else { break };
             if events.iter().any(|event| event.created_at < since) {
-                // All that ever happened, at each look.
+                // Otherwise each run would read the whole history.
                 let why = "the events ignore filter[created_at][from]".to_owned();
                 return Ok(Err(ListError::NotServed(why)));
             }
-            // A clock that is wrong, here or there, must not carry the cursor past what is to come.
+            // A wrong clock, here or there, must not move the cursor past future events.
             let latest = page.date.unix().unwrap_or(now).min(now);
             last = last.max(events.iter().map(|event| event.created_at.min(latest)).max());
-            // Where there never was one, the next look begins here.
+            // If there was never an event, the next run starts here.
             last = last.or(Some(latest));
             let before = seen.len();
             seen.extend(events.iter().map(|event| event.event_id.clone()));

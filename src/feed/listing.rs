@@ -1,9 +1,9 @@
-//! `[listing]`: compares the account's list of talks with the mirror, 250 talks a request.
+//! `[listing]`: compares the account's list of talks with the mirror, 250 talks per request.
 //!
-//! A row of the list is a hint: what is unknown, differs, or is open in the mirror and not shown is
-//! fetched. At each tick there is a pass over the open talks; once a day one over all of them goes on
-//! beside it, page by page. A list that says the same again after it was followed is followed ever more
-//! seldom: one that always differs must not turn into a fetch of everything each time.
+//! A row of the list is a hint. A talk that is unknown, differs, or is open in the mirror but missing in the list
+//! is fetched. Each tick starts a pass over the open talks. Once a day a pass over all talks runs beside it, page
+//! by page. A hint that repeats although it was followed is followed at growing intervals, so that one that always
+//! differs does not cause a fetch each time.
 
 mod followed;
 
@@ -19,33 +19,33 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
-/// In seconds: so often all talks are gone through, closed ones too.
+/// How often all talks are passed over, closed ones too.
 const WHOLE_PASS_INTERVAL_SECS: i64 = 24 * 60 * 60;
-/// Pages of one pass at most: ten million talks.
+/// At most this many pages per pass: ten million talks.
 const MAX_PAGES: u32 = 40_000;
-/// So many closed talks among the open ones show that the filter is ignored, if they are over 5 %.
+/// This many closed talks among the open ones, and over 5 %, show that the filter is ignored.
 const UNFILTERED_MIN_CLOSED: usize = 10;
-/// A list of so few pages is read to its end, filtered or not: 2,000 talks.
+/// A list this short is read to its end, filtered or not: 2,000 talks.
 const SHORT_LIST_PAGES: u32 = 8;
 
-/// See the module's text.
+/// See the module documentation.
 #[derive(Debug)]
 pub struct Listing {
     context: FeederContext,
     followed: Followed,
-    /// When the last pass over all talks was done; Unix seconds.
+    /// When the last pass over all talks ended, in Unix seconds.
     whole_at: Option<i64>,
-    /// The next page of the one that goes on, if one does.
+    /// The next page of the running pass over all talks, if any.
     whole_page: Option<u32>,
-    /// Passes in a row that showed more closed talks than chance would.
+    /// Passes in a row with more closed talks than chance explains.
     unfiltered: u32,
-    /// That such a list is short was said.
+    /// The warning about a short unfiltered list was logged.
     warned_short: bool,
-    /// When a long list was last seen to ignore the filter: it is believed to for a day.
+    /// When a long list was last seen to ignore the filter. This is assumed for a day.
     unfiltered_at: Option<i64>,
 }
 
-/// Ids that a pass queued, and how many of them were written down on its way.
+/// The ids that a pass queued, and how many of them are already recorded.
 #[derive(Debug, Default)]
 struct Queued {
     all: u64,
@@ -53,7 +53,7 @@ struct Queued {
 }
 
 impl Listing {
-    /// `before` is what an earlier process left.
+    /// `before` is the stored row of this feeder.
     pub fn new(context: FeederContext, before: Option<&FeederRow>) -> Listing {
         let at = |key: &str| before.and_then(|row| row.cursor.as_ref()?.get(key)?.as_i64());
         Listing {
@@ -67,7 +67,7 @@ impl Listing {
         }
     }
 
-    /// Passes over the list at each tick, until the worker ends.
+    /// Runs a pass at each tick, until the worker ends.
     pub async fn run(mut self, tick: Arc<Notify>) -> FeederEnded {
         loop {
             let done = tokio::select! {
@@ -76,7 +76,7 @@ impl Listing {
                     true => Ok(()),
                     false => self.check_open_talks().await,
                 },
-                // Dropped by a tick; the page is asked for again.
+                // A tick drops this future. The page is requested again.
                 page = self.next_whole_page() => self.handle_whole_page(page).await,
             };
             if let Err(ended) = done {
@@ -85,7 +85,7 @@ impl Listing {
         }
     }
 
-    /// A look at the open talks.
+    /// Runs a pass over the open talks.
     async fn check_open_talks(&mut self) -> Result<(), FeederEnded> {
         let now = unix_now();
         if !lately(self.whole_at, now) && self.whole_page.is_none() {
@@ -107,7 +107,7 @@ impl Listing {
         if self.unfiltered_at.is_some() {
             error = Some(format!("{ignored}: it is long, and so read once a day, as a whole"));
         } else if self.unfiltered > 1 {
-            // It costs a few requests more, and nothing is wrong with the mirror.
+            // This costs a few more requests, and the mirror is right all the same.
             if !std::mem::replace(&mut self.warned_short, true) {
                 tracing::warn!(
                     feeder = "listing",
@@ -118,8 +118,8 @@ impl Listing {
         self.context.record_run((queued.all, queued.noted), error, Some(self.cursor())).await
     }
 
-    /// Reads all pages of the open talks once; what differs from the mirror is queued, and then what
-    /// was not shown. False if the list is long and not filtered.
+    /// Reads all pages of the open talks once. Queues what differs from the mirror, then what the list did not
+    /// show. False if the list is long and not filtered.
     async fn compare_open_talks(
         &mut self,
         queued: &mut Queued,
@@ -149,7 +149,7 @@ impl Listing {
             let added = self.follow(rows).await?;
             queued.all += added;
             queued.noted += added;
-            // A first pass takes its time; the others find little, and are spared a commit for each page.
+            // A first pass is long. Later passes find little, so they need no commit for each page.
             if added > 0 {
                 self.context.record_step(added, None).await?;
             }
@@ -160,17 +160,17 @@ impl Listing {
         queued.all += self.follow_unseen(seen, began).await?;
         self.unfiltered = match closed * 20 > rows_read {
             true if closed >= UNFILTERED_MIN_CLOSED => 2,
-            // One may be closed while the list is made, but not each time.
+            // A talk may be closed while the list is made, but not in each pass.
             true => self.unfiltered + 1,
             false => 0,
         };
         Ok(Ok(true))
     }
 
-    /// The next page of all talks; waits for ever where none is wanted.
+    /// The next page of all talks. Pending forever if none is wanted.
     async fn next_whole_page(&self) -> Result<Result<Page, ListError>, FeederEnded> {
         match self.whole_page.filter(|_| !self.context.is_resting(unix_now())) {
-            // The whole account's list is long, and in no hurry.
+            // The whole list is long and not urgent.
             Some(page) => {
                 self.context.page(Lane::Unmirrored, Query::Talks { page, only_in_work: false }).await
             }
@@ -215,11 +215,11 @@ impl Listing {
         let mut hints = Vec::new();
         for News { listed, mirrored, looked_at } in news {
             let talk_id = listed.talk_id;
-            // What fails and shows the same each time stays failed.
+            // A failed talk that shows the same each time stays failed.
             let changed = self.followed.has_changed(talk_id, listed);
             let may_follow = self.followed.may_follow(talk_id, Some(listed), now);
             if !mirrored && listed.is_in_work == Some(false) {
-                // The account's past is in no hurry, and seen once a day.
+                // The account's past is not urgent, and seen once a day.
                 hints.push(Hint { talk_id, lane: Lane::Unmirrored, changed });
             } else if looked_at.is_none() || may_follow {
                 hints.push(Hint { talk_id, lane: Lane::Hints, changed });
@@ -228,7 +228,7 @@ impl Listing {
         self.enqueue(hints, now).await
     }
 
-    /// Queues the open talks of the mirror that the whole pass did not show.
+    /// Queues the mirror's open talks that the pass did not show.
     async fn follow_unseen(&mut self, seen: HashSet<i64>, began: i64) -> Result<u64, FeederEnded> {
         let now = unix_now();
         let order = FeedRequest::Unseen { seen: Arc::new(seen), before: began, now };

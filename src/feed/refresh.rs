@@ -1,6 +1,6 @@
-//! `[refresh]`: fetches mirrored talks again, with what the others leave of the quota.
+//! `[refresh]`: fetches mirrored talks again, with the requests that the other lanes leave.
 //!
-//! Which ones is decided by [`crate::policy::refresh`], anew every few seconds.
+//! [`crate::policy::refresh`] chooses them, every few seconds.
 
 use super::{FeederContext, FeederEnded};
 use crate::clock::unix_now;
@@ -12,7 +12,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 /// How often talks are chosen.
 pub const CHOOSE_EVERY: Duration = Duration::from_secs(5);
-/// So much of the lane is filled that it does not run dry before the next choice.
+/// The lane is filled a little beyond need, so that it does not run dry before the next choice.
 const LANE_FILL_FACTOR: f64 = 1.2;
 
 /// Runs until the worker ends.

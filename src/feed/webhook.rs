@@ -1,8 +1,8 @@
-//! `[webhook]`: takes in what the account sends when a talk changes.
+//! `[webhook]`: receives the account's webhooks about changed talks.
 //!
-//! A hook is answered once its talks are in the queue, so that none is lost by a crash, and within two
-//! seconds in any case: the vendor switches off what is slow. Where the database is busy for longer the
-//! answer is 503, and the vendor sends it again. What a hook says of a talk is not believed: it is fetched.
+//! A webhook is acknowledged after its talks are in the queue, so that a crash loses none. The response comes
+//! within two seconds, because the vendor disables slow receivers. If the database is busy for longer the response
+//! is 503, and the vendor sends the webhook again. A webhook's content is not trusted: the talk is fetched.
 
 use super::WARN_INTERVAL_SECS;
 use crate::clock::{self, unix_now};
@@ -19,36 +19,36 @@ use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 use tokio::time::{timeout, timeout_at};
 
-/// No hook comes near this.
+/// No webhook comes near this size.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
-/// From the request's head to its answer. The vendor waits for two seconds.
+/// The time from the request's head to the response. The vendor waits for two seconds.
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(1500);
-/// One action of a person makes several hooks: a talk is fetched so many seconds after the first.
+/// One action of a person sends several webhooks, so a talk is fetched this long after the first.
 const GATHER_SECS: i64 = 2;
-/// Hooks that wait for the database at most; those beyond are answered 503 at once.
+/// At most this many webhooks wait for the database. Further ones get 503 at once.
 const MAX_WAITING: usize = 4096;
-/// What is wrong is written down so often at most, in seconds.
+/// An error is recorded at most this often.
 const NOTE_INTERVAL_SECS: i64 = 60;
 
-/// See the module's text.
+/// See the module documentation.
 #[derive(Debug)]
 pub struct Webhooks {
     secret: SecretString,
     writer: Writer,
     slots: Arc<Semaphore>,
-    /// When something wrong was last written down, and last said in the log.
+    /// When an error was last recorded, and last logged.
     recorded: Mutex<(i64, i64)>,
 }
 
 impl Webhooks {
-    /// `before` is what an earlier process left.
+    /// `before` is the stored row of this feeder.
     pub fn new(secret: SecretString, writer: Writer, before: Option<&FeederRow>) -> Webhooks {
         let slots = Arc::new(Semaphore::new(MAX_WAITING));
         let warned_at = before.and_then(|row| row.warned_at).unwrap_or(0);
         Webhooks { secret, writer, slots, recorded: Mutex::new((0, warned_at)) }
     }
 
-    /// Takes a hook in; `secret` is the last part of the address that it was sent to.
+    /// Receives a webhook. `secret` is the last part of the address.
     pub async fn receive(&self, secret: &str, body: Body) -> StatusCode {
         let deadline = clock::mono() + RESPONSE_TIMEOUT;
         if !same_secret(secret, self.secret.expose_secret()) {
@@ -72,7 +72,7 @@ impl Webhooks {
         let now = unix_now();
         let order = FeedRequest::Webhook { account_id, ids: talk_ids, due_at: now + GATHER_SECS, now };
         let writer = self.writer.clone();
-        // What was handed to the writer is done even where the answer has become 503.
+        // The writer completes the request even if the response has become 503.
         let fed = tokio::spawn(async move {
             let fed = writer.feed(order).await;
             drop(slot);
@@ -91,7 +91,7 @@ impl Webhooks {
         }
     }
 
-    /// Writes down what is wrong, now and then, and says it in the log once a day.
+    /// Records an error now and then, and logs it once a day.
     fn note(&self, error: String) {
         let now = unix_now();
         let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
@@ -112,7 +112,7 @@ impl Webhooks {
     }
 }
 
-/// Takes the same time wherever they differ, and however long the given one is.
+/// Takes the same time wherever the secrets differ, and however long the given one is.
 fn same_secret(given: &str, secret: &str) -> bool {
     let padded = |text: &str| {
         let mut bytes = [0; MAX_SECRET_BYTES];
@@ -124,15 +124,15 @@ fn same_secret(given: &str, secret: &str) -> bool {
     (padded(given).ct_eq(&padded(secret)) & same_length).into()
 }
 
-/// What of a hook counts.
+/// The parts of a webhook that are used.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct WebhookBody {
     account_id: Option<i64>,
-    /// Each once, in order.
+    /// Each id once, in order.
     talk_ids: Vec<i64>,
 }
 
-/// Reads a hook's form: `talk[add][0][talk_id]=191`, `message[add][0][talk_id]=191`, `account[id]=32720107`.
+/// Reads a webhook's form: `talk[add][0][talk_id]=191`, `message[add][0][talk_id]=191`, `account[id]=32720107`.
 fn read(body: &[u8]) -> Result<WebhookBody, String> {
     let mut webhook = WebhookBody::default();
     let mut odd = None;
@@ -146,7 +146,7 @@ fn read(body: &[u8]) -> Result<WebhookBody, String> {
                 webhook.account_id = Some(id);
             }
             ("talk", [_, _, "talk_id"]) => {
-                // One that is odd must not cost the others: the vendor would send all of them again.
+                // One odd id must not lose the others, or the vendor would send all of them again.
                 match number() {
                     Some(talk_id) => webhook.talk_ids.push(talk_id),
                     None => odd = Some("a hook came with a talk_id that is none"),

@@ -1,13 +1,13 @@
-//! The N places of a second: which are taken, and when the next is free.
+//! The N places of a second: which are taken, and when the next one is free.
 //!
-//! Normally a place is free again a second and J after its request left, or a second after its answer if that is sooner.
-//! J is 20 to 50 ms. While the time of the way to the server varies by less than J, the server counts at most N in any
-//! second, however long answers take. A request that needs a new connection leaves when that is established. If an answer is
-//! late, its request may have been delayed on its way: J is longer then, as far as `times.rs` has saved up for it. Requests
-//! leave evenly.
+//! Normally a place is free again a second and J after its request left, or a second after its response if that is
+//! sooner. J is 20 to 50 ms. While the transit time varies by less than J, the server counts at most N in any
+//! second, however long responses take. A request on a new connection leaves when the connection is established. A
+//! late response may mean that its request was delayed in transit. Then J is longer, as far as `times.rs` has saved
+//! time for it. Requests leave evenly.
 //!
-//! After a 429 the strict rule holds for [`STRICT_DURATION`]: each place is free a second after its answer came, and not before.
-//! The server then counts at most N whatever the network does, but the time of the answers is lost.
+//! After a 429 the strict rule holds for [`STRICT_DURATION`]: a place is free a second after its response came,
+//! never sooner. The server then counts at most N whatever the network does, but the response time is lost.
 
 use super::times::Times;
 use crate::departure::Departure;
@@ -16,25 +16,26 @@ use std::collections::{BinaryHeap, HashMap};
 use std::time::{Duration, Instant};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// The second in which at most N may arrive, and 1 % for clocks that differ.
+/// The second in which at most N may arrive, plus 1 % for clocks that differ.
 pub(super) const WINDOW: Duration = Duration::from_millis(1010);
 /// How long the strict rule holds after a 429.
 pub(super) const STRICT_DURATION: Duration = Duration::from_secs(600);
-/// The least distance between two requests, as a part of an Nth of a second. Less than 1: the next ones make up for a late one.
+/// The minimum distance between two requests, as a fraction of an Nth of a second. Less than 1, so that later
+/// requests catch up after a late one.
 const MIN_SPACING: f64 = 0.7;
-/// Requests that are due within this time leave together: timers are no finer.
+/// Requests due within this time leave together, because timers are not finer.
 const TIMER_RESOLUTION: Duration = Duration::from_millis(3);
 
-/// See the module's text.
+/// See the module documentation.
 #[derive(Debug)]
 pub(super) struct Places {
     limit: usize,
-    /// Requests under way, by their number.
+    /// Requests under way, by number.
     out: HashMap<u64, Departure>,
-    /// When the places of answered requests are free, the earliest on top.
+    /// When the places of answered requests are free, earliest on top.
     answered: BinaryHeap<Reverse<Instant>>,
     next_number: u64,
-    /// No request leaves before, so that they leave evenly.
+    /// No request leaves earlier, so that requests are evenly spaced.
     next_even: Option<Instant>,
     times: Times,
     strict_until: Option<Instant>,
@@ -66,12 +67,12 @@ impl Places {
         &self.times
     }
 
-    /// The strict rule holds until then at least.
+    /// Keeps the strict rule until then at least.
     pub(super) fn be_strict_until(&mut self, until: Instant) {
         self.strict_until = self.strict_until.max(Some(until));
     }
 
-    /// Takes a place, or says when to ask again; `None` after the next answer.
+    /// Takes a place, or returns when to try again. `None` means after the next response.
     pub(super) fn take(&mut self, now: Instant) -> Result<(u64, Departure), Option<Instant>> {
         let strict = self.is_strict(now);
         if let Some(at) = self.next_even.filter(|at| now < *at && !strict) {
@@ -80,7 +81,7 @@ impl Places {
         while self.answered.peek().is_some_and(|Reverse(free)| *free <= now) {
             self.answered.pop();
         }
-        // Of those under way: how many places are taken, and when the first of them is free.
+        // Places taken by requests under way, and when the first of them is free.
         let (mut taken, mut first) = (0, None::<Instant>);
         for departure in self.out.values() {
             let left = departure.left().filter(|_| !strict);
@@ -106,11 +107,11 @@ impl Places {
         Ok((number, departure))
     }
 
-    /// The request with this number was answered. The strict rule keeps its place for `window`. If `is_measure`, the time
-    /// it took shows how much answers vary: not if it failed here.
+    /// The request was answered. The strict rule keeps its place for `window`. If `is_measure`, its duration counts
+    /// as a sample of response times. A request that failed locally does not.
     pub(super) fn answered(&mut self, number: u64, window: Duration, is_measure: bool, now: Instant) {
         let left = self.out.remove(&number).and_then(|departure| departure.left());
-        // An answer shows that the request has arrived, whatever the way was like.
+        // A response shows that the request has arrived, whatever its transit time.
         let mut free = now + window;
         if let Some(left) = left.filter(|_| !self.is_strict(now)) {
             free = free.min(self.free_unanswered(left, now));
@@ -122,12 +123,12 @@ impl Places {
         }
     }
 
-    /// When the place of a request is free that left then, if it is not answered before.
+    /// When the place of a request that left at `left` is free, if no response comes before.
     fn free_unanswered(&self, left: Instant, now: Instant) -> Instant {
         left + SECOND + self.times.kept_beyond(now.saturating_duration_since(left))
     }
 
-    /// Until when the strict rule holds, if it does.
+    /// How long the strict rule holds, if it does.
     pub(super) fn strict_until(&self, now: Instant) -> Option<Instant> {
         self.strict_until.filter(|until| now < *until)
     }

@@ -10,9 +10,9 @@ pub enum Reason {
     Blocked,
     RateLimited,
     Outage,
-    /// Different requests get the same answer that the API does not document.
+    /// Different requests get the same undocumented response.
     UnexpectedAnswer,
-    /// Too many stored open talks do not exist, the API says.
+    /// The API reports too many stored open talks as missing.
     ManyGone,
 }
 
@@ -40,14 +40,13 @@ impl Reason {
         }
     }
 
-    /// The reason named so in `daemon_status`.
+    /// Parses a name in `daemon_status`.
     pub fn parse(name: &str) -> Option<Reason> {
         Reason::ALL.into_iter().find(|reason| reason.as_str() == name)
     }
 
-    /// Whether a pause for it outlives the process: a restart must not ask again
-    /// sooner than the vendor allowed, nor forget what a person has not looked at. A refused token may have been
-    /// replaced by then, and an outage is found again by itself.
+    /// Whether such a pause survives a restart. A restart must not probe sooner than the vendor allows, nor forget
+    /// what a person has not checked. A refused token may be replaced by then, and an outage is found again.
     pub fn survives_restart(self) -> bool {
         matches!(self, Reason::RateLimited | Reason::Unpaid | Reason::Blocked | Reason::ManyGone)
     }

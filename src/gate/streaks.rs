@@ -1,22 +1,23 @@
-//! Failures in a row: a single one concerns its own request, but the same one for request after request is everybody's.
+//! Failures in a row. A single failure concerns its own request. The same failure for request after request
+//! concerns everything.
 
 use super::{Reason, Signal};
 
-/// Different requests in a row that meet a failing server: then all pauses.
+/// This many different requests in a row that meet a failing server pause everything.
 const FAILING_LIMIT: usize = 5;
-/// Requests in a row that get no answer, whoever sent them: then all pauses.
+/// This many requests in a row without a response pause everything, even from one source.
 const SILENT_LIMIT: usize = 3;
-/// Requests in a row that are refused with a bare 403: then all pauses.
+/// This many bare 403s in a row pause everything.
 const FORBIDDEN_LIMIT: usize = 3;
-/// Different requests in a row that get the same kind of unexpected answer: then all pauses.
+/// This many different requests in a row with the same unexpected response pause everything.
 const UNEXPECTED_LIMIT: usize = 3;
 
-/// Whose request it is.
+/// The source of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Source {
-    /// Of this talk: its fetch, or its close request.
+    /// This talk: its fetch, or its close request.
     Talk(i64),
-    /// Of the list that this feeder reads.
+    /// The list of this feeder.
     List(&'static str),
     /// `GET /api/v4/account`
     Account,
@@ -24,19 +25,19 @@ pub enum Source {
     Token,
 }
 
-/// See the module's text.
+/// See the module documentation.
 #[derive(Debug, Default)]
 pub(super) struct Streaks {
     failing: Vec<Source>,
     silent: Vec<Source>,
     forbidden: Vec<Source>,
     unexpected: (String, Vec<Source>),
-    /// Whose requests began the last pause.
+    /// The sources whose requests began the last pause.
     blamed: Vec<Source>,
 }
 
 impl Streaks {
-    /// Counts a failure; returns why everything is to pause, if it is.
+    /// Counts a failure. Returns the reason to pause everything, if there is one.
     pub(super) fn add(&mut self, source: Source, signal: &Signal) -> Option<Reason> {
         let (streak, length, reason) = match signal {
             Signal::Transient => {
@@ -63,7 +64,7 @@ impl Streaks {
             }
             _ => return None,
         };
-        // The account is no single talk, and can have no fault of its own for long.
+        // The account is not a single talk, and cannot fail alone for long.
         let each_counts = source == Source::Account || matches!(signal, Signal::NoAnswer | Signal::Forbidden);
         if each_counts || !streak.contains(&source) {
             streak.push(source);
@@ -83,7 +84,7 @@ impl Streaks {
         std::mem::take(&mut self.blamed)
     }
 
-    /// Every streak ends.
+    /// Ends every streak.
     pub(super) fn clear(&mut self) {
         self.failing.clear();
         self.silent.clear();

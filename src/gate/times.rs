@@ -1,34 +1,34 @@
-//! How long answers take, and what that shows: by how much the time of the way to the server varies, and which request is
-//! late and may have been delayed on its way.
+//! How long responses take, and what follows: how much the transit time varies, and which request may have been
+//! delayed in transit.
 //!
-//! On average a place is kept 50 ms beyond its second, at most. What quick answers leave of this is saved for late ones: the
-//! place of a late request is kept until a second after its answer, as long as something is saved.
+//! On average a place is kept at most 50 ms beyond its second. Time not used by quick responses is saved for late
+//! ones. A late request keeps its place until a second after its response, as long as saved time is left.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// By how much the time of the way to the server may vary, …
+/// The maximum variation of the transit time to the server, …
 pub(super) const MAX_TRANSIT_JITTER: Duration = Duration::from_millis(50);
-/// … and the least that is assumed if all answers take nearly the same time.
+/// … and the minimum that is assumed, even if all responses take nearly the same time.
 const MIN_TRANSIT_JITTER: Duration = Duration::from_millis(20);
-/// The last answers that are looked at, …
+/// How many recent responses are sampled, …
 const SAMPLE_COUNT: usize = 64;
-/// … of which no two came within this time: else they would show a moment alone.
+/// … taken at least this far apart, so that they do not show a single moment.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
-/// Fewer answers show nothing.
+/// Fewer samples show nothing.
 const MIN_SAMPLES: usize = 3;
-/// The most that is saved, …
+/// The most time that is saved, …
 const MAX_SAVED: Duration = Duration::from_secs(3);
-/// … and what there is at first, when nothing is known of the answers.
+/// … and the initial amount, when no response times are known.
 const INITIAL_SAVED: Duration = Duration::from_millis(500);
 
-/// See the module's text.
+/// See the module documentation.
 #[derive(Debug)]
 pub(super) struct Times {
     took: VecDeque<Duration>,
     sampled_at: Option<Instant>,
     transit_jitter: Duration,
-    /// If an answer takes no longer, its request was not delayed on its way.
+    /// A request with a response this quick was not delayed in transit.
     quick: Option<Duration>,
     saved: Duration,
 }
@@ -46,7 +46,7 @@ impl Default for Times {
 }
 
 impl Times {
-    /// An answer came now, after this time.
+    /// Records a response that came now, after this time.
     pub(super) fn took(&mut self, took: Duration, now: Instant) {
         if self.sampled_at.is_some_and(|at| now.saturating_duration_since(at) < SAMPLE_INTERVAL) {
             return;
@@ -57,26 +57,26 @@ impl Times {
         let least = self.took.iter().min().map_or(took, |least| *least);
         let most = self.took.iter().max().map_or(took, |most| *most);
         if self.took.len() == SAMPLE_COUNT {
-            // The time of an answer varies by at least as much as that of the way.
+            // Response times vary at least as much as the transit time.
             self.transit_jitter = ((most - least) * 3 / 2 + Duration::from_millis(5))
                 .clamp(MIN_TRANSIT_JITTER, MAX_TRANSIT_JITTER);
         }
         self.quick = (self.took.len() >= MIN_SAMPLES).then_some(least + self.transit_jitter);
     }
 
-    /// By how much the time of the way to the server varies, at most.
+    /// The assumed variation of the transit time to the server.
     #[cfg(test)]
     pub(super) fn transit_jitter(&self) -> Duration {
         self.transit_jitter
     }
 
-    /// How long a place is kept beyond its second if its answer takes so long, or has taken so long so far.
+    /// How long a place is kept beyond its second, given how long its response has taken (so far).
     pub(super) fn kept_beyond(&self, took: Duration) -> Duration {
         let is_late = self.quick.is_none_or(|quick| took > quick);
         if is_late { self.transit_jitter.max(self.saved) } else { self.transit_jitter }
     }
 
-    /// A place was kept so long beyond its second.
+    /// Records how long a place was kept beyond its second.
     pub(super) fn kept(&mut self, beyond: Duration) {
         self.saved = (self.saved + MAX_TRANSIT_JITTER).saturating_sub(beyond).min(MAX_SAVED);
     }

@@ -1,7 +1,7 @@
-//! Which hosts are answered.
+//! Which host names are accepted.
 //!
-//! What is served has no password, as only this machine reaches it. A page of anybody's that is open in a browser here
-//! may have its own name resolve to this machine (DNS rebinding): the name that it asks for gives it away.
+//! The server has no password, because only this machine can reach it. But a web page open in a local browser may
+//! resolve its own name to this machine (DNS rebinding). The requested host name reveals that.
 
 use crate::clock;
 use axum::http::uri::Authority;
@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use url::Host;
 
-/// Between two lines of the log about hosts that are not answered.
+/// How often a refused host is logged.
 const WARN_INTERVAL: Duration = Duration::from_secs(60 * 60);
-/// More of a name is not logged.
+/// Longer names are truncated in the journal.
 const MAX_NAME_CHARS: usize = 100;
 
-/// Loopback names, the address that a connection came in on, and the names of `http.hosts`.
+/// Accepts loopback names, the address of the connection, and the names of `http.hosts`.
 #[derive(Debug)]
 pub(super) struct Hosts {
     named: watch::Receiver<Vec<String>>,
@@ -29,10 +29,10 @@ impl Hosts {
         Hosts { named, warned_at: Mutex::default() }
     }
 
-    /// Whether a request that came in on the address `local` is meant for this server.
+    /// Whether a request that arrived on the address `local` is meant for this server.
     ///
     /// # Errors
-    /// 421 if it is not, and 400 if it says not which host it is for.
+    /// 421 if it is not, and 400 if it does not name exactly one host.
     pub(super) fn admit(
         &self,
         (version, uri, headers): (Version, &Uri, &HeaderMap),
@@ -44,7 +44,7 @@ impl Hosts {
             (None, _) if version >= Version::HTTP_11 => return Err(StatusCode::BAD_REQUEST),
             (Some(_), Some(_)) => return Err(StatusCode::BAD_REQUEST),
             (host, _) => match uri.authority() {
-                // It goes before the header.
+                // It takes precedence over the header.
                 Some(authority) => Ok(authority.clone()),
                 None => Authority::try_from(host.map_or(&b""[..], |host| host.as_bytes())),
             },

@@ -1,4 +1,4 @@
-//! `/metrics`: what was counted, and the state of the mirror as gauges.
+//! `/metrics`: the counters, and the state of the mirror as gauges.
 
 use super::{MirrorState, Site};
 use crate::gate::Reason;
@@ -11,14 +11,14 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 
-/// In seconds; see "Tokens" in the vendor's documentation of OAuth: three months.
+/// Three months in seconds; see "Tokens" in the vendor's documentation of OAuth.
 const REFRESH_TOKEN_LIFETIME_SECS: i64 = 90 * 24 * 60 * 60;
 
 pub(super) async fn metrics(State(site): State<Arc<Site>>) -> Response {
     match site.mirror_state().await {
         Ok(mirror_state) => gauges(&mirror_state),
         Err(error) => {
-            // What was counted is shown all the same, and that this is no daemon which is down.
+            // The counters are still shown, and that the daemon is up.
             tracing::debug!("the gauges are as they were: the database cannot be read: {error}");
             set("talkmirror_ready", &[], 0.0);
             set("talkmirror_healthy", &[], 0.0);
@@ -44,7 +44,7 @@ fn gauges(mirror_state: &MirrorState) {
         true => *now,
         false => oauth.refreshed_at + REFRESH_TOKEN_LIFETIME_SECS,
     });
-    // What never ends raises no alert, nor does the end of a token that was replaced.
+    // A token without an end raises no alert, nor does the end of a replaced token.
     let end = renewed.or(live.token_expires_at).map_or(f64::INFINITY, time);
     set("talkmirror_token_expiry_timestamp_seconds", &[], end);
     if let Some(status) = &live.status {
@@ -86,7 +86,7 @@ fn gauges(mirror_state: &MirrorState) {
         set("talkmirror_feeder_trouble", &label, flag(feeder.enabled && feeder.trouble.is_some()));
     }
     let last = overview.backup.last.as_ref();
-    // 0 stands for none yet.
+    // 0 means none yet.
     set("talkmirror_backup_last_success_timestamp_seconds", &[], last.map_or(0.0, |last| time(last.at)));
     set("talkmirror_backup_bytes", &[], last.map_or(0.0, |last| last.bytes as f64));
     set("talkmirror_backup_trouble", &[], flag(health::backup::complaint(&overview.backup, *now).is_some()));
@@ -97,7 +97,7 @@ fn gauges(mirror_state: &MirrorState) {
     let growth = size.growth_bytes_per_day.map_or(f64::NAN, |bytes| bytes as f64);
     set("talkmirror_database_growth_bytes_per_day", &[], growth);
     set("talkmirror_disk_free_bytes", &[], size.disk_free_bytes.map_or(f64::NAN, |bytes| bytes as f64));
-    // What never comes raises no alert.
+    // A time that never comes raises no alert.
     set("talkmirror_disk_full_timestamp_seconds", &[], size.disk_full_at.map_or(f64::INFINITY, time));
 }
 

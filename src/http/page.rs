@@ -1,7 +1,7 @@
-//! The status page, for whoever asks "is it working?".
+//! The status page, which answers "is it working?".
 //!
-//! It promises that whatever comes from outside (channels, errors, reasons) is text and nothing else, and hides and
-//! turns none of the page: all of it is made by templates that escape. It reads nothing: [`Screen`] holds all that is shown.
+//! Text from outside (channels, errors, reasons) stays text and cannot hide or turn parts of the page: templates
+//! escape all of it. The page reads nothing: [`Screen`] holds all that it shows.
 
 mod answers;
 mod charts;
@@ -20,31 +20,31 @@ use charts::{Chart, ChartKind, figure};
 use maud::{DOCTYPE, Markup, html};
 use state::Mood;
 
-/// Everything that the page shows, at one moment. Times are Unix seconds.
+/// Everything that the page shows at one moment. Times are Unix seconds.
 #[derive(Debug, Clone)]
 pub struct Screen {
     pub now: i64,
     /// The account's host.
     pub account: String,
     pub overview: Overview,
-    /// Why the daemon cannot do its work, in words; nothing where it can.
+    /// Why the daemon cannot work. Empty if it can.
     pub obstacles: Vec<String>,
     pub complaints: Vec<Complaint>,
     pub warnings: Vec<Complaint>,
-    /// The last days, the earliest first.
+    /// The last days, earliest first.
     pub days: [Day; DAYS],
-    /// The last decisions to close, the latest first.
+    /// The last closings, latest first.
     pub closures: Vec<Closure>,
-    /// Requests in each of the last minutes, the running one last.
+    /// Requests in each of the last minutes. The current minute is last.
     pub requests_by_minute: Vec<u32>,
     pub close_mode: CloseMode,
-    /// Which talks auto-close closes, in words: `missed for over 24h …`.
+    /// Which talks auto-close closes, for people: `missed for over 24h …`.
     pub close_rules: String,
-    /// When the token expires, where known.
+    /// When the token expires, if known.
     pub token_expires_at: Option<i64>,
 }
 
-/// So often the page looks for news, in seconds; `page.js` says the same in milliseconds.
+/// How often the page reloads, in seconds. `page.js` has the same value in milliseconds.
 const RELOAD_INTERVAL_SECS: u32 = 15;
 
 /// The page as HTML.
@@ -74,7 +74,7 @@ pub fn render(screen: &Screen) -> String {
     shell(mood, &screen.account, screen.now, &main)
 }
 
-/// The page where the database tells nothing.
+/// The page if the database cannot be read.
 fn render_unreadable(account: &str, why: &str, now: i64) -> String {
     let sentence = format!("No. The database cannot be read: {why}");
     let main = html! {
@@ -115,7 +115,7 @@ fn shell(mood: Mood, account: &str, now: i64, main: &Markup) -> String {
             }
         }
     };
-    // For all of the page at once: no text forgets it. The templates hold nothing that is escaped.
+    // Escapes the whole page at once, so that no text is missed. The templates contain nothing that this changes.
     shown(&page.into_string()).into_owned()
 }
 
@@ -131,7 +131,7 @@ fn figures(screen: &Screen) -> Markup {
     let times = [days[0].starts_at, days[DAYS / 2].starts_at].map(day);
     let times = [times[0].clone(), times[1].clone(), "today".to_owned()];
     let requests: Vec<i64> = screen.requests_by_minute.iter().map(|requests| i64::from(*requests)).collect();
-    // The running minute is not over: it would seem a fall.
+    // The current minute is not over and would look like a fall.
     let whole = &requests[..requests.len().saturating_sub(1)];
     let today = |values: &[i64]| values.last().copied().unwrap_or(0);
     html! {
@@ -165,7 +165,7 @@ fn figures(screen: &Screen) -> Markup {
     }
 }
 
-/// The least and the most of the days, and when it was.
+/// The minimum and maximum of the days, and when they were.
 fn extremes(days: &[Day], values: &[i64]) -> String {
     let of = |place: Option<usize>| {
         let place = place.unwrap_or(0);
@@ -188,7 +188,7 @@ fn counted(what: &str, days: &[Day; DAYS], values: &[i64]) -> String {
     )
 }
 
-/// The times of a chart of the last minutes.
+/// The time labels of a chart of minutes.
 fn minutes(minutes: i64) -> [String; 3] {
     let ago = |minutes: i64| if minutes < 2 { String::new() } else { format!("{minutes} min ago") };
     [

@@ -1,4 +1,4 @@
-//! What the status page shows, gathered: from the process, and from the database by a reader of its own.
+//! Gathers what the status page shows from the process and, with its own reader, from the database.
 
 use super::page::{self, Screen};
 use super::{MirrorState, Site};
@@ -18,13 +18,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
-/// The days are counted anew when they were last counted longer ago: with a million talks it takes some
-/// tenths of a second.
+/// The days are counted again if the last count is older than this. With a million talks a count takes some tenths
+/// of a second.
 const MAX_DAYS_AGE: Duration = Duration::from_secs(60);
-/// Decisions to close that are shown.
+/// How many closings are shown.
 const CLOSURES_SHOWN: usize = 10;
 
-/// What the page alone shows, and what of it was read a moment ago.
+/// Data that only the page shows, with a cache of the last read.
 #[derive(Debug)]
 pub(super) struct PageCache {
     /// The account's host.
@@ -38,7 +38,7 @@ impl PageCache {
     }
 
     async fn days(&self, database: PathBuf) -> Result<[Day; DAYS], StoreError> {
-        // Held while it is counted: those who come meanwhile are shown the same.
+        // Locked during the count, so that concurrent requests share its result.
         let mut last = self.days.lock().await;
         if let Some((at, days)) = *last
             && clock::since(at) < MAX_DAYS_AGE
@@ -55,7 +55,7 @@ impl PageCache {
     }
 }
 
-/// The last closures, `auto_close.mode`, and which talks it closes in words.
+/// The last closings, `auto_close.mode`, and which talks it closes.
 pub(super) type ClosingSummary = (Vec<Closure>, CloseMode, String);
 
 pub(super) fn closing(connection: &Connection) -> Result<ClosingSummary, StoreError> {
@@ -77,7 +77,7 @@ async fn screen(site: &Site) -> Result<Screen, Arc<StoreError>> {
     let MirrorState { live, overview, closing, mut complaints, obstacles, now, .. } =
         site.mirror_state().await?;
     let mut days = site.page_cache.days(site.database.clone()).await.map_err(Arc::new)?;
-    // Counted a moment ago: what is open now is what the rest of the page says.
+    // The days may be a moment old. Today's open talks must match the rest of the page.
     days[DAYS - 1].open = overview.talks.in_work;
     let (closures, close_mode, close_rules) = closing;
     if let Some(mistakes) = live.refused {

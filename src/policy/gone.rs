@@ -1,22 +1,23 @@
-//! Are too many stored open talks said not to exist? One talk may be deleted; a mirror does not empty itself.
+//! Detects that too many stored open talks are reported missing. One talk may be deleted, but a mirror does not
+//! empty itself.
 
 use std::collections::VecDeque;
 
-/// So many answers about stored talks are looked at, the last ones.
+/// How many recent responses about stored talks are considered.
 const RECENT_RESPONSES: usize = 40;
-/// So many in a row are too many, …
+/// This many missing talks in a row are too many, …
 const MAX_IN_A_ROW: usize = 20;
-/// … and so are more than half of the last ones, if there are at least so many of these.
+/// … and so is more than half of the recent responses, if at least this many are missing.
 const MIN_RECENT_GONE: usize = 5;
-/// So many are too many if no other stored talk was shown lately: a small mirror is not emptied either.
+/// This many are too many if no other stored talk was found lately: a small mirror does not empty itself either.
 const MAX_IF_NONE_SHOWN: usize = 2;
-/// After a person has looked, the API is believed for so long, in seconds.
+/// After a person has confirmed, the API is believed for this long.
 const BELIEVED_SECS: i64 = 60 * 60;
 
-/// What the API says of stored talks.
+/// Tracks which stored talks the API reports as missing.
 #[derive(Debug, Default)]
 pub struct GoneGuard {
-    /// The talk of each answer that said that an open one does not exist, the latest last.
+    /// The talk of each response that reported an open one as missing. The latest is last.
     recent: VecDeque<Option<i64>>,
     in_a_row: usize,
     /// In Unix seconds.
@@ -24,14 +25,14 @@ pub struct GoneGuard {
 }
 
 impl GoneGuard {
-    /// A stored talk was shown.
+    /// Records that a stored talk was found.
     pub fn shown(&mut self) {
         self.note(None);
         self.in_a_row = 0;
     }
 
-    /// A stored open talk is said not to exist; `none_left` if no stored talk is known that was shown lately. Returns
-    /// those that were said to, this one too, if they are too many: they are not believed to be gone.
+    /// Records that a stored open talk is reported missing. `none_left` means that no stored talk is known that was
+    /// found lately. If there are too many, returns all of them, this one too: they are not believed to be gone.
     pub fn gone(&mut self, talk_id: i64, none_left: bool, now: i64) -> Option<Vec<i64>> {
         self.note(Some(talk_id));
         self.in_a_row += 1;
@@ -46,14 +47,14 @@ impl GoneGuard {
         Some(self.recent.drain(..).flatten().collect())
     }
 
-    /// A person has looked, at this Unix second: for an hour the API is believed.
+    /// A person has confirmed at this Unix second: the API is believed for an hour.
     pub fn believe(&mut self, now: i64) {
         self.believed_until = Some(now + BELIEVED_SECS);
     }
 
-    /// Whether a person has looked within the hour.
+    /// Whether a person has confirmed within the hour.
     pub fn is_believed(&self, now: i64) -> bool {
-        // A clock that was set back makes no hour longer.
+        // A clock that was set back does not lengthen the hour.
         self.believed_until.is_some_and(|until| (until - BELIEVED_SECS..until).contains(&now))
     }
 

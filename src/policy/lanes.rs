@@ -1,20 +1,20 @@
-//! Sharing the quota: which lane of the queue may send the next request.
+//! Shares the quota: which lane of the queue may send the next request.
 //!
-//! The lanes go in order of urgency, and none starves: each that has work gets at least its
-//! [`Lane::share`] of the requests. What was never mirrored comes before what is probably unchanged.
+//! More urgent lanes go first, and none starves: each lane with work gets at least its [`Lane::share`] of the
+//! requests. Talks never mirrored come before talks that are probably unchanged.
 
-/// A part of the queue, by what its rows were queued for.
+/// A part of the queue, by the purpose of its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lane {
-    /// To be closed, and to verify that it was.
+    /// Talks to close, and closings to verify.
     Closing,
-    /// Asked for: by SQL, a command or a webhook.
+    /// Requested by SQL, a command or a webhook.
     Asked,
-    /// What events and the listing hint at, and their own requests.
+    /// Hints of the events and the listing, and the requests for these lists.
     Hints,
-    /// Closed talks and ids of a backfill that were never fetched, and the pages that list them.
+    /// Closed talks and backfill ids that were never fetched, and the pages that list them.
     Unmirrored,
-    /// Mirrored talks, once more.
+    /// Mirrored talks, to fetch again.
     Refresh,
 }
 
@@ -33,11 +33,11 @@ impl Lane {
         }
     }
 
-    /// Of all requests, at least so much while it has work.
+    /// The minimum share of all requests while it has work.
     pub const fn share(self) -> f64 {
         match self {
             Lane::Closing | Lane::Asked | Lane::Hints | Lane::Unmirrored => 0.05,
-            // A first load may take days, and open talks go on changing meanwhile.
+            // A first load may take days, while open talks keep changing.
             Lane::Refresh => 0.1,
         }
     }
@@ -53,7 +53,7 @@ impl Lane {
         }
     }
 
-    /// The lane of a row: by its priority, as a `reason` may be anybody's own word.
+    /// The lane of a row. Its priority decides, because its `reason` may be any text.
     pub fn of(priority: i64) -> Lane {
         match priority {
             1_000_000_000.. => Lane::Closing,
@@ -64,7 +64,7 @@ impl Lane {
         }
     }
 
-    /// The greatest priority of this lane's rows.
+    /// The highest priority of this lane's rows.
     pub fn most_priority(self) -> i64 {
         match self {
             Lane::Closing => i64::MAX,
@@ -73,7 +73,7 @@ impl Lane {
         }
     }
 
-    /// The least priority of this lane's rows.
+    /// The lowest priority of this lane's rows.
     pub fn least_priority(self) -> i64 {
         match self {
             Lane::Closing => 1_000_000_000,
@@ -85,15 +85,15 @@ impl Lane {
     }
 }
 
-/// See the module's text.
+/// See the module documentation.
 #[derive(Debug, Default)]
 pub struct Lanes {
-    /// What each lane is owed, in requests.
+    /// How many requests each lane is owed.
     credit: [f64; Lane::ALL.len()],
 }
 
 impl Lanes {
-    /// Whose turn it is among the lanes that have work (by [`Lane::ALL`]), if one has.
+    /// The next lane among those that have work (indexed by [`Lane::ALL`]), if any.
     pub fn turn(&self, has_work: [bool; Lane::ALL.len()]) -> Option<Lane> {
         let lanes = || Lane::ALL.into_iter().filter(|lane| has_work[*lane as usize]);
         let owed = lanes()
@@ -102,10 +102,10 @@ impl Lanes {
         owed.or_else(|| lanes().next())
     }
 
-    /// A request of this lane has left; `has_work` says which lanes could have sent it.
+    /// Records that a request of this lane has left. `has_work` tells which lanes could have sent it.
     pub fn sent(&mut self, lane: Lane, has_work: [bool; Lane::ALL.len()]) {
         for (lane, credit) in Lane::ALL.into_iter().zip(&mut self.credit) {
-            // A lane without work saves nothing up.
+            // A lane without work accumulates no credit.
             *credit = if has_work[lane as usize] { *credit + lane.share() } else { 0.0 };
         }
         let credit = &mut self.credit[lane as usize];
@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(Lane::of(-5), Lane::Asked, "somebody's own order among what is asked for");
     }
 
-    /// How many of 1000 requests each lane gets, if these have work all the time.
+    /// How many of 1000 requests each lane gets, if these always have work.
     fn shared(has_work: [bool; 5]) -> [u32; 5] {
         let (mut lanes, mut counts) = (Lanes::default(), [0; 5]);
         for _ in 0..1000 {
@@ -174,7 +174,7 @@ mod tests {
                     sent += 1.0;
                     served += f64::from(u8::from(turn as usize == lane));
                 }
-                // Owed lanes come one after the other.
+                // Several owed lanes take turns.
                 prop_assert!(served >= Lane::ALL[lane].share() * sent - 4.0, "{served} of {sent}");
             }
         }

@@ -1,17 +1,17 @@
-//! Origins are free text: two that look the same to a person are the same here.
+//! Origins are free text. Two that look the same to a person are treated as the same.
 //!
-//! An origin that the configuration excludes must not be closed for its spelling. So everything that compares
-//! origins compares their [`origin_key`]: the sweep's SQL, the policy and the configuration.
+//! A talk must not be closed because its excluded origin is spelt differently. So the sweep's SQL, the policy and
+//! the configuration all compare the [`origin_key`] of origins.
 
 use crate::text::is_ignorable;
 use caseless::Caseless;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::canonical_combining_class;
 
-/// What two origins have in common if they are the same to a person.
+/// Equal for origins that look the same to a person.
 ///
-/// Compatibility forms, case (in full: ß is ss), white space around and repeated, invisible characters and dots over i
-/// make no difference. Not for showing.
+/// Ignores compatibility forms, full case (ß is ss), surrounding and repeated white space, invisible characters and
+/// dots over i. Not for display.
 pub fn origin_key(origin: &str) -> String {
     let visible = origin.chars().filter(|letter| !is_ignorable(*letter));
     // Unicode's compatibility caseless matching (D146).
@@ -20,12 +20,13 @@ pub fn origin_key(origin: &str) -> String {
     with_one_dot(&words.join(" ")).nfc().collect()
 }
 
-/// Whether two names are of one channel.
+/// Whether two names mean the same channel.
 pub fn same_origin(a: &str, b: &str) -> bool {
     a == b || origin_key(a) == origin_key(b)
 }
 
-/// A decomposed text in which i and j have one dot: İ folds to i with one more, and I is also the capital of ı.
+/// Removes the extra dots of i and j from a decomposed text: İ folds to i with one more dot, and I is also the
+/// capital of ı.
 fn with_one_dot(text: &str) -> String {
     let mut base = ' ';
     text.chars()
@@ -45,7 +46,7 @@ pub(crate) mod tests {
     use proptest::char::range;
     use proptest::prelude::*;
 
-    /// Each with another spelling that looks the same.
+    /// Origins, each with another spelling that looks the same.
     pub(crate) const SPELLINGS: [(&str, &str); 13] = [
         ("Телеграмм й", "телеграмм и\u{306}"),
         ("my shop", " My\u{a0}\u{2003}shop\t"),
@@ -78,7 +79,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// Texts rich in what folds, combines and vanishes.
+    /// Texts with many characters that fold, combine and vanish.
     fn origin() -> impl Strategy<Value = String> {
         let odd = proptest::sample::select(vec![
             'İ', 'i', 'j', 'ı', '\u{307}', '\u{323}', '\u{345}', 'ß', 'ﬁ', 'ᾳ', ' ', '\u{a0}', '\u{ad}', '¨',

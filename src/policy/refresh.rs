@@ -1,48 +1,48 @@
-//! Which mirrored talks to fetch again: those whose mirrored states are expected to be the most
-//! out of date, and now and then the one that was fetched longest ago.
+//! Chooses the mirrored talks to fetch again: those expected to be most out of date, and now and then the one
+//! fetched longest ago.
 //!
-//! The score is the age-based index of Olston and Pandey, "Recrawl scheduling based on information
-//! longevity" (WWW 2008): a talk that changed a moment ago is likely to change again soon, one
-//! that rested for a month is not. It is computed anew each time, as it grows with time differently
-//! for each talk; due times worked out in advance measured worse than round-robin.
+//! The score is the age-based index of Olston and Pandey, "Recrawl scheduling based on information longevity" (WWW
+//! 2008). A talk that changed a moment ago probably changes again soon; one unchanged for a month does not. It is
+//! computed each time, because it grows differently for each talk. Precomputed due times measured worse than
+//! round-robin.
 //!
-//! A pass of the listing that shows a talk unchanged is a look at it too. While the listing and the events
-//! watch a talk, its fetch only adds what neither shows, such as `missed_at`: it is fetched again once an hour,
-//! and before that if it has probably changed since the last look.
+//! A listing pass that shows a talk unchanged counts as a check of it. While the listing and the events watch a
+//! talk, a fetch only adds what neither shows, such as `missed_at`. So a watched talk is fetched once an hour, or
+//! sooner if it has probably changed since the last check.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
 use std::convert::Infallible;
 use std::time::Duration;
 
-/// How likely a talk is to change: `CHANGE_RATE / (age + SETTLE_SECS)` a second.
+/// A talk changes at the rate `CHANGE_RATE / (age + SETTLE_SECS)` per second.
 const CHANGE_RATE: f64 = 0.5;
-/// Seconds: a talk that changed this instant changes again within about twice this.
+/// A talk that has just changed changes again within about twice this time.
 const SETTLE_SECS: f64 = 60.0;
-/// A watched talk is fetched ahead of its time if it has changed since the last look with this likelihood:
-/// once two fifths of its age have passed.
+/// A watched talk is fetched early if it has changed since the last check with this probability. That is after two
+/// fifths of its age.
 const EARLY_FETCH_LIKELIHOOD: f64 = 0.2;
-/// A watched talk that is closed is fetched again after this share of its age at the earliest.
+/// A watched closed talk is fetched again after its age divided by this, at the earliest.
 const CLOSED_AGE_DIVISOR: i64 = 4;
-/// Of the refreshes, at least: the one fetched longest ago, so that none is forgotten.
+/// The minimum share of refreshes that go to the talk fetched longest ago, so that none is forgotten.
 pub const OLDEST_SHARE: f64 = 0.15;
 
-/// `[refresh]` in the configuration, but for `enabled`.
+/// `[refresh]` in the configuration, without `enabled`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefreshRules {
-    /// No talk is refreshed sooner after its last fetch.
+    /// The minimum time between two fetches of a talk.
     pub min_interval: Duration,
-    /// A talk that the listing and the events watch is fetched again so long after its last fetch, and watched
-    /// for so long after the listing has shown it.
+    /// A talk that the listing and the events watch is fetched again this long after its last fetch. It counts as
+    /// watched for this long after the listing has shown it.
     pub recheck: Duration,
-    /// A closed talk that has not changed for so long is left alone.
+    /// A closed talk unchanged for this long is not refreshed.
     pub closed_for: Duration,
 }
 
-/// How much it matters that a talk is mirrored as it is.
+/// How important it is that a talk is up to date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// Open, and missed or unread: somebody waits.
+    /// Open, and missed or unread: a client waits.
     Waiting,
     InWork,
     Closed,
@@ -58,25 +58,25 @@ impl Class {
     }
 }
 
-/// A mirrored talk that may be fetched again. Times are Unix seconds.
+/// A mirrored talk that may be refreshed. Times are Unix seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Candidate {
     pub talk_id: i64,
     pub updated_at: i64,
     pub fetched_at: i64,
-    /// When the listing last showed it as it is mirrored.
+    /// When the listing last showed it unchanged.
     pub checked_at: Option<i64>,
     pub class: Class,
 }
 
 impl Candidate {
-    /// Changes a second that are expected of it.
+    /// The expected changes per second.
     fn rate(&self, now: i64) -> f64 {
         let age = now.saturating_sub(changed(self, now)).max(0) as f64;
         CHANGE_RATE / (age + SETTLE_SECS)
     }
 
-    /// Seconds since it was last looked at, by a fetch or by the listing.
+    /// Seconds since it was last checked, by a fetch or by the listing.
     fn since_look(&self, now: i64) -> i64 {
         let checked_at = self.checked_at.filter(|at| *at <= now);
         now.saturating_sub(checked_at.map_or(self.fetched_at, |at| at.max(self.fetched_at))).max(0)
@@ -84,7 +84,7 @@ impl Candidate {
 }
 
 impl RefreshRules {
-    /// Whether it may be fetched again now. `watching` says that the listing and the events work.
+    /// Whether it may be fetched again now. `watching` means that the listing and the events work.
     pub fn allows(&self, candidate: &Candidate, watching: bool, now: i64) -> bool {
         let since_fetch = now.saturating_sub(candidate.fetched_at);
         let since_update = now.saturating_sub(changed(candidate, now));
@@ -92,11 +92,11 @@ impl RefreshRules {
         if candidate.class == Class::Closed && since_update >= closed_for {
             return false;
         }
-        // One in the future: see `believed`.
+        // A fetch in the future: see `believed`.
         if since_fetch < 0 {
             return true;
         }
-        // Both are whole seconds, cut off: more than the interval, so that it has passed for certain.
+        // Both are truncated to whole seconds, so more than the interval must have passed.
         if since_fetch <= self.min_interval.as_secs_f64().ceil() as i64 {
             return false;
         }
@@ -113,12 +113,12 @@ impl RefreshRules {
     }
 }
 
-/// The staleness that one fetch now is expected to spare: higher is more urgent.
+/// The staleness that a fetch now is expected to save. Higher is more urgent.
 pub fn score(candidate: &Candidate, now: i64) -> f64 {
     let rate = candidate.rate(now);
     let x = rate * candidate.since_look(now) as f64;
     let expected = if x < 0.01 {
-        // The same, where the difference of nearly equal numbers would be noise.
+        // The same as a series, because the difference of nearly equal numbers would be noise.
         x * x * x * (1.0 / 3.0 - x / 8.0 + x * x / 30.0)
     } else {
         x * x / 2.0 - 1.0 + (1.0 + x) * (-x).exp()
@@ -126,7 +126,7 @@ pub fn score(candidate: &Candidate, now: i64) -> f64 {
     candidate.class.weight() / (rate * rate) * expected
 }
 
-/// Shares refreshes out between the best and the oldest.
+/// Divides refreshes between the best and the oldest candidates.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shares {
     owed: f64,
@@ -134,24 +134,24 @@ pub struct Shares {
 
 impl Default for Shares {
     fn default() -> Self {
-        // The first is the oldest: no number of them has less than its share.
+        // The first refresh goes to the oldest, so that any number of them reaches the share.
         Shares { owed: 1.0 - OLDEST_SHARE }
     }
 }
 
 impl Shares {
-    /// How many of the next `room` refreshes go to those fetched longest ago.
+    /// How many of the next `room` refreshes go to the talks fetched longest ago.
     pub fn oldest_of(&mut self, room: usize) -> usize {
         self.owed += room as f64 * OLDEST_SHARE;
-        // What rounding takes away must not cost a whole one.
+        // Rounding must not lose a whole refresh.
         let oldest = ((self.owed + 1e-9).floor() as usize).min(room);
         self.owed -= oldest as f64;
         oldest
     }
 }
 
-/// Chooses up to `room` candidates: `oldest` of them those fetched longest ago, the others by their
-/// score, highest first. Candidates that may not be fetched again now are passed over.
+/// Chooses up to `room` candidates: the `oldest` fetched longest ago, the others by score, highest first. Skips
+/// candidates that may not be fetched now.
 pub fn choose(
     candidates: impl IntoIterator<Item = Candidate>,
     (rules, watching): (&RefreshRules, bool),
@@ -165,31 +165,31 @@ pub fn choose(
     choice.chosen()
 }
 
-/// [`choose`], one candidate after the other: it holds no more of them than it chooses.
+/// [`choose`] for one candidate at a time. Holds no more candidates than it chooses.
 #[derive(Debug)]
 pub struct Choice {
     room: usize,
-    /// How many are to be the oldest.
+    /// How many go to the oldest.
     share: usize,
     watching: bool,
     now: i64,
-    /// Fetched at, and the id; the latest on top.
+    /// Fetch time and id, latest on top.
     oldest: BinaryHeap<(i64, i64)>,
-    /// The bits of the score, which sort as a number above 0 does, and the id; the worst on top.
+    /// The score's bits, which sort like a number above 0, and the id. The worst is on top.
     best: BinaryHeap<Reverse<(u64, Reverse<i64>)>>,
 }
 
 impl Choice {
-    /// `oldest` of `room` go to those fetched longest ago; `watching` as in [`RefreshRules::allows`].
+    /// `oldest` of `room` go to those fetched longest ago. `watching` as in [`RefreshRules::allows`].
     pub fn new((room, oldest): (usize, usize), watching: bool, now: i64) -> Choice {
         let share = oldest.min(room);
         Choice { room, share, watching, now, oldest: BinaryHeap::new(), best: BinaryHeap::new() }
     }
 
-    /// `is_free` says whether the talk of this id waits nowhere yet; it is asked only of one that would be chosen.
+    /// `is_free` tells whether this talk is not queued yet. It is only called for a candidate that would be chosen.
     ///
     /// # Errors
-    /// When `is_free` fails.
+    /// If `is_free` fails.
     pub fn offer<E>(
         &mut self,
         candidate: Candidate,
@@ -210,7 +210,7 @@ impl Choice {
         Ok(())
     }
 
-    /// What was chosen, in the order in which to fetch it.
+    /// The chosen ids, in the order in which to fetch them.
     pub fn chosen(self) -> Vec<i64> {
         let oldest: Vec<i64> =
             self.oldest.into_sorted_vec().into_iter().map(|(_, talk_id)| talk_id).collect();
@@ -221,12 +221,12 @@ impl Choice {
     }
 }
 
-/// Whether it is one of the `count` least.
+/// Whether the item is among the `count` smallest.
 fn is_among<T: Ord>(heap: &BinaryHeap<T>, item: &T, count: usize) -> bool {
     heap.len() < count || heap.peek().is_some_and(|top| item < top)
 }
 
-/// Keeps the `count` least.
+/// Keeps the `count` smallest.
 fn push<T: Ord>(heap: &mut BinaryHeap<T>, item: T, count: usize) {
     if !is_among(heap, &item, count) {
         return;
@@ -237,12 +237,12 @@ fn push<T: Ord>(heap: &mut BinaryHeap<T>, item: T, count: usize) {
     }
 }
 
-/// When it changed. Clocks may differ by hours; a change that is more than a day ahead says nothing.
+/// When it changed. Clocks may differ by hours; a change more than a day ahead is ignored.
 fn changed(candidate: &Candidate, now: i64) -> i64 {
     if candidate.updated_at.saturating_sub(now) > 86_400 { 0 } else { candidate.updated_at }
 }
 
-/// A fetch in the future was noted by a clock that has been set back since: nobody knows how long ago it was.
+/// A fetch time in the future comes from a clock that was set back since. Its age is unknown.
 fn believed(fetched_at: i64, now: i64) -> i64 {
     if fetched_at > now { 0 } else { fetched_at }
 }
@@ -312,7 +312,7 @@ mod tests {
         );
     }
 
-    /// As [`talk`], open, and shown by the listing so long ago.
+    /// As [`talk`], open, and listed this long ago.
     fn listed(changed_ago: i64, fetched_ago: i64, listed_ago: i64) -> Candidate {
         Candidate { checked_at: Some(NOW - listed_ago), ..talk(1, changed_ago, fetched_ago, Class::InWork) }
     }

@@ -1,32 +1,31 @@
-//! When a talk that failed is asked for again.
+//! When a failed talk is fetched again.
 
 use std::time::Duration;
 
-/// A talk that is refused to this token is asked for again after a day: rights
-/// change by a person's hand, seldom.
+/// A talk that this token may not read is fetched again after a day: people change rights seldom.
 pub const DENIED_RETRY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How failures of one talk are retried (`[queue]` in the configuration).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryRules {
-    /// Failures of one talk's own before its row fails.
+    /// How many failures of its own fail a row.
     pub max_attempts: u32,
-    /// The first backoff's upper bound.
+    /// The upper bound of the first backoff.
     pub base: Duration,
-    /// Every backoff's upper bound.
+    /// The upper bound of every backoff.
     pub max: Duration,
 }
 
 /// What becomes of a queue row after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NextTry {
-    /// Tried again, not before this Unix second.
+    /// Retried, not before this Unix second.
     At(i64),
-    /// Failed until somebody retries it.
+    /// Failed, until a person retries it.
     Never,
 }
 
-/// Decides about a row that has now failed `attempts` times (at least 1).
+/// Decides about a row after `attempts` failures (at least 1).
 pub fn after_failure(attempts: u32, rules: &RetryRules, now: f64, rng: &mut fastrand::Rng) -> NextTry {
     if attempts >= rules.max_attempts {
         return NextTry::Never;
@@ -34,8 +33,8 @@ pub fn after_failure(attempts: u32, rules: &RetryRules, now: f64, rng: &mut fast
     NextTry::At(not_before(now, backoff(attempts, rules, rng)))
 }
 
-/// Backoff with full jitter: uniform between nothing and a bound that doubles
-/// with each failure. Many talks that failed together don't come back together.
+/// Backoff with full jitter: uniform between 0 and a bound that doubles with each failure. Talks that failed
+/// together do not come back together.
 pub fn backoff(attempts: u32, rules: &RetryRules, rng: &mut fastrand::Rng) -> Duration {
     // 5s, 10s, 20s, 40s, … 1h with the defaults
     let doublings = attempts.saturating_sub(1).min(31);

@@ -1,4 +1,4 @@
-//! Is a talk stale, so that it may be closed? One pure function, and its reason either way.
+//! Decides whether a talk is stale, so that it may be closed. One pure function, with a reason either way.
 
 use super::origin::{origin_key, same_origin};
 use crate::clock::duration;
@@ -9,29 +9,29 @@ use std::time::Duration;
 /// What makes a talk stale (`[auto_close]` in the configuration).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StaleRules {
-    /// Missed for longer than this, …
+    /// Missed for longer than this …
     pub stale_after: Duration,
-    /// … and not changed for longer than this.
+    /// … and unchanged for longer than this.
     pub quiet_for: Duration,
-    /// Talks of these origins alone, if any are named; see [`same_origin`].
+    /// Only talks of these origins, if any are named; see [`same_origin`].
     pub only_origins: Vec<String>,
     /// No talk of these origins; see [`same_origin`].
     pub except_origins: Vec<String>,
 }
 
-/// What the API said of a talk beside its state.
+/// What the API reported about a talk besides its state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Reach {
-    /// It says that the talk does not exist.
+    /// The talk does not exist.
     pub gone: bool,
-    /// It refuses the talk to this token.
+    /// This token may not read the talk.
     pub denied: bool,
 }
 
-/// Whether a talk is stale, and why, or why not.
+/// Whether a talk is stale, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// Missed and unchanged for so many seconds.
+    /// Missed and unchanged for this many seconds.
     Stale {
         missed_for: i64,
         quiet_for: i64,
@@ -45,27 +45,27 @@ pub enum KeptReason {
     Gone,
     Denied,
     Closed,
-    /// It is open, and its status says something else.
+    /// It is open, but its status says otherwise.
     Status(String),
     NotMissed,
-    /// Missed so many seconds ago; to become stale it takes so many.
+    /// How many seconds ago it was missed, and how many make it stale.
     MissedLately {
         missed_for: i64,
         stale_after: i64,
     },
-    /// Changed so many seconds ago; to become stale it takes so many.
+    /// How many seconds ago it changed, and how many make it stale.
     ChangedLately {
         quiet_for: i64,
         wanted: i64,
     },
-    /// Its origin is excepted, or not among those named.
+    /// Its origin is excluded, or not among those named.
     Origin(Option<String>),
 }
 
-/// Statuses of an open talk that is not being closed already.
+/// Statuses of an open talk that is not already being closed.
 const OPEN_STATUSES: [&str; 3] = ["", "in_work", "with_error"];
 
-/// Decides about a talk as it was at `now`, in Unix seconds.
+/// Decides about a talk at `now`, in Unix seconds.
 pub fn stale(talk: &Talk, reach: Reach, now: i64, rules: &StaleRules) -> Verdict {
     let kept = |why| Verdict::Kept(why);
     if reach.gone {
@@ -89,7 +89,7 @@ pub fn stale(talk: &Talk, reach: Reach, now: i64, rules: &StaleRules) -> Verdict
     if !named || origin_is_in(&rules.except_origins) {
         return kept(KeptReason::Origin(talk.origin.clone()));
     }
-    // "Older than": exactly as old is not. A time in the future is not old at all.
+    // "Longer than" excludes equality. A time in the future has no age.
     let missed_for = now.saturating_sub(missed_at);
     let stale_after = rules.stale_after_seconds();
     if missed_for <= stale_after {
@@ -103,7 +103,7 @@ pub fn stale(talk: &Talk, reach: Reach, now: i64, rules: &StaleRules) -> Verdict
     Verdict::Stale { missed_for, quiet_for }
 }
 
-/// Whole seconds, rounded up: never too soon.
+/// Whole seconds, rounded up so that it is never too early.
 fn seconds(duration: Duration) -> i64 {
     let up = u64::from(duration.subsec_nanos() > 0);
     i64::try_from(duration.as_secs().saturating_add(up)).unwrap_or(i64::MAX)
@@ -124,7 +124,7 @@ impl StaleRules {
         seconds(self.quiet_for)
     }
 
-    /// Whether talks may be stale under these rules that were not under `before`.
+    /// Whether these rules may make talks stale that `before` did not.
     pub fn wider_than(&self, before: &StaleRules) -> bool {
         let has = |list: &[String], origin: &String| list.iter().any(|o| same_origin(o, origin));
         let more_named = match (self.only_origins.is_empty(), before.only_origins.is_empty()) {
@@ -196,7 +196,7 @@ impl fmt::Display for KeptReason {
     }
 }
 
-/// A duration as it stands in the configuration: `24h`, `15m`, `90s`.
+/// A duration as written in the configuration: `24h`, `15m`, `90s`.
 fn written(seconds: i64) -> String {
     match seconds {
         172_800.. if seconds % 86_400 == 0 => format!("{}d", seconds / 86_400),
@@ -223,7 +223,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// Stale by a second under [`rules`] at `now`.
+    /// A talk that is stale by a second under [`rules`] at `now`.
     pub(crate) fn just_stale(now: i64) -> Talk {
         Talk {
             talk_id: 1,

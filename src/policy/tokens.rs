@@ -1,41 +1,41 @@
-//! How long a token lives: when a person is told that it ends, and when a pair of OAuth is renewed.
+//! Token lifetimes: when a person is warned of the end, and when an OAuth pair is renewed.
 
 use crate::clock::written;
 use std::fmt;
 use std::time::Duration;
 
-/// A person is told so long before a token ends, in seconds.
+/// A person is warned this long before a token ends.
 const NOTICE_SECS: i64 = 14 * DAY_SECS;
 const DAY_SECS: i64 = 24 * 60 * 60;
-/// A pair is renewed at least this often, in seconds: its refresh token dies unused after three months.
+/// A pair is renewed at least this often. Its refresh token expires after three months without use.
 const MAX_IDLE_SECS: i64 = 7 * DAY_SECS;
-/// A pair is renewed so long before its access token ends, in seconds, …
+/// A pair is renewed this long before its access token expires, …
 const RENEW_AHEAD_SECS: f64 = 60.0 * 60.0;
-/// … or where it lives shorter, when this share of its life is left.
+/// … or with this share of its lifetime left, if that is later.
 const RENEW_AHEAD_SHARE: f64 = 0.25;
-/// A pair from further in the future, in seconds, was obtained under a wrong clock.
+/// A pair from further in the future was obtained under a wrong clock.
 const FUTURE_TOLERANCE_SECS: i64 = 60 * 60;
-/// For a refused token a pair is renewed at once, and again after 1min, 2min, 4min, … 6h while no answer
-/// of use has come with a new one: a new token that is refused too is not mended so.
+/// After a refused token a pair is renewed at once, then after 1min, 2min, 4min, … 6h until a new token works. A
+/// new token that is refused too does not help.
 const REFUSAL_RENEWAL_BACKOFF: (Duration, Duration) =
     (Duration::from_secs(60), Duration::from_secs(6 * 60 * 60));
-/// A pair whose renewal is refused is tried again so much later: a person has to act.
+/// A refused renewal is retried after this time: a person has to act.
 pub const REFUSED_RETRY: Duration = Duration::from_secs(15 * 60);
-/// A renewal that failed and may pass is tried again after 10s, 20s, 40s, … 10min.
+/// A renewal with a transient failure is retried after 10s, 20s, 40s, … 10min.
 const RENEWAL_BACKOFF: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(600));
 
-/// How a token that a person must replace stands, at a moment. Its words come after "the API token".
+/// The state of a token that a person must replace. Its text follows "the API token".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expiry {
-    /// Nothing is to be done yet.
+    /// Nothing to do yet.
     Far(TimeToExpiry),
     /// Within 14 days.
     Soon(TimeToExpiry),
-    /// Over, and not accepted any more.
+    /// Expired, and no longer accepted.
     Over(TimeToExpiry),
 }
 
-/// The time to an end, or since it.
+/// The time until the token expires, or since then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimeToExpiry {
     expires_at: i64,
@@ -43,7 +43,7 @@ pub struct TimeToExpiry {
 }
 
 impl Expiry {
-    /// Of a token that ends at `expires_at`; both in Unix seconds.
+    /// For a token that expires at `expires_at`. Both are Unix seconds.
     pub fn of(expires_at: i64, now: i64) -> Expiry {
         let span = TimeToExpiry { expires_at, now };
         match expires_at.saturating_sub(now) {
@@ -73,30 +73,30 @@ fn days(seconds: i64) -> String {
     }
 }
 
-/// Whether the log is to say it again: at the start, then once a day.
+/// Whether to log the reminder: at the start, then once a day.
 pub fn is_reminder_due(reminded_at: Option<i64>, now: i64) -> bool {
     reminded_at.is_none_or(|at| !(0..DAY_SECS).contains(&(now - at)))
 }
 
-/// Whether a pair is to be renewed of itself: ahead of its end, and weekly. Unix seconds.
+/// Whether a regular renewal is due: before the end, and weekly. Times are Unix seconds.
 pub fn is_renewal_due(obtained_at: i64, expires_at: i64, now: f64) -> bool {
     let life = (expires_at - obtained_at).max(0) as f64;
     let left = expires_at as f64 - now;
     let age = now - obtained_at as f64;
-    // One that was obtained this second is given a chance, whatever it says of itself.
+    // A pair obtained this second is used, whatever lifetime it claims.
     let ends = left < RENEW_AHEAD_SECS.min(life * RENEW_AHEAD_SHARE) && age.abs() >= 1.0;
     ends || age >= MAX_IDLE_SECS as f64 || age < -(FUTURE_TOLERANCE_SECS as f64)
 }
 
-/// Whether a pair is to be renewed because its access token was refused: `since` the last time that was the
-/// reason, after `in_vain` renewals for it whose tokens brought no answer of use.
+/// Whether to renew a pair because its access token was refused. `since` is the time since the last such renewal.
+/// `in_vain` counts renewals whose tokens did not work.
 pub fn may_renew_for_refusal(since: Option<Duration>, in_vain: u32) -> bool {
     let (first, longest) = REFUSAL_RENEWAL_BACKOFF;
     let wait = first.saturating_mul(1 << in_vain.saturating_sub(1).min(20)).min(longest);
     since.is_none_or(|since| since >= wait)
 }
 
-/// How long to wait after the renewal has failed `attempts` times in a row (at least 1), in a way that may pass.
+/// The wait after `attempts` transient failures in a row (at least 1).
 pub fn renewal_backoff(attempts: u32) -> Duration {
     let (first, longest) = RENEWAL_BACKOFF;
     first.saturating_mul(1 << attempts.saturating_sub(1).min(20)).min(longest)

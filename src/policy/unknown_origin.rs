@@ -1,4 +1,4 @@
-//! Origins that the configuration names and no stored talk has: mostly a slip of the pen.
+//! Configured origins that no stored talk has: probably misspelt.
 
 use super::origin::origin_key;
 use super::stale::StaleRules;
@@ -10,7 +10,7 @@ pub struct UnknownOrigin {
     /// `only_origins` or `except_origins`.
     pub key: &'static str,
     pub origin: String,
-    /// The most similar origin of a stored talk, if one is similar at all.
+    /// The most similar origin of a stored talk, if any is similar.
     pub nearest: Option<String>,
 }
 
@@ -24,7 +24,7 @@ impl fmt::Display for UnknownOrigin {
     }
 }
 
-/// The origins in the rules that are not among those `stored`; none if no origin is stored yet.
+/// The configured origins that are not in `stored`. None if nothing is stored yet.
 pub fn unknown_origins(rules: &StaleRules, stored: &[String]) -> Vec<UnknownOrigin> {
     if stored.is_empty() {
         return Vec::new();
@@ -42,9 +42,9 @@ pub fn unknown_origins(rules: &StaleRules, stored: &[String]) -> Vec<UnknownOrig
         .collect()
 }
 
-/// Where the most similar key stands.
+/// The index of the most similar key.
 fn nearest(wanted: &str, keys: &[String]) -> Option<usize> {
-    /// As for unknown keys of the configuration.
+    /// The same value as for unknown configuration keys.
     const MIN_SIMILARITY: f64 = 0.85;
     let scored = keys.iter().map(|key| strsim::jaro_winkler(key, wanted)).enumerate();
     scored

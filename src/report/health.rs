@@ -1,5 +1,4 @@
-//! Is the mirror healthy, and what is there to do? A pure function over what the
-//! database says.
+//! Decides whether the mirror is healthy, and what to do. A pure function of the overview.
 
 mod answers;
 pub mod backup;
@@ -15,46 +14,46 @@ use crate::report::humanize::{self, ago, duration, in_time, lasting};
 use crate::store::status::{DaemonStatus, LANES_SECONDS, Liveness};
 use serde::Serialize;
 
-/// Due rows that nothing works for so long, in seconds, are noticed.
+/// Due rows left for this long are reported.
 const NEGLECTED_SECS: i64 = 5 * 60;
 
-/// A daemon that was stopped for so long, in seconds, was not just being restarted.
+/// A daemon stopped for longer than this was not just restarting.
 const STOPPED_SECS: i64 = 15 * 60;
 
-/// A feeder's trouble for so long, in seconds, with no answer of use since, is no trouble of the feeder.
+/// If a feeder has had errors for this long and no request succeeded since, the cause is not the feeder.
 const SILENT_SECS: i64 = 2 * 60;
 
-/// Something that is not as it should be.
+/// A problem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Complaint {
-    /// What is wrong, in a sentence without an end.
+    /// What is wrong, as a sentence without a full stop.
     pub what: String,
     /// What a person can do about it.
     pub action: String,
 }
 
-/// How the process is right now: what the database cannot tell, or not as fast.
+/// The current state of the process, which the database does not have or not as fresh.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Live {
-    /// What `daemon_status` holds, as of now.
+    /// The current `daemon_status`.
     pub status: Option<DaemonStatus>,
     /// Why the process makes no progress.
     pub stalled: Option<String>,
-    /// Why nothing can be recorded.
+    /// Why the database cannot be written.
     pub write_error: Option<String>,
     /// Auto-close is on.
     pub closes: bool,
-    /// When the token expires, in Unix seconds, where known.
+    /// When the token expires, in Unix seconds, if known.
     pub token_expires_at: Option<i64>,
-    /// Requests in each of the last minutes, the running one last.
+    /// Requests in each of the last minutes. The current minute is last.
     pub requests_by_minute: Vec<u32>,
-    /// When a configuration was last taken up, in Unix seconds.
+    /// When a configuration was last applied, in Unix seconds.
     pub configured_at: i64,
     /// Why a newer configuration was refused: all its mistakes.
     pub refused: Option<String>,
 }
 
-/// Why the daemon cannot do its work, in plain words; nothing where it can.
+/// Why the daemon cannot work. Empty if it can.
 pub fn obstacles(live: &Live, overview: &Overview, now: i64) -> Vec<String> {
     let mut obstacles = Vec::new();
     if let Some(why) = &live.stalled {
@@ -74,7 +73,7 @@ pub fn obstacles(live: &Live, overview: &Overview, now: i64) -> Vec<String> {
     obstacles
 }
 
-/// The API answers nobody, though there is no pause: what, and what to do.
+/// The API serves no request, although nothing is paused: what, and what to do.
 fn unanswered(daemon: &DaemonStatus, overview: &Overview, now: i64) -> Option<(String, &'static str)> {
     let lately = |since: &i64| {
         now.saturating_sub(*since) > SILENT_SECS && daemon.last_success_at.is_none_or(|at| at < *since)
@@ -92,10 +91,10 @@ fn unanswered(daemon: &DaemonStatus, overview: &Overview, now: i64) -> Option<(S
     ))
 }
 
-/// Everything that is wrong, the gravest first; nothing where the mirror is healthy.
+/// All problems, the most serious first. Empty if the mirror is healthy.
 ///
-/// `alive` is that of the process that works the queue, if one ever did; `closes` says whether
-/// auto-close is on.
+/// `alive` is the state of the process that works the queue, if there ever was one. `closes` means that auto-close
+/// is on.
 pub fn complaints(overview: &Overview, alive: Option<Liveness>, closes: bool, now: i64) -> Vec<Complaint> {
     let mut complaints = Vec::new();
     let mut complain = |what: String, action: &str| {
@@ -221,12 +220,12 @@ pub fn complaints(overview: &Overview, alive: Option<Liveness>, closes: bool, no
     complaints
 }
 
-/// In seconds: every open talk is to be fetched again within this, on average.
+/// Each open talk should be fetched again within this time, on average.
 const FULL_ROUND_SECS: f64 = 60.0 * 60.0;
-/// Due talks that wait for longer, in seconds, while the daemon is at work.
+/// Due talks that wait longer than this while the daemon runs are reported.
 const BACKLOG_SECS: i64 = 10 * 60;
 
-/// That the last request failed: of a quiet account nothing else may show it for minutes.
+/// Warns that the last request failed. In a quiet account nothing else may show it for minutes.
 fn last_failure(overview: &Overview, alive: Option<Liveness>, now: i64) -> Option<Complaint> {
     let daemon = overview.daemon.as_ref().filter(|_| alive == Some(Liveness::Running))?;
     let at = daemon.last_failure_at?;
@@ -243,8 +242,8 @@ fn last_failure(overview: &Overview, alive: Option<Liveness>, now: i64) -> Optio
     })
 }
 
-/// What a person should know, where the mirror is healthy all the same: the clock was wrong, the token ends soon, the
-/// disk fills, a reader holds the write-ahead log, or the quota cannot keep up.
+/// Warnings about a healthy mirror: the clock was wrong, the token expires soon, the disk fills, a reader holds the
+/// WAL back, or the quota is too small.
 pub fn warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec<Complaint> {
     let found = [
         last_failure(overview, alive, now),
@@ -258,7 +257,7 @@ pub fn warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec<C
     found.into_iter().flatten().chain(quota_warnings(overview, alive, now)).collect()
 }
 
-/// That the quota cannot keep up, each with the `api.requests_per_second` that would.
+/// Warns that the quota is too small, with the `api.requests_per_second` that would do.
 fn quota_warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec<Complaint> {
     let Some(daemon) = overview.daemon.as_ref().filter(|_| alive == Some(Liveness::Running)) else {
         return Vec::new();
@@ -267,7 +266,7 @@ fn quota_warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec
         return Vec::new();
     }
     let mut warnings = Vec::new();
-    // Before, the lanes' figures would be of the first rush.
+    // Earlier, the lanes' figures show only the first rush.
     let settled = now.saturating_sub(daemon.started_at) >= LANES_SECONDS;
     let rate = |named: &[&str]| {
         let counted = daemon.lanes.iter().filter(|lane| settled && named.contains(&lane.lane.as_str()));
@@ -277,7 +276,7 @@ fn quota_warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec
     let others = rate(&[Lane::Closing, Lane::Asked, Lane::Hints].map(Lane::as_str)) + unmirrored;
     let used = others + rate(&[Lane::Refresh.as_str()]);
     let allowed = daemon.requests_per_second;
-    // Answers take their time: of a quota that is used up no more can be had than was.
+    // Responses take time, so a used-up quota yields no more than it did.
     let (had, cost) = if used > allowed * 0.6 { (used, allowed / used) } else { (allowed, 1.0) };
     let spare = (had - others).max(had * Lane::Refresh.share());
     let quota = |rate: f64| {
@@ -288,7 +287,7 @@ fn quota_warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec
     };
     let refreshes = overview.feeders.iter().any(|row| row.feeder == "refresh" && row.enabled);
     let open = overview.freshness.talks as f64;
-    // While talks wait that were never fetched, refreshes have a tenth, and that is said elsewhere.
+    // While talks wait for their first fetch, refreshes get a tenth. Another warning covers that.
     if refreshes && unmirrored == 0.0 && open / spare > FULL_ROUND_SECS {
         let round = duration((open / spare) as i64);
         warnings.push(Complaint {

@@ -1,4 +1,4 @@
-//! Times, counts and states in words: the same in the commands and on the status page.
+//! Times, counts and states for people, the same in the commands and on the status page.
 
 use crate::clock::written;
 pub use crate::clock::{duration, iso};
@@ -11,10 +11,10 @@ pub use crate::text::{brief, shown};
 
 const YEAR_SECS: i64 = 365 * 24 * 60 * 60;
 
-/// Times so few seconds ahead are of now: two clocks were read.
+/// Times this little ahead mean now, because two clocks were read.
 const SAME_MOMENT_SECS: i64 = 2;
 
-/// When something was: `3 h ago`, or `3 h in the future` if a clock is wrong, or was wrong then.
+/// How long ago something was: `3 h ago`, or `3 h in the future` if a clock is or was wrong.
 pub fn ago(at: i64, now: i64) -> String {
     let age = now.saturating_sub(at);
     match age < -SAME_MOMENT_SECS {
@@ -23,7 +23,7 @@ pub fn ago(at: i64, now: i64) -> String {
     }
 }
 
-/// How long something lasts: `for 3 h`, or `since 3 h in the future`.
+/// How long something has lasted: `for 3 h`, or `since 3 h in the future`.
 pub fn lasting(since: i64, now: i64) -> String {
     let age = now.saturating_sub(since);
     match age < -SAME_MOMENT_SECS {
@@ -40,22 +40,22 @@ pub fn in_time(at: i64, now: i64) -> String {
     }
 }
 
-/// A moment, to the second, UTC: `2026-11-23 09:34:00`.
+/// A time to the second, UTC: `2026-11-23 09:34:00`.
 pub fn timestamp(at: i64) -> String {
     written(at, "%Y-%m-%d %H:%M:%S")
 }
 
-/// A moment and how long ago it was.
+/// A time, and how long ago it was.
 pub fn timestamp_ago(at: i64, now: i64) -> String {
     format!("{} ({})", timestamp(at), ago(at, now))
 }
 
-/// A day of this year or the last, UTC: `23 Nov`.
+/// A day of this or the last year, UTC: `23 Nov`.
 pub fn day(at: i64) -> String {
     written(at, "%-d %b")
 }
 
-/// A count with its thousands apart: `1,234,567`.
+/// A count with thousands separated: `1,234,567`.
 pub fn count(number: i64) -> String {
     indicatif::HumanCount(number.max(0) as u64).to_string()
 }
@@ -81,7 +81,7 @@ pub fn bytes(number: u64) -> String {
     indicatif::HumanBytes(number).to_string()
 }
 
-/// A span that may be of years, in seconds: `20 d`, `8 years`.
+/// A duration in seconds that may span years: `20 d`, `8 years`.
 pub fn years(seconds: i64) -> String {
     match seconds / YEAR_SECS {
         ..2 => duration(seconds),
@@ -89,7 +89,7 @@ pub fn years(seconds: i64) -> String {
     }
 }
 
-/// How old the mirrored states of open talks are.
+/// The age of the mirrored states of open talks.
 pub fn freshness(freshness: &Freshness) -> String {
     let Freshness { talks, p50, p95, max } = *freshness;
     if talks == 0 {
@@ -101,7 +101,7 @@ pub fn freshness(freshness: &Freshness) -> String {
     )
 }
 
-/// How much of the account is mirrored; nothing once it is complete.
+/// How much of the account is mirrored. `None` once it is complete.
 pub fn completeness(completeness: &Completeness, now: i64) -> Option<String> {
     let Completeness { known, mirrored, complete, .. } = *completeness;
     if complete {
@@ -116,7 +116,7 @@ pub fn completeness(completeness: &Completeness, now: i64) -> Option<String> {
     })
 }
 
-/// What a sweep queues talks for: to be `closed`, or `decided on`.
+/// The purpose of a sweep's talks: to be `closed`, or `decided on`.
 pub fn aim(mode: CloseMode) -> &'static str {
     match mode {
         CloseMode::Live => "closed",
@@ -124,13 +124,13 @@ pub fn aim(mode: CloseMode) -> &'static str {
     }
 }
 
-/// How many ids a walk has looked at.
+/// How many ids a backfill has checked.
 pub fn looked_at(walk: &Backfill) -> String {
     let (done, all) = walk.progress();
     format!("{} of {} ids are looked at", count(done), count(all))
 }
 
-/// How far a walk is, and until when.
+/// The progress of a backfill, and when it ends.
 pub fn backfill(walk: &Backfill, now: i64) -> String {
     let what = format!("from {} to {}: {}", walk.from, walk.to, looked_at(walk));
     match (&walk.ended, walk.seconds_left(now)) {
@@ -140,7 +140,7 @@ pub fn backfill(walk: &Backfill, now: i64) -> String {
     }
 }
 
-/// With a capital letter in front.
+/// With a capital first letter.
 pub fn capitalised(name: &str) -> String {
     let mut letters = name.chars();
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())

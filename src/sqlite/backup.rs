@@ -1,4 +1,4 @@
-//! The file work of a copy: where it goes, its folder, how far it is, and its check.
+//! The file work of a copy: its target, folder, progress and check.
 
 pub mod dated;
 mod scratch;
@@ -21,12 +21,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// Steps of SQLite's machine between two looks at whether to go on: less than a millisecond.
+/// SQLite steps between two checks whether to stop: less than a millisecond.
 const PROGRESS_STEPS: c_int = 1000;
-/// Between two looks at how far it is.
+/// How often the progress is updated.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Why there is no copy. Nothing is left of it then.
+/// Why there is no copy. Nothing of it is left then.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     #[error(transparent)]
@@ -62,7 +62,7 @@ pub enum BackupError {
     Sql { step: &'static str, path: PathBuf, source: rusqlite::Error },
 }
 
-/// How far a copy is, for another thread, which may also end it.
+/// The progress of a copy, for another thread that may also stop it.
 #[derive(Debug, Default)]
 pub struct CopyProgress {
     stop: AtomicBool,
@@ -71,12 +71,12 @@ pub struct CopyProgress {
 }
 
 impl CopyProgress {
-    /// Ends the copy within some milliseconds, with [`BackupError::Stopped`].
+    /// Stops the copy within some milliseconds, with [`BackupError::Stopped`].
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    /// Bytes written, and how many there will be: 0 before that is known. Both are equal while it is checked.
+    /// Bytes written, and the total (0 before it is known). Both are equal during the check.
     pub fn progress(&self) -> (u64, u64) {
         (self.bytes.load(Ordering::Relaxed), self.of.load(Ordering::Relaxed))
     }
@@ -86,7 +86,7 @@ impl CopyProgress {
     }
 }
 
-/// Copies `source` into the scratch folder, has the copy keep to its one file, and reads it through. Returns it open.
+/// Copies `source` into the scratch folder, makes the copy a single file, and reads all of it. Returns it open.
 ///
 /// # Errors
 /// See [`BackupError`].
@@ -108,7 +108,7 @@ pub(crate) fn copy(
     check(source, scratch, progress)
 }
 
-/// `source` is named where the copy is not whole.
+/// `source` is named if the copy is damaged.
 fn check(source: &Path, scratch: &Scratch, progress: &Arc<CopyProgress>) -> Result<Connection, BackupError> {
     let failed = |step| sql(step, source, scratch.within());
     let damaged = |found: String| BackupError::Damaged { path: source.to_owned(), found };
@@ -129,10 +129,10 @@ fn check(source: &Path, scratch: &Scratch, progress: &Arc<CopyProgress>) -> Resu
     Ok(connection)
 }
 
-/// Whether the folder could take a copy now, as far as that is told without writing there.
+/// Whether the folder could take a copy now, as far as can be checked without writing there.
 ///
 /// # Errors
-/// Why it could not.
+/// Why it could not take one.
 pub(crate) fn check_folder(
     connection: &Connection,
     database: &Path,
@@ -142,10 +142,10 @@ pub(crate) fn check_folder(
     room(folder, needed)
 }
 
-/// Whether this user may write into the folder.
+/// Checks that this user may write into the folder.
 ///
 /// # Errors
-/// If there is none, or they may not.
+/// If it does not exist, or this user may not write there.
 pub(crate) fn require_folder(folder: &Path) -> Result<(), BackupError> {
     if !folder.is_dir() {
         return Err(BackupError::NoFolder(folder.to_owned()));
@@ -154,10 +154,10 @@ pub(crate) fn require_folder(folder: &Path) -> Result<(), BackupError> {
         .map_err(|errno| BackupError::Unwritable { folder: folder.to_owned(), source: errno.into() })
 }
 
-/// Copies that this process makes now: each reads one state of the database as long as it takes.
+/// The number of copies that this process is making. Each keeps reading one state of the database.
 static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
 
-/// A copy under way, until it is dropped.
+/// Counts a running copy until dropped.
 pub(crate) struct CopyUnderWay;
 
 impl CopyUnderWay {
@@ -173,12 +173,12 @@ impl Drop for CopyUnderWay {
     }
 }
 
-/// This process makes a copy now.
+/// Whether this process is making a copy.
 pub fn is_under_way() -> bool {
     UNDER_WAY.load(Ordering::Relaxed) > 0
 }
 
-/// Ends what a connection does when that is wanted, and tells how large a file has grown.
+/// Makes the connection stop when asked to, and reports the size of a growing file.
 fn report_progress(
     connection: &Connection,
     progress: &Arc<CopyProgress>,
@@ -199,14 +199,14 @@ fn report_progress(
     connection.progress_handler(PROGRESS_STEPS, Some(check_folder))
 }
 
-/// What a copy takes: the pages that hold something.
+/// The size of a copy: the used pages.
 pub(crate) fn size(connection: &Connection) -> rusqlite::Result<u64> {
     let pragma = |name| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
     let pages = pragma("page_count")? - pragma("freelist_count")?;
     Ok((pages * pragma("page_size")?).max(0) as u64)
 }
 
-/// Whether so many bytes are free there.
+/// Checks that this many bytes are free there.
 fn room(folder: &Path, needed: u64) -> Result<(), BackupError> {
     let mib = |bytes: u64| bytes.div_ceil(1024 * 1024);
     match free(folder).filter(|free| *free < needed) {
@@ -217,13 +217,13 @@ fn room(folder: &Path, needed: u64) -> Result<(), BackupError> {
     }
 }
 
-/// What this user may still write there; `None` where that cannot be told.
+/// How much this user may still write there. `None` if unknown.
 fn free(folder: &Path) -> Option<u64> {
     let stat = statvfs(folder).ok()?;
     Some(stat.blocks_available().saturating_mul(stat.fragment_size()))
 }
 
-/// Whether a path is that of the database, or of a file beside it that is part of it.
+/// Whether a path is the database or one of the files beside it.
 pub(crate) fn is_of_database(path: &Path, database: &Path) -> bool {
     let same = |one: &Path| owner::FileId::of(one).ok().zip(owner::FileId::of(path).ok());
     let beside = SIDE_FILE_SUFFIXES.iter().chain(&[".lock"]).map(|suffix| beside(database, suffix));
@@ -248,7 +248,7 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Sorts SQLite's errors: of reading `path`, or of writing into `folder`.
+/// Classifies SQLite's errors: of reading `path`, or of writing into `folder`.
 pub(crate) fn sql<'a>(
     step: &'static str,
     path: &'a Path,

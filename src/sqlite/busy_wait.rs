@@ -1,5 +1,5 @@
-//! Patience with other programs that hold the database locked while a process starts: before there is a writer's
-//! thread, which waits by itself.
+//! Waits for other processes that hold the database locked while this process starts. Later the writer's thread
+//! waits by itself.
 
 use super::{BUSY_TIMEOUT, lock_holders};
 use crate::clock;
@@ -11,15 +11,15 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// So long a statement waits.
+/// How long a statement waits.
 const MAX_WAIT: Duration = Duration::from_secs(60);
-/// After this it is said who holds the lock.
+/// After this the holder of the lock is logged.
 const REPORT_AFTER: Duration = Duration::from_secs(1);
-/// Between two tries, and between two signs of life.
+/// The interval between two attempts, and between two signs of life.
 const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 const SIGN_OF_LIFE_INTERVAL: Duration = Duration::from_millis(500);
 
-/// What the one who waits knows; SQLite's handler is a function without anything of its own.
+/// The state of a wait. SQLite's handler is a plain function without state.
 struct Waiting {
     path: PathBuf,
     alive: fn(&str),
@@ -32,11 +32,11 @@ thread_local! {
     static WAITING: RefCell<Option<Waiting>> = const { RefCell::new(None) };
 }
 
-/// Has each statement that this thread asks of the connection wait up to a minute for a lock, and say in the log who
-/// holds it. `alive` is called several times a second meanwhile.
+/// Makes each statement of this thread's connection wait up to a minute for a lock, and logs who holds it. Calls
+/// `alive` several times a second.
 ///
 /// # Errors
-/// When SQLite does not take the handler.
+/// If SQLite does not accept the handler.
 pub(crate) fn begin(connection: &Connection, path: &Path, alive: fn(&str)) -> rusqlite::Result<()> {
     let waiting =
         Waiting { path: path.to_owned(), alive, began: clock::mono(), reported: false, last_sign: None };
@@ -69,7 +69,7 @@ impl Waiting {
     }
 }
 
-/// Has the connection wait as long as any other, once a writer's thread has it.
+/// Restores the usual wait, for a connection of the writer's thread.
 ///
 /// # Errors
 /// See [`Connection::busy_timeout`].
@@ -78,7 +78,7 @@ pub fn end(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)
 }
 
-/// SQLite's code of what went wrong, where that is what caused the error.
+/// SQLite's error code, if SQLite caused the error.
 pub fn code(error: &(dyn Error + 'static)) -> Option<ErrorCode> {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -90,22 +90,22 @@ pub fn code(error: &(dyn Error + 'static)) -> Option<ErrorCode> {
     None
 }
 
-/// Whether the error, or what caused it, is that another connection holds a lock.
+/// Whether another connection's lock caused the error.
 pub fn is_locked(error: &(dyn Error + 'static)) -> bool {
     matches!(code(error), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
-/// Whether the error, or what caused it, is that a database's file is damaged.
+/// Whether a damaged database file caused the error.
 pub fn is_damaged(error: &(dyn Error + 'static)) -> bool {
     matches!(code(error), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
-/// Whether the error, or what caused it, is that the disk is full.
+/// Whether a full disk caused the error.
 pub fn is_disk_full(error: &(dyn Error + 'static)) -> bool {
     code(error) == Some(ErrorCode::DiskFull)
 }
 
-/// Whether the error, or what caused it, is one in a statement: a table or a column that is not there.
+/// Whether a fault in a statement caused the error: a missing table or column.
 pub fn is_of_sql(error: &(dyn Error + 'static)) -> bool {
     code(error) == Some(ErrorCode::Unknown)
 }
@@ -119,7 +119,8 @@ pub fn of_damage(database: &Path) -> String {
     )
 }
 
-/// Who holds the write lock, in words: `another program holds the write lock: sqlite3 (process 4711, user ann)`.
+/// The holder of the write lock, for people: `another program holds the write lock: sqlite3 (process 4711, user
+/// ann)`.
 pub fn held(database: &Path) -> String {
     let holder =
         lock_holders::writer(database).map_or(String::new(), |holder| format!(": {}", holder.named()));

@@ -1,7 +1,8 @@
-//! Checkpoints: the writer moves the WAL (the write-ahead log) into the database, between two of its transactions.
+//! Checkpoints: the writer moves the WAL (the write-ahead log) into the database, between two transactions.
 //!
-//! All of them are passive: they wait for no other process. Nobody writes meanwhile, so one moves everything, and the
-//! WAL starts again at its beginning. Only a reader of an old state prevents that. `held` finds out who it is.
+//! All checkpoints are passive: they wait for no other process. Nothing writes meanwhile, so a checkpoint moves
+//! everything and the WAL restarts at its beginning. Only a reader of an old state prevents that; `held` finds out
+//! which.
 
 mod held;
 
@@ -16,25 +17,26 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Frames that have gathered when they are moved: 16 MiB. Pages that changed often meanwhile are
-/// moved once. The log stays below the 64 MiB to which one that grew is cut back.
+/// A checkpoint starts at this many frames: 16 MiB. A page that changed often is moved once. The WAL stays below
+/// the 64 MiB to which a grown one is cut back.
 const CHECKPOINT_FRAMES: u32 = 2000;
-/// Between two attempts while a reader is in the way or the disk is full, and between two looks at the WAL's size.
+/// The interval between two attempts while a reader holds the WAL back or the disk is full, and between two checks
+/// of the WAL's size.
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
-/// After this, however few frames there are: then the next start need not read them.
+/// After this a checkpoint starts however few frames there are, so that the next start need not read them.
 const MAX_DELAY: Duration = Duration::from_secs(60);
 
 thread_local! {
-    /// Frames in the log after this thread's last commit.
+    /// Frames in the WAL after this thread's last commit.
     static FRAMES: Cell<u32> = const { Cell::new(0) };
 }
 
-/// How the log is, for everybody in this process.
+/// The state of the WAL, for all threads of this process.
 #[derive(Debug, Clone, Default)]
 pub struct WalView(Arc<Mutex<WalStatus>>);
 
 impl WalView {
-    /// As of the last look, a few seconds ago.
+    /// The state at the last check, a few seconds ago.
     pub fn status(&self) -> WalStatus {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -45,21 +47,21 @@ pub struct Checkpoints {
     view: WalView,
     wal: PathBuf,
     wal_watch: WalWatch,
-    /// Frames in the log that are in the database.
+    /// Frames of the WAL that are already in the database.
     moved: u32,
     tried: Instant,
     /// When the state of the WAL was last published.
     published: Option<Instant>,
-    /// The last one failed.
+    /// The last checkpoint failed.
     failing: bool,
 }
 
 impl Checkpoints {
-    /// For a database that `writer`, a connection of the calling thread's, writes; from then on that connection makes
+    /// For a database that `writer`, a connection of the calling thread, writes. From now on that connection makes
     /// no checkpoint by itself.
     ///
     /// # Errors
-    /// When the connection cannot be set up.
+    /// If the connection cannot be set up.
     pub fn new(writer: &Connection, database: &Path, view: &WalView) -> rusqlite::Result<Checkpoints> {
         writer.pragma_update(None, "wal_autocheckpoint", 0)?;
         writer.wal_hook(Some(|_, frames| {
@@ -79,11 +81,11 @@ impl Checkpoints {
         })
     }
 
-    /// Makes a checkpoint if one is due, and publishes the state of the WAL. To be called between two transactions.
+    /// Makes a checkpoint if one is due, and publishes the state of the WAL. Call it between two transactions.
     pub fn look(&mut self, writer: &Connection) {
         let frames = FRAMES.get();
         if frames < self.moved {
-            // The WAL has started again.
+            // The WAL has restarted.
             self.moved = 0;
         }
         let rest = if self.failing || self.wal_watch.is_watching() {
@@ -131,17 +133,17 @@ impl Checkpoints {
     }
 }
 
-/// For a writer that cannot commit: on a full disk, a WAL that starts again needs no more room.
+/// For a writer that cannot commit: on a full disk a restarted WAL needs no more space.
 pub(crate) fn relieve(writer: &Connection) {
     if let Err(error) = passive(writer) {
         tracing::debug!("cannot move the write-ahead log into the database: {error}");
     }
 }
 
-/// Moves what no reader is in the way of; returns the frames in the log, and how many of these are in the database.
+/// Moves what no reader holds back. Returns the frames in the WAL, and how many of them are in the database.
 fn passive(writer: &Connection) -> rusqlite::Result<(u32, u32)> {
     writer.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?.query_row([], |row| {
-        // -1 if there is no log.
+        // -1 if there is no WAL.
         let count = |column| Ok::<_, rusqlite::Error>(u32::try_from(row.get::<_, i64>(column)?).unwrap_or(0));
         Ok((count(1)?, count(2)?))
     })

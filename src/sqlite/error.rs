@@ -1,11 +1,11 @@
-//! Why a database cannot be used, in words that say what to do.
+//! Why a database cannot be used, with what to do.
 
 use super::SCHEMA_VERSION;
 use rusqlite::{ErrorCode, ffi};
 use std::error::Error;
 use std::path::PathBuf;
 
-/// What the database can do wrong.
+/// The errors of a database.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("there is no database at {0} yet: `talkmirror run` or `talkmirror sync` makes it")]
@@ -72,7 +72,7 @@ pub fn causes(error: &(dyn Error + 'static)) -> String {
     line
 }
 
-/// SQLite's code says in the same words what its message has said. For an I/O error the code tells more.
+/// SQLite's code often repeats its message. For an I/O error the code adds details.
 fn is_repeated(error: &(dyn Error + 'static), line: &str, message: &str) -> bool {
     let code = error.downcast_ref::<ffi::Error>().map(|error| error.code);
     let text = message.split_once(": ").map_or(message, |(_, text)| text);

@@ -1,17 +1,17 @@
-//! Holding a database alone for a moment: all of it in its one file, and nobody else with it open.
+//! Exclusive use of a database for a moment, with all of it in one file.
 
 use super::persist_wal;
 use rusqlite::Connection;
 use std::time::Duration;
 
-/// All of the old database is in its one file, and nobody else can open it. Dropped, it is as it was.
+/// The old database is in one file, and no other process can open it. Dropping this restores the earlier state.
 pub struct HeldDatabase {
     pub connection: Connection,
     was_wal: bool,
 }
 
 impl HeldDatabase {
-    /// Lets go of it as it is: one file.
+    /// Releases it as it is: one file.
     pub fn leave(mut self) {
         self.was_wal = false;
     }
@@ -21,21 +21,21 @@ impl Drop for HeldDatabase {
     fn drop(&mut self) {
         if self.was_wal {
             persist_wal(&self.connection);
-            // Where it fails, the daemon does it at its start.
+            // If this fails, the daemon does it at its start.
             let _ = self
                 .connection
                 .execute_batch("PRAGMA main.locking_mode = NORMAL; PRAGMA main.journal_mode = WAL");
-            // It makes the files that a reader may not be able to make.
+            // This creates the files that a reader may not be able to create.
             let _ = self.connection.execute_batch("SELECT count(*) FROM main.sqlite_schema");
         }
     }
 }
 
-/// Folds the WAL into the database and keeps everybody else off. `None` if somebody has it open for longer than
+/// Moves the WAL into the database and locks out other processes. `None` if one has it open for longer than
 /// `timeout`.
 ///
 /// # Errors
-/// When the database cannot be read or written.
+/// If the database cannot be read or written.
 pub fn hold(connection: Connection, timeout: Duration) -> rusqlite::Result<Option<HeldDatabase>> {
     let mut held = HeldDatabase { connection, was_wal: false };
     Ok(fold(&mut held, timeout)?.then_some(held))

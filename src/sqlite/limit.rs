@@ -1,4 +1,4 @@
-//! The largest size of a file that this process may write. SQLite says of it that the disk fails, and hides why.
+//! The largest file that this process may write. SQLite reports reaching it as a disk error, and hides the cause.
 
 use super::busy_wait;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
@@ -7,7 +7,7 @@ use std::error::Error;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What has happened, and what to do.
+/// What happened, and what to do.
 pub const REACHED: &str = "a file has reached the largest size that this process may write: raise that limit (ulimit -f, \
                            LimitFSIZE= in the unit), and start talkmirror again";
 
@@ -18,14 +18,14 @@ extern "C" fn note(_: nix::libc::c_int) {
     WAS_REACHED.store(true, Ordering::Relaxed);
 }
 
-/// Has the limit be an error to handle, and not the end of the process.
+/// Makes the limit an error to handle instead of the end of the process.
 pub fn handle_signal() {
     let action = SigAction::new(SigHandler::Handler(note), SaFlags::SA_RESTART, SigSet::empty());
-    // SAFETY: the handler stores into an atomic, and does nothing else.
+    // SAFETY: the handler only stores into an atomic.
     let _ = unsafe { sigaction(Signal::SIGXFSZ, &action) };
 }
 
-/// Whether an error, or what caused it, is that a file has reached the limit.
+/// Whether this limit caused the error.
 pub fn is_reached(error: &(dyn Error + 'static)) -> bool {
     let by_sqlite = matches!(
         busy_wait::code(error),

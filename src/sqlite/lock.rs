@@ -1,11 +1,11 @@
-//! One process owns a database: a lock on the database's own file, held as long as that process lives. It holds whatever
-//! name leads to the file (a link, a hard link), and the kernel lets go of it when the process ends, however it ends.
+//! One process owns a database. It holds a lock on the database's own file for its whole life. The lock holds under
+//! every name of the file (link, hard link), and the kernel releases it when the process ends in any way.
 //!
-//! Beside it lies a lock file, for its owner alone: it names the holder, and tells whether there was one before.
+//! A lock file beside it, readable only by its owner, names the holder and shows whether there was one before.
 //!
-//! The lock is of Linux's open file descriptions (`F_OFD_SETLK`), on a byte far beyond those that SQLite locks. It is
-//! never taken nor looked at while this process has the database open in SQLite, unless the file stays open: closing it
-//! would drop SQLite's own locks.
+//! The lock belongs to Linux's open file descriptions (`F_OFD_SETLK`), on a byte far beyond those that SQLite
+//! locks. It must not be taken or checked while this process has the database open in SQLite, unless the file stays
+//! open: closing it would drop SQLite's own locks.
 
 use super::lock_holders;
 use super::owner::{self, FileId};
@@ -22,30 +22,30 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-/// Where the database's file is locked: no database is so large, and SQLite locks other bytes.
+/// The locked byte. No database is this large, and SQLite locks other bytes.
 const LOCK_BYTE: libc::off_t = 1 << 62;
-/// Links that lead to links at most.
+/// How many links are followed at most.
 const MAX_LINKS: usize = 40;
-/// How often a moment of another process's is waited for, and how long each time.
+/// How often and how long to wait for another process's short lock.
 const ATTEMPTS: usize = 5;
 const ATTEMPT_INTERVAL: Duration = Duration::from_millis(20);
 
-/// The process that works on a database by what that itself notes, where the lock file cannot be read.
+/// The owner process according to the database itself, if the lock file cannot be read.
 pub type NotedBy = fn(&Path) -> Option<u32>;
 
-/// The held lock; dropping it lets go.
+/// The held lock. Dropping it releases it.
 #[derive(Debug)]
 pub struct InstanceLock {
-    /// The database's file; `None` where there is none, or this user may not write it.
+    /// The database's file. `None` if there is none, or this user may not write it.
     guard: Option<File>,
     note: File,
-    /// Where the lock file lies.
+    /// The path of the lock file.
     path: PathBuf,
-    /// Whether some process held it before: then requests may have left a moment ago.
+    /// Whether another process held it before. Then requests may have left a moment ago.
     pub used_before: bool,
 }
 
-/// Why the lock is not ours.
+/// Why the lock could not be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     #[error("another talkmirror (process {holder}) is working on {database}")]
@@ -62,7 +62,7 @@ pub enum LockError {
 }
 
 impl LockError {
-    /// Of a file that is to be locked, or to be signed.
+    /// An error of a file to lock or to write.
     fn of(path: &Path, source: io::Error) -> LockError {
         let path = path.to_owned();
         match source.kind() {
@@ -72,19 +72,19 @@ impl LockError {
     }
 }
 
-/// Takes the lock of a database that is to be worked on, or fails at once. Makes the database's file if there is none.
+/// Takes the lock of a database to work on, or fails at once. Creates the database's file if there is none.
 ///
 /// # Errors
 /// [`LockError::Held`] with the holder's process id.
 pub fn acquire(database: &Path, noted: NotedBy) -> Result<InstanceLock, LockError> {
     let file = file_of(database);
     let (note, used_before) = lock_note(database, noted).map_err(|error| held_or(error, database, noted))?;
-    // What cannot be made is named when it is opened.
+    // If it cannot be created, opening it reports why.
     let _ = owner::make(&file, 0o644);
     InstanceLock::guarded(database, note, used_before, noted)
 }
 
-/// The same for a database that is to be replaced: none is made.
+/// The same for a database to be replaced. Creates no file.
 ///
 /// # Errors
 /// See [`acquire`].
@@ -131,12 +131,12 @@ impl InstanceLock {
         writeln!(self.note, "{}", std::process::id())
     }
 
-    /// Whether the file at `database` is still the one that is locked. A lock file that was removed is made again.
+    /// Whether the file at `database` is still the locked one. Recreates a removed lock file.
     pub fn holds(&mut self, database: &Path) -> bool {
         let locked = self.guard.as_ref().and_then(|file| FileId::of_file(file).ok());
         let holds = locked.is_none_or(|locked| !locked.is_gone_from(database));
         if holds && FileId::of_file(&self.note).is_ok_and(|note| note.is_gone_from(&self.path)) {
-            // Whoever has made another one meanwhile has no lock on the database.
+            // A process that has created another lock file meanwhile has no lock on the database.
             if let Ok((note, _)) = lock_note(database, |_| None) {
                 self.note = note;
                 let _ = self.sign();
@@ -146,16 +146,16 @@ impl InstanceLock {
     }
 }
 
-/// Whether some process works on a database; `None` where that cannot be told.
+/// Whether a process works on a database. `None` if unknown.
 ///
-/// Not to be called while this process has the database open.
+/// Must not be called while this process has the database open.
 pub fn is_held(database: &Path) -> Option<bool> {
     let guard = files::open(&file_of(database)).ok().and_then(|file| {
         let mut found = byte(libc::F_WRLCK);
         fcntl(&file, FcntlArg::F_OFD_GETLK(&mut found)).ok()?;
         Some(i32::from(found.l_type) != libc::F_UNLCK)
     });
-    // Of an earlier version, or of one whose database was removed.
+    // The holder may be of an earlier version, or its database was removed.
     let note = || {
         let file = files::open(&note_path(database)).ok()?;
         match file.try_lock_shared() {
@@ -184,16 +184,16 @@ fn is_no_right(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
-/// Takes the lock file; also whether it was there before.
+/// Takes the lock file. Also returns whether it existed before.
 fn lock_note(database: &Path, noted: NotedBy) -> Result<(File, bool), LockError> {
     let path = note_path(database);
     let io = |source| LockError::of(&path, source);
     let used_before = path.exists();
-    // For its owner alone: whoever may read it could hold it, and keep the daemon from starting.
+    // Only for its owner: a process that may read it could lock it, and keep the daemon from starting.
     owner::make(&path, 0o600).map_err(io)?;
     require_note(&path)?;
     let note = files::open_as(OpenOptions::new().read(true).write(true), &path).map_err(io)?;
-    // One of an earlier version; another owner's stays as it is.
+    // A file of an earlier version. Another owner's file stays as it is.
     let _ = note.set_permissions(Permissions::from_mode(0o600));
     match try_lock(&note) {
         Ok(()) => Ok((note, used_before)),
@@ -204,7 +204,7 @@ fn lock_note(database: &Path, noted: NotedBy) -> Result<(File, bool), LockError>
     }
 }
 
-/// What lies in the place of the lock file says nothing of whether the database is held: that comes first.
+/// A wrong lock file does not show whether the database is held, so that is checked first.
 fn held_or(error: LockError, database: &Path, noted: NotedBy) -> LockError {
     match error {
         LockError::NotAFile { path, kind } => match lock_holder(database, noted) {
@@ -215,7 +215,7 @@ fn held_or(error: LockError, database: &Path, noted: NotedBy) -> LockError {
     }
 }
 
-/// Whether there is a lock file at this path, or none yet.
+/// Checks that the lock file is a regular file, or missing.
 ///
 /// # Errors
 /// [`LockError::NotAFile`].
@@ -226,7 +226,7 @@ pub fn require_note(path: &Path) -> Result<(), LockError> {
     }
 }
 
-/// Tries for a moment: [`is_held`] of another process holds the lock file as long as it takes to ask.
+/// Retries for a moment, because [`is_held`] in another process locks the file briefly.
 fn try_lock(file: &File) -> Result<(), TryLockError> {
     for _ in 0..ATTEMPTS {
         if file.try_lock().is_ok() {
@@ -237,14 +237,14 @@ fn try_lock(file: &File) -> Result<(), TryLockError> {
     file.try_lock()
 }
 
-/// The process that works on a database, as it is named to people; `None` if there is none.
+/// The process that works on a database, for people. `None` if there is none.
 ///
-/// Not to be called while this process has the database open.
+/// Must not be called while this process has the database open.
 pub fn lock_holder(database: &Path, noted: NotedBy) -> Option<String> {
     (is_held(database) == Some(true)).then(|| holder(database, noted))
 }
 
-/// The process that holds the lock, by the lock file; else by the database itself.
+/// The process that holds the lock, from the lock file, else from the database.
 fn holder(database: &Path, noted: NotedBy) -> String {
     let mut named = String::new();
     for _ in 0..ATTEMPTS {
@@ -252,11 +252,11 @@ fn holder(database: &Path, noted: NotedBy) -> String {
         if named.parse().is_ok_and(is_alive) {
             return named;
         }
-        // It is being signed: until then it is empty, or names the process before.
+        // It is being written. Until then it is empty, or names the previous process.
         thread::sleep(ATTEMPT_INTERVAL);
     }
     if !named.is_empty() {
-        // Of another container, where it has another number here.
+        // The process is in another container, with another number here.
         return named;
     }
     let pid =
@@ -264,7 +264,7 @@ fn holder(database: &Path, noted: NotedBy) -> String {
     pid.map_or("unknown".into(), |pid| pid.to_string())
 }
 
-/// What the lock file says; nothing if it cannot be read.
+/// The content of the lock file. Empty if it cannot be read.
 fn read_note(database: &Path) -> String {
     let mut named = String::new();
     let _ = files::open(&note_path(database)).and_then(|mut note| note.read_to_string(&mut named));
@@ -275,14 +275,14 @@ fn is_alive(pid: u32) -> bool {
     i32::try_from(pid).is_ok_and(|pid| pid > 0 && kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH))
 }
 
-/// The lock file of a database: its name and `.lock`, beside the file itself and not beside a link to it.
+/// The lock file of a database: its name plus `.lock`, beside the file itself and not beside a link to it.
 pub fn note_path(database: &Path) -> PathBuf {
     let mut name = file_of(database).into_os_string();
     name.push(".lock");
     PathBuf::from(name)
 }
 
-/// The file that a path leads to, also where there is none yet.
+/// The file that a path leads to, even if it does not exist yet.
 pub fn file_of(database: &Path) -> PathBuf {
     let mut path = database.to_owned();
     for _ in 0..MAX_LINKS {

@@ -1,8 +1,7 @@
-//! Who else has the database open: other programs' locks, as the kernel lists them in `/proc/locks`.
+//! Which other processes have the database open, by their locks in `/proc/locks`.
 //!
 //! SQLite locks bytes of the file `-shm` beside a database in WAL mode (see "WAL-mode File Format" in its
-//! documentation). That file is never opened here: the locks of a whole process are lost when it closes any handle
-//! of it.
+//! documentation). This module never opens that file: if a process closes any handle of it, it loses all its locks.
 
 use std::ffi::OsString;
 use std::fs;
@@ -10,7 +9,7 @@ use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// The byte that the one who writes locks, …
+/// The byte that a writer locks, …
 const WRITE_LOCK_BYTE: u64 = 120;
 /// … and those of readers.
 const READ_LOCK_BYTES: std::ops::RangeInclusive<u64> = 123..=127;
@@ -21,17 +20,17 @@ pub struct LockHolder {
     pub pid: u32,
 }
 
-/// Who reads the database now, in transactions; `None` where that cannot be told.
+/// Which processes read the database now, in transactions. `None` if unknown.
 pub fn readers(database: &Path) -> Option<Vec<LockHolder>> {
     holders(database, |lock| READ_LOCK_BYTES.clone().any(|byte| lock.covers(byte)))
 }
 
-/// Who holds the write lock now; `None` where nobody does, or it cannot be told.
+/// Which process holds the write lock now. `None` if there is none, or it is unknown.
 pub fn writer(database: &Path) -> Option<LockHolder> {
     holders(database, |lock| lock.write && lock.covers(WRITE_LOCK_BYTE))?.pop()
 }
 
-/// The processes of this program's name that have the database open, by whatever name.
+/// The talkmirror processes that have the database open, under any name.
 pub fn talkmirrors(database: &Path) -> Vec<LockHolder> {
     let named = |holder: &LockHolder| {
         fs::read_to_string(format!("/proc/{}/comm", holder.pid)).is_ok_and(|name| name.trim() == "talkmirror")
@@ -41,27 +40,26 @@ pub fn talkmirrors(database: &Path) -> Vec<LockHolder> {
     holders
 }
 
-/// In words: `sqlite3 (process 4711, user ann)`; `None` for nobody.
+/// For people: `sqlite3 (process 4711, user ann)`. `None` if there are none.
 pub fn named(holders: &[LockHolder]) -> Option<String> {
     let names: Vec<String> = holders.iter().map(LockHolder::named).collect();
     (!names.is_empty()).then(|| names.join(", "))
 }
 
 impl LockHolder {
-    /// In words, as far as the kernel tells: of others' processes it may hide all but the number.
+    /// For people. The kernel may hide all but the number of other users' processes.
     pub fn named(&self) -> String {
         let pid = self.pid;
         let folder = PathBuf::from(format!("/proc/{pid}"));
         let user = fs::metadata(&folder).ok().map(|metadata| format!(", user {}", user(metadata.uid())));
         let Ok(name) = fs::read_to_string(folder.join("comm")) else { return format!("process {pid}") };
-        // A program names itself as it likes.
+        // A program can choose its own name.
         let name: String = name.trim().chars().filter(|letter| !letter.is_control()).collect();
         format!("{name} (process {pid}{})", user.unwrap_or_default())
     }
 }
 
-/// The name of a user, else the number. Only this machine's own users are looked up: a directory on the network may
-/// keep its askers waiting.
+/// The name of a user, else the number. Only local users are looked up: a network directory may be slow.
 fn user(uid: u32) -> String {
     let named = fs::read_to_string("/etc/passwd").ok().and_then(|users| {
         let of = |line: &str| {
@@ -74,12 +72,12 @@ fn user(uid: u32) -> String {
     named.unwrap_or_else(|| uid.to_string())
 }
 
-/// A lock that some process holds.
+/// A lock of a process.
 #[derive(Debug, PartialEq, Eq)]
 struct Lock {
     write: bool,
     pid: u32,
-    /// Major and minor number of the device.
+    /// The device's major and minor number.
     device: (u64, u64),
     inode: u64,
     first: u64,
@@ -101,13 +99,13 @@ fn holders(database: &Path, wanted: impl Fn(&Lock) -> bool) -> Option<Vec<LockHo
 
 fn holders_of(file: &Path, wanted: impl Fn(&Lock) -> bool) -> Option<Vec<LockHolder>> {
     let file = fs::metadata(file).ok()?;
-    // The kernel lists page by page: between two pages a held lock may be skipped while others come and go.
+    // The kernel lists locks page by page. Between two pages it may skip a held lock while others come and go.
     let locks = list()? + &list()?;
     Some(others(&locks, (device(file.dev()), file.ino()), std::process::id(), wanted))
 }
 
-/// The kernel's list of locks. Only what one call reads is consistent, so each call asks for much. In small pieces a
-/// held lock was missing from one reading in sixty, on a busy machine.
+/// The kernel's list of locks. Only one read call is consistent, so each call reads much. With small reads a held
+/// lock was missing once in sixty times on a busy machine.
 fn list() -> Option<String> {
     let mut file = fs::File::open("/proc/locks").ok()?;
     let mut read = vec![0; 64 * 1024];
@@ -120,7 +118,7 @@ fn list() -> Option<String> {
     }
 }
 
-/// Those of a list who hold such a lock of a file, but for the process `own`.
+/// The processes in a list that hold such a lock of a file, except the process `own`.
 fn others(
     locks: &str,
     (device, inode): ((u64, u64), u64),
@@ -128,7 +126,7 @@ fn others(
     wanted: impl Fn(&Lock) -> bool,
 ) -> Vec<LockHolder> {
     let mut locks: Vec<Lock> = locks.lines().filter_map(parse).filter(|lock| lock.inode == inode).collect();
-    // Some file systems (overlays) tell another device of their files here.
+    // Some file systems (overlays) list another device here than for their files.
     if locks.iter().any(|lock| lock.device == device) {
         locks.retain(|lock| lock.device == device);
     }
@@ -146,7 +144,7 @@ fn others(
 fn parse(line: &str) -> Option<Lock> {
     let mut fields = line.split_ascii_whitespace().skip(1);
     if fields.next()? != "POSIX" {
-        // `->`: one that waits.
+        // `->` marks a waiting lock.
         return None;
     }
     let write = fields.nth(1)? == "WRITE";
@@ -160,7 +158,7 @@ fn parse(line: &str) -> Option<Lock> {
     Some(Lock { write, pid, device, inode, first, last })
 }
 
-/// As Linux packs the numbers of a device.
+/// Unpacks Linux's device number.
 fn device(packed: u64) -> (u64, u64) {
     (
         ((packed >> 32) & 0xffff_f000) | ((packed >> 8) & 0xfff),

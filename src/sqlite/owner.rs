@@ -1,16 +1,16 @@
-//! Whose the files are: what root makes by hand beside a service's database belongs to the service's user, who
-//! could not open it otherwise.
+//! File ownership: what root creates beside a service's database gets the service's user, who could not open it
+//! otherwise.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::Path;
 
-/// Makes a file where there is none, as the owner of its folder would; SQLite gives what it makes beside a
-/// database the same owner.
+/// Creates a file if there is none, owned by the folder's owner. SQLite gives the files beside a database the same
+/// owner.
 ///
 /// # Errors
-/// When it cannot be made.
+/// If it cannot be created.
 pub fn make(path: &Path, mode: u32) -> io::Result<()> {
     let made = match OpenOptions::new().write(true).create_new(true).mode(mode).open(path) {
         Ok(made) => made,
@@ -21,10 +21,10 @@ pub fn make(path: &Path, mode: u32) -> io::Result<()> {
     hand_over(&made, folder)
 }
 
-/// Gives what root has made in a folder to the owner of that folder.
+/// Gives what root has created in a folder to the folder's owner.
 ///
 /// # Errors
-/// When the owner cannot be changed.
+/// If the owner cannot be changed.
 pub fn hand_over(made: &File, folder: &Path) -> io::Result<()> {
     let (folder, own) = (fs::metadata(folder)?, made.metadata()?);
     if own.uid() == 0 && folder.uid() != 0 {
@@ -33,30 +33,30 @@ pub fn hand_over(made: &File, folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Which file it is that was opened at a path.
+/// Identifies the file that was opened at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileId(u64, u64);
 
 impl FileId {
-    /// Of the file that is there.
+    /// The id of the file at a path.
     ///
     /// # Errors
-    /// When there is none, or it cannot be looked at.
+    /// If there is none, or its metadata cannot be read.
     pub fn of(path: &Path) -> io::Result<FileId> {
         let metadata = fs::metadata(path)?;
         Ok(FileId(metadata.dev(), metadata.ino()))
     }
 
-    /// Of an open file.
+    /// The id of an open file.
     ///
     /// # Errors
-    /// When it cannot be looked at.
+    /// If its metadata cannot be read.
     pub fn of_file(file: &File) -> io::Result<FileId> {
         let metadata = file.metadata()?;
         Ok(FileId(metadata.dev(), metadata.ino()))
     }
 
-    /// Whether it certainly is no longer there: removed, or another one in its place.
+    /// Whether it is certainly gone from there: removed or replaced.
     pub fn is_gone_from(self, path: &Path) -> bool {
         match FileId::of(path) {
             Ok(there) => there != self,

@@ -1,4 +1,4 @@
-//! Putting a file in the place of a database: the files of the old one and of the new one, and their names.
+//! Replaces a database file: handles the old and the new files, and their names.
 
 use super::{SIDE_FILE_SUFFIXES, beside, connect, owner, persist_wal};
 use crate::clock::iso;
@@ -8,10 +8,10 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-/// What the name of an old file has after that of the database; the time follows.
+/// The suffix of an old file's name, followed by the time.
 const KEPT_SUFFIX: &str = ".before-restore-";
 
-/// Gives the new file the owner and the mode of the old one, and has it on the disk.
+/// Gives the new file the owner and mode of the old one, and syncs it to disk.
 pub fn match_owner_and_mode(new: &Path, database: &Path, folder: &Path) -> io::Result<()> {
     let file = File::options().read(true).write(true).open(new)?;
     match fs::metadata(database) {
@@ -28,16 +28,16 @@ pub fn match_owner_and_mode(new: &Path, database: &Path, folder: &Path) -> io::R
     file.sync_all()
 }
 
-/// Sets the new file to WAL mode while nobody can be in the way: later each reader would be. Its log is empty, and
-/// goes with the connection.
+/// Sets the new file to WAL mode while no reader can block that. Its WAL is empty, and is removed with the
+/// connection.
 pub fn to_wal(new: &Path) -> rusqlite::Result<()> {
     let connection = Connection::open_with_flags(new, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     connection.close().map_err(|(_, error)| error)
 }
 
-/// Makes the files beside the new database that a reader without the right to write the folder cannot make. Where
-/// it fails, the daemon makes them.
+/// Creates the files beside the new database that a reader who may not write the folder cannot create. If this
+/// fails, the daemon creates them.
 pub fn make_beside(database: &Path) {
     if let Ok(connection) = connect(database, OpenFlags::SQLITE_OPEN_READ_WRITE) {
         persist_wal(&connection);
@@ -45,18 +45,18 @@ pub fn make_beside(database: &Path) {
     }
 }
 
-/// The old file under its second name; dropped, it is as it was.
+/// The old file under a second name. Dropping this restores the earlier state.
 #[derive(Debug)]
 pub struct KeptFile {
     name: Option<PathBuf>,
-    /// From where, and to where.
+    /// From where to where.
     moved: Vec<(PathBuf, PathBuf)>,
     undo: bool,
 }
 
 impl KeptFile {
-    /// Gives the old file a second name, and takes away from beside the first what would be taken for a part of the
-    /// new database. A kill in between leaves the old one where it was.
+    /// Gives the old file a second name, and moves away the files that would be taken for parts of the new
+    /// database. A kill in between leaves the old one in place.
     pub fn new(database: &Path, now: i64) -> io::Result<KeptFile> {
         let name = |at| {
             let time = iso(at).replace(':', "");
@@ -73,7 +73,7 @@ impl KeptFile {
             Err(error) => return Err(error),
         };
         let mut kept = KeptFile { name: there.then(|| name.clone()), moved: Vec::new(), undo: true };
-        // There are none of a database that was settled.
+        // A settled database has none.
         for suffix in SIDE_FILE_SUFFIXES {
             let (from, to) = (beside(database, suffix), beside(&name, suffix));
             match fs::rename(&from, &to) {
@@ -85,7 +85,7 @@ impl KeptFile {
         Ok(kept)
     }
 
-    /// For good; returns the second name.
+    /// Keeps the result and returns the second name.
     pub fn keep(mut self) -> Option<PathBuf> {
         self.undo = false;
         self.name.take()
@@ -103,8 +103,8 @@ impl Drop for KeptFile {
     }
 }
 
-/// Takes away second names that the database itself has: a restore was killed before it had replaced it. The caller
-/// holds the lock.
+/// Removes second names of the current database, left by a restore that was killed before the replacement. The
+/// caller holds the lock.
 pub fn tidy(database: &Path) {
     let database = database.canonicalize().unwrap_or_else(|_| database.to_owned());
     let (Some(folder), Some(name), Ok(own)) =
@@ -118,7 +118,7 @@ pub fn tidy(database: &Path) {
             .file_name()
             .and_then(|kept| kept.to_str()?.strip_prefix(name))
             .is_some_and(|rest| rest.starts_with(KEPT_SUFFIX));
-        // Not through a link, which somebody has made.
+        // Not through a link, which a person has made.
         let same =
             kept.symlink_metadata().is_ok_and(|kept| (kept.dev(), kept.ino()) == (own.dev(), own.ino()));
         if of_restore && same {

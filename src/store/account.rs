@@ -1,5 +1,5 @@
-//! Whose mirror this is, in `mirror_info`: the account's id, name and address, and whether the API that is asked is
-//! certainly that account's.
+//! The mirrored account, in `mirror_info`: its id, name and address, and whether the API is confirmed to be that
+//! account's.
 
 use super::info;
 use rusqlite::Connection;
@@ -9,14 +9,14 @@ use std::fmt;
 const ID: &str = "account_id";
 /// … its name, if the API gives it, …
 const NAME: &str = "account_name";
-/// … its address, as `api.base_url` last had it, …
+/// … its address, from the last `api.base_url`, …
 const BASE_URL: &str = "base_url";
-/// … when the API was last found to be this account's, in Unix seconds, …
+/// … when the API was last confirmed to be this account's, in Unix seconds, …
 const CONFIRMED_AT: &str = "account_confirmed_at";
-/// … and why it could not be found out, if it could not.
+/// … and why it could not be confirmed, if so.
 const DOUBT: &str = "account_doubt";
 
-/// An account, as far as it is known.
+/// What is known of an account.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AccountName {
     pub account_id: i64,
@@ -37,31 +37,31 @@ impl fmt::Display for AccountName {
     }
 }
 
-/// What the database says of its account.
+/// What the database stores about its account.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct AccountStatus {
     pub name: Option<String>,
     pub base_url: Option<String>,
-    /// When the API was last found to be this account's, in Unix seconds.
+    /// When the API was last confirmed to be this account's, in Unix seconds.
     pub confirmed_at: Option<i64>,
-    /// Why it could not be found out whose API it is: until it is, no 404, 403 or 204 is believed.
+    /// Why the API's account could not be confirmed. Until it is, no 404, 403 or 204 is believed.
     pub doubt: Option<String>,
 }
 
-/// The account that this database mirrors, once it is known.
+/// The account that this database mirrors, once known.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn name(connection: &Connection) -> rusqlite::Result<Option<AccountName>> {
     let Some(account_id) = super::account_id(connection)? else { return Ok(None) };
     let (name, base_url) = (info(connection, NAME)?, info(connection, BASE_URL)?);
     Ok(Some(AccountName { account_id, name, base_url }))
 }
 
-/// What is shown of it.
+/// What is shown of the account.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn status(connection: &Connection) -> rusqlite::Result<AccountStatus> {
     Ok(AccountStatus {
         name: info(connection, NAME)?,
@@ -71,10 +71,10 @@ pub fn status(connection: &Connection) -> rusqlite::Result<AccountStatus> {
     })
 }
 
-/// Notes whose mirror this is, if that is not known yet: it stays.
+/// Stores the account's id, if none is stored yet. It never changes.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// If the database cannot be written.
 pub fn note_id(connection: &Connection, account_id: i64) -> rusqlite::Result<()> {
     connection
         .prepare_cached("INSERT OR IGNORE INTO mirror_info (key, value) VALUES (?1, ?2)")?
@@ -82,10 +82,10 @@ pub fn note_id(connection: &Connection, account_id: i64) -> rusqlite::Result<()>
     Ok(())
 }
 
-/// Notes that the API is this account's, at this Unix second.
+/// Stores that the API is this account's, at this Unix second.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// If the database cannot be written.
 pub fn confirm(connection: &Connection, account: &AccountName, now: i64) -> rusqlite::Result<()> {
     note_id(connection, account.account_id)?;
     let mut set =
@@ -99,10 +99,10 @@ pub fn confirm(connection: &Connection, account: &AccountName, now: i64) -> rusq
     doubt(connection, None)
 }
 
-/// Notes why it could not be found out whose API it is.
+/// Stores why the API's account could not be confirmed.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// If the database cannot be written.
 pub fn doubt(connection: &Connection, why: Option<&str>) -> rusqlite::Result<()> {
     match why {
         Some(why) => connection

@@ -1,9 +1,8 @@
-//! Copies of the database, taken while it is written.
+//! Copies of the database, made while it is written.
 //!
-//! It promises that a copy is one moment of the database, whole and checked before it has its name; that
-//! it is one file which is read anywhere, also where nothing can be written; that nothing is overwritten;
-//! and that a copy which is not finished, for whatever reason, leaves nothing of the final name. It only
-//! reads the database, and holds no lock there that a writer would wait for.
+//! A copy shows one moment of the database, and is complete and checked before it gets its name. It is one file
+//! that can be read anywhere, even on read-only media. Nothing is overwritten, and an unfinished copy leaves
+//! nothing under the final name. Copying only reads the database, and holds no lock that a writer would wait for.
 
 pub mod state;
 
@@ -21,18 +20,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What a whole copy holds.
+/// The contents of a complete copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Contents {
     pub account_id: Option<i64>,
-    /// The schema's version.
+    /// The schema version.
     pub schema: i64,
     pub talks: i64,
-    /// The last sign of life of the daemon in it, in Unix seconds: the moment that it shows.
+    /// The daemon's last sign of life in it, in Unix seconds: the moment that the copy shows.
     pub seen_at: Option<i64>,
 }
 
-/// A copy that was made.
+/// A finished copy.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Copied {
     pub path: PathBuf,
@@ -42,9 +41,9 @@ pub struct Copied {
     pub seconds: f64,
 }
 
-/// Copies the database to a new file, or into a folder under a dated name; `now` is in Unix seconds.
+/// Copies the database to a new file, or into a folder under a dated name. `now` is in Unix seconds.
 ///
-/// Its mode is the database's own. Where its group is another, that may do what others may.
+/// The copy has the database's mode. If its group differs, that group may do what others may.
 ///
 /// # Errors
 /// See [`BackupError`].
@@ -73,7 +72,7 @@ pub fn back_up(
     Ok(Copied { path, bytes, contents, seconds: clock::since(began).as_secs_f64() })
 }
 
-/// Copies a database into a new file and reads the copy through, before anybody sees it.
+/// Copies a database into a new file and reads all of the copy before anyone sees it.
 pub(super) fn copy_checked(
     source: &Path,
     scratch: &Scratch,
@@ -84,10 +83,11 @@ pub(super) fn copy_checked(
     contents(&copied, schema).map_err(sql("check the copy of", source, scratch.within()))
 }
 
-/// Removes the oldest dated copies of the same account beside a new one, all but `keep`; returns how many.
+/// Removes the oldest dated copies of the same account beside a new one and keeps `keep`. Returns how many it
+/// removed.
 ///
 /// # Errors
-/// When the folder cannot be read, or a file not be removed.
+/// If the folder cannot be read, or a file cannot be removed.
 pub fn prune(copied: &Copied, stem: &str, keep: usize) -> io::Result<usize> {
     let is_ours = |path: &Path| {
         open(path).is_ok_and(|copy| super::account_id(&copy).ok() == Some(copied.contents.account_id))
@@ -126,10 +126,10 @@ pub(super) fn open(path: &Path) -> Result<Connection, BackupError> {
     }
 }
 
-/// Whether a copy of the database could go to the folder now, as far as that is told without writing there.
+/// Checks that a copy of the database could go to the folder now, as far as possible without writing there.
 ///
 /// # Errors
-/// Why it could not.
+/// Why it could not go there.
 pub fn check_folder(database: &Path, folder: &Path) -> Result<(), BackupError> {
     require_folder(folder)?;
     check_room(&open(database)?, database, folder)

@@ -1,41 +1,41 @@
 //! How much of the account is mirrored: columns of `daemon_status`, counted by the process that works the queue.
 //!
-//! A talk is known to exist if it is mirrored, or if it waits in the queue for its first fetch. The counts over
-//! the whole account are too low until every known talk is mirrored, the list was read to its end once, and no
-//! backfill looks for more. Once complete it stays so while new talks wait for less than a minute: each day brings some,
-//! and they are fetched within seconds.
+//! A talk is known if it is mirrored, or waits in the queue for its first fetch. The account's counts are too low
+//! until every known talk is mirrored, the list was read to its end once, and no backfill is running. A complete
+//! mirror stays complete while new talks wait for less than a minute: each day brings some, and they are fetched
+//! within seconds.
 
 use super::feeds::{self, Feeder};
 use crate::policy::lanes::Lane;
 use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
 
-/// In seconds: a talk that waits for its first fetch no longer than this leaves a complete mirror complete.
+/// A talk that waits for its first fetch no longer than this does not make a complete mirror incomplete.
 const NEW_TALK_GRACE_SECS: i64 = 60;
 
-/// See the module's text.
+/// See the module documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Completeness {
     /// Talks that are known to exist.
     pub known: i64,
-    /// Of them mirrored.
+    /// How many of them are mirrored.
     pub mirrored: i64,
     pub complete: bool,
-    /// When it is complete at this pace, in Unix seconds; `None` if that is not known, or it is.
+    /// When it will be complete at this pace, in Unix seconds. `None` if unknown, or if it is complete.
     pub complete_at: Option<i64>,
 }
 
 impl Completeness {
-    /// Seconds until it is complete, where known.
+    /// Seconds until it is complete, if known.
     pub fn seconds_left(&self, now: i64) -> Option<i64> {
         self.complete_at.map(|at| at.saturating_sub(now).max(1))
     }
 }
 
-/// Reads what was last counted.
+/// Reads the last count.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn read(connection: &Connection) -> rusqlite::Result<Option<Completeness>> {
     connection
         .prepare_cached(
@@ -49,10 +49,10 @@ pub fn read(connection: &Connection) -> rusqlite::Result<Option<Completeness>> {
         .optional()
 }
 
-/// Counts, and writes down what has changed. `pace` is how many requests a second are allowed, if any are.
+/// Counts, and stores changes. `pace` is the allowed requests per second, if any.
 ///
 /// # Errors
-/// When the database cannot be read or written.
+/// If the database cannot be read or written.
 pub(super) fn note(connection: &Connection, pace: Option<f64>, now: i64) -> rusqlite::Result<()> {
     let before = read(connection)?;
     let counted = count(connection, before, pace, now)?;
@@ -75,7 +75,8 @@ fn count(
 ) -> rusqlite::Result<Completeness> {
     let tx = connection.unchecked_transaction()?;
     let mirrored: i64 = tx.prepare_cached("SELECT count(*) FROM talks")?.query_row([], |row| row.get(0))?;
-    // What failed or was denied is told elsewhere, and may never be mirrored. By the id, in which both are in order.
+    // Failed and denied talks are reported elsewhere, and may never be mirrored. Joined by id, the order of both
+    // tables.
     let (unmirrored, since): (i64, Option<i64>) = tx
         .prepare_cached(
             "SELECT count(*), min(enqueued_at) FROM talk_queue AS queued NOT INDEXED
@@ -107,14 +108,14 @@ mod tests {
 
     const NOW: i64 = 1_700_000_000;
 
-    /// What is read once `sql` was written and it was counted, at two requests a second.
+    /// The count after `sql`, at two requests a second.
     fn counted(connection: &Connection, sql: &str) -> Completeness {
         connection.execute_batch(sql).unwrap();
         note(connection, Some(2.0), NOW).unwrap();
         read(connection).unwrap().unwrap()
     }
 
-    /// A mirror of talks 1 to 5, in which a process has written its status.
+    /// A mirror of talks 1 to 5, with a process's status.
     fn mirror() -> Connection {
         let connection = in_memory();
         connection

@@ -1,4 +1,4 @@
-//! Counts of talks, of the queue and of closings, each by its index: no scan of talks, whose rows are wide.
+//! Counts of talks, queue rows and closings. Each uses an index and never scans talks, whose rows are wide.
 
 use crate::policy::lanes::Lane;
 use rusqlite::{Connection, OptionalExtension};
@@ -20,7 +20,7 @@ pub struct TalkCounts {
 /// Counts the talks.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn talks(connection: &Connection) -> rusqlite::Result<TalkCounts> {
     let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     let total = count("SELECT count(*) FROM talks")?;
@@ -44,24 +44,24 @@ pub fn talks(connection: &Connection) -> rusqlite::Result<TalkCounts> {
 pub struct QueueCounts {
     /// Due now.
     pub due: i64,
-    /// Due later: backing off, or put there for later.
+    /// Due later: backing off, or scheduled.
     pub later: i64,
     /// Failed.
     pub failed: i64,
-    /// Since when the longest overdue row is due.
+    /// Since when the most overdue row is due.
     pub oldest_due_at: Option<i64>,
-    /// When the next row becomes due of those that are not.
+    /// When the next of the other rows becomes due.
     pub next_due_at: Option<i64>,
     /// Due now and more urgent than refreshes, …
     pub urgent: i64,
-    /// … and since when the longest overdue of them is due.
+    /// … and since when the most overdue of them is due.
     pub urgent_since: Option<i64>,
 }
 
 /// Counts the queue.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn queue(connection: &Connection, now: i64) -> rusqlite::Result<QueueCounts> {
     let failed =
         connection
@@ -89,10 +89,10 @@ pub fn queue(connection: &Connection, now: i64) -> rusqlite::Result<QueueCounts>
     )
 }
 
-/// Rows of this priority and above that wait, whenever they are due.
+/// Waiting rows of this priority and above, whenever they are due.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn waiting(connection: &Connection, least_priority: i64) -> rusqlite::Result<u64> {
     connection.query_row(
         "SELECT count(*) FROM talk_queue WHERE failed_at IS NULL AND priority >= ?1",
@@ -104,7 +104,7 @@ pub fn waiting(connection: &Connection, least_priority: i64) -> rusqlite::Result
 /// How many of these talks are in the queue, failed or not.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn still_queued(connection: &Connection, talk_ids: &[i64]) -> rusqlite::Result<u64> {
     let mut row = connection.prepare("SELECT 1 FROM talk_queue WHERE talk_id = ?1")?;
     talk_ids.iter().try_fold(0, |count, talk_id| Ok(count + u64::from(row.exists([talk_id])?)))
@@ -113,19 +113,19 @@ pub fn still_queued(connection: &Connection, talk_ids: &[i64]) -> rusqlite::Resu
 /// How old the mirrored states of the open talks are, in seconds since their fetch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Freshness {
-    /// Open talks; without any the others are 0.
+    /// Open talks. If there are none, the others are 0.
     pub talks: i64,
     pub p50: i64,
     pub p95: i64,
     pub max: i64,
 }
 
-/// How old the states of the open talks are, of which there are `talks`.
+/// How old the states of the `talks` open talks are.
 ///
-/// By the index alone: the view `mirror_freshness` reads every talk.
+/// Reads only the index. The view `mirror_freshness` reads every talk.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn freshness(connection: &Connection, talks: i64, now: i64) -> rusqlite::Result<Freshness> {
     let mut nth = connection.prepare_cached(
         "SELECT fetched_at FROM talks INDEXED BY talks_open WHERE is_in_work = 1 AND gone_at IS NULL
@@ -142,7 +142,7 @@ pub fn freshness(connection: &Connection, talks: i64, now: i64) -> rusqlite::Res
 /// When an open talk was last fetched, in Unix seconds.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn last_fetch(connection: &Connection) -> rusqlite::Result<Option<i64>> {
     connection.query_row(
         "SELECT max(fetched_at) FROM talks INDEXED BY talks_open WHERE is_in_work = 1 AND gone_at IS NULL",
@@ -151,10 +151,10 @@ pub fn last_fetch(connection: &Connection) -> rusqlite::Result<Option<i64>> {
     )
 }
 
-/// Decisions to close since a Unix second, by outcome.
+/// Closings since a Unix second, by outcome.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn closures_since(connection: &Connection, since: i64) -> rusqlite::Result<BTreeMap<String, i64>> {
     connection
         .prepare("SELECT outcome, count(*) FROM closures WHERE decided_at >= ?1 GROUP BY outcome")?
@@ -162,10 +162,10 @@ pub fn closures_since(connection: &Connection, since: i64) -> rusqlite::Result<B
         .collect()
 }
 
-/// Closings that have no end yet.
+/// Unfinished closings.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn closures_under_way(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row(
         "SELECT count(*) FROM closures WHERE outcome IN ('requested', 'accepted')",

@@ -1,28 +1,27 @@
-//! The talks of the last days, counted by indexes alone: the page asks again and again, and a mirror may
-//! hold millions.
+//! The talks of the last days, counted by indexes alone: the page reads them often, and a mirror may hold millions.
 
 use rusqlite::{Connection, Params, Row};
 
-/// So many days are counted, today too.
+/// How many days are counted, today included.
 pub const DAYS: usize = 30;
 const DAY: i64 = 86_400;
 
-/// The talks of one day, UTC, as the mirror knows them now.
+/// The talks of one day, UTC, as currently mirrored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Day {
-    /// When it began, in Unix seconds.
+    /// The start of the day, in Unix seconds.
     pub starts_at: i64,
-    /// Open when it ended; of today: now.
+    /// Open at its end. For today: now.
     pub open: i64,
-    /// Missed on it.
+    /// Missed on this day.
     pub missed: i64,
-    /// Closed on it.
+    /// Closed on this day.
     pub closed: i64,
 }
 
-// A talk was closed when the account last changed it, and at the latest when it was first seen closed: so
-// one that was closed long before it was first fetched is no closing of today, nor is a rating that
-// came after it. One that is gone without ever being seen closed ended when the API first said so.
+// A talk counts as closed when the account last changed it, or when it was first seen closed if that is earlier. So
+// a talk closed long before its first fetch does not count today, and a later rating does not move it. A talk that
+// is gone without being seen closed ended when the API first reported that.
 const OPEN: &str =
     "SELECT created_at FROM talks INDEXED BY talks_open WHERE is_in_work = 1 AND gone_at IS NULL";
 const CLOSED: &str = "SELECT created_at, min(closed_at, updated_at) FROM talks INDEXED BY talks_closed
@@ -31,10 +30,10 @@ const GONE: &str = "SELECT created_at, min(closed_at, updated_at), gone_at FROM 
       WHERE gone_at >= ?1";
 const MISSED: &str = "SELECT missed_at FROM talks INDEXED BY talks_missed WHERE missed_at >= ?1";
 
-/// Counts the talks of the last days, the earliest first; the last is today.
+/// Counts the talks of the last days, earliest first. The last day is today.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn days(connection: &Connection, now: i64) -> rusqlite::Result<[Day; DAYS]> {
     let tx = connection.unchecked_transaction()?;
     let first = now - now.rem_euclid(DAY) - (DAYS as i64 - 1) * DAY;
@@ -80,18 +79,18 @@ fn scan(
 
 struct DayCounts {
     first: i64,
-    /// While counting, `open` is by how many more than on the day before.
+    /// While counting, `open` is the difference from the day before.
     days: [Day; DAYS],
 }
 
 impl DayCounts {
-    /// The day on which something was; what a clock ahead of ours dates later is today's.
+    /// The day of a time. A time in the future counts as today.
     fn day(&self, at: i64) -> Option<usize> {
         let day = usize::try_from((at - self.first).div_euclid(DAY)).ok()?;
         Some(day.min(DAYS - 1))
     }
 
-    /// A talk was open from then until it ended: at the end of each day in between.
+    /// Counts a talk as open at the end of each day from `from` until `until`.
     fn open(&mut self, from: i64, until: i64) {
         let first = self.day(from).unwrap_or(0);
         let end = match until {
@@ -138,7 +137,7 @@ mod tests {
     const NOW: i64 = 1_700_000_000;
     const TODAY: i64 = NOW - NOW % DAY;
 
-    /// A talk as the mirror holds it. Times are days before now; closed means last changed, and first seen closed.
+    /// A mirrored talk. Times are days before now. Closed means last changed, and first seen closed.
     fn talk(connection: &Connection, created: i64, closed: Option<(i64, i64)>, gone: Option<i64>) {
         let at = |days: i64| NOW - days * DAY;
         connection
@@ -156,7 +155,7 @@ mod tests {
             .unwrap();
     }
 
-    /// Days before today, and what was counted, without the days on which it is the same as before.
+    /// Days before today and their counts, without days that equal the day before.
     fn steps(days: &[Day], figure: fn(&Day) -> i64) -> Vec<(usize, i64)> {
         let mut steps: Vec<(usize, i64)> = Vec::new();
         for (place, day) in days.iter().enumerate() {
@@ -170,11 +169,11 @@ mod tests {
     #[test]
     fn a_talk_is_open_at_the_end_of_each_day_from_its_begin_to_its_end() {
         let connection = in_memory();
-        talk(&connection, 400, None, None); // since long ago
+        talk(&connection, 400, None, None); // open for long
         talk(&connection, 10, None, None);
         talk(&connection, 8, Some((5, 5)), None);
-        talk(&connection, 3, Some((3, 3)), None); // never at a day's end
-        talk(&connection, 7, None, Some(6)); // gone unclosed
+        talk(&connection, 3, Some((3, 3)), None); // never open at a day's end
+        talk(&connection, 7, None, Some(6)); // gone without being closed
         talk(&connection, 400, Some((399, 398)), None);
         talk(&connection, 400, Some((399, 398)), Some(2));
         let days = days(&connection, NOW).unwrap();

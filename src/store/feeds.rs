@@ -1,8 +1,8 @@
-//! What feeders ask of the database, each in the writer's transaction: ids into the queue, what of
-//! the listing and of the events is news, and the table `feeders`.
+//! The feeders' requests to the database, each in the writer's transaction: queue ids, find news in the listing and
+//! the events, and update the table `feeders`.
 //!
-//! It promises that an id that backs off is never hurried nor made to fail less, that an event counts
-//! once, and that a fetch under way does not swallow what was heard after it began.
+//! A row that backs off is never made due sooner, nor loses its failures. An event counts once. A running fetch
+//! does not hide a hint that came after it began.
 
 mod backfill;
 mod candidates;
@@ -20,7 +20,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, named_params};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// What puts ids into the queue by itself.
+/// What queues ids on its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Feeder {
     Refresh,
@@ -34,7 +34,7 @@ impl Feeder {
     pub const ALL: [Feeder; 5] =
         [Feeder::Refresh, Feeder::Listing, Feeder::Events, Feeder::Webhook, Feeder::Backfill];
 
-    /// As in `feeders.feeder`, and as the queue's `reason`.
+    /// The value of `feeders.feeder` and of the queue's `reason`.
     pub fn as_str(self) -> &'static str {
         match self {
             Feeder::Refresh => "refresh",
@@ -46,50 +46,50 @@ impl Feeder {
     }
 }
 
-/// A row of the listing that is not as the mirror has it.
+/// A row of the listing that differs from the mirror.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct News {
     pub listed: Listed,
-    /// A state of it is mirrored.
+    /// Whether a state of it is mirrored.
     pub mirrored: bool,
-    /// When it was last fetched, or found not to exist.
+    /// When it was last fetched, or found missing.
     pub looked_at: Option<i64>,
 }
 
-/// A talk of which something was heard.
+/// A hint that a talk may have changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hint {
     pub talk_id: i64,
     pub lane: Lane,
-    /// It has changed since it was last heard of: one that failed is worth another try.
+    /// Whether it has changed since the last hint: then a failed row is worth another try.
     pub changed: bool,
 }
 
-/// What a feeder wants done. Times are Unix seconds.
+/// A request of a feeder. Times are Unix seconds.
 #[derive(Debug, Clone)]
 pub enum FeedRequest {
     /// Queue talks, due at `due_at`.
     Enqueue { feeder: Feeder, hints: Vec<Hint>, due_at: i64, now: i64 },
-    /// Queue what a hook of this account names, due at `due_at`.
+    /// Queue the talks of a webhook of this account, due at `due_at`.
     Webhook { account_id: Option<i64>, ids: Vec<i64>, due_at: i64, now: i64 },
-    /// Queue the talks that are worth most to fetch again: so many that `room` rows wait in the lane.
+    /// Queue the talks most worth fetching again, so that `room` rows wait in the lane.
     Refresh { rules: RefreshRules, room: usize, shares: Shares, now: i64 },
-    /// Which rows of the listing, read at `now`, are news?
+    /// Find the rows of the listing, read at `now`, that are news.
     Compare { listed: Vec<Listed>, now: i64 },
-    /// Which open talks of the mirror, fetched before then, are not among these?
+    /// Find the mirror's open talks fetched before `before` that are not among these.
     Unseen { seen: Arc<HashSet<i64>>, before: i64, now: i64 },
-    /// Queue the talks of those events that were not taken in yet.
+    /// Queue the talks of the events that are new.
     Events { events: Vec<TalkEvent>, now: i64 },
-    /// Events before then will not be read again.
+    /// Forget events before this time: they will not be read again.
     ForgetEvents { before: i64 },
-    /// Go on with the backfill: so many that `room` rows wait in the lane.
+    /// Continue the backfill, so that `room` rows wait in the lane.
     Backfill { room: usize, now: i64 },
-    /// Write down how the feeder is.
+    /// Store the state of the feeder.
     Note(Note),
 }
 
 impl FeedRequest {
-    /// When the rows are due that it queued or changed, if it may have.
+    /// When the rows that it may have queued or changed are due.
     pub fn changed_queue(&self, fed: &Fed) -> Option<i64> {
         match self {
             FeedRequest::Enqueue { due_at, .. } | FeedRequest::Webhook { due_at, .. } => Some(*due_at),
@@ -105,10 +105,10 @@ impl FeedRequest {
     }
 }
 
-/// What came of an [`FeedRequest`].
+/// The result of a [`FeedRequest`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fed {
-    /// So many ids were put into the queue.
+    /// This many ids were queued.
     Queued(u64),
     Refreshed {
         queued: u64,
@@ -116,17 +116,17 @@ pub enum Fed {
     },
     Compared(Vec<News>),
     Unseen(Vec<i64>),
-    /// The hook is another account's.
+    /// The webhook is another account's.
     OtherAccount,
-    /// None was wanted, or how far it is.
+    /// The progress of the backfill, if there is one, and how many ids were queued.
     Backfill(Option<Backfill>, u64),
     Done,
 }
 
-/// Does what a feeder wants; the caller commits it. The candidates are prepared for the order.
+/// Runs a feeder's request. The caller commits. The candidates are already prepared for it.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// If the database cannot be written.
 pub fn work(tx: &Transaction<'_>, order: &FeedRequest, candidates: &Candidates) -> rusqlite::Result<Fed> {
     Ok(match order {
         FeedRequest::Enqueue { feeder, hints, due_at, now } => {
@@ -170,11 +170,11 @@ pub fn work(tx: &Transaction<'_>, order: &FeedRequest, candidates: &Candidates) 
     })
 }
 
-/// Queues a talk of which something was heard just now; false if it waited already.
+/// Queues a talk after a hint. False if it waited already.
 ///
-/// A row that waits takes the more urgent lane, and the next ticket: a fetch that is under way may have
-/// been too early. Another one that waits for its time is hurried; one that backs off stays as it is, and so does a
-/// closing's, which goes by times of its own. One that failed begins anew if its talk has changed.
+/// A waiting row takes the more urgent lane and the next ticket, because a running fetch may have been too early. A
+/// scheduled row becomes due now. A row that backs off or belongs to a closing keeps its time. A failed row starts
+/// again if its talk has changed.
 fn hint(tx: &Transaction<'_>, feeder: Feeder, hint: Hint, due_at: i64, now: i64) -> rusqlite::Result<bool> {
     let Hint { talk_id, lane, changed } = hint;
     let values = named_params! {
@@ -206,7 +206,7 @@ fn hint(tx: &Transaction<'_>, feeder: Feeder, hint: Hint, due_at: i64, now: i64)
     insert(tx, talk_id, (feeder, lane), due_at, now)
 }
 
-/// Queues a talk that does not wait yet; false if it does.
+/// Queues a talk unless it waits already. False if it does.
 fn insert(
     tx: &Transaction<'_>,
     talk_id: i64,
@@ -223,7 +223,7 @@ fn insert(
     Ok(inserted == 1)
 }
 
-/// What of `room` the rows leave that a lane may work now and has not got round to.
+/// How much of `room` is left by the due rows of a lane.
 fn room_left(tx: &Transaction<'_>, lane: Lane, room: usize, now: i64) -> rusqlite::Result<usize> {
     let waiting: i64 = tx
         .prepare_cached(
@@ -235,7 +235,7 @@ fn room_left(tx: &Transaction<'_>, lane: Lane, room: usize, now: i64) -> rusqlit
     Ok(room.saturating_sub(waiting as usize))
 }
 
-/// A run that found nothing is noted so often, in seconds.
+/// A run that found nothing is recorded at most this often.
 const NOTE_INTERVAL_SECS: i64 = 60;
 
 fn refresh(
@@ -250,7 +250,7 @@ fn refresh(
     let mut queued = 0;
     if room > 0 {
         let mut choice = Choice::new((room, shares.oldest_of(room)), candidates.watched(), now);
-        // Talks that wait in the queue are being fetched anyway.
+        // Queued talks are fetched anyway.
         let mut waits = tx.prepare_cached("SELECT 1 FROM talk_queue WHERE talk_id = ?1")?;
         candidates.offer(&mut choice, rules, |talk_id| Ok(!waits.exists([talk_id])?))?;
         for talk_id in choice.chosen() {

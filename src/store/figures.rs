@@ -1,4 +1,4 @@
-//! What only the metrics show: the queue by reason.
+//! Figures that only the metrics show: the queue by reason.
 
 use crate::policy::closing::Purpose;
 use crate::store::closures;
@@ -6,10 +6,10 @@ use crate::store::feeds::Feeder;
 use crate::store::queue::text;
 use rusqlite::Connection;
 
-/// Read by each look at the metrics.
+/// Read at each scrape of the metrics.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Figures {
-    /// One for each reason that talkmirror itself gives, and `other` for everybody's own words.
+    /// One for each reason that talkmirror gives, and `other` for all other texts.
     pub queue: Vec<ReasonCounts>,
 }
 
@@ -20,14 +20,14 @@ pub struct ReasonCounts {
     pub due: i64,
     pub later: i64,
     pub failed: i64,
-    /// Since when the longest overdue row is due.
+    /// Since when the most overdue row is due.
     pub oldest_due_at: Option<i64>,
 }
 
-/// Reads them.
+/// Reads the figures.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn figures(connection: &Connection, now: i64) -> rusqlite::Result<Figures> {
     Ok(Figures { queue: queue(connection, now)? })
 }

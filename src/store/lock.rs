@@ -1,11 +1,11 @@
-//! The lock of a database, whose holder is also named by the database itself.
+//! The lock of a database. The database itself also names its holder.
 
 use super::status::DaemonStatus;
 use crate::sqlite::lock;
 pub use crate::sqlite::lock::{InstanceLock, LockError, file_of, is_held};
 use std::path::Path;
 
-/// Takes the lock of a database that is to be worked on, or fails at once. Makes the database's file if there is none.
+/// Takes the lock of a database to work on, or fails at once. Creates the database's file if there is none.
 ///
 /// # Errors
 /// [`LockError::Held`] with the holder's process id.
@@ -13,7 +13,7 @@ pub fn acquire(database: &Path) -> Result<InstanceLock, LockError> {
     lock::acquire(database, noted)
 }
 
-/// The same for a database that is to be replaced: none is made.
+/// The same for a database to be replaced. Creates no file.
 ///
 /// # Errors
 /// See [`acquire`].
@@ -21,9 +21,9 @@ pub fn acquire_to_replace(database: &Path) -> Result<InstanceLock, LockError> {
     lock::acquire_to_replace(database, noted)
 }
 
-/// The process that works on a database, as it is named to people; `None` if there is none.
+/// The process that works on a database, for people. `None` if there is none.
 ///
-/// Not to be called while this process has the database open.
+/// Must not be called while this process has the database open.
 pub fn lock_holder(database: &Path) -> Option<String> {
     lock::lock_holder(database, noted)
 }

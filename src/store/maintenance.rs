@@ -1,4 +1,4 @@
-//! What the writer does beside its work, and leaves for later where the database cannot be written.
+//! Maintenance tasks of the writer. They wait if the database cannot be written.
 
 use super::retention::{self, RetentionStep};
 use super::{completeness, sizes};
@@ -6,33 +6,33 @@ use crate::clock;
 use rusqlite::Connection;
 use std::time::Duration;
 
-/// Something that can wait.
+/// A task that can wait.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum MaintenanceTask {
-    /// Note how large the database is at this Unix second.
+    /// Record the size of the database at this Unix second.
     Measure { now: i64 },
-    /// Count how much of the account is mirrored, at this Unix second. `pace` is how many requests a second are
-    /// allowed, if any are.
+    /// Count how much of the account is mirrored, at this Unix second. `pace` is the allowed requests per second,
+    /// if any.
     Count { now: i64, pace: Option<f64> },
     /// One step of [`retention`].
     Retain(retention::RetentionRules),
 }
 
-/// What came of it.
+/// The result of a task.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Maintained {
     Measured,
-    /// It took so long.
+    /// Counted in this time.
     Counted(Duration),
     Retained(RetentionStep),
-    /// The database could not be written, in a way that may pass.
+    /// The database cannot be written for now.
     Deferred(MaintenanceTask),
 }
 
-/// Does one, in a transaction of a few milliseconds; a count takes a second with a million rows in the queue.
+/// Runs a task in a transaction of a few milliseconds. A count takes a second with a million rows in the queue.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// If the database cannot be written.
 pub(super) fn work(connection: &mut Connection, task: &MaintenanceTask) -> rusqlite::Result<Maintained> {
     match task {
         MaintenanceTask::Measure { now } => {

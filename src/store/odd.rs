@@ -1,23 +1,23 @@
-//! `odd_fields`: optional fields of talks that came in another shape than the API documents.
+//! `odd_fields`: optional fields with a value of a shape that the API does not document.
 
 use rusqlite::{Connection, Transaction};
 use std::collections::BTreeMap;
 
-/// A field, and the answers that had it so.
+/// A field, and the responses with such a value.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct OddField {
     pub field: String,
     pub answers: i64,
-    /// The talk of the last one, …
+    /// The talk of the last response, …
     pub last_talk_id: i64,
-    /// … and when that came, in Unix seconds.
+    /// … and when it came, in Unix seconds.
     pub last_at: i64,
 }
 
-/// Counts the fields of one answer.
+/// Counts the fields of one response.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// If the database cannot be written.
 pub(super) fn note(
     tx: &Transaction<'_>,
     talk_id: i64,
@@ -34,13 +34,13 @@ pub(super) fn note(
     Ok(())
 }
 
-/// In `mirror_info`, followed by the field; a decimal number.
+/// A key in `mirror_info`, followed by the field. The value is a decimal number.
 const REPORTED_AT: &str = "odd_fields.reported_at.";
 
-/// When each field was last in the journal, in Unix seconds.
+/// When each field was last reported in the journal, in Unix seconds.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn reported_at(connection: &Connection) -> rusqlite::Result<BTreeMap<String, i64>> {
     connection
         .prepare_cached(
@@ -50,10 +50,10 @@ pub fn reported_at(connection: &Connection) -> rusqlite::Result<BTreeMap<String,
         .collect()
 }
 
-/// Notes that a field was in the journal.
+/// Stores that a field was reported in the journal.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// If the database cannot be written.
 pub(super) fn note_reported(connection: &Connection, field: &str, at: i64) -> rusqlite::Result<()> {
     connection
         .prepare_cached("INSERT OR REPLACE INTO mirror_info (key, value) VALUES (?1, ?2)")?
@@ -61,10 +61,10 @@ pub(super) fn note_reported(connection: &Connection, field: &str, at: i64) -> ru
     Ok(())
 }
 
-/// Every field that ever was odd.
+/// Every field that was ever odd.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn fields(connection: &Connection) -> rusqlite::Result<Vec<OddField>> {
     connection
         .prepare_cached("SELECT field, answers, last_talk_id, last_at FROM odd_fields ORDER BY field")?
@@ -79,10 +79,10 @@ pub fn fields(connection: &Connection) -> rusqlite::Result<Vec<OddField>> {
         .collect()
 }
 
-/// Of the newest talks that are stored: how many there are, and how many came without the key `missed_at`.
+/// Among the newest stored talks: how many there are, and how many have no key `missed_at`.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn without_missed_at(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
     connection
         .prepare_cached(

@@ -1,9 +1,8 @@
-//! Putting a copy in the place of the database.
+//! Replaces the database with a copy.
 //!
-//! It promises that nothing is replaced before the copy was read through and found to be this account's; that
-//! the file which was there is kept, whole in itself; that at each moment the database's name leads to the one
-//! or to the other, and never to one with the write-ahead log of the other beside it; and that what talkmirror
-//! did since the copy is not forgotten (`carry`). The caller holds the lock.
+//! Nothing is replaced before the copy was read completely and found to be this account's. The old file is kept,
+//! complete in itself. At each moment the database's name leads to one of the two files, never with the other's WAL
+//! beside it. What talkmirror did since the copy is not forgotten (`carry`). The caller holds the lock.
 
 mod carry;
 mod present;
@@ -61,10 +60,10 @@ pub enum RestoreError {
     Carry { database: PathBuf, source: rusqlite::Error },
     #[error("stopped: nothing was replaced")]
     Stopped,
-    /// Of the database that is to be replaced.
+    /// An error of the database to be replaced.
     #[error(transparent)]
     Store(StoreError),
-    /// Of the backup, or of the copy of it.
+    /// An error of the backup, or of the copy of it.
     #[error(transparent)]
     OfBackup(StoreError),
     #[error(transparent)]
@@ -75,7 +74,7 @@ pub enum RestoreError {
     Sql { step: &'static str, path: PathBuf, source: rusqlite::Error },
 }
 
-/// A copy that is ready to be put in place.
+/// A copy that is ready to replace the database.
 #[derive(Debug)]
 pub struct Restore {
     database: PathBuf,
@@ -84,18 +83,18 @@ pub struct Restore {
     pub present: Present,
 }
 
-/// What was done.
+/// The result of a restore.
 #[derive(Debug)]
 pub struct Restored {
-    /// Where the file is that was there, if there was one.
+    /// Where the old file is now, if there was one.
     pub kept: Option<PathBuf>,
-    /// What the restored database took over from it; or why it could not.
+    /// What the restored database took over from it, or why it could not.
     pub carried: Result<Carried, String>,
 }
 
 impl Restore {
-    /// Reads a backup through and makes a database of it, beside the one that is there; changes nothing there,
-    /// but for what a kill left undone.
+    /// Reads a backup completely and makes a database of it beside the current one. Changes nothing there, except
+    /// to clean up after a kill.
     ///
     /// # Errors
     /// See [`RestoreError`].
@@ -131,14 +130,14 @@ impl Restore {
         Ok(Restore { database, scratch, contents, present })
     }
 
-    /// Puts it in place; the name of the file that was there tells `now`, in Unix seconds.
+    /// Replaces the database. The old file's new name contains `now`, in Unix seconds.
     ///
     /// # Errors
-    /// Nothing was replaced then, unless it says so.
+    /// Nothing is replaced then, unless the error says so.
     pub fn put_in_place(self, now: i64) -> Result<Restored, RestoreError> {
         let Restore { database, scratch, present, .. } = self;
         let new = scratch.copy();
-        // Holds everybody else off until the end.
+        // Locks out other processes until the end.
         let mut held = None;
         let carried = match &present {
             Present::Nothing => Ok(Carried::default()),
@@ -184,7 +183,7 @@ fn carried(old: &Connection, new: &Path, database: &Path) -> Result<Result<Carri
     }
 }
 
-/// The errors of reading the backup, in words that fit it.
+/// The errors of reading the backup, worded for it.
 fn of_backup(error: BackupError, path: &Path) -> RestoreError {
     match error {
         BackupError::Store(StoreError::NotADatabase(_)) => RestoreError::NotADatabase(path.to_owned()),
@@ -202,7 +201,7 @@ fn of_backup(error: BackupError, path: &Path) -> RestoreError {
     }
 }
 
-/// Makes a database of this version of a copy, as it should be but for what others have added; `path` is the backup.
+/// Makes a database of this version from a copy, repaired except for foreign objects. `path` is the backup.
 fn ready(new: &Path, path: &Path) -> Result<(), RestoreError> {
     let mut connection = connect(new, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(RestoreError::OfBackup)?;
     migrate(&mut connection)

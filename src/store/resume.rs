@@ -5,10 +5,10 @@ use rusqlite::Connection;
 
 const ASKED: &str = "resume.asked";
 
-/// Asks that the pause end now, with a probe; `now` in Unix seconds.
+/// Asks to end the pause now, with a probe. `now` is in Unix seconds.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// If the database cannot be written.
 pub fn ask(connection: &Connection, now: i64) -> rusqlite::Result<()> {
     connection
         .prepare_cached("INSERT OR REPLACE INTO mirror_info (key, value) VALUES (?1, ?2)")?
@@ -16,18 +16,18 @@ pub fn ask(connection: &Connection, now: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Who has asked, and when, for what is not done yet.
+/// The request that is not done yet: who asked, and when.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn asked(connection: &Connection) -> rusqlite::Result<Option<String>> {
     info(connection, ASKED)
 }
 
-/// The probe is answered, or nothing pauses.
+/// Clears the request: the probe was answered, or nothing pauses.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// If the database cannot be written.
 pub fn done(connection: &Connection) -> rusqlite::Result<()> {
     connection.prepare_cached("DELETE FROM mirror_info WHERE key = ?1")?.execute([ASKED])?;
     Ok(())

@@ -1,81 +1,80 @@
-//! `[retention]`: states of talks that ended long ago are removed, step by step.
+//! `[retention]`: removes states that ended long ago, step by step.
 //!
-//! It promises that the current state of a talk stays, which is in `talks`, and that every question about a time within the limit is
-//! answered as before: what goes is what had ended before it. Nothing but `talk_history` is touched.
-//! A pass walks the table's key, so that it needs no index of its own, which each fetch would pay for. One
-//! step is one transaction of a few milliseconds, and where it ended is in the database: a pass goes on
-//! after a restart.
+//! The current state of a talk, in `talks`, always stays. Questions about a time within the limit get the same
+//! result as before. Only `talk_history` is touched. A pass walks the table's key, because an index would cost each
+//! fetch. A step is one transaction of a few milliseconds, and its end is stored, so a pass continues after a
+//! restart.
 
 use rusqlite::{Connection, Transaction};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// `mirror_info`: the pass that is under way, …
+/// `mirror_info`: the running pass, …
 const WALK: &str = "retention.walk";
 /// … and the last that ended.
 const LAST: &str = "retention.last";
 
-/// A pass over all talks begins so often, in seconds.
+/// How often a pass over all talks begins.
 const PASS_INTERVAL_SECS: i64 = 24 * 60 * 60;
-/// Rows that one step reads at most, …
+/// How many rows one step reads at most, …
 const ROWS_READ_PER_STEP: usize = 5000;
-/// … and removes at most: some milliseconds.
+/// … and how many it removes at most: some milliseconds.
 const ROWS_REMOVED_PER_STEP: usize = 1000;
 
-/// What is to be removed.
+/// What to remove.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetentionRules {
     /// `retention.versions`, in seconds.
     pub versions: i64,
-    /// By a clock that is right.
+    /// The current time, by a correct clock.
     pub now: i64,
 }
 
-/// What a step did.
+/// The result of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetentionStep {
     /// There is more to do.
     Walked,
-    /// It was the last of a pass.
+    /// It was the last step of a pass.
     Passed(Pass),
     /// There is nothing to do before this Unix second.
     Rests { until: i64 },
 }
 
-/// A pass that has ended. Times are Unix seconds.
+/// A finished pass. Times are Unix seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pass {
     pub began_at: i64,
     pub ended_at: i64,
-    /// `retention.versions` then, in seconds.
+    /// The value of `retention.versions` then, in seconds.
     pub versions: i64,
-    /// States that were removed.
+    /// How many states were removed.
     pub removed: u64,
 }
 
-/// A pass that is under way. Times are Unix seconds.
+/// A running pass. Times are Unix seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Walk {
     pub began_at: i64,
     /// `retention.versions`, in seconds.
     pub versions: i64,
-    /// The talk and version that were looked at last.
+    /// The last talk and version read.
     pub after: (i64, i64),
-    /// States that were removed so far.
+    /// How many states were removed so far.
     pub removed: u64,
 }
 
-/// How far retention is.
+/// The state of retention.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Retention {
     pub walk: Option<Walk>,
     pub last: Option<Pass>,
 }
 
-/// Takes one step, in one transaction, if a pass is under way or due.
+/// Runs one step in one transaction, if a pass is running or due.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// If the database cannot be written.
 pub fn step(connection: &mut Connection, rules: &RetentionRules) -> rusqlite::Result<RetentionStep> {
     bounded(connection, rules, (ROWS_READ_PER_STEP, ROWS_REMOVED_PER_STEP))
 }
@@ -89,11 +88,11 @@ fn bounded(
     let Retention { walk, last } = read(&tx)?;
     let walk = match (walk, last) {
         (Some(walk), _) if walk.versions == rules.versions => walk,
-        // With another limit all is to be looked at again.
+        // With another limit the pass starts again.
         (Some(walk), _) => Walk { after: BEGIN, versions: rules.versions, ..walk },
         (None, Some(last))
             if last.versions == rules.versions
-                // A clock that was set back makes no rest longer.
+                // A clock that was set back does not lengthen the rest.
                 && (last.began_at..last.began_at + PASS_INTERVAL_SECS).contains(&rules.now) =>
         {
             return Ok(RetentionStep::Rests { until: last.began_at + PASS_INTERVAL_SECS });
@@ -105,15 +104,15 @@ fn bounded(
     Ok(step)
 }
 
-/// Reads how far it is.
+/// Reads the state.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn read(connection: &Connection) -> rusqlite::Result<Retention> {
     Ok(Retention { walk: noted(connection, WALK)?, last: noted(connection, LAST)? })
 }
 
-/// Before every key.
+/// A key before all others.
 const BEGIN: (i64, i64) = (i64::MIN, i64::MIN);
 
 const SLICE: &str = "SELECT talk_id, version, valid_to < ?3 FROM talk_history
@@ -148,17 +147,17 @@ fn walk_on(
     Ok(RetentionStep::Walked)
 }
 
-/// The part of the table that one step looks at.
+/// The part of the table that one step reads.
 struct Slice {
     /// Its last key.
     end: (i64, i64),
-    /// Rows in it that are to be removed.
+    /// How many rows of it to remove.
     old: usize,
-    /// Nothing comes after it.
+    /// Whether it is the last part.
     is_last: bool,
 }
 
-/// The next part, of so many rows at most, and so many to be removed.
+/// The next part, with at most these many rows, and these many to remove.
 fn slice(
     tx: &Transaction<'_>,
     after: (i64, i64),

@@ -1,5 +1,4 @@
-//! `daemon_status`: how the process that works the queue is, for everybody who
-//! reads the database.
+//! `daemon_status`: the state of the process that works the queue, for all readers of the database.
 
 use super::StoreError;
 use rusqlite::{Connection, OptionalExtension, Transaction, named_params};
@@ -18,73 +17,73 @@ pub struct DaemonStatus {
     pub last_success_at: Option<i64>,
     pub last_failure_at: Option<i64>,
     pub last_failure: Option<String>,
-    /// Since when no request succeeded; `None` if the last one did.
+    /// Since when no request succeeded. `None` if the last one did.
     pub failing_since: Option<i64>,
     pub pause: Option<PauseStatus>,
-    /// Until then requests leave by the strict rule that holds after a 429; see [`crate::gate`].
+    /// Until when requests leave by the strict rule that follows a 429; see [`crate::gate`].
     pub strict_until: Option<i64>,
-    /// Requests a second that are allowed now.
+    /// The allowed requests per second.
     pub requests_per_second: f64,
-    /// Requests a second, mean of the last minute.
+    /// Requests per second, mean of the last minute.
     pub request_rate: f64,
-    /// Seconds that this machine's clock is ahead of the API's, where known.
+    /// Seconds that this machine's clock is ahead of the API's, if known.
     pub clock_skew: Option<i64>,
-    /// Why nothing may be closed: the clock.
+    /// Why nothing may be closed, if the clock is wrong.
     pub not_closing: Option<String>,
-    /// Size of the write-ahead log.
+    /// The size of the WAL.
     pub wal_bytes: Option<i64>,
-    /// Since when a reader keeps it from being taken back, …
+    /// Since when a reader holds it back, …
     pub wal_held_since: Option<i64>,
-    /// … and who that is, where it can be told.
+    /// … and who that is, if known.
     pub wal_held_by: Option<String>,
-    /// How the requests of the last five minutes were shared; the most urgent lane first.
+    /// How the requests of the last five minutes were shared, most urgent lane first.
     pub lanes: Vec<LaneRequests>,
 }
 
-/// The requests of the lanes are counted over so many seconds.
+/// The lanes' requests are counted over this time.
 pub const LANES_SECONDS: i64 = 5 * 60;
 
 /// A row of `lanes`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct LaneRequests {
     pub lane: String,
-    /// That left in the five minutes before [`DaemonStatus::seen_at`].
+    /// Requests in the five minutes before [`DaemonStatus::seen_at`].
     pub requests: i64,
 }
 
-/// A pause of everything, as stored.
+/// A stored pause.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct PauseStatus {
-    /// As [`crate::gate::Reason::as_str`] names it.
+    /// The name by [`crate::gate::Reason::as_str`].
     pub reason: String,
-    /// The answer that began it.
+    /// The response that began it.
     pub detail: String,
     pub since: i64,
     /// When the next probe may leave.
     pub until: i64,
 }
 
-/// A process that has not been heard of for so long is silent: it writes a sign of life each minute.
+/// A process without a sign of life for this long is silent. It writes one each minute.
 const SILENT_SECS: i64 = 150;
 
-/// Whether the process that wrote the status is at work.
+/// Whether the process that wrote the status is running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Liveness {
-    /// It works.
+    /// It runs.
     Running,
-    /// It lives, and has written nothing for long.
+    /// It is alive, but has written nothing for long.
     Silent,
-    /// It stopped in good order.
+    /// It stopped cleanly.
     Stopped,
-    /// It ended without a word.
+    /// It ended without writing so.
     Vanished,
 }
 
 impl DaemonStatus {
-    /// Tells from the row and the lock beside the database; `held` is [`super::lock::is_held`].
+    /// Judges by the row and the lock beside the database. `held` is [`super::lock::is_held`].
     pub fn liveness(&self, held: Option<bool>, now: i64) -> Liveness {
-        // A sign of life in the future is of before the clock was set back.
+        // A sign of life in the future is from before the clock was set back.
         let silent = now.saturating_sub(self.seen_at).saturating_abs() >= SILENT_SECS;
         match (held, self.stopped_at) {
             (Some(true), _) if silent => Liveness::Silent,
@@ -95,14 +94,14 @@ impl DaemonStatus {
         }
     }
 
-    /// The daemon (`run`) that holds the lock of a database, if it is that process which wrote the row: `holder` is
-    /// [`super::lock::lock_holder`]. Another one that starts finds the row of the last, whose place nobody has taken yet.
+    /// The daemon (`run`) that holds the lock, if it wrote the row. `holder` is [`super::lock::lock_holder`]. A
+    /// process that is starting still finds its predecessor's row.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// If the database cannot be read.
     pub fn of_daemon(database: &Path, holder: &str) -> Result<Option<DaemonStatus>, StoreError> {
         let connection = match super::open_read_only(database) {
-            // It is being made, or migrated.
+            // It is being created or migrated.
             Err(StoreError::Missing(_) | StoreError::Older { .. }) => return Ok(None),
             opened => opened?,
         };
@@ -115,7 +114,7 @@ impl DaemonStatus {
     /// Replaces the row.
     ///
     /// # Errors
-    /// When the database cannot be written.
+    /// If the database cannot be written.
     pub fn write(&self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
         let pause = self.pause.as_ref();
         tx.prepare_cached(
@@ -163,10 +162,10 @@ impl DaemonStatus {
         Ok(())
     }
 
-    /// Reads the row, once some process has written it.
+    /// Reads the row, if a process has written it.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// If the database cannot be read.
     pub fn read(connection: &Connection) -> rusqlite::Result<Option<DaemonStatus>> {
         let lanes = connection
             .prepare_cached("SELECT lane, requests FROM lanes ORDER BY place")?

@@ -1,4 +1,4 @@
-//! All that the mirror knows of one talk, and which talks it holds.
+//! Everything the mirror knows about one talk, and which talks it holds.
 
 use super::closures::{self, Closure};
 use super::queue::QueueRow;
@@ -10,30 +10,30 @@ use crate::policy::stale::Reach;
 use crate::talk::Talk;
 use rusqlite::{Connection, OptionalExtension};
 
-/// All that is known of one talk. Times are Unix seconds.
+/// Everything known about one talk. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Story {
     pub mirrored: Option<MirroredTalk>,
     /// Oldest first.
     pub versions: Vec<Version>,
     pub queued: Option<QueueRow>,
-    /// Rows that come before it in the queue.
+    /// How many rows come before it in the queue.
     pub ahead: i64,
-    /// Of them in its own lane, which has its share of the requests whatever the others have to do.
+    /// How many of them are in its own lane, which gets its share whatever the others have to do.
     pub ahead_in_lane: i64,
-    /// Never mirrored, and the API said then that it does not exist.
+    /// When the API reported it missing, if it was never mirrored.
     pub tombstone: Option<i64>,
-    /// Decisions to close it, oldest first.
+    /// Its closings, oldest first.
     pub closures: Vec<Closure>,
     pub daemon: Option<DaemonStatus>,
     pub sweeps: SweepState,
 }
 
-/// A talk as mirrored, and when.
+/// A mirrored talk, and its times.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MirroredTalk {
     pub talk: Talk,
-    /// The API's JSON of it, as received.
+    /// The API's JSON, as received.
     pub payload: String,
     pub first_fetched_at: i64,
     pub fetched_at: i64,
@@ -43,7 +43,7 @@ pub struct MirroredTalk {
     pub denied_at: Option<i64>,
 }
 
-/// A state that a talk was seen in: what of it people ask about.
+/// A state of a talk, with the columns that people ask about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
     pub version: i64,
@@ -60,7 +60,7 @@ pub struct Version {
 /// Reads a talk's story in one transaction.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn story(connection: &Connection, talk_id: i64) -> rusqlite::Result<Story> {
     let tx = connection.unchecked_transaction()?;
     let mirrored = match stored_talk(&tx, talk_id)? {
@@ -129,10 +129,10 @@ pub fn story(connection: &Connection, talk_id: i64) -> rusqlite::Result<Story> {
     })
 }
 
-/// Calls `each` with every open talk, longest missed first and those that are not missed last.
+/// Calls `each` with every open talk, longest missed first. Those not missed come last.
 ///
 /// # Errors
-/// What `each` returns, or when the database cannot be read.
+/// The error of `each`, or if the database cannot be read.
 pub fn open_talks<E: From<rusqlite::Error>>(
     connection: &Connection,
     mut each: impl FnMut(Talk, Reach) -> Result<(), E>,
@@ -150,10 +150,10 @@ pub fn open_talks<E: From<rusqlite::Error>>(
     Ok(())
 }
 
-/// Stored talks that probably still exist: the newest that did when last fetched.
+/// Stored talks that probably still exist: the newest that existed when last fetched.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn known_talks(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
     connection
         .prepare(

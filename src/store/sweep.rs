@@ -1,7 +1,7 @@
-//! A sweep: stale talks, by the mirror, are put in the queue to be fetched and closed.
+//! A sweep queues stale talks, judged by the mirror, to be fetched and closed.
 //!
-//! It closes nothing and makes no request. It promises to queue none where more are stale than
-//! `max_share` allows, unless a person asked for it, and to read the index of missed open talks alone.
+//! It closes nothing and makes no request. It queues nothing if more talks are stale than `max_share` allows,
+//! unless a person asked for it. It only reads the index of missed open talks.
 
 mod manual;
 
@@ -17,37 +17,37 @@ use rusqlite::{Connection, Transaction, named_params};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// So few talks may always be closed at once, whatever share of the open ones they are.
+/// This few talks may always be closed at once, whatever their share of the open ones.
 const ALWAYS_ALLOWED: i64 = 20;
 
-/// `mirror_info`: the rules of the configuration that runs, …
+/// `mirror_info`: the rules of the running configuration, …
 const RUNNING_RULES_KEY: &str = "auto_close.rules";
 /// … those of the last sweep that queued something, …
 const SWEPT_RULES_KEY: &str = "auto_close.swept_rules";
 /// … what the last sweep did, …
 const LAST_SWEEP_KEY: &str = "auto_close.last_sweep";
-/// … and the sweep that was stopped, while none has passed since.
+/// … and the stopped sweep, until one passes.
 const STOPPED_SWEEP_KEY: &str = "auto_close.stopped";
 
-/// What a sweep is to do.
+/// The request for a sweep.
 #[derive(Debug, Clone)]
 pub struct SweepRequest {
     pub rules: CloseRules,
     /// [`Purpose::Close`], or [`Purpose::DryRun`].
     pub purpose: Purpose,
-    /// By a person: past the `max_share` guard.
+    /// Whether a person asked for it: skips the `max_share` guard.
     pub by_hand: bool,
-    /// Talks to queue at most; [`CloseRules::max_per_sweep`], or fewer.
+    /// How many talks to queue at most: [`CloseRules::max_per_sweep`] or fewer.
     pub limit: usize,
     pub now: i64,
 }
 
-/// What a sweep did.
+/// The result of a sweep.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Swept {
-    /// So many talks of the last sweep still wait.
+    /// This many talks of the last sweep still wait.
     Overlaps(i64),
-    /// More talks are stale than `max_share` allows: none was queued.
+    /// More talks are stale than `max_share` allows, so none was queued.
     Stopped {
         stale: i64,
         open: i64,
@@ -55,25 +55,25 @@ pub enum Swept {
     Done(Sweep),
 }
 
-/// A sweep that passed.
+/// A sweep that was not stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sweep {
-    /// By the mirror.
+    /// Stale talks in the mirror.
     pub stale: i64,
     pub open: i64,
-    /// Put in the queue to be closed.
+    /// Queued to be closed.
     pub queued: Vec<i64>,
-    /// The first that queues talks to be closed under these rules, or under rules as wide.
+    /// Whether it is the first to queue talks under these rules, or rules as wide.
     pub wider: bool,
 }
 
 const OPEN_TALKS: &str =
     "SELECT count(*) FROM talks INDEXED BY talks_open WHERE is_in_work = 1 AND gone_at IS NULL";
-/// Without the hint every talk that was ever missed would be read.
+/// Without INDEXED BY, SQLite would read every talk that was ever missed.
 const MISSED: &str = "talks INDEXED BY talks_open_missed";
 
 impl Sweep {
-    /// Says in the log how many talks are stale, before the first are closed under such rules.
+    /// Logs how many talks are stale, before the first are closed under such rules.
     pub fn announce(&self, rules: &CloseRules) {
         let Sweep { stale, open, .. } = *self;
         if self.wider && rules.mode == CloseMode::Live {
@@ -89,7 +89,7 @@ impl Sweep {
     }
 }
 
-/// Which talks are stale by the mirror: `policy::stale` in SQL. A test holds them equal.
+/// Which talks are stale in the mirror: `policy::stale` in SQL. A test holds them equal.
 const IS_STALE: &str = "is_in_work = 1 AND gone_at IS NULL AND denied_at IS NULL
        AND coalesce(status, '') IN ('', 'in_work', 'with_error')
        AND missed_at < :now - :stale_after
@@ -103,7 +103,7 @@ const IS_STALE: &str = "is_in_work = 1 AND gone_at IS NULL AND denied_at IS NULL
 /// Sweeps once, in one transaction.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// If the database cannot be written.
 pub fn sweep(connection: &mut Connection, request: &SweepRequest) -> rusqlite::Result<Swept> {
     let tx = connection.transaction()?;
     let swept = sweep_in(&tx, request)?;
@@ -114,7 +114,7 @@ pub fn sweep(connection: &mut Connection, request: &SweepRequest) -> rusqlite::R
 fn sweep_in(tx: &Transaction<'_>, request: &SweepRequest) -> rusqlite::Result<Swept> {
     let SweepRequest { rules, purpose, by_hand, limit, now } = request;
     closures::requeue_open(tx)?;
-    // New spellings of origins may have come.
+    // There may be new spellings of origins.
     if !by_hand {
         note_rules(tx, rules)?;
     }
@@ -134,7 +134,7 @@ fn sweep_in(tx: &Transaction<'_>, request: &SweepRequest) -> rusqlite::Result<Sw
     let found = candidates(tx, &rules.stale, *purpose, *limit, *now)?;
     let mut queued = Vec::with_capacity(found.len());
     for (place, talk_id) in (0i64..).zip(&found) {
-        // What is due for longer is fetched first.
+        // Rows due for longer are fetched first.
         if enqueue(tx, *talk_id, *purpose, now - found.len() as i64 + place)? {
             queued.push(*talk_id);
         }
@@ -149,7 +149,7 @@ fn sweep_in(tx: &Transaction<'_>, request: &SweepRequest) -> rusqlite::Result<Sw
     if *limit >= rules.max_per_sweep && !tried_out {
         tx.execute("DELETE FROM mirror_info WHERE key = ?1", [STOPPED_SWEEP_KEY])?;
     }
-    // A sweep that closes nothing is not the first that closes something.
+    // A sweep that closes nothing does not count as the first that closes something.
     let acts = !queued.is_empty() && !tried_out;
     if acts {
         set_info(tx, SWEPT_RULES_KEY, &described(rules, &rules.stale))?;
@@ -162,12 +162,12 @@ fn sweep_in(tx: &Transaction<'_>, request: &SweepRequest) -> rusqlite::Result<Sw
     Ok(Swept::Done(Sweep { stale, open, queued, wider }))
 }
 
-/// Whether a sweep that finds `stale` of `open` talks stale is to be stopped.
+/// Whether to stop a sweep that finds `stale` of `open` talks stale.
 fn too_many(stale: i64, open: i64, max_share: f64) -> bool {
     stale > ALWAYS_ALLOWED && stale as f64 > open as f64 * max_share
 }
 
-/// Talks that a sweep queued, that are due and were not fetched yet.
+/// Queued talks of a sweep that are due and not fetched yet.
 fn waiting(connection: &Connection, now: i64) -> rusqlite::Result<i64> {
     connection
         .prepare_cached(
@@ -178,10 +178,10 @@ fn waiting(connection: &Connection, now: i64) -> rusqlite::Result<i64> {
         .query_row([CLOSE_PRIORITY, now], |row| row.get(0))
 }
 
-/// How many talks are stale by the mirror, and how many are open.
+/// How many talks are stale in the mirror, and how many are open.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn counts(connection: &Connection, rules: &StaleRules, now: i64) -> rusqlite::Result<(i64, i64)> {
     let parameters = Parameters::new(&spelt(connection, rules)?, now);
     let stale = connection
@@ -191,11 +191,11 @@ pub fn counts(connection: &Connection, rules: &StaleRules, now: i64) -> rusqlite
     Ok((stale, open))
 }
 
-/// The stale talks that a sweep would queue, longest missed first: in a dry run not those that were
-/// decided on so already, nor ever those that were refused or failed a day ago, nor those that back off.
+/// The stale talks that a sweep would queue, longest missed first. Leaves out those that a dry run has decided on
+/// already (in a dry run), were refused or failed less than a day ago, or back off.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn candidates(
     connection: &Connection,
     rules: &StaleRules,
@@ -228,12 +228,11 @@ fn candidates_sql() -> String {
     )
 }
 
-/// Queues a talk to be closed, due at `due_at` or before. A row that waits already is taken over; the new ticket has the
-/// talk fetched for this purpose also where it is in flight for another. False where a closing of it is
-/// under way: that stays as it is.
+/// Queues a talk to close, due at `due_at` or sooner. Takes over a waiting row: its new ticket causes a fetch for
+/// this purpose even if one is in flight. False if a closing of the talk is under way, which stays as it is.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// If the database cannot be written.
 pub fn enqueue(
     connection: &Connection,
     talk_id: i64,
@@ -243,7 +242,7 @@ pub fn enqueue(
     if closures::is_under_way(connection, talk_id, purpose)? {
         return Ok(false);
     }
-    // Whatever stood there is a lesser wish: the fetch serves it too.
+    // Another reason in the row is less important. The fetch serves it too.
     connection.prepare_cached("INSERT INTO talk_queue (talk_id) VALUES (?1)")?.execute([talk_id])?;
     connection
         .prepare_cached(
@@ -253,15 +252,15 @@ pub fn enqueue(
     Ok(true)
 }
 
-/// Says which rules the configuration that runs has: the view `stale_talks` goes by them.
+/// Stores the rules of the running configuration, which the view `stale_talks` uses.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// If the database cannot be written.
 pub fn note_rules(connection: &Connection, rules: &CloseRules) -> rusqlite::Result<()> {
     set_info(connection, RUNNING_RULES_KEY, &described(rules, &spelt(connection, &rules.stale)?))
 }
 
-/// The rules with each origin also as it is spelt in the mirror: SQL compares code points.
+/// The rules, with each origin also as it is spelt in the mirror: SQL compares code points.
 fn spelt(connection: &Connection, rules: &StaleRules) -> rusqlite::Result<StaleRules> {
     let mut rules = rules.clone();
     if rules.only_origins.is_empty() && rules.except_origins.is_empty() {
@@ -283,15 +282,15 @@ fn spelt(connection: &Connection, rules: &StaleRules) -> rusqlite::Result<StaleR
     Ok(rules)
 }
 
-/// Each origin that a stored talk has, whatever its state.
+/// Each origin of a stored talk, whatever its state.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn origins(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     connection.prepare_cached(ORIGINS)?.query_map([], |row| row.get(0))?.collect()
 }
 
-/// Leaps from origin to origin in the index `talks_origin`; DISTINCT would read all of it.
+/// Skips from origin to origin in the index `talks_origin`. DISTINCT would read all of it.
 const ORIGINS: &str = "WITH RECURSIVE origins (origin) AS (
     SELECT min(origin) FROM talks
     UNION ALL
@@ -299,35 +298,35 @@ const ORIGINS: &str = "WITH RECURSIVE origins (origin) AS (
       FROM origins WHERE origin IS NOT NULL
 ) SELECT origin FROM origins WHERE origin IS NOT NULL";
 
-/// `auto_close.mode` of the configuration that runs, or ran last.
+/// `auto_close.mode` of the running or last configuration.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn running_mode(connection: &Connection) -> rusqlite::Result<Option<String>> {
     Ok(running_rules(connection)?.map(|(mode, _)| mode))
 }
 
-/// The same, with which talks it closes.
+/// The same, with the rules for stale talks.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn running_rules(connection: &Connection) -> rusqlite::Result<Option<(String, StaleRules)>> {
     Ok(info(connection, RUNNING_RULES_KEY)?.and_then(|text| parse(&text)))
 }
 
-/// The last sweep and the one that was stopped, for people.
+/// The last sweep and the stopped one, for people.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
 pub struct SweepState {
     /// `{at, mode, stale, open, queued, by_hand}`
     pub last: Option<Value>,
-    /// `{at, stale, open, max_share}`, while no sweep has passed since.
+    /// `{at, stale, open, max_share}`, until a sweep passes.
     pub stopped: Option<Value>,
 }
 
-/// Reads what the last sweeps did.
+/// Reads the results of the last sweeps.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn state(connection: &Connection) -> rusqlite::Result<SweepState> {
     let read = |key| -> rusqlite::Result<Option<Value>> {
         Ok(info(connection, key)?.and_then(|text| serde_json::from_str(&text).ok()))
@@ -355,7 +354,7 @@ fn described(rules: &CloseRules, stale: &StaleRules) -> Value {
     })
 }
 
-/// The mode and the rules that [`described`] wrote.
+/// Parses the mode and the rules that [`described`] wrote.
 fn parse(text: &str) -> Option<(String, StaleRules)> {
     let value: Value = serde_json::from_str(text).ok()?;
     let seconds = |key: &str| Some(Duration::from_secs(value[key].as_u64()?));
@@ -369,7 +368,7 @@ fn parse(text: &str) -> Option<(String, StaleRules)> {
     Some((value["mode"].as_str()?.to_owned(), rules))
 }
 
-/// What [`IS_STALE`] is asked with.
+/// The parameters of [`IS_STALE`].
 struct Parameters {
     now: i64,
     stale_after: i64,

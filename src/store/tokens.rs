@@ -1,36 +1,36 @@
-//! What is told of the API token, in `mirror_info`: when it ends, and how its renewal goes. Never a token.
+//! The state of the API token, in `mirror_info`: when it expires, and how its renewal goes. Never a token.
 
 use rusqlite::{Connection, Transaction};
 
-/// `mirror_info`: when the token ends, in Unix seconds, …
+/// `mirror_info`: when the token expires, in Unix seconds, …
 const EXPIRES_AT: &str = "api.token_expires_at";
-/// … and with OAuth, as JSON, what came of the last renewals.
+/// … and with OAuth, the results of the last renewals, as JSON.
 const OAUTH: &str = "api.oauth";
 
-/// The API token, as it is told.
+/// What is stored about the API token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TokenStatus {
-    /// When the token ends, where it says so, in Unix seconds.
+    /// When the token expires, if known, in Unix seconds.
     pub expires_at: Option<i64>,
     pub oauth: Option<OAuthStatus>,
 }
 
-/// How tokens that renew themselves do.
+/// The state of a token that renews itself.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct OAuthStatus {
     /// When the token was obtained, in Unix seconds.
     pub refreshed_at: i64,
     /// Why it could not be renewed.
     pub trouble: Option<String>,
-    /// A person is needed.
+    /// Whether a person must act.
     pub refused: bool,
 }
 
 impl TokenStatus {
-    /// Writes it in place of what was there.
+    /// Replaces the stored state.
     ///
     /// # Errors
-    /// When the database cannot be written.
+    /// If the database cannot be written.
     pub fn write(&self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
         let oauth = self.oauth.as_ref().map(|oauth| serde_json::json!(oauth).to_string());
         for (key, value) in [(EXPIRES_AT, self.expires_at.map(|at| at.to_string())), (OAUTH, oauth)] {
@@ -44,10 +44,10 @@ impl TokenStatus {
         Ok(())
     }
 
-    /// Reads it.
+    /// Reads the stored state.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// If the database cannot be read.
     pub fn read(connection: &Connection) -> rusqlite::Result<TokenStatus> {
         let expires_at = super::info(connection, EXPIRES_AT)?;
         let oauth = super::info(connection, OAUTH)?;

@@ -1,8 +1,8 @@
-//! Talks of which the API says that they do not exist.
+//! Talks that the API reports as missing.
 
 use rusqlite::Transaction;
 
-/// Marks the stored talk; one that is not stored gets a tombstone. `at` is in Unix seconds.
+/// Marks a stored talk as gone. Adds a tombstone for one that is not stored. `at` is in Unix seconds.
 pub(super) fn mark_gone(tx: &Transaction<'_>, talk_id: i64, at: i64) -> rusqlite::Result<()> {
     let known = tx
         .prepare_cached(

@@ -1,4 +1,4 @@
-//! Tries whether a database could be worked on, and changes nothing.
+//! Tests whether a database could be worked on. Changes nothing.
 
 use super::{StoreError, connect, identify, require_file};
 use crate::sqlite::beside;
@@ -8,7 +8,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{ErrorCode, OpenFlags, TransactionBehavior};
 use std::path::Path;
 
-/// Why it could not.
+/// Why it could not be.
 #[derive(Debug, thiserror::Error)]
 pub enum TrialError {
     #[error(transparent)]
@@ -17,10 +17,10 @@ pub enum TrialError {
     Lock(#[from] LockError),
 }
 
-/// Tries to write the database, or to make it if it is not there yet, and to take its lock.
+/// Tries to write the database, or to create it if there is none, and to take its lock.
 ///
 /// # Errors
-/// If this user may not, or another program holds the write lock for longer than a command waits.
+/// If this user may not, or another process holds the write lock for longer than a command waits.
 pub fn write(path: &Path) -> Result<(), TrialError> {
     require_file(path)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -42,7 +42,7 @@ pub fn write(path: &Path) -> Result<(), TrialError> {
 fn write_and_roll_back(path: &Path) -> Result<(), StoreError> {
     let had_wal = beside(path, "-wal").exists();
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    // Else the last connection that closes moves what is in the WAL, and removes the files that readers need.
+    // Otherwise the last connection to close makes a checkpoint, and removes the files that readers need.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, had_wal)?;
     let version = identify(&connection, path)?;
     if connection.is_readonly("main")? {
@@ -50,7 +50,7 @@ fn write_and_roll_back(path: &Path) -> Result<(), StoreError> {
     }
     let mut write = || {
         let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        // What is there already, and yet a page of the file that is written.
+        // Writes the existing value, but still writes a page.
         tx.pragma_update(None, "user_version", version)?;
         tx.rollback()
     };

@@ -1,5 +1,4 @@
-//! What the views promise to those who read the file: each is documented, means what it says, and answers from
-//! an index where there are millions of rows.
+//! Tests of the views: each is documented, means what it says, and answers from an index with millions of rows.
 
 mod states;
 
@@ -7,7 +6,7 @@ use super::migrations::tests::in_memory;
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, Params};
 
-/// All of them, and a question as people ask it.
+/// All views, each with a typical question.
 const VIEWS: [(&str, &str); 13] = [
     ("talk_versions", "SELECT * FROM talk_versions WHERE talk_id = 707000"),
     ("talks_iso", "SELECT * FROM talks_iso WHERE talk_id = 707000"),
@@ -31,7 +30,7 @@ fn one<T: FromSql>(connection: &Connection, sql: &str, params: impl Params) -> T
     connection.query_row(sql, params, |row| row.get(0)).unwrap()
 }
 
-/// Rows as text, columns parted by `|`, as the sqlite3 shell shows them.
+/// Rows as text with `|` between columns, as the sqlite3 shell shows them.
 fn rows(connection: &Connection, sql: &str) -> Vec<String> {
     let mut statement = connection.prepare(sql).unwrap();
     let columns = statement.column_count();
@@ -87,7 +86,7 @@ fn every_view_answers_from_an_index_in_a_mirror_of_a_million_talks() {
         let count: i64 = one(&connection, &format!("SELECT count(*) FROM {table}"), []);
         assert!(count >= 1_000_000, "{table}: {count}");
     }
-    // Before the first look at the statistics, and after it, as the daemon has it done.
+    // Before the statistics are first collected, and after it, as the daemon does.
     for statistics in ["", "PRAGMA optimize = 0x10002"] {
         connection.execute_batch(statistics).unwrap();
         for (view, question) in VIEWS {
@@ -100,7 +99,7 @@ fn every_view_answers_from_an_index_in_a_mirror_of_a_million_talks() {
             }
         }
     }
-    // What is asked of one talk, client or chat is looked up, and no more is read.
+    // A question about one talk, client or chat is looked up and reads no more.
     for question in [
         "SELECT * FROM talk_timeline WHERE talk_id = 707000 ORDER BY at",
         "SELECT * FROM talks_iso WHERE talk_id = 707000",
@@ -120,17 +119,17 @@ fn plan(connection: &Connection, question: &str) -> Vec<String> {
     statement.query_map([], |row| row.get("detail")).unwrap().collect::<Result<_, _>>().unwrap()
 }
 
-/// A step of a plan that reads a table of the mirror, and not what another step has made.
+/// Whether a step of a plan reads a table of the mirror, not the result of another step.
 fn is_of_a_table(step: &str) -> bool {
     let tables = ["talks", "talk_history", "closures", "now", "before", "mirror_info"];
     let mut words = step.split(' ');
     matches!(words.next(), Some("SCAN" | "SEARCH")) && words.next().is_some_and(|name| tables.contains(&name))
 }
 
-/// A mirror of talks that were fetched as they changed.
+/// A mirror whose talks were fetched as they changed.
 struct Mirror(Connection);
 
-/// What differs from one state of a talk to the next. Times are seconds after [`NOW`].
+/// What differs between states of a talk. Times are seconds after [`NOW`].
 #[derive(Debug, Clone, Copy)]
 struct TalkState {
     seen: i64,
@@ -147,12 +146,12 @@ impl Mirror {
         Mirror(in_memory())
     }
 
-    /// Records a talk's states by the code that records fetches.
+    /// Records a talk's states with the code that records fetches.
     fn talk(&self, talk_id: i64, origin: Option<&str>, states: &[TalkState]) {
         states.iter().for_each(|state| self.record(talk_id, origin, state, state.seen));
     }
 
-    /// Records a talk's states, each when our clock showed that time after [`NOW`].
+    /// Records a talk's states, each at that time of our clock after [`NOW`].
     fn talk_seen(&self, talk_id: i64, states: &[(TalkState, i64)]) {
         states.iter().for_each(|(state, at)| self.record(talk_id, None, state, *at));
     }
@@ -194,18 +193,18 @@ impl Mirror {
 fn a_missed_talk_has_its_response_when_it_is_first_read_answered_or_closed() {
     let mirror = Mirror::new();
     let missed = TalkState { missed: Some(10), seen: 20, ..NEW };
-    // Read, then closed: the first of them counts.
+    // Read, then closed: the first counts.
     let read = TalkState { seen: 110, read: true, ..missed };
     mirror.talk(1, Some("viber"), &[NEW, missed, read, TalkState { seen: 500, open: false, ..read }]);
     // Answered: missed_at is cleared.
     mirror.talk(2, Some("viber"), &[missed, TalkState { seen: 210, missed: None, ..missed }]);
     // Closed, and still marked as missed.
     mirror.talk(3, Some("viber"), &[missed, TalkState { seen: 7_210, open: false, ..missed }]);
-    // Waits; what changes besides is no response.
+    // It waits. Other changes are not a response.
     mirror.talk(4, Some("viber"), &[missed, TalkState { seen: 300, rate: Some(5), ..missed }]);
     let sla = "SELECT day, origin, missed, responses, waiting, p50, p95, max, within_hour, within_day FROM response_sla";
     assert_eq!(mirror.rows(sla), ["2023-11-14|viber|4|3|1|200|7200|7200|2|3"]);
-    // What is gone waits no longer; its response, if there was one, counts.
+    // A gone talk no longer waits. Its response, if any, counts.
     mirror.0.execute("UPDATE talks SET gone_at = 1 WHERE talk_id IN (3, 4)", []).unwrap();
     assert_eq!(mirror.rows(sla), ["2023-11-14|viber|3|3|0|200|7200|7200|2|3"]);
 }
@@ -216,7 +215,7 @@ fn reading_is_a_response_only_where_it_was_not_read_before_and_closed_ones_are_n
     let missed = TalkState { missed: Some(10), seen: 20, read: true, ..NEW };
     mirror.talk(1, None, &[missed, TalkState { seen: 30, rate: Some(1), ..missed }]);
     mirror.talk(2, None, &[missed, TalkState { seen: 40, open: false, ..missed }]);
-    // First fetched long after it was over.
+    // First fetched long after it was closed.
     mirror.talk(3, None, &[TalkState { seen: 9_000, open: false, ..missed }]);
     assert_eq!(
         mirror.rows("SELECT origin, missed, responses, waiting, max FROM response_sla"),
@@ -240,7 +239,7 @@ fn a_talk_that_is_missed_again_counts_again_and_one_still_missed_counts_as_open(
         ),
         ["avito|3|3|2|66.7|1", "viber|1|2|1|100|1"]
     );
-    // Missed anew is the end of the first wait: somebody answered in between.
+    // Being missed again ends the first wait: it was answered in between.
     assert_eq!(
         mirror.rows("SELECT day, origin, missed, responses, max FROM response_sla"),
         [
@@ -301,10 +300,10 @@ fn a_timeline_tells_each_change_and_who_closed_the_talk() {
             "100|closed|closed by talkmirror",
         ]
     );
-    // As after a restore: the state was fetched anew, later than what had verified the closing.
+    // As after a restore: the state was fetched again, after the verification of the closing.
     mirror.0.execute("UPDATE talks SET changed_at = ?1 WHERE talk_id = 2", [NOW + 900]).unwrap();
     assert_eq!(timeline(2)[3], "900|closed|closed by talkmirror");
-    // Open again, and closed by somebody.
+    // Open again, and closed by another person.
     let reopened = TalkState { seen: 1000, ..missed };
     mirror.talk(2, None, &[reopened, TalkState { seen: 1100, open: false, ..missed }]);
     assert_eq!(timeline(2)[4..], ["1000|reopened|opened again", "1100|closed|closed in the account"]);
@@ -403,7 +402,7 @@ fn freshness_is_exact_in_a_small_mirror_and_close_in_a_large_one() {
             )
             .unwrap();
     };
-    // The clock may go on between two looks at it.
+    // The clock may advance between two readings.
     let freshness =
         || mirror.rows("SELECT origin, talks, max - p50, max - p95 FROM mirror_freshness ORDER BY origin");
     fill(1, 1000);

@@ -1,17 +1,17 @@
-//! Which hints of the list were followed: one that is given again and again, though its talk was
-//! fetched, is followed ever more seldom.
+//! Which hints of the list were followed. A hint that repeats although its talk was fetched is followed at growing
+//! intervals.
 
 use crate::talk::Listed;
 use std::collections::HashMap;
 
-/// In seconds: what was followed twice waits so long, then twice as long each time; …
+/// The wait after a hint was followed twice. It doubles each time …
 const FIRST_WAIT_SECS: i64 = 60;
-/// … and never longer than this.
+/// … up to this.
 const MAX_WAIT_SECS: i64 = 24 * 60 * 60;
-/// What was not said again for so long beyond its wait is forgotten, in seconds.
+/// A hint that has not repeated for this long after its wait is forgotten.
 const FORGET_AFTER_SECS: i64 = 2 * 60 * 60;
 
-/// See the module's text.
+/// See the module documentation.
 #[derive(Debug, Default)]
 pub(super) struct Followed {
     hints: HashMap<i64, FollowedHint>,
@@ -19,9 +19,9 @@ pub(super) struct Followed {
 
 #[derive(Debug)]
 struct FollowedHint {
-    /// What was said; `None` where the list did not show an open talk.
+    /// What the list showed. `None` if it did not show an open talk.
     listed: Option<Listed>,
-    /// When it was last followed; Unix seconds.
+    /// When it was last followed, in Unix seconds.
     at: i64,
     times: u32,
 }
@@ -29,7 +29,7 @@ struct FollowedHint {
 impl FollowedHint {
     fn wait(&self) -> i64 {
         match self.times {
-            // A talk that a page missed by shifting, and that closed since, is found by the next pass.
+            // A talk that fell between two pages, and has closed since, is found by the next pass.
             0..=1 => 0,
             times => (FIRST_WAIT_SECS << (times - 2).min(20)).min(MAX_WAIT_SECS),
         }
@@ -37,12 +37,12 @@ impl FollowedHint {
 }
 
 impl Followed {
-    /// Whether the list shows the talk otherwise than when it was last followed.
+    /// Whether the list shows the talk differently than when it was last followed.
     pub(super) fn has_changed(&self, talk_id: i64, listed: Listed) -> bool {
         self.hints.get(&talk_id).is_none_or(|hint| hint.listed != Some(listed))
     }
 
-    /// Whether to follow a hint now; if so, it is noted.
+    /// Whether to follow a hint now. If so, records it.
     pub(super) fn may_follow(&mut self, talk_id: i64, listed: Option<Listed>, now: i64) -> bool {
         let hint = self.hints.entry(talk_id).or_insert(FollowedHint { listed, at: now, times: 0 });
         if hint.listed != listed {
@@ -55,7 +55,7 @@ impl Followed {
         may
     }
 
-    /// Forgets what is not said any more.
+    /// Forgets hints that no longer repeat.
     pub(super) fn forget(&mut self, now: i64) {
         self.hints.retain(|_, hint| (hint.at..hint.at + hint.wait() + FORGET_AFTER_SECS).contains(&now));
     }

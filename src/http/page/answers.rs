@@ -1,11 +1,10 @@
-//! The page and what belongs to it as answers: nothing from elsewhere is run, shown or asked for, and nothing
-//! is kept.
+//! Responses with the page and its files. Nothing from elsewhere is run, shown or loaded, and nothing is cached.
 
 use super::{Screen, render, render_unreadable};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-/// Own files alone, which are asked for by the page alone; no inline style or script at all.
+/// Only own files, loaded only by the page. No inline styles or scripts.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -14,7 +13,7 @@ pub fn page(screen: &Screen) -> Response {
     response(StatusCode::OK, "text/html; charset=utf-8", render(screen))
 }
 
-/// `/`, where the database cannot be read: a page all the same, which an open one shows by itself.
+/// `/` if the database cannot be read. Still a page, so that an open page shows it by itself.
 pub fn unreadable(account: &str, why: &str, now: i64) -> Response {
     let page = render_unreadable(account, why, now);
     response(StatusCode::SERVICE_UNAVAILABLE, "text/html; charset=utf-8", page)

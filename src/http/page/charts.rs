@@ -1,37 +1,36 @@
-//! Small charts as inline SVG: the shapes stretch to the room there is, the labels beside them are text of the page.
+//! Small charts as inline SVG. The shapes stretch to the available space. The labels are text of the page.
 //!
-//! It promises that each chart says in words and numbers what it shows: its shapes are one image to a
-//! screen reader, named by that text.
+//! Each chart also states in text what it shows: to a screen reader its shapes are one image, named by that text.
 
 use crate::report::humanize::count;
 use maud::{Markup, html};
 
-/// The height of a chart in its own units; its width is one unit for each value.
+/// The height of a chart in its own units. The width is one unit per value.
 const CHART_HEIGHT: f64 = 100.0;
 
 /// How values are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChartKind {
-    /// Counts of their own, each a bar; the last is still growing.
+    /// Separate counts, each a bar. The last still grows.
     Bars,
     /// A level over time.
     Course,
 }
 
-/// What a chart shows, each text as the page shows it.
+/// The content of a chart, with each text as shown.
 #[derive(Debug)]
 pub struct Chart<'a> {
     pub title: &'a str,
-    /// The figure that matters most, beside the title.
+    /// The most important figure, shown beside the title.
     pub now: String,
-    /// What it shows, in numbers, for whoever does not see it.
+    /// What it shows in numbers, for those who do not see it.
     pub text: String,
-    /// The earliest first.
+    /// Earliest first.
     pub values: &'a [i64],
-    /// The times of the first value, the middle one and the last.
+    /// The time labels of the first, middle and last value.
     pub times: [String; 3],
     pub kind: ChartKind,
-    /// The class that colours it.
+    /// The CSS class that sets its colour.
     pub class: &'a str,
 }
 
@@ -77,7 +76,7 @@ fn bars(values: &[i64], top: i64) -> Markup {
     }
 }
 
-/// A level in steps: each value holds for its whole unit.
+/// A level in steps. Each value spans its unit.
 fn course(values: &[i64], top: i64) -> Markup {
     let mut line = String::new();
     for (place, value) in values.iter().enumerate() {
@@ -94,7 +93,7 @@ fn course(values: &[i64], top: i64) -> Markup {
     }
 }
 
-/// How high a value stands; what is not nothing can be seen.
+/// The height of a value. Any value above 0 is visible.
 fn height(value: i64, top: i64) -> f64 {
     if value <= 0 { 0.0 } else { (value as f64 / top as f64 * CHART_HEIGHT).clamp(1.5, CHART_HEIGHT) }
 }

@@ -1,4 +1,4 @@
-//! The answer to the page's question: one sentence, and what there is to do.
+//! The answer to the page's question: one sentence, and what to do.
 
 use super::Screen;
 use crate::gate::Reason;
@@ -6,19 +6,19 @@ use crate::policy::closing::CloseMode;
 use crate::report::humanize::{ago, brief, capitalised, completeness, count, duration, talks};
 use maud::{Markup, html};
 
-/// How the mirror is, at a glance.
+/// The state of the mirror at a glance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mood {
     Works,
-    /// The daemon has just begun.
+    /// The daemon has just started.
     Begins,
-    /// It works, and a person has something to do or to know.
+    /// It works, but a person has something to do or to know.
     Attention,
     Down,
 }
 
 impl Mood {
-    /// For the tab.
+    /// The title of the browser tab.
     pub fn title(self) -> &'static str {
         match self {
             Mood::Works => "Works",
@@ -37,7 +37,7 @@ impl Mood {
         }
     }
 
-    /// A tick, a clock, an exclamation mark in a triangle, a cross: no two of a shape.
+    /// A tick, a clock, an exclamation mark in a triangle, a cross. All differ in shape.
     fn sign(self) -> &'static str {
         match self {
             Mood::Works => "M12 2a10 10 0 1 0 0 20a10 10 0 1 0 0-20M7.500 12.500l3 3 6-7",
@@ -48,7 +48,8 @@ impl Mood {
     }
 }
 
-/// The state in one sentence. It holds no figure that moves while all is well: it is read out when it changes.
+/// The state in one sentence. It has no figure that changes while all is well, because a screen reader reads it out
+/// on change.
 pub fn state(screen: &Screen) -> (Mood, String) {
     let daemon = screen.overview.daemon.as_ref();
     if let Some(pause) = daemon.and_then(|daemon| daemon.pause.as_ref()) {
@@ -74,14 +75,14 @@ pub fn state(screen: &Screen) -> (Mood, String) {
     (Mood::Works, sentence.into())
 }
 
-/// Columns of a sentence in the list, texts of the API's or of other programs in it.
+/// The maximum width of a sentence in the list. It may quote the API or other programs.
 const MAX_SENTENCE_WIDTH: usize = 400;
 
-/// The sentence, what stands behind it, and what there is to do.
+/// The sentence, its background, and what to do.
 pub fn section(screen: &Screen, mood: Mood, sentence: &str) -> Markup {
     let todo = screen.complaints.iter().chain(&screen.warnings);
     let todo: Vec<_> = todo.map(|complaint| (&complaint.what, Some(&complaint.action))).collect();
-    // Most obstacles are complaints too, with what to do about them.
+    // Most obstacles are complaints too, which include what to do.
     let bare = screen
         .obstacles
         .iter()
@@ -103,7 +104,7 @@ pub fn section(screen: &Screen, mood: Mood, sentence: &str) -> Markup {
     headline(mood, sentence, &rest)
 }
 
-/// A text in which `commands` stand out.
+/// Formats `commands` in a text.
 fn marked(text: &str) -> Markup {
     html! {
         @for (place, part) in text.split('`').enumerate() {
@@ -123,7 +124,7 @@ pub fn headline(mood: Mood, sentence: &str, rest: &Markup) -> Markup {
     }
 }
 
-/// A span that no line breaks in the middle.
+/// A duration that is not broken across lines.
 fn whole(span: String) -> String {
     span.replace(' ', "\u{a0}")
 }

@@ -11,17 +11,17 @@ use crate::store::days::{DAYS, Day};
 use crate::store::feeds::{Feeder, FeederRow};
 use maud::{Markup, html};
 
-/// When something was, with the moment for whoever points at it.
+/// How long ago something was, with the exact time on hover.
 fn when(at: i64, now: i64) -> Markup {
     html! { time datetime=(iso(at)) title={ (timestamp(at)) " UTC" } { (ago(at, now)) } }
 }
 
-/// A text of the API's or of another program's; so long that a screen still holds the rest.
+/// A text of the API or of another program, truncated to leave room for the rest of the page.
 fn outside(text: &str) -> String {
     brief(text, 300)
 }
 
-/// A table of names and what there is to say of each.
+/// A table of names and values.
 fn facts(title: &str, id: &str, caption: &str, rows: &[(&str, Markup)]) -> Markup {
     html! {
         section aria-labelledby=(id) {
@@ -40,7 +40,7 @@ fn facts(title: &str, id: &str, caption: &str, rows: &[(&str, Markup)]) -> Marku
     }
 }
 
-/// A count, and beside it what is to be known of it.
+/// A count, and a remark beside it.
 fn counted(number: i64, more: Option<String>) -> Markup {
     html! {
         b { (count(number)) }
@@ -86,7 +86,7 @@ pub fn days(days: &[Day; DAYS]) -> Markup {
     }
 }
 
-/// What waits to be fetched.
+/// The queue.
 pub fn queue(screen: &Screen) -> Markup {
     let (queue, now) = (&screen.overview.queue, screen.now);
     let oldest = queue.oldest_due_at.map(|at| format!("the oldest {}", lasting(at, now)));
@@ -105,7 +105,7 @@ pub fn queue(screen: &Screen) -> Markup {
     )
 }
 
-/// What holds requests up, and how they fare.
+/// Pauses, and how requests are doing.
 pub fn pauses(screen: &Screen) -> Markup {
     let now = screen.now;
     let Some(daemon) = &screen.overview.daemon else {
@@ -222,7 +222,7 @@ pub fn auto_close(screen: &Screen) -> Markup {
     )
 }
 
-/// An outcome in words.
+/// An outcome, for people.
 fn outcome(name: &str) -> &str {
     match name {
         "would_close" => "would be closed",
@@ -231,7 +231,7 @@ fn outcome(name: &str) -> &str {
     }
 }
 
-/// The last decisions to close, and why.
+/// The last closings, and their reasons.
 pub fn closures(screen: &Screen) -> Markup {
     html! {
         section aria-labelledby="closures" {
@@ -275,7 +275,7 @@ fn decision(closure: &Closure, now: i64) -> Markup {
     }
 }
 
-/// What finds talks by itself.
+/// The feeders.
 pub fn feeders(screen: &Screen) -> Markup {
     html! {
         section aria-labelledby="feeders" {

@@ -1,14 +1,14 @@
-//! What there is to say of what the API's answers hold.
+//! Warnings about the content of the API's responses.
 
 use super::Complaint;
 use crate::report::Overview;
 
-/// Fewer talks say nothing about talks in general, unless all of them, …
+/// Fewer talks prove nothing, unless all of them …
 const MIN_TALKS: i64 = 5;
-/// … and at least so many, are alike.
+/// … and at least this many are alike.
 const MIN_ALIKE: i64 = 2;
 
-/// That fetched talks generally lack `missed_at`.
+/// Warns that fetched talks generally lack `missed_at`.
 pub fn without_missed_at(overview: &Overview) -> Option<Complaint> {
     let (looked_at, without) = overview.without_missed_at;
     let generally = match without == looked_at {
@@ -23,7 +23,7 @@ pub fn without_missed_at(overview: &Overview) -> Option<Complaint> {
     })
 }
 
-/// That optional fields came in another shape than the API documents.
+/// Warns about optional fields of a shape that the API does not document.
 pub fn odd_fields(overview: &Overview) -> Option<Complaint> {
     let fields = &overview.odd_fields;
     let last = fields.iter().max_by_key(|field| field.last_at)?;

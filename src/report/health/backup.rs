@@ -1,14 +1,14 @@
-//! What there is to say of the scheduled backups.
+//! Complaints about the scheduled backups.
 
 use super::Complaint;
 use crate::config::next_tick;
 use crate::report::humanize::{ago, in_time};
 use crate::store::backup::state::BackupState;
 
-/// In seconds: a backup of a large mirror takes its time.
+/// A backup may be this late: a large mirror takes time.
 const OVERDUE_GRACE_SECS: i64 = 60 * 60;
 
-/// That the last one failed, or that none was made when one was due.
+/// Reports that the last backup failed, or that a due one was not made.
 pub fn complaint(state: &BackupState, now: i64) -> Option<Complaint> {
     let rules = state.rules.as_ref()?;
     let next = |after| next_tick(&rules.schedule, after);
@@ -42,7 +42,7 @@ mod tests {
     use crate::store::backup::state::{BackupFailure, BackupRules, LastBackup};
 
     const DAY: i64 = 86_400;
-    /// A midnight.
+    /// A time at midnight.
     const MIDNIGHT: i64 = 19_000 * DAY;
 
     fn state(last: Option<i64>, since: i64) -> BackupState {

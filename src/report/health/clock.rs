@@ -1,13 +1,13 @@
-//! What there is to say of this machine's clock, by the times in the database.
+//! Warnings about this machine's clock, judged by the times in the database.
 
 use super::Complaint;
 use crate::clock::duration;
 use crate::report::Overview;
 
-/// Times so many seconds ahead are no clock's fault worth a word.
+/// Times less than this ahead are not reported.
 const TOLERANCE_SECS: i64 = 60;
 
-/// That times in the database are in the future.
+/// Warns that times in the database are in the future.
 pub fn warning(overview: &Overview, now: i64) -> Option<Complaint> {
     let seen_at = overview.daemon.as_ref().map(|daemon| daemon.seen_at);
     let ahead = seen_at.max(overview.fetched_at)?.saturating_sub(now);

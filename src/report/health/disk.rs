@@ -1,4 +1,4 @@
-//! What there is to say of the database's disk.
+//! Complaints about the database's disk.
 
 use super::Complaint;
 use crate::clock::duration;
@@ -6,18 +6,17 @@ use crate::report::Overview;
 use crate::report::humanize::bytes;
 use crate::store::sizes::Size;
 
-/// Less than this is too little whatever the pace, in bytes: the write-ahead log alone may take it while somebody
-/// reads for long.
+/// Less free space is too little at any growth: the WAL alone may need it while a reader is long.
 pub const MIN_FREE_BYTES: u64 = 256 * 1024 * 1024;
-/// Full within so many seconds there is to be acted on today, …
+/// A disk that will be full within this time needs action today, …
 const COMPLAIN_WITHIN_SECS: i64 = 3 * 24 * 60 * 60;
-/// … and within so many it is to be planned for.
+/// … and one that will be full within this time needs a plan.
 const WARN_WITHIN_SECS: i64 = 30 * 24 * 60 * 60;
 
 const MAKE_ROOM: &str = "make room on that disk, or stop talkmirror and move the database to a larger one (database.path); \
                     `versions` in [retention] removes old states, whose room in the file is used again";
 
-/// A disk that is all but full.
+/// Reports a nearly full disk.
 pub fn complaint(overview: &Overview, now: i64) -> Option<Complaint> {
     let size = &overview.size;
     let what = match size.disk_free_bytes {
@@ -29,7 +28,7 @@ pub fn complaint(overview: &Overview, now: i64) -> Option<Complaint> {
     Some(Complaint { what, action: MAKE_ROOM.into() })
 }
 
-/// A disk that will be full.
+/// Warns about a disk that will be full.
 pub fn warning(overview: &Overview, now: i64) -> Option<Complaint> {
     if complaint(overview, now).is_some() {
         return None;

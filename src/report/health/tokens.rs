@@ -1,4 +1,4 @@
-//! What there is to say of the API token.
+//! Complaints about the API token.
 
 use super::Complaint;
 use crate::gate::Reason;
@@ -6,11 +6,11 @@ use crate::policy::tokens::Expiry;
 use crate::report::Overview;
 use crate::store::tokens::OAuthStatus;
 
-/// Where a person makes a token, and puts it.
+/// Where a person creates a token, and where to put it.
 const REPLACE_TOKEN: &str = "make a new one in the integration's settings and put it in place of the old one (api.token_file): \
                        it is taken up by itself; where only systemd can read it, restart the service";
 
-/// What to do where the API refuses the token.
+/// What to do if the API refuses the token.
 pub fn refused_action(overview: &Overview) -> &'static str {
     match overview.oauth {
         Some(OAuthStatus { refused: false, trouble: Some(_), .. }) => {
@@ -27,13 +27,13 @@ pub fn refused_action(overview: &Overview) -> &'static str {
     }
 }
 
-/// A token that has ended, or that cannot be renewed without a person.
+/// Reports a token that has expired, or that only a person can renew.
 pub fn complaint(overview: &Overview, now: i64) -> Option<Complaint> {
     if let Some(oauth) = &overview.oauth {
         let trouble = oauth.trouble.as_ref().filter(|_| oauth.refused)?;
         let pause = overview.daemon.as_ref().and_then(|daemon| daemon.pause.as_ref());
         if pause.is_some_and(|pause| pause.reason == Reason::Unauthorized.as_str()) {
-            // The pause says so itself.
+            // The complaint about the pause covers it.
             return None;
         }
         let what = format!("the API token cannot be renewed: {trouble}");
@@ -47,7 +47,7 @@ pub fn complaint(overview: &Overview, now: i64) -> Option<Complaint> {
     }
 }
 
-/// A token that ends soon, or whose renewal has failed in a way that may pass.
+/// Warns about a token that expires soon, or whose renewal failed transiently.
 pub fn warning(overview: &Overview, now: i64) -> Option<Complaint> {
     let expires_at = overview.token_expires_at?;
     if let Some(oauth) = &overview.oauth {

@@ -1,4 +1,4 @@
-//! What there is to say of the write-ahead log: who keeps it from being taken back, and when that is a danger.
+//! Complaints about the WAL: who holds it back, and when it is a danger.
 
 use super::Complaint;
 use crate::report::Overview;
@@ -7,33 +7,33 @@ use crate::sqlite::checkpoint::{LARGE_WAL_BYTES, LONG_HELD_SECS, OWN_BACKUP};
 use crate::store::sizes::Size;
 use crate::store::status::Liveness;
 
-/// A log of so many bytes threatens, however large the disk is.
+/// A WAL of this size is a danger, however large the disk is.
 const THREATENING_BYTES: u64 = 1024 * 1024 * 1024;
 
-/// What of the write-ahead log is to be said.
+/// How serious a grown WAL is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Grown {
-    /// It is held for long, and large.
+    /// It has been held for long, and is large.
     Held,
-    /// It is so large that the disk may be full before long.
+    /// It is so large that the disk may soon be full.
     Threatens,
 }
 
-/// Where it threatens.
+/// Reports a WAL that may fill the disk.
 pub fn complaint(overview: &Overview, alive: Option<Liveness>, now: i64) -> Option<Complaint> {
     (grown(overview, alive, now)? == Grown::Threatens).then(|| describe(overview, now))
 }
 
-/// Where it is held for long.
+/// Warns about a WAL that has been held for long.
 pub fn warning(overview: &Overview, alive: Option<Liveness>, now: i64) -> Option<Complaint> {
     (grown(overview, alive, now)? == Grown::Held).then(|| describe(overview, now))
 }
 
 fn grown(overview: &Overview, alive: Option<Liveness>, now: i64) -> Option<Grown> {
-    // Nobody else looks who holds it.
+    // Only a running daemon checks who holds it.
     let daemon = overview.daemon.as_ref().filter(|_| alive == Some(Liveness::Running))?;
     let Size { wal_bytes: bytes, disk_free_bytes, .. } = overview.size;
-    // Its end is near, and nothing to be done.
+    // Our own backup ends soon, so there is nothing to do.
     let is_ours = daemon.wal_held_by.as_deref() == Some(OWN_BACKUP);
     let held =
         daemon.wal_held_since.is_some_and(|since| now.saturating_sub(since) >= LONG_HELD_SECS) && !is_ours;

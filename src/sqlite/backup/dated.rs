@@ -1,14 +1,14 @@
-//! Dated copies in a folder: their names, and how many are kept.
+//! Dated copies in a folder: their names, and how many to keep.
 
 use crate::clock::written;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A time in a name: no colons, which some file systems don't take, and in the order of time.
+/// The time in a name. No colons, which some file systems refuse, and sorted by time.
 const NAME_TIME_FORMAT: &str = "%Y-%m-%dT%H%M%SZ";
 
-/// How the names of a database's dated copies begin.
+/// The start of the names of a database's dated copies.
 pub fn stem(database: &Path) -> String {
     database.file_stem().map_or_else(|| "talks".into(), |stem| stem.to_string_lossy().into_owned())
 }
@@ -26,12 +26,13 @@ fn is_dated(name: &str, stem: &str) -> bool {
     })
 }
 
-/// Removes the oldest dated copies beside a new one, all but `keep`; returns how many it removed.
+/// Removes the oldest dated copies beside a new one and keeps `keep`. Returns how many it removed.
 ///
-/// Only files with such a name that are ours are counted or removed: several mirrors may have one folder. One from the future was named by a wrong clock: it is left alone, and displaces none.
+/// Only our files with such a name count, because several mirrors may share a folder. A file named for the future
+/// comes from a wrong clock: it is neither removed nor counted.
 ///
 /// # Errors
-/// When the folder cannot be read, or a file not be removed.
+/// If the folder cannot be read, or a file cannot be removed.
 pub fn prune(new: &Path, stem: &str, keep: usize, is_ours: impl Fn(&Path) -> bool) -> io::Result<usize> {
     let folder = new.parent().unwrap_or(Path::new("."));
     let mut copies: Vec<PathBuf> = fs::read_dir(folder)?
@@ -40,12 +41,12 @@ pub fn prune(new: &Path, stem: &str, keep: usize, is_ours: impl Fn(&Path) -> boo
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
         .map(|entry| entry.path())
         .collect();
-    // Their names are in the order of time.
+    // The names sort by time.
     copies.sort_unstable_by(|a, b| b.cmp(a));
     let mut removed = 0;
     let is_past = |path: &&PathBuf| path.file_name() <= new.file_name();
     for old in copies.iter().filter(is_past).filter(|path| **path == new || is_ours(path)).skip(keep) {
-        // Whatever the clock says, the one that was just made stays.
+        // The new copy stays, whatever the clock says.
         if old != new {
             fs::remove_file(old)?;
             removed += 1;

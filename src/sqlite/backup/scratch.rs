@@ -1,7 +1,7 @@
-//! A folder for what is not finished, in the folder where it will be: a rename within a file system is whole
-//! or not at all.
+//! A folder for unfinished files, inside the folder of the final file: a rename within a file system is atomic.
 //!
-//! A lock inside says that somebody works there. It is not on the copy itself: on NFS it would be in SQLite's way.
+//! A lock file inside shows that a process is using it. The copy itself is not locked, because on NFS that would
+//! block SQLite.
 
 use super::BackupError;
 use crate::clock;
@@ -13,13 +13,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// How the folders' names begin; what follows is random.
+/// The start of the folders' names. The rest is random.
 const PREFIX: &str = ".talkmirror-copy-";
 const LOCK_FILE: &str = "lock";
-/// One without a lock was made a moment ago, or is left over.
+/// A folder without a lock file is new, or left over once it is this old.
 const LEFT_OVER_AFTER: Duration = Duration::from_secs(60);
 
-/// The folder; removed when dropped.
+/// The folder. Dropping it removes it.
 #[derive(Debug)]
 pub struct Scratch {
     within: PathBuf,
@@ -28,7 +28,7 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Makes one, and removes those that others left when they were killed.
+    /// Makes a folder, and removes leftovers of killed processes.
     pub fn new(within: &Path) -> Result<Scratch, BackupError> {
         sweep(within);
         Scratch::make(within).map_err(|source| match source.kind() {
@@ -45,7 +45,7 @@ impl Scratch {
             .prefix(PREFIX)
             .permissions(Permissions::from_mode(0o700))
             .tempdir_in(within)?;
-        // Held before it has its name: one of that name which nobody holds is left over.
+        // Locked before the file gets its name, because an unlocked file of that name counts as left over.
         let new = folder.path().join("new-lock");
         let lock = File::create_new(&new)?;
         lock.lock()?;
@@ -53,18 +53,18 @@ impl Scratch {
         Ok(Scratch { within: within.to_owned(), folder, _lock: lock })
     }
 
-    /// The folder that it is in.
+    /// The folder that contains it.
     pub fn within(&self) -> &Path {
         &self.within
     }
 
-    /// The file that is being made.
+    /// The unfinished file.
     pub fn copy(&self) -> PathBuf {
         self.folder.path().join("copy.db")
     }
 }
 
-/// Removes what is left over, as far as this user may.
+/// Removes leftovers, as far as this user may.
 fn sweep(within: &Path) {
     let Ok(entries) = fs::read_dir(within) else { return };
     for entry in entries.flatten() {

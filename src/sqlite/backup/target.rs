@@ -1,4 +1,4 @@
-//! Where a copy goes, and how it gets its name.
+//! Where a copy goes, and its name.
 
 use super::{BackupError, dated, is_of_database};
 use std::ffi::{OsStr, OsString};
@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use tempfile::TempPath;
 
-/// Where a copy goes.
+/// The target of a copy.
 pub enum Target {
     File {
         folder: PathBuf,
@@ -20,7 +20,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// Where `to` leads, when that can be written to.
+    /// Resolves `to`, if it can be written.
     pub fn of(to: &Path, database: &Path) -> Result<Target, BackupError> {
         let database = database.canonicalize().unwrap_or_else(|_| database.to_owned());
         if to.is_dir() {
@@ -49,7 +49,7 @@ impl Target {
         }
     }
 
-    /// Gives the copy its name, where nobody else has it.
+    /// Gives the copy its name, if that is free.
     pub fn take(&self, copy: PathBuf, now: i64) -> Result<PathBuf, BackupError> {
         let mut copy = TempPath::try_from_path(copy).map_err(|source| full_or(self, source))?;
         let mut at = now;
@@ -62,7 +62,7 @@ impl Target {
                 Ok(()) => return Ok(path),
                 Err(refused) if refused.error.kind() == io::ErrorKind::AlreadyExists => match self {
                     Target::File { .. } => return Err(BackupError::Exists(path)),
-                    // Of the same second: another mirror's that is backed up into the same folder.
+                    // The name of this second is taken: another mirror is backed up into the same folder.
                     Target::Folder { .. } => (at, copy) = (at + 1, refused.path),
                 },
                 Err(refused) => return Err(full_or(self, refused.error)),

@@ -1,4 +1,4 @@
-//! Who keeps the write-ahead log from being taken back: a reader that still sees an old state.
+//! Which reader of an old state holds the WAL back.
 
 use crate::clock::{Now, duration};
 use crate::sqlite::backup;
@@ -7,53 +7,53 @@ use crate::text::shown;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// A reader for so long is no trouble: a query takes its time.
+/// A reader may take this long: a query takes time.
 const HELD_AFTER: Duration = Duration::from_secs(10);
-/// A log of so many bytes is never there by itself: 64 MiB are kept, and some more come while they are moved.
+/// A WAL of this size is not normal: 64 MiB are kept, plus what is written during a checkpoint.
 pub const LARGE_WAL_BYTES: u64 = 96 * 1024 * 1024;
-/// It is said when a large one is held for so long, in seconds.
+/// A large WAL that is held for this long is reported.
 pub const LONG_HELD_SECS: i64 = 60;
-/// It is taken back when it is no larger than this.
+/// The WAL counts as cut back at this size.
 const SMALL_WAL_BYTES: u64 = 64 * 1024 * 1024;
-/// What holds it where no guest does, and nothing is to be done.
+/// The holder if it is no other process. Nothing needs to be done.
 pub const OWN_BACKUP: &str = "a backup that talkmirror makes";
-/// Frames for which readers that relieve each other are to blame, though each lets the log be moved on: 250 MiB.
+/// Overlapping readers each let the WAL advance a little. At this many frames they count as one reader: 250 MiB.
 const RELAYED_READERS_FRAMES: u32 = 32_000;
 
-/// The write-ahead log, as it is now.
+/// The state of the WAL.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WalStatus {
-    /// Size of its file.
+    /// The size of its file.
     pub bytes: u64,
     pub held: Option<WalHeld>,
 }
 
-/// A reader keeps the log from being taken back.
+/// A reader that holds the WAL back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WalHeld {
-    /// In Unix seconds.
+    /// Unix seconds.
     pub since: i64,
-    /// Who that is, where it can be told.
+    /// Which process that is, if known.
     pub by: Option<String>,
 }
 
-/// Watches what checkpoints leave.
+/// Tracks what checkpoints could not move.
 #[derive(Debug)]
 pub(super) struct WalWatch {
     database: PathBuf,
     stuck: Option<Stuck>,
-    /// The log says that it is held.
+    /// The journal has reported that it is held.
     reported: bool,
 }
 
 /// Frames that could not be moved.
 #[derive(Debug)]
 struct Stuck {
-    /// So many were.
+    /// How many frames were moved.
     moved: u32,
     began: Instant,
     since: i64,
-    /// Who read all the while; `None`: it cannot be told.
+    /// Which processes were reading all the time. `None` if unknown.
     readers: Option<Vec<LockHolder>>,
 }
 
@@ -62,12 +62,12 @@ impl WalWatch {
         WalWatch { database: database.to_owned(), stuck: None, reported: false }
     }
 
-    /// Something could not be moved at the last checkpoint.
+    /// Whether the last checkpoint could not move everything.
     pub(super) fn is_watching(&self) -> bool {
         self.stuck.is_some()
     }
 
-    /// A checkpoint has left it so.
+    /// Records the result of a checkpoint.
     pub(super) fn note(&mut self, frames: u32, moved: u32, now: Now) {
         if moved >= frames {
             self.stuck = None;
@@ -76,7 +76,7 @@ impl WalWatch {
         let readers = lock_holders::readers(&self.database);
         match &mut self.stuck {
             Some(stuck) if stuck.moved == moved => {
-                // Those that came later do not hold it here.
+                // Later readers do not hold it here.
                 if let (Some(since), Some(now)) = (&mut stuck.readers, readers) {
                     since.retain(|reader| now.contains(reader));
                 }
@@ -101,7 +101,7 @@ impl WalWatch {
         WalStatus { bytes, held }
     }
 
-    /// Logs once that it is held and large, and once that it is taken back.
+    /// Logs once that it is held and large, and once that it is cut back.
     pub(super) fn report(&mut self, status: &WalStatus, now: i64) {
         let mib = status.bytes >> 20;
         match &status.held {

@@ -31,7 +31,7 @@ fn the_log_begins_anew_also_while_the_writer_is_never_idle() {
         assert!(most < 2 * CHECKPOINT_FRAMES, "{most} frames, never taken back");
         checkpoints.look(&connection);
     }
-    // Another one reads what was written, and all of it is there.
+    // Another connection reads all that was written.
     let reader = Connection::open(&path).unwrap();
     let rows: i64 = reader.query_row("SELECT count(*) FROM pages", [], |row| row.get(0)).unwrap();
     assert_eq!(rows, number);
@@ -84,7 +84,7 @@ fn beside_a_process_at_work_nobody_else_makes_checkpoints() {
 fn one_that_fails_is_not_tried_at_each_commit() {
     let (_folder, path, connection) = database();
     let mut checkpoints = Checkpoints::new(&connection, &path, &WalView::default()).unwrap();
-    // None can be made within a transaction.
+    // A checkpoint cannot be made within a transaction.
     connection.execute_batch("BEGIN IMMEDIATE; INSERT INTO pages VALUES (1, zeroblob(100))").unwrap();
     checkpoints.tried -= MAX_DELAY;
     checkpoints.look(&connection);

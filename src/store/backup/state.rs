@@ -1,17 +1,17 @@
-//! What is told of the scheduled backups, in `mirror_info`: when they are to come, and what came of the last.
+//! The state of the scheduled backups, in `mirror_info`: when they are due, and the last results.
 
 use rusqlite::{Connection, Transaction};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// `mirror_info`: when and where, as JSON; not there while they are off, …
+/// `mirror_info`: when and where, as JSON. Missing while backups are off.
 const RULES: &str = "backup.rules";
-/// … the last good one, …
+/// `mirror_info`: the last good backup.
 const LAST: &str = "backup.last";
-/// … and why there is none since.
+/// `mirror_info`: why there is none since.
 const TROUBLE: &str = "backup.trouble";
 
-/// How the scheduled backups do. Times are Unix seconds.
+/// The state of the scheduled backups. Times are Unix seconds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct BackupState {
     /// `None` while they are off.
@@ -28,14 +28,14 @@ pub struct BackupRules {
     /// The folder.
     pub path: String,
     pub keep: usize,
-    /// Since when it is so.
+    /// Since when these rules hold.
     pub since: i64,
 }
 
-/// A good one.
+/// A good backup.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LastBackup {
-    /// When it was begun: it shows that moment.
+    /// When it was started: it shows that moment.
     pub at: i64,
     pub path: String,
     pub bytes: u64,
@@ -55,26 +55,26 @@ pub struct BackupFailure {
 }
 
 impl BackupState {
-    /// Whatever comes before this was done, or is not to be asked for. What lies after `now` was noted by a wrong clock.
+    /// Backups due before this are done or not wanted. A time after `now` comes from a wrong clock.
     pub fn settled_until(&self, now: i64) -> Option<i64> {
         let since = self.rules.as_ref()?.since;
         Some(self.last.as_ref().map_or(since, |last| last.at.max(since)).min(now))
     }
 
-    /// Writes it in place of what was there.
+    /// Replaces the stored state.
     ///
     /// # Errors
-    /// When the database cannot be written.
+    /// If the database cannot be written.
     pub fn write(&self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
         put(tx, RULES, self.rules.as_ref())?;
         put(tx, LAST, self.last.as_ref())?;
         put(tx, TROUBLE, self.trouble.as_ref())
     }
 
-    /// Reads it.
+    /// Reads the stored state.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// If the database cannot be read.
     pub fn read(connection: &Connection) -> rusqlite::Result<BackupState> {
         Ok(BackupState {
             rules: get(connection, RULES)?,

@@ -69,7 +69,7 @@ fn the_oldest_go_once_there_is_a_new_one_whatever_the_clock_said() {
     assert_eq!(prune(&last, "talks", 4).unwrap(), 0);
     assert_eq!(prune(&last, "talks", 2).unwrap(), 2);
     assert_eq!(left(), ["talks-1970-01-03T000000Z.db", "talks-1970-01-04T000000Z.db"]);
-    // The clock was set back: it stays all the same, and is not counted twice.
+    // The clock was set back. The new copy stays, and is not counted twice.
     let earlier = copy_at(0);
     assert_eq!(prune(&earlier, "talks", 2).unwrap(), 0);
     assert!(earlier.path.exists());

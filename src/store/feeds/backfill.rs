@@ -1,34 +1,32 @@
-//! The backfill: a walk over the account's ids, one range at a time, for an account without the
-//! listing.
+//! The backfill: a walk over the account's ids, one range at a time, for an account without the listing.
 //!
-//! What came of each id is read from the mirror, so that the walk goes on after a restart where it
-//! was, whatever was under way.
+//! The result of each id is read from the mirror, so the walk continues after a restart where it was.
 
 use super::{Feeder, insert, room_left};
 use crate::policy::lanes::Lane;
 use rusqlite::{Connection, OptionalExtension, Transaction};
 use serde::{Deserialize, Serialize};
 
-/// So many ids in a row that the API does not know: the account's talks end there.
+/// After this many ids in a row that the API does not know, the account's talks have ended.
 const MAX_UNKNOWN_IN_A_ROW: i64 = 500;
-/// Ids that one step passes over at most, where they are mirrored already: bounds a transaction.
+/// How many mirrored ids one step skips at most. Bounds a transaction.
 const MAX_IDS_PER_STEP: usize = 20_000;
 
-/// How far a walk is. Times are Unix seconds.
+/// The state of a walk. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Backfill {
     /// The first id, …
     pub from: i64,
-    /// … and the last: above it or below.
+    /// … and the last, which may be higher or lower.
     pub to: i64,
     pub began_at: i64,
     /// The next id to queue.
     next: i64,
-    /// The next id of which it is to be seen what came.
+    /// The next id whose result is not known yet.
     settled: i64,
-    /// Ids that the API did not know, up to there without a break.
+    /// How many ids up to there the API did not know, without a break.
     pub unknown_in_a_row: i64,
-    /// Talks that it queued.
+    /// How many talks it queued.
     pub queued: i64,
     /// When it ended, and why.
     pub ended: Option<(i64, String)>,
@@ -44,17 +42,17 @@ impl Backfill {
         (self.from.min(self.to)..=self.from.max(self.to)).contains(&talk_id)
     }
 
-    /// Ids of the range that are settled, and all of them.
+    /// How many ids of the range are settled, and how many there are.
     pub fn progress(&self) -> (i64, i64) {
         ((self.settled - self.from).abs(), (self.to - self.from).abs() + 1)
     }
 
-    /// Ids of the range that were not queued yet; none once it has ended.
+    /// How many ids of the range are not queued yet. 0 once it has ended.
     pub fn ids_left(&self) -> i64 {
         if self.ended.is_none() && self.holds(self.next) { (self.to - self.next).abs() + 1 } else { 0 }
     }
 
-    /// Seconds until it ends at the pace so far, if that can be said.
+    /// Seconds until it ends at the current pace, if known.
     pub fn seconds_left(&self, now: i64) -> Option<i64> {
         let (done, all) = self.progress();
         let rate = done as f64 / now.saturating_sub(self.began_at).max(1) as f64;
@@ -62,20 +60,20 @@ impl Backfill {
     }
 }
 
-/// Why a walk cannot begin, or what it replaces.
+/// The new walk, or why it cannot begin.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Begun {
-    /// The walk, and the one that was under way.
+    /// The new walk, and the one that it replaces.
     Walk(Backfill, Option<Backfill>),
-    /// No talk is mirrored: without one it is not known where the ids end.
+    /// No talk is mirrored, so it is unknown where the ids end.
     NothingKnown,
 }
 
-/// Notes a walk that a daemon is to make. Without `from` it begins at the highest id that is known
-/// (above it, where `to` is higher); without `to` it ends at 1.
+/// Stores a walk for a daemon. Without `from` it begins at the highest known id (or above it, if `to` is higher).
+/// Without `to` it ends at 1.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// If the database cannot be written.
 pub fn begin(
     connection: &mut Connection,
     from: Option<i64>,
@@ -105,10 +103,10 @@ pub fn begin(
     Ok(Begun::Walk(walk, before))
 }
 
-/// Ends the walk that is under way; what it queued stays queued.
+/// Ends the running walk. What it queued stays queued.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// If the database cannot be written.
 pub fn end(connection: &mut Connection, now: i64) -> rusqlite::Result<Option<Backfill>> {
     let tx = connection.transaction()?;
     let Some(mut walk) = state(&tx)?.filter(|walk| walk.ended.is_none()) else { return Ok(None) };
@@ -118,10 +116,10 @@ pub fn end(connection: &mut Connection, now: i64) -> rusqlite::Result<Option<Bac
     Ok(Some(walk))
 }
 
-/// The walk under way, or the last one.
+/// The running walk, or the last one.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn state(connection: &Connection) -> rusqlite::Result<Option<Backfill>> {
     let row = super::row(connection, Feeder::Backfill)?;
     Ok(row.and_then(|row| serde_json::from_value(row.cursor?).ok()))
@@ -138,8 +136,8 @@ fn write(connection: &Connection, walk: &Backfill) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Looks what came of the ids queued so far, and queues more. Returns the walk, if one is under way
-/// or ends with this step, and how many ids were queued.
+/// Checks the results of the queued ids, and queues more. Returns the walk, if one is running or ends with this
+/// step, and how many ids were queued.
 pub(super) fn go_on(
     tx: &Transaction<'_>,
     room: usize,
@@ -169,11 +167,11 @@ pub(super) fn go_on(
 enum IdState {
     /// It is mirrored.
     Talk,
-    /// The API says that there is no such talk.
+    /// The API reports that there is no such talk.
     Unknown,
     /// It waits for its fetch.
     Waits,
-    /// Its fetch fails, it is denied, or somebody dropped it: perhaps there is one.
+    /// Its fetch fails, it is denied, or its row was dropped: it may exist.
     Unclear,
 }
 
@@ -213,9 +211,9 @@ fn queue_more(tx: &Transaction<'_>, walk: &mut Backfill, room: usize, now: i64) 
         if room == 0 || !walk.holds(walk.next) {
             break;
         }
-        // In the order of the walk: what is due for longer is fetched first.
+        // In the order of the walk: rows due for longer are fetched first.
         let due_at = now - room as i64;
-        // The ids that are known already cost no request.
+        // Known ids cost no request.
         if matches!(id_state(tx, walk.next)?, IdState::Unclear)
             && insert(tx, walk.next, (Feeder::Backfill, Lane::Unmirrored), due_at, now)?
         {

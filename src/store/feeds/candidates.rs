@@ -1,8 +1,7 @@
-//! What refreshes are chosen from, in the writer's memory: the open talks of the mirror, and those closed
-//! lately.
+//! The candidates for refreshes, in the writer's memory: open talks, and those closed lately.
 //!
-//! It is read from the database once, follows each commit, and is read anew each hour, as others may write
-//! there too. When the listing last showed a talk is known here alone: after a restart the next pass tells.
+//! They are read once, follow each commit, and are reloaded each hour, because other processes may write too. Only
+//! this module knows when the listing last showed a talk. After a restart the next pass tells it.
 
 use super::{Fed, FeedRequest, Feeder};
 use crate::policy::refresh::{Candidate, Choice, Class, RefreshRules};
@@ -12,22 +11,22 @@ use rusqlite::{Connection, Row};
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroI64;
 
-/// In seconds: so often all is read anew.
+/// How often all are reloaded.
 const RELOAD_INTERVAL_SECS: i64 = 60 * 60;
 
-/// See the module's text. Times are Unix seconds.
+/// See the module documentation. Times are Unix seconds.
 #[derive(Debug, Default)]
 pub struct Candidates {
     talks: HashMap<i64, StoredCandidate>,
-    /// When they were read, and since when a closed talk must have changed to be among them.
+    /// When they were read, and since when a closed talk must have changed to be included.
     read: Option<(i64, i64)>,
-    /// When a pass of the listing last showed every open talk: what it did not show is closed.
+    /// When a listing pass last showed every open talk. What it did not show is closed.
     passed_at: Option<i64>,
     listing_works: bool,
     events_work: bool,
 }
 
-/// A [`Candidate`] in little space: there may be a hundred thousand.
+/// A compact [`Candidate`]: there may be a hundred thousand.
 #[derive(Debug, Clone, Copy)]
 struct StoredCandidate {
     updated_at: i64,
@@ -37,10 +36,10 @@ struct StoredCandidate {
 }
 
 impl Candidates {
-    /// Reads them, where this order needs them and they are not here, or were read too long ago.
+    /// Reloads them if this request needs them and they are missing or too old.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// If the database cannot be read.
     pub fn prepare(&mut self, connection: &Connection, order: &FeedRequest) -> rusqlite::Result<()> {
         let (now, closed_since) = match order {
             FeedRequest::Refresh { rules, now, .. } => {
@@ -51,7 +50,7 @@ impl Candidates {
             }
             _ => return Ok(()),
         };
-        // Fewer than those that were read are none to read anew for.
+        // A smaller range than the loaded one needs no reload.
         let is_enough =
             |(at, since): (i64, i64)| (at..at + RELOAD_INTERVAL_SECS).contains(&now) && since <= closed_since;
         if self.read.is_some_and(is_enough) {
@@ -93,10 +92,10 @@ impl Candidates {
         self.talks.get(&talk_id)?.checked_at
     }
 
-    /// Offers each to a choice; `is_free` as in [`Choice::offer`].
+    /// Offers each candidate to a choice. `is_free` as in [`Choice::offer`].
     ///
     /// # Errors
-    /// When `is_free` fails.
+    /// If `is_free` fails.
     pub(super) fn offer(
         &self,
         choice: &mut Choice,
@@ -114,15 +113,15 @@ impl Candidates {
         Ok(())
     }
 
-    /// Whether the listing and the events show what changes.
+    /// Whether the listing and the events work, and so show changes.
     pub(super) fn watched(&self) -> bool {
         self.listing_works && self.events_work
     }
 
-    /// The open talks last fetched before then that are not among these.
+    /// The open talks last fetched before `before` that are not in `seen`.
     pub(super) fn unseen(&self, seen: &HashSet<i64>, before: i64, now: i64) -> Vec<i64> {
         let is_unseen = |(talk_id, talk): &(&i64, &StoredCandidate)| {
-            // In the future: by a wrong clock.
+            // A time in the future comes from a wrong clock.
             let is_older = talk.fetched_at < before || talk.fetched_at > now;
             talk.class != Class::Closed && is_older && !seen.contains(talk_id)
         };
@@ -131,14 +130,14 @@ impl Candidates {
         unseen
     }
 
-    /// A record that is committed, and what it did.
+    /// Follows a committed record and its effect.
     pub fn recorded(&mut self, record: &Record, effect: Effect) {
         let Some((_, closed_since)) = self.read else { return };
         let talk_id = record.talk_id;
         match (&record.outcome, effect) {
             (Outcome::Talk(_), Effect::Older) => match self.talks.get_mut(&talk_id) {
                 Some(talk) => talk.fetched_at = record.at,
-                // It may have been gone or denied, and is no longer: how it is stored, the database tells.
+                // It may have been gone or denied until now. Only the database knows how it is stored.
                 None => self.read = None,
             },
             (Outcome::Talk(arrived), Effect::New | Effect::Changed | Effect::Same) => {
@@ -160,7 +159,7 @@ impl Candidates {
         }
     }
 
-    /// An order that is committed, and what came of it.
+    /// Follows a committed request and its result.
     pub fn fed(&mut self, order: &FeedRequest, fed: &Fed) {
         match (order, fed) {
             (FeedRequest::Compare { listed, now }, Fed::Compared(news)) => {
@@ -177,7 +176,7 @@ impl Candidates {
         }
     }
 
-    /// Whether a feeder shows what changes.
+    /// Records whether a feeder works, and so shows changes.
     pub fn works(&mut self, feeder: Feeder, works: bool) {
         match feeder {
             Feeder::Listing => self.listing_works = works,

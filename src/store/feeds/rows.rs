@@ -1,20 +1,20 @@
-//! The table `feeders`: how each is, and where it goes on after a restart.
+//! The table `feeders`: the state of each, and where it continues after a restart.
 
 use super::Feeder;
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-/// How a feeder is, to be written down.
+/// The state of a feeder to store.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Note {
     pub feeder: Feeder,
-    /// When it ran, and how many ids it queued in that run; `None` in the middle of one.
+    /// When it ran, and how many ids that run queued. `None` in the middle of a run.
     pub ran: Option<(i64, u64)>,
-    /// Ids that it queued since the last note.
+    /// Ids queued since the last note.
     pub added: u64,
     pub error: Option<String>,
-    /// When the log says so: now, if it does.
+    /// When the error was logged, if it was.
     pub warned_at: Option<i64>,
-    /// `None` leaves what is stored.
+    /// `None` keeps the stored cursor.
     pub cursor: Option<serde_json::Value>,
     pub now: i64,
 }
@@ -33,7 +33,7 @@ pub struct FeederRow {
     pub cursor: Option<serde_json::Value>,
 }
 
-/// Adds a run that found something to what is known of the feeder.
+/// Adds a run that found something to the feeder's row.
 pub(super) fn note_run(
     connection: &Connection,
     feeder: Feeder,
@@ -51,10 +51,10 @@ pub(super) fn note_run(
     Ok(())
 }
 
-/// Writes down how a feeder is.
+/// Stores the state of a feeder.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// If the database cannot be written.
 pub fn note(connection: &Connection, note: &Note) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
@@ -84,10 +84,10 @@ pub fn note(connection: &Connection, note: &Note) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Notes which feeders the configuration that runs has switched on; what is known of them stays.
+/// Stores whether the running configuration enables a feeder. The rest of its row stays.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// If the database cannot be written.
 pub fn note_enabled(connection: &Connection, feeder: Feeder, enabled: bool) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
@@ -99,10 +99,10 @@ pub fn note_enabled(connection: &Connection, feeder: Feeder, enabled: bool) -> r
     Ok(())
 }
 
-/// Every feeder that a daemon has known here.
+/// All feeders that a daemon has stored.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn rows(connection: &Connection) -> rusqlite::Result<Vec<FeederRow>> {
     let mut rows = Vec::new();
     for feeder in Feeder::ALL {
@@ -111,10 +111,10 @@ pub fn rows(connection: &Connection) -> rusqlite::Result<Vec<FeederRow>> {
     Ok(rows)
 }
 
-/// One feeder, if a daemon has known it here.
+/// One feeder, if a daemon has stored it.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn row(connection: &Connection, feeder: Feeder) -> rusqlite::Result<Option<FeederRow>> {
     connection
         .prepare_cached("SELECT * FROM feeders WHERE feeder = ?1")?
@@ -129,7 +129,7 @@ pub fn row(connection: &Connection, feeder: Feeder) -> rusqlite::Result<Option<F
                 trouble: row.get("trouble")?,
                 trouble_since: row.get("trouble_since")?,
                 warned_at: row.get("warned_at")?,
-                // What somebody has spoilt is begun anew.
+                // A damaged cursor starts again.
                 cursor: cursor.and_then(|text| serde_json::from_str(&text).ok()),
             })
         })

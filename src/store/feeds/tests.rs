@@ -45,7 +45,7 @@ fn order(connection: &mut Connection, order: FeedRequest) -> Fed {
     order_with(&mut Candidates::default(), connection, order)
 }
 
-/// As the writer does it.
+/// Runs a request as the writer does.
 fn order_with(candidates: &mut Candidates, connection: &mut Connection, order: FeedRequest) -> Fed {
     candidates.prepare(connection, &order).unwrap();
     let tx = connection.transaction().unwrap();
@@ -106,7 +106,7 @@ fn a_hint_while_a_retry_is_under_way_is_not_lost_and_makes_no_failure_undone() {
     record(&mut connection, 5, due.ticket, NOW, Outcome::Talk(Box::new(Arrived::new(talk(5), "{}"))));
     assert_eq!(rows(&connection).len(), 1, "what was heard is fetched");
 
-    // Whoever queues it by SQL meanwhile has it fetched at once, failure or not.
+    // A row queued by SQL meanwhile is fetched at once, even after a failure.
     let due = queue::head(&connection, NOW, 1).unwrap().due[0];
     connection.execute("INSERT INTO talk_queue (talk_id, due_at) VALUES (5, ?1)", [NOW]).unwrap();
     let failed = Outcome::Retry { due_at: NOW + 30, error: "x".into(), spent: true };
@@ -146,7 +146,7 @@ fn a_hint_hurries_none_that_backs_off_or_failed_and_no_closing() {
         .unwrap()
         .collect::<Result<_, _>>()
         .unwrap();
-    // The second is due: it may be on its way, and is neither hurried nor lost.
+    // The second is due. It may be on its way, so it is neither hurried nor lost.
     assert_eq!(tickets, [71, 73, 73, 74, 76, 76]);
     let hurried =
         "SELECT group_concat(talk_id) FROM talk_queue WHERE due_at <= ?1 AND talk_id IN (1, 3, 5, 6)";
@@ -254,7 +254,7 @@ fn a_hook_of_another_account_queues_nothing_once_ours_is_known() {
     assert_eq!(order(&mut connection, hook(1)), Fed::Queued(1));
 }
 
-/// Walks until the walk waits or ends; each id above `known` is none. Returns the steps it took.
+/// Walks until the walk waits or ends. Ids above `known` do not exist. Returns the number of steps.
 fn walk(connection: &mut Connection, known: i64) -> (Backfill, usize) {
     for step in 1.. {
         let Fed::Backfill(state, _) = order(connection, FeedRequest::Backfill { room: 10, now: NOW }) else {
@@ -348,7 +348,7 @@ fn a_trouble_lasts_from_when_it_began_until_a_run_without() {
     assert_eq!(third.cursor, Some(serde_json::json!({"until": 30})));
 }
 
-/// What a refresh takes of a mirror, with these rules, by what the writer keeps in memory.
+/// What a refresh chooses from a mirror by these rules, from the writer's memory.
 fn refreshed(candidates: &mut Candidates, connection: &mut Connection, closed_for: Duration) -> Vec<i64> {
     let order =
         FeedRequest::Refresh { rules: rules(closed_for), room: 100, shares: Shares::default(), now: NOW };
@@ -412,7 +412,7 @@ mod laws {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
-        /// What follows the commits is what a new look at the database finds.
+        /// Following the commits gives the same as reading the database again.
         #[test]
         fn the_candidates_in_memory_are_those_in_the_database(
             steps in proptest::collection::vec((1i64..8, 0u8..6, any::<bool>(), 0i64..20), 1..40),

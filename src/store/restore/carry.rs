@@ -1,8 +1,8 @@
-//! What a restored database takes over from the one that was in its place.
+//! What a restored database takes over from the one that it replaces.
 //!
-//! The talks and their versions are the copy's. But what talkmirror did and what it was asked to do since must
-//! not be forgotten: each decision to close, what waits in the queue, a pause. And where the old database knows
-//! a talk otherwise, or one that the copy doesn't know, it is fetched again.
+//! The talks and their versions are the copy's. But what talkmirror did and was asked to do since is kept:
+//! closings, queue rows, and a pause. A talk that differs in the old database, or is unknown to the copy, is
+//! fetched again.
 
 use crate::policy::lanes::Lane;
 use rusqlite::{Connection, OpenFlags};
@@ -12,18 +12,18 @@ use std::path::Path;
 /// How much was taken over.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Carried {
-    /// Decisions to close: new ones, and those that have gone on since.
+    /// Closings: new ones, and those that continued since.
     pub closures: usize,
     /// Rows of the queue.
     pub queued: usize,
-    /// Talks that are fetched again, as they differ.
+    /// Talks to fetch again because they differ.
     pub differing: usize,
 }
 
-/// Why rows that the old database knows otherwise are in the queue.
+/// The reason of rows that are queued because the old database differs.
 const REASON: &str = "restore";
 
-/// Columns of every version.
+/// Columns that every version has.
 const STATUS: &str =
     "id, mode, version, pid, started_at, stopped_at, seen_at, last_success_at, last_failure_at,
                       last_failure, pause_reason, pause_detail, paused_at, pause_until, requests_per_second,
@@ -32,16 +32,16 @@ const QUEUE: &str = "talk_id, reason, priority, enqueued_at, due_at, attempts, l
 const CLOSURE: &str =
     "talk_id, mode, missed_at, talk_updated_at, reason, force_close, decided_at, requested_at,
                        http_status, outcome, verified_at, attempts, error";
-/// Row `o` and row `n` are of the same decision.
+/// Rows `o` and `n` are the same closing.
 const SAME: &str = "o.talk_id = n.talk_id AND o.decided_at = n.decided_at AND o.mode = n.mode";
-/// Row `o` is no less far than row `n`.
+/// Row `o` is at least as far as row `n`.
 const AS_FAR: &str = "(n.outcome IN ('requested', 'accepted') OR o.outcome NOT IN ('requested', 'accepted'))";
 
-/// Takes over from `old`, in one transaction; the copy is as it was where that fails.
+/// Takes over from `old`, in one transaction. If that fails, the copy is unchanged.
 pub fn carry(old: &Connection, new: &Path) -> rusqlite::Result<Carried> {
     let carried = attached(old, new);
     if carried.is_err() {
-        // It may not have been attached.
+        // Fails if it was not attached.
         let _ = old.execute_batch("DETACH new");
     }
     carried
@@ -64,7 +64,7 @@ fn attached(old: &Connection, new: &Path) -> rusqlite::Result<Carried> {
     Ok(Carried { closures, queued, differing })
 }
 
-/// Decisions that the copy doesn't know, and later states of those that it knows.
+/// Closings that the copy does not know, and later states of those that it knows.
 fn closures(tx: &Connection) -> rusqlite::Result<usize> {
     let later: usize = tx.query_row(
         &format!(
@@ -83,8 +83,8 @@ fn closures(tx: &Connection) -> rusqlite::Result<usize> {
         [],
     )?;
     let missing = format!("NOT EXISTS (SELECT 1 FROM new.closures n WHERE {SAME})");
-    // With their own ids, where these are not another decision's. What is left out is there already: a talk
-    // has one closing under way, and in a dry run one row for each time that it was missed.
+    // They keep their ids unless taken. What is left out exists already: a talk has one closing under way, and in a
+    // dry run one row for each `missed_at`.
     tx.execute(
         &format!(
             "INSERT OR IGNORE INTO new.closures (closure_id, {CLOSURE})
@@ -102,7 +102,7 @@ fn closures(tx: &Connection) -> rusqlite::Result<usize> {
     Ok(later)
 }
 
-/// Queues the talks that are not the same in both.
+/// Queues the talks that differ.
 fn differing(tx: &Connection) -> rusqlite::Result<usize> {
     tx.execute(
         "INSERT INTO new.talk_queue (talk_id, reason, priority)
@@ -110,12 +110,12 @@ fn differing(tx: &Connection) -> rusqlite::Result<usize> {
            FROM main.talks o LEFT JOIN new.talks n ON n.talk_id = o.talk_id
           WHERE n.talk_id IS NULL OR n.changed_at <> o.changed_at
              OR n.gone_at IS NOT o.gone_at OR n.denied_at IS NOT o.denied_at",
-        // After the hints of its lane: those tell of now.
+        // After the hints of its lane, which are about now.
         (REASON, Lane::Hints.priority() - 1),
     )
 }
 
-/// The later word on how the daemon is, on the token and on the backups.
+/// The newer state of the daemon, the token and the backups.
 fn conditions(tx: &Connection) -> rusqlite::Result<()> {
     tx.execute(
         &format!(
@@ -135,7 +135,7 @@ fn conditions(tx: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Where nothing is taken over: the daemon that ran when the copy was made is at work no more.
+/// If nothing is taken over: marks the daemon that ran when the copy was made as no longer running.
 pub fn nothing(new: &Path) -> rusqlite::Result<Carried> {
     let connection = Connection::open_with_flags(new, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.execute("UPDATE daemon_status SET stopped_at = seen_at WHERE stopped_at IS NULL", [])?;

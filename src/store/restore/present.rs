@@ -1,4 +1,4 @@
-//! The database that a restore finds in its place.
+//! The database that a restore finds.
 
 use super::{RestoreError, io_error, sql};
 use crate::sqlite::causes;
@@ -8,20 +8,20 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::Path;
 use std::time::Duration;
 
-/// Who has the database open gets so long to end a transaction.
+/// How long other processes get to end a transaction.
 const EXCLUSIVE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What is at the database's place now.
+/// What is at the database's path now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Present {
     Nothing,
-    /// A mirror, of this account if it knows one yet.
+    /// A mirror, and its account if known.
     Mirror(Option<i64>),
-    /// Something that is no sound database, and why.
+    /// An unsound database, and why.
     Damaged(String),
 }
 
-/// Looks at the database; only what SQLite calls damaged counts as that.
+/// Checks the database. Only what SQLite calls damaged counts as damaged.
 pub fn present(database: &Path) -> Result<Present, RestoreError> {
     if !database.try_exists().map_err(io_error("look at", database))? {
         return Ok(Present::Nothing);
@@ -38,7 +38,7 @@ pub fn present(database: &Path) -> Result<Present, RestoreError> {
     };
     let mut found = read(OpenFlags::SQLITE_OPEN_READ_ONLY);
     if found.as_ref().is_err_and(|error| code(error) == Some(ErrorCode::ReadOnly)) {
-        // A write was cut off by a kill: to read it, SQLite must take it back first.
+        // A kill interrupted a write. To read the database, SQLite must roll it back first.
         found = read(OpenFlags::SQLITE_OPEN_READ_WRITE);
     }
     match found {
@@ -47,7 +47,7 @@ pub fn present(database: &Path) -> Result<Present, RestoreError> {
     }
 }
 
-/// Why a database is damaged, where that is what an error of it tells.
+/// Why a database is damaged, if the error means that.
 pub fn refused_or_damaged(error: StoreError, database: &Path) -> Result<String, RestoreError> {
     let damaged = matches!(error, StoreError::NotADatabase(_));
     match code(&error) {
@@ -70,7 +70,7 @@ fn code(error: &StoreError) -> Option<ErrorCode> {
     }
 }
 
-/// The account of the talks, else the one that is noted. A table may be missing: that is why one restores.
+/// The account of the talks, else the stored one. A table may be missing, which is a reason to restore.
 fn account(connection: &Connection) -> rusqlite::Result<Option<i64>> {
     let has = |table: &str, column: &str| {
         connection.query_row(
@@ -92,14 +92,14 @@ fn account(connection: &Connection) -> rusqlite::Result<Option<i64>> {
     Ok(info(connection, "account_id")?.and_then(|id| id.parse().ok()))
 }
 
-/// The old database, for a moment.
+/// The old database, held for a moment.
 pub enum Settled {
     Held(HeldDatabase),
     Damaged(String),
 }
 
-/// Folds the write-ahead log into the old database. Who else has it open would go on writing into it, and when
-/// done remove the log of the new one by its name: while such programs are there nothing is replaced.
+/// Moves the WAL into the old database. Another process that has it open would keep writing to it, and on closing
+/// remove the new database's WAL by its name. So nothing is replaced while there is one.
 pub fn settle(database: &Path) -> Result<Settled, RestoreError> {
     let connection = connect(database, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(RestoreError::Store)?;
     if connection.is_readonly("main").map_err(sql("settle", database))? {

@@ -1,4 +1,4 @@
-//! What a pass removes, on given times.
+//! What a pass removes, at given times.
 
 use super::*;
 use crate::store::migrations::tests::in_memory;
@@ -11,7 +11,7 @@ const DAY: i64 = 86_400;
 const RULES: RetentionRules = RetentionRules { versions: 730 * DAY, now: NOW };
 const LIMIT: i64 = NOW - 730 * DAY;
 
-/// States of a talk, one after the other, each from one of these times to the next; the last is current.
+/// Consecutive states of a talk, each from one of these times to the next. The last is current.
 fn put(connection: &mut Connection, talk_id: i64, times: &[i64]) {
     let tx = connection.transaction().unwrap();
     let (last, superseded) = times.split_last().unwrap();
@@ -42,7 +42,7 @@ fn keys(connection: &Connection, filter: &str) -> Vec<(i64, i64)> {
     rows.collect::<Result<_, _>>().unwrap()
 }
 
-/// Steps until the pass has ended; returns it, and how many steps went before the last.
+/// Steps until the pass ends. Returns it, and the number of steps before the last.
 fn pass(connection: &mut Connection, rules: &RetentionRules) -> (Pass, usize) {
     for steps in 0.. {
         match step(connection, rules).unwrap() {

@@ -1,31 +1,31 @@
-//! What a person has closed: talks by name, or what a sweep finds.
+//! Closing by hand: named talks, or what a sweep finds.
 
 use super::{SweepRequest, Swept, enqueue, sweep};
 use crate::policy::closing::{CloseRules, Purpose};
 use rusqlite::Connection;
 
-/// What is to be closed.
+/// What to close.
 #[derive(Debug, Clone)]
 pub struct ToClose {
-    /// These talks; or none named: what a sweep finds, whatever its share of the open talks.
+    /// These talks. If none are named, what a sweep finds, whatever its share of the open talks.
     pub talk_ids: Vec<i64>,
     /// [`Purpose::Close`], or [`Purpose::DryRun`].
     pub purpose: Purpose,
 }
 
-/// What of it is in the queue.
+/// What of it was queued.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QueuedToClose {
-    /// The talks that are to be closed.
+    /// The talks to close.
     pub queued: Vec<i64>,
-    /// Those of which a closing was under way already.
+    /// Talks whose closing was already under way.
     pub under_way: Vec<i64>,
 }
 
-/// Queues talks to be closed by hand, due at `now`, in Unix seconds.
+/// Queues talks to close by hand, due at `now`, in Unix seconds.
 ///
 /// # Errors
-/// When the database cannot be written; nothing is queued then.
+/// If the database cannot be written. Nothing is queued then.
 pub fn queue(
     connection: &mut Connection,
     rules: &CloseRules,

@@ -25,7 +25,7 @@ fn live(stale: StaleRules) -> CloseRules {
     CloseRules { mode: CloseMode::Live, stale, force_close: true, max_per_sweep: 50, max_share: 0.5 }
 }
 
-/// One talk in any state near the edges, by ages in seconds.
+/// A talk in any state near the limits, by ages in seconds.
 fn talk(now: i64) -> impl Strategy<Value = (Talk, Reach)> {
     let spelt = SPELLINGS.iter().flat_map(|(one, other)| [*one, *other]).collect::<Vec<_>>();
     let origin = proptest::option::weighted(0.9, proptest::sample::select(spelt));
@@ -87,7 +87,7 @@ proptest! {
         prop_assert_eq!(&found, &ids(now));
         prop_assert_eq!(counts(&connection, &rules, now).unwrap().0, found.len() as i64);
 
-        // The view reads the clock itself.
+        // The view reads the clock.
         note_rules(&connection, &live(rules.clone())).unwrap();
         let before = crate::clock::unix_now();
         let viewed: Vec<i64> = connection

@@ -1,10 +1,10 @@
-//! `talk_versions` is each state once, in order and without a gap; and what the views say of missed talks, read by
-//! indexes of two tables, is what it says.
+//! `talk_versions` lists each state once, in order and without a gap. The views on missed talks read indexes of two
+//! tables, and must agree with it.
 
 use super::{Mirror, NEW, NOW, TalkState};
 use proptest::prelude::*;
 
-/// As the views would be if they read `talk_versions` alone.
+/// The views as they would be if they only read `talk_versions`.
 const PLAIN: [(&str, &str); 3] = [
     (
         "SELECT day, missed FROM missed_by_day ORDER BY day",
@@ -38,7 +38,7 @@ const PLAIN: [(&str, &str); 3] = [
     ),
 ];
 
-/// A state, without when it was seen.
+/// A state, without its time.
 fn state() -> impl Strategy<Value = TalkState> {
     let missed = prop::option::of(prop::sample::select(vec![0, 10, 90_000]));
     (missed, any::<bool>(), prop::bool::weighted(0.7)).prop_map(|(missed, read, open)| TalkState {
@@ -49,7 +49,7 @@ fn state() -> impl Strategy<Value = TalkState> {
     })
 }
 
-/// A talk's states, how many of the first retention has removed, and whether it is gone.
+/// A talk's states, how many of the first were removed by retention, and whether it is gone.
 fn talk() -> impl Strategy<Value = (Vec<TalkState>, usize, bool)> {
     (prop::collection::vec((state(), 1i64..50_000), 1..6), 0usize..3, prop::bool::weighted(0.2)).prop_map(
         |(states, trimmed, gone)| {
@@ -109,7 +109,7 @@ fn a_clock_that_was_set_back_makes_no_state_end_before_it_began() {
     );
     assert_eq!(mirror.rows(times), ["1|0|100", "2|100|100", "3|100|"], "a little");
     assert_eq!(mirror.rows("SELECT changed_at - 1700000000, fetched_at - 1700000000 FROM talks"), ["100|70"]);
-    // Far ahead: a wrong clock had set it, and what it dated began now at the latest.
+    // The times are far ahead because of a wrong clock, so what they date began now at the latest.
     let mirror = Mirror::new();
     mirror.talk_seen(
         1,
