@@ -1,20 +1,20 @@
-//! How far the mirror lags behind the account, by how refreshes are chosen:
-//! `cargo bench --bench freshness`.
+//! How far the mirror lags behind the account, for each policy of choosing refreshes: `cargo bench --bench
+//! freshness`.
 //!
-//! Six hours of [`TALKS`] open talks at [`PACE`] requests a second, on a clock that is a counter:
-//! nothing is sent and nothing sleeps. What chooses refreshes and shares the quota is the daemon's own
-//! code; each policy sees the very same changes, those of [`changes`].
+//! Six hours of [`TALKS`] open talks at [`PACE`] requests a second, on a simulated clock: nothing is sent and
+//! nothing sleeps. The daemon's own code chooses refreshes and shares the quota. Each policy sees the same changes,
+//! those of [`changes`].
 //!
 //! # What is measured
 //!
-//! A talk is stale since the first change that the mirror does not show; the mean and the 95th
-//! percentile are over all talks, each looked at every 30 s. The delay is from a change to the fetch
-//! that showed it; one that none showed counts as shown at the end. Requests are answered at once.
-//! "by the last fetch" is talkmirror's score without what the listing shows of unchanged talks.
+//! A talk is stale since the first change that the mirror does not show. The mean and the 95th percentile are over
+//! all talks, sampled every 30 s. The delay is from a change to the fetch that showed it; a change never shown
+//! counts at the end. Responses are instant. "by the last fetch" is talkmirror's score without the listing's
+//! knowledge of unchanged talks.
 //!
 //! Then the first load of an account: see [`load`].
 
-// Directly in `benches` it would be a bench of its own.
+// Directly in `benches` each file would be its own bench.
 #[path = "freshness/changes.rs"]
 mod changes;
 #[path = "freshness/load.rs"]
@@ -29,23 +29,23 @@ use talkmirror::policy::refresh::{Candidate, Class, OLDEST_SHARE, RefreshRules, 
 
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=5;
 const TALKS: usize = 20_000;
-/// So few that the bound of [`OLDEST_SHARE`] lies well within the time.
+/// Few enough that the bound of [`OLDEST_SHARE`] lies within the time.
 const FEW_TALKS: usize = 2_000;
 const END: i64 = 6 * 3600;
-/// Requests a second.
+/// Requests per second.
 const PACE: i64 = 4;
-/// The refresh lane is filled up this often, in seconds.
-const TOP_UP: i64 = 5;
+/// How often the refresh lane is filled, in seconds.
+const REFILL_INTERVAL_SECS: i64 = 5;
 const MIN_INTERVAL: i64 = 120;
 const RULES: RefreshRules = RefreshRules {
     min_interval: Duration::from_secs(MIN_INTERVAL as u64),
     recheck: Duration::from_secs(3600),
     closed_for: Duration::ZERO,
 };
-/// A pass over the list of talks begins this often, in seconds.
-const LISTING: i64 = 600;
+/// How often a listing pass begins, in seconds.
+const LISTING_INTERVAL_SECS: i64 = 600;
 const PAGE: usize = 250;
-const SAMPLE: i64 = 30;
+const SAMPLE_INTERVAL_SECS: i64 = 30;
 
 #[derive(Clone, Copy, Default)]
 enum Policy {
@@ -54,7 +54,7 @@ enum Policy {
     RoundRobin,
     /// Due when a tenth of its age has passed since the fetch, and [`MIN_INTERVAL`] at least.
     TenthOfAge,
-    /// By the score alone, as if the listing showed nothing of what is unchanged.
+    /// By the score alone, without the listing's knowledge of unchanged talks.
     ByFetch,
     Ours,
 }
@@ -66,14 +66,14 @@ const POLICIES: [(Policy, &str); 4] = [
     (Policy::Ours, "talkmirror"),
 ];
 
-/// A request of the lane of hints.
+/// A request of the hints lane.
 #[derive(Clone, Copy)]
 enum Hint {
     Page(usize),
     Talk(usize),
 }
 
-/// How often each number of whole seconds came.
+/// How often each number of whole seconds occurred.
 #[derive(Default)]
 struct Histogram(Vec<u64>);
 
@@ -101,31 +101,31 @@ impl Histogram {
     }
 }
 
-/// One policy at work on one history.
+/// One policy applied to one history.
 #[derive(Default)]
 struct Run<'a> {
     changes: &'a [Vec<Change>],
     policy: Policy,
     mirror: Vec<Candidate>,
-    /// How many of each talk's changes the mirror has.
+    /// How many of each talk's changes are mirrored.
     shown: Vec<usize>,
-    /// When the first of the others comes.
+    /// When the first of the others happens.
     next: Vec<i64>,
     queued: Vec<bool>,
-    /// Of these, in the lane of hints.
+    /// Which of them are in the hints lane.
     hinted: Vec<bool>,
     hints: VecDeque<Hint>,
     refresh: VecDeque<usize>,
     lanes: Lanes,
     shares: Shares,
-    /// Whose turn it is in the round-robin.
+    /// The position of the round-robin.
     cursor: usize,
     staleness: Histogram,
     delay: Histogram,
     longest_unseen: i64,
-    /// Requests that were sent.
+    /// How many requests were sent.
     requests: u64,
-    /// The listing passes over the talks.
+    /// Whether the listing is on.
     listing: bool,
 }
 
@@ -172,16 +172,16 @@ impl<'a> Run<'a> {
     }
 
     fn begin_second(&mut self, now: i64, listing: bool) {
-        if now % SAMPLE == 0 {
+        if now % SAMPLE_INTERVAL_SECS == 0 {
             self.next.iter().for_each(|next| self.staleness.add((now - next).max(0)));
         }
-        // A pass that is not done yet goes on instead.
+        // A pass that is not finished continues instead.
         let passing = || self.hints.iter().any(|hint| matches!(hint, Hint::Page(_)));
-        if listing && now % LISTING == 0 && !passing() {
+        if listing && now % LISTING_INTERVAL_SECS == 0 && !passing() {
             self.hints.push_back(Hint::Page(0));
         }
-        if now % TOP_UP == 0 {
-            let room = (PACE * TOP_UP) as usize - self.refresh.len();
+        if now % REFILL_INTERVAL_SECS == 0 {
+            let room = (PACE * REFILL_INTERVAL_SECS) as usize - self.refresh.len();
             let chosen = self.choose(room, now);
             chosen.iter().for_each(|talk| self.queued[*talk] = true);
             self.refresh.extend(chosen);
@@ -218,7 +218,7 @@ impl<'a> Run<'a> {
         self.hinted[talk] = false;
     }
 
-    /// What a page shows to differ goes to the lane of hints, wherever it is; then the next page.
+    /// Talks that differ on a page go to the hints lane. Then the next page follows.
     fn list(&mut self, page: usize, now: i64) {
         let end = (page + 1) * PAGE;
         for talk in page * PAGE..end {
@@ -267,7 +267,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Orders those that are due by when they were, and then the others by when they were fetched.
+/// Orders due talks by due time, then the others by fetch time.
 fn tenth_of_age(talk: &Candidate, now: i64) -> (bool, i64) {
     let due = talk.fetched_at + ((talk.fetched_at - talk.updated_at) / 10).max(MIN_INTERVAL);
     if due <= now { (false, due) } else { (true, talk.fetched_at) }
@@ -277,7 +277,7 @@ fn tenth_of_age(talk: &Candidate, now: i64) -> (bool, i64) {
 struct Row {
     policy: &'static str,
     hints: &'static str,
-    /// In the order of the columns; in each, one for each seed.
+    /// In the order of the columns. Each holds one figure per seed.
     figures: [Vec<f64>; 7],
 }
 
@@ -316,7 +316,7 @@ fn main() -> ExitCode {
     if met.contains(&false) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// Prints the table of a model, and returns its rows.
+/// Prints the table of a model and returns its rows.
 fn measure(model: Model, title: &str) -> Vec<Row> {
     let histories: Vec<History> = SEEDS.map(|seed| History::new(model, TALKS, seed)).collect();
     let changes = histories.iter().map(History::changes_a_second).collect();
@@ -326,7 +326,7 @@ fn measure(model: Model, title: &str) -> Vec<Row> {
     rows
 }
 
-/// Each policy without hints, and then with listing; the first is what the others are compared with.
+/// Each policy without hints, then with the listing. The first is the baseline.
 fn table(histories: &[History]) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     for (hints, (policy, name)) in ["none", "listing"].into_iter().flat_map(|h| POLICIES.map(|p| (h, p))) {
@@ -359,7 +359,7 @@ fn print(rows: &[Row]) {
     println!();
 }
 
-/// That no talk goes unseen for longer than the share of the oldest takes for them all.
+/// Checks that no talk goes unseen for longer than the share of the oldest allows.
 fn none_forgotten() -> bool {
     let unseen = SEEDS.map(|seed| {
         Run::new(&History::new(Model::Correspondence, FEW_TALKS, seed), Policy::Ours)
@@ -386,7 +386,7 @@ fn median(mut figures: Vec<f64>) -> f64 {
     figures[figures.len() / 2]
 }
 
-/// The least and the most.
+/// The minimum and the maximum.
 fn range(figures: &[f64]) -> (f64, f64) {
     figures.iter().fold((f64::INFINITY, 0.0), |(least, most), figure| (least.min(*figure), most.max(*figure)))
 }

@@ -1,8 +1,7 @@
 //! What mirroring costs: `cargo bench`.
 //!
-//! End to end, the real binary works a full queue against the simulator, which runs
-//! in a process of its own; the ceiling is raised out of the way. Processor time and
-//! memory are the binary's own, as the kernel counted them.
+//! End to end, the real binary works a full queue against the simulator in another process, with a rate limit too
+//! high to matter. Processor time and memory are the binary's own, as counted by the kernel.
 
 #[path = "../tests/black_box/as_mirrored.rs"]
 mod as_mirrored;
@@ -50,7 +49,7 @@ fn main() {
     criterion.final_summary();
 }
 
-/// The simulator's process: says its address, ends with its stdin.
+/// The simulator's process: prints its address, ends with its stdin.
 fn simulate() {
     keep_to_core(1);
     let mut account = Account::with_talks(TALKS);
@@ -61,7 +60,7 @@ fn simulate() {
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
 }
 
-/// The floor: the same requests and the same decoding, and nothing kept.
+/// The lower bound: the same requests and decoding, but nothing stored.
 fn fetch_all(base_url: &str) {
     use talkmirror::amocrm::{Client, ClientConfig, Token, TokenSource};
     let token = Token::read(TokenSource::Environment(TOKEN.to_owned().into())).expect("a token");
@@ -92,7 +91,7 @@ fn fetch_all(base_url: &str) {
     });
 }
 
-/// Keeps this process, and what it starts, to one core, where there are several.
+/// Binds this process, and those it starts, to one core if there are several.
 fn keep_to_core(core: usize) {
     let mut cores = nix::sched::CpuSet::new();
     cores.set(core).expect("a core's number");
@@ -129,8 +128,8 @@ impl Drop for SimulatorProcess {
     }
 }
 
-/// A folder with a configuration, and a queue of the first `talks` ids. Feeders are off: with no ceiling
-/// they would find the simulator's talks meanwhile.
+/// A folder with a configuration, and a queue of the first `talks` ids. Feeders are off: without a rate limit they
+/// would find the simulator's talks meanwhile.
 fn folder(base_url: &str, talks: i64) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("token"), TOKEN).expect("a token");
@@ -153,7 +152,7 @@ fn command(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// Works the whole queue; returns how long it took, and the most memory in MiB.
+/// Works the whole queue. Returns the time, and the peak memory in MiB.
 fn sync(folder: &Path) -> (Duration, f64) {
     let began = Instant::now();
     let mut child = command(folder, &["sync"]).spawn().expect("the binary runs");
@@ -225,7 +224,7 @@ fn store_alone(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A sweep over 1,000 open talks, 100 of them stale, beside few and many that are closed.
+/// A sweep over 1,000 open talks, 100 of them stale, with few and with many closed talks.
 fn sweep(criterion: &mut Criterion) {
     let rules = CloseRules {
         mode: CloseMode::Live,
@@ -267,8 +266,8 @@ fn sweep(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// One choice of talks to refresh, of the many that come every five seconds: 100,000 talks are in work,
-/// 20,000 were closed this week, and their rows are as wide as real ones.
+/// One choice of talks to refresh, as made every five seconds: 100,000 talks are open, 20,000 were closed this
+/// week, and their rows are as wide as real ones.
 fn refresh(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a folder");
     let mut connection = store::open(&folder.path().join("talks.db"), true).expect("a database");
@@ -297,13 +296,13 @@ fn refresh(criterion: &mut Criterion) {
             candidates.prepare(&tx, &order).expect("talks are read");
             let fed = store::feeds::work(&tx, &order, &candidates).expect("talks are chosen");
             assert!(matches!(fed, Fed::Refreshed { queued: 36, .. }), "{fed:?}");
-            // Rolled back: the next is the same again.
+            // Rolled back, so that the next choice is the same.
         });
     });
     group.finish();
 }
 
-/// Hooks taken in and committed, from eight connections; returns how many a second.
+/// Webhooks received and committed, from eight connections. Returns the number per second.
 fn webhook_rate(folder: &Path) -> f64 {
     const WEBHOOKS: usize = 20_000;
     const CONNECTIONS: usize = 8;
@@ -347,7 +346,7 @@ fn end(daemon: &mut Child) {
     let _ = daemon.wait();
 }
 
-/// Memory with a long queue, and hooks.
+/// Memory with a long queue, and the webhook rate.
 fn figures(simulator: &SimulatorProcess) {
     let folder = folder(&simulator.base_url, MILLION);
     let mut daemon = command(folder.path(), &["run"]).spawn().expect("the daemon starts");
@@ -359,20 +358,20 @@ fn figures(simulator: &SimulatorProcess) {
     println!("hooks a second:                    {:>8.0}", median(rates));
 }
 
-/// Runs the floor in a process of its own.
+/// Runs the lower bound in its own process.
 fn bare(simulator: &SimulatorProcess) {
     let mut bare = Command::new(std::env::current_exe().expect("our own path"));
     assert!(bare.args(["--bare", &simulator.base_url]).status().expect("it runs").success());
 }
 
-/// Processor seconds of all processes that have ended.
+/// Processor seconds of all ended child processes.
 fn children_cpu() -> f64 {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("usage");
     let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
     seconds(usage.user_time()) + seconds(usage.system_time())
 }
 
-/// The most memory a process has had resident; `None` once it has ended.
+/// The peak resident memory of a process. `None` once it has ended.
 fn peak_mib(pid: u32) -> Option<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;

@@ -1,17 +1,18 @@
-//! How much of the rate limit each rule uses, and how often the server counts more than it allows: `cargo bench --bench pace`.
+//! How much of the rate limit each rule uses, and how often the server counts more than it allows: `cargo bench
+//! --bench pace`.
 //!
-//! An hour of [`LIMIT`] requests a second with always something to fetch, on a clock that is a counter: nothing is sent and
-//! nothing sleeps. The networks are those of [`MODELS`]; each rule sees each of them, with [`SEEDS`] seeds.
+//! An hour of [`LIMIT`] requests a second with always something to fetch, on a simulated clock: nothing is sent and
+//! nothing sleeps. The networks are those of [`MODELS`]. Each rule sees each of them, with [`SEEDS`] seeds.
 //!
 //! # What is measured
 //!
-//! *Used* is the share of the limit that the server counted. *Over* is the number of requests an hour by which any second
-//! held more than the limit, and *peak* the most requests in any second, both as the server counts, on arrival.
+//! *Used* is the share of the limit that the server counted. *Over* is the number of requests per hour that put
+//! more than the limit into a second. *Peak* is the maximum in any second. Both count arrivals at the server.
 //!
 //! # The rules
 //!
-//! `bucket` is a token bucket that holds a second's requests. `strict` keeps a place until a second after its answer: the
-//! gate does so for ten minutes after a 429. `talkmirror` is the gate itself.
+//! `bucket` is a token bucket that holds a second's requests. `strict` keeps a place until a second after its
+//! response, as the gate does for ten minutes after a 429. `talkmirror` is the gate itself.
 
 use std::collections::{BinaryHeap, VecDeque};
 use std::process::ExitCode;
@@ -22,29 +23,29 @@ const LIMIT: u32 = 7;
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=5;
 const HOUR: Duration = Duration::from_secs(3600);
 const SECOND: Duration = Duration::from_secs(1);
-/// As `api.max_in_flight = "auto"` bounds it.
+/// The bound of `api.max_in_flight = "auto"`.
 const IN_FLIGHT: usize = 16;
 
-/// What a request meets, in milliseconds.
+/// The delays of a request, in milliseconds.
 struct Model {
     name: &'static str,
-    /// The way there and back, each, at least.
-    way: f64,
-    /// How much each of them varies, evenly.
+    /// The minimum transit time, each way.
+    transit: f64,
+    /// How much each of them varies, uniformly.
     varies: f64,
-    /// The server's own time, at least, …
+    /// The server's minimum time, …
     server: f64,
-    /// … and the median of what comes on top; a hundredth takes over ten times as long.
+    /// … and the median of what is added. A hundredth takes over ten times as long.
     slow: f64,
-    /// A request of so many is held up for a second on its way.
+    /// One request in this many is delayed by a second in transit.
     held_one_in: u32,
-    /// A connection serves so many requests; a new one takes three times the way there and back.
+    /// How many requests a connection serves. A new one costs three round trips.
     per_connection: u32,
 }
 
 const EVEN: Model = Model {
     name: "80 ms",
-    way: 20.0,
+    transit: 20.0,
     varies: 2.0,
     server: 36.0,
     slow: 0.0,
@@ -57,15 +58,28 @@ const MODELS: [Model; 8] = [
     Model { name: "300 ms", server: 256.0, ..EVEN },
     Model { name: "600 ms", server: 556.0, ..EVEN },
     Model { name: "300 ms, server varies", server: 100.0, slow: 150.0, ..EVEN },
-    Model { name: "300 ms, way varies by 40 ms", way: 40.0, varies: 40.0, server: 150.0, slow: 30.0, ..EVEN },
-    Model { name: "far, connections of 50 requests", way: 120.0, varies: 20.0, per_connection: 50, ..EVEN },
+    Model {
+        name: "300 ms, way varies by 40 ms",
+        transit: 40.0,
+        varies: 40.0,
+        server: 150.0,
+        slow: 30.0,
+        ..EVEN
+    },
+    Model {
+        name: "far, connections of 50 requests",
+        transit: 120.0,
+        varies: 20.0,
+        per_connection: 50,
+        ..EVEN
+    },
     Model { name: "300 ms, 1 of 500 is held up for 1 s", server: 256.0, held_one_in: 500, ..EVEN },
     Model { name: "the same, and the server varies", server: 100.0, slow: 150.0, held_one_in: 500, ..EVEN },
 ];
 
-/// What says when a request may leave.
+/// Decides when a request may leave.
 trait Rule {
-    /// Lets a request leave, which has the number `id`; else says when to ask again, `None` after the next answer.
+    /// Lets the request `id` leave, or returns when to try again. `None` means after the next response.
     fn pass(&mut self, id: usize, now: Instant) -> Result<(), Option<Instant>>;
     /// It waits for a connection, …
     fn connecting(&mut self, _id: usize) {}
@@ -158,12 +172,12 @@ impl Rule for Ours {
     }
 }
 
-/// What the server counted: arrivals from the start on, in order.
+/// The arrivals that the server counted, in order from the start.
 fn hour(rule: &mut dyn Rule, model: &Model, start: Instant, seed: u64) -> Vec<Duration> {
     let mut rng = fastrand::Rng::with_seed(seed);
     let ms = |value: f64| Duration::from_secs_f64(value / 1000.0);
     let (mut now, mut out) = (start, 0);
-    // The earliest first: when, whether it is an answer, and whose.
+    // Earliest first: when, whether it is a response, and whose.
     let mut events: BinaryHeap<std::cmp::Reverse<(Instant, bool, usize)>> = BinaryHeap::new();
     let mut arrivals = Vec::new();
     while now < start + HOUR {
@@ -171,18 +185,18 @@ fn hour(rule: &mut dyn Rule, model: &Model, start: Instant, seed: u64) -> Vec<Du
         let until = match wait {
             Ok(()) => {
                 let id = arrivals.len();
-                let way = |rng: &mut fastrand::Rng| ms(model.way + rng.f64() * model.varies);
+                let transit = |rng: &mut fastrand::Rng| ms(model.transit + rng.f64() * model.varies);
                 let mut leaves = now;
                 if model.per_connection != u32::MAX && (id as u32).is_multiple_of(model.per_connection) {
-                    leaves += 3 * (way(&mut rng) + way(&mut rng));
+                    leaves += 3 * (transit(&mut rng) + transit(&mut rng));
                     rule.connecting(id);
                     events.push(std::cmp::Reverse((leaves, false, id)));
                 }
                 let held = if rng.u32(0..model.held_one_in) == 0 { SECOND } else { Duration::ZERO };
-                let arrives = leaves + way(&mut rng) + held;
-                // Log-normal, by the sum of twelve.
+                let arrives = leaves + transit(&mut rng) + held;
+                // Log-normal, approximated by a sum of twelve.
                 let normal = (0..12).map(|_| rng.f64()).sum::<f64>() - 6.0;
-                let answer = arrives + ms(model.server + model.slow * normal.exp()) + way(&mut rng);
+                let answer = arrives + ms(model.server + model.slow * normal.exp()) + transit(&mut rng);
                 arrivals.push(arrives - start);
                 events.push(std::cmp::Reverse((answer, true, id)));
                 out += 1;
@@ -211,7 +225,7 @@ fn hour(rule: &mut dyn Rule, model: &Model, start: Instant, seed: u64) -> Vec<Du
     arrivals
 }
 
-/// The most requests in any second, and how many had more than the limit in theirs.
+/// The maximum of requests in any second, and how many had more than the limit in theirs.
 fn counted(arrivals: &[Duration]) -> (usize, usize) {
     let (mut first, mut peak, mut over) = (0, 0, 0);
     for (last, at) in arrivals.iter().enumerate() {
@@ -249,7 +263,7 @@ fn main() -> ExitCode {
             let seeds = SEEDS.count() as f64;
             let (used, over) = (used / seeds, over as f64 / seeds);
             println!("| {} | {name} | {:.1} % | {over:.0} | {peak} |", model.name, used * 100.0);
-            // A request that is delayed may add one or two, and a new connection costs its time.
+            // A delayed request may add one or two, and a new connection costs time.
             let held = model.held_one_in != u32::MAX;
             let connects = model.per_connection != u32::MAX;
             is_good &= name != "talkmirror" || (connects || used >= 0.95) && (held || peak <= LIMIT as usize);

@@ -1,6 +1,6 @@
 //! How long the views take in a mirror of a million talks: `cargo bench --bench views`.
 //!
-//! Each is asked as analysts do, by a connection of its own that may only read, and all its rows are read.
+//! Each view is queried as analysts do, by a read-only connection, and all rows are read.
 
 use criterion::Criterion;
 use rusqlite::Connection;
@@ -21,7 +21,7 @@ const QUESTIONS: [&str; 14] = [
     "SELECT * FROM contact_talks WHERE contact_id = 3000001",
     "SELECT * FROM chat_talks",
     "SELECT * FROM mirror_freshness",
-    // As of a time: all the open talks, half a year ago.
+    // At a time: all open talks, half a year ago.
     "SELECT * FROM talk_versions WHERE valid_from <= unixepoch('now', '-180 days')
         AND (valid_to IS NULL OR valid_to > unixepoch('now', '-180 days')) AND is_in_work = 1",
 ];
@@ -34,7 +34,7 @@ fn main() {
     let writer = store::open(&path, true).expect("a database");
     writer.execute_batch("PRAGMA synchronous = OFF; BEGIN").expect("a transaction");
     writer.execute_batch(include_str!("../tests/million.sql")).expect("a million talks");
-    // As the daemon has it done.
+    // As the daemon does.
     writer.execute_batch("COMMIT; PRAGMA optimize = 0x10002").expect("statistics");
     let reader = store::open_read_only(&path).expect("a reader");
     for question in QUESTIONS {

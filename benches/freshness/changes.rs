@@ -1,41 +1,40 @@
-//! The changes that each policy has to find, by one of two models; see [`Model`].
+//! The changes that each policy must find, by one of two models; see [`Model`].
 //!
-//! No talk is opened or closed meanwhile, and every talk was fetched at some time within the round of a
-//! round-robin before: a state such as it leaves. Before the measuring begins each model has run long
-//! enough for the ages to be its own.
+//! No talk opens or closes. Each talk was last fetched at some time within an earlier round of a round-robin. Each
+//! model runs before the measurement until its ages are typical.
 
 use super::{END, PACE};
 use talkmirror::policy::refresh::Class;
 
-/// How long the history is that is made up in full before the measuring begins, in seconds.
+/// The length of the history before the measurement, in seconds.
 const WARM_UP: f64 = 7.0 * 86_400.0;
 
-/// What the account is like.
+/// The kind of account.
 #[derive(Clone, Copy)]
 pub enum Model {
-    /// As people write to each other: after a message the next comes soon or, ever less likely, much
-    /// later. The gaps' density falls with their power 3/2 beyond a minute, as it was measured for
-    /// letters and much alike for shorter messages (Oliveira and Barabási, Nature 437, 2005). Talks began
-    /// at any time in the last 30 days. It is what the score supposes.
+    /// As people write to each other: the next message comes soon or, with falling probability, much later. The
+    /// density of gaps falls with the power 3/2 beyond a minute, as measured for letters and similarly for short
+    /// messages (Oliveira and Barabási, Nature 437, 2005). Talks began at any time in the last 30 days. The score
+    /// assumes this model.
     Correspondence,
-    /// Not what the score supposes: each talk has a steady rate of its own, which its age does not
-    /// tell. Bursts of 5 messages in the mean, 20 s to 5 min apart; between them rests that are
-    /// exponential, with a mean of the talk's own, log-uniform from two hours to ninety days.
+    /// Not what the score assumes: each talk has a steady rate that its age does not show. Bursts have 5 messages
+    /// on average, 20 s to 5 min apart. Pauses between bursts are exponential, with a mean per talk that is
+    /// log-uniform from two hours to ninety days.
     SteadyRates,
 }
 
-/// When the talks of a correspondence began, at most so long ago; seconds.
-const BEGAN: f64 = 30.0 * 86_400.0;
-/// Seconds: gaps are hardly shorter.
+/// The maximum age of the talks of a correspondence, in seconds.
+const MAX_AGE_SECS: f64 = 30.0 * 86_400.0;
+/// Gaps are rarely shorter, in seconds.
 const SHORT_GAP: f64 = 60.0;
 
-/// Seconds, the mean of one talk's rests.
-const RESTS: (f64, f64) = (2.0 * 3600.0, 90.0 * 86_400.0);
+/// The mean of a talk's pauses, in seconds.
+const MEAN_PAUSE_SECS: (f64, f64) = (2.0 * 3600.0, 90.0 * 86_400.0);
 /// Seconds between the messages of a burst.
-const GAPS: (f64, f64) = (20.0, 300.0);
-/// That a burst goes on after a message.
-const MORE: f64 = 0.8;
-/// That the client has the last word.
+const BURST_GAP_SECS: (f64, f64) = (20.0, 300.0);
+/// The probability that a burst continues after a message.
+const BURST_CONTINUES: f64 = 0.8;
+/// The probability that the client has the last word.
 const UNANSWERED: f64 = 0.2;
 
 #[derive(Clone, Copy)]
@@ -44,11 +43,11 @@ pub struct Change {
     pub class: Class,
 }
 
-/// What happens to the account, whoever watches.
+/// What happens in the account, the same for each policy.
 pub struct History {
-    /// Each talk's changes; the first was before the warm-up, or the first at all.
+    /// Each talk's changes. The first was before the warm-up, or is the first of all.
     pub changes: Vec<Vec<Change>>,
-    /// When each talk was mirrored last before the measuring begins, the longest ago first.
+    /// When each talk was last mirrored before the measurement, the longest ago first.
     pub fetched: Vec<i64>,
 }
 
@@ -74,12 +73,12 @@ impl History {
 
 /// A talk that began before the round in which every talk was fetched.
 fn correspondence(rng: &mut fastrand::Rng, round: f64) -> Vec<Change> {
-    let mut at = -round - 1.0 - rng.f64() * BEGAN;
+    let mut at = -round - 1.0 - rng.f64() * MAX_AGE_SECS;
     let mut changes = Vec::new();
     let mut class = Class::Waiting;
     while at < END as f64 {
         if at < -WARM_UP {
-            // Only the last of them is ever looked at.
+            // Only the last of them matters.
             changes.clear();
         }
         changes.push(Change { at: at.floor() as i64, class });
@@ -91,24 +90,24 @@ fn correspondence(rng: &mut fastrand::Rng, round: f64) -> Vec<Change> {
 }
 
 fn steady_rate(rng: &mut fastrand::Rng) -> Vec<Change> {
-    let rest = log_uniform(rng, RESTS);
-    // As rests are exponential, so is what has passed of one at any time.
+    let rest = log_uniform(rng, MEAN_PAUSE_SECS);
+    // Pauses are exponential, so the elapsed part of one is too.
     let before = -WARM_UP - 1.0 - exponential(rng, rest);
     let mut changes = vec![Change { at: before as i64, class: last_word(rng) }];
     let mut at = -WARM_UP + exponential(rng, rest);
     while at < END as f64 {
-        at = burst(rng, at, &mut changes) + GAPS.0 + exponential(rng, rest);
+        at = burst(rng, at, &mut changes) + BURST_GAP_SECS.0 + exponential(rng, rest);
     }
     changes
 }
 
-/// Adds the changes of a burst that begins at `at`; returns when the last of them comes.
+/// Adds the changes of a burst that begins at `at`. Returns the time of the last one.
 fn burst(rng: &mut fastrand::Rng, mut at: f64, changes: &mut Vec<Change>) -> f64 {
     let mut class = Class::Waiting;
-    while rng.f64() < MORE {
+    while rng.f64() < BURST_CONTINUES {
         changes.push(Change { at: at.floor() as i64, class });
         class = other(class);
-        at += log_uniform(rng, GAPS);
+        at += log_uniform(rng, BURST_GAP_SECS);
     }
     changes.push(Change { at: at.floor() as i64, class: last_word(rng) });
     at

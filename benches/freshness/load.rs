@@ -1,22 +1,25 @@
-//! The first load of an account with the listing: [`CLOSED`] closed and [`OPEN`] open talks, none of them mirrored
-//! yet, at [`PACE`] requests a second. The open ones go on changing meanwhile.
+//! The first load of an account with the listing: [`CLOSED`] closed and [`OPEN`] open talks, none mirrored yet, at
+//! [`PACE`] requests a second. The open talks keep changing.
 //!
-//! A pass over the open talks begins every ten minutes, the events are asked for each minute (they show nothing
-//! here that the listing does not), and the list of all talks is read once.
+//! A pass over the open talks begins every ten minutes. The events are read each minute, and show nothing here that
+//! the listing does not. The list of all talks is read once.
 
 use super::changes::{History, Model};
-use super::{Histogram, LISTING, PAGE, RULES, SAMPLE, SEEDS, TOP_UP, at_most, median};
+use super::{
+    Histogram, LISTING_INTERVAL_SECS, PAGE, REFILL_INTERVAL_SECS, RULES, SAMPLE_INTERVAL_SECS, SEEDS,
+    at_most, median,
+};
 use std::collections::VecDeque;
 use talkmirror::policy::lanes::{Lane, Lanes};
 use talkmirror::policy::refresh::{Candidate, Shares, choose};
 
 const OPEN: usize = 5_000;
 const CLOSED: usize = 100_000;
-/// Requests a second.
+/// Requests per second.
 const PACE: usize = 6;
-const EVENTS: usize = 60;
+const EVENTS_INTERVAL_SECS: usize = 60;
 
-/// A request of the lane of hints.
+/// A request of the hints lane.
 #[derive(Clone, Copy)]
 enum Hint {
     Page(usize),
@@ -24,16 +27,16 @@ enum Hint {
     Events,
 }
 
-/// A load under way.
+/// A running load.
 struct Load<'a> {
     history: &'a History,
-    /// The open talks, where mirrored.
+    /// The open talks, if mirrored.
     mirror: Vec<Option<Candidate>>,
     shown: Vec<usize>,
     queued: Vec<bool>,
     hints: VecDeque<Hint>,
     refresh: VecDeque<usize>,
-    /// Pages of the whole list that were read, closed talks that they showed, and those of them that are mirrored.
+    /// Pages read of the whole list, closed talks that they showed, and how many of those are mirrored.
     pages: usize,
     known: usize,
     closed: usize,
@@ -42,7 +45,7 @@ struct Load<'a> {
     staleness: Histogram,
 }
 
-/// Prints the table, and whether each load was quick enough.
+/// Prints the table. Returns whether each load was quick enough.
 pub fn is_within_target() -> bool {
     let talks = OPEN + CLOSED;
     let least = (talks / PACE) as f64;
@@ -66,7 +69,7 @@ pub fn is_within_target() -> bool {
     at_most("first load, of talks / pace", worst, 1.15)
 }
 
-/// How many seconds it takes, and how stale the mirrored open talks are meanwhile.
+/// How many seconds the load takes, and how stale the mirrored open talks are meanwhile.
 fn load(history: &History) -> (f64, Histogram) {
     let mut load = Load {
         history,
@@ -96,26 +99,27 @@ fn load(history: &History) -> (f64, Histogram) {
 }
 
 impl Load<'_> {
-    /// The first change of a talk that the mirror does not show.
+    /// The first change of a talk that is not mirrored.
     fn next(&self, talk: usize) -> i64 {
         self.history.changes[talk].get(self.shown[talk]).map_or(i64::MAX, |change| change.at)
     }
 
     fn begin_second(&mut self, now: i64) {
-        if now % SAMPLE == 0 {
+        if now % SAMPLE_INTERVAL_SECS == 0 {
             for talk in (0..OPEN).filter(|talk| self.mirror[*talk].is_some()) {
                 self.staleness.add((now - self.next(talk)).max(0));
             }
         }
         let passing = self.hints.iter().any(|hint| matches!(hint, Hint::Page(_)));
-        if now % LISTING == 0 && !passing {
+        if now % LISTING_INTERVAL_SECS == 0 && !passing {
             self.hints.push_back(Hint::Page(0));
         }
-        if now % EVENTS as i64 == 0 {
+        if now % EVENTS_INTERVAL_SECS as i64 == 0 {
             self.hints.push_back(Hint::Events);
         }
-        if now % TOP_UP == 0 {
-            let room = (PACE * TOP_UP as usize) - self.refresh.len().min(PACE * TOP_UP as usize);
+        if now % REFILL_INTERVAL_SECS == 0 {
+            let room = (PACE * REFILL_INTERVAL_SECS as usize)
+                - self.refresh.len().min(PACE * REFILL_INTERVAL_SECS as usize);
             let shares = (room, self.shares.oldest_of(room));
             let free = self.mirror.iter().flatten().filter(|talk| !self.queued[talk.talk_id as usize]);
             for talk_id in choose(free.copied(), (&RULES, true), shares, now) {

@@ -1,17 +1,17 @@
-//! What a talk costs, by how much there is beside it.
+//! What a talk costs, by the size of the mirror.
 
 use super::{MILLION, SimulatorProcess, TALKS, bare, children_cpu, folder, median, sync};
 use std::path::Path;
 use talkmirror::store;
 use tempfile::TempDir;
 
-/// Rounds over all, one after the other, so that a busy machine is so for each.
+/// Rounds over all cases, interleaved, so that a busy machine affects each case alike.
 const ROUNDS: usize = 5;
 
 /// One line of the table.
 #[derive(Default)]
 struct Costs {
-    /// Processor seconds for 1,000 talks.
+    /// Processor seconds per 1,000 talks.
     cpu: Vec<f64>,
     talks_per_second: Vec<f64>,
     peak_mib: Vec<f64>,
@@ -85,7 +85,7 @@ fn queue_again(folder: &Path) {
     store::queue::enqueue(&mut connection, &[1..=TALKS], |_| {}).expect("a full queue");
 }
 
-/// A million talks, with other ids than the simulator's.
+/// A million talks with other ids than the simulator's.
 fn million(simulator: &SimulatorProcess) -> TempDir {
     let folder = folder(&simulator.base_url, 1);
     let connection = store::open(&folder.path().join("talks.db"), true).expect("a database");
@@ -93,7 +93,7 @@ fn million(simulator: &SimulatorProcess) -> TempDir {
     connection
         .execute_batch(&talks.replace("SELECT i AS talk_id", "SELECT 1000000 + i AS talk_id"))
         .expect("a million talks");
-    // As a daemon that has run for a while has done.
+    // As a daemon does after running for a while.
     connection.execute_batch("PRAGMA optimize = 0x10002").expect("statistics");
     folder
 }

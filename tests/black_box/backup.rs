@@ -90,10 +90,10 @@ fn a_folder_is_given_a_dated_copy_and_json_says_which() {
     // Within one second.
     for _ in 0..3 {
         let (out, _) = mirror.ends(0, &["backup", copies.to_str().unwrap(), "--json"]);
-        let told: Value = serde_json::from_str(&out).unwrap();
-        let path = PathBuf::from(told["path"].as_str().unwrap());
+        let report: Value = serde_json::from_str(&out).unwrap();
+        let path = PathBuf::from(report["path"].as_str().unwrap());
         assert_eq!(
-            (told["talks"].as_i64(), told["bytes"].as_u64()),
+            (report["talks"].as_i64(), report["bytes"].as_u64()),
             (Some(5), Some(path.metadata().unwrap().len()))
         );
         assert_whole(&path);

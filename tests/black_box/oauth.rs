@@ -107,7 +107,7 @@ fn a_pair_is_renewed_ahead_of_its_end_under_load_with_no_request_refused() {
 }
 
 #[test]
-fn tokens_that_live_for_seconds_are_renewed_again_and_again_within_the_ceiling() {
+fn tokens_that_live_for_seconds_are_renewed_again_and_again_within_the_rate_limit() {
     let mut account = account(40);
     account.limit = 6;
     account.oauth.expires_in = Duration::from_secs(3);

@@ -15,7 +15,7 @@ fn reload(mirror: &Mirror, daemon: &Daemon, more: &str) {
 }
 
 #[test]
-fn a_new_ceiling_holds_at_once_and_no_request_in_flight_is_lost() {
+fn a_new_rate_limit_holds_at_once_and_no_request_in_flight_is_lost() {
     let mut account = account(200);
     account.latency = Duration::from_millis(300);
     let mirror = Mirror::new(account);

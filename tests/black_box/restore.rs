@@ -27,9 +27,9 @@ impl Mirror {
     /// Restores it; returns what was printed, and where the old file is.
     pub fn restore(&self, backup: &Path) -> (Value, PathBuf) {
         let (out, _) = self.ends(0, &["backup", "--restore", backup.to_str().unwrap(), "--yes", "--json"]);
-        let told: Value = serde_json::from_str(&out).unwrap();
-        let kept = told["kept"].as_str().unwrap_or_default().into();
-        (told, kept)
+        let report: Value = serde_json::from_str(&out).unwrap();
+        let kept = report["kept"].as_str().unwrap_or_default().into();
+        (report, kept)
     }
 
     pub fn refuses(&self, backup: &str, said: &str) {
@@ -108,8 +108,8 @@ fn week_old(lost: bool) {
             fs::remove_file(mirror.path(name)).unwrap();
         }
     }
-    let (told, kept) = mirror.restore(&backup);
-    assert_eq!(told["talks"].as_i64(), Some(65));
+    let (report, kept) = mirror.restore(&backup);
+    assert_eq!(report["talks"].as_i64(), Some(65));
     assert_eq!(kept.exists(), !lost);
     let newest = format!("SELECT max(fetched_at) < unixepoch() - {} FROM talks", WEEK - 3600);
     assert_eq!(mirror.sql::<i64>(&newest), 1, "a week has not happened");
@@ -162,10 +162,10 @@ fn the_old_file_is_kept_whole_and_what_was_done_and_asked_for_since_is_taken_ove
     let talks = mirror.sql::<String>("SELECT group_concat(talk_id || ' ' || is_read) FROM talks");
 
     let before = unix_now();
-    let (told, kept) = mirror.restore(&backup);
-    assert_eq!(told["carried"]["closures"], 3);
-    assert_eq!(told["carried"]["queued"], 2);
-    assert_eq!(told["carried"]["differing"], 1);
+    let (report, kept) = mirror.restore(&backup);
+    assert_eq!(report["carried"]["closures"], 3);
+    assert_eq!(report["carried"]["queued"], 2);
+    assert_eq!(report["carried"]["differing"], 1);
     let closures: String = mirror.sql(
         "SELECT group_concat(closure_id || ' ' || talk_id || ' ' || decided_at || ' ' || outcome, ', ')
            FROM (SELECT * FROM closures ORDER BY closure_id)",
@@ -230,8 +230,10 @@ fn a_database_that_is_damaged_is_kept_with_what_belongs_to_it_and_none_of_that_t
     mirror.ends(0, &["sync", "21..30"]);
     // Its write-ahead log is whole, and would be taken for the new database's.
     let wal = {
-        let guest = mirror.connect();
-        guest.execute_batch("INSERT INTO talk_queue (talk_id, reason) VALUES (29, 'in the log')").unwrap();
+        let other_process = mirror.connect();
+        other_process
+            .execute_batch("INSERT INTO talk_queue (talk_id, reason) VALUES (29, 'in the log')")
+            .unwrap();
         fs::read(mirror.path("talks.db-wal")).unwrap()
     };
     for damage in ["header", "schema", "gone"] {
@@ -363,8 +365,8 @@ fn a_write_that_was_cut_off_is_taken_back_and_the_database_is_taken_over_from() 
     mirror.execute("INSERT INTO talk_queue (talk_id, reason) VALUES (7, 'ann')");
     let (database, journal) = (mirror.database(), mirror.path("talks.db-journal"));
     let (half, its_journal) = {
-        let guest = Connection::open(&database).unwrap();
-        guest
+        let other_process = Connection::open(&database).unwrap();
+        other_process
             .execute_batch(
                 "PRAGMA journal_mode = DELETE; PRAGMA cache_size = 1; BEGIN; UPDATE talks SET payload = '\"other\"'",
             )
@@ -373,8 +375,8 @@ fn a_write_that_was_cut_off_is_taken_back_and_the_database_is_taken_over_from() 
     };
     fs::write(&database, half).unwrap();
     fs::write(&journal, its_journal).unwrap();
-    let (told, kept) = mirror.restore(&backup);
-    assert_eq!(told["carried"]["queued"], 1);
+    let (report, kept) = mirror.restore(&backup);
+    assert_eq!(report["carried"]["queued"], 1);
     assert_whole(&kept);
     assert_eq!(read::<i64>(&kept, "SELECT count(*) FROM talks WHERE payload = '\"other\"'"), 0);
 }
@@ -410,10 +412,10 @@ fn who_reads_the_restored_database_is_not_in_the_way_of_the_next_start() {
         for name in ["talks.db-wal", "talks.db-shm"] {
             assert!(mirror.path(name).exists(), "{name}");
         }
-        let guest = mirror.connect();
-        guest.execute_batch("BEGIN; SELECT count(*) FROM talks").unwrap();
+        let other_process = mirror.connect();
+        other_process.execute_batch("BEGIN; SELECT count(*) FROM talks").unwrap();
         mirror.ends(0, &["sync", "1..9"]);
-        drop(guest);
+        drop(other_process);
         mirror.assert_mirrors_the_account();
     }
 }

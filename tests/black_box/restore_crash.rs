@@ -84,8 +84,10 @@ fn a_kill_at_each_step_leaves_the_old_database_or_the_new_one_and_never_a_mixtur
     let before = mirror.path("before");
     fs::create_dir(&before).unwrap();
     {
-        let guest = mirror.connect();
-        guest.execute_batch("INSERT INTO talk_queue (talk_id, reason) VALUES (12, 'in the log')").unwrap();
+        let other_process = mirror.connect();
+        other_process
+            .execute_batch("INSERT INTO talk_queue (talk_id, reason) VALUES (12, 'in the log')")
+            .unwrap();
         for name in ["talks.db", "talks.db-wal", "talks.db-shm"] {
             fs::copy(mirror.path(name), before.join(name)).unwrap();
         }

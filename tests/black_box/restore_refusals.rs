@@ -75,15 +75,15 @@ fn a_daemon_that_runs_or_somebody_who_has_the_file_open_is_not_restored_over() {
     mirror.wait_sql("it works on", "SELECT count(*) FROM talks", 4);
     daemon.stop();
     // Once it is closed it would remove the new database's write-ahead log.
-    let guest = mirror.connect();
-    let read = |guest: &Connection| -> i64 {
-        guest.query_row("SELECT count(*) FROM talks", [], |row| row.get(0)).unwrap()
+    let other_process = mirror.connect();
+    let read = |other_process: &Connection| -> i64 {
+        other_process.query_row("SELECT count(*) FROM talks", [], |row| row.get(0)).unwrap()
     };
-    assert_eq!(read(&guest), 4);
+    assert_eq!(read(&other_process), 4);
     mirror.refuses("good.db", "another program has");
-    guest.execute_batch("INSERT INTO talk_queue (talk_id) VALUES (5)").unwrap();
-    assert_eq!(read(&guest), 4);
-    drop(guest);
+    other_process.execute_batch("INSERT INTO talk_queue (talk_id) VALUES (5)").unwrap();
+    assert_eq!(read(&other_process), 4);
+    drop(other_process);
     mirror.ends(0, &arguments);
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), 3);
     mirror.ends(0, &["sync"]);
@@ -111,8 +111,8 @@ fn a_database_that_is_locked_or_cannot_be_opened_is_not_taken_for_a_damaged_one(
         )
         .unwrap();
     {
-        let guest = Connection::open(mirror.database()).unwrap();
-        guest.execute_batch("PRAGMA locking_mode = EXCLUSIVE; SELECT count(*) FROM talks").unwrap();
+        let other_process = Connection::open(mirror.database()).unwrap();
+        other_process.execute_batch("PRAGMA locking_mode = EXCLUSIVE; SELECT count(*) FROM talks").unwrap();
         // The file is not read here meanwhile: this process would lose its locks.
         let (_, err) = mirror.ends(1, &["backup", "--restore", backup.to_str().unwrap(), "--yes"]);
         assert!(err.contains("another program has"), "{err}");

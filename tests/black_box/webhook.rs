@@ -239,7 +239,7 @@ fn a_flood_is_taken_in_whole() {
 }
 
 #[test]
-fn the_ceiling_holds_with_all_feeders_at_once() {
+fn the_rate_limit_holds_with_all_feeders_at_once() {
     let mut account = account(300);
     account.limit = 7;
     account.alive = true;

@@ -1,7 +1,7 @@
 //! What must hold after each kill, and in the end.
 
-use crate::guests::{SECRET, Told};
 use crate::harness::{Daemon, Mirror};
+use crate::other_processes::{Disturbances, SECRET};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -27,8 +27,8 @@ pub struct Checks {
 impl Checks {
     /// Kills it, and looks whether it ran until then: no answer and no row ends it. A disk that is full while it starts
     /// may.
-    pub fn still_runs(&mut self, mirror: &Mirror, told: &Told, mut daemon: Daemon) {
-        let full_disks = told.full_disks.load(Ordering::Relaxed);
+    pub fn still_runs(&mut self, mirror: &Mirror, disturbances: &Disturbances, mut daemon: Daemon) {
+        let full_disks = disturbances.full_disks.load(Ordering::Relaxed);
         if let Some(status) = daemon.child.try_wait().unwrap() {
             let log = mirror.log();
             let last = log.lines().next_back().unwrap_or_default();
@@ -42,18 +42,18 @@ impl Checks {
         daemon.kill_hard();
     }
 
-    pub fn after_kill(&mut self, mirror: &Mirror, told: &Told, kill: u32) {
+    pub fn after_kill(&mut self, mirror: &Mirror, disturbances: &Disturbances, kill: u32) {
         self.log_is_clean(mirror);
         let is_there = mirror.database().exists()
             && mirror.sql::<i64>("SELECT count(*) FROM sqlite_schema WHERE name = 'talk_queue'") == 1;
         if !is_there {
-            assert!(told.ids.lock().unwrap().is_empty(), "there was a database before kill {kill}");
+            assert!(disturbances.ids.lock().unwrap().is_empty(), "there was a database before kill {kill}");
             return;
         }
         mirror.assert_sound();
         let other = format!("SELECT count(*) FROM talks WHERE account_id <> {ACCOUNT_ID}");
         assert_eq!(mirror.sql::<i64>(&other), 0);
-        self.nothing_is_lost(mirror, told, kill);
+        self.nothing_is_lost(mirror, disturbances, kill);
         self.closings_are_right(mirror, kill);
         let account = mirror.simulator.account();
         assert_eq!(account.violations, 0, "the ceiling holds over restarts, until kill {kill}");
@@ -61,7 +61,7 @@ impl Checks {
     }
 
     /// Each talk that was queued is mirrored, waits, or does not exist in the account's own words.
-    fn nothing_is_lost(&mut self, mirror: &Mirror, told: &Told, kill: u32) {
+    fn nothing_is_lost(&mut self, mirror: &Mirror, disturbances: &Disturbances, kill: u32) {
         {
             let account = mirror.simulator.account();
             let new = account.log[self.requests..].iter();
@@ -75,9 +75,9 @@ impl Checks {
             connection.prepare("SELECT talk_id FROM talks UNION ALL SELECT talk_id FROM talk_queue").unwrap();
         let known: BTreeSet<i64> =
             known.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-        let told = told.ids.lock().unwrap();
+        let disturbances = disturbances.ids.lock().unwrap();
         let lost: Vec<_> =
-            told.iter().filter(|id| !known.contains(id) && !self.nonexistent.contains(id)).collect();
+            disturbances.iter().filter(|id| !known.contains(id) && !self.nonexistent.contains(id)).collect();
         assert!(lost.is_empty(), "queued, and neither mirrored nor waiting after kill {kill}: {lost:?}");
     }
 
@@ -109,8 +109,8 @@ impl Checks {
         }
     }
 
-    pub fn in_the_end(&mut self, mirror: &Mirror, told: &Told) {
-        self.after_kill(mirror, told, 0);
+    pub fn in_the_end(&mut self, mirror: &Mirror, disturbances: &Disturbances) {
+        self.after_kill(mirror, disturbances, 0);
         mirror.assert_mirrors_the_account();
         let odd = "SELECT count(*) FROM talks WHERE gone_at IS NOT NULL OR denied_at IS NOT NULL";
         assert_eq!(mirror.sql::<i64>(odd), 0, "what the account shows is neither gone nor denied");
@@ -122,7 +122,13 @@ impl Checks {
     }
 
     /// How it goes.
-    pub fn line(&self, mirror: &Mirror, told: &Told, (kill, kills): (u32, u32), time: Duration) -> String {
+    pub fn line(
+        &self,
+        mirror: &Mirror,
+        disturbances: &Disturbances,
+        (kill, kills): (u32, u32),
+        time: Duration,
+    ) -> String {
         let account = mirror.simulator.account();
         let closed = account.closes.iter().filter(|close| close.effective).count();
         let count = |counter: &std::sync::atomic::AtomicU32| counter.load(Ordering::Relaxed);
@@ -131,13 +137,13 @@ impl Checks {
              closed; {} held locks, {} full disks, which ended {} starts, {} times resumed",
             account.log.len(),
             account.talks.len(),
-            told.ids.lock().unwrap().len(),
-            count(&told.hooks),
+            disturbances.ids.lock().unwrap().len(),
+            count(&disturbances.webhooks),
             account.closes.len(),
-            count(&told.locks),
-            count(&told.full_disks),
+            count(&disturbances.locks),
+            count(&disturbances.full_disks),
             self.ended,
-            count(&told.resumes),
+            count(&disturbances.resumes),
         )
     }
 }

@@ -9,18 +9,18 @@
 mod harness;
 
 mod checks;
-mod guests;
+mod other_processes;
 
 use checks::Checks;
-use guests::{Guests, Told};
 use harness::{Mirror, SmallDisk, account};
+use other_processes::{Disturbances, OtherProcesses};
 use std::time::{Duration, Instant};
 use talkmirror_simulator::{Account, Fault, Storm};
 
 /// The account's limit and our ceiling, in requests a second.
 const LIMIT: usize = 100;
 /// Ends in so many kills are said in a line of progress.
-const SAY_EVERY: u32 = 10;
+const KILLS_PER_LINE: u32 = 10;
 
 /// One of seven answers is another.
 const SHARE: f64 = 0.15;
@@ -45,27 +45,28 @@ fn soak(kills: u32, mut rng: fastrand::Rng) {
         println!("soak: no disk of its own can be mounted here, so none gets full");
     }
     let port = Mirror::free_port();
-    std::fs::write(mirror.path("secret"), guests::SECRET).unwrap();
+    std::fs::write(mirror.path("secret"), other_processes::SECRET).unwrap();
     mirror.configure(&configuration(port));
 
-    let told = Told::default();
+    let disturbances = Disturbances::default();
     let mut checks = Checks::default();
     for kill in 1..=kills {
         let daemon = mirror.daemon();
         std::thread::scope(|scope| {
-            let guests = Guests { mirror: &mirror, told: &told, port, disk: disk.is_some() };
-            guests.come(scope, &mut rng);
+            let other_processes =
+                OtherProcesses { mirror: &mirror, disturbances: &disturbances, port, disk: disk.is_some() };
+            other_processes.start(scope, &mut rng);
             std::thread::sleep(life(&mut rng));
-            checks.still_runs(&mirror, &told, daemon);
-            told.end();
+            checks.still_runs(&mirror, &disturbances, daemon);
+            disturbances.end();
         });
-        checks.after_kill(&mirror, &told, kill);
-        if kill % SAY_EVERY == 0 || kill == kills {
-            println!("soak: {}", checks.line(&mirror, &told, (kill, kills), began.elapsed()));
+        checks.after_kill(&mirror, &disturbances, kill);
+        if kill % KILLS_PER_LINE == 0 || kill == kills {
+            println!("soak: {}", checks.line(&mirror, &disturbances, (kill, kills), began.elapsed()));
         }
     }
     settle(&mirror);
-    checks.in_the_end(&mirror, &told);
+    checks.in_the_end(&mirror, &disturbances);
     println!("soak: the mirror is as the account, after {:.0?}", began.elapsed());
 }
 

@@ -1,11 +1,11 @@
-//! A simulated account at an address of its own, to try the daemon against:
+//! A simulated account at its own address, to try the daemon against:
 //!
 //! ```text
 //! cargo run --example simulated_account -- --listen 127.0.0.1:8080
 //! ```
 //!
-//! Its first line says what to configure, the second which talks auto-close should close. It answers until it
-//! is killed.
+//! Its first line shows what to configure, the second which talks auto-close should close. It runs until it is
+//! killed.
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;

@@ -7,7 +7,7 @@ pub(super) fn unix_now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
 }
 
-/// A Unix second as the `Date` header has it; the start of 1970 if it is before that.
+/// A Unix second in the form of the `Date` header. The start of 1970 if it is earlier.
 pub(super) fn http_date(at: i64) -> String {
     let since = std::time::Duration::from_secs(u64::try_from(at).unwrap_or_default());
     httpdate::fmt_http_date(UNIX_EPOCH + since)

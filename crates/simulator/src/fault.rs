@@ -2,17 +2,16 @@
 
 use std::time::Duration;
 
-/// One thing that goes wrong.
+/// A fault of one request.
 ///
-/// What goes wrong with one talk does not happen to the listing and the events: they are
-/// answered as with [`Fault::Nothing`].
+/// Faults of one talk do not happen to the listing and the events. These respond as with [`Fault::Nothing`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fault {
     /// This status as `application/problem+json`.
     Problem(u16),
     /// This status as a gateway's HTML page.
     Html(u16),
-    /// 429 with what it says in its header and its body, in seconds.
+    /// 429 with these waits in its header and its body, in seconds.
     TooMany { header: Option<u64>, body: Option<u64> },
     /// 302 to this address.
     Redirect(String),
@@ -30,37 +29,37 @@ pub enum Fault {
     OtherAccount,
     /// The talk without this field.
     Missing(&'static str),
-    /// The JSON, cut but of the announced length.
+    /// The JSON, truncated, with a matching length header.
     Truncated,
-    /// A valid answer of over 1 MiB.
+    /// A valid response of over 1 MiB.
     TooLarge,
-    /// The connection ends amid the body.
+    /// The connection ends in the middle of the body.
     CutOff,
-    /// The connection is reset instead of an answer.
+    /// The connection is reset instead of a response.
     Reset,
-    /// No answer within this time, then the connection ends.
+    /// No response within this time, then the connection ends.
     Hang(Duration),
-    /// The right answer, late.
+    /// The right response, late.
     Slow(Duration),
-    /// The right answer.
+    /// The right response.
     Nothing,
-    /// Somebody answers the client just before the talk is shown.
+    /// A manager answers the client just before the talk is shown.
     Answered,
-    /// The request is acted upon, and the connection reset instead of an answer.
+    /// The server acts on the request, then resets the connection instead of responding.
     ActAndReset,
-    /// The request is acted upon; no answer within this time, then the connection ends.
+    /// The server acts on the request and does not respond within this time. Then the connection ends.
     ActAndHang(Duration),
     /// 202, and nothing happens.
     TakenInVain,
 }
 
 impl Fault {
-    /// It goes wrong with one talk.
+    /// Whether the fault needs a talk.
     pub(super) fn needs_talk(&self) -> bool {
         matches!(self, Fault::WrongId | Fault::OtherAccount | Fault::Missing(_) | Fault::Answered)
     }
 
-    /// Every fault of one request that says nothing of the token or the account as a whole.
+    /// Every fault of one request that shows nothing about the token or the account as a whole.
     pub fn passing() -> Vec<Fault> {
         vec![
             Fault::Problem(500),
@@ -84,11 +83,11 @@ impl Fault {
     }
 }
 
-/// Faults by chance.
+/// Random faults.
 #[derive(Debug, Clone)]
 pub struct Storm {
     /// The share of requests that fail, 0 to 1.
     pub share: f64,
-    /// What happens to them, each as likely.
+    /// The faults, all equally likely.
     pub faults: Vec<Fault>,
 }

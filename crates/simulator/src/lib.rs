@@ -1,10 +1,8 @@
-//! A simulated account on loopback: a real HTTP server that speaks the two endpoints
-//! of a talk, the listing of talks, the events, the account and the issuing of tokens, with the limits
-//! and errors of the real one. The demo and the tests share it.
+//! A simulated account on loopback: a real HTTP server with the endpoints of talks, the listing, the events, the
+//! account and the tokens, with the limits and errors of the real one. The demo and the tests share it.
 //!
-//! It keeps what a test wants to know: each request with its time, how often the
-//! ceiling was passed, whether a talk was asked for twice at once. What fails, and
-//! how, is scripted (see [`Fault`]).
+//! It records each request with its time, how often the rate limit was exceeded, and whether a talk was requested
+//! twice at once. Tests script the faults (see [`Fault`]).
 
 mod clock;
 mod fault;
@@ -41,7 +39,7 @@ const EVENTS: &str = "/api/v4/events";
 const ACCOUNT: &str = "/api/v4/account";
 const TOKENS: &str = "/oauth2/access_token";
 
-/// A running simulator; it stops when dropped.
+/// A running simulator. Dropping it stops it.
 #[derive(Debug)]
 pub struct Simulator {
     address: SocketAddr,
@@ -51,10 +49,10 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// Starts on a free loopback port, in a thread of its own.
+    /// Starts on a free loopback port, in its own thread.
     ///
     /// # Errors
-    /// When the system gives no port or no thread.
+    /// If the system gives no port or no thread.
     pub fn start(account: Account) -> io::Result<Simulator> {
         Simulator::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), account)
     }
@@ -62,7 +60,7 @@ impl Simulator {
     /// Starts at an address, as after an outage.
     ///
     /// # Errors
-    /// When the address is taken.
+    /// If the address is in use.
     pub fn start_at(address: SocketAddr, account: Account) -> io::Result<Simulator> {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
@@ -89,7 +87,7 @@ impl Simulator {
         format!("http://{}", self.address)
     }
 
-    /// The account, to look at or to change.
+    /// The account, to inspect or change.
     pub fn account(&self) -> MutexGuard<'_, Account> {
         lock(&self.account)
     }
@@ -117,7 +115,7 @@ pub struct Request {
     pub path: String,
     /// 0 for the listing, the events, the account and tokens.
     pub talk_id: i64,
-    /// What it was answered; 0 where the connection was dropped, or is still open.
+    /// The response's status. 0 if the connection was dropped or is still open.
     pub status: u16,
     pub user_agent: String,
     pub accept_encoding: String,
@@ -129,30 +127,30 @@ pub struct CloseRequest {
     pub at: Instant,
     pub talk_id: i64,
     pub force_close: bool,
-    /// The talk when the request came, if it exists.
+    /// The talk at the time of the request, if it exists.
     pub talk: Option<Talk>,
-    /// When the talk was last shown, and how it was then.
+    /// When the talk was last shown, and its state then.
     pub shown: Option<(Instant, Talk)>,
-    /// It closed the talk, or started the NPS bot.
+    /// Whether it closed the talk or started the NPS bot.
     pub effective: bool,
 }
 
-/// The state of the account, and what is to happen to requests.
+/// The state of the account, and the planned faults.
 #[derive(Debug)]
 pub struct Account {
     pub account_id: i64,
-    /// As `GET /api/v4/account` gives it.
+    /// The name in `GET /api/v4/account`.
     pub name: String,
     pub talks: BTreeMap<i64, Talk>,
-    /// The token that is accepted.
+    /// The accepted token.
     pub token: String,
-    /// What else is: the access tokens of an integration.
+    /// The access tokens of an integration, which are accepted too.
     pub oauth: OAuth,
-    /// Requests that are answered in any second; beyond, 429.
+    /// How many requests are answered in any second. Further ones get 429.
     pub limit: usize,
-    /// After so many answers 429 everything is 403, until a person lifts it.
+    /// After this many 429s everything gets 403, until a person lifts the block.
     pub block_after: u64,
-    /// How long an answer takes.
+    /// How long a response takes.
     pub latency: Duration,
     /// Happens to every request while it is set.
     pub always: Option<Fault>,
@@ -160,7 +158,7 @@ pub struct Account {
     pub scripted: HashMap<i64, VecDeque<Fault>>,
     /// What happens to the next close requests of a talk, in order.
     pub scripted_close: HashMap<i64, VecDeque<Fault>>,
-    /// What the events endpoint shows, in any order: it sorts by time.
+    /// The events, in any order: the endpoint sorts them by time.
     pub events: Vec<TalkEvent>,
     /// Happens to every request of the listing while it is set.
     pub list_fault: Option<Fault>,
@@ -172,30 +170,30 @@ pub struct Account {
     pub scripted_list: VecDeque<Fault>,
     /// What happens to the next requests of the events, in order.
     pub scripted_events: VecDeque<Fault>,
-    /// The listing shows closed talks as well, and the events show what happened before.
+    /// The listing also shows closed talks, and the events also show older ones.
     pub ignores_filter: bool,
-    /// The listing always shows its first page, and says that there is a next one.
+    /// The listing always shows its first page, and names a next one.
     pub ignores_page: bool,
-    /// Called after each page of the listing, so that talks come and go while it is read.
+    /// Called after each page of the listing, so that tests can change talks while it is read.
     pub after_page: Option<PageHook>,
-    /// What happens by chance.
+    /// Random faults.
     pub storm: Option<Storm>,
-    /// Talks come, are missed and answered by themselves.
+    /// Talks come, are missed and are answered on their own.
     pub alive: bool,
-    /// What happened last in an account that is alive.
+    /// The last event in an account that is alive.
     pub last_event: String,
-    /// Each request, in order of arrival; kept while [`Account::keep_log`].
+    /// Each request in order of arrival. Only kept with [`Account::keep_log`].
     pub log: Vec<Request>,
     pub keep_log: bool,
-    /// Answers 429 for passing [`Account::limit`].
+    /// How many 429s were sent for exceeding [`Account::limit`].
     pub violations: u64,
-    /// A talk, the listing or the events were asked for while they were being answered.
+    /// How often a talk, the listing or the events were requested while they were being answered.
     pub overlaps: u64,
-    /// Requests under way at once, at most.
+    /// The maximum number of concurrent requests.
     pub most_in_flight: usize,
-    /// Each request to close a talk that was let in, in order.
+    /// Each accepted request to close a talk, in order.
     pub closes: Vec<CloseRequest>,
-    /// Without `force_close` the NPS bot is started, and the talk stays open.
+    /// Without `force_close` the NPS bot starts, and the talk stays open.
     pub nps_bot: bool,
     /// How far the server's clock is ahead of the real time, in seconds.
     pub clock_ahead: i64,
@@ -207,7 +205,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// An account with the talks 1 to `talks`, of all kinds, the same each time.
+    /// An account with the talks 1 to `talks` of all kinds, the same each time.
     pub fn with_talks(talks: i64) -> Account {
         let mut account = Account {
             account_id: ACCOUNT_ID,
@@ -253,22 +251,22 @@ impl Account {
         account
     }
 
-    /// Has what happens by chance be another each time.
+    /// Sets another random seed.
     pub fn reseed(&mut self, seed: u64) {
         self.rng = fastrand::Rng::with_seed(seed);
     }
 
-    /// Has faults happen to the next requests of a talk.
+    /// Sets the faults of the next requests of a talk.
     pub fn script(&mut self, talk_id: i64, faults: impl IntoIterator<Item = Fault>) {
         self.scripted.entry(talk_id).or_default().extend(faults);
     }
 
-    /// Has faults happen to the next close requests of a talk.
+    /// Sets the faults of the next close requests of a talk.
     pub fn script_close(&mut self, talk_id: i64, faults: impl IntoIterator<Item = Fault>) {
         self.scripted_close.entry(talk_id).or_default().extend(faults);
     }
 
-    /// Adds a talk that was missed `missed_ago` seconds ago and changed then for the last time; returns its id.
+    /// Adds a talk that was missed `missed_ago` seconds ago and has not changed since. Returns its id.
     pub fn create_missed(&mut self, missed_ago: i64) -> i64 {
         let talk_id = self.create_talk();
         let at = clock::unix_now() - missed_ago;
@@ -277,13 +275,13 @@ impl Account {
         talk_id
     }
 
-    /// Close requests for a talk so far, and how many of them did something.
+    /// How many close requests there were for a talk, and how many of them had an effect.
     pub fn closes_of(&self, talk_id: i64) -> (usize, usize) {
         let of: Vec<_> = self.closes.iter().filter(|close| close.talk_id == talk_id).collect();
         (of.len(), of.iter().filter(|close| close.effective).count())
     }
 
-    /// The talk, which must be there.
+    /// The talk, which must exist.
     pub fn talk(&mut self, talk_id: i64) -> &mut Talk {
         self.talks.get_mut(&talk_id).expect("the talk is simulated")
     }
@@ -303,7 +301,7 @@ impl Account {
         self.requests_at(EVENTS)
     }
 
-    /// Requests so far, but for those for the account: each process asks for that.
+    /// Requests so far, without those for the account, which each process makes.
     pub fn requests(&self) -> usize {
         self.log.len() - self.account_requests()
     }
@@ -317,7 +315,7 @@ impl Account {
         self.log.iter().filter(|request| request.path.split('?').next() == Some(path)).count()
     }
 
-    /// The most requests in any second, of all so far.
+    /// The maximum number of requests in any second so far.
     pub fn most_in_a_second(&self) -> usize {
         let times: Vec<Instant> = self.log.iter().map(|request| request.at).collect();
         let mut first = 0;

@@ -1,5 +1,4 @@
-//! What happens in the account by itself: talks come, are missed, read, answered
-//! and closed.
+//! Simulates life in the account: talks come, are missed, read, answered and closed.
 
 use super::clock::unix_now;
 use super::talk::Talk;
@@ -30,14 +29,14 @@ impl Account {
         }
     }
 
-    /// Adds a talk that begins now; returns its id.
+    /// Adds a talk that begins now. Returns its id.
     pub fn create_talk(&mut self) -> i64 {
         self.create(unix_now())
     }
 
-    /// One thing happens to the account, in the words of its log.
+    /// Makes one event happen, and describes it.
     pub(super) fn live(&mut self) -> String {
-        // A talk that was missed a day ago is forgotten there.
+        // A talk missed more than a day ago stays forgotten.
         let forgotten = |talk: &Talk| talk.missed_at.is_some_and(|at| unix_now() - at > 86_400);
         let open: Vec<i64> = self
             .talks
@@ -53,7 +52,7 @@ impl Account {
         };
         let what = self.rng.u32(0..10);
         let talk = self.talk(talk_id);
-        let (kind, words) = match what {
+        let (kind, event) = match what {
             0..3 => return self.begin(),
             3..6 if talk.missed_at.is_none() => {
                 talk.missed_at = Some(now);
@@ -74,7 +73,7 @@ impl Account {
             }
         };
         self.emit(kind, talk_id);
-        format!("talk {talk_id} {words}")
+        format!("talk {talk_id} {event}")
     }
 
     fn begin(&mut self) -> String {
@@ -87,7 +86,7 @@ impl Account {
         let talk_id = self.talks.last_key_value().map_or(1, |(last, _)| last + 1);
         let origin = self.rng.choice(ORIGINS).map(str::to_owned);
         let contact_id = 3_000_000 + self.rng.i64(0..1 + talk_id / 2);
-        // A client who writes again on the same channel does so in the same chat.
+        // A client who writes again on the same channel uses the same chat.
         let seed = origin
             .iter()
             .flat_map(|origin| origin.bytes())

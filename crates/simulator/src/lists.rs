@@ -1,4 +1,4 @@
-//! What comes in pages: the listing of talks, and the events.
+//! The paged lists: the listing of talks, and the events.
 
 use super::clock::unix_now;
 use super::reply::json;
@@ -9,17 +9,17 @@ use std::cmp::Reverse;
 use std::fmt;
 use url::form_urlencoded;
 
-/// Rows in a page, where the request doesn't say.
-const LIMIT: usize = 50;
-/// Talks in a page at most; who asks for more gets these.
-const MOST_TALKS: usize = 250;
-/// Events in a page at most.
-const MOST_EVENTS: usize = 100;
+/// Rows per page if the request does not specify it.
+const DEFAULT_LIMIT: usize = 50;
+/// The maximum number of talks per page. A higher limit counts as this.
+const MAX_TALKS_PER_PAGE: usize = 250;
+/// The maximum number of events per page.
+const MAX_EVENTS_PER_PAGE: usize = 100;
 
-/// Something that happened to a talk, as the events endpoint tells it.
+/// An event of a talk, as the events endpoint returns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TalkEvent {
-    /// Unlike that of any other event; a ULID there.
+    /// Unique per event. A ULID in the real API.
     pub id: String,
     /// `talk_created`, `talk_closed`, `talk_missed_event` or `conversation_answered`.
     pub kind: String,
@@ -27,8 +27,8 @@ pub struct TalkEvent {
     pub created_at: i64,
 }
 
-/// Called with the account and the number of the page asked for, after that page of the
-/// listing was made up (the empty one at the end too) and before it is sent.
+/// Called with the account and the page number, after that page of the listing was made (also the empty last one)
+/// and before it is sent.
 pub struct PageHook(pub Box<Hook>);
 
 type Hook = dyn FnMut(&mut Account, u64) + Send;
@@ -39,28 +39,28 @@ impl fmt::Debug for PageHook {
     }
 }
 
-/// What a request for a page says.
+/// The parameters of a request for a page.
 #[derive(Debug)]
 pub(super) struct Query {
     page: u64,
     limit: usize,
     only_in_work: bool,
-    /// The types of events that are wanted; all, where it doesn't say.
+    /// The wanted types of events. `None` means all.
     kinds: Option<Vec<String>>,
     from: Option<i64>,
-    /// Where the request came, for the links to the other pages.
+    /// The requested address, for the links to other pages.
     address: String,
-    /// All that was asked, but for the page.
+    /// All parameters except the page.
     others: Vec<(String, String)>,
 }
 
 impl Query {
-    /// Reads it tolerantly: what makes no sense is as if it weren't there.
+    /// Reads the parameters tolerantly: invalid ones count as missing.
     pub(super) fn read(host: &str, uri: &Uri) -> Query {
-        let most = if uri.path() == EVENTS { MOST_EVENTS } else { MOST_TALKS };
+        let most = if uri.path() == EVENTS { MAX_EVENTS_PER_PAGE } else { MAX_TALKS_PER_PAGE };
         let mut query = Query {
             page: 1,
-            limit: LIMIT,
+            limit: DEFAULT_LIMIT,
             only_in_work: false,
             kinds: None,
             from: None,
@@ -73,7 +73,9 @@ impl Query {
                     query.page = value.parse().map_or(1, |page: u64| page.max(1));
                     continue;
                 }
-                "limit" => query.limit = value.parse().map_or(LIMIT, |limit: usize| limit.clamp(1, most)),
+                "limit" => {
+                    query.limit = value.parse().map_or(DEFAULT_LIMIT, |limit: usize| limit.clamp(1, most))
+                }
                 "filter[only_in_work]" => query.only_in_work = value == "1",
                 "filter[type]" => query.kinds = Some(value.split(',').map(str::to_owned).collect()),
                 "filter[created_at][from]" => query.from = value.parse().ok(),
@@ -93,7 +95,7 @@ impl Query {
         (rows, more)
     }
 
-    /// A page as the API writes it; none where it would be empty.
+    /// A page as the API writes it. `None` if it would be empty.
     fn render(&self, page: u64, name: &str, rows: Vec<Value>, more: bool) -> Option<Value> {
         if rows.is_empty() {
             return None;
@@ -133,7 +135,7 @@ impl Account {
             row
         });
         let rendered = query.render(page, "talks", rows.collect(), more || self.ignores_page);
-        // Out while it is called: it is given the whole account, and may set another hook.
+        // Taken out during the call, because it gets the whole account and may set another hook.
         if let Some(mut hook) = self.after_page.take() {
             (hook.0)(self, query.page);
             self.after_page.get_or_insert(hook);
@@ -147,7 +149,7 @@ impl Account {
             query.kinds.as_ref().is_none_or(|kinds| kinds.contains(&event.kind))
                 && query.from.is_none_or(|from| self.ignores_filter || event.created_at >= from)
         };
-        // Of one second the last first: the sort keeps the order.
+        // Within a second the last comes first: the sort is stable.
         let mut events: Vec<&TalkEvent> = self.events.iter().rev().filter(wanted).collect();
         events.sort_by_key(|event| Reverse(event.created_at));
         let (events, more) = query.cut(query.page, events.into_iter());
@@ -164,8 +166,7 @@ impl Account {
     }
 }
 
-/// An id as events have it there: the time, and what makes it unique. Not by chance: that
-/// would change what else happens in an account that is the same each time.
+/// An id like those of real events: the time and a unique part. Not random, so that the account stays reproducible.
 fn ulid(at: i64, nth: u64) -> String {
     const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
     let value = u128::from(at.unsigned_abs() * 1000) << 80 | u128::from(nth);

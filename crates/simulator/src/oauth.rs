@@ -1,7 +1,7 @@
 //! How the account issues tokens to an integration.
 //!
-//! A refresh token works until a pair that was issued for it is used for the first time; of several pairs
-//! issued for one refresh token the first used is the one in force.
+//! A refresh token works until a pair issued for it is first used. Of several pairs issued for one refresh token,
+//! the first one used is valid.
 
 use super::reply::{Reply, ok, reply};
 use super::{Account, Fault};
@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// The integration that tokens are issued to, and its state in the account.
+/// The integration that gets tokens, and its state in the account.
 #[derive(Debug)]
 pub struct OAuth {
     pub client_id: String,
     pub client_secret: String,
     pub redirect_uri: String,
-    /// Codes that were shown to a person and not used yet.
+    /// Codes shown to a person and not used yet.
     pub codes: Vec<String>,
     /// How long access tokens live.
     pub expires_in: Duration,
@@ -29,7 +29,7 @@ pub struct OAuth {
     pub renewals: u64,
     /// Requests for tokens that were refused.
     pub refusals: u64,
-    /// Tokens were asked for while others were being issued.
+    /// How often tokens were requested while others were being issued.
     pub overlaps: u64,
     pairs: Vec<Issued>,
 }
@@ -38,12 +38,12 @@ pub struct OAuth {
 struct Issued {
     access_token: String,
     refresh_token: String,
-    /// The pair that it was issued for, by its place.
+    /// The index of the pair that it was issued for.
     parent: Option<usize>,
     until: Instant,
-    /// Its access token is accepted.
+    /// Whether its access token is accepted.
     accepted: bool,
-    /// Its refresh token is.
+    /// Whether its refresh token is accepted.
     renews: bool,
 }
 
@@ -66,34 +66,34 @@ impl Default for OAuth {
 }
 
 impl OAuth {
-    /// Issues a pair as for a code: access and refresh token.
+    /// Issues a pair as if for a code: access and refresh token.
     pub fn issue(&mut self) -> (String, String) {
         let pair = self.issued(None);
         (pair.access_token.clone(), pair.refresh_token.clone())
     }
 
-    /// A person takes the integration's access away: no token works any more.
+    /// A person revokes the integration's access: no token works any more.
     pub fn revoke(&mut self) {
         for pair in &mut self.pairs {
             (pair.accepted, pair.renews) = (false, false);
         }
     }
 
-    /// The access tokens end at once; the refresh tokens do not.
+    /// Expires the access tokens. The refresh tokens stay valid.
     pub fn expire(&mut self) {
         for pair in &mut self.pairs {
             pair.accepted = false;
         }
     }
 
-    /// Every token that was ever issued, and the integration's secret.
+    /// Every token ever issued, and the integration's secret.
     pub fn secrets(&self) -> Vec<String> {
         let tokens =
             self.pairs.iter().flat_map(|pair| [pair.access_token.clone(), pair.refresh_token.clone()]);
         tokens.chain([self.client_secret.clone()]).collect()
     }
 
-    /// Whether a request with this access token is let in; it is its pair's use.
+    /// Whether this access token is accepted. That counts as a use of its pair.
     pub(super) fn accepts(&mut self, access_token: &str) -> bool {
         let now = Instant::now();
         let found = self
@@ -106,7 +106,7 @@ impl OAuth {
         found.is_some()
     }
 
-    /// The refresh token before it, and what else was issued for that, works no longer.
+    /// Invalidates the previous refresh token, and everything else issued for it.
     fn used(&mut self, place: usize) {
         let Some(parent) = self.pairs[place].parent else { return };
         self.pairs[parent].renews = false;

@@ -1,4 +1,4 @@
-//! What answers are made of.
+//! Builds responses.
 
 use super::talk::Talk;
 use bytes::Bytes;
@@ -82,12 +82,12 @@ pub(super) fn reply(status: u16, headers: &[(HeaderName, &str)], body: Bytes) ->
 /// A body that announces more than it sends.
 pub struct CutOff {
     sent: Option<Bytes>,
-    /// Once hyper was told to wait: it sends what it has then, and would drop it with an error at once.
+    /// Whether hyper was told to wait. It then sends what it has; an error would drop that at once.
     waited: bool,
     announced: u64,
 }
 
-/// 200 with a body that ends in its middle, though announced whole.
+/// 200 with a body that ends in the middle, although its full length was announced.
 pub(super) fn cut_off(whole: impl Into<Bytes>) -> Reply {
     let whole = whole.into();
     let announced = whole.len() as u64;

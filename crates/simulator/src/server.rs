@@ -19,17 +19,17 @@ use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-/// Between two events of an account that lives.
-const HEARTBEAT: Duration = Duration::from_millis(150);
+/// The interval between two events of an account that is alive.
+const LIFE_EVENT_INTERVAL: Duration = Duration::from_millis(150);
 
-/// Serves until told to stop.
+/// Serves until `stop`.
 pub async fn serve(
     listener: std::net::TcpListener,
     account: Arc<Mutex<Account>>,
     stop: CancellationToken,
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
-    let mut heartbeat = tokio::time::interval(HEARTBEAT);
+    let mut heartbeat = tokio::time::interval(LIFE_EVENT_INTERVAL);
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
@@ -49,17 +49,17 @@ pub async fn serve(
 }
 
 async fn connection(stream: TcpStream, account: Arc<Mutex<Account>>) {
-    // A second handle to the socket, to reset it under hyper's feet.
+    // A second handle to the socket, to reset it without hyper.
     let Ok(handle) = stream.as_fd().try_clone_to_owned() else { return };
     let service = service_fn(|request: hyper::Request<Incoming>| answer(request, &account, handle.as_fd()));
-    // A client that goes away in the middle is its own business.
+    // A client may disconnect at any time.
     let _ = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(stream), service)
         .await;
 }
 
-/// Takes a request in, lets happen to it what is to happen, and answers.
+/// Receives a request, applies its fault, and responds.
 async fn answer(
     request: hyper::Request<Incoming>,
     account: &Mutex<Account>,
@@ -95,31 +95,31 @@ async fn answer(
         });
         (account.latency, verdict, logged)
     };
-    // Given back also when the client goes away and hyper drops this future.
+    // Also released if the client disconnects and hyper drops this future.
     let _in_flight = InFlight { account, endpoint };
     if !latency.is_zero() {
         tokio::time::sleep(latency).await;
     }
-    let asked = match endpoint {
+    let requested = match endpoint {
         Endpoint::Talk(talk_id) if close => {
             let body = request.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
             let force_close = serde_json::from_slice::<Value>(&body)
                 .ok()
                 .and_then(|body| body.get("force_close")?.as_bool())
                 .unwrap_or(false);
-            Asked::Close(talk_id, force_close)
+            Requested::Close(talk_id, force_close)
         }
-        Endpoint::Talk(talk_id) => Asked::Show(talk_id),
-        Endpoint::List => Asked::List(Query::read(header(header::HOST), request.uri())),
-        Endpoint::Events => Asked::Events(Query::read(header(header::HOST), request.uri())),
-        Endpoint::Account => Asked::Account,
+        Endpoint::Talk(talk_id) => Requested::Show(talk_id),
+        Endpoint::List => Requested::List(Query::read(header(header::HOST), request.uri())),
+        Endpoint::Events => Requested::Events(Query::read(header(header::HOST), request.uri())),
+        Endpoint::Account => Requested::Account,
         Endpoint::Tokens => {
-            Asked::Tokens(request.into_body().collect().await.map_err(io::Error::other)?.to_bytes())
+            Requested::Tokens(request.into_body().collect().await.map_err(io::Error::other)?.to_bytes())
         }
     };
     let mut reply = match verdict {
-        Some(fault) => fail(fault, asked, account, socket).await?,
-        None => lock(account).act(&asked),
+        Some(fault) => fail(fault, requested, account, socket).await?,
+        None => lock(account).act(&requested),
     };
     let clock_ahead = lock(account).clock_ahead;
     if clock_ahead != 0 {
@@ -151,7 +151,7 @@ impl Drop for InFlight<'_> {
 }
 
 impl Account {
-    /// Counts a request, and decides what happens to it.
+    /// Counts a request and chooses its fault.
     fn admit(&mut self, endpoint: Endpoint, close: bool, authorized: bool) -> Option<Fault> {
         let now = Instant::now();
         let count = self.in_flight.entry(endpoint).or_default();
@@ -197,28 +197,28 @@ impl Account {
         None
     }
 
-    fn act(&mut self, asked: &Asked) -> Reply {
-        let page = match asked {
-            Asked::Show(talk_id) => return self.show(*talk_id),
-            Asked::Close(talk_id, force_close) => return self.close(*talk_id, *force_close),
-            Asked::List(query) => self.list_page(query),
-            Asked::Events(query) => self.events_page(query),
-            Asked::Account => return ok(self.described().to_string()),
-            Asked::Tokens(body) => return self.oauth.answer(body),
+    fn act(&mut self, requested: &Requested) -> Reply {
+        let page = match requested {
+            Requested::Show(talk_id) => return self.show(*talk_id),
+            Requested::Close(talk_id, force_close) => return self.close(*talk_id, *force_close),
+            Requested::List(query) => self.list_page(query),
+            Requested::Events(query) => self.events_page(query),
+            Requested::Account => return ok(self.described().to_string()),
+            Requested::Tokens(body) => return self.oauth.answer(body),
         };
         page.map_or_else(|| reply(204, &[], Bytes::new()), |page| ok(page.to_string()))
     }
 
-    /// What an answer would say; empty where it would be none.
-    fn said(&mut self, asked: &Asked) -> Value {
-        let said = match asked {
-            Asked::Show(talk_id) | Asked::Close(talk_id, _) => self.talks.get(talk_id).map(json),
-            Asked::List(query) => self.list_page(query),
-            Asked::Events(query) => self.events_page(query),
-            Asked::Account => Some(self.described()),
-            Asked::Tokens(_) => None,
+    /// The JSON of a response. Empty if there would be none.
+    fn response_json(&mut self, requested: &Requested) -> Value {
+        let response_json = match requested {
+            Requested::Show(talk_id) | Requested::Close(talk_id, _) => self.talks.get(talk_id).map(json),
+            Requested::List(query) => self.list_page(query),
+            Requested::Events(query) => self.events_page(query),
+            Requested::Account => Some(self.described()),
+            Requested::Tokens(_) => None,
         };
-        said.unwrap_or(json!({}))
+        response_json.unwrap_or(json!({}))
     }
 
     /// The account as the API describes it.
@@ -261,7 +261,7 @@ impl Account {
         }
     }
 
-    /// Somebody answers the client.
+    /// A manager answers the client.
     fn answer_client(&mut self, talk_id: i64) {
         if let Some(talk) = self.talks.get_mut(&talk_id) {
             talk.missed_at = None;
@@ -303,9 +303,9 @@ impl Endpoint {
     }
 }
 
-/// What a request asks for.
+/// What is requested.
 #[derive(Debug)]
-enum Asked {
+enum Requested {
     Show(i64),
     Close(i64, bool),
     List(Query),
@@ -316,14 +316,14 @@ enum Asked {
 
 async fn fail(
     fault: Fault,
-    asked: Asked,
+    requested: Requested,
     account: &Mutex<Account>,
     socket: std::os::fd::BorrowedFd<'_>,
 ) -> io::Result<Reply> {
-    let (talk_id, fault) = match asked {
-        Asked::Show(talk_id) => (talk_id, fault),
-        Asked::Close(talk_id, _) => {
-            // What fails after the server has acted looks the same from afar.
+    let (talk_id, fault) = match requested {
+        Requested::Show(talk_id) => (talk_id, fault),
+        Requested::Close(talk_id, _) => {
+            // A failure after the server has acted looks the same to the client.
             let lost = matches!(
                 fault,
                 Fault::Html(502 | 504) | Fault::CutOff | Fault::Reset | Fault::Hang(_) | Fault::Problem(500)
@@ -331,20 +331,22 @@ async fn fail(
             let mut account = lock(account);
             let scripted = account.storm.is_none();
             if lost && !scripted && account.rng.bool() {
-                let _ = account.act(&asked);
+                let _ = account.act(&requested);
             }
             (talk_id, fault)
         }
-        Asked::List(_) | Asked::Events(_) | Asked::Account | Asked::Tokens(_) if fault.needs_talk() => {
+        Requested::List(_) | Requested::Events(_) | Requested::Account | Requested::Tokens(_)
+            if fault.needs_talk() =>
+        {
             (0, Fault::Nothing)
         }
-        Asked::List(_) | Asked::Events(_) | Asked::Account | Asked::Tokens(_) => (0, fault),
+        Requested::List(_) | Requested::Events(_) | Requested::Account | Requested::Tokens(_) => (0, fault),
     };
-    // The answer with something wrong in it.
+    // The response with an error in it.
     let spoilt = |spoil: &dyn Fn(&mut Value)| {
-        let mut said = lock(account).said(&asked);
-        spoil(&mut said);
-        said.to_string()
+        let mut response_json = lock(account).response_json(&requested);
+        spoil(&mut response_json);
+        response_json.to_string()
     };
     Ok(match fault {
         Fault::Problem(status) => problem(status),
@@ -381,7 +383,9 @@ async fn fail(
             let whole = Bytes::from(spoilt(&|_| {}));
             ok(whole.slice(..whole.len() / 2))
         }
-        Fault::TooLarge => ok(spoilt(&|said| said["_padding"] = json!("x".repeat(1024 * 1024)))),
+        Fault::TooLarge => {
+            ok(spoilt(&|response_json| response_json["_padding"] = json!("x".repeat(1024 * 1024))))
+        }
         Fault::CutOff => cut_off(spoilt(&|_| {})),
         Fault::Reset => {
             socket2::SockRef::from(&socket).set_linger(Some(Duration::ZERO))?;
@@ -393,21 +397,21 @@ async fn fail(
         }
         Fault::Slow(time) => {
             tokio::time::sleep(time).await;
-            lock(account).act(&asked)
+            lock(account).act(&requested)
         }
-        Fault::Nothing => lock(account).act(&asked),
+        Fault::Nothing => lock(account).act(&requested),
         Fault::Answered => {
             let mut account = lock(account);
             account.answer_client(talk_id);
-            account.act(&asked)
+            account.act(&requested)
         }
         Fault::ActAndReset => {
-            let _ = lock(account).act(&asked);
+            let _ = lock(account).act(&requested);
             socket2::SockRef::from(&socket).set_linger(Some(Duration::ZERO))?;
             return Err(io::ErrorKind::ConnectionReset.into());
         }
         Fault::ActAndHang(time) => {
-            let _ = lock(account).act(&asked);
+            let _ = lock(account).act(&requested);
             tokio::time::sleep(time).await;
             return Err(io::ErrorKind::TimedOut.into());
         }

@@ -1,6 +1,6 @@
 //! A talk as the account has it.
 
-/// The state of one talk, in the API's words. Times are Unix seconds, UTC.
+/// The state of one talk, with the API's field names. Times are Unix seconds, UTC.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Talk {
     pub talk_id: i64,
@@ -13,7 +13,7 @@ pub struct Talk {
     pub entity_id: Option<i64>,
     /// `lead` or `customer`.
     pub entity_type: Option<String>,
-    /// Not closed.
+    /// Whether the talk is open.
     pub is_in_work: bool,
     pub is_read: Option<bool>,
     /// The channel; free text.
@@ -23,7 +23,7 @@ pub struct Talk {
     pub account_id: i64,
     /// Only some accounts send it: `in_work`, `closed`, `with_error`, `nps_scheduled`, `nps_in_progress`.
     pub status: Option<String>,
-    /// Only some accounts send it; a number or a string there, kept as text.
+    /// Only some accounts send it. A number or a string, kept as text.
     pub source_id: Option<String>,
     /// `_embedded.leads[0].id`.
     pub lead_id: Option<i64>,

@@ -3,7 +3,7 @@ use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-/// An account that answers as fast as it is asked, with nothing in it.
+/// An account without latency and talks.
 fn account() -> Account {
     let mut account = Account::with_talks(0);
     account.limit = 1000;
@@ -19,7 +19,7 @@ fn account_with(talks: i64) -> Account {
     account
 }
 
-/// Asks over a connection of its own; the status and what came as JSON, if anything.
+/// Sends a request over its own connection. Returns the status, and the JSON if there is any.
 fn get(simulator: &Simulator, path: &str) -> (u16, Value) {
     get_with(simulator, path, TOKEN)
 }

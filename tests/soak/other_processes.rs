@@ -19,23 +19,23 @@ pub const SECRET: &str = "a-secret-of-24-letters-x";
 
 /// What the mirror was told, and by whom it was hindered.
 #[derive(Debug, Default)]
-pub struct Told {
+pub struct Disturbances {
     /// Talks that were queued, and the one who did was told so.
     pub ids: Mutex<BTreeSet<i64>>,
     pub locks: AtomicU32,
     pub full_disks: AtomicU32,
-    pub hooks: AtomicU32,
+    pub webhooks: AtomicU32,
     pub resumes: AtomicU32,
     ends: AtomicBool,
 }
 
-impl Told {
+impl Disturbances {
     /// The guests of this process's life go.
     pub fn end(&self) {
         self.ends.store(true, Ordering::Relaxed);
     }
 
-    fn goes_on(&self) -> bool {
+    fn is_running(&self) -> bool {
         !self.ends.load(Ordering::Relaxed)
     }
 
@@ -45,27 +45,27 @@ impl Told {
 }
 
 #[derive(Clone, Copy)]
-pub struct Guests<'a> {
+pub struct OtherProcesses<'a> {
     pub mirror: &'a Mirror,
-    pub told: &'a Told,
+    pub disturbances: &'a Disturbances,
     pub port: u16,
     /// There is a disk that may be filled.
     pub disk: bool,
 }
 
-impl<'a> Guests<'a> {
+impl<'a> OtherProcesses<'a> {
     /// Those who come while one process lives.
-    pub fn come<'scope>(self, scope: &'scope Scope<'scope, '_>, rng: &mut fastrand::Rng)
+    pub fn start<'scope>(self, scope: &'scope Scope<'scope, '_>, rng: &mut fastrand::Rng)
     where
         'a: 'scope,
     {
-        self.told.ends.store(false, Ordering::Relaxed);
+        self.disturbances.ends.store(false, Ordering::Relaxed);
         let mut one = |share: f64| (rng.f64() < share).then(|| rng.fork());
         let (producer, reader) = (one(1.0).unwrap(), one(1.0).unwrap());
         scope.spawn(move || self.queue_by_sql(producer));
         scope.spawn(move || self.read(reader));
         if let Some(rng) = one(0.5) {
-            scope.spawn(move || self.send_hooks(rng));
+            scope.spawn(move || self.send_webhooks(rng));
         }
         if let Some(rng) = one(0.2) {
             scope.spawn(move || self.queue_by_command(rng));
@@ -74,14 +74,14 @@ impl<'a> Guests<'a> {
             scope.spawn(move || self.operate(rng));
         }
         if let Some(mut rng) = one(0.1) {
-            self.told.locks.fetch_add(1, Ordering::Relaxed);
+            self.disturbances.locks.fetch_add(1, Ordering::Relaxed);
             let database = self.mirror.database();
             let (after, time) = (rng.u64(0..1_000), rng.u64(100..6_000));
             // It may outlive the process, and be there when the next one starts.
             thread::spawn(move || hold_the_lock(database, after, time));
         }
         if let Some(rng) = one(0.1).filter(|_| self.disk) {
-            self.told.full_disks.fetch_add(1, Ordering::Relaxed);
+            self.disturbances.full_disks.fetch_add(1, Ordering::Relaxed);
             scope.spawn(move || self.fill_the_disk(rng));
         }
         self.miss_a_talk(rng);
@@ -103,11 +103,11 @@ impl<'a> Guests<'a> {
     }
 
     fn queue_by_sql(self, mut rng: fastrand::Rng) {
-        while self.told.goes_on() {
+        while self.disturbances.is_running() {
             thread::sleep(Duration::from_millis(rng.u64(5..800)));
             let ids: Vec<i64> = (0..rng.u32(1..6)).map(|_| self.some_talk(&mut rng)).collect();
             if queue(self.mirror.database(), &ids, &mut rng).is_ok() {
-                self.told.add(ids);
+                self.disturbances.add(ids);
             }
         }
     }
@@ -116,24 +116,24 @@ impl<'a> Guests<'a> {
         let first = self.some_talk(&mut rng);
         let output = self.mirror.output(&["enqueue", &format!("{first}..{}", first + 3)]);
         if output.status.success() {
-            self.told.add(first..=first + 3);
+            self.disturbances.add(first..=first + 3);
         }
     }
 
-    fn send_hooks(self, mut rng: fastrand::Rng) {
-        while self.told.goes_on() {
+    fn send_webhooks(self, mut rng: fastrand::Rng) {
+        while self.disturbances.is_running() {
             thread::sleep(Duration::from_millis(rng.u64(20..300)));
             let talk_id = self.some_talk(&mut rng);
             let body = format!("talk[update][0][talk_id]={talk_id}&account[id]={ACCOUNT_ID}");
-            if hook(self.port, &body).is_some_and(|status| status == 204) {
-                self.told.hooks.fetch_add(1, Ordering::Relaxed);
-                self.told.add([talk_id]);
+            if webhook(self.port, &body).is_some_and(|status| status == 204) {
+                self.disturbances.webhooks.fetch_add(1, Ordering::Relaxed);
+                self.disturbances.add([talk_id]);
             }
         }
     }
 
     fn read(self, mut rng: fastrand::Rng) {
-        while self.told.goes_on() {
+        while self.disturbances.is_running() {
             thread::sleep(Duration::from_millis(rng.u64(20..400)));
             let Ok(connection) = Connection::open(self.mirror.database()) else { continue };
             let _ = connection.execute_batch("BEGIN");
@@ -152,10 +152,10 @@ impl<'a> Guests<'a> {
         // Before the first start there is nothing to tell.
         let status = (!out.is_empty()).then(|| serde_json::from_str::<Value>(&out).unwrap());
         if status.is_some_and(|status| !status["daemon"]["pause"].is_null()) {
-            self.told.resumes.fetch_add(1, Ordering::Relaxed);
+            self.disturbances.resumes.fetch_add(1, Ordering::Relaxed);
             // The process that is to probe may be killed: that is waited for no longer than the rest.
             let mut resume = self.mirror.start(&["resume"]);
-            while self.told.goes_on() && resume.child.try_wait().unwrap().is_none() {
+            while self.disturbances.is_running() && resume.child.try_wait().unwrap().is_none() {
                 thread::sleep(Duration::from_millis(50));
             }
         }
@@ -199,7 +199,7 @@ fn queue(database: PathBuf, ids: &[i64], rng: &mut fastrand::Rng) -> rusqlite::R
 }
 
 /// The status of the answer to a hook.
-fn hook(port: u16, body: &str) -> Option<u16> {
+fn webhook(port: u16, body: &str) -> Option<u16> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(3))).ok()?;
     write!(
