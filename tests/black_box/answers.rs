@@ -1,10 +1,10 @@
-//! Each row of the table of answers: what it does to the talk, its row and the mirror.
+//! Each row of the table of responses: its effect on the talk, its row and the mirror.
 
 use crate::harness::{Mirror, account};
 use std::time::Duration;
 use talkmirror_simulator::Fault;
 
-/// The API page's own example, as it stands there.
+/// The API page's own example, unchanged.
 const EXAMPLE: &str = r#"{"talk_id":117,"created_at":1631018291,"updated_at":1631035929,"rate":0,"contact_id":3372695,
  "chat_id":"88278e98-2b8d-4ae2-a5f0-bfab511cd621","entity_id":667999637,"entity_type":"lead","is_in_work":true,
  "is_read":true,"origin":"telegram","missed_at":null,"account_id":17029541,
@@ -16,7 +16,7 @@ fn answer(body: &str) -> Fault {
     Fault::Answer { status: 200, headers: vec![("content-type", "application/hal+json")], body: body.into() }
 }
 
-/// A mirror whose next answers for talk 117 are these.
+/// A mirror with these next responses for talk 117.
 fn answering(faults: impl IntoIterator<Item = Fault>) -> Mirror {
     let mirror = Mirror::new(account(200));
     mirror.simulator.account().script(117, faults);
@@ -68,7 +68,7 @@ fn the_api_page_s_example_is_stored_field_by_field() {
 
 #[test]
 fn a_compressed_answer_is_read() {
-    // `{"talk_id":…}` of the example with other numbers, through gzip.
+    // `{"talk_id":…}` of the example with other numbers, gzipped.
     let body = include_bytes!("talk-117.json.gz").to_vec();
     let headers = vec![("content-type", "application/hal+json"), ("content-encoding", "gzip")];
     let mirror = answering([Fault::Answer { status: 200, headers, body }]);
@@ -156,7 +156,7 @@ fn a_failure_that_may_pass_is_tried_again_with_backoff() {
         let (out, _) = mirror.ends(0, &["sync", "117", "--json"]);
         let summary: serde_json::Value = serde_json::from_str(&out).unwrap();
         assert_eq!(summary["mirrored"], 1, "{fault:?}");
-        // The connection had been of use: the first one is repeated at once, and is no failure.
+        // The connection worked before, so the first failure is repeated at once and does not count.
         let retries = if fault == Fault::Reset { 1 } else { 2 };
         assert_eq!(summary["retries"], retries, "{fault:?}");
         assert_eq!(mirror.simulator.account().requests_of(117), 3, "{fault:?}");
@@ -174,7 +174,7 @@ fn attempts_and_backoff_are_in_the_row_and_survive_a_restart() {
     daemon.kill_hard();
     assert!(mirror.sql::<bool>("SELECT due_at BETWEEN unixepoch() AND unixepoch() + 86400 FROM talk_queue"));
 
-    // Another process finds it so, and leaves it until it is due.
+    // Another process finds this state, and leaves the row until it is due.
     mirror.execute("UPDATE talk_queue SET due_at = unixepoch() + 3600");
     mirror.ends(0, &["sync"]);
     let row =

@@ -1,4 +1,4 @@
-//! `backup`: copies taken while the database is written, by whom, and what is left when it fails.
+//! `backup`: copies made while the database is written, who may make them, and what a failure leaves.
 
 use crate::harness::{Daemon, Mirror, SmallDisk, account, text};
 use crate::rights::{ANALYST, OUTSIDER, State};
@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, UNIX_EPOCH};
 
-/// The first column of the first row of a copy, read as from a folder that cannot be written.
+/// The first column of the first row of a copy, read from a read-only folder.
 pub fn read<T: rusqlite::types::FromSql>(copy: &Path, sql: &str) -> T {
     let copy = Connection::open_with_flags(copy, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
     copy.query_row(sql, [], |row| row.get(0)).unwrap_or_else(|error| panic!("{sql}: {error}"))
 }
 
-/// What is in a folder, by name.
+/// The names in a folder.
 pub fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap();
     let mut names: Vec<String> =
@@ -34,7 +34,7 @@ pub fn assert_whole(copy: &Path) {
     assert_eq!(read::<i64>(copy, odd), 0, "each talk has one current version");
 }
 
-/// So much more in the database that a copy takes its time.
+/// Grows the database so that a copy takes some time.
 pub fn fatten(mirror: &Mirror, mebibytes: i64) {
     mirror.execute(&format!(
         "CREATE TABLE fat (bytes BLOB);
@@ -60,7 +60,7 @@ fn a_copy_taken_while_the_daemon_writes_is_one_moment_of_it() {
         let (out, _) = mirror.ends(0, &["backup", copy.to_str().unwrap()]);
         assert!(out.starts_with(&format!("{}: ", copy.display())) && out.lines().count() == 1, "{out}");
         assert_whole(&copy);
-        // A talk is stored in the transaction in which its row leaves the queue.
+        // A talk is stored in the transaction that removes its row.
         assert_eq!(
             read::<i64>(
                 &copy,
@@ -163,7 +163,7 @@ fn a_disk_that_fills_up_meanwhile_leaves_nothing_of_the_copy() {
     let to = mirror.path("disk/copy.db");
     let copying = mirror.start(&["backup", to.to_str().unwrap()]);
     mirror.wait("it has begun", || {
-        // Beyond the look at the room that there is.
+        // After the check of the free space.
         let writing = |name: &String| {
             let copy = mirror.path("disk").join(name).join("copy.db");
             name == "copy.db" || copy.metadata().is_ok_and(|copy| copy.len() > 0)
@@ -171,7 +171,7 @@ fn a_disk_that_fills_up_meanwhile_leaves_nothing_of_the_copy() {
         names(&mirror.path("disk")).iter().any(writing)
     });
     copying.signal(Signal::SIGSTOP);
-    // Somebody else takes the rest; or it was too quick, and is whole.
+    // Fills the rest of the disk, unless the copy was quicker and is complete.
     let filled =
         std::io::copy(&mut std::io::repeat(7), &mut fs::File::create(mirror.path("disk/others")).unwrap());
     assert!(filled.is_err());
@@ -198,7 +198,7 @@ fn a_kill_at_any_moment_leaves_a_whole_copy_or_none_and_the_next_sweeps_up() {
         let to = copies.join(format!("{round}.db"));
         let copying = mirror.start(&["backup", to.to_str().unwrap()]);
         if round % 2 == 0 {
-            // However long a start takes on this machine, half of them are killed while they copy.
+            // Half of them are killed during the copy, however long a start takes on this machine.
             mirror.wait("it has begun", || names(&copies).iter().any(|name| !before.contains(name)));
         }
         std::thread::sleep(Duration::from_millis(round * 4));
@@ -210,7 +210,7 @@ fn a_kill_at_any_moment_leaves_a_whole_copy_or_none_and_the_next_sweeps_up() {
         left += usize::from(!names(&copies).is_empty());
     }
     assert!(left > 3, "some were killed in the middle: {left}");
-    // One that was killed before its lock was made is left over once it is old.
+    // A folder whose process was killed before it made its lock counts as left over once it is old.
     for name in names(&copies) {
         fs::File::open(copies.join(name)).unwrap().set_modified(UNIX_EPOCH).unwrap();
     }
@@ -241,7 +241,7 @@ fn one_at_work_is_not_swept_up_by_another_and_a_signal_leaves_nothing() {
         let mut copying = begin("third.db");
         copying.signal(signal);
         if copying.wait().success() {
-            // It was quicker.
+            // The copy was quicker.
             fs::remove_file(copies.join("third.db")).unwrap();
         }
         assert_eq!(names(&copies), ["first.db", "second.db"], "{}", mirror.log());
@@ -269,7 +269,7 @@ fn who_may_only_read_makes_a_copy_and_anybody_reads_it_in_a_folder_that_nobody_w
     assert!(ok && said.contains("40 talks"), "{said}");
     let copy = mirror.path("analyst/copy.db");
     assert_eq!(copy.metadata().unwrap().mode() & 0o777, 0o640, "as the database");
-    // It must not write beside the database.
+    // A copy must not write beside the database.
     let (ok, said) = back_up("state/copy.db");
     assert!(
         !ok && said.contains("cannot write into the folder") && said.contains("ReadWritePaths="),
@@ -287,7 +287,7 @@ fn who_may_only_read_makes_a_copy_and_anybody_reads_it_in_a_folder_that_nobody_w
     assert!(ok && said == "40\ndelete", "{said}");
     daemon.stop();
 
-    // In a folder of another group its mode shows nothing to that group.
+    // In a folder of another group its mode grants that group nothing.
     fs::create_dir(mirror.path("elsewhere")).unwrap();
     mirror.ends(0, &["backup", mirror.path("elsewhere/copy.db").to_str().unwrap()]);
     assert_eq!(mirror.path("elsewhere/copy.db").metadata().unwrap().mode() & 0o777, 0o600);

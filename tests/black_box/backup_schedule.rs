@@ -1,4 +1,4 @@
-//! `[backup]`: copies that the daemon makes by itself.
+//! `[backup]`: scheduled copies by the daemon.
 
 use crate::backup::{assert_whole, fatten, names, read};
 use crate::harness::{Daemon, Mirror, account};
@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use talkmirror::clock::unix_now;
 
-/// Every second, into a folder beside the database.
+/// Backups each second, into a folder beside the database.
 const EVERY_SECOND: &str = "backup.path = \"backups\"\nbackup.schedule = \"* * * * * *\"\n";
 
 const LAST: &str = "SELECT coalesce(max(value ->> 'at'), 0) FROM mirror_info WHERE key = 'backup.last'";
@@ -19,7 +19,7 @@ fn mirror(talks: i64, more: &str) -> Mirror {
     mirror
 }
 
-/// Waits for a good backup that begins from now on.
+/// Waits for a good backup that starts from now on.
 fn wait_for_another(mirror: &Mirror) {
     let now = unix_now();
     mirror.wait("another backup", || mirror.sql::<i64>(LAST) > now);
@@ -32,7 +32,7 @@ fn reload(mirror: &Mirror, daemon: &Daemon, more: &str) {
     mirror.wait("it is taken up", || mirror.log().matches("took up the new configuration").count() > before);
 }
 
-/// What a good status says of backups.
+/// The line about backups of a healthy status.
 fn line(mirror: &Mirror) -> String {
     let (status, _) = mirror.ends(0, &["status"]);
     let line = status.lines().find_map(|line| line.strip_prefix("Backup ")).unwrap();
@@ -54,7 +54,7 @@ fn the_daemon_makes_dated_copies_keeps_so_many_and_touches_no_other_file() {
         "talks.db",
         "talks-2020-01-01.db",
         "talks-2020-01-01T000000Z.db.gz",
-        // Has such a name, and is no database.
+        // Has such a name, but is not a database.
         "talks-2020-01-01T000000Z.db",
         "talks-before-2020-01-01T000000Z.db",
     ];
@@ -68,7 +68,7 @@ fn the_daemon_makes_dated_copies_keeps_so_many_and_touches_no_other_file() {
         .unwrap()
         .execute("UPDATE mirror_info SET value = '4711' WHERE key = 'account_id'", [])
         .unwrap();
-    // And one of ours, long ago.
+    // A backup of ours, from long ago.
     let old = folder.join("talks-2020-01-03T000000Z.db");
     mirror.ends(0, &["backup", old.to_str().unwrap()]);
 
@@ -154,7 +154,7 @@ fn a_reload_switches_backups_on_and_off_and_tries_a_failed_one_at_once() {
     mirror.wait_sql("off", "SELECT count(*) FROM mirror_info WHERE key = 'backup.rules'", 0);
     assert_eq!(line(&mirror), "off");
 
-    // As if the last had failed for want of the folder.
+    // As if the last backup had failed because the folder was missing.
     let other = mirror.path("other");
     reload(&mirror, &daemon, EVERY_SECOND.replace("backups", &other.display().to_string()).as_str());
     mirror.wait_sql("it fails", "SELECT count(*) FROM mirror_info WHERE key = 'backup.trouble'", 1);
@@ -173,7 +173,7 @@ fn one_that_was_missed_while_the_daemon_was_down_is_made_up_for() {
     mirror.wait_sql("it knows when", "SELECT count(*) FROM mirror_info WHERE key = 'backup.rules'", 1);
     daemon.stop();
     assert!(!mirror.path("backups").exists(), "none was due");
-    // It was set up two years ago, and nobody was here.
+    // Backups were set up two years ago, and no daemon has run since.
     mirror.execute(
         "UPDATE mirror_info SET value = json_set(value, '$.since', unixepoch() - 63072000) WHERE key = 'backup.rules'",
     );
@@ -194,7 +194,7 @@ fn a_stop_ends_a_backup_under_way_and_leaves_nothing_half() {
     let half = || names(&folder).into_iter().filter(|name| name.starts_with(".talkmirror-copy-")).count();
     for _ in 0..3 {
         let mut daemon = mirror.daemon();
-        // Held in the middle of it.
+        // Stopped in the middle of a backup.
         let held = loop {
             mirror.wait("a backup is under way", || folder.exists() && half() > 0);
             daemon.signal(Signal::SIGSTOP);

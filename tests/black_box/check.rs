@@ -1,4 +1,4 @@
-//! `check`: what a start would meet.
+//! `check`: finds what a start would find.
 
 use crate::harness::{Mirror, account, text};
 use crate::http::shown;
@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
-/// A file's bytes, and those beside it.
+/// The bytes of a folder's files.
 fn files(mirror: &Mirror, folder: &str) -> Vec<(String, Vec<u8>)> {
     let entries = fs::read_dir(mirror.path(folder)).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<_> = entries
@@ -26,7 +26,7 @@ fn a_database_that_this_user_cannot_write_is_bad() {
     let Some(state) = State::new(1) else { return };
     let mut sync = state.command(&["sync", "1"]);
     assert!(sync.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success());
-    // Readable for everybody: only writing is left to fail.
+    // Readable for all users: only writing can fail.
     let open = |names: &[&str], mode| {
         for path in names.iter().map(|name| state.mirror.path(&format!("state/{name}"))) {
             if path.exists() {
@@ -55,7 +55,7 @@ fn a_database_that_this_user_cannot_write_is_bad() {
     assert!(out.contains("mirrors account 17029541: 1 talk"), "{out}");
     let owner = as_user((DAEMON, DAEMON));
     assert!(owner.status.success(), "{:?}", text(&owner));
-    // A lock of somebody else's, where the database is open to all.
+    // Another user's lock, in a database that is open to all.
     open(&[""], 0o777);
     open(&database, 0o666);
     let (out, _) = text(&as_user(OUTSIDER));
@@ -139,7 +139,7 @@ fn the_address_of_http_listen_is_free_or_the_running_daemon_s_or_bad() {
     let pid = daemon.child.id();
     let (out, _) = mirror.ends(0, &["check"]);
     assert!(out.contains(&format!("is in use by the daemon of this database (process {pid})")), "{out}");
-    // Another mirror's daemon that was given the same address.
+    // Another mirror's daemon with the same address.
     let other = Mirror::new(account(1));
     let second = other.running_daemon();
     other.configure(&format!("http.listen = \"127.0.0.1:{port}\"\n"));
@@ -194,12 +194,12 @@ fn a_database_that_no_restart_helps_ends_with_78() {
 #[test]
 fn more_than_the_vendor_allows_is_warned_of_unless_it_was_raised() {
     let mirror = Mirror::new(account(1));
-    // A port where nobody listens: no request leaves this machine.
+    // A port where nothing listens: no request leaves this machine.
     let vendor = "api.base_url = \"https://example.kommo.com\"\napi.timeout = \"100ms\"\napi.connect_timeout = \"100ms\"\n";
     let warned = |more: &str| {
         mirror.configure(&format!("{vendor}{more}"));
         let mut command = mirror.command(&["check"]);
-        // Nobody is asked: the proxy is not there.
+        // No request gets out: the proxy does not exist.
         let (out, _) = text(&command.env("HTTPS_PROXY", "http://127.0.0.1:9").output().unwrap());
         assert!(out.starts_with("config    ok"), "{out}");
         out.contains("config    warn  api.requests_per_second is ")

@@ -5,11 +5,11 @@ use crate::harness::{Mirror, account};
 
 const HOURS: i64 = 3 * 3600;
 
-/// Everything that has a schedule, each second.
+/// Everything with a schedule, each second.
 const EACH_SECOND: &str = "auto_close.mode = \"dry-run\"\nauto_close.schedule = \"* * * * * *\"\n\
                            backup.path = \"backups\"\nbackup.schedule = \"* * * * * *\"\nbackup.keep = 2\n";
 
-/// Waits until each schedule has ticked by the clock that is shifted by so much.
+/// Waits until each schedule has ticked by the shifted clock.
 fn wait_for_ticks(mirror: &Mirror, shift: i64, what: &str) {
     let listed = mirror.simulator.account().events_requests();
     mirror.wait(&format!("{what}: the events are read"), || {

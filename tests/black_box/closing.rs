@@ -1,4 +1,4 @@
-//! Auto-close: what becomes of a stale talk, for every answer.
+//! Auto-close: what happens to a stale talk, for every response.
 
 use crate::harness::{Mirror, account};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use talkmirror_simulator::Fault;
 
 const DAY: i64 = 86_400;
 
-/// Sweeps each second, closes at once, and does not wait long.
+/// Sweeps each second, closes at once, and waits briefly.
 pub const LIVE: &str = "auto_close.mode = \"live\"\nauto_close.schedule = \"* * * * * *\"\n\
                         auto_close.max_share = 1.0\n";
 
@@ -31,8 +31,7 @@ impl Mirror {
         self.wait_sql(&format!("talk {talk_id} is {outcome}"), &sql, outcome.to_owned());
     }
 
-    /// Every effective close request was for a talk that was shown stale less than 30 s before, and no talk
-    /// had two.
+    /// Every effective close request was for a talk shown stale less than 30 s before, and no talk had two.
     pub fn assert_closed_rightly(&self) {
         let account = self.simulator.account();
         for close in &account.closes {
@@ -118,14 +117,14 @@ fn a_dry_run_writes_down_once_what_live_then_closes() {
     assert!(mirror.simulator.account().closes.is_empty());
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM closures WHERE mode = 'dry-run'"), 2);
 
-    // Missed once more: a decision of its own.
+    // Missed again, which is a new closing.
     mirror.simulator.account().talk(1).missed_at = Some(talkmirror::clock::unix_now() - 2 * DAY);
     mirror.ends(0, &["close", "1", "2", "--dry-run"]);
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM closures WHERE talk_id = 1"), 2);
     let (out, _) = mirror.ends(0, &["stale"]);
     assert!(out.starts_with("2 of 2 open talks would be closed: "), "as live would do: {out}");
     assert_eq!(out.matches("; recorded in closures").count(), 2, "{out}");
-    // What was written down for an earlier missed_at is another decision.
+    // A closing of an earlier missed_at is another one.
     mirror.execute("UPDATE talks SET missed_at = missed_at - 1 WHERE talk_id = 1");
     let (out, _) = mirror.ends(0, &["stale"]);
     assert!(out.starts_with("2 of 2 open talks"), "{out}");
@@ -155,7 +154,7 @@ fn a_talk_answered_after_the_sweep_is_kept() {
 
 #[test]
 fn a_lost_answer_is_settled_by_a_fetch() {
-    // The first was acted upon, the second was not.
+    // The server acted on the first request, not on the second.
     let mirror = missed(2, LIVE);
     mirror.simulator.account().script_close(1, [Fault::ActAndReset]);
     mirror.simulator.account().script_close(2, [Fault::Reset]);
@@ -214,7 +213,7 @@ fn a_refusal_is_not_tried_again_and_neither_is_what_cannot_work() {
     mirror.wait_outcome(2, "failed");
     mirror.wait_outcome(3, "failed");
     mirror.wait_outcome(4, "closed");
-    // A sweep after all that finds nothing to do.
+    // A later sweep that finds nothing to do.
     mirror.execute("DELETE FROM mirror_info WHERE key = 'auto_close.last_sweep'");
     let idle = "SELECT value ->> 'queued' FROM mirror_info WHERE key = 'auto_close.last_sweep'";
     mirror.wait_sql("a sweep passes", idle, 0i64);
@@ -223,7 +222,7 @@ fn a_refusal_is_not_tried_again_and_neither_is_what_cannot_work() {
     assert_eq!(mirror.sql::<i64>("SELECT http_status FROM closures WHERE talk_id = 1"), 403);
     assert!(mirror.sql::<bool>("SELECT gone_at IS NOT NULL FROM talks WHERE talk_id = 3"), "404: gone");
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_queue"), 0);
-    // By hand neither.
+    // Nor by hand.
     let (out, _) = mirror.ends(1, &["close", "1", "--yes"]);
     assert!(out.contains("left") && out.contains("refused or failed less than a day ago"), "{out}");
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM closures WHERE talk_id = 1"), 1);
@@ -241,7 +240,7 @@ fn what_was_accepted_and_is_not_closed_is_looked_at_and_not_asked_for_again() {
                    WHERE reason = 'verify'";
     mirror.wait_sql("the look after 5 s has been, the next is after 30 s", looked, true);
     mirror.simulator.account().talk(1).is_in_work = false;
-    // Any fetch settles it.
+    // Any fetch settles the closing.
     mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (1)");
     mirror.wait_outcome(1, "closed");
     daemon.stop();
@@ -267,7 +266,7 @@ fn without_force_close_the_nps_bot_may_take_its_time() {
 #[test]
 fn a_sweep_takes_the_longest_missed_first_and_no_more_than_it_may() {
     let mirror = missed(5, &format!("{LIVE}auto_close.max_per_sweep = 2\napi.max_in_flight = 1\n"));
-    // The longest missed has not the lowest id.
+    // The longest missed talk does not have the lowest id.
     mirror.simulator.account().talk(3).missed_at = Some(talkmirror::clock::unix_now() - 20 * DAY);
     mirror.ends(0, &["sync", "--no-close", "3"]);
     mirror.ends(0, &["sync"]);
@@ -293,7 +292,7 @@ fn closing_by_hand_decides_on_a_fetch_as_well() {
     assert_eq!(mirror.simulator.account().closes.len(), 1);
     assert!(mirror.simulator.account().talks[&2].is_in_work, "nothing else is touched");
 
-    // With a daemon it is the daemon's to do.
+    // If a daemon runs, the daemon closes them.
     mirror.configure(&LIVE.replace("* * * * * *", "0 0 0 1 1 *"));
     let daemon = mirror.running_daemon();
     let (out, _) = mirror.ends(0, &["close", "2", "--dry-run"]);

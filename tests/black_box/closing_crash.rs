@@ -1,4 +1,4 @@
-//! Closing: crashes, storms and stops in its middle.
+//! Closing: crashes, storms and stops in the middle of it.
 
 use crate::closing::{LIVE, missed};
 use crate::closing_safety::NEVER;
@@ -23,7 +23,7 @@ enum Point {
 }
 
 impl Point {
-    /// Brings a daemon to the point, and kills it there.
+    /// Brings a daemon to this point and kills it there.
     fn crash(self, mirror: &Mirror) {
         let slow = Fault::Slow(Duration::from_millis(700));
         let hang = Duration::from_secs(30);
@@ -45,7 +45,7 @@ impl Point {
         match self {
             Point::BeforeRequestedIsCommitted => locked(mirror, daemon, asked, "GET", 1),
             Point::BeforeTheRequestLeaves => {
-                // At one request a second it waits for its turn.
+                // At one request a second it waits its turn.
                 outcome("requested");
                 daemon.kill_hard();
                 assert!(!posted());
@@ -68,7 +68,7 @@ impl Point {
     }
 }
 
-/// Holds the write lock from the `nth` request of a method until it is answered, and kills the daemon then.
+/// Holds the write lock from the `nth` request of a method until its response, then kills the daemon.
 fn locked(mirror: &Mirror, daemon: Daemon, asked: usize, method: &str, nth: usize) {
     let requests = |answered: bool| {
         let account = mirror.simulator.account();
@@ -131,7 +131,7 @@ fn kill_9_amid_a_storm_closes_every_stale_talk_once_and_no_other() {
     );
     {
         let mut account = mirror.simulator.account();
-        // The other half was answered, and the mirror does not know.
+        // The other half was answered, but the mirror does not know.
         for talk_id in STALE + 1..=2 * STALE {
             let talk = account.talk(talk_id);
             (talk.missed_at, talk.is_read, talk.updated_at) = (None, Some(true), unix_now() - DAY);

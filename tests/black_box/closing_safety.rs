@@ -1,11 +1,11 @@
-//! Auto-close: what it refuses to do, and what is left of it after a crash or a storm.
+//! Auto-close: what it refuses to do, and what remains after a crash or a storm.
 
 use crate::closing::{LIVE, missed};
 use std::time::Duration;
 use talkmirror_simulator::Fault;
 
 const DAY: i64 = 86_400;
-/// No sweep by itself.
+/// A schedule without sweeps.
 pub const NEVER: &str = "0 0 0 1 1 *";
 
 #[test]
@@ -25,7 +25,7 @@ fn a_sweep_that_would_close_too_large_a_share_closes_none_until_a_person_says_so
     let (out, _) = mirror.ends(0, &["why", "1"]);
     assert!(out.contains("stopped by auto_close.max_share"), "{out}");
 
-    // A person looks, and has it done once.
+    // A person checks, and runs one sweep.
     let (out, _) = mirror.ends(0, &["close", "--yes"]);
     assert!(out.contains("21 talks queued"), "{out}");
     mirror.wait_sql("closed", "SELECT count(*) FROM closures WHERE outcome = 'closed'", 21);
@@ -53,7 +53,7 @@ fn nothing_is_closed_with_a_token_whose_account_is_not_confirmed() {
         }
     }
     mirror.write_secret("token", "another");
-    // The slow answer shows a stale talk, to the token before.
+    // The slow response shows a stale talk, to the previous token.
     let ignored = "SELECT count(*) FROM talk_queue WHERE last_error LIKE '%not confirmed'";
     mirror.wait_sql("it came, and the next one is ignored", ignored, 1);
     daemon.stop();
@@ -172,7 +172,7 @@ fn sweeps_never_hurry_a_talk_that_backs_off() {
 
 #[test]
 fn a_close_request_that_has_to_wait_too_long_is_decided_anew() {
-    // It has 15 s to go, and another one's 429 pauses for 17 s.
+    // 15 s remain, and another request's 429 pauses for 17 s.
     let mirror = missed(1, &format!("{}api.requests_per_second = 3\n", LIVE.replace("* * * * * *", NEVER)));
     mirror.simulator.account().create_talk();
     mirror.simulator.account().script(1, [Fault::Slow(Duration::from_millis(700))]);
@@ -199,7 +199,7 @@ fn a_close_request_that_has_to_wait_too_long_is_decided_anew() {
 #[test]
 fn a_denied_talk_does_not_stop_the_sweeps() {
     let mirror = missed(2, LIVE);
-    // One is not believed before the account is confirmed.
+    // A 403 is not believed before the account is confirmed.
     mirror.simulator.account().script(1, [Fault::Problem(403), Fault::Problem(403), Fault::Problem(403)]);
     let daemon = mirror.running_daemon();
     mirror.wait_outcome(2, "closed");
@@ -236,7 +236,7 @@ fn closing_one_by_hand_touches_no_other() {
     mirror.ends(0, &["close", "3", "--yes"]);
     let closed: Vec<i64> = mirror.simulator.account().closes.iter().map(|close| close.talk_id).collect();
     assert_eq!(closed, [3]);
-    // Without the priority the reason is somebody's own word.
+    // Without the priority the reason is just free text.
     mirror.configure(&LIVE.replace("* * * * * *", NEVER));
     let daemon = mirror.running_daemon();
     mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
@@ -304,7 +304,7 @@ fn a_sweep_that_was_stopped_does_not_matter_once_auto_close_is_off() {
     mirror.ends(1, &["status"]);
     mirror.configure("");
     mirror.ends(0, &["status"]);
-    // A sweep by hand in the mode that is configured counts, one that was tried out does not.
+    // A sweep by hand in the configured mode counts, one in dry-run mode does not.
     mirror.configure(&guarded);
     mirror.ends(0, &["close", "--dry-run"]);
     mirror.ends(1, &["status"]);

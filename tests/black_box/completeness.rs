@@ -1,4 +1,4 @@
-//! How much of the account is mirrored: said everywhere until all known talks are.
+//! How much of the account is mirrored: shown everywhere until all known talks are.
 
 use crate::feeders::LISTING;
 use crate::harness::{Mirror, account};

@@ -5,7 +5,7 @@ use nix::sys::signal::Signal;
 use std::fs;
 use std::process::{Command, Output};
 
-/// Each command that takes a configuration and ends by itself.
+/// Each command that needs a configuration and ends on its own.
 const COMMANDS: [&str; 14] = [
     "sync 1",
     "check",
@@ -53,7 +53,7 @@ fn a_daemon_whose_configuration_was_a_pipe_refuses_to_read_it_again_and_takes_a_
     let script = format!("exec {} --config <(cat config.toml) run", env!("CARGO_BIN_EXE_talkmirror"));
     command.args(["-c", &script]).current_dir(mirror.path("")).stderr(log);
     let daemon = crate::harness::Daemon { child: command.spawn().unwrap() };
-    // The token may change once the account has been asked for.
+    // The token may change once the account was requested.
     mirror.wait("it runs", || mirror.simulator.account().account_requests() == 1);
     mirror.simulator.account().token = "the-next".into();
     mirror.write_secret("token", "the-next");

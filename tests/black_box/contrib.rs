@@ -5,7 +5,7 @@ use crate::feeders::{EVENTS, LISTING, REFRESH};
 use crate::harness::account;
 use std::collections::BTreeSet;
 
-/// The metrics that a text names, a histogram's parts as the histogram.
+/// The metrics that a text names. A histogram's parts count as the histogram.
 fn named(text: &str) -> BTreeSet<&str> {
     text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'))
         .filter(|word| word.starts_with("talkmirror_") || word.starts_with("process_"))

@@ -1,4 +1,4 @@
-//! Databases that cannot be used, must wait, or are shared.
+//! Databases that cannot be used, are locked, or are shared.
 
 use crate::harness::{Mirror, SmallDisk, account};
 use rusqlite::Connection;
@@ -98,7 +98,7 @@ fn another_account_s_404_and_403_are_not_believed() {
         let mirror = Mirror::new(account(30));
         mirror.ends(0, &["sync", "1..30"]);
         mirror.simulator.account().account_fault = Some(Fault::Problem(404));
-        // An account that knows talk 30 as its own, and none of the others.
+        // An account that has talk 30 and none of the others.
         let others = (1..30).map(|talk_id| (talk_id, vec![fault.clone(); 5]));
         others.for_each(|(talk_id, faults)| mirror.simulator.account().script(talk_id, faults));
         mirror.simulator.account().script(30, [Fault::OtherAccount]);
@@ -189,7 +189,7 @@ fn another_program_s_long_transaction_is_waited_for() {
     connection.execute_batch("INSERT INTO talk_queue (talk_id) VALUES (1)").unwrap();
     mirror.wait("talk 1 is asked for", || mirror.simulator.account().requests_of(1) == 1);
     connection.execute_batch("BEGIN IMMEDIATE").unwrap();
-    // A talk that was queued before the lock was taken is fetched and cannot be recorded.
+    // A talk queued before the lock was taken is fetched, but cannot be recorded.
     mirror.wait("the daemon says that it waits", || {
         mirror.log().contains("another program holds the write lock")
     });
@@ -213,8 +213,8 @@ fn a_reader_with_an_open_transaction_holds_nobody_up() {
     assert_eq!(count(), 200);
 }
 
-/// Runs SQL in a process of another user who may read the folder and write nothing, as the
-/// sqlite3 shell; `None` where that cannot be had.
+/// Runs SQL with the sqlite3 shell as another user who may read the folder but write nothing. `None` if that is not
+/// possible.
 fn read_as_nobody(mirror: &Mirror) -> Option<String> {
     if !nix::unistd::Uid::effective().is_root() {
         eprintln!("skipped: only root can try another user's rights");
@@ -288,7 +288,7 @@ fn a_full_disk_is_named_waited_for_and_nothing_is_lost() {
     mirror.wait("the daemon says that the disk is full", || {
         mirror.log().contains("the disk is full: make room")
     });
-    // What was under way when the disk turned out to be full is answered first.
+    // Requests under way when the disk filled up are answered first.
     mirror.wait("nothing is fetched that cannot be recorded", || {
         let requests = mirror.simulator.account().requests();
         std::thread::sleep(std::time::Duration::from_secs(2));

@@ -1,4 +1,4 @@
-//! What `contrib/datasette.yaml` tells of tables, views and columns is what the schema's comments say.
+//! `contrib/datasette.yaml` documents tables, views and columns as the schema's comments do.
 //!
 //! `UPDATE=1 cargo test --test black_box -- datasette` brings the file up to date.
 
@@ -11,7 +11,7 @@ use std::path::Path;
 /// The line that the generated part begins with, to the end of the file.
 const MARK: &str = "    # From here on generated";
 
-/// A table's or view's columns with what is said of each.
+/// The columns of a table or view, with their comments.
 type Columns = Vec<(String, String)>;
 
 /// The code and the comment of a line of SQL.
@@ -37,12 +37,13 @@ fn extend(text: &mut String, more: &str) {
     text.push_str(more);
 }
 
-/// What a statement's comments say of the whole, on its first lines, and of each column: at the end of its line; of
-/// a table also on the lines after it, of a view on those before it.
+/// Reads a statement's comments: on the whole in its first lines, and on each column at the end of its line. A
+/// table's column comment may continue below its line, a view's may start above it.
 fn comments(sql: &str, names: &[String]) -> (String, Columns) {
     let is_view = sql.starts_with("CREATE VIEW");
     let (mut about, mut columns, mut said_before) = (String::new(), Columns::new(), String::new());
-    // A table's columns begin lines within its brackets; a view's end theirs outside of any, from SELECT to FROM.
+    // A table's columns start lines inside its brackets. A view's end lines outside of brackets, from SELECT to
+    // FROM.
     let (mut depth, mut is_headed, mut is_listing) = (0, false, !is_view);
     for (code, comment) in sql.lines().skip(1).map(split) {
         is_headed |= !code.is_empty();
@@ -72,7 +73,7 @@ fn comments(sql: &str, names: &[String]) -> (String, Columns) {
             columns.push((name.to_owned(), said));
         } else if let Some(comment) = comment {
             match columns.last_mut() {
-                // A value that the column before may have.
+                // A possible value of the column before.
                 Some((_, text)) if code.starts_with('\'') => {
                     extend(text, &format!("{}: {comment};", code.trim_end_matches([',', ')'])));
                 }
@@ -84,19 +85,19 @@ fn comments(sql: &str, names: &[String]) -> (String, Columns) {
     (about, columns)
 }
 
-/// A name in words: `missed_by_day` is "Missed by day".
+/// A name as a title: `missed_by_day` is "Missed by day".
 fn title(name: &str) -> String {
     let words = name.replace('_', " ").replace("iso", "ISO").replace("sla", "SLA");
     let (first, rest) = words.split_at(1);
     format!("{}{rest} ({name})", first.to_uppercase())
 }
 
-/// A string that YAML reads as it is written: JSON's are such.
+/// A string that YAML reads unchanged. JSON strings are.
 fn quoted(text: &str) -> String {
     serde_json::to_string(text.trim_end_matches([',', ';'])).unwrap()
 }
 
-/// The part of the file that follows from the schema, and what the schema says nothing of.
+/// The generated part of the file, and the names without a comment in the schema.
 fn generated(connection: &Connection) -> (String, Vec<String>) {
     let mut text = format!(
         "{MARK} from the schema's comments; after a change of these:\n    \
@@ -123,7 +124,7 @@ fn generated(connection: &Connection) -> (String, Vec<String>) {
         let names = names(connection, name);
         let (about, mut columns) = comments(sql, &names);
         for (column, said) in &mut columns {
-            // "As in talks", its schema says.
+            // Its schema says "as in talks".
             if name == "talk_history" && (said.is_empty() || said.contains("as in talks")) {
                 said.clone_from(&of_talks[column.as_str()]);
             }

@@ -1,4 +1,4 @@
-//! The demo, as a newcomer meets it.
+//! The demo, as a newcomer sees it.
 
 use crate::harness::text;
 use assert_cmd::Command;

@@ -1,4 +1,5 @@
-//! A failure of everybody's is told from a talk's own: it costs no talk anything, and passes by itself.
+//! A failure that affects every request is distinguished from a talk's own. It costs no talk an attempt, and passes
+//! on its own.
 
 use crate::feeders::{EVENTS, LISTING};
 use crate::harness::{Mirror, account, text};
@@ -25,7 +26,7 @@ fn json(body: &str) -> Fault {
     Fault::Answer { status: 200, headers: vec![("content-type", "application/json")], body: body.into() }
 }
 
-/// What everybody may be answered by those between us and the API, and by an API in trouble.
+/// Responses to every request by systems between us and the API, and by a failing API.
 fn not_the_api() -> Vec<Fault> {
     vec![
         html("Maintenance"),
@@ -63,7 +64,7 @@ fn an_answer_that_everybody_gets_pauses_and_costs_no_talk_an_attempt() {
                 let asked = mirror.simulator.account().log.len();
                 assert!(asked <= 3 + 8 + 2, "{fault:?}: {asked} requests");
                 mirror.simulator.account().always = None;
-                // Again if a probe that was under way before is answered first.
+                // Repeated in case an earlier probe is answered first.
                 mirror.wait(&format!("{fault:?} is over"), || {
                     let output = mirror.command(&["resume"]).output().unwrap();
                     let out = String::from_utf8_lossy(&output.stdout);
@@ -326,7 +327,7 @@ fn a_403_in_json_is_the_talk_s_own_whatever_its_shape_and_length() {
         7
     );
     assert!(mirror.sql::<bool>("SELECT pause_reason IS NULL FROM daemon_status"));
-    // No more than a number, or than a part of an object, is bare.
+    // Only a number, or a part of an object, counts as bare.
     for body in [&b"403"[..], b"{\"title\":\"Forb", b"null"] {
         let fault = Fault::Answer { status: 403, headers: Vec::new(), body: body.to_vec() };
         mirror.simulator.account().always = Some(fault);
@@ -440,7 +441,7 @@ fn sync_fails_for_what_it_tried_and_was_asked_for_and_not_for_what_failed_before
     mirror.configure("queue.retry_base = \"1h\"\nqueue.retry_max = \"1h\"\n");
     mirror.simulator.account().script(3, [Fault::Problem(500)]);
     mirror.ends(1, &["sync", "3", "4"]);
-    // A denied one, a failed one and one that backs off wait by now: each run of a cron job is good.
+    // A denied, a failed and a backing-off row wait by now. Each run of a cron job still succeeds.
     for _ in 0..2 {
         let (out, _) = mirror.ends(0, &["sync"]);
         assert!(out.contains("Waiting") && out.contains("2 talks"), "{out}");

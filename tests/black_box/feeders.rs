@@ -1,4 +1,4 @@
-//! Feeders: each alone finds what happens in the account, and all together keep the ceiling.
+//! Feeders: each alone finds what happens in the account, and all together keep the rate limit.
 
 use crate::harness::{Mirror, account};
 use std::time::Duration;
@@ -9,12 +9,12 @@ pub const REFRESH: &str = "refresh.enabled = true\nrefresh.min_interval = \"1s\"
 pub const LISTING: &str = "listing.enabled = true\nlisting.schedule = \"* * * * * *\"\n";
 pub const EVENTS: &str = "events.enabled = true\nevents.schedule = \"* * * * * *\"\n";
 
-/// A mirror of talks 1 to `talks`, as they are, with feeders for the daemon to come.
+/// A mirror of talks 1 to `talks` in their current state, configured with these feeders.
 pub fn mirror_of(mut account: Account, feeders: &str) -> Mirror {
     for talk in account.talks.values_mut() {
         talk.is_in_work = true;
         (talk.is_read, talk.missed_at) = (Some(false), None);
-        // A second ago nothing happened, so that what happens now differs.
+        // The last change was long ago, so that a change now differs.
         talk.updated_at = unix_now() - 3600;
     }
     let talks = account.talks.len();
@@ -24,7 +24,7 @@ pub fn mirror_of(mut account: Account, feeders: &str) -> Mirror {
     mirror
 }
 
-/// Somebody reads talk 1, talk 2 is closed, talk 3 is missed.
+/// Talk 1 is read, talk 2 closed, talk 3 missed.
 pub fn change(mirror: &Mirror) {
     let mut account = mirror.simulator.account();
     let now = unix_now();
@@ -84,7 +84,7 @@ fn a_talk_that_the_listing_shows_unchanged_is_fetched_again_when_recheck_says_so
         let account = mirror.simulator.account();
         (1..=12).map(|id| account.requests_of(id)).sum::<usize>()
     };
-    // What was chosen before the first pass may still wait.
+    // Talks chosen before the first pass may still wait.
     mirror.wait("seven passes in which nothing is fetched", || {
         let (before, passes) = (fetches(), mirror.simulator.account().list_requests());
         mirror.wait("seven passes", || mirror.simulator.account().list_requests() >= passes + 7);
@@ -124,12 +124,12 @@ fn the_refresh_leaves_alone_what_is_closed_for_long_gone_denied_or_backs_off() {
     mirror.wait("talk 1 is refreshed often", || mirror.simulator.account().requests_of(1) >= 4);
     daemon.stop();
     let account = mirror.simulator.account();
-    // Each was mirrored once, and refreshed once to learn of it.
+    // Each was mirrored once, and refreshed once to notice.
     for talk_id in [2, 6] {
         assert_eq!(account.requests_of(talk_id), 2, "talk {talk_id}");
     }
     for talk_id in [3, 4] {
-        // The first refusal is doubted until the account has shown that it is ours.
+        // The first refusal is doubted until the account is confirmed.
         assert!(account.requests_of(talk_id) <= 3, "talk {talk_id}");
     }
 }
@@ -148,7 +148,7 @@ fn events_alone_find_new_talks_changes_closings_and_missed_talks() {
     }
     assert_changes_are_found(&mirror);
     mirror.wait_sql("a new talk", &format!("SELECT count(*) FROM talks WHERE talk_id = {new}"), 1);
-    // They are read again and again by the overlap.
+    // The overlap reads them again and again.
     runs_on(&mirror, "events");
     daemon.kill_hard();
     let daemon = mirror.running_daemon();
@@ -169,14 +169,14 @@ fn events_that_come_late_out_of_order_and_in_many_pages_are_all_taken_in() {
         talk_id,
         created_at: unix_now() - ago,
     };
-    // 250 at once: three pages.
+    // 250 events at once: three pages.
     mirror.simulator.account().events.extend((1..=250).rev().map(|talk_id| event(talk_id, talk_id % 7)));
     let fetched_again = |from: i64, to: i64| {
         let account = mirror.simulator.account();
         (from..=to).all(|talk_id| account.requests_of(talk_id) == 2)
     };
     mirror.wait("the many are fetched", || fetched_again(1, 250));
-    // These happened before the others, and are told after them.
+    // These happened before the others, but are listed after them.
     mirror.simulator.account().events.extend([event(260, 500), event(251, 90), event(270, 300)]);
     mirror.wait("the late ones are fetched", || [251, 260, 270].iter().all(|id| fetched_again(*id, *id)));
     runs_on(&mirror, "events");
@@ -198,7 +198,7 @@ fn an_account_that_serves_no_feeder_is_asked_seldom_and_warned_of_once() {
             let noted = format!("SELECT trouble IS NOT NULL FROM feeders WHERE feeder = '{feeder}'");
             mirror.wait_sql("it is noted", &noted, 1);
         }
-        // Ticks pass, and the rest goes on.
+        // Ticks pass, and the rest continues.
         let later = format!("SELECT unixepoch() >= {}", unix_now() + 3);
         mirror.ends(0, &["enqueue", "1..2"]);
         mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talks", 2);
@@ -210,7 +210,7 @@ fn an_account_that_serves_no_feeder_is_asked_seldom_and_warned_of_once() {
         assert_eq!(mirror.log().matches("this account does not serve it").count(), 2, "{}", mirror.log());
         let (out, _) = mirror.ends(0, &["status"]);
         assert_eq!(out.matches("this account does not serve it").count(), 2, "{out}");
-        // Nor once more with each restart.
+        // Nor once per restart.
         daemon.stop();
         let daemon = mirror.running_daemon();
         let asked =
@@ -226,7 +226,7 @@ fn an_account_that_serves_no_feeder_is_asked_seldom_and_warned_of_once() {
 fn a_list_that_is_not_served_prolongs_no_pause() {
     for fault in [Fault::Html(403), Fault::Html(404)] {
         let mut account = account(3);
-        // The list itself meets the pause, and nothing else is to be fetched: it would be the probe.
+        // The list request gets the 429, and nothing else is left to fetch: it becomes the probe.
         account.scripted_events.push_back(Fault::TooMany { header: Some(3), body: None });
         let mirror = mirror_of(account, EVENTS);
         let daemon = mirror.running_daemon();
@@ -278,7 +278,7 @@ fn no_lane_starves_under_a_full_queue_and_the_most_urgent_comes_first() {
     mirror.ends(0, &["enqueue", "1..2500"]);
     mirror.ends(0, &["backfill", "--from", "6000", "--to", "4000"]);
     let daemon = mirror.running_daemon();
-    // The first refreshes are chosen after five seconds: nothing is fetched twice in a second.
+    // The first refreshes are chosen after five seconds, so nothing is fetched twice in a second.
     let shares = "SELECT sum(requests) > 1000
                      AND max(requests) FILTER (WHERE lane = 'refresh') * 100 >= 3 * sum(requests)
                      AND max(requests) FILTER (WHERE lane = 'unmirrored') * 100 >= 4 * sum(requests)

@@ -1,4 +1,4 @@
-//! How large the database is, how fast it grows, and when the disk is full.
+//! The size of the database, its growth, and when the disk is full.
 
 use crate::harness::{Mirror, SmallDisk, account};
 use serde_json::Value;
@@ -13,7 +13,7 @@ fn status(mirror: &Mirror, code: i32) -> (String, Value) {
     (out, serde_json::from_str(&json).unwrap())
 }
 
-/// Has the database have grown by so many bytes a day for ten days.
+/// Makes the database look as if it grew by this many bytes a day for ten days.
 fn grown(mirror: &Mirror, per_day: i64) {
     let used: i64 = mirror.sql(
         "SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
@@ -39,7 +39,7 @@ fn status_tells_size_growth_and_when_the_disk_is_full() {
     let free = size["disk_free_bytes"].as_i64().unwrap();
     assert!(free > 0 && size["wal_bytes"].is_u64() && size["free_bytes"].is_u64(), "{size}");
 
-    // Tests beside this one take of the disk as well: none of the spans is near its limit.
+    // Concurrent tests use the disk too, so no duration is near its limit.
     grown(&mirror, free / 1500);
     let (out, json) = status(&mirror, 0);
     let size = &json["size"];
@@ -84,7 +84,7 @@ fn a_disk_with_little_left_is_complained_of() {
 fn the_daemon_notes_the_size_of_the_day_and_shows_it_as_metrics() {
     let (mirror, port) = crate::http::shown(account(20), "");
     mirror.ends(0, &["enqueue", "1..20"]);
-    // As a day on which it was far smaller.
+    // A day on which it was far smaller.
     mirror.execute("INSERT INTO sizes VALUES (unixepoch('now', 'start of day'), 1, 1)");
     let daemon = mirror.running_daemon();
     mirror.wait("it is noted anew", || mirror.sql::<i64>("SELECT database_bytes FROM sizes") > 1);

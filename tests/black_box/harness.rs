@@ -1,4 +1,4 @@
-//! A mirror in a folder of its own, the real binary, and the simulated account.
+//! A mirror in its own folder, the real binary, and the simulated account.
 
 use crate::as_mirrored::as_mirrored;
 use assert_cmd::Command;
@@ -19,17 +19,17 @@ use std::time::{Duration, Instant};
 use talkmirror_simulator::{Account, Simulator, TOKEN};
 use tempfile::TempDir;
 
-/// Nothing that a test waits for takes so long on a machine that is not stuck.
+/// No wait of a test takes this long unless the machine is stuck.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 pub struct Mirror {
     folder: TempDir,
-    /// `database.path`, in the folder.
+    /// `database.path`, relative to the folder.
     database: &'static str,
     pub simulator: Simulator,
 }
 
-/// An account with talks, whose own ceiling is out of the way.
+/// An account with talks, with a rate limit too high to matter.
 pub fn account(talks: i64) -> Account {
     let mut account = Account::with_talks(talks);
     account.limit = usize::MAX;
@@ -49,8 +49,8 @@ impl Mirror {
         mirror
     }
 
-    /// Writes the configuration: quick retries, a high ceiling and no feeders, and over them `more`,
-    /// lines of `section.key = value`.
+    /// Writes the configuration: quick retries, a high rate limit and no feeders. `more` overrides it with lines of
+    /// `section.key = value`.
     pub fn configure(&self, more: &str) {
         self.write_secret("token", TOKEN);
         let base = format!(
@@ -71,7 +71,7 @@ impl Mirror {
         fs::write(self.path("config.toml"), base + more).unwrap();
     }
 
-    /// Writes a file that its owner alone may read.
+    /// Writes a file that only its owner may read.
     pub fn write_secret(&self, name: &str, text: &str) {
         fs::write(self.path(name), text).unwrap();
         fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o600)).unwrap();
@@ -98,7 +98,7 @@ impl Mirror {
         self.command(arguments).output().unwrap()
     }
 
-    /// Runs a command that must end with this code; returns stdout and stderr.
+    /// Runs a command that must end with this code. Returns stdout and stderr.
     pub fn ends(&self, code: i32, arguments: &[&str]) -> (String, String) {
         let output = self.output(arguments);
         let (out, err) = text(&output);
@@ -107,7 +107,7 @@ impl Mirror {
         (out, err)
     }
 
-    /// Starts the daemon, its log in `daemon.log`.
+    /// Starts the daemon, with its log in `daemon.log`.
     pub fn daemon(&self) -> Daemon {
         self.start(&["run"])
     }
@@ -116,7 +116,7 @@ impl Mirror {
         self.start_in(arguments, &[])
     }
 
-    /// Starts it with these variables in its environment.
+    /// Starts it with these environment variables.
     pub fn start_in(&self, arguments: &[&str], environment: &[(&str, &OsStr)]) -> Daemon {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.path("daemon.log")).unwrap();
         let child = std::process::Command::new(env!("CARGO_BIN_EXE_talkmirror"))
@@ -132,7 +132,7 @@ impl Mirror {
         Daemon { child }
     }
 
-    /// The daemon, once it has opened the database and said so there.
+    /// The daemon, once it has opened the database and stored its status.
     pub fn running_daemon(&self) -> Daemon {
         let daemon = self.daemon();
         let pid = i64::from(daemon.child.id());
@@ -140,7 +140,7 @@ impl Mirror {
         daemon
     }
 
-    /// The variables of a process whose wall clock is wrong by what [`Mirror::shift_clock`] said last.
+    /// The environment of a process with the clock error last set by [`Mirror::shift_clock`].
     pub fn shifted_clock(&self) -> [(&'static str, OsString); 2] {
         let shift = self.path("clock-shift");
         if !shift.exists() {
@@ -149,12 +149,12 @@ impl Mirror {
         [("LD_PRELOAD", clock_shift().into()), ("SHIFT_FILE", shift.into())]
     }
 
-    /// Has the clock of those processes be wrong by so many seconds, from now on.
+    /// Sets the clock error of those processes, in seconds.
     pub fn shift_clock(&self, seconds: i64) {
         fs::write(self.path("clock-shift"), seconds.to_string()).unwrap();
     }
 
-    /// The daemon with such a clock, once it has opened the database.
+    /// The daemon with this clock, once it has opened the database.
     pub fn daemon_with_shifted_clock(&self) -> Daemon {
         let environment = self.shifted_clock();
         let environment: Vec<_> =
@@ -169,11 +169,10 @@ impl Mirror {
         fs::read_to_string(self.path("daemon.log")).unwrap_or_default()
     }
 
-    /// A port of this machine that is free, and that nobody else is given: not one of those from which
-    /// connections go out (32768 and above), of which others take some at any moment.
+    /// A free port that no other test gets. Not from 32768 up, where outgoing connections take ports at any time.
     pub fn free_port() -> u16 {
         static NEXT: AtomicU16 = AtomicU16::new(0);
-        // Where another run of the tests is under way, it begins elsewhere.
+        // Another run of the tests starts at another port.
         let first = 10_000 + (std::process::id() % 200) as u16 * 100;
         loop {
             let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
@@ -183,7 +182,7 @@ impl Mirror {
         }
     }
 
-    /// Asks what is served at `http.listen`: the status and the body.
+    /// A GET at `http.listen`: the status and the body.
     pub fn get(&self, port: u16, path: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -195,7 +194,7 @@ impl Mirror {
         (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
     }
 
-    /// A connection as any program has one.
+    /// A plain SQLite connection.
     pub fn connect(&self) -> Connection {
         let connection = Connection::open(self.database()).unwrap();
         connection.busy_timeout(Duration::from_secs(20)).unwrap();
@@ -228,7 +227,7 @@ impl Mirror {
         });
     }
 
-    /// The same for what takes minutes on a slow machine.
+    /// The same, for what takes minutes on a slow machine.
     pub fn wait_for_long(&self, what: &str, sql: &str, value: i64) {
         self.wait_within(DEADLINE * 5, what, || self.try_sql::<i64>(sql) == Some(value));
     }
@@ -238,7 +237,7 @@ impl Mirror {
         self.wait_within(DEADLINE, what, reached);
     }
 
-    /// The same for what takes minutes.
+    /// The same, for what takes minutes.
     pub fn wait_long(&self, what: &str, reached: impl FnMut() -> bool) {
         self.wait_within(DEADLINE * 5, what, reached);
     }
@@ -251,7 +250,7 @@ impl Mirror {
         }
     }
 
-    /// The database is whole, and its versions and queue fit its talks.
+    /// Checks that the database is sound, and that its versions and queue fit its talks.
     pub fn assert_sound(&self) {
         assert_eq!(self.sql::<String>("PRAGMA integrity_check"), "ok");
         let odd = "SELECT count(*) FROM talks t WHERE
@@ -259,7 +258,7 @@ impl Mirror {
         assert_eq!(self.sql::<i64>(odd), 0, "each talk has one current version");
     }
 
-    /// Every simulated talk is mirrored as it is, and the queue is empty.
+    /// Checks that every simulated talk is mirrored in its current state, and that the queue is empty.
     pub fn assert_mirrors_the_account(&self) {
         self.assert_sound();
         assert_eq!(self.sql::<i64>("SELECT count(*) FROM talk_queue"), 0);
@@ -273,7 +272,7 @@ impl Mirror {
     }
 }
 
-/// A small file system of its own; unmounted when dropped.
+/// A small file system. Dropping this unmounts it.
 pub struct SmallDisk(pub PathBuf);
 
 impl SmallDisk {
@@ -311,17 +310,17 @@ fn clock_shift() -> PathBuf {
         let mut compiler = std::process::Command::new("cc");
         compiler.args(["-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o"]).arg(&unfinished).arg(source);
         assert!(compiler.status().unwrap().success(), "{compiler:?}");
-        // Other runs of the tests may have it loaded.
+        // Other test runs may have it loaded.
         fs::rename(&unfinished, &library).unwrap();
         library
     };
     LIBRARY.get_or_init(build).clone()
 }
 
-/// Copies the binary to where other users reach it.
+/// Copies the binary to where other users can run it.
 pub fn copy_binary(to: &Path) {
-    // By a process of its own: a file that is open for writing here, and so in what another test starts meanwhile,
-    // cannot be run.
+    // Copied by another process: a file open for writing here, or in a child that another test starts, cannot be
+    // run.
     let copied =
         std::process::Command::new("cp").arg(env!("CARGO_BIN_EXE_talkmirror")).arg(to).status().unwrap();
     assert!(copied.success());
@@ -331,7 +330,7 @@ pub fn text(output: &Output) -> (String, String) {
     (String::from_utf8_lossy(&output.stdout).into(), String::from_utf8_lossy(&output.stderr).into())
 }
 
-/// A process; killed when dropped.
+/// A process. Dropping this kills it.
 pub struct Daemon {
     pub child: Child,
 }
@@ -359,7 +358,7 @@ impl Daemon {
         }
     }
 
-    /// SIGTERM, and a good end.
+    /// SIGTERM, and a clean end.
     pub fn stop(mut self) {
         self.signal(Signal::SIGTERM);
         let status = self.wait();

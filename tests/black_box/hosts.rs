@@ -1,11 +1,11 @@
-//! Which hosts are answered at `http.listen`.
+//! Which host names are accepted at `http.listen`.
 
 use crate::harness::{Mirror, account};
 use crate::http::shown;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-/// The status of an answer to a head that is sent as it is.
+/// The status of the response to this raw request head.
 fn status(port: u16, head: &str) -> u16 {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();

@@ -5,7 +5,7 @@ use crate::harness::{Mirror, account};
 use std::collections::BTreeSet;
 use talkmirror_simulator::{Account, Fault, TOKEN};
 
-/// A mirror that is shown at a port of its own.
+/// A mirror that is served at its own port.
 pub fn shown(account: Account, more: &str) -> (Mirror, u16) {
     let mirror = Mirror::new(account);
     let port = Mirror::free_port();
@@ -13,7 +13,7 @@ pub fn shown(account: Account, more: &str) -> (Mirror, u16) {
     (mirror, port)
 }
 
-/// The value of a series, as it is written in the metrics.
+/// The value of a series in the metrics.
 pub fn value(metrics: &str, series: &str) -> Option<f64> {
     let line =
         metrics.lines().find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')));

@@ -1,4 +1,4 @@
-//! Whose account answers: found out before anything is believed.
+//! Which account answers: checked before anything is believed.
 
 use crate::closing::LIVE;
 use crate::harness::{Mirror, account};
@@ -10,7 +10,7 @@ use talkmirror_simulator::{ACCOUNT_ID, Account, Fault, TOKEN};
 const OTHER: i64 = 4711;
 const GONE_OR_DENIED: &str = "SELECT count(gone_at) + count(denied_at) FROM talks";
 
-/// Another account, which has none of the talks.
+/// Turns the account into another one, without the talks.
 fn become_another(account: &mut Account) {
     (account.account_id, account.name) = (OTHER, "Other shop".into());
     account.talks.clear();
@@ -23,7 +23,7 @@ fn mirrored() -> Mirror {
     mirror
 }
 
-/// All that the mirror knows of talks, and what waits.
+/// All that the mirror knows about talks, and its queue.
 fn contents(mirror: &Mirror) -> String {
     mirror.sql(
         "SELECT (SELECT group_concat(talk_id || '|' || fetched_at || '|' || quote(gone_at) || quote(denied_at)) FROM talks)
@@ -39,7 +39,7 @@ fn assert_names_both(text: &str) {
     assert!(text.contains("nothing was changed; set database.path to another file"), "{text}");
 }
 
-/// A long-lived token that says whose it is.
+/// A long-lived token that names its account.
 fn token_of(account_id: i64) -> String {
     use base64::Engine;
     let part = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
@@ -106,7 +106,7 @@ fn a_reload_looks_whose_account_it_is() {
     let mirror = mirrored();
     let mut daemon = mirror.running_daemon();
     mirror.wait("it is confirmed", || mirror.simulator.account().account_requests() == 2);
-    // The address is that of another account by now.
+    // The address now belongs to another account.
     become_another(&mut mirror.simulator.account());
     daemon.signal(Signal::SIGHUP);
     assert_eq!(daemon.wait().code(), Some(78));
@@ -128,7 +128,7 @@ fn an_account_that_does_not_say_is_told_by_the_token() {
     assert_names_both(&err);
     assert_eq!(mirror.sql::<i64>(GONE_OR_DENIED), 0);
 
-    // That of the mirror's own is believed.
+    // A token of the mirror's account is believed.
     mirror.simulator.account().token = token_of(ACCOUNT_ID);
     mirror.write_secret("token", &token_of(ACCOUNT_ID));
     mirror.ends(0, &["sync", "1"]);
@@ -155,7 +155,7 @@ fn while_nothing_says_whose_account_it_is_no_answer_changes_a_row() {
         let (out, _) = mirror.ends(0, &["why", "3"]);
         assert!(out.contains("ignored: the account that answers is not confirmed"), "{out}");
 
-        // Once it is known, all of them are due.
+        // Once the account is known, all of them are due.
         let mut account = mirror.simulator.account();
         account.account_fault = None;
         account.scripted.clear();
@@ -207,7 +207,7 @@ fn a_mirror_does_not_empty_itself_until_a_person_says_so() {
     let (out, _) = mirror.ends(1, &["status"]);
     assert!(out.contains("Paused") && out.contains("talkmirror resume"), "{out}");
 
-    // Somebody has deleted them.
+    // They were deleted on purpose.
     let (out, _) = mirror.ends(0, &["resume"]);
     assert!(out.contains("resumed"), "{out}");
     mirror.wait_sql("they are gone", "SELECT count(gone_at) FROM talks", 50);

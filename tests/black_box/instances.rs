@@ -1,4 +1,4 @@
-//! One process works on a database, whatever name leads to its file; and any number may make it at once.
+//! One process works on a database, whatever name leads to its file. Any number may create it at once.
 
 use crate::closing::{LIVE, missed};
 use crate::harness::{Mirror, account};
@@ -9,7 +9,7 @@ use std::time::Duration;
 use talkmirror::store::lock;
 use talkmirror_simulator::Fault;
 
-/// A second process by that path ends at once, and says who is at work.
+/// A second process by that path ends at once, and names the running one.
 fn assert_is_held(mirror: &Mirror, pid: u32, path: &str) {
     mirror.configure(&format!("database.path = \"{path}\"\n"));
     for command in ["run", "sync"] {
@@ -48,7 +48,7 @@ fn a_hard_link_and_a_link_lead_to_the_same_lock() {
     for path in ["hard.db", "soft.db", "softer.db"] {
         assert_is_held(&mirror, pid, path);
     }
-    // By that name nothing is written, and nothing stale is shown.
+    // By that name nothing is written, and nothing stale shown.
     mirror.configure("database.path = \"hard.db\"\n");
     for arguments in [&["enqueue", "1"][..], &["status"], &["queue", "list"], &["why", "1"]] {
         let (_, err) = mirror.ends(1, arguments);
@@ -140,7 +140,7 @@ fn assert_close_is_refused(mirror: &Mirror, pid: u32, when: &str) {
         let held = format!("another talkmirror (process {pid}) is working on");
         assert!(err.contains(&held), "{when}: {arguments:?}: {err}");
     }
-    // Not even asked: on no terminal that would be another error.
+    // It does not even ask: without a terminal that would be another error.
     mirror.ends(75, &["close", "2"]);
     let to_close = "SELECT count(*) FROM talk_queue WHERE talk_id = 2";
     assert_eq!(mirror.sql::<i64>(to_close), 0, "{when}");
@@ -162,7 +162,7 @@ fn a_daemon_that_is_gone_is_not_taken_for_a_lock_holder_that_starts() {
     let mirror = missed(2, LIVE);
     let daemon = mirror.running_daemon();
     daemon.kill_hard();
-    // As far as a start is before it reads the database; what the database says is of the last daemon.
+    // The state of a start before it reads the database. The stored status is the last daemon's.
     let starting = lock::acquire(&mirror.database()).unwrap();
     let own = std::process::id();
     assert_close_is_refused(&mirror, own, "after a kill");

@@ -1,4 +1,4 @@
-//! The listing: what is found in it however it is shown.
+//! The listing: what is found in it, however it is shown.
 
 use crate::feeders::{LISTING, assert_changes_are_found, change, mirror_of, runs_on, trouble};
 use crate::harness::{Mirror, account};
@@ -38,7 +38,7 @@ fn a_row_of_the_list_is_never_stored() {
     runs_on(&mirror, "listing");
     daemon.stop();
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), 3);
-    // The first refusal is doubted until the account has shown that it is ours.
+    // The first refusal is doubted until the account is confirmed.
     let requests = mirror.simulator.account().requests_of(new);
     assert!(requests <= 2, "{requests}: it is asked for again in a day, list or no list");
 }
@@ -48,7 +48,7 @@ fn pages_that_shift_while_they_are_read_lose_nothing_for_longer_than_a_pass() {
     let mirror = mirror_of(account(900), LISTING);
     {
         let mut account = mirror.simulator.account();
-        // Newest first: closing what page 1 showed moves others up past the reader, a new one moves all down.
+        // Newest first: closing talks of page 1 moves others up past the reader, a new talk moves all down.
         let mut shifts = 0;
         account.after_page = Some(PageHook(Box::new(move |account, page| {
             if shifts < 40 {
@@ -105,7 +105,7 @@ fn a_long_list_that_ignores_the_filter_is_noticed_and_read_once_a_day() {
     runs_on(&mirror, "listing");
     runs_on(&mirror, "listing");
     let pages = mirror.simulator.account().list_requests();
-    // Nine pages show it; the whole list has eleven, and a tick may have one of them asked for again.
+    // Nine pages show it. The whole list has eleven, and a tick may repeat one request.
     assert!((20..30).contains(&pages), "{pages}");
     assert!(trouble(&mirror, "listing").unwrap().contains("ignores filter[only_in_work]: it is long"));
     assert_eq!(mirror.log().matches("ignores filter[only_in_work]").count(), 1);
@@ -144,7 +144,7 @@ fn the_daily_pass_over_all_talks_holds_no_other_up_and_goes_on_after_a_kill() {
     assert!(mirror.sql::<bool>(&page.replace('?', "3")), "found while the long pass goes on");
     daemon.kill_hard();
     let before = mirror.simulator.account().log.len();
-    // A slow machine was further than that when it was killed.
+    // A slow machine was further when it was killed.
     let reached: i64 = mirror.sql("SELECT cursor ->> 'whole_page' FROM feeders WHERE feeder = 'listing'");
     let daemon = mirror.running_daemon();
     mirror.wait_sql("it goes on", &page.replace('?', &(reached + 3).to_string()), 1);
@@ -177,7 +177,7 @@ fn a_list_that_always_differs_is_followed_once() {
     let mirror = mirror_of(account(3), LISTING);
     {
         let mut account = mirror.simulator.account();
-        // The list says so, and a fetch does not.
+        // The list says so, but a fetch does not.
         let as_fetched = mirror.sql::<String>("SELECT payload FROM talks WHERE talk_id = 1").into_bytes();
         let headers = vec![("content-type", "application/hal+json")];
         account.script(1, std::iter::repeat_n(Fault::Answer { status: 200, headers, body: as_fetched }, 500));
@@ -213,7 +213,7 @@ fn a_talk_that_a_shifting_page_passed_over_and_that_closes_is_found_by_the_next_
         let mut passed = 0;
         account.after_page = Some(PageHook(Box::new(move |account, page| {
             passed += u32::from(page == 1);
-            // The newest close just after page 1 showed them: the first of page 2 moves up, unseen.
+            // The newest close just after page 1 showed them. The first of page 2 move up, unseen.
             if passed == 2 && page == 1 {
                 for talk_id in 596..=600 {
                     account.talk(talk_id).is_in_work = false;
@@ -223,7 +223,7 @@ fn a_talk_that_a_shifting_page_passed_over_and_that_closes_is_found_by_the_next_
         })));
     }
     let daemon = mirror.running_daemon();
-    // Listed newest first, 250 in a page: 600 to 351, then 350 and on. 350 to 346 moved up.
+    // Listed newest first, 250 per page: 600 to 351, then 350 and down. 350 to 346 moved up.
     mirror.wait("the talk that moved up is fetched", || mirror.simulator.account().requests_of(348) >= 2);
     {
         let mut account = mirror.simulator.account();

@@ -1,4 +1,4 @@
-//! Tokens of OAuth, and how they are renewed.
+//! OAuth tokens, and their renewal.
 
 use crate::harness::{Mirror, SmallDisk, account};
 use nix::sys::signal::Signal;
@@ -45,7 +45,7 @@ pub fn stored(mirror: &Mirror) -> Value {
     serde_json::from_str(&fs::read_to_string(store(mirror)).unwrap()).unwrap()
 }
 
-/// Puts a pair there that was obtained and ends so many seconds from now.
+/// Stores a pair that was obtained and expires this many seconds from now.
 pub fn keep(mirror: &Mirror, obtained: i64, ends: i64) {
     let (access, refresh) = mirror.simulator.account().oauth.issue();
     keep_as(mirror, json!({"access_token": access, "refresh_token": refresh}), obtained, ends);
@@ -347,7 +347,8 @@ fn a_broken_file_falls_back_on_the_pair_before_it() {
 fn the_pair_before_is_tried_where_the_present_one_is_refused() {
     let mirror = oauth(account(5));
     keep(&mirror, -80_000, 2000);
-    // As where a disk was set back: the present file is of an account's earlier state, the one beside it works.
+    // As after a disk was restored: the current file is from an earlier state of the account, the one beside it
+    // works.
     fs::copy(store(&mirror), mirror.path("secrets/oauth.json.previous")).unwrap();
     keep_as(&mirror, json!({"access_token": "unknown", "refresh_token": "unknown"}), -80_000, 2000);
     let (_, err) = mirror.ends(0, &["sync", "1..5"]);
@@ -394,7 +395,7 @@ fn an_empty_credential_is_none_and_one_that_is_set_stands_in_for_a_missing_key()
     let mirror = oauth(account(2));
     keep(&mirror, -1000, 80_000);
     fs::create_dir(mirror.path("credentials")).unwrap();
-    // As the units have it where there is no such file.
+    // The units do this if there is no such file.
     fs::write(mirror.path("credentials/token"), "\n").unwrap();
     fs::rename(mirror.path("client-secret"), mirror.path("credentials/oauth-secret")).unwrap();
     let config = fs::read_to_string(mirror.path("config.toml")).unwrap();

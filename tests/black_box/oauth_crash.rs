@@ -1,4 +1,4 @@
-//! Killed around a renewal: the tokens on the disk work all the same.
+//! Killed around a renewal: the stored tokens still work.
 
 use crate::harness::account;
 use crate::oauth::{keep_as, oauth, stored};
@@ -11,9 +11,9 @@ fn a_kill_at_any_point_of_a_renewal_leaves_tokens_that_work() {
     mirror.simulator.account().oauth.codes.push("a-code".into());
     mirror.ends(0, &["login", "--code", "a-code"]);
     for round in 0..24 {
-        // Something to use the new tokens for.
+        // Work that uses the new tokens.
         mirror.ends(0, &["enqueue", "1..30"]);
-        // Time has passed: it is to be renewed.
+        // Time has passed, so a renewal is due.
         keep_as(&mirror, stored(&mirror), -80_000, 2000);
         let asked = mirror.simulator.account().token_requests();
         let fault = match round % 4 {
@@ -26,7 +26,7 @@ fn a_kill_at_any_point_of_a_renewal_leaves_tokens_that_work() {
         let daemon = mirror.daemon();
         mirror.wait("tokens are asked for", || mirror.simulator.account().token_requests() > asked);
         if round % 4 != 0 {
-            // Somewhere between the answer, the files and the first use.
+            // Somewhere between the response, the files and the first use.
             std::thread::sleep(Duration::from_millis(15 + round));
         }
         daemon.kill_hard();

@@ -1,4 +1,4 @@
-//! `login`: from the address that is shown to the tokens that are kept, and what is told of them.
+//! `login`: from the shown address to the stored tokens, and what is reported about them.
 
 use crate::harness::{Mirror, account, text};
 use crate::oauth::{oauth, stored};
@@ -77,8 +77,8 @@ fn without_the_section_login_names_it() {
     );
 }
 
-/// Runs `login` on a terminal: `answer` makes what is typed of the address that was shown. The exit code, and
-/// what was written to stderr.
+/// Runs `login` on a terminal. `answer` makes the typed text from the shown address. Returns the exit code and
+/// stderr.
 fn at_terminal(mirror: &Mirror, answer: impl FnOnce(&url::Url) -> String) -> (Option<i32>, String) {
     let terminal = nix::pty::openpty(None, None).unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_talkmirror"))
@@ -162,7 +162,7 @@ fn no_secret_is_in_a_log_the_database_or_what_commands_print() {
     run(&["login", "--code", "first-code-4711"]);
     let secrets_then = mirror.simulator.account().oauth.secrets();
     assert_eq!(secrets_then.len(), 3, "one pair");
-    // A server that quotes what it was sent.
+    // A server that quotes the request.
     let quoted = format!("http://127.0.0.1:9/{}/{}", secrets_then[1], secrets_then[2]);
     mirror.simulator.account().oauth.expire();
     mirror.simulator.account().oauth.scripted.push_back(Fault::Redirect(quoted));

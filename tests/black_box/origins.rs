@@ -3,7 +3,7 @@
 use crate::closing::{LIVE, missed};
 use crate::harness::Mirror;
 
-/// How the configuration spells an origin, and how the account does.
+/// The spelling of an origin in the configuration, and in the account.
 const SPELT: [(&str, &str); 5] = [
     ("Телеграмм й", "телеграмм и\u{306}"),
     ("my shop", "My\u{a0}Shop "),
@@ -12,7 +12,7 @@ const SPELT: [(&str, &str); 5] = [
     ("avito", "a\u{200b}vi\u{ad}to"),
 ];
 
-/// Talks of these origins and one of telegram's, all stale.
+/// Stale talks of these origins and of telegram.
 fn account(more: &str) -> Mirror {
     let mirror = missed(0, "");
     let mut account = mirror.simulator.account();
@@ -37,7 +37,7 @@ fn an_excluded_channel_is_not_closed_however_it_is_spelt() {
     assert!(out.starts_with("1 of 6 open talks would be closed") && !out.contains("warning"), "{out}");
     mirror.ends(0, &["sync"]);
     mirror.ends(0, &["sync", "1..6"]);
-    // By hand neither.
+    // Nor by hand.
     mirror.ends(0, &["close", "1", "2", "3", "4", "5", "--yes"]);
     assert_eq!(mirror.sql::<String>(CLOSED), "6");
     assert_eq!(mirror.simulator.account().closes.len(), 1);
@@ -72,7 +72,7 @@ fn an_origin_that_no_stored_talk_has_is_warned_of_with_the_nearest() {
     assert!(out.contains("\"nearest\": \"telegram\""), "{out}");
     let (out, _) = mirror.ends(0, &["check"]);
     assert!(out.contains(&format!("origins   warn  {warning}")), "{out}");
-    // Nothing is known of an empty mirror.
+    // An empty mirror knows no origins.
     let empty = missed(0, "auto_close.except_origins = [\"telegramm\"]\n");
     empty.ends(0, &["sync"]);
     let (out, _) = empty.ends(0, &["stale"]);

@@ -1,4 +1,4 @@
-//! Guests: other programs that read and write the database, and what they leave there.
+//! Other processes that read and write the database, and what they leave there.
 
 use crate::harness::{Mirror, account};
 use crate::http::{shown, value};
@@ -6,14 +6,14 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-/// The `sqlite3` shell, kept open; killed when dropped.
+/// The `sqlite3` shell, kept open. Dropping this kills it.
 struct Shell {
     child: Child,
     answers: BufReader<ChildStdout>,
 }
 
 impl Shell {
-    /// `None` where there is no such program.
+    /// `None` if it is not installed.
     fn open(mirror: &Mirror) -> Option<Shell> {
         let mut command = Command::new("sqlite3");
         command.arg(mirror.database()).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -104,7 +104,7 @@ fn a_writer_that_keeps_the_lock_is_waited_for_and_named_and_nothing_is_lost() {
     writer.say(".timeout 20000\nBEGIN IMMEDIATE; SELECT 'locked';\n");
     assert_eq!(writer.line(), "locked");
 
-    // While the daemon still waits by itself.
+    // While the daemon still waits on its own.
     let (out, _) = mirror.ends(0, &["status"]);
     let warning = format!("! {}", writer.name());
     assert!(
@@ -151,7 +151,7 @@ fn a_writer_that_keeps_the_lock_at_a_start_is_named_and_waited_for_and_ends_comm
         mirror.wait("the log says so", || mirror.log().contains(&said));
         assert!(mirror.log().contains("): waiting until its transaction ends"), "{}", mirror.log());
     }
-    // Meanwhile the time passes that one statement waits by default.
+    // Meanwhile the default timeout of a statement passes.
     let (mirror, _, writer) = &waiting[0];
     for arguments in [&["enqueue", "1..9"][..], &["queue", "retry", "1"]] {
         let (_, err) = mirror.ends(1, arguments);
@@ -191,7 +191,7 @@ fn a_reader_that_takes_its_rows_slowly_sees_one_state_while_the_daemon_stops_and
     mirror.ends(0, &["sync", "1..1000"]);
     let daemon = mirror.running_daemon();
     let Some(mut reader) = Shell::open(&mirror) else { return };
-    // More than fits into the pipe: the cursor is in the middle of the table.
+    // More than fits into the pipe, so the cursor is in the middle of the table.
     reader.say("SELECT is_read, payload FROM talks;\n");
     let before = reader.line();
     for talk in mirror.simulator.account().talks.values_mut() {
@@ -274,7 +274,7 @@ fn another_version_s_views_are_brought_to_this_one_s_and_a_view_of_others_by_a_n
  {
     let mirror = Mirror::new(account(5));
     mirror.ends(0, &["sync", "1..5"]);
-    // As another version, which had `old` and no `ratings`, and another comment.
+    // As another version would have left it, with `old`, without `ratings`, and with another comment.
     mirror.execute(
         "UPDATE mirror_info SET value = replace(replace(value, '\"hash\":\"', '\"hash\":\"other '), 'ratings', 'old')
           WHERE key = 'schema.views';
@@ -306,7 +306,7 @@ fn another_version_s_views_are_brought_to_this_one_s_and_a_view_of_others_by_a_n
 fn a_table_or_column_that_is_missing_is_refused_and_nothing_is_changed() {
     let mirror = Mirror::new(account(5));
     mirror.ends(0, &["sync", "1..5"]);
-    // As an older SQLite does it, which does not look whether a trigger needs the column.
+    // As an older SQLite does, which does not check whether a trigger needs the column.
     mirror.execute(
         "PRAGMA legacy_alter_table = ON; DROP VIEW stale_talks; ALTER TABLE talk_queue DROP COLUMN last_error;",
     );

@@ -1,4 +1,4 @@
-//! Text that others wrote: it drives no terminal, begins no line, and widens no table without end.
+//! Text from outside: it cannot control a terminal, start a line, or widen a table without end.
 
 use crate::closing::missed;
 use crate::harness::{Mirror, account};
@@ -7,7 +7,7 @@ use std::fs;
 use std::io::Read;
 use std::process::Stdio;
 
-/// What a line of the log looks like to somebody who reads it.
+/// A forged log line.
 const FORGED: &str = "2026-11-25T00:00:00.000000Z ERROR paused: the API does not accept the token";
 
 const HOSTILE: &str = "wa\x1b]0;title\x07\x1b[2J\u{9b}31m\r\n\tTALK  99 stale\u{202e}\u{2028}\u{200b}";
@@ -154,7 +154,7 @@ fn each_mistake_of_a_refused_reload_is_a_line_of_the_log() {
     assert!(!log.lines().any(|line| line.starts_with("2026-11-25T00:00:00")), "{log}");
 }
 
-/// What a command shows on a terminal of so many columns.
+/// The output of a command on a terminal with this many columns.
 fn on_a_terminal(mirror: &Mirror, columns: u16, arguments: &[&str]) -> String {
     let size = nix::pty::Winsize { ws_row: 40, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     let pty = nix::pty::openpty(&size, None).unwrap();
@@ -168,7 +168,7 @@ fn on_a_terminal(mirror: &Mirror, columns: u16, arguments: &[&str]) -> String {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    // The terminal's end reports an error when the last one has closed it.
+    // The terminal's end reports an error once the last process has closed it.
     let mut shown = Vec::new();
     let _ = fs::File::from(pty.master).read_to_end(&mut shown);
     assert!(child.wait().unwrap().code().is_some_and(|code| code < 2));

@@ -1,4 +1,4 @@
-//! The status page in a real browser, headless; skipped where there is none.
+//! The status page in a real headless browser. Skipped if there is none.
 
 use crate::harness::{Daemon, Mirror, account};
 use headless_chrome::protocol::cdp::types::Event;
@@ -15,7 +15,7 @@ use talkmirror_simulator::Fault;
 const HOSTILE: &str =
     "<img src=x onerror=\"document.title='taken'\"></td><script>document.title='taken'</script>";
 
-/// A mirror that shows itself at a port of its own.
+/// A mirror with a status page at its own port.
 struct Shown {
     mirror: Mirror,
     port: u16,
@@ -27,7 +27,7 @@ impl Shown {
         Shown { mirror, port }
     }
 
-    /// The daemon, once it has mirrored 20 talks and shows itself.
+    /// The daemon, once it has mirrored 20 talks and serves the page.
     fn at_work(&self) -> Daemon {
         self.mirror.ends(0, &["enqueue", "1..20"]);
         let daemon = self.mirror.running_daemon();
@@ -37,7 +37,7 @@ impl Shown {
         daemon
     }
 
-    /// An answer as it comes.
+    /// A raw response.
     fn get(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -47,7 +47,7 @@ impl Shown {
         answer
     }
 
-    /// The page in a browser, once `prepare` has set that up; `None` where there is no browser.
+    /// The page in a browser that `prepare` has set up. `None` without a browser.
     fn open(&self, prepare: impl FnOnce(&Tab)) -> Option<Opened> {
         let path = match headless_chrome::browser::default_executable() {
             Ok(path) => path,
@@ -91,7 +91,7 @@ impl Shown {
 /// The page, opened.
 struct Opened {
     tab: Arc<Tab>,
-    /// Whatever the browser's console shows.
+    /// The browser's console messages.
     complaints: Arc<Mutex<Vec<String>>>,
     _browser: Browser,
     _profile: tempfile::TempDir,
@@ -108,7 +108,7 @@ impl Opened {
         text.as_str().unwrap_or_default().to_owned()
     }
 
-    /// Has the page look for news now.
+    /// Makes the page reload its content now.
     fn hurry(&self) {
         self.value("document.dispatchEvent(new Event('visibilitychange'))");
     }
@@ -303,7 +303,7 @@ fn a_page_left_open_says_since_when_the_daemon_cannot_be_reached() {
     daemon.stop();
 }
 
-/// The texts whose colour differs too little from what they stand on, after WCAG 2.2, level AA.
+/// The texts with too little contrast to their background, by WCAG 2.2, level AA.
 const FAINT: &str = r#"(() => {
     const parts = colour => colour.match(/[\d.]+/g).map(Number);
     const light = ([r, g, b]) => [r, g, b].map(c => c / 255)

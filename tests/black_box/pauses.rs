@@ -7,7 +7,7 @@ use std::fs;
 use std::time::Duration;
 use talkmirror_simulator::{Fault, TOKEN};
 
-/// A mirror with 40 queued talks, every request to which ends so.
+/// A mirror with 40 queued talks whose every request fails like this.
 fn always(fault: Fault) -> Mirror {
     let mut account = account(40);
     account.always = Some(fault);
@@ -51,7 +51,7 @@ fn a_401_pauses_everything_and_status_says_what_to_do() {
     assert!(out.contains("everything pauses: HTTP 401"), "{out}");
     let (out, _) = mirror.ends(1, &["check"]);
     assert!(out.contains("token     BAD   ") && out.contains("HTTP 401"), "{out}");
-    // Only what was under way when the first refusal came.
+    // Only requests under way when the first refusal came.
     assert!(mirror.simulator.account().requests() <= 8 + 1, "and the request of check");
     assert_eq!(mirror.log().matches("paused:").count(), 1, "once: {}", mirror.log());
     daemon.stop();
@@ -90,7 +90,7 @@ fn sync_does_not_wait_for_a_long_pause() {
     assert!(err.contains("the API does not accept the token (HTTP 401"), "{err}");
     assert!(err.contains("40 talks stay queued"), "{err}");
     assert_nothing_is_spent(&mirror);
-    // A token that was mended meanwhile is tried at once.
+    // A repaired token is tried at once.
     mirror.simulator.account().always = None;
     mirror.ends(0, &["sync"]);
 }
@@ -115,7 +115,7 @@ fn three_bare_403_in_a_row_are_a_block_which_outlives_a_restart() {
     let (_, err) = mirror.ends(1, &["sync"]);
     assert!(err.contains("still paused: the account or this address is blocked"), "{err}");
     assert_eq!(mirror.simulator.account().log.len(), 3, "a restart asks no sooner");
-    // A person who asks is answered.
+    // `check` works during a pause.
     let (out, _) = mirror.ends(1, &["check"]);
     assert!(out.contains("token     BAD   ") && out.contains("HTTP 403 without a problem report"), "{out}");
 }
@@ -139,7 +139,7 @@ fn a_429_waits_as_long_as_the_longest_of_what_the_server_says() {
 
 #[test]
 fn a_429_may_name_a_date_in_any_form_of_http_and_nobody_waits_for_more_than_a_day() {
-    // A day from now at least, whatever the clock says.
+    // At least a day from now, whatever the clock shows.
     for date in
         ["Fri, 31 Dec 9999 23:59:59 GMT", "Fri Dec 31 23:59:59 9999", "Tuesday, 31-Dec-69 23:59:59 GMT"]
     {
@@ -163,7 +163,7 @@ fn a_short_429_is_waited_for_and_then_the_pace_is_half() {
     let refused = account.log.iter().position(|request| request.status == 429).unwrap();
     let pause = account.log[refused + 1].at - account.log[refused].at;
     assert!(pause >= Duration::from_secs(2), "{pause:?}");
-    // The ten requests after it need the time of ten at half the pace, about two seconds.
+    // The ten requests after it take the time of ten at half the pace, about two seconds.
     let ten = account.log[refused + 11].at - account.log[refused + 1].at;
     assert!(ten >= Duration::from_millis(1700), "{ten:?}");
     assert_eq!(account.requests_of(5), 2);
@@ -237,7 +237,7 @@ fn check_probes_with_a_talk_in_a_pause() {
     ] {
         let mirror = Mirror::new(account(40));
         mirror.ends(0, &["sync", "1..40"]);
-        // The account itself is answered.
+        // The account request itself succeeds.
         for talk_id in 1..=40 {
             mirror.simulator.account().script(talk_id, vec![fault.clone(); 50]);
         }

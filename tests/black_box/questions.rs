@@ -30,7 +30,7 @@ fn questions() -> Vec<Question> {
     questions
 }
 
-/// As an analyst asks.
+/// Queries like an analyst.
 fn ask(database: &Path, sql: &str) -> Vec<String> {
     let output = Command::new("sqlite3")
         .args(["-readonly", "-column", "-header"])
@@ -43,7 +43,7 @@ fn ask(database: &Path, sql: &str) -> Vec<String> {
     out.lines().map(|line| line.trim_end().to_owned()).collect()
 }
 
-/// What a column holds: the figures and times differ from demo to demo, not their kinds.
+/// The kind of a cell: figures and times differ between demos, kinds do not.
 fn kind(cell: &str) -> &'static str {
     let digits = cell.chars().all(|letter| letter.is_ascii_digit() || "-.".contains(letter));
     match cell {
@@ -54,7 +54,7 @@ fn kind(cell: &str) -> &'static str {
     }
 }
 
-/// The kinds of the cells of a row, by where the header's rule says that columns begin.
+/// The kinds of a row's cells. The rule under the header shows where columns begin.
 fn kinds(rule: &str, row: &str) -> Vec<&'static str> {
     let row: Vec<char> = row.chars().collect();
     let mut at = 0;
@@ -86,7 +86,7 @@ fn every_question_of_the_cookbook_is_answered_by_the_demo_s_database() {
         assert!(rows.len() > 2, "{text} has an answer");
         let names = |row: &str| row.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(names(&shown[0]), names(&rows[0]), "{text}: as it is shown");
-        // The first row of each: what is NULL in one may be a figure in another.
+        // Only the first rows are compared: a NULL in one may be a figure in another.
         for (shown, now) in kinds(&shown[1], &shown[2]).iter().zip(kinds(&rows[1], &rows[2])) {
             assert!(*shown == now || *shown == "nothing" || now == "nothing", "{text}: {shown}, {now}");
         }

@@ -1,4 +1,4 @@
-//! The queue as a table that anybody writes, while the daemon runs.
+//! The queue as a table that any program writes while the daemon runs.
 
 use crate::harness::{Mirror, account};
 use std::time::Duration;

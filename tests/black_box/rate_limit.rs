@@ -1,4 +1,4 @@
-//! The rate limit, as the server counts it: never passed, and used.
+//! The rate limit, as the server counts: never exceeded, and used.
 
 use crate::harness::{Mirror, account};
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! SIGHUP: another configuration while work goes on.
+//! SIGHUP: another configuration while work continues.
 
 use crate::closing::LIVE;
 use crate::feeders::{EVENTS, LISTING};
@@ -6,7 +6,7 @@ use crate::harness::{Daemon, Mirror, account};
 use nix::sys::signal::Signal;
 use std::time::Duration;
 
-/// Has the daemon read this configuration, and waits until it has.
+/// Reloads the daemon with this configuration, and waits until it is applied.
 fn reload(mirror: &Mirror, daemon: &Daemon, more: &str) {
     let before = mirror.log().matches("took up the new configuration").count();
     mirror.configure(more);
@@ -78,7 +78,7 @@ fn closing_is_switched_on_and_off_while_it_runs() {
     let closes = mirror.simulator.account().closes.len();
     let mode = "SELECT value ->> 'mode' FROM mirror_info WHERE key = 'auto_close.rules'";
     mirror.wait_sql("it is written down", mode, "off".to_owned());
-    // A talk that is missed for as long comes, and whatever was queued is worked off.
+    // A talk missed for as long arrives, and all queued talks are worked.
     let talk_id = mirror.simulator.account().create_missed(90_000);
     mirror.ends(0, &["enqueue", &talk_id.to_string()]);
     mirror.wait_sql("the queue is empty", "SELECT count(*) FROM talk_queue WHERE due_at <= unixepoch()", 0);
@@ -95,7 +95,7 @@ fn what_the_new_rules_would_keep_is_not_closed_by_the_old_ones() {
     }
     let mirror = Mirror::new(account);
     mirror.ends(0, &["sync", "1..60"]);
-    // Two fetches, then for a second nothing may leave: two decided close requests wait.
+    // Two fetches, then nothing may leave for a second: two decided close requests wait.
     let old = format!("{LIVE}api.requests_per_second = 2\napi.max_in_flight = 2\n");
     let new = format!("{old}auto_close.stale_after = \"48h\"\n");
     mirror.configure(&old);
@@ -112,7 +112,7 @@ fn what_the_new_rules_would_keep_is_not_closed_by_the_old_ones() {
             "SELECT count(*) FROM talk_queue WHERE reason LIKE 'close%' AND due_at <= unixepoch()",
             0,
         );
-        // The machine may have been too slow for that second.
+        // The machine may have been too slow in that second.
         if mirror.sql::<i64>(withdrawn) > 0 {
             break;
         }
@@ -137,7 +137,7 @@ fn feeders_schedules_and_the_log_level_change_while_it_runs() {
         &daemon,
         "log.level = \"debug\"\nlisting.enabled = true\nlisting.schedule = \"0 0 0 1 1 *\"\n",
     );
-    // A first look at once, as at a start; the next in January.
+    // The first run comes at once, as at a start. The next one is in January.
     mirror.wait("a look", || mirror.simulator.account().list_requests() > 0);
     mirror.wait_sql("the list is mirrored", "SELECT count(*) FROM talks", 5);
     assert!(mirror.log().contains("DEBUG"), "{}", mirror.log());
@@ -201,7 +201,7 @@ fn a_reload_goes_over_to_oauth_and_back() {
         let (access, refresh) = account.oauth.issue();
         let pair = serde_json::json!({"access_token": access, "refresh_token": refresh});
         mirror.write_secret("client-secret", &account.oauth.client_secret);
-        // Renewals alone lead to a token that is taken.
+        // Only a renewal gives an accepted token.
         account.token = "no longer the file's".into();
         let section = format!(
             "api.oauth.client_id = \"{}\"\napi.oauth.client_secret_file = \"client-secret\"\n\

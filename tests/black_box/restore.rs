@@ -1,4 +1,4 @@
-//! `backup --restore`: what it keeps, and what the mirror is afterwards.
+//! `backup --restore`: what it keeps, and the mirror afterwards.
 
 use crate::backup::{assert_whole, names, read};
 use crate::harness::{Mirror, account, text};
@@ -24,7 +24,7 @@ impl Mirror {
         to
     }
 
-    /// Restores it; returns what was printed, and where the old file is.
+    /// Restores a backup. Returns the report, and the path of the old file.
     pub fn restore(&self, backup: &Path) -> (Value, PathBuf) {
         let (out, _) = self.ends(0, &["backup", "--restore", backup.to_str().unwrap(), "--yes", "--json"]);
         let report: Value = serde_json::from_str(&out).unwrap();
@@ -43,13 +43,13 @@ impl Mirror {
     }
 }
 
-/// Every column but the times of our own fetches, of the talks that exist.
+/// All columns except our own fetch times, of the talks that exist.
 const STATES: &str = "SELECT group_concat(row, char(10)) FROM (
     SELECT talk_id || '|' || json_array(created_at, updated_at, rate, contact_id, chat_id, entity_id, entity_type,
            is_in_work, is_read, origin, missed_at, account_id, status, source_id, lead_id, customer_id, payload,
            closed_at IS NULL, denied_at IS NULL) AS row
       FROM talks WHERE gone_at IS NULL ORDER BY talk_id)";
-/// Ids that the API says do not exist, whether they were mirrored before or not.
+/// Ids that the API reports as missing, mirrored before or not.
 const GONE: &str = "SELECT group_concat(talk_id) FROM (
     SELECT talk_id FROM talks WHERE gone_at IS NOT NULL UNION SELECT talk_id FROM tombstones ORDER BY 1)";
 
@@ -67,7 +67,7 @@ fn week_old(lost: bool) {
     let mut account = account(60);
     let missed: Vec<i64> = (0..5).map(|_| account.create_missed(90_000)).collect();
     let mirror = Mirror::new(account);
-    // Nothing of the last was there then.
+    // Nothing of the last talks existed then.
     mirror.ends(0, &["sync", "1..70"]);
     mirror.execute(&format!(
         "UPDATE talks SET first_fetched_at = first_fetched_at - {WEEK}, fetched_at = fetched_at - {WEEK},
@@ -149,7 +149,7 @@ fn the_old_file_is_kept_whole_and_what_was_done_and_asked_for_since_is_taken_ove
     ));
     mirror.execute("UPDATE daemon_status SET seen_at = seen_at - 1000, stopped_at = NULL");
     let backup = mirror.back_up("good.db");
-    // Since: one has gone on, two are new, one of a talk that the backup knows of.
+    // Since then one continued, two are new, one of them for a talk in the backup.
     mirror.execute("UPDATE closures SET outcome = 'closed', verified_at = 250 WHERE talk_id = 2");
     mirror.execute(&format!("{}{}", closure(4, 400, "accepted"), closure(2, 500, "requested")));
     mirror.execute("UPDATE talks SET is_read = 1 - is_read, changed_at = changed_at + 7 WHERE talk_id = 9");
@@ -181,12 +181,12 @@ fn the_old_file_is_kept_whole_and_what_was_done_and_asked_for_since_is_taken_ove
     assert_eq!(queue, "9 restore 1, 25 ann 1, 26 sql 0");
     assert_eq!(mirror.sql::<String>("SELECT pause_reason FROM daemon_status"), "unpaid");
     assert_eq!(mirror.sql::<i64>(&format!("SELECT pause_until > {before} FROM daemon_status")), 1);
-    // The old one, whole in one file.
+    // The old database, complete in one file.
     assert_whole(&kept);
     assert_eq!(talks, read::<String>(&kept, "SELECT group_concat(talk_id || ' ' || is_read) FROM talks"));
     assert_eq!(read::<i64>(&kept, "SELECT count(*) FROM closures"), 5);
     assert!(kept.file_name().unwrap().to_str().unwrap().starts_with("talks.db.before-restore-20"));
-    // And the open closings are looked at.
+    // The open closings are verified.
     mirror.execute("UPDATE daemon_status SET pause_reason = NULL");
     mirror.ends(0, &["sync"]);
     let open = "SELECT count(*) FROM closures WHERE outcome IN ('requested', 'accepted') AND talk_id NOT IN
@@ -208,7 +208,7 @@ fn a_later_backup_loses_nothing_that_it_knows_to_an_earlier_mirror() {
     let late = mirror.back_up("late.db");
     fs::remove_file(mirror.database()).unwrap();
     mirror.restore(&early);
-    // The same id, for another decision; and one that was written down in both.
+    // The same id for another closing, and a closing that is in both.
     mirror.execute(
         "INSERT INTO closures (talk_id, mode, missed_at, talk_updated_at, reason, force_close, decided_at, outcome, attempts)
          VALUES (3, 'live', 5, 6, 'r', 1, 150, 'failed', 1), (2, 'dry-run', 5, 6, 'r', 1, 160, 'would_close', 0)",
@@ -228,7 +228,7 @@ fn a_database_that_is_damaged_is_kept_with_what_belongs_to_it_and_none_of_that_t
     mirror.ends(0, &["sync", "1..20"]);
     let backup = mirror.back_up("good.db");
     mirror.ends(0, &["sync", "21..30"]);
-    // Its write-ahead log is whole, and would be taken for the new database's.
+    // Its WAL is intact, and would be taken for the new database's.
     let wal = {
         let other_process = mirror.connect();
         other_process
@@ -249,7 +249,7 @@ fn a_database_that_is_damaged_is_kept_with_what_belongs_to_it_and_none_of_that_t
         if damage != "schema" {
             fs::write(mirror.path("talks.db-wal"), &wal).unwrap();
         }
-        // As SQLite leaves one that is done with.
+        // As SQLite leaves a finished journal.
         fs::write(mirror.path("talks.db-journal"), "\0 a journal").unwrap();
         let output = mirror.output(&["backup", "--restore", backup.to_str().unwrap(), "--yes"]);
         let (out, err) = text(&output);
@@ -306,7 +306,7 @@ fn root_restores_on_behalf_of_the_service() {
     }
 }
 
-/// Runs a restore at a terminal and types this when it asks; what it said, and whether it was content.
+/// Runs a restore at a terminal and types `typed` when it asks. Returns its output, and whether it succeeded.
 fn at_a_terminal(mirror: &Mirror, backup: &Path, typed: &str) -> (bool, String) {
     let pty = nix::pty::openpty(None, None).unwrap();
     let said = mirror.path("said");
@@ -342,7 +342,7 @@ fn a_person_is_told_what_would_be_replaced_by_what_and_may_say_no() {
     let (ok, said) = at_a_terminal(&mirror, &backup, "n\n");
     assert!(ok && said.contains("good.db: 4 talks of account 17029541, as of 20"), "{said}");
     assert!(said.ends_with("Nothing was replaced.\n"), "{said}");
-    // Also while it waits for a line.
+    // Also while it waits for input.
     let (ok, said) = at_a_terminal(&mirror, &backup, "");
     assert!(!ok && said.ends_with("error: stopped: nothing was replaced\n"), "{said}");
     mirror.assert_mirrors_the_account();
@@ -352,7 +352,7 @@ fn a_person_is_told_what_would_be_replaced_by_what_and_may_say_no() {
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), 4);
 }
 
-/// As the file's header has it.
+/// The mode in the file's header.
 pub fn mode(mirror: &Mirror) -> &'static str {
     if fs::read(mirror.database()).unwrap()[18] == 2 { "wal" } else { "delete" }
 }
@@ -408,7 +408,7 @@ fn who_reads_the_restored_database_is_not_in_the_way_of_the_next_start() {
         }
         mirror.restore(&backup);
         assert_eq!(mode(&mirror), "wal");
-        // Who may not write the folder cannot make them.
+        // A user who may not write the folder cannot create them.
         for name in ["talks.db-wal", "talks.db-shm"] {
             assert!(mirror.path(name).exists(), "{name}");
         }

@@ -1,4 +1,4 @@
-//! A restore that is killed at each of its steps: the database is the old one or the new one, and whole.
+//! A restore that is killed at each step: the database is the old or the new one, and intact.
 
 use crate::backup::{assert_whole, names};
 use crate::harness::{Mirror, account};
@@ -12,8 +12,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Runs a command and kills it when its first thread makes its `last`th system call, before it is done; returns
-/// how many it made if it came to its end.
+/// Runs a command and kills it before its first thread completes its `last`th system call. Returns the number of
+/// calls if it ended before.
 #[expect(clippy::zombie_processes, reason = "the tracer waits for it, by its process id")]
 fn killed_at(command: &mut Command, last: usize) -> Option<usize> {
     // SAFETY: ptrace is a system call without a lock.
@@ -49,7 +49,7 @@ fn killed_at(command: &mut Command, last: usize) -> Option<usize> {
     }
 }
 
-/// The files as they are before each try: a database whose newest rows are in its write-ahead log alone.
+/// The files before each attempt: a database whose newest rows are only in its WAL.
 fn set_up(from: &Path, to: &Path) {
     if to.exists() {
         fs::remove_dir_all(to).unwrap();
@@ -103,11 +103,11 @@ fn a_kill_at_each_step_leaves_the_old_database_or_the_new_one_and_never_a_mixtur
     set_up(&before, &state);
     let Some(all) = killed_at(&mut command(), usize::MAX) else { panic!("it was not killed") };
     let database = state.join("talks.db");
-    // The row of the log was taken over; the talks since are queued.
+    // The row in the WAL was taken over. Later talks are queued.
     assert_eq!(reasons(&database), "5 restore");
     let (mut old, mut new, mut twice_named) = (0, 0, 0);
     let mut last_before = 0;
-    // What is before that only reads and makes the copy: those steps are tried by tens.
+    // Earlier steps only read and make the copy. Every tenth of them is tried.
     let calls = (1..all).filter(|call| *call > all.saturating_sub(260) || call % 10 == 0);
     for call in calls {
         set_up(&before, &state);
@@ -146,7 +146,7 @@ fn a_kill_at_each_step_leaves_the_old_database_or_the_new_one_and_never_a_mixtur
     }
     assert!(old > 20 && new > 2, "killed before and after: {old}, {new} of {all}");
     assert!(twice_named > 0, "killed between the second name and the new file");
-    // What a kill leaves is swept up by the next.
+    // The next restore cleans up after a kill.
     set_up(&before, &state);
     assert_eq!(killed_at(&mut command(), last_before - 5), None);
     assert!(names(&state).iter().any(|name| name.starts_with(".talkmirror-copy-")), "{:?}", names(&state));

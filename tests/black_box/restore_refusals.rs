@@ -1,4 +1,4 @@
-//! `backup --restore`: what it refuses, and that nothing is replaced then.
+//! `backup --restore`: what it refuses, without replacing anything.
 
 use crate::backup::{names, read};
 use crate::harness::{Mirror, SmallDisk, account};
@@ -26,7 +26,7 @@ fn what_is_no_backup_of_this_mirror_is_refused_and_nothing_is_replaced() {
     Connection::open(mirror.path("notes.db")).unwrap().execute_batch("CREATE TABLE notes (text)").unwrap();
     let mut bytes = fs::read(&backup).unwrap();
     fs::write(mirror.path("half.db"), &bytes[..bytes.len() / 2]).unwrap();
-    // A page of talks: an index that is damaged is made again.
+    // A page of talks: a damaged index would be repaired.
     let payload = b"\"talk_id\":100,";
     let place = bytes.windows(payload.len()).position(|text| text == payload).expect("the payload of a talk");
     bytes[place - place % 8192..][..8192].fill(0x5a);
@@ -53,7 +53,7 @@ fn what_is_no_backup_of_this_mirror_is_refused_and_nothing_is_replaced() {
     ] {
         mirror.refuses(name, said);
     }
-    // Without a terminal nobody is asked.
+    // Without a terminal it does not ask.
     let (_, err) = mirror.ends(1, &["backup", "--restore", backup.to_str().unwrap()]);
     assert!(err.contains("there is no terminal to ask on: --yes restores without asking"), "{err}");
     mirror.assert_mirrors_the_account();
@@ -74,7 +74,7 @@ fn a_daemon_that_runs_or_somebody_who_has_the_file_open_is_not_restored_over() {
     mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (4)");
     mirror.wait_sql("it works on", "SELECT count(*) FROM talks", 4);
     daemon.stop();
-    // Once it is closed it would remove the new database's write-ahead log.
+    // Closing it would remove the new database's WAL.
     let other_process = mirror.connect();
     let read = |other_process: &Connection| -> i64 {
         other_process.query_row("SELECT count(*) FROM talks", [], |row| row.get(0)).unwrap()
@@ -90,7 +90,7 @@ fn a_daemon_that_runs_or_somebody_who_has_the_file_open_is_not_restored_over() {
     mirror.assert_mirrors_the_account();
 }
 
-/// What a refusal leaves as it was, though the file was settled for a moment.
+/// What a refusal leaves unchanged, although the file was settled for a moment.
 fn assert_not_replaced(mirror: &Mirror, talks: i64) {
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), talks);
     assert_eq!(mode(mirror), "wal");
@@ -113,12 +113,12 @@ fn a_database_that_is_locked_or_cannot_be_opened_is_not_taken_for_a_damaged_one(
     {
         let other_process = Connection::open(mirror.database()).unwrap();
         other_process.execute_batch("PRAGMA locking_mode = EXCLUSIVE; SELECT count(*) FROM talks").unwrap();
-        // The file is not read here meanwhile: this process would lose its locks.
+        // This process does not read the file meanwhile, because it would lose its locks.
         let (_, err) = mirror.ends(1, &["backup", "--restore", backup.to_str().unwrap(), "--yes"]);
         assert!(err.contains("another program has"), "{err}");
     }
     assert_not_replaced(&mirror, 12);
-    // It cannot be opened then.
+    // Then it cannot be opened.
     let wal = mirror.path("talks.db-wal");
     if wal.exists() {
         fs::remove_file(&wal).unwrap();

@@ -1,16 +1,16 @@
-//! `[retention]`: old states are removed, little by little, and nothing else is.
+//! `[retention]`: removes old states step by step, and nothing else.
 
 use crate::harness::{Daemon, Mirror, account};
 use nix::sys::signal::Signal;
 use talkmirror::clock::unix_now;
 
 const ON: &str = "retention.versions = \"730d\"\n";
-/// Old states of each talk: with 20 talks some steps of a pass.
+/// How many old states each talk has: with 20 talks this takes some steps of a pass.
 const OLD: i64 = 250;
 const TALKS: i64 = 20;
 
-/// A mirror of 20 talks that each went through 250 states three years ago, one that began then and ended
-/// yesterday, and the current one.
+/// A mirror of 20 talks that each had 250 states three years ago, one that began then and ended yesterday, and the
+/// current one.
 fn aged() -> Mirror {
     let mirror = Mirror::new(account(TALKS));
     mirror.ends(0, &["sync", "1..20"]);
@@ -33,7 +33,7 @@ fn states(mirror: &Mirror) -> i64 {
     mirror.sql("SELECT count(*) FROM talk_versions")
 }
 
-/// What of the notes on retention stands under this name.
+/// A value of the stored retention state.
 fn noted(mirror: &Mirror, key: &str, name: &str) -> Option<i64> {
     mirror.sql(&format!("SELECT max(value ->> '{name}') FROM mirror_info WHERE key = 'retention.{key}'"))
 }
@@ -62,7 +62,7 @@ fn reload(mirror: &Mirror, daemon: &Daemon, more: &str) {
 #[test]
 fn old_states_go_step_by_step_across_a_kill_and_the_mirroring_goes_on() {
     let mirror = aged();
-    // For some seconds, so that it could.
+    // Long enough that it could remove some.
     mirror.configure(&format!("{ON}api.requests_per_second = 5\n"));
     mirror.ends(0, &["sync", "1..20"]);
     assert_eq!(states(&mirror), TALKS * (OLD + 2), "sync removes nothing");
@@ -139,7 +139,7 @@ fn while_the_clock_is_wrong_nothing_is_removed() {
     mirror.configure(ON);
     mirror.simulator.account().clock_ahead = -90;
     let daemon = mirror.running_daemon();
-    // With nothing in the queue it asks for a talk to compare the clocks.
+    // With an empty queue it fetches a talk to compare the clocks.
     let why = "this machine's clock is 1 min ahead of the API's";
     mirror.wait("it is noticed", || {
         mirror.log().contains(&format!("{why}: nothing is closed or removed until"))

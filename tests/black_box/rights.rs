@@ -1,4 +1,4 @@
-//! Who may read the database, and who may not: with users of their own, as under systemd.
+//! Who may read the database and who may not, with separate users as under systemd.
 
 use crate::harness::{Daemon, Mirror, account, copy_binary};
 use nix::sys::stat::{Mode, umask};
@@ -9,21 +9,21 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// The daemon's user and group. The kernel knows numbers alone: they need no name.
+/// The daemon's user and group. The kernel only needs numbers, not names.
 pub const DAEMON: u32 = 61_001;
 /// A user of the daemon's group.
 pub const ANALYST: (u32, u32) = (61_002, DAEMON);
-/// A user of no group of ours.
+/// A user outside our groups.
 pub const OUTSIDER: (u32, u32) = (61_003, 61_003);
 
-/// A mirror whose files belong to a user of its own, in a folder that its group may read.
+/// A mirror whose files belong to a separate user, in a folder that its group may read.
 pub struct State {
     pub mirror: Mirror,
     pub binary: PathBuf,
 }
 
 impl State {
-    /// `None` where other users' rights cannot be tried.
+    /// `None` if other users' rights cannot be tested.
     pub fn new(talks: i64) -> Option<State> {
         if !Uid::effective().is_root() {
             eprintln!("skipped: only root can try other users' rights");
@@ -35,7 +35,7 @@ impl State {
         }
         let mirror = Mirror::new(account(talks));
         mirror.configure("database.path = \"state/talks.db\"\n");
-        // Where the binary lies may be closed to other users.
+        // Other users may not have access to the binary's folder.
         let binary = mirror.path("talkmirror");
         copy_binary(&binary);
         let mode = |path: &str, mode| {
@@ -78,7 +78,7 @@ impl State {
         self.mirror.path("state/talks.db")
     }
 
-    /// Runs a program as somebody; its output, and whether it was content.
+    /// Runs a program as this user. Returns its output, and whether it succeeded.
     pub fn as_user(&self, (uid, gid): (u32, u32), program: &str, arguments: &[&str]) -> (bool, String) {
         let output = Command::new(program).args(arguments).uid(uid).gid(gid).output().unwrap();
         let text =
@@ -160,7 +160,7 @@ fn a_user_of_the_group_reads_in_each_state_of_the_daemon_and_nobody_else_does() 
     state.assert_rights("stopped");
     state.daemon().kill_hard();
     state.assert_rights("killed");
-    // What the analyst did in between harms no later start.
+    // The analyst's actions do not harm a later start.
     let daemon = state.daemon();
     assert!(state.command(&["enqueue", "1"]).stdout(Stdio::null()).status().unwrap().success());
     let settled = || state.sqlite(ANALYST, "-readonly", "SELECT count(*) FROM talk_queue").1 == "0";

@@ -1,4 +1,4 @@
-//! Rows and answers that are not as anybody expects: each is its own affair.
+//! Unexpected rows and responses: each affects only itself.
 
 use crate::closing::{LIVE, missed};
 use crate::harness::{Mirror, account};

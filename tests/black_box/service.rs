@@ -10,7 +10,7 @@ use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 use talkmirror_simulator::TOKEN;
 
-/// What systemd hears.
+/// The receiver of notify messages.
 struct Manager {
     socket: UnixDatagram,
     heard: Vec<String>,
@@ -28,7 +28,7 @@ impl Manager {
         (Manager { socket, heard: Vec::new() }, daemon)
     }
 
-    /// Takes in what was said meanwhile.
+    /// Receives the pending messages.
     fn listen(&mut self) {
         let mut message = [0; 8192];
         while let Ok(length) = self.socket.recv(&mut message) {
@@ -46,7 +46,7 @@ impl Manager {
         self.heard.iter().filter(|heard| *heard == line).count()
     }
 
-    /// The place of the first line that begins so.
+    /// The index of the first line that begins like this.
     fn place(&self, line: &str) -> usize {
         self.heard
             .iter()
@@ -55,7 +55,7 @@ impl Manager {
     }
 }
 
-/// A thread that is held; let go when dropped.
+/// A stopped thread. Dropping this resumes it.
 struct Held(Pid);
 
 impl Held {
@@ -159,7 +159,7 @@ fn a_locked_database_is_no_standstill_and_a_stopped_process_is_one() {
     foreign.execute_batch("COMMIT").unwrap();
     mirror.wait_sql("it goes on", "SELECT count(*) FROM talks", 1);
     daemon.signal(Signal::SIGSTOP);
-    // What was said before it stopped is read until there is nothing more for a while.
+    // Reads messages sent before it stopped, until none come for a while.
     let mut quiet_since = (Instant::now(), manager.count("WATCHDOG=1"));
     mirror.wait("it is silent", || {
         let fed = manager.count("WATCHDOG=1");
@@ -190,7 +190,7 @@ fn a_writer_that_hangs_is_not_hidden_by_a_worker_that_goes_on() {
     let writer = Pid::from_raw(writer.file_name().to_str().unwrap().parse().unwrap());
     let held = Held::stop(writer);
     mirror.wait_long("the standstill is seen", || {
-        // As systemd does: a notify socket that is full holds its sender up.
+        // As systemd does: a full notify socket blocks its sender.
         manager.listen();
         mirror.get(port, "/healthz").0 == 503
     });
@@ -253,7 +253,7 @@ fn a_manager_that_does_not_listen_holds_nobody_up() {
     let (mirror, port) = crate::http::shown(account(10), "");
     let (mut manager, daemon) = Manager::start(&mirror, Duration::from_millis(300));
     mirror.wait("ready", || manager.has_heard("READY=1"));
-    // A socket takes some ten messages, and the watchdog is fed ten times a second.
+    // A socket holds about ten messages, and the watchdog is fed ten times a second.
     mirror.wait_sql("it is full", "SELECT unixepoch() - started_at > 5 FROM daemon_status", true);
     mirror.ends(0, &["enqueue", "1..10"]);
     mirror.wait_sql("it works", "SELECT count(*) FROM talks", 10);

@@ -33,7 +33,7 @@ fn sigterm_and_sigint_stop_in_good_order_with_everything_recorded() {
     }
 }
 
-/// An account whose every talk takes a minute to be shown.
+/// An account whose every talk takes a minute to return.
 fn hanging() -> Account {
     let mut account = account(20);
     for talk_id in 1..=20 {

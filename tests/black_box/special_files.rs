@@ -1,4 +1,4 @@
-//! What is no regular file where one is expected: it is named at once, and nobody waits for it.
+//! A special file in place of a regular one: it is reported at once, without blocking.
 
 use crate::harness::{Mirror, account, text};
 use nix::sys::stat::Mode;
@@ -9,7 +9,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::Duration;
 
-/// What a kind is called, and what makes one at a path.
+/// The name of a kind, and a function that creates one at a path.
 type Kind = (&'static str, fn(&Path));
 
 const KINDS: [Kind; 4] = [
@@ -23,7 +23,7 @@ fn remove(path: &Path) {
     fs::remove_file(path).or_else(|_| fs::remove_dir(path)).unwrap();
 }
 
-/// Runs a command that must end by itself, with 78; returns what it said.
+/// Runs a command that must end with 78. Returns its output.
 fn refused(mirror: &Mirror, arguments: &[&str]) -> String {
     let mut command = mirror.command(arguments);
     let output = command.timeout(Duration::from_secs(30)).output().unwrap();

@@ -1,4 +1,4 @@
-//! Everything goes wrong, and nothing is lost.
+//! Everything fails, and nothing is lost.
 
 use crate::as_mirrored::as_mirrored;
 use crate::feeders::{EVENTS, LISTING, REFRESH};
@@ -8,8 +8,8 @@ use talkmirror_simulator::{Fault, Storm};
 
 const TALKS: i64 = 2000;
 
-/// A third of the requests fail in every way the simulator knows. A 429 pauses everything
-/// for seconds, so that it is rarer than the rest, lest the test take minutes.
+/// A third of the requests fail in every way that the simulator knows. 429s are rarer, because each pauses
+/// everything for seconds.
 fn stormy() -> Mirror {
     let mut account = account(TALKS);
     let rare = |fault: &Fault| matches!(fault, Fault::TooMany { .. });
@@ -43,7 +43,7 @@ fn kill_9_twenty_times_amid_a_storm_loses_nothing() {
     for kill in 1..=20 {
         let daemon = mirror.daemon();
         let before = mirror.simulator.account().requests();
-        // Each time a little later in its work.
+        // Each time a little later.
         mirror.wait("some requests", || mirror.simulator.account().requests() >= before + kill * 7);
         daemon.kill_hard();
         let known = "SELECT (SELECT count(*) FROM talks) - (SELECT count(*) FROM talks JOIN talk_queue USING (talk_id))

@@ -1,4 +1,4 @@
-//! What a process finds around it: variables, byte order marks, proxies, limits.
+//! The environment of a process: variables, byte order marks, proxies, limits.
 
 use crate::harness::{Daemon, Mirror, account, copy_binary, text};
 use nix::sys::resource::{Resource, setrlimit};
@@ -158,13 +158,13 @@ fn a_proxy_that_cannot_be_used_is_an_error_at_the_start_that_shows_no_password()
         let output = mirror.command(&["enqueue", "1"]).env(name, value).output().unwrap();
         assert!(output.status.success(), "what does not talk to the API has no proxy: {output:?}");
     }
-    // To a loopback address over plain http there is no proxy.
+    // A loopback address over plain http uses no proxy.
     mirror.configure("");
     let output = mirror.command(&["sync"]).env("HTTPS_PROXY", "::::").output().unwrap();
     assert!(output.status.success(), "{:?}", text(&output));
 }
 
-/// The binary as a user of its own, who may have so many threads and processes.
+/// The binary as a separate user with this limit of threads and processes.
 fn with_threads(mirror: &Mirror, binary: &Path, uid: u32, threads: u64, arguments: &[&str]) -> Output {
     let mut command = std::process::Command::new(binary);
     command.arg("--config").arg(mirror.path("config.toml")).args(arguments);
@@ -214,7 +214,7 @@ fn without_files_to_open_a_command_ends_with_an_error_that_says_so() {
     }
 }
 
-/// A command whose files may grow to so many KiB.
+/// A command with this limit of its files' size, in KiB.
 fn with_file_limit(mirror: &Mirror, kib: u64, arguments: &str) -> Output {
     let script = format!(
         "ulimit -f {kib}; exec {} --config {} {arguments}",
@@ -275,7 +275,7 @@ fn without_a_byte_to_write_every_command_names_the_limit() {
 fn a_scheduled_backup_that_reaches_the_limit_says_so() {
     let mirror = Mirror::new(account(300));
     mirror.ends(0, &["sync", "1..300"]);
-    // The database itself has no more to write than there is already; its copy has all of it.
+    // The database itself writes no more than it holds. Its copy writes all of it.
     let size = fs::metadata(mirror.database()).unwrap().len() / 1024;
     mirror.execute("PRAGMA wal_checkpoint(TRUNCATE)");
     mirror.configure("backup.path = \".\"\nbackup.schedule = \"* * * * * *\"\n");

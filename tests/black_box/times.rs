@@ -1,4 +1,4 @@
-//! Times from outside and from storage: none is trusted beyond the API's own clock.
+//! Times from outside and from storage: none is trusted beyond the API's clock.
 
 use crate::feeders::REFRESH;
 use crate::harness::{Mirror, account, text};
@@ -9,7 +9,7 @@ use talkmirror_simulator::Fault;
 
 const DAY: i64 = 86_400;
 
-/// A command whose clock is wrong by what was said last.
+/// A command with the clock error set last.
 fn shifted(mirror: &Mirror, code: i32, arguments: &[&str]) -> String {
     let output = mirror.command(arguments).envs(mirror.shifted_clock()).output().unwrap();
     let (out, err) = text(&output);
@@ -53,7 +53,7 @@ fn rows_that_were_queued_under_a_wrong_clock_are_due_at_once() {
     mirror.ends(0, &["sync", "1"]);
     mirror.shift_clock(10 * 365 * DAY);
     shifted(&mirror, 0, &["enqueue", "2..4"]);
-    // As a program of somebody else's queues it by such a clock, and as a failure leaves it.
+    // As another program queues it by such a clock, and as a failure leaves it.
     mirror.execute(
         "INSERT INTO talk_queue (talk_id, enqueued_at, due_at) VALUES (5, unixepoch() + 1e9, unixepoch() + 1e9);
          INSERT INTO talk_queue (talk_id, enqueued_at, due_at, attempts, last_error)
@@ -121,7 +121,7 @@ fn a_clock_that_is_set_back_while_it_works_holds_nothing_up() {
     mirror.ends(0, &["enqueue", "4..6"]);
     mirror.wait_sql("so are the next", "SELECT count(*) FROM talks", 6);
     mirror.wait("it notices", || mirror.log().contains("the clock was set back by 5 d"));
-    // Its own signs of life are of the new time.
+    // Its signs of life use the new time.
     mirror.wait_sql(
         "a sign of life",
         "SELECT abs(seen_at - unixepoch()) < 90 AND abs(started_at - unixepoch()) < 90 FROM daemon_status",
@@ -151,7 +151,7 @@ fn a_state_that_was_seen_under_a_wrong_clock_began_when_the_api_said() {
     let mirror = Mirror::new(account(1));
     mirror.shift_clock(10 * 365 * 86_400);
     shifted(&mirror, 0, &["sync", "1"]);
-    // As an earlier version left it, or where an answer has no date.
+    // As an earlier version left it, or if a response has no date.
     let mut connection = mirror.connect();
     let tx = connection.transaction().unwrap();
     let ahead = unix_now() + 10 * 365 * 86_400;

@@ -1,4 +1,4 @@
-//! Long-lived tokens: what is told before one ends; and secrets that are credentials of systemd.
+//! Long-lived tokens: the warnings before one expires; and secrets as systemd credentials.
 
 use crate::harness::{Mirror, account, copy_binary};
 use base64::Engine;
@@ -11,7 +11,7 @@ use talkmirror::clock::unix_now;
 
 const DAY: i64 = 86_400;
 
-/// A long-lived token as the vendor makes them, that ends so many seconds from now.
+/// A long-lived token like the vendor's that expires this many seconds from now.
 fn long_lived(ends: i64) -> String {
     let part = |json: Value| URL_SAFE_NO_PAD.encode(json.to_string());
     let header = part(json!({"typ": "JWT", "alg": "RS256"}));
@@ -106,7 +106,7 @@ fn a_token_that_others_can_read_is_refused_with_the_command_that_helps() {
     open("token", 0o600);
     mirror.wait("it is taken up", || mirror.log().contains("the API token was replaced"));
     daemon.stop();
-    // systemd guards its own.
+    // systemd protects its credentials.
     mirror.write_secret("token", "");
     fs::create_dir(mirror.path("credentials")).unwrap();
     fs::write(mirror.path("credentials/token"), new).unwrap();
@@ -132,7 +132,7 @@ fn a_token_of_the_same_length_and_time_is_taken_up() {
     let old = fs::read_to_string(mirror.path("token")).unwrap();
     replace(&"x".repeat(old.len()));
     mirror.wait("it is taken up", || mirror.log().matches("the API token was replaced").count() == 1);
-    // Several within one tick of the file system's clock.
+    // Several changes within one tick of the file system's clock.
     for letter in ["a", "b", "c"] {
         replace(&letter.repeat(old.len()));
     }

@@ -1,4 +1,4 @@
-//! What the API and the PHP behind it do not always send, or send in another shape: read all the same, and told.
+//! What the API and the PHP behind it sometimes omit, or send in another shape: it is read anyway, and reported.
 
 use crate::closing::LIVE;
 use crate::feeders::{EVENTS, LISTING};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use talkmirror::clock::unix_now;
 use talkmirror_simulator::{ACCOUNT_ID, Fault};
 
-/// A talk with these fields replaced; `None` takes one away.
+/// A talk with these fields replaced. `None` removes one.
 fn talk(talk_id: i64, fields: &[(&str, Option<Value>)]) -> Value {
     let at = unix_now() - 90_000;
     let mut talk = json!({
@@ -29,7 +29,7 @@ fn answer(body: impl ToString) -> Fault {
     Fault::Answer { status: 200, headers, body: body.to_string().into() }
 }
 
-/// A mirror whose talk 1 is answered so, each time.
+/// A mirror whose talk 1 always returns this.
 fn answering(body: &Value) -> Mirror {
     let mirror = Mirror::new(account(3));
     mirror.simulator.account().script(1, vec![answer(body); 9]);
@@ -60,7 +60,7 @@ fn a_talk_without_any_optional_field_is_mirrored() {
         let mirror = answering(&body);
         mirror.ends(0, &["sync", "1"]);
         for name in OPTIONAL {
-            // false is a value there.
+            // Here false is a value.
             let expected = if name == "is_read" && nothing == Some(json!(false)) { "0" } else { "NULL" };
             let found: String = mirror.sql(&format!("SELECT quote({name}) FROM talks"));
             assert_eq!(found, expected, "{name} of {nothing:?}");
@@ -131,7 +131,7 @@ fn each_odd_field_is_in_the_log_once_a_day_and_in_the_metrics() {
     origins(6);
     let (_, metrics) = mirror.get(port, "/metrics");
     assert!(metrics.contains("talkmirror_odd_fields_total{field=\"origin\"} 6"), "{metrics}");
-    // Another field waits for no day to pass.
+    // Another field is reported without waiting for a day.
     are_odd(&["origin", "chat_id", "rate"]);
     origins(9);
     daemon.stop();

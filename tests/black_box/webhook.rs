@@ -1,4 +1,4 @@
-//! Hooks: what is taken in, and what is refused.
+//! Webhooks: what is accepted, and what is refused.
 
 use crate::feeders::{EVENTS, LISTING, REFRESH};
 use crate::harness::{Mirror, account};
@@ -9,7 +9,7 @@ use talkmirror_simulator::{ACCOUNT_ID, Account, Fault};
 
 const SECRET: &str = "a-secret-of-24-letters-x";
 
-/// A mirror that takes hooks at a port of its own.
+/// A mirror that receives webhooks at its own port.
 struct Hooked {
     mirror: Mirror,
     port: u16,
@@ -36,7 +36,7 @@ impl Hooked {
         stream
     }
 
-    /// The status of an answer to a hook.
+    /// The status of the response to a webhook.
     fn post(&self, body: &str) -> u16 {
         self.send("POST", &format!("/webhook/{SECRET}"), body)
     }
@@ -54,7 +54,7 @@ fn write(stream: &mut TcpStream, method: &str, path: &str, body: &str) {
          Content-Length: {}\r\n\r\n",
         body.len()
     );
-    // An answer may come before the whole body has left.
+    // A response may come before the whole body was sent.
     let _ = stream.write_all(format!("{head}{body}").as_bytes());
 }
 

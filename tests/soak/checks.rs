@@ -1,4 +1,4 @@
-//! What must hold after each kill, and in the end.
+//! What must hold after each kill and at the end.
 
 use crate::harness::{Daemon, Mirror};
 use crate::other_processes::{Disturbances, SECRET};
@@ -12,11 +12,11 @@ use talkmirror_simulator::{ACCOUNT_ID, TOKEN};
 
 #[derive(Debug, Default)]
 pub struct Checks {
-    /// How much of the log was looked through.
+    /// How much of the log was checked.
     looked: u64,
-    /// Talks whose closings were looked at.
+    /// How many talks' closings were checked.
     closes: usize,
-    /// Requests of which it was looked at whether the account had no such talk.
+    /// Requests checked for talks that the account does not have.
     requests: usize,
     nonexistent: BTreeSet<i64>,
     /// Full disks before this process.
@@ -25,8 +25,8 @@ pub struct Checks {
 }
 
 impl Checks {
-    /// Kills it, and looks whether it ran until then: no answer and no row ends it. A disk that is full while it starts
-    /// may.
+    /// Kills it, and checks that it ran until then: no response and no row may end it. A disk that is full at its
+    /// start may.
     pub fn still_runs(&mut self, mirror: &Mirror, disturbances: &Disturbances, mut daemon: Daemon) {
         let full_disks = disturbances.full_disks.load(Ordering::Relaxed);
         if let Some(status) = daemon.child.try_wait().unwrap() {
@@ -60,7 +60,7 @@ impl Checks {
         assert_eq!(account.overlaps, 0, "no talk is asked for twice at once, until kill {kill}");
     }
 
-    /// Each talk that was queued is mirrored, waits, or does not exist in the account's own words.
+    /// Each queued talk is mirrored, waits, or is reported missing by the account.
     fn nothing_is_lost(&mut self, mirror: &Mirror, disturbances: &Disturbances, kill: u32) {
         {
             let account = mirror.simulator.account();
@@ -81,8 +81,8 @@ impl Checks {
         assert!(lost.is_empty(), "queued, and neither mirrored nor waiting after kill {kill}: {lost:?}");
     }
 
-    /// Each request to close was written down before, for a talk that was shown stale less than 30 s before; and no
-    /// talk was closed twice.
+    /// Each close request was recorded before, for a talk shown stale less than 30 s before. No talk was closed
+    /// twice.
     fn closings_are_right(&mut self, mirror: &Mirror, kill: u32) {
         let account = mirror.simulator.account();
         for close in &account.closes[self.closes..] {
@@ -114,14 +114,14 @@ impl Checks {
         mirror.assert_mirrors_the_account();
         let odd = "SELECT count(*) FROM talks WHERE gone_at IS NOT NULL OR denied_at IS NOT NULL";
         assert_eq!(mirror.sql::<i64>(odd), 0, "what the account shows is neither gone nor denied");
-        // A talk that is stale yet was refused, or its closing is under way.
+        // A talk that is still stale was refused, or its closing is under way.
         let left = "SELECT count(*) FROM talks t
                      WHERE is_in_work AND missed_at < unixepoch() - 3700 AND updated_at < unixepoch() - 100
                        AND NOT EXISTS (SELECT 1 FROM closures c WHERE c.talk_id = t.talk_id AND attempts > 0)";
         assert_eq!(mirror.sql::<i64>(left), 0, "every stale talk was to be closed");
     }
 
-    /// How it goes.
+    /// A line of progress.
     pub fn line(
         &self,
         mirror: &Mirror,

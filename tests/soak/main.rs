@@ -1,8 +1,8 @@
-//! A storm: an account that lives, of which one request in seven fails in some way, live closing, programs that queue
-//! talks by SQL, by commands and by hooks, now and then a held lock or a full disk, and kill -9 at random moments. After
-//! each kill everything is checked that must hold at any moment, and in the end that the mirror is as the account.
+//! A storm: a live account of which one request in seven fails, live closing, programs that queue talks by SQL,
+//! commands and webhooks, sometimes a held lock or a full disk, and kill -9 at random moments. After each kill all
+//! invariants are checked, and at the end that the mirror equals the account.
 //!
-//! `tests/soak/run KILLS [SEED]`; a seed repeats the storm's choices, though not the machine's timing.
+//! `tests/soak/run KILLS [SEED]`. A seed repeats the storm's choices, but not the machine's timing.
 
 #[path = "../black_box/harness.rs"]
 #[allow(dead_code)]
@@ -17,12 +17,12 @@ use other_processes::{Disturbances, OtherProcesses};
 use std::time::{Duration, Instant};
 use talkmirror_simulator::{Account, Fault, Storm};
 
-/// The account's limit and our ceiling, in requests a second.
+/// The account's limit and ours, in requests a second.
 const LIMIT: usize = 100;
-/// Ends in so many kills are said in a line of progress.
+/// A line of progress is printed after this many kills.
 const KILLS_PER_LINE: u32 = 10;
 
-/// One of seven answers is another.
+/// The share of requests that fail.
 const SHARE: f64 = 0.15;
 
 fn main() {
@@ -70,13 +70,13 @@ fn soak(kills: u32, mut rng: fastrand::Rng) {
     println!("soak: the mirror is as the account, after {:.0?}", began.elapsed());
 }
 
-/// How long a process lives: some are killed while they start, and most amid their work.
+/// How long a process lives: some are killed while they start, most during their work.
 fn life(rng: &mut fastrand::Rng) -> Duration {
     let longest = if rng.u32(0..3) == 0 { 1_000 } else { 6_000 };
     Duration::from_millis(rng.u64(0..longest))
 }
 
-/// An account of 300 talks that lives, and whose answers are as bad as answers get.
+/// A live account of 300 talks with responses as bad as they get.
 fn stormy(seed: u64) -> Account {
     let mut account = account(300);
     account.alive = true;
@@ -87,7 +87,7 @@ fn stormy(seed: u64) -> Account {
     account
 }
 
-/// What concerns one request comes more often than what pauses everything: else there would be little but pauses.
+/// Faults of one request are more frequent than pauses, which would otherwise fill the time.
 fn faults() -> Vec<Fault> {
     let redirect = || Fault::Redirect("https://other.amocrm.ru/login".into());
     let answer = |body: &str| Fault::Answer {
@@ -129,7 +129,7 @@ fn configuration(port: u16) -> String {
     )
 }
 
-/// The weather clears up, and everything that is left is worked.
+/// Ends all faults, and lets the daemon finish the remaining work.
 fn settle(mirror: &Mirror) {
     {
         let mut account = mirror.simulator.account();

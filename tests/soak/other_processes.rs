@@ -1,4 +1,4 @@
-//! Who else is there: programs that queue talks, readers, one that holds the lock, one that fills the disk, and an
+//! Other processes: programs that queue talks, readers, one that holds the lock, one that fills the disk, and an
 //! operator.
 
 use crate::harness::Mirror;
@@ -17,10 +17,10 @@ use talkmirror_simulator::ACCOUNT_ID;
 
 pub const SECRET: &str = "a-secret-of-24-letters-x";
 
-/// What the mirror was told, and by whom it was hindered.
+/// What the other processes did to the mirror.
 #[derive(Debug, Default)]
 pub struct Disturbances {
-    /// Talks that were queued, and the one who did was told so.
+    /// Talks whose queueing was confirmed.
     pub ids: Mutex<BTreeSet<i64>>,
     pub locks: AtomicU32,
     pub full_disks: AtomicU32,
@@ -30,7 +30,7 @@ pub struct Disturbances {
 }
 
 impl Disturbances {
-    /// The guests of this process's life go.
+    /// Stops the other processes of this daemon's life.
     pub fn end(&self) {
         self.ends.store(true, Ordering::Relaxed);
     }
@@ -49,12 +49,12 @@ pub struct OtherProcesses<'a> {
     pub mirror: &'a Mirror,
     pub disturbances: &'a Disturbances,
     pub port: u16,
-    /// There is a disk that may be filled.
+    /// Whether there is a disk that may be filled.
     pub disk: bool,
 }
 
 impl<'a> OtherProcesses<'a> {
-    /// Those who come while one process lives.
+    /// Starts the other processes for one daemon's life.
     pub fn start<'scope>(self, scope: &'scope Scope<'scope, '_>, rng: &mut fastrand::Rng)
     where
         'a: 'scope,
@@ -77,7 +77,7 @@ impl<'a> OtherProcesses<'a> {
             self.disturbances.locks.fetch_add(1, Ordering::Relaxed);
             let database = self.mirror.database();
             let (after, time) = (rng.u64(0..1_000), rng.u64(100..6_000));
-            // It may outlive the process, and be there when the next one starts.
+            // It may outlive the daemon, and still run when the next one starts.
             thread::spawn(move || hold_the_lock(database, after, time));
         }
         if let Some(rng) = one(0.1).filter(|_| self.disk) {
@@ -87,7 +87,7 @@ impl<'a> OtherProcesses<'a> {
         self.miss_a_talk(rng);
     }
 
-    /// A client was not answered for two hours.
+    /// Adds a client who was not answered for two hours.
     fn miss_a_talk(self, rng: &mut fastrand::Rng) {
         let mut account = self.mirror.simulator.account();
         for _ in 0..rng.u32(0..3) {
@@ -98,7 +98,7 @@ impl<'a> OtherProcesses<'a> {
 
     fn some_talk(self, rng: &mut fastrand::Rng) -> i64 {
         let last = *self.mirror.simulator.account().talks.keys().max().unwrap();
-        // Now and then one that does not exist.
+        // Sometimes one that does not exist.
         rng.i64(1..last + 5)
     }
 
@@ -143,17 +143,17 @@ impl<'a> OtherProcesses<'a> {
         }
     }
 
-    /// Looks, and ends a pause.
+    /// Checks the status, and ends a pause.
     fn operate(self, mut rng: fastrand::Rng) {
         thread::sleep(Duration::from_millis(rng.u64(0..1_000)));
         let output = self.mirror.output(&["status", "--json"]);
         let (out, err) = crate::harness::text(&output);
         assert!(!err.contains("panicked"), "{err}");
-        // Before the first start there is nothing to tell.
+        // Before the first start there is no status.
         let status = (!out.is_empty()).then(|| serde_json::from_str::<Value>(&out).unwrap());
         if status.is_some_and(|status| !status["daemon"]["pause"].is_null()) {
             self.disturbances.resumes.fetch_add(1, Ordering::Relaxed);
-            // The process that is to probe may be killed: that is waited for no longer than the rest.
+            // The probing process may be killed, so this waits no longer than the others.
             let mut resume = self.mirror.start(&["resume"]);
             while self.disturbances.is_running() && resume.child.try_wait().unwrap().is_none() {
                 thread::sleep(Duration::from_millis(50));
@@ -173,7 +173,7 @@ impl<'a> OtherProcesses<'a> {
     }
 }
 
-/// Queues talks, as analysts' and integrators' programs do; sometimes with values that make little sense.
+/// Queues talks like analysts' and integrators' programs, sometimes with odd values.
 fn queue(database: PathBuf, ids: &[i64], rng: &mut fastrand::Rng) -> rusqlite::Result<()> {
     let mut connection = Connection::open(database)?;
     connection.busy_timeout(Duration::from_secs(1))?;
@@ -198,7 +198,7 @@ fn queue(database: PathBuf, ids: &[i64], rng: &mut fastrand::Rng) -> rusqlite::R
     tx.commit()
 }
 
-/// The status of the answer to a hook.
+/// The status of the response to a webhook.
 fn webhook(port: u16, body: &str) -> Option<u16> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(3))).ok()?;
