@@ -1,7 +1,7 @@
 //! How far the mirror lags behind the account, for each policy of choosing refreshes: `cargo bench --bench
 //! freshness`.
 //!
-//! Six hours of [`TALKS`] open talks at [`PACE`] requests a second, on a simulated clock: nothing is sent and
+//! Six hours of [`TALKS`] open talks at [`REQUESTS_PER_SECOND`] requests a second, on a simulated clock: nothing is sent and
 //! nothing sleeps. The daemon's own code chooses refreshes and shares the quota. Each policy sees the same changes,
 //! those of [`changes`].
 //!
@@ -31,14 +31,14 @@ const SEEDS: std::ops::RangeInclusive<u64> = 1..=5;
 const TALKS: usize = 20_000;
 /// Few enough that the bound of [`OLDEST_SHARE`] lies within the time.
 const FEW_TALKS: usize = 2_000;
-const END: i64 = 6 * 3600;
+const DURATION_SECS: i64 = 6 * 3600;
 /// Requests per second.
-const PACE: i64 = 4;
+const REQUESTS_PER_SECOND: i64 = 4;
 /// How often the refresh lane is filled, in seconds.
 const REFILL_INTERVAL_SECS: i64 = 5;
-const MIN_INTERVAL: i64 = 120;
+const MIN_INTERVAL_SECS: i64 = 120;
 const RULES: RefreshRules = RefreshRules {
-    min_interval: Duration::from_secs(MIN_INTERVAL as u64),
+    min_interval: Duration::from_secs(MIN_INTERVAL_SECS as u64),
     recheck: Duration::from_secs(3600),
     closed_for: Duration::ZERO,
 };
@@ -52,7 +52,7 @@ enum Policy {
     /// One after the other.
     #[default]
     RoundRobin,
-    /// Due when a tenth of its age has passed since the fetch, and [`MIN_INTERVAL`] at least.
+    /// Due when a tenth of its age has passed since the fetch, and [`MIN_INTERVAL_SECS`] at least.
     TenthOfAge,
     /// By the score alone, without the listing's knowledge of unchanged talks.
     ByFetch,
@@ -155,9 +155,9 @@ impl<'a> Run<'a> {
 
     fn until_end(mut self, listing: bool) -> Run<'a> {
         self.listing = listing;
-        for tick in 0..END * PACE {
-            let now = tick / PACE;
-            if tick % PACE == 0 {
+        for tick in 0..DURATION_SECS * REQUESTS_PER_SECOND {
+            let now = tick / REQUESTS_PER_SECOND;
+            if tick % REQUESTS_PER_SECOND == 0 {
                 self.begin_second(now, listing);
             }
             let has_work = [false, false, !self.hints.is_empty(), false, !self.refresh.is_empty()];
@@ -167,7 +167,7 @@ impl<'a> Run<'a> {
                 self.send(lane, now);
             }
         }
-        (0..self.mirror.len()).for_each(|talk| self.fetch(talk, END));
+        (0..self.mirror.len()).for_each(|talk| self.fetch(talk, DURATION_SECS));
         self
     }
 
@@ -181,7 +181,7 @@ impl<'a> Run<'a> {
             self.hints.push_back(Hint::Page(0));
         }
         if now % REFILL_INTERVAL_SECS == 0 {
-            let room = (PACE * REFILL_INTERVAL_SECS) as usize - self.refresh.len();
+            let room = (REQUESTS_PER_SECOND * REFILL_INTERVAL_SECS) as usize - self.refresh.len();
             let chosen = self.choose(room, now);
             chosen.iter().for_each(|talk| self.queued[*talk] = true);
             self.refresh.extend(chosen);
@@ -269,7 +269,7 @@ impl<'a> Run<'a> {
 
 /// Orders due talks by due time, then the others by fetch time.
 fn tenth_of_age(talk: &Candidate, now: i64) -> (bool, i64) {
-    let due = talk.fetched_at + ((talk.fetched_at - talk.updated_at) / 10).max(MIN_INTERVAL);
+    let due = talk.fetched_at + ((talk.fetched_at - talk.updated_at) / 10).max(MIN_INTERVAL_SECS);
     if due <= now { (false, due) } else { (true, talk.fetched_at) }
 }
 
@@ -288,8 +288,8 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     println!(
-        "{TALKS} talks, {} h, {PACE} requests a second; medians of {} seeds\n",
-        END / 3600,
+        "{TALKS} talks, {} h, {REQUESTS_PER_SECOND} requests a second; medians of {} seeds\n",
+        DURATION_SECS / 3600,
         SEEDS.count()
     );
     let titles = [
@@ -336,7 +336,7 @@ fn table(histories: &[History]) -> Vec<Row> {
             let mean = run.staleness.mean();
             let ratio = mean / rows.first().map_or(mean, |row| row.figures[0][seed]);
             let unseen = run.longest_unseen as f64;
-            let rate = run.requests as f64 / END as f64;
+            let rate = run.requests as f64 / DURATION_SECS as f64;
             let each = [mean, run.staleness.p95(), ratio, unseen, run.delay.mean(), run.delay.p95(), rate];
             figures.iter_mut().zip(each).for_each(|(figures, figure)| figures.push(figure));
         }
@@ -367,7 +367,7 @@ fn none_forgotten() -> bool {
             .longest_unseen as f64
     });
     // Without hints every request is a refresh.
-    let bound = FEW_TALKS as f64 / (OLDEST_SHARE * PACE as f64);
+    let bound = FEW_TALKS as f64 / (OLDEST_SHARE * REQUESTS_PER_SECOND as f64);
     let what = format!("talkmirror, no hints, longest unseen of {FEW_TALKS} talks, s");
     at_most(&what, unseen.fold(0.0, f64::max), bound)
 }

@@ -3,11 +3,11 @@
 //! No talk opens or closes. Each talk was last fetched at some time within an earlier round of a round-robin. Each
 //! model runs before the measurement until its ages are typical.
 
-use super::{END, PACE};
+use super::{DURATION_SECS, REQUESTS_PER_SECOND};
 use talkmirror::policy::refresh::Class;
 
 /// The length of the history before the measurement, in seconds.
-const WARM_UP: f64 = 7.0 * 86_400.0;
+const WARM_UP_SECS: f64 = 7.0 * 86_400.0;
 
 /// The kind of account.
 #[derive(Clone, Copy)]
@@ -26,7 +26,7 @@ pub enum Model {
 /// The maximum age of the talks of a correspondence, in seconds.
 const MAX_AGE_SECS: f64 = 30.0 * 86_400.0;
 /// Gaps are rarely shorter, in seconds.
-const SHORT_GAP: f64 = 60.0;
+const SHORT_GAP_SECS: f64 = 60.0;
 
 /// The mean of a talk's pauses, in seconds.
 const MEAN_PAUSE_SECS: (f64, f64) = (2.0 * 3600.0, 90.0 * 86_400.0);
@@ -54,7 +54,7 @@ pub struct History {
 impl History {
     pub fn new(model: Model, talks: usize, seed: u64) -> History {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let round = talks as i64 / PACE;
+        let round = talks as i64 / REQUESTS_PER_SECOND;
         let talk = |rng: &mut fastrand::Rng| match model {
             Model::Correspondence => correspondence(rng, round as f64),
             Model::SteadyRates => steady_rate(rng),
@@ -66,8 +66,8 @@ impl History {
     }
 
     pub fn changes_a_second(&self) -> f64 {
-        let measured = |change: &&Change| (0..END).contains(&change.at);
-        self.changes.iter().flatten().filter(measured).count() as f64 / END as f64
+        let measured = |change: &&Change| (0..DURATION_SECS).contains(&change.at);
+        self.changes.iter().flatten().filter(measured).count() as f64 / DURATION_SECS as f64
     }
 }
 
@@ -76,15 +76,15 @@ fn correspondence(rng: &mut fastrand::Rng, round: f64) -> Vec<Change> {
     let mut at = -round - 1.0 - rng.f64() * MAX_AGE_SECS;
     let mut changes = Vec::new();
     let mut class = Class::Waiting;
-    while at < END as f64 {
-        if at < -WARM_UP {
+    while at < DURATION_SECS as f64 {
+        if at < -WARM_UP_SECS {
             // Only the last of them matters.
             changes.clear();
         }
         changes.push(Change { at: at.floor() as i64, class });
         class = other(class);
         // By inversion: longer than `gap` with probability (1 + gap / SHORT_GAP)^(-1/2).
-        at += SHORT_GAP * ((1.0 - rng.f64()).powi(-2) - 1.0);
+        at += SHORT_GAP_SECS * ((1.0 - rng.f64()).powi(-2) - 1.0);
     }
     changes
 }
@@ -92,10 +92,10 @@ fn correspondence(rng: &mut fastrand::Rng, round: f64) -> Vec<Change> {
 fn steady_rate(rng: &mut fastrand::Rng) -> Vec<Change> {
     let rest = log_uniform(rng, MEAN_PAUSE_SECS);
     // Pauses are exponential, so the elapsed part of one is too.
-    let before = -WARM_UP - 1.0 - exponential(rng, rest);
+    let before = -WARM_UP_SECS - 1.0 - exponential(rng, rest);
     let mut changes = vec![Change { at: before as i64, class: last_word(rng) }];
-    let mut at = -WARM_UP + exponential(rng, rest);
-    while at < END as f64 {
+    let mut at = -WARM_UP_SECS + exponential(rng, rest);
+    while at < DURATION_SECS as f64 {
         at = burst(rng, at, &mut changes) + BURST_GAP_SECS.0 + exponential(rng, rest);
     }
     changes

@@ -1,5 +1,5 @@
 //! The first load of an account with the listing: [`CLOSED`] closed and [`OPEN`] open talks, none mirrored yet, at
-//! [`PACE`] requests a second. The open talks keep changing.
+//! [`REQUESTS_PER_SECOND`] requests a second. The open talks keep changing.
 //!
 //! A pass over the open talks begins every ten minutes. The events are read each minute, and show nothing here that
 //! the listing does not. The list of all talks is read once.
@@ -16,7 +16,7 @@ use talkmirror::policy::refresh::{Candidate, Shares, choose};
 const OPEN: usize = 5_000;
 const CLOSED: usize = 100_000;
 /// Requests per second.
-const PACE: usize = 6;
+const REQUESTS_PER_SECOND: usize = 6;
 const EVENTS_INTERVAL_SECS: usize = 60;
 
 /// A request of the hints lane.
@@ -48,8 +48,10 @@ struct Load<'a> {
 /// Prints the table. Returns whether each load was quick enough.
 pub fn is_within_target() -> bool {
     let talks = OPEN + CLOSED;
-    let least = (talks / PACE) as f64;
-    println!("\nFirst load of {CLOSED} closed and {OPEN} open talks at {PACE} requests a second:\n");
+    let least = (talks / REQUESTS_PER_SECOND) as f64;
+    println!(
+        "\nFirst load of {CLOSED} closed and {OPEN} open talks at {REQUESTS_PER_SECOND} requests a second:\n"
+    );
     println!("| changes of open talks | load s | of talks / pace | mean staleness of open talks s | p95 s |");
     println!("|---|--:|--:|--:|--:|");
     let mut worst: f64 = 0.0;
@@ -86,13 +88,13 @@ fn load(history: &History) -> (f64, Histogram) {
         staleness: Histogram::default(),
     };
     for tick in 0.. {
-        let now = (tick / PACE) as i64;
-        if tick % PACE == 0 {
+        let now = (tick / REQUESTS_PER_SECOND) as i64;
+        if tick % REQUESTS_PER_SECOND == 0 {
             load.begin_second(now);
         }
         load.send(now);
         if load.closed == CLOSED && load.mirror.iter().all(Option::is_some) {
-            return ((tick + 1) as f64 / PACE as f64, load.staleness);
+            return ((tick + 1) as f64 / REQUESTS_PER_SECOND as f64, load.staleness);
         }
     }
     unreachable!("it ends")
@@ -118,8 +120,8 @@ impl Load<'_> {
             self.hints.push_back(Hint::Events);
         }
         if now % REFILL_INTERVAL_SECS == 0 {
-            let room = (PACE * REFILL_INTERVAL_SECS as usize)
-                - self.refresh.len().min(PACE * REFILL_INTERVAL_SECS as usize);
+            let room = (REQUESTS_PER_SECOND * REFILL_INTERVAL_SECS as usize)
+                - self.refresh.len().min(REQUESTS_PER_SECOND * REFILL_INTERVAL_SECS as usize);
             let shares = (room, self.shares.oldest_of(room));
             let free = self.mirror.iter().flatten().filter(|talk| !self.queued[talk.talk_id as usize]);
             for talk_id in choose(free.copied(), (&RULES, true), shares, now) {

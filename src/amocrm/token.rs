@@ -46,7 +46,7 @@ pub struct Token {
     /// Set with OAuth.
     pair: Option<Pair>,
     warnings: Vec<String>,
-    trouble: Option<String>,
+    read_error: Option<String>,
 }
 
 impl Token {
@@ -76,7 +76,7 @@ impl Token {
 
     fn long_lived(source: TokenSource, secret: SecretString, stamp: Option<Stamp>) -> Token {
         let expires_at = expiry(secret.expose_secret());
-        Token { source, secret, stamp, expires_at, pair: None, warnings: Vec::new(), trouble: None }
+        Token { source, secret, stamp, expires_at, pair: None, warnings: Vec::new(), read_error: None }
     }
 
     /// With OAuth, the token's pair and its integration.
@@ -133,8 +133,8 @@ impl Token {
     }
 
     /// Why the token file cannot be read now. The previous token stays in use.
-    pub fn trouble(&self) -> Option<&str> {
-        self.trouble.as_deref()
+    pub fn read_error(&self) -> Option<&str> {
+        self.read_error.as_deref()
     }
 
     /// Reads the file again if it may have changed. Returns true if there is a new token. A file that is briefly
@@ -157,7 +157,7 @@ impl Token {
         let stamp = match Stamp::at(path) {
             Ok(stamp) => stamp,
             Err(error) => {
-                self.trouble = Some(match error.kind() {
+                self.read_error = Some(match error.kind() {
                     io::ErrorKind::NotFound => "there is no file any more".into(),
                     _ => error.to_string(),
                 });
@@ -165,24 +165,24 @@ impl Token {
             }
         };
         if !force && self.stamp.is_some_and(|read| read.is_unchanged(&stamp)) {
-            self.trouble = None;
+            self.read_error = None;
             return false;
         }
         if let Some((integration, current)) = self.pair() {
             // A broken store is ignored: the pair in use is better.
             let loaded = match integration.store.load() {
                 Ok(loaded) if loaded.is_previous => {
-                    self.trouble = loaded.warnings.first().cloned();
+                    self.read_error = loaded.warnings.first().cloned();
                     return false;
                 }
                 Ok(loaded) => loaded,
                 Err(error) => {
-                    self.trouble = Some(error.to_string());
+                    self.read_error = Some(error.to_string());
                     return false;
                 }
             };
             let is_new = !loaded.pair.is(current);
-            self.trouble = None;
+            self.read_error = None;
             self.adopt(loaded.pair, loaded.stamp);
             self.warnings = loaded.warnings;
             return is_new;
@@ -190,11 +190,11 @@ impl Token {
         let (secret, stamp) = match read_file(path) {
             Ok(read) => read,
             Err(why) => {
-                self.trouble = Some(why);
+                self.read_error = Some(why);
                 return false;
             }
         };
-        self.trouble = None;
+        self.read_error = None;
         self.stamp = Some(stamp);
         let is_new = secret.expose_secret() != self.secret.expose_secret();
         self.expires_at = expiry(secret.expose_secret());
@@ -231,7 +231,7 @@ mod tests {
         put(&path, "two");
         assert!(token.refresh());
         assert!(!token.refresh() && !token.reread());
-        assert_eq!((token.secret().expose_secret(), token.trouble()), ("two", None));
+        assert_eq!((token.secret().expose_secret(), token.read_error()), ("two", None));
     }
 
     #[test]
@@ -243,10 +243,10 @@ mod tests {
         let mut token = Token::read(TokenSource::File(path.clone())).unwrap();
         std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
         assert!(!token.refresh());
-        assert_eq!(token.trouble(), Some("there is no file any more"));
+        assert_eq!(token.read_error(), Some("there is no file any more"));
         std::fs::write(path.parent().unwrap(), "no folder").unwrap();
         assert!(!token.refresh());
-        assert!(token.trouble().unwrap().starts_with("Not a directory"), "{:?}", token.trouble());
+        assert!(token.read_error().unwrap().starts_with("Not a directory"), "{:?}", token.read_error());
         assert_eq!(token.secret().expose_secret(), "one");
     }
 }

@@ -52,7 +52,7 @@ pub fn sync(config: &Config, ids: &[RangeInclusive<i64>], no_close: bool, as_jso
         out.table(&summary(&counters, &queue, clock::since(began), now))?;
     }
     let done = out.done()?;
-    let is_trouble = matches!(end, SyncEnd::WriteBlocked(_));
+    let is_write_blocked = matches!(end, SyncEnd::WriteBlocked(_));
     let reason = match end {
         SyncEnd::Worked => None,
         SyncEnd::Stopped => Some("stopped by a signal".to_owned()),
@@ -66,7 +66,7 @@ pub fn sync(config: &Config, ids: &[RangeInclusive<i64>], no_close: bool, as_jso
         Some(reason) if unqueued => {
             anyhow::bail!("{reason}; not all talks that were asked for are queued: ask for them again")
         }
-        Some(reason) if queue.due > 0 || unfetched > 0 || is_trouble => {
+        Some(reason) if queue.due > 0 || unfetched > 0 || is_write_blocked => {
             anyhow::bail!("{reason}; {} stay queued", humanize::talks(waiting))
         }
         _ if unfetched > 0 || counters.closures.failed + counters.closures.refused > 0 => {

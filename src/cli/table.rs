@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_very_narrow_terminal_is_no_trouble() {
+    fn a_very_narrow_terminal_works() {
         for width in [0, 1, 20, 39] {
             for line in table().lines(Some(width), Paint::Plain) {
                 assert!(line.width() <= 60, "{line:?}");

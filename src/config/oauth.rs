@@ -139,7 +139,7 @@ mod tests {
                          redirect_uri = \"https://i.example/oauth?x=1\"\n";
 
     #[test]
-    fn the_tokens_lie_beside_the_database_unless_told() {
+    fn the_tokens_are_stored_beside_the_database_unless_configured() {
         let store = |more: &str| {
             let config = load(&with(more), Needs::Login).unwrap();
             let Some(TokenSource::OAuth(integration)) = &config.api.token else { panic!("{more}") };

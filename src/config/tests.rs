@@ -334,7 +334,7 @@ fn every_mistake_about_feeders_is_named() {
 }
 
 #[test]
-fn hooks_are_taken_on_this_machine_alone_and_with_a_secret_that_cannot_be_guessed() {
+fn webhooks_are_received_on_this_machine_alone_and_with_a_secret_that_cannot_be_guessed() {
     let with = |listen: &str, secret: &str| {
         let folder = tempfile::tempdir().unwrap();
         let text = format!(
@@ -364,7 +364,7 @@ fn hooks_are_taken_on_this_machine_alone_and_with_a_secret_that_cannot_be_guesse
 }
 
 #[test]
-fn what_is_served_is_for_this_machine_unless_it_is_said_otherwise() {
+fn http_is_served_to_this_machine_unless_configured_otherwise() {
     let with =
         |http: &str| load(&format!("{LEAST}[http]\n{http}\n"), Needs::Webhook).map(|config| config.http);
     let address = |text: &str| Some(text.parse().unwrap());
@@ -409,7 +409,7 @@ level = "info"
 
 proptest::proptest! {
     #[test]
-    fn a_spoilt_configuration_is_checked_whole_or_refused_in_words(text in crate::mutated::mutated_text(&[WHOLE])) {
+    fn a_spoilt_configuration_is_checked_whole_or_refused_with_a_message(text in crate::mutated::mutated_text(&[WHOLE])) {
         let file = ConfigFile::of_text(Path::new("/nowhere/config.toml"), text);
         let _ = Config::for_database(&file);
         match Config::of(&file, Needs::DatabaseAlone) {

@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_hour_tells_of_itself_alone() {
+    fn each_summary_covers_its_own_hour() {
         let start = crate::clock::now();
         let after = |seconds| Now { mono: start.mono + Duration::from_secs(seconds), ..start };
         let counters = |requests, new| Counters { requests, new, ..Counters::default() };

@@ -192,12 +192,12 @@ mod tests {
     }
 
     #[test]
-    fn a_hook_about_something_else_names_no_talk() {
+    fn a_webhook_about_something_else_names_no_talk() {
         assert_eq!(read(b"leads[add][0][id]=5&account[id]=1"), webhook(1, &[]));
     }
 
     #[test]
-    fn what_is_no_hook_is_refused() {
+    fn what_is_not_a_webhook_is_refused() {
         for body in [
             &b""[..],
             b"{\"talk\":{\"add\":[{\"talk_id\":1}]}}",
@@ -225,7 +225,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn a_spoilt_hook_names_talks_or_is_none(body in mutated(&[
+        fn a_spoilt_webhook_names_talks_or_is_none(body in mutated(&[
             "talk%5Badd%5D%5B0%5D%5Btalk_id%5D=191&talk%5Badd%5D%5B0%5D%5Bis_in_work%5D=1&account%5Bid%5D=17029541&account%5Bsubdomain%5D=example",
             "talk[update][7][talk_id]=12&talk[update][7][missed_at]=&message[add][3][talk_id]=13&message[add][3][text]=%D0%90&account[id]=17029541",
         ])) {

@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_attempt_sets_the_row_aside_and_the_one_before_does_not() {
+    fn the_last_attempt_fails_the_row_and_the_one_before_does_not() {
         let mut rng = fastrand::Rng::with_seed(1);
         assert!(matches!(after_failure(7, &rules(), 1000.0, &mut rng), NextTry::At(_)));
         assert_eq!(after_failure(8, &rules(), 1000.0, &mut rng), NextTry::Never);

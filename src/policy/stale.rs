@@ -273,7 +273,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn only_a_talk_in_work_is_stale_whatever_says_so() {
+    fn only_an_open_talk_is_stale_whatever_closed_it() {
         assert_eq!(verdict(|talk| talk.is_in_work = false), Verdict::Kept(KeptReason::Closed));
         for status in ["", "in_work", "with_error"] {
             assert!(verdict(|talk| talk.status = Some(status.into())).is_stale(), "{status}");
@@ -308,7 +308,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn rules_are_said_as_they_are_written() {
+    fn rules_are_shown_as_they_are_written() {
         assert_eq!(rules().to_string(), "missed for over 24h and unchanged for over 15m");
         assert_eq!([172_800, 90_000, 90, 60, 0].map(written), ["2d", "25h", "90s", "1m", "0s"]);
     }
@@ -336,7 +336,7 @@ pub(crate) mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_stale_is_in_work_missed_and_quiet(
+        fn whatever_is_stale_is_open_missed_and_quiet(
             is_in_work: bool,
             missed_ago in proptest::option::of(-10i64..2 * DAY),
             changed_ago in -10i64..2000,

@@ -109,7 +109,7 @@ mod tests {
     const NOW: i64 = 1_700_000_000;
 
     #[test]
-    fn a_person_is_told_from_14_days_before_the_end() {
+    fn a_person_is_warned_from_14_days_before_the_end() {
         assert!(matches!(Expiry::of(NOW + 14 * DAY_SECS + 1, NOW), Expiry::Far(_)));
         assert!(matches!(Expiry::of(NOW + 14 * DAY_SECS, NOW), Expiry::Soon(_)));
         assert!(matches!(Expiry::of(NOW + 1, NOW), Expiry::Soon(_)));
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_is_told_in_days_and_as_a_date() {
+    fn the_end_is_shown_in_days_and_as_a_date() {
         let words = |at| Expiry::of(at, NOW).to_string();
         assert_eq!(words(NOW + 9 * DAY_SECS + 5), "expires in 9 days, on 2023-11-23");
         assert_eq!(words(NOW + 2 * DAY_SECS - 1), "expires in 47 h, on 2023-11-16");
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_says_it_at_the_start_and_once_a_day() {
+    fn the_reminder_is_logged_at_the_start_and_once_a_day() {
         assert!(is_reminder_due(None, NOW));
         assert!(!is_reminder_due(Some(NOW), NOW));
         assert!(!is_reminder_due(Some(NOW), NOW + DAY_SECS - 1));
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_pair_is_renewed_weekly_whatever_it_says_of_its_life() {
+    fn an_idle_pair_is_renewed_weekly_whatever_its_lifetime() {
         let due = |age: i64| is_renewal_due(NOW, NOW + 1000 * DAY_SECS, (NOW + age) as f64);
         assert!(!due(0));
         assert!(!due(7 * DAY_SECS - 1));

@@ -78,12 +78,12 @@ fn unanswered(daemon: &DaemonStatus, overview: &Overview, now: i64) -> Option<(S
     let lately = |since: &i64| {
         now.saturating_sub(*since) > SILENT_SECS && daemon.last_success_at.is_none_or(|at| at < *since)
     };
-    let troubled = overview
+    let failing_feeders = overview
         .feeders
         .iter()
         .filter(|row| row.enabled)
         .filter_map(|row| Some((row.trouble_since.filter(lately)?, &row.feeder, row.trouble.as_ref()?)));
-    let (since, feeder, trouble) = troubled.min()?;
+    let (since, feeder, trouble) = failing_feeders.min()?;
     Some((
         format!("no talk was fetched {}; {feeder}: {trouble}", lasting(since, now)),
         "check the network and api.base_url; where the account serves no lists, take hooks or begin with \

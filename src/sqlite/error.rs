@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cause_that_says_the_same_again_is_left_out() {
+    fn a_cause_that_repeats_the_message_is_left_out() {
         let sqlite = |code: i32, message: &str| {
             anyhow::Error::from(rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some(message.into())))
         };

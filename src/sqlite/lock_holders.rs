@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn readers_and_the_writer_are_told_by_the_bytes_they_lock() {
+    fn readers_and_the_writer_are_recognised_by_the_bytes_they_lock() {
         let reads = |lock: &Lock| READ_LOCK_BYTES.clone().any(|byte| lock.covers(byte));
         let writes = |lock: &Lock| lock.write && lock.covers(WRITE_LOCK_BYTE);
         assert_eq!(pids((0xfd, 0x1f), reads), [4711]);

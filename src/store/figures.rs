@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everybody_s_own_words_are_one_reason() {
+    fn free_text_counts_as_one_reason() {
         let connection = crate::store::migrations::tests::in_memory();
         connection
             .execute_batch(

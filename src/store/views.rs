@@ -252,7 +252,7 @@ fn a_talk_that_is_missed_again_counts_again_and_one_still_missed_counts_as_open(
 }
 
 #[test]
-fn a_timeline_tells_each_change_and_who_closed_the_talk() {
+fn a_timeline_shows_each_change_and_who_closed_the_talk() {
     let mirror = Mirror::new();
     let missed = TalkState { missed: Some(10), seen: 20, ..NEW };
     let read = TalkState { seen: 30, read: true, ..missed };
@@ -323,7 +323,7 @@ fn a_timeline_tells_each_change_and_who_closed_the_talk() {
 }
 
 #[test]
-fn what_counts_over_the_account_says_whether_all_known_talks_are_mirrored() {
+fn views_over_the_account_show_whether_all_known_talks_are_mirrored() {
     let mirror = Mirror::new();
     let rated = TalkState { rate: Some(9), missed: Some(10), seen: 20, ..NEW };
     mirror.talk(1, Some("viber"), &[rated]);
@@ -342,7 +342,7 @@ fn what_counts_over_the_account_says_whether_all_known_talks_are_mirrored() {
 }
 
 #[test]
-fn the_rest_count_what_they_say() {
+fn the_other_views_count_what_their_names_promise() {
     let mirror = Mirror::new();
     for (talk_id, rate) in [(1, 10), (2, 9), (3, 8), (4, 6), (5, 0)] {
         let rated = TalkState { rate: Some(rate), open: talk_id > 2, missed: Some(5), ..NEW };

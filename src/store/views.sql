@@ -1,11 +1,11 @@
--- All views and triggers: what holds no data. A start brings them to this text (`schema.rs`), so a change here needs no
--- migration. The views are the analysts' interface: each begins with its question and comments each column. They keep to
--- the SQL of SQLite 3.38, which DuckDB's extension has.
+-- All views and triggers. They hold no data, and each start updates them to this text (`schema.rs`), so a change here
+-- needs no migration. The views are the analysts' interface: each begins with its question and comments each column. They
+-- only use the SQL of SQLite 3.38, which DuckDB's extension has.
 
 CREATE TRIGGER talk_queue_id BEFORE INSERT ON talk_queue
 WHEN NEW.talk_id IS NULL OR NEW.talk_id <= 0
 BEGIN
-    -- A NULL would become a made-up id, and 0 or less is no talk.
+    -- A NULL would become an invented id, and 0 or less is not a talk.
     SELECT RAISE(ABORT, 'talk_queue.talk_id must be a talk id: a whole number above 0');
 END;
 
@@ -13,7 +13,7 @@ CREATE TRIGGER talk_queue_again BEFORE INSERT ON talk_queue
 WHEN EXISTS (SELECT 1 FROM talk_queue WHERE talk_id = NEW.talk_id)
 BEGIN
     -- Queueing an id that already waits makes it due now, takes the higher priority and clears a failure. If a fetch
-    -- is under way, the new ticket has it fetched once more.
+    -- is under way, the new ticket causes one more fetch.
     UPDATE talk_queue
        SET due_at      = min(due_at, coalesce(NEW.due_at, unixepoch())),
            reason      = CASE WHEN coalesce(NEW.priority, 0) > priority THEN coalesce(NEW.reason, 'sql') ELSE reason END,
@@ -41,8 +41,8 @@ SELECT talk_id,     -- the API's id
        chat_id,     -- the chat; one chat has many talks over time
        entity_id,   -- what the talk is about: the id of a lead or customer
        entity_type, -- 'lead' or 'customer'
-       is_in_work,  -- 1: not closed
-       is_read,     -- 1: somebody read the last message
+       is_in_work,  -- 1: open
+       is_read,     -- 1: the last message was read
        origin,      -- the channel: telegram, viber, …; free text
        missed_at,   -- when it was missed: unanswered for the time set in the account
        account_id,  -- the account; the same in every row
@@ -51,8 +51,8 @@ SELECT talk_id,     -- the API's id
        lead_id,     -- _embedded.leads[0].id
        customer_id  -- _embedded.customers[0].id
   FROM talk_history
- -- The current ones. In two parts, so that what asks for the open talks has the index of those. A NULL of the column's
- -- type, else SQLite could not look into the parts one by one.
+ -- The current states, in two parts, so that a query for open talks uses their index. The NULL has the column's type,
+ -- because otherwise SQLite could not query the parts separately.
  UNION ALL
  SELECT talk_id, version, changed_at, CAST(NULL AS INTEGER), created_at, updated_at, rate, contact_id, chat_id,
         entity_id, entity_type, is_in_work, is_read, origin, missed_at, account_id, status, source_id, lead_id, customer_id
@@ -63,7 +63,7 @@ SELECT talk_id,     -- the API's id
    FROM talks WHERE gone_at IS NOT NULL;
 
 CREATE VIEW talks_iso AS
--- What does a talk look like, with times that people can read? The table talks, times as ISO 8601, UTC.
+-- What does a talk look like, with readable times? The table talks, with times as ISO 8601, UTC.
 SELECT talk_id,          -- the API's id
        strftime('%Y-%m-%dT%H:%M:%SZ', created_at, 'unixepoch') AS created_at, -- when the talk began
        strftime('%Y-%m-%dT%H:%M:%SZ', updated_at, 'unixepoch') AS updated_at, -- when the account last changed it
@@ -72,21 +72,21 @@ SELECT talk_id,          -- the API's id
        chat_id,          -- the chat; one chat has many talks over time
        entity_id,        -- what the talk is about: the id of a lead or customer
        entity_type,      -- 'lead' or 'customer'
-       is_in_work,       -- 1: not closed
-       is_read,          -- 1: somebody read the last message
+       is_in_work,       -- 1: open
+       is_read,          -- 1: the last message was read
        origin,           -- the channel: telegram, viber, …
        strftime('%Y-%m-%dT%H:%M:%SZ', missed_at, 'unixepoch') AS missed_at, -- when it was missed
        account_id,       -- the account
-       status,           -- where sent: in_work, closed, with_error, nps_scheduled, nps_in_progress
-       source_id,        -- where sent: the source
+       status,           -- if sent: in_work, closed, with_error, nps_scheduled, nps_in_progress
+       source_id,        -- if sent: the source
        lead_id,          -- the lead it is linked with
        customer_id,      -- the customer it is linked with
        strftime('%Y-%m-%dT%H:%M:%SZ', first_fetched_at, 'unixepoch') AS first_fetched_at, -- the first fetch
        strftime('%Y-%m-%dT%H:%M:%SZ', fetched_at, 'unixepoch') AS fetched_at, -- the fetch that this row shows
-       strftime('%Y-%m-%dT%H:%M:%SZ', changed_at, 'unixepoch') AS changed_at, -- the last fetch that brought a difference
+       strftime('%Y-%m-%dT%H:%M:%SZ', changed_at, 'unixepoch') AS changed_at, -- the last fetch that found a change
        strftime('%Y-%m-%dT%H:%M:%SZ', closed_at, 'unixepoch') AS closed_at, -- the first fetch that saw it closed
-       strftime('%Y-%m-%dT%H:%M:%SZ', gone_at, 'unixepoch') AS gone_at, -- the API says that it no longer exists
-       strftime('%Y-%m-%dT%H:%M:%SZ', denied_at, 'unixepoch') AS denied_at -- the API refuses it to this token
+       strftime('%Y-%m-%dT%H:%M:%SZ', gone_at, 'unixepoch') AS gone_at, -- the API reports that it no longer exists
+       strftime('%Y-%m-%dT%H:%M:%SZ', denied_at, 'unixepoch') AS denied_at -- this token may not read it
   FROM talks;
 
 CREATE VIEW open_talks AS
@@ -99,22 +99,22 @@ SELECT talk_id,          -- the talk
        customer_id,      -- the customer it is linked with
        entity_type,      -- what it is about: 'lead' or 'customer'
        entity_id,        -- and which one
-       status,           -- where the account sends it
-       is_read,          -- 1: somebody read the last message
+       status,           -- if the account sends it
+       is_read,          -- 1: the last message was read
        created_at,       -- when it began
        updated_at,       -- when the account last changed it
        missed_at,        -- when it was missed; NULL: it was answered in time, or its time is not over
        unixepoch() - missed_at AS missed_seconds, -- since it was missed
-       -- Since it was missed, else since the last change of one that nobody has read.
-       unixepoch() - coalesce(missed_at, iif(is_read = 0, updated_at, NULL)) AS waiting_seconds, -- NULL: nobody waits
+       -- Since it was missed, else since the last change if it is unread.
+       unixepoch() - coalesce(missed_at, iif(is_read = 0, updated_at, NULL)) AS waiting_seconds, -- NULL: the client does not wait
        fetched_at        -- the fetch that this row shows
   FROM talks
  WHERE is_in_work = 1 AND gone_at IS NULL;
 
 CREATE VIEW stale_talks AS
--- Which talks would auto-close close now? By the mirror alone and by the rules of the running configuration
--- (mirror_info, 'auto_close.rules'; without it the defaults: 24 h missed, 15 min quiet). The last word has a
--- fetch just before.
+-- Which talks would auto-close close now? Judged by the mirror alone and by the rules of the running configuration
+-- (mirror_info, 'auto_close.rules'; without it the defaults: 24 h missed, 15 min quiet). A fetch just before
+-- closing decides.
 WITH rules AS (
     SELECT coalesce(max(value ->> 'stale_after'), 86400) AS stale_after,
            coalesce(max(value ->> 'quiet_for'), 900) AS quiet_for,
@@ -128,7 +128,7 @@ SELECT talk_id,          -- the talk
        chat_id,          -- the chat
        lead_id,          -- the lead it is linked with
        customer_id,      -- the customer it is linked with
-       is_read,          -- 1: somebody read the last message
+       is_read,          -- 1: the last message was read
        missed_at,        -- when it was missed
        unixepoch() - missed_at AS missed_seconds, -- since then
        updated_at,       -- when the account last changed it
@@ -146,9 +146,9 @@ CREATE VIEW missed_by_day AS
 -- How many talks were missed on each day (UTC), and how many of them still wait? A talk that was missed,
 -- answered and missed again counts each time.
 SELECT date(day * 86400, 'unixepoch') AS day, -- the day on which they were missed
-       sum(missed) AS missed,                 -- talks that were missed on it
-       sum(still_open) AS still_open,         -- of them still open and marked as missed
-       (SELECT complete FROM daemon_status) AS complete -- 0: known talks are not mirrored yet, these are too few
+       sum(missed) AS missed,                 -- talks missed on this day
+       sum(still_open) AS still_open,         -- how many of them are still open and marked as missed
+       (SELECT complete FROM daemon_status) AS complete -- 0: known talks are not mirrored yet, so these are too low
   FROM (SELECT missed_at / 86400 AS day, count(*) AS missed, 0 AS still_open
           FROM (SELECT missed_at, talk_id FROM talk_history WHERE missed_at IS NOT NULL
                 UNION
@@ -165,12 +165,12 @@ CREATE VIEW missed_by_origin AS
 -- On which channels are talks missed?
 SELECT coalesce(origin, '(none)') AS origin, -- the channel
        sum(talks) AS talks,                  -- talks that began on it
-       sum(missed) AS missed,                -- times that one was missed
+       sum(missed) AS missed,                -- how often a talk was missed
        sum(missed_talks) AS missed_talks,    -- talks that were missed at least once
        round(100.0 * sum(missed_talks) / nullif(sum(talks), 0), 1) AS missed_percent, -- of its talks
        sum(still_open) AS still_open,        -- open talks that are marked as missed now
        unixepoch() - min(oldest) AS longest_seconds, -- since the longest missed of those
-       (SELECT complete FROM daemon_status) AS complete -- 0: known talks are not mirrored yet, these are too few
+       (SELECT complete FROM daemon_status) AS complete -- 0: known talks are not mirrored yet, so these are too low
   FROM (SELECT origin, count(*) AS talks, 0 AS missed, 0 AS missed_talks, 0 AS still_open, NULL AS oldest
           FROM talks GROUP BY origin
         UNION ALL
@@ -187,29 +187,29 @@ SELECT coalesce(origin, '(none)') AS origin, -- the channel
  GROUP BY 1;
 
 CREATE VIEW response_sla AS
--- How long did missed talks wait until somebody read, answered or closed them? By the day (UTC) on which they
--- were missed and by channel; from the states that the mirror saw, so as late as its freshness.
+-- How long did missed talks wait until they were read, answered or closed? By the day (UTC) on which they were
+-- missed and by channel. Measured by the states that the mirror saw, so as late as its freshness.
 WITH spells AS (
-    -- A talk from when it was missed, as long as it was marked so, in superseded states; in the order of the index.
-    -- 1 << 62 is never. The channel is that of one of these states: it is the talk's own.
+    -- A talk while it was marked as missed, in superseded states, in the order of the index. 1 << 62 means never. The
+    -- channel is from any of these states: it is the talk's own.
     SELECT missed_at, talk_id, origin,
            min(version * 4 + coalesce(is_read, 0) * 2 + is_in_work) AS first_state,
            min(valid_from) FILTER (WHERE is_read) AS read_at,
            min(valid_from) FILTER (WHERE NOT is_in_work) AS closed_at,
-           -- The next state is no longer missed, or missed anew.
+           -- The next state is no longer missed, or missed again.
            max(valid_to) AS ended_at
       FROM talk_history WHERE missed_at IS NOT NULL
      GROUP BY missed_at, talk_id
-    HAVING first_state & 1 -- else it was over before it was first fetched
+    HAVING first_state & 1 -- otherwise it was over before its first fetch
 ), timed AS MATERIALIZED (
-    -- Seconds until it ended; over 1 << 61: waiting. Else they would be reckoned anew wherever they are named.
+    -- Seconds until it ended; over 1 << 61: waiting. MATERIALIZED, so that they are computed only once.
     SELECT spells.missed_at / 86400 AS day, spells.origin, spells.talk_id,
            max(0, min(iif(first_state & 2, 1 << 62, coalesce(read_at, 1 << 62)),
                       coalesce(spells.closed_at, 1 << 62),
                       CASE WHEN now.talk_id IS NULL THEN ended_at
                            WHEN now.is_in_work = 0 OR now.is_read AND NOT first_state & 2 THEN now.changed_at
                            ELSE 1 << 62 END) - spells.missed_at) AS seconds
-      -- Which it may still be.
+      -- It may still be missed.
       FROM spells LEFT JOIN talks AS now ON now.missed_at = spells.missed_at AND now.talk_id = spells.talk_id
     UNION ALL
     SELECT missed_at / 86400, origin, talk_id, 1 << 62
@@ -221,26 +221,26 @@ WITH spells AS (
     SELECT day, origin, iif(seconds < 1 << 61, seconds, NULL) AS seconds,
            cume_dist() OVER (PARTITION BY day, origin, seconds < 1 << 61 ORDER BY seconds) AS share
       FROM timed
-     -- What is gone waits no longer.
+     -- A gone talk no longer waits.
      WHERE seconds < 1 << 61
         OR NOT EXISTS (SELECT 1 FROM talks WHERE talks.talk_id = timed.talk_id AND gone_at IS NOT NULL)
 )
 SELECT date(day * 86400, 'unixepoch') AS day, -- the day on which they were missed
        coalesce(origin, '(none)') AS origin,  -- the channel
-       count(*) AS missed,                    -- talks that were missed, each time; not those that were over before their first fetch
-       count(seconds) AS responses,           -- of them no longer missed, unread or open
-       count(*) - count(seconds) AS waiting,  -- of them waiting still
+       count(*) AS missed,                    -- how often talks were missed, except when that was over before their first fetch
+       count(seconds) AS responses,           -- how many of these ended: answered, read or closed
+       count(*) - count(seconds) AS waiting,  -- how many still wait
        min(seconds) FILTER (WHERE share >= 0.50) AS p50, -- seconds until then: half of the responses came as soon,
        min(seconds) FILTER (WHERE share >= 0.95) AS p95, -- 95 % of them,
        max(seconds) AS max,                   -- and all of them
        count(*) FILTER (WHERE seconds <= 3600) AS within_hour, -- responses within an hour,
        count(*) FILTER (WHERE seconds <= 86400) AS within_day, -- and within a day
-       (SELECT complete FROM daemon_status) AS complete -- 0: known talks are not mirrored yet, these are too few
+       (SELECT complete FROM daemon_status) AS complete -- 0: known talks are not mirrored yet, so these are too low
   FROM ranked
  GROUP BY ranked.day, ranked.origin;
 
 CREATE VIEW talk_timeline AS
--- What happened to one talk, in words?
+-- What happened to one talk?
 --   SELECT time, what FROM talk_timeline WHERE talk_id = 117 ORDER BY at
 WITH changes AS (
     SELECT now.talk_id, now.version, now.valid_from, now.created_at, now.updated_at, now.missed_at, now.rate,
@@ -254,15 +254,15 @@ WITH changes AS (
            ('reopened'), ('changed')
 )
 SELECT talk_id, -- the talk
-       at,      -- when, in Unix seconds: as the API says of opened and missed, else when the mirror saw it
+       at,      -- when, in Unix seconds: the API's time of opened and missed, else when the mirror saw it
        strftime('%Y-%m-%dT%H:%M:%SZ', at, 'unixepoch') AS time, -- the same, UTC
        event,   -- opened, missed, answered, read, unread, rated, closed, reopened, changed, gone, denied, auto-close
-       what     -- in words; who closed it: talkmirror, or somebody in the account
+       what     -- a description; also who closed it: talkmirror, or a user of the account
   FROM (
     SELECT talk_id, event,
            CASE event WHEN 'opened' THEN created_at
                       WHEN 'missed' THEN missed_at
-                      -- Over before it was first fetched.
+                      -- It was over before its first fetch.
                       ELSE iif(version = 1, min(updated_at, valid_from), valid_from) END AS at,
            CASE event
                 WHEN 'opened' THEN 'opened'
@@ -278,7 +278,7 @@ SELECT talk_id, -- the talk
                      CASE WHEN EXISTS (SELECT 1 FROM closures
                                         WHERE closures.talk_id = changes.talk_id AND outcome = 'closed'
                                           AND requested_at <= valid_from
-                                          -- And not before it was last seen open.
+                                          -- Not before it was last seen open.
                                           AND verified_at >= coalesce(from_before, 0))
                           THEN 'closed by talkmirror' ELSE 'closed in the account' END
            END AS what
@@ -318,9 +318,9 @@ SELECT date(decided_at / 86400 * 86400, 'unixepoch') AS day, -- the day of the d
        count(*) FILTER (WHERE outcome = 'would_close') AS would_close, -- dry-run: would have been closed
        count(*) FILTER (WHERE outcome = 'closed') AS closed,           -- seen closed
        count(*) FILTER (WHERE outcome IN ('requested', 'accepted')) AS under_way, -- not seen closed yet
-       count(*) FILTER (WHERE outcome = 'withdrawn') AS withdrawn,     -- kept: no longer stale just before
-       count(*) FILTER (WHERE outcome = 'refused') AS refused,         -- the API refuses it (403)
-       count(*) FILTER (WHERE outcome = 'failed') AS failed            -- came to nothing
+       count(*) FILTER (WHERE outcome = 'withdrawn') AS withdrawn,     -- kept: no longer stale just before closing
+       count(*) FILTER (WHERE outcome = 'refused') AS refused,         -- the API refused it (403)
+       count(*) FILTER (WHERE outcome = 'failed') AS failed            -- not closed; see closures.error
   FROM closures
  GROUP BY decided_at / 86400, mode;
 
@@ -335,40 +335,40 @@ SELECT date(updated_at / 86400 * 86400, 'unixepoch') AS day, -- the last change 
        count(*) FILTER (WHERE rate IN (7, 8)) AS passives,   -- rated 7 or 8
        count(*) FILTER (WHERE rate <= 6) AS detractors,      -- rated 1 to 6
        round(100.0 * (count(*) FILTER (WHERE rate >= 9) - count(*) FILTER (WHERE rate <= 6)) / count(*)) AS nps, -- -100 to 100
-       (SELECT complete FROM daemon_status) AS complete -- 0: known talks are not mirrored yet, these are too few
+       (SELECT complete FROM daemon_status) AS complete -- 0: known talks are not mirrored yet, so these are too low
   FROM talks WHERE rate > 0
  GROUP BY updated_at / 86400, 2;
 
 CREATE VIEW contact_talks AS
 -- Who are our clients: how many talks did each have, and is one open?
 SELECT contact_id,                      -- the client
-       count(*) AS talks,               -- talks, the gone ones too
-       sum(is_in_work = 1 AND gone_at IS NULL) AS in_work, -- of them in work
-       count(missed_at) AS missed,      -- of them marked as missed now
+       count(*) AS talks,               -- talks, including gone ones
+       sum(is_in_work = 1 AND gone_at IS NULL) AS in_work, -- how many are open
+       count(missed_at) AS missed,      -- how many are marked as missed now
        min(created_at) AS first_at,     -- when the first began
        max(created_at) AS last_at,      -- when the last began
        max(talk_id) AS last_talk_id,    -- the last
-       (SELECT complete FROM daemon_status) AS complete -- 0: known talks are not mirrored yet, these are too few
+       (SELECT complete FROM daemon_status) AS complete -- 0: known talks are not mirrored yet, so these are too low
   FROM talks
  WHERE contact_id IS NOT NULL GROUP BY contact_id;
 
 CREATE VIEW chat_talks AS
--- How did each chat go on: how many talks, and is one open? One chat has many talks over time.
+-- What is the history of each chat: how many talks, and is one open? One chat has many talks over time.
 SELECT chat_id,                         -- the chat
-       count(*) AS talks,               -- talks, the gone ones too
-       sum(is_in_work = 1 AND gone_at IS NULL) AS in_work, -- of them in work
-       count(missed_at) AS missed,      -- of them marked as missed now
+       count(*) AS talks,               -- talks, including gone ones
+       sum(is_in_work = 1 AND gone_at IS NULL) AS in_work, -- how many are open
+       count(missed_at) AS missed,      -- how many are marked as missed now
        min(created_at) AS first_at,     -- when the first began
        max(created_at) AS last_at,      -- when the last began
        max(talk_id) AS last_talk_id,    -- the last
-       (SELECT complete FROM daemon_status) AS complete -- 0: known talks are not mirrored yet, these are too few
+       (SELECT complete FROM daemon_status) AS complete -- 0: known talks are not mirrored yet, so these are too low
   FROM talks WHERE chat_id IS NOT NULL
  GROUP BY chat_id;
 
 CREATE VIEW mirror_freshness AS
--- How old are the mirrored states? In seconds since their fetch, by channel; the row '(all)' is over all of
--- them, and '(open)' over the open ones, which are kept fresh. Talks that are gone are left out. Of more than
--- 10,000 talks in a row p50 and p95 are taken from every second, third, … talk.
+-- How old are the mirrored states? In seconds since their fetch, by channel. The row '(all)' covers all talks, and
+-- '(open)' the open ones, which are kept fresh. Gone talks are left out. If a row covers more than 10,000 talks,
+-- p50 and p95 are taken from every second, third, … talk.
 WITH origins AS (
     SELECT origin, count(*) AS talks, min(fetched_at) AS oldest FROM talks WHERE gone_at IS NULL GROUP BY origin
 ), rows AS (
@@ -379,7 +379,7 @@ WITH origins AS (
     SELECT '(open)', count(*), min(fetched_at) FROM talks WHERE is_in_work = 1 AND gone_at IS NULL
      GROUP BY NULL
 ), sampled AS (
-    -- By the id, mixed: those of one channel, or of what is open, may all be odd.
+    -- Sampled by a hash of the id, because the ids of one channel or of open talks may all be odd.
     SELECT coalesce(talks.origin, '(none)') AS origin, fetched_at
       FROM origins JOIN talks INDEXED BY talks_origin ON talks.origin IS origins.origin
      WHERE gone_at IS NULL AND talk_id * 7919 % 99991 % (1 + talks / 10000) = 0

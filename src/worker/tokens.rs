@@ -179,7 +179,7 @@ impl Worker {
     /// missed. A file that is being replaced is looked at twice.
     fn tell_of_trouble(&mut self) {
         let tokens = &mut self.tokens;
-        let trouble = tokens.token.trouble().filter(|_| !tokens.renewing).map(str::to_owned);
+        let trouble = tokens.token.read_error().filter(|_| !tokens.renewing).map(str::to_owned);
         let lasts = trouble == tokens.file_trouble.0;
         if let (Some(why), true, false) = (&trouble, lasts, tokens.file_trouble.1) {
             let place = tokens.token.place();

@@ -75,7 +75,7 @@ fn a_list_that_is_not_served_concerns_itself_alone_and_a_block_shows_on_it() {
 }
 
 #[test]
-fn an_account_that_is_not_served_says_nothing_of_the_token() {
+fn an_account_that_is_not_served_shows_nothing_about_the_token() {
     let kind = |status, content| kind_of(RequestKind::Account, status, content);
     assert_eq!(kind(200, Content::Object), None);
     for status in [204, 403, 404] {

@@ -69,7 +69,7 @@ mod tests {
     const MIB: i64 = 1 << 20;
 
     #[test]
-    fn the_size_is_told_with_its_growth_and_the_end_of_the_disk() {
+    fn the_size_is_shown_with_its_growth_and_the_end_of_the_disk() {
         let mut size_row = Size {
             database_bytes: 1229 * MIB,
             free_bytes: 120 * MIB,

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_said_any_more_is_forgotten() {
+    fn a_hint_that_no_longer_repeats_is_forgotten() {
         let mut followed = Followed::default();
         followed.may_follow(1, None, NOW);
         followed.forget(NOW + FORGET_AFTER_SECS - 1);

@@ -15,7 +15,7 @@ fn nothing_saved() -> (Gate, Instant) {
 }
 
 #[test]
-fn a_place_is_free_again_a_second_and_the_ways_bound_after_its_request_left() {
+fn a_place_is_free_again_a_second_and_the_jitter_after_its_request_left() {
     let (mut gate, start) = nothing_saved();
     let slow = gate.try_pass(start).unwrap();
     let free = start + SECOND + MAX_TRANSIT_JITTER;
@@ -111,7 +111,7 @@ fn for_ten_minutes_after_a_429_a_place_is_free_a_second_after_its_answer() {
 }
 
 #[test]
-fn the_ways_bound_is_measured_by_answers_that_come_evenly() {
+fn the_jitter_is_measured_by_evenly_spaced_responses() {
     for (jitter, bound) in [(2, 20), (20, 35), (200, 50)] {
         let start = Instant::now();
         let mut gate = Gate::new(1, false, start);

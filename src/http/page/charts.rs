@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chart_is_an_image_that_says_what_it_shows() {
+    fn a_chart_is_an_image_with_a_text_of_what_it_shows() {
         let svg = drawn(&[1], ChartKind::Bars);
         assert!(svg.contains(r#"role="img" aria-label="7 talks""#), "{svg}");
         assert_eq!(svg.matches("aria-hidden").count(), 2, "the labels are in the text: {svg}");

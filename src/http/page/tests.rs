@@ -176,41 +176,44 @@ fn empty() -> Screen {
 }
 
 /// The state sentence and its class.
-fn said(screen: &Screen) -> (Mood, String) {
+fn mood_of(screen: &Screen) -> (Mood, String) {
     state::state(screen)
 }
 
 #[test]
-fn while_known_talks_are_not_mirrored_the_page_says_so_beside_what_it_counts() {
+fn while_known_talks_are_not_mirrored_the_page_shows_that_beside_its_counts() {
     let mut screen = screen();
     assert!(!render(&screen).contains("Until all talks are mirrored"));
     let (known, mirrored) = (4071, 813);
     let at = |complete, complete_at| Some(Completeness { known, mirrored, complete, complete_at });
     screen.overview.completeness = at(false, Some(NOW + 3 * 3600));
-    assert_eq!(said(&screen), (Mood::Works, "Yes, it works. Not all talks are mirrored yet.".into()));
+    assert_eq!(mood_of(&screen), (Mood::Works, "Yes, it works. Not all talks are mirrored yet.".into()));
     let page = render(&screen);
     let how = "813 of 4,071 known talks mirrored, about 3 h left";
     assert_eq!(page.matches(how).count(), 2, "in the headline and above the charts");
     screen.overview.completeness = at(true, None);
-    assert_eq!(said(&screen), (Mood::Works, "Yes, it works.".into()));
+    assert_eq!(mood_of(&screen), (Mood::Works, "Yes, it works.".into()));
 }
 
 #[test]
 fn the_page_answers_in_one_sentence() {
-    assert_eq!(said(&screen()), (Mood::Works, "Yes, it works.".into()));
-    let (mood, sentence) = said(&paused());
+    assert_eq!(mood_of(&screen()), (Mood::Works, "Yes, it works.".into()));
+    let (mood, sentence) = mood_of(&paused());
     assert_eq!(
         (mood, sentence.as_str()),
         (Mood::Down, "No. Everything pauses: the API does not accept the token.")
     );
-    assert_eq!(said(&empty()), (Mood::Begins, "It has begun, and waits for the API's first answer.".into()));
+    assert_eq!(
+        mood_of(&empty()),
+        (Mood::Begins, "It has begun, and waits for the API's first answer.".into())
+    );
     let mut screen = screen();
     screen.warnings = vec![Complaint { what: "the quota cannot keep up".into(), action: "buy more".into() }];
-    assert_eq!(said(&screen), (Mood::Attention, "Yes, but the quota cannot keep up.".into()));
+    assert_eq!(mood_of(&screen), (Mood::Attention, "Yes, but the quota cannot keep up.".into()));
     screen.complaints = vec![Complaint { what: "2 talks failed".into(), action: "look".into() }];
-    assert_eq!(said(&screen), (Mood::Attention, "Yes, but 2 talks failed.".into()), "the graver first");
+    assert_eq!(mood_of(&screen), (Mood::Attention, "Yes, but 2 talks failed.".into()), "the graver first");
     screen.obstacles = vec!["the database cannot be written: disk full".into()];
-    assert_eq!(said(&screen), (Mood::Down, "No. The database cannot be written: disk full.".into()));
+    assert_eq!(mood_of(&screen), (Mood::Down, "No. The database cannot be written: disk full.".into()));
 }
 
 #[test]
@@ -330,7 +333,7 @@ fn nothing_is_inline_or_from_elsewhere() {
 }
 
 #[test]
-fn each_chart_says_its_numbers_and_each_table_what_it_is() {
+fn each_chart_has_its_numbers_as_text_and_each_table_a_caption() {
     let page = render(&screen());
     assert!(page.contains("Open talks at the end of each of the last 30 days: "));
     assert!(page.contains("14 today so far, ") && page.contains("at most "));
@@ -354,17 +357,17 @@ fn each_chart_says_its_numbers_and_each_table_what_it_is() {
 #[test]
 fn each_page_is_whole() {
     let folder = std::env::var_os("TALKMIRROR_PAGES").map(std::path::PathBuf::from);
-    let mut troubled = screen();
-    troubled.complaints = vec![Complaint {
+    let mut with_errors = screen();
+    with_errors.complaints = vec![Complaint {
         what: "2 talks failed after repeated attempts".into(),
         action: "look at `talkmirror queue list --failed`, then `talkmirror queue retry` or `queue drop`"
             .into(),
     }];
-    troubled.overview.feeders[2].trouble =
+    with_errors.overview.feeders[2].trouble =
         Some("the last look broke off (HTTP 502 (Bad Gateway), an HTML page)".into());
-    troubled.overview.feeders[2].trouble_since = Some(NOW - 400);
+    with_errors.overview.feeders[2].trouble_since = Some(NOW - 400);
     for (name, screen) in
-        [("works", screen()), ("paused", paused()), ("empty", empty()), ("troubled", troubled)]
+        [("works", screen()), ("paused", paused()), ("empty", empty()), ("troubled", with_errors)]
     {
         let page = render(&screen);
         assert!(page.starts_with("<!") && page.trim_end().ends_with("</html>"), "{name}");

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_disk_that_nobody_knows_nothing_is_said() {
+    fn nothing_is_reported_about_an_unknown_disk() {
         assert_eq!((complaint(&overview(), NOW), warning(&overview(), NOW)), (None, None));
     }
 }

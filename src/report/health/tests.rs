@@ -143,7 +143,7 @@ fn a_pause_and_failed_rows_are_named() {
 }
 
 #[test]
-fn an_api_that_answers_nobody_is_noticed_and_a_feeder_s_own_trouble_is_not_the_mirror_s() {
+fn an_api_that_serves_no_request_is_reported_and_a_feeder_s_own_error_is_not_the_mirror_s() {
     let mut overview = overview();
     overview.feeders = vec![FeederRow {
         feeder: "events".into(),

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_renews_itself_is_told_of_only_when_that_fails() {
+    fn a_token_that_renews_itself_is_reported_only_if_that_fails() {
         let mut overview = overview();
         overview.token_expires_at = Some(NOW - DAY);
         let oauth = OAuthStatus { refreshed_at: NOW - 2 * DAY, trouble: None, refused: false };

@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_is_held_for_long_and_large_is_warned_of_with_who_holds_it() {
+    fn a_large_wal_that_is_held_for_long_is_warned_of_with_its_holder() {
         let free = 9000 * MIB;
         let quiet = [None, None];
         assert_eq!(found(&held(LARGE_WAL_BYTES + 1, free, LONG_HELD_SECS - 1), RUNS), quiet);
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_threatens_the_disk_is_complained_of() {
+    fn a_wal_that_threatens_the_disk_is_complained_of() {
         let is_complaint = |overview: &Overview| {
             let [complaint, warning] = found(overview, RUNS);
             assert!(complaint.is_none() || warning.is_none(), "said once");

@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_tell_the_time_and_only_such_names_are_ours() {
+    fn names_hold_the_time_and_only_such_names_are_ours() {
         assert_eq!(name("talks", 1_795_471_200), "talks-2026-11-23T220000Z.db");
         assert!(is_dated("talks-2026-11-23T220000Z.db", "talks"));
         assert!(is_dated(&name("a-b", 0), "a-b"));

@@ -99,7 +99,7 @@ mod tests {
             fs::create_dir(&path).unwrap();
             path
         };
-        let at_work = Scratch::new(folder.path()).unwrap();
+        let in_use = Scratch::new(folder.path()).unwrap();
         let (killed, begun, old) =
             (make(".talkmirror-copy-killed"), make(".talkmirror-copy-begun"), make(".talkmirror-copy-old"));
         fs::write(killed.join(LOCK_FILE), "").unwrap();
@@ -110,7 +110,7 @@ mod tests {
         fs::write(folder.path().join(".talkmirror-copy-file"), "a file").unwrap();
         let second = Scratch::new(folder.path()).unwrap();
         assert!(!killed.exists() && !old.exists());
-        assert!(at_work.folder.path().join(LOCK_FILE).exists() && begun.exists() && others.exists());
+        assert!(in_use.folder.path().join(LOCK_FILE).exists() && begun.exists() && others.exists());
         assert!(folder.path().join(".talkmirror-copy-file").exists());
         let copy = second.copy();
         drop(second);

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_is_held_when_the_same_frames_are_left_for_ten_seconds() {
+    fn a_wal_is_held_if_the_same_frames_are_left_for_ten_seconds() {
         let start = Now { mono: Instant::now(), unix: 1_700_000_000.0 };
         let at = |seconds| after(start, seconds);
         let mut watch = WalWatch::new(Path::new("/nowhere/talks.db"));
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn readers_that_relieve_each_other_hold_a_log_that_has_grown_large() {
+    fn overlapping_readers_hold_a_wal_that_has_grown_large() {
         let start = Now { mono: Instant::now(), unix: 1_700_000_000.0 };
         let mut watch = WalWatch::new(Path::new("/nowhere/talks.db"));
         for second in 0..12 {
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_says_once_that_it_is_held_for_long_and_large() {
+    fn a_large_wal_that_is_held_for_long_is_logged_once() {
         let held = |bytes, since| WalStatus { bytes, held: Some(WalHeld { since, by: None }) };
         let mut watch = WalWatch::new(Path::new("/nowhere/talks.db"));
         let mut reported = |status: WalStatus, now| {

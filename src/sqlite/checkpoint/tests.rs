@@ -19,7 +19,7 @@ fn write(connection: &Connection, number: i64) {
 }
 
 #[test]
-fn the_log_begins_anew_also_while_the_writer_is_never_idle() {
+fn the_wal_restarts_even_if_the_writer_is_never_idle() {
     let (folder, path, connection) = database();
     let mut checkpoints = Checkpoints::new(&connection, &path, &WalView::default()).unwrap();
     let (mut number, mut most, mut restarts) = (0, 0, 0);
@@ -67,7 +67,7 @@ fn the_few_are_moved_after_a_minute_and_a_reader_in_the_way_is_watched() {
 }
 
 #[test]
-fn beside_a_process_at_work_nobody_else_makes_checkpoints() {
+fn beside_a_running_process_no_other_makes_checkpoints() {
     let (_folder, path, connection) = database();
     drop(connection);
     let of = || -> i64 {

@@ -48,7 +48,7 @@ fn a_free_page_takes_no_room_in_a_copy() {
 }
 
 #[test]
-fn the_oldest_go_once_there_is_a_new_one_whatever_the_clock_said() {
+fn the_oldest_are_removed_after_a_new_one_whatever_the_clock_showed() {
     let folder = tempfile::tempdir().unwrap();
     let path = database(folder.path());
     let copies = folder.path().join("copies");

@@ -178,7 +178,7 @@ fn a_refresh_fills_the_lane_up_and_takes_none_that_waits_already() {
 }
 
 #[test]
-fn what_the_listing_says_is_news_where_it_differs() {
+fn a_row_of_the_listing_is_news_if_it_differs() {
     let mut connection = in_memory();
     mirror(&mut connection, talk(1), NOW);
     let same =
@@ -238,20 +238,20 @@ fn an_event_counts_once() {
 }
 
 #[test]
-fn a_hook_of_another_account_queues_nothing_once_ours_is_known() {
+fn a_webhook_of_another_account_queues_nothing_once_ours_is_known() {
     let mut connection = in_memory();
-    let hook = |account_id| FeedRequest::Webhook {
+    let webhook = |account_id| FeedRequest::Webhook {
         account_id: Some(account_id),
         ids: vec![1],
         due_at: NOW + 2,
         now: NOW,
     };
-    assert_eq!(order(&mut connection, hook(2)), Fed::Queued(1), "nobody knows better yet");
+    assert_eq!(order(&mut connection, webhook(2)), Fed::Queued(1), "nobody knows better yet");
     connection.execute("DELETE FROM talk_queue", []).unwrap();
     connection.execute("INSERT INTO mirror_info VALUES ('account_id', '1')", []).unwrap();
-    assert_eq!(order(&mut connection, hook(2)), Fed::OtherAccount);
+    assert_eq!(order(&mut connection, webhook(2)), Fed::OtherAccount);
     assert_eq!(rows(&connection), []);
-    assert_eq!(order(&mut connection, hook(1)), Fed::Queued(1));
+    assert_eq!(order(&mut connection, webhook(1)), Fed::Queued(1));
 }
 
 /// Walks until the walk waits or ends. Ids above `known` do not exist. Returns the number of steps.
@@ -321,7 +321,7 @@ fn a_backfill_passes_over_what_backs_off_and_can_be_ended() {
 }
 
 #[test]
-fn a_trouble_lasts_from_when_it_began_until_a_run_without() {
+fn an_error_lasts_from_its_start_until_a_run_without_one() {
     let connection = in_memory();
     let noted = |trouble: Option<&str>, now| {
         let trouble = trouble.map(str::to_owned);
@@ -439,12 +439,12 @@ mod laws {
                 kept.recorded(&record, recorded.effect);
             }
             let before = refreshed(&mut kept, &mut connection, closed_for);
-            let anew = refreshed(&mut Candidates::default(), &mut connection, closed_for);
-            prop_assert_eq!(before, anew);
+            let reread = refreshed(&mut Candidates::default(), &mut connection, closed_for);
+            prop_assert_eq!(before, reread);
             let unseen = |candidates: &Candidates| candidates.unseen(&HashSet::new(), NOW, NOW);
-            let mut anew = Candidates::default();
-            refreshed(&mut anew, &mut connection, closed_for);
-            prop_assert_eq!(unseen(&kept), unseen(&anew));
+            let mut reread = Candidates::default();
+            refreshed(&mut reread, &mut connection, closed_for);
+            prop_assert_eq!(unseen(&kept), unseen(&reread));
         }
     }
 }

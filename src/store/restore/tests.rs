@@ -50,7 +50,7 @@ fn a_backup_of_an_earlier_schema_is_migrated_and_an_earlier_database_taken_over_
 }
 
 #[test]
-fn an_older_condition_of_the_daemon_gives_way_and_without_any_it_is_not_at_work() {
+fn an_older_daemon_status_is_replaced_and_without_any_it_is_not_running() {
     let folder = tempfile::tempdir().unwrap();
     let (path, backup) = (folder.path().join("talks.db"), folder.path().join("backup.db"));
     database(&backup);

@@ -112,7 +112,7 @@ fn a_pass_is_due_once_a_day_and_at_once_with_another_limit_or_a_clock_set_back()
 }
 
 #[test]
-fn with_another_limit_a_pass_begins_anew() {
+fn with_another_limit_a_pass_starts_again() {
     let mut connection = in_memory();
     put(&mut connection, 1, &[LIMIT, LIMIT + 1, LIMIT + 2]);
     let times: Vec<i64> = (1..=1500).collect();

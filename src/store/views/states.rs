@@ -67,7 +67,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
     #[test]
-    fn each_state_is_there_once_and_the_views_say_what_the_states_say(talks in prop::collection::vec(talk(), 1..6)) {
+    fn each_state_is_there_once_and_the_views_agree_with_the_states(talks in prop::collection::vec(talk(), 1..6)) {
         let mirror = Mirror::new();
         let mut expected = Vec::new();
         for (talk_id, (states, trimmed, gone)) in (1..).zip(&talks) {
