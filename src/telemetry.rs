@@ -157,7 +157,7 @@ pub fn commit(records: usize, took: Duration) {
     histogram!(COMMIT_SECONDS).record(took);
 }
 
-/// Sets a gauge of [`GAUGES`].
+/// Sets a gauge.
 pub fn set(name: &'static str, labels: &[(&'static str, &str)], value: f64) {
     debug_assert!(GAUGES.iter().any(|(known, _)| *known == name), "{name} is described");
     let labels: Vec<_> = labels.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
