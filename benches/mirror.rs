@@ -292,9 +292,9 @@ fn refresh(criterion: &mut Criterion) {
         bencher.iter(|| {
             let tx = connection.transaction().expect("a transaction");
             let (rules, now) = (rules.clone(), talkmirror::clock::unix_now());
-            let order = FeedRequest::Refresh { rules, room: 36, shares: Shares::default(), now };
-            candidates.prepare(&tx, &order).expect("talks are read");
-            let fed = store::feeds::work(&tx, &order, &candidates).expect("talks are chosen");
+            let request = FeedRequest::Refresh { rules, room: 36, shares: Shares::default(), now };
+            candidates.prepare(&tx, &request).expect("talks are read");
+            let fed = store::feeds::work(&tx, &request, &candidates).expect("talks are chosen");
             assert!(matches!(fed, Fed::Refreshed { queued: 36, .. }), "{fed:?}");
             // Rolled back, so that the next choice is the same.
         });

@@ -73,13 +73,13 @@ impl FeederContext {
         }
     }
 
-    async fn feed(&self, order: FeedRequest) -> Result<Fed, FeederEnded> {
-        self.writer.feed(order).await.ok_or(FeederEnded)
+    async fn feed(&self, request: FeedRequest) -> Result<Fed, FeederEnded> {
+        self.writer.feed(request).await.ok_or(FeederEnded)
     }
 
     /// Runs a request and returns how many ids it queued.
-    async fn queue(&self, order: FeedRequest) -> Result<u64, FeederEnded> {
-        match self.feed(order).await? {
+    async fn queue(&self, request: FeedRequest) -> Result<u64, FeederEnded> {
+        match self.feed(request).await? {
             Fed::Queued(queued) => Ok(queued),
             _ => Ok(0),
         }

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use std::process::ExitCode;
 
 /// What was found, or the fault.
-type Verdict = Result<String, Fault>;
+type CheckResult = Result<String, Fault>;
 
 /// A fault, and its exit code.
 #[derive(Debug)]
@@ -88,7 +88,7 @@ struct Report {
 }
 
 impl Report {
-    fn verdict(&mut self, name: &str, verdict: Verdict) -> Result<()> {
+    fn verdict(&mut self, name: &str, verdict: CheckResult) -> Result<()> {
         let is_good = verdict.is_ok();
         let text = verdict.unwrap_or_else(|bad| {
             self.code = self.code.max(bad.code);

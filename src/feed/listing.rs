@@ -210,8 +210,8 @@ impl Listing {
     /// Queues what differs from the mirror.
     async fn follow(&mut self, rows: Vec<Listed>) -> Result<u64, FeederEnded> {
         let now = unix_now();
-        let order = FeedRequest::Compare { listed: rows, now };
-        let Fed::Compared(news) = self.context.feed(order).await? else { return Ok(0) };
+        let request = FeedRequest::Compare { listed: rows, now };
+        let Fed::Compared(news) = self.context.feed(request).await? else { return Ok(0) };
         let mut hints = Vec::new();
         for News { listed, mirrored, looked_at } in news {
             let talk_id = listed.talk_id;
@@ -231,8 +231,8 @@ impl Listing {
     /// Queues the mirror's open talks that the pass did not show.
     async fn follow_unseen(&mut self, seen: HashSet<i64>, began: i64) -> Result<u64, FeederEnded> {
         let now = unix_now();
-        let order = FeedRequest::Unseen { seen: Arc::new(seen), before: began, now };
-        let Fed::Unseen(unseen) = self.context.feed(order).await? else { return Ok(0) };
+        let request = FeedRequest::Unseen { seen: Arc::new(seen), before: began, now };
+        let Fed::Unseen(unseen) = self.context.feed(request).await? else { return Ok(0) };
         let may_follow = |talk_id: &i64| self.followed.may_follow(*talk_id, None, now);
         let hint = |talk_id| Hint { talk_id, lane: Lane::Hints, changed: false };
         let hints = unseen.into_iter().filter(may_follow).map(hint).collect();

@@ -25,9 +25,9 @@ pub async fn run(context: FeederContext, rules: RefreshRules) -> FeederEnded {
         let Some(quota) = context.door.quota().await else { return FeederEnded };
         let spare = (quota.pace - quota.urgent).max(quota.pace * Lane::Refresh.share());
         let room = (spare * CHOOSE_EVERY.as_secs_f64() * LANE_FILL_FACTOR).ceil() as usize;
-        let order =
+        let request =
             FeedRequest::Refresh { rules: rules.clone(), room, shares: shares.clone(), now: unix_now() };
-        match context.feed(order).await {
+        match context.feed(request).await {
             Ok(Fed::Refreshed { shares: left, queued }) => {
                 tracing::debug!(queued, "refreshing {queued} talks");
                 shares = left;

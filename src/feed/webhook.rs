@@ -70,11 +70,11 @@ impl Webhooks {
             return StatusCode::SERVICE_UNAVAILABLE;
         };
         let now = unix_now();
-        let order = FeedRequest::Webhook { account_id, ids: talk_ids, due_at: now + GATHER_SECS, now };
+        let request = FeedRequest::Webhook { account_id, ids: talk_ids, due_at: now + GATHER_SECS, now };
         let writer = self.writer.clone();
         // The writer completes the request even if the response has become 503.
         let fed = tokio::spawn(async move {
-            let fed = writer.feed(order).await;
+            let fed = writer.feed(request).await;
             drop(slot);
             fed
         });

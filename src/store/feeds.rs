@@ -127,8 +127,8 @@ pub enum Fed {
 ///
 /// # Errors
 /// If the database cannot be written.
-pub fn work(tx: &Transaction<'_>, order: &FeedRequest, candidates: &Candidates) -> rusqlite::Result<Fed> {
-    Ok(match order {
+pub fn work(tx: &Transaction<'_>, request: &FeedRequest, candidates: &Candidates) -> rusqlite::Result<Fed> {
+    Ok(match request {
         FeedRequest::Enqueue { feeder, hints, due_at, now } => {
             let mut queued = 0;
             for hinted in hints {

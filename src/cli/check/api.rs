@@ -1,6 +1,6 @@
 //! What `check` reports on the token, the account, and a pause.
 
-use super::{Fault, Report, Verdict};
+use super::{CheckResult, Fault, Report};
 use crate::amocrm::{Client, Failure, Kind, Token};
 use crate::cli::resume::named;
 use crate::cli::run::runtime;
@@ -155,7 +155,7 @@ fn identify_by_talk(
 }
 
 /// Whether the reason of a pause still holds.
-fn paused(StoredPause { text, reason }: &StoredPause, Attempt { what, answer }: &Attempt) -> Verdict {
+fn paused(StoredPause { text, reason }: &StoredPause, Attempt { what, answer }: &Attempt) -> CheckResult {
     match answer {
         // This is the reason of the pause.
         Err(failure) if failure.kind == Kind::Gone && *reason == Some(Reason::ManyGone) => {
@@ -167,7 +167,7 @@ fn paused(StoredPause { text, reason }: &StoredPause, Attempt { what, answer }: 
 }
 
 /// The account found must be the mirrored one.
-fn account(expected: Option<AccountName>, found: AccountName, why: &str) -> Verdict {
+fn account(expected: Option<AccountName>, found: AccountName, why: &str) -> CheckResult {
     match expected {
         Some(expected) if expected.account_id != found.account_id => {
             Err(Fault::permanent(WorkError::OtherAccount { expected, found }.to_string()))
@@ -200,7 +200,7 @@ fn prepare(config: &Config) -> Result<ApiAccess<'_>, Fault> {
 }
 
 impl ApiAccess<'_> {
-    fn accepted(&self) -> Verdict {
+    fn accepted(&self) -> CheckResult {
         Ok(format!("{} accepts it{}", self.host, self.expiry))
     }
 
@@ -216,7 +216,7 @@ impl ApiAccess<'_> {
     }
 
     /// Neither the account nor a talk request got a response.
-    fn unanswered(&self, account: &Failure, last: &Attempt) -> Verdict {
+    fn unanswered(&self, account: &Failure, last: &Attempt) -> CheckResult {
         match &last.answer {
             Err(failure) if failure.detail != account.detail && !affects_all(failure) => {
                 let (host, what) = (self.host, &last.what);
@@ -227,7 +227,7 @@ impl ApiAccess<'_> {
         }
     }
 
-    fn refused(&self, failure: &Failure) -> Verdict {
+    fn refused(&self, failure: &Failure) -> CheckResult {
         let expiry = if failure.kind == Kind::Unauthorized { &*self.expiry } else { "" };
         Err(format!("{}: {failure}{expiry}", self.host).into())
     }

@@ -1,6 +1,6 @@
 //! What `check` reports on the database: whether it can be read and written, is intact, and is backed up.
 
-use super::{Fault, Report, Verdict};
+use super::{CheckResult, Fault, Report};
 use crate::cli::exit::{is_permanent, is_wrong_database};
 use crate::clock::unix_now;
 use crate::config::{Backup, Config};
@@ -16,7 +16,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Whether the daemon can work on it, and its contents.
-pub(super) fn database(config: &Config) -> (Verdict, Option<Overview>) {
+pub(super) fn database(config: &Config) -> (CheckResult, Option<Overview>) {
     let database = &config.database;
     let (text, overview) = match read(database) {
         Ok((text, overview)) => (text, overview),
@@ -113,7 +113,7 @@ pub(super) fn schema(config: &Config, report: &mut Report) -> Result<()> {
 }
 
 /// Whether the next scheduled backup has a usable folder.
-pub(super) fn backup(database: &Path, Backup { schedule, folder, make, keep }: &Backup) -> Verdict {
+pub(super) fn backup(database: &Path, Backup { schedule, folder, make, keep }: &Backup) -> CheckResult {
     let shown = folder.display();
     let settings = format!("at {schedule} (UTC), the newest {keep} are kept{}", root_note(database));
     if *make && !folder.exists() {

@@ -1,6 +1,6 @@
 //! What `check` reports on `http.listen`.
 
-use super::Verdict;
+use super::CheckResult;
 use crate::config::Config;
 use crate::http::PROCESS_HEADER;
 use crate::report::Overview;
@@ -15,7 +15,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 const MAX_ANSWER_BYTES: u64 = 64 * 1024;
 
 /// Whether `address` is free, or used by the daemon of this database.
-pub(super) fn listen(config: &Config, address: SocketAddr, overview: Option<&Overview>) -> Verdict {
+pub(super) fn listen(config: &Config, address: SocketAddr, overview: Option<&Overview>) -> CheckResult {
     let error = match TcpListener::bind(address) {
         Ok(_) => return Ok(format!("{address} is free")),
         Err(error) => error,

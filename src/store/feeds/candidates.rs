@@ -40,8 +40,8 @@ impl Candidates {
     ///
     /// # Errors
     /// If the database cannot be read.
-    pub fn prepare(&mut self, connection: &Connection, order: &FeedRequest) -> rusqlite::Result<()> {
-        let (now, closed_since) = match order {
+    pub fn prepare(&mut self, connection: &Connection, request: &FeedRequest) -> rusqlite::Result<()> {
+        let (now, closed_since) = match request {
             FeedRequest::Refresh { rules, now, .. } => {
                 (*now, now - i64::try_from(rules.closed_for.as_secs()).unwrap_or(*now))
             }
@@ -160,8 +160,8 @@ impl Candidates {
     }
 
     /// Follows a committed request and its result.
-    pub fn fed(&mut self, order: &FeedRequest, fed: &Fed) {
-        match (order, fed) {
+    pub fn fed(&mut self, request: &FeedRequest, fed: &Fed) {
+        match (request, fed) {
             (FeedRequest::Compare { listed, now }, Fed::Compared(news)) => {
                 let news: HashSet<i64> = news.iter().map(|news| news.listed.talk_id).collect();
                 for listed in listed.iter().filter(|listed| !news.contains(&listed.talk_id)) {

@@ -41,17 +41,17 @@ fn mirror(connection: &mut Connection, talk: Talk, fetched_at: i64) {
     record(connection, talk.talk_id, 0, fetched_at, Outcome::Talk(Box::new(Arrived::new(talk, "{}"))));
 }
 
-fn order(connection: &mut Connection, order: FeedRequest) -> Fed {
-    order_with(&mut Candidates::default(), connection, order)
+fn request(connection: &mut Connection, request: FeedRequest) -> Fed {
+    request_with(&mut Candidates::default(), connection, request)
 }
 
 /// Runs a request as the writer does.
-fn order_with(candidates: &mut Candidates, connection: &mut Connection, order: FeedRequest) -> Fed {
-    candidates.prepare(connection, &order).unwrap();
+fn request_with(candidates: &mut Candidates, connection: &mut Connection, request: FeedRequest) -> Fed {
+    candidates.prepare(connection, &request).unwrap();
     let tx = connection.transaction().unwrap();
-    let fed = work(&tx, &order, candidates).unwrap();
+    let fed = work(&tx, &request, candidates).unwrap();
     tx.commit().unwrap();
-    candidates.fed(&order, &fed);
+    candidates.fed(&request, &fed);
     fed
 }
 
@@ -62,7 +62,7 @@ fn rules(closed_for: Duration) -> RefreshRules {
 fn hinted(connection: &mut Connection, talk_id: i64, lane: Lane) -> Fed {
     let feeder = Feeder::Listing;
     let hints = vec![Hint { talk_id, lane, changed: false }];
-    order(connection, FeedRequest::Enqueue { feeder, hints, due_at: NOW, now: NOW })
+    request(connection, FeedRequest::Enqueue { feeder, hints, due_at: NOW, now: NOW })
 }
 
 /// The rows of the queue: id, reason, priority, due in, attempts.
@@ -168,10 +168,10 @@ fn a_refresh_fills_the_lane_up_and_takes_none_that_waits_already() {
         Fed::Refreshed { queued, .. } => queued,
         fed => panic!("{fed:?}"),
     };
-    assert_eq!(queued(order(&mut connection, refresh(4))), 4);
-    assert_eq!(queued(order(&mut connection, refresh(4))), 0, "the lane is full");
-    assert_eq!(queued(order(&mut connection, refresh(6))), 2);
-    assert_eq!(queued(order(&mut connection, refresh(100))), 3, "10 waits in another lane");
+    assert_eq!(queued(request(&mut connection, refresh(4))), 4);
+    assert_eq!(queued(request(&mut connection, refresh(4))), 0, "the lane is full");
+    assert_eq!(queued(request(&mut connection, refresh(6))), 2);
+    assert_eq!(queued(request(&mut connection, refresh(100))), 3, "10 waits in another lane");
     let ids: Vec<i64> = rows(&connection).into_iter().map(|row| row.0).collect();
     assert_eq!(ids[0], 10);
     assert_eq!(ids.len(), 10);
@@ -184,7 +184,7 @@ fn a_row_of_the_listing_is_news_if_it_differs() {
     let same =
         Listed { talk_id: 1, updated_at: Some(NOW - 3600), is_in_work: Some(true), is_read: Some(true) };
     let mut ask =
-        |listed| match order(&mut connection, FeedRequest::Compare { listed: vec![listed], now: NOW }) {
+        |listed| match request(&mut connection, FeedRequest::Compare { listed: vec![listed], now: NOW }) {
             Fed::Compared(news) => news.len(),
             fed => panic!("{fed:?}"),
         };
@@ -199,7 +199,7 @@ fn a_row_of_the_listing_is_news_if_it_differs() {
     assert_eq!(ask(Listed { is_read: Some(false), ..same }), 1);
     assert_eq!(ask(Listed { talk_id: 2, ..same }), 1, "unknown");
     record(&mut connection, 1, 0, NOW, Outcome::Gone);
-    let mut ask = |listed| order(&mut connection, FeedRequest::Compare { listed: vec![listed], now: NOW });
+    let mut ask = |listed| request(&mut connection, FeedRequest::Compare { listed: vec![listed], now: NOW });
     assert!(matches!(ask(same), Fed::Compared(news) if news.len() == 1), "gone, and listed all the same");
 }
 
@@ -210,7 +210,7 @@ fn open_talks_that_a_pass_did_not_show_are_those_fetched_before_it() {
     mirror(&mut connection, talk(2), NOW - 10);
     mirror(&mut connection, talk(3), NOW);
     mirror(&mut connection, Talk { is_in_work: false, ..talk(4) }, NOW - 10);
-    let fed = order(
+    let fed = request(
         &mut connection,
         FeedRequest::Unseen { seen: Arc::new(HashSet::from([1])), before: NOW, now: NOW },
     );
@@ -223,16 +223,16 @@ fn an_event_counts_once() {
     let event = |id: &str, talk_id| TalkEvent { event_id: id.into(), talk_id, created_at: NOW };
     let take = |events| FeedRequest::Events { events, now: NOW };
     assert_eq!(
-        order(&mut connection, take(vec![event("a", 1), event("b", 1), event("c", 2)])),
+        request(&mut connection, take(vec![event("a", 1), event("b", 1), event("c", 2)])),
         Fed::Queued(2)
     );
     connection.execute("DELETE FROM talk_queue", []).unwrap();
     assert_eq!(
-        order(&mut connection, take(vec![event("a", 1), event("c", 2), event("d", 3)])),
+        request(&mut connection, take(vec![event("a", 1), event("c", 2), event("d", 3)])),
         Fed::Queued(1)
     );
     assert_eq!(rows(&connection)[0].0, 3);
-    order(&mut connection, FeedRequest::ForgetEvents { before: NOW + 1 });
+    request(&mut connection, FeedRequest::ForgetEvents { before: NOW + 1 });
     let left: i64 = connection.query_row("SELECT count(*) FROM seen_events", [], |row| row.get(0)).unwrap();
     assert_eq!(left, 0);
 }
@@ -246,18 +246,19 @@ fn a_webhook_of_another_account_queues_nothing_once_ours_is_known() {
         due_at: NOW + 2,
         now: NOW,
     };
-    assert_eq!(order(&mut connection, webhook(2)), Fed::Queued(1), "nobody knows better yet");
+    assert_eq!(request(&mut connection, webhook(2)), Fed::Queued(1), "nobody knows better yet");
     connection.execute("DELETE FROM talk_queue", []).unwrap();
     connection.execute("INSERT INTO mirror_info VALUES ('account_id', '1')", []).unwrap();
-    assert_eq!(order(&mut connection, webhook(2)), Fed::OtherAccount);
+    assert_eq!(request(&mut connection, webhook(2)), Fed::OtherAccount);
     assert_eq!(rows(&connection), []);
-    assert_eq!(order(&mut connection, webhook(1)), Fed::Queued(1));
+    assert_eq!(request(&mut connection, webhook(1)), Fed::Queued(1));
 }
 
 /// Walks until the walk waits or ends. Ids above `known` do not exist. Returns the number of steps.
 fn walk(connection: &mut Connection, known: i64) -> (Backfill, usize) {
     for step in 1.. {
-        let Fed::Backfill(state, _) = order(connection, FeedRequest::Backfill { room: 10, now: NOW }) else {
+        let Fed::Backfill(state, _) = request(connection, FeedRequest::Backfill { room: 10, now: NOW })
+        else {
             panic!("a backfill")
         };
         let state = state.expect("one is under way");
@@ -308,16 +309,22 @@ fn a_backfill_ends_at_500_unknown_ids_in_a_row_and_not_at_499() {
 fn a_backfill_passes_over_what_backs_off_and_can_be_ended() {
     let mut connection = in_memory();
     begin_backfill(&mut connection, Some(3), Some(1), NOW).unwrap();
-    order(&mut connection, FeedRequest::Backfill { room: 10, now: NOW });
+    request(&mut connection, FeedRequest::Backfill { room: 10, now: NOW });
     connection.execute("UPDATE talk_queue SET attempts = 1, due_at = ?1 + 900", [NOW]).unwrap();
-    let fed = order(&mut connection, FeedRequest::Backfill { room: 10, now: NOW });
+    let fed = request(&mut connection, FeedRequest::Backfill { room: 10, now: NOW });
     assert!(matches!(&fed, Fed::Backfill(Some(walk), 0) if walk.ended.is_some()), "{fed:?}");
-    assert_eq!(order(&mut connection, FeedRequest::Backfill { room: 10, now: NOW }), Fed::Backfill(None, 0));
+    assert_eq!(
+        request(&mut connection, FeedRequest::Backfill { room: 10, now: NOW }),
+        Fed::Backfill(None, 0)
+    );
 
     begin_backfill(&mut connection, Some(30), Some(1), NOW).unwrap();
     assert!(end_backfill(&mut connection, NOW).unwrap().is_some());
     assert!(end_backfill(&mut connection, NOW).unwrap().is_none());
-    assert_eq!(order(&mut connection, FeedRequest::Backfill { room: 10, now: NOW }), Fed::Backfill(None, 0));
+    assert_eq!(
+        request(&mut connection, FeedRequest::Backfill { room: 10, now: NOW }),
+        Fed::Backfill(None, 0)
+    );
 }
 
 #[test]
@@ -350,9 +357,9 @@ fn an_error_lasts_from_its_start_until_a_run_without_one() {
 
 /// What a refresh chooses from a mirror by these rules, from the writer's memory.
 fn refreshed(candidates: &mut Candidates, connection: &mut Connection, closed_for: Duration) -> Vec<i64> {
-    let order =
+    let request =
         FeedRequest::Refresh { rules: rules(closed_for), room: 100, shares: Shares::default(), now: NOW };
-    order_with(candidates, connection, order);
+    request_with(candidates, connection, request);
     let refreshed = connection
         .prepare("DELETE FROM talk_queue WHERE reason = 'refresh' RETURNING talk_id")
         .unwrap()
@@ -375,7 +382,7 @@ fn noted(candidates: &mut Candidates, connection: &mut Connection, feeder: Feede
         cursor: None,
         now: NOW,
     };
-    order_with(candidates, connection, FeedRequest::Note(note));
+    request_with(candidates, connection, FeedRequest::Note(note));
 }
 
 #[test]
@@ -395,9 +402,9 @@ fn a_talk_that_the_listing_shows_unchanged_is_left_until_the_hour_is_over() {
         is_read: Some(true),
     };
     let listed = vec![row(1), Listed { is_read: Some(false), ..row(2) }, row(3)];
-    order_with(candidates, connection, FeedRequest::Compare { listed, now: NOW });
+    request_with(candidates, connection, FeedRequest::Compare { listed, now: NOW });
     let seen = Arc::new(HashSet::from([1, 2, 3, 4]));
-    order_with(candidates, connection, FeedRequest::Unseen { seen, before: NOW, now: NOW });
+    request_with(candidates, connection, FeedRequest::Unseen { seen, before: NOW, now: NOW });
     noted(candidates, connection, Feeder::Listing, None);
     assert_eq!(refreshed(candidates, connection, closed_for), [1, 2, 3, 4, 5], "no events: not watched");
     noted(candidates, connection, Feeder::Events, None);
