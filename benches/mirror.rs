@@ -16,12 +16,12 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use talkmirror::policy::closing::{CloseMode, CloseRules, Purpose};
+use talkmirror::policy::closing::{CloseMode, CloseRules, FetchReason};
 use talkmirror::policy::refresh::{RefreshRules, Shares};
 use talkmirror::policy::stale::StaleRules;
 use talkmirror::store;
 use talkmirror::store::feeds::{Fed, FeedRequest};
-use talkmirror::store::queue::Due;
+use talkmirror::store::queue::DueRow;
 use talkmirror::store::record::{Arrived, Outcome, Record, Recorder};
 use talkmirror_simulator::{ACCOUNT_ID, Account, Simulator, TOKEN};
 
@@ -202,7 +202,7 @@ fn store_alone(criterion: &mut Criterion) {
                     for (talk, due) in chunk.iter().zip(head.due) {
                         let outcome =
                             Outcome::Talk(Box::new(Arrived::new(as_mirrored(talk), "x".repeat(550))));
-                        let Due { talk_id, ticket, .. } = due;
+                        let DueRow { talk_id, ticket, .. } = due;
                         recorder
                             .record(&Record {
                                 talk_id,
@@ -258,7 +258,7 @@ fn sweep(criterion: &mut Criterion) {
             bencher.iter(|| {
                 let now = talkmirror::clock::unix_now();
                 let counts = store::sweep::counts(&connection, &rules.stale, now).expect("counts");
-                let found = store::sweep::candidates(&connection, &rules.stale, Purpose::Close, 50, now);
+                let found = store::sweep::candidates(&connection, &rules.stale, FetchReason::Close, 50, now);
                 assert_eq!((counts, found.expect("candidates").len()), ((100, 1000), 50));
             });
         });

@@ -11,7 +11,7 @@ const MIN_JUMP_SECS: f64 = 5.0;
 const COMPARE_WINDOW: Duration = Duration::from_secs(55);
 
 /// A reading of both clocks: `mono` for waiting, `unix` for storage.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Now {
     pub mono: Instant,
     /// Seconds since 1970, UTC, with the fraction.

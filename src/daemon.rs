@@ -180,7 +180,7 @@ async fn run_until_done(
 
 fn sync_end(worker: &Worker) -> Option<SyncEnd> {
     let now = clock::now();
-    if let Some((why, since)) = worker.trouble()
+    if let Some((why, since)) = worker.write_error()
         && clock::since(since) > SYNC_WAIT
     {
         return Some(SyncEnd::WriteBlocked(why.to_owned()));

@@ -17,7 +17,7 @@ use crate::policy::lanes::Lane;
 use crate::store::feeds::{Fed, FeedRequest, Feeder, FeederRow, Note};
 use crate::store::writer::Writer;
 use crate::text::shown;
-use crate::worker::Door;
+use crate::worker::ApiHandle;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ enum ListError {
 #[derive(Debug)]
 pub struct FeederContext {
     feeder: Feeder,
-    door: Door,
+    api: ApiHandle,
     writer: Writer,
     error: Option<String>,
     warned_at: Option<i64>,
@@ -61,10 +61,10 @@ pub struct FeederContext {
 
 impl FeederContext {
     /// `before` is the stored row of this feeder.
-    pub fn new(feeder: Feeder, door: Door, writer: Writer, before: Option<&FeederRow>) -> FeederContext {
+    pub fn new(feeder: Feeder, api: ApiHandle, writer: Writer, before: Option<&FeederRow>) -> FeederContext {
         FeederContext {
             feeder,
-            door,
+            api,
             writer,
             error: before.and_then(|row| row.trouble.clone()),
             warned_at: before.and_then(|row| row.warned_at),
@@ -94,7 +94,7 @@ impl FeederContext {
     async fn page(&self, lane: Lane, query: Query) -> Result<Result<Page, ListError>, FeederEnded> {
         let mut waits = PAGE_RETRY_DELAYS.iter();
         loop {
-            let failure = match self.door.page(self.feeder, lane, query).await.ok_or(FeederEnded)? {
+            let failure = match self.api.page(self.feeder, lane, query).await.ok_or(FeederEnded)? {
                 Ok(page) => return Ok(Ok(page)),
                 Err(failure) => failure,
             };

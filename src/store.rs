@@ -16,6 +16,7 @@ pub mod feeds;
 pub mod figures;
 pub mod lock;
 pub mod maintenance;
+pub mod named;
 pub mod odd;
 pub mod queue;
 pub mod record;

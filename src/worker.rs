@@ -1,159 +1,127 @@
-//! The worker: takes due ids from the queue, fetches them through the gate and has
-//! what came recorded. One loop over [`Worker::step`].
+//! The worker: takes due ids from the queue, fetches them through the gate and has what came recorded. A thin loop,
+//! [`Worker::step`], over owners with state of their own:
+//!
+//! | owner | its question |
+//! | --- | --- |
+//! | `dispatch` | Which talks are due, and which of them are busy? |
+//! | `circuit` | May a request leave? What does a response show of the API as a whole? |
+//! | `account_check` | Is it the mirror's account that answers? |
+//! | `token_manager` | Which token is in use, and is it to be renewed? |
+//! | `closer` | Which close requests may leave? What became of them? |
+//! | `pages` | Which pages do feeders wait for? |
+//! | `status_reporter` | What is shown of all that? |
+//! | `maintenance` | What does the writer do besides? |
+//!
+//! `next_request` decides with them which request leaves, and `responses` what a response leads to. Both take the time as
+//! an argument and wait for nothing, so a test drives them on given times.
 //!
 //! It promises that a talk is not fetched twice at once, that a row leaves the queue
 //! only with the record of its fetch, and that nothing is fetched while nothing can be
-//! recorded. What an answer means is sorted by [`crate::amocrm`], when to ask again is
+//! recorded. Errors are sorted by [`crate::amocrm`], when to retry is
 //! decided by [`crate::policy`], and whether a request may leave by [`crate::gate`].
 //!
 //! Uses `amocrm`, `clock`, `gate`, `policy`, `report`, `sqlite`, `store`, `talk`, `telemetry`, `text`.
 
-mod ahead;
-mod blame;
-mod closing;
-mod condition;
+mod account_check;
+mod circuit;
+mod closer;
+mod config;
 mod counters;
-mod door;
-mod gone;
-mod identity;
-mod launch;
+mod dispatch;
 mod maintenance;
+mod next_request;
 mod odd;
+mod pages;
 mod progress;
 mod reconfigure;
 mod reminder;
-mod settle;
+mod responses;
 mod setup;
+mod status_reporter;
 mod stop;
-mod tokens;
+#[cfg(test)]
+mod tests;
+mod token_manager;
 
-pub use condition::Mode;
+pub use crate::store::status::Mode;
+pub use config::{Account, WorkError, WorkerConfig};
 pub use counters::{Closures, Counters};
-pub use door::{Door, Quota};
-pub use setup::{Account, WorkError, WorkerConfig};
+pub use pages::{ApiHandle, Quota};
 
-use crate::amocrm::oauth::Renewal;
-use crate::amocrm::{self, Client, Failure, FetchError, Fetched, Page};
+use crate::amocrm::{self, Client};
 use crate::clock::{self, Now};
-use crate::gate::{Gate, Pause, Permit, Source};
-use crate::policy::gone::GoneGuard;
-use crate::policy::lanes::Lanes;
-use crate::store::account::AccountName;
-use crate::store::queue::{Due, Repair};
-use crate::store::record::{Effect, Record, Recorded};
+use crate::gate::{Pause, Permit};
+use crate::store::queue::Repair;
+use crate::store::record::Record;
 use crate::store::status::DaemonStatus;
+use crate::store::sweep::{QueuedToClose, ToClose};
 use crate::store::writer::{Event, Writer};
-use crate::text::shown;
-use ahead::Ahead;
-use blame::Tries;
-use closing::{Closing, Pending};
-use condition::Condition;
-use door::Ask;
-use identity::Identity;
+use account_check::AccountCheck;
+use circuit::Circuit;
+use closer::Closer;
+use counters::Unfetched;
+use dispatch::{Dispatch, ReadAhead};
 use maintenance::Maintenance;
+use next_request::{Leaves, Request};
 use odd::OddReporter;
+use pages::Pages;
 use progress::Progress;
-use reminder::Reminder;
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use responses::Completed;
+use status_reporter::StatusReporter;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::time::Instant;
-use tokens::Tokens;
+use std::time::{Duration, Instant};
+use token_manager::TokenManager;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep_until;
 
-/// A request that has ended.
-#[derive(Debug)]
-struct Answered {
-    ended: Ended,
-    permit: Permit,
-    /// When it left.
-    sent: Now,
-    /// How many tokens there were before the one it was sent with.
-    token_epoch: u64,
-}
-
-#[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "the large one is what nearly all of them are")]
-enum Ended {
-    Fetched { due: Due, result: Result<Fetched, FetchError> },
-    Closed { pending: Pending, result: Result<u16, Failure> },
-    Described { result: Result<amocrm::Account, Failure> },
-    Paged { ask: Ask, result: Result<Page, Failure> },
-    Renewed { renewal: Renewal, previous: bool },
-}
+/// How often what has no event of its own is looked at: the token, the progress, reminders, maintenance.
+const TICK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// See the module's text.
 #[derive(Debug)]
 pub struct Worker {
     config: WorkerConfig,
-    tokens: Tokens,
     client: Arc<Client>,
-    gate: Gate,
     writer: Writer,
     events: UnboundedReceiver<Event>,
-    rng: fastrand::Rng,
-    account_id: Option<i64>,
-    /// The same as the database names it, at the start.
-    mirrored: Option<AccountName>,
-    /// Talks that were shown lately, the latest first.
-    known: VecDeque<i64>,
-    identity: Identity,
-    /// A stored talk to fetch before anything else.
-    confirm_now: Option<Due>,
-    /// Fetches to repeat, as their connections were closed on them.
-    repeats: VecDeque<Due>,
-    /// Whose requests were repeated just now.
-    repeated: HashSet<Source>,
-    tries: Tries,
-    gone: GoneGuard,
+    /// Those under way.
+    requests: JoinSet<Completed>,
+    dispatch: Dispatch,
+    circuit: Circuit,
+    account: AccountCheck,
+    tokens: TokenManager,
+    closer: Closer,
+    pages: Pages,
+    maintenance: Maintenance,
+    reporter: StatusReporter,
     odd: OddReporter,
-    /// Talks that can neither be recorded nor fail.
-    refused: HashSet<i64>,
-    /// Ids to queue once it is known whose API it is.
-    to_enqueue: Option<Vec<RangeInclusive<i64>>>,
-    enqueueing: bool,
-    ready: Ahead,
-    lanes: Lanes,
-    /// For feeders.
-    door: Door,
-    asks: UnboundedReceiver<Ask>,
-    /// Pages that somebody waits for.
-    asked: VecDeque<Ask>,
-    quota: watch::Sender<Quota>,
-    /// Being fetched, or fetched and not recorded yet.
-    busy: HashSet<i64>,
+    progress: Progress,
+    counters: Counters,
+    unfetched: Unfetched,
     /// Records that are not committed yet.
     unrecorded: usize,
-    fetching: JoinSet<Answered>,
-    head_asked: bool,
-    /// The queue may hold due rows that are not in `ready`.
-    may_be_due: bool,
-    /// Somebody changed the queue: what was read ahead may be out of date.
-    reread: bool,
-    next_due_at: Option<i64>,
+    to_enqueue: ToEnqueue,
     /// What is done each second is done at whole seconds from then on.
     origin: Instant,
     next_poll: Instant,
-    token_epoch: u64,
-    /// Why nothing can be recorded, and since when.
-    trouble: Option<(String, Instant)>,
+    next_tick: Instant,
     stopping: bool,
-    /// See [`Worker::unfetched`].
-    unfetched: BTreeSet<i64>,
-    /// Somebody has asked that the pause end, and the probe is not answered yet.
-    resuming: bool,
-    closing: Closing,
-    maintenance: Maintenance,
-    counters: Counters,
-    condition: Condition,
-    progress: Progress,
-    pause_reminder: Reminder,
-    trouble_reminder: Reminder,
 }
 
+/// Ids that a command wants queued.
+#[derive(Debug, Default)]
+enum ToEnqueue {
+    #[default]
+    Nothing,
+    /// Until it is known whose API answers.
+    Held(Vec<RangeInclusive<i64>>),
+    /// The writer has them.
+    Queueing,
+}
+
+/// The loop.
 impl Worker {
     /// Does what can be done now, then waits for one thing to happen. Dropping the
     /// future loses nothing.
@@ -161,66 +129,261 @@ impl Worker {
     /// # Errors
     /// When the work cannot go on.
     pub async fn step(&mut self) -> Result<(), WorkError> {
-        let now = clock::now();
-        self.tick(now);
-        if !self.identity.is_pending() {
-            self.enqueue_now();
-            self.queue_to_close(now);
-            self.sweep_if_wanted(now);
-        }
-        self.read_ahead(now);
-        let wake = self.launch(now).min(self.next_poll).min(self.tokens.next_check);
-        if self.trouble.is_none() {
-            self.condition.write(&self.writer, &self.gate, now);
-        }
+        let wake = self.act(clock::now());
         tokio::select! {
             biased;
             event = self.events.recv() => match event {
-                Some(event) => self.on_event(event),
+                Some(event) => self.handle_event(event, clock::now()),
                 None => Err(WorkError::WriterEnded),
             },
-            Some(answered) = self.fetching.join_next() => {
-                self.settle(joined(answered))?;
+            Some(completed) = self.requests.join_next() => {
+                let now = clock::now();
+                self.handle(joined(completed), now)?;
                 // What came together is recorded together.
-                while let Some(answered) = self.fetching.try_join_next() {
-                    self.settle(joined(answered))?;
+                while let Some(completed) = self.requests.try_join_next() {
+                    self.handle(joined(completed), now)?;
                 }
                 Ok(())
             }
-            Some(ask) = self.asks.recv() => {
-                self.asked.push_back(ask);
+            Some(request) = self.pages.next() => {
+                self.pages.push(request);
                 Ok(())
             }
             () = sleep_until(wake.into()) => Ok(()),
         }
     }
 
-    /// Queues ids once it is known whose API it is: not if it is another account's.
-    pub fn enqueue(&mut self, ids: Vec<RangeInclusive<i64>>) {
-        self.to_enqueue = Some(ids).filter(|ids| !ids.is_empty());
+    /// Does what can be done now; returns when to act again at the latest.
+    fn act(&mut self, now: Now) -> Instant {
+        self.tick(now);
+        if !self.account.is_pending() {
+            self.enqueue_now();
+            if let Some(to_close) = self.closer.take_to_close() {
+                self.writer.close_manually(self.config.close.clone(), to_close, now.secs());
+            }
+            if self.closer.take_wanted_sweep() {
+                self.sweep(now);
+            }
+        }
+        if !self.stopping
+            && let Some(ReadAhead { limit }) = self.dispatch.read_ahead(self.config.requests_per_second, now)
+        {
+            self.writer.head(now.secs(), limit, self.closer.only());
+        }
+        self.hurry_if_needed();
+        let wake = loop {
+            match self.next_to_leave(now) {
+                Leaves::Request { request, permit } => self.send(request, permit, now),
+                Leaves::NothingBefore(at) => break at,
+            }
+        };
+        if let Some(status) = self.reporter.due(self.circuit.gate(), now) {
+            self.writer.status(status);
+        }
+        wake.min(self.next_poll).min(self.next_tick)
     }
 
-    /// Queues them now.
+    /// Sends a request; its response comes to [`Worker::step`].
+    fn send(&mut self, request: Request, permit: Permit, sent: Now) {
+        let (client, account_id) = (Arc::clone(&self.client), self.account.account_id());
+        let token_epoch = self.tokens.epoch();
+        let performed = amocrm::noting_departure(permit.departure(), async move {
+            request.perform(&client, account_id).await
+        });
+        self.requests
+            .spawn(async move { Completed { response: performed.await, permit, sent, token_epoch } });
+    }
+
+    fn handle(&mut self, completed: Completed, now: Now) -> Result<(), WorkError> {
+        let handled = self.handle_response(completed, now);
+        if matches!(handled, Err(WorkError::OtherAccount { .. })) {
+            self.to_enqueue = ToEnqueue::Nothing;
+        }
+        handled
+    }
+
+    /// What is done now and then.
+    fn tick(&mut self, now: Now) {
+        let may_write = self.reporter.write_error().is_none();
+        if now.mono >= self.next_poll {
+            self.next_poll = clock::next_of(self.origin, self.config.poll_interval, now.mono);
+            // While nothing can be committed, questions would only pile up.
+            if may_write {
+                self.writer.poll();
+            }
+        }
+        if now.mono < self.next_tick {
+            return;
+        }
+        self.next_tick = clock::next_of(self.origin, TICK_INTERVAL, now.mono);
+        if self.tokens.check(now) {
+            self.use_token(now);
+        }
+        self.write_token_status();
+        self.publish_quota(now);
+        self.note_progress(now);
+        self.reporter.remind(self.circuit.pause(), now);
+        self.maintain(now);
+    }
+
+    /// Notes whether work went on since the last tick.
+    fn note_progress(&mut self, now: Now) {
+        let could_send = self.circuit.pause().is_none() && self.dispatch.has_rows();
+        let works =
+            could_send || !self.requests.is_empty() || self.unrecorded > 0 || self.dispatch.is_reading();
+        let may_write = self.reporter.write_error().is_none();
+        let idle = !works || !may_write || self.stopping;
+        self.progress.note((self.writer.turns(), self.writer.is_in_sqlite()), idle, now.mono);
+        if may_write {
+            self.writer.turn();
+        }
+        self.reporter.note_wal(self.writer.wal());
+    }
+
+    fn handle_event(&mut self, event: Event, now: Now) -> Result<(), WorkError> {
+        match event {
+            Event::Recorded(recorded, _) => {
+                if !recorded.is_empty() {
+                    self.maintenance.changed();
+                }
+                recorded.iter().for_each(|recorded| self.handle_recorded(recorded, now));
+            }
+            Event::Head(batch) => self.dispatch.on_read(batch),
+            Event::Swept(swept) => {
+                self.dispatch.queue_changed();
+                if self.closer.on_swept(&swept, &self.config.close) {
+                    self.dispatch.confirm_by_a_known_talk();
+                }
+            }
+            Event::Maintained(maintained) => self.maintenance.done(maintained, now),
+            Event::ForeignChange => {
+                self.maintenance.changed();
+                self.dispatch.queue_changed();
+            }
+            Event::Resume => self.resume_now(now),
+            Event::Enqueued => {
+                self.to_enqueue = ToEnqueue::Nothing;
+                self.maintenance.changed();
+                self.dispatch.queue_changed();
+            }
+            Event::QueuedToClose(queued) => {
+                self.closer.on_queued_to_close(queued);
+                self.dispatch.queue_changed();
+            }
+            Event::Fed { due_at } => {
+                self.maintenance.changed();
+                // What was read ahead may have a new ticket.
+                self.dispatch.queue_changed();
+                self.dispatch.due_later(due_at);
+            }
+            Event::WriteError(why) => self.reporter.note_write_error(why, now),
+            Event::Recovered => self.reporter.note_writes(now),
+            Event::Fatal(error) => return Err(WorkError::Database(error)),
+            Event::Stopped => {}
+        }
+        Ok(())
+    }
+
+    /// Has rows of the queue repaired; what was read of it before is out of date.
+    fn repair(&mut self, repair: Repair) {
+        self.writer.repair(repair);
+        self.dispatch.rows_may_be_due();
+    }
+
+    fn record(&mut self, record: Record) {
+        self.unrecorded += 1;
+        self.writer.record(record);
+    }
+
     fn enqueue_now(&mut self) {
-        if let Some(ids) = self.to_enqueue.take() {
-            self.enqueueing = true;
+        if let ToEnqueue::Held(ids) = std::mem::take(&mut self.to_enqueue) {
+            self.to_enqueue = ToEnqueue::Queueing;
             self.writer.enqueue(ids);
         }
     }
 
-    /// Ids that [`Worker::enqueue`] was given are not all in the queue yet.
-    pub fn is_enqueueing(&self) -> bool {
-        self.to_enqueue.is_some() || self.enqueueing
+    /// What came of it is there to be read before the one who asked is answered.
+    fn report_resumed(&mut self, now: Now) {
+        self.writer.status(self.reporter.row(self.circuit.gate(), now));
+        self.writer.resumed();
+    }
+}
+
+/// What the daemon and the commands want of it.
+impl Worker {
+    /// Queues ids once it is known whose API it is: not if it is another account's.
+    pub fn enqueue(&mut self, ids: Vec<RangeInclusive<i64>>) {
+        if !ids.is_empty() {
+            self.to_enqueue = ToEnqueue::Held(ids);
+        }
+    }
+
+    /// Works nothing but what a person wants closed. It is queued once it is known whose API answers.
+    pub fn close_manually(&mut self, to_close: ToClose) {
+        self.closer.close_manually(to_close);
+    }
+
+    /// Looks for stale talks once, unless there is no need or the last look is not over.
+    pub fn sweep(&mut self, now: Now) {
+        if self.account.is_pending() {
+            // If it is another account's API, no row may change.
+            return self.closer.want_sweep();
+        }
+        // In a pause they would only pile up.
+        let paused = self.circuit.pause().is_some();
+        if paused || self.stopping || self.reporter.write_error().is_some() {
+            return;
+        }
+        if let Some(order) = self.closer.sweep(&self.config.close, now) {
+            self.writer.sweep(order);
+        }
+    }
+
+    /// Somebody asks that the pause end now: one probe leaves at once. Who asks has looked at what is gone.
+    pub fn resume_now(&mut self, now: Now) {
+        match self.circuit.resume_now(now) {
+            true => tracing::info!("asked to resume: probing now"),
+            false => self.report_resumed(now),
+        }
+    }
+
+    /// Reads the token again, and probes at once if it was refused.
+    pub fn reload_token(&mut self) {
+        self.tokens.reread();
+        self.use_token(clock::now());
+    }
+
+    /// For feeders.
+    pub fn api(&self) -> ApiHandle {
+        self.pages.handle()
     }
 
     /// A handle to the thread that writes the database.
     pub fn writer(&self) -> Writer {
         self.writer.clone()
     }
+}
+
+/// How it is.
+impl Worker {
+    /// Ids that [`Worker::enqueue`] was given are not all in the queue yet.
+    pub fn is_enqueueing(&self) -> bool {
+        !matches!(self.to_enqueue, ToEnqueue::Nothing)
+    }
+
+    /// What was queued to be closed by hand, once it was.
+    pub fn queued_to_close(&self) -> Option<&QueuedToClose> {
+        self.closer.queued_to_close()
+    }
 
     /// Talks that were to be closed by hand and were left as they are, and why.
     pub fn left(&self) -> &[(i64, String)] {
-        &self.closing.left
+        self.closer.left()
+    }
+
+    /// Talks that were tried and not fetched, if this is a `sync`.
+    pub fn unfetched(&self) -> Vec<i64> {
+        self.unfetched.talks()
     }
 
     /// What was done so far.
@@ -230,34 +393,33 @@ impl Worker {
 
     /// Nothing is due, under way or waiting to be recorded, and it is known whose API answers, as far as that can be.
     pub fn is_idle(&self) -> bool {
-        let due = self.may_be_due || self.reread || self.head_asked || !self.ready.is_exhausted();
-        let asks = self.confirm_now.is_some() || self.is_enqueueing() || self.is_queueing_to_close();
-        !due && !asks && !self.identity.is_pending() && !self.is_sweeping() && self.is_quiet()
+        let asks = self.is_enqueueing() || self.closer.is_queueing() || self.closer.is_sweeping();
+        !asks && !self.account.is_pending() && self.dispatch.is_idle() && self.is_quiet()
     }
 
     /// Nothing is under way or waiting to be recorded.
     pub fn is_quiet(&self) -> bool {
-        self.busy.is_empty() && !self.is_renewing()
+        self.dispatch.busy() == 0 && !self.tokens.is_renewing()
     }
 
     /// When the next row is due; known while [`Worker::is_idle`].
     pub fn next_due_at(&self) -> Option<i64> {
-        self.next_due_at
+        self.dispatch.next_due_at()
     }
 
-    /// The pause, if everything pauses, and the answer that began it.
+    /// The pause, if everything pauses, and the response that began it.
     pub fn pause(&self) -> Option<(Pause, &str)> {
-        Some((self.gate.pause()?, self.condition.pause_detail()))
+        Some((self.circuit.pause()?, self.reporter.pause_detail()))
     }
 
-    /// How it is now, as `daemon_status` tells.
-    pub fn condition(&mut self, now: Now) -> DaemonStatus {
-        self.condition.look(&self.gate, now)
+    /// How it is now, as `daemon_status` shows it.
+    pub fn status(&mut self, now: Now) -> DaemonStatus {
+        self.reporter.status(self.circuit.gate(), now)
     }
 
     /// Requests in each of the last minutes, of three hours at most, the running one last.
     pub fn requests_by_minute(&self, now: Now) -> Vec<u32> {
-        self.condition.requests_by_minute(now)
+        self.reporter.requests_by_minute(now)
     }
 
     /// Since when the seconds are counted at which it does what it does each second.
@@ -266,122 +428,22 @@ impl Worker {
     }
 
     /// Why nothing can be recorded, and since when.
-    pub fn trouble(&self) -> Option<(&str, Instant)> {
-        let (why, since) = self.trouble.as_ref()?;
-        Some((why, *since))
+    pub fn write_error(&self) -> Option<(&str, Instant)> {
+        self.reporter.write_error()
     }
 
-    /// What is done now and then: looking for others' rows and for a new token.
-    fn tick(&mut self, now: Now) {
-        if now.mono >= self.next_poll {
-            self.next_poll = clock::next_of(self.origin, self.config.poll_interval, now.mono);
-            // While nothing can be committed, questions would only pile up.
-            if self.trouble.is_none() {
-                self.writer.poll();
-            }
-        }
-        if self.check_token(now) {
-            self.publish_quota(now);
-            self.note_progress(now);
-            self.remind(now);
-            self.maintain(now);
-        }
+    /// When the API token ends, in Unix seconds, if it says so; with OAuth the access token in use.
+    pub fn token_expires_at(&self) -> Option<i64> {
+        self.tokens.token().expires_at()
     }
 
-    fn on_event(&mut self, event: Event) -> Result<(), WorkError> {
-        match event {
-            Event::Recorded(recorded, _) => {
-                if !recorded.is_empty() {
-                    self.maintenance.changed();
-                }
-                recorded.iter().for_each(|recorded| self.on_recorded(recorded));
-            }
-            Event::Head(head) => self.on_head(head),
-            Event::Swept(swept) => self.on_swept(&swept),
-            Event::Maintained(maintained) => self.on_maintained(maintained, clock::now()),
-            Event::ForeignChange => {
-                self.maintenance.changed();
-                self.reread = true;
-            }
-            Event::Resume => self.resume_now(clock::now()),
-            Event::Enqueued => {
-                self.enqueueing = false;
-                self.maintenance.changed();
-                self.reread = true;
-            }
-            Event::QueuedToClose(queued) => self.on_queued_to_close(queued),
-            Event::Fed { due_at } => {
-                self.maintenance.changed();
-                // What was read ahead may have a new ticket.
-                self.reread = true;
-                self.due_later(due_at);
-            }
-            Event::Trouble(why) => {
-                tracing::error!(
-                    "cannot write the database: {}; no talk is fetched until it can be written",
-                    shown(&why)
-                );
-                self.trouble = Some((why, clock::mono()));
-            }
-            Event::Recovered => {
-                if let Some((_, since)) = self.trouble.take() {
-                    tracing::info!("the database can be written again, after {:.0?}", clock::since(since));
-                }
-            }
-            Event::Fatal(error) => return Err(WorkError::Database(error)),
-            Event::Stopped => {}
-        }
-        Ok(())
-    }
-
-    /// Has rows of the queue put right; what was read of it before is out of date.
-    fn repair(&mut self, repair: Repair) {
-        self.writer.repair(repair);
-        self.may_be_due = true;
-    }
-
-    /// Sends one request; `ended` says what came of it.
-    fn request(&mut self, permit: Permit, sent: Now, ended: impl Future<Output = Ended> + Send + 'static) {
-        let token_epoch = self.token_epoch;
-        let request = amocrm::noting_departure(permit.departure(), ended);
-        self.fetching.spawn(async move { Answered { ended: request.await, permit, sent, token_epoch } });
-    }
-
-    fn record(&mut self, record: Record) {
-        self.unrecorded += 1;
-        self.writer.record(record);
-    }
-
-    fn on_recorded(&mut self, recorded: &Recorded) {
-        self.unrecorded -= 1;
-        self.progress.step();
-        let outcome = self.counters.count(recorded.effect);
-        let talk_id = recorded.talk_id;
-        tracing::debug!(talk_id, outcome, "recorded talk {talk_id}: {outcome}");
-        self.note_effect(recorded.talk_id, recorded.effect, clock::now());
-        if self.on_stepped(recorded.talk_id, recorded.stepped.as_deref()) {
-            return;
-        }
-        self.busy.remove(&recorded.talk_id);
-        if recorded.effect == Effect::Refused {
-            self.refused.insert(recorded.talk_id);
-        }
-        self.may_be_due |= recorded.requeued;
-    }
-
-    fn due_later(&mut self, due_at: i64) {
-        self.next_due_at = earlier(self.next_due_at, Some(due_at));
+    /// Why the process makes no progress, although it should.
+    pub fn stalled(&self, now: Now) -> Option<String> {
+        self.progress.stalled(self.config.request_timeout, now.mono)
     }
 }
 
-fn earlier(a: Option<i64>, b: Option<i64>) -> Option<i64> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
-    }
-}
-
-/// A request's task is never aborted while its answer is awaited; if it panicked, so do we.
-fn joined(answered: Result<Answered, tokio::task::JoinError>) -> Answered {
-    answered.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+/// A request's task is never aborted while its response is awaited; if it panicked, so do we.
+fn joined(completed: Result<Completed, JoinError>) -> Completed {
+    completed.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }

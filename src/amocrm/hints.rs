@@ -22,6 +22,12 @@ impl Date {
     pub fn unix(&self) -> Option<i64> {
         http_date(self.0.as_ref()?)
     }
+
+    #[cfg(test)]
+    pub(crate) fn at(unix: i64) -> Date {
+        let date = crate::clock::written(unix, "%a, %d %b %Y %H:%M:%S GMT");
+        Date(Some(HeaderValue::from_str(&date).expect("a date")))
+    }
 }
 
 /// How long a 429 asks to wait: the longest value in its headers and body.

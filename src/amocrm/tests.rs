@@ -22,3 +22,8 @@ pub(crate) fn any_json() -> impl Strategy<Value = Value> {
         ]
     })
 }
+
+/// A talk as the API returns it at this Unix second.
+pub(crate) fn fetched(talk: crate::talk::Talk, unix: i64) -> super::Fetched {
+    super::Fetched { talk, payload: "{}".into(), odd: Vec::new(), date: super::hints::Date::at(unix) }
+}

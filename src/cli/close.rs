@@ -8,7 +8,7 @@ use super::table::{Table, Text};
 use crate::clock::unix_now;
 use crate::config::Config;
 use crate::daemon::{self, Closed, DaemonError, SyncEnd};
-use crate::policy::closing::{CloseMode, Purpose};
+use crate::policy::closing::{CloseMode, FetchReason};
 use crate::report::humanize;
 use crate::store::Connection;
 use crate::store::lock::{self, LockError};
@@ -48,7 +48,7 @@ pub fn queue_for_daemon(config: &Config, holder: String, request: &Request<'_>) 
     let mut connection = store::open(database, false)?;
     let running = sweep::running_mode(&connection).map_err(StoreError::from)?;
     ensure!(
-        to_close.purpose == Purpose::DryRun || running.as_deref() == Some("live"),
+        to_close.reason == FetchReason::DryRun || running.as_deref() == Some("live"),
         "the daemon that runs was started with auto_close.mode = \"{}\": restart it, then ask again",
         running.unwrap_or_default()
     );
@@ -59,7 +59,7 @@ pub fn queue_for_daemon(config: &Config, holder: String, request: &Request<'_>) 
     out.line(format!(
         "{} queued to be {} by the daemon that runs; `talkmirror status` and the table closures show what came of it",
         humanize::talks(queued.len() as i64),
-        humanize::aim(if to_close.purpose == Purpose::Close { CloseMode::Live } else { CloseMode::DryRun })
+        humanize::aim(if to_close.reason == FetchReason::Close { CloseMode::Live } else { CloseMode::DryRun })
     ))?;
     if let Some(why) = daemon.not_closing {
         out.line(format!("But {why}: nothing is closed until that is mended"))?;
@@ -101,7 +101,7 @@ pub fn close(config: &Config, request: &Request<'_>) -> Result<ExitCode> {
     let mut out = Out::new();
     match queued.is_empty() && under_way.is_empty() {
         true if closed.queued_to_close.is_none() => out.line("Nothing was queued.")?,
-        true if to_close.purpose == Purpose::DryRun => {
+        true if to_close.reason == FetchReason::DryRun => {
             out.line("No talk is stale that was not written down already: see the table closures.")?;
         }
         true => out.line("No talk is to be closed.")?,
@@ -147,23 +147,23 @@ fn outcome(
 /// What to close, if the mode allows it and the person confirms.
 fn prepare(config: &Config, request: &Request<'_>) -> Result<Option<ToClose>> {
     let rules = &config.auto_close.rules;
-    let purpose = match rules.mode {
-        _ if request.dry_run => Purpose::DryRun,
-        CloseMode::DryRun => Purpose::DryRun,
-        CloseMode::Live => Purpose::Close,
+    let reason = match rules.mode {
+        _ if request.dry_run => FetchReason::DryRun,
+        CloseMode::DryRun => FetchReason::DryRun,
+        CloseMode::Live => FetchReason::Close,
         CloseMode::Off => bail!(
             "auto_close.mode is off: nothing is closed; set it to \"live\", or try `talkmirror close --dry-run`"
         ),
     };
-    let to_close = ToClose { talk_ids: request.ids.to_vec(), purpose };
-    if purpose == Purpose::DryRun || request.yes {
+    let to_close = ToClose { talk_ids: request.ids.to_vec(), reason };
+    if reason == FetchReason::DryRun || request.yes {
         return Ok(Some(to_close));
     }
     ensure!(io::stdin().is_terminal(), "there is no terminal to ask on: --yes closes without asking");
     let ids = match request.ids {
         [] => {
             let connection = store::open_read_only(&config.database)?;
-            sweep::candidates(&connection, &rules.stale, purpose, rules.max_per_sweep, unix_now())
+            sweep::candidates(&connection, &rules.stale, reason, rules.max_per_sweep, unix_now())
                 .map_err(StoreError::from)?
         }
         ids => ids.to_vec(),

@@ -174,7 +174,7 @@ impl QueueProgress {
             let left = pause.until.saturating_duration_since(clock::mono()).as_secs();
             notes.push(format!("paused for {left} s: {}", pause.reason));
         }
-        if let Some((why, _)) = worker.trouble() {
+        if let Some((why, _)) = worker.write_error() {
             notes.push(format!("cannot write the database: {why}"));
         }
         self.progress.get_or_insert_with(|| ProgressDisplay::new(waiting)).set(

@@ -65,7 +65,7 @@ impl Feeders {
         schedule: &Schedule,
     ) -> Result<(), DaemonError> {
         let context =
-            |feeder| FeederContext::new(feeder, worker.door(), worker.writer(), feeder_state.of(feeder));
+            |feeder| FeederContext::new(feeder, worker.api(), worker.writer(), feeder_state.of(feeder));
         self.apply_webhook(config, feeder_state, worker);
         for feeder in [Feeder::Listing, Feeder::Events] {
             let (ticks, cron) = match feeder {

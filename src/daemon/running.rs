@@ -216,9 +216,9 @@ impl<'a> Running<'a> {
             self.service.feed_watchdog(now.mono);
         }
         let live = Live {
-            status: Some(self.worker.condition(now)),
+            status: Some(self.worker.status(now)),
             stalled,
-            write_error: self.worker.trouble().map(|(why, _)| why.to_owned()),
+            write_error: self.worker.write_error().map(|(why, _)| why.to_owned()),
             closes: self.config.auto_close.rules.mode != CloseMode::Off,
             token_expires_at: self.worker.token_expires_at(),
             requests_by_minute: self.worker.requests_by_minute(now),

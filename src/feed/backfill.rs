@@ -18,7 +18,7 @@ pub async fn run(context: FeederContext) -> FeederEnded {
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        let Some(quota) = context.door.quota().await else { return FeederEnded };
+        let Some(quota) = context.api.quota().await else { return FeederEnded };
         let room = (quota.pace * CHOOSE_EVERY.as_secs_f64() * LANE_FILL_FACTOR).ceil() as usize;
         match context.feed(FeedRequest::Backfill { room, now: unix_now() }).await {
             Ok(Fed::Backfill(Some(walk), _)) => {

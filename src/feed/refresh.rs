@@ -22,7 +22,7 @@ pub async fn run(context: FeederContext, rules: RefreshRules) -> FeederEnded {
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        let Some(quota) = context.door.quota().await else { return FeederEnded };
+        let Some(quota) = context.api.quota().await else { return FeederEnded };
         let spare = (quota.pace - quota.urgent).max(quota.pace * Lane::Refresh.share());
         let room = (spare * CHOOSE_EVERY.as_secs_f64() * LANE_FILL_FACTOR).ceil() as usize;
         let request =

@@ -5,6 +5,7 @@
 //! `refused`, `failed`. After a crash at any point the next fetch of the talk goes on from
 //! the row that is there.
 
+use super::lanes::Lane;
 use super::stale::{StaleRules, Verdict};
 use crate::clock::{Now, duration};
 use crate::talk::Talk;
@@ -66,9 +67,9 @@ pub struct CloseRules {
     pub max_share: f64,
 }
 
-/// What a talk was fetched for, as the queue's `reason` says.
+/// What a talk is fetched for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Purpose {
+pub enum FetchReason {
     /// To be mirrored.
     #[default]
     Mirror,
@@ -80,14 +81,45 @@ pub enum Purpose {
     Verify,
 }
 
-/// What is wanted of a talk that was fetched to be closed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CloseContext {
-    pub purpose: Purpose,
-    /// What may be done now.
-    pub mode: CloseMode,
+impl FetchReason {
+    /// Those of which the queue knows by its `reason`.
+    pub const OF_CLOSINGS: [FetchReason; 3] = [FetchReason::Close, FetchReason::DryRun, FetchReason::Verify];
+
+    /// As in `talk_queue.reason`. What is only mirrored has a feeder's name there, or somebody's own word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            FetchReason::Mirror => "mirror",
+            FetchReason::Close => "close",
+            FetchReason::DryRun => "close-dry-run",
+            FetchReason::Verify => "verify",
+        }
+    }
+
+    /// What a queue row is fetched for. At a priority below that of closings the reason is somebody's own word.
+    pub fn of_row(reason: &str, priority: i64) -> FetchReason {
+        let known = FetchReason::OF_CLOSINGS.into_iter().find(|known| known.as_str() == reason);
+        known.filter(|_| priority >= Lane::Closing.priority()).unwrap_or_default()
+    }
+}
+
+/// What was decided of a talk, and on which fetch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
     /// On the state just fetched.
     pub verdict: Verdict,
+    /// When the request left that showed it.
+    pub sent: Now,
+    /// Which rules it was decided by: those count up.
+    pub rules_epoch: u64,
+}
+
+/// What is wanted of a talk that was fetched to be closed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CloseContext {
+    pub reason: FetchReason,
+    /// What may be done now.
+    pub mode: CloseMode,
+    pub decision: Decision,
     pub force_close: bool,
     /// Close requests of one closing at most.
     pub max_attempts: u32,
@@ -155,7 +187,7 @@ pub fn next(
         (Some(Open { attempts: 0, .. }), _) if !talk.is_in_work => Step::Withdraw("closed already".into()),
         (Some(_), _) if !talk.is_in_work => Step::Closed,
         // A dry run says nothing of a closing that is under way.
-        (Some(open), Some(CloseContext { purpose: Purpose::DryRun, .. })) => {
+        (Some(open), Some(CloseContext { reason: FetchReason::DryRun, .. })) => {
             Step::LookAgain(look_again(open.requested_at, now))
         }
         (Some(open), close_context) => match open.outcome {
@@ -168,7 +200,7 @@ pub fn next(
 }
 
 fn begin(barred: Option<i64>, close_context: &CloseContext, now: i64) -> Step {
-    if close_context.purpose == Purpose::Verify {
+    if close_context.reason == FetchReason::Verify {
         return Step::Leave(None);
     }
     if close_context.mode == CloseMode::Off {
@@ -177,8 +209,8 @@ fn begin(barred: Option<i64>, close_context: &CloseContext, now: i64) -> Step {
     if let Some(obstacle) = &close_context.obstacle {
         return Step::Leave(Some(obstacle.clone()));
     }
-    if !close_context.verdict.is_stale() {
-        return Step::Withdraw(close_context.verdict.to_string());
+    if !close_context.decision.verdict.is_stale() {
+        return Step::Withdraw(close_context.decision.verdict.to_string());
     }
     if barred.is_some_and(|since| now.saturating_sub(since) < BARRED) {
         return Step::Leave(Some("its closing was refused or failed less than a day ago".into()));
@@ -220,8 +252,8 @@ fn requested(open: &Open, talk: &Talk, close_context: Option<&CloseContext>, now
             None => Step::Withdraw(format!("auto_close.mode is {} by now", close_context.mode)),
         };
     }
-    if !close_context.verdict.is_stale() {
-        return Step::Withdraw(close_context.verdict.to_string());
+    if !close_context.decision.verdict.is_stale() {
+        return Step::Withdraw(close_context.decision.verdict.to_string());
     }
     if open.attempts >= close_context.max_attempts {
         return Step::Fail(format!("still open after {} close requests", open.attempts));
@@ -298,9 +330,13 @@ mod tests {
 
     fn close_context(talk: &Talk, mode: CloseMode) -> CloseContext {
         CloseContext {
-            purpose: Purpose::Close,
+            reason: FetchReason::Close,
             mode,
-            verdict: stale(talk, Reach::default(), NOW, &rules()),
+            decision: Decision {
+                verdict: stale(talk, Reach::default(), NOW, &rules()),
+                sent: crate::clock::now(),
+                rules_epoch: 0,
+            },
             force_close: true,
             max_attempts: 3,
             obstacle: None,
@@ -424,7 +460,7 @@ mod tests {
         let not_sent = Open { attempts: 0, ..lost.clone() };
         assert!(matches!(next(Some(&not_sent), None, &talk, Some(&off), NOW), Step::Withdraw(_)));
         let by_hand =
-            CloseContext { mode: CloseMode::DryRun, purpose: Purpose::DryRun, ..close_context.clone() };
+            CloseContext { mode: CloseMode::DryRun, reason: FetchReason::DryRun, ..close_context.clone() };
         assert_eq!(next(Some(&lost), None, &talk, Some(&by_hand), NOW), Step::LookAgain(NOW + 20));
 
         let refused = Open { http_status: Some(422), ..lost };

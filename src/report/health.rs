@@ -11,7 +11,7 @@ use crate::gate::Reason;
 use crate::policy::lanes::Lane;
 use crate::report::Overview;
 use crate::report::humanize::{self, ago, duration, in_time, lasting};
-use crate::store::status::{DaemonStatus, LANES_SECONDS, Liveness};
+use crate::store::status::{DaemonStatus, LANES_SECONDS, Liveness, Mode};
 use serde::Serialize;
 
 /// Due rows left for this long are reported.
@@ -147,14 +147,16 @@ pub fn complaints(overview: &Overview, alive: Option<Liveness>, closes: bool, no
             );
         }
         if let Some(stopped_at) = daemon.stopped_at.filter(|at| {
-            alive == Some(Liveness::Stopped) && daemon.mode == "run" && now.saturating_sub(*at) > STOPPED_SECS
+            alive == Some(Liveness::Stopped)
+                && daemon.mode == Mode::Run
+                && now.saturating_sub(*at) > STOPPED_SECS
         }) {
             complain(
                 format!("the daemon was stopped {}, and nothing is kept fresh since", ago(stopped_at, now)),
                 "start it again: `systemctl start talkmirror`, or `talkmirror run`",
             );
         }
-        if alive == Some(Liveness::Vanished) && daemon.mode == "run" {
+        if alive == Some(Liveness::Vanished) && daemon.mode == Mode::Run {
             complain(
                 "the daemon ended without a word: killed, or the machine went down".into(),
                 "start it again: nothing is lost",
@@ -262,7 +264,7 @@ fn quota_warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec
     let Some(daemon) = overview.daemon.as_ref().filter(|_| alive == Some(Liveness::Running)) else {
         return Vec::new();
     };
-    if daemon.pause.is_some() || daemon.mode != "run" {
+    if daemon.pause.is_some() || daemon.mode != Mode::Run {
         return Vec::new();
     }
     let mut warnings = Vec::new();

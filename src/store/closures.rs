@@ -7,7 +7,9 @@ mod history;
 
 pub use history::{Closure, held_back, is_recorded, last, last_of_talk, of_talk};
 
-use crate::policy::closing::{self, CloseContext, Open, OpenOutcome, Purpose, Step};
+use super::queue::Ticket;
+use crate::clock::Now;
+use crate::policy::closing::{self, CloseContext, Decision, FetchReason, Open, OpenOutcome, Step};
 use crate::policy::lanes::Lane;
 use crate::talk::Talk;
 use rusqlite::{Connection, OptionalExtension, Transaction, named_params};
@@ -15,46 +17,36 @@ use rusqlite::{Connection, OptionalExtension, Transaction, named_params};
 /// Above all else in the queue.
 pub const CLOSE_PRIORITY: i64 = Lane::Closing.priority();
 
-/// A ticket that no queue row has: its record ends none. (SQLite draws 0 once in 2^64 rows.)
-pub const NO_ROW: i64 = 0;
-
-/// A hint about a row that waits adds 1 to its ticket; nobody counts so many.
-pub const HINTS: i64 = 1_000_000;
-
-/// The queue's `reason` of what is fetched to be closed, and what it is fetched for.
-const REASONS: [(&str, Purpose); 3] =
-    [("close", Purpose::Close), ("close-dry-run", Purpose::DryRun), ("verify", Purpose::Verify)];
-
-/// The queue's `reason` for a purpose.
-pub fn reason(purpose: Purpose) -> &'static str {
-    REASONS.iter().find(|(_, of)| *of == purpose).map_or("sql", |(reason, _)| reason)
-}
-
-/// What a row is fetched for. At another priority the reason is somebody's own word.
-pub fn purpose(reason: &str, priority: i64) -> Purpose {
-    if priority < CLOSE_PRIORITY {
-        return Purpose::Mirror;
-    }
-    REASONS.iter().find(|(of, _)| *of == reason).map_or(Purpose::Mirror, |(_, purpose)| *purpose)
-}
-
 /// A close request that is written down and may leave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Requested {
     pub closure_id: i64,
-    /// Of the queue row that leads back to the talk.
-    pub ticket: i64,
+    /// Of the queue row that leads back to the talk; `None` if that was queued anew meanwhile.
+    pub ticket: Option<Ticket>,
     /// Requests of this closing, this one too.
     pub attempt: u32,
     pub force_close: bool,
+    /// When the fetch left that it was decided on.
+    pub sent: Now,
+    /// The rules that it was decided by.
+    pub rules_epoch: u64,
 }
 
 /// What a fetch did to a closing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Stepped {
     pub step: Step,
-    /// Where the step is [`Step::Request`].
+    /// If the step is [`Step::Request`].
     pub requested: Option<Requested>,
+    /// On what it was decided, if the talk was fetched to be closed.
+    pub decision: Option<Decision>,
+}
+
+impl Stepped {
+    /// A step that writes nothing.
+    pub(super) fn left(why: &str) -> Stepped {
+        Stepped { step: Step::Leave(Some(why.into())), requested: None, decision: None }
+    }
 }
 
 /// What became of a close request.
@@ -75,7 +67,7 @@ pub enum Answer {
 }
 
 /// Decides on a talk as just recorded, and writes the step down. `previous_missed_at` is what the
-/// mirror held before. Where the talk is to be looked at again, the queue row of `ticket` is for that.
+/// mirror held before. If the talk is to be fetched again, the queue row of `ticket` is for that. `at` is in Unix seconds.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -84,7 +76,8 @@ pub(super) fn step(
     talk: &Talk,
     previous_missed_at: Option<i64>,
     close_context: Option<&CloseContext>,
-    (ticket, at): (i64, i64),
+    ticket: Option<Ticket>,
+    at: i64,
 ) -> rusqlite::Result<Stepped> {
     let open = open(tx, talk.talk_id, at)?;
     let barred = match (&open, close_context) {
@@ -93,7 +86,7 @@ pub(super) fn step(
     };
     let step = closing::next(open.as_ref(), barred, talk, close_context, at);
     let mut requested = None;
-    let verify = |due_at| schedule(tx, talk.talk_id, ticket, Purpose::Verify, due_at);
+    let verify = |due_at| schedule(tx, talk.talk_id, ticket, FetchReason::Verify, due_at);
     match (&step, &open, close_context) {
         (Step::Request, _, Some(close_context)) => {
             let (closure_id, attempt) = match &open {
@@ -104,8 +97,9 @@ pub(super) fn step(
                 }
             };
             let ticket = verify(closing::first_look(at))?;
-            requested =
-                Some(Requested { closure_id, ticket, attempt, force_close: close_context.force_close });
+            let Decision { sent, rules_epoch, .. } = close_context.decision;
+            let force_close = close_context.force_close;
+            requested = Some(Requested { closure_id, ticket, attempt, force_close, sent, rules_epoch });
         }
         (Step::WouldClose, _, Some(close_context)) => {
             insert(tx, talk, talk.missed_at, close_context, "would_close", at)?;
@@ -135,13 +129,19 @@ pub(super) fn step(
             unreachable!("{step:?} follows from no {open:?} and {close_context:?}")
         }
     }
-    Ok(Stepped { step, requested })
+    let decision = close_context.map(|close_context| close_context.decision.clone());
+    Ok(Stepped { step, requested, decision })
 }
 
 /// An older answer says nothing: where a closing is under way, its talk is looked at again.
-pub(super) fn look_again(tx: &Transaction<'_>, talk_id: i64, ticket: i64, at: i64) -> rusqlite::Result<()> {
+pub(super) fn look_again(
+    tx: &Transaction<'_>,
+    talk_id: i64,
+    ticket: Option<Ticket>,
+    at: i64,
+) -> rusqlite::Result<()> {
     if let Some(open) = open(tx, talk_id, at)? {
-        schedule(tx, talk_id, ticket, Purpose::Verify, closing::look_again(open.requested_at, at))?;
+        schedule(tx, talk_id, ticket, FetchReason::Verify, closing::look_again(open.requested_at, at))?;
     }
     Ok(())
 }
@@ -157,9 +157,11 @@ pub(super) fn any_open(tx: &Transaction<'_>) -> rusqlite::Result<bool> {
 /// When the database cannot be written.
 pub(super) fn answer(
     tx: &Transaction<'_>,
-    (talk_id, ticket, at): (i64, i64, i64),
+    talk_id: i64,
+    ticket: Option<Ticket>,
     closure_id: i64,
     answer: &Answer,
+    at: i64,
 ) -> rusqlite::Result<()> {
     let set = |outcome: &str, http_status: &Option<u16>, error: Option<&str>| {
         tx.prepare_cached(
@@ -216,10 +218,10 @@ pub(super) fn answer(
 pub(super) fn is_under_way(
     connection: &Connection,
     talk_id: i64,
-    purpose: Purpose,
+    reason: FetchReason,
 ) -> rusqlite::Result<bool> {
     Ok(open(connection, talk_id, i64::MAX)?
-        .is_some_and(|open| open.attempts > 0 || purpose != Purpose::Close))
+        .is_some_and(|open| open.attempts > 0 || reason != FetchReason::Close))
 }
 
 /// Why a closing ends whose talk is gone.
@@ -313,7 +315,7 @@ fn insert(
     )?
     .execute(named_params! {
         ":talk_id": talk.talk_id, ":mode": close_context.mode.as_str(), ":missed_at": missed_at,
-        ":talk_updated_at": talk.updated_at, ":reason": close_context.verdict.to_string(),
+        ":talk_updated_at": talk.updated_at, ":reason": close_context.decision.verdict.to_string(),
         ":force_close": close_context.force_close, ":at": at, ":requested": requested, ":outcome": outcome,
     })?;
     Ok(tx.last_insert_rowid())
@@ -334,7 +336,7 @@ fn request_again(
               WHERE closure_id = :id AND outcome = 'requested'",
         )?
         .execute(named_params! {
-            ":id": open.closure_id, ":at": at, ":reason": close_context.verdict.to_string(),
+            ":id": open.closure_id, ":at": at, ":reason": close_context.decision.verdict.to_string(),
             ":force_close": close_context.force_close, ":missed_at": talk.missed_at,
             ":talk_updated_at": talk.updated_at,
         })?;
@@ -365,15 +367,15 @@ fn one_moved(moved: usize) -> rusqlite::Result<()> {
     if moved == 1 { Ok(()) } else { Err(rusqlite::Error::StatementChangedRows(moved)) }
 }
 
-/// Turns the row of `ticket` into one for `purpose`, or makes one; returns its ticket. A row that was
-/// queued anew meanwhile is somebody's wish: it stays as it is, and [`NO_ROW`] is returned.
+/// Turns the row of `ticket` into one for `reason`, or makes one; returns its ticket. A row that was
+/// queued anew meanwhile is somebody else's: it stays as it is, and `None` is returned.
 fn schedule(
     tx: &Transaction<'_>,
     talk_id: i64,
-    ticket: i64,
-    purpose: Purpose,
+    ticket: Option<Ticket>,
+    reason: FetchReason,
     due_at: i64,
-) -> rusqlite::Result<i64> {
+) -> rusqlite::Result<Option<Ticket>> {
     let moved = tx
         .prepare_cached(
             "UPDATE talk_queue
@@ -381,7 +383,7 @@ fn schedule(
                     ticket = random()
               WHERE talk_id = ?1 AND ticket = ?2 RETURNING ticket",
         )?
-        .query_row((talk_id, ticket, reason(purpose), CLOSE_PRIORITY, due_at), |row| row.get(0))
+        .query_row((talk_id, ticket, reason.as_str(), CLOSE_PRIORITY, due_at), |row| row.get(0))
         .optional()?;
     let made = || {
         tx.prepare_cached(
@@ -389,12 +391,12 @@ fn schedule(
              SELECT ?1, ?2, ?3, ?4 WHERE NOT EXISTS (SELECT 1 FROM talk_queue WHERE talk_id = ?1)
              RETURNING ticket",
         )?
-        .query_row((talk_id, reason(purpose), CLOSE_PRIORITY, due_at), |row| row.get(0))
+        .query_row((talk_id, reason.as_str(), CLOSE_PRIORITY, due_at), |row| row.get(0))
         .optional()
     };
     match moved {
-        Some(ticket) => Ok(ticket),
-        None => Ok(made()?.unwrap_or(NO_ROW)),
+        Some(ticket) => Ok(Some(ticket)),
+        None => made(),
     }
 }
 

@@ -1,7 +1,6 @@
 //! Figures that only the metrics show: the queue by reason.
 
-use crate::policy::closing::Purpose;
-use crate::store::closures;
+use crate::policy::closing::FetchReason;
 use crate::store::feeds::Feeder;
 use crate::store::queue::text;
 use rusqlite::Connection;
@@ -33,7 +32,7 @@ pub fn figures(connection: &Connection, now: i64) -> rusqlite::Result<Figures> {
 }
 
 fn queue(connection: &Connection, now: i64) -> rusqlite::Result<Vec<ReasonCounts>> {
-    let closings = [Purpose::Close, Purpose::DryRun, Purpose::Verify].map(closures::reason);
+    let closings = FetchReason::OF_CLOSINGS.map(FetchReason::as_str);
     let feeders = Feeder::ALL.map(Feeder::as_str);
     let known = ["sql", "cli"].into_iter().chain(closings).chain(feeders).chain(["other"]);
     let mut counts: Vec<ReasonCounts> =

@@ -7,39 +7,70 @@ mod repair;
 
 pub use repair::{Repair, TOO_MANY, UNCONFIRMED, repair};
 
-use super::closures;
-use crate::policy::closing::Purpose;
+use crate::policy::closing::FetchReason;
 use crate::policy::lanes::Lane;
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params};
 use std::ops::RangeInclusive;
+
+/// Names one state of a queue row: whoever queues the id anew draws another ticket, so a fetch ends only the row that it
+/// was begun for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ticket(i64);
+
+impl Ticket {
+    #[cfg(test)]
+    pub(crate) fn of(number: i64) -> Ticket {
+        Ticket(number)
+    }
+
+    /// The last ticket that hints (see [`super::feeds`]) give the row: they add 1 each, and hurry nothing.
+    pub fn last_hint(self) -> Ticket {
+        Ticket(self.0.saturating_add(HINTS))
+    }
+}
+
+impl ToSql for Ticket {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        self.0.to_sql()
+    }
+}
+
+impl FromSql for Ticket {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        i64::column_result(value).map(Ticket)
+    }
+}
+
+/// A hint about a row that waits adds 1 to its ticket; nobody counts so many.
+pub const HINTS: i64 = 1_000_000;
 
 /// A row that is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Due {
+pub struct DueRow {
     pub talk_id: i64,
-    /// Changes when the id is queued anew.
-    pub ticket: i64,
+    /// `None` if no row waits for the fetch.
+    pub ticket: Option<Ticket>,
     /// Failures so far.
     pub attempts: u32,
     /// What it is to be fetched for.
-    pub purpose: Purpose,
+    pub reason: FetchReason,
     /// Whose share of the requests its fetch is of.
     pub lane: Lane,
 }
 
-impl Due {
+impl DueRow {
     /// A talk to be fetched at once, whether a row waits for it or not.
-    pub fn without_row(talk_id: i64) -> Due {
-        let ticket = closures::NO_ROW;
-        Due { talk_id, ticket, attempts: 0, purpose: Purpose::Mirror, lane: Lane::Closing }
+    pub fn without_ticket(talk_id: i64) -> DueRow {
+        DueRow { talk_id, ticket: None, attempts: 0, reason: FetchReason::Mirror, lane: Lane::Closing }
     }
 
-    fn read(row: &Row<'_>, priority: i64) -> rusqlite::Result<Due> {
-        Ok(Due {
+    fn read(row: &Row<'_>, priority: i64) -> rusqlite::Result<DueRow> {
+        Ok(DueRow {
             talk_id: row.get(0)?,
-            ticket: row.get(1)?,
+            ticket: Some(row.get(1)?),
             attempts: row.get::<_, i64>(2)?.clamp(0, i64::from(u32::MAX)) as u32,
-            purpose: closures::purpose(&text(row, 3)?.unwrap_or_default(), priority),
+            reason: FetchReason::of_row(&text(row, 3)?.unwrap_or_default(), priority),
             lane: Lane::of(priority),
         })
     }
@@ -53,9 +84,9 @@ pub(super) fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Stri
 
 /// The head of the queue at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Head {
+pub struct DueBatch {
     /// What is due: lane by lane, in each in the order in which to fetch.
-    pub due: Vec<Due>,
+    pub due: Vec<DueRow>,
     /// The lanes (by [`Lane::ALL`]) in which more is due than was asked for.
     pub more: [bool; Lane::ALL.len()],
     /// When the next row is due of those that are not yet; without the lanes in which there is `more`.
@@ -69,7 +100,7 @@ pub struct Head {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn head(connection: &Connection, now: i64, limit: usize) -> rusqlite::Result<Head> {
+pub fn head(connection: &Connection, now: i64, limit: usize) -> rusqlite::Result<DueBatch> {
     let mut highest_priority = connection
         .prepare_cached("SELECT max(priority) FROM talk_queue WHERE failed_at IS NULL AND priority <= ?1")?;
     let mut due = connection.prepare_cached(
@@ -82,7 +113,7 @@ pub fn head(connection: &Connection, now: i64, limit: usize) -> rusqlite::Result
           WHERE failed_at IS NULL AND priority = ?1 AND due_at > ?2",
     )?;
 
-    let mut head = Head::default();
+    let mut head = DueBatch::default();
     let mut highest = |from: i64| highest_priority.query_row([from], |row| row.get::<_, Option<i64>>(0));
     let mut priority = highest(i64::MAX)?;
     let (mut lane, mut lane_began) = (Lane::Closing, 0);
@@ -92,7 +123,7 @@ pub fn head(connection: &Connection, now: i64, limit: usize) -> rusqlite::Result
         }
         // One more than wanted tells whether there is more.
         let wanted = limit + 1 - (head.due.len() - lane_began);
-        let rows = due.query_map((level, now, wanted as i64), |row| Due::read(row, level))?;
+        let rows = due.query_map((level, now, wanted as i64), |row| DueRow::read(row, level))?;
         for row in rows {
             head.due.push(row?);
         }
@@ -120,15 +151,15 @@ pub fn head(connection: &Connection, now: i64, limit: usize) -> rusqlite::Result
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn head_of(connection: &Connection, talk_ids: &[i64], now: i64) -> rusqlite::Result<Head> {
+pub fn head_of(connection: &Connection, talk_ids: &[i64], now: i64) -> rusqlite::Result<DueBatch> {
     let mut row = connection.prepare_cached(
         "SELECT talk_id, ticket, attempts, reason, priority, due_at FROM talk_queue
           WHERE failed_at IS NULL AND talk_id = ?1",
     )?;
-    let mut head = Head::default();
+    let mut head = DueBatch::default();
     for talk_id in talk_ids {
         let found = row
-            .query_row([talk_id], |row| Ok((Due::read(row, row.get(4)?)?, row.get::<_, i64>(5)?)))
+            .query_row([talk_id], |row| Ok((DueRow::read(row, row.get(4)?)?, row.get::<_, i64>(5)?)))
             .optional()?;
         match found {
             Some((due, due_at)) if due_at <= now => head.due.push(due),

@@ -11,6 +11,7 @@ pub use state::stored_talk;
 
 use super::closures::{self, Answer, Stepped};
 use super::odd;
+use super::queue::Ticket;
 use super::tombstones::mark_gone;
 use crate::policy::closing::{CloseContext, Step};
 use crate::talk::Talk;
@@ -20,12 +21,12 @@ use rusqlite::{CachedStatement, OptionalExtension, Transaction};
 #[derive(Debug, Clone)]
 pub struct Record {
     pub talk_id: i64,
-    /// The ticket of the queue row that the fetch was begun for.
-    pub ticket: i64,
+    /// Of the queue row that the fetch was begun for; `None` if it ends none.
+    pub ticket: Option<Ticket>,
     /// When the answer came, in Unix seconds.
     pub at: i64,
     pub outcome: Outcome,
-    /// What is wanted of the talk, where it was fetched to be closed.
+    /// What is wanted of the talk, if it was fetched to be closed.
     pub close_context: Option<Box<CloseContext>>,
 }
 
@@ -116,7 +117,7 @@ pub enum Effect {
 }
 
 /// What became of a [`Record`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Recorded {
     pub talk_id: i64,
     pub effect: Effect,
@@ -187,12 +188,10 @@ impl<'tx> Recorder<'tx> {
                     if effect == Effect::Older {
                         closures::look_again(tx, talk_id, ticket, at)?;
                         let why = "the answer is older than what is mirrored: nothing is decided on it";
-                        stepped = record.close_context.as_ref().map(|_| {
-                            Box::new(Stepped { step: Step::Leave(Some(why.into())), requested: None })
-                        });
+                        stepped = record.close_context.as_ref().map(|_| Box::new(Stepped::left(why)));
                     } else {
                         let close_context = record.close_context.as_deref();
-                        let done = closures::step(tx, talk, before, close_context, (ticket, at))?;
+                        let done = closures::step(tx, talk, before, close_context, ticket, at)?;
                         self.closings |= done.step == Step::Request;
                         stepped = Some(Box::new(done));
                     }
@@ -223,11 +222,11 @@ impl<'tx> Recorder<'tx> {
                         SET failed_at = ?4, attempts = min(attempts, 1000000) + 1, last_error = ?5
                       WHERE talk_id = ?1 AND ticket BETWEEN ?2 AND ?3 AND failed_at IS NULL",
                     )?
-                    .execute((talk_id, ticket, last_hint(ticket), at, error))?;
+                    .execute((talk_id, ticket, ticket.map(Ticket::last_hint), at, error))?;
                 (Effect::Failed, moved == 1)
             }
             Outcome::Closing { closure_id, answer } => {
-                closures::answer(tx, (talk_id, ticket, at), *closure_id, answer)?;
+                closures::answer(tx, talk_id, ticket, *closure_id, answer, at)?;
                 (Effect::Closing, false)
             }
         };
@@ -236,7 +235,7 @@ impl<'tx> Recorder<'tx> {
     }
 
     /// Ends the queue row that the fetch was begun for; false if it is no longer that row.
-    fn dequeue(&mut self, talk_id: i64, ticket: i64) -> rusqlite::Result<bool> {
+    fn dequeue(&mut self, talk_id: i64, ticket: Option<Ticket>) -> rusqlite::Result<bool> {
         Ok(self.dequeue.execute((talk_id, ticket))? == 1)
     }
 }
@@ -254,14 +253,15 @@ fn reschedule(
                 SET due_at = ?4, last_error = ?5, attempts = min(attempts, 1000000) + ?6
               WHERE talk_id = ?1 AND ticket BETWEEN ?2 AND ?3 AND failed_at IS NULL",
         )?
-        .execute((record.talk_id, record.ticket, last_hint(record.ticket), due_at, error, spent))?;
+        .execute((
+            record.talk_id,
+            record.ticket,
+            record.ticket.map(Ticket::last_hint),
+            due_at,
+            error,
+            spent,
+        ))?;
     Ok(moved == 1)
-}
-
-/// The last ticket that hints (see [`super::feeds`]) give a row: a fetch that failed counts for them too,
-/// as they hurry nothing. Whoever queues the id anew draws another one.
-fn last_hint(ticket: i64) -> i64 {
-    ticket.saturating_add(closures::HINTS)
 }
 
 fn waits(tx: &Transaction<'_>, talk_id: i64) -> rusqlite::Result<bool> {

@@ -1,14 +1,44 @@
 //! `daemon_status`: the state of the process that works the queue, for all readers of the database.
 
 use super::StoreError;
+use super::named::{Named, bind_by_name};
 use rusqlite::{Connection, OptionalExtension, Transaction, named_params};
+use std::fmt;
 use std::path::Path;
+
+/// Which command works the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    Run,
+    Sync,
+    Close,
+}
+
+impl Named for Mode {
+    const ALL: &'static [Mode] = &[Mode::Run, Mode::Sync, Mode::Close];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Mode::Run => "run",
+            Mode::Sync => "sync",
+            Mode::Close => "close",
+        }
+    }
+}
+
+bind_by_name!(Mode);
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
 
 /// The one row of `daemon_status`. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct DaemonStatus {
-    /// `run` or `sync`.
-    pub mode: String,
+    pub mode: Mode,
     pub version: String,
     pub pid: u32,
     pub started_at: i64,
@@ -107,7 +137,7 @@ impl DaemonStatus {
         };
         let status = DaemonStatus::read(&connection)?;
         Ok(status.filter(|status| {
-            status.mode == "run" && status.stopped_at.is_none() && status.pid.to_string() == holder
+            status.mode == Mode::Run && status.stopped_at.is_none() && status.pid.to_string() == holder
         }))
     }
 

@@ -9,7 +9,7 @@ pub use manual::{QueuedToClose, ToClose, queue as queue_to_close};
 
 use super::closures::{self, CLOSE_PRIORITY};
 use super::info;
-use crate::policy::closing::{BARRED, CloseMode, CloseRules, Purpose};
+use crate::policy::closing::{BARRED, CloseMode, CloseRules, FetchReason};
 use crate::policy::origin::origin_key;
 use crate::policy::stale::StaleRules;
 use crate::text::shown;
@@ -33,8 +33,8 @@ const STOPPED_SWEEP_KEY: &str = "auto_close.stopped";
 #[derive(Debug, Clone)]
 pub struct SweepRequest {
     pub rules: CloseRules,
-    /// [`Purpose::Close`], or [`Purpose::DryRun`].
-    pub purpose: Purpose,
+    /// [`FetchReason::Close`], or [`FetchReason::DryRun`].
+    pub reason: FetchReason,
     /// Whether a person asked for it: skips the `max_share` guard.
     pub by_hand: bool,
     /// How many talks to queue at most: [`CloseRules::max_per_sweep`] or fewer.
@@ -112,7 +112,7 @@ pub fn sweep(connection: &mut Connection, request: &SweepRequest) -> rusqlite::R
 }
 
 fn sweep_in(tx: &Transaction<'_>, request: &SweepRequest) -> rusqlite::Result<Swept> {
-    let SweepRequest { rules, purpose, by_hand, limit, now } = request;
+    let SweepRequest { rules, reason, by_hand, limit, now } = request;
     closures::requeue_open(tx)?;
     // There may be new spellings of origins.
     if !by_hand {
@@ -131,11 +131,11 @@ fn sweep_in(tx: &Transaction<'_>, request: &SweepRequest) -> rusqlite::Result<Sw
         )?;
         return Ok(Swept::Stopped { stale, open });
     }
-    let found = candidates(tx, &rules.stale, *purpose, *limit, *now)?;
+    let found = candidates(tx, &rules.stale, *reason, *limit, *now)?;
     let mut queued = Vec::with_capacity(found.len());
     for (place, talk_id) in (0i64..).zip(&found) {
         // Rows due for longer are fetched first.
-        if enqueue(tx, *talk_id, *purpose, now - found.len() as i64 + place)? {
+        if enqueue(tx, *talk_id, *reason, now - found.len() as i64 + place)? {
             queued.push(*talk_id);
         }
     }
@@ -145,7 +145,7 @@ fn sweep_in(tx: &Transaction<'_>, request: &SweepRequest) -> rusqlite::Result<Sw
             rules.stale.wider_than(&before) || (rules.mode == CloseMode::Live && mode != "live")
         }
     };
-    let tried_out = *purpose == Purpose::DryRun && rules.mode != CloseMode::DryRun;
+    let tried_out = *reason == FetchReason::DryRun && rules.mode != CloseMode::DryRun;
     if *limit >= rules.max_per_sweep && !tried_out {
         tx.execute("DELETE FROM mirror_info WHERE key = ?1", [STOPPED_SWEEP_KEY])?;
     }
@@ -154,8 +154,8 @@ fn sweep_in(tx: &Transaction<'_>, request: &SweepRequest) -> rusqlite::Result<Sw
     if acts {
         set_info(tx, SWEPT_RULES_KEY, &described(rules, &rules.stale))?;
     }
-    let mode = if *purpose == Purpose::DryRun { CloseMode::DryRun } else { rules.mode };
-    let wider = wider && acts && *purpose == Purpose::Close;
+    let mode = if *reason == FetchReason::DryRun { CloseMode::DryRun } else { rules.mode };
+    let wider = wider && acts && *reason == FetchReason::Close;
     let last = json!({"at": now, "mode": mode.as_str(), "stale": stale, "open": open,
                       "queued": queued.len(), "by_hand": by_hand});
     set_info(tx, LAST_SWEEP_KEY, &last)?;
@@ -199,13 +199,13 @@ pub fn counts(connection: &Connection, rules: &StaleRules, now: i64) -> rusqlite
 pub fn candidates(
     connection: &Connection,
     rules: &StaleRules,
-    purpose: Purpose,
+    reason: FetchReason,
     limit: usize,
     now: i64,
 ) -> rusqlite::Result<Vec<i64>> {
     let parameters = Parameters::new(&spelt(connection, rules)?, now);
     let (barred, limit) = (now - BARRED, i64::try_from(limit).unwrap_or(i64::MAX));
-    let dry_run = purpose == Purpose::DryRun;
+    let dry_run = reason == FetchReason::DryRun;
     let mut named = parameters.named();
     named.extend(named_params! {":barred": barred, ":dry_run": dry_run, ":limit": limit});
     connection.prepare_cached(&candidates_sql())?.query_map(&*named, |row| row.get(0))?.collect()
@@ -229,17 +229,17 @@ fn candidates_sql() -> String {
 }
 
 /// Queues a talk to close, due at `due_at` or sooner. Takes over a waiting row: its new ticket causes a fetch for
-/// this purpose even if one is in flight. False if a closing of the talk is under way, which stays as it is.
+/// this reason even if one is in flight. False if a closing of the talk is under way, which stays as it is.
 ///
 /// # Errors
 /// If the database cannot be written.
 pub fn enqueue(
     connection: &Connection,
     talk_id: i64,
-    purpose: Purpose,
+    reason: FetchReason,
     due_at: i64,
 ) -> rusqlite::Result<bool> {
-    if closures::is_under_way(connection, talk_id, purpose)? {
+    if closures::is_under_way(connection, talk_id, reason)? {
         return Ok(false);
     }
     // Another reason in the row is less important. The fetch serves it too.
@@ -248,7 +248,7 @@ pub fn enqueue(
         .prepare_cached(
             "UPDATE talk_queue SET reason = ?2, priority = ?3, due_at = min(due_at, ?4) WHERE talk_id = ?1",
         )?
-        .execute((talk_id, closures::reason(purpose), CLOSE_PRIORITY, due_at))?;
+        .execute((talk_id, reason.as_str(), CLOSE_PRIORITY, due_at))?;
     Ok(true)
 }
 

@@ -178,7 +178,7 @@ impl Mirror {
             customer_id: None,
         };
         let outcome = Outcome::Talk(Box::new(Arrived::new(talk, "{}")));
-        let record = Record { talk_id, ticket: 0, at: NOW + at, outcome, close_context: None };
+        let record = Record { talk_id, ticket: None, at: NOW + at, outcome, close_context: None };
         let tx = self.0.unchecked_transaction().unwrap();
         Recorder::new(&tx).unwrap().record(&record).unwrap();
         tx.commit().unwrap();

@@ -8,9 +8,11 @@
 mod commit;
 mod message;
 mod serve;
-mod trouble;
+mod write_error;
 
 pub use message::{Event, Spent};
+#[cfg(test)]
+pub(crate) use message::{Message as Sent, Write as Written};
 
 use super::account::AccountName;
 use super::backup::state::BackupState;
@@ -23,7 +25,7 @@ use super::sweep::{self, ToClose};
 use super::tokens::TokenStatus;
 use crate::policy::closing::CloseRules;
 use crate::sqlite::checkpoint::{WalStatus, WalView};
-use message::{Message, Write};
+use message::{Message, Query, Write};
 use rusqlite::Connection;
 use serve::{EventSender, work};
 use std::io;
@@ -71,6 +73,14 @@ impl Writer {
         Ok((Writer { sender, thread: started.thread().clone(), pulse, wal }, receiver))
     }
 
+    /// One without a thread, and what it is asked to do.
+    #[cfg(test)]
+    pub(crate) fn detached() -> (Writer, mpsc::Receiver<Message>) {
+        let (sender, inbox) = mpsc::channel();
+        let (pulse, wal) = (Arc::default(), WalView::default());
+        (Writer { sender, thread: thread::current(), pulse, wal }, inbox)
+    }
+
     /// Records a fetch; answered by [`Event::Recorded`].
     pub fn record(&self, record: Record) {
         self.write(Write::Record(record));
@@ -86,12 +96,12 @@ impl Writer {
         self.write(Write::OddReported(field, at));
     }
 
-    /// Tells whoever has asked for it that the pause was probed.
+    /// Notes for whoever has asked for it that the pause was probed.
     pub fn resumed(&self) {
         self.write(Write::Resumed);
     }
 
-    /// Writes what is told of the API token.
+    /// Writes what is shown of the API token.
     pub fn token(&self, status: TokenStatus) {
         self.write(Write::Token(status));
     }
@@ -101,19 +111,19 @@ impl Writer {
         self.write(Write::Backup(state));
     }
 
-    /// Puts rows of the queue right; answered by [`Event::Fed`].
+    /// Repairs rows of the queue; answered by [`Event::Fed`].
     pub fn repair(&self, repair: Repair) {
         self.write(Write::Repair(repair));
     }
 
     /// Queues ids as `talkmirror enqueue` does; answered by [`Event::Enqueued`].
     pub fn enqueue(&self, ids: Vec<RangeInclusive<i64>>) {
-        self.send(Message::Enqueue(ids));
+        self.query(Query::Enqueue(ids));
     }
 
     /// Queues talks to be closed by hand, at this Unix second; answered by [`Event::QueuedToClose`].
     pub fn close_manually(&self, rules: CloseRules, to_close: ToClose, now: i64) {
-        self.send(Message::CloseManually(Box::new((rules, to_close)), now));
+        self.query(Query::CloseManually { rules: Box::new(rules), to_close, now });
     }
 
     /// Writes down whose API it is that answers, at this Unix second, or why that is not known.
@@ -123,12 +133,12 @@ impl Writer {
 
     /// Reads the head of the queue, or the rows of these talks alone; answered by [`Event::Head`].
     pub fn head(&self, now: i64, limit: usize, only: Option<Arc<[i64]>>) {
-        self.send(Message::Head { now, limit, only });
+        self.query(Query::Head { now, limit, only });
     }
 
     /// Sweeps once; answered by [`Event::Swept`].
     pub fn sweep(&self, order: sweep::SweepRequest) {
-        self.send(Message::Sweep(order));
+        self.query(Query::Sweep(Box::new(order)));
     }
 
     /// Does what a feeder wants, and waits until it is committed; `None` if the thread has ended.
@@ -140,16 +150,16 @@ impl Writer {
 
     /// Notes what the configuration says from now on, for those who read the database.
     pub fn configure(&self, rules: CloseRules, feeders: Vec<(Feeder, bool)>) {
-        self.send(Message::Configure(rules, feeders));
+        self.query(Query::Configure { rules: Box::new(rules), feeders });
     }
 
     /// Runs a maintenance task once; answered by [`Event::Maintained`].
     pub fn maintain(&self, task: MaintenanceTask) {
-        self.send(Message::MaintenanceTask(task));
+        self.query(Query::Maintain(task));
     }
 
-    /// How often the thread has taken something up, or tried anew what it could not commit: as long as
-    /// that grows, it is not stuck. It grows with [`Writer::turn`] at the latest.
+    /// How often the thread has counted a turn ([`Writer::turn`]), or retried what it could not commit: as long as
+    /// that grows, it is not stuck.
     pub fn turns(&self) -> u64 {
         self.pulse.turns.load(Ordering::Relaxed)
     }
@@ -169,19 +179,23 @@ impl Writer {
         self.thread.unpark();
     }
 
-    /// Has the thread take a turn.
+    /// Has the thread count a turn.
     pub fn turn(&self) {
-        self.send(Message::Turn);
+        self.query(Query::Turn);
     }
 
     /// Asks whether another process has written; answered by [`Event::ForeignChange`] if so.
     pub fn poll(&self) {
-        self.send(Message::Poll);
+        self.query(Query::Poll);
     }
 
     /// Commits what was asked before and ends; answered by [`Event::Stopped`].
     pub fn stop(&self) {
-        self.send(Message::Stop);
+        self.query(Query::Stop);
+    }
+
+    fn query(&self, query: Query) {
+        self.send(Message::Query(query));
     }
 
     fn write(&self, write: Write) {

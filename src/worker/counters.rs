@@ -4,6 +4,7 @@ use crate::policy::closing::Step;
 use crate::store::closures::Answer;
 use crate::store::record::Effect;
 use crate::telemetry;
+use std::collections::BTreeSet;
 
 /// What was done since the start, by outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -109,5 +110,28 @@ impl Counters {
         };
         *count += 1;
         telemetry::closure(outcome);
+    }
+}
+
+/// Talks that were tried and not fetched.
+#[derive(Debug, Default)]
+pub(super) struct Unfetched(BTreeSet<i64>);
+
+impl Unfetched {
+    pub fn note(&mut self, talk_id: i64, effect: Effect) {
+        match effect {
+            Effect::Denied | Effect::Retry | Effect::Failed | Effect::Refused => self.0.insert(talk_id),
+            Effect::New
+            | Effect::Changed
+            | Effect::Same
+            | Effect::Older
+            | Effect::Gone { .. }
+            | Effect::Closing => self.0.remove(&talk_id),
+        };
+    }
+
+    /// In ascending order.
+    pub fn talks(&self) -> Vec<i64> {
+        self.0.iter().copied().collect()
     }
 }

@@ -10,20 +10,30 @@ use crate::store::maintenance::{Maintained, MaintenanceTask};
 use crate::store::retention::{Pass, RetentionRules, RetentionStep};
 use std::time::{Duration, Instant};
 
-/// How often the size is noted.
-const MEASURE: Duration = Duration::from_secs(10 * 60);
-/// How much is mirrored is counted this often while it changes, and so much more seldom than it takes.
-const COUNT: (Duration, u32) = (Duration::from_secs(3), 1000);
-/// But this often in any case.
-const COUNT_AT_MOST: Duration = Duration::from_secs(5 * 60);
-/// Counted this often if nothing seems to have changed: a list that was read to its end changes no talk.
-const COUNT_ANYWAY: Duration = Duration::from_secs(20);
+/// Between two notes of the size.
+const MEASURE_INTERVAL: Duration = Duration::from_secs(10 * 60);
+/// How much is mirrored is counted this often while it changes …
+const LEAST_COUNT_INTERVAL: Duration = Duration::from_secs(3);
+/// … and so much more seldom than it takes, …
+const COUNT_SHARE: u32 = 1000;
+/// … but this often in any case.
+const MOST_COUNT_INTERVAL: Duration = Duration::from_secs(5 * 60);
+/// Between two counts if nothing seems to have changed: a list that was read to its end changes no talk.
+const COUNT_ANYWAY_INTERVAL: Duration = Duration::from_secs(20);
 /// A maintenance task that could not be done is retried after this.
 const DEFERRED_FOR: Duration = Duration::from_secs(60);
-/// Between two looks whether a pass is due: the wall clock may be set meanwhile.
-const LOOK: Duration = Duration::from_secs(60 * 60);
-/// Between two fetches that are to tell whether the clock is right, where no other does.
-const PROBE: Duration = Duration::from_secs(10 * 60);
+/// Between two looks whether a pass of the retention is due: the wall clock may be set meanwhile.
+const RETAIN_INTERVAL: Duration = Duration::from_secs(60 * 60);
+/// Between two fetches that are to show whether the clock is right, if no other does.
+const PROBE_INTERVAL: Duration = Duration::from_secs(10 * 60);
+
+/// What is to be done now.
+enum Next {
+    Nothing,
+    Task(MaintenanceTask),
+    /// A stored talk is to show whether the clock is right.
+    ProbeClock,
+}
 
 /// When what is next.
 #[derive(Debug)]
@@ -63,78 +73,91 @@ impl Maintenance {
     }
 }
 
-impl Worker {
-    /// Hands the writer the next maintenance task, if one is due; done each second.
-    pub(super) fn maintain(&mut self, now: Now) {
-        if self.maintenance.under_way || self.stopping || self.trouble.is_some() {
-            return;
+impl Maintenance {
+    /// The next task, if one is due; looked for each second. `may_retain`: the clock is right. A wrong one that is years
+    /// ahead would remove everything.
+    fn next(&mut self, pace: Option<f64>, retention: Option<Duration>, may_retain: bool, now: Now) -> Next {
+        if self.under_way {
+            return Next::Nothing;
         }
-        if now.mono >= self.maintenance.measure_at {
-            self.maintenance.measure_at = now.mono + MEASURE;
-            self.task(MaintenanceTask::Measure { now: now.secs() });
-        } else if self.maintenance.counts(now.mono) {
-            self.maintenance.uncounted = false;
-            let pace = self.gate.pause().is_none().then(|| self.gate.pace(now.mono));
-            self.task(MaintenanceTask::Count { now: now.secs(), pace });
-        } else if let Some(versions) = self.config.retention
-            && now.mono >= self.maintenance.retain_at
-        {
-            // A clock that is years ahead would remove everything.
-            if self.is_clock_right(now) {
-                let versions = versions.as_secs() as i64;
-                self.task(MaintenanceTask::Retain(RetentionRules { versions, now: now.secs() }));
-            } else if now.mono >= self.maintenance.probe_at && self.gate.pause().is_none() {
-                self.maintenance.probe_at = now.mono + PROBE;
-                self.probe_clock();
-            }
+        if now.mono >= self.measure_at {
+            self.measure_at = now.mono + MEASURE_INTERVAL;
+            return self.task(MaintenanceTask::Measure { now: now.secs() });
         }
+        if self.counts(now.mono) {
+            self.uncounted = false;
+            return self.task(MaintenanceTask::Count { now: now.secs(), pace });
+        }
+        let Some(versions) = retention.filter(|_| now.mono >= self.retain_at) else { return Next::Nothing };
+        if may_retain {
+            let versions = versions.as_secs() as i64;
+            return self.task(MaintenanceTask::Retain(RetentionRules { versions, now: now.secs() }));
+        }
+        // In a pause nothing is fetched.
+        if now.mono >= self.probe_at && pace.is_some() {
+            self.probe_at = now.mono + PROBE_INTERVAL;
+            return Next::ProbeClock;
+        }
+        Next::Nothing
     }
 
-    fn task(&mut self, task: MaintenanceTask) {
-        self.maintenance.under_way = true;
-        self.writer.maintain(task);
+    fn task(&mut self, task: MaintenanceTask) -> Next {
+        self.under_way = true;
+        Next::Task(task)
     }
 
-    pub(super) fn on_maintained(&mut self, maintained: Maintained, now: Now) {
-        self.maintenance.under_way = false;
-        let maintenance = &mut self.maintenance;
+    /// A task has ended, or is to be done later.
+    pub fn done(&mut self, maintained: Maintained, now: Now) {
+        self.under_way = false;
         match maintained {
             Maintained::Measured | Maintained::Retained(RetentionStep::Walked) => {}
             Maintained::Retained(RetentionStep::Passed(pass)) => {
-                maintenance.retain_at = now.mono + LOOK;
-                tell(&pass);
+                self.retain_at = now.mono + RETAIN_INTERVAL;
+                report(&pass);
             }
             Maintained::Retained(RetentionStep::Rests { until }) => {
                 let left = u64::try_from(until - now.secs()).unwrap_or_default();
-                maintenance.retain_at = now.mono + LOOK.min(Duration::from_secs(left));
+                self.retain_at = now.mono + RETAIN_INTERVAL.min(Duration::from_secs(left));
             }
             Maintained::Counted(took) => {
-                let (least, times) = COUNT;
-                let next = (took * times).clamp(least, COUNT_AT_MOST);
-                (maintenance.count_at, maintenance.count_anyway_at) =
-                    (now.mono + next, now.mono + next.max(COUNT_ANYWAY));
+                let next = (took * COUNT_SHARE).clamp(LEAST_COUNT_INTERVAL, MOST_COUNT_INTERVAL);
+                (self.count_at, self.count_anyway_at) =
+                    (now.mono + next, now.mono + next.max(COUNT_ANYWAY_INTERVAL));
             }
             Maintained::Deferred(MaintenanceTask::Count { .. }) => {
-                maintenance.uncounted = true;
-                (maintenance.count_at, maintenance.count_anyway_at) =
-                    (now.mono + DEFERRED_FOR, now.mono + DEFERRED_FOR);
+                self.uncounted = true;
+                (self.count_at, self.count_anyway_at) = (now.mono + DEFERRED_FOR, now.mono + DEFERRED_FOR);
             }
             Maintained::Deferred(MaintenanceTask::Measure { .. }) => {
-                maintenance.measure_at = now.mono + DEFERRED_FOR
+                self.measure_at = now.mono + DEFERRED_FOR;
             }
-            Maintained::Deferred(MaintenanceTask::Retain(_)) => {
-                maintenance.retain_at = now.mono + DEFERRED_FOR
-            }
+            Maintained::Deferred(MaintenanceTask::Retain(_)) => self.retain_at = now.mono + DEFERRED_FOR,
         }
     }
 
-    /// Looks anew at what `[retention]` says.
-    pub(super) fn hurry_retention(&mut self, now: Now) {
-        (self.maintenance.retain_at, self.maintenance.probe_at) = (now.mono, now.mono);
+    /// `[retention]` was changed: it is looked at now.
+    pub fn hurry_retention(&mut self, now: Now) {
+        (self.retain_at, self.probe_at) = (now.mono, now.mono);
     }
 }
 
-fn tell(pass: &Pass) {
+impl Worker {
+    /// Hands the writer the next maintenance task, if one is due.
+    pub(super) fn maintain(&mut self, now: Now) {
+        if self.stopping || self.reporter.write_error().is_some() {
+            return;
+        }
+        let pace = self.circuit.pause().is_none().then(|| self.circuit.pace(now));
+        let is_right = self.closer.is_clock_right(now);
+        match self.maintenance.next(pace, self.config.retention, is_right, now) {
+            Next::Nothing => {}
+            Next::Task(task) => self.writer.maintain(task),
+            Next::ProbeClock => self.dispatch.confirm_by_a_known_talk(),
+        }
+    }
+}
+
+fn report(pass: &Pass) {
     let Pass { began_at, ended_at, versions, removed } = *pass;
     let kept = humanize::duration(versions);
     if removed == 0 {

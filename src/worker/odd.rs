@@ -1,13 +1,11 @@
 //! Optional fields that come in another shape than the API documents: counted for the metrics, and each in the journal
 //! once a day.
 
-use super::Worker;
 use crate::clock::Now;
 use crate::telemetry;
 use std::collections::BTreeMap;
 
-/// In seconds.
-const REPORT_INTERVAL: i64 = 24 * 60 * 60;
+const REPORT_INTERVAL_SECONDS: i64 = 24 * 60 * 60;
 
 /// A field that was odd.
 #[derive(Debug, Default)]
@@ -34,7 +32,7 @@ impl OddReporter {
         let odd = self.0.entry(field.to_owned()).or_default();
         odd.answers += 1;
         // A clock that was set back makes no day longer.
-        if odd.reported_at.is_some_and(|at| (at..at.saturating_add(REPORT_INTERVAL)).contains(&now)) {
+        if odd.reported_at.is_some_and(|at| (at..at.saturating_add(REPORT_INTERVAL_SECONDS)).contains(&now)) {
             return None;
         }
         odd.reported_at = Some(now);
@@ -42,19 +40,21 @@ impl OddReporter {
     }
 }
 
-impl Worker {
-    /// Notes the odd fields of one answer.
-    pub(super) fn note_odd(&mut self, talk_id: i64, fields: &[&'static str], now: Now) {
+impl OddReporter {
+    /// Notes the odd fields of one answer; returns those that were reported.
+    pub fn report(&mut self, talk_id: i64, fields: &[&'static str], now: Now) -> Vec<&'static str> {
+        let mut reported = Vec::new();
         for field in fields {
             telemetry::odd_field(field);
-            if let Some(answers) = self.odd.note(field, now.secs()) {
-                self.writer.odd_reported(field, now.secs());
+            if let Some(answers) = self.note(field, now.secs()) {
+                reported.push(*field);
                 tracing::warn!(
                     "the optional field {field} came in another shape than the API documents, and is stored as NULL \
                      (answers since the last such line: {answers}); `talkmirror why {talk_id}` shows the last one"
                 );
             }
         }
+        reported
     }
 }
 
@@ -69,9 +69,9 @@ mod tests {
         assert_eq!(odd.note("rate", start), Some(1));
         assert_eq!(odd.note("rate", start + 1), None);
         assert_eq!(odd.note("origin", start + 60), Some(1), "another field waits for none");
-        assert_eq!(odd.note("rate", start + REPORT_INTERVAL - 1), None);
-        assert_eq!(odd.note("rate", start + REPORT_INTERVAL), Some(3));
-        assert_eq!(odd.note("origin", start + REPORT_INTERVAL), None);
+        assert_eq!(odd.note("rate", start + REPORT_INTERVAL_SECONDS - 1), None);
+        assert_eq!(odd.note("rate", start + REPORT_INTERVAL_SECONDS), Some(3));
+        assert_eq!(odd.note("origin", start + REPORT_INTERVAL_SECONDS), None);
         let mut restarted = OddReporter::new([("rate".to_owned(), start)].into());
         assert_eq!(restarted.note("rate", start + 5), None);
         assert_eq!(restarted.note("origin", start + 5), Some(1));

@@ -1,20 +1,19 @@
-//! Whether work goes on: what the watchdog is fed by, and what `/healthz` tells.
+//! Whether work goes on: what the watchdog is fed by, and what `/healthz` shows.
 //!
-//! Waiting for somebody is no standstill: an empty queue, a pause, a disk that is full. What is asked
+//! Waiting for somebody is no standstill: an empty queue, a pause, a disk that is full. What counts
 //! here is whether this process does what it could do now.
 
-use super::Worker;
 use crate::clock::Now;
 use std::time::{Duration, Instant};
 
 /// The writer answers within this, or it is stuck …
-const WRITER: Duration = Duration::from_secs(60);
-/// … or while SQLite is at work within this: a commit that takes in a log of gigabytes on a slow disk must
-/// not be killed, as it would begin anew.
-const SQLITE: Duration = Duration::from_secs(15 * 60);
+const WRITER_LIMIT: Duration = Duration::from_secs(60);
+/// … or within this while SQLite runs: a commit that reads a WAL of gigabytes on a slow disk must
+/// not be killed, as it would start over.
+const SQLITE_LIMIT: Duration = Duration::from_secs(15 * 60);
 /// A request that is under way longer than its own deadline and this, or talks that are due and not asked
 /// for as long, mean that the worker is stuck.
-const WORKER: Duration = Duration::from_secs(60);
+const WORKER_LIMIT: Duration = Duration::from_secs(60);
 
 /// When work last went on.
 #[derive(Debug)]
@@ -46,7 +45,7 @@ impl Progress {
     }
 
     /// `turns` are the writer's, and whether SQLite is at work for it; `idle` says that there is nothing that the worker could do.
-    fn note(&mut self, (turns, in_sqlite): (u64, bool), idle: bool, now: Instant) {
+    pub fn note(&mut self, (turns, in_sqlite): (u64, bool), idle: bool, now: Instant) {
         self.in_sqlite = in_sqlite;
         if idle || self.steps != self.seen_steps {
             (self.seen_steps, self.worked) = (self.steps, now);
@@ -57,12 +56,12 @@ impl Progress {
     }
 
     /// Why nothing goes on; `request_timeout` is a request's own deadline.
-    fn stalled(&self, request_timeout: Duration, now: Instant) -> Option<String> {
+    pub fn stalled(&self, request_timeout: Duration, now: Instant) -> Option<String> {
         let stuck = |since: Instant, limit: Duration| {
             let lasted = now.saturating_duration_since(since);
             (lasted > limit).then_some(lasted.as_secs())
         };
-        let writer = if self.in_sqlite { SQLITE } else { WRITER };
+        let writer = if self.in_sqlite { SQLITE_LIMIT } else { WRITER_LIMIT };
         if let Some(seconds) = stuck(self.turned, writer) {
             return Some(format!("the thread that writes the database has done nothing for {seconds} s"));
         }
@@ -70,27 +69,8 @@ impl Progress {
             // What there is to do may wait for it.
             return None;
         }
-        let seconds = stuck(self.worked, request_timeout + WORKER)?;
+        let seconds = stuck(self.worked, request_timeout + WORKER_LIMIT)?;
         Some(format!("there is work, and none was done for {seconds} s"))
-    }
-}
-
-impl Worker {
-    /// Looks whether work went on since the last look; done each second.
-    pub(super) fn note_progress(&mut self, now: Now) {
-        let could_send = self.gate.pause().is_none() && !self.ready.is_empty();
-        let works = could_send || !self.fetching.is_empty() || self.unrecorded > 0 || self.head_asked;
-        let idle = !works || self.trouble.is_some() || self.stopping;
-        self.progress.note((self.writer.turns(), self.writer.is_in_sqlite()), idle, now.mono);
-        if self.trouble.is_none() {
-            self.writer.turn();
-        }
-        self.condition.note_wal(self.writer.wal());
-    }
-
-    /// Why the process makes no progress, where it should.
-    pub fn stalled(&self, now: Now) -> Option<String> {
-        self.progress.stalled(self.config.request_timeout, now.mono)
     }
 }
 

@@ -15,7 +15,7 @@ impl Worker {
     pub async fn stop(&mut self, requests: Instant, records: Instant) -> Result<(), WorkError> {
         self.stopping = true;
         let mut ended = Ok(());
-        while !self.fetching.is_empty() {
+        while !self.requests.is_empty() {
             tokio::select! {
                 step = self.step() => match step {
                     Err(error @ (WorkError::Database(_) | WorkError::WriterEnded)) => return Err(error),
@@ -23,8 +23,8 @@ impl Worker {
                     Ok(()) => {}
                 },
                 () = sleep_until(requests.into()) => {
-                    self.fetching.abort_all();
-                    while self.fetching.join_next().await.is_some() {}
+                    self.requests.abort_all();
+                    while self.requests.join_next().await.is_some() {}
                 }
             }
         }
@@ -32,28 +32,29 @@ impl Worker {
         while self.unrecorded > 0 && clock::mono() < records {
             tokio::select! {
                 event = self.events.recv() => match event {
-                    Some(event) => self.on_event(event)?,
+                    Some(event) => self.handle_event(event, clock::now())?,
                     None => return Err(WorkError::WriterEnded),
                 },
                 () = sleep_until(records.into()) => {}
             }
         }
         self.enqueue_now();
-        self.give_up_pending(clock::now());
-        self.condition.write_last(&self.writer, &self.gate, clock::now());
+        let now = clock::now();
+        self.drop_pending("not sent: talkmirror was stopping", now);
+        self.writer.status(self.reporter.last(self.circuit.gate(), now));
         self.writer.stop();
         loop {
             tokio::select! {
                 event = self.events.recv() => match event {
                     Some(Event::Stopped) | None => return ended,
-                    Some(event) => self.on_event(event)?,
+                    Some(event) => self.handle_event(event, clock::now())?,
                 },
                 () = sleep_until(records.into()) => {
-                    if !self.busy.is_empty() {
+                    let talks = self.dispatch.busy();
+                    if talks > 0 {
                         tracing::warn!(
-                            talks = self.busy.len(),
-                            "stopped before {} fetched talks could be recorded: they stay in the queue",
-                            self.busy.len()
+                            talks,
+                            "stopped before {talks} fetched talks could be recorded: they stay in the queue"
                         );
                     }
                     return ended;

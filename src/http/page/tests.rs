@@ -2,7 +2,7 @@ use super::*;
 use crate::store::completeness::Completeness;
 use crate::store::counts::{Freshness, QueueCounts, TalkCounts};
 use crate::store::feeds::FeederRow;
-use crate::store::status::{DaemonStatus, PauseStatus};
+use crate::store::status::{DaemonStatus, Mode, PauseStatus};
 use crate::store::sweep::SweepState;
 use std::collections::BTreeMap;
 
@@ -75,7 +75,7 @@ fn screen() -> Screen {
                 ..QueueCounts::default()
             },
             daemon: Some(DaemonStatus {
-                mode: "run".into(),
+                mode: Mode::Run,
                 version: "0.1.0".into(),
                 pid: 1,
                 started_at: NOW - 86_400 * 9,

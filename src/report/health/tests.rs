@@ -2,7 +2,7 @@ use super::*;
 use crate::policy::closing;
 use crate::store::counts::{Freshness, QueueCounts, TalkCounts};
 use crate::store::feeds::FeederRow;
-use crate::store::status::{LaneRequests, PauseStatus};
+use crate::store::status::{LaneRequests, Mode, PauseStatus};
 use crate::store::sweep::SweepState;
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub(super) fn overview() -> Overview {
         talks: TalkCounts { total: 1, in_work: 1, missed: 0, closed: 0, gone: 0, denied: 0 },
         queue: QueueCounts::default(),
         daemon: Some(DaemonStatus {
-            mode: "run".into(),
+            mode: Mode::Run,
             version: "0".into(),
             pid: 1,
             started_at: NOW - 100,
@@ -102,7 +102,7 @@ fn a_daemon_that_vanished_or_fell_silent_is_noticed_and_one_that_stopped_is_not(
     overview.daemon.as_mut().unwrap().stopped_at = Some(NOW - STOPPED_SECS - 1);
     let stopped = whats(&overview, Some(Liveness::Stopped));
     assert_eq!(stopped, ["the daemon was stopped 15 min ago, and nothing is kept fresh since"]);
-    overview.daemon.as_mut().unwrap().mode = "sync".into();
+    overview.daemon.as_mut().unwrap().mode = Mode::Sync;
     assert_eq!(whats(&overview, Some(Liveness::Stopped)), [""; 0], "it comes by cron");
 }
 

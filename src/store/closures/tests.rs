@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::clock::Now;
-use crate::policy::closing::{CloseMode, time_to_close};
+use crate::policy::closing::{CloseMode, Decision, time_to_close};
 use crate::policy::stale::tests::{just_stale, rules};
 use crate::policy::stale::{Reach, stale};
 use crate::store::migrations::tests::in_memory;
@@ -23,7 +23,7 @@ enum Event {
         clock_is_right: bool,
     },
     /// A sweep, or a person.
-    Enqueue(Purpose),
+    Enqueue(FetchReason),
     /// The close request that waits leaves, if it may, and is answered so.
     Send(Sent),
     Crash,
@@ -53,8 +53,7 @@ fn event() -> impl Strategy<Value = Event> {
     let state = prop_oneof![3 => Just(State::Stale), 2 => Just(State::Answered), 1 => Just(State::Closed), 1 => Just(State::Bot)];
     let mode =
         prop_oneof![4 => Just(CloseMode::Live), 1 => Just(CloseMode::DryRun), 1 => Just(CloseMode::Off)];
-    let purpose =
-        prop_oneof![4 => Just(Purpose::Close), 1 => Just(Purpose::DryRun), 1 => Just(Purpose::Mirror)];
+    let reason = prop_oneof![4 => Just(FetchReason::Close), 1 => Just(FetchReason::DryRun), 1 => Just(FetchReason::Mirror)];
     let sent = prop_oneof![
         Just(Sent::Taken),
         Just(Sent::TakenInVain),
@@ -70,7 +69,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => state.prop_map(Event::Change),
         6 => (mode, proptest::bool::weighted(0.9))
             .prop_map(|(mode, clock_is_right)| Event::Fetch { mode, clock_is_right }),
-        3 => purpose.prop_map(Event::Enqueue),
+        3 => reason.prop_map(Event::Enqueue),
         4 => sent.prop_map(Event::Send),
         1 => Just(Event::Crash),
     ]
@@ -133,13 +132,13 @@ impl World {
                     (self.changed_at + 1).max(self.now - if *state == State::Stale { 100_000 } else { 0 });
             }
             Event::Change(_) => {}
-            Event::Enqueue(Purpose::Mirror) => {
+            Event::Enqueue(FetchReason::Mirror) => {
                 self.connection
                     .execute("INSERT INTO talk_queue (talk_id, due_at) VALUES (1, ?1)", [self.now])
                     .unwrap();
             }
-            Event::Enqueue(purpose) => {
-                crate::store::sweep::enqueue(&self.connection, 1, *purpose, self.now).unwrap();
+            Event::Enqueue(reason) => {
+                crate::store::sweep::enqueue(&self.connection, 1, *reason, self.now).unwrap();
                 self.connection
                     .execute("UPDATE talk_queue SET due_at = min(due_at, ?1)", [self.now])
                     .unwrap();
@@ -161,23 +160,23 @@ impl World {
         let Some(due) = head.due.first().copied() else { return };
         let talk = self.talk();
         let verdict = stale(&talk, Reach::default(), self.now, &rules());
-        let mode = if due.purpose == Purpose::DryRun { CloseMode::DryRun } else { mode };
+        let mode = if due.reason == FetchReason::DryRun { CloseMode::DryRun } else { mode };
         let close_context = CloseContext {
-            purpose: due.purpose,
+            reason: due.reason,
             mode,
-            verdict: verdict.clone(),
+            decision: Decision { verdict: verdict.clone(), sent: crate::clock::now(), rules_epoch: 0 },
             force_close: true,
             max_attempts: 3,
             obstacle: (!clock_is_right).then(|| "the clock".to_owned()),
         };
-        let close_context = (due.purpose != Purpose::Mirror).then(|| Box::new(close_context));
+        let close_context = (due.reason != FetchReason::Mirror).then(|| Box::new(close_context));
         let outcome = Outcome::Talk(Box::new(Arrived::new(talk, "{}")));
         let record = Record { talk_id: 1, ticket: due.ticket, at: self.now, outcome, close_context };
         let stepped = self.record(&record);
         if let Some(requested) = stepped.and_then(|stepped| stepped.requested) {
             assert!(verdict.is_stale(), "a request follows from a fetch that says stale alone");
             assert!(mode == CloseMode::Live && clock_is_right);
-            assert_ne!(due.purpose, Purpose::Mirror);
+            assert_ne!(due.reason, FetchReason::Mirror);
             self.pending = Some((requested, self.now, self.state));
         }
     }
@@ -267,7 +266,7 @@ proptest! {
         events in proptest::collection::vec(event(), 1..40),
     ) {
         let mut world = World::new();
-        world.happen(&Event::Enqueue(Purpose::Close));
+        world.happen(&Event::Enqueue(FetchReason::Close));
         for event in &events {
             world.happen(event);
         }

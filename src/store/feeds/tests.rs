@@ -1,6 +1,6 @@
 use super::*;
 use crate::store::migrations::tests::in_memory;
-use crate::store::queue;
+use crate::store::queue::{self, Ticket};
 use crate::store::record::{Arrived, Outcome, Record, Recorder};
 use crate::talk::Talk;
 use std::time::Duration;
@@ -30,7 +30,7 @@ fn talk(talk_id: i64) -> Talk {
     }
 }
 
-fn record(connection: &mut Connection, talk_id: i64, ticket: i64, at: i64, outcome: Outcome) {
+fn record(connection: &mut Connection, talk_id: i64, ticket: Option<Ticket>, at: i64, outcome: Outcome) {
     let tx = connection.transaction().unwrap();
     let record = Record { talk_id, ticket, at, outcome, close_context: None };
     Recorder::new(&tx).unwrap().record(&record).unwrap();
@@ -38,7 +38,7 @@ fn record(connection: &mut Connection, talk_id: i64, ticket: i64, at: i64, outco
 }
 
 fn mirror(connection: &mut Connection, talk: Talk, fetched_at: i64) {
-    record(connection, talk.talk_id, 0, fetched_at, Outcome::Talk(Box::new(Arrived::new(talk, "{}"))));
+    record(connection, talk.talk_id, None, fetched_at, Outcome::Talk(Box::new(Arrived::new(talk, "{}"))));
 }
 
 fn request(connection: &mut Connection, request: FeedRequest) -> Fed {
@@ -198,7 +198,7 @@ fn a_row_of_the_listing_is_news_if_it_differs() {
     assert_eq!(ask(Listed { is_in_work: Some(false), ..same }), 1);
     assert_eq!(ask(Listed { is_read: Some(false), ..same }), 1);
     assert_eq!(ask(Listed { talk_id: 2, ..same }), 1, "unknown");
-    record(&mut connection, 1, 0, NOW, Outcome::Gone);
+    record(&mut connection, 1, None, NOW, Outcome::Gone);
     let mut ask = |listed| request(&mut connection, FeedRequest::Compare { listed: vec![listed], now: NOW });
     assert!(matches!(ask(same), Fed::Compared(news) if news.len() == 1), "gone, and listed all the same");
 }
@@ -439,7 +439,7 @@ mod laws {
                         Outcome::Talk(Box::new(Arrived::new(talk, "{}")))
                     }
                 };
-                let record = Record { talk_id, ticket: 0, at, outcome, close_context: None };
+                let record = Record { talk_id, ticket: None, at, outcome, close_context: None };
                 let tx = connection.transaction().unwrap();
                 let recorded = Recorder::new(&tx).unwrap().record(&record).unwrap();
                 tx.commit().unwrap();

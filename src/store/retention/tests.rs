@@ -163,7 +163,7 @@ fn a_talk_whose_first_states_are_gone_is_recorded_as_before() {
         };
         let tx = connection.transaction().unwrap();
         let outcome = Outcome::Talk(Box::new(Arrived::new(talk, "{}")));
-        let record = Record { talk_id: 7, ticket: 1, at, outcome, close_context: None };
+        let record = Record { talk_id: 7, ticket: None, at, outcome, close_context: None };
         Recorder::new(&tx).unwrap().record(&record).unwrap();
         tx.commit().unwrap();
     };

@@ -1,7 +1,7 @@
 //! Closing by hand: named talks, or what a sweep finds.
 
 use super::{SweepRequest, Swept, enqueue, sweep};
-use crate::policy::closing::{CloseRules, Purpose};
+use crate::policy::closing::{CloseRules, FetchReason};
 use rusqlite::Connection;
 
 /// What to close.
@@ -9,8 +9,8 @@ use rusqlite::Connection;
 pub struct ToClose {
     /// These talks. If none are named, what a sweep finds, whatever its share of the open talks.
     pub talk_ids: Vec<i64>,
-    /// [`Purpose::Close`], or [`Purpose::DryRun`].
-    pub purpose: Purpose,
+    /// [`FetchReason::Close`], or [`FetchReason::DryRun`].
+    pub reason: FetchReason,
 }
 
 /// What of it was queued.
@@ -32,10 +32,10 @@ pub fn queue(
     to_close: &ToClose,
     now: i64,
 ) -> rusqlite::Result<QueuedToClose> {
-    let ToClose { talk_ids, purpose } = to_close;
+    let ToClose { talk_ids, reason } = to_close;
     if talk_ids.is_empty() {
         let (rules, limit) = (rules.clone(), rules.max_per_sweep);
-        let request = SweepRequest { rules, purpose: *purpose, by_hand: true, limit, now };
+        let request = SweepRequest { rules, reason: *reason, by_hand: true, limit, now };
         return Ok(match sweep(connection, &request)? {
             Swept::Done(sweep) => {
                 sweep.announce(&request.rules);
@@ -47,7 +47,7 @@ pub fn queue(
     let mut found = QueuedToClose::default();
     let tx = connection.transaction()?;
     for &talk_id in talk_ids {
-        match enqueue(&tx, talk_id, *purpose, now)? {
+        match enqueue(&tx, talk_id, *reason, now)? {
             true => found.queued.push(talk_id),
             false => found.under_way.push(talk_id),
         }

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 fn store(connection: &mut Connection, talk: &Talk, reach: Reach) {
     let tx = connection.transaction().unwrap();
     let outcome = Outcome::Talk(Box::new(Arrived::new(talk.clone(), "{}")));
-    let record = Record { talk_id: talk.talk_id, ticket: 0, at: 1, outcome, close_context: None };
+    let record = Record { talk_id: talk.talk_id, ticket: None, at: 1, outcome, close_context: None };
     Recorder::new(&tx).unwrap().record(&record).unwrap();
     tx.execute(
         "UPDATE talks SET gone_at = CASE WHEN ?2 THEN 1 END, denied_at = CASE WHEN ?3 THEN 1 END
@@ -82,7 +82,7 @@ proptest! {
             (1..).zip(&talks).filter(|(_, talk)| is_stale(talk)).map(|(id, _)| id).collect()
         };
         let now = crate::clock::unix_now();
-        let mut found = candidates(&connection, &rules, Purpose::Close, 1000, now).unwrap();
+        let mut found = candidates(&connection, &rules, FetchReason::Close, 1000, now).unwrap();
         found.sort_unstable();
         prop_assert_eq!(&found, &ids(now));
         prop_assert_eq!(counts(&connection, &rules, now).unwrap().0, found.len() as i64);
@@ -138,9 +138,9 @@ fn the_guard_stops_over_twenty_and_over_the_share() {
 }
 
 fn sweep_of(connection: &mut Connection, rules: &CloseRules, limit: usize) -> Sweep {
-    let purpose = if rules.mode == CloseMode::Live { Purpose::Close } else { Purpose::DryRun };
+    let reason = if rules.mode == CloseMode::Live { FetchReason::Close } else { FetchReason::DryRun };
     let now = crate::clock::unix_now();
-    let request = SweepRequest { rules: rules.clone(), purpose, by_hand: false, limit, now };
+    let request = SweepRequest { rules: rules.clone(), reason, by_hand: false, limit, now };
     let Swept::Done(swept) = sweep(connection, &request).unwrap() else { panic!("it passes") };
     connection.execute("DELETE FROM talk_queue", []).unwrap();
     swept

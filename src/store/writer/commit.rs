@@ -3,7 +3,7 @@
 mod apart;
 
 use super::message::Write;
-use super::trouble::is_one_row_s;
+use super::write_error::is_one_row_s;
 use crate::clock;
 use crate::store::feeds::{self, Candidates, Fed};
 use crate::store::record::{Outcome, Record, Recorded, Recorder};

@@ -1,14 +1,14 @@
-//! What the writer is asked to do, and what it tells.
+//! What the writer is asked to do, and what it answers.
 
 use crate::policy::closing::CloseRules;
 use crate::store::account::AccountName;
 use crate::store::backup::state::BackupState;
 use crate::store::feeds::{Fed, FeedRequest, Feeder};
 use crate::store::maintenance::{Maintained, MaintenanceTask};
-use crate::store::queue::{Head, Repair};
+use crate::store::queue::{DueBatch, Repair};
 use crate::store::record::{Outcome, Record, Recorded};
 use crate::store::status::DaemonStatus;
-use crate::store::sweep::{self, QueuedToClose, Swept, ToClose};
+use crate::store::sweep::{QueuedToClose, SweepRequest, Swept, ToClose};
 use crate::store::tokens::TokenStatus;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -19,21 +19,37 @@ use tokio::sync::oneshot;
 pub enum Message {
     /// What came together is committed together.
     Write(Write),
+    /// Done by itself, in turn.
+    Query(Query),
+}
+
+/// What is answered by an event, or changes what the writer does from then on.
+#[derive(Debug)]
+pub enum Query {
     Enqueue(Vec<RangeInclusive<i64>>),
     /// Queue what is to be closed by hand, by these rules, at this Unix second.
-    CloseManually(Box<(CloseRules, ToClose)>, i64),
+    CloseManually {
+        rules: Box<CloseRules>,
+        to_close: ToClose,
+        now: i64,
+    },
+    /// Read the head of the queue, or the rows of these talks alone.
     Head {
         now: i64,
         limit: usize,
         only: Option<Arc<[i64]>>,
     },
-    Sweep(sweep::SweepRequest),
+    Sweep(Box<SweepRequest>),
     /// The rules of the configuration, and which feeders it switches on.
-    Configure(CloseRules, Vec<(Feeder, bool)>),
+    Configure {
+        rules: Box<CloseRules>,
+        feeders: Vec<(Feeder, bool)>,
+    },
     /// What can wait.
-    MaintenanceTask(MaintenanceTask),
+    Maintain(MaintenanceTask),
+    /// Has another process written?
     Poll,
-    /// Only to see that it is taken.
+    /// Count a turn: the thread goes on.
     Turn,
     Stop,
 }
@@ -76,7 +92,7 @@ impl Message {
             Message::Write(Write::Record(record)) => {
                 record.close_context.is_none() && matches!(record.outcome, Outcome::Talk(_))
             }
-            Message::Write(Write::Status(_)) | Message::Head { .. } | Message::Turn => true,
+            Message::Write(Write::Status(_)) | Message::Query(Query::Head { .. } | Query::Turn) => true,
             _ => false,
         }
     }
@@ -88,7 +104,7 @@ pub enum Event {
     /// Committed, one for each record.
     Recorded(Vec<Recorded>, Spent),
     /// The answer to [`super::Writer::head`].
-    Head(Head),
+    Head(DueBatch),
     /// The answer to [`super::Writer::sweep`].
     Swept(Swept),
     /// The answer to [`super::Writer::enqueue`].
@@ -97,14 +113,14 @@ pub enum Event {
     QueuedToClose(QueuedToClose),
     /// Somebody asks that the pause end now.
     Resume,
-    /// A feeder has put ids into the queue that are due at this Unix second, or rows were put right.
+    /// A feeder has put ids into the queue that are due at this Unix second, or rows were repaired.
     Fed { due_at: i64 },
     /// The answer to [`super::Writer::maintain`].
     Maintained(Maintained),
     /// Another process has written since the last look.
     ForeignChange,
-    /// Nothing can be committed for now, and why; it is being tried again.
-    Trouble(String),
+    /// Nothing can be committed for now, and why; it is retried.
+    WriteError(String),
     /// Commits go through again.
     Recovered,
     /// The database is broken: nothing more will happen.
@@ -113,7 +129,7 @@ pub enum Event {
     Stopped,
 }
 
-/// What was committed, handed back to be dropped by the thread that made it: freed here it
-/// would have both threads wait for one heap, a tenth of the work on a full queue.
+/// What was committed, handed back to be dropped by the thread that made it: freed by the writer, both threads
+/// would wait for one heap, a tenth of the work on a full queue.
 #[derive(Debug)]
 pub struct Spent(#[expect(dead_code, reason = "only to be dropped")] pub(super) Vec<Write>);

@@ -1,9 +1,9 @@
-//! The thread itself: takes up what was asked, in turn, and tries until it is done.
+//! The thread itself: does what it is asked, in turn, and retries until it is done.
 
 use super::Pulse;
 use super::commit::{Done, commit};
-use super::message::{Event, Message, Spent, Write};
-use super::trouble::{explain, may_pass};
+use super::message::{Event, Message, Query, Spent, Write};
+use super::write_error::{explain, may_pass};
 use crate::clock::{self, unix_now};
 use crate::policy::closing::CloseRules;
 use crate::sqlite::checkpoint::{self, Checkpoints, WalView};
@@ -16,20 +16,20 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
 
 /// Records in one transaction at most: bounds what one commit holds up.
 const MAX_BATCH: usize = 2048;
 /// Between two commits while nobody waits for one. What comes meanwhile is committed together: fewer writes to the
 /// disk. After a kill these talks are fetched again.
-const GATHER: Duration = Duration::from_secs(1);
-/// Between two tries of a transaction that could not be committed.
-const RETRY: Duration = Duration::from_secs(1);
-/// How often SQLite may look whether its statistics are out of date.
-const OPTIMIZE: Duration = Duration::from_secs(60 * 60);
+const GATHER_FOR: Duration = Duration::from_secs(1);
+/// Between two attempts at a transaction that could not be committed.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// How often SQLite looks whether its statistics are out of date.
+const OPTIMIZE_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
-/// To whom the thread tells what happened, and that it goes on.
+/// Where the thread reports what happened, and that it goes on.
 pub(super) struct EventSender {
     pub events: UnboundedSender<Event>,
     pub database: PathBuf,
@@ -76,30 +76,31 @@ fn serve(
     inbox: &mpsc::Receiver<Message>,
     sender: &EventSender,
 ) -> rusqlite::Result<()> {
-    let mut seen_version = data_version(connection)?;
-    let mut asked_to_resume = None;
-    let mut candidates = Candidates::default();
     // As SQLite advises for connections that live long.
     optimize(connection, "PRAGMA optimize = 0x10002");
-    let mut optimized = clock::mono();
+    let mut state = State {
+        seen_version: data_version(connection)?,
+        asked_to_resume: None,
+        candidates: Candidates::default(),
+        optimized: clock::mono(),
+    };
     let mut taken = clock::mono();
     while let Ok(first) = inbox.recv() {
         if matches!(first, Message::Write(Write::Record(_))) {
             // Ends early if somebody waits ([`super::Writer::hurry`]).
-            thread::park_timeout(GATHER.saturating_sub(clock::since(taken)));
+            thread::park_timeout(GATHER_FOR.saturating_sub(clock::since(taken)));
         }
         taken = clock::mono();
-        sender.turn();
-        let (mut writes, mut others) = (Vec::new(), Vec::new());
+        let (mut writes, mut queries) = (Vec::new(), Vec::new());
         for message in std::iter::once(first).chain(inbox.try_iter().take(MAX_BATCH)) {
             match message {
                 Message::Write(write) => writes.push(write),
-                other => others.push(other),
+                Message::Query(query) => queries.push(query),
             }
         }
         if !writes.is_empty() {
             let done = retry_until_ok(sender, connection, |connection| {
-                commit(connection, &writes, &mut candidates)
+                commit(connection, &writes, &mut state.candidates)
             })?;
             let Done { recorded, fed, refused } = done;
             for why in refused {
@@ -108,104 +109,124 @@ fn serve(
             answer(&mut writes, fed, sender);
             sender.notify(Event::Recorded(recorded, Spent(writes)));
         }
-        for message in others {
-            match message {
-                Message::Write(_) | Message::Turn => {}
-                Message::Enqueue(ids) => {
-                    retry_until_ok(sender, connection, |connection| {
-                        queue::enqueue(connection, &ids, |_| {})
-                    })?;
-                    sender.notify(Event::Enqueued);
-                }
-                Message::CloseManually(order, now) => {
-                    let (rules, to_close) = *order;
-                    let queued = retry_until_ok(sender, connection, |connection| {
-                        sweep::queue_to_close(connection, &rules, &to_close, now)
-                    })?;
-                    sender.notify(Event::QueuedToClose(queued));
-                }
-                // After the sweeps that were asked for before it: they write down the rules they go by.
-                Message::Configure(rules, feeders) => {
-                    retry_until_ok(sender, connection, |connection| configure(connection, &rules, &feeders))?;
-                    for (feeder, _) in feeders.iter().filter(|(_, on)| !on) {
-                        candidates.works(*feeder, false);
-                    }
-                }
-                Message::Head { now, limit, only } => {
-                    let head = retry_until_ok(sender, connection, |connection| match &only {
-                        Some(talk_ids) => queue::head_of(connection, talk_ids, now),
-                        None => queue::head(connection, now, limit),
-                    })?;
-                    sender.notify(Event::Head(head));
-                }
-                Message::Sweep(order) => {
-                    let swept =
-                        retry_until_ok(sender, connection, |connection| sweep::sweep(connection, &order))?;
-                    sender.notify(Event::Swept(swept));
-                }
-                Message::MaintenanceTask(task) => {
-                    let worked =
-                        run_once(sender, connection, |connection| maintenance::work(connection, &task));
-                    let maintained = match worked {
-                        Err(error) if may_pass(&error) => Maintained::Deferred(task),
-                        maintained => maintained?,
-                    };
-                    sender.notify(Event::Maintained(maintained));
-                }
-                Message::Poll => {
-                    // Changes when another connection commits, not with our own commits.
-                    let version = retry_until_ok(sender, connection, |connection| data_version(connection))?;
-                    if version != seen_version {
-                        seen_version = version;
-                        sender.notify(Event::ForeignChange);
-                        let asked =
-                            retry_until_ok(sender, connection, |connection| resume::asked(connection))?;
-                        if asked.is_some() && asked != asked_to_resume {
-                            sender.notify(Event::Resume);
-                        }
-                        asked_to_resume = asked;
-                    }
-                    if clock::since(optimized) > OPTIMIZE {
-                        optimize(connection, "PRAGMA optimize");
-                        optimized = clock::mono();
-                    }
-                }
-                Message::Stop => {
-                    // For those who read it meanwhile. If it cannot be written, it is as it was.
-                    if let Err(error) = completeness::note(connection, None, unix_now()) {
-                        tracing::debug!("cannot note how much is mirrored: {error}");
-                    }
-                    optimize(connection, "PRAGMA optimize");
-                    return Ok(());
-                }
+        for query in queries {
+            if matches!(query, Query::Stop) {
+                return stop(connection);
             }
+            answer_query(query, connection, sender, &mut state)?;
         }
         run_once(sender, connection, |connection| checkpoints.look(connection));
     }
     Ok(())
 }
 
-/// Does it, however long it takes: what may pass is tried again.
+/// What the thread keeps from one query to the next.
+struct State {
+    /// `PRAGMA data_version`: it changes when another connection commits, not with our own commits.
+    seen_version: i64,
+    asked_to_resume: Option<String>,
+    candidates: Candidates,
+    optimized: Instant,
+}
+
+fn answer_query(
+    query: Query,
+    connection: &mut Connection,
+    sender: &EventSender,
+    state: &mut State,
+) -> rusqlite::Result<()> {
+    match query {
+        Query::Enqueue(ids) => {
+            retry_until_ok(sender, connection, |connection| queue::enqueue(connection, &ids, |_| {}))?;
+            sender.notify(Event::Enqueued);
+        }
+        Query::CloseManually { rules, to_close, now } => {
+            let queued = retry_until_ok(sender, connection, |connection| {
+                sweep::queue_to_close(connection, &rules, &to_close, now)
+            })?;
+            sender.notify(Event::QueuedToClose(queued));
+        }
+        // After the sweeps that were asked for before it: they write down the rules they go by.
+        Query::Configure { rules, feeders } => {
+            retry_until_ok(sender, connection, |connection| configure(connection, &rules, &feeders))?;
+            for (feeder, _) in feeders.iter().filter(|(_, on)| !on) {
+                state.candidates.works(*feeder, false);
+            }
+        }
+        Query::Head { now, limit, only } => {
+            let batch = retry_until_ok(sender, connection, |connection| match &only {
+                Some(talk_ids) => queue::head_of(connection, talk_ids, now),
+                None => queue::head(connection, now, limit),
+            })?;
+            sender.notify(Event::Head(batch));
+        }
+        Query::Sweep(request) => {
+            let swept = retry_until_ok(sender, connection, |connection| sweep::sweep(connection, &request))?;
+            sender.notify(Event::Swept(swept));
+        }
+        Query::Maintain(task) => {
+            let worked = run_once(sender, connection, |connection| maintenance::work(connection, &task));
+            let maintained = match worked {
+                Err(error) if may_pass(&error) => Maintained::Deferred(task),
+                maintained => maintained?,
+            };
+            sender.notify(Event::Maintained(maintained));
+        }
+        Query::Poll => poll(connection, sender, state)?,
+        Query::Turn => sender.turn(),
+        Query::Stop => unreachable!("the thread has stopped"),
+    }
+    Ok(())
+}
+
+fn poll(connection: &mut Connection, sender: &EventSender, state: &mut State) -> rusqlite::Result<()> {
+    let version = retry_until_ok(sender, connection, |connection| data_version(connection))?;
+    if version != state.seen_version {
+        state.seen_version = version;
+        sender.notify(Event::ForeignChange);
+        let asked = retry_until_ok(sender, connection, |connection| resume::asked(connection))?;
+        if asked.is_some() && asked != state.asked_to_resume {
+            sender.notify(Event::Resume);
+        }
+        state.asked_to_resume = asked;
+    }
+    if clock::since(state.optimized) > OPTIMIZE_INTERVAL {
+        optimize(connection, "PRAGMA optimize");
+        state.optimized = clock::mono();
+    }
+    Ok(())
+}
+
+fn stop(connection: &mut Connection) -> rusqlite::Result<()> {
+    // For those who read it meanwhile. If it cannot be written, it is as it was.
+    if let Err(error) = completeness::note(connection, None, unix_now()) {
+        tracing::debug!("cannot note how much is mirrored: {error}");
+    }
+    optimize(connection, "PRAGMA optimize");
+    Ok(())
+}
+
+/// Does it, however long it takes: what may pass is retried.
 fn retry_until_ok<T>(
     sender: &EventSender,
     connection: &mut Connection,
     mut step: impl FnMut(&mut Connection) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
-    let mut in_trouble = false;
+    let mut is_blocked = false;
     loop {
         match run_once(sender, connection, &mut step) {
             Ok(done) => {
-                if in_trouble {
+                if is_blocked {
                     sender.notify(Event::Recovered);
                 }
                 return Ok(done);
             }
             Err(error) if may_pass(&error) => {
-                if !in_trouble {
-                    sender.notify(Event::Trouble(explain(&error, connection, &sender.database)));
-                    in_trouble = true;
+                if !is_blocked {
+                    sender.notify(Event::WriteError(explain(&error, connection, &sender.database)));
+                    is_blocked = true;
                 }
-                thread::sleep(RETRY);
+                thread::sleep(RETRY_INTERVAL);
                 run_once(sender, connection, |connection| checkpoint::relieve(connection));
                 sender.turn();
             }
@@ -226,7 +247,7 @@ fn run_once<T>(
     done
 }
 
-/// Tells the feeders what came of their orders, and the worker that there may be work.
+/// Replies to the feeders, and notifies the worker if rows may be due.
 fn answer(batch: &mut [Write], fed: Vec<Fed>, sender: &EventSender) {
     let mut due_at: Option<i64> = batch
         .iter()

@@ -5,7 +5,7 @@ use super::{Done, note_account, write};
 use crate::store::feeds::{Candidates, Fed};
 use crate::store::record::{Effect, Record, Recorded, Recorder};
 use crate::store::writer::message::Write;
-use crate::store::writer::trouble::is_one_row_s;
+use crate::store::writer::write_error::is_one_row_s;
 use rusqlite::{Connection, Transaction};
 
 /// Commits all of a batch that can be written, in one transaction.
@@ -103,7 +103,7 @@ mod tests {
     fn record(talk_id: i64) -> Write {
         let talk = crate::talk::Talk { talk_id, ..just_stale(NOW) };
         let outcome = Outcome::Talk(Box::new(Arrived::new(talk, "{}")));
-        Write::Record(Record { talk_id, ticket: 0, at: NOW, outcome, close_context: None })
+        Write::Record(Record { talk_id, ticket: None, at: NOW, outcome, close_context: None })
     }
 
     fn effects(connection: &mut Connection) -> Vec<Effect> {

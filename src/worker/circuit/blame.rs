@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 /// What is known of the tries of talks and lists that failed.
 #[derive(Debug, Default)]
-pub(super) struct Tries {
+pub(in crate::worker) struct Tries {
     /// Good answers so far.
     answered: u64,
     /// The good answers before the last failed try of each.
@@ -25,7 +25,7 @@ const MOST_EXCUSED: usize = 10_000;
 
 /// Whether a failure counts against its talk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Blame {
+pub(in crate::worker) enum Blame {
     /// It does.
     Own,
     /// Nothing else was answered since the talk's last try: it may be everybody's.
@@ -34,7 +34,7 @@ pub(super) enum Blame {
 
 impl Tries {
     /// A request got a good answer.
-    pub(super) fn answered(&mut self, source: Source) {
+    pub(in crate::worker) fn answered(&mut self, source: Source) {
         if self.is_for_itself(source) {
             return;
         }
@@ -45,12 +45,12 @@ impl Tries {
     }
 
     /// Whether a good answer says nothing of talks: the account answers for itself alone while several of them fail.
-    pub(super) fn is_for_itself(&self, source: Source) -> bool {
+    pub(in crate::worker) fn is_for_itself(&self, source: Source) -> bool {
         source == Source::Account && self.are_several()
     }
 
     /// A good answer to `source` has ended the pause that the requests of `blamed` began.
-    pub(super) fn pause_ended(&mut self, source: Source, blamed: Vec<Source>) {
+    pub(in crate::worker) fn pause_ended(&mut self, source: Source, blamed: Vec<Source>) {
         if blamed.contains(&source) || self.is_for_itself(source) {
             return;
         }
@@ -63,12 +63,12 @@ impl Tries {
     }
 
     /// Whether its failure is its own for certain, and says nothing of the others.
-    pub(super) fn is_excused(&self, source: Source) -> bool {
+    pub(in crate::worker) fn is_excused(&self, source: Source) -> bool {
         self.excused.contains(&source) && self.has_failed_alone(source)
     }
 
     /// The talks that began a pause by themselves.
-    pub(super) fn excused_talks(&self) -> Vec<i64> {
+    pub(in crate::worker) fn excused_talks(&self) -> Vec<i64> {
         let talk = |source: &Source| match source {
             Source::Talk(talk_id) => Some(*talk_id),
             _ => None,
@@ -77,12 +77,12 @@ impl Tries {
     }
 
     /// It was shown, or its row has ended otherwise.
-    pub(super) fn forget(&mut self, source: Source) {
+    pub(in crate::worker) fn forget(&mut self, source: Source) {
         self.last.remove(&source);
     }
 
     /// A request failed: whose fault is it?
-    pub(super) fn failed(&mut self, source: Source) -> Blame {
+    pub(in crate::worker) fn failed(&mut self, source: Source) -> Blame {
         if let Source::Talk(talk_id) = source {
             self.failing.insert(talk_id);
         }
@@ -91,32 +91,32 @@ impl Tries {
     }
 
     /// Whether it has failed before, and something else was answered since.
-    pub(super) fn has_failed_alone(&self, source: Source) -> bool {
+    pub(in crate::worker) fn has_failed_alone(&self, source: Source) -> bool {
         self.last.get(&source).is_some_and(|before| self.answered > *before)
     }
 
     /// The talk has failed for good: what else fails is told from it no more.
-    pub(super) fn given_up(&mut self, talk_id: i64) {
+    pub(in crate::worker) fn given_up(&mut self, talk_id: i64) {
         self.failing.remove(&talk_id);
     }
 
     /// The talk failed since the last good answer.
-    pub(super) fn is_failing(&self, talk_id: i64) -> bool {
+    pub(in crate::worker) fn is_failing(&self, talk_id: i64) -> bool {
         self.failing.contains(&talk_id)
     }
 
     /// More than one talk failed since the last good answer.
-    pub(super) fn are_several(&self) -> bool {
+    pub(in crate::worker) fn are_several(&self) -> bool {
         self.failing.len() > 1
     }
 
     /// An attempt was spent on a failure that may yet turn out to be everybody's.
-    pub(super) fn spent(&mut self, talk_id: i64) {
+    pub(in crate::worker) fn spent(&mut self, talk_id: i64) {
         *self.spent.entry(talk_id).or_default() += 1;
     }
 
     /// It has: these attempts are given back.
-    pub(super) fn take_spent(&mut self) -> HashMap<i64, u32> {
+    pub(in crate::worker) fn take_spent(&mut self) -> HashMap<i64, u32> {
         std::mem::take(&mut self.spent)
     }
 }
@@ -125,7 +125,7 @@ impl Tries {
 ///
 /// No answer at all is the talk's own only if others are answered. Any other failure is taken for its own, but for the
 /// last attempt: nothing fails for good that everybody may meet.
-pub(super) fn spends(failure: &Failure, blame: Blame, attempts: u32, most: u32) -> bool {
+pub(in crate::worker) fn spends(failure: &Failure, blame: Blame, attempts: u32, most: u32) -> bool {
     match (failure.kind, blame) {
         (_, Blame::Own) => true,
         (Kind::NoAnswer, Blame::Unclear) => false,

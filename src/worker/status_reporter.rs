@@ -1,22 +1,26 @@
-//! What the worker tells the world about itself: `daemon_status` and the log lines of
-//! a pause.
+//! What the worker reports of itself: the row of `daemon_status`, and the journal lines of a pause and of a database that
+//! cannot be written.
 
+use super::Mode;
+use super::circuit::Change;
+use super::closer::ClockReading;
+use super::reminder::Reminder;
 use crate::amocrm::{Failure, Kind};
 use crate::clock::Now;
 use crate::gate::{Gate, Pause, Reason};
 use crate::policy::lanes::Lane;
+use crate::report::humanize::duration;
 use crate::sqlite::checkpoint::WalStatus;
 use crate::store::status::{DaemonStatus, LANES_SECONDS, LaneRequests, PauseStatus};
-use crate::store::writer::Writer;
 use crate::telemetry;
 use crate::text::shown;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// At least so far apart are two writes of mere figures.
-const FIGURES: Duration = Duration::from_secs(3);
-/// A sign of life, whether something changed or not.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
+const FIGURES_INTERVAL: Duration = Duration::from_secs(3);
+/// Between two writes at most, whether something changed or not: a sign of life.
+const SIGN_OF_LIFE_INTERVAL: Duration = Duration::from_secs(60);
 /// The rate's mean is over so many seconds, …
 const RATE_SECONDS: i64 = 60;
 /// … and what is left for refreshes is told by so many.
@@ -25,20 +29,16 @@ const QUOTA_SECONDS: i64 = 10;
 /// Requests are counted by minute for three hours.
 const MINUTES: i64 = 180;
 
-/// Which command works the queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    Run,
-    Sync,
-    Close,
-}
-
-/// The condition of this process, and what of it is in the database.
+/// The status of this process, and what of it is in the database.
 #[derive(Debug)]
-pub struct Condition {
-    now: DaemonStatus,
+pub(super) struct StatusReporter {
+    status: DaemonStatus,
     written: Option<Written>,
     pause_detail: String,
+    /// Why nothing can be recorded, and since when.
+    write_error: Option<(String, Instant)>,
+    pause_reminder: Reminder,
+    write_error_reminder: Reminder,
     /// Requests by second, of the last minutes, for each lane.
     requests: VecDeque<(i64, [u32; Lane::ALL.len()])>,
     /// Requests by minute since 1970, of the last hours.
@@ -53,15 +53,11 @@ struct Written {
     at: Instant,
 }
 
-impl Condition {
-    pub fn new(mode: Mode, now: Now) -> Condition {
-        Condition {
-            now: DaemonStatus {
-                mode: match mode {
-                    Mode::Run => "run".into(),
-                    Mode::Sync => "sync".into(),
-                    Mode::Close => "close".into(),
-                },
+impl StatusReporter {
+    pub fn new(mode: Mode, now: Now) -> StatusReporter {
+        StatusReporter {
+            status: DaemonStatus {
+                mode,
                 version: env!("CARGO_PKG_VERSION").into(),
                 pid: std::process::id(),
                 started_at: now.secs(),
@@ -84,6 +80,9 @@ impl Condition {
             },
             written: None,
             pause_detail: String::new(),
+            write_error: None,
+            pause_reminder: Reminder::default(),
+            write_error_reminder: Reminder::default(),
             requests: VecDeque::new(),
             minutes: VecDeque::new(),
         }
@@ -91,10 +90,10 @@ impl Condition {
 
     /// Takes over what an earlier process left: its pause and its last answers.
     pub fn resume(&mut self, earlier: &DaemonStatus) {
-        self.now.last_success_at = earlier.last_success_at;
-        self.now.last_failure_at = earlier.last_failure_at;
-        self.now.last_failure.clone_from(&earlier.last_failure);
-        self.now.failing_since = earlier.failing_since;
+        self.status.last_success_at = earlier.last_success_at;
+        self.status.last_failure_at = earlier.last_failure_at;
+        self.status.last_failure.clone_from(&earlier.last_failure);
+        self.status.failing_since = earlier.failing_since;
         if let Some(pause) = &earlier.pause {
             self.pause_detail.clone_from(&pause.detail);
         }
@@ -125,7 +124,7 @@ impl Condition {
     /// Requests in each of the last minutes, of three hours at most, since the start, the running one last.
     pub fn requests_by_minute(&self, now: Now) -> Vec<u32> {
         let last = now.secs() / 60;
-        let first = (last - MINUTES + 1).max(self.now.started_at / 60);
+        let first = (last - MINUTES + 1).max(self.status.started_at / 60);
         let of = |minute| self.minutes.iter().find(|(of, _)| *of == minute).map_or(0, |(_, count)| *count);
         (first..=last).map(of).collect()
     }
@@ -134,17 +133,17 @@ impl Condition {
     pub fn move_clock(&mut self, seconds: i64) {
         self.requests.iter_mut().for_each(|(second, _)| *second += seconds);
         self.minutes.iter_mut().for_each(|(minute, _)| *minute += seconds.div_euclid(60));
-        self.now.started_at += seconds;
-        let DaemonStatus { last_success_at, last_failure_at, failing_since, .. } = &mut self.now;
+        self.status.started_at += seconds;
+        let DaemonStatus { last_success_at, last_failure_at, failing_since, .. } = &mut self.status;
         for at in [last_success_at, last_failure_at, failing_since].into_iter().flatten() {
             *at += seconds;
         }
     }
 
-    /// The condition as of now.
-    pub fn look(&mut self, gate: &Gate, now: Now) -> DaemonStatus {
+    /// The status as of now.
+    pub fn status(&mut self, gate: &Gate, now: Now) -> DaemonStatus {
         self.refresh(gate, now);
-        self.now.clone()
+        self.status.clone()
     }
 
     /// Requests of the last `seconds`, for each lane.
@@ -164,34 +163,38 @@ impl Condition {
     pub fn note_answer(&mut self, failure: Option<&Failure>, now: Now) {
         match failure.filter(|failure| !matches!(failure.kind, Kind::Gone | Kind::Denied)) {
             None => {
-                self.now.last_success_at = Some(now.secs());
-                self.now.failing_since = None;
+                self.status.last_success_at = Some(now.secs());
+                self.status.failing_since = None;
             }
             Some(failure) => {
-                self.now.last_failure_at = Some(now.secs());
-                self.now.last_failure = Some(failure.detail.clone());
-                self.now.failing_since.get_or_insert(now.secs());
+                self.status.last_failure_at = Some(now.secs());
+                self.status.last_failure = Some(failure.detail.clone());
+                self.status.failing_since.get_or_insert(now.secs());
             }
         }
     }
 
     /// `skew` is how many seconds the wall clock is ahead of the API's, `obstacle` why nothing is closed by it.
-    pub fn note_clock(&mut self, skew: Option<i64>, obstacle: Option<String>) {
-        self.now.clock_skew = skew;
-        self.now.not_closing = obstacle;
+    pub fn note_clock(&mut self, ClockReading { skew, obstacle }: ClockReading) {
+        self.status.clock_skew = skew;
+        self.status.not_closing = obstacle;
     }
 
-    /// How the write-ahead log is.
+    /// Nothing compares the clocks any more.
+    pub fn forget_clock(&mut self) {
+        self.note_clock(ClockReading { skew: None, obstacle: None });
+    }
+
+    /// How the WAL is.
     pub fn note_wal(&mut self, wal: WalStatus) {
         let held = wal.held.map(|held| (held.since, held.by)).unzip();
-        self.now.wal_bytes = i64::try_from(wal.bytes).ok();
-        (self.now.wal_held_since, self.now.wal_held_by) = (held.0, held.1.flatten());
+        self.status.wal_bytes = i64::try_from(wal.bytes).ok();
+        (self.status.wal_held_since, self.status.wal_held_by) = (held.0, held.1.flatten());
     }
 
-    /// Logs a pause once, at its start and its end.
-    pub fn note_pause(&mut self, before: Option<Pause>, gate: &Gate, failure: Option<&Failure>, now: Now) {
-        let after = gate.pause();
-        match (before, after) {
+    /// Reports a pause once, at its start and its end.
+    pub fn note_pause(&mut self, change: &Change, failure: Option<&Failure>, now: Now) {
+        match (change.before, change.after) {
             (before, Some(pause)) if before.map(|before| before.reason) != Some(pause.reason) => {
                 let detail = failure.map(ToString::to_string).unwrap_or_default();
                 let request_id = failure.and_then(|failure| failure.request_id.as_deref());
@@ -209,10 +212,10 @@ impl Condition {
         }
     }
 
-    /// Logs a pause that no single answer has begun.
-    pub fn note_pause_for(&mut self, before: Option<Pause>, gate: &Gate, detail: &str, now: Now) {
-        let changed = |pause: &Pause| before.map(|before| before.reason) != Some(pause.reason);
-        if let Some(pause) = gate.pause().filter(changed) {
+    /// Reports a pause that no single response has begun.
+    pub fn note_pause_for(&mut self, change: &Change, detail: &str, now: Now) {
+        let began = |pause: &Pause| change.before.map(|before| before.reason) != Some(pause.reason);
+        if let Some(pause) = change.after.filter(began) {
             self.begin_pause(pause, detail.to_owned(), None, now);
         }
     }
@@ -230,47 +233,99 @@ impl Condition {
         );
     }
 
-    /// Says more of a pause for this reason than the answer that began it did.
-    pub fn tell_pause(&mut self, gate: &Gate, reason: Reason, detail: &str) {
+    /// Has more to report of a pause for this reason than the response that began it.
+    pub fn explain_pause(&mut self, gate: &Gate, reason: Reason, detail: &str) {
         if gate.pause().is_some_and(|pause| pause.reason == reason) {
             detail.clone_into(&mut self.pause_detail);
         }
     }
 
-    /// Writes the row when the pause changed, now and then when figures did, and as a sign of life.
-    pub fn write(&mut self, writer: &Writer, gate: &Gate, now: Now) {
+    /// Nothing can be committed, and why.
+    pub fn note_write_error(&mut self, why: String, now: Now) {
+        tracing::error!(
+            "cannot write the database: {}; no talk is fetched until it can be written",
+            shown(&why)
+        );
+        self.write_error = Some((why, now.mono));
+    }
+
+    /// Commits go through again.
+    pub fn note_writes(&mut self, now: Now) {
+        if let Some((_, since)) = self.write_error.take() {
+            let lasted = now.mono.saturating_duration_since(since);
+            tracing::info!("the database can be written again, after {lasted:.0?}");
+        }
+    }
+
+    /// Why nothing can be recorded, and since when.
+    pub fn write_error(&self) -> Option<(&str, Instant)> {
+        let (why, since) = self.write_error.as_ref()?;
+        Some((why, *since))
+    }
+
+    /// Reports each hour what lasts.
+    pub fn remind(&mut self, pause: Option<Pause>, now: Now) {
+        if let Some(pause) = pause.filter(|pause| self.pause_reminder.due(Some(pause.since), now.mono)) {
+            let lasted = duration(now.mono.saturating_duration_since(pause.since).as_secs() as i64);
+            let next = duration(pause.until.saturating_duration_since(now.mono).as_secs() as i64);
+            tracing::error!(
+                reason = pause.reason.as_str(),
+                "still paused, for {lasted}: {} ({}); next probe in {next}",
+                pause.reason,
+                shown(&self.pause_detail),
+            );
+        }
+        if pause.is_none() {
+            self.pause_reminder.due(None, now.mono);
+        }
+        let since = self.write_error.as_ref().map(|(_, since)| *since);
+        if self.write_error_reminder.due(since, now.mono)
+            && let Some((why, since)) = &self.write_error
+        {
+            let lasted = duration(now.mono.saturating_duration_since(*since).as_secs() as i64);
+            tracing::error!("still cannot write the database, for {lasted}: {}", shown(why));
+        }
+    }
+
+    /// The row, when the pause changed, now and then when figures did, and as a sign of life; `None` if nothing is to be
+    /// written now.
+    pub fn due(&mut self, gate: &Gate, now: Now) -> Option<DaemonStatus> {
+        if self.write_error.is_some() {
+            return None;
+        }
         let (age, same_pause) = match &self.written {
-            None => (SIGN_OF_LIFE, false),
+            None => (SIGN_OF_LIFE_INTERVAL, false),
             Some(written) => (now.mono.saturating_duration_since(written.at), written.pause == gate.pause()),
         };
         // The first failure is shown at once: of a quiet account nothing else may come for minutes.
         let failing = |written: &Written| written.status.failing_since.is_some();
-        let fails = self.now.failing_since.is_some() && !self.written.as_ref().is_some_and(failing);
-        if same_pause && !fails && age < FIGURES {
-            return;
+        let fails = self.status.failing_since.is_some() && !self.written.as_ref().is_some_and(failing);
+        if same_pause && !fails && age < FIGURES_INTERVAL {
+            return None;
         }
         self.refresh(gate, now);
-        if !same_pause || fails || age >= SIGN_OF_LIFE || self.figures_moved() {
-            self.send(writer, gate, now);
-        }
+        let is_due = !same_pause || fails || age >= SIGN_OF_LIFE_INTERVAL || self.figures_moved();
+        is_due.then(|| self.row(gate, now))
     }
 
-    /// Writes the row at once.
-    pub fn write_now(&mut self, writer: &Writer, gate: &Gate, now: Now) {
-        self.send(writer, gate, now);
+    /// The row for the last time: stopped in good order.
+    pub fn last(&mut self, gate: &Gate, now: Now) -> DaemonStatus {
+        self.status.stopped_at = Some(now.secs());
+        self.row(gate, now)
     }
 
-    /// Writes the row for the last time: stopped in good order.
-    pub fn write_last(&mut self, writer: &Writer, gate: &Gate, now: Now) {
-        self.now.stopped_at = Some(now.secs());
-        self.send(writer, gate, now);
+    /// The row as of now, which is written.
+    pub fn row(&mut self, gate: &Gate, now: Now) -> DaemonStatus {
+        self.refresh(gate, now);
+        self.written = Some(Written { status: self.status.clone(), pause: gate.pause(), at: now.mono });
+        self.status.clone()
     }
 
     fn figures_moved(&self) -> bool {
         self.written.as_ref().is_none_or(|written| {
-            // Each write makes the log longer.
-            let DaemonStatus { seen_at, wal_bytes, .. } = self.now;
-            self.now != DaemonStatus { seen_at, wal_bytes, ..written.status.clone() }
+            // Each write makes the WAL longer.
+            let DaemonStatus { seen_at, wal_bytes, .. } = self.status;
+            self.status != DaemonStatus { seen_at, wal_bytes, ..written.status.clone() }
         })
     }
 
@@ -280,25 +335,19 @@ impl Condition {
             self.requests.pop_front();
         }
         let requests: u32 = self.requests_of(RATE_SECONDS, now).iter().sum();
-        self.now.request_rate = f64::from(requests) / RATE_SECONDS as f64;
+        self.status.request_rate = f64::from(requests) / RATE_SECONDS as f64;
         let by_lane = Lane::ALL.into_iter().zip(self.requests_of(LANES_SECONDS, now));
-        self.now.lanes = by_lane
+        self.status.lanes = by_lane
             .map(|(lane, requests)| LaneRequests { lane: lane.as_str().into(), requests: requests.into() })
             .collect();
-        self.now.requests_per_second = gate.pace(now.mono);
-        self.now.strict_until = gate.strict_until(now.mono).map(|until| now.unix_at(until));
-        self.now.seen_at = now.secs();
-        self.now.pause = gate.pause().map(|pause| PauseStatus {
+        self.status.requests_per_second = gate.pace(now.mono);
+        self.status.strict_until = gate.strict_until(now.mono).map(|until| now.unix_at(until));
+        self.status.seen_at = now.secs();
+        self.status.pause = gate.pause().map(|pause| PauseStatus {
             reason: pause.reason.as_str().into(),
             detail: self.pause_detail.clone(),
             since: now.unix_at(pause.since),
             until: now.unix_at(pause.until),
         });
-    }
-
-    fn send(&mut self, writer: &Writer, gate: &Gate, now: Now) {
-        self.refresh(gate, now);
-        writer.status(self.now.clone());
-        self.written = Some(Written { status: self.now.clone(), pause: gate.pause(), at: now.mono });
     }
 }

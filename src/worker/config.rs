@@ -1,0 +1,71 @@
+//! What a worker goes by, what it is given, and why its work can end.
+
+use crate::policy::RetryRules;
+use crate::policy::closing::{CloseMode, CloseRules};
+use crate::store::SqlError;
+use crate::store::account::AccountName;
+use crate::store::status::Mode;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How the worker works.
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    pub mode: Mode,
+    /// The account's address, as it is shown.
+    pub base_url: String,
+    pub requests_per_second: u32,
+    pub max_in_flight: usize,
+    /// A request has ended within this time.
+    pub request_timeout: Duration,
+    /// How soon another process's row is noticed.
+    pub poll_interval: Duration,
+    pub retry: RetryRules,
+    pub close: CloseRules,
+    /// States of talks that ended longer ago are removed, if it is set.
+    pub retention: Option<Duration>,
+    /// Close nothing, whatever the rules say.
+    pub no_close: bool,
+    /// For jitter.
+    pub seed: u64,
+}
+
+/// What the database knows of the account.
+#[derive(Debug, Clone, Default)]
+pub struct Account {
+    /// The account that is mirrored, once known.
+    pub name: Option<AccountName>,
+    /// Talks of it that are stored, and were there when last fetched.
+    pub known: Vec<i64>,
+    /// When each odd field was last in the journal, in Unix seconds.
+    pub odd_reported_at: BTreeMap<String, i64>,
+}
+
+/// Why the work cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkError {
+    #[error(
+        "this database mirrors account {expected}, and the API answers for account {found}: nothing was changed; set \
+         database.path to another file, or api.base_url and the token to account {}",
+        expected.account_id
+    )]
+    OtherAccount { expected: AccountName, found: AccountName },
+    #[error(
+        "{} was removed or replaced while talkmirror worked on it: nothing could be kept there; start talkmirror again, \
+         which makes a new one, or restore a backup first",
+        .0.display()
+    )]
+    DatabaseLost(PathBuf),
+    #[error("the thread that writes the database has ended")]
+    WriterEnded,
+    #[error("the database cannot be used any more")]
+    Database(#[source] SqlError),
+}
+
+impl WorkerConfig {
+    /// Something is done that a wrong clock would do too early.
+    pub(super) fn heeds_clock(&self) -> bool {
+        self.close.mode != CloseMode::Off || self.retention.is_some()
+    }
+}

@@ -1,0 +1,123 @@
+//! Pages of lists, which feeders ask for: their requests pass the gate and count for a lane like all others.
+
+use crate::amocrm::{Failure, Page, Query};
+use crate::policy::lanes::Lane;
+use crate::store::feeds::Feeder;
+use std::collections::VecDeque;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// What feeders ask the API through. Clones lead to the same worker.
+#[derive(Debug, Clone)]
+pub struct ApiHandle {
+    requests: mpsc::UnboundedSender<PageRequest>,
+    quota: watch::Receiver<Quota>,
+}
+
+/// How many requests there are to share.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Quota {
+    /// Requests a second that are allowed now; 0 in a pause, while nothing can be recorded, and until it is known whose
+    /// API answers.
+    pub pace: f64,
+    /// Requests a second that what is more urgent than refreshes has lately used.
+    pub urgent: f64,
+}
+
+/// A page that a feeder waits for.
+#[derive(Debug)]
+pub(super) struct PageRequest {
+    pub feeder: Feeder,
+    pub lane: Lane,
+    pub query: Query,
+    reply: oneshot::Sender<Result<Page, Failure>>,
+}
+
+impl PageRequest {
+    /// What is asked for, as the metrics name it.
+    pub fn endpoint(&self) -> &'static str {
+        match self.query {
+            Query::Talks { .. } => "list",
+            Query::Events { .. } => "events",
+        }
+    }
+
+    /// A feeder that no longer waits for it has been stopped.
+    pub fn reply(self, result: Result<Page, Failure>) {
+        let _ = self.reply.send(result);
+    }
+}
+
+impl ApiHandle {
+    /// Asks for a page, and waits for it as long as it takes: a pause is waited for. `None` if the
+    /// worker has ended.
+    pub async fn page(&self, feeder: Feeder, lane: Lane, query: Query) -> Option<Result<Page, Failure>> {
+        let (reply, response) = oneshot::channel();
+        self.requests.send(PageRequest { feeder, lane, query, reply }).ok()?;
+        response.await.ok()
+    }
+
+    /// How many requests there are to share, once there are any. `None` if the worker has ended.
+    pub async fn quota(&self) -> Option<Quota> {
+        self.quota.clone().wait_for(|quota| quota.pace > 0.0).await.ok().map(|quota| *quota)
+    }
+}
+
+/// The worker's side of it.
+#[derive(Debug)]
+pub(super) struct Pages {
+    handle: ApiHandle,
+    requests: mpsc::UnboundedReceiver<PageRequest>,
+    quota: watch::Sender<Quota>,
+    pending: VecDeque<PageRequest>,
+}
+
+impl Pages {
+    pub fn new() -> Pages {
+        let (sender, requests) = mpsc::unbounded_channel();
+        let (quota, receiver) = watch::channel(Quota::default());
+        let handle = ApiHandle { requests: sender, quota: receiver };
+        Pages { handle, requests, quota, pending: VecDeque::new() }
+    }
+
+    pub fn handle(&self) -> ApiHandle {
+        self.handle.clone()
+    }
+
+    /// The next request of a feeder's.
+    pub async fn next(&mut self) -> Option<PageRequest> {
+        self.requests.recv().await
+    }
+
+    pub fn push(&mut self, request: PageRequest) {
+        self.pending.push_back(request);
+    }
+
+    /// It is asked for again, before the others.
+    pub fn push_again(&mut self, request: PageRequest) {
+        self.pending.push_front(request);
+    }
+
+    /// Forgets what no feeder waits for any more.
+    pub fn forget_unawaited(&mut self) {
+        self.pending.retain(|request| !request.reply.is_closed());
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    pub fn has(&self, lane: Lane) -> bool {
+        self.pending.iter().any(|request| request.lane == lane)
+    }
+
+    /// Takes the first request of a lane.
+    pub fn take(&mut self, lane: Lane) -> Option<PageRequest> {
+        let place = self.pending.iter().position(|request| request.lane == lane)?;
+        self.pending.remove(place)
+    }
+
+    /// Notes how many requests there are to share.
+    pub fn publish(&self, quota: Quota) {
+        self.quota.send_replace(quota);
+    }
+}
