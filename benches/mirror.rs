@@ -22,7 +22,7 @@ use talkmirror::policy::stale::StaleRules;
 use talkmirror::store;
 use talkmirror::store::feeds::{Fed, FeedRequest};
 use talkmirror::store::queue::DueRow;
-use talkmirror::store::record::{Arrived, Outcome, Record, Recorder};
+use talkmirror::store::record::{FetchedTalk, Outcome, Record, Recorder};
 use talkmirror_simulator::{ACCOUNT_ID, Account, Simulator, TOKEN};
 
 const TALKS: i64 = 50_000;
@@ -201,7 +201,7 @@ fn store_alone(criterion: &mut Criterion) {
                     let mut recorder = Recorder::new(&tx).expect("statements");
                     for (talk, due) in chunk.iter().zip(head.due) {
                         let outcome =
-                            Outcome::Talk(Box::new(Arrived::new(as_mirrored(talk), "x".repeat(550))));
+                            Outcome::Talk(Box::new(FetchedTalk::new(as_mirrored(talk), "x".repeat(550))));
                         let DueRow { talk_id, ticket, .. } = due;
                         recorder
                             .record(&Record {

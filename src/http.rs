@@ -134,16 +134,15 @@ impl Site {
             return read.clone();
         }
         let database = self.database.clone();
-        let task = tokio::task::spawn_blocking(move || {
+        let read = screen::run_blocking(move || {
             let connection = store::open_read_only(&database)?;
             let now = unix_now();
             let overview = report::overview(&connection, now)?;
             let figures = figures::figures(&connection, now)?;
             let closing = screen::closing(&connection)?;
-            Ok::<_, StoreError>(Arc::new(Snapshot { overview, figures, closing }))
+            Ok(Arc::new(Snapshot { overview, figures, closing }))
         });
-        let read = task.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-        let read = read.map_err(Arc::new);
+        let read = read.await.map_err(Arc::new);
         *last = Some((clock::mono(), read.clone()));
         read
     }

@@ -52,6 +52,7 @@ pub mod gate;
 pub mod http;
 #[cfg(test)]
 mod mutated;
+mod named;
 pub mod policy;
 pub mod report;
 pub mod sqlite;

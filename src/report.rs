@@ -5,6 +5,7 @@
 pub mod health;
 pub mod humanize;
 
+use crate::policy::closing::ClosingOutcome;
 use crate::store::account::{self, AccountStatus};
 use crate::store::backup::state::BackupState;
 use crate::store::completeness::{self, Completeness};
@@ -35,7 +36,7 @@ pub struct Overview {
     /// The process that works the queue, or the last one that did.
     pub daemon: Option<DaemonStatus>,
     /// Closings since midnight UTC, by outcome.
-    pub closures_today: BTreeMap<String, i64>,
+    pub closures_today: BTreeMap<ClosingOutcome, i64>,
     /// Unfinished closings, from any day.
     pub closures_under_way: i64,
     pub sweeps: SweepState,

@@ -4,7 +4,7 @@
 //! Related records are durable together. Readers never block writes. All writes of the daemon go through one thread
 //! ([`writer`]); commands open their own connections.
 //!
-//! Uses `clock`, `files`, `policy`, `sqlite`, `talk`, `telemetry`, `text`. Alone knows `rusqlite`, with `sqlite`.
+//! Uses `clock`, `files`, `gate`, `named`, `policy`, `sqlite`, `talk`, `telemetry`, `text`. Alone knows `rusqlite`, with `sqlite`.
 
 pub mod account;
 pub mod backup;
@@ -14,6 +14,7 @@ pub mod counts;
 pub mod days;
 pub mod feeds;
 pub mod figures;
+mod info;
 pub mod lock;
 pub mod maintenance;
 pub mod named;
@@ -230,24 +231,12 @@ pub fn at_one_moment<T>(
     read(&moment)
 }
 
-/// The value of a key in `mirror_info`.
-///
-/// # Errors
-/// If the database cannot be read.
-pub fn info(connection: &Connection, key: &str) -> rusqlite::Result<Option<String>> {
-    use rusqlite::OptionalExtension;
-    connection
-        .prepare_cached("SELECT value FROM mirror_info WHERE key = ?1")?
-        .query_row([key], |row| row.get(0))
-        .optional()
-}
-
 /// The account that this database mirrors, once a talk of it is stored.
 ///
 /// # Errors
 /// If the database cannot be read.
 pub fn account_id(connection: &Connection) -> rusqlite::Result<Option<i64>> {
-    Ok(info(connection, "account_id")?.and_then(|id| id.parse().ok()))
+    account::ID.get(connection)
 }
 
 #[cfg(test)]

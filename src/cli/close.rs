@@ -8,7 +8,7 @@ use super::table::{Table, Text};
 use crate::clock::unix_now;
 use crate::config::Config;
 use crate::daemon::{self, Closed, DaemonError, SyncEnd};
-use crate::policy::closing::{CloseMode, FetchReason};
+use crate::policy::closing::{CloseMode, ClosingOutcome, FetchReason};
 use crate::report::humanize;
 use crate::store::Connection;
 use crate::store::lock::{self, LockError};
@@ -48,7 +48,7 @@ pub fn queue_for_daemon(config: &Config, holder: String, request: &Request<'_>) 
     let mut connection = store::open(database, false)?;
     let running = sweep::running_mode(&connection).map_err(StoreError::from)?;
     ensure!(
-        to_close.reason == FetchReason::DryRun || running.as_deref() == Some("live"),
+        to_close.reason == FetchReason::DryRun || running == Some(CloseMode::Live),
         "the daemon that runs was started with auto_close.mode = \"{}\": restart it, then ask again",
         running.unwrap_or_default()
     );
@@ -88,15 +88,14 @@ pub fn close(config: &Config, request: &Request<'_>) -> Result<ExitCode> {
     let mut unsettled = 0;
     let QueuedToClose { queued, under_way } = closed.queued_to_close.clone().unwrap_or_default();
     for &talk_id in &queued {
-        let (outcome, why) = outcome(&connection, &closed, talk_id, began)?;
-        unsettled +=
-            usize::from(!matches!(outcome.as_str(), "closed" | "withdrawn" | "would_close" | "gone"));
-        table.row([talk_id.to_string(), outcome, why].map(Text::from));
+        let (end, why) = end(&connection, &closed, talk_id, began)?;
+        unsettled += usize::from(!end.is_settled());
+        table.row([talk_id.to_string(), end.as_str().to_owned(), why].map(Text::from));
     }
     for talk_id in &under_way {
         unsettled += 1;
         let why = format!("a closing of it is under way already: see `talkmirror why {talk_id}`");
-        table.row([talk_id.to_string(), "left".into(), why].map(Text::from));
+        table.row([talk_id.to_string(), End::Left.as_str().to_owned(), why].map(Text::from));
     }
     let mut out = Out::new();
     match queued.is_empty() && under_way.is_empty() {
@@ -119,28 +118,64 @@ pub fn close(config: &Config, request: &Request<'_>) -> Result<ExitCode> {
     }
 }
 
-/// The outcome of one talk, and the reason.
-fn outcome(
+/// What became of a talk that was to be closed.
+enum End {
+    Closing(ClosingOutcome),
+    /// It was not decided on.
+    Left,
+    /// Its row failed, or still waits.
+    Failed,
+    Waits,
+    Gone,
+}
+
+impl End {
+    fn as_str(&self) -> &'static str {
+        match self {
+            End::Closing(outcome) => outcome.as_str(),
+            End::Left => "left",
+            End::Failed => "failed",
+            End::Waits => "waits",
+            End::Gone => "gone",
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        match self {
+            End::Closing(outcome) => matches!(
+                outcome,
+                ClosingOutcome::Closed | ClosingOutcome::Withdrawn | ClosingOutcome::WouldClose
+            ),
+            End::Gone => true,
+            End::Left | End::Failed | End::Waits => false,
+        }
+    }
+}
+
+/// The end of one talk, and the reason.
+fn end(
     connection: &Connection,
     closed: &Closed,
     talk_id: i64,
     began: i64,
-) -> Result<(String, String), StoreError> {
+) -> Result<(End, String), StoreError> {
     if let Some((_, why)) = closed.left.iter().find(|(left, _)| *left == talk_id) {
-        return Ok(("left".into(), why.clone()));
+        return Ok((End::Left, why.clone()));
     }
     if let Some(closure) = closures::last_of_talk(connection, talk_id, began)? {
         let error = closure.error.map(|error| format!("; {error}")).unwrap_or_default();
-        return Ok((closure.outcome, format!("{}{error}", closure.reason)));
+        return Ok((End::Closing(closure.outcome), format!("{}{error}", closure.reason)));
     }
     if let Some(row) = queue::row(connection, talk_id)? {
-        let how = if row.failed_at.is_some() { "failed" } else { "waits" };
-        return Ok((how.into(), row.last_error.unwrap_or_default()));
+        let end = if row.failed_at.is_some() { End::Failed } else { End::Waits };
+        return Ok((end, row.last_error.unwrap_or_default()));
     }
     match closures::last_of_talk(connection, talk_id, i64::MIN)? {
         // A dry run records it once.
-        Some(closure) if closure.outcome == "would_close" => Ok((closure.outcome, closure.reason)),
-        _ => Ok(("gone".into(), "the API says that it does not exist".into())),
+        Some(closure) if closure.outcome == ClosingOutcome::WouldClose => {
+            Ok((End::Closing(closure.outcome), closure.reason))
+        }
+        _ => Ok((End::Gone, "the API says that it does not exist".into())),
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::print::Out;
 use crate::clock::{self, unix_now};
-use crate::gate::Reason;
 use crate::report::humanize;
 use crate::store::status::{DaemonStatus, PauseStatus};
 use crate::store::{self, StoreError, lock, resume};
@@ -58,6 +57,6 @@ pub fn resume(database: &Path) -> Result<ExitCode> {
 
 /// The reason of the pause, and the response that began it.
 pub(super) fn named(pause: &PauseStatus) -> String {
-    let reason = Reason::parse(&pause.reason).map_or(pause.reason.clone(), |reason| reason.to_string());
+    let reason = pause.what();
     format!("{reason} ({})", pause.detail)
 }

@@ -8,7 +8,6 @@ use super::print::Out;
 use super::table::{Table, Text};
 use crate::clock::unix_now;
 use crate::config::Config;
-use crate::gate::Reason;
 use crate::policy::closing::CloseMode;
 use crate::policy::tokens::Expiry;
 use crate::report::health::{self, Complaint, warnings};
@@ -109,8 +108,7 @@ fn screen(
         }
         // The last pause of a process that has ended is reported below.
         if let Some(pause) = daemon.pause.as_ref().filter(|_| runs) {
-            let reason =
-                Reason::parse(&pause.reason).map_or(pause.reason.clone(), |reason| reason.to_string());
+            let reason = pause.what();
             row(
                 "Paused",
                 Text::alarming(format!(
@@ -201,7 +199,7 @@ fn closures(overview: &Overview) -> String {
     let today: Vec<String> = overview
         .closures_today
         .iter()
-        .map(|(outcome, count)| format!("{} {}", humanize::count(*count), outcome.replace('_', " ")))
+        .map(|(outcome, count)| format!("{} {}", humanize::count(*count), outcome.as_str().replace('_', " ")))
         .collect();
     let today = if today.is_empty() { "none".into() } else { today.join(", ") };
     match overview.closures_under_way {

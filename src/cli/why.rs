@@ -288,8 +288,8 @@ fn closures(closures: &[Closure]) -> Table {
         table.row(
             [
                 humanize::timestamp(closure.decided_at),
-                closure.mode.clone(),
-                closure.outcome.clone(),
+                closure.mode.to_string(),
+                closure.outcome.to_string(),
                 humanize::brief(&closure.reason, 80),
                 closure.attempts.to_string(),
                 closure.http_status.map_or("-".into(), |status| format!("HTTP {status}")),

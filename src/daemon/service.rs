@@ -4,7 +4,6 @@
 
 use super::DaemonError;
 use crate::clock;
-use crate::gate::Reason;
 use crate::report::health::Live;
 use crate::text::shown;
 use crate::worker::Counters;
@@ -101,7 +100,7 @@ pub(super) fn status(live: &Live, counters: Counters, started: i64) -> String {
     }
     if let Some(status) = &live.status {
         if let Some(pause) = &status.pause {
-            let what = Reason::parse(&pause.reason).map_or(pause.reason.clone(), |reason| reason.to_string());
+            let what = pause.what();
             let (since, next) = (time(pause.since), time(pause.until));
             parts.push(format!("PAUSED since {since}: {what} ({}); next probe at {next}", pause.detail));
         }

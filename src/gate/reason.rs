@@ -1,50 +1,25 @@
 //! Why everything pauses.
 
+use crate::named::named;
 use std::fmt;
 
-/// Why everything pauses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
-    Unauthorized,
-    Unpaid,
-    Blocked,
-    RateLimited,
-    Outage,
-    /// Different requests get the same undocumented response.
-    UnexpectedAnswer,
-    /// The API reports too many stored open talks as missing.
-    ManyGone,
+named! {
+    /// Why everything pauses. In `daemon_status.pause_reason`.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Reason {
+        Unauthorized = "unauthorized",
+        Unpaid = "unpaid",
+        Blocked = "blocked",
+        RateLimited = "rate_limited",
+        Outage = "outage",
+        /// Different requests get the same undocumented response.
+        UnexpectedAnswer = "unexpected_answer",
+        /// The API reports too many stored open talks as missing.
+        ManyGone = "many_gone",
+    }
 }
 
 impl Reason {
-    pub const ALL: [Reason; 7] = [
-        Reason::Unauthorized,
-        Reason::Unpaid,
-        Reason::Blocked,
-        Reason::RateLimited,
-        Reason::Outage,
-        Reason::UnexpectedAnswer,
-        Reason::ManyGone,
-    ];
-
-    /// As in `daemon_status.pause_reason`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Reason::Unauthorized => "unauthorized",
-            Reason::Unpaid => "unpaid",
-            Reason::Blocked => "blocked",
-            Reason::RateLimited => "rate_limited",
-            Reason::Outage => "outage",
-            Reason::UnexpectedAnswer => "unexpected_answer",
-            Reason::ManyGone => "many_gone",
-        }
-    }
-
-    /// Parses a name in `daemon_status`.
-    pub fn parse(name: &str) -> Option<Reason> {
-        Reason::ALL.into_iter().find(|reason| reason.as_str() == name)
-    }
-
     /// Whether such a pause survives a restart. A restart must not probe sooner than the vendor allows, nor forget
     /// what a person has not checked. A refused token may be replaced by then, and an outage is found again.
     pub fn survives_restart(self) -> bool {

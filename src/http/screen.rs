@@ -61,12 +61,11 @@ pub(super) type ClosingSummary = (Vec<Closure>, CloseMode, String);
 pub(super) fn closing(connection: &Connection) -> Result<ClosingSummary, StoreError> {
     let closures = closures::last(connection, CLOSURES_SHOWN)?;
     let (mode, rules) = sweep::running_rules(connection)?.unzip();
-    let named = |of: &CloseMode| mode.as_deref() == Some(of.as_str());
-    let mode = [CloseMode::Live, CloseMode::DryRun].into_iter().find(named).unwrap_or(CloseMode::Off);
-    Ok((closures, mode, rules.map_or(String::new(), |rules| rules.to_string())))
+    Ok((closures, mode.unwrap_or_default(), rules.map_or(String::new(), |rules| rules.to_string())))
 }
 
-async fn run_blocking<T: Send + 'static>(
+/// Runs what reads the database in a thread that may block.
+pub(super) async fn run_blocking<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
     let done = tokio::task::spawn_blocking(read).await;

@@ -5,11 +5,12 @@
 //! `refused`, `failed`. After a crash at any point the next fetch of the talk goes on from
 //! the row that is there.
 
-use super::lanes::Lane;
-use super::stale::{StaleRules, Verdict};
+mod states;
+
+pub use states::{CloseContext, CloseMode, CloseRules, ClosingOutcome, Decision, FetchReason};
+
 use crate::clock::{Now, duration};
 use crate::talk::Talk;
-use std::fmt;
 use std::time::Duration;
 
 /// A close request leaves within this time of the request that showed its talk stale, or not at all.
@@ -26,106 +27,6 @@ const LATER_LOOKS: i64 = 24 * 60 * 60;
 const LAST_LOOK: i64 = 7 * LATER_LOOKS;
 /// A talk whose closing was refused or failed is not tried again before, in seconds.
 pub const BARRED: i64 = 24 * 60 * 60;
-
-/// `auto_close.mode`
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum CloseMode {
-    #[default]
-    Off,
-    /// Decide and record, close nothing.
-    DryRun,
-    Live,
-}
-
-impl CloseMode {
-    /// As in the configuration and in `closures.mode`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            CloseMode::Off => "off",
-            CloseMode::DryRun => "dry-run",
-            CloseMode::Live => "live",
-        }
-    }
-}
-
-impl fmt::Display for CloseMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// `[auto_close]`, as far as the worker goes by it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CloseRules {
-    pub mode: CloseMode,
-    pub stale: StaleRules,
-    /// Close at once, without starting the NPS bot.
-    pub force_close: bool,
-    /// A sweep queues at most so many talks.
-    pub max_per_sweep: usize,
-    /// A sweep that finds more than this share of the open talks stale, 0 to 1, queues none.
-    pub max_share: f64,
-}
-
-/// What a talk is fetched for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum FetchReason {
-    /// To be mirrored.
-    #[default]
-    Mirror,
-    /// To be closed if it is stale, as the mode has it.
-    Close,
-    /// To see whether it would be closed.
-    DryRun,
-    /// To see what became of a close request.
-    Verify,
-}
-
-impl FetchReason {
-    /// Those of which the queue knows by its `reason`.
-    pub const OF_CLOSINGS: [FetchReason; 3] = [FetchReason::Close, FetchReason::DryRun, FetchReason::Verify];
-
-    /// As in `talk_queue.reason`. What is only mirrored has a feeder's name there, or somebody's own word.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            FetchReason::Mirror => "mirror",
-            FetchReason::Close => "close",
-            FetchReason::DryRun => "close-dry-run",
-            FetchReason::Verify => "verify",
-        }
-    }
-
-    /// What a queue row is fetched for. At a priority below that of closings the reason is somebody's own word.
-    pub fn of_row(reason: &str, priority: i64) -> FetchReason {
-        let known = FetchReason::OF_CLOSINGS.into_iter().find(|known| known.as_str() == reason);
-        known.filter(|_| priority >= Lane::Closing.priority()).unwrap_or_default()
-    }
-}
-
-/// What was decided of a talk, and on which fetch.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Decision {
-    /// On the state just fetched.
-    pub verdict: Verdict,
-    /// When the request left that showed it.
-    pub sent: Now,
-    /// Which rules it was decided by: those count up.
-    pub rules_epoch: u64,
-}
-
-/// What is wanted of a talk that was fetched to be closed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CloseContext {
-    pub reason: FetchReason,
-    /// What may be done now.
-    pub mode: CloseMode,
-    pub decision: Decision,
-    pub force_close: bool,
-    /// Close requests of one closing at most.
-    pub max_attempts: u32,
-    /// Why nothing may be decided now: the clock, or `--no-close`.
-    pub obstacle: Option<String>,
-}
 
 /// How far an open closing is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

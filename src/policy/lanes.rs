@@ -3,36 +3,26 @@
 //! More urgent lanes go first, and none starves: each lane with work gets at least its [`Lane::share`] of the
 //! requests. Talks never mirrored come before talks that are probably unchanged.
 
-/// A part of the queue, by the purpose of its rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Lane {
-    /// Talks to close, and closings to verify.
-    Closing,
-    /// Requested by SQL, a command or a webhook.
-    Asked,
-    /// Hints of the events and the listing, and the requests for these lists.
-    Hints,
-    /// Closed talks and backfill ids that were never fetched, and the pages that list them.
-    Unmirrored,
-    /// Mirrored talks, to fetch again.
-    Refresh,
+use crate::named::named;
+
+named! {
+    /// A part of the queue, by the purpose of its rows. Most urgent first; also in the table `lanes`.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum Lane {
+        /// Talks to close, and closings to verify.
+        Closing = "closing",
+        /// Requested by SQL, a command or a webhook.
+        Asked = "asked",
+        /// Hints of the events and the listing, and the requests for these lists.
+        Hints = "hints",
+        /// Closed talks and backfill ids that were never fetched, and the pages that list them.
+        Unmirrored = "unmirrored",
+        /// Mirrored talks, to fetch again.
+        Refresh = "refresh",
+    }
 }
 
 impl Lane {
-    /// In order of urgency.
-    pub const ALL: [Lane; 5] = [Lane::Closing, Lane::Asked, Lane::Hints, Lane::Unmirrored, Lane::Refresh];
-
-    /// As in the table `lanes`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Lane::Closing => "closing",
-            Lane::Asked => "asked",
-            Lane::Hints => "hints",
-            Lane::Unmirrored => "unmirrored",
-            Lane::Refresh => "refresh",
-        }
-    }
-
     /// The minimum share of all requests while it has work.
     pub const fn share(self) -> f64 {
         match self {

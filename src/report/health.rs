@@ -64,7 +64,7 @@ pub fn obstacles(live: &Live, overview: &Overview, now: i64) -> Vec<String> {
     }
     let daemon = live.status.as_ref();
     if let Some(pause) = daemon.and_then(|daemon| daemon.pause.as_ref()) {
-        let what = Reason::parse(&pause.reason).map_or(pause.reason.clone(), |reason| reason.to_string());
+        let what = pause.what();
         let next = in_time(pause.until, now);
         obstacles.push(format!("everything pauses: {what} ({}); next probe {next}", pause.detail));
     } else if let Some((unanswered, _)) = daemon.and_then(|daemon| unanswered(daemon, overview, now)) {

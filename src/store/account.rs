@@ -1,20 +1,20 @@
 //! The mirrored account, in `mirror_info`: its id, name and address, and whether the API is confirmed to be that
 //! account's.
 
-use super::info;
+use super::info::InfoKey;
 use rusqlite::Connection;
 use std::fmt;
 
 /// `mirror_info`: the account's id, as a decimal number, …
-const ID: &str = "account_id";
+pub(super) const ID: InfoKey<i64> = InfoKey::number("account_id");
 /// … its name, if the API gives it, …
-const NAME: &str = "account_name";
+const NAME: InfoKey<String> = InfoKey::text("account_name");
 /// … its address, from the last `api.base_url`, …
-const BASE_URL: &str = "base_url";
+const BASE_URL: InfoKey<String> = InfoKey::text("base_url");
 /// … when the API was last confirmed to be this account's, in Unix seconds, …
-const CONFIRMED_AT: &str = "account_confirmed_at";
+const CONFIRMED_AT: InfoKey<i64> = InfoKey::number("account_confirmed_at");
 /// … and why it could not be confirmed, if so.
-const DOUBT: &str = "account_doubt";
+const DOUBT: InfoKey<String> = InfoKey::text("account_doubt");
 
 /// What is known of an account.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub struct AccountStatus {
 /// If the database cannot be read.
 pub fn name(connection: &Connection) -> rusqlite::Result<Option<AccountName>> {
     let Some(account_id) = super::account_id(connection)? else { return Ok(None) };
-    let (name, base_url) = (info(connection, NAME)?, info(connection, BASE_URL)?);
+    let (name, base_url) = (NAME.get(connection)?, BASE_URL.get(connection)?);
     Ok(Some(AccountName { account_id, name, base_url }))
 }
 
@@ -64,10 +64,10 @@ pub fn name(connection: &Connection) -> rusqlite::Result<Option<AccountName>> {
 /// If the database cannot be read.
 pub fn status(connection: &Connection) -> rusqlite::Result<AccountStatus> {
     Ok(AccountStatus {
-        name: info(connection, NAME)?,
-        base_url: info(connection, BASE_URL)?,
-        confirmed_at: info(connection, CONFIRMED_AT)?.and_then(|at| at.parse().ok()),
-        doubt: info(connection, DOUBT)?,
+        name: NAME.get(connection)?,
+        base_url: BASE_URL.get(connection)?,
+        confirmed_at: CONFIRMED_AT.get(connection)?,
+        doubt: DOUBT.get(connection)?,
     })
 }
 
@@ -76,10 +76,7 @@ pub fn status(connection: &Connection) -> rusqlite::Result<AccountStatus> {
 /// # Errors
 /// If the database cannot be written.
 pub fn note_id(connection: &Connection, account_id: i64) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("INSERT OR IGNORE INTO mirror_info (key, value) VALUES (?1, ?2)")?
-        .execute((ID, account_id.to_string()))?;
-    Ok(())
+    ID.set_once(connection, &account_id)
 }
 
 /// Stores that the API is this account's, at this Unix second.
@@ -88,14 +85,12 @@ pub fn note_id(connection: &Connection, account_id: i64) -> rusqlite::Result<()>
 /// If the database cannot be written.
 pub fn confirm(connection: &Connection, account: &AccountName, now: i64) -> rusqlite::Result<()> {
     note_id(connection, account.account_id)?;
-    let mut set =
-        connection.prepare_cached("INSERT OR REPLACE INTO mirror_info (key, value) VALUES (?1, ?2)")?;
     for (key, value) in [(NAME, &account.name), (BASE_URL, &account.base_url)] {
         if let Some(value) = value {
-            set.execute((key, value))?;
+            key.set(connection, value)?;
         }
     }
-    set.execute((CONFIRMED_AT, now.to_string()))?;
+    CONFIRMED_AT.set(connection, &now)?;
     doubt(connection, None)
 }
 
@@ -103,14 +98,8 @@ pub fn confirm(connection: &Connection, account: &AccountName, now: i64) -> rusq
 ///
 /// # Errors
 /// If the database cannot be written.
-pub fn doubt(connection: &Connection, why: Option<&str>) -> rusqlite::Result<()> {
-    match why {
-        Some(why) => connection
-            .prepare_cached("INSERT OR REPLACE INTO mirror_info (key, value) VALUES (?1, ?2)")?
-            .execute((DOUBT, why))?,
-        None => connection.prepare_cached("DELETE FROM mirror_info WHERE key = ?1")?.execute([DOUBT])?,
-    };
-    Ok(())
+pub fn doubt(connection: &Connection, why: Option<&String>) -> rusqlite::Result<()> {
+    DOUBT.put(connection, why)
 }
 
 #[cfg(test)]
@@ -127,7 +116,7 @@ mod tests {
             name: Some("Shop".into()),
             base_url: Some("https://shop.amocrm.ru".into()),
         };
-        doubt(&connection, Some("HTTP 404")).unwrap();
+        doubt(&connection, Some(&"HTTP 404".into())).unwrap();
         confirm(&connection, &shop, 100).unwrap();
         assert_eq!(name(&connection).unwrap(), Some(shop.clone()));
         let status = status(&connection).unwrap();

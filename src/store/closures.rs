@@ -9,7 +9,9 @@ pub use history::{Closure, held_back, is_recorded, last, last_of_talk, of_talk};
 
 use super::queue::Ticket;
 use crate::clock::Now;
-use crate::policy::closing::{self, CloseContext, Decision, FetchReason, Open, OpenOutcome, Step};
+use crate::policy::closing::{
+    self, CloseContext, ClosingOutcome, Decision, FetchReason, Open, OpenOutcome, Step,
+};
 use crate::policy::lanes::Lane;
 use crate::talk::Talk;
 use rusqlite::{Connection, OptionalExtension, Transaction, named_params};
@@ -90,7 +92,7 @@ pub(super) fn step(
     match (&step, &open, close_context) {
         (Step::Request, _, Some(close_context)) => {
             let (closure_id, attempt) = match &open {
-                None => (insert(tx, talk, talk.missed_at, close_context, "requested", at)?, 1),
+                None => (insert(tx, talk, talk.missed_at, close_context, ClosingOutcome::Requested, at)?, 1),
                 Some(open) => {
                     request_again(tx, open, talk, close_context, at)?;
                     (open.closure_id, open.attempts + 1)
@@ -102,27 +104,46 @@ pub(super) fn step(
             requested = Some(Requested { closure_id, ticket, attempt, force_close, sent, rules_epoch });
         }
         (Step::WouldClose, _, Some(close_context)) => {
-            insert(tx, talk, talk.missed_at, close_context, "would_close", at)?;
+            insert(tx, talk, talk.missed_at, close_context, ClosingOutcome::WouldClose, at)?;
         }
         (Step::Withdraw(_), None, Some(close_context)) => {
-            insert(tx, talk, talk.missed_at.or(previous_missed_at), close_context, "withdrawn", at)?;
+            insert(
+                tx,
+                talk,
+                talk.missed_at.or(previous_missed_at),
+                close_context,
+                ClosingOutcome::Withdrawn,
+                at,
+            )?;
         }
         (Step::Withdraw(why), Some(open), _) => {
-            end(tx, open, "withdrawn", named_params! {":id": open.closure_id, ":why": why}, "reason = :why")?;
+            end(
+                tx,
+                open,
+                ClosingOutcome::Withdrawn,
+                named_params! {":id": open.closure_id, ":why": why},
+                "reason = :why",
+            )?;
         }
         (Step::Accept, Some(open), _) => {
-            end(tx, open, "accepted", named_params! {":id": open.closure_id}, "error = NULL")?;
+            end(tx, open, ClosingOutcome::Accepted, named_params! {":id": open.closure_id}, "error = NULL")?;
             verify(closing::next_look(open.requested_at, at).unwrap_or(closing::first_look(at)))?;
         }
         (Step::Closed, Some(open), _) => {
             let values = named_params! {":id": open.closure_id, ":at": at};
-            end(tx, open, "closed", values, "verified_at = :at, error = NULL")?;
+            end(tx, open, ClosingOutcome::Closed, values, "verified_at = :at, error = NULL")?;
         }
         (Step::LookAgain(due_at), ..) => {
             verify(*due_at)?;
         }
         (Step::Fail(why), Some(open), _) => {
-            end(tx, open, "failed", named_params! {":id": open.closure_id, ":why": why}, "error = :why")?;
+            end(
+                tx,
+                open,
+                ClosingOutcome::Failed,
+                named_params! {":id": open.closure_id, ":why": why},
+                "error = :why",
+            )?;
         }
         (Step::Leave(_), ..) => {}
         (step, open, close_context) => {
@@ -163,7 +184,7 @@ pub(super) fn answer(
     answer: &Answer,
     at: i64,
 ) -> rusqlite::Result<()> {
-    let set = |outcome: &str, http_status: &Option<u16>, error: Option<&str>| {
+    let set = |outcome: ClosingOutcome, http_status: &Option<u16>, error: Option<&str>| {
         tx.prepare_cached(
             "UPDATE closures SET outcome = ?2, http_status = ?3, error = ?4
               WHERE closure_id = ?1 AND outcome = 'requested'",
@@ -173,11 +194,11 @@ pub(super) fn answer(
     };
     let due_at = match answer {
         Answer::Accepted { http_status } => {
-            set("accepted", &Some(*http_status), None)?;
+            set(ClosingOutcome::Accepted, &Some(*http_status), None)?;
             Some(closing::first_look(at))
         }
         Answer::Unsettled { http_status, error, due_at } => {
-            set("requested", http_status, Some(error))?;
+            set(ClosingOutcome::Requested, http_status, Some(error))?;
             Some(*due_at)
         }
         Answer::NotSent { error, due_at } => {
@@ -190,15 +211,15 @@ pub(super) fn answer(
             Some(*due_at)
         }
         Answer::Refused { http_status, error } => {
-            set("refused", http_status, Some(error))?;
+            set(ClosingOutcome::Refused, http_status, Some(error))?;
             None
         }
         Answer::Failed { http_status, error } => {
-            set("failed", http_status, Some(error))?;
+            set(ClosingOutcome::Failed, http_status, Some(error))?;
             None
         }
         Answer::Gone { http_status, error } => {
-            set("failed", http_status, Some(error))?;
+            set(ClosingOutcome::Failed, http_status, Some(error))?;
             super::tombstones::mark_gone(tx, talk_id, at)?;
             None
         }
@@ -302,10 +323,10 @@ fn insert(
     talk: &Talk,
     missed_at: Option<i64>,
     close_context: &CloseContext,
-    outcome: &str,
+    outcome: ClosingOutcome,
     at: i64,
 ) -> rusqlite::Result<i64> {
-    let requested = outcome == "requested";
+    let requested = outcome == ClosingOutcome::Requested;
     tx.prepare_cached(
         "INSERT INTO closures (talk_id, mode, missed_at, talk_updated_at, reason, force_close, decided_at,
                                requested_at, outcome, attempts)
@@ -314,7 +335,7 @@ fn insert(
          ON CONFLICT (talk_id, missed_at) WHERE outcome = 'would_close' DO NOTHING",
     )?
     .execute(named_params! {
-        ":talk_id": talk.talk_id, ":mode": close_context.mode.as_str(), ":missed_at": missed_at,
+        ":talk_id": talk.talk_id, ":mode": close_context.mode, ":missed_at": missed_at,
         ":talk_updated_at": talk.updated_at, ":reason": close_context.decision.verdict.to_string(),
         ":force_close": close_context.force_close, ":at": at, ":requested": requested, ":outcome": outcome,
     })?;
@@ -347,13 +368,13 @@ fn request_again(
 fn end(
     tx: &Transaction<'_>,
     open: &Open,
-    outcome: &'static str,
+    outcome: ClosingOutcome,
     values: &[(&str, &dyn rusqlite::ToSql)],
     set: &'static str,
 ) -> rusqlite::Result<()> {
     let from = match open.outcome {
-        OpenOutcome::Requested => "requested",
-        OpenOutcome::Accepted => "accepted",
+        OpenOutcome::Requested => ClosingOutcome::Requested,
+        OpenOutcome::Accepted => ClosingOutcome::Accepted,
     };
     let sql = format!(
         "UPDATE closures SET outcome = '{outcome}', {set} WHERE closure_id = :id AND outcome = '{from}'"

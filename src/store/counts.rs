@@ -1,5 +1,6 @@
 //! Counts of talks, queue rows and closings. Each uses an index and never scans talks, whose rows are wide.
 
+use crate::policy::closing::ClosingOutcome;
 use crate::policy::lanes::Lane;
 use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
@@ -155,7 +156,10 @@ pub fn last_fetch(connection: &Connection) -> rusqlite::Result<Option<i64>> {
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn closures_since(connection: &Connection, since: i64) -> rusqlite::Result<BTreeMap<String, i64>> {
+pub fn closures_since(
+    connection: &Connection,
+    since: i64,
+) -> rusqlite::Result<BTreeMap<ClosingOutcome, i64>> {
     connection
         .prepare("SELECT outcome, count(*) FROM closures WHERE decided_at >= ?1 GROUP BY outcome")?
         .query_map([since], |row| Ok((row.get(0)?, row.get(1)?)))?

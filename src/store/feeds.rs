@@ -12,6 +12,8 @@ pub use backfill::{Backfill, Begun, begin as begin_backfill, end as end_backfill
 pub use candidates::Candidates;
 pub use rows::{FeederRow, Note, note, note_enabled, row, rows};
 
+use super::named::bind_by_name;
+use crate::named::named;
 use crate::policy::lanes::Lane;
 use crate::policy::refresh::{Choice, RefreshRules, Shares};
 use crate::talk::{Listed, TalkEvent};
@@ -20,31 +22,21 @@ use rusqlite::{Connection, OptionalExtension, Transaction, named_params};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// What queues ids on its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Feeder {
-    Refresh,
-    Listing,
-    Events,
-    Webhook,
-    Backfill,
-}
-
-impl Feeder {
-    pub const ALL: [Feeder; 5] =
-        [Feeder::Refresh, Feeder::Listing, Feeder::Events, Feeder::Webhook, Feeder::Backfill];
-
-    /// The value of `feeders.feeder` and of the queue's `reason`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Feeder::Refresh => "refresh",
-            Feeder::Listing => "listing",
-            Feeder::Events => "events",
-            Feeder::Webhook => "webhook",
-            Feeder::Backfill => "backfill",
-        }
+named! {
+    /// What queues ids on its own.
+    ///
+    /// In `feeders.feeder` and in the queue's `reason`.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub enum Feeder {
+        Refresh = "refresh",
+        Listing = "listing",
+        Events = "events",
+        Webhook = "webhook",
+        Backfill = "backfill",
     }
 }
+
+bind_by_name!(Feeder);
 
 /// A row of the listing that differs from the mirror.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! `odd_fields`: optional fields with a value of a shape that the API does not document.
 
+use super::info;
 use rusqlite::{Connection, Transaction};
 use std::collections::BTreeMap;
 
@@ -55,10 +56,7 @@ pub fn reported_at(connection: &Connection) -> rusqlite::Result<BTreeMap<String,
 /// # Errors
 /// If the database cannot be written.
 pub(super) fn note_reported(connection: &Connection, field: &str, at: i64) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("INSERT OR REPLACE INTO mirror_info (key, value) VALUES (?1, ?2)")?
-        .execute((format!("{REPORTED_AT}{field}"), at.to_string()))?;
-    Ok(())
+    info::set_text(connection, &format!("{REPORTED_AT}{field}"), &at.to_string())
 }
 
 /// Every field that was ever odd.

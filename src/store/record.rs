@@ -32,7 +32,7 @@ pub struct Record {
 
 /// A talk as an answer brought it.
 #[derive(Debug, Clone)]
-pub struct Arrived {
+pub struct FetchedTalk {
     pub talk: Talk,
     /// The JSON as received.
     pub payload: String,
@@ -42,10 +42,10 @@ pub struct Arrived {
     pub answered_at: Option<i64>,
 }
 
-impl Arrived {
+impl FetchedTalk {
     /// A talk whose answer says nothing odd.
-    pub fn new(talk: Talk, payload: impl Into<String>) -> Arrived {
-        Arrived { talk, payload: payload.into(), odd: Vec::new(), answered_at: None }
+    pub fn new(talk: Talk, payload: impl Into<String>) -> FetchedTalk {
+        FetchedTalk { talk, payload: payload.into(), odd: Vec::new(), answered_at: None }
     }
 
     /// When the API's clock read so, if the `updated_at` is ahead of it.
@@ -66,7 +66,7 @@ const AHEAD: i64 = 60;
 /// The outcomes that change the database.
 #[derive(Debug, Clone)]
 pub enum Outcome {
-    Talk(Box<Arrived>),
+    Talk(Box<FetchedTalk>),
     /// The API says that it does not exist.
     Gone,
     /// The API refuses it; tried again at `due_at`.
@@ -173,16 +173,16 @@ impl<'tx> Recorder<'tx> {
         let Record { talk_id, ticket, at, .. } = *record;
         let mut stepped = None;
         let (effect, moved) = match &record.outcome {
-            Outcome::Talk(arrived) => {
-                let talk = &arrived.talk;
+            Outcome::Talk(fetched) => {
+                let talk = &fetched.talk;
                 let before = match &record.close_context {
                     Some(_) => missed_at(tx, talk_id)?,
                     None => None,
                 };
-                let effect = self.upsert_talk(talk, &arrived.payload, at, arrived.seen_at(at))?;
+                let effect = self.upsert_talk(talk, &fetched.payload, at, fetched.seen_at(at))?;
                 if effect != Effect::Older {
-                    self.note_time(arrived)?;
-                    odd::note(tx, talk_id, &arrived.odd, at)?;
+                    self.note_time(fetched)?;
+                    odd::note(tx, talk_id, &fetched.odd, at)?;
                 }
                 if self.closings || record.close_context.is_some() {
                     if effect == Effect::Older {

@@ -5,14 +5,14 @@
 //! fetch. A step is one transaction of a few milliseconds, and its end is stored, so a pass continues after a
 //! restart.
 
+use super::info::InfoKey;
 use rusqlite::{Connection, Transaction};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// `mirror_info`: the running pass, …
-const WALK: &str = "retention.walk";
+const WALK: InfoKey<Walk> = InfoKey::json("retention.walk");
 /// … and the last that ended.
-const LAST: &str = "retention.last";
+const LAST: InfoKey<Pass> = InfoKey::json("retention.last");
 
 /// How often a pass over all talks begins.
 const PASS_INTERVAL_SECS: i64 = 24 * 60 * 60;
@@ -109,7 +109,7 @@ fn bounded(
 /// # Errors
 /// If the database cannot be read.
 pub fn read(connection: &Connection) -> rusqlite::Result<Retention> {
-    Ok(Retention { walk: noted(connection, WALK)?, last: noted(connection, LAST)? })
+    Ok(Retention { walk: WALK.get(connection)?, last: LAST.get(connection)? })
 }
 
 /// A key before all others.
@@ -137,13 +137,13 @@ fn walk_on(
     };
     let removed = walk.removed + removed as u64;
     if slice.is_last {
-        tx.execute("DELETE FROM mirror_info WHERE key = ?1", [WALK])?;
+        WALK.remove(tx)?;
         let Walk { began_at, versions, .. } = walk;
         let pass = Pass { began_at, ended_at: rules.now, versions, removed };
-        note(tx, LAST, &pass)?;
+        LAST.set(tx, &pass)?;
         return Ok(RetentionStep::Passed(pass));
     }
-    note(tx, WALK, &Walk { after: slice.end, removed, ..walk })?;
+    WALK.set(tx, &Walk { after: slice.end, removed, ..walk })?;
     Ok(RetentionStep::Walked)
 }
 
@@ -179,17 +179,6 @@ fn slice(
         }
     }
     Ok(slice)
-}
-
-fn noted<T: DeserializeOwned>(connection: &Connection, key: &str) -> rusqlite::Result<Option<T>> {
-    Ok(super::info(connection, key)?.and_then(|text| serde_json::from_str(&text).ok()))
-}
-
-fn note(tx: &Transaction<'_>, key: &str, value: &impl Serialize) -> rusqlite::Result<()> {
-    let text = serde_json::to_string(value).expect("numbers are JSON");
-    tx.prepare_cached("INSERT OR REPLACE INTO mirror_info (key, value) VALUES (?1, ?2)")?
-        .execute((key, text))?;
-    Ok(())
 }
 
 #[cfg(test)]

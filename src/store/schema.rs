@@ -348,7 +348,7 @@ impl Differences {
         };
         let (first, last): (Option<i64>, Option<i64>) = (talk("ASC")?, talk("DESC")?);
         let (Some(first), Some(last)) = (first, last) else { return Ok(()) };
-        let noted = super::info(connection, "account_id")?;
+        let noted = super::info::text(connection, "account_id")?;
         if first == last && noted.as_deref() == Some(first.to_string().as_str()) {
             return Ok(());
         }

@@ -1,29 +1,21 @@
 //! `daemon_status`: the state of the process that works the queue, for all readers of the database.
 
 use super::StoreError;
-use super::named::{Named, bind_by_name};
+use super::named::bind_by_name;
+use crate::gate::Reason;
+use crate::named::named;
 use rusqlite::{Connection, OptionalExtension, Transaction, named_params};
 use std::fmt;
 use std::path::Path;
 
-/// Which command works the queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    Run,
-    Sync,
-    Close,
-}
-
-impl Named for Mode {
-    const ALL: &'static [Mode] = &[Mode::Run, Mode::Sync, Mode::Close];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Mode::Run => "run",
-            Mode::Sync => "sync",
-            Mode::Close => "close",
-        }
+named! {
+    /// Which command works the queue.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Mode {
+        Run = "run",
+        Sync = "sync",
+        Close = "close",
     }
 }
 
@@ -91,6 +83,13 @@ pub struct PauseStatus {
     pub since: i64,
     /// When the next probe may leave.
     pub until: i64,
+}
+
+impl PauseStatus {
+    /// Why everything pauses, for people. Another version may know other reasons: those are shown as they are.
+    pub fn what(&self) -> String {
+        Reason::parse(&self.reason).map_or(self.reason.clone(), |reason| reason.to_string())
+    }
 }
 
 /// A process without a sign of life for this long is silent. It writes one each minute.
@@ -215,7 +214,8 @@ impl DaemonStatus {
                     }),
                 };
                 Ok(DaemonStatus {
-                    mode: row.get("mode")?,
+                    // Of a version that knows others it is the one that works the queue.
+                    mode: Mode::parse(&row.get::<_, String>("mode")?).unwrap_or(Mode::Run),
                     version: row.get("version")?,
                     pid: row.get("pid")?,
                     started_at: row.get("started_at")?,

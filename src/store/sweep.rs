@@ -8,7 +8,7 @@ mod manual;
 pub use manual::{QueuedToClose, ToClose, queue as queue_to_close};
 
 use super::closures::{self, CLOSE_PRIORITY};
-use super::info;
+use super::info::InfoKey;
 use crate::policy::closing::{BARRED, CloseMode, CloseRules, FetchReason};
 use crate::policy::origin::origin_key;
 use crate::policy::stale::StaleRules;
@@ -21,13 +21,13 @@ use std::time::Duration;
 const ALWAYS_ALLOWED: i64 = 20;
 
 /// `mirror_info`: the rules of the running configuration, …
-const RUNNING_RULES_KEY: &str = "auto_close.rules";
+const RUNNING_RULES_KEY: InfoKey<Value> = InfoKey::json("auto_close.rules");
 /// … those of the last sweep that queued something, …
-const SWEPT_RULES_KEY: &str = "auto_close.swept_rules";
+const SWEPT_RULES_KEY: InfoKey<Value> = InfoKey::json("auto_close.swept_rules");
 /// … what the last sweep did, …
-const LAST_SWEEP_KEY: &str = "auto_close.last_sweep";
+const LAST_SWEEP_KEY: InfoKey<Value> = InfoKey::json("auto_close.last_sweep");
 /// … and the stopped sweep, until one passes.
-const STOPPED_SWEEP_KEY: &str = "auto_close.stopped";
+const STOPPED_SWEEP_KEY: InfoKey<Value> = InfoKey::json("auto_close.stopped");
 
 /// The request for a sweep.
 #[derive(Debug, Clone)]
@@ -124,11 +124,8 @@ fn sweep_in(tx: &Transaction<'_>, request: &SweepRequest) -> rusqlite::Result<Sw
     }
     let (stale, open) = counts(tx, &rules.stale, *now)?;
     if !by_hand && too_many(stale, open, rules.max_share) {
-        set_info(
-            tx,
-            STOPPED_SWEEP_KEY,
-            &json!({"at": now, "stale": stale, "open": open, "max_share": rules.max_share}),
-        )?;
+        STOPPED_SWEEP_KEY
+            .set(tx, &json!({"at": now, "stale": stale, "open": open, "max_share": rules.max_share}))?;
         return Ok(Swept::Stopped { stale, open });
     }
     let found = candidates(tx, &rules.stale, *reason, *limit, *now)?;
@@ -139,26 +136,26 @@ fn sweep_in(tx: &Transaction<'_>, request: &SweepRequest) -> rusqlite::Result<Sw
             queued.push(*talk_id);
         }
     }
-    let wider = match info(tx, SWEPT_RULES_KEY)?.and_then(|text| parse(&text)) {
+    let wider = match SWEPT_RULES_KEY.get(tx)?.and_then(|rules| parse(&rules)) {
         None => true,
         Some((mode, before)) => {
-            rules.stale.wider_than(&before) || (rules.mode == CloseMode::Live && mode != "live")
+            rules.stale.wider_than(&before) || (rules.mode == CloseMode::Live && mode != CloseMode::Live)
         }
     };
     let tried_out = *reason == FetchReason::DryRun && rules.mode != CloseMode::DryRun;
     if *limit >= rules.max_per_sweep && !tried_out {
-        tx.execute("DELETE FROM mirror_info WHERE key = ?1", [STOPPED_SWEEP_KEY])?;
+        STOPPED_SWEEP_KEY.remove(tx)?;
     }
     // A sweep that closes nothing does not count as the first that closes something.
     let acts = !queued.is_empty() && !tried_out;
     if acts {
-        set_info(tx, SWEPT_RULES_KEY, &described(rules, &rules.stale))?;
+        SWEPT_RULES_KEY.set(tx, &described(rules, &rules.stale))?;
     }
     let mode = if *reason == FetchReason::DryRun { CloseMode::DryRun } else { rules.mode };
     let wider = wider && acts && *reason == FetchReason::Close;
     let last = json!({"at": now, "mode": mode.as_str(), "stale": stale, "open": open,
                       "queued": queued.len(), "by_hand": by_hand});
-    set_info(tx, LAST_SWEEP_KEY, &last)?;
+    LAST_SWEEP_KEY.set(tx, &last)?;
     Ok(Swept::Done(Sweep { stale, open, queued, wider }))
 }
 
@@ -257,7 +254,7 @@ pub fn enqueue(
 /// # Errors
 /// If the database cannot be written.
 pub fn note_rules(connection: &Connection, rules: &CloseRules) -> rusqlite::Result<()> {
-    set_info(connection, RUNNING_RULES_KEY, &described(rules, &spelt(connection, &rules.stale)?))
+    RUNNING_RULES_KEY.set(connection, &described(rules, &spelt(connection, &rules.stale)?))
 }
 
 /// The rules, with each origin also as it is spelt in the mirror: SQL compares code points.
@@ -302,7 +299,7 @@ const ORIGINS: &str = "WITH RECURSIVE origins (origin) AS (
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn running_mode(connection: &Connection) -> rusqlite::Result<Option<String>> {
+pub fn running_mode(connection: &Connection) -> rusqlite::Result<Option<CloseMode>> {
     Ok(running_rules(connection)?.map(|(mode, _)| mode))
 }
 
@@ -310,8 +307,8 @@ pub fn running_mode(connection: &Connection) -> rusqlite::Result<Option<String>>
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn running_rules(connection: &Connection) -> rusqlite::Result<Option<(String, StaleRules)>> {
-    Ok(info(connection, RUNNING_RULES_KEY)?.and_then(|text| parse(&text)))
+pub fn running_rules(connection: &Connection) -> rusqlite::Result<Option<(CloseMode, StaleRules)>> {
+    Ok(RUNNING_RULES_KEY.get(connection)?.and_then(|rules| parse(&rules)))
 }
 
 /// The last sweep and the stopped one, for people.
@@ -328,17 +325,7 @@ pub struct SweepState {
 /// # Errors
 /// If the database cannot be read.
 pub fn state(connection: &Connection) -> rusqlite::Result<SweepState> {
-    let read = |key| -> rusqlite::Result<Option<Value>> {
-        Ok(info(connection, key)?.and_then(|text| serde_json::from_str(&text).ok()))
-    };
-    Ok(SweepState { last: read(LAST_SWEEP_KEY)?, stopped: read(STOPPED_SWEEP_KEY)? })
-}
-
-fn set_info(connection: &Connection, key: &str, value: &Value) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("INSERT OR REPLACE INTO mirror_info (key, value) VALUES (?1, ?2)")?
-        .execute((key, value.to_string()))?;
-    Ok(())
+    Ok(SweepState { last: LAST_SWEEP_KEY.get(connection)?, stopped: STOPPED_SWEEP_KEY.get(connection)? })
 }
 
 fn described(rules: &CloseRules, stale: &StaleRules) -> Value {
@@ -355,8 +342,7 @@ fn described(rules: &CloseRules, stale: &StaleRules) -> Value {
 }
 
 /// Parses the mode and the rules that [`described`] wrote.
-fn parse(text: &str) -> Option<(String, StaleRules)> {
-    let value: Value = serde_json::from_str(text).ok()?;
+fn parse(value: &Value) -> Option<(CloseMode, StaleRules)> {
     let seconds = |key: &str| Some(Duration::from_secs(value[key].as_u64()?));
     let list = |key: &str| serde_json::from_value(value[key].clone()).ok();
     let rules = StaleRules {
@@ -365,7 +351,7 @@ fn parse(text: &str) -> Option<(String, StaleRules)> {
         only_origins: list("only_origins")?,
         except_origins: list("except_origins")?,
     };
-    Some((value["mode"].as_str()?.to_owned(), rules))
+    Some((CloseMode::parse(value["mode"].as_str()?)?, rules))
 }
 
 /// The parameters of [`IS_STALE`].

@@ -1,11 +1,12 @@
 //! The state of the API token, in `mirror_info`: when it expires, and how its renewal goes. Never a token.
 
+use super::info::InfoKey;
 use rusqlite::{Connection, Transaction};
 
 /// `mirror_info`: when the token expires, in Unix seconds, …
-const EXPIRES_AT: &str = "api.token_expires_at";
+const EXPIRES_AT: InfoKey<i64> = InfoKey::number("api.token_expires_at");
 /// … and with OAuth, the results of the last renewals, as JSON.
-const OAUTH: &str = "api.oauth";
+const OAUTH: InfoKey<OAuthStatus> = InfoKey::json("api.oauth");
 
 /// What is stored about the API token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,16 +33,8 @@ impl TokenStatus {
     /// # Errors
     /// If the database cannot be written.
     pub fn write(&self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
-        let oauth = self.oauth.as_ref().map(|oauth| serde_json::json!(oauth).to_string());
-        for (key, value) in [(EXPIRES_AT, self.expires_at.map(|at| at.to_string())), (OAUTH, oauth)] {
-            match value {
-                Some(value) => tx
-                    .prepare_cached("INSERT OR REPLACE INTO mirror_info (key, value) VALUES (?1, ?2)")?
-                    .execute((key, value))?,
-                None => tx.prepare_cached("DELETE FROM mirror_info WHERE key = ?1")?.execute([key])?,
-            };
-        }
-        Ok(())
+        EXPIRES_AT.put(tx, self.expires_at.as_ref())?;
+        OAUTH.put(tx, self.oauth.as_ref())
     }
 
     /// Reads the stored state.
@@ -49,12 +42,7 @@ impl TokenStatus {
     /// # Errors
     /// If the database cannot be read.
     pub fn read(connection: &Connection) -> rusqlite::Result<TokenStatus> {
-        let expires_at = super::info(connection, EXPIRES_AT)?;
-        let oauth = super::info(connection, OAUTH)?;
-        Ok(TokenStatus {
-            expires_at: expires_at.and_then(|at| at.parse().ok()),
-            oauth: oauth.and_then(|text| serde_json::from_str(&text).ok()),
-        })
+        Ok(TokenStatus { expires_at: EXPIRES_AT.get(connection)?, oauth: OAUTH.get(connection)? })
     }
 }
 

@@ -157,7 +157,7 @@ impl Mirror {
     }
 
     fn record(&self, talk_id: i64, origin: Option<&str>, state: &TalkState, at: i64) {
-        use crate::store::record::{Arrived, Outcome, Record, Recorder};
+        use crate::store::record::{FetchedTalk, Outcome, Record, Recorder};
         let talk = crate::talk::Talk {
             talk_id,
             created_at: NOW - 60,
@@ -177,7 +177,7 @@ impl Mirror {
             lead_id: None,
             customer_id: None,
         };
-        let outcome = Outcome::Talk(Box::new(Arrived::new(talk, "{}")));
+        let outcome = Outcome::Talk(Box::new(FetchedTalk::new(talk, "{}")));
         let record = Record { talk_id, ticket: None, at: NOW + at, outcome, close_context: None };
         let tx = self.0.unchecked_transaction().unwrap();
         Recorder::new(&tx).unwrap().record(&record).unwrap();

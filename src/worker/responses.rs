@@ -15,7 +15,7 @@ use crate::policy::{self, NextTry};
 use crate::store::account::AccountName;
 use crate::store::closures::Answer;
 use crate::store::queue::{DueRow, Repair, TOO_MANY, UNCONFIRMED};
-use crate::store::record::{Arrived, Effect, Outcome, Record, Recorded};
+use crate::store::record::{Effect, FetchedTalk, Outcome, Record, Recorded};
 use crate::telemetry;
 use crate::text::shown;
 use std::time::Duration;
@@ -173,7 +173,7 @@ impl Worker {
                 for field in self.odd.report(talk_id, &odd, now) {
                     self.writer.odd_reported(field, now.secs());
                 }
-                Some(Outcome::Talk(Box::new(Arrived { talk, payload, odd, answered_at })))
+                Some(Outcome::Talk(Box::new(FetchedTalk { talk, payload, odd, answered_at })))
             }
             Err(FetchError { other_account: Some(account_id), failure }) if !self.account.is_confirmed() => {
                 self.answered(permit, source, Signal::Inconclusive, Some(&failure), now);

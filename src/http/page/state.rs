@@ -1,8 +1,7 @@
 //! The answer to the page's question: one sentence, and what to do.
 
 use super::Screen;
-use crate::gate::Reason;
-use crate::policy::closing::CloseMode;
+use crate::policy::closing::{CloseMode, ClosingOutcome};
 use crate::report::humanize::{ago, brief, capitalised, completeness, count, duration, talks};
 use maud::{Markup, html};
 
@@ -53,7 +52,7 @@ impl Mood {
 pub fn state(screen: &Screen) -> (Mood, String) {
     let daemon = screen.overview.daemon.as_ref();
     if let Some(pause) = daemon.and_then(|daemon| daemon.pause.as_ref()) {
-        let what = Reason::parse(&pause.reason).map_or(pause.reason.clone(), |reason| reason.to_string());
+        let what = pause.what();
         return (Mood::Down, format!("No. Everything pauses: {what}."));
     }
     if let Some(obstacle) = screen.obstacles.first() {
@@ -144,11 +143,14 @@ fn background(screen: &Screen) -> String {
         None => "The API has not answered yet.".to_owned(),
         Some(at) => format!("The API last answered {}.", whole(ago(at, now))),
     };
-    let of_today = |outcome: &str| talks(overview.closures_today.get(outcome).copied().unwrap_or(0));
+    let of_today =
+        |outcome: ClosingOutcome| talks(overview.closures_today.get(&outcome).copied().unwrap_or(0));
     let closed = match screen.close_mode {
         CloseMode::Off => "Auto-close is off.".to_owned(),
-        CloseMode::DryRun => format!("Auto-close would have closed {} today.", of_today("would_close")),
-        CloseMode::Live => format!("Auto-close closed {} today.", of_today("closed")),
+        CloseMode::DryRun => {
+            format!("Auto-close would have closed {} today.", of_today(ClosingOutcome::WouldClose))
+        }
+        CloseMode::Live => format!("Auto-close closed {} today.", of_today(ClosingOutcome::Closed)),
     };
     let counted = overview.completeness.as_ref().and_then(|counted| completeness(counted, now));
     let incomplete = counted.map_or(String::new(), |how| format!("{}. ", capitalised(&how)));

@@ -1,8 +1,7 @@
 //! The tables of the page, each with a caption and headed rows or columns.
 
 use super::Screen;
-use crate::gate::Reason;
-use crate::policy::closing::CloseMode;
+use crate::policy::closing::{CloseMode, ClosingOutcome};
 use crate::report::humanize::{
     ago, aim, backfill, brief, capitalised, count, day, duration, in_time, iso, lasting, timestamp,
 };
@@ -114,7 +113,7 @@ pub fn pauses(screen: &Screen) -> Markup {
     let pause = match &daemon.pause {
         None => html! { "none" },
         Some(pause) => {
-            let what = Reason::parse(&pause.reason).map_or(pause.reason.clone(), |reason| reason.to_string());
+            let what = pause.what();
             html! {
                 b { (capitalised(&what)) }
                 small { (lasting(pause.since, now)) ", next probe " (in_time(pause.until, now)) }
@@ -200,7 +199,7 @@ pub fn auto_close(screen: &Screen) -> Markup {
     let today: Vec<String> = overview
         .closures_today
         .iter()
-        .map(|(name, number)| format!("{} {}", count(*number), outcome(name)))
+        .map(|(name, number)| format!("{} {}", count(*number), outcome(*name)))
         .collect();
     facts(
         "Auto-close",
@@ -223,11 +222,11 @@ pub fn auto_close(screen: &Screen) -> Markup {
 }
 
 /// An outcome, for people.
-fn outcome(name: &str) -> &str {
-    match name {
-        "would_close" => "would be closed",
-        "accepted" => "accepted, not yet seen closed",
-        other => other,
+fn outcome(outcome: ClosingOutcome) -> &'static str {
+    match outcome {
+        ClosingOutcome::WouldClose => "would be closed",
+        ClosingOutcome::Accepted => "accepted, not yet seen closed",
+        other => other.as_str(),
     }
 }
 
@@ -264,7 +263,7 @@ fn decision(closure: &Closure, now: i64) -> Markup {
         tr {
             th scope="row" { (closure.talk_id) small { (when(closure.decided_at, now)) } }
             td {
-                (capitalised(outcome(&closure.outcome)))
+                (capitalised(outcome(closure.outcome)))
                 @if let Some(status) = closure.http_status { small { "HTTP " (status) } }
             }
             td {

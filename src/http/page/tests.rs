@@ -1,4 +1,5 @@
 use super::*;
+use crate::policy::closing::ClosingOutcome;
 use crate::store::completeness::Completeness;
 use crate::store::counts::{Freshness, QueueCounts, TalkCounts};
 use crate::store::feeds::FeederRow;
@@ -33,18 +34,18 @@ fn screen() -> Screen {
         found_in_all,
         ..FeederRow::default()
     };
-    let closure = |talk_id: i64, ago: i64, outcome: &str, error: Option<&str>| Closure {
+    let closure = |talk_id: i64, ago: i64, outcome: ClosingOutcome, error: Option<&str>| Closure {
         closure_id: talk_id,
         talk_id,
-        mode: "live".into(),
+        mode: CloseMode::Live,
         missed_at: Some(NOW - 100_000),
         talk_updated_at: NOW - 100_000,
         reason: "stale: missed 27 h ago, unchanged for 26 h".into(),
         force_close: true,
         decided_at: NOW - ago,
         requested_at: Some(NOW - ago),
-        http_status: Some(if outcome == "refused" { 403 } else { 202 }),
-        outcome: outcome.into(),
+        http_status: Some(if outcome == ClosingOutcome::Refused { 403 } else { 202 }),
+        outcome,
         verified_at: None,
         attempts: 1,
         error: error.map(Into::into),
@@ -96,7 +97,7 @@ fn screen() -> Screen {
                 wal_held_by: None,
                 lanes: Vec::new(),
             }),
-            closures_today: BTreeMap::from([("closed".into(), 14), ("withdrawn".into(), 2)]),
+            closures_today: BTreeMap::from([(ClosingOutcome::Closed, 14), (ClosingOutcome::Withdrawn, 2)]),
             closures_under_way: 1,
             sweeps: SweepState {
                 last: Some(serde_json::json!({"at": NOW - 140, "stale": 3, "queued": 3})),
@@ -123,10 +124,15 @@ fn screen() -> Screen {
         warnings: Vec::new(),
         days,
         closures: vec![
-            closure(48_120, 140, "accepted", None),
-            closure(48_007, 500, "closed", None),
-            closure(47_990, 3700, "withdrawn", None),
-            closure(47_512, 90_000, "refused", Some("close talk 47512: HTTP 403: no right to the contact")),
+            closure(48_120, 140, ClosingOutcome::Accepted, None),
+            closure(48_007, 500, ClosingOutcome::Closed, None),
+            closure(47_990, 3700, ClosingOutcome::Withdrawn, None),
+            closure(
+                47_512,
+                90_000,
+                ClosingOutcome::Refused,
+                Some("close talk 47512: HTTP 403: no right to the contact"),
+            ),
         ],
         requests_by_minute: (0..181).map(|minute: u32| 110 + minute * minute * 13 % 71).collect(),
         close_mode: CloseMode::Live,
@@ -241,10 +247,8 @@ fn what_comes_from_outside_is_text() {
     screen.warnings = screen.complaints.clone();
     let closure = &mut screen.closures[0];
     closure.reason = HOSTILE.into();
-    closure.outcome = HOSTILE.into();
     closure.error = Some(HOSTILE.into());
     let overview = &mut screen.overview;
-    overview.closures_today.insert(HOSTILE.into(), 1);
     overview.feeders[0].feeder = HOSTILE.into();
     overview.feeders[0].trouble = Some(HOSTILE.into());
     let daemon = overview.daemon.as_mut().unwrap();

@@ -1,15 +1,15 @@
 //! The state of the scheduled backups, in `mirror_info`: when they are due, and the last results.
 
+use crate::store::info::InfoKey;
 use rusqlite::{Connection, Transaction};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// `mirror_info`: when and where, as JSON. Missing while backups are off.
-const RULES: &str = "backup.rules";
+const RULES: InfoKey<BackupRules> = InfoKey::json("backup.rules");
 /// `mirror_info`: the last good backup.
-const LAST: &str = "backup.last";
+const LAST: InfoKey<LastBackup> = InfoKey::json("backup.last");
 /// `mirror_info`: why there is none since.
-const TROUBLE: &str = "backup.trouble";
+const FAILURE: InfoKey<BackupFailure> = InfoKey::json("backup.trouble");
 
 /// The state of the scheduled backups. Times are Unix seconds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -66,9 +66,9 @@ impl BackupState {
     /// # Errors
     /// If the database cannot be written.
     pub fn write(&self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
-        put(tx, RULES, self.rules.as_ref())?;
-        put(tx, LAST, self.last.as_ref())?;
-        put(tx, TROUBLE, self.trouble.as_ref())
+        RULES.put(tx, self.rules.as_ref())?;
+        LAST.put(tx, self.last.as_ref())?;
+        FAILURE.put(tx, self.trouble.as_ref())
     }
 
     /// Reads the stored state.
@@ -77,23 +77,9 @@ impl BackupState {
     /// If the database cannot be read.
     pub fn read(connection: &Connection) -> rusqlite::Result<BackupState> {
         Ok(BackupState {
-            rules: get(connection, RULES)?,
-            last: get(connection, LAST)?,
-            trouble: get(connection, TROUBLE)?,
+            rules: RULES.get(connection)?,
+            last: LAST.get(connection)?,
+            trouble: FAILURE.get(connection)?,
         })
     }
-}
-
-fn put(tx: &Transaction<'_>, key: &str, value: Option<&impl Serialize>) -> rusqlite::Result<()> {
-    match value {
-        Some(value) => tx
-            .prepare_cached("INSERT OR REPLACE INTO mirror_info (key, value) VALUES (?1, ?2)")?
-            .execute((key, serde_json::json!(value).to_string()))?,
-        None => tx.prepare_cached("DELETE FROM mirror_info WHERE key = ?1")?.execute([key])?,
-    };
-    Ok(())
-}
-
-fn get<T: DeserializeOwned>(connection: &Connection, key: &str) -> rusqlite::Result<Option<T>> {
-    Ok(super::super::info(connection, key)?.and_then(|text| serde_json::from_str(&text).ok()))
 }

@@ -1,6 +1,6 @@
 //! The decisions about a talk, as people read them.
 
-use crate::policy::closing::{self, CloseMode};
+use crate::policy::closing::{self, CloseMode, ClosingOutcome};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 /// A decision as people read it.
@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 pub struct Closure {
     pub closure_id: i64,
     pub talk_id: i64,
-    pub mode: String,
+    pub mode: CloseMode,
     pub missed_at: Option<i64>,
     pub talk_updated_at: i64,
     pub reason: String,
@@ -16,7 +16,7 @@ pub struct Closure {
     pub decided_at: i64,
     pub requested_at: Option<i64>,
     pub http_status: Option<i64>,
-    pub outcome: String,
+    pub outcome: ClosingOutcome,
     pub verified_at: Option<i64>,
     pub attempts: i64,
     pub error: Option<String>,
@@ -25,12 +25,13 @@ pub struct Closure {
 impl Closure {
     /// It has no end yet.
     pub fn is_under_way(&self) -> bool {
-        matches!(self.outcome.as_str(), "requested" | "accepted")
+        self.outcome.is_under_way()
     }
 
     /// Until when the talk is not tried again because of it.
     pub fn barred_until(&self) -> Option<i64> {
-        matches!(self.outcome.as_str(), "refused" | "failed")
+        self.outcome
+            .bars()
             .then(|| self.requested_at.unwrap_or(self.decided_at).saturating_add(closing::BARRED))
     }
 
@@ -96,12 +97,12 @@ pub fn last(connection: &Connection, most: usize) -> rusqlite::Result<Vec<Closur
 /// What of the decisions about a stale talk keeps it from being closed now, if anything does; `missed_at` is the talk's.
 pub fn held_back(closures: &[Closure], mode: CloseMode, missed_at: Option<i64>, now: i64) -> Option<String> {
     if let Some(open) = closures.iter().find(|closure| closure.is_under_way()) {
-        return Some(match open.outcome.as_str() {
-            "accepted" => "accepted: the next fetch shows whether it is closed".into(),
+        return Some(match open.outcome {
+            ClosingOutcome::Accepted => "accepted: the next fetch shows whether it is closed".into(),
             _ => "requested: the next fetch shows what became of it".into(),
         });
     }
-    let barred = closures.iter().filter_map(|closure| Some((closure.barred_until()?, &closure.outcome)));
+    let barred = closures.iter().filter_map(|closure| Some((closure.barred_until()?, closure.outcome)));
     // Beyond a day it was noted by a wrong clock.
     let holds = |(until, _): &(i64, _)| (now + 1..=now.saturating_add(closing::BARRED)).contains(until);
     if let Some((_, outcome)) = barred.filter(holds).max() {
@@ -113,7 +114,9 @@ pub fn held_back(closures: &[Closure], mode: CloseMode, missed_at: Option<i64>, 
 
 /// Whether a dry run decided to close a talk that was missed then.
 pub fn is_recorded(closures: &[Closure], missed_at: Option<i64>) -> bool {
-    closures.iter().any(|closure| closure.outcome == "would_close" && closure.missed_at == missed_at)
+    closures
+        .iter()
+        .any(|closure| closure.outcome == ClosingOutcome::WouldClose && closure.missed_at == missed_at)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::policy::stale::tests::{just_stale, rules};
 use crate::policy::stale::{Reach, stale};
 use crate::store::migrations::tests::in_memory;
 use crate::store::queue;
-use crate::store::record::{Arrived, Outcome, Record, Recorder};
+use crate::store::record::{FetchedTalk, Outcome, Record, Recorder};
 use proptest::prelude::*;
 use std::time::{Duration, Instant};
 
@@ -85,7 +85,7 @@ struct World {
     pending: Option<(Requested, i64, State)>,
     effective: u32,
     /// The outcomes of each row, in order.
-    seen: std::collections::BTreeMap<i64, Vec<String>>,
+    seen: std::collections::BTreeMap<i64, Vec<ClosingOutcome>>,
 }
 
 const START: i64 = 1_700_000_000;
@@ -170,7 +170,7 @@ impl World {
             obstacle: (!clock_is_right).then(|| "the clock".to_owned()),
         };
         let close_context = (due.reason != FetchReason::Mirror).then(|| Box::new(close_context));
-        let outcome = Outcome::Talk(Box::new(Arrived::new(talk, "{}")));
+        let outcome = Outcome::Talk(Box::new(FetchedTalk::new(talk, "{}")));
         let record = Record { talk_id: 1, ticket: due.ticket, at: self.now, outcome, close_context };
         let stepped = self.record(&record);
         if let Some(requested) = stepped.and_then(|stepped| stepped.requested) {
@@ -226,22 +226,22 @@ impl World {
         for closure in &closures {
             let seen = self.seen.entry(closure.closure_id).or_default();
             if seen.last() != Some(&closure.outcome) {
-                seen.push(closure.outcome.clone());
+                seen.push(closure.outcome);
             }
-            let forward: [&[&str]; 9] = [
-                &["would_close"],
-                &["withdrawn"],
-                &["requested"],
-                &["requested", "accepted"],
-                &["requested", "accepted", "closed"],
-                &["requested", "accepted", "failed"],
-                &["requested", "closed"],
-                &["requested", "withdrawn"],
-                &["requested", "failed"],
+            let forward: [&[ClosingOutcome]; 9] = [
+                &[ClosingOutcome::WouldClose],
+                &[ClosingOutcome::Withdrawn],
+                &[ClosingOutcome::Requested],
+                &[ClosingOutcome::Requested, ClosingOutcome::Accepted],
+                &[ClosingOutcome::Requested, ClosingOutcome::Accepted, ClosingOutcome::Closed],
+                &[ClosingOutcome::Requested, ClosingOutcome::Accepted, ClosingOutcome::Failed],
+                &[ClosingOutcome::Requested, ClosingOutcome::Closed],
+                &[ClosingOutcome::Requested, ClosingOutcome::Withdrawn],
+                &[ClosingOutcome::Requested, ClosingOutcome::Failed],
             ];
-            let refused: &[&str] = &["requested", "refused"];
+            let refused: &[ClosingOutcome] = &[ClosingOutcome::Requested, ClosingOutcome::Refused];
             assert!(forward.iter().any(|way| seen == way) || seen == refused, "{seen:?}");
-            if closure.outcome == "closed" {
+            if closure.outcome == ClosingOutcome::Closed {
                 assert!(closure.verified_at.is_some() && self.state == State::Closed);
             }
             under_way += usize::from(closure.is_under_way());
@@ -250,7 +250,7 @@ impl World {
         if under_way == 1 {
             assert!(queue::row(&self.connection, 1).unwrap().is_some(), "a row leads back to it");
         }
-        let would = closures.iter().filter(|closure| closure.outcome == "would_close");
+        let would = closures.iter().filter(|closure| closure.outcome == ClosingOutcome::WouldClose);
         let mut missed: Vec<_> = would.map(|closure| closure.missed_at).collect();
         let all = missed.len();
         missed.dedup();

@@ -1,7 +1,7 @@
 use super::*;
 use crate::store::migrations::tests::in_memory;
 use crate::store::queue::{self, Ticket};
-use crate::store::record::{Arrived, Outcome, Record, Recorder};
+use crate::store::record::{FetchedTalk, Outcome, Record, Recorder};
 use crate::talk::Talk;
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ fn record(connection: &mut Connection, talk_id: i64, ticket: Option<Ticket>, at:
 }
 
 fn mirror(connection: &mut Connection, talk: Talk, fetched_at: i64) {
-    record(connection, talk.talk_id, None, fetched_at, Outcome::Talk(Box::new(Arrived::new(talk, "{}"))));
+    record(connection, talk.talk_id, None, fetched_at, Outcome::Talk(Box::new(FetchedTalk::new(talk, "{}"))));
 }
 
 fn request(connection: &mut Connection, request: FeedRequest) -> Fed {
@@ -82,10 +82,10 @@ fn a_hint_while_a_talk_is_being_fetched_has_it_fetched_once_more() {
     assert_eq!(hinted(&mut connection, 5, Lane::Hints), Fed::Queued(1));
     let due = queue::head(&connection, NOW, 1).unwrap().due[0];
     assert_eq!(hinted(&mut connection, 5, Lane::Hints), Fed::Queued(0));
-    record(&mut connection, 5, due.ticket, NOW, Outcome::Talk(Box::new(Arrived::new(talk(5), "{}"))));
+    record(&mut connection, 5, due.ticket, NOW, Outcome::Talk(Box::new(FetchedTalk::new(talk(5), "{}"))));
     assert_eq!(rows(&connection).len(), 1, "what was heard after the fetch began is not lost");
     let again = queue::head(&connection, NOW, 1).unwrap().due[0];
-    record(&mut connection, 5, again.ticket, NOW, Outcome::Talk(Box::new(Arrived::new(talk(5), "{}"))));
+    record(&mut connection, 5, again.ticket, NOW, Outcome::Talk(Box::new(FetchedTalk::new(talk(5), "{}"))));
     assert_eq!(rows(&connection), []);
 }
 
@@ -103,7 +103,7 @@ fn a_hint_while_a_retry_is_under_way_is_not_lost_and_makes_no_failure_undone() {
     connection.execute("UPDATE talk_queue SET due_at = ?1", [NOW]).unwrap();
     let due = queue::head(&connection, NOW, 1).unwrap().due[0];
     hinted(&mut connection, 5, Lane::Hints);
-    record(&mut connection, 5, due.ticket, NOW, Outcome::Talk(Box::new(Arrived::new(talk(5), "{}"))));
+    record(&mut connection, 5, due.ticket, NOW, Outcome::Talk(Box::new(FetchedTalk::new(talk(5), "{}"))));
     assert_eq!(rows(&connection).len(), 1, "what was heard is fetched");
 
     // A row queued by SQL meanwhile is fetched at once, even after a failure.
@@ -267,7 +267,7 @@ fn walk(connection: &mut Connection, known: i64) -> (Backfill, usize) {
         }
         for due in queue::head(connection, NOW, 100).unwrap().due {
             let outcome = match due.talk_id <= known {
-                true => Outcome::Talk(Box::new(Arrived::new(talk(due.talk_id), "{}"))),
+                true => Outcome::Talk(Box::new(FetchedTalk::new(talk(due.talk_id), "{}"))),
                 false => Outcome::Gone,
             };
             record(connection, due.talk_id, due.ticket, NOW, outcome);
@@ -436,7 +436,7 @@ mod laws {
                     _ => {
                         let updated_at = NOW - hours * 3600;
                         let talk = Talk { is_in_work, updated_at, is_read: Some(what == 3), ..talk(talk_id) };
-                        Outcome::Talk(Box::new(Arrived::new(talk, "{}")))
+                        Outcome::Talk(Box::new(FetchedTalk::new(talk, "{}")))
                     }
                 };
                 let record = Record { talk_id, ticket: None, at, outcome, close_context: None };

@@ -1,6 +1,6 @@
 //! The state that an answer shows of a talk: stored, and the one before kept in `talk_history` if it differs.
 
-use super::{AHEAD, Arrived, Effect, Recorder};
+use super::{AHEAD, Effect, FetchedTalk, Recorder};
 use crate::talk::Talk;
 use rusqlite::types::ToSql;
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -92,7 +92,7 @@ impl Recorder<'_> {
     }
 
     /// Notes whether the `updated_at` that was just stored is ahead of its time.
-    pub(super) fn note_time(&mut self, arrived: &Arrived) -> rusqlite::Result<()> {
+    pub(super) fn note_time(&mut self, arrived: &FetchedTalk) -> rusqlite::Result<()> {
         let talk_id = arrived.talk.talk_id;
         if let Some(answered_at) = arrived.ahead_of() {
             self.ahead = true;

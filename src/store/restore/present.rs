@@ -3,7 +3,7 @@
 use super::{RestoreError, io_error, sql};
 use crate::sqlite::causes;
 use crate::sqlite::hold::{HeldDatabase, hold};
-use crate::store::{StoreError, connect, identify, info};
+use crate::store::{StoreError, account_id, connect, identify};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::Path;
 use std::time::Duration;
@@ -89,7 +89,7 @@ fn account(connection: &Connection) -> rusqlite::Result<Option<i64>> {
     if !has("mirror_info", "value")? {
         return Ok(None);
     }
-    Ok(info(connection, "account_id")?.and_then(|id| id.parse().ok()))
+    account_id(connection)
 }
 
 /// The old database, held for a moment.

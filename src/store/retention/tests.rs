@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::store::migrations::tests::in_memory;
-use crate::store::record::{Arrived, Outcome, Record, Recorder};
+use crate::store::record::{FetchedTalk, Outcome, Record, Recorder};
 use crate::talk::Talk;
 use proptest::prelude::*;
 
@@ -162,7 +162,7 @@ fn a_talk_whose_first_states_are_gone_is_recorded_as_before() {
             customer_id: None,
         };
         let tx = connection.transaction().unwrap();
-        let outcome = Outcome::Talk(Box::new(Arrived::new(talk, "{}")));
+        let outcome = Outcome::Talk(Box::new(FetchedTalk::new(talk, "{}")));
         let record = Record { talk_id: 7, ticket: None, at, outcome, close_context: None };
         Recorder::new(&tx).unwrap().record(&record).unwrap();
         tx.commit().unwrap();

@@ -3,12 +3,12 @@
 //! With it a start knows that another version made them, which of them are no longer talkmirror's, and that a view by
 //! the name of a new one is somebody else's.
 
-use crate::store::info;
+use crate::store::info::InfoKey;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
 /// Its key in `mirror_info`.
-const KEY: &str = "schema.views";
+const KEY: InfoKey<Noted> = InfoKey::json("schema.views");
 
 /// What a database notes of it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -39,7 +39,7 @@ impl Noted {
 
 /// The note, if there is one that can be read.
 pub(super) fn noted(connection: &Connection) -> rusqlite::Result<Option<Noted>> {
-    Ok(info(connection, KEY)?.and_then(|text| serde_json::from_str(&text).ok()))
+    KEY.get(connection)
 }
 
 /// Notes that the views and triggers of a database are those of `script`, which made all of `fresh`'s.
@@ -57,9 +57,7 @@ pub(in crate::store) fn note(
         )?
         .query_map([], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
-    let noted = serde_json::to_string(&Noted { hash: hash(script), names }).expect("texts are JSON");
-    connection.execute("INSERT OR REPLACE INTO mirror_info (key, value) VALUES (?1, ?2)", (KEY, noted))?;
-    Ok(())
+    KEY.set(connection, &Noted { hash: hash(script), names })
 }
 
 /// FNV-1a: the same in each build, which the standard library's hashes do not promise.

@@ -3,13 +3,13 @@ use crate::policy::origin::tests::SPELLINGS;
 use crate::policy::stale::tests::{just_stale, rules as stale_rules};
 use crate::policy::stale::{Reach, stale};
 use crate::store::migrations::tests::in_memory;
-use crate::store::record::{Arrived, Outcome, Record, Recorder};
+use crate::store::record::{FetchedTalk, Outcome, Record, Recorder};
 use crate::talk::Talk;
 use proptest::prelude::*;
 
 fn store(connection: &mut Connection, talk: &Talk, reach: Reach) {
     let tx = connection.transaction().unwrap();
-    let outcome = Outcome::Talk(Box::new(Arrived::new(talk.clone(), "{}")));
+    let outcome = Outcome::Talk(Box::new(FetchedTalk::new(talk.clone(), "{}")));
     let record = Record { talk_id: talk.talk_id, ticket: None, at: 1, outcome, close_context: None };
     Recorder::new(&tx).unwrap().record(&record).unwrap();
     tx.execute(
