@@ -19,11 +19,11 @@ mod proxy;
 mod token;
 mod wire;
 
-pub use account::Account;
+pub use account::AccountInfo;
 pub use connection::noting_departure;
 pub use error::{Failure, Kind, Shape};
 pub use hints::Date;
-pub use pages::{Page, Query, Rows};
+pub use pages::{Page, PageQuery, Rows};
 pub use proxy::proxy;
 pub use token::{Token, TokenSource};
 pub use wire::{WireError, odd_fields};

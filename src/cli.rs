@@ -293,7 +293,7 @@ impl Cli {
             Command::Status { json } => status::status(&for_database()?, json),
             Command::Stale { json } => stale::stale(&for_database()?, json),
             Command::Close { ref ids, dry_run, yes } => {
-                let request = close::Request { ids, dry_run, yes };
+                let request = close::CloseArguments { ids, dry_run, yes };
                 let known = input.config(Needs::DatabaseAlone)?;
                 // If a process works on the database, it does the closing.
                 if let Some(holder) = lock::lock_holder(&known.database) {

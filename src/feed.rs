@@ -11,7 +11,7 @@ pub mod listing;
 pub mod refresh;
 pub mod webhook;
 
-use crate::amocrm::{Failure, Kind, Page, Query, Shape};
+use crate::amocrm::{Failure, Kind, Page, PageQuery, Shape};
 use crate::clock::unix_now;
 use crate::policy::lanes::Lane;
 use crate::store::feeds::{Fed, FeedRequest, Feeder, FeederRow, Note};
@@ -91,7 +91,7 @@ impl FeederContext {
     }
 
     /// Fetches a page. Retries transient failures.
-    async fn page(&self, lane: Lane, query: Query) -> Result<Result<Page, ListError>, FeederEnded> {
+    async fn page(&self, lane: Lane, query: PageQuery) -> Result<Result<Page, ListError>, FeederEnded> {
         let mut waits = PAGE_RETRY_DELAYS.iter();
         loop {
             let failure = match self.api.page(self.feeder, lane, query).await.ok_or(FeederEnded)? {

@@ -6,7 +6,7 @@ use proptest::sample::{Index, select};
 
 /// A change to a text.
 #[derive(Debug, Clone)]
-enum Change {
+enum Mutation {
     /// Inserts bytes that often break parsers.
     Insert(&'static [u8]),
     /// Replaces a byte.
@@ -64,32 +64,32 @@ const ODD: &[&[u8]] = &[
     b"{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":",
 ];
 
-fn change() -> impl Strategy<Value = Change> {
+fn change() -> impl Strategy<Value = Mutation> {
     prop_oneof![
-        6 => select(ODD).prop_map(Change::Insert),
-        4 => any::<u8>().prop_map(Change::Replace),
-        3 => (1..40_usize).prop_map(Change::Cut),
-        2 => (1..200_usize).prop_map(Change::Repeat),
-        1 => Just(Change::End),
+        6 => select(ODD).prop_map(Mutation::Insert),
+        4 => any::<u8>().prop_map(Mutation::Replace),
+        3 => (1..40_usize).prop_map(Mutation::Cut),
+        2 => (1..200_usize).prop_map(Mutation::Repeat),
+        1 => Just(Mutation::End),
     ]
 }
 
-fn apply(text: &mut Vec<u8>, (change, place): &(Change, Index)) {
+fn apply(text: &mut Vec<u8>, (change, place): &(Mutation, Index)) {
     let at = place.index(text.len() + 1);
     let to = |length: usize| (at + length).min(text.len());
     match *change {
-        Change::Insert(odd) => drop(text.splice(at..at, odd.iter().copied())),
-        Change::Replace(byte) => {
+        Mutation::Insert(odd) => drop(text.splice(at..at, odd.iter().copied())),
+        Mutation::Replace(byte) => {
             if let Some(place) = text.get_mut(at) {
                 *place = byte;
             }
         }
-        Change::Cut(length) => drop(text.drain(at..to(length))),
-        Change::Repeat(length) => {
+        Mutation::Cut(length) => drop(text.drain(at..to(length))),
+        Mutation::Repeat(length) => {
             let part = text[at..to(length)].to_vec();
             drop(text.splice(at..at, part));
         }
-        Change::End => text.truncate(at),
+        Mutation::End => text.truncate(at),
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 /// An account, as its API describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Account {
+pub struct AccountInfo {
     pub account_id: i64,
     pub name: Option<String>,
     pub subdomain: Option<String>,
@@ -20,7 +20,7 @@ impl Client {
     /// # Errors
     /// Every response that names no account, classified: [`super::Kind::NotServed`] if the account does not offer
     /// this request.
-    pub async fn account(&self) -> Result<Account, Failure> {
+    pub async fn account(&self) -> Result<AccountInfo, Failure> {
         let mut url = self.talks_url.clone();
         url.set_path("/api/v4/account");
         let mut response = self.send(self.http.get(url)).await?;
@@ -43,11 +43,11 @@ impl Client {
 
 /// An account has an id, and a name or a subdomain. A gateway may number its errors too, and another account's id
 /// ends the daemon, so a doubtful object counts as no account. A lone id can only be an account's.
-fn read(body: &str) -> Option<Account> {
+fn read(body: &str) -> Option<AccountInfo> {
     let found: HashMap<String, &RawValue> = serde_json::from_str(body).ok()?;
     let text = |key| loose::text(found.get(key).copied()).value();
     let account_id = loose::int(found.get("id").copied()).value().filter(|id| *id > 0)?;
-    let account = Account { account_id, name: text("name"), subdomain: text("subdomain") };
+    let account = AccountInfo { account_id, name: text("name"), subdomain: text("subdomain") };
     let is_named = account.name.is_some() || account.subdomain.is_some();
     let is_one = !found.contains_key("error") && (is_named || found.len() == 1);
     is_one.then_some(account)

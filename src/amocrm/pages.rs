@@ -24,18 +24,18 @@ const EVENT_TYPES: &str = "talk_created,talk_closed,talk_missed_event,conversati
 
 /// A request for a page of a list. Pages count from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Query {
+pub enum PageQuery {
     /// `GET /api/v4/talks`
     Talks { page: u32, only_in_work: bool },
     /// `GET /api/v4/events`, of the events since this Unix second.
     Events { page: u32, since: i64 },
 }
 
-impl Query {
+impl PageQuery {
     fn no_rows(self) -> Rows {
         match self {
-            Query::Talks { .. } => Rows::Talks(Vec::new()),
-            Query::Events { .. } => Rows::Events(Vec::new()),
+            PageQuery::Talks { .. } => Rows::Talks(Vec::new()),
+            PageQuery::Events { .. } => Rows::Events(Vec::new()),
         }
     }
 }
@@ -65,7 +65,7 @@ impl Client {
     /// # Errors
     /// Every response that is not such a page, classified: [`super::Kind::NotServed`] if the account does not offer
     /// it.
-    pub async fn page(&self, query: Query, account_id: Option<i64>) -> Result<Page, Failure> {
+    pub async fn page(&self, query: PageQuery, account_id: Option<i64>) -> Result<Page, Failure> {
         let mut response = self.send(self.http.get(self.page_url(query))).await?;
         let request_id = request_id(&response);
         let with_request_id = |failure| with_request_id(failure, &request_id);
@@ -81,17 +81,19 @@ impl Client {
         // fetched.
         let body = text_of(body, content_type.as_deref(), "list").map_err(with_request_id)?;
         let (rows, more) = match query {
-            Query::Talks { .. } => talks(&body, account_id).map(|(rows, more)| (Rows::Talks(rows), more)),
-            Query::Events { .. } => events(&body, account_id).map(|(rows, more)| (Rows::Events(rows), more)),
+            PageQuery::Talks { .. } => talks(&body, account_id).map(|(rows, more)| (Rows::Talks(rows), more)),
+            PageQuery::Events { .. } => {
+                events(&body, account_id).map(|(rows, more)| (Rows::Events(rows), more))
+            }
         }
         .map_err(|(shape, error)| with_request_id(Failure::unexpected(shape, self.without_token(&error))))?;
         Ok(Page { rows, more, date })
     }
 
-    fn page_url(&self, query: Query) -> Url {
+    fn page_url(&self, query: PageQuery) -> Url {
         let mut url = self.talks_url.clone();
         match query {
-            Query::Talks { page, only_in_work } => {
+            PageQuery::Talks { page, only_in_work } => {
                 url.set_path("/api/v4/talks");
                 let mut pairs = url.query_pairs_mut();
                 pairs
@@ -101,7 +103,7 @@ impl Client {
                     pairs.append_pair("filter[only_in_work]", "1");
                 }
             }
-            Query::Events { page, since } => {
+            PageQuery::Events { page, since } => {
                 url.set_path("/api/v4/events");
                 url.query_pairs_mut()
                     .append_pair("limit", &EVENTS_PER_PAGE.to_string())

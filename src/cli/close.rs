@@ -21,14 +21,14 @@ use std::process::ExitCode;
 
 /// The arguments of the command.
 #[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
+pub struct CloseArguments<'a> {
     pub ids: &'a [i64],
     pub dry_run: bool,
     pub yes: bool,
 }
 
 /// Queues talks to close for the daemon `holder` that works on the database.
-pub fn queue_for_daemon(config: &Config, holder: String, request: &Request<'_>) -> Result<ExitCode> {
+pub fn queue_for_daemon(config: &Config, holder: String, request: &CloseArguments<'_>) -> Result<ExitCode> {
     let database = &config.database;
     let daemon = |holder: &str| DaemonStatus::of_daemon(database, holder);
     if daemon(&holder)?.is_none() {
@@ -71,7 +71,7 @@ pub fn queue_for_daemon(config: &Config, holder: String, request: &Request<'_>) 
 }
 
 /// Closes talks and prints each outcome. Returns 1 if one is not settled.
-pub fn close(config: &Config, request: &Request<'_>) -> Result<ExitCode> {
+pub fn close(config: &Config, request: &CloseArguments<'_>) -> Result<ExitCode> {
     let Some(to_close) = prepare(config, request)? else {
         return Ok(ExitCode::SUCCESS);
     };
@@ -180,7 +180,7 @@ fn end(
 }
 
 /// What to close, if the mode allows it and the person confirms.
-fn prepare(config: &Config, request: &Request<'_>) -> Result<Option<ToClose>> {
+fn prepare(config: &Config, request: &CloseArguments<'_>) -> Result<Option<ToClose>> {
     let rules = &config.auto_close.rules;
     let reason = match rules.mode {
         _ if request.dry_run => FetchReason::DryRun,

@@ -15,13 +15,13 @@ const ENVIRONMENT: &str = "the environment";
 /// The remaining values, by dotted key.
 pub struct Keys {
     file: String,
-    values: BTreeMap<String, Found>,
+    values: BTreeMap<String, FoundValue>,
     known: Vec<&'static str>,
     mistakes: Vec<(String, String)>,
 }
 
 /// A value, and its source.
-pub struct Found {
+pub struct FoundValue {
     kind: ValueKind,
     from_environment: bool,
 }
@@ -55,7 +55,7 @@ impl Keys {
         &mut self,
         key: &'static str,
         expected: &str,
-        check: impl FnOnce(&Found) -> Option<T>,
+        check: impl FnOnce(&FoundValue) -> Option<T>,
     ) -> Option<T> {
         self.known.push(key);
         let found = self.values.remove(key)?;
@@ -72,7 +72,7 @@ impl Keys {
         &mut self,
         key: &'static str,
         expected: &str,
-        check: impl FnOnce(&Found) -> Option<T>,
+        check: impl FnOnce(&FoundValue) -> Option<T>,
     ) -> Option<T> {
         if !self.values.contains_key(key) {
             self.known.push(key);
@@ -250,7 +250,7 @@ impl Keys {
     }
 }
 
-impl Found {
+impl FoundValue {
     /// The value as text, the only type of the environment.
     pub fn string(&self) -> Option<String> {
         match &self.kind {
@@ -277,7 +277,7 @@ fn whole(number: f64) -> Option<i64> {
     (number.fract() == 0.0 && number.abs() <= 2_f64.powi(53)).then_some(number as i64)
 }
 
-impl fmt::Display for Found {
+impl fmt::Display for FoundValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             // An address may contain a password.
@@ -310,14 +310,14 @@ fn environment(variables: impl Iterator<Item = (OsString, OsString)>) -> (Map<St
 }
 
 /// Turns nested tables into dotted keys. An empty table is a key of its own.
-fn flatten(prefix: &str, table: Map<String, Value>, values: &mut BTreeMap<String, Found>) {
+fn flatten(prefix: &str, table: Map<String, Value>, values: &mut BTreeMap<String, FoundValue>) {
     for (name, value) in table {
         let key = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
         let from_environment = value.origin() == Some(ENVIRONMENT);
         match value.kind {
             ValueKind::Table(table) if !table.is_empty() => flatten(&key, table, values),
             kind => {
-                values.insert(key, Found { kind, from_environment });
+                values.insert(key, FoundValue { kind, from_environment });
             }
         }
     }

@@ -4,7 +4,7 @@
 //! the last event, and each event counts once. The listing and the refreshes find talks without an event.
 
 use super::{FeederContext, FeederEnded, ListError};
-use crate::amocrm::{Query, Rows};
+use crate::amocrm::{PageQuery, Rows};
 use crate::clock::unix_now;
 use crate::policy::lanes::Lane;
 use crate::store::feeds::{FeedRequest, FeederRow};
@@ -67,7 +67,7 @@ impl Events {
         let since = last.unwrap_or_else(unix_now) - OVERLAP_SECS;
         let mut seen = HashSet::new();
         for page in 1..=MAX_PAGES {
-            let page = match self.context.page(Lane::Hints, Query::Events { page, since }).await? {
+            let page = match self.context.page(Lane::Hints, PageQuery::Events { page, since }).await? {
                 Ok(page) => page,
                 Err(list_error) => return Ok(Err(list_error)),
             };

@@ -8,7 +8,7 @@
 mod followed;
 
 use super::{FeederContext, FeederEnded, ListError};
-use crate::amocrm::{Page, Query, Rows};
+use crate::amocrm::{Page, PageQuery, Rows};
 use crate::clock::unix_now;
 use crate::policy::lanes::Lane;
 use crate::store::feeds::{Fed, FeedRequest, Feeder, FeederRow, Hint, News};
@@ -130,7 +130,7 @@ impl Listing {
         let mut before: Vec<Listed> = Vec::new();
         for page in 1..=MAX_PAGES {
             let Page { rows, more, .. } =
-                match self.context.page(Lane::Hints, Query::Talks { page, only_in_work: true }).await? {
+                match self.context.page(Lane::Hints, PageQuery::Talks { page, only_in_work: true }).await? {
                     Ok(page) => page,
                     Err(list_error) => return Ok(Err(list_error)),
                 };
@@ -172,7 +172,7 @@ impl Listing {
         match self.whole_page.filter(|_| !self.context.is_resting(unix_now())) {
             // The whole list is long and not urgent.
             Some(page) => {
-                self.context.page(Lane::Unmirrored, Query::Talks { page, only_in_work: false }).await
+                self.context.page(Lane::Unmirrored, PageQuery::Talks { page, only_in_work: false }).await
             }
             None => std::future::pending().await,
         }

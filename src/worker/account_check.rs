@@ -7,7 +7,7 @@
 use super::config::WorkError;
 use super::dispatch::Dispatch;
 
-use crate::amocrm::{Account, Failure, Kind};
+use crate::amocrm::{AccountInfo, Failure, Kind};
 use crate::clock::Now;
 use crate::store::account::AccountName;
 use crate::store::queue::DueRow;
@@ -197,7 +197,7 @@ impl AccountCheck {
     ///
     /// # Errors
     /// If it is another account.
-    pub fn described(&mut self, account: Account, base_url: &str) -> Result<Found, WorkError> {
+    pub fn described(&mut self, account: AccountInfo, base_url: &str) -> Result<Found, WorkError> {
         self.found(AccountName {
             account_id: account.account_id,
             name: account.name,

@@ -1,6 +1,6 @@
 //! Pages of lists, which feeders ask for: their requests pass the gate and count for a lane like all others.
 
-use crate::amocrm::{Failure, Page, Query};
+use crate::amocrm::{Failure, Page, PageQuery};
 use crate::policy::lanes::Lane;
 use crate::store::feeds::Feeder;
 use std::collections::VecDeque;
@@ -28,7 +28,7 @@ pub struct Quota {
 pub(super) struct PageRequest {
     pub feeder: Feeder,
     pub lane: Lane,
-    pub query: Query,
+    pub query: PageQuery,
     reply: oneshot::Sender<Result<Page, Failure>>,
 }
 
@@ -36,8 +36,8 @@ impl PageRequest {
     /// What is asked for, as the metrics name it.
     pub fn endpoint(&self) -> &'static str {
         match self.query {
-            Query::Talks { .. } => "list",
-            Query::Events { .. } => "events",
+            PageQuery::Talks { .. } => "list",
+            PageQuery::Events { .. } => "events",
         }
     }
 
@@ -50,7 +50,7 @@ impl PageRequest {
 impl ApiHandle {
     /// Asks for a page, and waits for it as long as it takes: a pause is waited for. `None` if the
     /// worker has ended.
-    pub async fn page(&self, feeder: Feeder, lane: Lane, query: Query) -> Option<Result<Page, Failure>> {
+    pub async fn page(&self, feeder: Feeder, lane: Lane, query: PageQuery) -> Option<Result<Page, Failure>> {
         let (reply, response) = oneshot::channel();
         self.requests.send(PageRequest { feeder, lane, query, reply }).ok()?;
         response.await.ok()

@@ -11,7 +11,7 @@ use super::closer::Pending;
 use super::pages::PageRequest;
 use super::{WorkError, Worker};
 use crate::amocrm::oauth::Renewal;
-use crate::amocrm::{Account, Failure, FetchError, Fetched, Kind, Page};
+use crate::amocrm::{AccountInfo, Failure, FetchError, Fetched, Kind, Page};
 use crate::clock::Now;
 use crate::gate::{Permit, Signal, Source};
 use crate::store::queue::DueRow;
@@ -33,7 +33,7 @@ pub(super) struct Completed {
 pub(super) enum Response {
     Fetched { row: DueRow, result: Result<Fetched, FetchError> },
     Closed { pending: Pending, result: Result<u16, Failure> },
-    Account(Result<Account, Failure>),
+    Account(Result<AccountInfo, Failure>),
     Page { request: PageRequest, result: Result<Page, Failure> },
     Renewed(Renewal),
 }

@@ -12,7 +12,7 @@ use super::responses::{Completed, Response};
 use super::{Account, Mode, WorkError, Worker, WorkerConfig};
 use crate::amocrm::tests::fetched;
 use crate::amocrm::{
-    Account as Described, Client, ClientConfig, Failure, FetchError, Kind, Token, TokenSource,
+    AccountInfo as Described, Client, ClientConfig, Failure, FetchError, Kind, Token, TokenSource,
 };
 use crate::clock::{self, Now};
 use crate::gate::{Gate, Permit};

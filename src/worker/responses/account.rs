@@ -1,6 +1,6 @@
 //! What the account says of itself.
 
-use crate::amocrm::{Account, Failure};
+use crate::amocrm::{AccountInfo, Failure};
 use crate::clock::Now;
 use crate::gate::{Permit, Signal, Source};
 use crate::store::queue::Repair;
@@ -11,7 +11,7 @@ impl Worker {
     pub(super) fn handle_account(
         &mut self,
         permit: Permit,
-        result: Result<Account, Failure>,
+        result: Result<AccountInfo, Failure>,
         is_current: bool,
         now: Now,
     ) -> Result<(), WorkError> {
