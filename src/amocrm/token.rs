@@ -171,10 +171,6 @@ impl Token {
         if let Some((integration, current)) = self.pair() {
             // A broken store is ignored: the pair in use is better.
             let loaded = match integration.store.load() {
-                Ok(loaded) if loaded.is_previous => {
-                    self.read_error = loaded.warnings.first().cloned();
-                    return false;
-                }
                 Ok(loaded) => loaded,
                 Err(error) => {
                     self.read_error = Some(error.to_string());

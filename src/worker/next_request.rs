@@ -53,7 +53,7 @@ impl Request {
     /// Sends it, and waits for the response.
     pub async fn perform(self, client: &Client, account_id: Option<i64>) -> Response {
         match self {
-            Request::Renew { issuer, pair } => Response::Renewed(issuer.renew(pair, false).await),
+            Request::Renew { issuer, pair } => Response::Renewed(issuer.renew(pair).await),
             Request::Account => Response::Account(client.account().await),
             Request::Fetch(row) => {
                 Response::Fetched { row, result: client.fetch_talk(row.talk_id, account_id).await }

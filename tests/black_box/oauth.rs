@@ -95,12 +95,10 @@ fn a_pair_is_renewed_ahead_of_its_end_under_load_with_no_request_refused() {
     assert!(log.lines().all(|line| !line.contains("failed") || line.contains(" 0 failed, ")), "{log}");
     let second = stored(&mirror);
     assert!(second["access_token"] != first["access_token"]);
-    let previous = fs::read_to_string(mirror.path("secrets/oauth.json.previous")).unwrap();
-    let previous: Value = serde_json::from_str(&previous).unwrap();
-    assert_eq!(previous, first, "the one before is kept");
-    let modes = ["secrets", "secrets/oauth.json", "secrets/oauth.json.previous"]
+    let modes = ["secrets", "secrets/oauth.json"]
         .map(|name| fs::metadata(mirror.path(name)).unwrap().permissions().mode() & 0o777);
-    assert_eq!(modes, [0o700, 0o600, 0o600]);
+    assert_eq!(modes, [0o700, 0o600]);
+    assert_eq!(fs::read_dir(mirror.path("secrets")).unwrap().count(), 1, "no used token is kept");
     let (out, _) = mirror.ends(0, &["status"]);
     assert!(out.contains("Token") && out.contains("; renewed by itself, last "), "{out}");
     mirror.assert_mirrors_the_account();
@@ -326,34 +324,24 @@ fn two_mirrors_that_share_their_tokens_renew_them_once() {
 }
 
 #[test]
-fn a_broken_file_falls_back_on_the_pair_before_it() {
+fn a_broken_file_names_login_and_a_running_daemon_keeps_its_pair_and_replaces_the_file() {
     let mirror = oauth(account(5));
     keep(&mirror, -80_000, 2000);
-    mirror.ends(0, &["sync", "1..2"]);
-    mirror.ends(0, &["sync", "1..2"]);
+    let daemon = mirror.running_daemon();
+    mirror.wait("it is renewed", || mirror.simulator.account().oauth.renewals == 1);
+    mirror.wait("it is stored", || stored(&mirror)["obtained_at"].as_i64().unwrap() > unix_now() - 3600);
     let whole = fs::read(store(&mirror)).unwrap();
     fs::write(store(&mirror), &whole[..whole.len() / 2]).unwrap();
-    mirror.simulator.account().oauth.expire();
-    let (_, err) = mirror.ends(1, &["sync", "3"]);
-    assert!(
-        err.contains("no whole pair of tokens at ") && err.contains("going on with the pair before it"),
-        "{err}"
-    );
-    assert!(err.contains("run `talkmirror login`"), "its refresh token was used up: {err}");
+    let (_, err) = mirror.ends(78, &["sync", "3"]);
+    assert!(err.contains("no whole pair of tokens at ") && err.contains("run `talkmirror login`"), "{err}");
     assert!(!err.contains("refresh-"), "{err}");
-}
-
-#[test]
-fn the_pair_before_is_tried_where_the_present_one_is_refused() {
-    let mirror = oauth(account(5));
-    keep(&mirror, -80_000, 2000);
-    // As after a disk was restored: the current file is from an earlier state of the account, the one beside it
-    // works.
-    fs::copy(store(&mirror), mirror.path("secrets/oauth.json.previous")).unwrap();
-    keep_as(&mirror, json!({"access_token": "unknown", "refresh_token": "unknown"}), -80_000, 2000);
-    let (_, err) = mirror.ends(0, &["sync", "1..5"]);
-    assert!(err.contains("trying the one before it"), "{err}");
-    assert_eq!(mirror.simulator.account().oauth.renewals, 1);
+    mirror.wait("the daemon keeps its pair", || mirror.log().contains("the API token in use is kept"));
+    mirror.simulator.account().oauth.expire();
+    mirror.ends(0, &["enqueue", "1..5"]);
+    mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
+    assert_eq!(mirror.simulator.account().oauth.renewals, 2);
+    assert!(stored(&mirror)["refresh_token"].is_string());
+    daemon.stop();
     mirror.assert_mirrors_the_account();
 }
 

@@ -1,8 +1,9 @@
 //! Where a pair of tokens lies: a JSON file in a folder of its own, readable by its owner alone.
 //!
-//! It promises that at every moment a whole file with a pair that works is there, whatever ends this
-//! process or the machine; that a pair which was saved is on the disk; and that one process at a time
-//! changes it. A pair that was never used leaves the one before it in force, so either will do.
+//! It promises that at every moment a whole pair is there, whatever ends this process or the machine; that a
+//! pair which was saved is on the disk; and that one process at a time changes it. The refresh token of the
+//! pair before it works until the new pair is used, which is after it was saved: a crash during a save leaves
+//! one of the two, and either works.
 
 use super::{Grant, Issuer, Pair, Renewal};
 use crate::clock;
@@ -42,8 +43,6 @@ pub enum StoreError {
 pub struct Loaded {
     pub pair: Pair,
     pub stamp: Option<Stamp>,
-    /// It is the pair before the present one, whose file is broken.
-    pub is_previous: bool,
     /// What somebody should know of the files.
     pub warnings: Vec<String>,
 }
@@ -81,36 +80,15 @@ impl Store {
         &self.path
     }
 
-    /// Loads the pair; from the copy of the one before where the file is broken.
+    /// Loads the pair.
     ///
     /// # Errors
     /// Where there is no pair, in words that say what to do.
     pub fn load(&self) -> Result<Loaded, StoreError> {
-        let before = Stamp::at(&self.path).ok();
-        let mut warnings = Vec::new();
-        let (pair, is_previous) = match read(&self.path) {
-            Ok(pair) => (pair, false),
-            Err(error @ StoreError::Missing(_)) => return Err(error),
-            Err(error) => {
-                let Ok(pair) = self.previous() else { return Err(error) };
-                let previous = self.previous_path();
-                warnings.push(format!("{error}; going on with the pair before it, {}", previous.display()));
-                (pair, true)
-            }
-        };
-        warnings.extend(self.open_to_others());
-        Ok(Loaded { pair, stamp: before, is_previous, warnings })
-    }
-
-    /// The pair before the present one.
-    fn previous(&self) -> Result<Pair, StoreError> {
-        read(&self.previous_path())
-    }
-
-    fn previous_path(&self) -> PathBuf {
-        let mut name = self.path.clone().into_os_string();
-        name.push(".previous");
-        PathBuf::from(name)
+        // Before the file is read: if it is replaced meanwhile, it is read once more.
+        let stamp = Stamp::at(&self.path).ok();
+        let pair = read(&self.path)?;
+        Ok(Loaded { pair, stamp, warnings: self.open_to_others().into_iter().collect() })
     }
 
     fn folder(&self) -> &Path {
@@ -127,10 +105,9 @@ impl Store {
             // Nobody else gets as far as the files.
             return None;
         }
-        let open =
-            |path: &PathBuf| fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o077 != 0);
-        let file = [self.path.clone(), self.previous_path()].into_iter().find(open)?;
-        Some(format!("others can read {}: chmod 600 it, and 700 its folder", file.display()))
+        let file = fs::metadata(&self.path).ok()?.permissions().mode();
+        (file & 0o077 != 0)
+            .then(|| format!("others can read {}: chmod 600 it, and 700 its folder", self.path.display()))
     }
 
     /// Makes the folder if it is not there, and takes the right to change what is in it; `None` while
@@ -176,23 +153,17 @@ impl Held {
     /// When it is not: the one before still is.
     pub fn save(&self, pair: Pair) -> Result<Saved, StoreError> {
         self.sweep();
-        let store = &self.store;
-        // What is broken must not take the place of a copy that is whole.
-        if let Ok(present) = read(&store.path) {
-            self.write(&present, &store.previous_path())?;
-        }
-        let stamp = self.write(&pair, &store.path)?;
-        self.folder.sync_all().map_err(|source| StoreError::Write {
-            step: "write",
-            path: store.folder().to_owned(),
-            source,
-        })?;
+        let stamp = self.replace(&pair)?;
+        let folder = self.store.folder();
+        let cannot = |source| StoreError::Write { step: "write", path: folder.to_owned(), source };
+        self.folder.sync_all().map_err(cannot)?;
         Ok(Saved { pair, stamp })
     }
 
-    /// Writes a pair beside `path` and moves it there.
-    fn write(&self, pair: &Pair, path: &Path) -> Result<Option<Stamp>, StoreError> {
-        let cannot = |source| StoreError::Write { step: "write", path: path.to_owned(), source };
+    /// Writes a pair beside the present one, and renames it into its place.
+    fn replace(&self, pair: &Pair) -> Result<Option<Stamp>, StoreError> {
+        let path = &self.store.path;
+        let cannot = |source| StoreError::Write { step: "write", path: path.clone(), source };
         let text = serde_json::to_string(&Written {
             access_token: pair.access_token.expose_secret().to_owned(),
             refresh_token: pair.refresh_token.expose_secret().to_owned(),
@@ -225,11 +196,8 @@ impl Held {
 }
 
 impl Issuer {
-    /// Renews a pair and puts the new one on the disk; where somebody else has, that one is taken up.
-    ///
-    /// With `previous` the pair before it is tried: where a machine went back to an old state of its disk it
-    /// may be the one in force.
-    pub async fn renew(self, current: Pair, previous: bool) -> Renewal {
+    /// Renews a pair and puts the new one on the disk; if another process has renewed it, that one is used.
+    pub async fn renew(self, current: Pair) -> Renewal {
         let store = self.store().clone();
         let not_stored = |error: StoreError| Renewal::NotStored(error.to_string());
         let held = match store.hold() {
@@ -237,18 +205,14 @@ impl Issuer {
             Ok(None) => return Renewal::Busy,
             Err(error) => return not_stored(error),
         };
-        // What cannot be read is mended by the next save.
-        if let Ok(Loaded { pair, stamp, is_previous: false, .. }) = store.load()
+        // A file that cannot be read is replaced by the next save.
+        if let Ok(Loaded { pair, stamp, .. }) = store.load()
             && !pair.is(&current)
         {
             return Renewal::Elsewhere(pair, stamp);
         }
-        let refresh_token = match previous.then(|| store.previous().ok()).flatten() {
-            Some(previous) => previous.refresh_token,
-            None => current.refresh_token,
-        };
         let now = clock::unix_now();
-        match self.issue(&Grant::RefreshToken(refresh_token), now).await {
+        match self.issue(&Grant::RefreshToken(current.refresh_token), now).await {
             Err(failure) => Renewal::Failed(failure),
             // A disk that is slow holds nothing else up.
             Ok(pair) => match tokio::task::spawn_blocking(move || held.save(pair)).await {
@@ -256,12 +220,6 @@ impl Issuer {
                 Err(error) => Renewal::NotStored(error.to_string()),
             },
         }
-    }
-
-    /// Whether the pair before the present one has another refresh token.
-    pub fn has_previous(&self, current: &Pair) -> bool {
-        let other = |pair: Pair| pair.refresh_token.expose_secret() != current.refresh_token.expose_secret();
-        self.store().previous().is_ok_and(other)
     }
 }
 
@@ -316,15 +274,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_saved_is_loaded_and_the_pair_before_it_is_kept() {
+    fn what_was_saved_is_loaded() {
         let (_folder, store) = store();
         assert!(store.load().unwrap_err().to_string().ends_with("run `talkmirror login`"));
         save(&store, "1");
         assert_eq!(loaded(&store), "access-1");
-        assert!(store.previous().is_err());
         save(&store, "2");
         assert_eq!(loaded(&store), "access-2");
-        assert!(store.previous().unwrap().is(&pair("1")));
         assert_eq!(store.load().unwrap().warnings, [""; 0]);
     }
 
@@ -336,7 +292,7 @@ mod tests {
         save(&store, "2");
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(store.folder()), 0o700);
-        let mut names: Vec<String> = fs::read_dir(store.folder())
+        let names: Vec<String> = fs::read_dir(store.folder())
             .unwrap()
             .map(|entry| {
                 let entry = entry.unwrap();
@@ -344,30 +300,23 @@ mod tests {
                 entry.file_name().into_string().unwrap()
             })
             .collect();
-        names.sort();
-        assert_eq!(names, ["oauth.json", "oauth.json.previous"]);
+        assert_eq!(names, ["oauth.json"]);
     }
 
     #[test]
-    fn a_broken_file_falls_back_on_the_pair_before_it_and_does_not_take_its_place() {
+    fn a_broken_file_is_named_without_its_tokens_and_replaced_by_the_next_save() {
         let (_folder, store) = store();
         save(&store, "1");
-        save(&store, "2");
         for broken in
             ["", "{\"access_token\":\"hush\"", "{}", "{\"access_token\":7,\"refresh_token\":\"hush\"}"]
         {
             fs::write(&store.path, broken).unwrap();
-            let loaded = store.load().unwrap();
-            assert!(loaded.pair.is(&pair("1")));
-            assert!(loaded.warnings[0].contains("oauth.json.previous"), "{:?}", loaded.warnings);
-            assert!(!loaded.warnings[0].contains("hush"));
+            let error = store.load().unwrap_err();
+            assert!(matches!(error, StoreError::Broken { .. }), "{error}");
+            assert!(!error.to_string().contains("hush"), "{error}");
         }
-        save(&store, "3");
-        assert_eq!(loaded(&store), "access-3");
-        assert!(store.previous().unwrap().is(&pair("1")), "the broken one is not kept");
-        fs::write(&store.path, "").unwrap();
-        fs::write(store.previous_path(), "").unwrap();
-        assert!(matches!(store.load(), Err(StoreError::Broken { .. })));
+        save(&store, "2");
+        assert_eq!(loaded(&store), "access-2");
     }
 
     #[test]
@@ -403,7 +352,7 @@ mod tests {
             timeout: std::time::Duration::from_secs(1),
             max_in_flight: 1,
         };
-        Issuer::new(&config, integration.into()).unwrap().renew(pair(current), false).await
+        Issuer::new(&config, integration.into()).unwrap().renew(pair(current)).await
     }
 
     #[tokio::test]
@@ -417,7 +366,10 @@ mod tests {
         assert!(matches!(renew(&store, "1").await, Renewal::Busy));
         drop(held);
         fs::write(&store.path, "half").unwrap();
-        assert!(matches!(renew(&store, "2").await, Renewal::Failed(_)), "an older one is nothing to take up");
+        assert!(
+            matches!(renew(&store, "2").await, Renewal::Failed(_)),
+            "a broken file holds no renewal back"
+        );
     }
 
     #[test]
