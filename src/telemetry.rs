@@ -20,7 +20,7 @@ const BATCH: &str = "talkmirror_writer_batch_records";
 const COMMIT_SECONDS: &str = "talkmirror_writer_commit_duration_seconds";
 
 /// The gauges, which are set at each scrape, and their help texts.
-const GAUGES: [(&str, &str); 31] = [
+const GAUGES: [(&str, &str); 30] = [
     ("talkmirror_build_info", "1, with the version as its label"),
     ("process_start_time_seconds", "When the process began, in Unix seconds"),
     ("talkmirror_healthy", "1 while it is ready and `talkmirror status` has nothing to complain of"),
@@ -61,13 +61,9 @@ const GAUGES: [(&str, &str); 31] = [
     ),
     (
         "talkmirror_database_growth_bytes_per_day",
-        "What is used of the database file grew by so much a day, in 30 days; NaN: not known within the first day",
+        "What is used of the database file grew by so much a day, in the last week; NaN: not known within the first day",
     ),
     ("talkmirror_disk_free_bytes", "Free on the database's disk; NaN: the system does not say"),
-    (
-        "talkmirror_disk_full_timestamp_seconds",
-        "When that disk is full at that pace, in Unix seconds; +Inf: never, or not known",
-    ),
     ("talkmirror_wal_bytes", "Size of the write-ahead log beside it"),
     (
         "talkmirror_wal_held_seconds",

@@ -97,8 +97,6 @@ fn gauges(mirror_state: &MirrorState) {
     let growth = size.growth_bytes_per_day.map_or(f64::NAN, |bytes| bytes as f64);
     set("talkmirror_database_growth_bytes_per_day", &[], growth);
     set("talkmirror_disk_free_bytes", &[], size.disk_free_bytes.map_or(f64::NAN, |bytes| bytes as f64));
-    // A time that never comes raises no alert.
-    set("talkmirror_disk_full_timestamp_seconds", &[], size.disk_full_at.map_or(f64::INFINITY, time));
 }
 
 fn process(status: &DaemonStatus, now: i64) {

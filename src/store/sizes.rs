@@ -3,12 +3,14 @@
 use super::backup::state::BackupState;
 use crate::policy::growth::{self, Sample};
 use nix::sys::statvfs::statvfs;
-use rusqlite::{Connection, Transaction};
+use rusqlite::{Connection, OptionalExtension, Transaction};
 use serde::Serialize;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 const DAY: i64 = 24 * 60 * 60;
+/// In seconds: the growth is the mean of the last week.
+const GROWTH_SPAN: i64 = 7 * DAY;
 /// Days that are kept. By count: a clock that is wrong for a day must not forget the rest.
 const KEPT: i64 = 400;
 
@@ -21,8 +23,8 @@ pub struct Size {
     pub free_bytes: i64,
     /// The write-ahead log beside it.
     pub wal_bytes: u64,
-    /// What is used of the file grew by so much a day, over the last 30 days at most; not known within the
-    /// first day.
+    /// What is used of the file grew by so much a day in the last week, or since the first look; not known within
+    /// the first day.
     pub growth_bytes_per_day: Option<i64>,
     /// What is free for us on the file's disk, where it is a file.
     pub disk_free_bytes: Option<u64>,
@@ -36,17 +38,17 @@ pub struct Size {
 /// When the database cannot be read.
 pub fn read(connection: &Connection, now: i64) -> rusqlite::Result<Size> {
     let (database_bytes, free_bytes) = pages(connection)?;
-    let mut samples: Vec<Sample> = connection
+    let week_ago = connection
         .prepare_cached(
-            "SELECT day, database_bytes - free_bytes FROM sizes WHERE day >= ?1 AND day < ?2 ORDER BY day",
+            "SELECT day, database_bytes - free_bytes FROM sizes WHERE day >= ?1 AND day < ?2 ORDER BY day LIMIT 1",
         )?
-        .query_map([day(now) - growth::DAYS * DAY, day(now)], |row| {
+        .query_row([day(now) - GROWTH_SPAN, day(now)], |row| {
             // The last look on a day is near its end.
             Ok(Sample { at: row.get::<_, i64>(0)? + DAY, used: row.get(1)? })
-        })?
-        .collect::<rusqlite::Result<_>>()?;
-    samples.push(Sample { at: now, used: database_bytes - free_bytes });
-    let growth = growth::per_day(&samples);
+        })
+        .optional()?;
+    let used_now = Sample { at: now, used: database_bytes - free_bytes };
+    let growth = week_ago.and_then(|week_ago| growth::per_day(week_ago, used_now));
     let file = connection.path().filter(|path| !path.is_empty()).map(Path::new);
     let disk_free_bytes = file.and_then(disk_free);
     // As many copies as are kept grow with it.
@@ -56,13 +58,13 @@ pub fn read(connection: &Connection, now: i64) -> rusqlite::Result<Size> {
     };
     let full_at = |free: u64| {
         let room = free.saturating_add(free_bytes.max(0) as u64);
-        growth::full_at(room, growth? * (1 + copies) as f64, now)
+        growth::full_at(room, growth?.saturating_mul(1 + copies), now)
     };
     Ok(Size {
         database_bytes,
         free_bytes,
         wal_bytes: file.map_or(0, wal_bytes),
-        growth_bytes_per_day: growth.map(|bytes| bytes.round() as i64),
+        growth_bytes_per_day: growth,
         disk_free_bytes,
         disk_full_at: disk_free_bytes.and_then(full_at),
     })
@@ -84,11 +86,11 @@ pub fn note(tx: &Transaction<'_>, now: i64) -> rusqlite::Result<()> {
 }
 
 /// So many scheduled backups are kept on the database's own disk.
-fn copies_beside(backup: &BackupState, database: &Path) -> usize {
+fn copies_beside(backup: &BackupState, database: &Path) -> i64 {
     let disk = |path: &Path| path.metadata().ok().map(|metadata| metadata.dev());
     match &backup.rules {
         Some(rules) if disk(Path::new(&rules.path)).is_some_and(|there| Some(there) == disk(database)) => {
-            rules.keep
+            rules.keep as i64
         }
         _ => 0,
     }
@@ -175,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn growth_is_what_the_used_pages_grew_by_in_30_days() {
+    fn growth_is_what_the_used_pages_grew_by_in_a_week() {
         let connection = crate::store::migrations::tests::in_memory();
         let (database_bytes, free_bytes) = pages(&connection).unwrap();
         let used = database_bytes - free_bytes;
@@ -194,11 +196,13 @@ mod tests {
         assert_eq!(growth(TODAY + DAY - 1), None, "of yesterday's end and now: less than a day");
         put(2, 2000, 7777);
         assert_eq!(growth(TODAY), Some(2000));
-        for days_ago in 1..=30 {
+        for days_ago in 1..=7 {
             put(days_ago, (days_ago - 1) * 1000, 0);
         }
         assert_eq!(growth(TODAY), Some(1000));
-        put(31, 1_000_000_000, 0);
+        put(4, 1_000_000_000, 0);
+        assert_eq!(growth(TODAY), Some(1000), "the mean is of both ends, not of what was between");
+        put(8, 1_000_000_000, 0);
         put(-400, -1_000_000_000, 0);
         assert_eq!(growth(TODAY), Some(1000), "neither what was before nor what a wrong clock wrote");
     }
