@@ -66,6 +66,8 @@ pub enum DaemonError {
     Metrics(#[source] metrics_exporter_prometheus::BuildError),
     #[error("cannot start a thread: is there a limit (TasksMax= of the unit, ulimit -u, the container's)?")]
     Thread(#[source] std::io::Error),
+    #[error("cannot open a socket to notify systemd")]
+    Notify(#[source] std::io::Error),
     #[error("cannot listen for signals")]
     Signals(#[source] std::io::Error),
     #[error(transparent)]

@@ -1,6 +1,6 @@
-//! What systemd is told: ready, reloading, stopping, a line on how it goes, and that work goes on.
+//! Notifications to systemd: ready, reloading, stopping, a status line, and the watchdog while work goes on.
 //!
-//! Without systemd ($NOTIFY_SOCKET) all of it does nothing.
+//! Without systemd ($NOTIFY_SOCKET) all of it does nothing. A manager that does not listen never holds up the daemon.
 
 use super::DaemonError;
 use crate::clock;
@@ -8,9 +8,10 @@ use crate::report::health::Live;
 use crate::text::shown;
 use crate::worker::Counters;
 use sd_notify::NotifyState;
+use std::collections::VecDeque;
+use std::ffi::OsString;
 use std::io;
-use std::sync::mpsc;
-use std::thread;
+use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
 /// While the database is migrated or waited for, systemd waits so long from the last sign of life.
@@ -23,7 +24,7 @@ const LONGEST_STATUS: usize = 1000;
 /// The service manager, as far as it listens.
 #[derive(Debug)]
 pub(super) struct Service {
-    teller: Teller,
+    notifier: ServiceNotifier,
     /// How often the watchdog is fed, where there is one.
     feed_every: Option<Duration>,
     fed_at: Option<Instant>,
@@ -35,43 +36,47 @@ impl Service {
     pub(super) fn start() -> Result<Service, DaemonError> {
         // As systemd advises, twice as often as it must be; and once more for good measure.
         let feed_every = sd_notify::watchdog_enabled().map(|limit| limit / 3);
-        let teller = Teller::start().map_err(DaemonError::Thread)?;
-        Ok(Service { teller, feed_every, fed_at: None, status: String::new(), status_at: None })
+        let notifier = ServiceNotifier::to(std::env::var_os("NOTIFY_SOCKET")).map_err(DaemonError::Notify)?;
+        Ok(Service { notifier, feed_every, fed_at: None, status: String::new(), status_at: None })
     }
 
-    /// What takes long before it is ready is under way, and goes on.
+    /// What takes long before it is ready is under way, and goes on. This waits for a manager that does not listen:
+    /// without the message it would end the start.
     pub(super) fn starting(what: &str) {
-        tell(&[NotifyState::ExtendTimeoutUsec(START_PATIENCE.as_micros() as u32), NotifyState::Status(what)]);
+        let patience = NotifyState::ExtendTimeoutUsec(START_PATIENCE.as_micros() as u32);
+        if let Err(error) = sd_notify::notify(&[patience, NotifyState::Status(what)]) {
+            warn(&error);
+        }
     }
 
     pub(super) fn ready(&mut self, status: &str) {
         let status = line(status);
-        self.teller.tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
+        self.notifier.notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
         self.status = status;
     }
 
-    pub(super) fn reloading(&self) {
+    pub(super) fn reloading(&mut self) {
         // systemd 253 and later wants the time with it; earlier ones ignore that.
         match NotifyState::monotonic_usec_now() {
-            Ok(now) => self.teller.tell(&[NotifyState::Reloading, now]),
-            Err(_) => self.teller.tell(&[NotifyState::Reloading]),
+            Ok(now) => self.notifier.notify(&[NotifyState::Reloading, now]),
+            Err(_) => self.notifier.notify(&[NotifyState::Reloading]),
         }
     }
 
-    pub(super) fn stopping(&self) {
-        self.teller
-            .tell(&[NotifyState::Stopping, NotifyState::Status("stopping: finishing what is under way")]);
+    pub(super) fn stopping(&mut self) {
+        let status = NotifyState::Status("stopping: finishing what is under way");
+        self.notifier.notify(&[NotifyState::Stopping, status]);
     }
 
-    /// Shows a line in `systemctl status`, when it is another one.
+    /// Shows a line in `systemctl status`, if it is another one; and sends what the manager had no room for.
     pub(super) fn status(&mut self, now: Instant, status: impl FnOnce() -> String) {
+        self.notifier.flush();
         if self.status_at.is_some_and(|at| now.saturating_duration_since(at) < STATUS_EVERY) {
             return;
         }
         self.status_at = Some(now);
         let status = line(&status());
-        if status != self.status {
-            self.teller.tell(&[NotifyState::Status(&status)]);
+        if status != self.status && self.notifier.try_notify(&[NotifyState::Status(&status)]) {
             self.status = status;
         }
     }
@@ -79,9 +84,9 @@ impl Service {
     /// Feeds the watchdog. Called only where work has gone on.
     pub(super) fn feed_watchdog(&mut self, now: Instant) {
         let Some(every) = self.feed_every else { return };
-        if self.fed_at.is_none_or(|at| now.saturating_duration_since(at) >= every) {
+        let is_due = self.fed_at.is_none_or(|at| now.saturating_duration_since(at) >= every);
+        if is_due && self.notifier.try_notify(&[NotifyState::Watchdog]) {
             self.fed_at = Some(now);
-            self.teller.tell(&[NotifyState::Watchdog]);
         }
     }
 }
@@ -134,67 +139,113 @@ fn line(status: &str) -> String {
     shown(status).chars().take(LONGEST_STATUS).collect()
 }
 
-fn tell(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!("cannot tell systemd how it goes, at $NOTIFY_SOCKET: {error}");
-    }
+fn warn(error: &io::Error) {
+    tracing::warn!("cannot notify systemd at $NOTIFY_SOCKET: {error}");
 }
 
-/// A thread that tells: a manager that doesn't listen for a while holds its teller up, and must not hold up
-/// the daemon.
+/// Sends datagrams and never waits. The manager's queue is full if it does not listen for a while; what may not be
+/// lost is kept until there is room.
 #[derive(Debug)]
-struct Teller {
-    messages: Option<mpsc::SyncSender<String>>,
-    ended: mpsc::Receiver<()>,
+struct ServiceNotifier {
+    /// `None` if there is no manager to notify.
+    socket: Option<(UnixDatagram, OsString)>,
+    /// What there was no room for, oldest first: no more than what a start, a reload each and a stop send.
+    unsent: VecDeque<String>,
+    has_failed: bool,
 }
 
-/// Messages that wait at most; those beyond are left out, as news that is old.
-const WAITING: usize = 64;
-/// At the end so long is waited for the last of them.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-impl Teller {
-    fn start() -> io::Result<Teller> {
-        let (end, ended) = mpsc::channel();
-        if std::env::var_os("NOTIFY_SOCKET").is_none() {
-            return Ok(Teller { messages: None, ended });
-        }
-        let (messages, inbox) = mpsc::sync_channel::<String>(WAITING);
-        let work = move || {
-            let mut failed = false;
-            for message in inbox {
-                match sd_notify::notify(&[NotifyState::Custom(&message)]) {
-                    Err(error) if !failed => {
-                        failed = true;
-                        tracing::warn!("cannot tell systemd how it goes, at $NOTIFY_SOCKET: {error}");
-                    }
-                    _ => {}
-                }
+impl ServiceNotifier {
+    fn to(path: Option<OsString>) -> io::Result<ServiceNotifier> {
+        let socket = match path {
+            Some(path) => {
+                let socket = UnixDatagram::unbound()?;
+                socket.set_nonblocking(true)?;
+                Some((socket, path))
             }
-            let _ = end.send(());
+            None => None,
         };
-        thread::Builder::new().name("notify".into()).spawn(work)?;
-        Ok(Teller { messages: Some(messages), ended })
+        Ok(ServiceNotifier { socket, unsent: VecDeque::new(), has_failed: false })
     }
 
-    fn tell(&self, states: &[NotifyState<'_>]) {
-        let lines: Vec<String> = states.iter().map(ToString::to_string).collect();
-        if let Some(messages) = &self.messages {
-            let _ = messages.try_send(lines.join("\n"));
+    /// Sends a change of state, if need be later.
+    fn notify(&mut self, states: &[NotifyState<'_>]) {
+        self.unsent.push_back(message(states));
+        self.flush();
+    }
+
+    /// Sends what is repeated anyway. False if there was no room.
+    fn try_notify(&mut self, states: &[NotifyState<'_>]) -> bool {
+        self.flush() && self.send(&message(states))
+    }
+
+    /// Sends what there was no room for. False if there still is none.
+    fn flush(&mut self) -> bool {
+        while let Some(message) = self.unsent.pop_front() {
+            if !self.send(&message) {
+                self.unsent.push_front(message);
+                return false;
+            }
         }
+        true
+    }
+
+    /// False if there is no room. A manager that is not there will not be there later: that is logged once.
+    fn send(&mut self, message: &str) -> bool {
+        let Some((socket, path)) = &self.socket else { return true };
+        match socket.send_to(message.as_bytes(), path) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+            Err(error) if !self.has_failed => {
+                self.has_failed = true;
+                warn(&error);
+            }
+            Ok(_) | Err(_) => {}
+        }
+        true
     }
 }
 
-impl Drop for Teller {
-    fn drop(&mut self) {
-        self.messages = None;
-        let _ = self.ended.recv_timeout(PATIENCE);
-    }
+fn message(states: &[NotifyState<'_>]) -> String {
+    states.iter().map(|state| format!("{state}\n")).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_change_of_state_is_sent_once_there_is_room_and_a_sign_of_life_is_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let manager = UnixDatagram::bind(&path).unwrap();
+        manager.set_nonblocking(true).unwrap();
+        let received = || {
+            let mut message = [0; 100];
+            let length = manager.recv(&mut message).ok()?;
+            Some(String::from_utf8_lossy(&message[..length]).into_owned())
+        };
+        let mut service = Service {
+            notifier: ServiceNotifier::to(Some(path.into())).unwrap(),
+            feed_every: Some(Duration::ZERO),
+            fed_at: None,
+            status: String::new(),
+            status_at: None,
+        };
+        while service.notifier.try_notify(&[NotifyState::Custom("OTHER=1")]) {}
+        let now = clock::mono();
+        service.ready("well");
+        service.feed_watchdog(now);
+        service.status(now, || "better".into());
+        while let Some(message) = received() {
+            assert_eq!(message, "OTHER=1\n", "there was no room");
+        }
+        // A line that was shown a moment ago is not sent again.
+        service.status(now, || unreachable!());
+        assert_eq!(received().unwrap(), "READY=1\nSTATUS=well\n");
+        assert_eq!(received(), None);
+        service.feed_watchdog(now);
+        service.status(now + STATUS_EVERY, || "better".into());
+        assert_eq!([received(), received()].map(Option::unwrap), ["WATCHDOG=1\n", "STATUS=better\n"]);
+    }
 
     #[test]
     fn a_status_is_one_line_and_no_endless_one() {

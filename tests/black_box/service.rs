@@ -18,14 +18,19 @@ struct Manager {
 
 impl Manager {
     fn start(mirror: &Mirror, watchdog: Duration) -> (Manager, Daemon) {
+        let manager = Manager::bind(mirror);
+        let path = mirror.path("notify");
+        let usec = watchdog.as_micros().to_string();
+        let environment = [("NOTIFY_SOCKET", path.as_os_str()), ("WATCHDOG_USEC", OsStr::new(&usec))];
+        (manager, mirror.start_in(&["run"], &environment))
+    }
+
+    fn bind(mirror: &Mirror) -> Manager {
         let path = mirror.path("notify");
         let _ = std::fs::remove_file(&path);
         let socket = UnixDatagram::bind(&path).unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-        let usec = watchdog.as_micros().to_string();
-        let environment = [("NOTIFY_SOCKET", path.as_os_str()), ("WATCHDOG_USEC", OsStr::new(&usec))];
-        let daemon = mirror.start_in(&["run"], &environment);
-        (Manager { socket, heard: Vec::new() }, daemon)
+        Manager { socket, heard: Vec::new() }
     }
 
     /// Receives the pending messages.
@@ -246,6 +251,24 @@ fn a_lock_that_is_waited_for_at_the_start_has_systemd_wait_too() {
     mirror.wait("ready", || manager.has_heard("READY=1"));
     assert!(manager.place("EXTEND_TIMEOUT_USEC=") < manager.place("READY=1"), "{:?}", manager.heard);
     daemon.stop();
+}
+
+#[test]
+fn a_manager_with_a_full_queue_holds_nobody_up_and_hears_ready_once_there_is_room() {
+    let (mirror, port) = crate::http::shown(account(10), "");
+    mirror.ends(0, &["enqueue", "1..10"]);
+    let mut manager = Manager::bind(&mirror);
+    let other = UnixDatagram::unbound().unwrap();
+    other.set_nonblocking(true).unwrap();
+    while other.send_to(b"OTHER=1", mirror.path("notify")).is_ok() {}
+    // No watchdog, whose messages would bring the others with them.
+    let daemon = mirror.start_in(&["run"], &[("NOTIFY_SOCKET", mirror.path("notify").as_os_str())]);
+    mirror.wait_sql("it works", "SELECT count(*) FROM talks", 10);
+    mirror.wait("it is alive", || mirror.get(port, "/healthz").0 == 200);
+    mirror.wait("ready", || manager.has_heard("READY=1"));
+    daemon.stop();
+    manager.listen();
+    assert!(manager.place("READY=1") < manager.place("STOPPING=1"), "{:?}", manager.heard);
 }
 
 #[test]
