@@ -265,7 +265,7 @@ impl Differences {
                 }),
             }
         }
-        foreign::look(self, fresh, &wanted, &found)?;
+        foreign::look(self, connection, &wanted, &found)?;
         Ok(found)
     }
 

@@ -1,15 +1,19 @@
-//! What others have added to the database: left alone, and named where it is in the daemon's way.
+//! What others have added to the database: left alone, and named if it is in the daemon's way.
 
-use super::{Broken, Differences, Object, Objects, normal, quoted};
+use super::{Broken, Differences, Object, Objects, columns, normal, quoted};
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
-/// Looks through what is in `found` and not in `wanted`; `fresh` is an empty database that has what is wanted.
+/// Looks through what is in `found`, the objects of `connection`, and not in `wanted`.
+///
+/// Whether this SQLite has the functions and collations that they need is known once a statement is prepared that uses
+/// them. None is run.
 ///
 /// # Errors
-/// When `fresh` is in a transaction.
+/// When the database cannot be read.
 pub fn look(
     differences: &mut Differences,
-    fresh: &Connection,
+    connection: &Connection,
     wanted: &Objects,
     found: &Objects,
 ) -> rusqlite::Result<()> {
@@ -31,41 +35,71 @@ pub fn look(
             _ => {}
         }
     }
-    // Tried there, and taken back.
-    let trial = fresh.unchecked_transaction()?;
-    for kind in ["table", "index"] {
-        for object in theirs().filter(|object| object.kind == kind) {
-            let Some(lacking) = lacking(&trial, object) else { continue };
-            let Object { name, table, .. } = object;
-            let what = format!(
-                "the {kind} {name} is not talkmirror's, and needs what only another program has ({lacking})"
-            );
-            if kind == "index" && is_ours(table) {
-                let what = format!("{what}: with it no row of {table} can be written");
-                differences
-                    .broken
-                    .push(Broken { what, action: format!("drop it: `DROP INDEX {}`", quoted(name)) });
-            } else {
-                differences.foreign.push(format!("{what}: as long as it is there, no backup can be made"));
+    for object @ Object { name, kind, table, .. } in theirs() {
+        let lacking = match kind.as_str() {
+            "table" => {
+                // A copy has the triggers too, and does not run them.
+                connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+                let lacking = lacking(connection, &using_table(object));
+                connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, true)?;
+                lacking
             }
+            "index" => lacking(connection, &[format!("REINDEX {}", quoted(name))]),
+            "trigger" if is_ours(table) => lacking(connection, &changing(connection, table)?),
+            _ => None,
+        };
+        let Some(lacking) = lacking else { continue };
+        let what = format!(
+            "the {kind} {name} is not talkmirror's, and needs what only another program has ({lacking})"
+        );
+        if is_ours(table) {
+            differences.broken.push(Broken {
+                what: format!("{what}: with it no row of {table} can be written"),
+                action: format!("drop it: `DROP {} {}`", kind.to_uppercase(), quoted(name)),
+            });
+        } else {
+            differences.foreign.push(format!("{what}: as long as it is there, no backup can be made"));
         }
     }
-    trial.rollback()
+    Ok(())
 }
 
-/// The collation or function that a table or an index needs, and this SQLite has not, in SQLite's words.
-fn lacking(fresh: &Connection, Object { sql, .. }: &Object) -> Option<String> {
+/// Statements that need what a table's columns and checks need.
+fn using_table(Object { name, sql, .. }: &Object) -> Vec<String> {
     // A virtual table is copied as it is described: its module is not asked.
     if normal(sql).starts_with("create virtual ") {
-        return None;
+        return Vec::new();
     }
-    let error = match fresh.execute_batch(sql).err()? {
-        rusqlite::Error::SqlInputError { msg, .. } | rusqlite::Error::SqliteFailure(_, Some(msg)) => msg,
-        _ => return None,
-    };
-    // Other errors tell of what is not in `fresh`: a column that somebody has added.
-    ["no such collation sequence", "no such function"]
+    let table = quoted(name);
+    vec![format!("SELECT DISTINCT * FROM {table}"), format!("INSERT INTO {table} DEFAULT VALUES")]
+}
+
+/// Statements that each trigger on a table of ours is part of.
+fn changing(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
+    let columns: Vec<String> = columns(connection, table)?
         .iter()
-        .any(|lack| error.starts_with(lack))
-        .then_some(error)
+        .filter(|(_, (.., hidden))| *hidden == 0)
+        .map(|(column, _)| format!("{column} = {column}", column = quoted(column)))
+        .collect();
+    let table = quoted(table);
+    Ok(vec![
+        format!("INSERT INTO {table} DEFAULT VALUES"),
+        format!("UPDATE {table} SET {}", columns.join(", ")),
+        format!("DELETE FROM {table}"),
+    ])
+}
+
+/// The first collation or function that the statements need and this SQLite does not have, in SQLite's words.
+fn lacking(connection: &Connection, statements: &[String]) -> Option<String> {
+    statements.iter().find_map(|sql| {
+        let error = match connection.prepare(sql).err()? {
+            rusqlite::Error::SqlInputError { msg, .. } | rusqlite::Error::SqliteFailure(_, Some(msg)) => msg,
+            _ => return None,
+        };
+        // Other errors are about what is missing for now: a start makes it again, or names it.
+        ["no such collation sequence", "no such function", "unknown function"]
+            .iter()
+            .any(|lack| error.starts_with(lack))
+            .then_some(error)
+    })
 }

@@ -260,13 +260,14 @@ fn what_needs_another_program_s_collation_or_function_is_named() {
              PRAGMA writable_schema = ON;
              UPDATE sqlite_schema SET sql = replace(sql, 'TEXT', 'TEXT COLLATE mine') WHERE name = 'report';
              UPDATE sqlite_schema SET sql = replace(sql, '(origin)', '(origin COLLATE mine)') WHERE name = 'talks_mine';
-             UPDATE sqlite_schema SET sql = replace(sql, '(reason)', '(mine(reason))') WHERE name = 'queue_mine';",
+             UPDATE sqlite_schema SET sql = replace(sql, '(reason)', '(mine(reason))') WHERE name = 'queue_mine';
+             PRAGMA writable_schema = RESET;",
         )
         .unwrap();
     let (mendable, broken, foreign) = found(&connection);
     assert!(mendable.is_empty(), "{mendable:?}");
     let [queue, talks] = &broken[..] else { panic!("{broken:?}") };
-    assert!(queue.contains("queue_mine") && queue.contains("(no such function: mine)"), "{queue}");
+    assert!(queue.contains("queue_mine") && queue.contains("(unknown function: mine())"), "{queue}");
     assert!(
         queue.contains("no row of talk_queue can be written: drop it: `DROP INDEX \"queue_mine\"`"),
         "{queue}"
@@ -278,6 +279,64 @@ fn what_needs_another_program_s_collation_or_function_is_named() {
         "{foreign:?}"
     );
     assert_eq!(foreign.len(), 2, "{foreign:?}");
+}
+
+#[test]
+fn a_table_that_only_another_program_can_copy_is_named_whatever_part_of_it_needs_that() {
+    for table in [
+        "(a TEXT COLLATE nocase PRIMARY KEY)",
+        "(a TEXT COLLATE nocase)",
+        "(a TEXT, b AS (lower(a)))",
+        "(a TEXT CHECK (lower(a) = a))",
+        "(a TEXT DEFAULT (lower('A')), b TEXT)",
+    ] {
+        let connection = in_memory();
+        let theirs = format!(
+            "CREATE TABLE report {table}; PRAGMA writable_schema = ON;
+             UPDATE sqlite_schema SET sql = replace(replace(sql, 'nocase', 'mine'), 'lower', 'mine') WHERE name = 'report';
+             PRAGMA writable_schema = RESET;"
+        );
+        connection.execute_batch(&theirs).unwrap();
+        let (mendable, broken, foreign) = found(&connection);
+        assert_eq!((mendable, broken), (vec![], vec![]), "{table}");
+        assert_eq!(foreign.len(), 1, "{table}: {foreign:?}");
+        assert!(
+            foreign[0].starts_with("the table report is not talkmirror's, and needs "),
+            "{table}: {foreign:?}"
+        );
+    }
+}
+
+#[test]
+fn a_trigger_on_a_table_of_ours_that_needs_another_program_s_function_stops_a_start() {
+    for (event, body) in [
+        ("INSERT ON talks", "SELECT mine(new.origin)"),
+        ("UPDATE OF origin ON Talks", "SELECT mine(new.origin)"),
+        ("DELETE ON talks", "INSERT INTO report VALUES (mine(old.talk_id))"),
+    ] {
+        let connection = in_memory();
+        let theirs = format!(
+            "CREATE TABLE report (talk_id INTEGER);
+             CREATE TRIGGER \"see talks\" AFTER {event} BEGIN {body}; END;
+             CREATE TRIGGER see_report AFTER INSERT ON report BEGIN SELECT mine(1); END;"
+        );
+        connection.execute_batch(&theirs).unwrap();
+        let (mendable, broken, foreign) = found(&connection);
+        assert!(mendable.is_empty(), "{mendable:?}");
+        let [broken] = &broken[..] else { panic!("{event}: {broken:?}") };
+        assert!(
+            broken.contains("no such function: mine")
+                && broken.ends_with("drop it: `DROP TRIGGER \"see talks\"`"),
+            "{event}: {broken}"
+        );
+        assert_eq!(foreign.len(), 1, "{event}: {foreign:?}");
+        assert_eq!(connection.query_row("SELECT count(*) FROM report", [], |row| row.get(0)), Ok(0));
+    }
+    let connection = in_memory();
+    connection
+        .execute_batch("CREATE TRIGGER see AFTER UPDATE ON talks BEGIN SELECT lower(new.origin); END")
+        .unwrap();
+    assert_eq!(found(&connection).1, [""; 0], "SQLite has that");
 }
 
 #[test]
