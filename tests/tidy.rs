@@ -185,3 +185,38 @@ fn no_two_files_use_each_other() {
     let cycles: Vec<&str> = uses.keys().copied().filter(|file| reaches(file, file)).collect();
     assert!(cycles.is_empty(), "these use each other: {cycles:#?}");
 }
+
+/// Each text between backticks of a page that is a source file, with the functions that follow it: `` `a.rs`: `b`, `c` ``.
+fn files_and_functions(page: &str) -> Vec<(String, Vec<String>)> {
+    let quoted: Vec<&str> = page.split('`').collect();
+    let mut found: Vec<(String, Vec<String>)> = Vec::new();
+    // Odd places are between backticks; what comes before one joins it to the last file, or does not.
+    for place in (1..quoted.len()).step_by(2) {
+        let (before, text) = (quoted[place - 1].trim(), quoted[place]);
+        if text.ends_with(".rs") || text.ends_with(".sql") {
+            found.push((text.to_owned(), Vec::new()));
+        } else if let (":" | ",", Some((_, functions))) = (before, found.last_mut())
+            && (before == ":" || !functions.is_empty())
+            && text.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_')
+        {
+            functions.push(text.to_owned());
+        }
+    }
+    found
+}
+
+#[test]
+fn the_architecture_names_files_and_functions_that_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/architecture.md")).unwrap();
+    let named = files_and_functions(&page);
+    assert!(named.len() > 40 && named.iter().filter(|(_, functions)| !functions.is_empty()).count() > 15);
+    for (file, functions) in named {
+        let path = [root.join("src").join(&file), root.join(&file)].into_iter().find(|path| path.is_file());
+        let text = fs::read_to_string(path.unwrap_or_else(|| panic!("there is no {file}"))).unwrap();
+        for function in functions {
+            let is_there = ["fn ", "TRIGGER "].iter().any(|kind| text.contains(&format!("{kind}{function}")));
+            assert!(is_there, "{file} has no {function}");
+        }
+    }
+}
