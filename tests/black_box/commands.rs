@@ -1,6 +1,8 @@
 //! What commands print, and how they end.
 
 use crate::harness::{Mirror, account, text};
+use crate::journal;
+use crate::snapshots::{assert_said, complaints, part, verdicts};
 use assert_cmd::Command;
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -51,11 +53,11 @@ fn help_version_completions_and_the_manual_need_no_configuration() {
 fn enqueue_counts_what_is_new_and_what_waited() {
     let mirror = Mirror::new(account(0));
     let (out, _) = mirror.ends(0, &["enqueue", "1..5", "9"]);
-    assert_eq!(out, "6 talks queued, 0 already waited\n");
+    assert_said!(out, @"6 talks queued, 0 already waited");
     let (out, _) = mirror.ends(0, &["enqueue", "4..7", "--json"]);
     assert_eq!(json(&out), serde_json::json!({"new": 2, "already_waiting": 2}));
     let output = mirror.command(&["enqueue", "-"]).write_stdin("20\n21\n\n30..32\n5\n").output().unwrap();
-    assert_eq!(text(&output).0, "5 talks queued, 1 already waited\n");
+    assert_said!(text(&output).0, @"5 talks queued, 1 already waited");
     assert_eq!(mirror.sql::<String>("SELECT group_concat(DISTINCT reason) FROM talk_queue"), "cli");
 }
 
@@ -65,7 +67,7 @@ fn a_line_of_stdin_that_is_no_id_is_named_and_nothing_is_queued() {
     let output = mirror.command(&["enqueue", "1", "-"]).write_stdin("20\nx21\n").output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let (_, err) = text(&output);
-    assert!(err.starts_with("error: stdin, line 2: expected a talk id"), "{err}");
+    assert_said!(err, @r#"error: stdin, line 2: expected a talk id: a whole number above 0, found "x21"; nothing was queued"#);
     assert!(!mirror.database().exists() || mirror.sql::<i64>("SELECT count(*) FROM talk_queue") == 0);
 }
 
@@ -74,8 +76,8 @@ fn sync_works_what_is_due_and_sums_it_up() {
     let mirror = Mirror::new(account(30));
     mirror.ends(0, &["enqueue", "1..10"]);
     let (out, err) = mirror.ends(0, &["sync", "11..20", "25", "--no-close"]);
-    assert!(out.starts_with("Mirrored  21 talks in "), "{out}");
-    assert!(!err.contains("error"), "{err}");
+    assert_said!(part(&out, "Mirrored"), @"Mirrored  21 talks in [n] s: 21 new, 0 changed, 0 unchanged");
+    assert_said!(journal::faults(&err), @"");
     let (out, _) = mirror.ends(0, &["sync", "1", "--json"]);
     let summary = json(&out);
     assert_eq!(
@@ -93,8 +95,8 @@ fn sync_leaves_what_must_wait_longer_and_says_so() {
         "INSERT INTO talk_queue (talk_id, due_at) VALUES (2, unixepoch() + 40), (3, unixepoch() + 2)",
     );
     let (out, _) = mirror.ends(0, &["sync"]);
-    assert!(out.contains("Mirrored  2 talks"), "what is due within 30 s was waited for: {out}");
-    assert!(out.contains("Waiting") && out.contains("1 talk, the next in 3"), "{out}");
+    assert_said!(part(&out, "Mirrored"), [(r"in \d\.\d s", "in [n] s")], @"Mirrored  2 talks in [n] s: 2 new, 0 changed, 0 unchanged");
+    assert_said!(part(&out, "Waiting"), [(r"in 3\d s", "in 3[n] s")], @"Waiting  1 talk, the next in 3[n] s: see `talkmirror queue list`");
     assert_eq!(mirror.sql::<i64>("SELECT talk_id FROM talk_queue"), 2);
 }
 
@@ -108,10 +110,20 @@ fn the_queue_is_listed_retried_and_dropped() {
         .execute("INSERT INTO talk_queue (talk_id, due_at, reason) VALUES (4, unixepoch() + 630, 'report')");
 
     let (out, _) = mirror.ends(0, &["queue", "list"]);
-    assert!(out.starts_with("TALK  REASON  PRIORITY"), "{out}");
-    assert!(out.contains("in 10 min") && out.contains("failed "), "{out}");
+    assert_said!(out, @"
+    TALK  REASON  PRIORITY  QUEUED  DUE  ATTEMPTS  LAST ERROR
+    4  report  0  [n] s ago  in 10 min  0
+    3  cli  0  [n] s ago  failed [n] s ago  1  no such talk in the answer: talk_id: expected 3, found 4
+
+    Next: `talkmirror queue retry [ID…]` retries what failed, `queue drop ID…` forgets it.
+    ");
     let (out, _) = mirror.ends(0, &["queue", "list", "--failed"]);
-    assert!(out.contains("talk_id: expected 3, found 4") && !out.contains("report"), "{out}");
+    assert_said!(out, @"
+    TALK  REASON  PRIORITY  QUEUED  DUE  ATTEMPTS  LAST ERROR
+    3  cli  0  [n] s ago  failed [n] s ago  1  no such talk in the answer: talk_id: expected 3, found 4
+
+    Next: `talkmirror queue retry [ID…]` retries what failed, `queue drop ID…` forgets it.
+    ");
     let (out, _) = mirror.ends(0, &["queue", "list", "--json"]);
     let rows = json(&out);
     assert_eq!(rows.as_array().unwrap().len(), 2);
@@ -119,24 +131,24 @@ fn the_queue_is_listed_retried_and_dropped() {
     assert_eq!((&rows[1]["talk_id"], &rows[1]["attempts"]), (&3.into(), &1.into()));
 
     let (out, _) = mirror.ends(0, &["queue", "retry"]);
-    assert_eq!(out, "1 talk to be tried again now\n");
+    assert_said!(out, @"1 talk to be tried again now");
     assert!(
         mirror.sql::<bool>("SELECT failed_at IS NULL AND attempts = 0 FROM talk_queue WHERE talk_id = 3")
     );
     mirror.ends(0, &["queue", "retry", "4"]);
     assert!(mirror.sql::<bool>("SELECT due_at <= unixepoch() FROM talk_queue WHERE talk_id = 4"));
     let (_, err) = mirror.ends(1, &["queue", "retry", "77"]);
-    assert_eq!(err, "error: not in the queue: 77\n");
+    assert_said!(err, @"error: not in the queue: 77");
     let (out, err) = mirror.ends(1, &["queue", "drop", "3", "77"]);
-    assert_eq!(
-        (out.as_str(), err.as_str()),
-        ("1 talk taken off the queue\n", "error: not in the queue: 77\n")
-    );
+    assert_said!(out + &err, @"
+    1 talk taken off the queue
+    error: not in the queue: 77
+    ");
     let (out, _) = mirror.ends(0, &["queue", "list", "--failed"]);
-    assert_eq!(out, "No talk has failed.\n");
+    assert_said!(out, @"No talk has failed.");
     mirror.ends(0, &["queue", "drop", "4"]);
     let (out, _) = mirror.ends(0, &["queue", "list"]);
-    assert_eq!(out, "The queue is empty.\n");
+    assert_said!(out, @"The queue is empty.");
 }
 
 #[test]
@@ -144,10 +156,7 @@ fn a_database_that_is_not_there_yet_is_named_with_what_makes_it() {
     let mirror = Mirror::new(account(1));
     for arguments in [&["status"][..], &["queue", "list"], &["why", "1"]] {
         let (_, err) = mirror.ends(1, arguments);
-        assert!(
-            err.starts_with("error: there is no database at ") && err.contains("talkmirror sync"),
-            "{err}"
-        );
+        assert_said!(err, @"error: there is no database at [folder]/talks.db yet: `talkmirror run` or `talkmirror sync` makes it");
     }
     assert!(!mirror.database().exists());
 }
@@ -157,10 +166,13 @@ fn status_is_one_screen_and_the_same_as_json() {
     let mirror = Mirror::new(account(30));
     mirror.ends(0, &["sync", "1..30"]);
     let (out, _) = mirror.ends(0, &["status"]);
-    let words = |out: &str| out.split_whitespace().collect::<Vec<_>>().join(" ");
-    for line in ["Mirror healthy", "Account 17029541", "Daemon does not run; stopped", "Talks 30: "] {
-        assert!(words(&out).contains(line), "{line} in\n{out}");
-    }
+    let lines = ["Mirror", "Account", "Daemon", "Talks"].map(|heading| part(&out, heading));
+    assert_said!(lines.concat(), @r#"
+    Mirror  healthy
+    Account  17029541 ("Simulated", http://127.0.0.1:[port]); confirmed [n] s ago
+    Daemon  does not run; stopped [n] s ago (sync [version])
+    Talks  30: 9 open (6 missed), 21 closed, 0 gone; 0 denied
+    "#);
     let (out, _) = mirror.ends(0, &["status", "--json"]);
     let status = json(&out);
     assert_eq!(status["healthy"], true);
@@ -170,7 +182,7 @@ fn status_is_one_screen_and_the_same_as_json() {
 
     let daemon = mirror.running_daemon();
     let (out, _) = mirror.ends(0, &["status"]);
-    assert!(words(&out).contains("Daemon runs (run "), "{out}");
+    assert_said!(part(&out, "Daemon"), @"Daemon  runs (run [version], process [pid]) for [n] s; last sign of life [n] s ago");
     daemon.stop();
 }
 
@@ -181,7 +193,10 @@ fn status_names_what_is_set_aside_and_ends_with_1() {
     mirror.simulator.account().script(3, [Fault::NotJson]);
     mirror.ends(1, &["sync", "3"]);
     let (out, _) = mirror.ends(1, &["status"]);
-    assert!(out.contains("! 1 talk failed") && out.contains("queue list --failed"), "{out}");
+    assert_said!(complaints(&out), @"
+    ! 1 talk failed after repeated attempts
+      → look at `talkmirror queue list --failed`, then `talkmirror queue retry` or `queue drop`
+    ");
     let (out, _) = mirror.ends(1, &["status", "--json"]);
     assert_eq!(json(&out)["healthy"], false);
 }
@@ -191,25 +206,37 @@ fn why_tells_a_talk_s_story_and_what_comes_next() {
     let mirror = Mirror::new(account(5));
     mirror.ends(0, &["sync", "2"]);
     let (out, _) = mirror.ends(0, &["why", "2"]);
-    assert!(out.contains("Next     nothing is planned; `talkmirror enqueue 2` has it fetched"), "{out}");
-    assert!(out.contains("States it was seen in (UTC):\nFROM"), "{out}");
+    assert_said!(part(&out, "Next"), @"Next  nothing is planned; `talkmirror enqueue 2` has it fetched");
+    let headed = out.lines().skip_while(|line| !line.is_empty()).take(4).collect::<Vec<_>>().join("\n");
+    assert_said!(headed, @"
+
+    States it was seen in (UTC):
+    FROM  TO  OPEN  READ  MISSED  UPDATED  RATING  STATUS
+    [time]  now  no  yes  no  [time]  9  -
+    ");
     let (out, _) = mirror.ends(0, &["why", "4"]);
-    assert!(out.contains("not mirrored") && out.contains("not queued"), "{out}");
+    assert_said!(out, @"
+    Talk  4
+    State  not mirrored
+    Queue  not queued
+    Next  nothing is planned; `talkmirror enqueue 4` has it fetched
+    Closing  only mirrored talks are looked at
+    ");
     mirror.ends(0, &["enqueue", "4"]);
     let (out, _) = mirror.ends(0, &["why", "4"]);
-    assert!(out.contains("it waits for a daemon: none runs"), "{out}");
+    assert_said!(part(&out, "Next"), @"Next  it waits for a daemon: none runs; `talkmirror run` or `talkmirror sync` fetches it");
     mirror.execute("INSERT INTO talk_queue (talk_id, due_at) VALUES (5, unixepoch() + 3630)");
     let (out, _) = mirror.ends(0, &["why", "5"]);
-    assert!(out.contains("fetches it, not before 2") && out.contains("(in 1 h)"), "{out}");
+    assert_said!(part(&out, "Next"), @"Next  it waits for a daemon: none runs; `talkmirror run` or `talkmirror sync` fetches it, not before [time] (in 1 h)");
     mirror.ends(0, &["queue", "drop", "5"]);
 
     mirror.execute("UPDATE talk_queue SET due_at = unixepoch() + 630, attempts = 2, last_error = 'HTTP 500'");
     let daemon = mirror.running_daemon();
     let (out, _) = mirror.ends(0, &["why", "4"]);
-    assert!(
-        out.contains("2 of 8 attempts failed, the last: HTTP 500") && out.contains("fetched in 10 min"),
-        "{out}"
-    );
+    assert_said!(format!("{}{}", part(&out, "Queue"), part(&out, "Next")), @"
+    Queue  waits for [n] s (reason cli, priority 0), 2 of 8 attempts failed, the last: HTTP 500
+    Next  fetched in 10 min ([time])
+    ");
     daemon.stop();
 }
 
@@ -217,12 +244,13 @@ fn why_tells_a_talk_s_story_and_what_comes_next() {
 fn check_gives_a_verdict_each_and_changes_nothing() {
     let mirror = Mirror::new(account(5));
     let (out, _) = mirror.ends(0, &["check"]);
-    assert!(out.starts_with("config    ok"), "{out}");
-    assert!(out.contains("database  ok    ") && out.contains("is not there yet"), "{out}");
-    assert!(out.contains("token     ok    "), "{out}");
     assert!(!mirror.database().exists() && !mirror.path("talks.db.lock").exists());
-    assert!(out.contains("account   ok    17029541 (\"Simulated\", http://127.0.0.1:"), "{out}");
-    assert!(out.contains("answers (by GET /api/v4/account); the database has no account yet"), "{out}");
+    assert_said!(out, @r#"
+    config  ok  [folder]/config.toml is right
+    database  ok  [folder]/talks.db is not there yet: `run` and `sync` make it
+    token  ok  http://127.0.0.1:[port] accepts it
+    account  ok  17029541 ("Simulated", http://127.0.0.1:[port]) answers (by GET /api/v4/account); the database has no account yet
+    "#);
     {
         let account = mirror.simulator.account();
         assert_eq!((account.account_requests(), account.requests()), (1, 0), "one request");
@@ -231,8 +259,10 @@ fn check_gives_a_verdict_each_and_changes_nothing() {
     mirror.ends(0, &["sync", "1..5"]);
     mirror.simulator.account().token = "another".into();
     let (out, _) = mirror.ends(1, &["check"]);
-    assert!(out.contains("token     BAD   ") && out.contains("HTTP 401"), "{out}");
-    assert!(out.contains("mirrors account 17029541: 5 talks"), "{out}");
+    assert_said!(verdicts(&out, &["database", "token"]), @"
+    database  ok  [folder]/talks.db mirrors account 17029541: 5 talks, schema 1
+    token  BAD  http://127.0.0.1:[port]: HTTP 401: the token is not accepted
+    ");
 }
 
 #[test]
@@ -242,19 +272,16 @@ fn check_says_whether_backups_have_where_to_go() {
     assert!(!out.contains("backup"), "none are wanted: {out}");
     mirror.configure(&format!("[backup]\npath = \"{}\"\nkeep = 3", mirror.path("away").display()));
     let (out, _) = mirror.ends(1, &["check"]);
-    assert!(
-        out.contains("backup    BAD   there is no folder") && out.contains("/away: make it, or mount"),
-        "{out}"
-    );
+    assert_said!(verdicts(&out, &["backup"]), @"backup  BAD  there is no folder [folder]/away: make it, or mount what belongs there");
     std::fs::create_dir(mirror.path("away")).unwrap();
     let (out, _) = mirror.ends(0, &["check"]);
-    assert!(out.contains("/away can be written: at 0 0 3 * * * (UTC), the newest 3 are kept"), "{out}");
+    assert_said!(verdicts(&out, &["backup"]), @"backup  ok  [folder]/away can be written: at 0 0 3 * * * (UTC), the newest 3 are kept");
     mirror.ends(0, &["sync", "1..5"]);
     let (out, _) = mirror.ends(0, &["check"]);
-    assert!(out.contains("/away takes them: at 0 0 3"), "{out}");
+    assert_said!(verdicts(&out, &["backup"]), @"backup  ok  [folder]/away takes them: at 0 0 3 * * * (UTC), the newest 3 are kept");
     mirror.configure("[backup]\npath = \"copies\"");
     let (out, _) = mirror.ends(0, &["check"]);
-    assert!(out.contains("/copies is not there yet: the first backup makes it"), "{out}");
+    assert_said!(verdicts(&out, &["backup"]), @"backup  ok  [folder]/copies is not there yet: the first backup makes it; at 0 0 3 * * * (UTC), the newest 7 are kept");
     assert!(!mirror.path("copies").exists(), "it changes nothing");
 }
 
@@ -281,14 +308,22 @@ fn a_time_in_the_future_is_shown_as_such_and_the_clock_is_named() {
          INSERT INTO talk_queue (talk_id, enqueued_at) VALUES (7, unixepoch() + 7260)",
     );
     let (out, _) = mirror.ends(0, &["status"]);
-    let warning = "! times in the database are up to 3 h in the future: the clock was set back, or was wrong";
-    assert!(out.contains(warning), "{out}");
+    assert_said!(complaints(&out), @"
+    ! times in the database are up to 3 h in the future: the clock was set back, or was wrong
+      → see that this machine's clock is right (`timedatectl`); if it is, what was written by the wrong one is overtaken by itself
+    ");
     let (out, _) = mirror.ends(0, &["why", "1"]);
-    assert_eq!(out.matches("(3 h in the future)").count(), 2, "{out}");
+    assert_said!(format!("{}{}", part(&out, "Updated"), part(&out, "Fetched")), @"
+    Updated  [time] (3 h in the future)
+    Fetched  [time] (3 h in the future), first [time]
+    ");
     let (out, _) = mirror.ends(0, &["queue", "list"]);
-    assert!(out.contains("2 h in the future"), "{out}");
+    assert_said!(out, @"
+    TALK  REASON  PRIORITY  QUEUED  DUE  ATTEMPTS  LAST ERROR
+    7  sql  0  2 h in the future  now  0
+    ");
     let (out, _) = mirror.ends(0, &["why", "7"]);
-    assert!(out.contains("waits since 2 h in the future"), "{out}");
+    assert_said!(part(&out, "Queue"), @"Queue  waits since 2 h in the future (reason sql, priority 0)");
 }
 
 #[test]
@@ -354,7 +389,7 @@ fn a_sync_that_cannot_queue_what_it_is_asked_for_says_so() {
     connection.execute_batch("BEGIN IMMEDIATE").unwrap();
     sync.signal(Signal::SIGTERM);
     assert_eq!(sync.wait().code(), Some(1));
-    assert!(mirror.log().contains("not all talks that were asked for are queued"), "{}", mirror.log());
+    assert_said!(journal::error(&mirror.log()), @"error: stopped by a signal; not all talks that were asked for are queued: ask for them again");
     connection.execute_batch("COMMIT").unwrap();
     mirror.ends(0, &["sync", "5"]);
     mirror.wait_sql("it is mirrored", "SELECT count(*) FROM talks", 2);

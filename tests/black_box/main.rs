@@ -29,6 +29,8 @@ mod hosts;
 mod http;
 mod identity;
 mod instances;
+#[allow(dead_code)]
+mod journal;
 mod listing;
 mod oauth;
 mod oauth_crash;
@@ -50,6 +52,7 @@ mod rights;
 mod rows;
 mod service;
 mod signals;
+mod snapshots;
 mod special_files;
 mod storm;
 mod surroundings;
