@@ -1,6 +1,8 @@
 //! Databases that cannot be used, are locked, or are shared.
 
 use crate::harness::{Mirror, SmallDisk, account};
+use crate::journal;
+use crate::snapshots::{assert_said, complaints, part, verdicts};
 use rusqlite::Connection;
 use std::fs;
 use std::process::Command;
@@ -13,7 +15,7 @@ fn what_is_no_database_of_ours_is_refused_and_untouched() {
     fs::write(mirror.database(), &text).unwrap();
     for arguments in [&["run"][..], &["sync"], &["enqueue", "1"], &["status"], &["backup", "copy.db"]] {
         let (_, err) = mirror.ends(78, arguments);
-        assert!(err.contains("talks.db is not a SQLite database: set database.path"), "{err}");
+        assert_said!(err, @"error: [folder]/talks.db is not a SQLite database: set database.path to another file, or move this one away and restore a backup");
     }
     assert_eq!(fs::read_to_string(mirror.database()).unwrap(), text);
 
@@ -25,7 +27,7 @@ fn what_is_no_database_of_ours_is_refused_and_untouched() {
     let restore = ["backup", "--restore", backup.to_str().unwrap(), "--yes"];
     for arguments in [&["run"][..], &["backup", "copy.db"], &restore] {
         let (_, err) = mirror.ends(78, arguments);
-        assert!(err.contains("is a SQLite database of something else"), "{arguments:?}: {err}");
+        assert_said!(err, @"error: [folder]/talks.db is a SQLite database of something else: set database.path to another file");
     }
 }
 
@@ -36,7 +38,7 @@ fn a_newer_database_is_refused() {
     mirror.execute("PRAGMA user_version = 99");
     for arguments in [&["run"][..], &["sync"], &["enqueue", "1"], &["status"], &["backup", "copy.db"]] {
         let (_, err) = mirror.ends(78, arguments);
-        assert!(err.contains("was written by a newer talkmirror (schema 99"), "{err}");
+        assert_said!(err, @"error: [folder]/talks.db was written by a newer talkmirror (schema 99, this one knows 1): upgrade talkmirror");
     }
     assert_eq!(mirror.sql::<i64>("PRAGMA user_version"), 99);
 }
@@ -49,22 +51,21 @@ fn a_database_of_a_development_version_is_refused_with_what_to_do() {
     mirror.execute(
         "DROP TABLE talk_history; DROP VIEW talk_versions; CREATE TABLE talk_versions (a); PRAGMA user_version = 6",
     );
-    let said = "was made by a development version of talkmirror, from before its first release";
     let restore = ["backup", "--restore", backup.to_str().unwrap(), "--yes"];
     for arguments in
         [&["run"][..], &["sync"], &["enqueue", "1"], &["status"], &["backup", "copy.db"], &restore]
     {
         let (_, err) = mirror.ends(78, arguments);
-        assert!(err.contains(said) && err.contains("move it away or remove it"), "{arguments:?}: {err}");
+        assert_said!(err, @"error: [folder]/talks.db was made by a development version of talkmirror, from before its first release, and is not migrated: move it away or remove it, then start talkmirror, which mirrors the account anew");
     }
     let (out, _) = mirror.ends(78, &["check"]);
-    assert!(out.contains("database  BAD   ") && out.contains(said), "{out}");
+    assert_said!(verdicts(&out, &["database"]), @"database  BAD  [folder]/talks.db was made by a development version of talkmirror, from before its first release, and is not migrated: move it away or remove it, then start talkmirror, which mirrors the account anew");
     assert_eq!(mirror.sql::<i64>("PRAGMA user_version"), 6);
     let old = mirror.path("old.db");
     fs::rename(mirror.database(), &old).unwrap();
     mirror.ends(0, &["sync", "1"]);
     let (_, err) = mirror.ends(1, &["backup", "--restore", old.to_str().unwrap(), "--yes"]);
-    assert!(err.contains(said), "{err}");
+    assert_said!(err, @"error: [folder]/old.db was made by a development version of talkmirror, from before its first release, and is not migrated: move it away or remove it, then start talkmirror, which mirrors the account anew");
 }
 
 #[test]
@@ -77,19 +78,14 @@ fn a_database_of_another_account_is_refused_and_nothing_is_stored() {
     for command in ["sync", "run"] {
         mirror.ends(0, &["enqueue", "2"]);
         let (_, err) = mirror.ends(78, &[command]);
-        assert!(
-            err.contains("this database mirrors account 4711 (")
-                && err.contains("and the API answers for account 17029541 (\"Simulated\", http://127.0.0.1:"),
-            "{err}"
-        );
+        assert_said!(journal::error(&err), @r#"error: this database mirrors account 4711 ("Simulated", http://127.0.0.1:[port]), and the API answers for account 17029541 ("Simulated", http://127.0.0.1:[port]): nothing was changed; set database.path to another file, or api.base_url and the token to account 4711"#);
     }
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), 1);
     assert!(
         mirror.sql::<bool>("SELECT attempts = 0 AND failed_at IS NULL FROM talk_queue WHERE talk_id = 2")
     );
     let (out, _) = mirror.ends(78, &["check"]);
-    assert!(out.contains("account   BAD   this database mirrors account 4711 ("), "{out}");
-    assert!(out.contains("and the API answers for account 17029541 (\"Simulated\","), "{out}");
+    assert_said!(verdicts(&out, &["account"]), @r#"account  BAD  this database mirrors account 4711 ("Simulated", http://127.0.0.1:[port]), and the API answers for account 17029541 ("Simulated", http://127.0.0.1:[port]): nothing was changed; set database.path to another file, or api.base_url and the token to account 4711"#);
 }
 
 #[test]
@@ -103,11 +99,11 @@ fn another_account_s_404_and_403_are_not_believed() {
         others.for_each(|(talk_id, faults)| mirror.simulator.account().script(talk_id, faults));
         mirror.simulator.account().script(30, [Fault::OtherAccount]);
         let (_, err) = mirror.ends(78, &["sync", "1..12"]);
-        assert!(err.contains("the API answers for account 1"), "{err}");
+        assert_said!(journal::error(&err), @r#"error: this database mirrors account 17029541 ("Simulated", http://127.0.0.1:[port]), and the API answers for account 1 (http://127.0.0.1:[port]): nothing was changed; set database.path to another file, or api.base_url and the token to account 17029541"#);
         assert_eq!(mirror.sql::<i64>("SELECT count(gone_at) + count(denied_at) FROM talks"), 0, "{fault:?}");
         assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_queue"), 0, "nor is anything queued");
         let (out, _) = mirror.ends(0, &["status"]);
-        assert!(out.contains("does not run; stopped"), "{out}");
+        assert_said!(part(&out, "Daemon"), @"Daemon  does not run; stopped [n] s ago (sync [version])");
     }
 }
 
@@ -122,7 +118,7 @@ fn one_wrong_answer_at_the_start_stops_nobody() {
     mirror.ends(1, &["sync"]);
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), 14, "the others are mirrored");
     let error: String = mirror.sql("SELECT last_error FROM talk_queue WHERE talk_id = 21 AND failed_at > 0");
-    assert!(error.contains("account_id: expected 17029541, found 1"), "{error}");
+    assert_said!(error, @"no such talk in the answer: account_id: expected 17029541, found 1");
 }
 
 #[test]
@@ -144,7 +140,10 @@ fn status_tells_a_daemon_that_was_killed_from_one_that_runs() {
     mirror.ends(0, &["status"]);
     daemon.kill_hard();
     let (out, _) = mirror.ends(1, &["status"]);
-    assert!(out.contains("! the daemon ended without a word") && out.contains("does not run"), "{out}");
+    assert_said!(complaints(&out), @"
+    ! the daemon ended without a word: killed, or the machine went down
+      → start it again: nothing is lost
+    ");
 }
 
 #[test]
@@ -153,7 +152,7 @@ fn a_missing_folder_is_named() {
     mirror.configure("database.path = \"no/such/talks.db\"\n");
     for arguments in [&["run"][..], &["sync"], &["enqueue", "1"]] {
         let (_, err) = mirror.ends(1, arguments);
-        assert!(err.contains("there is no folder") && err.contains("no/such"), "{err}");
+        assert_said!(err, @"error: there is no folder [folder]/no/such for the database: make it, or set database.path");
     }
 }
 
@@ -164,10 +163,7 @@ fn a_second_instance_ends_at_once_with_75_and_the_holder_s_process_id() {
     let holder = daemon.child.id();
     for command in ["run", "sync"] {
         let (_, err) = mirror.ends(75, &[command]);
-        assert!(
-            err.starts_with(&format!("error: another talkmirror (process {holder}) is working on ")),
-            "{err}"
-        );
+        assert_said!(err, [(&format!("process {holder}\\b"), "process [of the daemon]")], @"error: another talkmirror (process [of the daemon]) is working on [folder]/talks.db");
     }
     for arguments in [&["enqueue", "1"][..], &["status"], &["why", "1"], &["queue", "list"], &["check"]] {
         mirror.ends(0, arguments);
@@ -190,12 +186,11 @@ fn another_program_s_long_transaction_is_waited_for() {
     mirror.wait("talk 1 is asked for", || mirror.simulator.account().requests_of(1) == 1);
     connection.execute_batch("BEGIN IMMEDIATE").unwrap();
     // A talk queued before the lock was taken is fetched, but cannot be recorded.
-    mirror.wait("the daemon says that it waits", || {
-        mirror.log().contains("another program holds the write lock")
-    });
+    let waits = mirror.wait_logged(journal::DATABASE_NOT_WRITABLE);
+    assert_said!(waits, @"ERROR cannot write the database: another program holds the write lock, black_box (process [pid]): end its transaction; no talk is fetched until it can be written");
     connection.execute_batch("COMMIT").unwrap();
     mirror.wait_sql("talk 1 is mirrored", "SELECT count(*) FROM talks", 1);
-    mirror.wait("it says so", || mirror.log().contains("the database can be written again"));
+    mirror.wait_logged(journal::DATABASE_WRITABLE_AGAIN);
     daemon.stop();
 }
 
@@ -270,11 +265,7 @@ fn a_database_that_cannot_be_written_is_named() {
     for output in outputs {
         let err = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(1), "{err}");
-        assert!(
-            err.starts_with("error: ")
-                && err.contains("talks.db cannot be written: give this user the right"),
-            "{err}"
-        );
+        assert_said!(err, @"error: [folder]/talks.db cannot be written: give this user the right to write the file and its folder");
     }
 }
 
@@ -285,9 +276,8 @@ fn a_full_disk_is_named_waited_for_and_nothing_is_lost() {
     mirror.ends(0, &["enqueue", "1..400"]);
     let _ = fs::write(disk.0.join("ballast"), vec![0; 12_000_000]);
     let daemon = mirror.daemon();
-    mirror.wait("the daemon says that the disk is full", || {
-        mirror.log().contains("the disk is full: make room")
-    });
+    let full = mirror.wait_logged(journal::DATABASE_NOT_WRITABLE);
+    assert_said!(full, @"ERROR cannot write the database: the disk is full: make room; no talk is fetched until it can be written");
     // Requests under way when the disk filled up are answered first.
     mirror.wait("nothing is fetched that cannot be recorded", || {
         let requests = mirror.simulator.account().requests();
@@ -296,12 +286,12 @@ fn a_full_disk_is_named_waited_for_and_nothing_is_lost() {
     });
 
     let (_, err) = mirror.ends(1, &["enqueue", "1000..60000"]);
-    assert!(err.ends_with("database or disk is full; make room on the disk, then try again\n"), "{err}");
+    assert_said!(err, @"error: cannot queue them all; what was queued stays queued: database or disk is full; make room on the disk, then try again");
 
     fs::remove_file(disk.0.join("ballast")).unwrap();
     mirror.wait_sql("everything is mirrored", "SELECT count(*) FROM talks", 400);
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_queue"), 0);
-    mirror.wait("it says so", || mirror.log().contains("the database can be written again"));
+    mirror.wait_logged(journal::DATABASE_WRITABLE_AGAIN);
     daemon.stop();
 }
 
@@ -327,7 +317,7 @@ fn the_sqlite3_shell_queues_and_reads() {
             .unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "(all)|2|1\n");
     let refused = shell("INSERT INTO talk_queue (talk_id) VALUES (NULL)").unwrap();
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("must be a talk id"), "{refused:?}");
+    assert_said!(String::from_utf8_lossy(&refused.stderr), @"Error: stepping, talk_queue.talk_id must be a talk id: a whole number above 0 (19)");
 }
 
 #[test]
@@ -339,15 +329,11 @@ fn a_database_that_is_removed_ends_the_daemon_before_it_closes_unseen() {
     daemon.signal(nix::sys::signal::Signal::SIGSTOP);
     fs::remove_file(mirror.database()).unwrap();
     let (_, err) = mirror.ends(1, &["enqueue", "2"]);
-    assert!(err.contains("was removed while a talkmirror works on it"), "{err}");
+    assert_said!(err, @"error: [folder]/talks.db was removed while a talkmirror works on it: restart that, which makes a new one, or restore a backup first");
     assert!(!mirror.database().exists(), "and nothing is put in its place");
     daemon.signal(nix::sys::signal::Signal::SIGCONT);
     assert_eq!(daemon.wait().code(), Some(1));
-    assert!(
-        mirror.log().contains("was removed or replaced while talkmirror worked on it"),
-        "{}",
-        mirror.log()
-    );
+    assert_said!(journal::error(&mirror.log()), @"error: [folder]/talks.db was removed or replaced while talkmirror worked on it: nothing could be kept there; start talkmirror again, which makes a new one, or restore a backup first");
 }
 
 #[test]
@@ -368,15 +354,24 @@ fn a_damaged_database_is_named_with_what_to_do_by_every_command() {
     let mut bytes = fs::read(mirror.database()).unwrap();
     bytes[((page - 1) * size) as usize..(page * size) as usize].fill(0x5a);
     fs::write(mirror.database(), bytes).unwrap();
+    let mut said = String::new();
     for arguments in
         [&["run"][..], &["sync"], &["status"], &["why", "5"], &["stale"], &["check"], &["backup", "copy.db"]]
     {
         let (out, err) = mirror.ends(78, arguments);
-        let remedy = format!(
-            "{} is damaged: stop talkmirror and put the newest backup in its place",
-            mirror.database().display()
-        );
-        assert!(format!("{out}{err}").contains(&remedy), "{arguments:?}: {out}{err}");
+        said += &match arguments {
+            ["check"] => verdicts(&out, &["database"]),
+            _ => format!("{arguments:?}: {}", journal::error(&err)),
+        };
     }
+    assert_said!(said, @r#"
+    ["run"]: error: database disk image is malformed; [folder]/talks.db is damaged: stop talkmirror and put the newest backup in its place (`talkmirror backup --restore FILE`); without one, `sqlite3 [folder]/talks.db .recover` saves what can be read
+    ["sync"]: error: database disk image is malformed; [folder]/talks.db is damaged: stop talkmirror and put the newest backup in its place (`talkmirror backup --restore FILE`); without one, `sqlite3 [folder]/talks.db .recover` saves what can be read
+    ["status"]: error: database disk image is malformed; [folder]/talks.db is damaged: stop talkmirror and put the newest backup in its place (`talkmirror backup --restore FILE`); without one, `sqlite3 [folder]/talks.db .recover` saves what can be read
+    ["why", "5"]: error: database disk image is malformed; [folder]/talks.db is damaged: stop talkmirror and put the newest backup in its place (`talkmirror backup --restore FILE`); without one, `sqlite3 [folder]/talks.db .recover` saves what can be read
+    ["stale"]: error: database disk image is malformed; [folder]/talks.db is damaged: stop talkmirror and put the newest backup in its place (`talkmirror backup --restore FILE`); without one, `sqlite3 [folder]/talks.db .recover` saves what can be read
+    database  BAD  database disk image is malformed; [folder]/talks.db is damaged: stop talkmirror and put the newest backup in its place (`talkmirror backup --restore FILE`); without one, `sqlite3 [folder]/talks.db .recover` saves what can be read
+    ["backup", "copy.db"]: error: [folder]/talks.db is damaged: database disk image is malformed; [folder]/talks.db is damaged: stop talkmirror and put the newest backup in its place (`talkmirror backup --restore FILE`); without one, `sqlite3 [folder]/talks.db .recover` saves what can be read
+    "#);
     assert_eq!(mirror.simulator.account().requests(), 200, "nothing is fetched");
 }

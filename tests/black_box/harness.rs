@@ -107,6 +107,12 @@ impl Mirror {
         (out, err)
     }
 
+    /// What `status` tells as JSON.
+    pub fn status(&self) -> serde_json::Value {
+        let (out, err) = text(&self.output(&["status", "--json"]));
+        serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{err}"))
+    }
+
     /// Starts the daemon, with its log in `daemon.log`.
     pub fn daemon(&self) -> Daemon {
         self.start(&["run"])

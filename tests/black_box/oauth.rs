@@ -1,6 +1,8 @@
 //! OAuth tokens, and their renewal.
 
 use crate::harness::{Mirror, SmallDisk, account};
+use crate::journal;
+use crate::snapshots::{assert_said, complaints, part, verdicts};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::fs;
@@ -91,8 +93,7 @@ fn a_pair_is_renewed_ahead_of_its_end_under_load_with_no_request_refused() {
     daemon.stop();
     assert_eq!(refusals(&mirror), 0);
     let log = mirror.log();
-    // The last line counts the talks that failed.
-    assert!(log.lines().all(|line| !line.contains("failed") || line.contains(" 0 failed, ")), "{log}");
+    assert_eq!(journal::faults(&log), "");
     let second = stored(&mirror);
     assert!(second["access_token"] != first["access_token"]);
     let modes = ["secrets", "secrets/oauth.json"]
@@ -100,7 +101,7 @@ fn a_pair_is_renewed_ahead_of_its_end_under_load_with_no_request_refused() {
     assert_eq!(modes, [0o700, 0o600]);
     assert_eq!(fs::read_dir(mirror.path("secrets")).unwrap().count(), 1, "no used token is kept");
     let (out, _) = mirror.ends(0, &["status"]);
-    assert!(out.contains("Token") && out.contains("; renewed by itself, last "), "{out}");
+    assert_said!(part(&out, "Token"), @"Token  expires in 23 h, on [date]; renewed by itself, last [n] s ago");
     mirror.assert_mirrors_the_account();
 }
 
@@ -133,7 +134,7 @@ fn a_refused_token_is_renewed_at_once_and_nothing_is_sent_with_it_meanwhile() {
     let daemon = mirror.daemon();
     mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
     daemon.stop();
-    assert!(!mirror.log().contains("paused:"), "{}", mirror.log());
+    assert!(mirror.logged(journal::PAUSED).is_empty(), "{}", mirror.log());
     {
         let account = mirror.simulator.account();
         assert_eq!((account.oauth.renewals, account.oauth.overlaps, account.token_requests()), (1, 0, 1));
@@ -158,7 +159,10 @@ fn a_new_token_that_is_refused_too_pauses_and_is_not_renewed_again_and_again() {
     daemon.signal(Signal::SIGHUP);
     mirror.wait("it is probed", || mirror.simulator.account().account_requests() >= 4);
     let (out, _) = mirror.ends(1, &["status"]);
-    assert!(out.contains("run `talkmirror login`"), "{out}");
+    assert_said!(complaints(&out), @"
+    ! everything pauses: the API does not accept the token (HTTP 401: the token is not accepted)
+      → run `talkmirror login`: the daemon takes the new tokens up by itself; if they are refused too, check api.base_url and [api.oauth]
+    ");
     assert_eq!(mirror.simulator.account().token_requests(), 1);
     daemon.stop();
 }
@@ -176,10 +180,14 @@ fn a_revoked_access_pauses_and_says_what_to_do_and_a_login_mends_it_without_a_re
                     FROM daemon_status";
     mirror.wait_sql("the pause says what to do", detail, true);
     let (out, _) = mirror.ends(1, &["status"]);
-    assert!(out.contains("revoked talkmirror's access") && out.contains("→ run `talkmirror login`"), "{out}");
-    assert!(
-        mirror.log().contains("ERROR the account has revoked talkmirror's access: run `talkmirror login`")
-    );
+    assert_said!(complaints(&out), @"
+    ! everything pauses: the API does not accept the token (the account has revoked talkmirror's access: run `talkmirror login` (no new token: HTTP 400: the account issues no tokens to us))
+      → run `talkmirror login`: the daemon takes the new tokens up by itself; if they are refused too, check api.base_url and [api.oauth]
+    ");
+    assert_said!(journal::faults(&mirror.log()), @r#"
+    ERROR the account has revoked talkmirror's access: run `talkmirror login` (no new token: HTTP 400: the account issues no tokens to us) request_id="simulated"
+    ERROR paused: the API does not accept the token (the account has revoked talkmirror's access: run `talkmirror login` (no new token: HTTP 400: the account issues no tokens to us)); next probe in [n] s reason="unauthorized" request_id="simulated"
+    "#);
     assert_eq!(mirror.simulator.account().token_requests(), 1, "not again and again");
     daemon.signal(Signal::SIGHUP);
     mirror.wait("asked again at once", || mirror.simulator.account().token_requests() == 2);
@@ -204,13 +212,13 @@ fn sync_and_close_renew_and_check_does_not() {
     keep(&mirror, -2 * DAY, -DAY);
     mirror.simulator.account().oauth.expire();
     let (out, _) = mirror.ends(1, &["check"]);
-    assert!(out.contains("not tried: the access token expired 24 h ago, on "), "{out}");
+    assert_said!(verdicts(&out, &["token"]), @"token  BAD  not tried: the access token expired 24 h ago, on [date]; the daemon renews it by itself, and so does `talkmirror sync`");
     assert_eq!(mirror.simulator.account().requests(), 0);
     mirror.ends(0, &["sync", "1..5"]);
     assert_eq!(mirror.simulator.account().oauth.renewals, 1);
     assert_eq!(refusals(&mirror), 0, "what has ended is renewed first");
     let (out, _) = mirror.ends(0, &["check"]);
-    assert!(out.contains("; it expires in 2") && out.contains(" and is renewed by itself"), "{out}");
+    assert_said!(verdicts(&out, &["token"]), [(r"in 2\d h", "in 2[n] h")], @"token  ok  http://127.0.0.1:[port] accepts it; it expires in 2[n] h, on [date] and is renewed by itself");
 
     mirror.simulator.account().oauth.expire();
     let id = mirror.simulator.account().create_missed(2 * DAY).to_string();
@@ -241,12 +249,16 @@ fn an_endpoint_that_fails_costs_nothing_while_the_token_lives() {
     mirror.ends(0, &["enqueue", "1..200"]);
     let daemon = mirror.daemon();
     mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
-    mirror.wait("it is told", || mirror.ends(0, &["status"]).0.contains("could not be renewed: HTTP 502"));
-    assert!(!mirror.log().contains("paused:") && refusals(&mirror) == 0, "{}", mirror.log());
+    let trouble = || mirror.status()["oauth"]["trouble"].as_str().map(str::to_owned);
+    mirror.wait("it is told", || trouble().is_some());
+    let why = trouble().unwrap();
+    assert_said!(why, @"HTTP 502: the server failed");
+    assert!(mirror.status()["warnings"].to_string().contains(&why), "{}", mirror.status());
+    assert!(mirror.logged(journal::PAUSED).is_empty() && refusals(&mirror) == 0, "{}", mirror.log());
     assert_eq!(mirror.simulator.account().token_requests(), 1, "with a backoff");
     mirror.simulator.account().oauth.fault = None;
     mirror.wait("it is renewed", || mirror.simulator.account().oauth.renewals == 1);
-    mirror.wait("it is told no more", || !mirror.ends(0, &["status"]).0.contains("could not be renewed"));
+    mirror.wait("it is told no more", || trouble().is_none());
     daemon.stop();
     mirror.assert_mirrors_the_account();
 }
@@ -264,7 +276,7 @@ fn an_endpoint_that_fails_when_the_token_is_refused_pauses_until_it_answers() {
     let daemon = mirror.running_daemon();
     wait_for_pause(&mirror);
     let detail: String = mirror.sql("SELECT pause_detail FROM daemon_status");
-    assert!(detail.contains("could not be renewed: HTTP 503"), "{detail}");
+    assert_said!(detail, @"it could not be renewed: HTTP 503: the server failed");
     mirror.simulator.account().oauth.fault = None;
     mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
     assert_eq!(mirror.simulator.account().oauth.renewals, 1);
@@ -291,10 +303,7 @@ fn a_redirect_of_the_endpoint_is_not_followed() {
     let address = format!("http://{}/oauth2/access_token?token=x", elsewhere.local_addr().unwrap());
     mirror.simulator.account().oauth.fault = Some(Fault::Redirect(address));
     let (_, err) = mirror.ends(0, &["sync", "1..5"]);
-    assert!(
-        err.contains("redirected to http://127.0.0.1:") && err.contains("which is not followed"),
-        "{err}"
-    );
+    assert_said!(journal::faults(&err), @r#"WARN the API token could not be renewed, to be tried again in [n] s: HTTP 302: redirected to http://127.0.0.1:[port]/oauth2/access_token, which is not followed: is api.base_url the account's address? request_id="simulated""#);
     assert!(elsewhere.accept().is_err(), "nobody came");
 }
 
@@ -333,9 +342,9 @@ fn a_broken_file_names_login_and_a_running_daemon_keeps_its_pair_and_replaces_th
     let whole = fs::read(store(&mirror)).unwrap();
     fs::write(store(&mirror), &whole[..whole.len() / 2]).unwrap();
     let (_, err) = mirror.ends(78, &["sync", "3"]);
-    assert!(err.contains("no whole pair of tokens at ") && err.contains("run `talkmirror login`"), "{err}");
+    assert_said!(journal::error(&err), @"");
     assert!(!err.contains("refresh-"), "{err}");
-    mirror.wait("the daemon keeps its pair", || mirror.log().contains("the API token in use is kept"));
+    assert_said!(mirror.wait_logged(journal::TOKEN_KEPT), @"");
     mirror.simulator.account().oauth.expire();
     mirror.ends(0, &["enqueue", "1..5"]);
     mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
@@ -354,7 +363,8 @@ fn a_pair_that_cannot_be_kept_is_not_used_and_the_old_one_goes_on() {
     let _ = fs::write(disk.0.join("ballast"), vec![0; 1_000_000]);
     mirror.ends(0, &["enqueue", "1..40"]);
     let daemon = mirror.daemon();
-    mirror.wait("it is told", || mirror.log().contains("the new token cannot be kept: cannot write "));
+    let told = mirror.wait_logged(journal::TOKEN_NOT_KEPT);
+    assert_said!(told, @r#"WARN the API token could not be renewed, to be tried again in [n] s: the new token cannot be kept: cannot write [folder]/secrets/oauth.json.previous: No space left on device (os error 28) at path [folder]/secrets/.oauth-[name]""#);
     mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
     assert_eq!(stored(&mirror), first);
     assert_eq!(refusals(&mirror), 0);
@@ -371,8 +381,7 @@ fn without_tokens_run_and_sync_end_with_78_and_name_login() {
     let mirror = oauth(account(1));
     for arguments in [&["run"][..], &["sync"], &["check"]] {
         let (_, err) = mirror.ends(78, arguments);
-        assert!(err.contains("api.oauth.store: expected the tokens that `talkmirror login` stores"), "{err}");
-        assert!(err.contains("run `talkmirror login`"), "{err}");
+        assert_said!(err, @"error: [folder]/config.toml: api.oauth.store: expected the tokens that `talkmirror login` stores, found no tokens at [folder]/secrets/oauth.json: run `talkmirror login`");
     }
     mirror.ends(0, &["enqueue", "1"]);
     mirror.ends(0, &["status"]);
@@ -399,15 +408,12 @@ fn an_empty_credential_is_none_and_one_that_is_set_stands_in_for_a_missing_key()
     mirror.write_secret("token", "long-lived");
     fs::write(mirror.path("config.toml"), format!("api.token_file = \"token\"\n{config}")).unwrap();
     let two = String::from_utf8_lossy(&sync().stderr).into_owned();
-    assert!(
-        two.contains("api.oauth.client_id: expected no other token beside it, found a long-lived one"),
-        "{two}"
-    );
+    assert_said!(two, @"error: [folder]/config.toml: api.oauth.client_id: expected no other token beside it, found a long-lived one at [folder]/token");
     fs::write(mirror.path("config.toml"), config).unwrap();
     fs::write(mirror.path("credentials/token"), "").unwrap();
     fs::write(mirror.path("credentials/oauth-secret"), "\n").unwrap();
     let none = sync();
     assert_eq!(none.status.code(), Some(78));
     let none = String::from_utf8_lossy(&none.stderr).into_owned();
-    assert!(none.contains("api.oauth.client_secret_file: expected the path of a file"), "{none}");
+    assert_said!(none, @"error: [folder]/config.toml: api.oauth.client_secret_file: expected the path of a file with the integration's secret, as api.oauth.client_id is set, found nothing");
 }

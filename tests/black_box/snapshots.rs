@@ -6,6 +6,7 @@ use insta::Settings;
 /// Masks for what differs from run to run, in the order in which they are applied.
 const MASKS: &[(&str, &str)] = &[
     (r"[^\s(`'=]*/\.tmp[0-9A-Za-z]{6}\b", "[folder]"),
+    (r"/\.([a-z]+)-[0-9A-Za-z]{6}\b", "/.$1-[name]"),
     (r"(127\.0\.0\.1|localhost|\[::1\]):\d+", "$1:[port]"),
     (r"\bprocess \d+(, user [^\s)]+)?", "process [pid]"),
     (r"\bblack_box-[0-9a-f]+", "black_box"),
