@@ -2,7 +2,9 @@
 
 use crate::harness::{Mirror, account, text};
 use crate::http::shown;
+use crate::journal;
 use crate::rights::{DAEMON, OUTSIDER, State};
+use crate::snapshots::{assert_said, verdicts};
 use serde_json::Value;
 use std::fs;
 use std::net::TcpListener;
@@ -48,18 +50,14 @@ fn a_database_that_this_user_cannot_write_is_bad() {
     let outsider = as_user(OUTSIDER);
     let (out, err) = text(&outsider);
     assert_eq!(outsider.status.code(), Some(1), "{out}{err}");
-    assert!(
-        out.contains("database  BAD   ") && out.contains("talks.db cannot be written: give this user"),
-        "{out}"
-    );
-    assert!(out.contains("mirrors account 17029541: 1 talk"), "{out}");
+    assert_said!(verdicts(&out, &["database"]), @"database  BAD  [folder]/state/talks.db mirrors account 17029541: 1 talk, schema 1; but [folder]/state/talks.db cannot be written: give this user the right to write the file and its folder");
     let owner = as_user((DAEMON, DAEMON));
     assert!(owner.status.success(), "{:?}", text(&owner));
     // Another user's lock, in a database that is open to all.
     open(&[""], 0o777);
     open(&database, 0o666);
     let (out, _) = text(&as_user(OUTSIDER));
-    assert!(out.contains("database  BAD   ") && out.contains("cannot lock "), "{out}");
+    assert_said!(verdicts(&out, &["database"]), @"database  BAD  [folder]/state/talks.db mirrors account 17029541: 1 talk, schema 1; but cannot lock [folder]/state/talks.db.lock: is database.path where this user may write (under systemd in $STATE_DIRECTORY), and is that file this user's own?: Permission denied (os error 13)");
     let named = |files: Vec<(String, Vec<u8>)>| files.into_iter().find(|(name, _)| name == "talks.db");
     assert_eq!(named(files(&state.mirror, "state")), named(before), "it changes nothing");
 }
@@ -101,10 +99,10 @@ fn a_folder_in_which_no_database_can_be_made_is_bad() {
     let output = state.command(&["check"]).output().unwrap();
     let (out, _) = text(&output);
     assert_eq!(output.status.code(), Some(1), "{out}");
-    assert!(out.contains("database  BAD   ") && out.contains("talks.db cannot be written"), "{out}");
+    assert_said!(verdicts(&out, &["database"]), @"database  BAD  [folder]/state/talks.db is not there yet: `run` and `sync` make it; but [folder]/state/talks.db cannot be written: give this user the right to write the file and its folder");
     fs::set_permissions(state.mirror.path("state"), fs::Permissions::from_mode(0o750)).unwrap();
     let (out, _) = text(&state.command(&["check"]).output().unwrap());
-    assert!(out.contains("database  ok    ") && out.contains("is not there yet"), "{out}");
+    assert_said!(verdicts(&out, &["database"]), @"database  ok  [folder]/state/talks.db is not there yet: `run` and `sync` make it");
     assert_eq!(files(&state.mirror, "state"), [], "and is not made");
 }
 
@@ -116,35 +114,34 @@ fn a_write_lock_that_is_held_for_a_moment_is_no_fault() {
     let locked = other.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).unwrap();
     let check = mirror.start(&["check"]);
     let began = std::time::Instant::now();
-    mirror.wait("it has begun", || mirror.log().contains("config    ok") || began.elapsed().as_secs() > 1);
+    mirror.wait("it has begun", || !mirror.log().is_empty() || began.elapsed().as_secs() > 1);
     locked.rollback().unwrap();
     let mut check = check;
     assert!(check.wait().success(), "{}", mirror.log());
-    assert!(mirror.log().contains("database  ok    "), "{}", mirror.log());
+    assert_said!(verdicts(&mirror.log(), &["database"]), @"database  ok  [folder]/talks.db mirrors account 17029541: 1 talk, schema 1");
 }
 
 #[test]
 fn the_address_of_http_listen_is_free_or_the_running_daemon_s_or_bad() {
     let (mirror, port) = shown(account(1), "");
     let (out, _) = mirror.ends(0, &["check"]);
-    assert!(out.contains(&format!("http      ok    127.0.0.1:{port} is free")), "{out}");
+    let own = format!(":{port}\\b");
+    assert_said!(verdicts(&out, &["http"]), [(&own, ":[http.listen]")], @"http  ok  127.0.0.1:[http.listen] is free");
     let taken = TcpListener::bind(("127.0.0.1", port)).unwrap();
     let (out, _) = mirror.ends(1, &["check"]);
-    assert!(
-        out.contains(&format!("http      BAD   cannot listen on 127.0.0.1:{port}: Address already in use")),
-        "{out}"
-    );
+    assert_said!(verdicts(&out, &["http"]), [(&own, ":[http.listen]")], @"http  BAD  cannot listen on 127.0.0.1:[http.listen]: Address already in use (os error 98); set http.listen to an address that is free here");
     drop(taken);
     let daemon = mirror.running_daemon();
     let pid = daemon.child.id();
     let (out, _) = mirror.ends(0, &["check"]);
-    assert!(out.contains(&format!("is in use by the daemon of this database (process {pid})")), "{out}");
+    let own = format!("process {pid}\\b");
+    assert_said!(verdicts(&out, &["http"]), [(&own, "process [of the daemon]")], @"http  ok  127.0.0.1:[port] is in use by the daemon of this database (process [of the daemon])");
     // Another mirror's daemon with the same address.
     let other = Mirror::new(account(1));
     let second = other.running_daemon();
     other.configure(&format!("http.listen = \"127.0.0.1:{port}\"\n"));
     let (out, _) = other.ends(1, &["check"]);
-    assert!(out.contains("http      BAD   cannot listen on"), "{out}");
+    assert_said!(verdicts(&out, &["http"]), @"http  BAD  cannot listen on 127.0.0.1:[port]: Address already in use (os error 98); set http.listen to an address that is free here");
     second.stop();
     daemon.stop();
 }
@@ -168,27 +165,24 @@ fn json_has_the_verdicts_and_the_warnings() {
     mirror.execute("CREATE TRIGGER mine AFTER INSERT ON talks BEGIN SELECT 1; END; DROP VIEW open_talks");
     let found = all(1);
     assert_eq!(found["ok"], false);
-    assert!(found["warnings"][0]["text"].as_str().unwrap().contains("the trigger mine"), "{found}");
+    assert_said!(found["warnings"][0]["text"].as_str().unwrap(), @"the trigger mine on talks is not talkmirror's: it runs within the daemon's transactions, and can stop them");
     mirror.configure("api.timeout = 3\n");
     let found = all(78);
     assert_eq!(found["verdicts"][0]["ok"], false);
-    assert!(found["verdicts"][0]["text"].as_str().unwrap().contains("api.timeout: expected"), "{found}");
+    assert_said!(found["verdicts"][0]["text"].as_str().unwrap(), @r#"[folder]/config.toml: api.timeout: expected a duration such as "30s", from 100ms to 10m, found 3"#);
 }
 
 #[test]
 fn a_database_that_no_restart_helps_ends_with_78() {
     let mirror = Mirror::new(account(3));
     mirror.ends(0, &["sync", "1"]);
-    let is_refused = |what: &str| {
-        let (out, _) = mirror.ends(78, &["check"]);
-        assert!(out.contains("database  BAD   ") && out.contains(what), "{out}");
-    };
+    let refusal = || verdicts(&mirror.ends(78, &["check"]).0, &["database"]);
     mirror.execute("PRAGMA user_version = 999");
-    is_refused("was written by a newer talkmirror");
+    assert_said!(refusal(), @"database  BAD  [folder]/talks.db was written by a newer talkmirror (schema 999, this one knows 1): upgrade talkmirror");
     mirror.execute("PRAGMA user_version = 5; PRAGMA application_id = 7");
-    is_refused("is a SQLite database of something else");
+    assert_said!(refusal(), @"database  BAD  [folder]/talks.db is a SQLite database of something else: set database.path to another file");
     fs::write(mirror.database(), "a text that is no database, and long enough to be read as one").unwrap();
-    is_refused("is not a SQLite database");
+    assert_said!(refusal(), @"database  BAD  [folder]/talks.db is not a SQLite database: set database.path to another file, or move this one away and restore a backup");
 }
 
 #[test]
@@ -196,23 +190,22 @@ fn more_than_the_vendor_allows_is_warned_of_unless_it_was_raised() {
     let mirror = Mirror::new(account(1));
     // A port where nothing listens: no request leaves this machine.
     let vendor = "api.base_url = \"https://example.kommo.com\"\napi.timeout = \"100ms\"\napi.connect_timeout = \"100ms\"\n";
-    let warned = |more: &str| {
+    let config = |more: &str| {
         mirror.configure(&format!("{vendor}{more}"));
         let mut command = mirror.command(&["check"]);
         // No request gets out: the proxy does not exist.
         let (out, _) = text(&command.env("HTTPS_PROXY", "http://127.0.0.1:9").output().unwrap());
-        assert!(out.starts_with("config    ok"), "{out}");
-        out.contains("config    warn  api.requests_per_second is ")
+        verdicts(&out, &["config"])
     };
-    assert!(warned("api.requests_per_second = 8\n"));
-    assert!(!warned("api.requests_per_second = 7\n"));
-    assert!(!warned("api.requests_per_second = 6.0\n"));
-    assert!(!warned("api.requests_per_second = 50\napi.raised_limit = true\n"));
+    assert_said!(config("api.requests_per_second = 8\n"), @"
+    config  ok  [folder]/config.toml is right
+    config  warn  api.requests_per_second is 8, and example.kommo.com allows 7 to an integration: repeated excess blocks the account's whole API; lower it, or set api.raised_limit = true if the vendor has raised your limit
+    ");
+    assert_said!(config("api.requests_per_second = 7\n"), @"config  ok  [folder]/config.toml is right");
+    assert_said!(config("api.requests_per_second = 6.0\n"), @"config  ok  [folder]/config.toml is right");
+    assert_said!(config("api.requests_per_second = 50\napi.raised_limit = true\n"), @"config  ok  [folder]/config.toml is right");
     let mut command = mirror.command(&["sync"]);
     mirror.configure(&format!("{vendor}api.requests_per_second = 8.0\n"));
     let (_, err) = text(&command.env("HTTPS_PROXY", "http://127.0.0.1:9").output().unwrap());
-    assert!(
-        err.contains("WARN") && err.contains("api.requests_per_second is 8, and example.kommo.com allows 7"),
-        "{err}"
-    );
+    assert_said!(journal::faults(&err).lines().next().unwrap_or_default(), @"WARN api.requests_per_second is 8, and example.kommo.com allows 7 to an integration: repeated excess blocks the account's whole API; lower it, or set api.raised_limit = true if the vendor has raised your limit");
 }

@@ -1,6 +1,8 @@
 //! Auto-close: what it refuses to do, and what remains after a crash or a storm.
 
 use crate::closing::{LIVE, missed};
+use crate::journal;
+use crate::snapshots::{assert_said, complaints, part};
 use std::time::Duration;
 use talkmirror_simulator::Fault;
 
@@ -17,17 +19,20 @@ fn a_sweep_that_would_close_too_large_a_share_closes_none_until_a_person_says_so
     }
     mirror.ends(0, &["sync", "--no-close", "22..41"]);
     let daemon = mirror.running_daemon();
-    mirror.wait("the sweep is stopped", || mirror.log().contains("21 of 41 open talks are stale"));
+    assert_said!(mirror.wait_logged(journal::SWEEP_STOPPED), @"ERROR stopped a sweep: 21 of 41 open talks are stale, more than auto_close.max_share = 0.5: none is closed; look at `talkmirror stale`, then change the rules or run `talkmirror close --yes` stale=21 open=41");
     let (out, _) = mirror.ends(1, &["status"]);
-    assert!(out.contains("! auto-close stopped a sweep") && out.contains("talkmirror close --yes"), "{out}");
+    assert_said!(complaints(&out), @"
+    ! auto-close stopped a sweep [n] s ago: 21 of 41 open talks are stale, more than auto_close.max_share allows
+      → look at `talkmirror stale`; then change the rules, or run `talkmirror close --yes` to sweep once
+    ");
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_queue"), 0);
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM closures"), 0);
     let (out, _) = mirror.ends(0, &["why", "1"]);
-    assert!(out.contains("stopped by auto_close.max_share"), "{out}");
+    assert_said!(part(&out, "Closing"), @"Closing  stale: missed 10 d ago, unchanged for 10 d; the last sweep was stopped by auto_close.max_share: see `talkmirror status`");
 
     // A person checks, and runs one sweep.
     let (out, _) = mirror.ends(0, &["close", "--yes"]);
-    assert!(out.contains("21 talks queued"), "{out}");
+    assert_said!(out, @"21 talks queued to be closed by the daemon that runs; `talkmirror status` and the table closures show what came of it");
     mirror.wait_sql("closed", "SELECT count(*) FROM closures WHERE outcome = 'closed'", 21);
     mirror.wait("healthy again", || mirror.output(&["status"]).status.success());
     daemon.stop();
@@ -79,17 +84,25 @@ fn a_wrong_clock_closes_nothing_and_says_so_everywhere() {
     let mirror = missed(3, LIVE);
     mirror.simulator.account().clock_ahead = 90;
     let daemon = mirror.running_daemon();
-    let why = "this machine's clock is 1 min behind the API's";
-    mirror.wait("it is logged", || mirror.log().contains(&format!("{why}: nothing is closed")));
-    mirror.wait("status says so", || {
-        let (out, _) = crate::harness::text(&mirror.output(&["status"]));
-        out.contains(&format!("! {why}: nothing is closed"))
-    });
+    assert_said!(mirror.wait_logged(journal::NOT_CLOSING), [("skew=[-\\d]+", "skew=[n]")], @"ERROR this machine's clock is 1 min behind the API's: nothing is closed until that is mended skew=[n]");
+    mirror.wait("status says so", || !mirror.status()["healthy"].as_bool().unwrap());
+    assert_said!(complaints(&mirror.ends(1, &["status"]).0), @"
+    ! this machine's clock is 1 min behind the API's: nothing is closed
+      → set the clock right (NTP): it is noticed by itself at the next sweep
+    ");
     let (out, _) = mirror.ends(0, &["why", "2"]);
-    assert!(out.contains(&format!("{why}: nothing is closed")), "{out}");
+    assert_said!(part(&out, "Closing"), @"Closing  stale: missed 10 d ago, unchanged for 10 d; this machine's clock is 1 min behind the API's: nothing is closed");
     let (out, _) = mirror.ends(0, &["stale"]);
-    assert!(out.contains(&format!("{why}: nothing is closed.")), "{out}");
-    assert_eq!(mirror.log().matches("nothing is closed until").count(), 1, "once");
+    assert_said!(out, @"
+    3 of 3 open talks would be closed: missed for over 24h and unchanged for over 15m (auto_close.mode is live).
+    this machine's clock is 1 min behind the API's: nothing is closed.
+
+    TALK  CHANNEL  MISSED  CHANGED  VERDICT
+    1  instagram  10 d ago  10 d ago  stale: missed 10 d ago, unchanged for 10 d
+    2  viber  10 d ago  10 d ago  stale: missed 10 d ago, unchanged for 10 d
+    3  instagram  10 d ago  10 d ago  stale: missed 10 d ago, unchanged for 10 d
+    ");
+    assert_eq!(mirror.logged(journal::NOT_CLOSING).len(), 1, "once");
     assert!(mirror.simulator.account().closes.is_empty());
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM closures"), 0);
 
@@ -99,7 +112,7 @@ fn a_wrong_clock_closes_nothing_and_says_so_everywhere() {
         "SELECT count(*) FROM closures WHERE outcome = 'closed'",
         3,
     );
-    assert!(mirror.log().contains("clock agrees with the API's again"));
+    mirror.wait_logged(journal::CLOCK_RIGHT_AGAIN);
     daemon.stop();
     mirror.assert_closed_rightly();
 }
@@ -116,7 +129,7 @@ fn a_clock_that_is_off_by_less_than_a_minute_closes() {
 fn a_sweep_that_overlaps_the_last_is_skipped() {
     let mirror = missed(6, &format!("{LIVE}api.requests_per_second = 1\nauto_close.max_per_sweep = 3\n"));
     let daemon = mirror.running_daemon();
-    mirror.wait("a sweep is skipped", || mirror.log().contains("skipped a sweep: "));
+    mirror.wait_logged(journal::SWEEP_SKIPPED);
     let waiting = "SELECT count(*) FROM talk_queue WHERE reason = 'close'";
     assert!(mirror.sql::<i64>(waiting) <= 3, "never more than one sweep's");
     daemon.stop();
@@ -128,10 +141,8 @@ fn the_first_live_sweep_and_one_under_wider_rules_say_how_many_are_stale() {
     let daemon = mirror.running_daemon();
     mirror.wait_sql("closed", "SELECT count(*) FROM closures WHERE outcome = 'closed'", 2);
     daemon.stop();
-    let first = "the first live sweep under these rules (missed for over 24h and unchanged for over 15m): \
-                 2 of 2 open talks are stale";
-    assert_eq!(mirror.log().matches(first).count(), 1, "{}", mirror.log());
-    assert_eq!(mirror.log().matches("the first live sweep").count(), 1, "not at each sweep");
+    assert_said!(mirror.wait_logged(journal::FIRST_LIVE_SWEEP), @"WARN the first live sweep under these rules (missed for over 24h and unchanged for over 15m): 2 of 2 open talks are stale, at most 50 are closed at a time stale=2 open=2");
+    assert_eq!(mirror.logged(journal::FIRST_LIVE_SWEEP).len(), 1, "not at each sweep");
 
     let talk_id = mirror.simulator.account().create_missed(7200);
     mirror.ends(0, &["sync", "--no-close", &talk_id.to_string()]);
@@ -139,8 +150,7 @@ fn the_first_live_sweep_and_one_under_wider_rules_say_how_many_are_stale() {
     let daemon = mirror.running_daemon();
     mirror.wait_outcome(talk_id, "closed");
     daemon.stop();
-    let second = "(missed for over 1h and unchanged for over 15m): 1 of 1 open talks are stale";
-    assert!(mirror.log().contains(second), "{}", mirror.log());
+    assert_said!(mirror.wait_logged_times(journal::FIRST_LIVE_SWEEP, 2), @"WARN the first live sweep under these rules (missed for over 1h and unchanged for over 15m): 1 of 1 open talks are stale, at most 50 are closed at a time stale=1 open=1");
 }
 
 #[test]
@@ -149,15 +159,15 @@ fn an_empty_sweep_before_the_first_that_closes_something_says_nothing_of_it() {
     let daemon = mirror.running_daemon();
     let swept = "SELECT count(*) FROM mirror_info WHERE key = 'auto_close.last_sweep'";
     mirror.wait_sql("a sweep with nothing stale", swept, 1);
-    assert!(!mirror.log().contains("the first live sweep"), "{}", mirror.log());
+    assert!(mirror.logged(journal::FIRST_LIVE_SWEEP).is_empty(), "{}", mirror.log());
     let talk_id = mirror.simulator.account().create_missed(2 * 86_400);
     mirror.ends(0, &["enqueue", &talk_id.to_string()]);
     mirror.wait_outcome(talk_id, "closed");
     daemon.stop();
     let log = mirror.log();
-    let (first, closing) = (log.find("the first live sweep"), log.find("closing talk"));
+    let (first, closing) = (log.find(journal::FIRST_LIVE_SWEEP), log.find(journal::CLOSE_REQUESTED));
     assert!(first.is_some() && first < closing, "{log}");
-    assert_eq!(log.matches("the first live sweep").count(), 1, "{log}");
+    assert_eq!(mirror.logged(journal::FIRST_LIVE_SWEEP).len(), 1, "{log}");
 }
 
 #[test]
@@ -182,9 +192,8 @@ fn a_close_request_that_has_to_wait_too_long_is_decided_anew() {
     );
     let daemon = mirror.running_daemon();
     mirror.wait_outcome(1, "requested");
-    mirror.wait("it does not leave", || {
-        mirror.log().contains("not sent within 15 s of its fetch: decided anew")
-    });
+    let dropped = mirror.wait_logged(journal::REQUEST_TOO_LATE);
+    assert_said!(dropped.replace("15 s", "fifteen seconds"), @"INFO close request of talk 1 not sent within fifteen seconds of its fetch: decided anew talk_id=1");
     let later = "SELECT due_at > unixepoch() + 200 FROM talk_queue WHERE talk_id = 1";
     mirror.wait_sql("not at once", later, true);
     assert!(mirror.simulator.account().closes.is_empty());
@@ -223,7 +232,7 @@ fn what_a_dry_run_queued_is_not_closed_once_it_is_live() {
     mirror.simulator.account().scripted.clear();
     mirror.configure(&guarded);
     let daemon = mirror.running_daemon();
-    mirror.wait("the guard holds", || mirror.log().contains("30 of 30 open talks are stale, more than"));
+    assert_said!(mirror.wait_logged(journal::SWEEP_STOPPED), @"ERROR stopped a sweep: 30 of 30 open talks are stale, more than auto_close.max_share = 0.5: none is closed; look at `talkmirror stale`, then change the rules or run `talkmirror close --yes` stale=30 open=30");
     daemon.stop();
     assert!(mirror.simulator.account().closes.is_empty());
 }
@@ -252,7 +261,11 @@ fn a_dry_run_by_hand_says_nothing_of_a_closing_that_is_under_way() {
     mirror.ends(1, &["close", "1", "--yes"]);
     assert_eq!(mirror.sql::<String>("SELECT outcome FROM closures"), "accepted");
     let (out, _) = mirror.ends(1, &["close", "1", "2", "--dry-run"]);
-    assert!(out.contains("a closing of it is under way already") && out.contains("would_close"), "{out}");
+    assert_said!(out, @"
+    TALK  OUTCOME  WHY
+    2  would_close  stale: missed 10 d ago, unchanged for 10 d
+    1  left  a closing of it is under way already: see `talkmirror why 1`
+    ");
     assert_eq!(mirror.sql::<String>("SELECT outcome FROM closures WHERE talk_id = 1"), "accepted");
     assert_eq!(mirror.sql::<String>("SELECT reason FROM talk_queue WHERE talk_id = 1"), "verify");
 }
@@ -277,7 +290,10 @@ fn closing_by_hand_is_now_or_says_why_not() {
     assert_eq!(mirror.sql::<String>("SELECT outcome FROM closures"), "closed");
     mirror.simulator.account().clock_ahead = 90;
     let (out, _) = mirror.ends(1, &["close", "2", "--yes"]);
-    assert!(out.contains("left") && out.contains("clock is 1 min behind"), "{out}");
+    assert_said!(out, @"
+    TALK  OUTCOME  WHY
+    2  left  this machine's clock is 1 min behind the API's
+    ");
     assert!(mirror.simulator.account().talks[&2].is_in_work);
 }
 
@@ -286,7 +302,7 @@ fn a_clock_is_found_right_again_with_nothing_stale_to_fetch() {
     let mirror = missed(1, LIVE);
     mirror.simulator.account().clock_ahead = 90;
     let daemon = mirror.running_daemon();
-    mirror.wait("it is noticed", || mirror.log().contains("nothing is closed until"));
+    mirror.wait_logged(journal::NOT_CLOSING);
     mirror.simulator.account().talk(1).missed_at = None;
     mirror.simulator.account().talk(1).updated_at += 1;
     mirror.ends(0, &["enqueue", "1"]);

@@ -187,7 +187,7 @@ fn another_program_s_long_transaction_is_waited_for() {
     connection.execute_batch("BEGIN IMMEDIATE").unwrap();
     // A talk queued before the lock was taken is fetched, but cannot be recorded.
     let waits = mirror.wait_logged(journal::DATABASE_NOT_WRITABLE);
-    assert_said!(waits, @"ERROR cannot write the database: another program holds the write lock, black_box (process [pid]): end its transaction; no talk is fetched until it can be written");
+    assert_said!(waits, @"ERROR cannot write the database: another program holds the write lock, black_box (process [pid], user [name]): end its transaction; no talk is fetched until it can be written");
     connection.execute_batch("COMMIT").unwrap();
     mirror.wait_sql("talk 1 is mirrored", "SELECT count(*) FROM talks", 1);
     mirror.wait_logged(journal::DATABASE_WRITABLE_AGAIN);

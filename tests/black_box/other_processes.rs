@@ -2,6 +2,8 @@
 
 use crate::harness::{Mirror, account};
 use crate::http::{shown, value};
+use crate::journal;
+use crate::snapshots::{assert_said, complaints, part, verdicts};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -74,8 +76,9 @@ fn a_reader_that_keeps_an_old_state_open_is_named_and_what_gathered_is_taken_bac
     mirror.wait("the daemon goes on", || mirror.sql::<i64>("SELECT count(*) FROM talks") > recorded);
 
     let (out, _) = mirror.ends(0, &["status"]);
-    let line = out.lines().find(|line| line.starts_with("WAL ")).unwrap();
-    assert!(line.contains(" MiB, held for ") && line.contains(&format!("by {}", reader.name())), "{line}");
+    let own = format!("process {}\\b", reader.child.id());
+    let size = (r"[\d.]+ MiB, held for \d+ (s|min)", "[n] MiB, held for [n] s");
+    assert_said!(part(&out, "WAL"), [(&own, "process [of the reader]"), size], @"WAL  [n] MiB, held for [n] s by sqlite3 (process [of the reader], user [name])");
     let (out, _) = mirror.ends(0, &["status", "--json"]);
     let status: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert!(status["size"]["wal_bytes"].as_u64().unwrap() > 64 * MIB, "{status:#}");
@@ -106,19 +109,19 @@ fn a_writer_that_keeps_the_lock_is_waited_for_and_named_and_nothing_is_lost() {
 
     // While the daemon still waits on its own.
     let (out, _) = mirror.ends(0, &["status"]);
-    let warning = format!("! {}", writer.name());
-    assert!(
-        out.contains(&warning) && out.contains(") holds the write lock: nothing can be recorded"),
-        "{out}"
-    );
+    let own = format!("process {}\\b", writer.child.id());
+    assert_said!(complaints(&out), [(&own, "process [of the writer]")], @"
+    ! sqlite3 (process [of the writer], user [name]) holds the write lock: nothing can be recorded meanwhile
+      → end its transaction; nothing is lost, the daemon goes on by itself
+    ");
     let (out, _) = mirror.ends(0, &["status", "--json"]);
     let status: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert!(status["write_lock_held_by"].as_str().unwrap().starts_with(&writer.name()), "{status:#}");
 
-    let trouble = format!("another program holds the write lock, {}", writer.name());
-    mirror.wait("the log says so", || mirror.log().contains(&trouble));
+    let trouble = mirror.wait_logged(journal::DATABASE_NOT_WRITABLE);
+    assert_said!(trouble, [(&own, "process [of the writer]")], @"ERROR cannot write the database: another program holds the write lock, sqlite3 (process [of the writer], user [name]): end its transaction; no talk is fetched until it can be written");
     mirror.wait("not ready", || mirror.get(port, "/readyz").0 == 503);
-    assert!(mirror.get(port, "/readyz").1.contains(&trouble));
+    assert_said!(mirror.get(port, "/readyz").1, [(&own, "process [of the writer]")], @"the database cannot be written: another program holds the write lock, sqlite3 (process [of the writer], user [name]): end its transaction");
     writer.say("COMMIT;\n");
     writer.end();
     mirror.wait_sql("every id is worked", "SELECT count(*) FROM talk_queue", 0);
@@ -128,8 +131,7 @@ fn a_writer_that_keeps_the_lock_is_waited_for_and_named_and_nothing_is_lost() {
     let asked_again =
         (1..=300).filter(|talk_id| mirror.simulator.account().requests_of(*talk_id) > 1).count();
     assert_eq!(asked_again, 0, "what was fetched meanwhile is recorded, not fetched anew");
-    let (out, _) = mirror.ends(0, &["status"]);
-    assert!(!out.contains("write lock"), "{out}");
+    assert!(mirror.status()["write_lock_held_by"].is_null(), "{}", mirror.status());
 }
 
 #[test]
@@ -147,17 +149,21 @@ fn a_writer_that_keeps_the_lock_at_a_start_is_named_and_waited_for_and_ends_comm
         waiting.push((mirror, mirror.start(&[command]), writer));
     }
     for (mirror, _, writer) in &waiting {
-        let said = format!("another program holds the write lock: {}", writer.name());
-        mirror.wait("the log says so", || mirror.log().contains(&said));
-        assert!(mirror.log().contains("): waiting until its transaction ends"), "{}", mirror.log());
+        let own = format!("process {}\\b", writer.child.id());
+        let said = mirror.wait_logged(journal::WAITS_FOR_LOCK);
+        assert_said!(said, [(&own, "process [of the writer]")], @"WARN another program holds the write lock: sqlite3 (process [of the writer], user [name]): waiting until its transaction ends");
     }
     // Meanwhile the default timeout of a statement passes.
     let (mirror, _, writer) = &waiting[0];
+    let own = format!("process {}\\b", writer.child.id());
+    let mut said = String::new();
     for arguments in [&["enqueue", "1..9"][..], &["queue", "retry", "1"]] {
-        let (_, err) = mirror.ends(1, arguments);
-        let said = format!("another program holds the write lock: {}", writer.name());
-        assert!(err.contains(&said) && err.contains("): end its transaction, then try again"), "{err}");
+        said += journal::error(&mirror.ends(1, arguments).1);
     }
+    assert_said!(said, [(&own, "process [of the writer]")], @"
+    error: cannot queue them all; what was queued stays queued: database is locked; another program holds the write lock: sqlite3 (process [of the writer], user [name]): end its transaction, then try again
+    error: database is locked; another program holds the write lock: sqlite3 (process [of the writer], user [name]): end its transaction, then try again
+    ");
     for (_, daemon, writer) in &mut waiting {
         assert_eq!(daemon.child.try_wait().unwrap(), None);
         writer.say("COMMIT;\n");
@@ -165,7 +171,7 @@ fn a_writer_that_keeps_the_lock_at_a_start_is_named_and_waited_for_and_ends_comm
     for (mirror, _, _) in &waiting {
         mirror.wait_sql("every id is worked", "SELECT count(*) FROM talk_queue", 0);
         mirror.assert_mirrors_the_account();
-        assert_eq!(mirror.log().matches("waiting until its transaction ends").count(), 1, "{}", mirror.log());
+        assert_eq!(mirror.logged(journal::WAITS_FOR_LOCK).len(), 1, "{}", mirror.log());
     }
     assert!(waiting.pop().unwrap().1.wait().success());
     waiting.pop().unwrap().1.stop();
@@ -178,7 +184,7 @@ fn a_signal_ends_a_daemon_that_waits_for_a_lock_at_its_start() {
     let connection = mirror.connect();
     connection.execute_batch("BEGIN IMMEDIATE").unwrap();
     let mut daemon = mirror.daemon();
-    mirror.wait("it waits", || mirror.log().contains("waiting until its transaction ends"));
+    mirror.wait_logged(journal::WAITS_FOR_LOCK);
     daemon.signal(nix::sys::signal::Signal::SIGTERM);
     daemon.wait();
     connection.execute_batch("COMMIT").unwrap();
@@ -234,38 +240,35 @@ fn views_triggers_and_indexes_that_were_dropped_or_changed_are_made_again_at_a_s
     let mirror = Mirror::new(account(5));
     mirror.ends(0, &["sync", "1..5"]);
     let (out, _) = mirror.ends(0, &["check"]);
-    assert!(out.contains("schema    ok    as this version makes it"), "{out}");
+    assert_said!(verdicts(&out, &["schema"]), @"schema  ok  as this version makes it");
     mirror.execute(
         "DROP VIEW stale_talks; DROP TRIGGER talk_queue_again; DROP INDEX talks_open_missed;
          DROP VIEW open_talks; CREATE VIEW open_talks AS SELECT talk_id FROM talks;
          INSERT OR REPLACE INTO mirror_info VALUES ('auto_close.last_sweep', 'none');",
     );
-    let wrong = [
-        "the view stale_talks is missing",
-        "the trigger talk_queue_again is missing",
-        "the index talks_open_missed is missing",
-        "the view open_talks is not as it should be",
-        "the value of auto_close.last_sweep in mirror_info cannot be read",
-    ];
     let schema = "SELECT group_concat(sql) FROM sqlite_schema";
     let before: String = mirror.sql(schema);
     let (out, _) = mirror.ends(1, &["check"]);
-    for wrong in wrong {
-        assert!(out.contains(&format!("schema    BAD   {wrong}: start the daemon, or restart it")), "{out}");
-    }
+    assert_said!(verdicts(&out, &["schema"]), @"
+    schema  BAD  the view open_talks is not as it should be: start the daemon, or restart it: that mends it (so does `talkmirror sync`)
+    schema  BAD  the view stale_talks is missing: start the daemon, or restart it: that mends it (so does `talkmirror sync`)
+    schema  BAD  the index talks_open_missed is missing: start the daemon, or restart it: that mends it (so does `talkmirror sync`)
+    schema  BAD  the trigger talk_queue_again is missing: start the daemon, or restart it: that mends it (so does `talkmirror sync`)
+    schema  BAD  the value of auto_close.last_sweep in mirror_info cannot be read: start the daemon, or restart it: that mends it (so does `talkmirror sync`)
+    ");
     assert_eq!(mirror.sql::<String>(schema), before, "it changes nothing");
     let (_, err) = mirror.ends(1, &["status"]);
-    assert!(
-        err.contains("no such index: talks_open_missed") && err.contains("`talkmirror check` says what"),
-        "{err}"
-    );
+    assert_said!(err, @"error: no such index: talks_open_missed: Error code 1: SQL logic error; something was dropped from the database, or added to it: `talkmirror check` says what, and how to repair it");
     mirror.running_daemon().stop();
-    let log = mirror.log();
-    for wrong in &wrong[..4] {
-        assert!(log.contains(&format!("{wrong}: made again")), "{log}");
-    }
+    assert_said!(journal::faults(&mirror.log()), @"
+    WARN the view open_talks is not as it should be: made again
+    WARN the view stale_talks is missing: made again
+    WARN the index talks_open_missed is missing: made again
+    WARN the trigger talk_queue_again is missing: made again
+    WARN the value of auto_close.last_sweep in mirror_info cannot be read: removed
+    ");
     let (out, _) = mirror.ends(0, &["check"]);
-    assert!(out.contains("schema    ok"), "{out}");
+    assert_said!(verdicts(&out, &["schema"]), @"schema  ok  as this version makes it");
     mirror.ends(0, &["stale"]);
 }
 
@@ -285,20 +288,19 @@ fn another_version_s_views_are_brought_to_this_one_s_and_a_view_of_others_by_a_n
     );
     let schema = "SELECT group_concat(sql) FROM sqlite_schema";
     let before: String = mirror.sql(schema);
-    let wrong = "the view ratings is not talkmirror's, and this version makes one of that name";
     for command in ["run", "sync"] {
         let (_, err) = mirror.ends(78, &[command]);
-        assert!(err.contains(wrong) && err.len() < 500, "{err}");
+        assert_said!(err, @r#"error: [folder]/talks.db is not as talkmirror made it: the view ratings is not talkmirror's, and this version makes one of that name: make it anew by another name, or drop it: `DROP VIEW "ratings"`"#);
     }
     let (out, _) = mirror.ends(78, &["check"]);
     let line = out.lines().find(|line| line.starts_with("schema ")).unwrap();
-    assert!(line.starts_with(&format!("schema    BAD   {wrong}")), "{line}");
+    assert_said!(line, @r#"schema  BAD  the view ratings is not talkmirror's, and this version makes one of that name: make it anew by another name, or drop it: `DROP VIEW "ratings"`; until then `run`, `sync` and `close` refuse to start"#);
     assert_eq!(mirror.sql::<String>(schema), before, "nothing is changed");
     mirror.execute(line.split('`').nth(1).unwrap());
     mirror.ends(0, &["sync", "1..5"]);
     mirror.assert_mirrors_the_account();
     let (out, _) = mirror.ends(0, &["check"]);
-    assert!(out.contains("schema    ok"), "{out}");
+    assert_said!(verdicts(&out, &["schema"]), @"schema  ok  as this version makes it");
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM sqlite_schema WHERE name = 'old'"), 0);
 }
 
@@ -310,13 +312,15 @@ fn a_table_or_column_that_is_missing_is_refused_and_nothing_is_changed() {
     mirror.execute(
         "PRAGMA legacy_alter_table = ON; DROP VIEW stale_talks; ALTER TABLE talk_queue DROP COLUMN last_error;",
     );
-    let wrong = "the column last_error of talk_queue is missing: restore a backup";
     for arguments in [&["run"][..], &["sync"], &["close", "--dry-run", "1"]] {
         let (_, err) = mirror.ends(78, arguments);
-        assert!(err.contains("talks.db is not as talkmirror made it: ") && err.contains(wrong), "{err}");
+        assert_said!(err, @"error: [folder]/talks.db is not as talkmirror made it: the column last_error of talk_queue is missing: restore a backup, or sync into a new database");
     }
     let (out, _) = mirror.ends(78, &["check"]);
-    assert!(out.contains(&format!("schema    BAD   {wrong}")), "{out}");
+    assert_said!(verdicts(&out, &["schema"]), @"
+    schema  BAD  the column last_error of talk_queue is missing: restore a backup, or sync into a new database; until then `run`, `sync` and `close` refuse to start
+    schema  BAD  the view stale_talks is missing: start the daemon, or restart it: that mends it (so does `talkmirror sync`)
+    ");
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM sqlite_schema WHERE name = 'stale_talks'"), 0);
 }
 
@@ -328,11 +332,10 @@ fn a_trigger_of_somebody_else_s_on_our_tables_is_told_of_and_works() {
         "CREATE TABLE seen (talk_id INTEGER); CREATE VIEW mine AS SELECT talk_id FROM seen;
          CREATE TRIGGER see AFTER INSERT ON talks BEGIN INSERT INTO seen VALUES (NEW.talk_id); END;",
     );
-    let note = "the trigger see on talks is not talkmirror's: it runs within the daemon's transactions";
     let (out, _) = mirror.ends(0, &["check"]);
-    assert!(out.contains(&format!("schema    note  {note}")) && !out.contains("mine"), "{out}");
+    assert_said!(verdicts(&out, &["schema"]), @"schema  note  the trigger see on talks is not talkmirror's: it runs within the daemon's transactions, and can stop them");
     let (_, err) = mirror.ends(0, &["sync", "2"]);
-    assert!(err.contains(note), "{err}");
+    assert_said!(journal::faults(&err), @"WARN the trigger see on talks is not talkmirror's: it runs within the daemon's transactions, and can stop them");
     assert_eq!(mirror.sql::<i64>("SELECT talk_id FROM mine"), 2);
 }
 
@@ -340,6 +343,7 @@ fn a_trigger_of_somebody_else_s_on_our_tables_is_told_of_and_works() {
 fn an_account_id_that_is_not_the_talks_own_is_refused_with_the_sql_that_mends_it() {
     let mirror = Mirror::new(account(5));
     mirror.ends(0, &["sync", "1..3"]);
+    let mut said = String::new();
     for change in [
         "UPDATE mirror_info SET value = '4711' WHERE key = 'account_id'",
         "UPDATE mirror_info SET value = 'ours' WHERE key = 'account_id'",
@@ -347,7 +351,7 @@ fn an_account_id_that_is_not_the_talks_own_is_refused_with_the_sql_that_mends_it
     ] {
         mirror.execute(change);
         let (_, err) = mirror.ends(78, &["sync", "4"]);
-        assert!(err.contains("the talks are of account 17029541, and mirror_info "), "{err}");
+        said += &err;
         let (out, _) = mirror.ends(78, &["check"]);
         let line = out.lines().find(|line| line.starts_with("schema ")).unwrap();
         let sql = line.split('`').nth(1).unwrap();
@@ -355,5 +359,10 @@ fn an_account_id_that_is_not_the_talks_own_is_refused_with_the_sql_that_mends_it
         mirror.execute(sql);
         mirror.ends(0, &["sync", "4"]);
     }
+    assert_said!(said, @r#"
+    error: [folder]/talks.db is not as talkmirror made it: the talks are of account 17029541, and mirror_info says "4711": mend it by `UPDATE mirror_info SET value = '17029541' WHERE key = 'account_id'`
+    error: [folder]/talks.db is not as talkmirror made it: the talks are of account 17029541, and mirror_info says "ours": mend it by `UPDATE mirror_info SET value = '17029541' WHERE key = 'account_id'`
+    error: [folder]/talks.db is not as talkmirror made it: the talks are of account 17029541, and mirror_info has no account_id: mend it by `INSERT INTO mirror_info (key, value) VALUES ('account_id', '17029541')`
+    "#);
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), 4);
 }

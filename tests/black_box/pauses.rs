@@ -1,6 +1,8 @@
 //! What pauses everything, and what ends a pause.
 
 use crate::harness::{Mirror, account};
+use crate::journal;
+use crate::snapshots::{assert_said, complaints, part, verdicts};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::fs;
@@ -39,21 +41,21 @@ fn a_401_pauses_everything_and_status_says_what_to_do() {
     assert!((59..=61).contains(&pause_seconds(&mirror)));
     assert_nothing_is_spent(&mirror);
     let (out, _) = mirror.ends(1, &["status"]);
-    assert!(
-        out.contains("Paused") && out.contains("the API does not accept the token; next probe in"),
-        "{out}"
-    );
-    assert!(out.contains("put a valid token into api.token_file"), "{out}");
+    assert_said!(part(&out, "Paused"), @"Paused  for [n] s: the API does not accept the token; next probe in 1 min");
+    assert_said!(complaints(&out), @"
+    ! everything pauses: the API does not accept the token (HTTP 401: the token is not accepted)
+      → put a valid token into api.token_file: it is taken up by itself; where only systemd can read it, restart the service
+    ");
     let (out, _) = mirror.ends(1, &["status", "--json"]);
     let status: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(status["daemon"]["pause"]["reason"], "unauthorized");
     let (out, _) = mirror.ends(0, &["why", "7"]);
-    assert!(out.contains("everything pauses: HTTP 401"), "{out}");
+    assert_said!(part(&out, "Next"), @"Next  everything pauses: HTTP 401: the token is not accepted; the next probe is in 1 min");
     let (out, _) = mirror.ends(1, &["check"]);
-    assert!(out.contains("token     BAD   ") && out.contains("HTTP 401"), "{out}");
+    assert_said!(verdicts(&out, &["token"]), @"token  BAD  http://127.0.0.1:[port]: HTTP 401: the token is not accepted");
     // Only requests under way when the first refusal came.
     assert!(mirror.simulator.account().requests() <= 8 + 1, "and the request of check");
-    assert_eq!(mirror.log().matches("paused:").count(), 1, "once: {}", mirror.log());
+    assert_eq!(mirror.logged(journal::PAUSED).len(), 1, "once: {}", mirror.log());
     daemon.stop();
 }
 
@@ -67,7 +69,7 @@ fn a_replaced_token_file_ends_the_pause_at_once() {
     mirror.write_secret("new", TOKEN);
     fs::rename(mirror.path("new"), mirror.path("token")).unwrap();
     mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
-    assert!(mirror.log().contains("resumed after"), "{}", mirror.log());
+    assert_said!(mirror.wait_logged(journal::RESUMED), @r#"INFO resumed after a pause of [n] s (the API does not accept the token) reason="unauthorized""#);
     mirror.wait_sql("no pause any more", "SELECT pause_reason IS NULL FROM daemon_status", true);
     daemon.stop();
 }
@@ -87,8 +89,7 @@ fn sighup_probes_a_refused_token_at_once() {
 fn sync_does_not_wait_for_a_long_pause() {
     let mirror = always(Fault::Problem(401));
     let (_, err) = mirror.ends(1, &["sync"]);
-    assert!(err.contains("the API does not accept the token (HTTP 401"), "{err}");
-    assert!(err.contains("40 talks stay queued"), "{err}");
+    assert_said!(journal::error(&err), @"error: everything pauses for [n] s more: the API does not accept the token (HTTP 401: the token is not accepted); 40 talks stay queued");
     assert_nothing_is_spent(&mirror);
     // A repaired token is tried at once.
     mirror.simulator.account().always = None;
@@ -113,11 +114,14 @@ fn three_bare_403_in_a_row_are_a_block_which_outlives_a_restart() {
     assert!((899..=901).contains(&pause_seconds(&mirror)));
     assert_eq!(mirror.simulator.account().log.len(), 3);
     let (_, err) = mirror.ends(1, &["sync"]);
-    assert!(err.contains("still paused: the account or this address is blocked"), "{err}");
+    assert_said!(journal::faults(&err), @r#"
+    ERROR still paused: the account or this address is blocked (HTTP 403 without a problem report: as when the account or address is blocked); next probe in [n] s reason="blocked"
+    error: everything pauses for 14 min more: the account or this address is blocked (HTTP 403 without a problem report: as when the account or address is blocked); 40 talks stay queued
+    "#);
     assert_eq!(mirror.simulator.account().log.len(), 3, "a restart asks no sooner");
     // `check` works during a pause.
     let (out, _) = mirror.ends(1, &["check"]);
-    assert!(out.contains("token     BAD   ") && out.contains("HTTP 403 without a problem report"), "{out}");
+    assert_said!(verdicts(&out, &["token"]), @"token  BAD  http://127.0.0.1:[port]: HTTP 403 without a problem report: as when the account or address is blocked");
 }
 
 #[test]
@@ -206,7 +210,7 @@ fn an_outage_pauses_and_spends_no_attempts_and_ends_by_itself() {
     mirror.wait("three probes", || mirror.simulator.account().requests() >= before + 3);
     assert_eq!(mirror.sql::<i64>(spent), at_first);
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_queue WHERE failed_at IS NULL"), 40);
-    assert_eq!(mirror.log().matches("paused:").count(), 1, "once: {}", mirror.log());
+    assert_eq!(mirror.logged(journal::PAUSED).len(), 1, "once: {}", mirror.log());
     mirror.simulator.account().always = None;
     mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
     daemon.stop();
@@ -220,7 +224,7 @@ fn a_server_that_is_not_there_is_an_outage() {
     mirror.configure("api.base_url = \"http://127.0.0.1:9\"\n");
     let daemon = mirror.running_daemon();
     wait_for_pause(&mirror, "outage");
-    assert!(mirror.sql::<String>("SELECT pause_detail FROM daemon_status").starts_with("cannot connect: "));
+    assert_said!(mirror.sql::<String>("SELECT pause_detail FROM daemon_status"), @"cannot connect: client error (Connect): tcp connect error: Connection refused (os error 111)");
     daemon.stop();
     mirror.configure("");
     mirror.ends(0, &["sync"]);
@@ -230,11 +234,10 @@ fn a_server_that_is_not_there_is_an_outage() {
 #[test]
 fn check_probes_with_a_talk_in_a_pause() {
     let firewall = Fault::Answer { status: 400, headers: Vec::new(), body: b"bad request".to_vec() };
-    for (fault, reason, what) in [
-        (Fault::Problem(402), "unpaid", "HTTP 402"),
-        (Fault::Html(403), "blocked", "HTTP 403"),
-        (firewall, "unexpected_answer", "HTTP 400"),
-    ] {
+    let mut said = String::new();
+    for (fault, reason) in
+        [(Fault::Problem(402), "unpaid"), (Fault::Html(403), "blocked"), (firewall, "unexpected_answer")]
+    {
         let mirror = Mirror::new(account(40));
         mirror.ends(0, &["sync", "1..40"]);
         // The account request itself succeeds.
@@ -246,25 +249,31 @@ fn check_probes_with_a_talk_in_a_pause() {
         wait_for_pause(&mirror, reason);
         let line = |code| {
             let (out, _) = mirror.ends(code, &["check"]);
-            assert!(out.contains("token     ok    ") && out.contains("account   ok    "), "{out}");
-            out.lines().find(|line| line.starts_with("pause")).unwrap_or_default().to_owned()
+            assert_said!(verdicts(&out, &["token", "account"]), @r#"
+            token  ok  http://127.0.0.1:[port] accepts it
+            account  ok  17029541 ("Simulated", http://127.0.0.1:[port]) answers (by GET /api/v4/account), as in the database
+            "#);
+            verdicts(&out, &["pause"])
         };
-        let refused = line(1);
-        assert!(refused.starts_with("pause     BAD   everything pauses: "), "{refused}");
-        assert!(refused.contains(&format!("; talk 40: {what}")), "{refused}");
+        said += &line(1);
         daemon.stop();
         let asked = mirror.simulator.account().requests();
-        let stopped = line(1);
-        assert!(stopped.starts_with("pause     BAD   everything paused when it last ran: "), "{stopped}");
+        said += &line(1);
         mirror.simulator.account().scripted.clear();
-        let answered = line(0);
-        assert!(answered.starts_with("pause     ok    everything paused when it last ran: "), "{answered}");
-        assert!(
-            answered.ends_with("but talk 40 is answered: `talkmirror resume` ends the pause"),
-            "{answered}"
-        );
+        said += &line(0);
         assert_eq!(mirror.simulator.account().requests(), asked + 2, "one each");
     }
+    assert_said!(said, @"
+    pause  BAD  everything pauses: the account is not paid for (HTTP 402: the account is not paid for); talk 40: HTTP 402: the account is not paid for
+    pause  BAD  everything paused when it last ran: the account is not paid for (HTTP 402: the account is not paid for); talk 40: HTTP 402: the account is not paid for
+    pause  ok  everything paused when it last ran: the account is not paid for (HTTP 402: the account is not paid for); but talk 40 is answered: `talkmirror resume` ends the pause
+    pause  BAD  everything pauses: the account or this address is blocked (HTTP 403 without a problem report: as when the account or address is blocked); talk 40: HTTP 403 without a problem report: as when the account or address is blocked
+    pause  BAD  everything paused when it last ran: the account or this address is blocked (HTTP 403 without a problem report: as when the account or address is blocked); talk 40: HTTP 403 without a problem report: as when the account or address is blocked
+    pause  ok  everything paused when it last ran: the account or this address is blocked (HTTP 403 without a problem report: as when the account or address is blocked); but talk 40 is answered: `talkmirror resume` ends the pause
+    pause  BAD  everything pauses: the API returns unexpected answers (HTTP 400: not an answer that the API documents); talk 40: HTTP 400: not an answer that the API documents
+    pause  BAD  everything paused when it last ran: the API returns unexpected answers (HTTP 400: not an answer that the API documents); talk 40: HTTP 400: not an answer that the API documents
+    pause  ok  everything paused when it last ran: the API returns unexpected answers (HTTP 400: not an answer that the API documents); but talk 40 is answered: `talkmirror resume` ends the pause
+    ");
 }
 
 #[test]
@@ -279,12 +288,9 @@ fn in_a_pause_for_missing_talks_a_missing_talk_is_no_answer_to_check() {
     let daemon = mirror.running_daemon();
     wait_for_pause(&mirror, "many_gone");
     let (out, _) = mirror.ends(1, &["check"]);
-    assert!(
-        out.contains("pause     BAD   everything pauses: ") && out.contains("talk 60: HTTP 404"),
-        "{out}"
-    );
+    assert_said!(verdicts(&out, &["pause"]), @"pause  BAD  everything pauses: the API reports too many stored open talks as missing (5 of the last ones that were asked for); talk 60: HTTP 404: no such talk");
     mirror.simulator.account().talks = talks;
     let (out, _) = mirror.ends(0, &["check"]);
-    assert!(out.contains("pause     ok    ") && out.contains("`talkmirror resume` ends the pause"), "{out}");
+    assert_said!(verdicts(&out, &["pause"]), @"pause  ok  everything pauses: the API reports too many stored open talks as missing (5 of the last ones that were asked for); but talk 60 is answered: `talkmirror resume` ends the pause");
     daemon.stop();
 }

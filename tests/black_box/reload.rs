@@ -3,15 +3,17 @@
 use crate::closing::LIVE;
 use crate::feeders::{EVENTS, LISTING};
 use crate::harness::{Daemon, Mirror, account};
+use crate::journal;
+use crate::snapshots::assert_said;
 use nix::sys::signal::Signal;
 use std::time::Duration;
 
 /// Reloads the daemon with this configuration, and waits until it is applied.
 fn reload(mirror: &Mirror, daemon: &Daemon, more: &str) {
-    let before = mirror.log().matches("took up the new configuration").count();
+    let before = mirror.logged(journal::CONFIG_TAKEN_UP).len();
     mirror.configure(more);
     daemon.signal(Signal::SIGHUP);
-    mirror.wait("it is taken up", || mirror.log().matches("took up the new configuration").count() > before);
+    mirror.wait_logged_times(journal::CONFIG_TAKEN_UP, before + 1);
 }
 
 #[test]
@@ -43,20 +45,21 @@ fn a_bad_configuration_is_refused_with_all_its_mistakes_and_the_old_one_stays() 
     let daemon = mirror.running_daemon();
     mirror.configure("api.requests_per_second = 0\nauto_close.mode = \"on\"\napi.tokn = 1\n");
     daemon.signal(Signal::SIGHUP);
-    mirror.wait("it is refused", || mirror.log().contains("refused the new configuration"));
-    let log = mirror.log();
-    assert!(log.contains("the old one stays: 3 mistakes"), "{log}");
-    for key in ["api.requests_per_second: expected", "auto_close.mode: expected", "api.tokn: expected"] {
-        assert!(log.contains(key), "{key}\n{log}");
-    }
+    mirror.wait_logged(journal::CONFIG_REFUSED);
+    assert_said!(journal::faults(&mirror.log()), @r#"
+    ERROR a mistake in the new configuration: [folder]/config.toml: api.requests_per_second: expected a whole number from 1 to 1000000, found 0
+    ERROR a mistake in the new configuration: [folder]/config.toml: auto_close.mode: expected off, dry-run or live, found "on"
+    ERROR a mistake in the new configuration: [folder]/config.toml: api.tokn: expected a known key: api.token?, found an unknown one
+    ERROR refused the new configuration, the old one stays: 3 mistakes
+    "#);
     mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (1), (2)");
     mirror.wait_sql("it works on", "SELECT count(*) FROM talks", 2);
     std::fs::write(mirror.path("config.toml"), "[api\n").unwrap();
     daemon.signal(Signal::SIGHUP);
-    mirror.wait("that as well", || mirror.log().contains("the old one stays: 1 mistake\n"));
+    assert_said!(mirror.wait_logged_times(journal::CONFIG_REFUSED, 2), @"ERROR refused the new configuration, the old one stays: 1 mistake");
     std::fs::remove_file(mirror.path("config.toml")).unwrap();
     daemon.signal(Signal::SIGHUP);
-    mirror.wait("and none", || mirror.log().matches("refused the new configuration").count() == 3);
+    mirror.wait_logged_times(journal::CONFIG_REFUSED, 3);
     reload(&mirror, &daemon, "");
     mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (3)");
     mirror.wait_sql("it works on", "SELECT count(*) FROM talks", 3);
@@ -100,7 +103,7 @@ fn what_the_new_rules_would_keep_is_not_closed_by_the_old_ones() {
     let new = format!("{old}auto_close.stale_after = \"48h\"\n");
     mirror.configure(&old);
     let daemon = mirror.running_daemon();
-    let withdrawn = "SELECT count(*) FROM closures WHERE error LIKE '%the rules were changed%'";
+    let withdrawn = "SELECT count(*) FROM closures WHERE attempts = 0 AND error IS NOT NULL";
     for _ in 0..20 {
         mirror.wait("a decided request waits", || {
             let asked = mirror.simulator.account().closes.len() as i64;
@@ -118,12 +121,15 @@ fn what_the_new_rules_would_keep_is_not_closed_by_the_old_ones() {
         }
         reload(&mirror, &daemon, &old);
     }
-    let kept = "SELECT talk_id FROM closures WHERE error LIKE '%the rules were changed%' LIMIT 1";
+    let kept = "SELECT talk_id FROM closures WHERE attempts = 0 AND error IS NOT NULL LIMIT 1";
     let talk_id = mirror.sql::<i64>(kept);
+    let error = "SELECT group_concat(DISTINCT error) FROM closures WHERE attempts = 0 AND error IS NOT NULL";
+    let error: String = mirror.sql(error);
+    assert_said!(error, @"not sent: the rules were changed");
     assert_eq!(mirror.simulator.account().closes_of(talk_id), (0, 0));
     assert!(mirror.simulator.account().talks[&talk_id].is_in_work);
     let (out, _) = mirror.ends(0, &["why", &talk_id.to_string()]);
-    assert!(out.contains("the rules were changed"), "{out}");
+    assert!(out.contains(&error), "{out}");
     daemon.stop();
 }
 
@@ -164,8 +170,7 @@ fn another_token_file_is_used_and_what_takes_a_restart_is_named() {
     reload(&mirror, &daemon, "api.token_file = \"second\"\nlog.format = \"json\"\n");
     mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (1)");
     mirror.wait_sql("the new token is used", "SELECT count(*) FROM talks", 1);
-    let log = mirror.log();
-    assert!(log.contains("restart talkmirror for what else has changed: log.format"), "{log}");
+    assert_said!(mirror.wait_logged(journal::RESTART_NEEDED), @"WARN restart talkmirror for what else has changed: log.format");
     daemon.stop();
 }
 
@@ -180,10 +185,12 @@ fn another_account_s_address_or_database_is_refused_and_its_token_goes_nowhere()
         other.base_url()
     ));
     daemon.signal(Signal::SIGHUP);
-    mirror.wait("it is refused", || mirror.log().contains("the old one stays: 2 mistakes"));
-    let log = mirror.log();
-    assert!(log.contains("api.base_url: expected") && log.contains("database.path: expected"), "{log}");
-    assert!(log.contains("restart it to change this"), "{log}");
+    mirror.wait_logged(journal::CONFIG_REFUSED);
+    assert_said!(journal::faults(&mirror.log()), @"
+    ERROR a mistake in the new configuration: [folder]/config.toml: api.base_url: expected http://127.0.0.1:[port]/ as long as talkmirror runs (restart it to change this), found http://127.0.0.1:[port]/
+    ERROR a mistake in the new configuration: [folder]/config.toml: database.path: expected [folder]/talks.db as long as talkmirror runs (restart it to change this), found [folder]/other.db
+    ERROR refused the new configuration, the old one stays: 2 mistakes
+    ");
     mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (1), (2)");
     mirror.wait_sql("it works on with its own token", "SELECT count(*) FROM talks", 2);
     assert!(mirror.simulator.account().log.iter().all(|request| request.status == 200));
@@ -215,7 +222,7 @@ fn a_reload_goes_over_to_oauth_and_back() {
         file.lines().filter(|line| !line.contains("token_file")).map(|line| format!("{line}\n")).collect();
     std::fs::write(mirror.path("config.toml"), without + &integration).unwrap();
     daemon.signal(Signal::SIGHUP);
-    mirror.wait("it is taken up", || mirror.log().contains("took up the new configuration"));
+    mirror.wait_logged(journal::CONFIG_TAKEN_UP);
     mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (1)");
     mirror.wait_sql("by the integration's token", "SELECT count(*) FROM talks", 1);
     mirror.simulator.account().token = talkmirror_simulator::TOKEN.into();
