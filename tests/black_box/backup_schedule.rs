@@ -2,6 +2,8 @@
 
 use crate::backup::{assert_whole, fatten, names, read};
 use crate::harness::{Daemon, Mirror, account};
+use crate::journal;
+use crate::snapshots::{assert_said, complaints};
 use nix::sys::signal::Signal;
 use std::fs;
 use std::path::Path;
@@ -9,6 +11,13 @@ use talkmirror::clock::unix_now;
 
 /// Backups each second, into a folder beside the database.
 const EVERY_SECOND: &str = "backup.path = \"backups\"\nbackup.schedule = \"* * * * * *\"\n";
+
+/// What differs from one good copy to the next.
+const VARIES: [(&str, &str); 3] = [
+    (r"[\d.]+ KiB", "[n] KiB"),
+    (r"bytes=\d+", "bytes=[n]"),
+    ("next (now|in [01] s);", "next within a second;"),
+];
 
 const LAST: &str = "SELECT coalesce(max(value ->> 'at'), 0) FROM mirror_info WHERE key = 'backup.last'";
 
@@ -26,10 +35,10 @@ fn wait_for_another(mirror: &Mirror) {
 }
 
 fn reload(mirror: &Mirror, daemon: &Daemon, more: &str) {
-    let before = mirror.log().matches("took up the new configuration").count();
+    let before = mirror.logged(journal::CONFIG_TAKEN_UP).len();
     mirror.configure(more);
     daemon.signal(Signal::SIGHUP);
-    mirror.wait("it is taken up", || mirror.log().matches("took up the new configuration").count() > before);
+    mirror.wait_logged_times(journal::CONFIG_TAKEN_UP, before + 1);
 }
 
 /// The line about backups of a healthy status.
@@ -73,14 +82,14 @@ fn the_daemon_makes_dated_copies_keeps_so_many_and_touches_no_other_file() {
     mirror.ends(0, &["backup", old.to_str().unwrap()]);
 
     let daemon = mirror.running_daemon();
-    mirror.wait("it is pruned", || mirror.log().contains("; removed 1 older"));
+    // The first copy and the old one are two.
+    assert_said!(mirror.wait_logged_times(journal::BACKED_UP, 2), VARIES, @"INFO backed up 20 talks into [folder]/backups/talks-[time].db: [n] KiB in [n] s; removed 1 older bytes=[n] talks=20");
+    assert!(!old.exists());
     for _ in 0..2 {
         wait_for_another(&mirror);
     }
     mirror.wait_sql("no trouble", "SELECT count(*) FROM mirror_info WHERE key = 'backup.trouble'", 0);
-    let said = line(&mirror);
-    assert!(said.contains("/backups/talks-20") && said.ends_with("; 2 are kept"), "{said}");
-    assert!(said.contains("; next "), "{said}");
+    assert_said!(line(&mirror), VARIES, @"last [n] s ago: [folder]/backups/talks-[time].db, [n] KiB; next within a second; 2 are kept");
     let (_, metrics) = mirror.get(port, "/metrics");
     let value = |name: &str| -> f64 {
         let line = metrics.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap();
@@ -90,8 +99,8 @@ fn the_daemon_makes_dated_copies_keeps_so_many_and_touches_no_other_file() {
     assert!(value("talkmirror_backup_bytes") > 8192.0);
     assert_eq!(value("talkmirror_backup_trouble"), 0.0);
     daemon.stop();
-    let said = line(&mirror);
-    assert!(said.ends_with("; 2 are kept") && !said.contains("; next "), "nobody makes one: {said}");
+    // Nobody makes another.
+    assert_said!(line(&mirror), VARIES, @"last [n] s ago: [folder]/backups/talks-[time].db, [n] KiB; 2 are kept");
 
     let ours: Vec<String> = dated(&folder).into_iter().filter(|name| name.as_str() > "talks-2021").collect();
     assert_eq!(ours.len(), 2, "{ours:?}");
@@ -123,19 +132,18 @@ fn a_folder_that_is_gone_is_told_of_once_and_in_the_status_until_it_is_back() {
     mirror.wait_sql("it fails again and again", failures, 1);
     assert!(!folder.exists(), "a disk that is not mounted is not filled by mistake");
     let (status, _) = mirror.ends(1, &["status"]);
-    assert!(status.contains("! the backup failed "), "{status}");
-    assert!(
-        status.contains(&format!("there is no folder {}: make it, or mount", folder.display())),
-        "{status}"
-    );
-    assert!(status.contains("→ mend that; it is tried again in 1 s, or at once by"), "{status}");
-    assert_eq!(mirror.log().matches("the backup failed").count(), 1, "{}", mirror.log());
+    // At its schedule, which is each second.
+    assert_said!(complaints(&status).replace("in 1 s", "in a second"), @"
+    ! the backup failed [n] s ago: there is no folder [folder]/disk: make it, or mount what belongs there
+      → mend that; it is tried again in a second, or at once by `systemctl reload talkmirror` (SIGHUP)
+    ");
+    assert_eq!(mirror.logged(journal::BACKUP_FAILED).len(), 1, "{}", mirror.log());
     fs::create_dir(&folder).unwrap();
     wait_for_another(&mirror);
     let (status, _) = mirror.ends(0, &["status"]);
-    assert!(!status.contains("the backup failed"), "{status}");
+    assert_eq!(complaints(&status), "");
     daemon.stop();
-    assert_eq!(mirror.log().matches("the backup failed").count(), 1, "{}", mirror.log());
+    assert_eq!(mirror.logged(journal::BACKUP_FAILED).len(), 1, "{}", mirror.log());
 }
 
 #[test]
@@ -178,7 +186,10 @@ fn one_that_was_missed_while_the_daemon_was_down_is_made_up_for() {
         "UPDATE mirror_info SET value = json_set(value, '$.since', unixepoch() - 63072000) WHERE key = 'backup.rules'",
     );
     let (status, _) = mirror.ends(1, &["status"]);
-    assert!(status.contains("! a backup was due ") && status.contains("there is none yet"), "{status}");
+    assert_said!(complaints(&status), @"
+    ! a backup was due 697 d ago and was not made; there is none yet
+      → see that the daemon runs, and what its log says; or make one: `talkmirror backup PATH`
+    ");
     let daemon = mirror.running_daemon();
     mirror.wait("it is made", || mirror.sql::<i64>(LAST) > 0);
     assert_eq!(dated(&mirror.path("backups")).len(), 1);
@@ -221,13 +232,11 @@ fn what_cannot_be_kept_to_is_refused_in_the_configuration() {
     fs::write(mirror.path("file"), "").unwrap();
     mirror.configure("backup.path = \"file\"\nbackup.schedule = \"daily\"\nbackup.keep = 0\n");
     let (_, err) = mirror.ends(78, &["run"]);
-    for part in [
-        "backup.path: expected the path of a folder, found a file at",
-        "backup.schedule: expected a cron expression of six fields",
-        "backup.keep: expected a whole number from 1 to 100000, found 0",
-    ] {
-        assert!(err.contains(part), "{part}\n{err}");
-    }
+    assert_said!(err, @r#"
+    error: [folder]/config.toml: backup.schedule: expected a cron expression of six fields, seconds first, such as "0 0 3 * * *", found "daily"
+    [folder]/config.toml: backup.keep: expected a whole number from 1 to 100000, found 0
+    [folder]/config.toml: backup.path: expected the path of a folder, found a file at [folder]/file
+    "#);
 }
 
 #[test]
@@ -239,11 +248,7 @@ fn a_schedule_of_two_restricted_days_ticks_on_either() {
     let daemon = mirror.running_daemon();
     wait_for_another(&mirror);
     wait_for_another(&mirror);
-    assert!(
-        line(&mirror).contains("next in 0 s") || line(&mirror).contains("next in 1 s"),
-        "{}",
-        line(&mirror)
-    );
+    assert_said!(line(&mirror), VARIES, @"last [n] s ago: [folder]/backups/talks-[time].db, [n] KiB; next within a second; 7 are kept");
     daemon.stop();
-    assert!(!mirror.log().contains("still under way"), "{}", mirror.log());
+    assert!(mirror.logged(journal::BACKUP_STILL_UNDER_WAY).is_empty(), "{}", mirror.log());
 }

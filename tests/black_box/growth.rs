@@ -1,11 +1,16 @@
 //! The size of the database, its growth, and when the disk is full.
 
 use crate::harness::{Mirror, SmallDisk, account};
+use crate::snapshots::{assert_said, complaints, part};
 use serde_json::Value;
 use talkmirror::clock::unix_now;
 
 const DAY: i64 = 86_400;
 const MIB: i64 = 1 << 20;
+
+/// What depends on the disk that the tests run on.
+const SIZES: [(&str, &str); 2] =
+    [(r"[\d.,]+ [KMGT]iB", "[size]"), (r"in about [\d,.]+ (s|min|h|d|years)", "in about [n] $1")];
 
 fn status(mirror: &Mirror, code: i32) -> (String, Value) {
     let (out, _) = mirror.ends(code, &["status"]);
@@ -32,7 +37,7 @@ fn status_tells_size_growth_and_when_the_disk_is_full() {
     let mirror = Mirror::new(account(20));
     mirror.ends(0, &["sync", "1..20"]);
     let (out, json) = status(&mirror, 0);
-    assert!(out.contains("; growth a day not known yet; "), "{out}");
+    assert_said!(part(&out, "Size"), SIZES, @"Size  [size]; growth a day not known yet; [size] free on the disk");
     let size = &json["size"];
     assert_eq!((&size["growth_bytes_per_day"], &size["disk_full_at"]), (&Value::Null, &Value::Null));
     let pages: i64 = mirror.sql("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size");
@@ -48,23 +53,28 @@ fn status_tells_size_growth_and_when_the_disk_is_full() {
     assert!((growth - free / 1500).abs() < growth / 100, "{growth} of {}", free / 1500);
     let full_in = size["disk_full_at"].as_i64().unwrap() - unix_now();
     assert!((1000 * DAY..2000 * DAY).contains(&full_in), "{size}");
-    assert!(out.contains("; grows ") && out.contains(" free on the disk: full in about "), "{out}");
-    assert!(out.contains(" years\n"), "{out}");
+    assert_said!(part(&out, "Size"), SIZES, @"Size  [size]; grows [size] a day; [size] free on the disk: full in about [n] years");
     assert_eq!(json["warnings"], Value::Array(Vec::new()));
 
     grown(&mirror, free / 12);
     let (out, json) = status(&mirror, 0);
-    assert!(out.contains("! the database's disk is full in about "), "{out}");
-    assert!(json["warnings"][0]["action"].as_str().unwrap().contains("[retention]"), "{json}");
+    assert_said!(complaints(&out), SIZES, @"
+    ! the database's disk is full in about [n] d: [size] are free, and the database grows [size] a day
+      → make room on that disk, or stop talkmirror and move the database to a larger one (database.path); `versions` in [retention] removes old states, whose room in the file is used again
+    ");
+    assert_eq!(json["warnings"].as_array().unwrap().len(), 1, "{json}");
 
     grown(&mirror, free);
     let (out, json) = status(&mirror, 1);
-    assert!(out.contains("! the database's disk is full in about "), "{out}");
+    assert_said!(complaints(&out), SIZES, @"
+    ! the database's disk is full in about [n] h: [size] are free, and the database grows [size] a day
+      → make room on that disk, or stop talkmirror and move the database to a larger one (database.path); `versions` in [retention] removes old states, whose room in the file is used again
+    ");
     assert_eq!(json["healthy"], false);
 
     grown(&mirror, -MIB);
     let (out, json) = status(&mirror, 0);
-    assert!(out.contains("; shrinks ") && !out.contains("full in"), "{out}");
+    assert_said!(part(&out, "Size"), SIZES, @"Size  [size]; shrinks [size] a day; [size] free on the disk");
     assert_eq!(json["size"]["disk_full_at"], Value::Null);
 }
 
@@ -75,10 +85,11 @@ fn a_disk_with_little_left_is_complained_of() {
     mirror.configure("database.path = \"disk/talks.db\"\n");
     mirror.ends(0, &["sync", "1"]);
     let (out, _) = status(&mirror, 1);
-    assert!(
-        out.contains("! the database's disk is nearly full: 9") && out.contains(" MiB are free"),
-        "{out}"
-    );
+    let nineties = [(r"\b9\d\.\d MiB", "9[n] MiB")];
+    assert_said!(complaints(&out), nineties, @"
+    ! the database's disk is nearly full: 99.65 MiB are free
+      → make room on that disk, or stop talkmirror and move the database to a larger one (database.path); `versions` in [retention] removes old states, whose room in the file is used again
+    ");
 }
 
 #[test]

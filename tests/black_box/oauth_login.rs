@@ -1,7 +1,9 @@
 //! `login`: from the shown address to the stored tokens, and what is reported about them.
 
 use crate::harness::{Mirror, account, text};
+use crate::journal;
 use crate::oauth::{oauth, stored};
+use crate::snapshots::assert_said;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -18,18 +20,17 @@ fn mirror_with_code() -> Mirror {
 fn a_code_is_turned_into_tokens_that_only_their_owner_can_read() {
     let mirror = mirror_with_code();
     let (out, _) = mirror.ends(0, &["login", "--code", "a-code"]);
-    assert!(out.starts_with("Logged in: the tokens are in ") && out.contains("holds for 24 h"), "{out}");
-    assert!(out.contains("takes it up by itself"), "{out}");
+    assert_said!(out, @"
+    Logged in: the tokens are in [folder]/secrets/oauth.json. The access token holds for 24 h, and is renewed by itself.
+    A daemon that runs takes it up by itself; `talkmirror check` tries it.
+    ");
     let mode = |name: &str| fs::metadata(mirror.path(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode("secrets"), mode("secrets/oauth.json")), (0o700, 0o600));
     mirror.ends(0, &["sync", "1..5"]);
     mirror.assert_mirrors_the_account();
 
     let (_, err) = mirror.ends(1, &["login", "--code", "a-code"]);
-    assert!(
-        err.contains("does not take the code (HTTP 400") && err.contains("good once and for 20 min"),
-        "{err}"
-    );
+    assert_said!(err, @"error: http://127.0.0.1:[port] does not take the code (HTTP 400: the account issues no tokens to us): it is good once and for 20 min; else check api.oauth.client_id, its secret and api.oauth.redirect_uri");
     mirror.ends(0, &["check"]);
 }
 
@@ -38,7 +39,7 @@ fn a_wrong_secret_is_refused_and_nothing_is_stored() {
     let mirror = mirror_with_code();
     fs::write(mirror.path("client-secret"), "another").unwrap();
     let (_, err) = mirror.ends(1, &["login", "--code", "a-code"]);
-    assert!(err.contains("HTTP 401") && err.contains("check api.oauth.client_id"), "{err}");
+    assert_said!(err, @"error: http://127.0.0.1:[port] does not take the code (HTTP 401: the account issues no tokens to us): it is good once and for 20 min; else check api.oauth.client_id, its secret and api.oauth.redirect_uri");
     assert!(!mirror.path("secrets/oauth.json").exists());
 }
 
@@ -48,7 +49,7 @@ fn the_address_that_the_account_leads_to_is_taken_and_one_of_another_account_is_
     let redirect = mirror.simulator.account().oauth.redirect_uri.clone();
     let other = format!("{redirect}?code=a-code&state=x&referer=other.amocrm.ru&platform=1");
     let (_, err) = mirror.ends(1, &["login", "--code", &other]);
-    assert!(err.contains("of the account other.amocrm.ru, and api.base_url names 127.0.0.1"), "{err}");
+    assert_said!(err, @"error: that code is of the account other.amocrm.ru, and api.base_url names 127.0.0.1");
     assert_eq!(mirror.simulator.account().requests(), 0, "it was sent nowhere");
     let ours = format!("{redirect}?code=a-code&state=x&referer=127.0.0.1&platform=1");
     mirror.ends(0, &["login", "--code", &ours]);
@@ -62,8 +63,8 @@ fn without_a_terminal_it_prints_the_address_and_says_how_to_go_on() {
     let (out, err) = text(&output);
     assert_eq!(output.status.code(), Some(1));
     let base = mirror.simulator.base_url();
-    assert!(out.starts_with(&format!("{base}/oauth?client_id=simulated-integration&state=")), "{out}");
-    assert!(err.contains("run `talkmirror login --code CODE` within 20 min"), "{err}");
+    assert_said!(out, [(&base, "[base_url]"), ("state=[^&]*", "state=[state]")], @"[base_url]/oauth?client_id=simulated-integration&state=[state]&mode=popup");
+    assert_said!(err, @"error: there is no terminal to ask on: open that address as an administrator of the account, allow access, and run `talkmirror login --code CODE` within 20 min, with the code (or the whole address) that it leads to");
     assert_eq!(mirror.simulator.account().requests(), 0);
 }
 
@@ -71,10 +72,7 @@ fn without_a_terminal_it_prints_the_address_and_says_how_to_go_on() {
 fn without_the_section_login_names_it() {
     let mirror = Mirror::new(account(1));
     let (_, err) = mirror.ends(78, &["login"]);
-    assert!(
-        err.contains("api.oauth.client_id: expected the integration's id, to log in with, found nothing"),
-        "{err}"
-    );
+    assert_said!(err, @"error: [folder]/config.toml: api.oauth.client_id: expected the integration's id, to log in with, found nothing");
 }
 
 /// Runs `login` on a terminal. `answer` makes the typed text from the shown address. Returns the exit code and
@@ -110,7 +108,10 @@ fn on_a_terminal_the_pasted_address_is_taken_if_its_state_is_the_one_given_out()
     let mirror = mirror_with_code();
     let (code, err) = at_terminal(&mirror, |_| "https://i.example/oauth?code=a-code&state=guessed".into());
     assert_eq!(code, Some(1));
-    assert!(err.contains("that address is of another login"), "{err}");
+    assert_said!(err, @"
+    Open that address as an administrator of the account, and allow access. It leads to the integration's address with a code in it (the integration's settings show one, too), valid for 20 min.
+    The code, or the whole address: error: that address is of another login: its state is not the one given here; begin again
+    ");
     assert_eq!(mirror.simulator.account().requests(), 0);
     let right = |address: &url::Url| format!("https://i.example/oauth?code=a-code&state={}", state(address));
     let (code, err) = at_terminal(&mirror, right);
@@ -189,6 +190,8 @@ fn no_secret_is_in_a_log_the_database_or_what_commands_print() {
         assert!(!secrets.iter().any(|secret| holds(&bytes, secret)), "a secret is in {}", path.display());
     }
     let text = String::from_utf8_lossy(&printed);
-    assert!(text.contains("renewed the API token") && text.contains("revoked"), "{text}");
+    // So that there is something to look for them in.
+    let renewals = mirror.simulator.account().oauth.renewals;
+    assert!(renewals > 0 && text.contains(journal::TOKEN_END) && text.contains("ERROR"), "{text}");
     assert!(!secrets.iter().any(|secret| text.contains(secret.as_str())), "{text}");
 }

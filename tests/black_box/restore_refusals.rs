@@ -2,7 +2,9 @@
 
 use crate::backup::{names, read};
 use crate::harness::{Mirror, SmallDisk, account};
+use crate::journal;
 use crate::restore::mode;
+use crate::snapshots::assert_said;
 use rusqlite::Connection;
 use std::fs;
 
@@ -33,29 +35,48 @@ fn what_is_no_backup_of_this_mirror_is_refused_and_nothing_is_replaced() {
     fs::write(mirror.path("damaged.db"), &bytes).unwrap();
     fs::create_dir(mirror.path("folder")).unwrap();
     std::os::unix::fs::symlink(mirror.database(), mirror.path("link.db")).unwrap();
-    for (name, said) in [
-        ("missing.db", "there is no file"),
-        ("folder", "is a folder: name one of the backups in it"),
-        ("talks.db", "is the database itself"),
-        ("link.db", "is the database itself"),
-        ("talks.db-wal", "is the database itself"),
-        ("empty.db", "is no backup: it is a SQLite database of something else, or an empty one"),
-        ("notes.txt", "is no backup: it is no SQLite database"),
-        ("notes.db", "is no backup: it is a SQLite database of something else"),
-        ("half.db", "half.db is damaged: "),
-        ("damaged.db", "damaged.db is damaged: "),
-        ("newer.db", "newer.db was written by a newer talkmirror (schema 99"),
-        ("other.db", "is a backup of account 4711, and the database"),
-        ("nameless.db", "the talks are of account 17029541, and mirror_info has no account_id"),
-        ("talks-of-others.db", "the talks are of account 4711, and mirror_info says"),
-        ("table.db", "the table tombstones is missing; take another backup"),
-        ("column.db", "the column error of closures is missing; take another backup"),
+    let mut said = String::new();
+    for name in [
+        "missing.db",
+        "folder",
+        "talks.db",
+        "link.db",
+        "talks.db-wal",
+        "empty.db",
+        "notes.txt",
+        "notes.db",
+        "half.db",
+        "damaged.db",
+        "newer.db",
+        "other.db",
+        "nameless.db",
+        "talks-of-others.db",
+        "table.db",
+        "column.db",
     ] {
-        mirror.refuses(name, said);
+        said += &mirror.refuses(name);
     }
+    assert_said!(said, @r#"
+    error: there is no file [folder]/missing.db
+    error: [folder]/folder is a folder: name one of the backups in it
+    error: [folder]/talks.db is the database itself, or a part of it: name a backup
+    error: [folder]/link.db is the database itself, or a part of it: name a backup
+    error: [folder]/talks.db-wal is the database itself, or a part of it: name a backup
+    error: [folder]/empty.db is no backup: it is a SQLite database of something else, or an empty one
+    error: [folder]/notes.txt is no backup: it is no SQLite database
+    error: [folder]/notes.db is no backup: it is a SQLite database of something else, or an empty one
+    error: [folder]/half.db is damaged: database disk image is malformed
+    error: [folder]/damaged.db is damaged: database disk image is malformed
+    error: [folder]/newer.db was written by a newer talkmirror (schema 99, this one knows 1): upgrade talkmirror
+    error: [folder]/other.db is a backup of account 4711, and the database [folder]/talks.db mirrors account 17029541: restore it under another database.path, or move that database away first
+    error: [folder]/nameless.db cannot be restored, as it is not as talkmirror made it: the talks are of account 17029541, and mirror_info has no account_id; take another backup, or sync into a new database
+    error: [folder]/talks-of-others.db cannot be restored, as it is not as talkmirror made it: the talks are of account 4711, and mirror_info says "17029541"; take another backup, or sync into a new database
+    error: [folder]/table.db cannot be restored, as it is not as talkmirror made it: the table tombstones is missing; take another backup, or sync into a new database
+    error: [folder]/column.db cannot be restored, as it is not as talkmirror made it: the column error of closures is missing; take another backup, or sync into a new database
+    "#);
     // Without a terminal it does not ask.
     let (_, err) = mirror.ends(1, &["backup", "--restore", backup.to_str().unwrap()]);
-    assert!(err.contains("there is no terminal to ask on: --yes restores without asking"), "{err}");
+    assert_said!(err, @"error: there is no terminal to ask on: --yes restores without asking");
     mirror.assert_mirrors_the_account();
 }
 
@@ -67,10 +88,8 @@ fn a_daemon_that_runs_or_somebody_who_has_the_file_open_is_not_restored_over() {
     let arguments = ["backup", "--restore", backup.to_str().unwrap(), "--yes"];
     let daemon = mirror.running_daemon();
     let (_, err) = mirror.ends(75, &arguments);
-    assert!(
-        err.contains("another talkmirror (process") && err.contains("`systemctl stop talkmirror`"),
-        "{err}"
-    );
+    let own = format!("process {}\\b", daemon.child.id());
+    assert_said!(err, [(&own, "process [of the daemon]")], @"error: stop it first (`systemctl stop talkmirror`, or end what runs it), then restore again: another talkmirror (process [of the daemon]) is working on [folder]/talks.db");
     mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (4)");
     mirror.wait_sql("it works on", "SELECT count(*) FROM talks", 4);
     daemon.stop();
@@ -79,11 +98,11 @@ fn a_daemon_that_runs_or_somebody_who_has_the_file_open_is_not_restored_over() {
     let read = |other_process: &Connection| -> i64 {
         other_process.query_row("SELECT count(*) FROM talks", [], |row| row.get(0)).unwrap()
     };
-    assert_eq!(read(&other_process), 4);
-    mirror.refuses("good.db", "another program has");
-    other_process.execute_batch("INSERT INTO talk_queue (talk_id) VALUES (5)").unwrap();
-    assert_eq!(read(&other_process), 4);
-    drop(other_process);
+    assert_eq!(read(&guest), 4);
+    assert_said!(mirror.refuses("good.db"), @"error: another program has [folder]/talks.db open: end it (`fuser -v` with that path names it), then restore again; nothing was replaced");
+    guest.execute_batch("INSERT INTO talk_queue (talk_id) VALUES (5)").unwrap();
+    assert_eq!(read(&guest), 4);
+    drop(guest);
     mirror.ends(0, &arguments);
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), 3);
     mirror.ends(0, &["sync"]);
@@ -115,7 +134,7 @@ fn a_database_that_is_locked_or_cannot_be_opened_is_not_taken_for_a_damaged_one(
         other_process.execute_batch("PRAGMA locking_mode = EXCLUSIVE; SELECT count(*) FROM talks").unwrap();
         // This process does not read the file meanwhile, because it would lose its locks.
         let (_, err) = mirror.ends(1, &["backup", "--restore", backup.to_str().unwrap(), "--yes"]);
-        assert!(err.contains("another program has"), "{err}");
+        assert_said!(err, @"error: another program has [folder]/talks.db open: end it (`fuser -v` with that path names it), then restore again; nothing was replaced");
     }
     assert_not_replaced(&mirror, 12);
     // Then it cannot be opened.
@@ -125,11 +144,11 @@ fn a_database_that_is_locked_or_cannot_be_opened_is_not_taken_for_a_damaged_one(
     }
     fs::create_dir(&wal).unwrap();
     let (_, err) = mirror.ends(78, &["backup", "--restore", backup.to_str().unwrap(), "--yes"]);
-    assert!(err.contains("talks.db-wal is a directory, not a file: remove it"), "{err}");
+    assert_said!(err, @"error: [folder]/talks.db-wal is a directory, not a file: remove it, as SQLite keeps a file of the database there");
     fs::remove_dir(&wal).unwrap();
     mirror.execute("DELETE FROM mirror_info WHERE key = 'account_id'");
     let (_, err) = mirror.ends(1, &["backup", "--restore", backup.to_str().unwrap(), "--yes"]);
-    assert!(err.contains("is a backup of account 4711, and the database"), "by its talks: {err}");
+    assert_said!(err, @"error: [folder]/other.db is a backup of account 4711, and the database [folder]/talks.db mirrors account 17029541: restore it under another database.path, or move that database away first");
     assert_not_replaced(&mirror, 12);
 }
 
@@ -147,12 +166,15 @@ fn where_a_sound_database_cannot_be_taken_over_from_nothing_is_replaced() {
         .unwrap();
     mirror.ends(0, &["sync", "5..9"]);
     let (_, err) = mirror.ends(1, &["backup", "--restore", stubborn.to_str().unwrap(), "--yes"]);
-    assert!(err.contains("nothing was replaced") && err.contains("not in my queue"), "{err}");
+    assert_said!(journal::faults(&err), @"
+    WARN the trigger mine on talk_queue is not talkmirror's: it runs within the daemon's transactions, and can stop them
+    error: what talkmirror did since the backup cannot be taken over from [folder]/talks.db; nothing was replaced: mend that, or move the database with its -wal away by hand, and what it did since is not known to the restored one: not in my queue: Error code 1811: constraint failed
+    ");
     assert_not_replaced(&mirror, 9);
     mirror.execute("ALTER TABLE closures RENAME COLUMN error TO mistake");
     let arguments = ["backup", "--restore", backup.to_str().unwrap(), "--yes"];
     let (_, err) = mirror.ends(1, &arguments);
-    assert!(err.contains("move the database with its -wal away by hand") && err.contains("error"), "{err}");
+    assert_said!(err, [("in INSERT .* at offset [0-9]+", "in [SQL]")], @"error: what talkmirror did since the backup cannot be taken over from [folder]/talks.db; nothing was replaced: mend that, or move the database with its -wal away by hand, and what it did since is not known to the restored one: no such column: error in [SQL]: Error code 1: SQL logic error; something was dropped from the database, or added to it: `talkmirror check` says what, and how to repair it");
     assert_not_replaced(&mirror, 9);
     for name in
         names(&mirror.path("")).iter().filter(|name| ["talks.db", "talks.db-wal"].contains(&name.as_str()))
@@ -179,7 +201,7 @@ fn a_disk_that_is_full_once_the_queue_is_taken_over_stops_the_restore() {
     fs::write(&ballast, vec![0; free - 700_000]).unwrap();
     let arguments = ["backup", "--restore", backup.to_str().unwrap(), "--yes"];
     let (_, err) = mirror.ends(1, &arguments);
-    assert!(err.contains("cannot be taken over from") && err.contains("disk is full"), "{err}");
+    assert_said!(err, @"error: what talkmirror did since the backup cannot be taken over from [folder]/disk/talks.db; nothing was replaced: mend that, or move the database with its -wal away by hand, and what it did since is not known to the restored one: database or disk is full; make room on the disk, then try again");
     assert!(!names(&disk.0).iter().any(|name| name.contains("before-restore")), "{:?}", names(&disk.0));
     let queued = "SELECT count(*) FROM talk_queue";
     assert_eq!(read::<i64>(&database, queued), 59_991);

@@ -6,7 +6,7 @@ use insta::Settings;
 /// Masks for what differs from run to run, in the order in which they are applied.
 const MASKS: &[(&str, &str)] = &[
     (r"[^\s(`'=]*/\.tmp[0-9A-Za-z]{6}\b", "[folder]"),
-    (r"/\.([a-z]+)-[0-9A-Za-z]{6}\b", "/.$1-[name]"),
+    (r"/\.([a-z-]+)-[0-9A-Za-z]{6}\b", "/.$1-[name]"),
     (r"(127\.0\.0\.1|localhost|\[::1\]):\d+", "$1:[port]"),
     (r"\bprocess \d+", "process [pid]"),
     (r", user [^\s)]+", ", user [name]"),
@@ -31,8 +31,8 @@ pub fn settings(more: &[(&str, &str)]) -> Settings {
 
 /// Compares a message with its snapshot. In a loop, each round has to give the same text.
 macro_rules! assert_said {
-    ($text:expr, [$($mask:expr),+ $(,)?], @$said:literal $(,)?) => {
-        $crate::snapshots::settings(&[$($mask),+])
+    ($text:expr, $masks:expr, @$said:literal $(,)?) => {
+        $crate::snapshots::settings(&$masks)
             .bind(|| insta::allow_duplicates!(insta::assert_snapshot!($text, @$said)))
     };
     ($text:expr, @$said:literal $(,)?) => {

@@ -1,6 +1,8 @@
 //! Long-lived tokens: the warnings before one expires; and secrets as systemd credentials.
 
 use crate::harness::{Mirror, account, copy_binary};
+use crate::journal;
+use crate::snapshots::{assert_said, complaints, part, verdicts};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
@@ -34,26 +36,28 @@ fn put_token(mirror: &Mirror, token: &str) {
 fn a_long_lived_token_is_warned_of_13_days_before_its_end_until_it_is_replaced() {
     let mirror = with_long_lived(13 * DAY + 3600);
     let daemon = mirror.running_daemon();
-    mirror.wait("the log warns", || mirror.log().contains("WARN the API token expires in 13 days, on "));
-    assert!(mirror.log().contains("make a new one in the integration's settings and put it in "));
+    assert_said!(mirror.wait_logged(journal::TOKEN_END), [(r"expires_at=\d+", "expires_at=[n]")], @"WARN the API token expires in 13 days, on [date]: make a new one in the integration's settings and put it in [folder]/token expires_at=[n]");
     let looked_again = "SELECT unixepoch() - started_at >= 3 FROM daemon_status";
     mirror.wait_sql("it has looked at the token again", looked_again, true);
     let known = "SELECT count(*) FROM mirror_info WHERE key = 'api.token_expires_at'";
     mirror.wait_sql("the end is known", known, 1);
     let (out, _) = mirror.ends(0, &["status"]);
-    assert!(out.contains("Token") && out.contains("! the API token expires in 13 days, on "), "{out}");
+    assert_said!(complaints(&out), @"
+    ! the API token expires in 13 days, on [date]
+      → make a new one in the integration's settings and put it in place of the old one (api.token_file): it is taken up by itself; where only systemd can read it, restart the service
+    ");
     let (out, _) = mirror.ends(0, &["check"]);
-    assert!(out.contains("; it expires in 13 days, on "), "{out}");
+    assert_said!(verdicts(&out, &["token"]), @"token  ok  http://127.0.0.1:[port] accepts it; it expires in 13 days, on [date]");
 
     put_token(&mirror, &long_lived(400 * DAY + 3600));
-    mirror.wait("the new one is taken up", || mirror.log().contains("the API token was replaced"));
-    mirror.wait("the warning is gone", || !mirror.ends(0, &["status"]).0.contains('!'));
+    mirror.wait_logged(journal::TOKEN_REPLACED);
+    mirror.wait("the warning is gone", || mirror.status()["warnings"].as_array().unwrap().is_empty());
     let (out, _) = mirror.ends(0, &["status"]);
-    assert!(out.contains("expires in 400 days, on "), "{out}");
+    assert_said!(part(&out, "Token"), @"Token  expires in 400 days, on [date]");
 
     put_token(&mirror, talkmirror_simulator::TOKEN);
     mirror.wait_sql("one that has no end", known, 0);
-    assert_eq!(mirror.log().matches("the API token expires").count(), 1, "{}", mirror.log());
+    assert_eq!(mirror.logged(journal::TOKEN_END).len(), 1, "{}", mirror.log());
     daemon.stop();
 }
 
@@ -62,16 +66,20 @@ fn a_long_lived_token_is_not_warned_of_15_days_before_its_end() {
     let mirror = with_long_lived(15 * DAY + 3600);
     mirror.ends(0, &["sync", "1..3"]);
     let (out, _) = mirror.ends(0, &["status"]);
-    assert!(out.contains("expires in 15 days, on ") && !out.contains('!'), "{out}");
+    assert_said!(part(&out, "Token"), @"Token  expires in 15 days, on [date]");
+    assert_eq!(complaints(&out), "");
 }
 
 #[test]
 fn a_long_lived_token_that_has_ended_is_an_error_in_the_log_and_unhealthy() {
     let mirror = with_long_lived(-2 * DAY);
     let (_, err) = mirror.ends(0, &["sync", "1..3"]);
-    assert!(err.contains("ERROR the API token expired 2 days ago, on "), "{err}");
+    assert_said!(journal::faults(&err), [(r"expires_at=\d+", "expires_at=[n]")], @"ERROR the API token expired 2 days ago, on [date]: make a new one in the integration's settings and put it in [folder]/token expires_at=[n]");
     let (out, _) = mirror.ends(1, &["status"]);
-    assert!(out.contains("! the API token expired 2 days ago, on "), "{out}");
+    assert_said!(complaints(&out), @"
+    ! the API token expired 2 days ago, on [date]
+      → make a new one in the integration's settings and put it in place of the old one (api.token_file): it is taken up by itself; where only systemd can read it, restart the service
+    ");
     let (out, _) = mirror.ends(1, &["status", "--json"]);
     let status: Value = serde_json::from_str(&out).unwrap();
     assert!(status["token_expires_at"].as_i64().unwrap() < unix_now());
@@ -84,15 +92,11 @@ fn a_token_that_others_can_read_is_refused_with_the_command_that_helps() {
     let open = |name: &str, mode| {
         fs::set_permissions(mirror.path(name), fs::Permissions::from_mode(mode)).unwrap();
     };
-    let chmod = format!("run `chmod 600 {}`", mirror.path("token").display());
     for mode in [0o604, 0o640, 0o666] {
         open("token", mode);
         for command in ["run", "sync", "check"] {
             let (_, err) = mirror.ends(78, &[command]);
-            assert!(
-                err.contains("api.token_file: expected a readable token") && err.contains(&chmod),
-                "{err}"
-            );
+            assert_said!(journal::error(&err), @"error: [folder]/config.toml: api.token_file: expected a readable token at [folder]/token, found a file that others can read: run `chmod 600 [folder]/token`");
         }
     }
     open("token", 0o600);
@@ -101,10 +105,9 @@ fn a_token_that_others_can_read_is_refused_with_the_command_that_helps() {
     fs::write(mirror.path("new"), new).unwrap();
     mirror.simulator.account().token = new.into();
     fs::rename(mirror.path("new"), mirror.path("token")).unwrap();
-    mirror.wait("the old one stays", || mirror.log().contains("the API token in use is kept"));
-    assert!(mirror.log().contains(&chmod), "{}", mirror.log());
+    assert_said!(mirror.wait_logged(journal::TOKEN_KEPT), @"WARN the API token in use is kept, as there is no other in [folder]/token: a file that others can read: run `chmod 600 [folder]/token`");
     open("token", 0o600);
-    mirror.wait("it is taken up", || mirror.log().contains("the API token was replaced"));
+    mirror.wait_logged(journal::TOKEN_REPLACED);
     daemon.stop();
     // systemd protects its credentials.
     mirror.write_secret("token", "");
@@ -131,7 +134,8 @@ fn a_token_of_the_same_length_and_time_is_taken_up() {
     };
     let old = fs::read_to_string(mirror.path("token")).unwrap();
     replace(&"x".repeat(old.len()));
-    mirror.wait("it is taken up", || mirror.log().matches("the API token was replaced").count() == 1);
+    mirror.wait_logged(journal::TOKEN_REPLACED);
+    assert_eq!(mirror.logged(journal::TOKEN_REPLACED).len(), 1, "{}", mirror.log());
     // Several changes within one tick of the file system's clock.
     for letter in ["a", "b", "c"] {
         replace(&letter.repeat(old.len()));
@@ -177,7 +181,7 @@ fn a_token_file_that_may_not_be_read_gives_way_to_the_credential() {
     };
     let denied = sync("");
     assert_eq!(denied.status.code(), Some(78));
-    assert!(String::from_utf8_lossy(&denied.stderr).contains("Permission denied"), "{denied:?}");
+    assert_said!(String::from_utf8_lossy(&denied.stderr), @"error: [folder]/config.toml: api.token_file: expected a readable token at [folder]/token, found Permission denied (os error 13)");
     let taken = sync(talkmirror_simulator::TOKEN);
     assert!(taken.status.success(), "{taken:?}");
 }
@@ -188,16 +192,14 @@ fn what_is_no_token_is_not_taken_up_and_the_log_says_so_once() {
     let daemon = mirror.running_daemon();
     let token = fs::read_to_string(mirror.path("token")).unwrap();
     fs::write(mirror.path("token"), "two words").unwrap();
-    let kept = "the API token in use is kept, as there is no other in ";
-    mirror.wait("it is said", || mirror.log().contains(kept));
-    assert!(mirror.log().contains("spaces, line breaks or letters that no token has"), "{}", mirror.log());
+    assert_said!(mirror.wait_logged(journal::TOKEN_KEPT), @"WARN the API token in use is kept, as there is no other in [folder]/token: spaces, line breaks or letters that no token has");
     mirror.ends(0, &["enqueue", "1"]);
     mirror.wait_sql("the one before is used", "SELECT count(*) FROM talks", 1);
     fs::remove_file(mirror.path("token")).unwrap();
-    mirror.wait("that as well", || mirror.log().contains("there is no file any more"));
+    assert_said!(mirror.wait_logged_times(journal::TOKEN_KEPT, 2), @"WARN the API token in use is kept, as there is no other in [folder]/token: there is no file any more");
     put_token(&mirror, &token);
     mirror.ends(0, &["enqueue", "2"]);
     mirror.wait_sql("it works on", "SELECT count(*) FROM talks", 2);
     daemon.stop();
-    assert_eq!(mirror.log().matches(kept).count(), 2, "{}", mirror.log());
+    assert_eq!(mirror.logged(journal::TOKEN_KEPT).len(), 2, "{}", mirror.log());
 }
