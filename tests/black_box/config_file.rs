@@ -1,6 +1,8 @@
 //! Where a configuration comes from, and what works if it is wrong.
 
 use crate::harness::{Mirror, account, text};
+use crate::journal;
+use crate::snapshots::assert_said;
 use nix::sys::signal::Signal;
 use std::fs;
 use std::process::{Command, Output};
@@ -58,12 +60,11 @@ fn a_daemon_whose_configuration_was_a_pipe_refuses_to_read_it_again_and_takes_a_
     mirror.simulator.account().token = "the-next".into();
     mirror.write_secret("token", "the-next");
     daemon.signal(Signal::SIGHUP);
-    mirror.wait("it is refused", || {
-        mirror.log().contains(
-            "expected a file, which can be read again, found a pipe or the like: restart talkmirror",
-        )
-    });
-    assert!(mirror.log().contains("refused the new configuration, the old one stays"), "{}", mirror.log());
+    mirror.wait_logged(journal::CONFIG_REFUSED);
+    assert_said!(journal::faults(&mirror.log()), @"
+    ERROR a mistake in the new configuration: /dev/fd/63: expected a file, which can be read again, found a pipe or the like: restart talkmirror with the new configuration
+    ERROR refused the new configuration, the old one stays: 1 mistake
+    ");
     mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (1)");
     mirror.wait_sql("it works on, with the new token", "SELECT count(*) FROM talks", 1);
     assert!(mirror.simulator.account().log.iter().all(|request| request.status == 200));
@@ -87,14 +88,7 @@ fn with_a_wrong_configuration_what_needs_the_database_alone_works_and_warns() {
         &["backup", mirror.path("copy.db").to_str().unwrap()],
     ] {
         let (_, err) = mirror.ends(0, arguments);
-        assert!(err.starts_with("warning: the configuration is wrong"), "{arguments:?}: {err}");
-        for mistake in [
-            "api.timeout: expected a duration such as",
-            "auto_clsoe.mode: expected a known key",
-            "auto_close.max_per_sweep: expected a whole number",
-        ] {
-            assert!(err.contains(mistake), "{arguments:?}: {mistake}\n{err}");
-        }
+        assert_said!(err, @r#"warning: the configuration is wrong, and defaults stand in for this: [folder]/config.toml: api.timeout: expected a duration such as "30s", from 100ms to 10m, found "soon"\n[folder]/config.toml: auto_close.max_per_sweep: expected a whole number from 1 to 100000, found 0\n[folder]/config.toml: auto_clsoe.mode: expected a known key: auto_close.mode?, found an unknown one"#);
     }
     for arguments in [
         &["run"][..],
@@ -105,7 +99,11 @@ fn with_a_wrong_configuration_what_needs_the_database_alone_works_and_warns() {
         &["backup", "--restore", mirror.path("copy.db").to_str().unwrap(), "--yes"],
     ] {
         let (_, err) = mirror.ends(78, arguments);
-        assert!(err.starts_with("error: ") && err.contains("api.timeout: expected"), "{arguments:?}: {err}");
+        assert_said!(err, @r#"
+        error: [folder]/config.toml: api.timeout: expected a duration such as "30s", from 100ms to 10m, found "soon"
+        [folder]/config.toml: auto_close.max_per_sweep: expected a whole number from 1 to 100000, found 0
+        [folder]/config.toml: auto_clsoe.mode: expected a known key: auto_close.mode?, found an unknown one
+        "#);
     }
 }
 
@@ -113,11 +111,17 @@ fn with_a_wrong_configuration_what_needs_the_database_alone_works_and_warns() {
 fn where_the_database_lies_must_be_certain() {
     let mirror = Mirror::new(account(1));
     mirror.ends(0, &["sync", "1"]);
+    let mut said = String::new();
     for more in
         ["database.path = 3", "database.pth = \"other.db\"", "databse.path = \"other.db\"", "path = 1\n[api"]
     {
         mirror.configure(&format!("{more}\n"));
-        let (_, err) = mirror.ends(78, &["status"]);
-        assert!(err.starts_with("error: "), "{more}: {err}");
+        said += &mirror.ends(78, &["status"]).1;
     }
+    assert_said!(said, @"
+    error: [folder]/config.toml: database.path: expected the path of a file, found 3
+    error: [folder]/config.toml: database.pth: expected a known key: database.path?, found an unknown one
+    error: [folder]/config.toml: databse.path: expected a known key: database.path?, found an unknown one
+    error: [folder]/config.toml: expected TOML, found: TOML parse error at line 13, column 5: unclosed table, expected `]`
+    ");
 }

@@ -3,6 +3,7 @@
 
 use crate::feeders::{EVENTS, LISTING};
 use crate::harness::{Mirror, account, text};
+use crate::snapshots::{assert_said, complaints, part};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::Value;
@@ -59,17 +60,14 @@ fn an_answer_that_everybody_gets_pauses_and_costs_no_talk_an_attempt() {
                 let daemon = mirror.running_daemon();
                 mirror.wait_sql(&format!("{fault:?} pauses"), REASON, "unexpected_answer".to_owned());
                 mirror.wait_sql(&format!("{fault:?} costs nothing"), ALL_WAIT, 20);
-                let (out, _) = mirror.ends(1, &["status"]);
-                assert!(out.contains("Paused"), "{fault:?}: {out}");
+                mirror.ends(1, &["status"]);
+                let pause = mirror.status()["daemon"]["pause"]["reason"].clone();
+                assert_eq!(pause, "unexpected_answer", "{fault:?}");
                 let asked = mirror.simulator.account().log.len();
                 assert!(asked <= 3 + 8 + 2, "{fault:?}: {asked} requests");
                 mirror.simulator.account().always = None;
                 // Repeated in case an earlier probe is answered first.
-                mirror.wait(&format!("{fault:?} is over"), || {
-                    let output = mirror.command(&["resume"]).output().unwrap();
-                    let out = String::from_utf8_lossy(&output.stdout);
-                    output.status.success() && (out.contains("resumed") || out.contains("not paused"))
-                });
+                mirror.wait(&format!("{fault:?} is over"), || mirror.output(&["resume"]).status.success());
                 mirror.wait_sql(&format!("{fault:?} passes"), "SELECT count(*) FROM talk_queue", 0);
                 daemon.stop();
                 mirror.assert_mirrors_the_account();
@@ -239,7 +237,10 @@ fn the_first_failure_of_a_quiet_account_is_in_status_at_once() {
     mirror.ends(0, &["enqueue", "1"]);
     mirror.wait_sql("it is written", "SELECT last_failure LIKE 'HTTP 502%' FROM daemon_status", true);
     let (out, _) = text(&mirror.output(&["status"]));
-    assert!(out.contains("! the last request failed") && out.contains("HTTP 502"), "{out}");
+    assert_said!(complaints(&out), @"
+    ! the last request failed, [n] s ago: HTTP 502: the server failed
+      → none if it was a single one: it is retried; three in a row without an answer pause everything
+    ");
     daemon.stop();
 }
 
@@ -354,6 +355,7 @@ fn a_connection_that_was_just_closing_is_no_failure() {
 
 #[test]
 fn resume_ends_a_402_and_a_403_with_one_probe() {
+    let mut said = String::new();
     for (fault, reason) in [(Fault::Problem(402), "unpaid"), (Fault::Html(403), "blocked")] {
         let mirror = Mirror::new(account(9));
         mirror.ends(0, &["enqueue", "1..9"]);
@@ -363,16 +365,24 @@ fn resume_ends_a_402_and_a_403_with_one_probe() {
         mirror.wait_sql("nothing is under way", "SELECT count(*) FROM talk_queue", 9);
         let asked = mirror.simulator.account().log.len();
         let (out, _) = mirror.ends(1, &["resume"]);
-        assert!(out.contains("still paused") && out.contains("next probe in 15 min"), "{out}");
+        said += &out;
         assert_eq!(mirror.simulator.account().log.len(), asked + 1, "{reason}: one probe");
         mirror.simulator.account().always = None;
         let (out, _) = mirror.ends(0, &["resume"]);
-        assert!(out.contains("resumed: the API answers again"), "{out}");
+        said += &out;
         mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
         daemon.stop();
         let (out, _) = mirror.ends(0, &["resume"]);
-        assert!(out.contains("not paused"), "{out}");
+        said += &out;
     }
+    assert_said!(said, @"
+    still paused: the account is not paid for (HTTP 402: the account is not paid for); next probe in 15 min
+    resumed: the API answers again
+    not paused
+    still paused: the account or this address is blocked (HTTP 403 without a problem report: as when the account or address is blocked); next probe in 15 min
+    resumed: the API answers again
+    not paused
+    ");
 }
 
 #[test]
@@ -383,7 +393,7 @@ fn resume_without_a_daemon_has_the_next_start_probe_at_once() {
     mirror.simulator.account().always = None;
     mirror.ends(1, &["sync"]);
     let (out, _) = mirror.ends(0, &["resume"]);
-    assert!(out.contains("the next start probes at once"), "{out}");
+    assert_said!(out, @"no daemon runs: the next start probes at once, whatever paused the last one (the account is not paid for (HTTP 402: the account is not paid for))");
     mirror.ends(0, &["sync"]);
     mirror.assert_mirrors_the_account();
 }
@@ -444,7 +454,7 @@ fn sync_fails_for_what_it_tried_and_was_asked_for_and_not_for_what_failed_before
     // A denied, a failed and a backing-off row wait by now. Each run of a cron job still succeeds.
     for _ in 0..2 {
         let (out, _) = mirror.ends(0, &["sync"]);
-        assert!(out.contains("Waiting") && out.contains("2 talks"), "{out}");
+        assert_said!(part(&out, "Waiting"), [(r"in \d+ min", "in [n] min")], @"Waiting  2 talks, the next in [n] min: see `talkmirror queue list`");
         mirror.ends(0, &["sync", "5"]);
     }
     mirror.ends(1, &["sync", "2", "5"]);

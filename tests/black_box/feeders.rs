@@ -1,6 +1,8 @@
 //! Feeders: each alone finds what happens in the account, and all together keep the rate limit.
 
 use crate::harness::{Mirror, account};
+use crate::journal;
+use crate::snapshots::{assert_said, part};
 use std::time::Duration;
 use talkmirror::clock::unix_now;
 use talkmirror_simulator::{Account, Fault, TalkEvent};
@@ -92,7 +94,7 @@ fn a_talk_that_the_listing_shows_unchanged_is_fetched_again_when_recheck_says_so
         fetches() == before
     });
     let (out, _) = mirror.ends(0, &["why", "1"]);
-    assert!(out.contains("a refresh, in 5") && out.contains("min"), "{out}");
+    assert_said!(part(&out, "Next"), @"Next  a refresh, in 59 min, or sooner if it has probably changed");
     let before = fetches();
     mirror.simulator.account().talk(1).missed_at = Some(unix_now() - 5);
     let passes = mirror.simulator.account().list_requests();
@@ -186,6 +188,7 @@ fn events_that_come_late_out_of_order_and_in_many_pages_are_all_taken_in() {
 
 #[test]
 fn an_account_that_serves_no_feeder_is_asked_seldom_and_warned_of_once() {
+    let mut said = String::new();
     for fault in
         [Fault::Problem(404), Fault::Problem(403), Fault::Html(403), Fault::NotJson, Fault::Problem(400)]
     {
@@ -207,9 +210,13 @@ fn an_account_that_serves_no_feeder_is_asked_seldom_and_warned_of_once() {
             let account = mirror.simulator.account();
             assert_eq!((account.list_requests(), account.events_requests()), (1, 1), "{fault:?}");
         }
-        assert_eq!(mirror.log().matches("this account does not serve it").count(), 2, "{}", mirror.log());
+        let mut noted: Vec<String> = [journal::LISTING_TROUBLE, journal::EVENTS_TROUBLE]
+            .iter()
+            .flat_map(|trouble| mirror.logged(trouble))
+            .collect();
         let (out, _) = mirror.ends(0, &["status"]);
-        assert_eq!(out.matches("this account does not serve it").count(), 2, "{out}");
+        noted.extend([part(&out, "Listing"), part(&out, "Events")]);
+        said += &format!("{}\n", noted.join("\n"));
         // Nor once per restart.
         daemon.stop();
         let daemon = mirror.running_daemon();
@@ -218,8 +225,41 @@ fn an_account_that_serves_no_feeder_is_asked_seldom_and_warned_of_once() {
                         AND stopped_at IS NULL";
         mirror.wait_sql("both are asked for again", asked, 2);
         daemon.stop();
-        assert_eq!(mirror.log().matches("this account does not serve it").count(), 2, "{}", mirror.log());
+        for trouble in [journal::LISTING_TROUBLE, journal::EVENTS_TROUBLE] {
+            assert_eq!(mirror.logged(trouble).len(), 1, "{}", mirror.log());
+        }
     }
+    assert_said!(said, @r#"
+    WARN listing: this account does not serve it (HTTP 404: nothing is served there); it is asked ever more seldom, up to each hour feeder="listing"
+    WARN events: this account does not serve it (HTTP 404: nothing is served there); it is asked ever more seldom, up to each hour feeder="events"
+    Listing  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not serve it (HTTP 404: nothing is served there); it is asked ever more seldom, up to each hour
+
+    Events  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not serve it (HTTP 404: nothing is served there); it is asked ever more seldom, up to each hour
+
+    WARN listing: this account does not serve it (HTTP 403: this token has no right to it); it is asked ever more seldom, up to each hour feeder="listing"
+    WARN events: this account does not serve it (HTTP 403: this token has no right to it); it is asked ever more seldom, up to each hour feeder="events"
+    Listing  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not serve it (HTTP 403: this token has no right to it); it is asked ever more seldom, up to each hour
+
+    Events  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not serve it (HTTP 403: this token has no right to it); it is asked ever more seldom, up to each hour
+
+    WARN listing: this account does not serve it (HTTP 403 without a problem report: as when the account or address is blocked); it is asked ever more seldom, up to each hour feeder="listing"
+    WARN events: this account does not serve it (HTTP 403 without a problem report: as when the account or address is blocked); it is asked ever more seldom, up to each hour feeder="events"
+    Listing  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not serve it (HTTP 403 without a problem report: as when the account or address is blocked); it is asked ever more seldom, up to each hour
+
+    Events  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not serve it (HTTP 403 without a problem report: as when the account or address is blocked); it is asked ever more seldom, up to each hour
+
+    WARN listing: this account does not serve it (no such list in the answer: it is a web page); it is asked ever more seldom, up to each hour feeder="listing"
+    WARN events: this account does not serve it (no such list in the answer: it is a web page); it is asked ever more seldom, up to each hour feeder="events"
+    Listing  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not serve it (no such list in the answer: it is a web page); it is asked ever more seldom, up to each hour
+
+    Events  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not serve it (no such list in the answer: it is a web page); it is asked ever more seldom, up to each hour
+
+    WARN listing: this account does not serve it (HTTP 400: not an answer that the API documents); it is asked ever more seldom, up to each hour feeder="listing"
+    WARN events: this account does not serve it (HTTP 400: not an answer that the API documents); it is asked ever more seldom, up to each hour feeder="events"
+    Listing  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not serve it (HTTP 400: not an answer that the API documents); it is asked ever more seldom, up to each hour
+
+    Events  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not serve it (HTTP 400: not an answer that the API documents); it is asked ever more seldom, up to each hour
+    "#);
 }
 
 #[test]
@@ -230,13 +270,12 @@ fn a_list_that_is_not_served_prolongs_no_pause() {
         account.scripted_events.push_back(Fault::TooMany { header: Some(3), body: None });
         let mirror = mirror_of(account, EVENTS);
         let daemon = mirror.running_daemon();
-        mirror.wait("a pause", || mirror.log().contains("paused: too many requests"));
+        assert_said!(mirror.wait_logged(journal::PAUSED), @r#"ERROR paused: too many requests for the API (HTTP 429: too many requests); next probe in [n] s reason="rate_limited" request_id="simulated""#);
         mirror.simulator.account().events_fault = Some(fault.clone());
-        mirror.wait("its end", || mirror.log().contains("resumed after"));
+        mirror.wait_logged(journal::RESUMED);
         mirror.wait("the list is asked for", || mirror.simulator.account().events_requests() >= 2);
         daemon.stop();
-        assert!(!mirror.log().contains("blocked;"), "{fault:?}: {}", mirror.log());
-        assert_eq!(mirror.log().matches("paused: ").count(), 1, "{}", mirror.log());
+        assert_eq!(mirror.logged(journal::PAUSED).len(), 1, "{fault:?}: {}", mirror.log());
     }
 }
 
@@ -251,7 +290,7 @@ fn events_that_ignore_the_filter_by_time_are_noticed_and_not_followed() {
     let mirror = Mirror::new(account);
     mirror.configure(EVENTS);
     let daemon = mirror.running_daemon();
-    mirror.wait("it is noticed", || mirror.log().contains("the events ignore filter[created_at][from]"));
+    assert_said!(mirror.wait_logged(journal::EVENTS_TROUBLE), @r#"WARN events: this account does not serve it (the events ignore filter[created_at][from]); it is asked ever more seldom, up to each hour feeder="events""#);
     daemon.stop();
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_queue"), 0, "a day ago is not since");
     assert_eq!(mirror.simulator.account().events_requests(), 1);
@@ -263,7 +302,9 @@ fn a_feeder_that_meets_an_outage_waits_for_its_end_and_works_again() {
     mirror.simulator.account().always = Some(Fault::Html(502));
     let daemon = mirror.running_daemon();
     mirror.wait("a pause, or the feeders break off", || {
-        mirror.log().contains("paused") || mirror.log().contains("broke off")
+        [journal::PAUSED, journal::LISTING_TROUBLE, journal::EVENTS_TROUBLE]
+            .iter()
+            .any(|event| !mirror.logged(event).is_empty())
     });
     mirror.simulator.account().always = None;
     mirror.simulator.account().create_talk();
@@ -287,6 +328,6 @@ fn no_lane_starves_under_a_full_queue_and_the_most_urgent_comes_first() {
     mirror.wait_sql("each has its share", shares, 1);
     assert!(mirror.sql::<i64>("SELECT count(*) FROM talk_queue WHERE reason = 'cli'") > 0, "all had work");
     let (out, _) = mirror.ends(0, &["status"]);
-    assert!(out.contains("Shares") && out.contains("asked 8") | out.contains("asked 9"), "{out}");
+    assert_said!(part(&out, "Shares"), [(r"asked [89]\d %", "asked [80 or more] %"), (r"\b\d+ %", "[n] %"), ("[0-9,]+ requests", "[n] requests")], @"Shares  closing [n] %, asked [80 or more] %, hints [n] %, unmirrored [n] %, refresh [n] % of [n] requests in 5 min");
     daemon.stop();
 }

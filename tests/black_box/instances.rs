@@ -2,6 +2,8 @@
 
 use crate::closing::{LIVE, missed};
 use crate::harness::{Mirror, account};
+use crate::journal;
+use crate::snapshots::assert_said;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
@@ -12,9 +14,11 @@ use talkmirror_simulator::Fault;
 /// A second process by that path ends at once, and names the running one.
 fn assert_is_held(mirror: &Mirror, pid: u32, path: &str) {
     mirror.configure(&format!("database.path = \"{path}\"\n"));
+    let own = format!("process {pid}\\b");
     for command in ["run", "sync"] {
         let (_, err) = mirror.ends(75, &[command]);
-        assert!(err.contains(&format!("another talkmirror (process {pid}) is working on")), "{path}: {err}");
+        let err = err.replace(&mirror.path(path).display().to_string(), "[path]");
+        assert_said!(err, [(&own, "process [of the daemon]")], @"error: another talkmirror (process [of the daemon]) is working on [path]");
     }
     mirror.configure("");
 }
@@ -26,7 +30,7 @@ fn a_lock_file_that_is_removed_lets_no_second_process_in_and_is_made_again() {
     let pid = daemon.child.id();
     fs::remove_file(mirror.path("talks.db.lock")).unwrap();
     let (_, err) = mirror.ends(75, &["sync", "1"]);
-    assert!(err.contains("is working on"), "{err}");
+    assert_said!(err, @"error: another talkmirror (process [pid]) is working on [folder]/talks.db");
     let names_it =
         || fs::read_to_string(mirror.path("talks.db.lock")).is_ok_and(|text| text.trim() == pid.to_string());
     mirror.wait("it is there again, and names the daemon", names_it);
@@ -52,7 +56,7 @@ fn a_hard_link_and_a_link_lead_to_the_same_lock() {
     mirror.configure("database.path = \"hard.db\"\n");
     for arguments in [&["enqueue", "1"][..], &["status"], &["queue", "list"], &["why", "1"]] {
         let (_, err) = mirror.ends(1, arguments);
-        assert!(err.contains("hard.db is another name (a hard link) of a database"), "{arguments:?}: {err}");
+        assert_said!(err, @"error: [folder]/hard.db is another name (a hard link) of a database that a talkmirror works on: use the name that it goes by, as SQLite keeps a log for each name");
     }
     mirror.configure("database.path = \"soft.db\"\n");
     mirror.ends(0, &["enqueue", "1"]);
@@ -126,19 +130,15 @@ fn a_database_that_is_put_in_the_place_of_the_one_that_is_worked_on_is_noticed()
     fs::copy(mirror.database(), mirror.path("copy.db")).unwrap();
     fs::rename(mirror.path("copy.db"), mirror.database()).unwrap();
     assert_eq!(daemon.wait().code(), Some(1));
-    assert!(
-        mirror.log().contains("was removed or replaced while talkmirror worked on it"),
-        "{}",
-        mirror.log()
-    );
+    assert_said!(journal::error(&mirror.log()), @"error: [folder]/talks.db was removed or replaced while talkmirror worked on it: nothing could be kept there; start talkmirror again, which makes a new one, or restore a backup first");
 }
 
 /// `close` ends at once, names the lock holder and queues nothing.
 fn assert_close_is_refused(mirror: &Mirror, pid: u32, when: &str) {
+    let own = format!("process {pid}\\b");
     for arguments in [&["close", "2", "--yes"][..], &["close", "--yes"], &["close", "2", "--dry-run"]] {
         let (_, err) = mirror.ends(75, arguments);
-        let held = format!("another talkmirror (process {pid}) is working on");
-        assert!(err.contains(&held), "{when}: {arguments:?}: {err}");
+        assert_said!(err, [(&own, "process [of the lock holder]")], @"error: another talkmirror (process [of the lock holder]) is working on [folder]/talks.db");
     }
     // It does not even ask: without a terminal that would be another error.
     mirror.ends(75, &["close", "2"]);
@@ -172,14 +172,14 @@ fn a_daemon_that_is_gone_is_not_taken_for_a_lock_holder_that_starts() {
     assert_close_is_refused(&mirror, own, "after the same process number stopped");
     fs::write(mirror.path("talks.db.lock"), "").unwrap();
     let (_, err) = mirror.ends(75, &["close", "2", "--yes"]);
-    assert!(!err.contains("process 0"), "{err}");
+    assert_said!(err, @"error: another talkmirror (process unknown) is working on [folder]/talks.db");
     drop(starting);
 
     mirror.configure(&LIVE.replace("* * * * * *", "0 0 0 1 1 *"));
     let daemon = mirror.running_daemon();
     fs::remove_file(mirror.path("talks.db.lock")).unwrap();
     let (out, _) = mirror.ends(0, &["close", "2", "--yes"]);
-    assert!(out.contains("1 talk queued"), "{out}");
+    assert_said!(out, @"1 talk queued to be closed by the daemon that runs; `talkmirror status` and the table closures show what came of it");
     daemon.stop();
 }
 
@@ -188,9 +188,9 @@ fn whoever_holds_a_database_that_is_not_there_yet_is_named() {
     let mirror = Mirror::new(account(2));
     mirror.configure(LIVE);
     let _starting = lock::acquire(&mirror.database()).unwrap();
-    let held = format!("another talkmirror (process {}) is working on", std::process::id());
+    let own = format!("process {}\\b", std::process::id());
     for arguments in [&["run"][..], &["sync"], &["close", "2", "--yes"], &["close", "2", "--dry-run"]] {
         let (_, err) = mirror.ends(75, arguments);
-        assert!(err.contains(&held), "{arguments:?}: {err}");
+        assert_said!(err, [(&own, "process [of this test]")], @"error: another talkmirror (process [of this test]) is working on [folder]/talks.db");
     }
 }

@@ -1,4 +1,4 @@
-//! The daemon's log: what of a line stands for an event. Fields where it has some; else words of its message, which are
+//! The daemon's log, and the status that systemd shows: what of a line stands for an event. Fields where it has some; else words of its message, which are
 //! written here and in no test.
 
 use crate::harness::Mirror;
@@ -30,6 +30,10 @@ pub const RESTART_NEEDED: &str = "WARN restart talkmirror ";
 pub const RESULT_NOT_RECORDED: &str = "cannot be recorded";
 pub const RESUMED: &str = "INFO resumed after ";
 pub const RETENTION: &str = "INFO retention: ";
+pub const STATUS_NO_PROGRESS: &str = "STATUS=NO PROGRESS";
+pub const STATUS_PAUSED: &str = "STATUS=PAUSED";
+pub const STATUS_UPDATES_SCHEMA: &str = "STATUS=bringing the database to this version's schema";
+pub const STATUS_WAITS_FOR_LOCK: &str = "STATUS=waiting for another program";
 pub const STOPPED_AT_ONCE: &str = "WARN stopped at once ";
 pub const STOPPING: &str = "INFO stopping on ";
 pub const SWEEP_SKIPPED: &str = "INFO skipped a sweep: ";

@@ -2,6 +2,8 @@
 
 use crate::feeders::{LISTING, assert_changes_are_found, change, mirror_of, runs_on, trouble};
 use crate::harness::{Mirror, account};
+use crate::journal;
+use crate::snapshots::{assert_said, part};
 use talkmirror::clock::unix_now;
 use talkmirror_simulator::{Fault, PageHook};
 
@@ -107,10 +109,10 @@ fn a_long_list_that_ignores_the_filter_is_noticed_and_read_once_a_day() {
     let pages = mirror.simulator.account().list_requests();
     // Nine pages show it. The whole list has eleven, and a tick may repeat one request.
     assert!((20..30).contains(&pages), "{pages}");
-    assert!(trouble(&mirror, "listing").unwrap().contains("ignores filter[only_in_work]: it is long"));
-    assert_eq!(mirror.log().matches("ignores filter[only_in_work]").count(), 1);
+    assert_said!(trouble(&mirror, "listing").unwrap(), @"the list ignores filter[only_in_work]: it is long, and so read once a day, as a whole");
+    assert_eq!(mirror.logged(journal::LISTING_TROUBLE).len(), 1);
     let (out, _) = mirror.ends(0, &["status"]);
-    assert!(out.contains("ignores filter"), "{out}");
+    assert_said!(part(&out, "Listing"), @"Listing  last [n] s ago: 0 talks queued (2,600 in all); trouble for [n] s: the list ignores filter[only_in_work]: it is long, and so read once a day, as a whole");
     daemon.stop();
 }
 
@@ -121,11 +123,11 @@ fn a_short_list_that_ignores_the_filter_is_noticed_and_used_all_the_same() {
     let mirror = Mirror::new(account);
     mirror.configure(LISTING);
     let daemon = mirror.running_daemon();
-    mirror.wait("it is noticed", || mirror.log().contains("ignores filter[only_in_work]: it is short"));
+    assert_said!(mirror.wait_logged(journal::LISTING_TROUBLE), @r#"WARN the list ignores filter[only_in_work]: it is short, and so read as a whole each time feeder="listing""#);
     let new = mirror.simulator.account().create_talk();
     mirror.wait_sql("a new talk", &format!("SELECT count(*) FROM talks WHERE talk_id = {new}"), 1);
     daemon.stop();
-    assert_eq!(mirror.log().matches("ignores filter[only_in_work]").count(), 1);
+    assert_eq!(mirror.logged(journal::LISTING_TROUBLE).len(), 1);
 }
 
 #[test]
@@ -167,7 +169,7 @@ fn a_list_that_always_shows_the_same_page_is_noticed() {
     let mirror = Mirror::new(account);
     mirror.configure(LISTING);
     let daemon = mirror.running_daemon();
-    mirror.wait("it is noticed", || mirror.log().contains("each page shows the same talks"));
+    assert_said!(mirror.wait_logged(journal::LISTING_TROUBLE), @r#"WARN listing: this account does not serve it (each page shows the same talks); it is asked ever more seldom, up to each hour feeder="listing""#);
     daemon.stop();
     assert_eq!(mirror.simulator.account().list_requests(), 2);
 }

@@ -1,6 +1,8 @@
 //! The notify protocol of systemd, over a real socket.
 
 use crate::harness::{Daemon, Mirror, account};
+use crate::journal;
+use crate::snapshots::assert_said;
 use nix::sys::ptrace;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, waitpid};
@@ -60,7 +62,11 @@ impl Manager {
     }
 }
 
-/// A stopped thread. Dropping this resumes it.
+/// What a status says of the moment.
+const MOMENT: [(&str, &str); 2] =
+    [(r"(none yet|\d\d:\d\d:\d\d UTC)", "[time]"), (r"[\d.]+ of 1000.0 requests", "[n] of 1000.0 requests")];
+
+/// A thread that is held; let go when dropped.
 struct Held(Pid);
 
 impl Held {
@@ -85,7 +91,10 @@ fn ready_comes_with_an_open_database_and_stopping_before_the_end() {
     mirror.wait("ready", || manager.has_heard("READY=1"));
     assert!(mirror.database().exists());
     mirror.wait("a status", || {
-        manager.has_heard("STATUS=") && manager.heard.iter().any(|line| line.contains("10 talks fetched"))
+        let counts_all =
+            |line: &String| line.starts_with("STATUS=") && line.split(' ').any(|word| word == "10");
+        manager.listen();
+        manager.heard.iter().any(counts_all)
     });
     daemon.stop();
     manager.listen();
@@ -119,13 +128,12 @@ fn a_reload_is_announced_with_its_time_and_a_refused_one_stays_in_the_status() {
     let usec = manager.heard[manager.place("MONOTONIC_USEC=")].split_once('=').unwrap().1.to_owned();
     assert!(usec.parse::<u64>().unwrap() > 0);
     let status = manager.heard[manager.place("STATUS=")].clone();
-    assert!(status.contains("NEW CONFIGURATION REFUSED, the old one stays"), "{status}");
-    assert!(status.contains("api.requests_per_second") && status.contains("queue.max_attempts"), "{status}");
+    assert_said!(status, MOMENT, @"STATUS=NEW CONFIGURATION REFUSED, the old one stays: [folder]/config.toml: api.requests_per_second: expected a whole number from 1 to 1000000, found 0; [folder]/config.toml: queue.max_attempts: expected a whole number from 1 to 1000, found 0; [n] of 1000.0 requests a second, last good answer [time]; 0 talks fetched and 0 closed since [time]");
     manager.heard.clear();
     mirror.configure("");
     daemon.signal(Signal::SIGHUP);
     mirror.wait("ready again", || manager.has_heard("READY=1"));
-    assert!(!manager.heard[manager.place("STATUS=")].contains("REFUSED"), "{:?}", manager.heard);
+    assert_said!(manager.heard[manager.place("STATUS=")], MOMENT, @"STATUS=[n] of 1000.0 requests a second, last good answer [time]; 0 talks fetched and 0 closed since [time]");
     daemon.stop();
 }
 
@@ -136,17 +144,11 @@ fn a_pause_stands_in_the_status_and_is_no_standstill() {
     let mirror = Mirror::new(account);
     mirror.ends(0, &["enqueue", "1..10"]);
     let (mut manager, daemon) = Manager::start(&mirror, Duration::from_millis(600));
-    mirror.wait("paused", || {
-        manager.heard.iter().any(|line| line.starts_with("STATUS=PAUSED since"))
-            || manager.has_heard("nothing")
-    });
+    mirror.wait("paused", || manager.has_heard(journal::STATUS_PAUSED));
     let fed = manager.count("WATCHDOG=1");
     mirror.wait("the watchdog is fed on", || manager.count("WATCHDOG=1") > fed + 3);
-    let status = manager.heard[manager.place("STATUS=PAUSED")].clone();
-    assert!(
-        status.contains("the API does not accept the token (HTTP 401") && status.contains("next probe at"),
-        "{status}"
-    );
+    let status = manager.heard[manager.place(journal::STATUS_PAUSED)].clone();
+    assert_said!(status, MOMENT, @"STATUS=PAUSED since [time]: the API does not accept the token (HTTP 401: the token is not accepted); next probe at [time]; [n] of 1000.0 requests a second, last good answer [time]; 0 talks fetched and 0 closed since [time]");
     assert!(!status.contains(TOKEN));
     daemon.stop();
 }
@@ -200,12 +202,13 @@ fn a_writer_that_hangs_is_not_hidden_by_a_worker_that_goes_on() {
         mirror.get(port, "/healthz").0 == 503
     });
     let (_, why) = mirror.get(port, "/healthz");
-    assert!(why.contains("the thread that writes the database has done nothing for"), "{why}");
+    assert_said!(why, @"the daemon makes no progress: the thread that writes the database has done nothing for [n] s");
     let (status, ready) = mirror.get(port, "/readyz");
-    assert!(status == 503 && ready.contains("makes no progress"), "{ready}");
+    assert_eq!(status, 503);
+    assert_said!(ready, @"the daemon makes no progress: the thread that writes the database has done nothing for [n] s");
     manager.listen();
     manager.heard.clear();
-    mirror.wait("it is said", || manager.has_heard("STATUS=NO PROGRESS"));
+    mirror.wait("it is said", || manager.has_heard(journal::STATUS_NO_PROGRESS));
     assert_eq!(manager.count("WATCHDOG=1"), 0, "and the watchdog is not fed");
     drop((held, manager));
     mirror.wait("it goes on", || mirror.get(port, "/healthz").0 == 200);
@@ -228,11 +231,7 @@ fn a_start_that_makes_indexes_of_many_talks_has_systemd_wait_and_ready_comes_aft
     let (mut manager, daemon) = Manager::start(&mirror, Duration::from_secs(120));
     mirror.wait("ready", || manager.has_heard("READY=1"));
     assert!(manager.place("EXTEND_TIMEOUT_USEC=") < manager.place("READY=1"), "{:?}", manager.heard);
-    assert!(
-        manager.heard.iter().any(|line| line == "STATUS=bringing the database to this version's schema"),
-        "{:?}",
-        manager.heard
-    );
+    assert!(manager.has_heard(journal::STATUS_UPDATES_SCHEMA), "{:?}", manager.heard);
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM sqlite_schema WHERE name = 'talks_closed'"), 1);
     daemon.stop();
 }
@@ -244,9 +243,7 @@ fn a_lock_that_is_waited_for_at_the_start_has_systemd_wait_too() {
     let connection = mirror.connect();
     connection.execute_batch("BEGIN IMMEDIATE").unwrap();
     let (mut manager, daemon) = Manager::start(&mirror, Duration::from_secs(120));
-    mirror.wait("it says why it is not ready", || {
-        manager.has_heard("STATUS=waiting for another program to end its transaction in the database")
-    });
+    mirror.wait("it says why it is not ready", || manager.has_heard(journal::STATUS_WAITS_FOR_LOCK));
     connection.execute_batch("COMMIT").unwrap();
     mirror.wait("ready", || manager.has_heard("READY=1"));
     assert!(manager.place("EXTEND_TIMEOUT_USEC=") < manager.place("READY=1"), "{:?}", manager.heard);

@@ -5,7 +5,7 @@ use insta::Settings;
 
 /// Masks for what differs from run to run, in the order in which they are applied.
 const MASKS: &[(&str, &str)] = &[
-    (r"[^\s(`'=]*/\.tmp[0-9A-Za-z]{6}\b", "[folder]"),
+    (r"(/[0-9A-Za-z_-]+)*/\.tmp[0-9A-Za-z]{6}\b", "[folder]"),
     (r"/\.([a-z-]+)-[0-9A-Za-z]{6}\b", "/.$1-[name]"),
     (r"(127\.0\.0\.1|localhost|\[::1\]):\d+", "$1:[port]"),
     (r"\bprocess \d+", "process [pid]"),
@@ -15,6 +15,7 @@ const MASKS: &[(&str, &str)] = &[
     (r"\d{4}-\d\d-\d\dT\d\d:?\d\d:?\d\d(\.\d+)?Z", "[time]"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?", "[time]"),
     (r"\b\d{4}-\d\d-\d\d\b", "[date]"),
+    (r"\d\d:\d\d:\d\d UTC", "[time]"),
     (r"\b\d+(\.\d+)? (ms|s)\b", "[n] $2"),
     // Columns are as wide as what was masked.
     (r"(\S) {2,}", "$1  "),

@@ -2,6 +2,8 @@
 
 use crate::feeders::{EVENTS, LISTING, REFRESH};
 use crate::harness::{Mirror, account};
+use crate::journal;
+use crate::snapshots::{assert_said, part};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
@@ -100,7 +102,7 @@ fn hooks_alone_have_new_changed_closed_and_missed_talks_fetched() {
     mirror.wait_sql("a closing", "SELECT is_in_work = 0 FROM talks WHERE talk_id = 1", Some(1));
     mirror.wait_sql("a missed talk", "SELECT missed_at FROM talks WHERE talk_id = 2", Some(1_700_000_000));
     let (out, _) = mirror.ends(0, &["status"]);
-    assert!(out.contains("Webhook") && out.contains("(5 in all)"), "{out}");
+    assert_said!(part(&out, "Webhook"), @"Webhook  last [n] s ago: 1 talk queued (5 in all)");
     daemon.stop();
 }
 
@@ -268,8 +270,8 @@ fn an_address_that_is_taken_is_said_so() {
     let hooked = Hooked::new(0);
     let _taken = TcpListener::bind(("127.0.0.1", hooked.port)).unwrap();
     let (_, err) = hooked.mirror.ends(1, &["run"]);
-    assert!(err.contains(&format!("cannot listen on 127.0.0.1:{}", hooked.port)), "{err}");
-    assert!(err.contains("set http.listen"), "{err}");
+    let own = format!(":{}\\b", hooked.port);
+    assert_said!(journal::error(&err), [(&own, ":[http.listen]")], @"error: cannot listen on 127.0.0.1:[http.listen]: set http.listen to an address that is free here: Address already in use (os error 98)");
 }
 
 #[test]
