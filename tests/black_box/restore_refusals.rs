@@ -98,11 +98,11 @@ fn a_daemon_that_runs_or_somebody_who_has_the_file_open_is_not_restored_over() {
     let read = |other_process: &Connection| -> i64 {
         other_process.query_row("SELECT count(*) FROM talks", [], |row| row.get(0)).unwrap()
     };
-    assert_eq!(read(&guest), 4);
+    assert_eq!(read(&other_process), 4);
     assert_said!(mirror.refuses("good.db"), @"error: another program has [folder]/talks.db open: end it (`fuser -v` with that path names it), then restore again; nothing was replaced");
-    guest.execute_batch("INSERT INTO talk_queue (talk_id) VALUES (5)").unwrap();
-    assert_eq!(read(&guest), 4);
-    drop(guest);
+    other_process.execute_batch("INSERT INTO talk_queue (talk_id) VALUES (5)").unwrap();
+    assert_eq!(read(&other_process), 4);
+    drop(other_process);
     mirror.ends(0, &arguments);
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), 3);
     mirror.ends(0, &["sync"]);

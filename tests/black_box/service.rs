@@ -66,7 +66,7 @@ impl Manager {
 const MOMENT: [(&str, &str); 2] =
     [(r"(none yet|\d\d:\d\d:\d\d UTC)", "[time]"), (r"[\d.]+ of 1000.0 requests", "[n] of 1000.0 requests")];
 
-/// A thread that is held; let go when dropped.
+/// A stopped thread. Dropping this resumes it.
 struct Held(Pid);
 
 impl Held {
