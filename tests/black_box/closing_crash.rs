@@ -3,6 +3,7 @@
 use crate::closing::{LIVE, missed};
 use crate::closing_safety::NEVER;
 use crate::harness::{Daemon, Mirror};
+use crate::journal;
 use rusqlite::Connection;
 use std::time::Duration;
 use talkmirror::clock::unix_now;
@@ -81,7 +82,7 @@ fn locked(mirror: &Mirror, daemon: Daemon, asked: usize, method: &str, nth: usiz
     let before: i64 = connection.query_row("SELECT count(*) FROM closures", [], |row| row.get(0)).unwrap();
     mirror.wait("it is answered", || requests(true) >= nth);
     mirror.wait("the daemon has seen that", || {
-        mirror.log().contains("another program holds the write lock") || requests(true) >= nth
+        !mirror.logged(journal::DATABASE_NOT_WRITABLE).is_empty() || requests(true) >= nth
     });
     daemon.kill_hard();
     let after: i64 = connection.query_row("SELECT count(*) FROM closures", [], |row| row.get(0)).unwrap();

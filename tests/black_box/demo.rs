@@ -1,6 +1,7 @@
 //! The demo, as a newcomer sees it.
 
 use crate::harness::text;
+use crate::snapshots::assert_said;
 use assert_cmd::Command;
 use rusqlite::Connection;
 use std::time::{Duration, Instant};
@@ -16,12 +17,16 @@ fn it_ends_within_20_s_with_a_table_a_database_and_queries_that_work() {
     let (out, err) = text(&output);
     assert!(output.status.success(), "{out}\n{err}");
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
-    assert!(err.contains("talks done"), "plain lines where there is no terminal: {err}");
-    for expected in ["ORIGIN", "telegram", "(7 allowed)", "missed_by_day", "withdrawn  not missed"] {
+    // Plain lines where there is no terminal.
+    let progress = err.lines().last().and_then(|line| line.split(';').next()).unwrap_or_default();
+    assert_said!(progress, [(r"\d+", "[n]")], @"[n] of [n] talks done");
+    let numbers = [(r"\(7 ", "(seven "), (r"\d+", "[n]")];
+    assert_said!(out.trim_start().lines().next().unwrap_or_default(), numbers, @"[n] requests in [n] s, [n] in the busiest second as the account counted (seven allowed); [n] talks new, [n] changed, [n] gone, [n] retries after an error.");
+    for expected in ["ORIGIN", "telegram", "missed_by_day"] {
         assert!(out.contains(expected), "{expected} in\n{out}");
     }
     let database = dir.join("talks.db");
-    assert!(out.contains(&format!("The database: {}", database.display())), "{out}");
+    assert!(out.contains(&database.display().to_string()), "{out}");
 
     let connection = Connection::open(database).unwrap();
     let queries: Vec<&str> = out.lines().filter(|line| line.contains("sqlite3 -box")).collect();
@@ -37,6 +42,10 @@ fn it_ends_within_20_s_with_a_table_a_database_and_queries_that_work() {
     };
     assert!(count("closed") > 0, "{out}");
     assert_eq!(count("withdrawn"), 1, "one was answered just before: {out}");
+    let sql = "SELECT outcome || '  ' || reason FROM closures WHERE outcome = 'withdrawn'";
+    let withdrawn: String = connection.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_said!(withdrawn, @"withdrawn  not missed");
+    assert!(out.contains(&withdrawn), "{withdrawn} in\n{out}");
     let changed: i64 = connection
         .query_row("SELECT count(*) FROM talk_versions WHERE version > 1", [], |row| row.get(0))
         .unwrap();
@@ -47,5 +56,5 @@ fn it_ends_within_20_s_with_a_table_a_database_and_queries_that_work() {
     let mut again = Command::new(env!("CARGO_BIN_EXE_talkmirror"));
     let again = again.arg("demo").arg("--dir").arg(&dir).output().unwrap();
     assert_eq!(again.status.code(), Some(1));
-    assert!(text(&again).1.contains("holds a talks.db already"));
+    assert_said!(text(&again).1, @"error: [folder]/demo holds a talks.db already: name another folder, or remove it");
 }

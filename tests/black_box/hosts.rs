@@ -2,6 +2,8 @@
 
 use crate::harness::{Mirror, account};
 use crate::http::shown;
+use crate::journal;
+use crate::snapshots::assert_said;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
@@ -43,9 +45,8 @@ fn a_page_whose_name_resolves_to_this_machine_reads_nothing() {
     assert_eq!(status(port, "GET http://localhost/metrics HTTP/1.1\r\nHost: evil.example"), 200);
     assert_eq!(status(port, "GET /metrics HTTP/1.1\r\nX: y"), 400);
     assert_eq!(status(port, "GET /metrics HTTP/1.0\r\nX: y"), 200);
-    let log = mirror.log();
-    assert_eq!(log.matches("refused a request for the host").count(), 1, "once an hour: {log}");
-    assert!(log.contains("WARN http.listen: refused a request for the host \"evil.example\""), "{log}");
+    assert_said!(mirror.wait_logged(journal::HOST_REFUSED), @r#"WARN http.listen: refused a request for the host "evil.example": name it in http.hosts if it is this server's"#);
+    assert_eq!(mirror.logged(journal::HOST_REFUSED).len(), 1, "once an hour: {}", mirror.log());
     daemon.stop();
 }
 
@@ -62,7 +63,11 @@ fn names_of_http_hosts_are_answered_and_taken_up_at_a_reload() {
     daemon.stop();
     mirror.configure("http.hosts = [\"mirror.example:80\", \"*.example\", \"http://x\"]\n");
     let (_, err) = mirror.ends(78, &["run"]);
-    assert_eq!(err.matches("http.hosts: expected a list of host names without ports").count(), 3, "{err}");
+    assert_said!(err, @r#"
+    error: [folder]/config.toml: http.hosts: expected a list of host names without ports: ["mirror.example"], found "mirror.example:80"
+    [folder]/config.toml: http.hosts: expected a list of host names without ports: ["mirror.example"], found "*.example"
+    [folder]/config.toml: http.hosts: expected a list of host names without ports: ["mirror.example"], found "http://x"
+    "#);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use crate::feeders::{EVENTS, LISTING, REFRESH};
 use crate::harness::{Mirror, account};
+use crate::journal;
+use crate::snapshots::assert_said;
 use std::collections::BTreeSet;
 use talkmirror_simulator::{Account, Fault, TOKEN};
 
@@ -110,7 +112,7 @@ fn ready_says_in_words_why_not_and_becomes_ready_again() {
     let daemon = mirror.running_daemon();
     mirror.wait("not ready", || mirror.get(port, "/readyz").0 == 503);
     let (_, why) = mirror.get(port, "/readyz");
-    assert!(why.starts_with("everything pauses: the API does not accept the token (HTTP 401"), "{why}");
+    assert_said!(why, @"everything pauses: the API does not accept the token (HTTP 401: the token is not accepted); next probe in 1 min");
     assert_eq!(mirror.get(port, "/healthz"), (200, "ok\n".into()), "waiting is no standstill");
     let (_, metrics) = mirror.get(port, "/metrics");
     assert_eq!(value(&metrics, "talkmirror_paused{reason=\"unauthorized\"}"), Some(1.0));
@@ -131,7 +133,7 @@ fn a_database_that_cannot_be_written_is_no_readiness() {
     foreign.execute_batch("BEGIN IMMEDIATE; INSERT INTO talk_queue (talk_id) VALUES (1)").unwrap();
     mirror.wait("not ready", || mirror.get(port, "/readyz").0 == 503);
     let (_, why) = mirror.get(port, "/readyz");
-    assert!(why.contains("the database cannot be written: another program holds the write lock"), "{why}");
+    assert_said!(why, @"the database cannot be written: another program holds the write lock, black_box (process [pid], user [name]): end its transaction");
     assert_eq!(mirror.get(port, "/healthz").0, 200);
     foreign.execute_batch("COMMIT").unwrap();
     mirror.wait("ready", || mirror.get(port, "/readyz").0 == 200);
@@ -144,14 +146,12 @@ fn nothing_is_served_without_an_address_and_a_taken_one_is_named() {
     let (mirror, port) = shown(account(1), "");
     let taken = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
     let (_, err) = mirror.ends(1, &["run"]);
-    assert!(err.contains(&format!("cannot listen on 127.0.0.1:{port}: set http.listen to")), "{err}");
+    let own = format!(":{port}\\b");
+    assert_said!(journal::error(&err), [(&own, ":[http.listen]")], @"error: cannot listen on 127.0.0.1:[http.listen]: set http.listen to an address that is free here: Address already in use (os error 98)");
     drop(taken);
     mirror.configure("http.listen = \"0.0.0.0:9187\"\n");
     let (_, err) = mirror.ends(78, &["run"]);
-    assert!(
-        err.contains("http.listen: expected an address on this machine") && err.contains("http.allow_remote"),
-        "{err}"
-    );
+    assert_said!(err, @r#"error: [folder]/config.toml: http.listen: expected an address on this machine and a port, such as "127.0.0.1:[port]" (others need http.allow_remote = true), or "" for none, found "0.0.0.0:9187""#);
 }
 
 #[test]

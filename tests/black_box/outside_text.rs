@@ -2,6 +2,8 @@
 
 use crate::closing::missed;
 use crate::harness::{Mirror, account};
+use crate::journal;
+use crate::snapshots::assert_said;
 use nix::sys::signal::Signal;
 use std::fs;
 use std::io::Read;
@@ -129,7 +131,7 @@ fn outside_text_begins_no_line_of_the_log() {
     mirror.ends(0, &["enqueue", "1", "2"]);
     mirror.wait_sql("both are mirrored", "SELECT count(*) FROM talks", 2);
     mirror.ends(0, &["close", "1", "2", "--yes"]);
-    mirror.wait("both are kept", || mirror.log().matches("kept talk").count() == 2);
+    mirror.wait_logged_times(journal::WITHDRAWN, 2);
     daemon.stop();
     let log = mirror.log();
     assert!(!log.split(['\n', '\r']).any(|line| line.starts_with("2026-11-25T00:00:00")), "{log}");
@@ -143,14 +145,10 @@ fn each_mistake_of_a_refused_reload_is_a_line_of_the_log() {
     let daemon = mirror.running_daemon();
     mirror.configure(&format!("auto_close.mode = \"on\\n{FORGED}\"\napi.tokn = 1\n"));
     daemon.signal(Signal::SIGHUP);
-    mirror.wait("it is refused", || mirror.log().contains("the old one stays: 2 mistakes"));
+    mirror.wait_logged(journal::CONFIG_REFUSED);
     daemon.stop();
     let log = mirror.log();
-    assert_eq!(
-        log.lines().filter(|line| line.contains("a mistake in the new configuration: ")).count(),
-        2,
-        "{log}"
-    );
+    assert_eq!(mirror.logged(journal::CONFIG_MISTAKE).len(), 2, "{log}");
     assert!(!log.lines().any(|line| line.starts_with("2026-11-25T00:00:00")), "{log}");
 }
 
@@ -196,8 +194,5 @@ fn on_a_terminal_tables_fit_its_width_and_no_text_brings_colours() {
         }
     }
     let shown = on_a_terminal(&mirror, 80, &["status"]);
-    assert!(
-        shown.starts_with("Mirror     \x1b[1;31mnot healthy: 1 to look at, see below\x1b[0m\n"),
-        "{shown:?}"
-    );
+    assert_said!(shown.lines().next().unwrap_or_default().escape_debug(), @r"Mirror  \u{1b}[1;31mnot healthy: 1 to look at, see below\u{1b}[0m");
 }

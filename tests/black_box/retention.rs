@@ -1,6 +1,8 @@
 //! `[retention]`: removes old states step by step, and nothing else.
 
 use crate::harness::{Daemon, Mirror, account};
+use crate::journal;
+use crate::snapshots::{assert_said, part};
 use nix::sys::signal::Signal;
 use talkmirror::clock::unix_now;
 
@@ -53,10 +55,10 @@ fn assert_only_the_old_went(mirror: &Mirror) {
 }
 
 fn reload(mirror: &Mirror, daemon: &Daemon, more: &str) {
-    let before = mirror.log().matches("took up the new configuration").count();
+    let before = mirror.logged(journal::CONFIG_TAKEN_UP).len();
     mirror.configure(more);
     daemon.signal(Signal::SIGHUP);
-    mirror.wait("it is taken up", || mirror.log().matches("took up the new configuration").count() > before);
+    mirror.wait_logged_times(journal::CONFIG_TAKEN_UP, before + 1);
 }
 
 #[test]
@@ -75,10 +77,7 @@ fn old_states_go_step_by_step_across_a_kill_and_the_mirroring_goes_on() {
     assert!((1..TALKS * OLD).contains(&removed), "{removed}: a pass takes several steps");
     assert_eq!(noted(&mirror, "walk", "removed"), Some(removed));
     let (out, _) = mirror.ends(1, &["status"]);
-    assert!(
-        out.contains("History") && out.contains("states that ended over 730 d ago are removed; at it"),
-        "{out}"
-    );
+    assert_said!(part(&out, "History"), [("[1-4],[0-9]{3}", "[n]")], @"History  states that ended over 730 d ago are removed; at it for [n] s, [n] removed so far");
 
     let daemon = mirror.running_daemon();
     {
@@ -93,17 +92,13 @@ fn old_states_go_step_by_step_across_a_kill_and_the_mirroring_goes_on() {
     assert_eq!(noted(&mirror, "last", "removed"), Some(TALKS * OLD), "in both processes");
     assert_eq!(noted(&mirror, "walk", "removed"), None);
     assert_only_the_old_went(&mirror);
-    let line = "retention: removed 5,000 states of talks that ended over 730 d ago";
-    mirror.wait("it is logged", || mirror.log().contains(line));
-    assert_eq!(mirror.log().matches("retention: ").count(), 1, "a line for a pass");
+    assert_said!(mirror.wait_logged(journal::RETENTION), @"INFO retention: removed 5,000 states of talks that ended over 730 d ago, within [n] s removed=5000");
+    assert_eq!(mirror.logged(journal::RETENTION).len(), 1, "a line for a pass");
 
     let (out, _) = mirror.ends(0, &["why", "3"]);
-    assert!(
-        out.contains("250 earlier states, up to ") && out.contains(" were removed ([retention])"),
-        "{out}"
-    );
+    assert_said!(out.lines().last().unwrap_or_default(), @"250 earlier states, up to [time], were removed ([retention])");
     let (out, _) = mirror.ends(0, &["status"]);
-    assert!(out.contains(" ago: 5,000 removed"), "{out}");
+    assert_said!(part(&out, "History"), @"History  states that ended over 730 d ago are removed; last [n] s ago: 5,000 removed");
     let (out, _) = mirror.ends(0, &["status", "--json"]);
     let status: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(status["retention"]["last"]["removed"], 5000);
@@ -120,7 +115,8 @@ fn nothing_is_removed_before_a_reload_switches_it_on() {
     assert_eq!(states(&mirror), TALKS * (OLD + 2));
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM mirror_info WHERE key LIKE 'retention%'"), 0);
     let (out, _) = mirror.ends(0, &["why", "3"]);
-    assert!(!out.contains("removed"), "{out}");
+    // A line about removed states would be the last.
+    assert!(out.lines().last().is_some_and(|line| line.starts_with("20")), "{out}");
 
     reload(&mirror, &daemon, ON);
     wait_for_pass(&mirror);
@@ -140,13 +136,10 @@ fn while_the_clock_is_wrong_nothing_is_removed() {
     mirror.simulator.account().clock_ahead = -90;
     let daemon = mirror.running_daemon();
     // With an empty queue it fetches a talk to compare the clocks.
-    let why = "this machine's clock is 1 min ahead of the API's";
-    mirror.wait("it is noticed", || {
-        mirror.log().contains(&format!("{why}: nothing is closed or removed until"))
-    });
-    mirror.wait_sql("it is told", &format!("SELECT not_closing = \"{why}\" FROM daemon_status"), 1);
+    assert_said!(mirror.wait_logged(journal::NOT_CLOSING), [("skew=[-0-9]+", "skew=[n]")], @"ERROR this machine's clock is 1 min ahead of the API's: nothing is closed or removed until the clock is right skew=[n]");
+    mirror.wait_sql("it is told", "SELECT not_closing IS NOT NULL FROM daemon_status", 1);
     let (out, _) = mirror.ends(0, &["status"]);
-    assert!(out.contains(&format!("are removed; not now: {why}")), "{out}");
+    assert_said!(part(&out, "History"), @"History  states that ended over 730 d ago are removed; not now: this machine's clock is 1 min ahead of the API's");
     assert_eq!(states(&mirror), TALKS * (OLD + 2));
 
     mirror.simulator.account().clock_ahead = 0;

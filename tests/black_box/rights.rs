@@ -1,6 +1,7 @@
 //! Who may read the database and who may not, with separate users as under systemd.
 
 use crate::harness::{Daemon, Mirror, account, copy_binary};
+use crate::snapshots::{assert_said, verdicts};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Uid, chown};
 use std::fs;
@@ -132,15 +133,12 @@ fn check_says_whether_the_daemon_s_user_may_write_where_backups_go() {
     );
     let check = || String::from_utf8(state.command(&["check"]).output().unwrap().stdout).unwrap();
     let out = check();
-    assert!(out.contains(&format!("backup    BAD   cannot write into the folder {path}")), "{out}");
+    assert_said!(verdicts(&out, &["backup"]), @"backup  BAD  cannot write into the folder [folder]/copies: give this user the right to, or take another; a service of systemd needs it in a drop-in as well (`systemctl edit`: [Service] ReadWritePaths=[folder]/copies): Permission denied (os error 13)");
     let (out, _) = state.mirror.ends(0, &["check"]);
-    assert!(
-        out.contains("takes them") && out.contains("tried as this user, and the daemon's is another"),
-        "{out}"
-    );
+    assert_said!(verdicts(&out, &["backup"]), @"backup  ok  [folder]/copies takes them: at 0 0 3 * * * (UTC), the newest 7 are kept; tried as this user, and the daemon's is another");
     chown(&folder, Some(Uid::from_raw(DAEMON)), None).unwrap();
     let out = check();
-    assert!(out.contains("backup    ok    ") && !out.contains("tried as"), "{out}");
+    assert_said!(verdicts(&out, &["backup"]), @"backup  ok  [folder]/copies takes them: at 0 0 3 * * * (UTC), the newest 7 are kept");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Stopping.
 
 use crate::harness::{Mirror, account};
+use crate::journal;
+use crate::snapshots::assert_said;
 use nix::sys::signal::Signal;
 use std::time::{Duration, Instant};
 use talkmirror_simulator::{Account, Fault, Request};
@@ -28,7 +30,8 @@ fn sigterm_and_sigint_stop_in_good_order_with_everything_recorded() {
             300
         );
         assert!(mirror.sql::<bool>("SELECT stopped_at IS NOT NULL FROM daemon_status"));
-        assert!(mirror.log().contains(&format!("stopping on {signal}")), "{}", mirror.log());
+        let own = format!("\\b{signal}\\b");
+        assert_said!(mirror.wait_logged(journal::STOPPING), [(&own, "[the signal]")], @"INFO stopping on [the signal]: finishing what is under way");
         mirror.assert_sound();
     }
 }
@@ -67,7 +70,7 @@ fn a_second_signal_stops_at_once() {
     let mut daemon = mirror.running_daemon();
     mirror.wait("requests hang", || mirror.simulator.account().requests() == 8);
     daemon.signal(Signal::SIGTERM);
-    mirror.wait("it is stopping", || mirror.log().contains("stopping on SIGTERM"));
+    mirror.wait_logged(journal::STOPPING);
     let began = Instant::now();
     daemon.signal(Signal::SIGINT);
     assert_eq!(daemon.wait().code(), Some(1));
@@ -84,5 +87,5 @@ fn an_idle_daemon_stops_at_once_and_sync_stops_on_a_signal() {
     mirror.wait("requests are under way", || mirror.simulator.account().requests() >= 8);
     sync.signal(Signal::SIGINT);
     assert_eq!(sync.wait().code(), Some(1));
-    assert!(mirror.log().contains("stopped by a signal"), "{}", mirror.log());
+    assert_said!(journal::error(&mirror.log()), [(r"\d+ talks", "[n] talks")], @"error: stopped by a signal; [n] talks stay queued");
 }

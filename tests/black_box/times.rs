@@ -2,6 +2,8 @@
 
 use crate::feeders::REFRESH;
 use crate::harness::{Mirror, account, text};
+use crate::journal;
+use crate::snapshots::assert_said;
 use std::fs;
 use std::time::{Duration, SystemTime};
 use talkmirror::clock::unix_now;
@@ -120,7 +122,7 @@ fn a_clock_that_is_set_back_while_it_works_holds_nothing_up() {
     mirror.shift_clock(0);
     mirror.ends(0, &["enqueue", "4..6"]);
     mirror.wait_sql("so are the next", "SELECT count(*) FROM talks", 6);
-    mirror.wait("it notices", || mirror.log().contains("the clock was set back by 5 d"));
+    assert_said!(mirror.wait_logged(journal::CLOCK_SET_BACK), @"INFO the clock was set back by 5 d: it is [time], and the schedules go by that now");
     // Its signs of life use the new time.
     mirror.wait_sql(
         "a sign of life",
@@ -139,7 +141,7 @@ fn a_backup_that_is_named_for_the_future_neither_goes_nor_takes_another_s_place(
     fs::copy(mirror.database(), &future).unwrap();
     mirror.configure("backup.path = \"copies\"\nbackup.schedule = \"* * * * * *\"\nbackup.keep = 1\n");
     let daemon = mirror.running_daemon();
-    mirror.wait("backups are made", || mirror.log().matches("backed up 3 talks").count() >= 3);
+    mirror.wait_logged_times(journal::BACKED_UP, 3);
     daemon.stop();
     assert!(future.exists());
     let names = fs::read_dir(mirror.path("copies")).unwrap().count();
