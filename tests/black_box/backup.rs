@@ -286,7 +286,7 @@ fn who_may_only_read_makes_a_copy_and_anybody_reads_it_in_a_folder_that_nobody_w
     // A copy must not write beside the database.
     let (ok, said) = back_up("state/copy.db");
     assert!(!ok, "{said}");
-    assert_said!(said, @r#"error: cannot write into the folder [folder]/state: give this user the right to, or take another; a service of systemd needs it in a drop-in as well (`systemctl edit`: [Service] ReadWritePaths=[folder]/state): Permission denied (os error 13) at path [folder]/state/.talkmirror-copy-[name]""#);
+    assert_said!(said, @r#"error: cannot write into the folder [folder]/state: give this user the right to, or take another; a service of systemd needs it in a drop-in as well (`systemctl edit`: [Service] ReadWritePaths=[folder]/state): Permission denied (os error 13) at path "[folder]/state/.talkmirror-copy-[name]""#);
 
     let shelf = mirror.path("shelf");
     fs::create_dir(&shelf).unwrap();

@@ -84,7 +84,7 @@ fn a_wrong_clock_closes_nothing_and_says_so_everywhere() {
     let mirror = missed(3, LIVE);
     mirror.simulator.account().clock_ahead = 90;
     let daemon = mirror.running_daemon();
-    assert_said!(mirror.wait_logged(journal::NOT_CLOSING), [("skew=[-\\d]+", "skew=[n]")], @"ERROR this machine's clock is 1 min behind the API's: nothing is closed until that is mended skew=[n]");
+    assert_said!(mirror.wait_logged(journal::NOT_CLOSING), [("skew=[-\\d]+", "skew=[n]")], @"ERROR this machine's clock is 1 min behind the API's: nothing is closed until the clock is right skew=[n]");
     mirror.wait("status says so", || !mirror.status()["healthy"].as_bool().unwrap());
     assert_said!(complaints(&mirror.ends(1, &["status"]).0), @"
     ! this machine's clock is 1 min behind the API's: nothing is closed

@@ -364,7 +364,7 @@ fn a_pair_that_cannot_be_kept_is_not_used_and_the_old_one_goes_on() {
     mirror.ends(0, &["enqueue", "1..40"]);
     let daemon = mirror.daemon();
     let told = mirror.wait_logged(journal::TOKEN_NOT_KEPT);
-    assert_said!(told, @r#"WARN the API token could not be renewed, to be tried again in [n] s: the new token cannot be kept: cannot write [folder]/secrets/oauth.json.previous: No space left on device (os error 28) at path [folder]/secrets/.oauth-[name]""#);
+    assert_said!(told, @r#"WARN the API token could not be renewed, to be tried again in [n] s: the new token cannot be kept: cannot write [folder]/secrets/oauth.json.previous: No space left on device (os error 28) at path "[folder]/secrets/.oauth-[name]""#);
     mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
     assert_eq!(stored(&mirror), first);
     assert_eq!(refusals(&mirror), 0);
