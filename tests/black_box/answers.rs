@@ -196,7 +196,7 @@ fn attempts_and_backoff_are_in_the_row_and_survive_a_restart() {
     mirror.ends(0, &["sync"]);
     let row =
         "SELECT json_array(attempts, last_error, failed_at) FROM talk_queue WHERE due_at > unixepoch() + 60";
-    assert_eq!(mirror.sql::<String>(row), r#"[1,"HTTP 500: the server failed",null]"#);
+    assert_said!(mirror.sql::<String>(row), @r#"[1,"HTTP 500: the server failed",null]"#);
     assert_eq!(mirror.simulator.account().requests_of(117), 1);
 }
 

@@ -29,7 +29,6 @@ mod hosts;
 mod http;
 mod identity;
 mod instances;
-#[allow(dead_code)]
 mod journal;
 mod listing;
 mod oauth;

@@ -175,8 +175,8 @@ fn a_revoked_access_pauses_and_says_what_to_do_and_a_login_mends_it_without_a_re
     mirror.simulator.account().oauth.revoke();
     mirror.ends(0, &["enqueue", "11..40"]);
     let daemon = mirror.running_daemon();
-    let detail =
-        "SELECT pause_detail LIKE 'the account has revoked talkmirror''s access: run `talkmirror login`%'
+    // A pause begins with the refused request, and only then the endpoint says why.
+    let detail = "SELECT pause_detail = (SELECT value ->> 'trouble' FROM mirror_info WHERE key = 'api.oauth')
                     FROM daemon_status";
     mirror.wait_sql("the pause says what to do", detail, true);
     let (out, _) = mirror.ends(1, &["status"]);
