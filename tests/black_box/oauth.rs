@@ -342,9 +342,9 @@ fn a_broken_file_names_login_and_a_running_daemon_keeps_its_pair_and_replaces_th
     let whole = fs::read(store(&mirror)).unwrap();
     fs::write(store(&mirror), &whole[..whole.len() / 2]).unwrap();
     let (_, err) = mirror.ends(78, &["sync", "3"]);
-    assert_said!(journal::error(&err), @"");
+    assert_said!(journal::error(&err), @"error: [folder]/config.toml: api.oauth.store: expected the tokens that `talkmirror login` stores, found no whole pair of tokens at [folder]/secrets/oauth.json (it is not what talkmirror wrote): run `talkmirror login`");
     assert!(!err.contains("refresh-"), "{err}");
-    assert_said!(mirror.wait_logged(journal::TOKEN_KEPT), @"");
+    assert_said!(mirror.wait_logged(journal::TOKEN_KEPT), @"WARN the API token in use is kept, as there is no other in [folder]/secrets/oauth.json: no whole pair of tokens at [folder]/secrets/oauth.json (it is not what talkmirror wrote): run `talkmirror login`");
     mirror.simulator.account().oauth.expire();
     mirror.ends(0, &["enqueue", "1..5"]);
     mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
@@ -364,7 +364,7 @@ fn a_pair_that_cannot_be_kept_is_not_used_and_the_old_one_goes_on() {
     mirror.ends(0, &["enqueue", "1..40"]);
     let daemon = mirror.daemon();
     let told = mirror.wait_logged(journal::TOKEN_NOT_KEPT);
-    assert_said!(told, @r#"WARN the API token could not be renewed, to be tried again in [n] s: the new token cannot be kept: cannot write [folder]/secrets/oauth.json.previous: No space left on device (os error 28) at path "[folder]/secrets/.oauth-[name]""#);
+    assert_said!(told, @r#"WARN the API token could not be renewed, to be tried again in [n] s: the new token cannot be kept: cannot write [folder]/secrets/oauth.json: No space left on device (os error 28) at path "[folder]/secrets/.oauth-[name]""#);
     mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
     assert_eq!(stored(&mirror), first);
     assert_eq!(refusals(&mirror), 0);

@@ -1,5 +1,5 @@
-//! Messages as tests keep them: whole, with what differs from run to run masked. After a rewording `cargo insta review`
-//! shows each old text beside the new one and writes the accepted ones into the tests.
+//! Messages are compared whole, with what differs from run to run masked. After a rewording `cargo insta test --review`
+//! runs the tests, shows each old text beside the new one and writes the accepted ones into the tests.
 
 use insta::Settings;
 
