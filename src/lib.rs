@@ -22,9 +22,18 @@
 //! - [`config`] is checked as a whole before anything starts. [`clock`] reads the time, [`departure`] notes when a request
 //!   left, [`files`] reads text files.
 //!
-//! `cli -> daemon -> http, feed -> worker -> policy, amocrm, store, gate -> talk, departure`. `amocrm` and `store` do not
-//! know each other. Only `store` and `sqlite` know rusqlite, only `amocrm` knows reqwest, only `cli` knows clap, only
-//! `config` knows the `config` crate.
+//! # Where to look
+//!
+//! `docs/architecture.md` follows one id through the code, with the file and the function of each hop. In short:
+//!
+//! - A 429: [`amocrm`] classifies it, `worker::responses` passes it on, [`gate::Gate::answered`] pauses.
+//! - Why a talk was not closed: [`policy::stale::stale`], then [`policy::closing::next`]. `talkmirror why ID` shows it.
+//! - A new view: `store/views.sql`, and nothing else.
+//! - A config key: `config/keys.rs` reads it, `config.example.toml` explains it.
+//!
+//! Each room names at its top the rooms that it uses. `tests/tidy.rs` holds that: `cli -> daemon -> http, feed -> worker
+//! -> report -> store -> sqlite`, with `policy`, `amocrm`, `gate` and plain data below. It also holds which room alone
+//! knows a crate, and that only [`clock`] reads the time.
 //!
 //! # What never happens
 //!
