@@ -54,3 +54,31 @@ pub struct TalkEvent {
     /// Unix seconds.
     pub created_at: i64,
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::Talk;
+
+    /// An open, read talk of account 1 with a contact and nothing else, created and last changed `at` that time.
+    pub(crate) fn open_talk(talk_id: i64, at: i64) -> Talk {
+        Talk {
+            talk_id,
+            created_at: at,
+            updated_at: at,
+            rate: None,
+            contact_id: Some(1),
+            chat_id: None,
+            entity_id: None,
+            entity_type: None,
+            is_in_work: true,
+            is_read: Some(true),
+            origin: None,
+            missed_at: None,
+            account_id: 1,
+            status: None,
+            source_id: None,
+            lead_id: None,
+            customer_id: None,
+        }
+    }
+}

@@ -209,6 +209,7 @@ fn written(seconds: i64) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::talk::tests::open_talk;
     use proptest::prelude::*;
 
     const NOW: i64 = 1_700_000_000;
@@ -226,23 +227,11 @@ pub(crate) mod tests {
     /// A talk that is stale by a second under [`rules`] at `now`.
     pub(crate) fn just_stale(now: i64) -> Talk {
         Talk {
-            talk_id: 1,
-            created_at: now - 3 * DAY,
             updated_at: now - 901,
-            rate: None,
-            contact_id: Some(1),
-            chat_id: None,
-            entity_id: None,
-            entity_type: None,
-            is_in_work: true,
             is_read: Some(false),
             origin: Some("telegram".into()),
             missed_at: Some(now - DAY - 1),
-            account_id: 1,
-            status: None,
-            source_id: None,
-            lead_id: None,
-            customer_id: None,
+            ..open_talk(1, now - 3 * DAY)
         }
     }
 

@@ -325,4 +325,4 @@ fn talks(count: i64) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

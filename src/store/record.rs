@@ -281,3 +281,25 @@ fn missed_at(tx: &Transaction<'_>, talk_id: i64) -> rusqlite::Result<Option<i64>
         .optional()?
         .flatten())
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::{FetchedTalk, Outcome, Record, Recorded, Recorder};
+    use crate::talk::Talk;
+    use rusqlite::Connection;
+
+    /// Records it in a transaction of its own.
+    pub fn record(connection: &Connection, record: &Record) -> Recorded {
+        let tx = connection.unchecked_transaction().unwrap();
+        let recorded = Recorder::new(&tx).unwrap().record(record).unwrap();
+        tx.commit().unwrap();
+        recorded
+    }
+
+    /// Records that this talk was fetched at that time.
+    pub fn fetched(connection: &Connection, talk: Talk, at: i64) -> Recorded {
+        let talk_id = talk.talk_id;
+        let outcome = Outcome::Talk(Box::new(FetchedTalk::new(talk, "{}")));
+        record(connection, &Record { talk_id, ticket: None, at, outcome, close_context: None })
+    }
+}

@@ -157,31 +157,18 @@ impl Mirror {
     }
 
     fn record(&self, talk_id: i64, origin: Option<&str>, state: &TalkState, at: i64) {
-        use crate::store::record::{FetchedTalk, Outcome, Record, Recorder};
         let talk = crate::talk::Talk {
-            talk_id,
-            created_at: NOW - 60,
             updated_at: NOW + state.seen,
             rate: state.rate,
             contact_id: Some(30 + talk_id % 2),
             chat_id: (talk_id < 10).then(|| format!("chat {}", talk_id % 3)),
-            entity_id: None,
-            entity_type: None,
             is_in_work: state.open,
             is_read: Some(state.read),
             origin: origin.map(str::to_owned),
             missed_at: state.missed.map(|at| NOW + at),
-            account_id: 1,
-            status: None,
-            source_id: None,
-            lead_id: None,
-            customer_id: None,
+            ..crate::talk::tests::open_talk(talk_id, NOW - 60)
         };
-        let outcome = Outcome::Talk(Box::new(FetchedTalk::new(talk, "{}")));
-        let record = Record { talk_id, ticket: None, at: NOW + at, outcome, close_context: None };
-        let tx = self.0.unchecked_transaction().unwrap();
-        Recorder::new(&tx).unwrap().record(&record).unwrap();
-        tx.commit().unwrap();
+        crate::store::record::tests::fetched(&self.0, talk, NOW + at);
     }
 
     fn rows(&self, sql: &str) -> Vec<String> {

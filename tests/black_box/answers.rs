@@ -1,6 +1,6 @@
 //! Each row of the table of responses: its effect on the talk, its row and the mirror.
 
-use crate::harness::{Mirror, account};
+use crate::harness::{Mirror, account, response};
 use crate::snapshots::{assert_said, part};
 use std::time::Duration;
 use talkmirror_simulator::Fault;
@@ -13,10 +13,6 @@ const EXAMPLE: &str = r#"{"talk_id":117,"created_at":1631018291,"updated_at":163
  "_embedded":{"contacts":[{"id":3372695,"_links":{"self":{"href":"https://example.amocrm.ru/api/v4/contacts/3372695"}}}],
   "leads":[{"id":667999637,"_links":{"self":{"href":"https://example.amocrm.ru/api/v4/leads/667999637"}}}],"customers":[]}}"#;
 
-fn answer(body: &str) -> Fault {
-    Fault::Answer { status: 200, headers: vec![("content-type", "application/hal+json")], body: body.into() }
-}
-
 /// A mirror with these next responses for talk 117.
 fn answering(faults: impl IntoIterator<Item = Fault>) -> Mirror {
     let mirror = Mirror::new(account(200));
@@ -26,7 +22,7 @@ fn answering(faults: impl IntoIterator<Item = Fault>) -> Mirror {
 
 #[test]
 fn the_api_page_s_example_is_stored_field_by_field() {
-    let mirror = answering([answer(EXAMPLE)]);
+    let mirror = answering([response(EXAMPLE)]);
     mirror.ends(0, &["sync", "117"]);
     for (column, expected) in [
         ("talk_id", "117"),
@@ -93,7 +89,7 @@ fn a_body_that_is_no_such_talk_is_that_talk_s_failure_and_touches_no_stored_row(
         let talk: serde_json::Value = serde_json::from_str(EXAMPLE).unwrap();
         let mut talk = talk.as_object().unwrap().clone();
         talk.insert(name.into(), serde_json::from_str(value).unwrap());
-        answer(&serde_json::Value::from(talk).to_string())
+        response(serde_json::Value::from(talk))
     };
     let mut said = String::new();
     for fault in [
@@ -114,7 +110,7 @@ fn a_body_that_is_no_such_talk_is_that_talk_s_failure_and_touches_no_stored_row(
         Fault::Problem(422),
         Fault::Redirect("https://other.amocrm.ru/api/v4/talks/117".into()),
     ] {
-        let mirror = answering([answer(EXAMPLE), fault.clone()]);
+        let mirror = answering([response(EXAMPLE), fault.clone()]);
         mirror.configure("queue.max_attempts = 1\n");
         mirror.ends(0, &["sync", "117"]);
         let before: String =
@@ -203,7 +199,7 @@ fn attempts_and_backoff_are_in_the_row_and_survive_a_restart() {
 #[test]
 fn a_404_and_a_204_mark_the_talk_gone_and_a_later_200_clears_it() {
     for fault in [Fault::Problem(404), Fault::NoContent] {
-        let mirror = answering([answer(EXAMPLE), fault]);
+        let mirror = answering([response(EXAMPLE), fault]);
         mirror.ends(0, &["sync", "117"]);
         let (out, _) = mirror.ends(0, &["sync", "117"]);
         assert_said!(part(&out, "Gone"), @"Gone  1: the account has no such talk");
@@ -229,7 +225,7 @@ fn an_id_that_never_existed_leaves_a_tombstone() {
 
 #[test]
 fn a_403_with_a_problem_report_is_denied_and_tried_again_after_a_day() {
-    let mirror = answering([answer(EXAMPLE), Fault::Problem(403)]);
+    let mirror = answering([response(EXAMPLE), Fault::Problem(403)]);
     mirror.ends(0, &["sync", "117"]);
     let (out, _) = mirror.ends(1, &["sync", "117"]);
     assert_said!(format!("{}{}", part(&out, "Denied"), part(&out, "Waiting")), @"
@@ -276,7 +272,7 @@ fn a_change_makes_a_version_and_the_same_answer_none() {
 fn an_older_answer_never_overwrites_a_newer_one() {
     let older = EXAMPLE.replace("1631035929", "1631035928").replace("true", "false");
     let equal = EXAMPLE.replace("telegram", "viber");
-    let mirror = answering([answer(EXAMPLE), answer(&older), answer(&equal)]);
+    let mirror = answering([response(EXAMPLE), response(&older), response(&equal)]);
     mirror.ends(0, &["sync", "117"]);
     mirror.ends(0, &["sync", "117"]);
     assert_eq!(mirror.sql::<String>("SELECT payload FROM talks"), EXAMPLE);

@@ -1,7 +1,7 @@
 //! `[backup]`: scheduled copies by the daemon.
 
 use crate::backup::{assert_whole, fatten, names, read};
-use crate::harness::{Daemon, Mirror, account};
+use crate::harness::{Mirror, account};
 use crate::journal;
 use crate::snapshots::{assert_said, complaints};
 use nix::sys::signal::Signal;
@@ -32,13 +32,6 @@ fn mirror(talks: i64, more: &str) -> Mirror {
 fn wait_for_another(mirror: &Mirror) {
     let now = unix_now();
     mirror.wait("another backup", || mirror.sql::<i64>(LAST) > now);
-}
-
-fn reload(mirror: &Mirror, daemon: &Daemon, more: &str) {
-    let before = mirror.logged(journal::CONFIG_TAKEN_UP).len();
-    mirror.configure(more);
-    daemon.signal(Signal::SIGHUP);
-    mirror.wait_logged_times(journal::CONFIG_TAKEN_UP, before + 1);
 }
 
 /// The line about backups of a healthy status.
@@ -154,20 +147,20 @@ fn a_reload_switches_backups_on_and_off_and_tries_a_failed_one_at_once() {
         format!("backup.path = \"{}\"\nbackup.schedule = \"0 0 0 1 1 *\"\n", folder.display())
     };
     assert_eq!(line(&mirror), "off");
-    reload(&mirror, &daemon, EVERY_SECOND);
+    mirror.reload(&daemon, EVERY_SECOND);
     wait_for_another(&mirror);
     let folder = mirror.path("backups");
     assert!(!dated(&folder).is_empty());
-    reload(&mirror, &daemon, "");
+    mirror.reload(&daemon, "");
     mirror.wait_sql("off", "SELECT count(*) FROM mirror_info WHERE key = 'backup.rules'", 0);
     assert_eq!(line(&mirror), "off");
 
     // As if the last backup had failed because the folder was missing.
     let other = mirror.path("other");
-    reload(&mirror, &daemon, EVERY_SECOND.replace("backups", &other.display().to_string()).as_str());
+    mirror.reload(&daemon, EVERY_SECOND.replace("backups", &other.display().to_string()).as_str());
     mirror.wait_sql("it fails", "SELECT count(*) FROM mirror_info WHERE key = 'backup.trouble'", 1);
     fs::create_dir(&other).unwrap();
-    reload(&mirror, &daemon, &rare(&other));
+    mirror.reload(&daemon, &rare(&other));
     mirror.wait_sql("mended at once", "SELECT count(*) FROM mirror_info WHERE key = 'backup.trouble'", 0);
     assert!(!dated(&other).is_empty());
     daemon.stop();

@@ -16,7 +16,7 @@ use std::process::{Child, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
-use talkmirror_simulator::{Account, Simulator, TOKEN};
+use talkmirror_simulator::{Account, Fault, Simulator, TOKEN};
 use tempfile::TempDir;
 
 /// No wait of a test takes this long unless the machine is stuck.
@@ -69,6 +69,11 @@ impl Mirror {
         let base: String =
             base.lines().filter(|line| !keys.contains(&key(line))).map(|line| format!("{line}\n")).collect();
         fs::write(self.path("config.toml"), base + more).unwrap();
+    }
+
+    /// Waits until everything pauses for this reason.
+    pub fn wait_for_pause(&self, reason: &str) {
+        self.wait_sql("a pause", "SELECT pause_reason FROM daemon_status", reason.to_owned());
     }
 
     /// Writes a file that only its owner may read.
@@ -377,4 +382,10 @@ impl Drop for Daemon {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A 200 with this body, of the API's content type.
+pub fn response(body: impl ToString) -> Fault {
+    let headers = vec![("content-type", "application/hal+json")];
+    Fault::Answer { status: 200, headers, body: body.to_string().into() }
 }

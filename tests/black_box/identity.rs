@@ -179,7 +179,7 @@ fn an_outage_at_the_start_is_waited_for_and_then_it_is_found_out() {
     mirror.simulator.account().always = Some(Fault::Html(502));
     mirror.ends(0, &["enqueue", "1..12"]);
     let mut daemon = mirror.running_daemon();
-    mirror.wait_sql("it pauses", "SELECT pause_reason FROM daemon_status", "outage".to_owned());
+    mirror.wait_for_pause("outage");
     {
         let mut account = mirror.simulator.account();
         (account.account_fault, account.always) = (None, None);
@@ -202,7 +202,7 @@ fn a_mirror_does_not_empty_itself_until_a_person_says_so() {
     mirror.configure("api.requests_per_second = 25\napi.max_in_flight = 2\n");
     mirror.ends(0, &["enqueue", "1..50"]);
     let daemon = mirror.running_daemon();
-    mirror.wait_sql("it pauses", "SELECT pause_reason FROM daemon_status", "many_gone".to_owned());
+    mirror.wait_for_pause("many_gone");
     mirror.wait_sql("none is gone", GONE_OR_DENIED, 0);
     mirror.wait_sql(
         "all wait",
@@ -264,7 +264,7 @@ fn the_token_that_is_in_the_file_again_needs_no_restart() {
     mirror.write_secret("token", "wrong");
     mirror.ends(0, &["enqueue", "1..12"]);
     let daemon = mirror.running_daemon();
-    mirror.wait_sql("it pauses", "SELECT pause_reason FROM daemon_status", "unauthorized".to_owned());
+    mirror.wait_for_pause("unauthorized");
     mirror.write_secret("new", TOKEN);
     fs::rename(mirror.path("new"), mirror.path("token")).unwrap();
     mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);

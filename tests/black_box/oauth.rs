@@ -68,10 +68,6 @@ fn refusals(mirror: &Mirror) -> usize {
     mirror.simulator.account().log.iter().filter(|request| request.status == 401).count()
 }
 
-fn wait_for_pause(mirror: &Mirror) {
-    mirror.wait_sql("a pause", "SELECT pause_reason FROM daemon_status", "unauthorized".to_owned());
-}
-
 #[test]
 fn a_pair_is_renewed_ahead_of_its_end_under_load_with_no_request_refused() {
     let mut account = account(2500);
@@ -155,7 +151,7 @@ fn a_new_token_that_is_refused_too_pauses_and_is_not_renewed_again_and_again() {
     mirror.simulator.account().account_fault = Some(Fault::Problem(401));
     mirror.ends(0, &["enqueue", "1"]);
     let daemon = mirror.running_daemon();
-    wait_for_pause(&mirror);
+    mirror.wait_for_pause("unauthorized");
     daemon.signal(Signal::SIGHUP);
     mirror.wait("it is probed", || mirror.simulator.account().account_requests() >= 4);
     let (out, _) = mirror.ends(1, &["status"]);
@@ -274,7 +270,7 @@ fn an_endpoint_that_fails_when_the_token_is_refused_pauses_until_it_answers() {
     }
     mirror.ends(0, &["enqueue", "1..20"]);
     let daemon = mirror.running_daemon();
-    wait_for_pause(&mirror);
+    mirror.wait_for_pause("unauthorized");
     let detail: String = mirror.sql("SELECT pause_detail FROM daemon_status");
     assert_said!(detail, @"it could not be renewed: HTTP 503: the server failed");
     mirror.simulator.account().oauth.fault = None;

@@ -18,10 +18,6 @@ fn always(fault: Fault) -> Mirror {
     mirror
 }
 
-fn wait_for_pause(mirror: &Mirror, reason: &str) {
-    mirror.wait_sql("a pause", "SELECT pause_reason FROM daemon_status", reason.to_owned());
-}
-
 fn pause_seconds(mirror: &Mirror) -> i64 {
     mirror.sql("SELECT pause_until - paused_at FROM daemon_status")
 }
@@ -37,7 +33,7 @@ fn assert_nothing_is_spent(mirror: &Mirror) {
 fn a_401_pauses_everything_and_status_says_what_to_do() {
     let mirror = always(Fault::Problem(401));
     let daemon = mirror.running_daemon();
-    wait_for_pause(&mirror, "unauthorized");
+    mirror.wait_for_pause("unauthorized");
     assert!((59..=61).contains(&pause_seconds(&mirror)));
     assert_nothing_is_spent(&mirror);
     let (out, _) = mirror.ends(1, &["status"]);
@@ -65,7 +61,7 @@ fn a_replaced_token_file_ends_the_pause_at_once() {
     fs::write(mirror.path("token"), "old").unwrap();
     mirror.ends(0, &["enqueue", "1..40"]);
     let daemon = mirror.running_daemon();
-    wait_for_pause(&mirror, "unauthorized");
+    mirror.wait_for_pause("unauthorized");
     mirror.write_secret("new", TOKEN);
     fs::rename(mirror.path("new"), mirror.path("token")).unwrap();
     mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
@@ -78,7 +74,7 @@ fn a_replaced_token_file_ends_the_pause_at_once() {
 fn sighup_probes_a_refused_token_at_once() {
     let mirror = always(Fault::Problem(401));
     let daemon = mirror.running_daemon();
-    wait_for_pause(&mirror, "unauthorized");
+    mirror.wait_for_pause("unauthorized");
     mirror.simulator.account().always = None;
     daemon.signal(Signal::SIGHUP);
     mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
@@ -150,7 +146,7 @@ fn a_429_may_name_a_date_in_any_form_of_http_and_nobody_waits_for_more_than_a_da
         let headers = vec![("retry-after", date)];
         let mirror = always(Fault::Answer { status: 429, headers, body: Vec::new() });
         let daemon = mirror.running_daemon();
-        wait_for_pause(&mirror, "rate_limited");
+        mirror.wait_for_pause("rate_limited");
         let seconds = pause_seconds(&mirror);
         assert!((86_399..=86_401).contains(&seconds), "{date}: {seconds}");
         daemon.stop();
@@ -202,7 +198,7 @@ fn an_outage_pauses_and_spends_no_attempts_and_ends_by_itself() {
     let mirror = always(Fault::Html(503));
     mirror.configure("queue.max_attempts = 2\n");
     let daemon = mirror.running_daemon();
-    wait_for_pause(&mirror, "outage");
+    mirror.wait_for_pause("outage");
     let spent = "SELECT sum(attempts) FROM talk_queue";
     let at_first: i64 = mirror.sql(spent);
     assert!(at_first <= 8, "only what was under way before the pause");
@@ -223,7 +219,7 @@ fn a_server_that_is_not_there_is_an_outage() {
     mirror.ends(0, &["enqueue", "1..20"]);
     mirror.configure("api.base_url = \"http://127.0.0.1:9\"\n");
     let daemon = mirror.running_daemon();
-    wait_for_pause(&mirror, "outage");
+    mirror.wait_for_pause("outage");
     assert_said!(mirror.sql::<String>("SELECT pause_detail FROM daemon_status"), @"cannot connect: client error (Connect): tcp connect error: Connection refused (os error 111)");
     daemon.stop();
     mirror.configure("");
@@ -246,7 +242,7 @@ fn check_probes_with_a_talk_in_a_pause() {
         }
         mirror.ends(0, &["enqueue", "1..40"]);
         let daemon = mirror.running_daemon();
-        wait_for_pause(&mirror, reason);
+        mirror.wait_for_pause(reason);
         let line = |code| {
             let (out, _) = mirror.ends(code, &["check"]);
             assert_said!(verdicts(&out, &["token", "account"]), @r#"
@@ -286,7 +282,7 @@ fn in_a_pause_for_missing_talks_a_missing_talk_is_no_answer_to_check() {
     let talks = std::mem::take(&mut mirror.simulator.account().talks);
     mirror.ends(0, &["enqueue", "1..60"]);
     let daemon = mirror.running_daemon();
-    wait_for_pause(&mirror, "many_gone");
+    mirror.wait_for_pause("many_gone");
     let (out, _) = mirror.ends(1, &["check"]);
     assert_said!(verdicts(&out, &["pause"]), @"pause  BAD  everything pauses: the API reports too many stored open talks as missing (5 of the last ones that were asked for); talk 60: HTTP 404: no such talk");
     mirror.simulator.account().talks = talks;

@@ -72,7 +72,7 @@ fn it_holds_after_an_outage() {
     mirror.configure(LIMIT);
     mirror.ends(0, &["enqueue", "1..60"]);
     let daemon = mirror.running_daemon();
-    mirror.wait_sql("a pause", "SELECT pause_reason FROM daemon_status", "outage".to_owned());
+    mirror.wait_for_pause("outage");
     mirror.simulator.account().always = None;
     mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
     daemon.stop();
@@ -130,7 +130,7 @@ fn used_at(milliseconds: u64) {
     let daemon = mirror.running_daemon();
     mirror.wait("95 % are used after a restart", || used_since(from));
     mirror.simulator.account().always = Some(Fault::Html(502));
-    mirror.wait_sql("a pause", "SELECT pause_reason FROM daemon_status", "outage".to_owned());
+    mirror.wait_for_pause("outage");
     mirror.simulator.account().always = None;
     let from = requests();
     mirror.wait("95 % are used after a pause", || used_since(from));

@@ -8,14 +8,17 @@ use crate::snapshots::assert_said;
 use nix::sys::signal::Signal;
 use std::time::Duration;
 
-/// Reloads the daemon with this configuration, and waits until it is applied.
-fn reload(mirror: &Mirror, daemon: &Daemon, more: &str) {
-    let before = mirror.logged(journal::CONFIG_TAKEN_UP).len();
-    mirror.configure(more);
-    daemon.signal(Signal::SIGHUP);
-    mirror.wait_logged_times(journal::CONFIG_TAKEN_UP, before + 1);
+impl Mirror {
+    /// Writes a configuration and sends the daemon SIGHUP. Returns once it is used.
+    pub fn reload(&self, daemon: &Daemon, more: &str) {
+        let before = self.logged(journal::CONFIG_TAKEN_UP).len();
+        self.configure(more);
+        daemon.signal(Signal::SIGHUP);
+        self.wait_logged_times(journal::CONFIG_TAKEN_UP, before + 1);
+    }
 }
 
+/// Reloads the daemon with this configuration, and waits until it is applied.
 #[test]
 fn a_new_rate_limit_holds_at_once_and_no_request_in_flight_is_lost() {
     let mut account = account(200);
@@ -26,11 +29,7 @@ fn a_new_rate_limit_holds_at_once_and_no_request_in_flight_is_lost() {
     let daemon = mirror.running_daemon();
     mirror.wait("requests are under way", || mirror.simulator.account().requests() >= 6);
     assert!(mirror.simulator.account().most_in_a_second() <= 4);
-    reload(
-        &mirror,
-        &daemon,
-        "api.requests_per_second = 1000\napi.max_in_flight = 32\napi.timeout = \"20s\"\n",
-    );
+    mirror.reload(&daemon, "api.requests_per_second = 1000\napi.max_in_flight = 32\napi.timeout = \"20s\"\n");
     mirror.wait_sql("all are mirrored", "SELECT count(*) FROM talks", 200);
     daemon.stop();
     let account = mirror.simulator.account();
@@ -60,7 +59,7 @@ fn a_bad_configuration_is_refused_with_all_its_mistakes_and_the_old_one_stays() 
     std::fs::remove_file(mirror.path("config.toml")).unwrap();
     daemon.signal(Signal::SIGHUP);
     mirror.wait_logged_times(journal::CONFIG_REFUSED, 3);
-    reload(&mirror, &daemon, "");
+    mirror.reload(&daemon, "");
     mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (3)");
     mirror.wait_sql("it works on", "SELECT count(*) FROM talks", 3);
     daemon.stop();
@@ -75,9 +74,9 @@ fn closing_is_switched_on_and_off_while_it_runs() {
     let mirror = Mirror::new(account);
     mirror.ends(0, &["sync", "1..6"]);
     let daemon = mirror.running_daemon();
-    reload(&mirror, &daemon, &format!("{LIVE}auto_close.max_per_sweep = 2\n"));
+    mirror.reload(&daemon, &format!("{LIVE}auto_close.max_per_sweep = 2\n"));
     mirror.wait_sql("some are closed", "SELECT count(*) >= 2 FROM closures WHERE outcome = 'closed'", 1);
-    reload(&mirror, &daemon, "");
+    mirror.reload(&daemon, "");
     let closes = mirror.simulator.account().closes.len();
     let mode = "SELECT value ->> 'mode' FROM mirror_info WHERE key = 'auto_close.rules'";
     mirror.wait_sql("it is written down", mode, "off".to_owned());
@@ -109,7 +108,7 @@ fn what_the_new_rules_would_keep_is_not_closed_by_the_old_ones() {
             let asked = mirror.simulator.account().closes.len() as i64;
             mirror.sql::<i64>("SELECT count(*) FROM closures WHERE outcome <> 'withdrawn'") > asked
         });
-        reload(&mirror, &daemon, &new);
+        mirror.reload(&daemon, &new);
         mirror.wait_sql(
             "all are decided on anew",
             "SELECT count(*) FROM talk_queue WHERE reason LIKE 'close%' AND due_at <= unixepoch()",
@@ -119,7 +118,7 @@ fn what_the_new_rules_would_keep_is_not_closed_by_the_old_ones() {
         if mirror.sql::<i64>(withdrawn) > 0 {
             break;
         }
-        reload(&mirror, &daemon, &old);
+        mirror.reload(&daemon, &old);
     }
     let kept = "SELECT talk_id FROM closures WHERE attempts = 0 AND error IS NOT NULL LIMIT 1";
     let talk_id = mirror.sql::<i64>(kept);
@@ -138,8 +137,7 @@ fn feeders_schedules_and_the_log_level_change_while_it_runs() {
     let mirror = Mirror::new(account(5));
     let daemon = mirror.running_daemon();
     assert!(!mirror.log().contains("DEBUG"));
-    reload(
-        &mirror,
+    mirror.reload(
         &daemon,
         "log.level = \"debug\"\nlisting.enabled = true\nlisting.schedule = \"0 0 0 1 1 *\"\n",
     );
@@ -149,10 +147,10 @@ fn feeders_schedules_and_the_log_level_change_while_it_runs() {
     assert!(mirror.log().contains("DEBUG"), "{}", mirror.log());
     assert_eq!(mirror.simulator.account().events_requests(), 0);
     let looks = mirror.simulator.account().list_requests();
-    reload(&mirror, &daemon, &format!("{LISTING}{EVENTS}"));
+    mirror.reload(&daemon, &format!("{LISTING}{EVENTS}"));
     mirror.wait("by its new schedule", || mirror.simulator.account().list_requests() > looks + 1);
     mirror.wait("events too", || mirror.simulator.account().events_requests() > 1);
-    reload(&mirror, &daemon, "");
+    mirror.reload(&daemon, "");
     mirror.wait_sql("both are off", "SELECT count(*) FROM feeders WHERE enabled = 1", 0);
     let asked = mirror.simulator.account().requests() + 1;
     mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (1)");
@@ -167,7 +165,7 @@ fn another_token_file_is_used_and_what_takes_a_restart_is_named() {
     let daemon = mirror.running_daemon();
     mirror.simulator.account().token = "second".into();
     mirror.write_secret("second", "second");
-    reload(&mirror, &daemon, "api.token_file = \"second\"\nlog.format = \"json\"\n");
+    mirror.reload(&daemon, "api.token_file = \"second\"\nlog.format = \"json\"\n");
     mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (1)");
     mirror.wait_sql("the new token is used", "SELECT count(*) FROM talks", 1);
     assert_said!(mirror.wait_logged(journal::RESTART_NEEDED), @"WARN restart talkmirror for what else has changed: log.format");
@@ -227,7 +225,7 @@ fn a_reload_goes_over_to_oauth_and_back() {
     mirror.wait_sql("by the integration's token", "SELECT count(*) FROM talks", 1);
     mirror.simulator.account().token = talkmirror_simulator::TOKEN.into();
     mirror.simulator.account().oauth.revoke();
-    reload(&mirror, &daemon, "");
+    mirror.reload(&daemon, "");
     mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (2)");
     mirror.wait_sql("by the file's again", "SELECT count(*) FROM talks", 2);
     mirror.wait_sql("no word of OAuth", "SELECT count(*) FROM mirror_info WHERE key = 'api.oauth'", 0);

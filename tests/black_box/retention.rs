@@ -1,9 +1,8 @@
 //! `[retention]`: removes old states step by step, and nothing else.
 
-use crate::harness::{Daemon, Mirror, account};
+use crate::harness::{Mirror, account};
 use crate::journal;
 use crate::snapshots::{assert_said, part};
-use nix::sys::signal::Signal;
 use talkmirror::clock::unix_now;
 
 const ON: &str = "retention.versions = \"730d\"\n";
@@ -52,13 +51,6 @@ fn assert_only_the_old_went(mirror: &Mirror) {
     );
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), TALKS);
     mirror.assert_sound();
-}
-
-fn reload(mirror: &Mirror, daemon: &Daemon, more: &str) {
-    let before = mirror.logged(journal::CONFIG_TAKEN_UP).len();
-    mirror.configure(more);
-    daemon.signal(Signal::SIGHUP);
-    mirror.wait_logged_times(journal::CONFIG_TAKEN_UP, before + 1);
 }
 
 #[test]
@@ -118,11 +110,11 @@ fn nothing_is_removed_before_a_reload_switches_it_on() {
     // A line about removed states would be the last.
     assert!(out.lines().last().is_some_and(|line| line.starts_with("20")), "{out}");
 
-    reload(&mirror, &daemon, ON);
+    mirror.reload(&daemon, ON);
     wait_for_pass(&mirror);
     assert_only_the_old_went(&mirror);
 
-    reload(&mirror, &daemon, "retention.versions = \"1d\"\n");
+    mirror.reload(&daemon, "retention.versions = \"1d\"\n");
     mirror.wait("another pass has ended", || noted(&mirror, "last", "versions") == Some(86_400));
     assert_eq!(states(&mirror), TALKS, "the current ones");
     mirror.assert_sound();

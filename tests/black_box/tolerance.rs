@@ -2,12 +2,12 @@
 
 use crate::closing::LIVE;
 use crate::feeders::{EVENTS, LISTING};
-use crate::harness::{Mirror, account};
+use crate::harness::{Mirror, account, response};
 use crate::journal;
 use crate::snapshots::{assert_said, complaints, part};
 use serde_json::{Value, json};
 use talkmirror::clock::unix_now;
-use talkmirror_simulator::{ACCOUNT_ID, Fault};
+use talkmirror_simulator::ACCOUNT_ID;
 
 /// A talk with these fields replaced. `None` removes one.
 fn talk(talk_id: i64, fields: &[(&str, Option<Value>)]) -> Value {
@@ -26,15 +26,10 @@ fn talk(talk_id: i64, fields: &[(&str, Option<Value>)]) -> Value {
     talk
 }
 
-fn answer(body: impl ToString) -> Fault {
-    let headers = vec![("content-type", "application/hal+json")];
-    Fault::Answer { status: 200, headers, body: body.to_string().into() }
-}
-
 /// A mirror whose talk 1 always returns this.
 fn answering(body: &Value) -> Mirror {
     let mirror = Mirror::new(account(3));
-    mirror.simulator.account().script(1, vec![answer(body); 9]);
+    mirror.simulator.account().script(1, vec![response(body); 9]);
     mirror
 }
 
@@ -120,7 +115,7 @@ fn each_odd_field_is_in_the_log_once_a_day_and_in_the_metrics() {
                 .simulator
                 .account()
                 .scripted
-                .insert(talk_id, vec![answer(talk(talk_id, &fields)); 9].into());
+                .insert(talk_id, vec![response(talk(talk_id, &fields)); 9].into());
         }
     };
     let origins = |answers: i64| {
@@ -174,7 +169,7 @@ fn talks_without_the_key_missed_at_leave_auto_close_nothing_to_go_by_and_status_
     let mirror = Mirror::new(account(30));
     mirror.configure(LIVE);
     for talk_id in 1..=30 {
-        mirror.simulator.account().script(talk_id, vec![answer(talk(talk_id, &[("missed_at", None)])); 5]);
+        mirror.simulator.account().script(talk_id, vec![response(talk(talk_id, &[("missed_at", None)])); 5]);
     }
     mirror.ends(0, &["sync", "1..30"]);
     let (out, _) = mirror.ends(0, &["status"]);
@@ -190,7 +185,7 @@ fn a_few_talks_that_all_lack_the_key_missed_at_are_enough_for_status() {
     for (lacking, is_said) in [(1, false), (2, true), (3, true)] {
         let mirror = Mirror::new(account(4));
         for talk_id in 1..=lacking {
-            mirror.simulator.account().script(talk_id, [answer(talk(talk_id, &[("missed_at", None)]))]);
+            mirror.simulator.account().script(talk_id, [response(talk(talk_id, &[("missed_at", None)]))]);
         }
         mirror.ends(0, &["sync", &format!("1..{lacking}")]);
         let said = || mirror.status()["warnings"].as_array().unwrap().len();
@@ -262,7 +257,7 @@ fn the_listing_and_the_events_are_read_in_every_shape_of_php() {
         mirror.configure(feeder);
         {
             let mut account = mirror.simulator.account();
-            (account.list_fault, account.events_fault) = (Some(answer(&page)), Some(answer(&page)));
+            (account.list_fault, account.events_fault) = (Some(response(&page)), Some(response(&page)));
         }
         let daemon = mirror.running_daemon();
         mirror.wait_sql(&format!("{page} is read"), "SELECT count(*) FROM talks WHERE talk_id IN (2, 3)", 2);
@@ -288,7 +283,7 @@ fn an_empty_page_is_an_empty_page_in_every_shape_of_php() {
         mirror.configure(&format!("{LISTING}{EVENTS}"));
         {
             let mut account = mirror.simulator.account();
-            (account.list_fault, account.events_fault) = (Some(answer(&page)), Some(answer(&page)));
+            (account.list_fault, account.events_fault) = (Some(response(&page)), Some(response(&page)));
         }
         let daemon = mirror.running_daemon();
         let ran = "SELECT count(*) FROM feeders WHERE feeder IN ('listing', 'events') AND ran_at IS NOT NULL";

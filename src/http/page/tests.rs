@@ -1,14 +1,12 @@
 use super::*;
 use crate::policy::closing::ClosingOutcome;
+use crate::report::health::tests::{NOW, overview};
 use crate::store::completeness::Completeness;
 use crate::store::counts::{Freshness, QueueCounts, TalkCounts};
 use crate::store::feeds::FeederRow;
-use crate::store::status::{DaemonStatus, Mode, PauseStatus};
+use crate::store::status::{DaemonStatus, PauseStatus};
 use crate::store::sweep::SweepState;
 use std::collections::BTreeMap;
-
-/// 2023-11-14 22:13:20 UTC.
-const NOW: i64 = 1_700_000_000;
 
 /// A mirror that works.
 fn screen() -> Screen {
@@ -50,14 +48,12 @@ fn screen() -> Screen {
         attempts: 1,
         error: error.map(Into::into),
     };
+    let running = overview();
     Screen {
         now: NOW,
         account: "example.amocrm.ru".into(),
         overview: Overview {
             account_id: Some(17_029_541),
-            account: Default::default(),
-            odd_fields: Vec::new(),
-            without_missed_at: (0, 0),
             talks: TalkCounts {
                 total: 48_212,
                 in_work: 1207,
@@ -75,27 +71,15 @@ fn screen() -> Screen {
                 urgent_since: Some(NOW - 1),
                 ..QueueCounts::default()
             },
-            daemon: Some(DaemonStatus {
-                mode: Mode::Run,
+            daemon: running.daemon.map(|daemon| DaemonStatus {
                 version: "0.1.0".into(),
-                pid: 1,
                 started_at: NOW - 86_400 * 9,
-                stopped_at: None,
                 seen_at: NOW,
                 last_success_at: Some(NOW - 1),
                 last_failure_at: Some(NOW - 7 * 3600),
                 last_failure: Some("cannot connect: timed out".into()),
-                failing_since: None,
-                pause: None,
-                strict_until: None,
-                requests_per_second: 6.0,
                 request_rate: 2.4,
-                clock_skew: Some(0),
-                not_closing: None,
-                wal_bytes: None,
-                wal_held_since: None,
-                wal_held_by: None,
-                lanes: Vec::new(),
+                ..daemon
             }),
             closures_today: BTreeMap::from([(ClosingOutcome::Closed, 14), (ClosingOutcome::Withdrawn, 2)]),
             closures_under_way: 1,
@@ -109,15 +93,9 @@ fn screen() -> Screen {
                 feeder("events", true, 21, 0, 7311),
                 feeder("webhook", false, 0, 0, 0),
             ],
-            backfill: None,
-            completeness: None,
             freshness: Freshness { talks: 1207, p50: 190, p95: 540, max: 820 },
             fetched_at: Some(NOW - 1),
-            token_expires_at: None,
-            oauth: None,
-            size: crate::store::sizes::Size::default(),
-            retention: crate::store::retention::Retention::default(),
-            backup: crate::store::backup::state::BackupState::default(),
+            ..running
         },
         obstacles: Vec::new(),
         complaints: Vec::new(),

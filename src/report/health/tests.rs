@@ -6,9 +6,11 @@ use crate::store::status::{LaneRequests, Mode, PauseStatus};
 use crate::store::sweep::SweepState;
 use std::collections::BTreeMap;
 
-pub(super) const NOW: i64 = 1_700_000_000;
+/// 2023-11-14 22:13:20 UTC.
+pub(crate) const NOW: i64 = 1_700_000_000;
 
-pub(super) fn overview() -> Overview {
+/// The mirror of a running daemon with one open talk and an empty queue.
+pub(crate) fn overview() -> Overview {
     Overview {
         account_id: Some(1),
         account: Default::default(),

@@ -7,7 +7,7 @@ use crate::policy::stale::tests::{just_stale, rules};
 use crate::policy::stale::{Reach, stale};
 use crate::store::migrations::tests::in_memory;
 use crate::store::queue;
-use crate::store::record::{FetchedTalk, Outcome, Record, Recorder};
+use crate::store::record::{self, FetchedTalk, Outcome, Record};
 use proptest::prelude::*;
 use std::time::{Duration, Instant};
 
@@ -117,10 +117,7 @@ impl World {
     }
 
     fn record(&mut self, record: &Record) -> Option<Stepped> {
-        let tx = self.connection.transaction().unwrap();
-        let recorded = Recorder::new(&tx).unwrap().record(record).unwrap();
-        tx.commit().unwrap();
-        recorded.stepped.map(|stepped| *stepped)
+        record::tests::record(&self.connection, record).stepped.map(|stepped| *stepped)
     }
 
     fn happen(&mut self, event: &Event) {

@@ -1,44 +1,25 @@
 use super::*;
 use crate::store::migrations::tests::in_memory;
 use crate::store::queue::{self, Ticket};
-use crate::store::record::{FetchedTalk, Outcome, Record, Recorder};
+use crate::store::record::tests::fetched;
+use crate::store::record::{self, FetchedTalk, Outcome, Record};
 use crate::talk::Talk;
+use crate::talk::tests::open_talk;
 use std::time::Duration;
 
 const NOW: i64 = 1_700_000_000;
 
 /// An open talk that last changed an hour ago.
 fn talk(talk_id: i64) -> Talk {
-    Talk {
-        talk_id,
-        created_at: NOW - 7200,
-        updated_at: NOW - 3600,
-        rate: None,
-        contact_id: Some(1),
-        chat_id: None,
-        entity_id: None,
-        entity_type: None,
-        is_in_work: true,
-        is_read: Some(true),
-        origin: None,
-        missed_at: None,
-        account_id: 1,
-        status: None,
-        source_id: None,
-        lead_id: None,
-        customer_id: None,
-    }
+    Talk { updated_at: NOW - 3600, ..open_talk(talk_id, NOW - 7200) }
 }
 
 fn record(connection: &mut Connection, talk_id: i64, ticket: Option<Ticket>, at: i64, outcome: Outcome) {
-    let tx = connection.transaction().unwrap();
-    let record = Record { talk_id, ticket, at, outcome, close_context: None };
-    Recorder::new(&tx).unwrap().record(&record).unwrap();
-    tx.commit().unwrap();
+    record::tests::record(connection, &Record { talk_id, ticket, at, outcome, close_context: None });
 }
 
 fn mirror(connection: &mut Connection, talk: Talk, fetched_at: i64) {
-    record(connection, talk.talk_id, None, fetched_at, Outcome::Talk(Box::new(FetchedTalk::new(talk, "{}"))));
+    fetched(connection, talk, fetched_at);
 }
 
 fn request(connection: &mut Connection, request: FeedRequest) -> Fed {
@@ -440,9 +421,7 @@ mod laws {
                     }
                 };
                 let record = Record { talk_id, ticket: None, at, outcome, close_context: None };
-                let tx = connection.transaction().unwrap();
-                let recorded = Recorder::new(&tx).unwrap().record(&record).unwrap();
-                tx.commit().unwrap();
+                let recorded = record::tests::record(&connection, &record);
                 kept.recorded(&record, recorded.effect);
             }
             let before = refreshed(&mut kept, &mut connection, closed_for);

@@ -210,6 +210,7 @@ pub fn stored_talk(connection: &rusqlite::Connection, talk_id: i64) -> rusqlite:
 mod tests {
     use super::*;
     use crate::store::migrations::tests::in_memory;
+    use crate::talk::tests::open_talk;
     use rusqlite::Connection;
 
     /// The talk and its indexes that a statement opens for writing.
@@ -231,23 +232,10 @@ mod tests {
 
     fn stored() -> Talk {
         Talk {
-            talk_id: 1,
-            created_at: 1,
-            updated_at: 1,
-            rate: None,
-            contact_id: Some(2),
             chat_id: Some("chat".into()),
-            entity_id: None,
-            entity_type: None,
-            is_in_work: true,
             is_read: Some(false),
             origin: Some("viber".into()),
-            missed_at: None,
-            account_id: 3,
-            status: None,
-            source_id: None,
-            lead_id: None,
-            customer_id: None,
+            ..open_talk(1, 1)
         }
     }
 

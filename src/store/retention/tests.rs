@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::store::migrations::tests::in_memory;
-use crate::store::record::{FetchedTalk, Outcome, Record, Recorder};
+use crate::store::record::tests::fetched;
 use crate::talk::Talk;
+use crate::talk::tests::open_talk;
 use proptest::prelude::*;
 
 const NOW: i64 = 1_700_000_000;
@@ -142,30 +143,7 @@ fn with_another_limit_a_pass_starts_again() {
 fn a_talk_whose_first_states_are_gone_is_recorded_as_before() {
     let mut connection = in_memory();
     let record = |connection: &mut Connection, updated_at: i64, at: i64| {
-        let talk = Talk {
-            talk_id: 7,
-            created_at: 1,
-            updated_at,
-            rate: None,
-            contact_id: Some(1),
-            chat_id: None,
-            entity_id: None,
-            entity_type: None,
-            is_in_work: true,
-            is_read: Some(true),
-            origin: None,
-            missed_at: None,
-            account_id: 1,
-            status: None,
-            source_id: None,
-            lead_id: None,
-            customer_id: None,
-        };
-        let tx = connection.transaction().unwrap();
-        let outcome = Outcome::Talk(Box::new(FetchedTalk::new(talk, "{}")));
-        let record = Record { talk_id: 7, ticket: None, at, outcome, close_context: None };
-        Recorder::new(&tx).unwrap().record(&record).unwrap();
-        tx.commit().unwrap();
+        fetched(connection, Talk { updated_at, ..open_talk(7, 1) }, at);
     };
     record(&mut connection, 1, 1);
     record(&mut connection, 2, 2);

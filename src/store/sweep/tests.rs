@@ -3,22 +3,14 @@ use crate::policy::origin::tests::SPELLINGS;
 use crate::policy::stale::tests::{just_stale, rules as stale_rules};
 use crate::policy::stale::{Reach, stale};
 use crate::store::migrations::tests::in_memory;
-use crate::store::record::{FetchedTalk, Outcome, Record, Recorder};
+use crate::store::record::tests::fetched;
 use crate::talk::Talk;
 use proptest::prelude::*;
 
 fn store(connection: &mut Connection, talk: &Talk, reach: Reach) {
-    let tx = connection.transaction().unwrap();
-    let outcome = Outcome::Talk(Box::new(FetchedTalk::new(talk.clone(), "{}")));
-    let record = Record { talk_id: talk.talk_id, ticket: None, at: 1, outcome, close_context: None };
-    Recorder::new(&tx).unwrap().record(&record).unwrap();
-    tx.execute(
-        "UPDATE talks SET gone_at = CASE WHEN ?2 THEN 1 END, denied_at = CASE WHEN ?3 THEN 1 END
-          WHERE talk_id = ?1",
-        (talk.talk_id, reach.gone, reach.denied),
-    )
-    .unwrap();
-    tx.commit().unwrap();
+    fetched(connection, talk.clone(), 1);
+    let reached = "UPDATE talks SET gone_at = CASE WHEN ?2 THEN 1 END, denied_at = CASE WHEN ?3 THEN 1 END WHERE talk_id = ?1";
+    connection.execute(reached, (talk.talk_id, reach.gone, reach.denied)).unwrap();
 }
 
 fn live(stale: StaleRules) -> CloseRules {
