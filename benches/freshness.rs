@@ -26,6 +26,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use talkmirror::policy::lanes::{Lane, Lanes};
 use talkmirror::policy::refresh::{Candidate, Class, OLDEST_SHARE, RefreshRules, Shares, choose};
+use talkmirror::talk::TalkId;
 
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=5;
 const TALKS: usize = 20_000;
@@ -129,11 +130,20 @@ struct Run<'a> {
     listing: bool,
 }
 
+/// The id of the talk at this place.
+fn id_of(talk: usize) -> TalkId {
+    TalkId::new(talk as i64)
+}
+
+fn place_of(talk_id: TalkId) -> usize {
+    talk_id.get() as usize
+}
+
 impl<'a> Run<'a> {
     fn new(history: &'a History, policy: Policy) -> Run<'a> {
         let talks = history.changes.len();
         let blank = |(talk, at): (usize, &i64)| Candidate {
-            talk_id: talk as i64,
+            talk_id: id_of(talk),
             updated_at: *at,
             fetched_at: *at,
             checked_at: None,
@@ -213,7 +223,7 @@ impl<'a> Run<'a> {
         self.longest_unseen = self.longest_unseen.max(now - self.mirror[talk].fetched_at);
         let checked_at = self.mirror[talk].checked_at;
         self.mirror[talk] =
-            Candidate { talk_id: talk as i64, updated_at, fetched_at: now, checked_at, class };
+            Candidate { talk_id: id_of(talk), updated_at, fetched_at: now, checked_at, class };
         self.queued[talk] = false;
         self.hinted[talk] = false;
     }
@@ -237,7 +247,7 @@ impl<'a> Run<'a> {
     }
 
     fn choose(&mut self, room: usize, now: i64) -> Vec<usize> {
-        let free = self.mirror.iter().filter(|talk| !self.queued[talk.talk_id as usize]);
+        let free = self.mirror.iter().filter(|talk| !self.queued[place_of(talk.talk_id)]);
         match self.policy {
             Policy::RoundRobin => {
                 let from_cursor = self.mirror.len() + self.cursor;
@@ -251,7 +261,7 @@ impl<'a> Run<'a> {
                 order.select_nth_unstable(room);
                 order.truncate(room);
                 order.sort_unstable();
-                order.into_iter().map(|(_, talk_id)| talk_id as usize).collect()
+                order.into_iter().map(|(_, talk_id)| place_of(talk_id)).collect()
             }
             Policy::ByFetch | Policy::Ours => {
                 let shares = (room, self.shares.oldest_of(room));
@@ -261,7 +271,7 @@ impl<'a> Run<'a> {
                     false => Candidate { checked_at: None, ..*talk },
                 });
                 let chosen = choose(seen, (&RULES, is_ours && self.listing), shares, now);
-                chosen.into_iter().map(|talk_id| talk_id as usize).collect()
+                chosen.into_iter().map(place_of).collect()
             }
         }
     }

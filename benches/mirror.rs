@@ -13,6 +13,7 @@ use criterion::{BatchSize, Criterion, Throughput};
 use nix::sys::resource::{UsageWho, getrusage};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -23,6 +24,7 @@ use talkmirror::store;
 use talkmirror::store::feeds::{Fed, FeedRequest};
 use talkmirror::store::queue::DueRow;
 use talkmirror::store::record::{FetchedTalk, Outcome, Record, Recorder};
+use talkmirror::talk::TalkId;
 use talkmirror_simulator::{ACCOUNT_ID, Account, Simulator, TOKEN};
 
 const TALKS: i64 = 50_000;
@@ -83,12 +85,17 @@ fn fetch_all(base_url: &str) {
                     if talk_id > TALKS {
                         return;
                     }
-                    client.fetch_talk(talk_id, None).await.expect("a talk");
+                    client.fetch_talk(TalkId::new(talk_id), None).await.expect("a talk");
                 }
             });
         }
         lanes.join_all().await;
     });
+}
+
+/// The ids from 1 to this one.
+fn up_to(last: i64) -> RangeInclusive<TalkId> {
+    TalkId::new(1)..=TalkId::new(last)
 }
 
 /// Binds this process, and those it starts, to one core if there are several.
@@ -141,7 +148,7 @@ fn folder(base_url: &str, talks: i64) -> tempfile::TempDir {
     );
     std::fs::write(folder.path().join("config.toml"), config).expect("a configuration");
     let mut connection = store::open(&folder.path().join("talks.db"), true).expect("a database");
-    store::queue::enqueue(&mut connection, &[1..=talks], |_| {}).expect("a full queue");
+    store::queue::enqueue(&mut connection, &[up_to(talks)], |_| {}).expect("a full queue");
     folder
 }
 
@@ -191,7 +198,7 @@ fn store_alone(criterion: &mut Criterion) {
             || {
                 let folder = tempfile::tempdir().expect("a folder");
                 let mut connection = store::open(&folder.path().join("talks.db"), true).expect("a database");
-                store::queue::enqueue(&mut connection, &[1..=TALKS], |_| {}).expect("a full queue");
+                store::queue::enqueue(&mut connection, &[up_to(TALKS)], |_| {}).expect("a full queue");
                 (folder, connection)
             },
             |(folder, mut connection)| {

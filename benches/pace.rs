@@ -18,6 +18,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use talkmirror::gate::{Gate, Permit, Signal, Source, Wait};
+use talkmirror::talk::TalkId;
 
 const LIMIT: u32 = 7;
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=5;
@@ -168,7 +169,7 @@ impl Rule for Ours {
 
     fn answered(&mut self, id: usize, now: Instant) {
         let permit = self.permits[id].take().expect("it is under way");
-        self.gate.answered(permit, Source::Talk(id as i64), Signal::Healthy, now, &mut self.rng);
+        self.gate.answered(permit, Source::Talk(TalkId::new(id as i64)), Signal::Healthy, now, &mut self.rng);
     }
 }
 

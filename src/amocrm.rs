@@ -28,7 +28,7 @@ pub use proxy::proxy;
 pub use token::{Token, TokenSource};
 pub use wire::{WireError, odd_fields};
 
-use crate::talk::Talk;
+use crate::talk::{Talk, TalkId};
 use connection::Connections;
 use error::{Content, RequestKind, ResponseParts};
 use hints::retry_after;
@@ -124,7 +124,7 @@ impl Client {
     ///
     /// # Errors
     /// Every response that is not this talk, classified.
-    pub async fn fetch_talk(&self, talk_id: i64, account_id: Option<i64>) -> Result<Fetched, FetchError> {
+    pub async fn fetch_talk(&self, talk_id: TalkId, account_id: Option<i64>) -> Result<Fetched, FetchError> {
         let mut response = self.send(self.http.get(self.talk_url(talk_id, ""))).await?;
         let request_id = request_id(&response);
         let with_request_id = |failure| with_request_id(failure, &request_id);
@@ -168,7 +168,7 @@ impl Client {
     /// Every response that is not an acceptance, classified. Without a response the outcome is unknown.
     pub async fn close_talk(
         &self,
-        talk_id: i64,
+        talk_id: TalkId,
         force_close: bool,
         within: Duration,
     ) -> Result<u16, Failure> {
@@ -186,7 +186,7 @@ impl Client {
         }
     }
 
-    fn talk_url(&self, talk_id: i64, then: &str) -> Url {
+    fn talk_url(&self, talk_id: TalkId, then: &str) -> Url {
         let mut url = self.talks_url.clone();
         url.set_path(&format!("{}{talk_id}{then}", self.talks_url.path()));
         url

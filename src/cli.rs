@@ -27,6 +27,7 @@ mod why;
 
 use crate::config::{Config, LogFormat, Needs};
 use crate::store::lock;
+use crate::talk::TalkId;
 use anyhow::{Context, Result};
 use clap::{ArgAction, Parser, Subcommand};
 use clap_complete::Shell;
@@ -60,7 +61,7 @@ enum Command {
     Sync {
         /// Talk ids, or ranges of them: A..B with both ends
         #[arg(value_name = "ID", value_parser = talk_ids)]
-        ids: Vec<RangeInclusive<i64>>,
+        ids: Vec<RangeInclusive<TalkId>>,
         /// Close no talk
         #[arg(long)]
         no_close: bool,
@@ -95,8 +96,8 @@ enum Command {
     /// Close stale talks by hand: one sweep past the max_share guard, or these ids alone
     Close {
         /// The talks' ids; without any, what a sweep finds
-        #[arg(value_name = "ID", value_parser = talk_id)]
-        ids: Vec<i64>,
+        #[arg(value_name = "ID")]
+        ids: Vec<TalkId>,
         /// Decide and record, close nothing
         #[arg(long)]
         dry_run: bool,
@@ -107,19 +108,19 @@ enum Command {
     /// All that is known of one talk, and what happens to it next
     Why {
         /// The talk's id
-        #[arg(value_name = "ID", value_parser = talk_id)]
-        talk_id: i64,
+        #[arg(value_name = "ID")]
+        talk_id: TalkId,
     },
     /// End a pause now, with one probe; exit code 1 if the pause goes on
     Resume,
     /// Walk the ids of the account's past, for an account without the listing; a daemon does the walking
     Backfill {
         /// The id to begin with [default: the highest that is known]
-        #[arg(long, value_name = "ID", value_parser = talk_id)]
-        from: Option<i64>,
+        #[arg(long, value_name = "ID")]
+        from: Option<TalkId>,
         /// The id to end with; a higher one than the first walks upward [default: 1]
-        #[arg(long, value_name = "ID", value_parser = talk_id)]
-        to: Option<i64>,
+        #[arg(long, value_name = "ID")]
+        to: Option<TalkId>,
         /// End the walk that is under way
         #[arg(long, conflicts_with_all = ["from", "to"])]
         stop: bool,
@@ -177,33 +178,27 @@ enum QueueCommand {
     },
     /// Make rows due now, with their attempts forgotten; every failed one if no id is given
     Retry {
-        #[arg(value_name = "ID", value_parser = talk_id)]
-        ids: Vec<i64>,
+        #[arg(value_name = "ID")]
+        ids: Vec<TalkId>,
     },
     /// Take ids off the queue unfetched
     Drop {
-        #[arg(value_name = "ID", required = true, value_parser = talk_id)]
-        ids: Vec<i64>,
+        #[arg(value_name = "ID", required = true)]
+        ids: Vec<TalkId>,
     },
 }
 
 #[derive(Debug, Clone)]
 pub enum IdsOrStdin {
-    Ids(RangeInclusive<i64>),
+    Ids(RangeInclusive<TalkId>),
     Stdin,
 }
 
 /// A larger range is probably a typing error.
 const LARGEST_RANGE: i64 = 10_000_000;
 
-fn talk_id(text: &str) -> Result<i64, String> {
-    match text.parse() {
-        Ok(id) if id > 0 => Ok(id),
-        _ => Err("expected a talk id: a whole number above 0".into()),
-    }
-}
-
-fn talk_ids(text: &str) -> Result<RangeInclusive<i64>, String> {
+fn talk_ids(text: &str) -> Result<RangeInclusive<TalkId>, String> {
+    let talk_id = |text: &str| text.parse::<TalkId>().map_err(|error| error.to_string());
     let Some((first, last)) = text.split_once("..") else {
         return talk_id(text).map(|id| id..=id);
     };
@@ -211,7 +206,7 @@ fn talk_ids(text: &str) -> Result<RangeInclusive<i64>, String> {
     if first > last {
         return Err(format!("the range is empty: did you mean {last}..{first}?"));
     }
-    if last - first >= LARGEST_RANGE {
+    if last.get() - first.get() >= LARGEST_RANGE {
         return Err(format!("over {LARGEST_RANGE} talks in one range: give smaller ranges"));
     }
     Ok(first..=last)

@@ -32,6 +32,7 @@ use crate::store::story;
 use crate::store::sweep::{self, QueuedToClose, ToClose};
 use crate::store::writer::Writer;
 use crate::store::{self, StoreError};
+use crate::talk::TalkId;
 use crate::worker::{Account, Counters, Mode, WorkError, Worker, WorkerConfig};
 use signals::{ProcessSignal, Signals};
 use std::net::SocketAddr;
@@ -93,7 +94,7 @@ pub struct Synced {
     pub end: SyncEnd,
     pub counters: Counters,
     /// Talks that were tried but not fetched.
-    pub unfetched: Vec<i64>,
+    pub unfetched: Vec<TalkId>,
     /// The requested talks are not in the queue, because it could not be written.
     pub unqueued: bool,
 }
@@ -105,7 +106,7 @@ pub struct Synced {
 /// If it cannot start, or cannot continue.
 pub async fn sync(
     config: &Config,
-    ids: &[RangeInclusive<i64>],
+    ids: &[RangeInclusive<TalkId>],
     no_close: bool,
     observe: impl FnMut(&Worker),
 ) -> Result<Synced, DaemonError> {
@@ -128,7 +129,7 @@ pub struct Closed {
     /// What was queued. `None` if it ended before.
     pub queued_to_close: Option<QueuedToClose>,
     /// Talks that were left as they are, and why.
-    pub left: Vec<(i64, String)>,
+    pub left: Vec<(TalkId, String)>,
 }
 
 /// Queues the talks to close once the account is confirmed, and works only those.
@@ -234,7 +235,7 @@ struct Work {
     /// Talks to close by hand. Nothing else is done then.
     close: Option<ToClose>,
     /// Ids to queue first, unless the account is another.
-    enqueue: Vec<RangeInclusive<i64>>,
+    enqueue: Vec<RangeInclusive<TalkId>>,
 }
 
 impl Work {

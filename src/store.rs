@@ -29,6 +29,7 @@ pub mod sizes;
 pub mod status;
 pub mod story;
 pub mod sweep;
+mod talk_id;
 pub mod tokens;
 mod tombstones;
 pub mod trial;

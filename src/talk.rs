@@ -2,13 +2,64 @@
 //!
 //! Uses no other room.
 
+use std::fmt;
+use std::str::FromStr;
+
+/// The id of a talk. A type of its own, so that it is never mixed up with the id of an account or a closing, a count or
+/// a time.
+///
+/// Real ids are positive, and [`FromStr`] takes no other. [`TalkId::new`] does not check: another program may put any
+/// number in the queue.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct TalkId(i64);
+
+impl TalkId {
+    pub const fn new(number: i64) -> TalkId {
+        TalkId(number)
+    }
+
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+}
+
+impl fmt::Display for TalkId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Prints the number alone.
+impl fmt::Debug for TalkId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A text is not the id of a talk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected a talk id: a whole number above 0")]
+pub struct InvalidTalkId;
+
+impl FromStr for TalkId {
+    type Err = InvalidTalkId;
+
+    fn from_str(text: &str) -> Result<TalkId, InvalidTalkId> {
+        match text.parse() {
+            Ok(number) if number > 0 => Ok(TalkId(number)),
+            _ => Err(InvalidTalkId),
+        }
+    }
+}
+
 /// The state of one talk, with the API's field names.
 ///
 /// If two states differ in any of these columns, `talk_versions` gets a new row. Times are Unix seconds, UTC. An
 /// optional field is `None` if the API sends no value, or one of another shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Talk {
-    pub talk_id: i64,
+    pub talk_id: TalkId,
     pub created_at: i64,
     pub updated_at: i64,
     /// The client's rating, from the NPS bot.
@@ -39,7 +90,7 @@ pub struct Talk {
 /// A row of the listing: a hint that a talk may be worth a fetch. Never stored as a talk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listed {
-    pub talk_id: i64,
+    pub talk_id: TalkId,
     /// Unix seconds. Here and below, `None` if the account does not send it.
     pub updated_at: Option<i64>,
     pub is_in_work: Option<bool>,
@@ -50,19 +101,19 @@ pub struct Listed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TalkEvent {
     pub event_id: String,
-    pub talk_id: i64,
+    pub talk_id: TalkId,
     /// Unix seconds.
     pub created_at: i64,
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::Talk;
+    use super::{Talk, TalkId};
 
     /// An open, read talk of account 1 with a contact and nothing else, created and last changed `at` that time.
     pub(crate) fn open_talk(talk_id: i64, at: i64) -> Talk {
         Talk {
-            talk_id,
+            talk_id: TalkId::new(talk_id),
             created_at: at,
             updated_at: at,
             rate: None,

@@ -56,6 +56,7 @@ use crate::store::record::Record;
 use crate::store::status::DaemonStatus;
 use crate::store::sweep::{QueuedToClose, ToClose};
 use crate::store::writer::{Event, Writer};
+use crate::talk::TalkId;
 use account_check::AccountCheck;
 use circuit::Circuit;
 use closer::Closer;
@@ -116,7 +117,7 @@ enum ToEnqueue {
     #[default]
     Nothing,
     /// Until it is known whose API answers.
-    Held(Vec<RangeInclusive<i64>>),
+    Held(Vec<RangeInclusive<TalkId>>),
     /// The writer has them.
     Queueing,
 }
@@ -312,7 +313,7 @@ impl Worker {
 /// What the daemon and the commands want of it.
 impl Worker {
     /// Queues ids once it is known whose API it is: not if it is another account's.
-    pub fn enqueue(&mut self, ids: Vec<RangeInclusive<i64>>) {
+    pub fn enqueue(&mut self, ids: Vec<RangeInclusive<TalkId>>) {
         if !ids.is_empty() {
             self.to_enqueue = ToEnqueue::Held(ids);
         }
@@ -377,12 +378,12 @@ impl Worker {
     }
 
     /// Talks that were to be closed by hand and were left as they are, and why.
-    pub fn left(&self) -> &[(i64, String)] {
+    pub fn left(&self) -> &[(TalkId, String)] {
         self.closer.left()
     }
 
     /// Talks that were tried and not fetched, if this is a `sync`.
-    pub fn unfetched(&self) -> Vec<i64> {
+    pub fn unfetched(&self) -> Vec<TalkId> {
         self.unfetched.talks()
     }
 

@@ -7,7 +7,7 @@
 use super::changes::{History, Model};
 use super::{
     Histogram, LISTING_INTERVAL_SECS, PAGE, REFILL_INTERVAL_SECS, RULES, SAMPLE_INTERVAL_SECS, SEEDS,
-    at_most, median,
+    at_most, id_of, median, place_of,
 };
 use std::collections::VecDeque;
 use talkmirror::policy::lanes::{Lane, Lanes};
@@ -123,10 +123,10 @@ impl Load<'_> {
             let room = (REQUESTS_PER_SECOND * REFILL_INTERVAL_SECS as usize)
                 - self.refresh.len().min(REQUESTS_PER_SECOND * REFILL_INTERVAL_SECS as usize);
             let shares = (room, self.shares.oldest_of(room));
-            let free = self.mirror.iter().flatten().filter(|talk| !self.queued[talk.talk_id as usize]);
+            let free = self.mirror.iter().flatten().filter(|talk| !self.queued[place_of(talk.talk_id)]);
             for talk_id in choose(free.copied(), (&RULES, true), shares, now) {
-                self.queued[talk_id as usize] = true;
-                self.refresh.push_back(talk_id as usize);
+                self.queued[place_of(talk_id)] = true;
+                self.refresh.push_back(place_of(talk_id));
             }
         }
     }
@@ -162,7 +162,7 @@ impl Load<'_> {
         }
         let change = changes[self.shown[talk] - 1];
         let checked_at = self.mirror[talk].and_then(|talk| talk.checked_at);
-        let (talk_id, updated_at, class) = (talk as i64, change.at, change.class);
+        let (talk_id, updated_at, class) = (id_of(talk), change.at, change.class);
         self.mirror[talk] = Some(Candidate { talk_id, updated_at, fetched_at: now, checked_at, class });
         self.queued[talk] = false;
     }

@@ -1,6 +1,6 @@
 //! What a talk costs, by the size of the mirror.
 
-use super::{MILLION, SimulatorProcess, TALKS, bare, children_cpu, folder, median, sync};
+use super::{MILLION, SimulatorProcess, TALKS, bare, children_cpu, folder, median, sync, up_to};
 use std::path::Path;
 use talkmirror::store;
 use tempfile::TempDir;
@@ -82,7 +82,7 @@ pub fn print(simulator: &SimulatorProcess) {
 
 fn queue_again(folder: &Path) {
     let mut connection = store::open(&folder.join("talks.db"), true).expect("a database");
-    store::queue::enqueue(&mut connection, &[1..=TALKS], |_| {}).expect("a full queue");
+    store::queue::enqueue(&mut connection, &[up_to(TALKS)], |_| {}).expect("a full queue");
 }
 
 /// A million talks with other ids than the simulator's.

@@ -7,7 +7,7 @@ use super::error::RequestKind;
 use super::loose::{self, Int, Loose, is_nothing};
 use super::wire::YEAR_2100;
 use super::{Client, Date, Failure, Shape, body, content_type, request_id, text_of, with_request_id};
-use crate::talk::{Listed, TalkEvent};
+use crate::talk::{Listed, TalkEvent, TalkId};
 use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -225,12 +225,12 @@ fn talks(body: &str, account_id: Option<i64>) -> Result<(Vec<Listed>, bool), Pag
     let (rows, more) = page(body, "talks", what)?;
     let listed: Vec<Listed> = readable(&rows, account_id, |row: &RawListed<'_>| row.account_id)
         .map(|row| Listed {
-            talk_id: row.talk_id.0,
+            talk_id: TalkId::new(row.talk_id.0),
             updated_at: loose::int(row.updated_at).value(),
             is_in_work: loose::boolean(row.is_in_work).value(),
             is_read: loose::boolean(row.is_read).value(),
         })
-        .filter(|row| row.talk_id > 0)
+        .filter(|row| row.talk_id.get() > 0)
         .collect();
     require_usable(!listed.is_empty(), &rows, what)?;
     Ok((listed, more))
@@ -262,7 +262,7 @@ fn events(body: &str, account_id: Option<i64>) -> Result<(Vec<TalkEvent>, bool),
             // The id only distinguishes known events from new ones. The event's content does that too.
             let event_id = text(row.id)
                 .unwrap_or_else(|| format!("{} of talk {talk_id} at {created_at}", kind.unwrap_or_default()));
-            read.push(TalkEvent { event_id, talk_id, created_at });
+            read.push(TalkEvent { event_id, talk_id: TalkId::new(talk_id), created_at });
         }
     }
     require_usable(!read.is_empty() || others, &rows, what)?;
@@ -285,8 +285,12 @@ mod tests {
         ]}});
         let (rows, more) = talks(&body.to_string(), Some(1)).unwrap();
         assert!(more);
-        let row =
-            |talk_id, updated_at, is_in_work, is_read| Listed { talk_id, updated_at, is_in_work, is_read };
+        let row = |talk_id, updated_at, is_in_work, is_read| Listed {
+            talk_id: TalkId::new(talk_id),
+            updated_at,
+            is_in_work,
+            is_read,
+        };
         assert_eq!(
             rows,
             [
@@ -326,20 +330,20 @@ mod tests {
                         {"talk_id":3,"account_id":1},{"talk_id":4,"is_read":"maybe"}]},
                         "_links":{"next":{"href":"x"}}}"#;
         let (rows, more) = talks(body, Some(1)).unwrap();
-        assert_eq!((rows.iter().map(|row| row.talk_id).collect::<Vec<_>>(), more), (vec![3, 4], true));
+        assert_eq!((rows.iter().map(|row| row.talk_id.get()).collect::<Vec<_>>(), more), (vec![3, 4], true));
         let empty = r#"{"_embedded":{"talks":[]},"_links":{"next":{"href":"x"}}}"#;
         assert_eq!(talks(empty, None).unwrap(), (vec![], false), "a next page of nothing is none");
         let body = r#"{"_embedded":{"events":[{"id":"a","entity_type":"talk","entity_id":1,"created_at":1,"account_id":2},
                         {"entity_id":2},{"id":"c","entity_type":"talk","entity_id":3,"created_at":1,"account_id":1}]}}"#;
         let (events, _) = events(body, Some(1)).unwrap();
-        assert_eq!(events.iter().map(|event| event.talk_id).collect::<Vec<_>>(), [3]);
+        assert_eq!(events.iter().map(|event| event.talk_id.get()).collect::<Vec<_>>(), [3]);
     }
 
     #[test]
     fn a_page_is_read_in_every_shape_that_php_gives_it() {
         let ids = |body: &str| {
             let (rows, more) = talks(body, Some(1)).unwrap();
-            (rows.iter().map(|row| row.talk_id).collect::<Vec<_>>(), more)
+            (rows.iter().map(|row| row.talk_id.get()).collect::<Vec<_>>(), more)
         };
         for links in
             ["[]", "null", "{}", "false", "7", r#"{"next":false}"#, r#"{"next":[]}"#, r#"{"next":null}"#]
@@ -389,7 +393,11 @@ mod tests {
             {"id": 12, "type": "talk_closed", "entity_type": "talk", "entity_id": "6", "created_at": 8},
             {"id": "x", "type": "talk_closed", "entity_type": "lead", "entity_id": 5, "created_at": 7},
         ]}});
-        let event = |id: &str, talk_id, created_at| TalkEvent { event_id: id.into(), talk_id, created_at };
+        let event = |id: &str, talk_id, created_at| TalkEvent {
+            event_id: id.into(),
+            talk_id: TalkId::new(talk_id),
+            created_at,
+        };
         let read = events(&body.to_string(), Some(1)).unwrap();
         assert_eq!(read, (vec![event("01abc", 5, 7), event("12", 6, 8)], false));
         for useless in [
@@ -410,7 +418,12 @@ mod tests {
     fn an_event_without_id_or_entity_type_is_one_of_its_talk() {
         let read = |row: serde_json::Value| {
             let body = json!({"_embedded": {"events": [row]}}).to_string();
-            events(&body, Some(1)).unwrap().0.into_iter().map(|event| (event.event_id, event.talk_id)).next()
+            events(&body, Some(1))
+                .unwrap()
+                .0
+                .into_iter()
+                .map(|event| (event.event_id, event.talk_id.get()))
+                .next()
         };
         let known = |id: &str| Some((id.to_owned(), 5));
         for nothing in [json!(null), json!(""), json!([]), json!({}), json!(false)] {
@@ -432,10 +445,10 @@ mod tests {
         #[test]
         fn a_spoilt_page_holds_rows_of_talks_or_is_none(body in mutated_text(PAGES)) {
             if let Ok((rows, _)) = talks(&body, Some(17029541)) {
-                prop_assert!(rows.iter().all(|row| row.talk_id > 0));
+                prop_assert!(rows.iter().all(|row| row.talk_id.get() > 0));
             }
             if let Ok((rows, _)) = events(&body, Some(17029541)) {
-                prop_assert!(rows.iter().all(|row| row.talk_id > 0 && (0..YEAR_2100).contains(&row.created_at)));
+                prop_assert!(rows.iter().all(|row| row.talk_id.get() > 0 && (0..YEAR_2100).contains(&row.created_at)));
             }
         }
     }

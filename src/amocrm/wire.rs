@@ -2,7 +2,7 @@
 //! fields. The facts come from the API's page on talks, the vendor's own client, and production code.
 
 use super::loose::{self, Bool, Int, Loose, is_nothing};
-use crate::talk::Talk;
+use crate::talk::{Talk, TalkId};
 use serde_json::value::RawValue;
 
 /// A later time is invalid: it may be in milliseconds.
@@ -22,9 +22,9 @@ pub struct ReadTalk {
 ///
 /// # Errors
 /// One line that names the JSON path and the problem there.
-pub fn talk(body: &str, talk_id: i64, account_id: Option<i64>) -> Result<ReadTalk, WireError> {
+pub fn talk(body: &str, talk_id: TalkId, account_id: Option<i64>) -> Result<ReadTalk, WireError> {
     let raw: RawTalk<'_> = serde_json::from_str(body).map_err(|error| locate(body, &error))?;
-    let Int(answered) = raw.talk_id;
+    let answered = TalkId::new(raw.talk_id.0);
     if answered != talk_id {
         let detail = format!("talk_id: expected {talk_id}, found {answered}");
         return Err(WireError::NoTalk { path: "another talk_id".into(), detail });
@@ -125,7 +125,7 @@ impl RawTalk<'_> {
         let (lead_id, customer_id) =
             self.embedded.map_or((None, None), |embedded| linked(embedded, &mut odd));
         let talk = Talk {
-            talk_id: self.talk_id.0,
+            talk_id: TalkId::new(self.talk_id.0),
             created_at: self.created_at.0,
             updated_at: self.updated_at.0,
             rate: odd.value("rate", loose::int(self.rate)),

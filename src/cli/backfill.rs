@@ -7,12 +7,13 @@ use crate::report::humanize::looked_at;
 use crate::store::feeds::{self, Begun};
 use crate::store::status::DaemonStatus;
 use crate::store::{self, StoreError, lock};
+use crate::talk::TalkId;
 use anyhow::{Result, bail};
 use std::path::Path;
 use std::process::ExitCode;
 
 /// Stores a walk in the database, or ends the current one.
-pub fn backfill(database: &Path, from: Option<i64>, to: Option<i64>, stop: bool) -> Result<ExitCode> {
+pub fn backfill(database: &Path, from: Option<TalkId>, to: Option<TalkId>, stop: bool) -> Result<ExitCode> {
     // Checked before this process opens the database.
     let holder = lock::lock_holder(database);
     let daemon =

@@ -15,6 +15,7 @@ use crate::store::lock::{self, LockError};
 use crate::store::status::DaemonStatus;
 use crate::store::sweep::{self, QueuedToClose, ToClose};
 use crate::store::{self, StoreError, closures, queue};
+use crate::talk::TalkId;
 use anyhow::{Context, Result, bail, ensure};
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
@@ -22,7 +23,7 @@ use std::process::ExitCode;
 /// The arguments of the command.
 #[derive(Debug, Clone, Copy)]
 pub struct CloseArguments<'a> {
-    pub ids: &'a [i64],
+    pub ids: &'a [TalkId],
     pub dry_run: bool,
     pub yes: bool,
 }
@@ -156,7 +157,7 @@ impl End {
 fn end(
     connection: &Connection,
     closed: &Closed,
-    talk_id: i64,
+    talk_id: TalkId,
     began: i64,
 ) -> Result<(End, String), StoreError> {
     if let Some((_, why)) = closed.left.iter().find(|(left, _)| *left == talk_id) {

@@ -10,6 +10,7 @@ use crate::daemon;
 use crate::report::humanize;
 use crate::store;
 use crate::store::{Connection, SqlError};
+use crate::talk::TalkId;
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -38,7 +39,7 @@ pub fn demo(dir: Option<&Path>) -> Result<ExitCode> {
     ));
 
     let connection = store::open(&config.database, false)?;
-    insert(&connection, (1..=TALK_COUNT).collect())?;
+    insert(&connection, (1..=TALK_COUNT).map(TalkId::new).collect())?;
     let mut progress = ProgressDisplay::new(TALK_COUNT as u64);
     let runtime = runtime()?;
     let counters = runtime.block_on(daemon::run_until(
@@ -137,7 +138,7 @@ fn configure(dir: &Path, simulator: &Simulator) -> Result<Config> {
 }
 
 /// What any program with write access can do.
-fn insert(connection: &Connection, ids: Vec<i64>) -> Result<(), SqlError> {
+fn insert(connection: &Connection, ids: Vec<TalkId>) -> Result<(), SqlError> {
     for talk_id in ids {
         connection.execute("INSERT INTO talk_queue (talk_id) VALUES (?1)", [talk_id])?;
     }
@@ -166,7 +167,7 @@ fn closings(connection: &Connection) -> Result<Table, SqlError> {
         connection.prepare("SELECT talk_id, outcome, reason FROM closures ORDER BY closure_id")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        table.row([row.get::<_, i64>(0)?.to_string(), row.get(1)?, row.get(2)?].map(Text::from));
+        table.row([row.get::<_, TalkId>(0)?.to_string(), row.get(1)?, row.get(2)?].map(Text::from));
     }
     Ok(table)
 }

@@ -7,6 +7,7 @@ use crate::files::without_bom;
 use crate::report::humanize;
 use crate::store;
 use crate::store::queue;
+use crate::talk::TalkId;
 use anyhow::{Context, Result, anyhow};
 use serde_json::json;
 use std::io::{self, BufRead};
@@ -23,7 +24,7 @@ pub fn enqueue(database: &Path, ids: &[IdsOrStdin], as_json: bool) -> Result<Exi
             IdsOrStdin::Stdin => read_stdin(&mut ranges)?,
         }
     }
-    let total = ranges.iter().map(|range| (range.end() - range.start() + 1) as u64).sum();
+    let total = ranges.iter().map(|range| (range.end().get() - range.start().get() + 1) as u64).sum();
     let mut connection = store::open(database, false)?;
     let mut progress = ProgressDisplay::new(total);
     let enqueued = queue::enqueue(&mut connection, &ranges, |done| progress.set(done, total, ""))
@@ -43,7 +44,7 @@ pub fn enqueue(database: &Path, ids: &[IdsOrStdin], as_json: bool) -> Result<Exi
 }
 
 /// Adds the ids in the lines of stdin. Consecutive ids become one range.
-fn read_stdin(ranges: &mut Vec<RangeInclusive<i64>>) -> Result<()> {
+fn read_stdin(ranges: &mut Vec<RangeInclusive<TalkId>>) -> Result<()> {
     for (number, line) in io::stdin().lock().lines().enumerate() {
         let line = line.context("cannot read stdin")?;
         let text = if number == 0 { without_bom(&line) } else { &line }.trim();
@@ -54,7 +55,7 @@ fn read_stdin(ranges: &mut Vec<RangeInclusive<i64>>) -> Result<()> {
             anyhow!("stdin, line {}: {expected}, found {text:?}; nothing was queued", number + 1)
         })?;
         match ranges.last_mut() {
-            Some(last) if last.end().checked_add(1) == Some(*range.start()) => {
+            Some(last) if last.end().get().checked_add(1) == Some(range.start().get()) => {
                 *last = *last.start()..=*range.end()
             }
             _ => ranges.push(range),

@@ -6,6 +6,7 @@ use crate::clock::unix_now;
 use crate::report::humanize;
 use crate::store::queue::{self, QueueRow};
 use crate::store::{self, SqlError, StoreError};
+use crate::talk::TalkId;
 use anyhow::Result;
 use std::io::Write;
 use std::path::Path;
@@ -77,7 +78,7 @@ fn cells(row: &QueueRow, now: i64) -> [String; 7] {
 }
 
 /// Makes rows due now.
-pub fn retry(database: &Path, ids: &[i64]) -> Result<ExitCode> {
+pub fn retry(database: &Path, ids: &[TalkId]) -> Result<ExitCode> {
     let connection = store::open(database, false)?;
     let now = unix_now();
     if ids.is_empty() {
@@ -90,12 +91,16 @@ pub fn retry(database: &Path, ids: &[i64]) -> Result<ExitCode> {
 }
 
 /// Takes ids off the queue.
-pub fn drop_ids(database: &Path, ids: &[i64]) -> Result<ExitCode> {
+pub fn drop_ids(database: &Path, ids: &[TalkId]) -> Result<ExitCode> {
     let connection = store::open(database, false)?;
     each("taken off the queue", ids, |talk_id| queue::drop_row(&connection, talk_id))
 }
 
-fn each(done: &str, ids: &[i64], mut act: impl FnMut(i64) -> Result<bool, SqlError>) -> Result<ExitCode> {
+fn each(
+    done: &str,
+    ids: &[TalkId],
+    mut act: impl FnMut(TalkId) -> Result<bool, SqlError>,
+) -> Result<ExitCode> {
     let mut missing = Vec::new();
     for &talk_id in ids {
         if !act(talk_id).map_err(StoreError::from)? {

@@ -13,7 +13,7 @@ use crate::store::closures::{self, held_back, is_recorded};
 use crate::store::status::DaemonStatus;
 use crate::store::story;
 use crate::store::{self, StoreError, sweep};
-use crate::talk::Talk;
+use crate::talk::{Talk, TalkId};
 use anyhow::Result;
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -139,7 +139,7 @@ pub(super) fn unknown(connection: &Connection, config: &Config) -> Result<Vec<Un
 
 /// An open talk, and the verdict on it.
 struct Row {
-    talk_id: i64,
+    talk_id: TalkId,
     origin: Option<String>,
     missed_at: Option<i64>,
     updated_at: i64,

@@ -11,6 +11,7 @@ use crate::report;
 use crate::report::humanize;
 use crate::store::counts::{self, QueueCounts};
 use crate::store::{self, StoreError};
+use crate::talk::TalkId;
 use crate::worker::{Closures, Counters, Worker};
 use anyhow::Result;
 use serde_json::json;
@@ -23,7 +24,12 @@ const RECOUNT_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Queues `ids`, works what is due, and prints a summary. Returns 1 if a requested or tried talk could not be
 /// fetched.
-pub fn sync(config: &Config, ids: &[RangeInclusive<i64>], no_close: bool, as_json: bool) -> Result<ExitCode> {
+pub fn sync(
+    config: &Config,
+    ids: &[RangeInclusive<TalkId>],
+    no_close: bool,
+    as_json: bool,
+) -> Result<ExitCode> {
     let began = clock::mono();
     let runtime = runtime()?;
     let mut watch = QueueProgress::new(config, i64::MIN);

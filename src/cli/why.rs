@@ -15,12 +15,13 @@ use crate::store::lock;
 use crate::store::status::Liveness;
 use crate::store::story::{self, MirroredTalk, Story, Version};
 use crate::store::{self, StoreError};
+use crate::talk::TalkId;
 use anyhow::Result;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// Prints everything known about a talk.
-pub fn why(config: &Config, talk_id: i64) -> Result<ExitCode> {
+pub fn why(config: &Config, talk_id: TalkId) -> Result<ExitCode> {
     // Checked before this process opens the database.
     let held = lock::is_held(&config.database);
     let connection = store::open_read_only(&config.database)?;
@@ -39,7 +40,7 @@ const MAX_QUOTE_WIDTH: usize = 200;
 fn print_story(
     out: &mut Out<impl Write>,
     story: &Story,
-    talk_id: i64,
+    talk_id: TalkId,
     config: &Config,
     runs: bool,
     now: i64,
@@ -180,7 +181,7 @@ fn refresh(story: &Story, config: &Config, now: i64) -> Option<String> {
 }
 
 /// What happens to the talk next, and when.
-fn next(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64) -> String {
+fn next(story: &Story, talk_id: TalkId, config: &Config, runs: bool, now: i64) -> String {
     let Some(row) = &story.queued else {
         return match refresh(story, config, now) {
             Some(from) if runs => {
@@ -241,7 +242,7 @@ fn next(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64) -> S
 }
 
 /// Whether and when auto-close would close it.
-fn auto_close(story: &Story, talk_id: i64, config: &Config, runs: bool, now: i64) -> String {
+fn auto_close(story: &Story, talk_id: TalkId, config: &Config, runs: bool, now: i64) -> String {
     let rules = &config.auto_close.rules;
     let Some(mirrored) = &story.mirrored else {
         return "only mirrored talks are looked at".into();

@@ -12,7 +12,7 @@ use crate::amocrm::{Page, PageQuery, Rows};
 use crate::clock::unix_now;
 use crate::policy::lanes::Lane;
 use crate::store::feeds::{Fed, FeedRequest, Feeder, FeederRow, Hint, News};
-use crate::talk::Listed;
+use crate::talk::{Listed, TalkId};
 use followed::Followed;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -229,11 +229,11 @@ impl Listing {
     }
 
     /// Queues the mirror's open talks that the pass did not show.
-    async fn follow_unseen(&mut self, seen: HashSet<i64>, began: i64) -> Result<u64, FeederEnded> {
+    async fn follow_unseen(&mut self, seen: HashSet<TalkId>, began: i64) -> Result<u64, FeederEnded> {
         let now = unix_now();
         let request = FeedRequest::Unseen { seen: Arc::new(seen), before: began, now };
         let Fed::Unseen(unseen) = self.context.feed(request).await? else { return Ok(0) };
-        let may_follow = |talk_id: &i64| self.followed.may_follow(*talk_id, None, now);
+        let may_follow = |talk_id: &TalkId| self.followed.may_follow(*talk_id, None, now);
         let hint = |talk_id| Hint { talk_id, lane: Lane::Hints, changed: false };
         let hints = unseen.into_iter().filter(may_follow).map(hint).collect();
         self.enqueue(hints, now).await

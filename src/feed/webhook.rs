@@ -9,6 +9,7 @@ use crate::clock::{self, unix_now};
 use crate::config::MAX_SECRET_BYTES;
 use crate::store::feeds::{Fed, FeedRequest, Feeder, FeederRow, Note};
 use crate::store::writer::Writer;
+use crate::talk::{InvalidTalkId, TalkId};
 use crate::text::shown;
 use axum::body::{Body, to_bytes};
 use axum::http::StatusCode;
@@ -129,7 +130,7 @@ fn same_secret(given: &str, secret: &str) -> bool {
 struct WebhookBody {
     account_id: Option<i64>,
     /// Each id once, in order.
-    talk_ids: Vec<i64>,
+    talk_ids: Vec<TalkId>,
 }
 
 /// Reads a webhook's form: `talk[add][0][talk_id]=191`, `message[add][0][talk_id]=191`, `account[id]=32720107`.
@@ -137,23 +138,23 @@ fn read(body: &[u8]) -> Result<WebhookBody, String> {
     let mut webhook = WebhookBody::default();
     let mut odd = None;
     for (key, value) in url::form_urlencoded::parse(body) {
-        let number = || value.trim().parse::<i64>().ok().filter(|number| *number > 0);
+        let value = value.trim();
         let Some((kind, rest)) = key.split_once('[') else { continue };
         let path: Vec<&str> = rest.trim_end_matches(']').split("][").collect();
         match (kind, path.as_slice()) {
             ("account", ["id"]) => {
-                let id = number().ok_or("a hook came whose account[id] is no number")?;
-                webhook.account_id = Some(id);
+                let id = value.parse().ok().filter(|id| *id > 0);
+                webhook.account_id = Some(id.ok_or("a hook came whose account[id] is no number")?);
             }
             ("talk", [_, _, "talk_id"]) => {
                 // One odd id must not lose the others, or the vendor would send all of them again.
-                match number() {
-                    Some(talk_id) => webhook.talk_ids.push(talk_id),
-                    None => odd = Some("a hook came with a talk_id that is none"),
+                match value.parse() {
+                    Ok(talk_id) => webhook.talk_ids.push(talk_id),
+                    Err(InvalidTalkId) => odd = Some("a hook came with a talk_id that is none"),
                 }
             }
             // A message may belong to no talk.
-            ("message", [_, _, "talk_id"]) => webhook.talk_ids.extend(number()),
+            ("message", [_, _, "talk_id"]) => webhook.talk_ids.extend(value.parse::<TalkId>().ok()),
             _ => {}
         }
     }
@@ -174,7 +175,10 @@ mod tests {
     use crate::mutated::mutated;
 
     fn webhook(account_id: i64, talk_ids: &[i64]) -> Result<WebhookBody, String> {
-        Ok(WebhookBody { account_id: Some(account_id), talk_ids: talk_ids.into() })
+        Ok(WebhookBody {
+            account_id: Some(account_id),
+            talk_ids: talk_ids.iter().copied().map(TalkId::new).collect(),
+        })
     }
 
     #[test]
@@ -230,7 +234,7 @@ mod tests {
             "talk[update][7][talk_id]=12&talk[update][7][missed_at]=&message[add][3][talk_id]=13&message[add][3][text]=%D0%90&account[id]=17029541",
         ])) {
             if let Ok(webhook) = read(&body) {
-                proptest::prop_assert!(webhook.talk_ids.iter().all(|id| *id > 0));
+                proptest::prop_assert!(webhook.talk_ids.iter().all(|id| id.get() > 0));
                 proptest::prop_assert!(webhook.talk_ids.is_sorted_by(|a, b| a < b));
             }
         }

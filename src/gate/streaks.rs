@@ -2,6 +2,7 @@
 //! concerns everything.
 
 use super::{Reason, Signal};
+use crate::talk::TalkId;
 
 /// This many different requests in a row that meet a failing server pause everything.
 const FAILING_LIMIT: usize = 5;
@@ -16,7 +17,7 @@ const UNEXPECTED_LIMIT: usize = 3;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Source {
     /// This talk: its fetch, or its close request.
-    Talk(i64),
+    Talk(TalkId),
     /// The list of this feeder.
     List(&'static str),
     /// `GET /api/v4/account`

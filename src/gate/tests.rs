@@ -1,4 +1,5 @@
 use super::*;
+use crate::talk::TalkId;
 
 mod pace;
 
@@ -6,6 +7,10 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn rng() -> fastrand::Rng {
     fastrand::Rng::with_seed(1)
+}
+
+fn talk(number: i64) -> Source {
+    Source::Talk(TalkId::new(number))
 }
 
 /// Passes and answers at once, for talk 1000.
@@ -16,7 +21,7 @@ fn ask(gate: &mut Gate, signal: Signal, now: Instant) {
 /// Passes and answers at once, for this talk.
 fn ask_for(gate: &mut Gate, talk_id: i64, signal: Signal, now: Instant) {
     let permit = gate.try_pass(now).expect("a request may leave");
-    gate.answered(permit, Source::Talk(talk_id), signal, now, &mut rng());
+    gate.answered(permit, talk(talk_id), signal, now, &mut rng());
 }
 
 /// An unexpected answer of this kind.
@@ -127,10 +132,10 @@ fn those_that_began_a_pause_are_known_until_it_is_over() {
     for talk_id in 1..=3 {
         ask_for(&mut gate, talk_id, odd("page"), now);
     }
-    assert_eq!(gate.blamed(), [1, 2, 3].map(Source::Talk));
+    assert_eq!(gate.blamed(), [1, 2, 3].map(talk));
     let probe = pause(&gate).until;
     ask_for(&mut gate, 9, Signal::Healthy, probe);
-    assert_eq!(gate.take_blamed(), [1, 2, 3].map(Source::Talk));
+    assert_eq!(gate.take_blamed(), [1, 2, 3].map(talk));
     assert!(gate.blamed().is_empty());
 }
 
@@ -150,12 +155,12 @@ fn a_401_is_confirmed_by_one_probe_before_all_pauses() {
     let (mut gate, now) = gate();
     let together: Vec<Permit> = (0..4).map(|_| gate.try_pass(now).unwrap()).collect();
     for permit in together {
-        gate.answered(permit, Source::Talk(1), Signal::Unauthorized, now, &mut rng());
+        gate.answered(permit, talk(1), Signal::Unauthorized, now, &mut rng());
     }
     assert_eq!(gate.pause(), None, "all of them left before the first refusal came");
     let probe = gate.try_pass(now).unwrap();
     assert_eq!(gate.try_pass(now).unwrap_err(), Wait::ForAnswer, "one at a time");
-    gate.answered(probe, Source::Talk(2), Signal::Healthy, now, &mut rng());
+    gate.answered(probe, talk(2), Signal::Healthy, now, &mut rng());
     assert!(gate.try_pass(now).is_ok() && gate.try_pass(now).is_ok());
     assert_eq!(gate.pause(), None);
     refuse(&mut gate, now);
@@ -171,7 +176,7 @@ fn a_person_ends_any_pause_with_one_probe() {
         gate.probe_now(now);
         let probe = gate.try_pass(now).unwrap();
         assert_eq!(gate.try_pass(now).unwrap_err(), Wait::ForAnswer);
-        gate.answered(probe, Source::Talk(1), signal, now, &mut rng());
+        gate.answered(probe, talk(1), signal, now, &mut rng());
         assert!(gate.try_pass(now).is_err(), "refused again");
     }
 }
@@ -185,12 +190,12 @@ fn in_a_pause_one_probe_leaves_at_a_time_and_its_answer_decides() {
     let later = now + UNAUTHORIZED_PROBE_INTERVAL;
     let probe = gate.try_pass(later).unwrap();
     assert_eq!(gate.try_pass(later).unwrap_err(), Wait::ForAnswer);
-    gate.answered(probe, Source::Talk(1), Signal::Unauthorized, later, &mut rng());
+    gate.answered(probe, talk(1), Signal::Unauthorized, later, &mut rng());
     assert_eq!(pause(&gate).until, later + UNAUTHORIZED_PROBE_INTERVAL);
     assert_eq!(pause(&gate).since, now, "one pause, not two");
 
     let probe = gate.try_pass(later + UNAUTHORIZED_PROBE_INTERVAL).unwrap();
-    gate.answered(probe, Source::Talk(1), Signal::Healthy, later + UNAUTHORIZED_PROBE_INTERVAL, &mut rng());
+    gate.answered(probe, talk(1), Signal::Healthy, later + UNAUTHORIZED_PROBE_INTERVAL, &mut rng());
     assert_eq!(gate.pause(), None);
     assert!(gate.try_pass(later + UNAUTHORIZED_PROBE_INTERVAL).is_ok());
 }
@@ -236,7 +241,7 @@ fn requests_refused_together_double_the_backoff_once() {
     let (mut gate, now) = gate();
     let together: Vec<Permit> = (0..6).map(|_| gate.try_pass(now).unwrap()).collect();
     for permit in together {
-        gate.answered(permit, Source::Talk(1), Signal::RateLimited(None), now, &mut rng());
+        gate.answered(permit, talk(1), Signal::RateLimited(None), now, &mut rng());
     }
     assert_eq!(pause(&gate).until, now + 2 * SECOND);
 }

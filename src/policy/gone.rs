@@ -1,6 +1,7 @@
 //! Detects that too many stored open talks are reported missing. One talk may be deleted, but a mirror does not
 //! empty itself.
 
+use crate::talk::TalkId;
 use std::collections::VecDeque;
 
 /// How many recent responses about stored talks are considered.
@@ -18,7 +19,7 @@ const BELIEVED_SECS: i64 = 60 * 60;
 #[derive(Debug, Default)]
 pub struct GoneGuard {
     /// The talk of each response that reported an open one as missing. The latest is last.
-    recent: VecDeque<Option<i64>>,
+    recent: VecDeque<Option<TalkId>>,
     in_a_row: usize,
     /// In Unix seconds.
     believed_until: Option<i64>,
@@ -33,7 +34,7 @@ impl GoneGuard {
 
     /// Records that a stored open talk is reported missing. `none_left` means that no stored talk is known that was
     /// found lately. If there are too many, returns all of them, this one too: they are not believed to be gone.
-    pub fn gone(&mut self, talk_id: i64, none_left: bool, now: i64) -> Option<Vec<i64>> {
+    pub fn gone(&mut self, talk_id: TalkId, none_left: bool, now: i64) -> Option<Vec<TalkId>> {
         self.note(Some(talk_id));
         self.in_a_row += 1;
         let gone = self.recent.iter().flatten().count();
@@ -58,7 +59,7 @@ impl GoneGuard {
         self.believed_until.is_some_and(|until| (until - BELIEVED_SECS..until).contains(&now))
     }
 
-    fn note(&mut self, answer: Option<i64>) {
+    fn note(&mut self, answer: Option<TalkId>) {
         if self.recent.len() == RECENT_RESPONSES {
             self.recent.pop_front();
         }
@@ -77,10 +78,10 @@ mod tests {
         let mut guard = GoneGuard::default();
         (0..40).for_each(|_| guard.shown());
         for talk_id in 1..20 {
-            assert_eq!(guard.gone(talk_id, false, NOW), None, "{talk_id}");
+            assert_eq!(guard.gone(TalkId::new(talk_id), false, NOW), None, "{talk_id}");
         }
-        assert_eq!(guard.gone(20, false, NOW), Some((1..=20).collect()));
-        assert_eq!(guard.gone(21, false, NOW), None, "they are counted anew");
+        assert_eq!(guard.gone(TalkId::new(20), false, NOW), Some((1..=20).map(TalkId::new).collect()));
+        assert_eq!(guard.gone(TalkId::new(21), false, NOW), None, "they are counted anew");
     }
 
     #[test]
@@ -88,23 +89,23 @@ mod tests {
         let mut guard = GoneGuard::default();
         for talk_id in 1..=5 {
             guard.shown();
-            assert_eq!(guard.gone(talk_id, false, NOW), None);
+            assert_eq!(guard.gone(TalkId::new(talk_id), false, NOW), None);
         }
-        assert_eq!(guard.gone(6, false, NOW), Some((1..=6).collect()));
+        assert_eq!(guard.gone(TalkId::new(6), false, NOW), Some((1..=6).map(TalkId::new).collect()));
         let mut small = GoneGuard::default();
         for talk_id in 1..=4 {
-            assert_eq!(small.gone(talk_id, false, NOW), None);
+            assert_eq!(small.gone(TalkId::new(talk_id), false, NOW), None);
         }
-        assert!(small.gone(5, false, NOW).is_some());
+        assert!(small.gone(TalkId::new(5), false, NOW).is_some());
     }
 
     #[test]
     fn a_small_mirror_is_not_emptied() {
         let mut guard = GoneGuard::default();
-        assert_eq!(guard.gone(1, true, NOW), None, "its one talk");
+        assert_eq!(guard.gone(TalkId::new(1), true, NOW), None, "its one talk");
         let mut guard = GoneGuard::default();
-        assert_eq!(guard.gone(1, false, NOW), None);
-        assert_eq!(guard.gone(2, true, NOW), Some(vec![1, 2]));
+        assert_eq!(guard.gone(TalkId::new(1), false, NOW), None);
+        assert_eq!(guard.gone(TalkId::new(2), true, NOW), Some([1, 2].map(TalkId::new).to_vec()));
     }
 
     #[test]
@@ -113,7 +114,7 @@ mod tests {
         for talk_id in 0..1000 {
             guard.shown();
             guard.shown();
-            assert_eq!(guard.gone(talk_id, false, NOW), None);
+            assert_eq!(guard.gone(TalkId::new(talk_id), false, NOW), None);
         }
     }
 
@@ -122,9 +123,9 @@ mod tests {
         let mut guard = GoneGuard::default();
         guard.believe(NOW);
         for talk_id in 0..100 {
-            assert_eq!(guard.gone(talk_id, false, NOW + 3599), None);
+            assert_eq!(guard.gone(TalkId::new(talk_id), false, NOW + 3599), None);
         }
-        assert!(guard.gone(100, false, NOW + 3600).is_some());
+        assert!(guard.gone(TalkId::new(100), false, NOW + 3600).is_some());
         assert!(!guard.is_believed(NOW - 1), "the clock was set back");
     }
 }

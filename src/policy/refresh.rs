@@ -10,6 +10,7 @@
 //! talk, a fetch only adds what neither shows, such as `missed_at`. So a watched talk is fetched once an hour, or
 //! sooner if it has probably changed since the last check.
 
+use crate::talk::TalkId;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
 use std::convert::Infallible;
@@ -61,7 +62,7 @@ impl Class {
 /// A mirrored talk that may be refreshed. Times are Unix seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Candidate {
-    pub talk_id: i64,
+    pub talk_id: TalkId,
     pub updated_at: i64,
     pub fetched_at: i64,
     /// When the listing last showed it unchanged.
@@ -157,7 +158,7 @@ pub fn choose(
     (rules, watching): (&RefreshRules, bool),
     (room, oldest): (usize, usize),
     now: i64,
-) -> Vec<i64> {
+) -> Vec<TalkId> {
     let mut choice = Choice::new((room, oldest), watching, now);
     for candidate in candidates {
         let Ok(()) = choice.offer(candidate, rules, |_| Ok::<_, Infallible>(true));
@@ -174,9 +175,9 @@ pub struct Choice {
     watching: bool,
     now: i64,
     /// Fetch time and id, latest on top.
-    oldest: BinaryHeap<(i64, i64)>,
+    oldest: BinaryHeap<(i64, TalkId)>,
     /// The score's bits, which sort like a number above 0, and the id. The worst is on top.
-    best: BinaryHeap<Reverse<(u64, Reverse<i64>)>>,
+    best: BinaryHeap<Reverse<(u64, Reverse<TalkId>)>>,
 }
 
 impl Choice {
@@ -194,7 +195,7 @@ impl Choice {
         &mut self,
         candidate: Candidate,
         rules: &RefreshRules,
-        is_free: impl FnOnce(i64) -> Result<bool, E>,
+        is_free: impl FnOnce(TalkId) -> Result<bool, E>,
     ) -> Result<(), E> {
         if !rules.allows(&candidate, self.watching, self.now) {
             return Ok(());
@@ -211,10 +212,10 @@ impl Choice {
     }
 
     /// The chosen ids, in the order in which to fetch them.
-    pub fn chosen(self) -> Vec<i64> {
-        let oldest: Vec<i64> =
+    pub fn chosen(self) -> Vec<TalkId> {
+        let oldest: Vec<TalkId> =
             self.oldest.into_sorted_vec().into_iter().map(|(_, talk_id)| talk_id).collect();
-        let is_oldest: HashSet<i64> = oldest.iter().copied().collect();
+        let is_oldest: HashSet<TalkId> = oldest.iter().copied().collect();
         let best = self.best.into_sorted_vec().into_iter().map(|Reverse((_, Reverse(talk_id)))| talk_id);
         let rest = best.filter(|talk_id| !is_oldest.contains(talk_id)).take(self.room - oldest.len());
         oldest.iter().copied().chain(rest).collect()
@@ -261,7 +262,7 @@ mod tests {
 
     fn talk(talk_id: i64, changed_ago: i64, fetched_ago: i64, class: Class) -> Candidate {
         let (updated_at, fetched_at) = (NOW - changed_ago, NOW - fetched_ago);
-        Candidate { talk_id, updated_at, fetched_at, checked_at: None, class }
+        Candidate { talk_id: TalkId::new(talk_id), updated_at, fetched_at, checked_at: None, class }
     }
 
     #[test]
@@ -362,10 +363,10 @@ mod tests {
     fn what_waits_already_is_not_chosen_and_takes_nobody_s_place() {
         let mut choice = Choice::new((4, 2), false, NOW);
         for id in 1..=20 {
-            let is_free = |id: i64| Ok::<_, Infallible>(id % 2 == 1);
+            let is_free = |id: TalkId| Ok::<_, Infallible>(id.get() % 2 == 1);
             let Ok(()) = choice.offer(talk(id, 1000, 1000 + 100 * id, Class::InWork), &rules(), is_free);
         }
-        assert_eq!(choice.chosen(), [19, 17, 15, 13]);
+        assert_eq!(choice.chosen(), [19, 17, 15, 13].map(TalkId::new));
     }
 
     #[test]
@@ -381,7 +382,7 @@ mod tests {
     fn the_oldest_come_first_and_none_twice() {
         let candidates = (1..=50).map(|id| talk(id, 10 * id, 1000 + 100 * id, Class::InWork));
         let chosen = choose(candidates, (&rules(), false), (10, 2), NOW);
-        assert_eq!(chosen[..2], [50, 49]);
+        assert_eq!(chosen[..2], [50, 49].map(TalkId::new));
         let mut ids = chosen.clone();
         ids.sort_unstable();
         ids.dedup();
@@ -391,8 +392,8 @@ mod tests {
     #[test]
     fn a_talk_fetched_in_the_future_comes_first() {
         let talks = [talk(1, 500, 5000, Class::InWork), talk(2, 500, -3600, Class::InWork)];
-        assert_eq!(choose(talks, (&rules(), false), (1, 1), NOW), [2]);
-        assert_eq!(choose(talks, (&rules(), false), (1, 0), NOW), [2]);
+        assert_eq!(choose(talks, (&rules(), false), (1, 1), NOW), [TalkId::new(2)]);
+        assert_eq!(choose(talks, (&rules(), false), (1, 0), NOW), [TalkId::new(2)]);
     }
 
     proptest! {
@@ -413,7 +414,7 @@ mod tests {
             prop_assert_eq!(chosen.len(), room.min(allowed.len()));
             let is_chosen = |talk: &&&Candidate| chosen.contains(&talk.talk_id);
             let by_score = &chosen[oldest.min(chosen.len())..];
-            let least = by_score.iter().map(|id| score(&talks[*id as usize], NOW)).fold(f64::INFINITY, f64::min);
+            let least = by_score.iter().map(|id| score(&talks[id.get() as usize], NOW)).fold(f64::INFINITY, f64::min);
             if !by_score.is_empty() {
                 for left in allowed.iter().filter(|talk| !is_chosen(talk)) {
                     prop_assert!(score(left, NOW) <= least);

@@ -13,7 +13,7 @@ use crate::policy::closing::{
     self, CloseContext, ClosingOutcome, Decision, FetchReason, Open, OpenOutcome, Step,
 };
 use crate::policy::lanes::Lane;
-use crate::talk::Talk;
+use crate::talk::{Talk, TalkId};
 use rusqlite::{Connection, OptionalExtension, Transaction, named_params};
 
 /// Above all else in the queue.
@@ -157,7 +157,7 @@ pub(super) fn step(
 /// An older answer says nothing: where a closing is under way, its talk is looked at again.
 pub(super) fn look_again(
     tx: &Transaction<'_>,
-    talk_id: i64,
+    talk_id: TalkId,
     ticket: Option<Ticket>,
     at: i64,
 ) -> rusqlite::Result<()> {
@@ -178,7 +178,7 @@ pub(super) fn any_open(tx: &Transaction<'_>) -> rusqlite::Result<bool> {
 /// When the database cannot be written.
 pub(super) fn answer(
     tx: &Transaction<'_>,
-    talk_id: i64,
+    talk_id: TalkId,
     ticket: Option<Ticket>,
     closure_id: i64,
     answer: &Answer,
@@ -238,7 +238,7 @@ pub(super) fn answer(
 /// Whether a closing of the talk has no end yet. One whose request never left may be begun anew.
 pub(super) fn is_under_way(
     connection: &Connection,
-    talk_id: i64,
+    talk_id: TalkId,
     reason: FetchReason,
 ) -> rusqlite::Result<bool> {
     Ok(open(connection, talk_id, i64::MAX)?
@@ -249,7 +249,7 @@ pub(super) fn is_under_way(
 const IS_GONE: &str = "the API says that the talk does not exist";
 
 /// Ends a closing whose talk the API says does not exist.
-pub(super) fn end_gone(tx: &Transaction<'_>, talk_id: i64) -> rusqlite::Result<()> {
+pub(super) fn end_gone(tx: &Transaction<'_>, talk_id: TalkId) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "UPDATE closures SET outcome = 'failed', error = ?2
           WHERE talk_id = ?1 AND outcome IN ('requested', 'accepted')",
@@ -259,7 +259,7 @@ pub(super) fn end_gone(tx: &Transaction<'_>, talk_id: i64) -> rusqlite::Result<(
 }
 
 /// Takes that back, for the talk's last closing: the API is not believed.
-pub(super) fn not_gone(tx: &Transaction<'_>, talk_id: i64) -> rusqlite::Result<()> {
+pub(super) fn not_gone(tx: &Transaction<'_>, talk_id: TalkId) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "UPDATE closures SET outcome = iif(http_status = 202, 'accepted', 'requested'), error = NULL
           WHERE closure_id = (SELECT max(closure_id) FROM closures WHERE talk_id = ?1)
@@ -285,7 +285,7 @@ pub fn requeue_open(connection: &Connection) -> rusqlite::Result<usize> {
 }
 
 /// A request in the future was noted by a wrong clock: it left now at the latest.
-fn open(connection: &Connection, talk_id: i64, now: i64) -> rusqlite::Result<Option<Open>> {
+fn open(connection: &Connection, talk_id: TalkId, now: i64) -> rusqlite::Result<Option<Open>> {
     connection
         .prepare_cached(
             "SELECT closure_id, outcome = 'accepted', requested_at, attempts, http_status, force_close,
@@ -307,14 +307,14 @@ fn open(connection: &Connection, talk_id: i64, now: i64) -> rusqlite::Result<Opt
 }
 
 /// Since when the last closing of a talk is refused or failed, if one is. One in the future was written by a wrong clock.
-fn barred_since(connection: &Connection, talk_id: i64, now: i64) -> rusqlite::Result<Option<i64>> {
+fn barred_since(connection: &Connection, talk_id: TalkId, now: i64) -> rusqlite::Result<Option<i64>> {
     connection
         .prepare_cached(
             "SELECT max(coalesce(requested_at, decided_at)) FROM closures
               WHERE talk_id = ?1 AND outcome IN ('refused', 'failed')
                 AND coalesce(requested_at, decided_at) <= ?2",
         )?
-        .query_row([talk_id, now], |row| row.get(0))
+        .query_row((talk_id, now), |row| row.get(0))
 }
 
 /// Writes a decision down; a second `would_close` for the same `missed_at` is none.
@@ -392,7 +392,7 @@ fn one_moved(moved: usize) -> rusqlite::Result<()> {
 /// queued anew meanwhile is somebody else's: it stays as it is, and `None` is returned.
 fn schedule(
     tx: &Transaction<'_>,
-    talk_id: i64,
+    talk_id: TalkId,
     ticket: Option<Ticket>,
     reason: FetchReason,
     due_at: i64,

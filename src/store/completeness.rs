@@ -105,6 +105,7 @@ fn count(
 mod tests {
     use super::*;
     use crate::store::migrations::tests::in_memory;
+    use crate::talk::TalkId;
 
     const NOW: i64 = 1_700_000_000;
 
@@ -178,7 +179,7 @@ mod tests {
         assert!(counted(&connection, &listing(0, "NULL", begun)).complete);
         assert!(counted(&connection, &listing(1, "'not served'", begun)).complete);
         assert!(counted(&connection, &listing(1, "NULL", "'{\"whole_at\":5}'")).complete);
-        feeds::begin_backfill(&mut connection, Some(24), Some(7), NOW).unwrap();
+        feeds::begin_backfill(&mut connection, Some(TalkId::new(24)), Some(TalkId::new(7)), NOW).unwrap();
         let walked = Completeness { known: 5, mirrored: 5, complete: false, complete_at: Some(NOW + 10) };
         assert_eq!(counted(&connection, ""), walked);
         feeds::end_backfill(&mut connection, NOW).unwrap();

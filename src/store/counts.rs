@@ -2,6 +2,7 @@
 
 use crate::policy::closing::ClosingOutcome;
 use crate::policy::lanes::Lane;
+use crate::talk::TalkId;
 use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -106,7 +107,7 @@ pub fn waiting(connection: &Connection, least_priority: i64) -> rusqlite::Result
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn still_queued(connection: &Connection, talk_ids: &[i64]) -> rusqlite::Result<u64> {
+pub fn still_queued(connection: &Connection, talk_ids: &[TalkId]) -> rusqlite::Result<u64> {
     let mut row = connection.prepare("SELECT 1 FROM talk_queue WHERE talk_id = ?1")?;
     talk_ids.iter().try_fold(0, |count, talk_id| Ok(count + u64::from(row.exists([talk_id])?)))
 }

@@ -16,7 +16,7 @@ use super::named::bind_by_name;
 use crate::named::named;
 use crate::policy::lanes::Lane;
 use crate::policy::refresh::{Choice, RefreshRules, Shares};
-use crate::talk::{Listed, TalkEvent};
+use crate::talk::{Listed, TalkEvent, TalkId};
 use rows::note_run;
 use rusqlite::{Connection, OptionalExtension, Transaction, named_params};
 use std::collections::HashSet;
@@ -51,7 +51,7 @@ pub struct News {
 /// A hint that a talk may have changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hint {
-    pub talk_id: i64,
+    pub talk_id: TalkId,
     pub lane: Lane,
     /// Whether it has changed since the last hint: then a failed row is worth another try.
     pub changed: bool,
@@ -63,13 +63,13 @@ pub enum FeedRequest {
     /// Queue talks, due at `due_at`.
     Enqueue { feeder: Feeder, hints: Vec<Hint>, due_at: i64, now: i64 },
     /// Queue the talks of a webhook of this account, due at `due_at`.
-    Webhook { account_id: Option<i64>, ids: Vec<i64>, due_at: i64, now: i64 },
+    Webhook { account_id: Option<i64>, ids: Vec<TalkId>, due_at: i64, now: i64 },
     /// Queue the talks most worth fetching again, so that `room` rows wait in the lane.
     Refresh { rules: RefreshRules, room: usize, shares: Shares, now: i64 },
     /// Find the rows of the listing, read at `now`, that are news.
     Compare { listed: Vec<Listed>, now: i64 },
     /// Find the mirror's open talks fetched before `before` that are not among these.
-    Unseen { seen: Arc<HashSet<i64>>, before: i64, now: i64 },
+    Unseen { seen: Arc<HashSet<TalkId>>, before: i64, now: i64 },
     /// Queue the talks of the events that are new.
     Events { events: Vec<TalkEvent>, now: i64 },
     /// Forget events before this time: they will not be read again.
@@ -107,7 +107,7 @@ pub enum Fed {
         shares: Shares,
     },
     Compared(Vec<News>),
-    Unseen(Vec<i64>),
+    Unseen(Vec<TalkId>),
     /// The webhook is another account's.
     OtherAccount,
     /// The progress of the backfill, if there is one, and how many ids were queued.
@@ -201,7 +201,7 @@ fn hint(tx: &Transaction<'_>, feeder: Feeder, hint: Hint, due_at: i64, now: i64)
 /// Queues a talk unless it waits already. False if it does.
 fn insert(
     tx: &Transaction<'_>,
-    talk_id: i64,
+    talk_id: TalkId,
     (feeder, lane): (Feeder, Lane),
     due_at: i64,
     now: i64,

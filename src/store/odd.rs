@@ -1,6 +1,7 @@
 //! `odd_fields`: optional fields with a value of a shape that the API does not document.
 
 use super::info;
+use crate::talk::TalkId;
 use rusqlite::{Connection, Transaction};
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ pub struct OddField {
     pub field: String,
     pub answers: i64,
     /// The talk of the last response, …
-    pub last_talk_id: i64,
+    pub last_talk_id: TalkId,
     /// … and when it came, in Unix seconds.
     pub last_at: i64,
 }
@@ -21,7 +22,7 @@ pub struct OddField {
 /// If the database cannot be written.
 pub(super) fn note(
     tx: &Transaction<'_>,
-    talk_id: i64,
+    talk_id: TalkId,
     fields: &[&'static str],
     at: i64,
 ) -> rusqlite::Result<()> {

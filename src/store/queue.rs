@@ -9,6 +9,7 @@ pub use repair::{Repair, TOO_MANY, UNCONFIRMED, repair};
 
 use crate::policy::closing::FetchReason;
 use crate::policy::lanes::Lane;
+use crate::talk::TalkId;
 use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params};
 use std::ops::RangeInclusive;
@@ -48,7 +49,7 @@ pub const HINTS: i64 = 1_000_000;
 /// A row that is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DueRow {
-    pub talk_id: i64,
+    pub talk_id: TalkId,
     /// `None` if no row waits for the fetch.
     pub ticket: Option<Ticket>,
     /// Failures so far.
@@ -61,7 +62,7 @@ pub struct DueRow {
 
 impl DueRow {
     /// A talk to be fetched at once, whether a row waits for it or not.
-    pub fn without_ticket(talk_id: i64) -> DueRow {
+    pub fn without_ticket(talk_id: TalkId) -> DueRow {
         DueRow { talk_id, ticket: None, attempts: 0, reason: FetchReason::Mirror, lane: Lane::Closing }
     }
 
@@ -151,7 +152,7 @@ pub fn head(connection: &Connection, now: i64, limit: usize) -> rusqlite::Result
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn head_of(connection: &Connection, talk_ids: &[i64], now: i64) -> rusqlite::Result<DueBatch> {
+pub fn head_of(connection: &Connection, talk_ids: &[TalkId], now: i64) -> rusqlite::Result<DueBatch> {
     let mut row = connection.prepare_cached(
         "SELECT talk_id, ticket, attempts, reason, priority, due_at FROM talk_queue
           WHERE failed_at IS NULL AND talk_id = ?1",
@@ -190,11 +191,12 @@ const CHUNK: usize = 10_000;
 /// When the database cannot be written; the ids told to `progress` are queued then.
 pub fn enqueue(
     connection: &mut Connection,
-    ids: &[RangeInclusive<i64>],
+    ids: &[RangeInclusive<TalkId>],
     mut progress: impl FnMut(u64),
 ) -> rusqlite::Result<Enqueued> {
     let mut enqueued = Enqueued::default();
-    let mut ids = ids.iter().cloned().flatten().peekable();
+    let ids = ids.iter().flat_map(|range| range.start().get()..=range.end().get());
+    let mut ids = ids.map(TalkId::new).peekable();
     while ids.peek().is_some() {
         let transaction = connection.transaction()?;
         {
@@ -217,7 +219,7 @@ pub fn enqueue(
 /// A row of the queue as shown to people.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct QueueRow {
-    pub talk_id: i64,
+    pub talk_id: TalkId,
     pub reason: String,
     pub priority: i64,
     pub enqueued_at: i64,
@@ -278,7 +280,7 @@ pub fn list<E: From<rusqlite::Error>>(
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn row(connection: &Connection, talk_id: i64) -> rusqlite::Result<Option<QueueRow>> {
+pub fn row(connection: &Connection, talk_id: TalkId) -> rusqlite::Result<Option<QueueRow>> {
     let columns = QueueRow::COLUMNS;
     connection
         .query_row(&format!("SELECT {columns} FROM talk_queue WHERE talk_id = ?1"), [talk_id], QueueRow::read)
@@ -302,7 +304,7 @@ pub fn retry_failed(connection: &Connection, now: i64) -> rusqlite::Result<usize
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn retry(connection: &Connection, talk_id: i64, now: i64) -> rusqlite::Result<bool> {
+pub fn retry(connection: &Connection, talk_id: TalkId, now: i64) -> rusqlite::Result<bool> {
     let moved = connection
         .prepare_cached(
             "UPDATE talk_queue
@@ -317,7 +319,7 @@ pub fn retry(connection: &Connection, talk_id: i64, now: i64) -> rusqlite::Resul
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn drop_row(connection: &Connection, talk_id: i64) -> rusqlite::Result<bool> {
+pub fn drop_row(connection: &Connection, talk_id: TalkId) -> rusqlite::Result<bool> {
     let moved = connection.prepare_cached("DELETE FROM talk_queue WHERE talk_id = ?1")?.execute([talk_id])?;
     Ok(moved == 1)
 }

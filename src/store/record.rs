@@ -14,13 +14,13 @@ use super::odd;
 use super::queue::Ticket;
 use super::tombstones::mark_gone;
 use crate::policy::closing::{CloseContext, Step};
-use crate::talk::Talk;
+use crate::talk::{Talk, TalkId};
 use rusqlite::{CachedStatement, OptionalExtension, Transaction};
 
 /// What one fetch led to, ready to be stored.
 #[derive(Debug, Clone)]
 pub struct Record {
-    pub talk_id: i64,
+    pub talk_id: TalkId,
     /// Of the queue row that the fetch was begun for; `None` if it ends none.
     pub ticket: Option<Ticket>,
     /// When the answer came, in Unix seconds.
@@ -119,7 +119,7 @@ pub enum Effect {
 /// What became of a [`Record`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recorded {
-    pub talk_id: i64,
+    pub talk_id: TalkId,
     pub effect: Effect,
     /// The id was queued again meanwhile: its row stays, and is due.
     pub requeued: bool,
@@ -235,7 +235,7 @@ impl<'tx> Recorder<'tx> {
     }
 
     /// Ends the queue row that the fetch was begun for; false if it is no longer that row.
-    fn dequeue(&mut self, talk_id: i64, ticket: Option<Ticket>) -> rusqlite::Result<bool> {
+    fn dequeue(&mut self, talk_id: TalkId, ticket: Option<Ticket>) -> rusqlite::Result<bool> {
         Ok(self.dequeue.execute((talk_id, ticket))? == 1)
     }
 }
@@ -264,17 +264,17 @@ fn reschedule(
     Ok(moved == 1)
 }
 
-fn waits(tx: &Transaction<'_>, talk_id: i64) -> rusqlite::Result<bool> {
+fn waits(tx: &Transaction<'_>, talk_id: TalkId) -> rusqlite::Result<bool> {
     tx.prepare_cached("SELECT 1 FROM talk_queue WHERE talk_id = ?1 AND failed_at IS NULL")?.exists([talk_id])
 }
 
-fn is_open(tx: &Transaction<'_>, talk_id: i64) -> rusqlite::Result<bool> {
+fn is_open(tx: &Transaction<'_>, talk_id: TalkId) -> rusqlite::Result<bool> {
     tx.prepare_cached("SELECT 1 FROM talks WHERE talk_id = ?1 AND is_in_work = 1 AND gone_at IS NULL")?
         .exists([talk_id])
 }
 
 /// As the mirror holds it.
-fn missed_at(tx: &Transaction<'_>, talk_id: i64) -> rusqlite::Result<Option<i64>> {
+fn missed_at(tx: &Transaction<'_>, talk_id: TalkId) -> rusqlite::Result<Option<i64>> {
     Ok(tx
         .prepare_cached("SELECT missed_at FROM talks WHERE talk_id = ?1")?
         .query_row([talk_id], |row| row.get(0))

@@ -6,6 +6,7 @@
 //! restart.
 
 use super::info::InfoKey;
+use crate::talk::TalkId;
 use rusqlite::{Connection, Transaction};
 use serde::{Deserialize, Serialize};
 
@@ -59,7 +60,7 @@ pub struct Walk {
     /// `retention.versions`, in seconds.
     pub versions: i64,
     /// The last talk and version read.
-    pub after: (i64, i64),
+    pub after: (TalkId, i64),
     /// How many states were removed so far.
     pub removed: u64,
 }
@@ -113,7 +114,7 @@ pub fn read(connection: &Connection) -> rusqlite::Result<Retention> {
 }
 
 /// A key before all others.
-const BEGIN: (i64, i64) = (i64::MIN, i64::MIN);
+const BEGIN: (TalkId, i64) = (TalkId::new(i64::MIN), i64::MIN);
 
 const SLICE: &str = "SELECT talk_id, version, valid_to < ?3 FROM talk_history
       WHERE (talk_id, version) > (?1, ?2) ORDER BY talk_id, version";
@@ -150,7 +151,7 @@ fn walk_on(
 /// The part of the table that one step reads.
 struct Slice {
     /// Its last key.
-    end: (i64, i64),
+    end: (TalkId, i64),
     /// How many rows of it to remove.
     old: usize,
     /// Whether it is the last part.
@@ -160,7 +161,7 @@ struct Slice {
 /// The next part, with at most these many rows, and these many to remove.
 fn slice(
     tx: &Transaction<'_>,
-    after: (i64, i64),
+    after: (TalkId, i64),
     limit: i64,
     (read, remove): (usize, usize),
 ) -> rusqlite::Result<Slice> {

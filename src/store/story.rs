@@ -7,7 +7,7 @@ use super::status::DaemonStatus;
 use super::sweep::{self, SweepState};
 use crate::policy::lanes::Lane;
 use crate::policy::stale::Reach;
-use crate::talk::Talk;
+use crate::talk::{Talk, TalkId};
 use rusqlite::{Connection, OptionalExtension};
 
 /// Everything known about one talk. Times are Unix seconds.
@@ -61,7 +61,7 @@ pub struct Version {
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn story(connection: &Connection, talk_id: i64) -> rusqlite::Result<Story> {
+pub fn story(connection: &Connection, talk_id: TalkId) -> rusqlite::Result<Story> {
     let tx = connection.unchecked_transaction()?;
     let mirrored = match stored_talk(&tx, talk_id)? {
         None => None,
@@ -154,7 +154,7 @@ pub fn open_talks<E: From<rusqlite::Error>>(
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn known_talks(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
+pub fn known_talks(connection: &Connection) -> rusqlite::Result<Vec<TalkId>> {
     connection
         .prepare(
             "SELECT talk_id FROM talks WHERE gone_at IS NULL AND denied_at IS NULL ORDER BY talk_id DESC LIMIT 5",

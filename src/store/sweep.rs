@@ -12,6 +12,7 @@ use super::info::InfoKey;
 use crate::policy::closing::{BARRED, CloseMode, CloseRules, FetchReason};
 use crate::policy::origin::origin_key;
 use crate::policy::stale::StaleRules;
+use crate::talk::TalkId;
 use crate::text::shown;
 use rusqlite::{Connection, Transaction, named_params};
 use serde_json::{Value, json};
@@ -62,7 +63,7 @@ pub struct Sweep {
     pub stale: i64,
     pub open: i64,
     /// Queued to be closed.
-    pub queued: Vec<i64>,
+    pub queued: Vec<TalkId>,
     /// Whether it is the first to queue talks under these rules, or rules as wide.
     pub wider: bool,
 }
@@ -199,7 +200,7 @@ pub fn candidates(
     reason: FetchReason,
     limit: usize,
     now: i64,
-) -> rusqlite::Result<Vec<i64>> {
+) -> rusqlite::Result<Vec<TalkId>> {
     let parameters = Parameters::new(&spelt(connection, rules)?, now);
     let (barred, limit) = (now - BARRED, i64::try_from(limit).unwrap_or(i64::MAX));
     let dry_run = reason == FetchReason::DryRun;
@@ -232,7 +233,7 @@ fn candidates_sql() -> String {
 /// If the database cannot be written.
 pub fn enqueue(
     connection: &Connection,
-    talk_id: i64,
+    talk_id: TalkId,
     reason: FetchReason,
     due_at: i64,
 ) -> rusqlite::Result<bool> {

@@ -1,9 +1,10 @@
 //! Talks that the API reports as missing.
 
+use crate::talk::TalkId;
 use rusqlite::Transaction;
 
 /// Marks a stored talk as gone. Adds a tombstone for one that is not stored. `at` is in Unix seconds.
-pub(super) fn mark_gone(tx: &Transaction<'_>, talk_id: i64, at: i64) -> rusqlite::Result<()> {
+pub(super) fn mark_gone(tx: &Transaction<'_>, talk_id: TalkId, at: i64) -> rusqlite::Result<()> {
     let known = tx
         .prepare_cached(
             "UPDATE talks SET gone_at = coalesce(gone_at, ?2), denied_at = NULL WHERE talk_id = ?1",

@@ -25,6 +25,7 @@ use super::sweep::{self, ToClose};
 use super::tokens::TokenStatus;
 use crate::policy::closing::CloseRules;
 use crate::sqlite::checkpoint::{WalStatus, WalView};
+use crate::talk::TalkId;
 use message::{Message, Query, Write};
 use rusqlite::Connection;
 use serve::{EventSender, work};
@@ -117,7 +118,7 @@ impl Writer {
     }
 
     /// Queues ids as `talkmirror enqueue` does; answered by [`Event::Enqueued`].
-    pub fn enqueue(&self, ids: Vec<RangeInclusive<i64>>) {
+    pub fn enqueue(&self, ids: Vec<RangeInclusive<TalkId>>) {
         self.query(Query::Enqueue(ids));
     }
 
@@ -132,7 +133,7 @@ impl Writer {
     }
 
     /// Reads the head of the queue, or the rows of these talks alone; answered by [`Event::Head`].
-    pub fn head(&self, now: i64, limit: usize, only: Option<Arc<[i64]>>) {
+    pub fn head(&self, now: i64, limit: usize, only: Option<Arc<[TalkId]>>) {
         self.query(Query::Head { now, limit, only });
     }
 

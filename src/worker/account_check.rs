@@ -6,6 +6,7 @@
 
 use super::config::WorkError;
 use super::dispatch::Dispatch;
+use crate::talk::TalkId;
 
 use crate::amocrm::{AccountInfo, Failure, Kind};
 use crate::clock::Now;
@@ -280,7 +281,7 @@ impl AccountCheck {
     }
 
     /// A talk was not shown: if it was to show which account this is, it did not.
-    pub fn talk_not_shown(&mut self, talk_id: i64, failure: &Failure, dispatch: &Dispatch, now: Now) {
+    pub fn talk_not_shown(&mut self, talk_id: TalkId, failure: &Failure, dispatch: &Dispatch, now: Now) {
         let Stage::Talk { place, .. } = self.stage else { return };
         if dispatch.known_at(place) != Some(talk_id) {
             return;

@@ -10,6 +10,7 @@ use crate::gate::{Gate, Pause, Permit, Reason, Signal, Source, Wait};
 use crate::policy::gone::GoneGuard;
 use crate::store::queue::Repair;
 use crate::store::status::DaemonStatus;
+use crate::talk::TalkId;
 use blame::Tries;
 use std::time::{Duration, Instant};
 
@@ -186,7 +187,7 @@ impl Circuit {
 
     /// A stored open talk is reported as missing; `none_left` if no stored talk is known that was shown lately. If there
     /// are too many of them, everything pauses.
-    pub fn open_talk_gone(&mut self, talk_id: i64, none_left: bool, now: Now) -> Option<TooManyGone> {
+    pub fn open_talk_gone(&mut self, talk_id: TalkId, none_left: bool, now: Now) -> Option<TooManyGone> {
         let believed = self.is_believed(now);
         let too_many = self.gone.gone(talk_id, none_left, now.secs());
         // Those under way when the pause began are no more believed than those before.

@@ -13,6 +13,7 @@ use crate::report::humanize;
 use crate::store::closures::{Answer, Requested, Stepped};
 use crate::store::queue::DueRow;
 use crate::store::sweep::{QueuedToClose, SweepRequest, Swept, ToClose};
+use crate::talk::TalkId;
 use crate::text::shown;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ const PROBES_PER_SWEEP: usize = 1;
 /// A close request that waits to leave.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Pending {
-    pub talk_id: i64,
+    pub talk_id: TalkId,
     pub requested: Requested,
 }
 
@@ -75,7 +76,7 @@ pub(super) struct Closer {
     obstacle: Option<String>,
     manual: ManualClose,
     /// Talks that were to be closed by hand and were left as they are, and why.
-    left: Vec<(i64, String)>,
+    left: Vec<(TalkId, String)>,
 }
 
 /// Closing by hand.
@@ -94,12 +95,12 @@ impl Closer {
     }
 
     /// Talks that were to be closed by hand and were left as they are, and why.
-    pub fn left(&self) -> &[(i64, String)] {
+    pub fn left(&self) -> &[(TalkId, String)] {
         &self.left
     }
 
     /// The talks whose rows alone are worked; `None` for all.
-    pub fn only(&self) -> Option<Arc<[i64]>> {
+    pub fn only(&self) -> Option<Arc<[TalkId]>> {
         match &self.manual {
             ManualClose::None => None,
             ManualClose::Held(_) | ManualClose::Queueing => Some(Arc::default()),
@@ -273,33 +274,51 @@ impl Closer {
     }
 
     /// Reports what a fetch led to, and what comes next.
-    pub fn on_stepped(&mut self, talk_id: i64, stepped: &Stepped, now: Now) -> Next {
+    pub fn on_stepped(&mut self, talk_id: TalkId, stepped: &Stepped, now: Now) -> Next {
         let verdict =
             || stepped.decision.as_ref().map(|decision| decision.verdict.to_string()).unwrap_or_default();
         match &stepped.step {
             Step::Leave(None) => {}
             Step::Leave(Some(why)) => {
-                tracing::info!(talk_id, "left talk {talk_id} as it is: {}", shown(why));
+                tracing::info!(talk_id = talk_id.get(), "left talk {talk_id} as it is: {}", shown(why));
                 if !matches!(self.manual, ManualClose::None) {
                     self.left.push((talk_id, why.clone()));
                 }
             }
             Step::WouldClose => {
                 tracing::info!(
-                    talk_id,
+                    talk_id = talk_id.get(),
                     outcome = "would_close",
                     "would close talk {talk_id} (dry-run): {}",
                     shown(&verdict())
                 );
             }
             Step::Withdraw(why) => {
-                tracing::info!(talk_id, outcome = "withdrawn", "kept talk {talk_id}: {}", shown(why));
+                tracing::info!(
+                    talk_id = talk_id.get(),
+                    outcome = "withdrawn",
+                    "kept talk {talk_id}: {}",
+                    shown(why)
+                );
             }
-            Step::Accept => tracing::info!(talk_id, outcome = "accepted", "talk {talk_id} is being closed"),
-            Step::Closed => tracing::info!(talk_id, outcome = "closed", "closed talk {talk_id}: seen closed"),
+            Step::Accept => tracing::info!(
+                talk_id = talk_id.get(),
+                outcome = "accepted",
+                "talk {talk_id} is being closed"
+            ),
+            Step::Closed => tracing::info!(
+                talk_id = talk_id.get(),
+                outcome = "closed",
+                "closed talk {talk_id}: seen closed"
+            ),
             Step::LookAgain(at) => return Next::LookAt(*at),
             Step::Fail(why) => {
-                tracing::warn!(talk_id, outcome = "failed", "talk {talk_id} is not closed: {}", shown(why));
+                tracing::warn!(
+                    talk_id = talk_id.get(),
+                    outcome = "failed",
+                    "talk {talk_id} is not closed: {}",
+                    shown(why)
+                );
             }
             Step::Request => {
                 let current = stepped.requested.filter(|requested| requested.rules_epoch == self.rules_epoch);
@@ -308,7 +327,12 @@ impl Closer {
                     return Next::LookAt(closing::first_look(now.secs()));
                 };
                 let bot = if requested.force_close { "" } else { ", perhaps by the NPS bot" };
-                tracing::info!(talk_id, outcome = "requested", "closing talk {talk_id}{bot}: {}", verdict());
+                tracing::info!(
+                    talk_id = talk_id.get(),
+                    outcome = "requested",
+                    "closing talk {talk_id}{bot}: {}",
+                    verdict()
+                );
                 self.pending.push_back(Pending { talk_id, requested });
                 return Next::Request;
             }
@@ -324,7 +348,11 @@ impl Closer {
         {
             self.pending.pop_front();
             let error = format!("not sent within {} s of its fetch: decided anew", BEGIN_WITHIN.as_secs());
-            tracing::info!(talk_id = pending.talk_id, "close request of talk {} {error}", pending.talk_id);
+            tracing::info!(
+                talk_id = pending.talk_id.get(),
+                "close request of talk {} {error}",
+                pending.talk_id
+            );
             dropped.push((pending, Answer::NotSent { error, due_at: closing::not_sent_look(now.secs()) }));
         }
         dropped
@@ -351,7 +379,7 @@ impl Closer {
         self.pending.pop_front();
         let Pending { talk_id, requested } = pending;
         let attempt = requested.attempt;
-        tracing::debug!(talk_id, attempt, "close request {attempt} of talk {talk_id}");
+        tracing::debug!(talk_id = talk_id.get(), attempt, "close request {attempt} of talk {talk_id}");
         closing::time_to_close(requested.sent, now).unwrap_or_default()
     }
 
@@ -369,7 +397,12 @@ impl Closer {
         let (http_status, error) = (failure.http_status, failure.detail.clone());
         let talk_id = pending.talk_id;
         let request_id = failure.request_id.as_deref().unwrap_or("-");
-        tracing::warn!(talk_id, request_id, "close request of talk {talk_id}: {}", shown(&error));
+        tracing::warn!(
+            talk_id = talk_id.get(),
+            request_id,
+            "close request of talk {talk_id}: {}",
+            shown(&error)
+        );
         match failure.kind {
             Kind::Gone if is_confirmed && !many_gone => Answer::Gone { http_status, error },
             Kind::Denied if is_confirmed => Answer::Refused { http_status, error },

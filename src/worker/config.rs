@@ -5,6 +5,7 @@ use crate::policy::closing::{CloseMode, CloseRules};
 use crate::store::SqlError;
 use crate::store::account::AccountName;
 use crate::store::status::Mode;
+use crate::talk::TalkId;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -37,7 +38,7 @@ pub struct Account {
     /// The account that is mirrored, once known.
     pub name: Option<AccountName>,
     /// Talks of it that are stored, and were there when last fetched.
-    pub known: Vec<i64>,
+    pub known: Vec<TalkId>,
     /// When each odd field was last in the journal, in Unix seconds.
     pub odd_reported_at: BTreeMap<String, i64>,
 }

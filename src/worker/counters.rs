@@ -3,6 +3,7 @@
 use crate::policy::closing::Step;
 use crate::store::closures::Answer;
 use crate::store::record::Effect;
+use crate::talk::TalkId;
 use crate::telemetry;
 use std::collections::BTreeSet;
 
@@ -115,10 +116,10 @@ impl Counters {
 
 /// Talks that were tried and not fetched.
 #[derive(Debug, Default)]
-pub(super) struct Unfetched(BTreeSet<i64>);
+pub(super) struct Unfetched(BTreeSet<TalkId>);
 
 impl Unfetched {
-    pub fn note(&mut self, talk_id: i64, effect: Effect) {
+    pub fn note(&mut self, talk_id: TalkId, effect: Effect) {
         match effect {
             Effect::Denied | Effect::Retry | Effect::Failed | Effect::Refused => self.0.insert(talk_id),
             Effect::New
@@ -131,7 +132,7 @@ impl Unfetched {
     }
 
     /// In ascending order.
-    pub fn talks(&self) -> Vec<i64> {
+    pub fn talks(&self) -> Vec<TalkId> {
         self.0.iter().copied().collect()
     }
 }

@@ -5,6 +5,7 @@ use crate::clock::Now;
 use crate::gate::Source;
 use crate::policy::lanes::{Lane, Lanes};
 use crate::store::queue::{DueBatch, DueRow};
+use crate::talk::TalkId;
 use std::collections::{HashSet, VecDeque};
 
 /// Rows of a lane read ahead: a second's worth, within these bounds. Few at a low pace, so that what is urgent comes soon.
@@ -69,11 +70,11 @@ pub(super) struct Dispatch {
     /// Whose requests were repeated just now.
     repeated: HashSet<Source>,
     /// Being fetched, or fetched and not recorded yet.
-    busy: HashSet<i64>,
+    busy: HashSet<TalkId>,
     /// Talks that can neither be recorded nor fail.
-    refused: HashSet<i64>,
+    refused: HashSet<TalkId>,
     /// Talks that were shown lately, the latest first.
-    known: VecDeque<i64>,
+    known: VecDeque<TalkId>,
     /// A look into the queue is under way.
     is_reading: bool,
     /// The queue may hold due rows that are not in the prefetch.
@@ -86,7 +87,7 @@ pub(super) struct Dispatch {
 
 impl Dispatch {
     /// `known` are stored talks that were there when last fetched.
-    pub fn new(known: Vec<i64>) -> Dispatch {
+    pub fn new(known: Vec<TalkId>) -> Dispatch {
         Dispatch {
             prefetch: Prefetch::default(),
             lanes: Lanes::default(),
@@ -157,7 +158,7 @@ impl Dispatch {
         self.prefetch.replace(batch);
         let confirming = self.confirm.map(|row| row.talk_id);
         let (busy, refused) = (&self.busy, &self.refused);
-        let free = |talk_id: i64| !busy.contains(&talk_id) && !refused.contains(&talk_id);
+        let free = |talk_id: TalkId| !busy.contains(&talk_id) && !refused.contains(&talk_id);
         self.prefetch.retain(|row| free(row.talk_id) && Some(row.talk_id) != confirming);
     }
 
@@ -210,16 +211,16 @@ impl Dispatch {
     }
 
     /// Its fetch is recorded, or came to nothing.
-    pub fn done(&mut self, talk_id: i64) {
+    pub fn done(&mut self, talk_id: TalkId) {
         self.busy.remove(&talk_id);
     }
 
     /// It can neither be recorded nor fail: it is left alone.
-    pub fn refuse(&mut self, talk_id: i64) {
+    pub fn refuse(&mut self, talk_id: TalkId) {
         self.refused.insert(talk_id);
     }
 
-    pub fn is_busy(&self, talk_id: i64) -> bool {
+    pub fn is_busy(&self, talk_id: TalkId) -> bool {
         self.busy.contains(&talk_id)
     }
 
@@ -250,7 +251,7 @@ impl Dispatch {
     }
 
     /// The repeat of this talk, which then is the first one.
-    pub fn repeat_of(&mut self, talk_id: i64) -> Option<DueRow> {
+    pub fn repeat_of(&mut self, talk_id: TalkId) -> Option<DueRow> {
         let place = self.repeats.iter().position(|row| row.talk_id == talk_id)?;
         self.repeats.swap(0, place);
         self.next_repeat()
@@ -279,12 +280,12 @@ impl Dispatch {
     }
 
     /// Stored talks that were shown lately, the latest first.
-    pub fn known(&self) -> impl Iterator<Item = i64> {
+    pub fn known(&self) -> impl Iterator<Item = TalkId> {
         self.known.iter().copied()
     }
 
     /// The stored talk at this place among them.
-    pub fn known_at(&self, place: usize) -> Option<i64> {
+    pub fn known_at(&self, place: usize) -> Option<TalkId> {
         self.known.get(place).copied()
     }
 
@@ -293,7 +294,7 @@ impl Dispatch {
     }
 
     /// A stored talk was shown.
-    pub fn shown(&mut self, talk_id: i64) {
+    pub fn shown(&mut self, talk_id: TalkId) {
         if !self.known.contains(&talk_id) {
             self.known.truncate(KNOWN_TALKS - 1);
             self.known.push_front(talk_id);
@@ -301,12 +302,12 @@ impl Dispatch {
     }
 
     /// It is not shown any more.
-    pub fn not_shown(&mut self, talk_id: i64) {
+    pub fn not_shown(&mut self, talk_id: TalkId) {
         self.known.retain(|known| *known != talk_id);
     }
 
     /// The next probe asks for another stored talk: this one may fail by itself.
-    pub fn ask_another(&mut self, talk_id: i64) {
+    pub fn ask_another(&mut self, talk_id: TalkId) {
         if let Some(place) = self.known.iter().position(|known| *known == talk_id) {
             self.known.remove(place);
             self.known.push_back(talk_id);

@@ -12,6 +12,7 @@ use crate::clock::Now;
 use crate::gate::{Permit, Reason, Source, Wait};
 use crate::policy::lanes::Lane;
 use crate::store::queue::DueRow;
+use crate::talk::TalkId;
 use std::time::{Duration, Instant};
 
 /// Talks that are fetched or wait to be recorded at most: bounds memory, and what a kill wastes.
@@ -225,7 +226,7 @@ impl Worker {
         };
         let blamed = self.circuit.gate().blamed();
         let tries = &self.circuit.tries;
-        let fit = |id: &i64| {
+        let fit = |id: &TalkId| {
             let shows = pause.is_some() || !tries.is_failing(*id);
             shows && !self.dispatch.is_busy(*id) && !blamed.contains(&Source::Talk(*id))
         };

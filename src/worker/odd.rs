@@ -2,6 +2,7 @@
 //! once a day.
 
 use crate::clock::Now;
+use crate::talk::TalkId;
 use crate::telemetry;
 use std::collections::BTreeMap;
 
@@ -42,7 +43,7 @@ impl OddReporter {
 
 impl OddReporter {
     /// Notes the odd fields of one answer; returns those that were reported.
-    pub fn report(&mut self, talk_id: i64, fields: &[&'static str], now: Now) -> Vec<&'static str> {
+    pub fn report(&mut self, talk_id: TalkId, fields: &[&'static str], now: Now) -> Vec<&'static str> {
         let mut reported = Vec::new();
         for field in fields {
             telemetry::odd_field(field);

@@ -24,7 +24,7 @@ use crate::store::account::AccountName;
 use crate::store::queue::{DueBatch, DueRow, Repair, Ticket};
 use crate::store::record::{Effect, Outcome, Record, Recorded};
 use crate::store::writer::{Event, Sent, Writer, Written};
-use crate::talk::Talk;
+use crate::talk::{Talk, TalkId};
 use secrecy::SecretString;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -82,7 +82,11 @@ fn world_with(source: TokenSource, known: &[i64]) -> World {
     let (writer, inbox) = Writer::detached();
     let (sender, events) = unbounded_channel();
     let name = AccountName { account_id: ACCOUNT_ID, ..AccountName::default() };
-    let account = Account { name: Some(name), known: known.to_vec(), ..Account::default() };
+    let account = Account {
+        name: Some(name),
+        known: known.iter().copied().map(TalkId::new).collect(),
+        ..Account::default()
+    };
     let gate = Gate::new(6, false, now.mono);
     let worker = Worker::new(config(), token, client, gate, (writer, events), account, now);
     World { worker, inbox, _events: sender, now }
@@ -113,11 +117,17 @@ fn described(account_id: i64) -> Described {
 /// A row that waits to be mirrored.
 fn row(talk_id: i64) -> DueRow {
     let ticket = Some(Ticket::of(talk_id));
-    DueRow { talk_id, ticket, attempts: 0, reason: FetchReason::Mirror, lane: Lane::Hints }
+    DueRow {
+        talk_id: TalkId::new(talk_id),
+        ticket,
+        attempts: 0,
+        reason: FetchReason::Mirror,
+        lane: Lane::Hints,
+    }
 }
 
 fn talk(talk_id: i64) -> Talk {
-    Talk { talk_id, account_id: ACCOUNT_ID, ..just_stale(START) }
+    Talk { talk_id: TalkId::new(talk_id), account_id: ACCOUNT_ID, ..just_stale(START) }
 }
 
 fn failure(kind: Kind) -> Failure {
@@ -173,7 +183,7 @@ impl World {
     }
 
     fn shows(&mut self, row: DueRow, permit: Permit) {
-        let result = Ok(fetched(talk(row.talk_id), self.now.secs()));
+        let result = Ok(fetched(talk(row.talk_id.get()), self.now.secs()));
         self.answer(permit, Response::Fetched { row, result }).unwrap();
     }
 
@@ -218,7 +228,7 @@ impl World {
 
     /// A record is committed.
     fn recorded(&mut self, talk_id: i64, effect: Effect) {
-        let recorded = Recorded { talk_id, effect, requeued: false, stepped: None };
+        let recorded = Recorded { talk_id: TalkId::new(talk_id), effect, requeued: false, stepped: None };
         self.worker.handle_recorded(&recorded, self.now);
     }
 
@@ -226,7 +236,7 @@ impl World {
     fn mirror(&mut self, talk_id: i64) {
         self.due(&[row(talk_id)]);
         let (row, permit) = self.fetches();
-        assert_eq!(row.talk_id, talk_id);
+        assert_eq!(row.talk_id.get(), talk_id);
         self.shows(row, permit);
         self.recorded(talk_id, Effect::Same);
         self.written();

@@ -21,7 +21,7 @@ pub fn as_mirrored(talk: &talkmirror_simulator::Talk) -> talkmirror::talk::Talk 
         customer_id,
     } = talk.clone();
     talkmirror::talk::Talk {
-        talk_id,
+        talk_id: talkmirror::talk::TalkId::new(talk_id),
         created_at,
         updated_at,
         rate,

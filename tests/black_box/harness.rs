@@ -277,8 +277,9 @@ impl Mirror {
         let account = self.simulator.account();
         assert_eq!(self.sql::<i64>("SELECT count(*) FROM talks"), account.talks.len() as i64);
         for talk in account.talks.values() {
+            let talk = as_mirrored(talk);
             let stored = talkmirror::store::record::stored_talk(&connection, talk.talk_id).unwrap();
-            assert_eq!(stored, Some(as_mirrored(talk)));
+            assert_eq!(stored, Some(talk));
         }
     }
 }

@@ -104,8 +104,9 @@ fn what_feeders_find_amid_a_storm_and_kills_is_mirrored_as_it_is_in_the_end() {
     mirror.wait("the mirror is as the account", || {
         let account = mirror.simulator.account();
         account.talks.values().all(|talk| {
+            let talk = as_mirrored(talk);
             let stored = talkmirror::store::record::stored_talk(&connection, talk.talk_id).unwrap();
-            stored == Some(as_mirrored(talk))
+            stored == Some(talk)
         })
     });
     daemon.stop();

@@ -15,6 +15,7 @@ fn example() -> Value {
     })
 }
 
+const TALK: TalkId = TalkId::new(117);
 const IDENTITY: [&str; 5] = ["talk_id", "created_at", "updated_at", "is_in_work", "account_id"];
 const OPTIONAL: [&str; 11] = [
     "rate",
@@ -41,7 +42,7 @@ const PHP: &str = r#"{"talk_id":"117","created_at":1631018291.0,"updated_at":"16
 "account_id":"17029541","_embedded":{"leads":{"1":{"id":"5"}},"customers":false}}"#;
 
 fn whole(value: &Value) -> Result<ReadTalk, String> {
-    talk(&value.to_string(), 117, Some(17029541)).map_err(|error| error.to_string())
+    talk(&value.to_string(), TALK, Some(17029541)).map_err(|error| error.to_string())
 }
 
 fn read(value: &Value) -> Result<Talk, String> {
@@ -67,7 +68,7 @@ fn the_documented_example_is_read_field_by_field() {
     assert_eq!(
         talk,
         Talk {
-            talk_id: 117,
+            talk_id: TALK,
             created_at: 1631018291,
             updated_at: 1631035929,
             rate: Some(0),
@@ -198,12 +199,12 @@ fn what_identifies_a_talk_is_required_and_named() {
         let error = read(&with(key, Value::Null)).unwrap_err();
         assert!(error.contains(&format!("{key}: invalid type: null")), "{error}");
     }
-    let path = |body: Value| match talk(&body.to_string(), 117, None) {
+    let path = |body: Value| match talk(&body.to_string(), TALK, None) {
         Err(WireError::NoTalk { path, .. }) => path,
         other => panic!("{other:?}"),
     };
     assert_eq!(path(without("updated_at")), "missing field `updated_at`");
-    let error = talk(r#"{"title":"Error","status":500}"#, 117, None).unwrap_err();
+    let error = talk(r#"{"title":"Error","status":500}"#, TALK, None).unwrap_err();
     assert!(matches!(error, WireError::OtherObject(_)), "{error}");
     assert_eq!(path(with("updated_at", json!(0))), "updated_at");
     assert_eq!(path(with("is_in_work", json!(2))), "is_in_work");
@@ -222,17 +223,17 @@ fn a_time_that_is_no_unix_seconds_is_refused() {
 fn another_talk_another_account_and_what_is_no_json_are_refused() {
     let text = example().to_string();
     let error = |body: &str, id| talk(body, id, Some(17029541)).unwrap_err().to_string();
-    assert!(error(&text, 118).contains("talk_id: expected 118, found 117"));
+    assert!(error(&text, TalkId::new(118)).contains("talk_id: expected 118, found 117"));
     assert_eq!(
-        talk(&text, 117, Some(1)).unwrap_err(),
+        talk(&text, TALK, Some(1)).unwrap_err(),
         WireError::OtherAccount { expected: 1, found: 17029541 }
     );
-    assert!(talk(&text, 117, None).is_ok());
-    assert!(matches!(talk("<html>", 117, None), Err(WireError::NotJson(_))));
-    assert!(error("<html>", 117).contains("the body: expected value"));
-    assert!(error(&text[..40], 117).contains("EOF"));
-    assert!(error(&format!("{text} x"), 117).contains("trailing characters"));
-    assert!(error("[]", 117).contains("the body: "));
+    assert!(talk(&text, TALK, None).is_ok());
+    assert!(matches!(talk("<html>", TALK, None), Err(WireError::NotJson(_))));
+    assert!(error("<html>", TALK).contains("the body: expected value"));
+    assert!(error(&text[..40], TALK).contains("EOF"));
+    assert!(error(&format!("{text} x"), TALK).contains("trailing characters"));
+    assert!(error("[]", TALK).contains("the body: "));
 }
 
 proptest! {
@@ -242,15 +243,15 @@ proptest! {
         value in crate::amocrm::tests::any_json(),
     ) {
         let ReadTalk { talk, odd } = whole(&with(key, value)).unwrap();
-        prop_assert_eq!((talk.talk_id, talk.account_id, talk.is_in_work), (117, 17029541, true));
+        prop_assert_eq!((talk.talk_id, talk.account_id, talk.is_in_work), (TALK, 17029541, true));
         prop_assert!(odd.iter().all(|field| field.starts_with(key)));
     }
 
     #[test]
     fn a_spoilt_talk_is_that_talk_or_none(body in mutated_text(&[EXAMPLE, PHP])) {
         let _ = odd_fields(&body);
-        if let Ok(ReadTalk { talk, .. }) = talk(&body, 117, Some(17029541)) {
-            prop_assert_eq!((talk.talk_id, talk.account_id), (117, 17029541));
+        if let Ok(ReadTalk { talk, .. }) = talk(&body, TALK, Some(17029541)) {
+            prop_assert_eq!((talk.talk_id, talk.account_id), (TALK, 17029541));
             for time in [Some(talk.created_at), Some(talk.updated_at), talk.missed_at].into_iter().flatten() {
                 prop_assert!((1..YEAR_2100).contains(&time));
             }

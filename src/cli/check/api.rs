@@ -14,6 +14,7 @@ use crate::store::account::{self, AccountName};
 use crate::store::status::Liveness;
 use crate::store::story;
 use crate::store::{self, lock};
+use crate::talk::TalkId;
 use crate::worker::WorkError;
 use anyhow::Result;
 use tokio::runtime::Runtime;
@@ -33,7 +34,7 @@ struct StoredFacts {
     /// The mirrored account.
     account: Option<AccountName>,
     /// Talks to fetch until one succeeds. At least one.
-    talks: Vec<i64>,
+    talks: Vec<TalkId>,
     pause: Option<StoredPause>,
 }
 
@@ -204,7 +205,7 @@ impl ApiAccess<'_> {
         Ok(format!("{} accepts it{}", self.host, self.expiry))
     }
 
-    fn talk(&self, talk_id: i64) -> Attempt {
+    fn talk(&self, talk_id: TalkId) -> Attempt {
         let fetch = || self.runtime.block_on(self.client.fetch_talk(talk_id, None));
         // A connection that the server was just closing is not a failure.
         let fetched = match fetch() {
@@ -242,7 +243,7 @@ fn known(config: &Config, overview: Option<&Overview>) -> StoredFacts {
         known.talks = story::known_talks(&connection).unwrap_or_default();
     }
     if known.talks.is_empty() {
-        known.talks.push(1);
+        known.talks.push(TalkId::new(1));
     }
     known
 }

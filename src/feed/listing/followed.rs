@@ -1,7 +1,7 @@
 //! Which hints of the list were followed. A hint that repeats although its talk was fetched is followed at growing
 //! intervals.
 
-use crate::talk::Listed;
+use crate::talk::{Listed, TalkId};
 use std::collections::HashMap;
 
 /// The wait after a hint was followed twice. It doubles each time …
@@ -14,7 +14,7 @@ const FORGET_AFTER_SECS: i64 = 2 * 60 * 60;
 /// See the module documentation.
 #[derive(Debug, Default)]
 pub(super) struct Followed {
-    hints: HashMap<i64, FollowedHint>,
+    hints: HashMap<TalkId, FollowedHint>,
 }
 
 #[derive(Debug)]
@@ -38,12 +38,12 @@ impl FollowedHint {
 
 impl Followed {
     /// Whether the list shows the talk differently than when it was last followed.
-    pub(super) fn has_changed(&self, talk_id: i64, listed: Listed) -> bool {
+    pub(super) fn has_changed(&self, talk_id: TalkId, listed: Listed) -> bool {
         self.hints.get(&talk_id).is_none_or(|hint| hint.listed != Some(listed))
     }
 
     /// Whether to follow a hint now. If so, records it.
-    pub(super) fn may_follow(&mut self, talk_id: i64, listed: Option<Listed>, now: i64) -> bool {
+    pub(super) fn may_follow(&mut self, talk_id: TalkId, listed: Option<Listed>, now: i64) -> bool {
         let hint = self.hints.entry(talk_id).or_insert(FollowedHint { listed, at: now, times: 0 });
         if hint.listed != listed {
             *hint = FollowedHint { listed, at: now, times: 0 };
@@ -68,17 +68,22 @@ mod tests {
     const NOW: i64 = 1_700_000_000;
 
     fn listed(updated_at: i64) -> Option<Listed> {
-        Some(Listed { talk_id: 1, updated_at: Some(updated_at), is_in_work: Some(true), is_read: None })
+        Some(Listed {
+            talk_id: TalkId::new(1),
+            updated_at: Some(updated_at),
+            is_in_work: Some(true),
+            is_read: None,
+        })
     }
 
     #[test]
     fn a_hint_that_is_given_each_second_is_followed_ever_more_seldom() {
         let mut followed = Followed::default();
         let times: Vec<i64> =
-            (0..1000).filter(|second| followed.may_follow(1, listed(5), NOW + second)).collect();
+            (0..1000).filter(|second| followed.may_follow(TalkId::new(1), listed(5), NOW + second)).collect();
         assert_eq!(times, [0, 1, 61, 181, 421, 901]);
         let mut followed = Followed::default();
-        let day = (0..144).filter(|pass| followed.may_follow(1, None, NOW + pass * 600)).count();
+        let day = (0..144).filter(|pass| followed.may_follow(TalkId::new(1), None, NOW + pass * 600)).count();
         assert!((5..15).contains(&day), "{day} fetches in a day of passes each 10 min");
     }
 
@@ -86,14 +91,17 @@ mod tests {
     fn another_hint_of_the_same_talk_is_followed_at_once() {
         let mut followed = Followed::default();
         for second in 0..100 {
-            assert!(followed.may_follow(1, listed(second), NOW + second), "it changes each second");
+            assert!(
+                followed.may_follow(TalkId::new(1), listed(second), NOW + second),
+                "it changes each second"
+            );
         }
     }
 
     #[test]
     fn a_hint_that_no_longer_repeats_is_forgotten() {
         let mut followed = Followed::default();
-        followed.may_follow(1, None, NOW);
+        followed.may_follow(TalkId::new(1), None, NOW);
         followed.forget(NOW + FORGET_AFTER_SECS - 1);
         assert_eq!(followed.hints.len(), 1);
         followed.forget(NOW + FORGET_AFTER_SECS);

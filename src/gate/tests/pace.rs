@@ -8,7 +8,7 @@ fn nothing_saved() -> (Gate, Instant) {
     let start = Instant::now();
     let mut gate = Gate::new(1, false, start);
     let permit = gate.try_pass(start).unwrap();
-    gate.answered(permit, Source::Talk(1), Signal::Healthy, start + SECOND, &mut rng());
+    gate.answered(permit, talk(1), Signal::Healthy, start + SECOND, &mut rng());
     let next = start + 3 * SECOND;
     assert!(gate.places.times().kept_beyond(10 * SECOND) <= 2 * MAX_TRANSIT_JITTER);
     (gate, next)
@@ -21,8 +21,8 @@ fn a_place_is_free_again_a_second_and_the_jitter_after_its_request_left() {
     let free = start + SECOND + MAX_TRANSIT_JITTER;
     assert_eq!(gate.try_pass(start + SECOND).unwrap_err(), Wait::Until(free));
     let next = gate.try_pass(free).expect("the answer's own time does not matter");
-    gate.answered(slow, Source::Talk(1), Signal::Healthy, start + 5 * SECOND, &mut rng());
-    gate.answered(next, Source::Talk(2), Signal::Healthy, start + 5 * SECOND, &mut rng());
+    gate.answered(slow, talk(1), Signal::Healthy, start + 5 * SECOND, &mut rng());
+    gate.answered(next, talk(2), Signal::Healthy, start + 5 * SECOND, &mut rng());
     assert!(gate.try_pass(start + 5 * SECOND).is_ok());
 }
 
@@ -32,7 +32,7 @@ fn an_early_answer_frees_its_place_a_second_later() {
     let mut gate = Gate::new(1, false, start);
     let quick = gate.try_pass(start).unwrap();
     let answered = start + Duration::from_millis(10);
-    gate.answered(quick, Source::Talk(1), Signal::Healthy, answered, &mut rng());
+    gate.answered(quick, talk(1), Signal::Healthy, answered, &mut rng());
     assert_eq!(gate.try_pass(start + SECOND).unwrap_err(), Wait::Until(answered + WINDOW));
     assert!(gate.try_pass(answered + WINDOW).is_ok());
 }
@@ -44,14 +44,14 @@ fn a_late_request_keeps_its_place_until_a_second_after_its_answer_as_far_as_quic
     let mut now = start;
     for _ in 0..120 {
         let permit = gate.try_pass(now).unwrap();
-        gate.answered(permit, Source::Talk(1), Signal::Healthy, now + SECOND / 100, &mut rng());
+        gate.answered(permit, talk(1), Signal::Healthy, now + SECOND / 100, &mut rng());
         now += 2 * SECOND;
     }
     // 3 s are saved.
     let late = gate.try_pass(now).unwrap();
     assert_eq!(gate.try_pass(now + 2 * SECOND).unwrap_err(), Wait::Until(now + 4 * SECOND));
     let answered = now + 2 * SECOND;
-    gate.answered(late, Source::Talk(1), Signal::Healthy, answered, &mut rng());
+    gate.answered(late, talk(1), Signal::Healthy, answered, &mut rng());
     assert_eq!(gate.try_pass(answered).unwrap_err(), Wait::Until(answered + WINDOW));
     // 2.01 s of them are spent, and each place may take 50 ms.
     let now = answered + WINDOW;
@@ -70,7 +70,7 @@ fn requests_leave_evenly() {
     for millisecond in 0..3000 {
         let now = start + Duration::from_millis(millisecond);
         if let Ok(permit) = gate.try_pass(now) {
-            gate.answered(permit, Source::Talk(1), Signal::Healthy, now, &mut rng());
+            gate.answered(permit, talk(1), Signal::Healthy, now, &mut rng());
             left.push(millisecond);
         }
     }
@@ -98,11 +98,11 @@ fn for_ten_minutes_after_a_429_a_place_is_free_a_second_after_its_answer() {
     ask(&mut gate, Signal::RateLimited(None), start);
     let open = start + 10 * SECOND;
     let probe = gate.try_pass(open).unwrap();
-    gate.answered(probe, Source::Talk(1), Signal::Healthy, open, &mut rng());
+    gate.answered(probe, talk(1), Signal::Healthy, open, &mut rng());
     let later = open + CLIMB_DURATION;
     let slow = gate.try_pass(later).unwrap();
     assert_eq!(gate.try_pass(later + 5 * SECOND).unwrap_err(), Wait::ForAnswer);
-    gate.answered(slow, Source::Talk(1), Signal::Healthy, later + 5 * SECOND, &mut rng());
+    gate.answered(slow, talk(1), Signal::Healthy, later + 5 * SECOND, &mut rng());
     assert_eq!(gate.try_pass(later + 6 * SECOND).unwrap_err(), Wait::Until(later + 5 * SECOND + WINDOW));
     let over = open + STRICT_DURATION;
     let slow = gate.try_pass(over).unwrap();
@@ -120,7 +120,7 @@ fn the_jitter_is_measured_by_evenly_spaced_responses() {
             let permit = gate.try_pass(now).unwrap();
             assert_eq!(gate.places.times().transit_jitter(), MAX_TRANSIT_JITTER);
             let took = Duration::from_millis(300 + (request % 2) * jitter);
-            gate.answered(permit, Source::Talk(1), Signal::Healthy, now + took, &mut rng());
+            gate.answered(permit, talk(1), Signal::Healthy, now + took, &mut rng());
         }
         assert_eq!(gate.places.times().transit_jitter(), Duration::from_millis(bound), "{jitter} ms");
     }
@@ -187,7 +187,7 @@ fn arrivals(
                     drawn if drawn < outage_percent => Signal::Transient,
                     _ => Signal::Healthy,
                 };
-                gate.answered(permit, Source::Talk(id), signal, at.max(now), &mut rng);
+                gate.answered(permit, talk(id), signal, at.max(now), &mut rng);
             }
         };
         let mut leaves = now;

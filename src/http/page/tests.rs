@@ -6,6 +6,7 @@ use crate::store::counts::{Freshness, QueueCounts, TalkCounts};
 use crate::store::feeds::FeederRow;
 use crate::store::status::{DaemonStatus, PauseStatus};
 use crate::store::sweep::SweepState;
+use crate::talk::TalkId;
 use std::collections::BTreeMap;
 
 /// A mirror that works.
@@ -34,7 +35,7 @@ fn screen() -> Screen {
     };
     let closure = |talk_id: i64, ago: i64, outcome: ClosingOutcome, error: Option<&str>| Closure {
         closure_id: talk_id,
-        talk_id,
+        talk_id: TalkId::new(talk_id),
         mode: CloseMode::Live,
         missed_at: Some(NOW - 100_000),
         talk_updated_at: NOW - 100_000,

@@ -1,13 +1,14 @@
 //! The decisions about a talk, as people read them.
 
 use crate::policy::closing::{self, CloseMode, ClosingOutcome};
+use crate::talk::TalkId;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 /// A decision as people read it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Closure {
     pub closure_id: i64,
-    pub talk_id: i64,
+    pub talk_id: TalkId,
     pub mode: CloseMode,
     pub missed_at: Option<i64>,
     pub talk_updated_at: i64,
@@ -59,7 +60,7 @@ impl Closure {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn of_talk(connection: &Connection, talk_id: i64) -> rusqlite::Result<Vec<Closure>> {
+pub fn of_talk(connection: &Connection, talk_id: TalkId) -> rusqlite::Result<Vec<Closure>> {
     connection
         .prepare_cached("SELECT * FROM closures WHERE talk_id = ?1 ORDER BY closure_id")?
         .query_map([talk_id], Closure::read)?
@@ -70,7 +71,11 @@ pub fn of_talk(connection: &Connection, talk_id: i64) -> rusqlite::Result<Vec<Cl
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn last_of_talk(connection: &Connection, talk_id: i64, since: i64) -> rusqlite::Result<Option<Closure>> {
+pub fn last_of_talk(
+    connection: &Connection,
+    talk_id: TalkId,
+    since: i64,
+) -> rusqlite::Result<Option<Closure>> {
     connection
         .prepare_cached(
             "SELECT * FROM closures WHERE talk_id = ?1
@@ -137,8 +142,9 @@ mod tests {
                 )
                 .unwrap();
         }
-        let ids =
-            |most| last(&connection, most).unwrap().iter().map(|closure| closure.talk_id).collect::<Vec<_>>();
+        let ids = |most| {
+            last(&connection, most).unwrap().iter().map(|closure| closure.talk_id.get()).collect::<Vec<_>>()
+        };
         assert_eq!(ids(3), [3, 1, 4]);
         assert_eq!(ids(10).len(), 4);
     }

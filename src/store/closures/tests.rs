@@ -135,7 +135,7 @@ impl World {
                     .unwrap();
             }
             Event::Enqueue(reason) => {
-                crate::store::sweep::enqueue(&self.connection, 1, *reason, self.now).unwrap();
+                crate::store::sweep::enqueue(&self.connection, TalkId::new(1), *reason, self.now).unwrap();
                 self.connection
                     .execute("UPDATE talk_queue SET due_at = min(due_at, ?1)", [self.now])
                     .unwrap();
@@ -168,7 +168,8 @@ impl World {
         };
         let close_context = (due.reason != FetchReason::Mirror).then(|| Box::new(close_context));
         let outcome = Outcome::Talk(Box::new(FetchedTalk::new(talk, "{}")));
-        let record = Record { talk_id: 1, ticket: due.ticket, at: self.now, outcome, close_context };
+        let record =
+            Record { talk_id: TalkId::new(1), ticket: due.ticket, at: self.now, outcome, close_context };
         let stepped = self.record(&record);
         if let Some(requested) = stepped.and_then(|stepped| stepped.requested) {
             assert!(verdict.is_stale(), "a request follows from a fetch that says stale alone");
@@ -207,7 +208,7 @@ impl World {
         };
         let outcome = Outcome::Closing { closure_id: requested.closure_id, answer: Box::new(answer) };
         self.record(&Record {
-            talk_id: 1,
+            talk_id: TalkId::new(1),
             ticket: requested.ticket,
             at: self.now,
             outcome,
@@ -218,7 +219,7 @@ impl World {
     /// What holds after whatever happened.
     fn check(&mut self) {
         assert!(self.effective <= 1, "closed by one request");
-        let closures = of_talk(&self.connection, 1).unwrap();
+        let closures = of_talk(&self.connection, TalkId::new(1)).unwrap();
         let mut under_way = 0;
         for closure in &closures {
             let seen = self.seen.entry(closure.closure_id).or_default();
@@ -245,7 +246,10 @@ impl World {
         }
         assert!(under_way <= 1);
         if under_way == 1 {
-            assert!(queue::row(&self.connection, 1).unwrap().is_some(), "a row leads back to it");
+            assert!(
+                queue::row(&self.connection, TalkId::new(1)).unwrap().is_some(),
+                "a row leads back to it"
+            );
         }
         let would = closures.iter().filter(|closure| closure.outcome == ClosingOutcome::WouldClose);
         let mut missed: Vec<_> = would.map(|closure| closure.missed_at).collect();
@@ -276,7 +280,7 @@ proptest! {
         world.happen(&Event::Send(Sent::Taken));
         world.happen(&Event::Wait(4000));
         world.happen(&Event::Fetch { mode: CloseMode::Live, clock_is_right: true });
-        let closures = of_talk(&world.connection, 1).unwrap();
+        let closures = of_talk(&world.connection, TalkId::new(1)).unwrap();
         prop_assert!(closures.iter().all(|closure| !closure.is_under_way()), "{closures:#?}");
     }
 }

@@ -4,6 +4,7 @@
 
 use super::{Feeder, insert, room_left};
 use crate::policy::lanes::Lane;
+use crate::talk::TalkId;
 use rusqlite::{Connection, OptionalExtension, Transaction};
 use serde::{Deserialize, Serialize};
 
@@ -16,14 +17,14 @@ const MAX_IDS_PER_STEP: usize = 20_000;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Backfill {
     /// The first id, …
-    pub from: i64,
+    pub from: TalkId,
     /// … and the last, which may be higher or lower.
-    pub to: i64,
+    pub to: TalkId,
     pub began_at: i64,
     /// The next id to queue.
-    next: i64,
+    next: TalkId,
     /// The next id whose result is not known yet.
-    settled: i64,
+    settled: TalkId,
     /// How many ids up to there the API did not know, without a break.
     pub unknown_in_a_row: i64,
     /// How many talks it queued.
@@ -33,23 +34,25 @@ pub struct Backfill {
 }
 
 impl Backfill {
-    fn step(&self) -> i64 {
-        if self.to < self.from { -1 } else { 1 }
+    /// The id after this one.
+    fn after(&self, talk_id: TalkId) -> TalkId {
+        let step = if self.to < self.from { -1 } else { 1 };
+        TalkId::new(talk_id.get() + step)
     }
 
     /// Whether an id lies in the range.
-    fn holds(&self, talk_id: i64) -> bool {
+    fn holds(&self, talk_id: TalkId) -> bool {
         (self.from.min(self.to)..=self.from.max(self.to)).contains(&talk_id)
     }
 
     /// How many ids of the range are settled, and how many there are.
     pub fn progress(&self) -> (i64, i64) {
-        ((self.settled - self.from).abs(), (self.to - self.from).abs() + 1)
+        (distance(self.from, self.settled), distance(self.from, self.to) + 1)
     }
 
     /// How many ids of the range are not queued yet. 0 once it has ended.
     pub fn ids_left(&self) -> i64 {
-        if self.ended.is_none() && self.holds(self.next) { (self.to - self.next).abs() + 1 } else { 0 }
+        if self.ended.is_none() && self.holds(self.next) { distance(self.next, self.to) + 1 } else { 0 }
     }
 
     /// Seconds until it ends at the current pace, if known.
@@ -58,6 +61,10 @@ impl Backfill {
         let rate = done as f64 / now.saturating_sub(self.began_at).max(1) as f64;
         (done > 0 && self.ended.is_none()).then(|| ((all - done) as f64 / rate) as i64)
     }
+}
+
+fn distance(one: TalkId, other: TalkId) -> i64 {
+    (one.get() - other.get()).abs()
 }
 
 /// The new walk, or why it cannot begin.
@@ -76,17 +83,15 @@ pub enum Begun {
 /// If the database cannot be written.
 pub fn begin(
     connection: &mut Connection,
-    from: Option<i64>,
-    to: Option<i64>,
+    from: Option<TalkId>,
+    to: Option<TalkId>,
     now: i64,
 ) -> rusqlite::Result<Begun> {
     let tx = connection.transaction()?;
-    let highest: Option<i64> = tx.query_row("SELECT max(talk_id) FROM talks", [], |row| row.get(0))?;
-    let to = to.unwrap_or(1);
-    let Some(from) = from.or_else(|| highest.map(|highest| if to > highest { highest + 1 } else { highest }))
-    else {
-        return Ok(Begun::NothingKnown);
-    };
+    let highest: Option<TalkId> = tx.query_row("SELECT max(talk_id) FROM talks", [], |row| row.get(0))?;
+    let to = to.unwrap_or(TalkId::new(1));
+    let first = |highest: TalkId| if to > highest { TalkId::new(highest.get() + 1) } else { highest };
+    let Some(from) = from.or_else(|| highest.map(first)) else { return Ok(Begun::NothingKnown) };
     let before = state(&tx)?.filter(|before| before.ended.is_none());
     let walk = Backfill {
         from,
@@ -175,7 +180,7 @@ enum IdState {
     Unclear,
 }
 
-fn id_state(tx: &Transaction<'_>, talk_id: i64) -> rusqlite::Result<IdState> {
+fn id_state(tx: &Transaction<'_>, talk_id: TalkId) -> rusqlite::Result<IdState> {
     if tx.prepare_cached("SELECT 1 FROM talks WHERE talk_id = ?1")?.exists([talk_id])? {
         return Ok(IdState::Talk);
     }
@@ -199,7 +204,7 @@ fn settle(tx: &Transaction<'_>, walk: &mut Backfill) -> rusqlite::Result<()> {
             IdState::Unknown => walk.unknown_in_a_row += 1,
             IdState::Talk | IdState::Unclear => walk.unknown_in_a_row = 0,
         }
-        walk.settled += walk.step();
+        walk.settled = walk.after(walk.settled);
     }
     Ok(())
 }
@@ -220,7 +225,7 @@ fn queue_more(tx: &Transaction<'_>, walk: &mut Backfill, room: usize, now: i64) 
             room -= 1;
             queued += 1;
         }
-        walk.next += walk.step();
+        walk.next = walk.after(walk.next);
     }
     settle(tx, walk)?;
     Ok(queued)

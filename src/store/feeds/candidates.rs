@@ -6,7 +6,7 @@
 use super::{Fed, FeedRequest, Feeder};
 use crate::policy::refresh::{Candidate, Choice, Class, RefreshRules};
 use crate::store::record::{Effect, Outcome, Record};
-use crate::talk::Talk;
+use crate::talk::{Talk, TalkId};
 use rusqlite::{Connection, Row};
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroI64;
@@ -17,7 +17,7 @@ const RELOAD_INTERVAL_SECS: i64 = 60 * 60;
 /// See the module documentation. Times are Unix seconds.
 #[derive(Debug, Default)]
 pub struct Candidates {
-    talks: HashMap<i64, StoredCandidate>,
+    talks: HashMap<TalkId, StoredCandidate>,
     /// When they were read, and since when a closed talk must have changed to be included.
     read: Option<(i64, i64)>,
     /// When a listing pass last showed every open talk. What it did not show is closed.
@@ -82,13 +82,13 @@ impl Candidates {
         Ok(())
     }
 
-    fn read(&self, row: &Row<'_>, class: Class) -> rusqlite::Result<(i64, StoredCandidate)> {
+    fn read(&self, row: &Row<'_>, class: Class) -> rusqlite::Result<(TalkId, StoredCandidate)> {
         let talk_id = row.get(0)?;
         let checked_at = self.checked_at(talk_id);
         Ok((talk_id, StoredCandidate { updated_at: row.get(1)?, fetched_at: row.get(2)?, checked_at, class }))
     }
 
-    fn checked_at(&self, talk_id: i64) -> Option<NonZeroI64> {
+    fn checked_at(&self, talk_id: TalkId) -> Option<NonZeroI64> {
         self.talks.get(&talk_id)?.checked_at
     }
 
@@ -100,7 +100,7 @@ impl Candidates {
         &self,
         choice: &mut Choice,
         rules: &RefreshRules,
-        mut is_free: impl FnMut(i64) -> rusqlite::Result<bool>,
+        mut is_free: impl FnMut(TalkId) -> rusqlite::Result<bool>,
     ) -> rusqlite::Result<()> {
         for (&talk_id, &StoredCandidate { updated_at, fetched_at, checked_at, class }) in &self.talks {
             let checked_at = match class {
@@ -119,13 +119,14 @@ impl Candidates {
     }
 
     /// The open talks last fetched before `before` that are not in `seen`.
-    pub(super) fn unseen(&self, seen: &HashSet<i64>, before: i64, now: i64) -> Vec<i64> {
-        let is_unseen = |(talk_id, talk): &(&i64, &StoredCandidate)| {
+    pub(super) fn unseen(&self, seen: &HashSet<TalkId>, before: i64, now: i64) -> Vec<TalkId> {
+        let is_unseen = |(talk_id, talk): &(&TalkId, &StoredCandidate)| {
             // A time in the future comes from a wrong clock.
             let is_older = talk.fetched_at < before || talk.fetched_at > now;
             talk.class != Class::Closed && is_older && !seen.contains(talk_id)
         };
-        let mut unseen: Vec<i64> = self.talks.iter().filter(is_unseen).map(|(talk_id, _)| *talk_id).collect();
+        let mut unseen: Vec<TalkId> =
+            self.talks.iter().filter(is_unseen).map(|(talk_id, _)| *talk_id).collect();
         unseen.sort_unstable();
         unseen
     }
@@ -163,7 +164,7 @@ impl Candidates {
     pub fn fed(&mut self, request: &FeedRequest, fed: &Fed) {
         match (request, fed) {
             (FeedRequest::Compare { listed, now }, Fed::Compared(news)) => {
-                let news: HashSet<i64> = news.iter().map(|news| news.listed.talk_id).collect();
+                let news: HashSet<TalkId> = news.iter().map(|news| news.listed.talk_id).collect();
                 for listed in listed.iter().filter(|listed| !news.contains(&listed.talk_id)) {
                     if let Some(talk) = self.talks.get_mut(&listed.talk_id) {
                         talk.checked_at = NonZeroI64::new(*now);

@@ -15,7 +15,10 @@ fn talk(talk_id: i64) -> Talk {
 }
 
 fn record(connection: &mut Connection, talk_id: i64, ticket: Option<Ticket>, at: i64, outcome: Outcome) {
-    record::tests::record(connection, &Record { talk_id, ticket, at, outcome, close_context: None });
+    record::tests::record(
+        connection,
+        &Record { talk_id: TalkId::new(talk_id), ticket, at, outcome, close_context: None },
+    );
 }
 
 fn mirror(connection: &mut Connection, talk: Talk, fetched_at: i64) {
@@ -42,7 +45,7 @@ fn rules(closed_for: Duration) -> RefreshRules {
 
 fn hinted(connection: &mut Connection, talk_id: i64, lane: Lane) -> Fed {
     let feeder = Feeder::Listing;
-    let hints = vec![Hint { talk_id, lane, changed: false }];
+    let hints = vec![Hint { talk_id: TalkId::new(talk_id), lane, changed: false }];
     request(connection, FeedRequest::Enqueue { feeder, hints, due_at: NOW, now: NOW })
 }
 
@@ -50,7 +53,7 @@ fn hinted(connection: &mut Connection, talk_id: i64, lane: Lane) -> Fed {
 fn rows(connection: &Connection) -> Vec<(i64, String, i64, i64, i64)> {
     let mut rows = Vec::new();
     let each = |row: queue::QueueRow| -> rusqlite::Result<()> {
-        rows.push((row.talk_id, row.reason, row.priority, row.due_at - NOW, row.attempts));
+        rows.push((row.talk_id.get(), row.reason, row.priority, row.due_at - NOW, row.attempts));
         Ok(())
     };
     queue::list(connection, false, None, each).unwrap();
@@ -162,8 +165,12 @@ fn a_refresh_fills_the_lane_up_and_takes_none_that_waits_already() {
 fn a_row_of_the_listing_is_news_if_it_differs() {
     let mut connection = in_memory();
     mirror(&mut connection, talk(1), NOW);
-    let same =
-        Listed { talk_id: 1, updated_at: Some(NOW - 3600), is_in_work: Some(true), is_read: Some(true) };
+    let same = Listed {
+        talk_id: TalkId::new(1),
+        updated_at: Some(NOW - 3600),
+        is_in_work: Some(true),
+        is_read: Some(true),
+    };
     let mut ask =
         |listed| match request(&mut connection, FeedRequest::Compare { listed: vec![listed], now: NOW }) {
             Fed::Compared(news) => news.len(),
@@ -178,7 +185,7 @@ fn a_row_of_the_listing_is_news_if_it_differs() {
     assert_eq!(ask(Listed { updated_at: Some(NOW), ..same }), 1);
     assert_eq!(ask(Listed { is_in_work: Some(false), ..same }), 1);
     assert_eq!(ask(Listed { is_read: Some(false), ..same }), 1);
-    assert_eq!(ask(Listed { talk_id: 2, ..same }), 1, "unknown");
+    assert_eq!(ask(Listed { talk_id: TalkId::new(2), ..same }), 1, "unknown");
     record(&mut connection, 1, None, NOW, Outcome::Gone);
     let mut ask = |listed| request(&mut connection, FeedRequest::Compare { listed: vec![listed], now: NOW });
     assert!(matches!(ask(same), Fed::Compared(news) if news.len() == 1), "gone, and listed all the same");
@@ -193,15 +200,16 @@ fn open_talks_that_a_pass_did_not_show_are_those_fetched_before_it() {
     mirror(&mut connection, Talk { is_in_work: false, ..talk(4) }, NOW - 10);
     let fed = request(
         &mut connection,
-        FeedRequest::Unseen { seen: Arc::new(HashSet::from([1])), before: NOW, now: NOW },
+        FeedRequest::Unseen { seen: Arc::new(HashSet::from([TalkId::new(1)])), before: NOW, now: NOW },
     );
-    assert_eq!(fed, Fed::Unseen(vec![2]));
+    assert_eq!(fed, Fed::Unseen(vec![TalkId::new(2)]));
 }
 
 #[test]
 fn an_event_counts_once() {
     let mut connection = in_memory();
-    let event = |id: &str, talk_id| TalkEvent { event_id: id.into(), talk_id, created_at: NOW };
+    let event =
+        |id: &str, talk_id| TalkEvent { event_id: id.into(), talk_id: TalkId::new(talk_id), created_at: NOW };
     let take = |events| FeedRequest::Events { events, now: NOW };
     assert_eq!(
         request(&mut connection, take(vec![event("a", 1), event("b", 1), event("c", 2)])),
@@ -223,7 +231,7 @@ fn a_webhook_of_another_account_queues_nothing_once_ours_is_known() {
     let mut connection = in_memory();
     let webhook = |account_id| FeedRequest::Webhook {
         account_id: Some(account_id),
-        ids: vec![1],
+        ids: vec![TalkId::new(1)],
         due_at: NOW + 2,
         now: NOW,
     };
@@ -247,11 +255,12 @@ fn walk(connection: &mut Connection, known: i64) -> (Backfill, usize) {
             return (state, step);
         }
         for due in queue::head(connection, NOW, 100).unwrap().due {
-            let outcome = match due.talk_id <= known {
-                true => Outcome::Talk(Box::new(FetchedTalk::new(talk(due.talk_id), "{}"))),
+            let talk_id = due.talk_id.get();
+            let outcome = match talk_id <= known {
+                true => Outcome::Talk(Box::new(FetchedTalk::new(talk(talk_id), "{}"))),
                 false => Outcome::Gone,
             };
-            record(connection, due.talk_id, due.ticket, NOW, outcome);
+            record(connection, talk_id, due.ticket, NOW, outcome);
         }
         assert!(step < 10_000, "it ends");
     }
@@ -266,7 +275,7 @@ fn a_backfill_fetches_each_id_once_and_none_that_is_mirrored() {
     }
     begin_backfill(&mut connection, None, None, NOW).unwrap();
     let (state, _) = walk(&mut connection, 100);
-    assert_eq!((state.from, state.to, state.queued), (100, 1, 50));
+    assert_eq!((state.from.get(), state.to.get(), state.queued), (100, 1, 50));
     let talks: i64 = connection.query_row("SELECT count(*) FROM talks", [], |row| row.get(0)).unwrap();
     assert_eq!(talks, 100);
 }
@@ -275,7 +284,7 @@ fn a_backfill_fetches_each_id_once_and_none_that_is_mirrored() {
 fn a_backfill_ends_at_500_unknown_ids_in_a_row_and_not_at_499() {
     for (known, ends_there) in [(500, false), (501, true)] {
         let mut connection = in_memory();
-        begin_backfill(&mut connection, Some(1), Some(2000), NOW).unwrap();
+        begin_backfill(&mut connection, Some(TalkId::new(1)), Some(TalkId::new(2000)), NOW).unwrap();
         for unknown in 1..known {
             connection.execute("INSERT INTO tombstones VALUES (?1, 1)", [unknown]).unwrap();
         }
@@ -289,7 +298,7 @@ fn a_backfill_ends_at_500_unknown_ids_in_a_row_and_not_at_499() {
 #[test]
 fn a_backfill_passes_over_what_backs_off_and_can_be_ended() {
     let mut connection = in_memory();
-    begin_backfill(&mut connection, Some(3), Some(1), NOW).unwrap();
+    begin_backfill(&mut connection, Some(TalkId::new(3)), Some(TalkId::new(1)), NOW).unwrap();
     request(&mut connection, FeedRequest::Backfill { room: 10, now: NOW });
     connection.execute("UPDATE talk_queue SET attempts = 1, due_at = ?1 + 900", [NOW]).unwrap();
     let fed = request(&mut connection, FeedRequest::Backfill { room: 10, now: NOW });
@@ -299,7 +308,7 @@ fn a_backfill_passes_over_what_backs_off_and_can_be_ended() {
         Fed::Backfill(None, 0)
     );
 
-    begin_backfill(&mut connection, Some(30), Some(1), NOW).unwrap();
+    begin_backfill(&mut connection, Some(TalkId::new(30)), Some(TalkId::new(1)), NOW).unwrap();
     assert!(end_backfill(&mut connection, NOW).unwrap().is_some());
     assert!(end_backfill(&mut connection, NOW).unwrap().is_none());
     assert_eq!(
@@ -377,14 +386,14 @@ fn a_talk_that_the_listing_shows_unchanged_is_left_until_the_hour_is_over() {
     let (connection, candidates) = (&mut connection, &mut Candidates::default());
     assert_eq!(refreshed(candidates, connection, closed_for), [1, 2, 3, 4, 5]);
     let row = |talk_id| Listed {
-        talk_id,
+        talk_id: TalkId::new(talk_id),
         updated_at: Some(NOW - 3600),
         is_in_work: Some(true),
         is_read: Some(true),
     };
     let listed = vec![row(1), Listed { is_read: Some(false), ..row(2) }, row(3)];
     request_with(candidates, connection, FeedRequest::Compare { listed, now: NOW });
-    let seen = Arc::new(HashSet::from([1, 2, 3, 4]));
+    let seen = Arc::new(HashSet::from([1, 2, 3, 4].map(TalkId::new)));
     request_with(candidates, connection, FeedRequest::Unseen { seen, before: NOW, now: NOW });
     noted(candidates, connection, Feeder::Listing, None);
     assert_eq!(refreshed(candidates, connection, closed_for), [1, 2, 3, 4, 5], "no events: not watched");
@@ -420,7 +429,7 @@ mod laws {
                         Outcome::Talk(Box::new(FetchedTalk::new(talk, "{}")))
                     }
                 };
-                let record = Record { talk_id, ticket: None, at, outcome, close_context: None };
+                let record = Record { talk_id: TalkId::new(talk_id), ticket: None, at, outcome, close_context: None };
                 let recorded = record::tests::record(&connection, &record);
                 kept.recorded(&record, recorded.effect);
             }

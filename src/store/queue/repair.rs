@@ -4,6 +4,7 @@ use super::CHUNK;
 use crate::policy::DENIED_RETRY;
 use crate::policy::lanes::Lane;
 use crate::store::closures;
+use crate::talk::TalkId;
 use rusqlite::{Transaction, named_params};
 use serde_json::json;
 use std::collections::HashMap;
@@ -22,17 +23,17 @@ pub const TOO_MANY: &str = "; ignored: too many talks are reported as missing";
 #[derive(Debug, Clone)]
 pub enum Repair {
     /// These attempts were not the talks' own: it was everybody's trouble, as shows now.
-    Refund { attempts: HashMap<i64, u32>, now: i64 },
+    Refund { attempts: HashMap<TalkId, u32>, now: i64 },
     /// A pause since `since` has ended: what failed in it is due again, and attempts around it do not count, `except`
     /// those of talks that fail by themselves.
-    PauseEnded { since: i64, except: Vec<i64>, now: i64 },
+    PauseEnded { since: i64, except: Vec<TalkId>, now: i64 },
     /// Answers are believed again, as the account is confirmed or a person has looked: what was ignored until then is due.
     Ignored { now: i64 },
     /// Rows that a wrong clock has put into the future are due as by the right one. The clock was set back by `back`
     /// seconds, as far as that is known; `retry_max` is the longest backoff, in seconds.
     Clock { back: i64, retry_max: i64, now: i64 },
     /// These talks were taken for gone and perhaps are not: they are as before, and looked at again.
-    NotGone { talk_ids: Vec<i64>, now: i64 },
+    NotGone { talk_ids: Vec<TalkId>, now: i64 },
 }
 
 impl Repair {
@@ -62,7 +63,7 @@ pub fn repair(tx: &Transaction<'_>, repair: &Repair) -> rusqlite::Result<usize> 
     }
 }
 
-fn refund(tx: &Transaction<'_>, attempts: &HashMap<i64, u32>, now: i64) -> rusqlite::Result<usize> {
+fn refund(tx: &Transaction<'_>, attempts: &HashMap<TalkId, u32>, now: i64) -> rusqlite::Result<usize> {
     let mut update = tx.prepare_cached(
         "UPDATE talk_queue
             SET attempts = max(attempts - ?2, 0),
@@ -76,7 +77,7 @@ fn refund(tx: &Transaction<'_>, attempts: &HashMap<i64, u32>, now: i64) -> rusql
     Ok(changed)
 }
 
-fn pause_ended(tx: &Transaction<'_>, since: i64, except: &[i64], now: i64) -> rusqlite::Result<usize> {
+fn pause_ended(tx: &Transaction<'_>, since: i64, except: &[TalkId], now: i64) -> rusqlite::Result<usize> {
     let except = json!(except).to_string();
     let failed = tx
         .prepare_cached(
@@ -129,7 +130,7 @@ fn clock(tx: &Transaction<'_>, back: i64, retry_max: i64, now: i64) -> rusqlite:
     Ok(hurried + earlier)
 }
 
-fn not_gone(tx: &Transaction<'_>, talk_ids: &[i64], now: i64) -> rusqlite::Result<usize> {
+fn not_gone(tx: &Transaction<'_>, talk_ids: &[TalkId], now: i64) -> rusqlite::Result<usize> {
     let mut back = tx.prepare_cached("UPDATE talks SET gone_at = NULL WHERE talk_id = ?1")?;
     let mut queue = tx.prepare_cached(
         "INSERT INTO talk_queue (talk_id, reason, priority, enqueued_at, due_at)
@@ -183,7 +184,8 @@ mod tests {
 
     #[test]
     fn an_attempt_that_was_everybody_s_is_given_back_and_a_failure_with_it() {
-        let refund = Repair::Refund { attempts: HashMap::from([(1, 1), (2, 5)]), now: NOW };
+        let refund =
+            Repair::Refund { attempts: HashMap::from([(TalkId::new(1), 1), (TalkId::new(2), 5)]), now: NOW };
         let waits = row("due_at, attempts", "NOW + 30, 3");
         assert_eq!(repaired(&waits, &refund), (2, 30, None), "it backs off as before");
         let failed = row("due_at, attempts, failed_at", "NOW - 5, 8, NOW - 1");
@@ -194,13 +196,14 @@ mod tests {
 
     #[test]
     fn what_failed_in_a_pause_or_just_before_is_due_again_and_what_failed_earlier_is_not() {
-        let ended = Repair::PauseEnded { since: NOW - 100, except: vec![2], now: NOW };
+        let ended = Repair::PauseEnded { since: NOW - 100, except: vec![TalkId::new(2)], now: NOW };
         let failed = |at: i64| row("due_at, attempts, failed_at", &format!("NOW - 500, 8, NOW - {at}"));
         assert_eq!(repaired(&failed(160), &ended), (0, 0, None));
         assert_eq!(repaired(&failed(161), &ended), (8, -500, Some(-161)));
         let retried = row("due_at, attempts", "NOW + 900, 7");
         assert_eq!(repaired(&retried, &ended), (0, 900, None));
-        let own = Repair::PauseEnded { since: NOW - 100, except: vec![3, 1], now: NOW };
+        let own =
+            Repair::PauseEnded { since: NOW - 100, except: vec![TalkId::new(3), TalkId::new(1)], now: NOW };
         assert_eq!(repaired(&retried, &own), (7, 900, None), "it fails by itself");
         assert_eq!(repaired(&failed(10), &own), (8, -500, Some(-10)));
     }
@@ -256,9 +259,9 @@ mod tests {
             )
             .unwrap();
         let tx = connection.transaction().unwrap();
-        closures::end_gone(&tx, 7).unwrap();
+        closures::end_gone(&tx, TalkId::new(7)).unwrap();
         tx.commit().unwrap();
-        run(&mut connection, &Repair::NotGone { talk_ids: vec![7], now: NOW });
+        run(&mut connection, &Repair::NotGone { talk_ids: vec![TalkId::new(7)], now: NOW });
         let outcomes = "SELECT group_concat(outcome || coalesce(error, '-')) FROM closures";
         assert_eq!(
             connection.query_row(outcomes, [], |row| row.get(0)),

@@ -1,7 +1,7 @@
 //! The state that an answer shows of a talk: stored, and the one before kept in `talk_history` if it differs.
 
 use super::{AHEAD, Effect, FetchedTalk, Recorder};
-use crate::talk::Talk;
+use crate::talk::{Talk, TalkId};
 use rusqlite::types::ToSql;
 use rusqlite::{OptionalExtension, Transaction, params};
 use std::fmt::Write;
@@ -86,7 +86,7 @@ impl Recorder<'_> {
     }
 
     /// Whether the stored `updated_at` of a talk is no measure of what is older.
-    fn is_ahead(&self, talk_id: i64) -> rusqlite::Result<bool> {
+    fn is_ahead(&self, talk_id: TalkId) -> rusqlite::Result<bool> {
         Ok(self.ahead
             && self.tx.prepare_cached("SELECT 1 FROM talks_ahead WHERE talk_id = ?1")?.exists([talk_id])?)
     }
@@ -122,7 +122,7 @@ fn changed(stored: &Talk, talk: &Talk) -> rusqlite::Result<String> {
 }
 
 /// Keeps the stored state, which ends at `until`.
-fn supersede(tx: &Transaction<'_>, talk_id: i64, until: i64) -> rusqlite::Result<()> {
+fn supersede(tx: &Transaction<'_>, talk_id: TalkId, until: i64) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "INSERT INTO talk_history (talk_id, version, valid_from, valid_to, created_at, updated_at, rate, contact_id, \
                 chat_id, entity_id, entity_type, is_in_work, is_read, origin, missed_at, account_id, status, source_id, \
@@ -137,7 +137,7 @@ fn supersede(tx: &Transaction<'_>, talk_id: i64, until: i64) -> rusqlite::Result
 }
 
 /// States that a wrong clock has put into the future began and ended at `seen_at` at the latest.
-fn mend_times(tx: &Transaction<'_>, talk_id: i64, seen_at: i64) -> rusqlite::Result<()> {
+fn mend_times(tx: &Transaction<'_>, talk_id: TalkId, seen_at: i64) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "UPDATE talk_history SET valid_from = min(valid_from, ?2), valid_to = min(valid_to, ?2)
           WHERE talk_id = ?1 AND (valid_from > ?2 OR valid_to > ?2)",
@@ -174,7 +174,7 @@ fn talk_params(talk: &Talk) -> [&dyn ToSql; 17] {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn stored_talk(connection: &rusqlite::Connection, talk_id: i64) -> rusqlite::Result<Option<Talk>> {
+pub fn stored_talk(connection: &rusqlite::Connection, talk_id: TalkId) -> rusqlite::Result<Option<Talk>> {
     connection
         .prepare_cached(
             "SELECT talk_id, created_at, updated_at, rate, contact_id, chat_id, entity_id, \
@@ -267,7 +267,7 @@ mod tests {
         for (version, change) in (2..).zip(changes) {
             change(&mut talk);
             assert_eq!(recorder.upsert_talk(&talk, "{}", version, version), Ok(Effect::Changed));
-            assert_eq!(stored_talk(&tx, 1).unwrap().as_ref(), Some(&talk));
+            assert_eq!(stored_talk(&tx, TalkId::new(1)).unwrap().as_ref(), Some(&talk));
         }
         let states = "SELECT count(DISTINCT version) + max(version) FROM talk_versions";
         assert_eq!(tx.query_row(states, [], |row| row.get(0)), Ok(17 + 17));

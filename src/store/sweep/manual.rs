@@ -2,13 +2,14 @@
 
 use super::{SweepRequest, Swept, enqueue, sweep};
 use crate::policy::closing::{CloseRules, FetchReason};
+use crate::talk::TalkId;
 use rusqlite::Connection;
 
 /// What to close.
 #[derive(Debug, Clone)]
 pub struct ToClose {
     /// These talks. If none are named, what a sweep finds, whatever its share of the open talks.
-    pub talk_ids: Vec<i64>,
+    pub talk_ids: Vec<TalkId>,
     /// [`FetchReason::Close`], or [`FetchReason::DryRun`].
     pub reason: FetchReason,
 }
@@ -17,9 +18,9 @@ pub struct ToClose {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QueuedToClose {
     /// The talks to close.
-    pub queued: Vec<i64>,
+    pub queued: Vec<TalkId>,
     /// Talks whose closing was already under way.
-    pub under_way: Vec<i64>,
+    pub under_way: Vec<TalkId>,
 }
 
 /// Queues talks to close by hand, due at `now`, in Unix seconds.

@@ -67,11 +67,11 @@ proptest! {
     ) {
         let mut connection = in_memory();
         for (number, (talk, reach)) in talks.iter().enumerate() {
-            store(&mut connection, &Talk { talk_id: number as i64 + 1, ..talk.clone() }, *reach);
+            store(&mut connection, &Talk { talk_id: TalkId::new(number as i64 + 1), ..talk.clone() }, *reach);
         }
-        let ids = |now: i64| -> Vec<i64> {
+        let ids = |now: i64| -> Vec<TalkId> {
             let is_stale = |(talk, reach): &(Talk, Reach)| stale(talk, *reach, now, &rules).is_stale();
-            (1..).zip(&talks).filter(|(_, talk)| is_stale(talk)).map(|(id, _)| id).collect()
+            (1..).zip(&talks).filter(|(_, talk)| is_stale(talk)).map(|(id, _)| TalkId::new(id)).collect()
         };
         let now = crate::clock::unix_now();
         let mut found = candidates(&connection, &rules, FetchReason::Close, 1000, now).unwrap();
@@ -82,7 +82,7 @@ proptest! {
         // The view reads the clock.
         note_rules(&connection, &live(rules.clone())).unwrap();
         let before = crate::clock::unix_now();
-        let viewed: Vec<i64> = connection
+        let viewed: Vec<TalkId> = connection
             .prepare("SELECT talk_id FROM stale_talks ORDER BY talk_id")
             .unwrap()
             .query_map([], |row| row.get(0))
@@ -177,7 +177,8 @@ fn each_stored_origin_is_read_once_and_no_talk() {
     for (talk_id, origin) in
         (1..).zip([Some("viber"), None, Some("avito"), Some("viber"), Some("Viber"), Some("")])
     {
-        let talk = Talk { talk_id, origin: origin.map(str::to_owned), ..just_stale(100) };
+        let talk =
+            Talk { talk_id: TalkId::new(talk_id), origin: origin.map(str::to_owned), ..just_stale(100) };
         store(&mut connection, &talk, Reach { gone: talk_id == 3, denied: false });
     }
     assert_eq!(origins(&connection).unwrap(), ["", "Viber", "avito", "viber"]);

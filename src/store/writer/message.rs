@@ -10,6 +10,7 @@ use crate::store::record::{Outcome, Record, Recorded};
 use crate::store::status::DaemonStatus;
 use crate::store::sweep::{QueuedToClose, SweepRequest, Swept, ToClose};
 use crate::store::tokens::TokenStatus;
+use crate::talk::TalkId;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -26,7 +27,7 @@ pub enum Message {
 /// What is answered by an event, or changes what the writer does from then on.
 #[derive(Debug)]
 pub enum Query {
-    Enqueue(Vec<RangeInclusive<i64>>),
+    Enqueue(Vec<RangeInclusive<TalkId>>),
     /// Queue what is to be closed by hand, by these rules, at this Unix second.
     CloseManually {
         rules: Box<CloseRules>,
@@ -37,7 +38,7 @@ pub enum Query {
     Head {
         now: i64,
         limit: usize,
-        only: Option<Arc<[i64]>>,
+        only: Option<Arc<[TalkId]>>,
     },
     Sweep(Box<SweepRequest>),
     /// The rules of the configuration, and which feeders it switches on.

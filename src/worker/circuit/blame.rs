@@ -2,6 +2,7 @@
 
 use crate::amocrm::{Failure, Kind};
 use crate::gate::Source;
+use crate::talk::TalkId;
 use std::collections::{HashMap, HashSet};
 
 /// What is known of the tries of talks and lists that failed.
@@ -12,12 +13,12 @@ pub(in crate::worker) struct Tries {
     /// The good answers before the last failed try of each.
     last: HashMap<Source, u64>,
     /// Talks that failed since the last good answer.
-    failing: HashSet<i64>,
+    failing: HashSet<TalkId>,
     /// Those that began a pause which another's good answer ended: they fail by themselves as long as others are
     /// answered in between.
     excused: HashSet<Source>,
     /// Attempts that were spent since the last good answer, of each talk.
-    spent: HashMap<i64, u32>,
+    spent: HashMap<TalkId, u32>,
 }
 
 /// Beyond so many it is not worth to remember who is excused.
@@ -68,7 +69,7 @@ impl Tries {
     }
 
     /// The talks that began a pause by themselves.
-    pub(in crate::worker) fn excused_talks(&self) -> Vec<i64> {
+    pub(in crate::worker) fn excused_talks(&self) -> Vec<TalkId> {
         let talk = |source: &Source| match source {
             Source::Talk(talk_id) => Some(*talk_id),
             _ => None,
@@ -96,12 +97,12 @@ impl Tries {
     }
 
     /// The talk has failed for good: what else fails is told from it no more.
-    pub(in crate::worker) fn given_up(&mut self, talk_id: i64) {
+    pub(in crate::worker) fn given_up(&mut self, talk_id: TalkId) {
         self.failing.remove(&talk_id);
     }
 
     /// The talk failed since the last good answer.
-    pub(in crate::worker) fn is_failing(&self, talk_id: i64) -> bool {
+    pub(in crate::worker) fn is_failing(&self, talk_id: TalkId) -> bool {
         self.failing.contains(&talk_id)
     }
 
@@ -111,12 +112,12 @@ impl Tries {
     }
 
     /// An attempt was spent on a failure that may yet turn out to be everybody's.
-    pub(in crate::worker) fn spent(&mut self, talk_id: i64) {
+    pub(in crate::worker) fn spent(&mut self, talk_id: TalkId) {
         *self.spent.entry(talk_id).or_default() += 1;
     }
 
     /// It has: these attempts are given back.
-    pub(in crate::worker) fn take_spent(&mut self) -> HashMap<i64, u32> {
+    pub(in crate::worker) fn take_spent(&mut self) -> HashMap<TalkId, u32> {
         std::mem::take(&mut self.spent)
     }
 }
@@ -137,16 +138,20 @@ pub(in crate::worker) fn spends(failure: &Failure, blame: Blame, attempts: u32, 
 mod tests {
     use super::*;
 
-    const ONE: Source = Source::Talk(1);
+    const ONE: Source = talk(1);
+
+    const fn talk(number: i64) -> Source {
+        Source::Talk(TalkId::new(number))
+    }
 
     #[test]
     fn a_failure_is_the_talk_s_own_if_others_were_answered_since_its_last_try() {
         let mut tries = Tries::default();
         assert_eq!(tries.failed(ONE), Blame::Unclear, "nothing was ever answered");
-        tries.answered(Source::Talk(9));
+        tries.answered(talk(9));
         assert_eq!(tries.failed(ONE), Blame::Own);
         assert_eq!(tries.failed(ONE), Blame::Unclear, "nothing since");
-        assert_eq!(tries.failed(Source::Talk(2)), Blame::Own, "it was never tried before");
+        assert_eq!(tries.failed(talk(2)), Blame::Own, "it was never tried before");
         tries.answered(Source::List("events"));
         assert!(tries.has_failed_alone(ONE));
         tries.forget(ONE);
@@ -159,41 +164,41 @@ mod tests {
         tries.failed(ONE);
         tries.answered(Source::Account);
         assert_eq!(tries.failed(ONE), Blame::Own);
-        tries.failed(Source::Talk(2));
+        tries.failed(talk(2));
         tries.answered(Source::Account);
         assert_eq!(tries.failed(ONE), Blame::Unclear);
-        tries.answered(Source::Talk(3));
+        tries.answered(talk(3));
         assert_eq!(tries.failed(ONE), Blame::Own);
     }
 
     #[test]
     fn those_that_began_a_pause_which_another_ended_fail_by_themselves_while_others_are_answered() {
-        let blamed = || (1..=3).map(Source::Talk).collect::<Vec<_>>();
+        let blamed = || (1..=3).map(talk).collect::<Vec<_>>();
         let mut tries = Tries::default();
         tries.failed(ONE);
-        tries.pause_ended(Source::Talk(9), blamed());
-        tries.answered(Source::Talk(9));
+        tries.pause_ended(talk(9), blamed());
+        tries.answered(talk(9));
         for talk_id in 1..=3 {
-            assert!(tries.is_excused(Source::Talk(talk_id)), "{talk_id}");
-            tries.failed(Source::Talk(talk_id));
-            assert!(!tries.is_excused(Source::Talk(talk_id)), "nothing was answered since");
+            assert!(tries.is_excused(talk(talk_id)), "{talk_id}");
+            tries.failed(talk(talk_id));
+            assert!(!tries.is_excused(talk(talk_id)), "nothing was answered since");
         }
         tries.answered(Source::List("events"));
         assert!(tries.is_excused(ONE));
         tries.answered(ONE);
-        assert!(!tries.is_excused(ONE) && tries.is_excused(Source::Talk(2)), "it answers now");
+        assert!(!tries.is_excused(ONE) && tries.is_excused(talk(2)), "it answers now");
         let mut talks = tries.excused_talks();
         talks.sort_unstable();
-        assert_eq!(talks, [2, 3]);
+        assert_eq!(talks, [2, 3].map(TalkId::new));
     }
 
     #[test]
     fn a_pause_that_one_of_its_own_ended_was_everybody_s() {
-        for by in [Source::Talk(2), Source::Account] {
+        for by in [talk(2), Source::Account] {
             let mut tries = Tries::default();
             tries.failed(ONE);
-            tries.failed(Source::Talk(2));
-            tries.pause_ended(by, vec![ONE, Source::Talk(2)]);
+            tries.failed(talk(2));
+            tries.pause_ended(by, vec![ONE, talk(2)]);
             tries.answered(by);
             assert!(!tries.is_excused(ONE), "{by:?}");
         }
@@ -202,11 +207,11 @@ mod tests {
     #[test]
     fn attempts_since_the_last_good_answer_can_be_given_back() {
         let mut tries = Tries::default();
-        tries.spent(1);
-        tries.answered(Source::Talk(9));
-        tries.spent(2);
-        tries.spent(2);
-        assert_eq!(tries.take_spent(), HashMap::from([(2, 2)]));
+        tries.spent(TalkId::new(1));
+        tries.answered(talk(9));
+        tries.spent(TalkId::new(2));
+        tries.spent(TalkId::new(2));
+        assert_eq!(tries.take_spent(), HashMap::from([(TalkId::new(2), 2)]));
         assert_eq!(tries.take_spent(), HashMap::new());
     }
 

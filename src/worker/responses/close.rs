@@ -24,7 +24,7 @@ impl Worker {
             Ok(http_status) => {
                 self.answered(permit, source, Signal::Healthy, None, now);
                 tracing::info!(
-                    talk_id,
+                    talk_id = talk_id.get(),
                     outcome = "accepted",
                     "the API took the close request of talk {talk_id}"
                 );

@@ -2,6 +2,7 @@
 
 use crate::clock::Now;
 use crate::store::record::{Effect, Recorded};
+use crate::talk::TalkId;
 use crate::worker::{Mode, Worker, closer};
 
 impl Worker {
@@ -10,7 +11,7 @@ impl Worker {
         self.progress.step();
         let outcome = self.counters.count(recorded.effect);
         let talk_id = recorded.talk_id;
-        tracing::debug!(talk_id, outcome, "recorded talk {talk_id}: {outcome}");
+        tracing::debug!(talk_id = talk_id.get(), outcome, "recorded talk {talk_id}: {outcome}");
         self.note_effect(talk_id, recorded.effect, now);
         if let Some(stepped) = &recorded.stepped {
             self.counters.count_step(&stepped.step);
@@ -30,7 +31,7 @@ impl Worker {
         }
     }
 
-    fn note_effect(&mut self, talk_id: i64, effect: Effect, now: Now) {
+    fn note_effect(&mut self, talk_id: TalkId, effect: Effect, now: Now) {
         if self.config.mode == Mode::Sync {
             self.unfetched.note(talk_id, effect);
         }

@@ -138,13 +138,18 @@ impl Worker {
         match failure.kind {
             Kind::Gone => {
                 self.circuit.tries.forget(source);
-                tracing::info!(talk_id, outcome = "gone", request_id, "talk {talk_id} is gone: {error}");
+                tracing::info!(
+                    talk_id = talk_id.get(),
+                    outcome = "gone",
+                    request_id,
+                    "talk {talk_id} is gone: {error}"
+                );
                 Some(Outcome::Gone)
             }
             Kind::Denied => {
                 self.circuit.tries.forget(source);
                 tracing::warn!(
-                    talk_id,
+                    talk_id = talk_id.get(),
                     outcome = "denied",
                     request_id,
                     "talk {talk_id} is denied, retry in a day: {error}"
@@ -166,7 +171,11 @@ impl Worker {
             _ if self.circuit.pause().is_some() => {
                 // Not this talk's fault. Another one may lead the next probe.
                 let wait = policy::backoff(row.attempts.max(1), &self.config.retry, &mut self.circuit.rng);
-                tracing::debug!(talk_id, request_id, "talk {talk_id} failed in a pause: {error}");
+                tracing::debug!(
+                    talk_id = talk_id.get(),
+                    request_id,
+                    "talk {talk_id} failed in a pause: {error}"
+                );
                 Some(self.unspent(policy::not_before(now.unix, wait), failure))
             }
             _ => Some(self.failed(row, failure, now)),
@@ -198,7 +207,7 @@ impl Worker {
                 wait = wait.max(LEAST_LAST_WAIT);
             }
             tracing::debug!(
-                talk_id,
+                talk_id = talk_id.get(),
                 request_id,
                 "talk {talk_id} failed, and nothing else was answered: {error}"
             );
@@ -211,7 +220,7 @@ impl Worker {
             NextTry::At(due_at) => {
                 let wait = due_at - now.secs();
                 tracing::info!(
-                    talk_id,
+                    talk_id = talk_id.get(),
                     outcome = "retry",
                     request_id,
                     attempts,
@@ -223,7 +232,7 @@ impl Worker {
             NextTry::Never => {
                 self.circuit.tries.given_up(talk_id);
                 tracing::warn!(
-                    talk_id,
+                    talk_id = talk_id.get(),
                     outcome = "failed",
                     request_id,
                     attempts,

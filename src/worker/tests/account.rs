@@ -14,7 +14,7 @@ fn nothing_leaves_before_the_account_has_answered() {
     let written = world.written();
     assert!(matches!(written[0], Written::Repair(Repair::Ignored { .. })), "{written:?}");
     assert!(matches!(&written[1], Written::Account(Ok(name), _) if name.account_id == ACCOUNT_ID));
-    assert_eq!(world.fetches().0.talk_id, 7);
+    assert_eq!(world.fetches().0.talk_id.get(), 7);
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn an_account_that_fails_in_passing_is_asked_three_times_a_second_apart() {
     }
     world.fail_account(Kind::Transient);
     let (row, _) = world.fetches();
-    assert_eq!((row.talk_id, row.ticket), (7, None), "a stored talk is to show which account it is");
+    assert_eq!((row.talk_id.get(), row.ticket), (7, None), "a stored talk is to show which account it is");
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn a_stored_talk_that_is_shown_confirms_the_account() {
     world.fails(first, permit, failure(Kind::Gone));
     assert!(retry(&world.record().outcome).0 > START, "that it is gone is not believed");
     let (second, permit) = world.fetches();
-    assert_eq!((first.talk_id, second.talk_id), (7, 8));
+    assert_eq!((first.talk_id.get(), second.talk_id.get()), (7, 8));
     world.shows(second, permit);
     let written = world.written();
     assert!(written.iter().any(|write| matches!(write, Written::Account(Ok(_), _))), "{written:?}");

@@ -24,7 +24,8 @@ impl World {
         let requested = Requested { closure_id: 5, ticket, attempt: 1, force_close: true, sent, rules_epoch };
         let stepped = Stepped { step: Step::Request, requested: Some(requested), decision: Some(decision) };
         let stepped = Some(Box::new(stepped));
-        let recorded = Recorded { talk_id, effect: Effect::Same, requeued: false, stepped };
+        let recorded =
+            Recorded { talk_id: TalkId::new(talk_id), effect: Effect::Same, requeued: false, stepped };
         self.worker.handle_recorded(&recorded, self.now);
     }
 
@@ -44,9 +45,9 @@ fn a_stale_talk_s_close_request_leaves_on_the_fetch_that_showed_it_and_the_talk_
     world.requested(7, decision);
     let (request, permit) = world.leaves();
     let Request::Close { pending, within } = request else { panic!("{request:?}") };
-    assert_eq!(pending.talk_id, 7);
+    assert_eq!(pending.talk_id, TalkId::new(7));
     assert!(within <= Duration::from_secs(30), "{within:?}");
-    assert!(world.worker.dispatch.is_busy(7), "it is not fetched meanwhile");
+    assert!(world.worker.dispatch.is_busy(TalkId::new(7)), "it is not fetched meanwhile");
     world.answer(permit, Response::Closed { pending, result: Ok(202) }).unwrap();
     assert_eq!(world.close_answer(), Answer::Accepted { http_status: 202 });
     world.recorded(7, Effect::Closing);

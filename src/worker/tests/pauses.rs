@@ -76,7 +76,10 @@ fn too_many_open_talks_reported_as_missing_pause_everything_and_are_not_believed
     }
     assert!(world.pauses_for(Reason::ManyGone));
     let repairs = world.repairs();
-    assert!(matches!(&repairs[..], [Repair::NotGone { talk_ids, .. }] if *talk_ids == [1, 2]), "{repairs:?}");
+    assert!(
+        matches!(&repairs[..], [Repair::NotGone { talk_ids, .. }] if *talk_ids == [1, 2].map(TalkId::new)),
+        "{repairs:?}"
+    );
 }
 
 impl World {

@@ -57,14 +57,14 @@ fn a_talk_is_not_fetched_twice_at_once() {
     world.due(&[row(7)]);
     let (first, permit) = world.fetches();
     world.due(&[row(7), row(8)]);
-    assert_eq!(world.fetches().0.talk_id, 8);
+    assert_eq!(world.fetches().0.talk_id.get(), 8);
     assert!(world.try_leaves().is_err(), "7 is being fetched");
     world.shows(first, permit);
     world.due(&[row(7)]);
     assert!(world.try_leaves().is_err(), "7 is not recorded yet");
     world.recorded(7, Effect::New);
     world.due(&[row(7)]);
-    assert_eq!(world.fetches().0.talk_id, 7);
+    assert_eq!(world.fetches().0.talk_id.get(), 7);
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn a_renewal_that_fails_in_passing_is_retried_while_the_token_still_works() {
     assert!(matches!(request, Request::Renew { .. }), "{request:?}");
     world.answer(renewal, Response::Renewed(Renewal::Failed(failure(Kind::Transient)))).unwrap();
     world.due(&[row(1)]);
-    assert_eq!(world.fetches().0.talk_id, 1, "the token is not refused");
+    assert_eq!(world.fetches().0.talk_id.get(), 1, "the token is not refused");
     let wait = world.try_leaves().map(drop).unwrap_err();
     world.pass(wait.max(60.0));
     assert!(matches!(world.leaves().0, Request::Renew { .. }));

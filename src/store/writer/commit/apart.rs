@@ -97,11 +97,13 @@ mod tests {
     use crate::policy::stale::tests::just_stale;
     use crate::store::migrations::tests::in_memory;
     use crate::store::record::{FetchedTalk, Outcome};
+    use crate::talk::{Talk, TalkId};
 
     const NOW: i64 = 1_700_000_000;
 
     fn record(talk_id: i64) -> Write {
-        let talk = crate::talk::Talk { talk_id, ..just_stale(NOW) };
+        let talk_id = TalkId::new(talk_id);
+        let talk = Talk { talk_id, ..just_stale(NOW) };
         let outcome = Outcome::Talk(Box::new(FetchedTalk::new(talk, "{}")));
         Write::Record(Record { talk_id, ticket: None, at: NOW, outcome, close_context: None })
     }
