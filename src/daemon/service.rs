@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 
 /// While the database is migrated or waited for, systemd waits so long from the last sign of life.
 const START_PATIENCE: Duration = Duration::from_secs(60);
+/// Before it is ready, a message waits so long for room in the manager's queue.
+const ROOM_PATIENCE: Duration = Duration::from_secs(5);
 /// A status line is sent so often at most.
 const STATUS_EVERY: Duration = Duration::from_secs(5);
 /// systemd takes lines of a few KiB.
@@ -40,11 +42,16 @@ impl Service {
         Ok(Service { notifier, feed_every, fed_at: None, status: String::new(), status_at: None })
     }
 
-    /// What takes long before it is ready is under way, and goes on. This waits for a manager that does not listen:
-    /// without the message it would end the start.
+    /// What takes long before it is ready is under way, and goes on. This waits a while for a manager that does not
+    /// listen: without the message it may end the start.
     pub(super) fn starting(what: &str) {
+        let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return };
         let patience = NotifyState::ExtendTimeoutUsec(START_PATIENCE.as_micros() as u32);
-        if let Err(error) = sd_notify::notify(&[patience, NotifyState::Status(what)]) {
+        let sent = UnixDatagram::unbound().and_then(|socket| {
+            socket.set_write_timeout(Some(ROOM_PATIENCE))?;
+            socket.send_to(message(&[patience, NotifyState::Status(what)]).as_bytes(), path)
+        });
+        if let Err(error) = sent {
             warn(&error);
         }
     }

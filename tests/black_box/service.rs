@@ -259,7 +259,12 @@ fn a_manager_with_a_full_queue_holds_nobody_up_and_hears_ready_once_there_is_roo
     other.set_nonblocking(true).unwrap();
     while other.send_to(b"OTHER=1", mirror.path("notify")).is_ok() {}
     // No watchdog, whose messages would bring the others with them.
+    // A start that waits for a lock notifies too.
+    let writer = mirror.connect();
+    writer.execute_batch("BEGIN IMMEDIATE").unwrap();
     let daemon = mirror.start_in(&["run"], &[("NOTIFY_SOCKET", mirror.path("notify").as_os_str())]);
+    std::thread::sleep(Duration::from_secs(2));
+    writer.execute_batch("COMMIT").unwrap();
     mirror.wait_sql("it works", "SELECT count(*) FROM talks", 10);
     mirror.wait("it is alive", || mirror.get(port, "/healthz").0 == 200);
     mirror.wait("ready", || manager.has_heard("READY=1"));
