@@ -22,9 +22,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 /// How long a stop waits for the running backup to end.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
@@ -125,10 +125,10 @@ impl Backups {
         }
     }
 
-    /// Waits a little for a backup that has not ended yet: a slow disk needs time to remove its files.
-    pub(super) async fn wait_for_stopped(mut self) {
+    /// Waits until then for a backup that has not ended yet: a slow disk needs time to remove its files.
+    pub(super) async fn wait_for_stopped(mut self, until: Instant) {
         if let Some(job) = self.job.take() {
-            let _ = timeout(STOP_TIMEOUT, job.done).await;
+            let _ = timeout_at(until.into(), job.done).await;
         }
     }
 

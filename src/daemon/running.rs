@@ -6,7 +6,7 @@ use super::schedule::{Schedule, Ticks};
 use super::service::Service;
 use super::signals::{ProcessSignal, Signals};
 use super::summary::Summary;
-use super::{DaemonError, Work, open, stop, worker};
+use super::{DaemonError, STOP_RECORDS_TIMEOUT, Work, open, stop, worker};
 use crate::clock::{self, ClockWatch, Now, duration};
 use crate::config::Config;
 use crate::http::{self, Site};
@@ -273,12 +273,13 @@ impl<'a> Running<'a> {
 
     async fn stop(mut self, worked: Result<(), WorkError>) -> Result<Counters, DaemonError> {
         self.service.stopping();
+        let end = clock::mono() + STOP_RECORDS_TIMEOUT;
         self.server.shutdown().await;
         self.schedule.stop().await;
         self.backups.stop().await;
         self.feeders.stop().await;
         let stopped = stop(&mut self.worker, worked).await;
-        self.backups.wait_for_stopped().await;
+        self.backups.wait_for_stopped(end).await;
         stopped?;
         let counters = self.worker.counters();
         tracing::info!(
