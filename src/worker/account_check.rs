@@ -57,7 +57,7 @@ pub(super) struct AccountCheck {
 
 /// What leaves next to confirm the account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum CheckRequest {
     /// The request for the account.
     Account,
     /// The fetch of a stored talk, for the first time or once more.
@@ -146,7 +146,7 @@ impl AccountCheck {
 
     /// The request that confirms the account; `None` if nothing is to be confirmed. Also what is to be written, if nothing
     /// can show which account it is.
-    pub fn next(&mut self, dispatch: &mut Dispatch, now: Now) -> (Option<Next>, Option<Found>) {
+    pub fn next(&mut self, dispatch: &mut Dispatch, now: Now) -> (Option<CheckRequest>, Option<Found>) {
         if let Stage::Unknown { until } = self.stage
             && until <= now.mono
         {
@@ -154,19 +154,20 @@ impl AccountCheck {
         }
         let (at, next) = match self.stage {
             Stage::Confirmed | Stage::Unknown { .. } => return (None, None),
-            Stage::Account { .. } if self.under_way => return (Some(Next::Nothing), None),
-            Stage::Account { at, .. } => (at, Next::Account),
+            Stage::Account { .. } if self.under_way => return (Some(CheckRequest::Nothing), None),
+            Stage::Account { at, .. } => (at, CheckRequest::Account),
             Stage::Talk { place, at } => match dispatch.known_at(place) {
                 Some(talk_id) if dispatch.is_busy(talk_id) => {
                     // Its connection may have been closed on it.
-                    let repeat = dispatch.repeat_of(talk_id).map_or(Next::Nothing, Next::Repeat);
+                    let repeat =
+                        dispatch.repeat_of(talk_id).map_or(CheckRequest::Nothing, CheckRequest::Repeat);
                     return (Some(repeat), None);
                 }
-                Some(talk_id) => (at, Next::Talk(DueRow::without_ticket(talk_id))),
+                Some(talk_id) => (at, CheckRequest::Talk(DueRow::without_ticket(talk_id))),
                 None => return (None, self.nothing_shows(now)),
             },
         };
-        (Some(if at <= now.mono { next } else { Next::Wait(at) }), None)
+        (Some(if at <= now.mono { next } else { CheckRequest::Wait(at) }), None)
     }
 
     fn nothing_shows(&mut self, now: Now) -> Option<Found> {

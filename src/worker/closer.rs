@@ -44,7 +44,7 @@ enum ManualClose {
 
 /// What a fetch leads to.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum AfterStep {
     Nothing,
     /// A close request is to leave: the talk stays busy.
     Request,
@@ -274,7 +274,7 @@ impl Closer {
     }
 
     /// Reports what a fetch led to, and what comes next.
-    pub fn on_stepped(&mut self, talk_id: TalkId, stepped: &Stepped, now: Now) -> Next {
+    pub fn on_stepped(&mut self, talk_id: TalkId, stepped: &Stepped, now: Now) -> AfterStep {
         let verdict =
             || stepped.decision.as_ref().map(|decision| decision.verdict.to_string()).unwrap_or_default();
         match &stepped.step {
@@ -311,7 +311,7 @@ impl Closer {
                 outcome = "closed",
                 "closed talk {talk_id}: seen closed"
             ),
-            Step::LookAgain(at) => return Next::LookAt(*at),
+            Step::LookAgain(at) => return AfterStep::LookAt(*at),
             Step::Fail(why) => {
                 tracing::warn!(
                     talk_id = talk_id.get(),
@@ -324,7 +324,7 @@ impl Closer {
                 let current = stepped.requested.filter(|requested| requested.rules_epoch == self.rules_epoch);
                 let Some(requested) = current else {
                     // Decided by earlier rules: its row leads back to it.
-                    return Next::LookAt(closing::first_look(now.secs()));
+                    return AfterStep::LookAt(closing::first_look(now.secs()));
                 };
                 let bot = if requested.force_close { "" } else { ", perhaps by the NPS bot" };
                 tracing::info!(
@@ -334,10 +334,10 @@ impl Closer {
                     verdict()
                 );
                 self.pending.push_back(Pending { talk_id, requested });
-                return Next::Request;
+                return AfterStep::Request;
             }
         }
-        Next::Nothing
+        AfterStep::Nothing
     }
 
     /// Takes those close requests that are no longer fresh: they do not leave, and their talks are decided on anew.

@@ -28,7 +28,7 @@ const RETAIN_INTERVAL: Duration = Duration::from_secs(60 * 60);
 const PROBE_INTERVAL: Duration = Duration::from_secs(10 * 60);
 
 /// What is to be done now.
-enum Next {
+enum NextTask {
     Nothing,
     Task(MaintenanceTask),
     /// A stored talk is to show whether the clock is right.
@@ -76,9 +76,15 @@ impl Maintenance {
 impl Maintenance {
     /// The next task, if one is due; looked for each second. `may_retain`: the clock is right. A wrong one that is years
     /// ahead would remove everything.
-    fn next(&mut self, pace: Option<f64>, retention: Option<Duration>, may_retain: bool, now: Now) -> Next {
+    fn next(
+        &mut self,
+        pace: Option<f64>,
+        retention: Option<Duration>,
+        may_retain: bool,
+        now: Now,
+    ) -> NextTask {
         if self.under_way {
-            return Next::Nothing;
+            return NextTask::Nothing;
         }
         if now.mono >= self.measure_at {
             self.measure_at = now.mono + MEASURE_INTERVAL;
@@ -88,7 +94,9 @@ impl Maintenance {
             self.uncounted = false;
             return self.task(MaintenanceTask::Count { now: now.secs(), pace });
         }
-        let Some(versions) = retention.filter(|_| now.mono >= self.retain_at) else { return Next::Nothing };
+        let Some(versions) = retention.filter(|_| now.mono >= self.retain_at) else {
+            return NextTask::Nothing;
+        };
         if may_retain {
             let versions = versions.as_secs() as i64;
             return self.task(MaintenanceTask::Retain(RetentionRules { versions, now: now.secs() }));
@@ -96,14 +104,14 @@ impl Maintenance {
         // In a pause nothing is fetched.
         if now.mono >= self.probe_at && pace.is_some() {
             self.probe_at = now.mono + PROBE_INTERVAL;
-            return Next::ProbeClock;
+            return NextTask::ProbeClock;
         }
-        Next::Nothing
+        NextTask::Nothing
     }
 
-    fn task(&mut self, task: MaintenanceTask) -> Next {
+    fn task(&mut self, task: MaintenanceTask) -> NextTask {
         self.under_way = true;
-        Next::Task(task)
+        NextTask::Task(task)
     }
 
     /// A task has ended, or is to be done later.
@@ -150,9 +158,9 @@ impl Worker {
         let pace = self.circuit.pause().is_none().then(|| self.circuit.pace(now));
         let is_right = self.closer.is_clock_right(now);
         match self.maintenance.next(pace, self.config.retention, is_right, now) {
-            Next::Nothing => {}
-            Next::Task(task) => self.writer.maintain(task),
-            Next::ProbeClock => self.dispatch.confirm_by_a_known_talk(),
+            NextTask::Nothing => {}
+            NextTask::Task(task) => self.writer.maintain(task),
+            NextTask::ProbeClock => self.dispatch.confirm_by_a_known_talk(),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! what the lane has whose turn it is.
 
 use super::Worker;
-use super::account_check;
+use super::account_check::CheckRequest;
 use super::closer::Pending;
 use super::pages::PageRequest;
 use super::responses::Response;
@@ -177,11 +177,11 @@ impl Worker {
         }
         match next {
             None => {}
-            Some(account_check::Next::Account) => return Next::Account,
-            Some(account_check::Next::Talk(row)) => return Next::Confirm(row),
-            Some(account_check::Next::Repeat(row)) => return Next::Repeat(row),
-            Some(account_check::Next::Wait(at)) => return Next::Wait(at),
-            Some(account_check::Next::Nothing) => return Next::Nothing,
+            Some(CheckRequest::Account) => return Next::Account,
+            Some(CheckRequest::Talk(row)) => return Next::Confirm(row),
+            Some(CheckRequest::Repeat(row)) => return Next::Repeat(row),
+            Some(CheckRequest::Wait(at)) => return Next::Wait(at),
+            Some(CheckRequest::Nothing) => return Next::Nothing,
         }
         if let Some(row) = self.dispatch.next_repeat() {
             return Next::Repeat(row);

@@ -33,7 +33,7 @@ const MINUTES: i64 = 180;
 #[derive(Debug)]
 pub(super) struct StatusReporter {
     status: DaemonStatus,
-    written: Option<Written>,
+    written: Option<WrittenStatus>,
     pause_detail: String,
     /// Why nothing can be recorded, and since when.
     write_error: Option<(String, Instant)>,
@@ -47,7 +47,7 @@ pub(super) struct StatusReporter {
 
 /// What was last sent to the database.
 #[derive(Debug)]
-struct Written {
+struct WrittenStatus {
     status: DaemonStatus,
     pause: Option<Pause>,
     at: Instant,
@@ -298,7 +298,7 @@ impl StatusReporter {
             Some(written) => (now.mono.saturating_duration_since(written.at), written.pause == gate.pause()),
         };
         // The first failure is shown at once: of a quiet account nothing else may come for minutes.
-        let failing = |written: &Written| written.status.failing_since.is_some();
+        let failing = |written: &WrittenStatus| written.status.failing_since.is_some();
         let fails = self.status.failing_since.is_some() && !self.written.as_ref().is_some_and(failing);
         if same_pause && !fails && age < FIGURES_INTERVAL {
             return None;
@@ -317,7 +317,7 @@ impl StatusReporter {
     /// The row as of now, which is written.
     pub fn row(&mut self, gate: &Gate, now: Now) -> DaemonStatus {
         self.refresh(gate, now);
-        self.written = Some(Written { status: self.status.clone(), pause: gate.pause(), at: now.mono });
+        self.written = Some(WrittenStatus { status: self.status.clone(), pause: gate.pause(), at: now.mono });
         self.status.clone()
     }
 

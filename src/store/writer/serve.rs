@@ -78,7 +78,7 @@ fn serve(
 ) -> rusqlite::Result<()> {
     // As SQLite advises for connections that live long.
     optimize(connection, "PRAGMA optimize = 0x10002");
-    let mut state = State {
+    let mut state = WriterState {
         seen_version: data_version(connection)?,
         asked_to_resume: None,
         candidates: Candidates::default(),
@@ -121,7 +121,7 @@ fn serve(
 }
 
 /// What the thread keeps from one query to the next.
-struct State {
+struct WriterState {
     /// `PRAGMA data_version`: it changes when another connection commits, not with our own commits.
     seen_version: i64,
     asked_to_resume: Option<String>,
@@ -133,7 +133,7 @@ fn answer_query(
     query: Query,
     connection: &mut Connection,
     sender: &EventSender,
-    state: &mut State,
+    state: &mut WriterState,
 ) -> rusqlite::Result<()> {
     match query {
         Query::Enqueue(ids) => {
@@ -179,7 +179,7 @@ fn answer_query(
     Ok(())
 }
 
-fn poll(connection: &mut Connection, sender: &EventSender, state: &mut State) -> rusqlite::Result<()> {
+fn poll(connection: &mut Connection, sender: &EventSender, state: &mut WriterState) -> rusqlite::Result<()> {
     let version = retry_until_ok(sender, connection, |connection| data_version(connection))?;
     if version != state.seen_version {
         state.seen_version = version;

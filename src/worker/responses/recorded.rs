@@ -3,7 +3,8 @@
 use crate::clock::Now;
 use crate::store::record::{Effect, Recorded};
 use crate::talk::TalkId;
-use crate::worker::{Mode, Worker, closer};
+use crate::worker::closer::AfterStep;
+use crate::worker::{Mode, Worker};
 
 impl Worker {
     pub(in crate::worker) fn handle_recorded(&mut self, recorded: &Recorded, now: Now) {
@@ -16,10 +17,10 @@ impl Worker {
         if let Some(stepped) = &recorded.stepped {
             self.counters.count_step(&stepped.step);
             match self.closer.on_stepped(talk_id, stepped, now) {
-                closer::Next::Nothing => {}
-                closer::Next::LookAt(due_at) => self.dispatch.due_later(due_at),
+                AfterStep::Nothing => {}
+                AfterStep::LookAt(due_at) => self.dispatch.due_later(due_at),
                 // The talk stays busy.
-                closer::Next::Request => return,
+                AfterStep::Request => return,
             }
         }
         self.dispatch.done(talk_id);
