@@ -108,7 +108,7 @@ pub struct TalkEvent {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::{Talk, TalkId};
+    use super::{InvalidTalkId, Talk, TalkId};
 
     /// An open, read talk of account 1 with a contact and nothing else, created and last changed `at` that time.
     pub(crate) fn open_talk(talk_id: i64, at: i64) -> Talk {
@@ -130,6 +130,27 @@ pub(crate) mod tests {
             source_id: None,
             lead_id: None,
             customer_id: None,
+        }
+    }
+
+    #[test]
+    fn an_id_is_printed_stored_and_sent_as_its_number() {
+        let talk_id = TalkId::new(191);
+        assert_eq!(
+            format!("{talk_id} {talk_id:?} {:?} {talk_id:>5}", Some(talk_id)),
+            "191 191 Some(191)   191"
+        );
+        assert_eq!(serde_json::to_string(&[talk_id]).unwrap(), "[191]");
+        assert_eq!(serde_json::from_str::<[TalkId; 1]>("[191]").unwrap(), [talk_id]);
+    }
+
+    #[test]
+    fn a_text_is_an_id_if_it_is_a_whole_number_above_0() {
+        for (text, number) in [("1", 1), ("+7", 7), ("9223372036854775807", i64::MAX)] {
+            assert_eq!(text.parse(), Ok(TalkId::new(number)), "{text}");
+        }
+        for text in ["", "0", "-1", " 1", "1.0", "x", "9223372036854775808"] {
+            assert_eq!(text.parse::<TalkId>(), Err(InvalidTalkId), "{text}");
         }
     }
 }

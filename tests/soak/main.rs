@@ -4,6 +4,8 @@
 //!
 //! `tests/soak/run KILLS [SEED]`. A seed repeats the storm's choices, but not the machine's timing.
 
+#[path = "../black_box/as_mirrored.rs"]
+mod as_mirrored;
 #[path = "../black_box/harness.rs"]
 #[allow(dead_code)]
 mod harness;
