@@ -1,6 +1,6 @@
 //! Databases that cannot be used, are locked, or are shared.
 
-use crate::harness::{Mirror, SmallDisk, account};
+use crate::harness::{Mirror, SmallDisk, account, skip};
 use crate::journal;
 use crate::snapshots::{assert_said, complaints, part, verdicts};
 use rusqlite::Connection;
@@ -212,11 +212,11 @@ fn a_reader_with_an_open_transaction_holds_nobody_up() {
 /// possible.
 fn read_as_nobody(mirror: &Mirror) -> Option<String> {
     if !nix::unistd::Uid::effective().is_root() {
-        eprintln!("skipped: only root can try another user's rights");
+        skip("only root can try another user's rights");
         return None;
     }
     if Command::new("sqlite3").arg("--version").output().is_err() {
-        eprintln!("skipped: no sqlite3 shell");
+        skip("no sqlite3 shell");
         return None;
     }
     fs::set_permissions(mirror.path(""), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
@@ -257,7 +257,7 @@ fn a_database_that_cannot_be_written_is_named() {
         .status()
         .is_ok_and(|status| status.success())
     {
-        eprintln!("skipped: root writes everything, and this file system has no immutable files");
+        skip("root writes everything, and this file system has no immutable files");
         return;
     }
     let outputs = [&["sync", "2"][..], &["run"], &["enqueue", "2"]].map(|arguments| mirror.output(arguments));
@@ -303,7 +303,7 @@ fn the_sqlite3_shell_queues_and_reads() {
     let Ok(output) =
         shell("INSERT INTO talk_queue (talk_id) VALUES (7); INSERT INTO talk_queue (talk_id) VALUES (7);")
     else {
-        eprintln!("skipped: no sqlite3 shell");
+        skip("no sqlite3 shell");
         return;
     };
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");

@@ -284,13 +284,20 @@ impl Mirror {
     }
 }
 
+/// Reports that a test cannot run here. With `TALKMIRROR_STRICT` it fails: `.ci/run` has what every test needs.
+pub fn skip(why: &str) {
+    let is_strict = std::env::var_os("TALKMIRROR_STRICT").is_some_and(|value| !value.is_empty());
+    assert!(!is_strict, "cannot run, and TALKMIRROR_STRICT is set: {why}");
+    eprintln!("skipped: {why}");
+}
+
 /// A small file system. Dropping this unmounts it.
 pub struct SmallDisk(pub PathBuf);
 
 impl SmallDisk {
     pub fn mount(path: PathBuf, size: &str) -> Option<SmallDisk> {
         if !nix::unistd::Uid::effective().is_root() {
-            eprintln!("skipped: only root can mount a small disk");
+            skip("only root can mount a small disk");
             return None;
         }
         fs::create_dir(&path).unwrap();
@@ -301,7 +308,7 @@ impl SmallDisk {
         if mounted.is_ok_and(|status| status.success()) {
             return Some(SmallDisk(path));
         }
-        eprintln!("skipped: a tmpfs cannot be mounted here");
+        skip("a tmpfs cannot be mounted here");
         None
     }
 }

@@ -1,6 +1,6 @@
 //! `login`: from the shown address to the stored tokens, and what is reported about them.
 
-use crate::harness::{Mirror, account, text};
+use crate::harness::{Mirror, account, skip, text};
 use crate::journal;
 use crate::oauth::{oauth, stored};
 use crate::snapshots::assert_said;
@@ -135,7 +135,7 @@ fn each_login_has_a_state_of_its_own() {
 #[test]
 fn root_s_login_leaves_files_that_the_owner_of_the_database_s_folder_can_replace() {
     if !nix::unistd::Uid::effective().is_root() {
-        eprintln!("skipped: only root can give files away");
+        skip("only root can give files away");
         return;
     }
     let mirror = mirror_with_code();

@@ -1,6 +1,6 @@
 //! Other processes that read and write the database, and what they leave there.
 
-use crate::harness::{Mirror, account};
+use crate::harness::{Mirror, account, skip};
 use crate::http::{shown, value};
 use crate::journal;
 use crate::snapshots::{assert_said, complaints, part, verdicts};
@@ -20,7 +20,7 @@ impl Shell {
         let mut command = Command::new("sqlite3");
         command.arg(mirror.database()).stdin(Stdio::piped()).stdout(Stdio::piped());
         let Ok(mut child) = command.spawn() else {
-            eprintln!("skipped: no sqlite3 shell");
+            skip("no sqlite3 shell");
             return None;
         };
         let answers = BufReader::new(child.stdout.take().unwrap());

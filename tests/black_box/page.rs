@@ -1,6 +1,6 @@
 //! The status page in a real headless browser. Skipped if there is none.
 
-use crate::harness::{Daemon, Mirror, account};
+use crate::harness::{Daemon, Mirror, account, skip};
 use crate::snapshots::assert_said;
 use headless_chrome::protocol::cdp::types::Event;
 use headless_chrome::protocol::cdp::{Emulation, Log, Runtime};
@@ -53,7 +53,7 @@ impl Shown {
         let path = match headless_chrome::browser::default_executable() {
             Ok(path) => path,
             Err(_) => {
-                eprintln!("skipped: no chromium is installed (and CHROME names none)");
+                skip("no chromium is installed (and CHROME names none)");
                 return None;
             }
         };

@@ -1,6 +1,6 @@
 //! The questions of docs/cookbook.md, asked of the demo's database with the sqlite3 shell.
 
-use crate::harness::text;
+use crate::harness::{skip, text};
 use std::path::Path;
 use std::process::Command;
 
@@ -71,7 +71,7 @@ fn kinds(rule: &str, row: &str) -> Vec<&'static str> {
 #[test]
 fn every_question_of_the_cookbook_is_answered_by_the_demo_s_database() {
     if Command::new("sqlite3").arg("--version").output().is_err() {
-        eprintln!("skipped: there is no sqlite3 shell");
+        skip("there is no sqlite3 shell");
         return;
     }
     let folder = tempfile::tempdir().unwrap();

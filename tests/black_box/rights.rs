@@ -1,6 +1,6 @@
 //! Who may read the database and who may not, with separate users as under systemd.
 
-use crate::harness::{Daemon, Mirror, account, copy_binary};
+use crate::harness::{Daemon, Mirror, account, copy_binary, skip};
 use crate::snapshots::{assert_said, verdicts};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Uid, chown};
@@ -27,11 +27,11 @@ impl State {
     /// `None` if other users' rights cannot be tested.
     pub fn new(talks: i64) -> Option<State> {
         if !Uid::effective().is_root() {
-            eprintln!("skipped: only root can try other users' rights");
+            skip("only root can try other users' rights");
             return None;
         }
         if Command::new("sqlite3").arg("--version").output().is_err() {
-            eprintln!("skipped: no sqlite3 shell");
+            skip("no sqlite3 shell");
             return None;
         }
         let mirror = Mirror::new(account(talks));

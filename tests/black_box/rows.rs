@@ -1,7 +1,7 @@
 //! Unexpected rows and responses: each affects only itself.
 
 use crate::closing::{LIVE, missed};
-use crate::harness::{Mirror, account};
+use crate::harness::{Mirror, account, skip};
 use crate::journal;
 use crate::snapshots::assert_said;
 use flate2::Compression;
@@ -117,7 +117,7 @@ fn the_sqlite3_shell_imports_a_list_of_ids() {
         .arg(format!(".import {} talk_queue", mirror.path("ids.csv").display()))
         .output();
     let Ok(output) = output else {
-        eprintln!("skipped: no sqlite3 shell");
+        skip("no sqlite3 shell");
         return;
     };
     assert!(output.status.success(), "{output:?}");

@@ -1,6 +1,6 @@
 //! The notify protocol of systemd, over a real socket.
 
-use crate::harness::{Daemon, Mirror, account};
+use crate::harness::{Daemon, Mirror, account, skip};
 use crate::journal;
 use crate::snapshots::assert_said;
 use nix::sys::ptrace;
@@ -183,7 +183,7 @@ fn a_locked_database_is_no_standstill_and_a_stopped_process_is_one() {
 #[test]
 fn a_writer_that_hangs_is_not_hidden_by_a_worker_that_goes_on() {
     if !nix::unistd::geteuid().is_root() {
-        eprintln!("skipped: only root may stop a thread of a process that may not be looked into");
+        skip("only root may stop a thread of a process that may not be looked into");
         return;
     }
     let (mirror, port) = crate::http::shown(account(10), "");

@@ -1,6 +1,6 @@
 //! The environment of a process: variables, byte order marks, proxies, limits.
 
-use crate::harness::{Daemon, Mirror, account, copy_binary, text};
+use crate::harness::{Daemon, Mirror, account, copy_binary, skip, text};
 use crate::journal;
 use crate::snapshots::{assert_said, verdicts};
 use nix::sys::resource::{Resource, setrlimit};
@@ -195,7 +195,7 @@ fn with_threads(mirror: &Mirror, binary: &Path, uid: u32, threads: u64, argument
 #[test]
 fn without_a_thread_to_have_a_command_ends_with_an_error() {
     if !nix::unistd::Uid::effective().is_root() {
-        eprintln!("skipped: only root can limit another user");
+        skip("only root can limit another user");
         return;
     }
     let mirror = Mirror::new(account(3));

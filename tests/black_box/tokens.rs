@@ -1,6 +1,6 @@
 //! Long-lived tokens: the warnings before one expires; and secrets as systemd credentials.
 
-use crate::harness::{Mirror, account, copy_binary};
+use crate::harness::{Mirror, account, copy_binary, skip};
 use crate::journal;
 use crate::snapshots::{assert_said, complaints, part, verdicts};
 use base64::Engine;
@@ -165,7 +165,7 @@ fn a_token_file_that_may_not_be_read_gives_way_to_the_credential() {
     let open = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     let binary = mirror.path("talkmirror");
     if !nix::unistd::Uid::effective().is_root() {
-        eprintln!("skipped: only root can try another user's rights");
+        skip("only root can try another user's rights");
         return;
     }
     copy_binary(&binary);
