@@ -14,6 +14,8 @@
 //!
 //! Then the first load of an account: see [`load`].
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints what it measured")]
+
 // Directly in `benches` each file would be its own bench.
 #[path = "freshness/changes.rs"]
 mod changes;

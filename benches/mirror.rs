@@ -3,6 +3,8 @@
 //! End to end, the real binary works a full queue against the simulator in another process, with a rate limit too
 //! high to matter. Processor time and memory are the binary's own, as counted by the kernel.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints what it measured")]
+
 #[path = "../tests/black_box/as_mirrored.rs"]
 mod as_mirrored;
 #[path = "mirror/costs.rs"]
@@ -16,6 +18,7 @@ use std::net::{TcpListener, TcpStream};
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use talkmirror::policy::closing::{CloseMode, CloseRules, FetchReason};
 use talkmirror::policy::refresh::{RefreshRules, Shares};
@@ -72,13 +75,13 @@ fn fetch_all(base_url: &str) {
         timeout: Duration::from_secs(30),
         max_in_flight: 16,
     };
-    let client = std::sync::Arc::new(Client::new(&config, &token).expect("a client"));
+    let client = Arc::new(Client::new(&config, &token).expect("a client"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let next = std::sync::Arc::new(std::sync::atomic::AtomicI64::new(1));
+        let next = Arc::new(std::sync::atomic::AtomicI64::new(1));
         let mut lanes = tokio::task::JoinSet::new();
         for _ in 0..16 {
-            let (client, next) = (client.clone(), next.clone());
+            let (client, next) = (Arc::clone(&client), Arc::clone(&next));
             lanes.spawn(async move {
                 loop {
                     let talk_id = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);

@@ -2,6 +2,8 @@
 //!
 //! Each view is queried as analysts do, by a read-only connection, and all rows are read.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints what it measured")]
+
 use criterion::Criterion;
 use rusqlite::Connection;
 use std::time::Duration;

@@ -127,7 +127,7 @@ impl Client {
     pub async fn fetch_talk(&self, talk_id: TalkId, account_id: Option<i64>) -> Result<Fetched, FetchError> {
         let mut response = self.send(self.http.get(self.talk_url(talk_id, ""))).await?;
         let request_id = request_id(&response);
-        let with_request_id = |failure| with_request_id(failure, &request_id);
+        let with_request_id = |failure| with_request_id(failure, request_id.as_ref());
         if response.status() != StatusCode::OK
             && let Some(failure) = self.classify(&mut response, RequestKind::Fetch).await
         {
@@ -181,7 +181,7 @@ impl Client {
         let mut response = self.send(request).await?;
         let request_id = request_id(&response);
         match self.classify(&mut response, RequestKind::Close).await {
-            Some(failure) => Err(with_request_id(failure, &request_id)),
+            Some(failure) => Err(with_request_id(failure, request_id.as_ref())),
             None => Ok(response.status().as_u16()),
         }
     }
@@ -236,8 +236,8 @@ fn request_id(response: &Response) -> Option<HeaderValue> {
     response.headers().get("x-request-id").cloned()
 }
 
-fn with_request_id(failure: Failure, request_id: &Option<HeaderValue>) -> Failure {
-    let text = request_id.as_ref().and_then(|id| id.to_str().ok());
+fn with_request_id(failure: Failure, request_id: Option<&HeaderValue>) -> Failure {
+    let text = request_id.and_then(|id| id.to_str().ok());
     Failure { request_id: text.map(|id| id.chars().take(100).collect()), ..failure }
 }
 

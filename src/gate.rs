@@ -204,6 +204,7 @@ impl Gate {
     }
 
     /// Takes back a permit with what the response to `source` shows. `rng` spreads the probes of an outage.
+    #[expect(clippy::needless_pass_by_value, reason = "a permit is given back once, with one signal")]
     pub fn answered(
         &mut self,
         permit: Permit,
@@ -228,7 +229,7 @@ impl Gate {
                 }
             }
             Signal::Unauthorized | Signal::Refused => {
-                self.pause_for(Reason::Unauthorized, now + UNAUTHORIZED_PROBE_INTERVAL, now)
+                self.pause_for(Reason::Unauthorized, now + UNAUTHORIZED_PROBE_INTERVAL, now);
             }
             Signal::Unpaid => self.pause_for(Reason::Unpaid, now + PERSON_PROBE_INTERVAL, now),
             Signal::ManyGone => self.pause_for(Reason::ManyGone, now + PERSON_PROBE_INTERVAL, now),

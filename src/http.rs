@@ -247,7 +247,7 @@ async fn readyz(State(site): State<Arc<Site>>) -> Response {
             let obstacles: Vec<_> = mirror_state.obstacles.iter().map(|obstacle| shown(obstacle)).collect();
             plain(StatusCode::SERVICE_UNAVAILABLE, obstacles.join("\n") + "\n")
         }
-        Err(error) => plain(StatusCode::SERVICE_UNAVAILABLE, unreadable(error)),
+        Err(error) => plain(StatusCode::SERVICE_UNAVAILABLE, unreadable(&error)),
     }
 }
 
@@ -259,8 +259,8 @@ fn rejection(status: StatusCode) -> Response {
     plain(status, text.into())
 }
 
-fn unreadable(error: Arc<StoreError>) -> String {
-    format!("the database cannot be read: {}\n", shown(&causes(&*error)))
+fn unreadable(error: &StoreError) -> String {
+    format!("the database cannot be read: {}\n", shown(&causes(error)))
 }
 
 fn plain(status: StatusCode, text: String) -> Response {

@@ -47,7 +47,13 @@
 //! 7. A 404, 403 or 204 changes a row before the API is confirmed to be the mirrored account's.
 //! 8. A failure that affects every request costs a talk an attempt.
 
-#![warn(clippy::print_stdout, clippy::print_stderr)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::needless_pass_by_value,
+        reason = "values to compare with are written where they are passed"
+    )
+)]
 
 pub mod amocrm;
 pub mod cli;

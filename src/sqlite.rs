@@ -128,6 +128,7 @@ pub(crate) fn switch_to_wal(connection: &Connection) -> rusqlite::Result<String>
 pub(crate) fn persist_wal(connection: &Connection) {
     let mut on: c_int = 1;
     // SAFETY: the handle is open, the name is a C string, and the opcode takes an int.
+    #[expect(unsafe_code, reason = "rusqlite has no call for it")]
     unsafe {
         ffi::sqlite3_file_control(
             connection.handle(),

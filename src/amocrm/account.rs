@@ -25,7 +25,7 @@ impl Client {
         url.set_path("/api/v4/account");
         let mut response = self.send(self.http.get(url)).await?;
         let request_id = request_id(&response);
-        let with_request_id = |failure| with_request_id(failure, &request_id);
+        let with_request_id = |failure| with_request_id(failure, request_id.as_ref());
         if let Some(failure) = self.classify(&mut response, RequestKind::Account).await {
             return Err(with_request_id(failure));
         }

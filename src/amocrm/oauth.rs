@@ -134,11 +134,11 @@ impl Issuer {
         let request_id = request_id(&response);
         let location = text(response.headers(), header::LOCATION.as_str()).map(redacted);
         if let Some(failure) = failure(&mut response, RequestKind::Token, location.as_deref()).await {
-            return Err(with_request_id(failure, &request_id));
+            return Err(with_request_id(failure, request_id.as_ref()));
         }
         let body = body::read(&mut response, BODY_CAP)
             .await
-            .map_err(|failure| with_request_id(failure, &request_id))?;
+            .map_err(|failure| with_request_id(failure, request_id.as_ref()))?;
         let old = match grant {
             Grant::Code(_) => None,
             Grant::RefreshToken(token) => Some(token),
@@ -146,7 +146,7 @@ impl Issuer {
         pair(&body, old, now).ok_or_else(|| {
             // The response may hold tokens, so it is never quoted.
             let failure = Failure::unexpected(Shape::OtherObject, "no pair of tokens in the answer");
-            with_request_id(failure, &request_id)
+            with_request_id(failure, request_id.as_ref())
         })
     }
 }

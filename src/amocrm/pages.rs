@@ -68,7 +68,7 @@ impl Client {
     pub async fn page(&self, query: PageQuery, account_id: Option<i64>) -> Result<Page, Failure> {
         let mut response = self.send(self.http.get(self.page_url(query))).await?;
         let request_id = request_id(&response);
-        let with_request_id = |failure| with_request_id(failure, &request_id);
+        let with_request_id = |failure| with_request_id(failure, request_id.as_ref());
         if let Some(failure) = self.classify(&mut response, RequestKind::List).await {
             return Err(with_request_id(failure));
         }

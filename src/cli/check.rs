@@ -57,7 +57,7 @@ pub fn check(input: &Input, as_json: bool) -> Result<ExitCode> {
     };
     report.verdict("config", Ok(format!("{} is right", input.path().display())))?;
     for warning in config.warnings() {
-        report.warning("config", "warn", warning)?;
+        report.warning("config", "warn", &warning)?;
     }
     let (verdict, overview) = database::database(&config);
     report.verdict("database", verdict)?;
@@ -66,7 +66,7 @@ pub fn check(input: &Input, as_json: bool) -> Result<ExitCode> {
         .and_then(|connection| super::stale::unknown(&connection, &config))
         .unwrap_or_default()
     {
-        report.warning("origins", "warn", unknown.to_string())?;
+        report.warning("origins", "warn", &unknown.to_string())?;
     }
     if let Some(rules) = &config.backup {
         report.verdict("backup", database::backup(&config.database, rules))?;
@@ -100,9 +100,9 @@ impl Report {
     }
 
     /// A remark that is not a fault. `word` is shown instead of a verdict.
-    fn warning(&mut self, name: &str, word: &str, text: String) -> Result<()> {
+    fn warning(&mut self, name: &str, word: &str, text: &str) -> Result<()> {
         self.warnings.push(json!({"name": name, "text": text}));
-        self.line(name, format!("{word:<5}").into(), &text)
+        self.line(name, format!("{word:<5}").into(), text)
     }
 
     fn line(&self, name: &str, word: Text, text: &str) -> Result<()> {

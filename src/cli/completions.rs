@@ -60,7 +60,7 @@ fn describe(roff: &mut clap_mangen::roff::Roff, command: &clap::Command, path: &
         let arguments: Vec<String> = sub
             .get_arguments()
             .filter(|argument| !argument.is_global_set() && argument.get_id() != "help")
-            .map(|argument| argument.to_string())
+            .map(ToString::to_string)
             .collect();
         roff.control("TP", []);
         roff.text([bold(format!("{name} {}", arguments.join(" ")).trim_end())]);

@@ -56,7 +56,7 @@ fn read_stdin(ranges: &mut Vec<RangeInclusive<TalkId>>) -> Result<()> {
         })?;
         match ranges.last_mut() {
             Some(last) if last.end().get().checked_add(1) == Some(range.start().get()) => {
-                *last = *last.start()..=*range.end()
+                *last = *last.start()..=*range.end();
             }
             _ => ranges.push(range),
         }

@@ -15,7 +15,10 @@ pub fn prepare_process() {
         // The system cannot remove a name that begins with =.
         if value.is_empty() && !name.as_encoded_bytes().contains(&b'=') {
             // SAFETY: the process has only one thread, and nothing else reads the environment.
-            unsafe { std::env::remove_var(name) };
+            #[expect(unsafe_code, reason = "the environment is changed")]
+            unsafe {
+                std::env::remove_var(name);
+            }
         }
     }
     limit::handle_signal();

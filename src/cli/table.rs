@@ -108,6 +108,7 @@ impl Table {
     }
 
     /// Adds a row.
+    #[expect(clippy::needless_pass_by_value, reason = "the cells are made for the row")]
     pub fn row<const N: usize>(&mut self, cells: [Text; N]) {
         self.rows.push(cells.iter().map(Text::cell).collect());
     }

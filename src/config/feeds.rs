@@ -6,7 +6,7 @@ use crate::files::read_text;
 use crate::policy::refresh::RefreshRules;
 use secrecy::SecretString;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use url::Host;
 
 /// Shorter webhook secrets can be guessed.
@@ -89,13 +89,13 @@ pub fn webhook(keys: &mut Keys, folder: &Path, needs: Needs, listen: Option<Sock
             keys.mistake("webhook.secret_file", expected, "nothing");
             None
         }
-        Some(file) => secret(keys, file),
+        Some(file) => secret(keys, &file),
     };
     Some(Webhook { secret: secret? })
 }
 
-fn secret(keys: &mut Keys, file: PathBuf) -> Option<SecretString> {
-    let found = match read_text(&file) {
+fn secret(keys: &mut Keys, file: &Path) -> Option<SecretString> {
+    let found = match read_text(file) {
         Err(error) => error.to_string(),
         Ok(text) => {
             let secret = text.trim();

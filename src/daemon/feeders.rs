@@ -127,10 +127,10 @@ impl Feeders {
 
     fn apply_webhook(&mut self, config: &Config, feeder_state: &FeederState, worker: &Worker) {
         let secret = config.webhook.as_ref().map(|webhook| webhook.secret.clone());
-        fn exposed(secret: &Option<SecretString>) -> Option<&str> {
-            secret.as_ref().map(|secret| secret.expose_secret())
+        fn exposed(secret: Option<&SecretString>) -> Option<&str> {
+            secret.map(ExposeSecret::expose_secret)
         }
-        if exposed(&secret) == exposed(&self.secret) {
+        if exposed(secret.as_ref()) == exposed(self.secret.as_ref()) {
             return;
         }
         let row = feeder_state.of(Feeder::Webhook);
@@ -164,7 +164,7 @@ impl Feeders {
                 std::panic::resume_unwind(error.into_panic());
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Stops the feeders at any point: their state is in the database.

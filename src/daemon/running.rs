@@ -244,7 +244,9 @@ impl<'a> Running<'a> {
         let to = iso(now.secs());
         match jump < 0.0 {
             true => {
-                tracing::info!("the clock was set back by {by}: it is {to}, and the schedules go by that now")
+                tracing::info!(
+                    "the clock was set back by {by}: it is {to}, and the schedules go by that now"
+                );
             }
             false => tracing::info!("the clock was set ahead by {by}, or the machine slept: it is {to}"),
         }

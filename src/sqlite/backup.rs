@@ -239,7 +239,7 @@ pub(crate) fn as_the_database(copy: &Path, database: &Path, folder: &Path) -> io
     let mode = like.mode() & 0o666;
     let mode = match file.metadata()?.gid() == like.gid() {
         true => mode,
-        false => mode & 0o606 | (mode & 0o006) << 3,
+        false => (mode & 0o606) | ((mode & 0o006) << 3),
     };
     file.set_permissions(Permissions::from_mode(mode))
 }

@@ -22,6 +22,7 @@ extern "C" fn note(_: nix::libc::c_int) {
 pub fn handle_signal() {
     let action = SigAction::new(SigHandler::Handler(note), SaFlags::SA_RESTART, SigSet::empty());
     // SAFETY: the handler only stores into an atomic.
+    #[expect(unsafe_code, reason = "a signal handler")]
     let _ = unsafe { sigaction(Signal::SIGXFSZ, &action) };
 }
 

@@ -128,7 +128,7 @@ pub fn mend(connection: &mut Connection, path: &Path) -> Result<(), StoreError> 
         make_again(connection, &differences, path)?;
     }
     for foreign in differences.foreign {
-        tracing::warn!("{}", shown(&foreign.to_string()));
+        tracing::warn!("{}", shown(&foreign));
     }
     Ok(())
 }

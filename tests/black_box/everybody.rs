@@ -101,7 +101,8 @@ fn an_outage_spends_no_attempt_however_few_talks_there_are() {
             match &fault {
                 Some(fault) => mirror.simulator.account().always = Some(fault.clone()),
                 None => {
-                    mirror.configure(&format!("queue.max_attempts = 1\napi.base_url = \"http://{nobody}\"\n"))
+                    mirror
+                        .configure(&format!("queue.max_attempts = 1\napi.base_url = \"http://{nobody}\"\n"));
                 }
             }
             let daemon = mirror.running_daemon();

@@ -50,12 +50,9 @@ impl Shown {
 
     /// The page in a browser that `prepare` has set up. `None` without a browser.
     fn open(&self, prepare: impl FnOnce(&Tab)) -> Option<Opened> {
-        let path = match headless_chrome::browser::default_executable() {
-            Ok(path) => path,
-            Err(_) => {
-                skip("no chromium is installed (and CHROME names none)");
-                return None;
-            }
+        let Ok(path) = headless_chrome::browser::default_executable() else {
+            skip("no chromium is installed (and CHROME names none)");
+            return None;
         };
         let profile = tempfile::tempdir().unwrap();
         let args = ["--disable-quic", "--disable-component-update", "--hide-scrollbars"].map(OsStr::new);
@@ -77,7 +74,7 @@ impl Shown {
             Event::LogEntryAdded(entry) => heard.lock().unwrap().push(format!("{:?}", entry.params.entry)),
             Event::RuntimeConsoleAPICalled(call) => heard.lock().unwrap().push(format!("{:?}", call.params)),
             Event::RuntimeExceptionThrown(thrown) => {
-                heard.lock().unwrap().push(format!("{:?}", thrown.params))
+                heard.lock().unwrap().push(format!("{:?}", thrown.params));
             }
             _ => {}
         }))

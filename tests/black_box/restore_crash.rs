@@ -17,6 +17,7 @@ use std::process::{Command, Stdio};
 #[expect(clippy::zombie_processes, reason = "the tracer waits for it, by its process id")]
 fn killed_at(command: &mut Command, last: usize) -> Option<usize> {
     // SAFETY: ptrace is a system call without a lock.
+    #[expect(unsafe_code, reason = "before the command is executed")]
     unsafe {
         command.pre_exec(|| ptrace::traceme().map_err(std::io::Error::from));
     }

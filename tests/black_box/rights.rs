@@ -60,6 +60,7 @@ impl State {
         command.arg("--config").arg(self.mirror.path("config.toml")).args(arguments).stdin(Stdio::null());
         command.uid(DAEMON).gid(DAEMON);
         // SAFETY: umask is a system call without a lock.
+        #[expect(unsafe_code, reason = "before the command is executed")]
         unsafe {
             command.pre_exec(|| {
                 umask(Mode::from_bits_truncate(0o027));

@@ -186,6 +186,7 @@ fn with_threads(mirror: &Mirror, binary: &Path, uid: u32, threads: u64, argument
     command.arg("--config").arg(mirror.path("config.toml")).args(arguments);
     command.env("TALKMIRROR__API__TOKEN", TOKEN).stdin(Stdio::null()).uid(uid).gid(uid);
     // SAFETY: setrlimit is a system call without a lock.
+    #[expect(unsafe_code, reason = "before the command is executed")]
     unsafe {
         command.pre_exec(move || Ok(setrlimit(Resource::RLIMIT_NPROC, threads, threads)?));
     }
@@ -228,6 +229,7 @@ fn without_files_to_open_a_command_ends_with_an_error_that_says_so() {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_talkmirror"));
         command.arg("--config").arg(mirror.path("config.toml")).args(["sync", "2"]).stdin(Stdio::null());
         // SAFETY: setrlimit is a system call without a lock.
+        #[expect(unsafe_code, reason = "before the command is executed")]
         unsafe {
             command.pre_exec(move || Ok(setrlimit(Resource::RLIMIT_NOFILE, files, files)?));
         }

@@ -4,10 +4,13 @@
 //!
 //! `tests/soak/run KILLS [SEED]`. A seed repeats the storm's choices, but not the machine's timing.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it prints how far it is")]
+#![allow(clippy::needless_pass_by_value, reason = "values to compare with are written where they are passed")]
+
 #[path = "../black_box/as_mirrored.rs"]
 mod as_mirrored;
 #[path = "../black_box/harness.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "of the black-box tests")]
 mod harness;
 
 mod checks;

@@ -96,7 +96,7 @@ impl Account {
         let chat_id = format!(
             "{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}",
             high >> 32,
-            high >> 16 & 0xffff,
+            (high >> 16) & 0xffff,
             high & 0xfff,
             low >> 52,
             low & 0xffff_ffff_ffff

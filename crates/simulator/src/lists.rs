@@ -74,7 +74,7 @@ impl Query {
                     continue;
                 }
                 "limit" => {
-                    query.limit = value.parse().map_or(DEFAULT_LIMIT, |limit: usize| limit.clamp(1, most))
+                    query.limit = value.parse().map_or(DEFAULT_LIMIT, |limit: usize| limit.clamp(1, most));
                 }
                 "filter[only_in_work]" => query.only_in_work = value == "1",
                 "filter[type]" => query.kinds = Some(value.split(',').map(str::to_owned).collect()),
@@ -96,6 +96,7 @@ impl Query {
     }
 
     /// A page as the API writes it. `None` if it would be empty.
+    #[expect(clippy::needless_pass_by_value, reason = "json! takes the rows")]
     fn render(&self, page: u64, name: &str, rows: Vec<Value>, more: bool) -> Option<Value> {
         if rows.is_empty() {
             return None;
@@ -169,6 +170,6 @@ impl Account {
 /// An id like those of real events: the time and a unique part. Not random, so that the account stays reproducible.
 fn ulid(at: i64, nth: u64) -> String {
     const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-    let value = u128::from(at.unsigned_abs() * 1000) << 80 | u128::from(nth);
-    (0..26).rev().map(|digit| char::from(DIGITS[(value >> (digit * 5) & 31) as usize])).collect()
+    let value = (u128::from(at.unsigned_abs() * 1000) << 80) | u128::from(nth);
+    (0..26).rev().map(|digit| char::from(DIGITS[((value >> (digit * 5)) & 31) as usize])).collect()
 }

@@ -104,7 +104,7 @@ pub(super) fn schema(config: &Config, report: &mut Report) -> Result<()> {
         report.verdict("schema", Err(format!("{mendable}: {action}").into()))?;
     }
     for foreign in &foreign {
-        report.warning("schema", "note", foreign.to_string())?;
+        report.warning("schema", "note", foreign)?;
     }
     if broken.is_empty() && mendable.is_empty() && foreign.is_empty() {
         report.verdict("schema", Ok("as this version makes it".into()))?;

@@ -16,9 +16,8 @@ const MAX_ANSWER_BYTES: u64 = 64 * 1024;
 
 /// Whether `address` is free, or used by the daemon of this database.
 pub(super) fn listen(config: &Config, address: SocketAddr, overview: Option<&Overview>) -> CheckResult {
-    let error = match TcpListener::bind(address) {
-        Ok(_) => return Ok(format!("{address} is free")),
-        Err(error) => error,
+    let Err(error) = TcpListener::bind(address) else {
+        return Ok(format!("{address} is free"));
     };
     let daemon = overview.and_then(|overview| overview.daemon.as_ref());
     if error.kind() == ErrorKind::AddrInUse

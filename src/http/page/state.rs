@@ -124,7 +124,7 @@ pub fn headline(mood: Mood, sentence: &str, rest: &Markup) -> Markup {
 }
 
 /// A duration that is not broken across lines.
-fn whole(span: String) -> String {
+fn whole(span: &str) -> String {
     span.replace(' ', "\u{a0}")
 }
 
@@ -136,12 +136,12 @@ fn background(screen: &Screen) -> String {
             "{} open, of which {} missed; 95 % of them were fetched within {}.",
             talks(overview.talks.in_work),
             count(overview.talks.missed),
-            whole(duration(overview.freshness.p95))
+            whole(&duration(overview.freshness.p95))
         ),
     };
     let answered = match overview.daemon.as_ref().and_then(|daemon| daemon.last_success_at) {
         None => "The API has not answered yet.".to_owned(),
-        Some(at) => format!("The API last answered {}.", whole(ago(at, now))),
+        Some(at) => format!("The API last answered {}.", whole(&ago(at, now))),
     };
     let of_today =
         |outcome: ClosingOutcome| talks(overview.closures_today.get(&outcome).copied().unwrap_or(0));

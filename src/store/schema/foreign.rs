@@ -92,9 +92,10 @@ fn changing(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String
 /// The first collation or function that the statements need and this SQLite does not have, in SQLite's words.
 fn lacking(connection: &Connection, statements: &[String]) -> Option<String> {
     statements.iter().find_map(|sql| {
-        let error = match connection.prepare(sql).err()? {
-            rusqlite::Error::SqlInputError { msg, .. } | rusqlite::Error::SqliteFailure(_, Some(msg)) => msg,
-            _ => return None,
+        let (rusqlite::Error::SqlInputError { msg: error, .. }
+        | rusqlite::Error::SqliteFailure(_, Some(error))) = connection.prepare(sql).err()?
+        else {
+            return None;
         };
         // Other errors are about what is missing for now: a start makes it again, or names it.
         ["no such collation sequence", "no such function", "unknown function"]

@@ -41,6 +41,7 @@ pub(super) fn is_one_row_s(error: &rusqlite::Error) -> bool {
 /// What the system said of the connection's last failed call.
 fn system_error(connection: &Connection) -> Option<io::Error> {
     // SAFETY: the handle is open, and this thread alone uses it.
+    #[expect(unsafe_code, reason = "rusqlite has no call for it")]
     let code = unsafe { ffi::sqlite3_system_errno(connection.handle()) };
     (code != 0).then(|| io::Error::from_raw_os_error(code))
 }
