@@ -14,6 +14,7 @@
 //!
 //! Then the first load of an account: see [`load`].
 
+#![allow(clippy::disallowed_methods, reason = "a bench reads the time")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints what it measured")]
 
 // Directly in `benches` each file would be its own bench.

@@ -85,21 +85,25 @@ pub fn duration(seconds: i64) -> String {
 }
 
 /// Reads the monotonic clock alone.
+#[expect(clippy::disallowed_methods, reason = "the time is read here")]
 pub fn mono() -> Instant {
     Instant::now()
 }
 
 /// The time since a monotonic time.
+#[expect(clippy::disallowed_methods, reason = "the time is read here")]
 pub fn since(moment: Instant) -> Duration {
     moment.elapsed()
 }
 
 /// The time since a file changed, by the wall clock. `None` if that is in the future.
+#[expect(clippy::disallowed_methods, reason = "the time is read here")]
 pub fn age(changed: SystemTime) -> Option<Duration> {
     changed.elapsed().ok()
 }
 
 /// Reads both clocks.
+#[expect(clippy::disallowed_methods, reason = "the time is read here")]
 pub fn now() -> Now {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
     Now { mono: Instant::now(), unix }

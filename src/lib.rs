@@ -52,7 +52,8 @@
     allow(
         clippy::needless_pass_by_value,
         reason = "values to compare with are written where they are passed"
-    )
+    ),
+    allow(clippy::disallowed_methods, reason = "a test's times begin somewhere")
 )]
 
 pub mod amocrm;

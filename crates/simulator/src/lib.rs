@@ -4,6 +4,8 @@
 //! It records each request with its time, how often the rate limit was exceeded, and whether a talk was requested
 //! twice at once. Tests script the faults (see [`Fault`]).
 
+#![allow(clippy::disallowed_methods, reason = "it is the account, on the same clock as its client")]
+
 mod clock;
 mod fault;
 mod life;
