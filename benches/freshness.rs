@@ -14,6 +14,7 @@
 //!
 //! Then the first load of an account: see [`load`].
 
+#![allow(unreachable_pub, reason = "nothing is outside of this crate")]
 #![allow(clippy::disallowed_methods, reason = "a bench reads the time")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints what it measured")]
 

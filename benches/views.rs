@@ -2,6 +2,7 @@
 //!
 //! Each view is queried as analysts do, by a read-only connection, and all rows are read.
 
+#![allow(unreachable_pub, reason = "nothing is outside of this crate")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints what it measured")]
 
 use criterion::Criterion;

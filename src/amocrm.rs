@@ -13,7 +13,7 @@ mod error;
 mod hints;
 mod jwt;
 mod loose;
-pub mod oauth;
+pub(crate) mod oauth;
 mod pages;
 mod proxy;
 mod token;
@@ -54,7 +54,9 @@ pub fn vendor_of(host: &str) -> Option<&'static str> {
 /// How to reach the API.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClientConfig {
+    /// The account's address: scheme and host.
     pub base_url: Url,
+    /// The most that a connection may take, TLS included.
     pub connect_timeout: Duration,
     /// For a whole request, from the connection to the last byte of the body.
     pub timeout: Duration,
@@ -65,6 +67,7 @@ pub struct ClientConfig {
 /// A talk as the API returned it.
 #[derive(Debug, Clone)]
 pub struct Fetched {
+    /// The talk as it is now.
     pub talk: Talk,
     /// The body as received.
     pub payload: String,
@@ -220,6 +223,7 @@ impl Client {
 /// A fetch that returned no talk of this account.
 #[derive(Debug)]
 pub struct FetchError {
+    /// What failed.
     pub failure: Failure,
     /// The response was a talk, but of this other account.
     pub other_account: Option<i64>,

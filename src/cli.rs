@@ -188,9 +188,12 @@ enum QueueCommand {
     },
 }
 
+/// An argument that names talks.
 #[derive(Debug, Clone)]
 pub enum IdsOrStdin {
+    /// One id, or a range such as `1..100`.
     Ids(RangeInclusive<TalkId>),
+    /// `-`: ids and ranges are read from stdin, one a line.
     Stdin,
 }
 

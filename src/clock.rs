@@ -13,6 +13,7 @@ const COMPARE_WINDOW: Duration = Duration::from_secs(55);
 /// A reading of both clocks: `mono` for waiting, `unix` for storage.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Now {
+    /// The monotonic clock.
     pub mono: Instant,
     /// Seconds since 1970, UTC, with the fraction.
     pub unix: f64,
@@ -39,6 +40,7 @@ pub struct ClockWatch {
 }
 
 impl ClockWatch {
+    /// Watches from `now` on.
     pub fn new(now: Now) -> ClockWatch {
         ClockWatch { base: now }
     }

@@ -16,11 +16,11 @@ mod oauth;
 mod retention;
 mod schedule;
 
-pub use auto_close::AutoClose;
-pub use backup::Backup;
-pub use feeds::MAX_SECRET_BYTES;
-pub use file::ConfigFile;
-pub use schedule::{either_day, next_tick};
+pub(crate) use auto_close::AutoClose;
+pub(crate) use backup::Backup;
+pub(crate) use feeds::MAX_SECRET_BYTES;
+pub(crate) use file::ConfigFile;
+pub(crate) use schedule::{either_day, next_tick};
 
 use crate::amocrm::{self, ClientConfig, Token, TokenSource, vendor_of};
 use crate::policy::RetryRules;
@@ -37,7 +37,7 @@ const VENDOR_LIMIT_PER_SECOND: u32 = 7;
 
 /// A checked configuration.
 #[derive(Debug, Clone)]
-pub struct Config {
+pub(crate) struct Config {
     pub api: Api,
     /// `database.path`, absolute or relative to the working directory.
     pub database: PathBuf,
@@ -65,11 +65,11 @@ pub struct Config {
 }
 
 /// The maximum number of concurrent requests with `api.max_in_flight = "auto"`.
-pub const AUTOMATIC_IN_FLIGHT: usize = 16;
+pub(crate) const AUTOMATIC_IN_FLIGHT: usize = 16;
 
 /// `[api]`
 #[derive(Debug, Clone)]
-pub struct Api {
+pub(crate) struct Api {
     pub base_url: Url,
     /// `None` if no token is configured; see [`Config::load`].
     pub token: Option<TokenSource>,
@@ -85,28 +85,28 @@ pub struct Api {
 
 /// `[queue]`
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Queue {
+pub(crate) struct Queue {
     pub poll_interval: Duration,
     pub retry: RetryRules,
 }
 
 /// `[webhook]`
 #[derive(Debug, Clone)]
-pub struct Webhook {
+pub(crate) struct Webhook {
     /// The content of `webhook.secret_file`: the last part of the webhook address.
     pub secret: SecretString,
 }
 
 /// `[log]`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Log {
+pub(crate) struct Log {
     pub level: tracing::Level,
     pub format: LogFormat,
 }
 
 /// `log.format`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// journald under systemd, coloured text on a terminal, else plain text.
     Auto,
     Text,
@@ -116,7 +116,7 @@ pub enum LogFormat {
 
 /// What a command needs of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Needs {
+pub(crate) enum Needs {
     DatabaseAlone,
     /// A readable token.
     Api,
@@ -129,11 +129,11 @@ pub enum Needs {
 /// All mistakes of a configuration, one per line.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
-pub struct Mistakes(pub Vec<String>);
+pub(crate) struct Mistakes(pub Vec<String>);
 
 impl Api {
     /// The settings of the API client.
-    pub fn client(&self) -> ClientConfig {
+    pub(crate) fn client(&self) -> ClientConfig {
         ClientConfig {
             base_url: self.base_url.clone(),
             connect_timeout: self.connect_timeout,
@@ -148,7 +148,7 @@ impl Config {
     ///
     /// # Errors
     /// All mistakes at once. A missing or unreadable secret is a mistake if the command [`Needs`] it.
-    pub fn load(path: &Path, needs: Needs) -> Result<Config, Mistakes> {
+    pub(crate) fn load(path: &Path, needs: Needs) -> Result<Config, Mistakes> {
         Config::of(&ConfigFile::read(path)?, needs)
     }
 
@@ -156,7 +156,7 @@ impl Config {
     ///
     /// # Errors
     /// See [`Config::load`].
-    pub fn of(file: &ConfigFile, needs: Needs) -> Result<Config, Mistakes> {
+    pub(crate) fn of(file: &ConfigFile, needs: Needs) -> Result<Config, Mistakes> {
         let mut keys = Keys::read(file)?;
         let config = Config::take(&mut keys, file, needs);
         let mistakes = keys.finish();
@@ -168,7 +168,7 @@ impl Config {
     ///
     /// # Errors
     /// All mistakes, if they leave the database's path uncertain.
-    pub fn for_database(file: &ConfigFile) -> Result<(Config, Vec<String>), Mistakes> {
+    pub(crate) fn for_database(file: &ConfigFile) -> Result<(Config, Vec<String>), Mistakes> {
         let mut keys = Keys::read(file)?;
         let config = Config::take(&mut keys, file, Needs::DatabaseAlone);
         let is_certain = keys.is_certain("database.path");
@@ -177,7 +177,7 @@ impl Config {
     }
 
     /// Allowed settings that are probably mistakes.
-    pub fn warnings(&self) -> Vec<String> {
+    pub(crate) fn warnings(&self) -> Vec<String> {
         let Api { base_url, requests_per_second, raised_limit, .. } = &self.api;
         let host = base_url.host_str().unwrap_or_default();
         let over =
@@ -193,7 +193,7 @@ impl Config {
     }
 
     /// Logs the [`Config::warnings`].
-    pub fn warn(&self) {
+    pub(crate) fn warn(&self) {
         for warning in self.warnings() {
             tracing::warn!("{warning}");
         }

@@ -15,7 +15,7 @@ mod service;
 mod signals;
 mod summary;
 
-pub use running::{run, run_until};
+pub(crate) use running::{run, run_until};
 
 use crate::amocrm::{Client, Failure, Token};
 use crate::clock;
@@ -50,7 +50,7 @@ const OBSERVE_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Why the daemon cannot work.
 #[derive(Debug, thiserror::Error)]
-pub enum DaemonError {
+pub(crate) enum DaemonError {
     #[error(transparent)]
     Lock(#[from] LockError),
     #[error(transparent)]
@@ -77,7 +77,7 @@ pub enum DaemonError {
 
 /// Why `sync` ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SyncEnd {
+pub(crate) enum SyncEnd {
     /// Everything that was due, or became due soon, is done.
     Worked,
     /// Requests pause for longer than `sync` waits: the reason and the seconds left.
@@ -90,7 +90,7 @@ pub enum SyncEnd {
 
 /// The result of [`sync`].
 #[derive(Debug)]
-pub struct Synced {
+pub(crate) struct Synced {
     pub end: SyncEnd,
     pub counters: Counters,
     /// Talks that were tried but not fetched.
@@ -104,7 +104,7 @@ pub struct Synced {
 ///
 /// # Errors
 /// If it cannot start, or cannot continue.
-pub async fn sync(
+pub(crate) async fn sync(
     config: &Config,
     ids: &[RangeInclusive<TalkId>],
     no_close: bool,
@@ -124,7 +124,7 @@ pub async fn sync(
 
 /// The result of [`close`].
 #[derive(Debug)]
-pub struct Closed {
+pub(crate) struct Closed {
     pub end: SyncEnd,
     /// What was queued. `None` if it ended before.
     pub queued_to_close: Option<QueuedToClose>,
@@ -136,7 +136,7 @@ pub struct Closed {
 ///
 /// # Errors
 /// If it cannot start, or cannot continue.
-pub async fn close(
+pub(crate) async fn close(
     config: &Config,
     to_close: &ToClose,
     observe: impl FnMut(&Worker),

@@ -5,11 +5,11 @@
 //!
 //! Uses `amocrm`, `clock`, `config`, `policy`, `store`, `talk`, `text`, `worker`.
 
-pub mod backfill;
-pub mod events;
-pub mod listing;
-pub mod refresh;
-pub mod webhook;
+pub(crate) mod backfill;
+pub(crate) mod events;
+pub(crate) mod listing;
+pub(crate) mod refresh;
+pub(crate) mod webhook;
 
 use crate::amocrm::{Failure, Kind, Page, PageQuery, Shape};
 use crate::clock::unix_now;
@@ -34,7 +34,7 @@ const PAGE_RETRY_DELAYS: [Duration; 3] =
 
 /// The worker or the writer has ended, so the feeder ends too.
 #[derive(Debug)]
-pub struct FeederEnded;
+pub(crate) struct FeederEnded;
 
 /// Why a list could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,7 @@ enum ListError {
 
 /// What a feeder works with, and its state.
 #[derive(Debug)]
-pub struct FeederContext {
+pub(crate) struct FeederContext {
     feeder: Feeder,
     api: ApiHandle,
     writer: Writer,
@@ -61,7 +61,12 @@ pub struct FeederContext {
 
 impl FeederContext {
     /// `before` is the stored row of this feeder.
-    pub fn new(feeder: Feeder, api: ApiHandle, writer: Writer, before: Option<&FeederRow>) -> FeederContext {
+    pub(crate) fn new(
+        feeder: Feeder,
+        api: ApiHandle,
+        writer: Writer,
+        before: Option<&FeederRow>,
+    ) -> FeederContext {
         FeederContext {
             feeder,
             api,

@@ -15,7 +15,7 @@ const TIMESTAMP_RESOLUTION_SECS: f64 = 2.0;
 
 /// The kind of what is at a path, if it is not a regular file: to open or read it may block forever. `None` for a
 /// file, or if nothing is there.
-pub fn special(path: &Path) -> Option<&'static str> {
+pub(crate) fn special(path: &Path) -> Option<&'static str> {
     let kind = path.metadata().ok()?.file_type();
     match () {
         () if kind.is_file() => None,
@@ -30,7 +30,7 @@ pub fn special(path: &Path) -> Option<&'static str> {
 ///
 /// # Errors
 /// If it cannot be opened, or is not a regular file: see [`special`].
-pub fn open_as(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+pub(crate) fn open_as(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     if let Some(kind) = special(path) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{kind}, not a file")));
     }
@@ -42,12 +42,12 @@ pub fn open_as(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// See [`open_as`].
-pub fn open(path: &Path) -> io::Result<File> {
+pub(crate) fn open(path: &Path) -> io::Result<File> {
     open_as(OpenOptions::new().read(true), path)
 }
 
 /// Removes the byte order mark that editors and spreadsheets write.
-pub fn without_bom(text: &str) -> &str {
+pub(crate) fn without_bom(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
@@ -55,7 +55,7 @@ pub fn without_bom(text: &str) -> &str {
 ///
 /// # Errors
 /// If it cannot be read, or is not UTF-8.
-pub fn read_text(path: &Path) -> io::Result<String> {
+pub(crate) fn read_text(path: &Path) -> io::Result<String> {
     text_of(open(path)?)
 }
 
@@ -63,7 +63,7 @@ pub fn read_text(path: &Path) -> io::Result<String> {
 ///
 /// # Errors
 /// If it cannot be read, or is not UTF-8.
-pub fn text_of(mut file: File) -> io::Result<String> {
+pub(crate) fn text_of(mut file: File) -> io::Result<String> {
     let mut text = String::new();
     file.read_to_string(&mut text)?;
     Ok(without_bom(&text).to_owned())
@@ -71,7 +71,7 @@ pub fn text_of(mut file: File) -> io::Result<String> {
 
 /// Whether systemd passed this file as a credential. systemd protects it, and it is a copy, so a new token cannot
 /// be put there.
-pub fn is_credential(path: &Path) -> bool {
+pub(crate) fn is_credential(path: &Path) -> bool {
     std::env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|folder| path.starts_with(folder))
 }
 
@@ -79,7 +79,7 @@ pub fn is_credential(path: &Path) -> bool {
 ///
 /// # Errors
 /// If others may read it. The message names the `chmod` to run.
-pub fn read_secret(path: &Path) -> Result<(String, Stamp), String> {
+pub(crate) fn read_secret(path: &Path) -> Result<(String, Stamp), String> {
     let describe = |error: io::Error| error.to_string();
     let file = open(path).map_err(describe)?;
     let metadata = file.metadata().map_err(describe)?;

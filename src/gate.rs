@@ -38,7 +38,9 @@ const PERSON_PROBE_INTERVAL: Duration = Duration::from_secs(15 * 60);
 /// A pause of all requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pause {
+    /// Why everything pauses.
     pub reason: Reason,
+    /// When it began.
     pub since: Instant,
     /// When the next probe may leave.
     pub until: Instant,
@@ -93,6 +95,7 @@ pub enum Signal {
     Unauthorized,
     /// The token is certainly refused, and no new one is available.
     Refused,
+    /// 402: the account is not paid for.
     Unpaid,
     /// A 429, and the wait that the server asks for.
     RateLimited(Option<Duration>),

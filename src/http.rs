@@ -55,11 +55,11 @@ const ACCEPT_WARN_INTERVAL: Duration = Duration::from_secs(60);
 const MAX_SNAPSHOT_AGE: Duration = Duration::from_secs(1);
 
 /// A header of health responses: the id of the serving process. `check` uses it to recognise its daemon.
-pub const PROCESS_HEADER: &str = "x-talkmirror-process";
+pub(crate) const PROCESS_HEADER: &str = "x-talkmirror-process";
 
 /// What the server shows, and where it reads it.
 #[derive(Debug)]
-pub struct Site {
+pub(crate) struct Site {
     database: PathBuf,
     live: watch::Receiver<Live>,
     /// The receiver of webhooks, if enabled.
@@ -99,7 +99,7 @@ struct MirrorState {
 impl Site {
     /// `account` is the account's host. The daemon updates `live`, `webhooks` holds the receiver of webhooks,
     /// `hosts` the names of `http.hosts`, and `metrics` the process's metrics.
-    pub fn new(
+    pub(crate) fn new(
         database: PathBuf,
         account: String,
         live: watch::Receiver<Live>,
@@ -149,7 +149,7 @@ impl Site {
 }
 
 /// Serves until this future is dropped.
-pub async fn serve(listener: TcpListener, site: Arc<Site>) {
+pub(crate) async fn serve(listener: TcpListener, site: Arc<Site>) {
     let router = Router::new()
         .route("/", get(screen::page))
         .route("/page.css", get(page::style))

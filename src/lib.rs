@@ -47,6 +47,7 @@
 //! 7. A 404, 403 or 204 changes a row before the API is confirmed to be the mirrored account's.
 //! 8. A failure that affects every request costs a talk an attempt.
 
+#![allow(rustdoc::private_intra_doc_links, reason = "the map is for those who change the rooms")]
 #![cfg_attr(
     test,
     allow(
@@ -59,21 +60,21 @@
 pub mod amocrm;
 pub mod cli;
 pub mod clock;
-pub mod config;
-pub mod daemon;
+mod config;
+mod daemon;
 pub mod departure;
-pub mod feed;
-pub mod files;
+mod feed;
+mod files;
 pub mod gate;
-pub mod http;
+mod http;
 #[cfg(test)]
 mod mutated;
 mod named;
 pub mod policy;
-pub mod report;
-pub mod sqlite;
+mod report;
+mod sqlite;
 pub mod store;
 pub mod talk;
-pub mod telemetry;
-pub mod text;
-pub mod worker;
+mod telemetry;
+mod text;
+mod worker;

@@ -94,7 +94,7 @@ fn apply(text: &mut Vec<u8>, (change, place): &(Mutation, Index)) {
 }
 
 /// One of these texts with up to six changes.
-pub fn mutated(texts: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn mutated(texts: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
     let changes = proptest::collection::vec((change(), any::<Index>()), 0..7);
     (select(texts), changes).prop_map(|(text, changes)| {
         let mut text = text.as_bytes().to_vec();
@@ -104,6 +104,6 @@ pub fn mutated(texts: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>>
 }
 
 /// The same for parsers that get text.
-pub fn mutated_text(texts: &'static [&'static str]) -> impl Strategy<Value = String> {
+pub(crate) fn mutated_text(texts: &'static [&'static str]) -> impl Strategy<Value = String> {
     mutated(texts).prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -12,7 +12,7 @@ macro_rules! named {
     ) => {
         $(#[$meta])*
         $vis enum $name {
-            $($(#[$value_meta])* $value,)+
+            $($(#[$value_meta])* #[allow(missing_docs, reason = "a value has a name that says what it is")] $value,)+
         }
 
         impl $name {

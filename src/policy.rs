@@ -4,14 +4,14 @@
 //! Uses `clock`, `named`, `talk`, `text`.
 
 pub mod closing;
-pub mod gone;
-pub mod growth;
+pub(crate) mod gone;
+pub(crate) mod growth;
 pub mod lanes;
-pub mod origin;
+pub(crate) mod origin;
 pub mod refresh;
 mod retry;
 pub mod stale;
-pub mod tokens;
-pub mod unknown_origin;
+pub(crate) mod tokens;
+pub(crate) mod unknown_origin;
 
-pub use retry::{DENIED_RETRY, NextTry, RetryRules, after_failure, backoff, not_before};
+pub(crate) use retry::{DENIED_RETRY, NextTry, RetryRules, after_failure, backoff, not_before};

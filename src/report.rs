@@ -2,8 +2,8 @@
 //!
 //! Uses `clock`, `config`, `gate`, `policy`, `sqlite`, `store`, `text`.
 
-pub mod health;
-pub mod humanize;
+pub(crate) mod health;
+pub(crate) mod humanize;
 
 use crate::policy::closing::ClosingOutcome;
 use crate::store::account::{self, AccountStatus};
@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 
 /// The mirror as a whole, at one moment. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Overview {
+pub(crate) struct Overview {
     /// Unknown until the account or a first talk shows it.
     pub account_id: Option<i64>,
     pub account: AccountStatus,
@@ -60,7 +60,7 @@ pub struct Overview {
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn overview(connection: &Connection, now: i64) -> Result<Overview, SqlError> {
+pub(crate) fn overview(connection: &Connection, now: i64) -> Result<Overview, SqlError> {
     store::at_one_moment(connection, |moment| {
         let talks = counts::talks(moment)?;
         let token = TokenStatus::read(moment)?;

@@ -3,18 +3,18 @@
 //!
 //! Uses `clock`, `files`, `text`. Alone knows `rusqlite`, with `store`.
 
-pub mod backup;
-pub mod busy_wait;
-pub mod checkpoint;
-mod error;
-pub mod hold;
-pub mod limit;
-pub mod lock;
-pub mod lock_holders;
-pub mod owner;
-pub mod place;
+pub(crate) mod backup;
+pub(crate) mod busy_wait;
+pub(crate) mod checkpoint;
+pub(crate) mod error;
+pub(crate) mod hold;
+pub(crate) mod limit;
+pub(crate) mod lock;
+pub(crate) mod lock_holders;
+pub(crate) mod owner;
+pub(crate) mod place;
 
-pub use error::{StoreError, causes};
+pub(crate) use error::{StoreError, causes};
 
 use crate::clock;
 use crate::files;
@@ -41,7 +41,7 @@ pub(crate) const SIDE_FILE_SUFFIXES: [&str; 3] = ["-wal", "-shm", "-journal"];
 ///
 /// # Errors
 /// If the path, or that of a file beside it, is not a regular file.
-pub fn require_file(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn require_file(path: &Path) -> Result<(), StoreError> {
     if let Some(kind) = files::special(path) {
         return Err(StoreError::NotAFile { path: path.to_owned(), kind });
     }

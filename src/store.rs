@@ -6,38 +6,39 @@
 //!
 //! Uses `clock`, `files`, `gate`, `named`, `policy`, `sqlite`, `talk`, `telemetry`, `text`. Alone knows `rusqlite`, with `sqlite`.
 
-pub mod account;
-pub mod backup;
-pub mod closures;
-pub mod completeness;
-pub mod counts;
-pub mod days;
+pub(crate) mod account;
+pub(crate) mod backup;
+pub(crate) mod closures;
+pub(crate) mod completeness;
+pub(crate) mod counts;
+pub(crate) mod days;
 pub mod feeds;
-pub mod figures;
+pub(crate) mod figures;
 mod info;
 pub mod lock;
-pub mod maintenance;
-pub mod named;
-pub mod odd;
+pub(crate) mod maintenance;
+pub(crate) mod named;
+pub(crate) mod odd;
 pub mod queue;
 pub mod record;
-pub mod restore;
-pub mod resume;
-pub mod retention;
-pub mod schema;
-pub mod sizes;
-pub mod status;
-pub mod story;
+pub(crate) mod restore;
+pub(crate) mod resume;
+pub(crate) mod retention;
+pub(crate) mod schema;
+pub(crate) mod sizes;
+pub(crate) mod status;
+pub(crate) mod story;
 pub mod sweep;
 mod talk_id;
-pub mod tokens;
+pub(crate) mod tokens;
 mod tombstones;
-pub mod trial;
+pub(crate) mod trial;
 #[cfg(test)]
 mod views;
 pub mod writer;
 
-pub use crate::sqlite::{SCHEMA_VERSION, StoreError};
+pub use crate::sqlite::SCHEMA_VERSION;
+pub use crate::sqlite::error::StoreError;
 pub use rusqlite::{Connection, Error as SqlError};
 #[cfg(test)]
 pub(crate) use schema::migrations;

@@ -15,10 +15,12 @@ use std::str::FromStr;
 pub struct TalkId(i64);
 
 impl TalkId {
+    /// The id that this number is.
     pub const fn new(number: i64) -> TalkId {
         TalkId(number)
     }
 
+    /// The number, as the API, SQL and people write it.
     pub const fn get(self) -> i64 {
         self.0
     }
@@ -59,23 +61,31 @@ impl FromStr for TalkId {
 /// optional field is `None` if the API sends no value, or one of another shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Talk {
+    /// The talk's id in the API.
     pub talk_id: TalkId,
+    /// When it was created, in Unix seconds.
     pub created_at: i64,
+    /// When it last changed, as the API says, in Unix seconds.
     pub updated_at: i64,
     /// The client's rating, from the NPS bot.
     pub rate: Option<i64>,
+    /// The contact who writes.
     pub contact_id: Option<i64>,
+    /// The chat that the talk is in: a UUID. A chat may have several talks.
     pub chat_id: Option<String>,
+    /// The lead or customer that it belongs to.
     pub entity_id: Option<i64>,
     /// `lead` or `customer`.
     pub entity_type: Option<String>,
     /// Whether the talk is open.
     pub is_in_work: bool,
+    /// Whether somebody of the account has read it.
     pub is_read: Option<bool>,
     /// The channel; free text.
     pub origin: Option<String>,
     /// When it was missed: unanswered for the time set in the account.
     pub missed_at: Option<i64>,
+    /// The account's id in the API.
     pub account_id: i64,
     /// Only some accounts send it: `in_work`, `closed`, `with_error`, `nps_scheduled`, `nps_in_progress`.
     pub status: Option<String>,
@@ -90,17 +100,22 @@ pub struct Talk {
 /// A row of the listing: a hint that a talk may be worth a fetch. Never stored as a talk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listed {
+    /// The talk's id in the API.
     pub talk_id: TalkId,
     /// Unix seconds. Here and below, `None` if the account does not send it.
     pub updated_at: Option<i64>,
+    /// Whether the talk is open.
     pub is_in_work: Option<bool>,
+    /// Whether somebody of the account has read it.
     pub is_read: Option<bool>,
 }
 
 /// An event of a talk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TalkEvent {
+    /// The event's id in the API.
     pub event_id: String,
+    /// The talk's id in the API.
     pub talk_id: TalkId,
     /// Unix seconds.
     pub created_at: i64,

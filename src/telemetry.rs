@@ -84,7 +84,7 @@ const GAUGES: [(&str, &str); 30] = [
 ///
 /// # Errors
 /// If the process already has one.
-pub fn start() -> Result<PrometheusHandle, BuildError> {
+pub(crate) fn start() -> Result<PrometheusHandle, BuildError> {
     let seconds = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
     let commits = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
     let batches = [1.0, 2.0, 5.0, 10.0, 50.0, 100.0, 500.0, 2048.0];
@@ -121,40 +121,40 @@ pub fn start() -> Result<PrometheusHandle, BuildError> {
 }
 
 /// Counts a request that ended. `status` is `None` without a response.
-pub fn request(endpoint: &'static str, status: Option<u16>, took: Duration) {
+pub(crate) fn request(endpoint: &'static str, status: Option<u16>, took: Duration) {
     let status = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
     counter!(API_REQUESTS, "endpoint" => endpoint, "status" => status).increment(1);
     histogram!(API_SECONDS, "endpoint" => endpoint).record(took);
 }
 
 /// Counts a recorded fetch.
-pub fn recorded(outcome: &'static str) {
+pub(crate) fn recorded(outcome: &'static str) {
     counter!(TALKS_RECORDED, "outcome" => outcome).increment(1);
 }
 
 /// A talk that was to be closed came so far.
-pub fn closure(outcome: &'static str) {
+pub(crate) fn closure(outcome: &'static str) {
     counter!(CLOSURES, "outcome" => outcome).increment(1);
 }
 
 /// An optional field of a talk came in another shape than the API documents.
-pub fn odd_field(field: &'static str) {
+pub(crate) fn odd_field(field: &'static str) {
     counter!(ODD_FIELDS, "field" => field).increment(1);
 }
 
 /// Counts the start of a pause.
-pub fn pause(reason: &'static str) {
+pub(crate) fn pause(reason: &'static str) {
     counter!(PAUSES, "reason" => reason).increment(1);
 }
 
 /// Counts a commit of the writer.
-pub fn commit(records: usize, took: Duration) {
+pub(crate) fn commit(records: usize, took: Duration) {
     histogram!(BATCH).record(records as f64);
     histogram!(COMMIT_SECONDS).record(took);
 }
 
 /// Sets a gauge.
-pub fn set(name: &'static str, labels: &[(&'static str, &str)], value: f64) {
+pub(crate) fn set(name: &'static str, labels: &[(&'static str, &str)], value: f64) {
     debug_assert!(GAUGES.iter().any(|(known, _)| *known == name), "{name} is described");
     let labels: Vec<_> = labels.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
     gauge!(name, &labels).set(value);

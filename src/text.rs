@@ -11,7 +11,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 /// Escapes each control character, line break and invisible character: `\n`, `\u{1b}`.
 ///
 /// A text without any is returned unchanged.
-pub fn shown(text: &str) -> Cow<'_, str> {
+pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     let Some(first) = text.find(is_unshowable) else { return Cow::Borrowed(text) };
     let mut escaped = text[..first].to_owned();
     for letter in text[first..].chars() {
@@ -25,7 +25,7 @@ pub fn shown(text: &str) -> Cow<'_, str> {
 }
 
 /// The text as [`shown`], truncated with `…` to this many terminal columns.
-pub fn brief(text: &str, columns: usize) -> String {
+pub(crate) fn brief(text: &str, columns: usize) -> String {
     let text = shown(text);
     // Combining letters take no columns, so their number is limited too.
     let most = columns * 2;
@@ -57,7 +57,7 @@ fn is_unshowable(letter: char) -> bool {
 }
 
 /// Whether a character is invisible in any text: Unicode's `Default_Ignorable_Code_Point`.
-pub fn is_ignorable(letter: char) -> bool {
+pub(crate) fn is_ignorable(letter: char) -> bool {
     matches!(letter,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
         | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'

@@ -43,10 +43,10 @@ mod stop;
 mod tests;
 mod token_manager;
 
-pub use crate::store::status::Mode;
-pub use config::{Account, WorkError, WorkerConfig};
-pub use counters::{Closures, Counters};
-pub use pages::{ApiHandle, Quota};
+pub(crate) use crate::store::status::Mode;
+pub(crate) use config::{Account, WorkError, WorkerConfig};
+pub(crate) use counters::{Closures, Counters};
+pub(crate) use pages::ApiHandle;
 
 use crate::amocrm::{self, Client};
 use crate::clock::{self, Now};
@@ -82,7 +82,7 @@ const TICK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// See the module's text.
 #[derive(Debug)]
-pub struct Worker {
+pub(crate) struct Worker {
     config: WorkerConfig,
     client: Arc<Client>,
     writer: Writer,
@@ -129,7 +129,7 @@ impl Worker {
     ///
     /// # Errors
     /// When the work cannot go on.
-    pub async fn step(&mut self) -> Result<(), WorkError> {
+    pub(crate) async fn step(&mut self) -> Result<(), WorkError> {
         let wake = self.act(clock::now());
         tokio::select! {
             biased;
@@ -313,19 +313,19 @@ impl Worker {
 /// What the daemon and the commands want of it.
 impl Worker {
     /// Queues ids once it is known whose API it is: not if it is another account's.
-    pub fn enqueue(&mut self, ids: Vec<RangeInclusive<TalkId>>) {
+    pub(crate) fn enqueue(&mut self, ids: Vec<RangeInclusive<TalkId>>) {
         if !ids.is_empty() {
             self.to_enqueue = ToEnqueue::Held(ids);
         }
     }
 
     /// Works nothing but what a person wants closed. It is queued once it is known whose API answers.
-    pub fn close_manually(&mut self, to_close: ToClose) {
+    pub(crate) fn close_manually(&mut self, to_close: ToClose) {
         self.closer.close_manually(to_close);
     }
 
     /// Looks for stale talks once, unless there is no need or the last look is not over.
-    pub fn sweep(&mut self, now: Now) {
+    pub(crate) fn sweep(&mut self, now: Now) {
         if self.account.is_pending() {
             // If it is another account's API, no row may change.
             return self.closer.want_sweep();
@@ -341,7 +341,7 @@ impl Worker {
     }
 
     /// Somebody asks that the pause end now: one probe leaves at once. Who asks has looked at what is gone.
-    pub fn resume_now(&mut self, now: Now) {
+    pub(crate) fn resume_now(&mut self, now: Now) {
         match self.circuit.resume_now(now) {
             true => tracing::info!("asked to resume: probing now"),
             false => self.report_resumed(now),
@@ -349,18 +349,18 @@ impl Worker {
     }
 
     /// Reads the token again, and probes at once if it was refused.
-    pub fn reload_token(&mut self) {
+    pub(crate) fn reload_token(&mut self) {
         self.tokens.reread();
         self.use_token(clock::now());
     }
 
     /// For feeders.
-    pub fn api(&self) -> ApiHandle {
+    pub(crate) fn api(&self) -> ApiHandle {
         self.pages.handle()
     }
 
     /// A handle to the thread that writes the database.
-    pub fn writer(&self) -> Writer {
+    pub(crate) fn writer(&self) -> Writer {
         self.writer.clone()
     }
 }
@@ -368,78 +368,78 @@ impl Worker {
 /// How it is.
 impl Worker {
     /// Ids that [`Worker::enqueue`] was given are not all in the queue yet.
-    pub fn is_enqueueing(&self) -> bool {
+    pub(crate) fn is_enqueueing(&self) -> bool {
         !matches!(self.to_enqueue, ToEnqueue::Nothing)
     }
 
     /// What was queued to be closed by hand, once it was.
-    pub fn queued_to_close(&self) -> Option<&QueuedToClose> {
+    pub(crate) fn queued_to_close(&self) -> Option<&QueuedToClose> {
         self.closer.queued_to_close()
     }
 
     /// Talks that were to be closed by hand and were left as they are, and why.
-    pub fn left(&self) -> &[(TalkId, String)] {
+    pub(crate) fn left(&self) -> &[(TalkId, String)] {
         self.closer.left()
     }
 
     /// Talks that were tried and not fetched, if this is a `sync`.
-    pub fn unfetched(&self) -> Vec<TalkId> {
+    pub(crate) fn unfetched(&self) -> Vec<TalkId> {
         self.unfetched.talks()
     }
 
     /// What was done so far.
-    pub fn counters(&self) -> Counters {
+    pub(crate) fn counters(&self) -> Counters {
         self.counters
     }
 
     /// Nothing is due, under way or waiting to be recorded, and it is known whose API answers, as far as that can be.
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         let asks = self.is_enqueueing() || self.closer.is_queueing() || self.closer.is_sweeping();
         !asks && !self.account.is_pending() && self.dispatch.is_idle() && self.is_quiet()
     }
 
     /// Nothing is under way or waiting to be recorded.
-    pub fn is_quiet(&self) -> bool {
+    pub(crate) fn is_quiet(&self) -> bool {
         self.dispatch.busy() == 0 && !self.tokens.is_renewing()
     }
 
     /// When the next row is due; known while [`Worker::is_idle`].
-    pub fn next_due_at(&self) -> Option<i64> {
+    pub(crate) fn next_due_at(&self) -> Option<i64> {
         self.dispatch.next_due_at()
     }
 
     /// The pause, if everything pauses, and the response that began it.
-    pub fn pause(&self) -> Option<(Pause, &str)> {
+    pub(crate) fn pause(&self) -> Option<(Pause, &str)> {
         Some((self.circuit.pause()?, self.reporter.pause_detail()))
     }
 
     /// How it is now, as `daemon_status` shows it.
-    pub fn status(&mut self, now: Now) -> DaemonStatus {
+    pub(crate) fn status(&mut self, now: Now) -> DaemonStatus {
         self.reporter.status(self.circuit.gate(), now)
     }
 
     /// Requests in each of the last minutes, of three hours at most, the running one last.
-    pub fn requests_by_minute(&self, now: Now) -> Vec<u32> {
+    pub(crate) fn requests_by_minute(&self, now: Now) -> Vec<u32> {
         self.reporter.requests_by_minute(now)
     }
 
     /// Since when the seconds are counted at which it does what it does each second.
-    pub fn origin(&self) -> Instant {
+    pub(crate) fn origin(&self) -> Instant {
         self.origin
     }
 
     /// Why nothing can be recorded, and since when.
-    pub fn write_error(&self) -> Option<(&str, Instant)> {
+    pub(crate) fn write_error(&self) -> Option<(&str, Instant)> {
         self.reporter.write_error()
     }
 
     /// When the API token ends, in Unix seconds, if it says so; with OAuth the access token in use.
-    pub fn token_expires_at(&self) -> Option<i64> {
+    pub(crate) fn token_expires_at(&self) -> Option<i64> {
         self.tokens.token().expires_at()
     }
 
     /// Why the process makes no progress, although it should.
-    pub fn stalled(&self, now: Now) -> Option<String> {
+    pub(crate) fn stalled(&self, now: Now) -> Option<String> {
         self.progress.stalled(self.config.request_timeout, now.mono)
     }
 }

@@ -9,8 +9,11 @@ use std::collections::HashMap;
 /// An account, as its API describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountInfo {
+    /// The account's id in the API.
     pub account_id: i64,
+    /// The name that people gave it.
     pub name: Option<String>,
+    /// The first part of its host name.
     pub subdomain: Option<String>,
 }
 

@@ -64,6 +64,7 @@ pub enum Shape {
 /// A request that brought no usable response.
 #[derive(Debug, Clone)]
 pub struct Failure {
+    /// Whose failure it is, and what follows.
     pub kind: Kind,
     /// What happened, in one line. It never holds the talk's id, a body or a secret.
     pub detail: String,
@@ -120,7 +121,7 @@ impl std::error::Error for Failure {}
 
 /// The kind of request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RequestKind {
+pub(super) enum RequestKind {
     /// `GET /api/v4/talks/{id}`
     Fetch,
     /// `POST /api/v4/talks/{id}/close`
@@ -135,7 +136,7 @@ pub enum RequestKind {
 
 /// What a body looks like. Gateways set media types freely, so the content decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Content {
+pub(super) enum Content {
     Empty,
     /// A JSON object: the API responds.
     Object,
@@ -148,7 +149,7 @@ pub enum Content {
 
 impl Content {
     /// The content of a whole body with this `Content-Type`.
-    pub fn of(content_type: Option<&str>, body: &[u8]) -> Content {
+    pub(super) fn of(content_type: Option<&str>, body: &[u8]) -> Content {
         let body = body.trim_ascii();
         match body.first() {
             Some(b'{') if is_json(body) => Content::Object,
@@ -161,7 +162,7 @@ impl Content {
     }
 
     /// The content of a body that is too long or cut off, judged by its beginning.
-    pub fn beginning(content_type: Option<&str>, body: &[u8]) -> Content {
+    pub(super) fn beginning(content_type: Option<&str>, body: &[u8]) -> Content {
         let body = body.trim_ascii_start();
         match body.first() {
             Some(b'{') => Content::Object,
@@ -180,7 +181,7 @@ fn is_page(content_type: Option<&str>, body: &[u8]) -> bool {
 
 /// The parts of a response that decide its kind.
 #[derive(Debug, Clone, Copy)]
-pub struct ResponseParts<'a> {
+pub(super) struct ResponseParts<'a> {
     pub to: RequestKind,
     pub status: u16,
     pub content: Content,
@@ -191,7 +192,7 @@ pub struct ResponseParts<'a> {
 impl ResponseParts<'_> {
     /// Classifies a response. `None` if its body is to be read, if the API accepted a close request, or if a list
     /// is at its end (204).
-    pub fn failure(&self) -> Option<Failure> {
+    pub(super) fn failure(&self) -> Option<Failure> {
         let ResponseParts { to, status, content, .. } = *self;
         let failure = |kind, text: &str| Some(Failure::new(kind, format!("HTTP {status}{text}")));
         let gateway = || failure(Kind::Transient, " that is not JSON: a gateway's, not the API's");

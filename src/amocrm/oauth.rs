@@ -5,7 +5,7 @@
 
 mod store;
 
-pub use store::{Held, Loaded, Saved, Store, StoreError};
+pub(crate) use store::{Held, Saved, Store};
 
 use super::connection::{self, transport};
 use super::error::{Failure, Kind, RequestKind, Shape};

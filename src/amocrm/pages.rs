@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use url::Url;
 
 /// The most talks that the API lists in a page.
-pub const TALKS_PER_PAGE: u32 = 250;
+pub(super) const TALKS_PER_PAGE: u32 = 250;
 /// The most events that the API lists in a page.
 const EVENTS_PER_PAGE: u32 = 100;
 /// A talk with its links takes about 1 KiB, so a far larger page is not a list of talks.
@@ -24,6 +24,7 @@ const EVENT_TYPES: &str = "talk_created,talk_closed,talk_missed_event,conversati
 
 /// A request for a page of a list. Pages count from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each variant says what its fields are for")]
 pub enum PageQuery {
     /// `GET /api/v4/talks`
     Talks { page: u32, only_in_work: bool },
@@ -43,6 +44,7 @@ impl PageQuery {
 /// A page as the API returned it.
 #[derive(Debug, Clone)]
 pub struct Page {
+    /// What the page lists.
     pub rows: Rows,
     /// Another page follows, and this one is not empty.
     pub more: bool,
@@ -50,8 +52,10 @@ pub struct Page {
     pub date: Date,
 }
 
+/// The rows of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rows {
+    /// Of the list of talks.
     Talks(Vec<Listed>),
     /// The page's events that concern talks.
     Events(Vec<TalkEvent>),

@@ -10,7 +10,7 @@ pub(super) const YEAR_2100: i64 = 4_102_444_800;
 
 /// A talk read from JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReadTalk {
+pub(super) struct ReadTalk {
     pub talk: Talk,
     /// Optional fields with a value of another shape. The talk has no value there.
     pub odd: Vec<&'static str>,
@@ -22,7 +22,7 @@ pub struct ReadTalk {
 ///
 /// # Errors
 /// One line that names the JSON path and the problem there.
-pub fn talk(body: &str, talk_id: TalkId, account_id: Option<i64>) -> Result<ReadTalk, WireError> {
+pub(super) fn talk(body: &str, talk_id: TalkId, account_id: Option<i64>) -> Result<ReadTalk, WireError> {
     let raw: RawTalk<'_> = serde_json::from_str(body).map_err(|error| locate(body, &error))?;
     let answered = TalkId::new(raw.talk_id.0);
     if answered != talk_id {
@@ -73,7 +73,9 @@ fn locate(body: &str, error: &serde_json::Error) -> WireError {
 
 /// Why a body is not the requested talk.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "each variant says what its fields are for")]
 pub enum WireError {
+    /// The body is not JSON.
     #[error("no such talk in the answer: {0}")]
     NotJson(String),
     /// A JSON object without a `talk_id`, such as an error.

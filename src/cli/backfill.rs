@@ -13,7 +13,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// Stores a walk in the database, or ends the current one.
-pub fn backfill(database: &Path, from: Option<TalkId>, to: Option<TalkId>, stop: bool) -> Result<ExitCode> {
+pub(super) fn backfill(
+    database: &Path,
+    from: Option<TalkId>,
+    to: Option<TalkId>,
+    stop: bool,
+) -> Result<ExitCode> {
     // Checked before this process opens the database.
     let holder = lock::lock_holder(database);
     let daemon =

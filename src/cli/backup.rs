@@ -25,7 +25,7 @@ use tokio::task::spawn_blocking;
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Copies the database to a new file, or into a folder under a dated name.
-pub fn backup(database: &Path, to: &Path, as_json: bool) -> Result<ExitCode> {
+pub(super) fn backup(database: &Path, to: &Path, as_json: bool) -> Result<ExitCode> {
     let (from, to, now) = (database.to_owned(), to.to_owned(), unix_now());
     let runtime = runtime()?;
     let copied = runtime.block_on(run_with_progress(move |watch| backup::back_up(&from, &to, now, watch)))?;
@@ -43,7 +43,7 @@ pub fn backup(database: &Path, to: &Path, as_json: bool) -> Result<ExitCode> {
 }
 
 /// Replaces the database with a backup. `yes` skips the question.
-pub fn restore(database: &Path, path: &Path, yes: bool, as_json: bool) -> Result<ExitCode> {
+pub(super) fn restore(database: &Path, path: &Path, yes: bool, as_json: bool) -> Result<ExitCode> {
     ensure!(
         yes || io::stdin().is_terminal(),
         "there is no terminal to ask on: --yes restores without asking"

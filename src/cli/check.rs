@@ -40,7 +40,7 @@ impl From<String> for Fault {
 }
 
 /// Prints the verdicts. Returns 78 if the configuration, the account or the database is wrong, 1 for other faults.
-pub fn check(input: &Input, as_json: bool) -> Result<ExitCode> {
+pub(super) fn check(input: &Input, as_json: bool) -> Result<ExitCode> {
     let mut report = Report { as_json, verdicts: Vec::new(), warnings: Vec::new(), code: 0 };
     let config = match input.file().and_then(|file| Config::of(file, Needs::Webhook)) {
         Ok(config) => config,

@@ -22,14 +22,18 @@ use std::process::ExitCode;
 
 /// The arguments of the command.
 #[derive(Debug, Clone, Copy)]
-pub struct CloseArguments<'a> {
+pub(super) struct CloseArguments<'a> {
     pub ids: &'a [TalkId],
     pub dry_run: bool,
     pub yes: bool,
 }
 
 /// Queues talks to close for the daemon `holder` that works on the database.
-pub fn queue_for_daemon(config: &Config, holder: String, request: &CloseArguments<'_>) -> Result<ExitCode> {
+pub(super) fn queue_for_daemon(
+    config: &Config,
+    holder: String,
+    request: &CloseArguments<'_>,
+) -> Result<ExitCode> {
     let database = &config.database;
     let daemon = |holder: &str| DaemonStatus::of_daemon(database, holder);
     if daemon(&holder)?.is_none() {
@@ -72,7 +76,7 @@ pub fn queue_for_daemon(config: &Config, holder: String, request: &CloseArgument
 }
 
 /// Closes talks and prints each outcome. Returns 1 if one is not settled.
-pub fn close(config: &Config, request: &CloseArguments<'_>) -> Result<ExitCode> {
+pub(super) fn close(config: &Config, request: &CloseArguments<'_>) -> Result<ExitCode> {
     let Some(to_close) = prepare(config, request)? else {
         return Ok(ExitCode::SUCCESS);
     };

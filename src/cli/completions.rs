@@ -9,14 +9,14 @@ use std::io::Write;
 use std::process::ExitCode;
 
 /// Prints the completion script.
-pub fn completions(shell: Shell) -> Result<ExitCode> {
+pub(super) fn completions(shell: Shell) -> Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "talkmirror", &mut script);
     print(&script)
 }
 
 /// Prints the manual page: the command's own, then each subcommand's.
-pub fn man() -> Result<ExitCode> {
+pub(super) fn man() -> Result<ExitCode> {
     let mut page = Vec::new();
     let mut command = Cli::command();
     command.build();

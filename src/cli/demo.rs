@@ -24,7 +24,7 @@ const TALK_COUNT: i64 = 36;
 const RUN_TIME: Duration = Duration::from_secs(16);
 
 /// Runs the demo; ends within 20 s.
-pub fn demo(dir: Option<&Path>) -> Result<ExitCode> {
+pub(super) fn demo(dir: Option<&Path>) -> Result<ExitCode> {
     let dir = folder(dir)?;
     let simulator = Simulator::start(account()).context("cannot start the simulated account")?;
     let config = configure(&dir, &simulator)?;

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// Queues the ids. Queues nothing if one of them is not an id.
-pub fn enqueue(database: &Path, ids: &[IdsOrStdin], as_json: bool) -> Result<ExitCode> {
+pub(super) fn enqueue(database: &Path, ids: &[IdsOrStdin], as_json: bool) -> Result<ExitCode> {
     let mut ranges = Vec::new();
     for ids in ids {
         match ids {

@@ -14,11 +14,11 @@ use std::error::Error;
 
 /// See [`code`].
 const EXIT_LOCKED: u8 = 75;
-pub const EXIT_PERMANENT: u8 = 78;
+pub(super) const EXIT_PERMANENT: u8 = 78;
 
 /// 75: another instance holds the database. 78: the configuration, the account or the database is wrong, and a
 /// restart cannot help. Otherwise 1. Clap itself exits with 2.
-pub fn code(error: &anyhow::Error) -> u8 {
+pub(super) fn code(error: &anyhow::Error) -> u8 {
     let is_held = |cause: &(dyn Error + 'static)| matches!(lock_error(cause), Some(LockError::Held { .. }));
     if error.chain().any(is_held) {
         return EXIT_LOCKED;
@@ -28,7 +28,7 @@ pub fn code(error: &anyhow::Error) -> u8 {
 
 /// Whether no restart can fix this error. A transparent wrapper hides the wrapped error from a walk through the
 /// causes, so it is checked here.
-pub fn is_permanent(error: &(dyn Error + 'static)) -> bool {
+pub(super) fn is_permanent(error: &(dyn Error + 'static)) -> bool {
     error.is::<Mistakes>()
         || matches!(
             error.downcast_ref(),
@@ -60,7 +60,7 @@ fn store_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a StoreError> {
 }
 
 /// Whether the database itself is unusable, even for another attempt.
-pub fn is_wrong_database(error: &StoreError) -> bool {
+pub(super) fn is_wrong_database(error: &StoreError) -> bool {
     matches!(
         error,
         StoreError::NotAFile { .. }
@@ -79,7 +79,7 @@ fn is_damaged(error: &anyhow::Error) -> bool {
 }
 
 /// What to do about a database error with an outside cause: a limit, a full disk, a lock, or a dropped object.
-pub fn hint(error: &anyhow::Error, input: &Input) -> Option<String> {
+pub(super) fn hint(error: &anyhow::Error, input: &Input) -> Option<String> {
     if limit::is_reached(error.as_ref()) {
         return Some(limit::REACHED.into());
     }

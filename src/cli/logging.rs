@@ -14,7 +14,7 @@ use tracing_subscriber::prelude::*;
 use tracing_subscriber::reload;
 
 /// The level after `-v` and `-q`.
-pub fn adjusted(level: Level, verbose: u8, quiet: bool) -> Level {
+pub(super) fn adjusted(level: Level, verbose: u8, quiet: bool) -> Level {
     match (quiet, verbose) {
         (true, _) => Level::ERROR,
         (false, 0) => level,
@@ -24,10 +24,10 @@ pub fn adjusted(level: Level, verbose: u8, quiet: bool) -> Level {
 }
 
 /// Sets the least severe level that is logged.
-pub type SetLevel = Box<dyn Fn(Level)>;
+pub(super) type SetLevel = Box<dyn Fn(Level)>;
 
 /// Starts logging to stderr or to journald.
-pub fn start(format: LogFormat, level: Level) -> Result<SetLevel> {
+pub(super) fn start(format: LogFormat, level: Level) -> Result<SetLevel> {
     let (filter, handle) = reload::Layer::new(targets(level));
     let registry = tracing_subscriber::registry().with(filter);
     let text = || tracing_subscriber::fmt::layer().with_writer(|| LogLines).with_target(false);

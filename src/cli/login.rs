@@ -24,7 +24,7 @@ use url::Url;
 const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Shows the address to open, reads the code, and stores the tokens issued for it.
-pub fn login(config: &Config, code: Option<&str>) -> Result<ExitCode> {
+pub(super) fn login(config: &Config, code: Option<&str>) -> Result<ExitCode> {
     let Some(TokenSource::OAuth(integration)) = &config.api.token else {
         bail!("api.oauth.client_id is not set: `talkmirror login` is for OAuth");
     };

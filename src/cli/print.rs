@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 /// The output of a command.
 #[derive(Debug)]
-pub struct Out<W: Write = BufWriter<StdoutLock<'static>>> {
+pub(super) struct Out<W: Write = BufWriter<StdoutLock<'static>>> {
     writer: W,
     paint: Paint,
     /// Columns of the terminal, if it is one.
@@ -25,7 +25,7 @@ pub struct Out<W: Write = BufWriter<StdoutLock<'static>>> {
 impl Out {
     /// Stdout.
     #[expect(clippy::disallowed_methods, reason = "here it is escaped")]
-    pub fn new() -> Out {
+    pub(super) fn new() -> Out {
         let stdout = io::stdout();
         let is_terminal = stdout.is_terminal();
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty());
@@ -43,34 +43,34 @@ impl<W: Write> Out<W> {
     ///
     /// # Errors
     /// Here and below: if it cannot be written.
-    pub fn line(&mut self, text: impl Into<Text>) -> io::Result<()> {
+    pub(super) fn line(&mut self, text: impl Into<Text>) -> io::Result<()> {
         writeln!(self.writer, "{}", text.into().painted(self.paint))
     }
 
     /// A table. Prints nothing if it is empty.
-    pub fn table(&mut self, table: &Table) -> io::Result<()> {
+    pub(super) fn table(&mut self, table: &Table) -> io::Result<()> {
         table.lines(self.width, self.paint).iter().try_for_each(|line| writeln!(self.writer, "{line}"))
     }
 
     /// A text for programs, unchanged.
-    pub fn exact(&mut self, text: impl Display) -> io::Result<()> {
+    pub(super) fn exact(&mut self, text: impl Display) -> io::Result<()> {
         writeln!(self.writer, "{text}")
     }
 
     /// For a program's text that is written piece by piece.
-    pub fn writer(&mut self) -> &mut W {
+    pub(super) fn writer(&mut self) -> &mut W {
         &mut self.writer
     }
 
     /// Ends a command that succeeded.
-    pub fn done(mut self) -> Result<ExitCode> {
+    pub(super) fn done(mut self) -> Result<ExitCode> {
         self.writer.flush()?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
 /// Prints an error with its causes and the `hint`. One line, or one line for each mistake of a configuration.
-pub fn error(error: &anyhow::Error, hint: Option<String>) {
+pub(super) fn error(error: &anyhow::Error, hint: Option<String>) {
     let hint = hint.map_or(String::new(), |hint| format!("; {hint}"));
     let lines = lines(error);
     let last = lines.len().saturating_sub(1);
@@ -92,7 +92,7 @@ fn lines(error: &anyhow::Error) -> Vec<String> {
 }
 
 /// Exits with clap's usage error. The typed text is escaped too.
-pub fn usage(mut error: clap::Error) -> ! {
+pub(super) fn usage(mut error: clap::Error) -> ! {
     let escaped = |(kind, value): (ContextKind, &ContextValue)| match value {
         ContextValue::String(text) => Some((kind, ContextValue::String(shown(text).into_owned()))),
         _ => None,
@@ -107,7 +107,7 @@ pub fn usage(mut error: clap::Error) -> ! {
 ///
 /// # Errors
 /// If the terminal cannot be written or read.
-pub fn ask(lines: &[String]) -> io::Result<String> {
+pub(super) fn ask(lines: &[String]) -> io::Result<String> {
     let (last, before) = lines.split_last().expect("a question");
     before.iter().for_each(|line| progress::eprint_line(line));
     // Not locked while it waits, so that an error can still be printed.
@@ -118,7 +118,7 @@ pub fn ask(lines: &[String]) -> io::Result<String> {
 }
 
 /// Whether the answer means yes.
-pub fn is_yes(answer: &str) -> bool {
+pub(super) fn is_yes(answer: &str) -> bool {
     matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
 }
 

@@ -15,7 +15,7 @@ const LINE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The progress of long work.
 #[derive(Debug)]
-pub struct ProgressDisplay {
+pub(super) struct ProgressDisplay {
     bar: Option<ProgressBar>,
     in_bytes: bool,
     line_at: Instant,
@@ -24,12 +24,12 @@ pub struct ProgressDisplay {
 
 impl ProgressDisplay {
     /// Starts at 0 of `total` talks.
-    pub fn new(total: u64) -> ProgressDisplay {
+    pub(super) fn new(total: u64) -> ProgressDisplay {
         ProgressDisplay::begin(total, "{human_pos}/{human_len} talks, {per_sec:.1}, {eta} left", false)
     }
 
     /// Starts at 0 of `total` bytes.
-    pub fn in_bytes(total: u64) -> ProgressDisplay {
+    pub(super) fn in_bytes(total: u64) -> ProgressDisplay {
         ProgressDisplay::begin(total, "{bytes}/{total_bytes}, {bytes_per_sec}, {eta} left", true)
     }
 
@@ -43,7 +43,7 @@ impl ProgressDisplay {
     }
 
     /// Shows how much of `total` is done, and a note.
-    pub fn set(&mut self, done: u64, total: u64, note: &str) {
+    pub(super) fn set(&mut self, done: u64, total: u64, note: &str) {
         if let Some(bar) = &self.bar {
             bar.set_length(total.max(done));
             bar.set_position(done);
@@ -75,13 +75,13 @@ impl Drop for ProgressDisplay {
 }
 
 /// A line on stderr, around a bar if there is one. It stays one line.
-pub fn eprint_line(line: &str) {
+pub(super) fn eprint_line(line: &str) {
     let _ = Stderr.write_all(format!("{}\n", shown(line)).as_bytes());
 }
 
 /// Stderr, around a bar if there is one. Errors are ignored, because there is no place left to report them.
 #[derive(Debug, Clone, Copy)]
-pub struct Stderr;
+pub(super) struct Stderr;
 
 impl Write for Stderr {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -95,7 +95,7 @@ impl Write for Stderr {
 
 /// Stderr for log events in text format. Each event arrives whole and is printed as one line.
 #[derive(Debug, Clone, Copy)]
-pub struct LogLines;
+pub(super) struct LogLines;
 
 impl Write for LogLines {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {

@@ -19,7 +19,7 @@ const REASON_WIDTH: usize = 40;
 const ERROR_WIDTH: usize = 80;
 
 /// Prints the waiting rows.
-pub fn list(database: &Path, failed_only: bool, as_json: bool) -> Result<ExitCode> {
+pub(super) fn list(database: &Path, failed_only: bool, as_json: bool) -> Result<ExitCode> {
     let connection = store::open_read_only(database)?;
     let mut out = Out::new();
     if as_json {
@@ -78,7 +78,7 @@ fn cells(row: &QueueRow, now: i64) -> [String; 7] {
 }
 
 /// Makes rows due now.
-pub fn retry(database: &Path, ids: &[TalkId]) -> Result<ExitCode> {
+pub(super) fn retry(database: &Path, ids: &[TalkId]) -> Result<ExitCode> {
     let connection = store::open(database, false)?;
     let now = unix_now();
     if ids.is_empty() {
@@ -91,7 +91,7 @@ pub fn retry(database: &Path, ids: &[TalkId]) -> Result<ExitCode> {
 }
 
 /// Takes ids off the queue.
-pub fn drop_ids(database: &Path, ids: &[TalkId]) -> Result<ExitCode> {
+pub(super) fn drop_ids(database: &Path, ids: &[TalkId]) -> Result<ExitCode> {
     let connection = store::open(database, false)?;
     each("taken off the queue", ids, |talk_id| queue::drop_row(&connection, talk_id))
 }

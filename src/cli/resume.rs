@@ -17,7 +17,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(45);
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Asks the process that works the queue to probe now, and prints the result. Returns 1 if the pause continues.
-pub fn resume(database: &Path) -> Result<ExitCode> {
+pub(super) fn resume(database: &Path) -> Result<ExitCode> {
     // Checked before this process opens the database.
     let is_held = lock::is_held(database) == Some(true);
     let connection = store::open(database, false)?;

@@ -18,7 +18,7 @@ const MAX_BLOCKING_THREADS: usize = 8;
 const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Runs until a signal. `set_level` changes the log level.
-pub fn run(config: &Config, set_level: &dyn Fn(Level)) -> Result<ExitCode> {
+pub(super) fn run(config: &Config, set_level: &dyn Fn(Level)) -> Result<ExitCode> {
     let runtime = runtime()?;
     let ended = runtime.block_on(daemon::run(config, set_level));
     // A pending DNS lookup must not delay the exit.
@@ -29,7 +29,7 @@ pub fn run(config: &Config, set_level: &dyn Fn(Level)) -> Result<ExitCode> {
 
 /// One thread is enough for a few requests a second, and cheapest for thousands of daemons. The blocking pool
 /// starts its first thread at once: without any, tokio panics if it cannot start one; with one it waits.
-pub fn runtime() -> Result<Runtime> {
+pub(super) fn runtime() -> Result<Runtime> {
     require_files(FILES_TO_WORK)?;
     let runtime = Builder::new_current_thread()
         .enable_all()

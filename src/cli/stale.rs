@@ -24,7 +24,7 @@ const MAX_ROWS_SHOWN: usize = 1000;
 const ORIGIN_WIDTH: usize = 40;
 
 /// Prints every open talk with its verdict, the stale ones first.
-pub fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
+pub(super) fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
     let connection = store::open_read_only(&config.database)?;
     let now = unix_now();
     let rules = &config.auto_close.rules;

@@ -28,7 +28,7 @@ use std::process::ExitCode;
 const MAX_COMPLAINT_WIDTH: usize = 400;
 
 /// Prints the screen. Returns 1 if the mirror is not healthy.
-pub fn status(config: &Config, as_json: bool) -> Result<ExitCode> {
+pub(super) fn status(config: &Config, as_json: bool) -> Result<ExitCode> {
     let database = config.database.as_path();
     let rules = &config.auto_close.rules;
     // Checked before this process opens the database.

@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Sets up the process. Only called at the start of `main`.
-pub fn prepare_process() {
+pub(super) fn prepare_process() {
     // A variable that is set but empty counts as unset, for talkmirror and for every library.
     for (name, value) in std::env::vars_os() {
         // The system cannot remove a name that begins with =.
@@ -25,16 +25,16 @@ pub fn prepare_process() {
 }
 
 /// How many files a read of the database opens, …
-pub const FILES_TO_READ: usize = 6;
+pub(super) const FILES_TO_READ: usize = 6;
 /// … and how many a worker opens, without its requests.
-pub const FILES_TO_WORK: usize = 16;
+pub(super) const FILES_TO_WORK: usize = 16;
 
 /// Checks that the process may open this many more files. Without them libraries fail with misleading errors, and
 /// tokio panics.
 ///
 /// # Errors
 /// The system's error if it may not.
-pub fn require_files(count: usize) -> Result<()> {
+pub(super) fn require_files(count: usize) -> Result<()> {
     let pairs: io::Result<Vec<_>> = (0..count.div_ceil(2)).map(|_| io::pipe()).collect();
     pairs
         .map(drop)
@@ -42,21 +42,21 @@ pub fn require_files(count: usize) -> Result<()> {
 }
 
 /// The configuration, read once: it may be a pipe, and a command may need it twice.
-pub struct Input {
+pub(super) struct Input {
     path: PathBuf,
     read: OnceCell<ConfigFile>,
 }
 
 impl Input {
-    pub fn new(path: PathBuf) -> Input {
+    pub(super) fn new(path: PathBuf) -> Input {
         Input { path, read: OnceCell::new() }
     }
 
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    pub fn file(&self) -> Result<&ConfigFile, Mistakes> {
+    pub(super) fn file(&self) -> Result<&ConfigFile, Mistakes> {
         if let Some(file) = self.read.get() {
             return Ok(file);
         }
@@ -64,12 +64,12 @@ impl Input {
         Ok(self.read.get_or_init(|| file))
     }
 
-    pub fn config(&self, needs: Needs) -> Result<Config, Mistakes> {
+    pub(super) fn config(&self, needs: Needs) -> Result<Config, Mistakes> {
         Config::of(self.file()?, needs)
     }
 
     /// For a command that needs only the database: other mistakes are warnings.
-    pub fn for_database(&self) -> Result<Config, Mistakes> {
+    pub(super) fn for_database(&self) -> Result<Config, Mistakes> {
         let (config, mistakes) = Config::for_database(self.file()?)?;
         if !mistakes.is_empty() {
             let mistakes = mistakes.join("\n");

@@ -24,7 +24,7 @@ const RECOUNT_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Queues `ids`, works what is due, and prints a summary. Returns 1 if a requested or tried talk could not be
 /// fetched.
-pub fn sync(
+pub(super) fn sync(
     config: &Config,
     ids: &[RangeInclusive<TalkId>],
     no_close: bool,

@@ -22,14 +22,14 @@ const END_MARK: char = '\u{2069}';
 
 /// Whether alarming text is coloured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Paint {
+pub(super) enum Paint {
     Plain,
     Colours,
 }
 
 /// A text in pieces.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Text(Vec<Piece>);
+pub(super) struct Text(Vec<Piece>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Piece {
@@ -39,18 +39,18 @@ struct Piece {
 
 impl Text {
     /// A text in red and bold on a terminal.
-    pub fn alarming(text: impl Into<String>) -> Text {
+    pub(super) fn alarming(text: impl Into<String>) -> Text {
         Text(vec![Piece { text: text.into(), alarming: true }])
     }
 
     /// This text and another.
-    pub fn then(mut self, more: impl Into<Text>) -> Text {
+    pub(super) fn then(mut self, more: impl Into<Text>) -> Text {
         self.0.extend(more.into().0);
         self
     }
 
     /// The text as a line.
-    pub fn painted(&self, paint: Paint) -> String {
+    pub(super) fn painted(&self, paint: Paint) -> String {
         let escaped = |piece: &Piece| (crate::text::shown(&piece.text).into_owned(), piece.alarming);
         painted([marked(self.0.iter().map(escaped))], paint).remove(0)
     }
@@ -89,7 +89,7 @@ fn painted(lines: impl IntoIterator<Item = String>, paint: Paint) -> Vec<String>
 
 /// A table without borders.
 #[derive(Debug, Default)]
-pub struct Table {
+pub(super) struct Table {
     head: Option<Vec<String>>,
     rows: Vec<Vec<String>>,
     /// The first column of counts.
@@ -98,33 +98,33 @@ pub struct Table {
 
 impl Table {
     /// A table of names and values.
-    pub fn new() -> Table {
+    pub(super) fn new() -> Table {
         Table::default()
     }
 
     /// A table with column headings.
-    pub fn headed<const N: usize>(names: [&str; N]) -> Table {
+    pub(super) fn headed<const N: usize>(names: [&str; N]) -> Table {
         Table { head: Some(names.map(str::to_owned).into()), ..Table::default() }
     }
 
     /// Adds a row.
     #[expect(clippy::needless_pass_by_value, reason = "the cells are made for the row")]
-    pub fn row<const N: usize>(&mut self, cells: [Text; N]) {
+    pub(super) fn row<const N: usize>(&mut self, cells: [Text; N]) {
         self.rows.push(cells.iter().map(Text::cell).collect());
     }
 
     /// Adds a row of a name and its value.
-    pub fn fact(&mut self, name: &str, value: impl Into<Text>) {
+    pub(super) fn fact(&mut self, name: &str, value: impl Into<Text>) {
         self.row([name.into(), value.into()]);
     }
 
     /// Aligns the columns from `first` on to the right: they are counts.
-    pub fn align_counts(&mut self, first: usize) {
+    pub(super) fn align_counts(&mut self, first: usize) {
         self.counts = Some(first);
     }
 
     /// The table's lines, wrapped to `width` if there is a limit.
-    pub fn lines(&self, width: Option<u16>, paint: Paint) -> Vec<String> {
+    pub(super) fn lines(&self, width: Option<u16>, paint: Paint) -> Vec<String> {
         let mut table = comfy_table::Table::new();
         table.load_style(presets::NOTHING).add_rows(&self.rows);
         if let Some(head) = &self.head {

@@ -21,7 +21,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// Prints everything known about a talk.
-pub fn why(config: &Config, talk_id: TalkId) -> Result<ExitCode> {
+pub(super) fn why(config: &Config, talk_id: TalkId) -> Result<ExitCode> {
     // Checked before this process opens the database.
     let held = lock::is_held(&config.database);
     let connection = store::open_read_only(&config.database)?;

@@ -7,7 +7,7 @@ use crate::policy::stale::StaleRules;
 
 /// `[auto_close]`
 #[derive(Debug, Clone, PartialEq)]
-pub struct AutoClose {
+pub(crate) struct AutoClose {
     pub rules: CloseRules,
     /// When to sweep: a cron expression of six fields, seconds first; UTC.
     pub schedule: String,
@@ -16,7 +16,7 @@ pub struct AutoClose {
 const ORIGINS: &str = "a list of words: [\"telegram\", \"viber\"]";
 
 /// Reads the section.
-pub fn auto_close(keys: &mut Keys) -> AutoClose {
+pub(super) fn auto_close(keys: &mut Keys) -> AutoClose {
     let mode = keys.optional("auto_close.mode", "off, dry-run or live", |value| {
         let mode = value.string()?;
         [CloseMode::Off, CloseMode::DryRun, CloseMode::Live].into_iter().find(|known| known.as_str() == mode)

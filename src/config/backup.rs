@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// `[backup]`, if a path is set.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Backup {
+pub(crate) struct Backup {
     /// When to make backups: a cron expression of six fields, seconds first; UTC.
     pub schedule: String,
     /// The folder for backups.
@@ -17,7 +17,7 @@ pub struct Backup {
     pub keep: usize,
 }
 
-pub fn backup(keys: &mut Keys, database: &Path) -> Option<Backup> {
+pub(super) fn backup(keys: &mut Keys, database: &Path) -> Option<Backup> {
     let path = keys.optional("backup.path", "the path of a folder, or \"\" for no backups", |found| {
         found.string().map(PathBuf::from)
     });

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// The file of a secret: the configured one, unless there is none or this user may not read it and the credential
 /// `name` exists.
-pub fn file_or(file: Option<PathBuf>, name: &str) -> Option<PathBuf> {
+pub(super) fn file_or(file: Option<PathBuf>, name: &str) -> Option<PathBuf> {
     match file {
         Some(file) if is_denied(&file) => credential(name).or(Some(file)),
         Some(file) => Some(file),

@@ -12,9 +12,9 @@ use url::Host;
 /// Shorter webhook secrets can be guessed.
 const MIN_SECRET_BYTES: usize = 16;
 /// Longer secrets add nothing.
-pub const MAX_SECRET_BYTES: usize = 200;
+pub(crate) const MAX_SECRET_BYTES: usize = 200;
 
-pub fn refresh(keys: &mut Keys) -> Option<RefreshRules> {
+pub(super) fn refresh(keys: &mut Keys) -> Option<RefreshRules> {
     let enabled = keys.boolean("refresh.enabled", true);
     let rules = RefreshRules {
         min_interval: keys.duration("refresh.min_interval", "2m", "1s", "30d"),
@@ -25,7 +25,7 @@ pub fn refresh(keys: &mut Keys) -> Option<RefreshRules> {
 }
 
 /// The schedule of an enabled feeder.
-pub fn schedule(
+pub(super) fn schedule(
     keys: &mut Keys,
     enabled: &'static str,
     schedule: &'static str,
@@ -37,7 +37,7 @@ pub fn schedule(
 }
 
 /// `http.listen`: only this machine can reach it, unless configured otherwise.
-pub fn http(keys: &mut Keys) -> Option<SocketAddr> {
+pub(super) fn http(keys: &mut Keys) -> Option<SocketAddr> {
     let allow_remote = keys.boolean("http.allow_remote", false);
     let expected = match allow_remote {
         true => "an address and a port, such as \"0.0.0.0:9187\", or \"\" for none",
@@ -58,7 +58,7 @@ pub fn http(keys: &mut Keys) -> Option<SocketAddr> {
 }
 
 /// `http.hosts`: names or addresses, in the form used to compare.
-pub fn hosts(keys: &mut Keys) -> Vec<String> {
+pub(super) fn hosts(keys: &mut Keys) -> Vec<String> {
     let expected = "a list of host names without ports: [\"mirror.example\"]";
     let mut hosts = Vec::new();
     for name in keys.string_list("http.hosts", expected) {
@@ -71,7 +71,12 @@ pub fn hosts(keys: &mut Keys) -> Vec<String> {
 }
 
 /// The webhook needs an address and a secret. The secret is read only if webhooks are received.
-pub fn webhook(keys: &mut Keys, folder: &Path, needs: Needs, listen: Option<SocketAddr>) -> Option<Webhook> {
+pub(super) fn webhook(
+    keys: &mut Keys,
+    folder: &Path,
+    needs: Needs,
+    listen: Option<SocketAddr>,
+) -> Option<Webhook> {
     let enabled = keys.boolean("webhook.enabled", false);
     let file = keys.optional("webhook.secret_file", "the path of a file with a secret", |found| {
         found.string().map(|path| (!path.is_empty()).then(|| folder.join(path)))

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// A configuration's text and its path. A pipe can be read only once, and a command may need it twice.
 #[derive(Debug, Clone)]
-pub struct ConfigFile {
+pub(crate) struct ConfigFile {
     pub(super) path: PathBuf,
     pub(super) text: String,
     is_regular: bool,
@@ -18,7 +18,7 @@ impl ConfigFile {
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn read(path: &Path) -> Result<ConfigFile, Mistakes> {
+    pub(crate) fn read(path: &Path) -> Result<ConfigFile, Mistakes> {
         let read = || {
             let file = File::open(path)?;
             let is_regular = file.metadata()?.is_file() && !is_descriptor(path);
@@ -38,12 +38,12 @@ impl ConfigFile {
         ConfigFile { path: path.to_owned(), text, is_regular: true }
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Whether it can be read again.
-    pub fn is_regular(&self) -> bool {
+    pub(crate) fn is_regular(&self) -> bool {
         self.is_regular
     }
 

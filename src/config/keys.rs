@@ -13,7 +13,7 @@ use std::time::Duration;
 const ENVIRONMENT: &str = "the environment";
 
 /// The remaining values, by dotted key.
-pub struct Keys {
+pub(super) struct Keys {
     file: String,
     values: BTreeMap<String, FoundValue>,
     known: Vec<&'static str>,
@@ -21,14 +21,14 @@ pub struct Keys {
 }
 
 /// A value, and its source.
-pub struct FoundValue {
+pub(super) struct FoundValue {
     kind: ValueKind,
     from_environment: bool,
 }
 
 impl Keys {
     /// Reads the file's text, overridden by the environment.
-    pub fn read(file: &ConfigFile) -> Result<Keys, Mistakes> {
+    pub(super) fn read(file: &ConfigFile) -> Result<Keys, Mistakes> {
         let name = file.path.display().to_string();
         let (environment, not_utf8) = environment(std::env::vars_os());
         let source = Environment::with_prefix("TALKMIRROR").prefix_separator("__").separator("__");
@@ -51,7 +51,7 @@ impl Keys {
     }
 
     /// Takes a key's value, if set. A value that `check` refuses is a mistake.
-    pub fn optional<T>(
+    pub(super) fn optional<T>(
         &mut self,
         key: &'static str,
         expected: &str,
@@ -68,7 +68,7 @@ impl Keys {
     }
 
     /// Takes a key's value. A missing one is a mistake.
-    pub fn required<T>(
+    pub(super) fn required<T>(
         &mut self,
         key: &'static str,
         expected: &str,
@@ -83,13 +83,13 @@ impl Keys {
     }
 
     /// Takes a whole number in a range.
-    pub fn whole(&mut self, key: &'static str, default: i64, range: RangeInclusive<i64>) -> i64 {
+    pub(super) fn whole(&mut self, key: &'static str, default: i64, range: RangeInclusive<i64>) -> i64 {
         let expected = format!("a whole number from {} to {}", range.start(), range.end());
         self.optional(key, &expected, |found| found.whole().filter(|n| range.contains(n))).unwrap_or(default)
     }
 
     /// Takes a whole number within `range`. `None` if it is unset or "auto".
-    pub fn whole_or_auto(&mut self, key: &'static str, range: RangeInclusive<i64>) -> Option<i64> {
+    pub(super) fn whole_or_auto(&mut self, key: &'static str, range: RangeInclusive<i64>) -> Option<i64> {
         let expected = format!("a whole number from {} to {}, or \"auto\"", range.start(), range.end());
         self.optional(key, &expected, |found| match found.string() {
             Some(text) if text.trim() == "auto" => Some(None),
@@ -99,7 +99,7 @@ impl Keys {
     }
 
     /// Takes a duration from `least` to `most`. All three are in the file's format.
-    pub fn duration(&mut self, key: &'static str, default: &str, least: &str, most: &str) -> Duration {
+    pub(super) fn duration(&mut self, key: &'static str, default: &str, least: &str, most: &str) -> Duration {
         let parse = |text: &str| humantime::parse_duration(text).ok();
         let expected = format!("a duration such as \"{default}\", from {least} to {most}");
         self.optional(key, &expected, |found| {
@@ -110,7 +110,7 @@ impl Keys {
     }
 
     /// Takes a cron expression of six fields, seconds first.
-    pub fn schedule(&mut self, key: &'static str, default: &str) -> String {
+    pub(super) fn schedule(&mut self, key: &'static str, default: &str) -> String {
         let expected = format!("a cron expression of six fields, seconds first, such as \"{default}\"");
         self.optional(key, &expected, |found| {
             let schedule = found.string()?;
@@ -120,7 +120,7 @@ impl Keys {
     }
 
     /// Takes true or false.
-    pub fn boolean(&mut self, key: &'static str, default: bool) -> bool {
+    pub(super) fn boolean(&mut self, key: &'static str, default: bool) -> bool {
         self.optional(key, "true or false", |found| match &found.kind {
             ValueKind::Boolean(value) => Some(*value),
             ValueKind::String(text) if found.from_environment => text.trim().parse().ok(),
@@ -130,7 +130,7 @@ impl Keys {
     }
 
     /// Takes a number in a range.
-    pub fn number(&mut self, key: &'static str, default: f64, range: RangeInclusive<f64>) -> f64 {
+    pub(super) fn number(&mut self, key: &'static str, default: f64, range: RangeInclusive<f64>) -> f64 {
         let expected = format!("a number from {} to {}", range.start(), range.end());
         self.optional(key, &expected, |found| {
             let number = match &found.kind {
@@ -145,7 +145,7 @@ impl Keys {
     }
 
     /// Takes a list of strings. In the environment they are separated by commas.
-    pub fn string_list(&mut self, key: &'static str, expected: &str) -> Vec<String> {
+    pub(super) fn string_list(&mut self, key: &'static str, expected: &str) -> Vec<String> {
         self.optional(key, expected, |found| {
             let string_list: Vec<String> = match &found.kind {
                 ValueKind::Array(values) => values
@@ -168,7 +168,7 @@ impl Keys {
     }
 
     /// Takes a secret, which is only allowed in the environment.
-    pub fn secret_from_environment(&mut self, key: &'static str) -> Option<SecretString> {
+    pub(super) fn secret_from_environment(&mut self, key: &'static str) -> Option<SecretString> {
         self.known.push(key);
         let found = self.values.remove(key)?;
         match found.kind {
@@ -182,17 +182,17 @@ impl Keys {
     }
 
     /// Adds a mistake in the file.
-    pub fn mistake(&mut self, key: &str, expected: &str, found: &str) {
+    pub(super) fn mistake(&mut self, key: &str, expected: &str, found: &str) {
         self.mistake_from(key, expected, found, false);
     }
 
     /// Adds a mistake that belongs to no key.
-    pub fn mistake_line(&mut self, line: String) {
+    pub(super) fn mistake_line(&mut self, line: String) {
         self.mistakes.push((String::new(), line));
     }
 
     /// Whether this key has a mistake.
-    pub fn has_mistake(&self, key: &str) -> bool {
+    pub(super) fn has_mistake(&self, key: &str) -> bool {
         self.mistakes.iter().any(|(of, _)| of == key)
     }
 
@@ -208,7 +208,7 @@ impl Keys {
 
     /// Ends the reading and returns all mistakes. Keys not taken are unknown; their values are not shown, because
     /// they may be secrets.
-    pub fn finish(mut self) -> Vec<String> {
+    pub(super) fn finish(mut self) -> Vec<String> {
         for (key, found) in std::mem::take(&mut self.values) {
             let section = format!("{key}.");
             if self.known.iter().any(|known| known.starts_with(&section)) {
@@ -231,7 +231,7 @@ impl Keys {
     }
 
     /// Whether this key's value is certain: it has no mistake, and no unknown key may be a misspelling of it.
-    pub fn is_certain(&self, key: &str) -> bool {
+    pub(super) fn is_certain(&self, key: &str) -> bool {
         let section = key.split('.').next().unwrap_or(key);
         let like = |unknown: &String| {
             unknown.split('.').next() == Some(section)
@@ -252,7 +252,7 @@ impl Keys {
 
 impl FoundValue {
     /// The value as text, the only type of the environment.
-    pub fn string(&self) -> Option<String> {
+    pub(super) fn string(&self) -> Option<String> {
         match &self.kind {
             ValueKind::String(text) => Some(text.clone()),
             _ => None,

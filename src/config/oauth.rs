@@ -10,7 +10,7 @@ use std::sync::Arc;
 use url::Url;
 
 /// The section as written.
-pub struct Section {
+pub(super) struct Section {
     client_id: Option<String>,
     client_secret_file: Option<PathBuf>,
     redirect_uri: Option<String>,
@@ -24,7 +24,7 @@ const REDIRECT_URI: &str =
     "the address as in the integration's settings, https://… (or http to a loopback address)";
 
 /// Reads the section. Paths are relative to `folder`, except the store, which is relative to the database's folder.
-pub fn section(keys: &mut Keys, folder: &Path) -> Section {
+pub(super) fn section(keys: &mut Keys, folder: &Path) -> Section {
     let mut text = |key, expected: &str, check: fn(&str) -> bool| {
         keys.optional(key, expected, |found| {
             let text = found.string()?;
@@ -47,14 +47,14 @@ pub fn section(keys: &mut Keys, folder: &Path) -> Section {
 
 impl Section {
     /// Whether the tokens come from OAuth. An incomplete section counts as off and is a mistake.
-    pub fn is_on(&self, keys: &Keys) -> bool {
+    pub(super) fn is_on(&self, keys: &Keys) -> bool {
         self.client_id.is_some() || keys.has_mistake("api.oauth.client_id")
     }
 
     /// Checks the section as a whole. `None` if it is off or wrong.
     ///
     /// `other` is a key that configures another token, if any.
-    pub fn integration(
+    pub(super) fn integration(
         self,
         keys: &mut Keys,
         database: &Path,

@@ -9,7 +9,7 @@ const MIN_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_RETENTION: Duration = Duration::from_secs(36_500 * 24 * 60 * 60);
 
 /// `retention.versions`. `None` keeps all.
-pub fn versions(keys: &mut Keys) -> Option<Duration> {
+pub(super) fn versions(keys: &mut Keys) -> Option<Duration> {
     let expected = "a duration such as \"730d\", from 1d to 36500d, or \"\" to keep all";
     keys.optional("retention.versions", expected, |found| {
         let text = found.string()?;

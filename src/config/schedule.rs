@@ -6,7 +6,7 @@ const DAY_OF_WEEK: usize = 5;
 
 /// The expressions that together have the ticks of a cron schedule. If both the day of the month and the day of the
 /// week are restricted, either is enough, as in crontab(5). The parser of tokio-cron-scheduler requires both.
-pub fn either_day(schedule: &str) -> Vec<String> {
+pub(crate) fn either_day(schedule: &str) -> Vec<String> {
     let fields: Vec<&str> = schedule.split_whitespace().collect();
     // A leading + is the parser's own syntax to require both.
     let is_restricted = |field: Option<&&str>| field.is_some_and(|field| !field.starts_with(['*', '?', '+']));
@@ -24,7 +24,7 @@ pub fn either_day(schedule: &str) -> Vec<String> {
 }
 
 /// The first tick of a cron schedule after `now`, in Unix seconds. `None` if it is invalid or never ticks.
-pub fn next_tick(schedule: &str, now: i64) -> Option<i64> {
+pub(crate) fn next_tick(schedule: &str, now: i64) -> Option<i64> {
     // Configured like tokio-cron-scheduler's parser.
     let parser = croner::parser::CronParser::builder()
         .seconds(croner::parser::Seconds::Required)

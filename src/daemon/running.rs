@@ -38,7 +38,7 @@ const METRICS_UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// If it cannot start, or cannot continue.
-pub async fn run(config: &Config, set_level: &dyn Fn(Level)) -> Result<(), DaemonError> {
+pub(crate) async fn run(config: &Config, set_level: &dyn Fn(Level)) -> Result<(), DaemonError> {
     run_until(config, set_level, std::future::pending(), (TICK_INTERVAL, |_| {})).await?;
     Ok(())
 }
@@ -47,7 +47,7 @@ pub async fn run(config: &Config, set_level: &dyn Fn(Level)) -> Result<(), Daemo
 ///
 /// # Errors
 /// If it cannot start, or cannot continue.
-pub async fn run_until(
+pub(crate) async fn run_until(
     config: &Config,
     set_level: &dyn Fn(Level),
     end: impl Future<Output = ()>,

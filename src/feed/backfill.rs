@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 const LANE_FILL_FACTOR: f64 = 1.2;
 
 /// Runs until the worker ends.
-pub async fn run(context: FeederContext) -> FeederEnded {
+pub(crate) async fn run(context: FeederContext) -> FeederEnded {
     let mut tick = interval(CHOOSE_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

@@ -20,7 +20,7 @@ const MAX_PAGES: u32 = 1000;
 
 /// See the module documentation.
 #[derive(Debug)]
-pub struct Events {
+pub(crate) struct Events {
     context: FeederContext,
     /// The time of the last event read, in Unix seconds.
     cursor: Option<i64>,
@@ -28,13 +28,13 @@ pub struct Events {
 
 impl Events {
     /// `before` is the stored row of this feeder.
-    pub fn new(context: FeederContext, before: Option<&FeederRow>) -> Events {
+    pub(crate) fn new(context: FeederContext, before: Option<&FeederRow>) -> Events {
         let cursor = before.and_then(|row| row.cursor.as_ref()?.get("until")?.as_i64());
         Events { context, cursor }
     }
 
     /// Polls at each tick, until the worker ends.
-    pub async fn run(mut self, tick: Arc<Notify>) -> FeederEnded {
+    pub(crate) async fn run(mut self, tick: Arc<Notify>) -> FeederEnded {
         loop {
             tick.notified().await;
             if !self.context.is_resting(unix_now())

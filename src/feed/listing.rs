@@ -30,7 +30,7 @@ const SHORT_LIST_PAGES: u32 = 8;
 
 /// See the module documentation.
 #[derive(Debug)]
-pub struct Listing {
+pub(crate) struct Listing {
     context: FeederContext,
     followed: Followed,
     /// When the last pass over all talks ended, in Unix seconds.
@@ -54,7 +54,7 @@ struct Queued {
 
 impl Listing {
     /// `before` is the stored row of this feeder.
-    pub fn new(context: FeederContext, before: Option<&FeederRow>) -> Listing {
+    pub(crate) fn new(context: FeederContext, before: Option<&FeederRow>) -> Listing {
         let at = |key: &str| before.and_then(|row| row.cursor.as_ref()?.get(key)?.as_i64());
         Listing {
             context,
@@ -68,7 +68,7 @@ impl Listing {
     }
 
     /// Runs a pass at each tick, until the worker ends.
-    pub async fn run(mut self, tick: Arc<Notify>) -> FeederEnded {
+    pub(crate) async fn run(mut self, tick: Arc<Notify>) -> FeederEnded {
         loop {
             let done = tokio::select! {
                 biased;

@@ -11,12 +11,12 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
 /// How often talks are chosen.
-pub const CHOOSE_EVERY: Duration = Duration::from_secs(5);
+pub(crate) const CHOOSE_EVERY: Duration = Duration::from_secs(5);
 /// The lane is filled a little beyond need, so that it does not run dry before the next choice.
 const LANE_FILL_FACTOR: f64 = 1.2;
 
 /// Runs until the worker ends.
-pub async fn run(context: FeederContext, rules: RefreshRules) -> FeederEnded {
+pub(crate) async fn run(context: FeederContext, rules: RefreshRules) -> FeederEnded {
     let mut shares = Shares::default();
     let mut tick = interval(CHOOSE_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -33,7 +33,7 @@ const NOTE_INTERVAL_SECS: i64 = 60;
 
 /// See the module documentation.
 #[derive(Debug)]
-pub struct Webhooks {
+pub(crate) struct Webhooks {
     secret: SecretString,
     writer: Writer,
     slots: Arc<Semaphore>,
@@ -43,14 +43,14 @@ pub struct Webhooks {
 
 impl Webhooks {
     /// `before` is the stored row of this feeder.
-    pub fn new(secret: SecretString, writer: Writer, before: Option<&FeederRow>) -> Webhooks {
+    pub(crate) fn new(secret: SecretString, writer: Writer, before: Option<&FeederRow>) -> Webhooks {
         let slots = Arc::new(Semaphore::new(MAX_WAITING));
         let warned_at = before.and_then(|row| row.warned_at).unwrap_or(0);
         Webhooks { secret, writer, slots, recorded: Mutex::new((0, warned_at)) }
     }
 
     /// Receives a webhook. `secret` is the last part of the address.
-    pub async fn receive(&self, secret: &str, body: Body) -> StatusCode {
+    pub(crate) async fn receive(&self, secret: &str, body: Body) -> StatusCode {
         let deadline = clock::mono() + RESPONSE_TIMEOUT;
         if !same_secret(secret, self.secret.expose_secret()) {
             return StatusCode::NOT_FOUND;

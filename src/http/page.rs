@@ -8,7 +8,7 @@ mod charts;
 mod state;
 mod tables;
 
-pub use answers::{icon, page, script, style, unreadable};
+pub(super) use answers::{icon, page, script, style, unreadable};
 
 use crate::policy::closing::CloseMode;
 use crate::report::Overview;
@@ -22,7 +22,7 @@ use state::Mood;
 
 /// Everything that the page shows at one moment. Times are Unix seconds.
 #[derive(Debug, Clone)]
-pub struct Screen {
+pub(super) struct Screen {
     pub now: i64,
     /// The account's host.
     pub account: String,
@@ -48,7 +48,7 @@ pub struct Screen {
 const RELOAD_INTERVAL_SECS: u32 = 15;
 
 /// The page as HTML.
-pub fn render(screen: &Screen) -> String {
+pub(super) fn render(screen: &Screen) -> String {
     let (mood, sentence) = state::state(screen);
     let incomplete = screen.overview.completeness.as_ref();
     let incomplete = incomplete.and_then(|counted| completeness(counted, screen.now));

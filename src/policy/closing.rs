@@ -40,13 +40,17 @@ pub enum OpenOutcome {
 /// A closing that has no end yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Open {
+    /// Its row in `closures`.
     pub closure_id: i64,
+    /// How far it is.
     pub outcome: OpenOutcome,
+    /// When it was decided, in Unix seconds.
     pub requested_at: i64,
     /// Requests that may have left.
     pub attempts: u32,
     /// The last answer, if one came.
     pub http_status: Option<u16>,
+    /// Whether the talk is closed without waiting for the NPS bot.
     pub force_close: bool,
     /// The talk's `updated_at` when it was decided.
     pub talk_updated_at: i64,

@@ -17,7 +17,7 @@ const BELIEVED_SECS: i64 = 60 * 60;
 
 /// Tracks which stored talks the API reports as missing.
 #[derive(Debug, Default)]
-pub struct GoneGuard {
+pub(crate) struct GoneGuard {
     /// The talk of each response that reported an open one as missing. The latest is last.
     recent: VecDeque<Option<TalkId>>,
     in_a_row: usize,
@@ -27,14 +27,14 @@ pub struct GoneGuard {
 
 impl GoneGuard {
     /// Records that a stored talk was found.
-    pub fn shown(&mut self) {
+    pub(crate) fn shown(&mut self) {
         self.note(None);
         self.in_a_row = 0;
     }
 
     /// Records that a stored open talk is reported missing. `none_left` means that no stored talk is known that was
     /// found lately. If there are too many, returns all of them, this one too: they are not believed to be gone.
-    pub fn gone(&mut self, talk_id: TalkId, none_left: bool, now: i64) -> Option<Vec<TalkId>> {
+    pub(crate) fn gone(&mut self, talk_id: TalkId, none_left: bool, now: i64) -> Option<Vec<TalkId>> {
         self.note(Some(talk_id));
         self.in_a_row += 1;
         let gone = self.recent.iter().flatten().count();
@@ -49,12 +49,12 @@ impl GoneGuard {
     }
 
     /// A person has confirmed at this Unix second: the API is believed for an hour.
-    pub fn believe(&mut self, now: i64) {
+    pub(crate) fn believe(&mut self, now: i64) {
         self.believed_until = Some(now + BELIEVED_SECS);
     }
 
     /// Whether a person has confirmed within the hour.
-    pub fn is_believed(&self, now: i64) -> bool {
+    pub(crate) fn is_believed(&self, now: i64) -> bool {
         // A clock that was set back does not lengthen the hour.
         self.believed_until.is_some_and(|until| (until - BELIEVED_SECS..until).contains(&now))
     }

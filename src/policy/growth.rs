@@ -7,7 +7,7 @@ const FAR: i64 = 1000 * 365 * DAY;
 
 /// How much of the database was in use at one time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sample {
+pub(crate) struct Sample {
     /// In Unix seconds.
     pub at: i64,
     /// Bytes that hold something.
@@ -15,13 +15,13 @@ pub struct Sample {
 }
 
 /// The mean growth between two times in bytes a day, less than 0 if it shrinks. `None` if they are less than a day apart.
-pub fn per_day(then: Sample, now: Sample) -> Option<i64> {
+pub(crate) fn per_day(then: Sample, now: Sample) -> Option<i64> {
     let elapsed = now.at - then.at;
     (elapsed >= DAY).then(|| (now.used - then.used).saturating_mul(DAY) / elapsed)
 }
 
 /// The Unix second at which `room` bytes are used up; `None` if it does not grow, or takes a thousand years.
-pub fn full_at(room: u64, per_day: i64, now: i64) -> Option<i64> {
+pub(crate) fn full_at(room: u64, per_day: i64, now: i64) -> Option<i64> {
     let per_day = u128::try_from(per_day).ok().filter(|per_day| *per_day > 0)?;
     let seconds = i64::try_from(u128::from(room) * u128::from(DAY.unsigned_abs()) / per_day).ok()?;
     (seconds < FAR).then(|| now + seconds)

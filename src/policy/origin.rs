@@ -12,7 +12,7 @@ use unicode_normalization::char::canonical_combining_class;
 ///
 /// Ignores compatibility forms, full case (ß is ss), surrounding and repeated white space, invisible characters and
 /// dots over i. Not for display.
-pub fn origin_key(origin: &str) -> String {
+pub(crate) fn origin_key(origin: &str) -> String {
     let visible = origin.chars().filter(|letter| !is_ignorable(*letter));
     // Unicode's compatibility caseless matching (D146).
     let folded: String = visible.nfd().default_case_fold().nfkd().default_case_fold().nfkd().collect();
@@ -21,7 +21,7 @@ pub fn origin_key(origin: &str) -> String {
 }
 
 /// Whether two names mean the same channel.
-pub fn same_origin(a: &str, b: &str) -> bool {
+pub(crate) fn same_origin(a: &str, b: &str) -> bool {
     a == b || origin_key(a) == origin_key(b)
 }
 

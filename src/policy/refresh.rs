@@ -45,7 +45,9 @@ pub struct RefreshRules {
 pub enum Class {
     /// Open, and missed or unread: a client waits.
     Waiting,
+    /// Open.
     InWork,
+    /// Closed, and may be open again.
     Closed,
 }
 
@@ -62,11 +64,15 @@ impl Class {
 /// A mirrored talk that may be refreshed. Times are Unix seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Candidate {
+    /// The talk's id in the API.
     pub talk_id: TalkId,
+    /// When it last changed, as the API says, in Unix seconds.
     pub updated_at: i64,
+    /// When it was last fetched, in Unix seconds.
     pub fetched_at: i64,
     /// When the listing last showed it unchanged.
     pub checked_at: Option<i64>,
+    /// How important it is that the mirror shows it as it is.
     pub class: Class,
 }
 

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 /// A talk that this token may not read is fetched again after a day: people change rights seldom.
-pub const DENIED_RETRY: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const DENIED_RETRY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How failures of one talk are retried (`[queue]` in the configuration).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RetryRules {
+pub(crate) struct RetryRules {
     /// How many failures of its own fail a row.
     pub max_attempts: u32,
     /// The upper bound of the first backoff.
@@ -18,7 +18,7 @@ pub struct RetryRules {
 
 /// What becomes of a queue row after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NextTry {
+pub(crate) enum NextTry {
     /// Retried, not before this Unix second.
     At(i64),
     /// Failed, until a person retries it.
@@ -26,7 +26,7 @@ pub enum NextTry {
 }
 
 /// Decides about a row after `attempts` failures (at least 1).
-pub fn after_failure(attempts: u32, rules: &RetryRules, now: f64, rng: &mut fastrand::Rng) -> NextTry {
+pub(crate) fn after_failure(attempts: u32, rules: &RetryRules, now: f64, rng: &mut fastrand::Rng) -> NextTry {
     if attempts >= rules.max_attempts {
         return NextTry::Never;
     }
@@ -35,7 +35,7 @@ pub fn after_failure(attempts: u32, rules: &RetryRules, now: f64, rng: &mut fast
 
 /// Backoff with full jitter: uniform between 0 and a bound that doubles with each failure. Talks that failed
 /// together do not come back together.
-pub fn backoff(attempts: u32, rules: &RetryRules, rng: &mut fastrand::Rng) -> Duration {
+pub(crate) fn backoff(attempts: u32, rules: &RetryRules, rng: &mut fastrand::Rng) -> Duration {
     // 5s, 10s, 20s, 40s, … 1h with the defaults
     let doublings = attempts.saturating_sub(1).min(31);
     let bound = rules.base.saturating_mul(1 << doublings).min(rules.max);
@@ -43,7 +43,7 @@ pub fn backoff(attempts: u32, rules: &RetryRules, rng: &mut fastrand::Rng) -> Du
 }
 
 /// The first whole Unix second that is not before `now + delay`.
-pub fn not_before(now: f64, delay: Duration) -> i64 {
+pub(crate) fn not_before(now: f64, delay: Duration) -> i64 {
     (now + delay.as_secs_f64()).ceil() as i64
 }
 

@@ -31,31 +31,42 @@ pub struct Reach {
 /// Whether a talk is stale, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// Missed and unchanged for this many seconds.
+    /// Missed and unchanged for so long.
     Stale {
+        /// In seconds.
         missed_for: i64,
+        /// In seconds.
         quiet_for: i64,
     },
+    /// Not stale.
     Kept(KeptReason),
 }
 
 /// Why a talk is not stale; the first reason that holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeptReason {
+    /// The API has no such talk.
     Gone,
+    /// This token may not read it.
     Denied,
+    /// It is closed already.
     Closed,
     /// It is open, but its status says otherwise.
     Status(String),
+    /// No message of the client waits for longer than the account allows.
     NotMissed,
-    /// How many seconds ago it was missed, and how many make it stale.
+    /// It was missed, but not for long enough.
     MissedLately {
+        /// In seconds.
         missed_for: i64,
+        /// How many seconds make it stale.
         stale_after: i64,
     },
-    /// How many seconds ago it changed, and how many make it stale.
+    /// It changed not long enough ago.
     ChangedLately {
+        /// How many seconds ago.
         quiet_for: i64,
+        /// How many seconds make it stale.
         wanted: i64,
     },
     /// Its origin is excluded, or not among those named.
@@ -110,16 +121,19 @@ fn seconds(duration: Duration) -> i64 {
 }
 
 impl Verdict {
+    /// Whether it may be closed.
     pub fn is_stale(&self) -> bool {
         matches!(self, Verdict::Stale { .. })
     }
 }
 
 impl StaleRules {
+    /// How long a talk is missed before it is stale, in whole seconds.
     pub fn stale_after_seconds(&self) -> i64 {
         seconds(self.stale_after)
     }
 
+    /// How long a talk is unchanged before it is stale, in whole seconds.
     pub fn quiet_for_seconds(&self) -> i64 {
         seconds(self.quiet_for)
     }

@@ -20,13 +20,13 @@ const FUTURE_TOLERANCE_SECS: i64 = 60 * 60;
 const REFUSAL_RENEWAL_BACKOFF: (Duration, Duration) =
     (Duration::from_secs(60), Duration::from_secs(6 * 60 * 60));
 /// A refused renewal is retried after this time: a person has to act.
-pub const REFUSED_RETRY: Duration = Duration::from_secs(15 * 60);
+pub(crate) const REFUSED_RETRY: Duration = Duration::from_secs(15 * 60);
 /// A renewal with a transient failure is retried after 10s, 20s, 40s, … 10min.
 const RENEWAL_BACKOFF: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(600));
 
 /// The state of a token that a person must replace. Its text follows "the API token".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expiry {
+pub(crate) enum Expiry {
     /// Nothing to do yet.
     Far(TimeToExpiry),
     /// Within 14 days.
@@ -37,14 +37,14 @@ pub enum Expiry {
 
 /// The time until the token expires, or since then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TimeToExpiry {
+pub(crate) struct TimeToExpiry {
     expires_at: i64,
     now: i64,
 }
 
 impl Expiry {
     /// For a token that expires at `expires_at`. Both are Unix seconds.
-    pub fn of(expires_at: i64, now: i64) -> Expiry {
+    pub(crate) fn of(expires_at: i64, now: i64) -> Expiry {
         let span = TimeToExpiry { expires_at, now };
         match expires_at.saturating_sub(now) {
             ..=0 => Expiry::Over(span),
@@ -74,12 +74,12 @@ fn days(seconds: i64) -> String {
 }
 
 /// Whether to log the reminder: at the start, then once a day.
-pub fn is_reminder_due(reminded_at: Option<i64>, now: i64) -> bool {
+pub(crate) fn is_reminder_due(reminded_at: Option<i64>, now: i64) -> bool {
     reminded_at.is_none_or(|at| !(0..DAY_SECS).contains(&(now - at)))
 }
 
 /// Whether a regular renewal is due: before the end, and weekly. Times are Unix seconds.
-pub fn is_renewal_due(obtained_at: i64, expires_at: i64, now: f64) -> bool {
+pub(crate) fn is_renewal_due(obtained_at: i64, expires_at: i64, now: f64) -> bool {
     let life = (expires_at - obtained_at).max(0) as f64;
     let left = expires_at as f64 - now;
     let age = now - obtained_at as f64;
@@ -90,14 +90,14 @@ pub fn is_renewal_due(obtained_at: i64, expires_at: i64, now: f64) -> bool {
 
 /// Whether to renew a pair because its access token was refused. `since` is the time since the last such renewal.
 /// `in_vain` counts renewals whose tokens did not work.
-pub fn may_renew_for_refusal(since: Option<Duration>, in_vain: u32) -> bool {
+pub(crate) fn may_renew_for_refusal(since: Option<Duration>, in_vain: u32) -> bool {
     let (first, longest) = REFUSAL_RENEWAL_BACKOFF;
     let wait = first.saturating_mul(1 << in_vain.saturating_sub(1).min(20)).min(longest);
     since.is_none_or(|since| since >= wait)
 }
 
 /// The wait after `attempts` transient failures in a row (at least 1).
-pub fn renewal_backoff(attempts: u32) -> Duration {
+pub(crate) fn renewal_backoff(attempts: u32) -> Duration {
     let (first, longest) = RENEWAL_BACKOFF;
     first.saturating_mul(1 << attempts.saturating_sub(1).min(20)).min(longest)
 }

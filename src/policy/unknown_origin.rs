@@ -6,7 +6,7 @@ use std::fmt;
 
 /// An origin in the configuration that no stored talk has.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct UnknownOrigin {
+pub(crate) struct UnknownOrigin {
     /// `only_origins` or `except_origins`.
     pub key: &'static str,
     pub origin: String,
@@ -25,7 +25,7 @@ impl fmt::Display for UnknownOrigin {
 }
 
 /// The configured origins that are not in `stored`. None if nothing is stored yet.
-pub fn unknown_origins(rules: &StaleRules, stored: &[String]) -> Vec<UnknownOrigin> {
+pub(crate) fn unknown_origins(rules: &StaleRules, stored: &[String]) -> Vec<UnknownOrigin> {
     if stored.is_empty() {
         return Vec::new();
     }

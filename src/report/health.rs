@@ -1,11 +1,11 @@
 //! Decides whether the mirror is healthy, and what to do. A pure function of the overview.
 
 mod answers;
-pub mod backup;
+pub(crate) mod backup;
 mod clock;
 mod disk;
 mod tokens;
-pub mod wal;
+pub(crate) mod wal;
 
 use crate::gate::Reason;
 use crate::policy::lanes::Lane;
@@ -25,7 +25,7 @@ const SILENT_SECS: i64 = 2 * 60;
 
 /// A problem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Complaint {
+pub(crate) struct Complaint {
     /// What is wrong, as a sentence without a full stop.
     pub what: String,
     /// What a person can do about it.
@@ -34,7 +34,7 @@ pub struct Complaint {
 
 /// The current state of the process, which the database does not have or not as fresh.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Live {
+pub(crate) struct Live {
     /// The current `daemon_status`.
     pub status: Option<DaemonStatus>,
     /// Why the process makes no progress.
@@ -54,7 +54,7 @@ pub struct Live {
 }
 
 /// Why the daemon cannot work. Empty if it can.
-pub fn obstacles(live: &Live, overview: &Overview, now: i64) -> Vec<String> {
+pub(crate) fn obstacles(live: &Live, overview: &Overview, now: i64) -> Vec<String> {
     let mut obstacles = Vec::new();
     if let Some(why) = &live.stalled {
         obstacles.push(format!("the daemon makes no progress: {why}"));
@@ -95,7 +95,12 @@ fn unanswered(daemon: &DaemonStatus, overview: &Overview, now: i64) -> Option<(S
 ///
 /// `alive` is the state of the process that works the queue, if there ever was one. `closes` means that auto-close
 /// is on.
-pub fn complaints(overview: &Overview, alive: Option<Liveness>, closes: bool, now: i64) -> Vec<Complaint> {
+pub(crate) fn complaints(
+    overview: &Overview,
+    alive: Option<Liveness>,
+    closes: bool,
+    now: i64,
+) -> Vec<Complaint> {
     let mut complaints = Vec::new();
     let mut complain = |what: String, action: &str| {
         complaints.push(Complaint { what, action: action.to_owned() });
@@ -246,7 +251,7 @@ fn last_failure(overview: &Overview, alive: Option<Liveness>, now: i64) -> Optio
 
 /// Warnings about a healthy mirror: the clock was wrong, the token expires soon, the disk fills, a reader holds the
 /// WAL back, or the quota is too small.
-pub fn warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec<Complaint> {
+pub(crate) fn warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec<Complaint> {
     let found = [
         last_failure(overview, alive, now),
         answers::without_missed_at(overview),

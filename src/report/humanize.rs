@@ -1,13 +1,13 @@
 //! Times, counts and states for people, the same in the commands and on the status page.
 
 use crate::clock::written;
-pub use crate::clock::{duration, iso};
+pub(crate) use crate::clock::{duration, iso};
 use crate::policy::closing::CloseMode;
-pub use crate::sqlite::causes;
+pub(crate) use crate::sqlite::causes;
 use crate::store::completeness::Completeness;
 use crate::store::counts::Freshness;
 use crate::store::feeds::Backfill;
-pub use crate::text::{brief, shown};
+pub(crate) use crate::text::{brief, shown};
 
 const YEAR_SECS: i64 = 365 * 24 * 60 * 60;
 
@@ -15,7 +15,7 @@ const YEAR_SECS: i64 = 365 * 24 * 60 * 60;
 const SAME_MOMENT_SECS: i64 = 2;
 
 /// How long ago something was: `3 h ago`, or `3 h in the future` if a clock is or was wrong.
-pub fn ago(at: i64, now: i64) -> String {
+pub(crate) fn ago(at: i64, now: i64) -> String {
     let age = now.saturating_sub(at);
     match age < -SAME_MOMENT_SECS {
         true => format!("{} in the future", duration(age.saturating_neg())),
@@ -24,7 +24,7 @@ pub fn ago(at: i64, now: i64) -> String {
 }
 
 /// How long something has lasted: `for 3 h`, or `since 3 h in the future`.
-pub fn lasting(since: i64, now: i64) -> String {
+pub(crate) fn lasting(since: i64, now: i64) -> String {
     let age = now.saturating_sub(since);
     match age < -SAME_MOMENT_SECS {
         true => format!("since {}", ago(since, now)),
@@ -33,7 +33,7 @@ pub fn lasting(since: i64, now: i64) -> String {
 }
 
 /// When something will be: `in 3 min`, or `now`.
-pub fn in_time(at: i64, now: i64) -> String {
+pub(crate) fn in_time(at: i64, now: i64) -> String {
     match at.saturating_sub(now) {
         ..=0 => "now".into(),
         left => format!("in {}", duration(left)),
@@ -41,27 +41,27 @@ pub fn in_time(at: i64, now: i64) -> String {
 }
 
 /// A time to the second, UTC: `2026-11-23 09:34:00`.
-pub fn timestamp(at: i64) -> String {
+pub(crate) fn timestamp(at: i64) -> String {
     written(at, "%Y-%m-%d %H:%M:%S")
 }
 
 /// A time, and how long ago it was.
-pub fn timestamp_ago(at: i64, now: i64) -> String {
+pub(crate) fn timestamp_ago(at: i64, now: i64) -> String {
     format!("{} ({})", timestamp(at), ago(at, now))
 }
 
 /// A day of this or the last year, UTC: `23 Nov`.
-pub fn day(at: i64) -> String {
+pub(crate) fn day(at: i64) -> String {
     written(at, "%-d %b")
 }
 
 /// A count with thousands separated: `1,234,567`.
-pub fn count(number: i64) -> String {
+pub(crate) fn count(number: i64) -> String {
     indicatif::HumanCount(number.max(0) as u64).to_string()
 }
 
 /// `1 talk`, `2 talks`.
-pub fn talks(number: i64) -> String {
+pub(crate) fn talks(number: i64) -> String {
     match number {
         1 => "1 talk".into(),
         number => format!("{} talks", count(number)),
@@ -69,7 +69,7 @@ pub fn talks(number: i64) -> String {
 }
 
 /// `1 state`, `2 states`.
-pub fn states(number: u64) -> String {
+pub(crate) fn states(number: u64) -> String {
     match number {
         1 => "1 state".into(),
         number => format!("{} states", indicatif::HumanCount(number)),
@@ -77,12 +77,12 @@ pub fn states(number: u64) -> String {
 }
 
 /// A size in binary units: `1.20 GiB`.
-pub fn bytes(number: u64) -> String {
+pub(crate) fn bytes(number: u64) -> String {
     indicatif::HumanBytes(number).to_string()
 }
 
 /// A duration in seconds that may span years: `20 d`, `8 years`.
-pub fn years(seconds: i64) -> String {
+pub(crate) fn years(seconds: i64) -> String {
     match seconds / YEAR_SECS {
         ..2 => duration(seconds),
         years => format!("{} years", count(years)),
@@ -90,7 +90,7 @@ pub fn years(seconds: i64) -> String {
 }
 
 /// The age of the mirrored states of open talks.
-pub fn freshness(freshness: &Freshness) -> String {
+pub(crate) fn freshness(freshness: &Freshness) -> String {
     let Freshness { talks, p50, p95, max } = *freshness;
     if talks == 0 {
         return "no open talk is mirrored".into();
@@ -102,7 +102,7 @@ pub fn freshness(freshness: &Freshness) -> String {
 }
 
 /// How much of the account is mirrored. `None` once it is complete.
-pub fn completeness(completeness: &Completeness, now: i64) -> Option<String> {
+pub(crate) fn completeness(completeness: &Completeness, now: i64) -> Option<String> {
     let Completeness { known, mirrored, complete, .. } = *completeness;
     if complete {
         return None;
@@ -117,7 +117,7 @@ pub fn completeness(completeness: &Completeness, now: i64) -> Option<String> {
 }
 
 /// The purpose of a sweep's talks: to be `closed`, or `decided on`.
-pub fn aim(mode: CloseMode) -> &'static str {
+pub(crate) fn aim(mode: CloseMode) -> &'static str {
     match mode {
         CloseMode::Live => "closed",
         CloseMode::DryRun | CloseMode::Off => "decided on (dry run)",
@@ -125,13 +125,13 @@ pub fn aim(mode: CloseMode) -> &'static str {
 }
 
 /// How many ids a backfill has checked.
-pub fn looked_at(walk: &Backfill) -> String {
+pub(crate) fn looked_at(walk: &Backfill) -> String {
     let (done, all) = walk.progress();
     format!("{} of {} ids are looked at", count(done), count(all))
 }
 
 /// The progress of a backfill, and when it ends.
-pub fn backfill(walk: &Backfill, now: i64) -> String {
+pub(crate) fn backfill(walk: &Backfill, now: i64) -> String {
     let what = format!("from {} to {}: {}", walk.from, walk.to, looked_at(walk));
     match (&walk.ended, walk.seconds_left(now)) {
         (Some((at, why)), _) => format!("{what}; ended {}: {why}", ago(*at, now)),
@@ -141,7 +141,7 @@ pub fn backfill(walk: &Backfill, now: i64) -> String {
 }
 
 /// With a capital first letter.
-pub fn capitalised(name: &str) -> String {
+pub(crate) fn capitalised(name: &str) -> String {
     let mut letters = name.chars();
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }

@@ -1,11 +1,11 @@
 //! The file work of a copy: its target, folder, progress and check.
 
-pub mod dated;
+pub(crate) mod dated;
 mod scratch;
 mod target;
 
-pub use scratch::Scratch;
-pub use target::{Target, full_or};
+pub(crate) use scratch::Scratch;
+pub(crate) use target::{Target, full_or};
 
 use super::{SIDE_FILE_SUFFIXES, StoreError, beside, connect, owner};
 use crate::clock;
@@ -28,7 +28,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Why there is no copy. Nothing of it is left then.
 #[derive(Debug, thiserror::Error)]
-pub enum BackupError {
+pub(crate) enum BackupError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(
@@ -64,7 +64,7 @@ pub enum BackupError {
 
 /// The progress of a copy, for another thread that may also stop it.
 #[derive(Debug, Default)]
-pub struct CopyProgress {
+pub(crate) struct CopyProgress {
     stop: AtomicBool,
     bytes: AtomicU64,
     of: AtomicU64,
@@ -72,12 +72,12 @@ pub struct CopyProgress {
 
 impl CopyProgress {
     /// Stops the copy within some milliseconds, with [`BackupError::Stopped`].
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
     }
 
     /// Bytes written, and the total (0 before it is known). Both are equal during the check.
-    pub fn progress(&self) -> (u64, u64) {
+    pub(crate) fn progress(&self) -> (u64, u64) {
         (self.bytes.load(Ordering::Relaxed), self.of.load(Ordering::Relaxed))
     }
 
@@ -174,7 +174,7 @@ impl Drop for CopyUnderWay {
 }
 
 /// Whether this process is making a copy.
-pub fn is_under_way() -> bool {
+pub(crate) fn is_under_way() -> bool {
     UNDER_WAY.load(Ordering::Relaxed) > 0
 }
 

@@ -73,13 +73,13 @@ impl Waiting {
 ///
 /// # Errors
 /// See [`Connection::busy_timeout`].
-pub fn end(connection: &Connection) -> rusqlite::Result<()> {
+pub(crate) fn end(connection: &Connection) -> rusqlite::Result<()> {
     WAITING.set(None);
     connection.busy_timeout(BUSY_TIMEOUT)
 }
 
 /// SQLite's error code, if SQLite caused the error.
-pub fn code(error: &(dyn Error + 'static)) -> Option<ErrorCode> {
+pub(crate) fn code(error: &(dyn Error + 'static)) -> Option<ErrorCode> {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<ffi::Error>() {
@@ -91,27 +91,27 @@ pub fn code(error: &(dyn Error + 'static)) -> Option<ErrorCode> {
 }
 
 /// Whether another connection's lock caused the error.
-pub fn is_locked(error: &(dyn Error + 'static)) -> bool {
+pub(crate) fn is_locked(error: &(dyn Error + 'static)) -> bool {
     matches!(code(error), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
 /// Whether a damaged database file caused the error.
-pub fn is_damaged(error: &(dyn Error + 'static)) -> bool {
+pub(crate) fn is_damaged(error: &(dyn Error + 'static)) -> bool {
     matches!(code(error), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
 /// Whether a full disk caused the error.
-pub fn is_disk_full(error: &(dyn Error + 'static)) -> bool {
+pub(crate) fn is_disk_full(error: &(dyn Error + 'static)) -> bool {
     code(error) == Some(ErrorCode::DiskFull)
 }
 
 /// Whether a fault in a statement caused the error: a missing table or column.
-pub fn is_of_sql(error: &(dyn Error + 'static)) -> bool {
+pub(crate) fn is_of_sql(error: &(dyn Error + 'static)) -> bool {
     code(error) == Some(ErrorCode::Unknown)
 }
 
 /// What to do about a damaged database.
-pub fn of_damage(database: &Path) -> String {
+pub(crate) fn of_damage(database: &Path) -> String {
     let path = database.display();
     format!(
         "{path} is damaged: stop talkmirror and put the newest backup in its place (`talkmirror backup --restore FILE`); \
@@ -121,7 +121,7 @@ pub fn of_damage(database: &Path) -> String {
 
 /// The holder of the write lock, for people: `another program holds the write lock: sqlite3 (process 4711, user
 /// ann)`.
-pub fn held(database: &Path) -> String {
+pub(crate) fn held(database: &Path) -> String {
     let holder =
         lock_holders::writer(database).map_or(String::new(), |holder| format!(": {}", holder.named()));
     format!("another program holds the write lock{holder}")

@@ -6,7 +6,7 @@
 
 mod held;
 
-pub use held::{LARGE_WAL_BYTES, LONG_HELD_SECS, OWN_BACKUP, WalHeld, WalStatus};
+pub(crate) use held::{LARGE_WAL_BYTES, LONG_HELD_SECS, OWN_BACKUP, WalStatus};
 
 use crate::clock;
 use held::WalWatch;
@@ -33,17 +33,17 @@ thread_local! {
 
 /// The state of the WAL, for all threads of this process.
 #[derive(Debug, Clone, Default)]
-pub struct WalView(Arc<Mutex<WalStatus>>);
+pub(crate) struct WalView(Arc<Mutex<WalStatus>>);
 
 impl WalView {
     /// The state at the last check, a few seconds ago.
-    pub fn status(&self) -> WalStatus {
+    pub(crate) fn status(&self) -> WalStatus {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 /// The writer's checkpoints.
-pub struct Checkpoints {
+pub(crate) struct Checkpoints {
     view: WalView,
     wal: PathBuf,
     wal_watch: WalWatch,
@@ -62,7 +62,7 @@ impl Checkpoints {
     ///
     /// # Errors
     /// If the connection cannot be set up.
-    pub fn new(writer: &Connection, database: &Path, view: &WalView) -> rusqlite::Result<Checkpoints> {
+    pub(crate) fn new(writer: &Connection, database: &Path, view: &WalView) -> rusqlite::Result<Checkpoints> {
         writer.pragma_update(None, "wal_autocheckpoint", 0)?;
         writer.wal_hook(Some(|_, frames| {
             FRAMES.set(u32::try_from(frames).unwrap_or_default());
@@ -82,7 +82,7 @@ impl Checkpoints {
     }
 
     /// Makes a checkpoint if one is due, and publishes the state of the WAL. Call it between two transactions.
-    pub fn look(&mut self, writer: &Connection) {
+    pub(crate) fn look(&mut self, writer: &Connection) {
         let frames = FRAMES.get();
         if frames < self.moved {
             // The WAL has restarted.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 /// The errors of a database.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each variant is its message")]
 pub enum StoreError {
     #[error("there is no database at {0} yet: `talkmirror run` or `talkmirror sync` makes it")]
     Missing(PathBuf),
@@ -59,7 +60,7 @@ pub enum StoreError {
 }
 
 /// An error and what caused it, in one line.
-pub fn causes(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn causes(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -5,14 +5,14 @@ use rusqlite::Connection;
 use std::time::Duration;
 
 /// The old database is in one file, and no other process can open it. Dropping this restores the earlier state.
-pub struct HeldDatabase {
+pub(crate) struct HeldDatabase {
     pub connection: Connection,
     was_wal: bool,
 }
 
 impl HeldDatabase {
     /// Releases it as it is: one file.
-    pub fn leave(mut self) {
+    pub(crate) fn leave(mut self) {
         self.was_wal = false;
     }
 }
@@ -36,7 +36,7 @@ impl Drop for HeldDatabase {
 ///
 /// # Errors
 /// If the database cannot be read or written.
-pub fn hold(connection: Connection, timeout: Duration) -> rusqlite::Result<Option<HeldDatabase>> {
+pub(crate) fn hold(connection: Connection, timeout: Duration) -> rusqlite::Result<Option<HeldDatabase>> {
     let mut held = HeldDatabase { connection, was_wal: false };
     Ok(fold(&mut held, timeout)?.then_some(held))
 }

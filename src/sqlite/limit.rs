@@ -8,7 +8,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What happened, and what to do.
-pub const REACHED: &str = "a file has reached the largest size that this process may write: raise that limit (ulimit -f, \
+pub(crate) const REACHED: &str = "a file has reached the largest size that this process may write: raise that limit (ulimit -f, \
                            LimitFSIZE= in the unit), and start talkmirror again";
 
 /// The system has sent SIGXFSZ.
@@ -19,7 +19,7 @@ extern "C" fn note(_: nix::libc::c_int) {
 }
 
 /// Makes the limit an error to handle instead of the end of the process.
-pub fn handle_signal() {
+pub(crate) fn handle_signal() {
     let action = SigAction::new(SigHandler::Handler(note), SaFlags::SA_RESTART, SigSet::empty());
     // SAFETY: the handler only stores into an atomic.
     #[expect(unsafe_code, reason = "a signal handler")]
@@ -27,7 +27,7 @@ pub fn handle_signal() {
 }
 
 /// Whether this limit caused the error.
-pub fn is_reached(error: &(dyn Error + 'static)) -> bool {
+pub(crate) fn is_reached(error: &(dyn Error + 'static)) -> bool {
     let by_sqlite = matches!(
         busy_wait::code(error),
         Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::DiskFull)

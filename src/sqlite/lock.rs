@@ -31,7 +31,7 @@ const ATTEMPTS: usize = 5;
 const ATTEMPT_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The owner process according to the database itself, if the lock file cannot be read.
-pub type NotedBy = fn(&Path) -> Option<u32>;
+pub(crate) type NotedBy = fn(&Path) -> Option<u32>;
 
 /// The held lock. Dropping it releases it.
 #[derive(Debug)]
@@ -47,6 +47,7 @@ pub struct InstanceLock {
 
 /// Why the lock could not be taken.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each variant is its message")]
 pub enum LockError {
     #[error("another talkmirror (process {holder}) is working on {database}")]
     Held { database: PathBuf, holder: String },
@@ -76,7 +77,7 @@ impl LockError {
 ///
 /// # Errors
 /// [`LockError::Held`] with the holder's process id.
-pub fn acquire(database: &Path, noted: NotedBy) -> Result<InstanceLock, LockError> {
+pub(crate) fn acquire(database: &Path, noted: NotedBy) -> Result<InstanceLock, LockError> {
     let file = file_of(database);
     let (note, used_before) = lock_note(database, noted).map_err(|error| held_or(error, database, noted))?;
     // If it cannot be created, opening it reports why.
@@ -88,7 +89,7 @@ pub fn acquire(database: &Path, noted: NotedBy) -> Result<InstanceLock, LockErro
 ///
 /// # Errors
 /// See [`acquire`].
-pub fn acquire_to_replace(database: &Path, noted: NotedBy) -> Result<InstanceLock, LockError> {
+pub(crate) fn acquire_to_replace(database: &Path, noted: NotedBy) -> Result<InstanceLock, LockError> {
     let (note, used_before) = lock_note(database, noted).map_err(|error| held_or(error, database, noted))?;
     InstanceLock::guarded(database, note, used_before, noted)
 }
@@ -219,7 +220,7 @@ fn held_or(error: LockError, database: &Path, noted: NotedBy) -> LockError {
 ///
 /// # Errors
 /// [`LockError::NotAFile`].
-pub fn require_note(path: &Path) -> Result<(), LockError> {
+pub(crate) fn require_note(path: &Path) -> Result<(), LockError> {
     match files::special(path) {
         Some(kind) => Err(LockError::NotAFile { path: path.to_owned(), kind }),
         None => Ok(()),
@@ -240,7 +241,7 @@ fn try_lock(file: &File) -> Result<(), TryLockError> {
 /// The process that works on a database, for people. `None` if there is none.
 ///
 /// Must not be called while this process has the database open.
-pub fn lock_holder(database: &Path, noted: NotedBy) -> Option<String> {
+pub(crate) fn lock_holder(database: &Path, noted: NotedBy) -> Option<String> {
     (is_held(database) == Some(true)).then(|| holder(database, noted))
 }
 
@@ -276,7 +277,7 @@ fn is_alive(pid: u32) -> bool {
 }
 
 /// The lock file of a database: its name plus `.lock`, beside the file itself and not beside a link to it.
-pub fn note_path(database: &Path) -> PathBuf {
+pub(crate) fn note_path(database: &Path) -> PathBuf {
     let mut name = file_of(database).into_os_string();
     name.push(".lock");
     PathBuf::from(name)

@@ -16,22 +16,22 @@ const READ_LOCK_BYTES: std::ops::RangeInclusive<u64> = 123..=127;
 
 /// Another process that has the database open.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LockHolder {
+pub(crate) struct LockHolder {
     pub pid: u32,
 }
 
 /// Which processes read the database now, in transactions. `None` if unknown.
-pub fn readers(database: &Path) -> Option<Vec<LockHolder>> {
+pub(crate) fn readers(database: &Path) -> Option<Vec<LockHolder>> {
     holders(database, |lock| READ_LOCK_BYTES.clone().any(|byte| lock.covers(byte)))
 }
 
 /// Which process holds the write lock now. `None` if there is none, or it is unknown.
-pub fn writer(database: &Path) -> Option<LockHolder> {
+pub(crate) fn writer(database: &Path) -> Option<LockHolder> {
     holders(database, |lock| lock.write && lock.covers(WRITE_LOCK_BYTE))?.pop()
 }
 
 /// The talkmirror processes that have the database open, under any name.
-pub fn talkmirrors(database: &Path) -> Vec<LockHolder> {
+pub(crate) fn talkmirrors(database: &Path) -> Vec<LockHolder> {
     let named = |holder: &LockHolder| {
         fs::read_to_string(format!("/proc/{}/comm", holder.pid)).is_ok_and(|name| name.trim() == "talkmirror")
     };
@@ -41,14 +41,14 @@ pub fn talkmirrors(database: &Path) -> Vec<LockHolder> {
 }
 
 /// For people: `sqlite3 (process 4711, user ann)`. `None` if there are none.
-pub fn named(holders: &[LockHolder]) -> Option<String> {
+pub(crate) fn named(holders: &[LockHolder]) -> Option<String> {
     let names: Vec<String> = holders.iter().map(LockHolder::named).collect();
     (!names.is_empty()).then(|| names.join(", "))
 }
 
 impl LockHolder {
     /// For people. The kernel may hide all but the number of other users' processes.
-    pub fn named(&self) -> String {
+    pub(crate) fn named(&self) -> String {
         let pid = self.pid;
         let folder = PathBuf::from(format!("/proc/{pid}"));
         let user = fs::metadata(&folder).ok().map(|metadata| format!(", user {}", user(metadata.uid())));

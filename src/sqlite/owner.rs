@@ -11,7 +11,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// If it cannot be created.
-pub fn make(path: &Path, mode: u32) -> io::Result<()> {
+pub(crate) fn make(path: &Path, mode: u32) -> io::Result<()> {
     let made = match OpenOptions::new().write(true).create_new(true).mode(mode).open(path) {
         Ok(made) => made,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
@@ -25,7 +25,7 @@ pub fn make(path: &Path, mode: u32) -> io::Result<()> {
 ///
 /// # Errors
 /// If the owner cannot be changed.
-pub fn hand_over(made: &File, folder: &Path) -> io::Result<()> {
+pub(crate) fn hand_over(made: &File, folder: &Path) -> io::Result<()> {
     let (folder, own) = (fs::metadata(folder)?, made.metadata()?);
     if own.uid() == 0 && folder.uid() != 0 {
         fchown(made, Some(folder.uid()), Some(folder.gid()))?;
@@ -35,14 +35,14 @@ pub fn hand_over(made: &File, folder: &Path) -> io::Result<()> {
 
 /// Identifies the file that was opened at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FileId(u64, u64);
+pub(crate) struct FileId(u64, u64);
 
 impl FileId {
     /// The id of the file at a path.
     ///
     /// # Errors
     /// If there is none, or its metadata cannot be read.
-    pub fn of(path: &Path) -> io::Result<FileId> {
+    pub(crate) fn of(path: &Path) -> io::Result<FileId> {
         let metadata = fs::metadata(path)?;
         Ok(FileId(metadata.dev(), metadata.ino()))
     }
@@ -51,13 +51,13 @@ impl FileId {
     ///
     /// # Errors
     /// If its metadata cannot be read.
-    pub fn of_file(file: &File) -> io::Result<FileId> {
+    pub(crate) fn of_file(file: &File) -> io::Result<FileId> {
         let metadata = file.metadata()?;
         Ok(FileId(metadata.dev(), metadata.ino()))
     }
 
     /// Whether it is certainly gone from there: removed or replaced.
-    pub fn is_gone_from(self, path: &Path) -> bool {
+    pub(crate) fn is_gone_from(self, path: &Path) -> bool {
         match FileId::of(path) {
             Ok(there) => there != self,
             Err(error) => error.kind() == io::ErrorKind::NotFound,

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const KEPT_SUFFIX: &str = ".before-restore-";
 
 /// Gives the new file the owner and mode of the old one, and syncs it to disk.
-pub fn match_owner_and_mode(new: &Path, database: &Path, folder: &Path) -> io::Result<()> {
+pub(crate) fn match_owner_and_mode(new: &Path, database: &Path, folder: &Path) -> io::Result<()> {
     let file = File::options().read(true).write(true).open(new)?;
     match fs::metadata(database) {
         Ok(old) => {
@@ -30,7 +30,7 @@ pub fn match_owner_and_mode(new: &Path, database: &Path, folder: &Path) -> io::R
 
 /// Sets the new file to WAL mode while no reader can block that. Its WAL is empty, and is removed with the
 /// connection.
-pub fn to_wal(new: &Path) -> rusqlite::Result<()> {
+pub(crate) fn to_wal(new: &Path) -> rusqlite::Result<()> {
     let connection = Connection::open_with_flags(new, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     connection.close().map_err(|(_, error)| error)
@@ -38,7 +38,7 @@ pub fn to_wal(new: &Path) -> rusqlite::Result<()> {
 
 /// Creates the files beside the new database that a reader who may not write the folder cannot create. If this
 /// fails, the daemon creates them.
-pub fn make_beside(database: &Path) {
+pub(crate) fn make_beside(database: &Path) {
     if let Ok(connection) = connect(database, OpenFlags::SQLITE_OPEN_READ_WRITE) {
         persist_wal(&connection);
         let _ = connection.execute_batch("SELECT count(*) FROM sqlite_schema");
@@ -47,7 +47,7 @@ pub fn make_beside(database: &Path) {
 
 /// The old file under a second name. Dropping this restores the earlier state.
 #[derive(Debug)]
-pub struct KeptFile {
+pub(crate) struct KeptFile {
     name: Option<PathBuf>,
     /// From where to where.
     moved: Vec<(PathBuf, PathBuf)>,
@@ -57,7 +57,7 @@ pub struct KeptFile {
 impl KeptFile {
     /// Gives the old file a second name, and moves away the files that would be taken for parts of the new
     /// database. A kill in between leaves the old one in place.
-    pub fn new(database: &Path, now: i64) -> io::Result<KeptFile> {
+    pub(crate) fn new(database: &Path, now: i64) -> io::Result<KeptFile> {
         let name = |at| {
             let time = iso(at).replace(':', "");
             beside(database, &format!("{KEPT_SUFFIX}{time}"))
@@ -86,7 +86,7 @@ impl KeptFile {
     }
 
     /// Keeps the result and returns the second name.
-    pub fn keep(mut self) -> Option<PathBuf> {
+    pub(crate) fn keep(mut self) -> Option<PathBuf> {
         self.undo = false;
         self.name.take()
     }
@@ -105,7 +105,7 @@ impl Drop for KeptFile {
 
 /// Removes second names of the current database, left by a restore that was killed before the replacement. The
 /// caller holds the lock.
-pub fn tidy(database: &Path) {
+pub(crate) fn tidy(database: &Path) {
     let database = database.canonicalize().unwrap_or_else(|_| database.to_owned());
     let (Some(folder), Some(name), Ok(own)) =
         (database.parent(), database.file_name().and_then(|name| name.to_str()), fs::metadata(&database))

@@ -39,7 +39,7 @@ impl fmt::Display for AccountName {
 
 /// What the database stores about its account.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
-pub struct AccountStatus {
+pub(crate) struct AccountStatus {
     pub name: Option<String>,
     pub base_url: Option<String>,
     /// When the API was last confirmed to be this account's, in Unix seconds.
@@ -52,7 +52,7 @@ pub struct AccountStatus {
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn name(connection: &Connection) -> rusqlite::Result<Option<AccountName>> {
+pub(crate) fn name(connection: &Connection) -> rusqlite::Result<Option<AccountName>> {
     let Some(account_id) = super::account_id(connection)? else { return Ok(None) };
     let (name, base_url) = (NAME.get(connection)?, BASE_URL.get(connection)?);
     Ok(Some(AccountName { account_id, name, base_url }))
@@ -62,7 +62,7 @@ pub fn name(connection: &Connection) -> rusqlite::Result<Option<AccountName>> {
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn status(connection: &Connection) -> rusqlite::Result<AccountStatus> {
+pub(crate) fn status(connection: &Connection) -> rusqlite::Result<AccountStatus> {
     Ok(AccountStatus {
         name: NAME.get(connection)?,
         base_url: BASE_URL.get(connection)?,
@@ -75,7 +75,7 @@ pub fn status(connection: &Connection) -> rusqlite::Result<AccountStatus> {
 ///
 /// # Errors
 /// If the database cannot be written.
-pub fn note_id(connection: &Connection, account_id: i64) -> rusqlite::Result<()> {
+pub(crate) fn note_id(connection: &Connection, account_id: i64) -> rusqlite::Result<()> {
     ID.set_once(connection, &account_id)
 }
 
@@ -83,7 +83,7 @@ pub fn note_id(connection: &Connection, account_id: i64) -> rusqlite::Result<()>
 ///
 /// # Errors
 /// If the database cannot be written.
-pub fn confirm(connection: &Connection, account: &AccountName, now: i64) -> rusqlite::Result<()> {
+pub(crate) fn confirm(connection: &Connection, account: &AccountName, now: i64) -> rusqlite::Result<()> {
     note_id(connection, account.account_id)?;
     for (key, value) in [(NAME, &account.name), (BASE_URL, &account.base_url)] {
         if let Some(value) = value {
@@ -98,7 +98,7 @@ pub fn confirm(connection: &Connection, account: &AccountName, now: i64) -> rusq
 ///
 /// # Errors
 /// If the database cannot be written.
-pub fn doubt(connection: &Connection, why: Option<&String>) -> rusqlite::Result<()> {
+pub(crate) fn doubt(connection: &Connection, why: Option<&String>) -> rusqlite::Result<()> {
     DOUBT.put(connection, why)
 }
 

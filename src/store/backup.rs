@@ -4,9 +4,9 @@
 //! that can be read anywhere, even on read-only media. Nothing is overwritten, and an unfinished copy leaves
 //! nothing under the final name. Copying only reads the database, and holds no lock that a writer would wait for.
 
-pub mod state;
+pub(crate) mod state;
 
-pub use crate::sqlite::backup::{BackupError, CopyProgress};
+pub(crate) use crate::sqlite::backup::{BackupError, CopyProgress};
 
 use super::{StoreError, connect, identify};
 use crate::clock;
@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 /// The contents of a complete copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Contents {
+pub(crate) struct Contents {
     pub account_id: Option<i64>,
     /// The schema version.
     pub schema: i64,
@@ -33,7 +33,7 @@ pub struct Contents {
 
 /// A finished copy.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Copied {
+pub(crate) struct Copied {
     pub path: PathBuf,
     pub bytes: u64,
     pub contents: Contents,
@@ -47,7 +47,7 @@ pub struct Copied {
 ///
 /// # Errors
 /// See [`BackupError`].
-pub fn back_up(
+pub(crate) fn back_up(
     database: &Path,
     to: &Path,
     now: i64,
@@ -88,7 +88,7 @@ pub(super) fn copy_checked(
 ///
 /// # Errors
 /// If the folder cannot be read, or a file cannot be removed.
-pub fn prune(copied: &Copied, stem: &str, keep: usize) -> io::Result<usize> {
+pub(crate) fn prune(copied: &Copied, stem: &str, keep: usize) -> io::Result<usize> {
     let is_ours = |path: &Path| {
         open(path).is_ok_and(|copy| super::account_id(&copy).ok() == Some(copied.contents.account_id))
     };
@@ -130,7 +130,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, BackupError> {
 ///
 /// # Errors
 /// Why it could not go there.
-pub fn check_folder(database: &Path, folder: &Path) -> Result<(), BackupError> {
+pub(crate) fn check_folder(database: &Path, folder: &Path) -> Result<(), BackupError> {
     require_folder(folder)?;
     check_room(&open(database)?, database, folder)
 }

@@ -5,7 +5,7 @@
 
 mod history;
 
-pub use history::{Closure, held_back, is_recorded, last, last_of_talk, of_talk};
+pub(crate) use history::{Closure, held_back, is_recorded, last, last_of_talk, of_talk};
 
 use super::queue::Ticket;
 use crate::clock::Now;
@@ -17,7 +17,7 @@ use crate::talk::{Talk, TalkId};
 use rusqlite::{Connection, OptionalExtension, Transaction, named_params};
 
 /// Above all else in the queue.
-pub const CLOSE_PRIORITY: i64 = Lane::Closing.priority();
+pub(crate) const CLOSE_PRIORITY: i64 = Lane::Closing.priority();
 
 /// A close request that is written down and may leave.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -273,7 +273,7 @@ pub(super) fn not_gone(tx: &Transaction<'_>, talk_id: TalkId) -> rusqlite::Resul
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn requeue_open(connection: &Connection) -> rusqlite::Result<usize> {
+pub(crate) fn requeue_open(connection: &Connection) -> rusqlite::Result<usize> {
     connection
         .prepare_cached(
             "INSERT INTO talk_queue (talk_id, reason, priority)

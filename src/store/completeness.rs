@@ -15,7 +15,7 @@ const NEW_TALK_GRACE_SECS: i64 = 60;
 
 /// See the module documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Completeness {
+pub(crate) struct Completeness {
     /// Talks that are known to exist.
     pub known: i64,
     /// How many of them are mirrored.
@@ -27,7 +27,7 @@ pub struct Completeness {
 
 impl Completeness {
     /// Seconds until it is complete, if known.
-    pub fn seconds_left(&self, now: i64) -> Option<i64> {
+    pub(crate) fn seconds_left(&self, now: i64) -> Option<i64> {
         self.complete_at.map(|at| at.saturating_sub(now).max(1))
     }
 }
@@ -36,7 +36,7 @@ impl Completeness {
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn read(connection: &Connection) -> rusqlite::Result<Option<Completeness>> {
+pub(crate) fn read(connection: &Connection) -> rusqlite::Result<Option<Completeness>> {
     connection
         .prepare_cached(
             "SELECT known_talks, mirrored_talks, complete, complete_at FROM daemon_status

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 /// Talks by state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct TalkCounts {
+pub(crate) struct TalkCounts {
     pub total: i64,
     pub in_work: i64,
     /// Open, and missed.
@@ -23,7 +23,7 @@ pub struct TalkCounts {
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn talks(connection: &Connection) -> rusqlite::Result<TalkCounts> {
+pub(crate) fn talks(connection: &Connection) -> rusqlite::Result<TalkCounts> {
     let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     let total = count("SELECT count(*) FROM talks")?;
     let in_work = count("SELECT count(*) FROM talks WHERE is_in_work = 1 AND gone_at IS NULL")?;
@@ -43,7 +43,7 @@ pub fn talks(connection: &Connection) -> rusqlite::Result<TalkCounts> {
 
 /// The queue by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct QueueCounts {
+pub(crate) struct QueueCounts {
     /// Due now.
     pub due: i64,
     /// Due later: backing off, or scheduled.
@@ -64,7 +64,7 @@ pub struct QueueCounts {
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn queue(connection: &Connection, now: i64) -> rusqlite::Result<QueueCounts> {
+pub(crate) fn queue(connection: &Connection, now: i64) -> rusqlite::Result<QueueCounts> {
     let failed =
         connection
             .query_row("SELECT count(*) FROM talk_queue WHERE failed_at IS NOT NULL", [], |row| row.get(0))?;
@@ -95,7 +95,7 @@ pub fn queue(connection: &Connection, now: i64) -> rusqlite::Result<QueueCounts>
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn waiting(connection: &Connection, least_priority: i64) -> rusqlite::Result<u64> {
+pub(crate) fn waiting(connection: &Connection, least_priority: i64) -> rusqlite::Result<u64> {
     connection.query_row(
         "SELECT count(*) FROM talk_queue WHERE failed_at IS NULL AND priority >= ?1",
         [least_priority],
@@ -107,14 +107,14 @@ pub fn waiting(connection: &Connection, least_priority: i64) -> rusqlite::Result
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn still_queued(connection: &Connection, talk_ids: &[TalkId]) -> rusqlite::Result<u64> {
+pub(crate) fn still_queued(connection: &Connection, talk_ids: &[TalkId]) -> rusqlite::Result<u64> {
     let mut row = connection.prepare("SELECT 1 FROM talk_queue WHERE talk_id = ?1")?;
     talk_ids.iter().try_fold(0, |count, talk_id| Ok(count + u64::from(row.exists([talk_id])?)))
 }
 
 /// How old the mirrored states of the open talks are, in seconds since their fetch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Freshness {
+pub(crate) struct Freshness {
     /// Open talks. If there are none, the others are 0.
     pub talks: i64,
     pub p50: i64,
@@ -128,7 +128,7 @@ pub struct Freshness {
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn freshness(connection: &Connection, talks: i64, now: i64) -> rusqlite::Result<Freshness> {
+pub(crate) fn freshness(connection: &Connection, talks: i64, now: i64) -> rusqlite::Result<Freshness> {
     let mut nth = connection.prepare_cached(
         "SELECT fetched_at FROM talks INDEXED BY talks_open WHERE is_in_work = 1 AND gone_at IS NULL
           ORDER BY fetched_at DESC LIMIT 1 OFFSET ?1",
@@ -145,7 +145,7 @@ pub fn freshness(connection: &Connection, talks: i64, now: i64) -> rusqlite::Res
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn last_fetch(connection: &Connection) -> rusqlite::Result<Option<i64>> {
+pub(crate) fn last_fetch(connection: &Connection) -> rusqlite::Result<Option<i64>> {
     connection.query_row(
         "SELECT max(fetched_at) FROM talks INDEXED BY talks_open WHERE is_in_work = 1 AND gone_at IS NULL",
         [],
@@ -157,7 +157,7 @@ pub fn last_fetch(connection: &Connection) -> rusqlite::Result<Option<i64>> {
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn closures_since(
+pub(crate) fn closures_since(
     connection: &Connection,
     since: i64,
 ) -> rusqlite::Result<BTreeMap<ClosingOutcome, i64>> {
@@ -171,7 +171,7 @@ pub fn closures_since(
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn closures_under_way(connection: &Connection) -> rusqlite::Result<i64> {
+pub(crate) fn closures_under_way(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row(
         "SELECT count(*) FROM closures WHERE outcome IN ('requested', 'accepted')",
         [],

@@ -3,12 +3,12 @@
 use rusqlite::{Connection, Params, Row};
 
 /// How many days are counted, today included.
-pub const DAYS: usize = 30;
+pub(crate) const DAYS: usize = 30;
 const DAY: i64 = 86_400;
 
 /// The talks of one day, UTC, as currently mirrored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Day {
+pub(crate) struct Day {
     /// The start of the day, in Unix seconds.
     pub starts_at: i64,
     /// Open at its end. For today: now.
@@ -34,7 +34,7 @@ const MISSED: &str = "SELECT missed_at FROM talks INDEXED BY talks_missed WHERE 
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn days(connection: &Connection, now: i64) -> rusqlite::Result<[Day; DAYS]> {
+pub(crate) fn days(connection: &Connection, now: i64) -> rusqlite::Result<[Day; DAYS]> {
     let tx = connection.unchecked_transaction()?;
     let first = now - now.rem_euclid(DAY) - (DAYS as i64 - 1) * DAY;
     let mut count = DayCounts { first, days: [Day::default(); DAYS] };

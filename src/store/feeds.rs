@@ -41,6 +41,7 @@ bind_by_name!(Feeder);
 /// A row of the listing that differs from the mirror.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct News {
+    /// The row.
     pub listed: Listed,
     /// Whether a state of it is mirrored.
     pub mirrored: bool,
@@ -51,7 +52,9 @@ pub struct News {
 /// A hint that a talk may have changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hint {
+    /// The talk's id in the API.
     pub talk_id: TalkId,
+    /// The lane that its row waits in.
     pub lane: Lane,
     /// Whether it has changed since the last hint: then a failed row is worth another try.
     pub changed: bool,
@@ -59,6 +62,7 @@ pub struct Hint {
 
 /// A request of a feeder. Times are Unix seconds.
 #[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "each variant says what its fields are for")]
 pub enum FeedRequest {
     /// Queue talks, due at `due_at`.
     Enqueue { feeder: Feeder, hints: Vec<Hint>, due_at: i64, now: i64 },
@@ -102,16 +106,22 @@ impl FeedRequest {
 pub enum Fed {
     /// This many ids were queued.
     Queued(u64),
+    /// Refreshes were chosen.
     Refreshed {
+        /// How many ids were queued.
         queued: u64,
+        /// The shares, with what is owed now.
         shares: Shares,
     },
+    /// The rows of the listing that are news.
     Compared(Vec<News>),
+    /// The open talks that the listing did not have.
     Unseen(Vec<TalkId>),
     /// The webhook is another account's.
     OtherAccount,
     /// The progress of the backfill, if there is one, and how many ids were queued.
     Backfill(Option<Backfill>, u64),
+    /// Nothing to report.
     Done,
 }
 

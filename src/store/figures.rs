@@ -7,14 +7,14 @@ use rusqlite::Connection;
 
 /// Read at each scrape of the metrics.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Figures {
+pub(crate) struct Figures {
     /// One for each reason that talkmirror gives, and `other` for all other texts.
     pub queue: Vec<ReasonCounts>,
 }
 
 /// Rows of the queue with one reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ReasonCounts {
+pub(crate) struct ReasonCounts {
     pub reason: &'static str,
     pub due: i64,
     pub later: i64,
@@ -27,7 +27,7 @@ pub struct ReasonCounts {
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn figures(connection: &Connection, now: i64) -> rusqlite::Result<Figures> {
+pub(crate) fn figures(connection: &Connection, now: i64) -> rusqlite::Result<Figures> {
     Ok(Figures { queue: queue(connection, now)? })
 }
 

@@ -13,21 +13,21 @@ pub(super) struct InfoKey<T> {
 
 impl InfoKey<String> {
     /// The value is the text itself.
-    pub const fn text(name: &'static str) -> InfoKey<String> {
+    pub(super) const fn text(name: &'static str) -> InfoKey<String> {
         InfoKey { name, print: String::clone, parse: |text| Some(text.to_owned()) }
     }
 }
 
 impl InfoKey<i64> {
     /// The value is a decimal number.
-    pub const fn number(name: &'static str) -> InfoKey<i64> {
+    pub(super) const fn number(name: &'static str) -> InfoKey<i64> {
         InfoKey { name, print: i64::to_string, parse: |text| text.parse().ok() }
     }
 }
 
 impl<T: Serialize + DeserializeOwned> InfoKey<T> {
     /// The value is JSON.
-    pub const fn json(name: &'static str) -> InfoKey<T> {
+    pub(super) const fn json(name: &'static str) -> InfoKey<T> {
         InfoKey {
             name,
             print: |value| serde_json::to_string(value).expect("our own types are JSON"),
@@ -38,12 +38,12 @@ impl<T: Serialize + DeserializeOwned> InfoKey<T> {
 
 impl<T> InfoKey<T> {
     /// The value, if there is one that can be read.
-    pub fn get(&self, connection: &Connection) -> rusqlite::Result<Option<T>> {
+    pub(super) fn get(&self, connection: &Connection) -> rusqlite::Result<Option<T>> {
         Ok(text(connection, self.name)?.and_then(|text| (self.parse)(&text)))
     }
 
     /// Sets the value, or removes it.
-    pub fn put(&self, connection: &Connection, value: Option<&T>) -> rusqlite::Result<()> {
+    pub(super) fn put(&self, connection: &Connection, value: Option<&T>) -> rusqlite::Result<()> {
         match value {
             Some(value) => self.set(connection, value),
             None => self.remove(connection),
@@ -51,12 +51,12 @@ impl<T> InfoKey<T> {
     }
 
     /// Sets the value.
-    pub fn set(&self, connection: &Connection, value: &T) -> rusqlite::Result<()> {
+    pub(super) fn set(&self, connection: &Connection, value: &T) -> rusqlite::Result<()> {
         set_text(connection, self.name, &(self.print)(value))
     }
 
     /// Sets the value unless there is one.
-    pub fn set_once(&self, connection: &Connection, value: &T) -> rusqlite::Result<()> {
+    pub(super) fn set_once(&self, connection: &Connection, value: &T) -> rusqlite::Result<()> {
         connection
             .prepare_cached("INSERT OR IGNORE INTO mirror_info (key, value) VALUES (?1, ?2)")?
             .execute((self.name, (self.print)(value)))?;
@@ -64,7 +64,7 @@ impl<T> InfoKey<T> {
     }
 
     /// Removes the value.
-    pub fn remove(&self, connection: &Connection) -> rusqlite::Result<()> {
+    pub(super) fn remove(&self, connection: &Connection) -> rusqlite::Result<()> {
         connection.prepare_cached("DELETE FROM mirror_info WHERE key = ?1")?.execute([self.name])?;
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 /// A field, and the responses with such a value.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct OddField {
+pub(crate) struct OddField {
     pub field: String,
     pub answers: i64,
     /// The talk of the last response, …
@@ -43,7 +43,7 @@ const REPORTED_AT: &str = "odd_fields.reported_at.";
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn reported_at(connection: &Connection) -> rusqlite::Result<BTreeMap<String, i64>> {
+pub(crate) fn reported_at(connection: &Connection) -> rusqlite::Result<BTreeMap<String, i64>> {
     connection
         .prepare_cached(
             "SELECT substr(key, 1 + length(?1)), CAST(value AS INTEGER) FROM mirror_info WHERE key GLOB ?1 || '*'",
@@ -64,7 +64,7 @@ pub(super) fn note_reported(connection: &Connection, field: &str, at: i64) -> ru
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn fields(connection: &Connection) -> rusqlite::Result<Vec<OddField>> {
+pub(crate) fn fields(connection: &Connection) -> rusqlite::Result<Vec<OddField>> {
     connection
         .prepare_cached("SELECT field, answers, last_talk_id, last_at FROM odd_fields ORDER BY field")?
         .query_map([], |row| {
@@ -82,7 +82,7 @@ pub fn fields(connection: &Connection) -> rusqlite::Result<Vec<OddField>> {
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn without_missed_at(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
+pub(crate) fn without_missed_at(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
     connection
         .prepare_cached(
             "SELECT count(*), coalesce(sum(json_type(payload, '$.missed_at') IS NULL), 0)

@@ -49,6 +49,7 @@ pub const HINTS: i64 = 1_000_000;
 /// A row that is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DueRow {
+    /// The talk's id in the API.
     pub talk_id: TalkId,
     /// `None` if no row waits for the fetch.
     pub ticket: Option<Ticket>,
@@ -176,7 +177,9 @@ pub fn head_of(connection: &Connection, talk_ids: &[TalkId], now: i64) -> rusqli
 /// How many ids were new to the queue, and how many already waited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Enqueued {
+    /// How many rows are new.
     pub new: u64,
+    /// How many ids waited already.
     pub already_waiting: u64,
 }
 
@@ -219,13 +222,21 @@ pub fn enqueue(
 /// A row of the queue as shown to people.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct QueueRow {
+    /// The talk's id in the API.
     pub talk_id: TalkId,
+    /// Who queued it.
     pub reason: String,
+    /// The number of its lane: lower leaves first.
     pub priority: i64,
+    /// When it was queued, in Unix seconds.
     pub enqueued_at: i64,
+    /// When it may be fetched, in Unix seconds.
     pub due_at: i64,
+    /// How many attempts failed.
     pub attempts: i64,
+    /// The error of the last attempt.
     pub last_error: Option<String>,
+    /// When it had used up its attempts, in Unix seconds.
     pub failed_at: Option<i64>,
 }
 

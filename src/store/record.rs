@@ -20,11 +20,13 @@ use rusqlite::{CachedStatement, OptionalExtension, Transaction};
 /// What one fetch led to, ready to be stored.
 #[derive(Debug, Clone)]
 pub struct Record {
+    /// The talk's id in the API.
     pub talk_id: TalkId,
     /// Of the queue row that the fetch was begun for; `None` if it ends none.
     pub ticket: Option<Ticket>,
     /// When the answer came, in Unix seconds.
     pub at: i64,
+    /// What the response shows.
     pub outcome: Outcome,
     /// What is wanted of the talk, if it was fetched to be closed.
     pub close_context: Option<Box<CloseContext>>,
@@ -33,6 +35,7 @@ pub struct Record {
 /// A talk as an answer brought it.
 #[derive(Debug, Clone)]
 pub struct FetchedTalk {
+    /// The state that was fetched.
     pub talk: Talk,
     /// The JSON as received.
     pub payload: String,
@@ -66,27 +69,36 @@ const AHEAD: i64 = 60;
 /// The outcomes that change the database.
 #[derive(Debug, Clone)]
 pub enum Outcome {
+    /// The talk.
     Talk(Box<FetchedTalk>),
     /// The API says that it does not exist.
     Gone,
     /// The API refuses it; tried again at `due_at`.
     Denied {
+        /// When the next attempt is due, in Unix seconds.
         due_at: i64,
+        /// What the row notes as its error.
         error: String,
     },
     /// Tried again at `due_at`; `spent` counts an attempt.
     Retry {
+        /// When the next attempt is due, in Unix seconds.
         due_at: i64,
+        /// What the row notes as its error.
         error: String,
+        /// Whether it costs an attempt.
         spent: bool,
     },
     /// Failed with its reason.
     Failed {
+        /// What the row notes as its error.
         error: String,
     },
     /// What became of the close request of this closing.
     Closing {
+        /// Its row in `closures`.
         closure_id: i64,
+        /// What came of the close request.
         answer: Box<Answer>,
     },
 }
@@ -107,8 +119,11 @@ pub enum Effect {
         /// It was stored, and open.
         was_open: bool,
     },
+    /// Denied to this token.
     Denied,
+    /// To be retried.
     Retry,
+    /// It used up its attempts.
     Failed,
     /// It cannot be recorded, nor its row be changed: the talk is to be left alone.
     Refused,
@@ -119,7 +134,9 @@ pub enum Effect {
 /// What became of a [`Record`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recorded {
+    /// The talk's id in the API.
     pub talk_id: TalkId,
+    /// What became of its row.
     pub effect: Effect,
     /// The id was queued again meanwhile: its row stays, and is due.
     pub requeued: bool,
@@ -289,7 +306,7 @@ pub(super) mod tests {
     use rusqlite::Connection;
 
     /// Records it in a transaction of its own.
-    pub fn record(connection: &Connection, record: &Record) -> Recorded {
+    pub(crate) fn record(connection: &Connection, record: &Record) -> Recorded {
         let tx = connection.unchecked_transaction().unwrap();
         let recorded = Recorder::new(&tx).unwrap().record(record).unwrap();
         tx.commit().unwrap();
@@ -297,7 +314,7 @@ pub(super) mod tests {
     }
 
     /// Records that this talk was fetched at that time.
-    pub fn fetched(connection: &Connection, talk: Talk, at: i64) -> Recorded {
+    pub(crate) fn fetched(connection: &Connection, talk: Talk, at: i64) -> Recorded {
         let talk_id = talk.talk_id;
         let outcome = Outcome::Talk(Box::new(FetchedTalk::new(talk, "{}")));
         record(connection, &Record { talk_id, ticket: None, at, outcome, close_context: None })

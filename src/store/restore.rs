@@ -7,9 +7,9 @@
 mod carry;
 mod present;
 
-pub use crate::sqlite::place::tidy;
-pub use carry::Carried;
-pub use present::Present;
+pub(crate) use crate::sqlite::place::tidy;
+pub(crate) use carry::Carried;
+pub(crate) use present::Present;
 
 use super::backup::{self, BackupError, Contents, CopyProgress};
 use super::{StoreError, connect, migrate, schema};
@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 /// Why nothing was replaced.
 #[derive(Debug, thiserror::Error)]
-pub enum RestoreError {
+pub(crate) enum RestoreError {
     #[error("there is no file {0}")]
     Missing(PathBuf),
     #[error("{0} is a folder: name one of the backups in it")]
@@ -76,7 +76,7 @@ pub enum RestoreError {
 
 /// A copy that is ready to replace the database.
 #[derive(Debug)]
-pub struct Restore {
+pub(crate) struct Restore {
     database: PathBuf,
     scratch: Scratch,
     pub contents: Contents,
@@ -85,7 +85,7 @@ pub struct Restore {
 
 /// The result of a restore.
 #[derive(Debug)]
-pub struct Restored {
+pub(crate) struct Restored {
     /// Where the old file is now, if there was one.
     pub kept: Option<PathBuf>,
     /// What the restored database took over from it, or why it could not.
@@ -98,7 +98,7 @@ impl Restore {
     ///
     /// # Errors
     /// See [`RestoreError`].
-    pub fn prepare(
+    pub(crate) fn prepare(
         path: &Path,
         database: &Path,
         progress: &Arc<CopyProgress>,
@@ -134,7 +134,7 @@ impl Restore {
     ///
     /// # Errors
     /// Nothing is replaced then, unless the error says so.
-    pub fn put_in_place(self, now: i64) -> Result<Restored, RestoreError> {
+    pub(crate) fn put_in_place(self, now: i64) -> Result<Restored, RestoreError> {
         let Restore { database, scratch, present, .. } = self;
         let new = scratch.copy();
         // Locks out other processes until the end.

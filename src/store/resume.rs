@@ -9,7 +9,7 @@ const ASKED: InfoKey<String> = InfoKey::text("resume.asked");
 ///
 /// # Errors
 /// If the database cannot be written.
-pub fn ask(connection: &Connection, now: i64) -> rusqlite::Result<()> {
+pub(crate) fn ask(connection: &Connection, now: i64) -> rusqlite::Result<()> {
     ASKED.set(connection, &format!("{now} by process {}", std::process::id()))
 }
 
@@ -17,7 +17,7 @@ pub fn ask(connection: &Connection, now: i64) -> rusqlite::Result<()> {
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn asked(connection: &Connection) -> rusqlite::Result<Option<String>> {
+pub(crate) fn asked(connection: &Connection) -> rusqlite::Result<Option<String>> {
     ASKED.get(connection)
 }
 
@@ -25,6 +25,6 @@ pub fn asked(connection: &Connection) -> rusqlite::Result<Option<String>> {
 ///
 /// # Errors
 /// If the database cannot be written.
-pub fn done(connection: &Connection) -> rusqlite::Result<()> {
+pub(crate) fn done(connection: &Connection) -> rusqlite::Result<()> {
     ASKED.remove(connection)
 }

@@ -55,7 +55,7 @@ pub struct Pass {
 
 /// A running pass. Times are Unix seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Walk {
+pub(crate) struct Walk {
     pub began_at: i64,
     /// `retention.versions`, in seconds.
     pub versions: i64,
@@ -67,7 +67,7 @@ pub struct Walk {
 
 /// The state of retention.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Retention {
+pub(crate) struct Retention {
     pub walk: Option<Walk>,
     pub last: Option<Pass>,
 }
@@ -76,7 +76,7 @@ pub struct Retention {
 ///
 /// # Errors
 /// If the database cannot be written.
-pub fn step(connection: &mut Connection, rules: &RetentionRules) -> rusqlite::Result<RetentionStep> {
+pub(crate) fn step(connection: &mut Connection, rules: &RetentionRules) -> rusqlite::Result<RetentionStep> {
     bounded(connection, rules, (ROWS_READ_PER_STEP, ROWS_REMOVED_PER_STEP))
 }
 
@@ -109,7 +109,7 @@ fn bounded(
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn read(connection: &Connection) -> rusqlite::Result<Retention> {
+pub(crate) fn read(connection: &Connection) -> rusqlite::Result<Retention> {
     Ok(Retention { walk: WALK.get(connection)?, last: LAST.get(connection)? })
 }
 

@@ -8,7 +8,7 @@
 mod foreign;
 pub(crate) mod migrations;
 mod normal;
-pub mod older;
+pub(crate) mod older;
 pub(super) mod script;
 
 use super::StoreError;
@@ -26,7 +26,7 @@ const JSON_KEYS: [&str; 4] = ["auto_close.", "api.", "backup.", "retention."];
 
 /// What differs from the database that this version makes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Differences {
+pub(crate) struct Differences {
     /// What a start makes again, in words: `the view stale_talks is missing`.
     pub mendable: Vec<Mendable>,
     /// What a start is refused for.
@@ -39,7 +39,7 @@ pub struct Differences {
 
 /// What holds no data and is made again at a start.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mendable {
+pub(crate) struct Mendable {
     what: What,
     name: String,
     /// What was found in its place.
@@ -82,7 +82,7 @@ impl fmt::Display for Mendable {
 
 /// What a start is refused for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Broken {
+pub(crate) struct Broken {
     /// What is wrong, in a sentence without an end.
     pub what: String,
     /// What a person can do about it.
@@ -99,7 +99,7 @@ impl fmt::Display for Broken {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn compare(connection: &Connection) -> rusqlite::Result<Differences> {
+pub(crate) fn compare(connection: &Connection) -> rusqlite::Result<Differences> {
     let noted = script::noted(connection)?;
     let mut differences = Differences {
         is_outdated: noted.as_ref().is_none_or(|noted| noted.is_outdated(current().views)),
@@ -121,7 +121,7 @@ pub fn compare(connection: &Connection) -> rusqlite::Result<Differences> {
 ///
 /// # Errors
 /// [`StoreError::Broken`] where that would not do: nothing was changed then.
-pub fn mend(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+pub(crate) fn mend(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let differences = compare(connection)?;
     refuse(&differences.broken, path)?;
     if differences.is_outdated || !differences.mendable.is_empty() {

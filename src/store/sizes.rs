@@ -16,7 +16,7 @@ const KEPT: i64 = 400;
 
 /// The size of the database and of what is around it, in bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Size {
+pub(crate) struct Size {
     /// The file, once the write-ahead log is in it.
     pub database_bytes: i64,
     /// Of these, pages that hold nothing: they are used before the file grows.
@@ -36,7 +36,7 @@ pub struct Size {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn read(connection: &Connection, now: i64) -> rusqlite::Result<Size> {
+pub(crate) fn read(connection: &Connection, now: i64) -> rusqlite::Result<Size> {
     let (database_bytes, free_bytes) = pages(connection)?;
     let week_ago = connection
         .prepare_cached(
@@ -74,7 +74,7 @@ pub fn read(connection: &Connection, now: i64) -> rusqlite::Result<Size> {
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn note(tx: &Transaction<'_>, now: i64) -> rusqlite::Result<()> {
+pub(crate) fn note(tx: &Transaction<'_>, now: i64) -> rusqlite::Result<()> {
     let (database_bytes, free_bytes) = pages(tx)?;
     tx.prepare_cached("INSERT OR REPLACE INTO sizes (day, database_bytes, free_bytes) VALUES (?1, ?2, ?3)")?
         .execute((day(now), database_bytes, free_bytes))?;

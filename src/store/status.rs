@@ -63,7 +63,7 @@ pub struct DaemonStatus {
 }
 
 /// The lanes' requests are counted over this time.
-pub const LANES_SECONDS: i64 = 5 * 60;
+pub(crate) const LANES_SECONDS: i64 = 5 * 60;
 
 /// A row of `lanes`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 /// Everything known about one talk. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Story {
+pub(crate) struct Story {
     pub mirrored: Option<MirroredTalk>,
     /// Oldest first.
     pub versions: Vec<Version>,
@@ -31,7 +31,7 @@ pub struct Story {
 
 /// A mirrored talk, and its times.
 #[derive(Debug, Clone, PartialEq)]
-pub struct MirroredTalk {
+pub(crate) struct MirroredTalk {
     pub talk: Talk,
     /// The API's JSON, as received.
     pub payload: String,
@@ -45,7 +45,7 @@ pub struct MirroredTalk {
 
 /// A state of a talk, with the columns that people ask about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Version {
+pub(crate) struct Version {
     pub version: i64,
     pub valid_from: i64,
     pub valid_to: Option<i64>,
@@ -61,7 +61,7 @@ pub struct Version {
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn story(connection: &Connection, talk_id: TalkId) -> rusqlite::Result<Story> {
+pub(crate) fn story(connection: &Connection, talk_id: TalkId) -> rusqlite::Result<Story> {
     let tx = connection.unchecked_transaction()?;
     let mirrored = match stored_talk(&tx, talk_id)? {
         None => None,
@@ -133,7 +133,7 @@ pub fn story(connection: &Connection, talk_id: TalkId) -> rusqlite::Result<Story
 ///
 /// # Errors
 /// The error of `each`, or if the database cannot be read.
-pub fn open_talks<E: From<rusqlite::Error>>(
+pub(crate) fn open_talks<E: From<rusqlite::Error>>(
     connection: &Connection,
     mut each: impl FnMut(Talk, Reach) -> Result<(), E>,
 ) -> Result<(), E> {
@@ -154,7 +154,7 @@ pub fn open_talks<E: From<rusqlite::Error>>(
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn known_talks(connection: &Connection) -> rusqlite::Result<Vec<TalkId>> {
+pub(crate) fn known_talks(connection: &Connection) -> rusqlite::Result<Vec<TalkId>> {
     connection
         .prepare(
             "SELECT talk_id FROM talks WHERE gone_at IS NULL AND denied_at IS NULL ORDER BY talk_id DESC LIMIT 5",

@@ -33,6 +33,7 @@ const STOPPED_SWEEP_KEY: InfoKey<Value> = InfoKey::json("auto_close.stopped");
 /// The request for a sweep.
 #[derive(Debug, Clone)]
 pub struct SweepRequest {
+    /// Which talks are stale, and what is done with them.
     pub rules: CloseRules,
     /// [`FetchReason::Close`], or [`FetchReason::DryRun`].
     pub reason: FetchReason,
@@ -40,6 +41,7 @@ pub struct SweepRequest {
     pub by_hand: bool,
     /// How many talks to queue at most: [`CloseRules::max_per_sweep`] or fewer.
     pub limit: usize,
+    /// The time, in Unix seconds.
     pub now: i64,
 }
 
@@ -50,9 +52,12 @@ pub enum Swept {
     Overlaps(i64),
     /// More talks are stale than `max_share` allows, so none was queued.
     Stopped {
+        /// How many talks are stale.
         stale: i64,
+        /// How many talks are open.
         open: i64,
     },
+    /// The sweep queued what it found.
     Done(Sweep),
 }
 
@@ -61,6 +66,7 @@ pub enum Swept {
 pub struct Sweep {
     /// Stale talks in the mirror.
     pub stale: i64,
+    /// How many talks are open.
     pub open: i64,
     /// Queued to be closed.
     pub queued: Vec<TalkId>,

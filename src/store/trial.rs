@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// Why it could not be.
 #[derive(Debug, thiserror::Error)]
-pub enum TrialError {
+pub(crate) enum TrialError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -21,7 +21,7 @@ pub enum TrialError {
 ///
 /// # Errors
 /// If this user may not, or another process holds the write lock for longer than a command waits.
-pub fn write(path: &Path) -> Result<(), TrialError> {
+pub(crate) fn write(path: &Path) -> Result<(), TrialError> {
     require_file(path)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let is_writable = eaccess(folder, AccessFlags::W_OK | AccessFlags::X_OK).is_ok();

@@ -79,7 +79,7 @@ pub(super) enum Found {
 }
 
 impl AccountCheck {
-    pub fn new(mirrored: Option<AccountName>, now: Now) -> AccountCheck {
+    pub(super) fn new(mirrored: Option<AccountName>, now: Now) -> AccountCheck {
         AccountCheck {
             account_id: mirrored.as_ref().map(|name| name.account_id),
             mirrored,
@@ -92,38 +92,38 @@ impl AccountCheck {
     }
 
     /// The account that is mirrored, once that is known.
-    pub fn account_id(&self) -> Option<i64> {
+    pub(super) fn account_id(&self) -> Option<i64> {
         self.account_id
     }
 
     /// What the API says of talks that it does not show is believed.
-    pub fn is_confirmed(&self) -> bool {
+    pub(super) fn is_confirmed(&self) -> bool {
         self.stage == Stage::Confirmed
     }
 
     /// It is not confirmed yet, and nothing else may leave meanwhile.
-    pub fn is_pending(&self) -> bool {
+    pub(super) fn is_pending(&self) -> bool {
         matches!(self.stage, Stage::Account { .. } | Stage::Talk { .. })
     }
 
     /// The account can be asked for now.
-    pub fn may_probe(&self) -> bool {
+    pub(super) fn may_probe(&self) -> bool {
         self.served && !self.under_way
     }
 
     /// Has the account asked for, to see whether the API works.
-    pub fn want(&mut self) {
+    pub(super) fn want(&mut self) {
         self.wanted = true;
     }
 
     /// Not at once after the last time: it may have failed just now.
-    pub fn is_wanted(&self, now: Now) -> bool {
+    pub(super) fn is_wanted(&self, now: Now) -> bool {
         let lately = self.asked_at.is_some_and(|at| now.mono.saturating_duration_since(at) < LEAST_INTERVAL);
         self.wanted && !self.under_way && !lately
     }
 
     /// When a response that is not believed yet is worth another fetch.
-    pub fn retry_in(&self, now: Now) -> Duration {
+    pub(super) fn retry_in(&self, now: Now) -> Duration {
         match self.stage {
             Stage::Unknown { until } => until.saturating_duration_since(now.mono) + RETRY_INTERVAL,
             _ => RETRY_INTERVAL,
@@ -131,14 +131,14 @@ impl AccountCheck {
     }
 
     /// Confirms it anew: there is another token, or another configuration.
-    pub fn restart(&mut self, now: Now) {
+    pub(super) fn restart(&mut self, now: Now) {
         self.stage = Stage::Account { failures: 0, at: now.mono };
         self.wanted = false;
         self.asked_at = None;
     }
 
     /// It is worth another attempt: the API works again.
-    pub fn restart_unless_confirmed(&mut self, now: Now) {
+    pub(super) fn restart_unless_confirmed(&mut self, now: Now) {
         if !self.is_confirmed() {
             self.restart(now);
         }
@@ -146,7 +146,7 @@ impl AccountCheck {
 
     /// The request that confirms the account; `None` if nothing is to be confirmed. Also what is to be written, if nothing
     /// can show which account it is.
-    pub fn next(&mut self, dispatch: &mut Dispatch, now: Now) -> (Option<CheckRequest>, Option<Found>) {
+    pub(super) fn next(&mut self, dispatch: &mut Dispatch, now: Now) -> (Option<CheckRequest>, Option<Found>) {
         if let Stage::Unknown { until } = self.stage
             && until <= now.mono
         {
@@ -183,14 +183,14 @@ impl AccountCheck {
     }
 
     /// The request for the account leaves.
-    pub fn begin(&mut self, now: Now) {
+    pub(super) fn begin(&mut self, now: Now) {
         self.under_way = true;
         self.wanted = false;
         self.asked_at = Some(now.mono);
     }
 
     /// The account's own response came. `is_current`: with the token that is in use now.
-    pub fn answered(&mut self, served: bool) {
+    pub(super) fn answered(&mut self, served: bool) {
         self.under_way = false;
         self.served |= served;
     }
@@ -199,7 +199,7 @@ impl AccountCheck {
     ///
     /// # Errors
     /// If it is another account.
-    pub fn described(&mut self, account: AccountInfo, base_url: &str) -> Result<Found, WorkError> {
+    pub(super) fn described(&mut self, account: AccountInfo, base_url: &str) -> Result<Found, WorkError> {
         self.found(AccountName {
             account_id: account.account_id,
             name: account.name,
@@ -211,7 +211,7 @@ impl AccountCheck {
     ///
     /// # Errors
     /// If the token says that it is of another account.
-    pub fn failed(
+    pub(super) fn failed(
         &mut self,
         failure: &Failure,
         by_token: Option<i64>,
@@ -261,7 +261,7 @@ impl AccountCheck {
     }
 
     /// Another account's responses would corrupt the mirror: the work ends.
-    pub fn other(&self, found: AccountName) -> WorkError {
+    pub(super) fn other(&self, found: AccountName) -> WorkError {
         let account_id = self.account_id.unwrap_or_default();
         let expected = self.mirrored.clone().filter(|name| name.account_id == account_id);
         let expected = expected.unwrap_or(AccountName { account_id, ..AccountName::default() });
@@ -270,19 +270,25 @@ impl AccountCheck {
 
     /// The account of a talk that was shown. The first talk shows which account this is. The account that is expected if
     /// it is another one.
-    pub fn expects(&mut self, account_id: i64) -> Result<(), i64> {
+    pub(super) fn expects(&mut self, account_id: i64) -> Result<(), i64> {
         let expected = *self.account_id.get_or_insert(account_id);
         if expected == account_id { Ok(()) } else { Err(expected) }
     }
 
     /// A talk of the mirror's account was shown with the token in use.
-    pub fn talk_shown(&mut self, account_id: i64, base_url: &str) -> Option<Found> {
+    pub(super) fn talk_shown(&mut self, account_id: i64, base_url: &str) -> Option<Found> {
         let name = || AccountName { account_id, name: None, base_url: Some(base_url.into()) };
         (!self.is_confirmed()).then(|| self.confirmed(name()))
     }
 
     /// A talk was not shown: if it was to show which account this is, it did not.
-    pub fn talk_not_shown(&mut self, talk_id: TalkId, failure: &Failure, dispatch: &Dispatch, now: Now) {
+    pub(super) fn talk_not_shown(
+        &mut self,
+        talk_id: TalkId,
+        failure: &Failure,
+        dispatch: &Dispatch,
+        now: Now,
+    ) {
         let Stage::Talk { place, .. } = self.stage else { return };
         if dispatch.known_at(place) != Some(talk_id) {
             return;

@@ -41,7 +41,7 @@ pub(super) struct Change {
 
 impl Change {
     /// A pause has ended.
-    pub fn has_ended(&self) -> bool {
+    pub(super) fn has_ended(&self) -> bool {
         self.before.is_some() && self.after.is_none()
     }
 }
@@ -57,7 +57,7 @@ pub(super) struct TooManyGone {
 }
 
 impl Circuit {
-    pub fn new(gate: Gate, seed: u64) -> Circuit {
+    pub(super) fn new(gate: Gate, seed: u64) -> Circuit {
         Circuit {
             gate,
             tries: Tries::default(),
@@ -68,29 +68,29 @@ impl Circuit {
     }
 
     /// For what only reads the gate.
-    pub fn gate(&self) -> &Gate {
+    pub(super) fn gate(&self) -> &Gate {
         &self.gate
     }
 
-    pub fn pause(&self) -> Option<Pause> {
+    pub(super) fn pause(&self) -> Option<Pause> {
         self.gate.pause()
     }
 
-    pub fn pauses_for(&self, reason: Reason) -> bool {
+    pub(super) fn pauses_for(&self, reason: Reason) -> bool {
         self.pause().is_some_and(|pause| pause.reason == reason)
     }
 
-    pub fn try_pass(&mut self, now: Instant) -> Result<Permit, Wait> {
+    pub(super) fn try_pass(&mut self, now: Instant) -> Result<Permit, Wait> {
         self.gate.try_pass(now)
     }
 
-    pub fn set_limit(&mut self, limit: u32) {
+    pub(super) fn set_limit(&mut self, limit: u32) {
         self.gate.set_limit(limit);
     }
 
     /// Takes over what an earlier process left: the strict rule, and a pause that outlives it. Returns that one's reason,
     /// and in how many seconds the next probe may leave.
-    pub fn take_over(&mut self, earlier: &DaemonStatus, now: Now) -> Option<(Reason, i64)> {
+    pub(super) fn take_over(&mut self, earlier: &DaemonStatus, now: Now) -> Option<(Reason, i64)> {
         if let Some(until) = earlier.strict_until {
             let left = (until - now.secs()).clamp(0, LONGEST_PAUSE_SECONDS);
             self.gate.be_strict_until(now.mono + Duration::from_secs(left as u64));
@@ -107,19 +107,19 @@ impl Circuit {
     }
 
     /// A refused token was replaced: one probe may leave at once.
-    pub fn token_changed(&mut self, now: Instant) {
+    pub(super) fn token_changed(&mut self, now: Instant) {
         self.gate.token_changed(now);
     }
 
     /// Takes a permit back that says nothing of the API, or only of tokens.
-    pub fn return_permit(&mut self, permit: Permit, signal: Signal, now: Now) -> Change {
+    pub(super) fn return_permit(&mut self, permit: Permit, signal: Signal, now: Now) -> Change {
         let before = self.pause();
         self.gate.answered(permit, Source::Token, signal, now.mono, &mut self.rng);
         Change { before, after: self.pause(), ..Change::default() }
     }
 
     /// Takes the permit of a response back. It may begin or end a pause.
-    pub fn answered(&mut self, permit: Permit, source: Source, signal: Signal, now: Now) -> Change {
+    pub(super) fn answered(&mut self, permit: Permit, source: Source, signal: Signal, now: Now) -> Change {
         let before = self.pause();
         let is_healthy = signal == Signal::Healthy;
         let is_probe = permit.is_probe();
@@ -176,18 +176,23 @@ impl Circuit {
     }
 
     /// A stored talk was shown.
-    pub fn talk_shown(&mut self) {
+    pub(super) fn talk_shown(&mut self) {
         self.gone.shown();
     }
 
     /// A person has looked at what is gone: the API is believed for an hour.
-    pub fn is_believed(&self, now: Now) -> bool {
+    pub(super) fn is_believed(&self, now: Now) -> bool {
         self.gone.is_believed(now.secs())
     }
 
     /// A stored open talk is reported as missing; `none_left` if no stored talk is known that was shown lately. If there
     /// are too many of them, everything pauses.
-    pub fn open_talk_gone(&mut self, talk_id: TalkId, none_left: bool, now: Now) -> Option<TooManyGone> {
+    pub(super) fn open_talk_gone(
+        &mut self,
+        talk_id: TalkId,
+        none_left: bool,
+        now: Now,
+    ) -> Option<TooManyGone> {
         let believed = self.is_believed(now);
         let too_many = self.gone.gone(talk_id, none_left, now.secs());
         // Those under way when the pause began are no more believed than those before.
@@ -206,7 +211,7 @@ impl Circuit {
 
     /// Somebody asks that the pause end now: one probe may leave at once. Who asks has looked at what is gone. False if
     /// there is no pause.
-    pub fn resume_now(&mut self, now: Now) -> bool {
+    pub(super) fn resume_now(&mut self, now: Now) -> bool {
         if self.pauses_for(Reason::ManyGone) {
             self.gone.believe(now.secs());
         }
@@ -218,12 +223,12 @@ impl Circuit {
     }
 
     /// When the next probe may leave, if everything pauses.
-    pub fn probe_is_due(&self, now: Now) -> bool {
+    pub(super) fn probe_is_due(&self, now: Now) -> bool {
         self.pause().is_some_and(|pause| pause.until <= now.mono)
     }
 
     /// Requests a second that are allowed now.
-    pub fn pace(&self, now: Now) -> f64 {
+    pub(super) fn pace(&self, now: Now) -> f64 {
         self.gate.pace(now.mono)
     }
 }

@@ -82,12 +82,12 @@ pub(super) struct Closer {
 /// Closing by hand.
 impl Closer {
     /// Works nothing but what a person wants closed.
-    pub fn close_manually(&mut self, to_close: ToClose) {
+    pub(super) fn close_manually(&mut self, to_close: ToClose) {
         self.manual = ManualClose::Held(to_close);
     }
 
     /// What was queued to be closed by hand, once it was.
-    pub fn queued_to_close(&self) -> Option<&QueuedToClose> {
+    pub(super) fn queued_to_close(&self) -> Option<&QueuedToClose> {
         match &self.manual {
             ManualClose::Queued(queued) => Some(queued),
             _ => None,
@@ -95,12 +95,12 @@ impl Closer {
     }
 
     /// Talks that were to be closed by hand and were left as they are, and why.
-    pub fn left(&self) -> &[(TalkId, String)] {
+    pub(super) fn left(&self) -> &[(TalkId, String)] {
         &self.left
     }
 
     /// The talks whose rows alone are worked; `None` for all.
-    pub fn only(&self) -> Option<Arc<[TalkId]>> {
+    pub(super) fn only(&self) -> Option<Arc<[TalkId]>> {
         match &self.manual {
             ManualClose::None => None,
             ManualClose::Held(_) | ManualClose::Queueing => Some(Arc::default()),
@@ -109,7 +109,7 @@ impl Closer {
     }
 
     /// What is to be queued now to be closed by hand.
-    pub fn take_to_close(&mut self) -> Option<ToClose> {
+    pub(super) fn take_to_close(&mut self) -> Option<ToClose> {
         match std::mem::take(&mut self.manual) {
             ManualClose::Held(to_close) => {
                 self.manual = ManualClose::Queueing;
@@ -122,12 +122,12 @@ impl Closer {
         }
     }
 
-    pub fn on_queued_to_close(&mut self, queued: QueuedToClose) {
+    pub(super) fn on_queued_to_close(&mut self, queued: QueuedToClose) {
         self.manual = ManualClose::Queued(queued);
     }
 
     /// Something is to be closed by hand and is not queued yet.
-    pub fn is_queueing(&self) -> bool {
+    pub(super) fn is_queueing(&self) -> bool {
         matches!(self.manual, ManualClose::Held(_) | ManualClose::Queueing)
     }
 }
@@ -135,7 +135,7 @@ impl Closer {
 /// Sweeps.
 impl Closer {
     /// What a sweep is to do, unless there is no need or the last one is not over.
-    pub fn sweep(&mut self, rules: &CloseRules, now: Now) -> Option<SweepRequest> {
+    pub(super) fn sweep(&mut self, rules: &CloseRules, now: Now) -> Option<SweepRequest> {
         let reason = match rules.mode {
             CloseMode::Off => return None,
             CloseMode::DryRun => FetchReason::DryRun,
@@ -150,21 +150,21 @@ impl Closer {
     }
 
     /// A sweep is to come once it is known whose API answers.
-    pub fn want_sweep(&mut self) {
+    pub(super) fn want_sweep(&mut self) {
         self.sweep_wanted = true;
     }
 
     /// Whether such a sweep is to come now.
-    pub fn take_wanted_sweep(&mut self) -> bool {
+    pub(super) fn take_wanted_sweep(&mut self) -> bool {
         std::mem::take(&mut self.sweep_wanted)
     }
 
-    pub fn is_sweeping(&self) -> bool {
+    pub(super) fn is_sweeping(&self) -> bool {
         self.sweeping || self.sweep_wanted
     }
 
     /// Reports a sweep. True if a stored talk is to show whether the clock is right, as there is nothing stale to fetch.
-    pub fn on_swept(&mut self, swept: &Swept, rules: &CloseRules) -> bool {
+    pub(super) fn on_swept(&mut self, swept: &Swept, rules: &CloseRules) -> bool {
         self.sweeping = false;
         let aim = humanize::aim(rules.mode);
         match swept {
@@ -229,12 +229,12 @@ impl Closer {
     }
 
     /// It agreed with the API's when they were last compared, and was not set since.
-    pub fn is_clock_right(&self, now: Now) -> bool {
+    pub(super) fn is_clock_right(&self, now: Now) -> bool {
         self.obstacle.is_none() && self.clock_checked.is_some_and(|at| closing::keeps_time(at, now))
     }
 
     /// Nothing compares the clocks any more.
-    pub fn forget_clock(&mut self) {
+    pub(super) fn forget_clock(&mut self) {
         (self.obstacle, self.clock_checked) = (None, None);
     }
 }
@@ -242,7 +242,7 @@ impl Closer {
 /// From a fetch to a verified closing.
 impl Closer {
     /// Decides about a talk that was just fetched, if it was fetched to be closed.
-    pub fn decide(
+    pub(super) fn decide(
         &mut self,
         row: DueRow,
         fetched: &Fetched,
@@ -274,7 +274,7 @@ impl Closer {
     }
 
     /// Reports what a fetch led to, and what comes next.
-    pub fn on_stepped(&mut self, talk_id: TalkId, stepped: &Stepped, now: Now) -> AfterStep {
+    pub(super) fn on_stepped(&mut self, talk_id: TalkId, stepped: &Stepped, now: Now) -> AfterStep {
         let verdict =
             || stepped.decision.as_ref().map(|decision| decision.verdict.to_string()).unwrap_or_default();
         match &stepped.step {
@@ -341,7 +341,7 @@ impl Closer {
     }
 
     /// Takes those close requests that are no longer fresh: they do not leave, and their talks are decided on anew.
-    pub fn take_stale(&mut self, now: Now) -> Vec<(Pending, Answer)> {
+    pub(super) fn take_stale(&mut self, now: Now) -> Vec<(Pending, Answer)> {
         let mut dropped = Vec::new();
         while let Some(pending) = self.pending.front().copied()
             && closing::time_to_close(pending.requested.sent, now).is_none()
@@ -359,23 +359,23 @@ impl Closer {
     }
 
     /// Takes all that wait: none leaves, for this reason, and the talks are decided on anew.
-    pub fn take_all(&mut self, why: &str, now: Now) -> Vec<(Pending, Answer)> {
+    pub(super) fn take_all(&mut self, why: &str, now: Now) -> Vec<(Pending, Answer)> {
         let answer = || Answer::NotSent { error: why.to_owned(), due_at: now.secs() };
         std::mem::take(&mut self.pending).into_iter().map(|pending| (pending, answer())).collect()
     }
 
     /// The rules change: what is being recorded leads to no request.
-    pub fn change_rules(&mut self) {
+    pub(super) fn change_rules(&mut self) {
         self.rules_epoch += 1;
     }
 
     /// The next close request.
-    pub fn first(&self) -> Option<Pending> {
+    pub(super) fn first(&self) -> Option<Pending> {
         self.pending.front().copied()
     }
 
     /// The first close request leaves. For how long it may be under way.
-    pub fn begin(&mut self, pending: Pending, now: Now) -> Duration {
+    pub(super) fn begin(&mut self, pending: Pending, now: Now) -> Duration {
         self.pending.pop_front();
         let Pending { talk_id, requested } = pending;
         let attempt = requested.attempt;
@@ -385,7 +385,7 @@ impl Closer {
 
     /// What a failed close request means. `is_confirmed`: the mirror's own account answers; `many_gone`: too many talks are
     /// reported as missing.
-    pub fn failed(
+    pub(super) fn failed(
         &self,
         pending: Pending,
         failure: &Failure,

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// How the worker works.
 #[derive(Debug, Clone)]
-pub struct WorkerConfig {
+pub(crate) struct WorkerConfig {
     pub mode: Mode,
     /// The account's address, as it is shown.
     pub base_url: String,
@@ -34,7 +34,7 @@ pub struct WorkerConfig {
 
 /// What the database knows of the account.
 #[derive(Debug, Clone, Default)]
-pub struct Account {
+pub(crate) struct Account {
     /// The account that is mirrored, once known.
     pub name: Option<AccountName>,
     /// Talks of it that are stored, and were there when last fetched.
@@ -45,7 +45,7 @@ pub struct Account {
 
 /// Why the work cannot go on.
 #[derive(Debug, thiserror::Error)]
-pub enum WorkError {
+pub(crate) enum WorkError {
     #[error(
         "this database mirrors account {expected}, and the API answers for account {found}: nothing was changed; set \
          database.path to another file, or api.base_url and the token to account {}",

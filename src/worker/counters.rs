@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 /// What was done since the start, by outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counters {
+pub(crate) struct Counters {
     pub requests: u64,
     pub new: u64,
     pub changed: u64,
@@ -24,7 +24,7 @@ pub struct Counters {
 
 /// What became of talks that were to be closed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Closures {
+pub(crate) struct Closures {
     pub would_close: u64,
     /// Requests that the API took.
     pub accepted: u64,
@@ -37,17 +37,17 @@ pub struct Closures {
 
 impl Counters {
     /// Queue rows that were brought to an end.
-    pub fn done(&self) -> u64 {
+    pub(crate) fn done(&self) -> u64 {
         self.mirrored() + self.gone + self.failed
     }
 
     /// Talks that are in the mirror as the API has them.
-    pub fn mirrored(&self) -> u64 {
+    pub(crate) fn mirrored(&self) -> u64 {
         self.new + self.changed + self.same + self.older
     }
 
     /// What was done since `before`.
-    pub fn since(&self, before: &Counters) -> Counters {
+    pub(crate) fn since(&self, before: &Counters) -> Counters {
         let (now, then) = (&self.closures, &before.closures);
         Counters {
             requests: self.requests - before.requests,
@@ -119,7 +119,7 @@ impl Counters {
 pub(super) struct Unfetched(BTreeSet<TalkId>);
 
 impl Unfetched {
-    pub fn note(&mut self, talk_id: TalkId, effect: Effect) {
+    pub(super) fn note(&mut self, talk_id: TalkId, effect: Effect) {
         match effect {
             Effect::Denied | Effect::Retry | Effect::Failed | Effect::Refused => self.0.insert(talk_id),
             Effect::New
@@ -132,7 +132,7 @@ impl Unfetched {
     }
 
     /// In ascending order.
-    pub fn talks(&self) -> Vec<TalkId> {
+    pub(super) fn talks(&self) -> Vec<TalkId> {
         self.0.iter().copied().collect()
     }
 }

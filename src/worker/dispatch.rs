@@ -87,7 +87,7 @@ pub(super) struct Dispatch {
 
 impl Dispatch {
     /// `known` are stored talks that were there when last fetched.
-    pub fn new(known: Vec<TalkId>) -> Dispatch {
+    pub(super) fn new(known: Vec<TalkId>) -> Dispatch {
         Dispatch {
             prefetch: Prefetch::default(),
             lanes: Lanes::default(),
@@ -105,38 +105,38 @@ impl Dispatch {
     }
 
     /// Rows may be due that were not before.
-    pub fn rows_may_be_due(&mut self) {
+    pub(super) fn rows_may_be_due(&mut self) {
         self.may_be_due = true;
     }
 
     /// Somebody changed the queue.
-    pub fn queue_changed(&mut self) {
+    pub(super) fn queue_changed(&mut self) {
         self.is_outdated = true;
     }
 
     /// A row is due at this Unix second.
-    pub fn due_later(&mut self, due_at: i64) {
+    pub(super) fn due_later(&mut self, due_at: i64) {
         self.next_due_at = earlier(self.next_due_at, Some(due_at));
     }
 
     /// The wall clock was set: the due times are read anew.
-    pub fn clock_was_set(&mut self) {
+    pub(super) fn clock_was_set(&mut self) {
         self.next_due_at = None;
         self.is_outdated = true;
     }
 
     /// Unix seconds; known while nothing is due.
-    pub fn next_due_at(&self) -> Option<i64> {
+    pub(super) fn next_due_at(&self) -> Option<i64> {
         self.next_due_at
     }
 
     /// When to wake for the next row, if no response or look into the queue wakes us anyway.
-    pub fn wakes_at(&self) -> Option<i64> {
+    pub(super) fn wakes_at(&self) -> Option<i64> {
         self.next_due_at.filter(|_| self.prefetch.is_empty() && !self.is_reading)
     }
 
     /// A look into the queue, if what was read ahead runs out or is out of date. `pace` is in requests a second.
-    pub fn read_ahead(&mut self, pace: u32, now: Now) -> Option<ReadAhead> {
+    pub(super) fn read_ahead(&mut self, pace: u32, now: Now) -> Option<ReadAhead> {
         let wanted = (pace as usize).clamp(*ROWS_AHEAD.start(), *ROWS_AHEAD.end());
         let due = self.may_be_due || self.next_due_at.is_some_and(|at| at <= now.secs());
         let low = self.prefetch.runs_low(ROWS_LEFT.min(wanted / 2));
@@ -152,7 +152,7 @@ impl Dispatch {
     }
 
     /// What the look has found.
-    pub fn on_read(&mut self, batch: DueBatch) {
+    pub(super) fn on_read(&mut self, batch: DueBatch) {
         self.is_reading = false;
         self.next_due_at = earlier(self.next_due_at, batch.next_due_at);
         self.prefetch.replace(batch);
@@ -163,39 +163,39 @@ impl Dispatch {
     }
 
     /// A look into the queue is under way.
-    pub fn is_reading(&self) -> bool {
+    pub(super) fn is_reading(&self) -> bool {
         self.is_reading
     }
 
     /// Whether a row that was read ahead may be fetched.
-    pub fn has_rows(&self) -> bool {
+    pub(super) fn has_rows(&self) -> bool {
         !self.prefetch.is_empty()
     }
 
     /// Nothing is due, as far as is known now, and nothing is busy.
-    pub fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         let more = self.prefetch.more != [false; Lane::ALL.len()];
         let due = self.may_be_due || self.is_outdated || self.is_reading || self.has_rows() || more;
         !due && self.confirm.is_none() && self.busy.is_empty()
     }
 
     /// The first row of a lane.
-    pub fn first(&self, lane: Lane) -> Option<DueRow> {
+    pub(super) fn first(&self, lane: Lane) -> Option<DueRow> {
         self.prefetch.first(lane)
     }
 
     /// The lane whose turn it is, of those that have something to send.
-    pub fn turn(&mut self, has_work: [bool; Lane::ALL.len()]) -> Option<Lane> {
+    pub(super) fn turn(&mut self, has_work: [bool; Lane::ALL.len()]) -> Option<Lane> {
         self.lanes.turn(has_work)
     }
 
     /// A request has left for a lane, while those had something to send.
-    pub fn sent(&mut self, lane: Lane, has_work: [bool; Lane::ALL.len()]) {
+    pub(super) fn sent(&mut self, lane: Lane, has_work: [bool; Lane::ALL.len()]) {
         self.lanes.sent(lane, has_work);
     }
 
     /// A row's fetch leaves: it is busy until it is recorded.
-    pub fn begin(&mut self, row: DueRow) {
+    pub(super) fn begin(&mut self, row: DueRow) {
         let is_this = |other: &DueRow| other.talk_id == row.talk_id;
         if self.repeats.front().is_some_and(is_this) {
             self.repeats.pop_front();
@@ -211,60 +211,60 @@ impl Dispatch {
     }
 
     /// Its fetch is recorded, or came to nothing.
-    pub fn done(&mut self, talk_id: TalkId) {
+    pub(super) fn done(&mut self, talk_id: TalkId) {
         self.busy.remove(&talk_id);
     }
 
     /// It can neither be recorded nor fail: it is left alone.
-    pub fn refuse(&mut self, talk_id: TalkId) {
+    pub(super) fn refuse(&mut self, talk_id: TalkId) {
         self.refused.insert(talk_id);
     }
 
-    pub fn is_busy(&self, talk_id: TalkId) -> bool {
+    pub(super) fn is_busy(&self, talk_id: TalkId) -> bool {
         self.busy.contains(&talk_id)
     }
 
     /// How many talks are being fetched, or are fetched and not recorded yet.
-    pub fn busy(&self) -> usize {
+    pub(super) fn busy(&self) -> usize {
         self.busy.len()
     }
 
     /// Whether the request that was answered now was a repeat.
-    pub fn was_repeated(&mut self, source: Source) -> bool {
+    pub(super) fn was_repeated(&mut self, source: Source) -> bool {
         self.repeated.remove(&source)
     }
 
     /// Its connection was closed on it: it leaves once more.
-    pub fn note_repeat(&mut self, source: Source) {
+    pub(super) fn note_repeat(&mut self, source: Source) {
         self.repeated.insert(source);
     }
 
     /// The row is fetched once more, before others.
-    pub fn repeat(&mut self, row: DueRow) {
+    pub(super) fn repeat(&mut self, row: DueRow) {
         self.note_repeat(Source::Talk(row.talk_id));
         self.repeats.push_back(row);
     }
 
     /// The next fetch to repeat.
-    pub fn next_repeat(&self) -> Option<DueRow> {
+    pub(super) fn next_repeat(&self) -> Option<DueRow> {
         self.repeats.front().copied()
     }
 
     /// The repeat of this talk, which then is the first one.
-    pub fn repeat_of(&mut self, talk_id: TalkId) -> Option<DueRow> {
+    pub(super) fn repeat_of(&mut self, talk_id: TalkId) -> Option<DueRow> {
         let place = self.repeats.iter().position(|row| row.talk_id == talk_id)?;
         self.repeats.swap(0, place);
         self.next_repeat()
     }
 
     /// The stored talk that is to be fetched before anything else.
-    pub fn confirm(&self) -> Option<DueRow> {
+    pub(super) fn confirm(&self) -> Option<DueRow> {
         self.confirm
     }
 
     /// Has a stored talk fetched that is not busy, whatever is due: its response shows whether the API works, or what time
     /// it is there.
-    pub fn confirm_by_a_known_talk(&mut self) {
+    pub(super) fn confirm_by_a_known_talk(&mut self) {
         let known = self.known.iter().copied().find(|talk_id| !self.busy.contains(talk_id));
         if let (None, Some(talk_id)) = (self.confirm, known) {
             self.prefetch.retain(|row| row.talk_id != talk_id);
@@ -273,28 +273,28 @@ impl Dispatch {
     }
 
     /// The same by the talk that was shown last, if nothing else is to be done.
-    pub fn confirm_if_idle(&mut self) {
+    pub(super) fn confirm_if_idle(&mut self) {
         if self.prefetch.is_empty() && self.busy.is_empty() && self.confirm.is_none() {
             self.confirm = self.known.front().copied().map(DueRow::without_ticket);
         }
     }
 
     /// Stored talks that were shown lately, the latest first.
-    pub fn known(&self) -> impl Iterator<Item = TalkId> {
+    pub(super) fn known(&self) -> impl Iterator<Item = TalkId> {
         self.known.iter().copied()
     }
 
     /// The stored talk at this place among them.
-    pub fn known_at(&self, place: usize) -> Option<TalkId> {
+    pub(super) fn known_at(&self, place: usize) -> Option<TalkId> {
         self.known.get(place).copied()
     }
 
-    pub fn knows_none(&self) -> bool {
+    pub(super) fn knows_none(&self) -> bool {
         self.known.is_empty()
     }
 
     /// A stored talk was shown.
-    pub fn shown(&mut self, talk_id: TalkId) {
+    pub(super) fn shown(&mut self, talk_id: TalkId) {
         if !self.known.contains(&talk_id) {
             self.known.truncate(KNOWN_TALKS - 1);
             self.known.push_front(talk_id);
@@ -302,12 +302,12 @@ impl Dispatch {
     }
 
     /// It is not shown any more.
-    pub fn not_shown(&mut self, talk_id: TalkId) {
+    pub(super) fn not_shown(&mut self, talk_id: TalkId) {
         self.known.retain(|known| *known != talk_id);
     }
 
     /// The next probe asks for another stored talk: this one may fail by itself.
-    pub fn ask_another(&mut self, talk_id: TalkId) {
+    pub(super) fn ask_another(&mut self, talk_id: TalkId) {
         if let Some(place) = self.known.iter().position(|known| *known == talk_id) {
             self.known.remove(place);
             self.known.push_back(talk_id);

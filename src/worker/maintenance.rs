@@ -115,7 +115,7 @@ impl Maintenance {
     }
 
     /// A task has ended, or is to be done later.
-    pub fn done(&mut self, maintained: Maintained, now: Now) {
+    pub(super) fn done(&mut self, maintained: Maintained, now: Now) {
         self.under_way = false;
         match maintained {
             Maintained::Measured | Maintained::Retained(RetentionStep::Walked) => {}
@@ -144,7 +144,7 @@ impl Maintenance {
     }
 
     /// `[retention]` was changed: it is looked at now.
-    pub fn hurry_retention(&mut self, now: Now) {
+    pub(super) fn hurry_retention(&mut self, now: Now) {
         (self.retain_at, self.probe_at) = (now.mono, now.mono);
     }
 }

@@ -52,7 +52,7 @@ pub(super) enum Request {
 
 impl Request {
     /// Sends it, and waits for the response.
-    pub async fn perform(self, client: &Client, account_id: Option<i64>) -> Response {
+    pub(super) async fn perform(self, client: &Client, account_id: Option<i64>) -> Response {
         match self {
             Request::Renew { issuer, pair } => Response::Renewed(issuer.renew(pair).await),
             Request::Account => Response::Account(client.account().await),

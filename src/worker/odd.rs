@@ -43,7 +43,7 @@ impl OddReporter {
 
 impl OddReporter {
     /// Notes the odd fields of one answer; returns those that were reported.
-    pub fn report(&mut self, talk_id: TalkId, fields: &[&'static str], now: Now) -> Vec<&'static str> {
+    pub(super) fn report(&mut self, talk_id: TalkId, fields: &[&'static str], now: Now) -> Vec<&'static str> {
         let mut reported = Vec::new();
         for field in fields {
             telemetry::odd_field(field);

@@ -8,14 +8,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 /// What feeders ask the API through. Clones lead to the same worker.
 #[derive(Debug, Clone)]
-pub struct ApiHandle {
+pub(crate) struct ApiHandle {
     requests: mpsc::UnboundedSender<PageRequest>,
     quota: watch::Receiver<Quota>,
 }
 
 /// How many requests there are to share.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Quota {
+pub(crate) struct Quota {
     /// Requests a second that are allowed now; 0 in a pause, while nothing can be recorded, and until it is known whose
     /// API answers.
     pub pace: f64,
@@ -34,7 +34,7 @@ pub(super) struct PageRequest {
 
 impl PageRequest {
     /// What is asked for, as the metrics name it.
-    pub fn endpoint(&self) -> &'static str {
+    pub(super) fn endpoint(&self) -> &'static str {
         match self.query {
             PageQuery::Talks { .. } => "list",
             PageQuery::Events { .. } => "events",
@@ -42,7 +42,7 @@ impl PageRequest {
     }
 
     /// A feeder that no longer waits for it has been stopped.
-    pub fn reply(self, result: Result<Page, Failure>) {
+    pub(super) fn reply(self, result: Result<Page, Failure>) {
         let _ = self.reply.send(result);
     }
 }
@@ -50,14 +50,19 @@ impl PageRequest {
 impl ApiHandle {
     /// Asks for a page, and waits for it as long as it takes: a pause is waited for. `None` if the
     /// worker has ended.
-    pub async fn page(&self, feeder: Feeder, lane: Lane, query: PageQuery) -> Option<Result<Page, Failure>> {
+    pub(crate) async fn page(
+        &self,
+        feeder: Feeder,
+        lane: Lane,
+        query: PageQuery,
+    ) -> Option<Result<Page, Failure>> {
         let (reply, response) = oneshot::channel();
         self.requests.send(PageRequest { feeder, lane, query, reply }).ok()?;
         response.await.ok()
     }
 
     /// How many requests there are to share, once there are any. `None` if the worker has ended.
-    pub async fn quota(&self) -> Option<Quota> {
+    pub(crate) async fn quota(&self) -> Option<Quota> {
         self.quota.clone().wait_for(|quota| quota.pace > 0.0).await.ok().map(|quota| *quota)
     }
 }
@@ -72,52 +77,52 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    pub fn new() -> Pages {
+    pub(super) fn new() -> Pages {
         let (sender, requests) = mpsc::unbounded_channel();
         let (quota, receiver) = watch::channel(Quota::default());
         let handle = ApiHandle { requests: sender, quota: receiver };
         Pages { handle, requests, quota, pending: VecDeque::new() }
     }
 
-    pub fn handle(&self) -> ApiHandle {
+    pub(super) fn handle(&self) -> ApiHandle {
         self.handle.clone()
     }
 
     /// The next request of a feeder's.
-    pub async fn next(&mut self) -> Option<PageRequest> {
+    pub(super) async fn next(&mut self) -> Option<PageRequest> {
         self.requests.recv().await
     }
 
-    pub fn push(&mut self, request: PageRequest) {
+    pub(super) fn push(&mut self, request: PageRequest) {
         self.pending.push_back(request);
     }
 
     /// It is asked for again, before the others.
-    pub fn push_again(&mut self, request: PageRequest) {
+    pub(super) fn push_again(&mut self, request: PageRequest) {
         self.pending.push_front(request);
     }
 
     /// Forgets what no feeder waits for any more.
-    pub fn forget_unawaited(&mut self) {
+    pub(super) fn forget_unawaited(&mut self) {
         self.pending.retain(|request| !request.reply.is_closed());
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.pending.is_empty()
     }
 
-    pub fn has(&self, lane: Lane) -> bool {
+    pub(super) fn has(&self, lane: Lane) -> bool {
         self.pending.iter().any(|request| request.lane == lane)
     }
 
     /// Takes the first request of a lane.
-    pub fn take(&mut self, lane: Lane) -> Option<PageRequest> {
+    pub(super) fn take(&mut self, lane: Lane) -> Option<PageRequest> {
         let place = self.pending.iter().position(|request| request.lane == lane)?;
         self.pending.remove(place)
     }
 
     /// Notes how many requests there are to share.
-    pub fn publish(&self, quota: Quota) {
+    pub(super) fn publish(&self, quota: Quota) {
         self.quota.send_replace(quota);
     }
 }

@@ -45,7 +45,7 @@ impl Progress {
     }
 
     /// `turns` are the writer's, and whether SQLite is at work for it; `idle` says that there is nothing that the worker could do.
-    pub fn note(&mut self, (turns, in_sqlite): (u64, bool), idle: bool, now: Instant) {
+    pub(super) fn note(&mut self, (turns, in_sqlite): (u64, bool), idle: bool, now: Instant) {
         self.in_sqlite = in_sqlite;
         if idle || self.steps != self.seen_steps {
             (self.seen_steps, self.worked) = (self.steps, now);
@@ -56,7 +56,7 @@ impl Progress {
     }
 
     /// Why nothing goes on; `request_timeout` is a request's own deadline.
-    pub fn stalled(&self, request_timeout: Duration, now: Instant) -> Option<String> {
+    pub(super) fn stalled(&self, request_timeout: Duration, now: Instant) -> Option<String> {
         let stuck = |since: Instant, limit: Duration| {
             let lasted = now.saturating_duration_since(since);
             (lasted > limit).then_some(lasted.as_secs())

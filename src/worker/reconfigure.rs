@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 impl Worker {
     /// The wall clock was set by `seconds`, back if that is below 0: what is due by it is read anew.
-    pub fn clock_was_set(&mut self, seconds: i64, now: Now) {
+    pub(crate) fn clock_was_set(&mut self, seconds: i64, now: Now) {
         self.reporter.move_clock(seconds);
         let retry_max = i64::try_from(self.config.retry.max.as_secs()).unwrap_or(i64::MAX / 4);
         let back = seconds.saturating_neg().max(0);
@@ -19,7 +19,13 @@ impl Worker {
     /// Goes by `config` from now on. Requests under way end as they began; `client` is one with other
     /// deadlines, if these have changed. Close requests that were decided under the old rules and are not sent yet are
     /// dropped and decided anew.
-    pub fn reconfigure(&mut self, config: WorkerConfig, token: Token, client: Option<Client>, now: Now) {
+    pub(crate) fn reconfigure(
+        &mut self,
+        config: WorkerConfig,
+        token: Token,
+        client: Option<Client>,
+        now: Now,
+    ) {
         if config.close != self.config.close {
             self.closer.change_rules();
             self.drop_pending("not sent: the rules were changed", now);

@@ -12,7 +12,7 @@ pub(super) struct Reminder {
 
 impl Reminder {
     /// Whether to report it again: an hour after its start, and each hour. `since` is when it began.
-    pub fn due(&mut self, since: Option<Instant>, now: Instant) -> bool {
+    pub(super) fn due(&mut self, since: Option<Instant>, now: Instant) -> bool {
         let Some(since) = since else {
             self.reported = None;
             return false;

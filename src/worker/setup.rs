@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 
 impl Worker {
     /// Sets a worker up; nothing is done before [`Worker::step`].
-    pub fn new(
+    pub(crate) fn new(
         config: WorkerConfig,
         token: Token,
         client: Client,
@@ -62,7 +62,7 @@ impl Worker {
     }
 
     /// Takes over from the process before: a pause that outlives it is kept.
-    pub fn resume(&mut self, earlier: &DaemonStatus, now: Now) {
+    pub(crate) fn resume(&mut self, earlier: &DaemonStatus, now: Now) {
         self.reporter.resume(earlier);
         if let Some((reason, left)) = self.circuit.take_over(earlier, now) {
             tracing::error!(

@@ -54,7 +54,7 @@ struct WrittenStatus {
 }
 
 impl StatusReporter {
-    pub fn new(mode: Mode, now: Now) -> StatusReporter {
+    pub(super) fn new(mode: Mode, now: Now) -> StatusReporter {
         StatusReporter {
             status: DaemonStatus {
                 mode,
@@ -89,7 +89,7 @@ impl StatusReporter {
     }
 
     /// Takes over what an earlier process left: its pause and its last answers.
-    pub fn resume(&mut self, earlier: &DaemonStatus) {
+    pub(super) fn resume(&mut self, earlier: &DaemonStatus) {
         self.status.last_success_at = earlier.last_success_at;
         self.status.last_failure_at = earlier.last_failure_at;
         self.status.last_failure.clone_from(&earlier.last_failure);
@@ -100,11 +100,11 @@ impl StatusReporter {
     }
 
     /// The answer that began the pause.
-    pub fn pause_detail(&self) -> &str {
+    pub(super) fn pause_detail(&self) -> &str {
         &self.pause_detail
     }
 
-    pub fn count_request(&mut self, lane: Lane, now: Now) {
+    pub(super) fn count_request(&mut self, lane: Lane, now: Now) {
         if self.requests.back().is_none_or(|(second, _)| *second != now.secs()) {
             self.requests.push_back((now.secs(), [0; Lane::ALL.len()]));
         }
@@ -122,7 +122,7 @@ impl StatusReporter {
     }
 
     /// Requests in each of the last minutes, of three hours at most, since the start, the running one last.
-    pub fn requests_by_minute(&self, now: Now) -> Vec<u32> {
+    pub(super) fn requests_by_minute(&self, now: Now) -> Vec<u32> {
         let last = now.secs() / 60;
         let first = (last - MINUTES + 1).max(self.status.started_at / 60);
         let of = |minute| self.minutes.iter().find(|(of, _)| *of == minute).map_or(0, |(_, count)| *count);
@@ -130,7 +130,7 @@ impl StatusReporter {
     }
 
     /// The wall clock was set by `seconds`: what was noted by it moves along.
-    pub fn move_clock(&mut self, seconds: i64) {
+    pub(super) fn move_clock(&mut self, seconds: i64) {
         self.requests.iter_mut().for_each(|(second, _)| *second += seconds);
         self.minutes.iter_mut().for_each(|(minute, _)| *minute += seconds.div_euclid(60));
         self.status.started_at += seconds;
@@ -141,7 +141,7 @@ impl StatusReporter {
     }
 
     /// The status as of now.
-    pub fn status(&mut self, gate: &Gate, now: Now) -> DaemonStatus {
+    pub(super) fn status(&mut self, gate: &Gate, now: Now) -> DaemonStatus {
         self.refresh(gate, now);
         self.status.clone()
     }
@@ -155,12 +155,12 @@ impl StatusReporter {
     }
 
     /// Requests a second that what is more urgent than refreshes has lately used.
-    pub fn urgent_rate(&self, now: Now) -> f64 {
+    pub(super) fn urgent_rate(&self, now: Now) -> f64 {
         let [closing, asked, hints, unmirrored, _] = self.requests_of(QUOTA_SECONDS, now);
         f64::from(closing + asked + hints + unmirrored) / QUOTA_SECONDS as f64
     }
 
-    pub fn note_answer(&mut self, failure: Option<&Failure>, now: Now) {
+    pub(super) fn note_answer(&mut self, failure: Option<&Failure>, now: Now) {
         match failure.filter(|failure| !matches!(failure.kind, Kind::Gone | Kind::Denied)) {
             None => {
                 self.status.last_success_at = Some(now.secs());
@@ -175,25 +175,25 @@ impl StatusReporter {
     }
 
     /// `skew` is how many seconds the wall clock is ahead of the API's, `obstacle` why nothing is closed by it.
-    pub fn note_clock(&mut self, ClockReading { skew, obstacle }: ClockReading) {
+    pub(super) fn note_clock(&mut self, ClockReading { skew, obstacle }: ClockReading) {
         self.status.clock_skew = skew;
         self.status.not_closing = obstacle;
     }
 
     /// Nothing compares the clocks any more.
-    pub fn forget_clock(&mut self) {
+    pub(super) fn forget_clock(&mut self) {
         self.note_clock(ClockReading { skew: None, obstacle: None });
     }
 
     /// How the WAL is.
-    pub fn note_wal(&mut self, wal: WalStatus) {
+    pub(super) fn note_wal(&mut self, wal: WalStatus) {
         let held = wal.held.map(|held| (held.since, held.by)).unzip();
         self.status.wal_bytes = i64::try_from(wal.bytes).ok();
         (self.status.wal_held_since, self.status.wal_held_by) = (held.0, held.1.flatten());
     }
 
     /// Reports a pause once, at its start and its end.
-    pub fn note_pause(&mut self, change: &Change, failure: Option<&Failure>, now: Now) {
+    pub(super) fn note_pause(&mut self, change: &Change, failure: Option<&Failure>, now: Now) {
         match (change.before, change.after) {
             (before, Some(pause)) if before.map(|before| before.reason) != Some(pause.reason) => {
                 let detail = failure.map(ToString::to_string).unwrap_or_default();
@@ -213,7 +213,7 @@ impl StatusReporter {
     }
 
     /// Reports a pause that no single response has begun.
-    pub fn note_pause_for(&mut self, change: &Change, detail: &str, now: Now) {
+    pub(super) fn note_pause_for(&mut self, change: &Change, detail: &str, now: Now) {
         let began = |pause: &Pause| change.before.map(|before| before.reason) != Some(pause.reason);
         if let Some(pause) = change.after.filter(began) {
             self.begin_pause(pause, detail.to_owned(), None, now);
@@ -234,14 +234,14 @@ impl StatusReporter {
     }
 
     /// Has more to report of a pause for this reason than the response that began it.
-    pub fn explain_pause(&mut self, gate: &Gate, reason: Reason, detail: &str) {
+    pub(super) fn explain_pause(&mut self, gate: &Gate, reason: Reason, detail: &str) {
         if gate.pause().is_some_and(|pause| pause.reason == reason) {
             detail.clone_into(&mut self.pause_detail);
         }
     }
 
     /// Nothing can be committed, and why.
-    pub fn note_write_error(&mut self, why: String, now: Now) {
+    pub(super) fn note_write_error(&mut self, why: String, now: Now) {
         tracing::error!(
             "cannot write the database: {}; no talk is fetched until it can be written",
             shown(&why)
@@ -250,7 +250,7 @@ impl StatusReporter {
     }
 
     /// Commits go through again.
-    pub fn note_writes(&mut self, now: Now) {
+    pub(super) fn note_writes(&mut self, now: Now) {
         if let Some((_, since)) = self.write_error.take() {
             let lasted = now.mono.saturating_duration_since(since);
             tracing::info!("the database can be written again, after {lasted:.0?}");
@@ -258,13 +258,13 @@ impl StatusReporter {
     }
 
     /// Why nothing can be recorded, and since when.
-    pub fn write_error(&self) -> Option<(&str, Instant)> {
+    pub(super) fn write_error(&self) -> Option<(&str, Instant)> {
         let (why, since) = self.write_error.as_ref()?;
         Some((why, *since))
     }
 
     /// Reports each hour what lasts.
-    pub fn remind(&mut self, pause: Option<Pause>, now: Now) {
+    pub(super) fn remind(&mut self, pause: Option<Pause>, now: Now) {
         if let Some(pause) = pause.filter(|pause| self.pause_reminder.due(Some(pause.since), now.mono)) {
             let lasted = duration(now.mono.saturating_duration_since(pause.since).as_secs() as i64);
             let next = duration(pause.until.saturating_duration_since(now.mono).as_secs() as i64);
@@ -289,7 +289,7 @@ impl StatusReporter {
 
     /// The row, when the pause changed, now and then when figures did, and as a sign of life; `None` if nothing is to be
     /// written now.
-    pub fn due(&mut self, gate: &Gate, now: Now) -> Option<DaemonStatus> {
+    pub(super) fn due(&mut self, gate: &Gate, now: Now) -> Option<DaemonStatus> {
         if self.write_error.is_some() {
             return None;
         }
@@ -309,13 +309,13 @@ impl StatusReporter {
     }
 
     /// The row for the last time: stopped in good order.
-    pub fn last(&mut self, gate: &Gate, now: Now) -> DaemonStatus {
+    pub(super) fn last(&mut self, gate: &Gate, now: Now) -> DaemonStatus {
         self.status.stopped_at = Some(now.secs());
         self.row(gate, now)
     }
 
     /// The row as of now, which is written.
-    pub fn row(&mut self, gate: &Gate, now: Now) -> DaemonStatus {
+    pub(super) fn row(&mut self, gate: &Gate, now: Now) -> DaemonStatus {
         self.refresh(gate, now);
         self.written = Some(WrittenStatus { status: self.status.clone(), pause: gate.pause(), at: now.mono });
         self.status.clone()

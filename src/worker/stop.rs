@@ -12,7 +12,7 @@ impl Worker {
     ///
     /// # Errors
     /// What made the work end in the middle of it, if anything did.
-    pub async fn stop(&mut self, requests: Instant, records: Instant) -> Result<(), WorkError> {
+    pub(crate) async fn stop(&mut self, requests: Instant, records: Instant) -> Result<(), WorkError> {
         self.stopping = true;
         let mut ended = Ok(());
         while !self.requests.is_empty() {

@@ -76,7 +76,7 @@ pub(super) enum Renewed {
 }
 
 impl TokenManager {
-    pub fn new(token: Token, client: &Client) -> TokenManager {
+    pub(super) fn new(token: Token, client: &Client) -> TokenManager {
         report_warnings(&token);
         // An address that was checked takes every path.
         let issuer = token.pair().and_then(|(integration, _)| client.issuer(Arc::clone(integration)).ok());
@@ -100,22 +100,22 @@ impl TokenManager {
         }
     }
 
-    pub fn token(&self) -> &Token {
+    pub(super) fn token(&self) -> &Token {
         &self.token
     }
 
     /// Counts the tokens that were in use: a response to a request of another epoch says nothing of this one.
-    pub fn epoch(&self) -> u64 {
+    pub(super) fn epoch(&self) -> u64 {
         self.epoch
     }
 
     /// The next epoch begins, with the token in use.
-    pub fn begin_epoch(&mut self) {
+    pub(super) fn begin_epoch(&mut self) {
         self.epoch += 1;
     }
 
     /// Uses a token from elsewhere from now on. False if it is from the same place: then it is read from there.
-    pub fn replace(&mut self, token: Token, client: &Client) -> bool {
+    pub(super) fn replace(&mut self, token: Token, client: &Client) -> bool {
         if token.has_same_source(&self.token) {
             return false;
         }
@@ -125,7 +125,7 @@ impl TokenManager {
     }
 
     /// Reads the token's file again, whether or not it looks changed.
-    pub fn reread(&mut self) {
+    pub(super) fn reread(&mut self) {
         if self.token.reread() {
             self.start_over();
         }
@@ -134,7 +134,7 @@ impl TokenManager {
 
     /// Looks whether the token's file was replaced, and reports what is wrong with it and when the token ends. True if a
     /// new token is in use.
-    pub fn check(&mut self, now: Now) -> bool {
+    pub(super) fn check(&mut self, now: Now) -> bool {
         // A renewal that is under way replaces it itself.
         let is_new = !self.renewing && self.token.refresh();
         if is_new {
@@ -148,7 +148,7 @@ impl TokenManager {
     }
 
     /// What the database is to hold, if that is something else now.
-    pub fn changed_status(&mut self) -> Option<TokenStatus> {
+    pub(super) fn changed_status(&mut self) -> Option<TokenStatus> {
         let status = TokenStatus {
             expires_at: self.token.expires_at(),
             oauth: self.token.pair().map(|(_, pair)| OAuthStatus {
@@ -199,7 +199,7 @@ impl TokenManager {
     }
 
     /// Whether a renewal is to leave now.
-    pub fn is_due(&self, now: Now) -> bool {
+    pub(super) fn is_due(&self, now: Now) -> bool {
         let Some((_, pair)) = self.token.pair() else { return false };
         let allowed =
             self.issuer.is_some() && !self.renewing && self.not_before.is_none_or(|at| at <= now.mono);
@@ -211,18 +211,18 @@ impl TokenManager {
     }
 
     /// Nothing else may leave: the token in use is refused, and a new one is to come.
-    pub fn is_awaited(&self, now: Now) -> bool {
+    pub(super) fn is_awaited(&self, now: Now) -> bool {
         let ended = |at: i64| at <= now.secs();
         self.refused || self.renewing && self.token.expires_at().is_some_and(ended)
     }
 
     /// A renewal is under way.
-    pub fn is_renewing(&self) -> bool {
+    pub(super) fn is_renewing(&self) -> bool {
         self.renewing
     }
 
     /// What a 401 to the token in use shows: nothing, if a new token is to be had at once.
-    pub fn refusal(&mut self, now: Now) -> Signal {
+    pub(super) fn refusal(&mut self, now: Now) -> Signal {
         if self.token.pair().is_none() {
             return Signal::Unauthorized;
         }
@@ -243,7 +243,7 @@ impl TokenManager {
     }
 
     /// The request for a new pair leaves.
-    pub fn begin_renewal(&mut self) -> Option<(Issuer, Pair)> {
+    pub(super) fn begin_renewal(&mut self) -> Option<(Issuer, Pair)> {
         let (issuer, (_, pair)) = self.issuer.clone().zip(self.token.pair())?;
         let pair = pair.clone();
         self.renewing = true;
@@ -252,7 +252,13 @@ impl TokenManager {
 
     /// Acts on what came of a renewal. `paused_for_refusal`: everything pauses because the token is refused; `paused`: it
     /// pauses for whatever reason.
-    pub fn renewed(&mut self, renewal: Renewal, paused_for_refusal: bool, paused: bool, now: Now) -> Renewed {
+    pub(super) fn renewed(
+        &mut self,
+        renewal: Renewal,
+        paused_for_refusal: bool,
+        paused: bool,
+        now: Now,
+    ) -> Renewed {
         self.renewing = false;
         if std::mem::take(&mut self.orphan) {
             // What came is in its store; if that is still ours, it is taken over from there.
@@ -298,12 +304,12 @@ impl TokenManager {
     }
 
     /// A response of use has come with the token.
-    pub fn works(&mut self) {
+    pub(super) fn works(&mut self) {
         self.in_vain = 0;
     }
 
     /// With another client, for renewals too.
-    pub fn use_client(&mut self, client: &Client) {
+    pub(super) fn use_client(&mut self, client: &Client) {
         let integration = self.token.pair().map(|(integration, _)| Arc::clone(integration));
         self.issuer = integration.and_then(|integration| client.issuer(integration).ok());
     }

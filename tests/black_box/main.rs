@@ -1,5 +1,6 @@
 //! The real binary against the simulated account, over real HTTP and a real file.
 
+#![allow(unreachable_pub, reason = "nothing is outside of this crate")]
 #![allow(clippy::disallowed_methods, reason = "a test reads the time")]
 #![allow(clippy::print_stderr, reason = "a test says that it skips")]
 #![allow(clippy::needless_pass_by_value, reason = "values to compare with are written where they are passed")]

@@ -4,6 +4,7 @@
 //!
 //! `tests/soak/run KILLS [SEED]`. A seed repeats the storm's choices, but not the machine's timing.
 
+#![allow(unreachable_pub, reason = "nothing is outside of this crate")]
 #![allow(clippy::disallowed_methods, reason = "it reads the time")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it prints how far it is")]
 #![allow(clippy::needless_pass_by_value, reason = "values to compare with are written where they are passed")]

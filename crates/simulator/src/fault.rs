@@ -6,6 +6,7 @@ use std::time::Duration;
 ///
 /// Faults of one talk do not happen to the listing and the events. These respond as with [`Fault::Nothing`].
 #[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "each variant says what its fields are for")]
 pub enum Fault {
     /// This status as `application/problem+json`.
     Problem(u16),

@@ -111,7 +111,9 @@ fn lock(account: &Mutex<Account>) -> MutexGuard<'_, Account> {
 /// One request as the server saw it.
 #[derive(Debug, Clone)]
 pub struct Request {
+    /// When it arrived.
     pub at: Instant,
+    /// Of HTTP.
     pub method: String,
     /// Path and query as received.
     pub path: String,
@@ -119,15 +121,20 @@ pub struct Request {
     pub talk_id: i64,
     /// The response's status. 0 if the connection was dropped or is still open.
     pub status: u16,
+    /// The header `User-Agent`.
     pub user_agent: String,
+    /// The header `Accept-Encoding`.
     pub accept_encoding: String,
 }
 
 /// A request to close a talk, as the server saw it.
 #[derive(Debug, Clone)]
 pub struct CloseRequest {
+    /// When it arrived.
     pub at: Instant,
+    /// The talk's id in the API.
     pub talk_id: i64,
+    /// Whether the talk is closed without waiting for the NPS bot.
     pub force_close: bool,
     /// The talk at the time of the request, if it exists.
     pub talk: Option<Talk>,
@@ -140,9 +147,11 @@ pub struct CloseRequest {
 /// The state of the account, and the planned faults.
 #[derive(Debug)]
 pub struct Account {
+    /// The account's id in the API.
     pub account_id: i64,
     /// The name in `GET /api/v4/account`.
     pub name: String,
+    /// By id.
     pub talks: BTreeMap<i64, Talk>,
     /// The accepted token.
     pub token: String,
@@ -186,6 +195,7 @@ pub struct Account {
     pub last_event: String,
     /// Each request in order of arrival. Only kept with [`Account::keep_log`].
     pub log: Vec<Request>,
+    /// Whether requests are kept to be looked at.
     pub keep_log: bool,
     /// How many 429s were sent for exceeding [`Account::limit`].
     pub violations: u64,

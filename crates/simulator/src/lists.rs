@@ -23,7 +23,9 @@ pub struct TalkEvent {
     pub id: String,
     /// `talk_created`, `talk_closed`, `talk_missed_event` or `conversation_answered`.
     pub kind: String,
+    /// The talk's id in the API.
     pub talk_id: i64,
+    /// When it was created, in Unix seconds.
     pub created_at: i64,
 }
 

@@ -14,8 +14,11 @@ use std::time::{Duration, Instant};
 /// The integration that gets tokens, and its state in the account.
 #[derive(Debug)]
 pub struct OAuth {
+    /// The integration's id.
     pub client_id: String,
+    /// The integration's secret.
     pub client_secret: String,
+    /// The address that the code is sent to.
     pub redirect_uri: String,
     /// Codes shown to a person and not used yet.
     pub codes: Vec<String>,

@@ -80,7 +80,7 @@ pub(super) fn reply(status: u16, headers: &[(HeaderName, &str)], body: Bytes) ->
 }
 
 /// A body that announces more than it sends.
-pub struct CutOff {
+pub(crate) struct CutOff {
     sent: Option<Bytes>,
     /// Whether hyper was told to wait. It then sends what it has; an error would drop that at once.
     waited: bool,

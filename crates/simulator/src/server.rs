@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 const LIFE_EVENT_INTERVAL: Duration = Duration::from_millis(150);
 
 /// Serves until `stop`.
-pub async fn serve(
+pub(crate) async fn serve(
     listener: std::net::TcpListener,
     account: Arc<Mutex<Account>>,
     stop: CancellationToken,
@@ -273,7 +273,7 @@ impl Account {
 
 /// Where a request goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Endpoint {
+pub(crate) enum Endpoint {
     Talk(i64),
     List,
     Events,

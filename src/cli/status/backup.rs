@@ -7,7 +7,7 @@ use crate::store::backup::state::BackupState;
 use indicatif::HumanBytes;
 
 /// The state of the scheduled backups. If no daemon `runs`, there is no next backup.
-pub fn line(state: &BackupState, runs: bool, now: i64) -> Text {
+pub(super) fn line(state: &BackupState, runs: bool, now: i64) -> Text {
     let Some(rules) = &state.rules else { return "off".into() };
     let last = match &state.last {
         Some(last) => {

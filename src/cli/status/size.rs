@@ -8,7 +8,7 @@ use crate::store::sizes::Size;
 use std::time::Duration;
 
 /// Rows of the screen; `retention` is `retention.versions`.
-pub fn rows(overview: &Overview, retention: Option<Duration>, now: i64) -> Vec<(&'static str, Text)> {
+pub(super) fn rows(overview: &Overview, retention: Option<Duration>, now: i64) -> Vec<(&'static str, Text)> {
     let mut rows = vec![("Size", size(&overview.size, now).into())];
     if let Some(versions) = retention {
         rows.push(("History", history(overview, versions.as_secs() as i64, now)));

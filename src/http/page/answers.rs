@@ -9,28 +9,28 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// `/`
-pub fn page(screen: &Screen) -> Response {
+pub(crate) fn page(screen: &Screen) -> Response {
     response(StatusCode::OK, "text/html; charset=utf-8", render(screen))
 }
 
 /// `/` if the database cannot be read. Still a page, so that an open page shows it by itself.
-pub fn unreadable(account: &str, why: &str, now: i64) -> Response {
+pub(crate) fn unreadable(account: &str, why: &str, now: i64) -> Response {
     let page = render_unreadable(account, why, now);
     response(StatusCode::SERVICE_UNAVAILABLE, "text/html; charset=utf-8", page)
 }
 
 /// `/page.css`
-pub async fn style() -> Response {
+pub(crate) async fn style() -> Response {
     response(StatusCode::OK, "text/css; charset=utf-8", include_str!("../page.css"))
 }
 
 /// `/page.js`
-pub async fn script() -> Response {
+pub(crate) async fn script() -> Response {
     response(StatusCode::OK, "text/javascript; charset=utf-8", include_str!("../page.js"))
 }
 
 /// `/page.svg`
-pub async fn icon() -> Response {
+pub(crate) async fn icon() -> Response {
     response(StatusCode::OK, "image/svg+xml", include_str!("../page.svg"))
 }
 

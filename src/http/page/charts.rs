@@ -10,7 +10,7 @@ const CHART_HEIGHT: f64 = 100.0;
 
 /// How values are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChartKind {
+pub(super) enum ChartKind {
     /// Separate counts, each a bar. The last still grows.
     Bars,
     /// A level over time.
@@ -19,7 +19,7 @@ pub enum ChartKind {
 
 /// The content of a chart, with each text as shown.
 #[derive(Debug)]
-pub struct Chart<'a> {
+pub(super) struct Chart<'a> {
     pub title: &'a str,
     /// The most important figure, shown beside the title.
     pub now: String,
@@ -35,7 +35,7 @@ pub struct Chart<'a> {
 }
 
 /// Draws a chart with its title, scale and times.
-pub fn figure(chart: &Chart<'_>) -> Markup {
+pub(super) fn figure(chart: &Chart<'_>) -> Markup {
     let top = scale(chart.values.iter().copied().max().unwrap_or(0));
     let width = chart.values.len().max(1);
     html! {

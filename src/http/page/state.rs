@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 /// The state of the mirror at a glance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mood {
+pub(super) enum Mood {
     Works,
     /// The daemon has just started.
     Begins,
@@ -18,7 +18,7 @@ pub enum Mood {
 
 impl Mood {
     /// The title of the browser tab.
-    pub fn title(self) -> &'static str {
+    pub(super) fn title(self) -> &'static str {
         match self {
             Mood::Works => "Works",
             Mood::Begins => "Begins",
@@ -49,7 +49,7 @@ impl Mood {
 
 /// The state in one sentence. It has no figure that changes while all is well, because a screen reader reads it out
 /// on change.
-pub fn state(screen: &Screen) -> (Mood, String) {
+pub(super) fn state(screen: &Screen) -> (Mood, String) {
     let daemon = screen.overview.daemon.as_ref();
     if let Some(pause) = daemon.and_then(|daemon| daemon.pause.as_ref()) {
         let what = pause.what();
@@ -78,7 +78,7 @@ pub fn state(screen: &Screen) -> (Mood, String) {
 const MAX_SENTENCE_WIDTH: usize = 400;
 
 /// The sentence, its background, and what to do.
-pub fn section(screen: &Screen, mood: Mood, sentence: &str) -> Markup {
+pub(super) fn section(screen: &Screen, mood: Mood, sentence: &str) -> Markup {
     let todo = screen.complaints.iter().chain(&screen.warnings);
     let todo: Vec<_> = todo.map(|complaint| (&complaint.what, Some(&complaint.action))).collect();
     // Most obstacles are complaints too, which include what to do.
@@ -113,7 +113,7 @@ fn marked(text: &str) -> Markup {
 }
 
 /// The sentence with its sign.
-pub fn headline(mood: Mood, sentence: &str, rest: &Markup) -> Markup {
+pub(super) fn headline(mood: Mood, sentence: &str, rest: &Markup) -> Markup {
     html! {
         section class=(mood.class()) aria-labelledby="state" {
             svg viewBox="0 0 24 24" aria-hidden="true" { path d=(mood.sign()) {} }

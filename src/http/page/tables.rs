@@ -48,7 +48,7 @@ fn counted(number: i64, more: Option<String>) -> Markup {
 }
 
 /// The figures behind the charts.
-pub fn days(days: &[Day; DAYS]) -> Markup {
+pub(super) fn days(days: &[Day; DAYS]) -> Markup {
     html! {
         details id="figures" {
             summary id="figures-open" { "The " (DAYS) " days in figures" }
@@ -86,7 +86,7 @@ pub fn days(days: &[Day; DAYS]) -> Markup {
 }
 
 /// The queue.
-pub fn queue(screen: &Screen) -> Markup {
+pub(super) fn queue(screen: &Screen) -> Markup {
     let (queue, now) = (&screen.overview.queue, screen.now);
     let oldest = queue.oldest_due_at.map(|at| format!("the oldest {}", lasting(at, now)));
     let next = queue.next_due_at.map(|at| format!("the next {}", in_time(at, now)));
@@ -105,7 +105,7 @@ pub fn queue(screen: &Screen) -> Markup {
 }
 
 /// Pauses, and how requests are doing.
-pub fn pauses(screen: &Screen) -> Markup {
+pub(super) fn pauses(screen: &Screen) -> Markup {
     let now = screen.now;
     let Some(daemon) = &screen.overview.daemon else {
         return facts("Pauses and requests", "pauses", "None yet: the daemon begins", &[]);
@@ -149,7 +149,7 @@ pub fn pauses(screen: &Screen) -> Markup {
 }
 
 /// The mirrored talks by state.
-pub fn talks(screen: &Screen) -> Markup {
+pub(super) fn talks(screen: &Screen) -> Markup {
     let (talks, fresh) = (&screen.overview.talks, &screen.overview.freshness);
     let fetched = (fresh.talks > 0).then(|| {
         format!(
@@ -175,7 +175,7 @@ pub fn talks(screen: &Screen) -> Markup {
 }
 
 /// What auto-close does.
-pub fn auto_close(screen: &Screen) -> Markup {
+pub(super) fn auto_close(screen: &Screen) -> Markup {
     let (overview, now) = (&screen.overview, screen.now);
     let mode = match screen.close_mode {
         CloseMode::Off => html! { "off" },
@@ -231,7 +231,7 @@ fn outcome(outcome: ClosingOutcome) -> &'static str {
 }
 
 /// The last closings, and their reasons.
-pub fn closures(screen: &Screen) -> Markup {
+pub(super) fn closures(screen: &Screen) -> Markup {
     html! {
         section aria-labelledby="closures" {
             h2 id="closures" { "Last closures" }
@@ -275,7 +275,7 @@ fn decision(closure: &Closure, now: i64) -> Markup {
 }
 
 /// The feeders.
-pub fn feeders(screen: &Screen) -> Markup {
+pub(super) fn feeders(screen: &Screen) -> Markup {
     html! {
         section aria-labelledby="feeders" {
             h2 id="feeders" { "Feeders" }

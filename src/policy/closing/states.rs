@@ -82,7 +82,9 @@ impl fmt::Display for ClosingOutcome {
 /// `[auto_close]`, as far as the worker goes by it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CloseRules {
+    /// Off, dry run or live.
     pub mode: CloseMode,
+    /// Which talks are stale.
     pub stale: StaleRules,
     /// Close at once, without starting the NPS bot.
     pub force_close: bool,
@@ -134,10 +136,13 @@ pub struct Decision {
 /// What is wanted of a talk that was fetched to be closed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CloseContext {
+    /// Why the talk was fetched.
     pub reason: FetchReason,
     /// What may be done now.
     pub mode: CloseMode,
+    /// The verdict of the rules, and the fetch it was reached on.
     pub decision: Decision,
+    /// Whether the talk is closed without waiting for the NPS bot.
     pub force_close: bool,
     /// Close requests of one closing at most.
     pub max_attempts: u32,

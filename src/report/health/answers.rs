@@ -9,7 +9,7 @@ const MIN_TALKS: i64 = 5;
 const MIN_ALIKE: i64 = 2;
 
 /// Warns that fetched talks generally lack `missed_at`.
-pub fn without_missed_at(overview: &Overview) -> Option<Complaint> {
+pub(super) fn without_missed_at(overview: &Overview) -> Option<Complaint> {
     let (looked_at, without) = overview.without_missed_at;
     let generally = match without == looked_at {
         true => looked_at >= MIN_ALIKE,
@@ -24,7 +24,7 @@ pub fn without_missed_at(overview: &Overview) -> Option<Complaint> {
 }
 
 /// Warns about optional fields of a shape that the API does not document.
-pub fn odd_fields(overview: &Overview) -> Option<Complaint> {
+pub(super) fn odd_fields(overview: &Overview) -> Option<Complaint> {
     let fields = &overview.odd_fields;
     let last = fields.iter().max_by_key(|field| field.last_at)?;
     let listed: Vec<String> =

@@ -9,7 +9,7 @@ use crate::store::backup::state::BackupState;
 const OVERDUE_GRACE_SECS: i64 = 60 * 60;
 
 /// Reports that the last backup failed, or that a due one was not made.
-pub fn complaint(state: &BackupState, now: i64) -> Option<Complaint> {
+pub(crate) fn complaint(state: &BackupState, now: i64) -> Option<Complaint> {
     let rules = state.rules.as_ref()?;
     let next = |after| next_tick(&rules.schedule, after);
     if let Some(trouble) = &state.trouble {

@@ -8,7 +8,7 @@ use crate::report::Overview;
 const TOLERANCE_SECS: i64 = 60;
 
 /// Warns that times in the database are in the future.
-pub fn warning(overview: &Overview, now: i64) -> Option<Complaint> {
+pub(super) fn warning(overview: &Overview, now: i64) -> Option<Complaint> {
     let seen_at = overview.daemon.as_ref().map(|daemon| daemon.seen_at);
     let ahead = seen_at.max(overview.fetched_at)?.saturating_sub(now);
     (ahead > TOLERANCE_SECS).then(|| Complaint {

@@ -7,7 +7,7 @@ use crate::report::humanize::bytes;
 use crate::store::sizes::Size;
 
 /// Less free space is too little at any growth: the WAL alone may need it while a reader is long.
-pub const MIN_FREE_BYTES: u64 = 256 * 1024 * 1024;
+pub(super) const MIN_FREE_BYTES: u64 = 256 * 1024 * 1024;
 /// A disk that will be full within this time needs action today, …
 const COMPLAIN_WITHIN_SECS: i64 = 3 * 24 * 60 * 60;
 /// … and one that will be full within this time needs a plan.
@@ -17,7 +17,7 @@ const MAKE_ROOM: &str = "make room on that disk, or stop talkmirror and move the
                     `versions` in [retention] removes old states, whose room in the file is used again";
 
 /// Reports a nearly full disk.
-pub fn complaint(overview: &Overview, now: i64) -> Option<Complaint> {
+pub(super) fn complaint(overview: &Overview, now: i64) -> Option<Complaint> {
     let size = &overview.size;
     let what = match size.disk_free_bytes {
         Some(free) if free < MIN_FREE_BYTES => {
@@ -29,7 +29,7 @@ pub fn complaint(overview: &Overview, now: i64) -> Option<Complaint> {
 }
 
 /// Warns about a disk that will be full.
-pub fn warning(overview: &Overview, now: i64) -> Option<Complaint> {
+pub(super) fn warning(overview: &Overview, now: i64) -> Option<Complaint> {
     if complaint(overview, now).is_some() {
         return None;
     }

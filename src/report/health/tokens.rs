@@ -11,7 +11,7 @@ const REPLACE_TOKEN: &str = "make a new one in the integration's settings and pu
                        it is taken up by itself; where only systemd can read it, restart the service";
 
 /// What to do if the API refuses the token.
-pub fn refused_action(overview: &Overview) -> &'static str {
+pub(super) fn refused_action(overview: &Overview) -> &'static str {
     match overview.oauth {
         Some(OAuthStatus { refused: false, trouble: Some(_), .. }) => {
             "none if it passes: the token is renewed as soon as the account answers; else run `talkmirror login`"
@@ -28,7 +28,7 @@ pub fn refused_action(overview: &Overview) -> &'static str {
 }
 
 /// Reports a token that has expired, or that only a person can renew.
-pub fn complaint(overview: &Overview, now: i64) -> Option<Complaint> {
+pub(super) fn complaint(overview: &Overview, now: i64) -> Option<Complaint> {
     if let Some(oauth) = &overview.oauth {
         let trouble = oauth.trouble.as_ref().filter(|_| oauth.refused)?;
         let pause = overview.daemon.as_ref().and_then(|daemon| daemon.pause.as_ref());
@@ -48,7 +48,7 @@ pub fn complaint(overview: &Overview, now: i64) -> Option<Complaint> {
 }
 
 /// Warns about a token that expires soon, or whose renewal failed transiently.
-pub fn warning(overview: &Overview, now: i64) -> Option<Complaint> {
+pub(super) fn warning(overview: &Overview, now: i64) -> Option<Complaint> {
     let expires_at = overview.token_expires_at?;
     if let Some(oauth) = &overview.oauth {
         let trouble = oauth.trouble.as_ref().filter(|_| !oauth.refused)?;

@@ -20,12 +20,12 @@ enum Grown {
 }
 
 /// Reports a WAL that may fill the disk.
-pub fn complaint(overview: &Overview, alive: Option<Liveness>, now: i64) -> Option<Complaint> {
+pub(crate) fn complaint(overview: &Overview, alive: Option<Liveness>, now: i64) -> Option<Complaint> {
     (grown(overview, alive, now)? == Grown::Threatens).then(|| describe(overview, now))
 }
 
 /// Warns about a WAL that has been held for long.
-pub fn warning(overview: &Overview, alive: Option<Liveness>, now: i64) -> Option<Complaint> {
+pub(crate) fn warning(overview: &Overview, alive: Option<Liveness>, now: i64) -> Option<Complaint> {
     (grown(overview, alive, now)? == Grown::Held).then(|| describe(overview, now))
 }
 

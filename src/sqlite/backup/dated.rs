@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 const NAME_TIME_FORMAT: &str = "%Y-%m-%dT%H%M%SZ";
 
 /// The start of the names of a database's dated copies.
-pub fn stem(database: &Path) -> String {
+pub(crate) fn stem(database: &Path) -> String {
     database.file_stem().map_or_else(|| "talks".into(), |stem| stem.to_string_lossy().into_owned())
 }
 
 /// The name of a copy made at this Unix second: `talks-2026-11-23T220000Z.db`.
-pub fn name(stem: &str, at: i64) -> String {
+pub(crate) fn name(stem: &str, at: i64) -> String {
     format!("{stem}-{}.db", written(at, NAME_TIME_FORMAT))
 }
 
@@ -33,7 +33,12 @@ fn is_dated(name: &str, stem: &str) -> bool {
 ///
 /// # Errors
 /// If the folder cannot be read, or a file cannot be removed.
-pub fn prune(new: &Path, stem: &str, keep: usize, is_ours: impl Fn(&Path) -> bool) -> io::Result<usize> {
+pub(crate) fn prune(
+    new: &Path,
+    stem: &str,
+    keep: usize,
+    is_ours: impl Fn(&Path) -> bool,
+) -> io::Result<usize> {
     let folder = new.parent().unwrap_or(Path::new("."));
     let mut copies: Vec<PathBuf> = fs::read_dir(folder)?
         .flatten()

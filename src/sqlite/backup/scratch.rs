@@ -21,7 +21,7 @@ const LEFT_OVER_AFTER: Duration = Duration::from_secs(60);
 
 /// The folder. Dropping it removes it.
 #[derive(Debug)]
-pub struct Scratch {
+pub(crate) struct Scratch {
     within: PathBuf,
     folder: TempDir,
     _lock: File,
@@ -29,7 +29,7 @@ pub struct Scratch {
 
 impl Scratch {
     /// Makes a folder, and removes leftovers of killed processes.
-    pub fn new(within: &Path) -> Result<Scratch, BackupError> {
+    pub(crate) fn new(within: &Path) -> Result<Scratch, BackupError> {
         sweep(within);
         Scratch::make(within).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound if !within.is_dir() => BackupError::NoFolder(within.to_owned()),
@@ -54,12 +54,12 @@ impl Scratch {
     }
 
     /// The folder that contains it.
-    pub fn within(&self) -> &Path {
+    pub(crate) fn within(&self) -> &Path {
         &self.within
     }
 
     /// The unfinished file.
-    pub fn copy(&self) -> PathBuf {
+    pub(crate) fn copy(&self) -> PathBuf {
         self.folder.path().join("copy.db")
     }
 }

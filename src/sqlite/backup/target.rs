@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempPath;
 
 /// The target of a copy.
-pub enum Target {
+pub(crate) enum Target {
     File {
         folder: PathBuf,
         name: OsString,
@@ -21,7 +21,7 @@ pub enum Target {
 
 impl Target {
     /// Resolves `to`, if it can be written.
-    pub fn of(to: &Path, database: &Path) -> Result<Target, BackupError> {
+    pub(crate) fn of(to: &Path, database: &Path) -> Result<Target, BackupError> {
         let database = database.canonicalize().unwrap_or_else(|_| database.to_owned());
         if to.is_dir() {
             let folder = canonical(to)?;
@@ -43,14 +43,14 @@ impl Target {
         Ok(Target::File { folder, name })
     }
 
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         match self {
             Target::File { folder, .. } | Target::Folder { folder, .. } => folder,
         }
     }
 
     /// Gives the copy its name, if that is free.
-    pub fn take(&self, copy: PathBuf, now: i64) -> Result<PathBuf, BackupError> {
+    pub(crate) fn take(&self, copy: PathBuf, now: i64) -> Result<PathBuf, BackupError> {
         let mut copy = TempPath::try_from_path(copy).map_err(|source| full_or(self, source))?;
         let mut at = now;
         loop {
@@ -79,7 +79,7 @@ fn canonical(folder: &Path) -> Result<PathBuf, BackupError> {
         .ok_or_else(|| BackupError::NoFolder(folder.to_owned()))
 }
 
-pub fn full_or(target: &Target, source: io::Error) -> BackupError {
+pub(crate) fn full_or(target: &Target, source: io::Error) -> BackupError {
     let folder = target.folder().to_owned();
     match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => BackupError::DiskFull(folder),

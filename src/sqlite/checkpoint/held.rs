@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 /// A reader may take this long: a query takes time.
 const HELD_AFTER: Duration = Duration::from_secs(10);
 /// A WAL of this size is not normal: 64 MiB are kept, plus what is written during a checkpoint.
-pub const LARGE_WAL_BYTES: u64 = 96 * 1024 * 1024;
+pub(crate) const LARGE_WAL_BYTES: u64 = 96 * 1024 * 1024;
 /// A large WAL that is held for this long is reported.
-pub const LONG_HELD_SECS: i64 = 60;
+pub(crate) const LONG_HELD_SECS: i64 = 60;
 /// The WAL counts as cut back at this size.
 const SMALL_WAL_BYTES: u64 = 64 * 1024 * 1024;
 /// The holder if it is no other process. Nothing needs to be done.
-pub const OWN_BACKUP: &str = "a backup that talkmirror makes";
+pub(crate) const OWN_BACKUP: &str = "a backup that talkmirror makes";
 /// Overlapping readers each let the WAL advance a little. At this many frames they count as one reader: 250 MiB.
 const RELAYED_READERS_FRAMES: u32 = 32_000;
 

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 /// A decision as people read it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Closure {
+pub(crate) struct Closure {
     pub closure_id: i64,
     pub talk_id: TalkId,
     pub mode: CloseMode,
@@ -25,12 +25,12 @@ pub struct Closure {
 
 impl Closure {
     /// It has no end yet.
-    pub fn is_under_way(&self) -> bool {
+    pub(crate) fn is_under_way(&self) -> bool {
         self.outcome.is_under_way()
     }
 
     /// Until when the talk is not tried again because of it.
-    pub fn barred_until(&self) -> Option<i64> {
+    pub(crate) fn barred_until(&self) -> Option<i64> {
         self.outcome
             .bars()
             .then(|| self.requested_at.unwrap_or(self.decided_at).saturating_add(closing::BARRED))
@@ -60,7 +60,7 @@ impl Closure {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn of_talk(connection: &Connection, talk_id: TalkId) -> rusqlite::Result<Vec<Closure>> {
+pub(crate) fn of_talk(connection: &Connection, talk_id: TalkId) -> rusqlite::Result<Vec<Closure>> {
     connection
         .prepare_cached("SELECT * FROM closures WHERE talk_id = ?1 ORDER BY closure_id")?
         .query_map([talk_id], Closure::read)?
@@ -71,7 +71,7 @@ pub fn of_talk(connection: &Connection, talk_id: TalkId) -> rusqlite::Result<Vec
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn last_of_talk(
+pub(crate) fn last_of_talk(
     connection: &Connection,
     talk_id: TalkId,
     since: i64,
@@ -90,7 +90,7 @@ pub fn last_of_talk(
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn last(connection: &Connection, most: usize) -> rusqlite::Result<Vec<Closure>> {
+pub(crate) fn last(connection: &Connection, most: usize) -> rusqlite::Result<Vec<Closure>> {
     connection
         .prepare_cached(
             "SELECT * FROM closures INDEXED BY closures_decided ORDER BY decided_at DESC, closure_id DESC LIMIT ?1",
@@ -100,7 +100,12 @@ pub fn last(connection: &Connection, most: usize) -> rusqlite::Result<Vec<Closur
 }
 
 /// What of the decisions about a stale talk keeps it from being closed now, if anything does; `missed_at` is the talk's.
-pub fn held_back(closures: &[Closure], mode: CloseMode, missed_at: Option<i64>, now: i64) -> Option<String> {
+pub(crate) fn held_back(
+    closures: &[Closure],
+    mode: CloseMode,
+    missed_at: Option<i64>,
+    now: i64,
+) -> Option<String> {
     if let Some(open) = closures.iter().find(|closure| closure.is_under_way()) {
         return Some(match open.outcome {
             ClosingOutcome::Accepted => "accepted: the next fetch shows whether it is closed".into(),
@@ -118,7 +123,7 @@ pub fn held_back(closures: &[Closure], mode: CloseMode, missed_at: Option<i64>, 
 }
 
 /// Whether a dry run decided to close a talk that was missed then.
-pub fn is_recorded(closures: &[Closure], missed_at: Option<i64>) -> bool {
+pub(crate) fn is_recorded(closures: &[Closure], missed_at: Option<i64>) -> bool {
     closures
         .iter()
         .any(|closure| closure.outcome == ClosingOutcome::WouldClose && closure.missed_at == missed_at)

@@ -20,6 +20,7 @@ pub struct Backfill {
     pub from: TalkId,
     /// … and the last, which may be higher or lower.
     pub to: TalkId,
+    /// When it began, in Unix seconds.
     pub began_at: i64,
     /// The next id to queue.
     next: TalkId,

@@ -6,30 +6,42 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 /// The state of a feeder to store.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Note {
+    /// Whose run it was.
     pub feeder: Feeder,
     /// When it ran, and how many ids that run queued. `None` in the middle of a run.
     pub ran: Option<(i64, u64)>,
     /// Ids queued since the last note.
     pub added: u64,
+    /// Why it did not read its list, if it did not.
     pub error: Option<String>,
     /// When the error was logged, if it was.
     pub warned_at: Option<i64>,
     /// `None` keeps the stored cursor.
     pub cursor: Option<serde_json::Value>,
+    /// The time, in Unix seconds.
     pub now: i64,
 }
 
 /// A row of `feeders`.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
 pub struct FeederRow {
+    /// The name of the feeder.
     pub feeder: String,
+    /// Whether the configuration has it on.
     pub enabled: bool,
+    /// When it last ran, in Unix seconds.
     pub ran_at: Option<i64>,
+    /// How many ids its last run queued.
     pub found: i64,
+    /// How many ids all of its runs queued.
     pub found_in_all: i64,
+    /// Its error, if it has one.
     pub trouble: Option<String>,
+    /// Since when, in Unix seconds.
     pub trouble_since: Option<i64>,
+    /// When the journal last had a warning of it, in Unix seconds.
     pub warned_at: Option<i64>,
+    /// Where its next run begins.
     pub cursor: Option<serde_json::Value>,
 }
 

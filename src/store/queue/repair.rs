@@ -21,6 +21,7 @@ pub const TOO_MANY: &str = "; ignored: too many talks are reported as missing";
 
 /// What is to be put right. Times are Unix seconds.
 #[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "each variant says what its fields are for")]
 pub enum Repair {
     /// These attempts were not the talks' own: it was everybody's trouble, as shows now.
     Refund { attempts: HashMap<TalkId, u32>, now: i64 },

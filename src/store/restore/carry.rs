@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// How much was taken over.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Carried {
+pub(crate) struct Carried {
     /// Closings: new ones, and those that continued since.
     pub closures: usize,
     /// Rows of the queue.
@@ -38,7 +38,7 @@ const SAME: &str = "o.talk_id = n.talk_id AND o.decided_at = n.decided_at AND o.
 const AS_FAR: &str = "(n.outcome IN ('requested', 'accepted') OR o.outcome NOT IN ('requested', 'accepted'))";
 
 /// Takes over from `old`, in one transaction. If that fails, the copy is unchanged.
-pub fn carry(old: &Connection, new: &Path) -> rusqlite::Result<Carried> {
+pub(super) fn carry(old: &Connection, new: &Path) -> rusqlite::Result<Carried> {
     let carried = attached(old, new);
     if carried.is_err() {
         // Fails if it was not attached.
@@ -136,7 +136,7 @@ fn conditions(tx: &Connection) -> rusqlite::Result<()> {
 }
 
 /// If nothing is taken over: marks the daemon that ran when the copy was made as no longer running.
-pub fn nothing(new: &Path) -> rusqlite::Result<Carried> {
+pub(super) fn nothing(new: &Path) -> rusqlite::Result<Carried> {
     let connection = Connection::open_with_flags(new, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.execute("UPDATE daemon_status SET stopped_at = seen_at WHERE stopped_at IS NULL", [])?;
     Ok(Carried::default())

@@ -13,7 +13,7 @@ const EXCLUSIVE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What is at the database's path now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Present {
+pub(crate) enum Present {
     Nothing,
     /// A mirror, and its account if known.
     Mirror(Option<i64>),
@@ -22,7 +22,7 @@ pub enum Present {
 }
 
 /// Checks the database. Only what SQLite calls damaged counts as damaged.
-pub fn present(database: &Path) -> Result<Present, RestoreError> {
+pub(super) fn present(database: &Path) -> Result<Present, RestoreError> {
     if !database.try_exists().map_err(io_error("look at", database))? {
         return Ok(Present::Nothing);
     }
@@ -48,7 +48,7 @@ pub fn present(database: &Path) -> Result<Present, RestoreError> {
 }
 
 /// Why a database is damaged, if the error means that.
-pub fn refused_or_damaged(error: StoreError, database: &Path) -> Result<String, RestoreError> {
+pub(super) fn refused_or_damaged(error: StoreError, database: &Path) -> Result<String, RestoreError> {
     let damaged = matches!(error, StoreError::NotADatabase(_));
     match code(&error) {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
@@ -93,14 +93,14 @@ fn account(connection: &Connection) -> rusqlite::Result<Option<i64>> {
 }
 
 /// The old database, held for a moment.
-pub enum Settled {
+pub(super) enum Settled {
     Held(HeldDatabase),
     Damaged(String),
 }
 
 /// Moves the WAL into the old database. Another process that has it open would keep writing to it, and on closing
 /// remove the new database's WAL by its name. So nothing is replaced while there is one.
-pub fn settle(database: &Path) -> Result<Settled, RestoreError> {
+pub(super) fn settle(database: &Path) -> Result<Settled, RestoreError> {
     let connection = connect(database, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(RestoreError::Store)?;
     if connection.is_readonly("main").map_err(sql("settle", database))? {
         return Err(RestoreError::Store(StoreError::ReadOnly(database.to_owned())));

@@ -11,7 +11,7 @@ use rusqlite::config::DbConfig;
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn look(
+pub(super) fn look(
     differences: &mut Differences,
     connection: &Connection,
     wanted: &Objects,

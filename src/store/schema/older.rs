@@ -11,7 +11,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn look(path: &Path, version: i64) -> Result<Vec<Broken>, StoreError> {
+pub(crate) fn look(path: &Path, version: i64) -> Result<Vec<Broken>, StoreError> {
     Ok(hindrances(&connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?, version)?)
 }
 

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 /// What the writer is asked to do.
 #[derive(Debug)]
-pub enum Message {
+pub(crate) enum Message {
     /// What came together is committed together.
     Write(Write),
     /// Done by itself, in turn.
@@ -26,7 +26,7 @@ pub enum Message {
 
 /// What is answered by an event, or changes what the writer does from then on.
 #[derive(Debug)]
-pub enum Query {
+pub(crate) enum Query {
     Enqueue(Vec<RangeInclusive<TalkId>>),
     /// Queue what is to be closed by hand, by these rules, at this Unix second.
     CloseManually {
@@ -57,7 +57,7 @@ pub enum Query {
 
 /// What is written in one transaction with others.
 #[derive(Debug)]
-pub enum Write {
+pub(crate) enum Write {
     Record(Record),
     Status(Box<DaemonStatus>),
     /// A pause that somebody asked to end was probed.
@@ -101,6 +101,7 @@ impl Message {
 
 /// What happened in the database.
 #[derive(Debug)]
+#[expect(missing_docs, reason = "each variant says what its fields are for")]
 pub enum Event {
     /// Committed, one for each record.
     Recorded(Vec<Recorded>, Spent),

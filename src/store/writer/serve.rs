@@ -37,13 +37,13 @@ pub(super) struct EventSender {
 }
 
 impl EventSender {
-    pub fn notify(&self, event: Event) {
+    pub(super) fn notify(&self, event: Event) {
         // A receiver that is gone wants no events.
         let _ = self.events.send(event);
     }
 
     /// One more turn was taken: see [`super::Writer::turns`].
-    pub fn turn(&self) {
+    pub(super) fn turn(&self) {
         self.pulse.turns.fetch_add(1, Ordering::Relaxed);
     }
 }
