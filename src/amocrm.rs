@@ -278,7 +278,7 @@ async fn failure(response: &mut Response, to: RequestKind, location: Option<&str
 /// The text of a body that must be JSON. `what` names it in the error.
 fn text_of(body: Vec<u8>, content_type: Option<&str>, what: &str) -> Result<String, Failure> {
     let unexpected = |shape, found: &str| {
-        Err(Failure::unexpected(shape, format!("no such {what} in the answer: {found}")))
+        Err(Failure::unexpected(shape, format!("the answer holds no valid {what}: {found}")))
     };
     match Content::of(content_type, &body) {
         Content::Page => return unexpected(Shape::Page, "it is a web page"),

@@ -46,7 +46,7 @@ pub struct Cli {
     /// Log more; twice for still more
     #[arg(short, long, global = true, action = ArgAction::Count)]
     verbose: u8,
-    /// Log errors alone
+    /// Log only errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
     #[command(subcommand)]
@@ -55,11 +55,11 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Work the queue until SIGTERM or SIGINT: the daemon
+    /// Run the daemon until SIGTERM or SIGINT
     Run,
-    /// Queue the given ids, work everything that is due, and exit
+    /// Queue the given ids, process everything that is due, and exit
     Sync {
-        /// Talk ids, or ranges of them: A..B with both ends
+        /// Talk ids, or ranges A..B with both ends
         #[arg(value_name = "ID", value_parser = talk_ids)]
         ids: Vec<RangeInclusive<TalkId>>,
         /// Close no talk
@@ -71,29 +71,29 @@ enum Command {
     },
     /// Put talk ids in the queue
     Enqueue {
-        /// Talk ids, ranges A..B with both ends, or - to read them from stdin, one in a line
+        /// Talk ids, ranges A..B with both ends, or - to read them from stdin, one per line
         #[arg(value_name = "ID", required = true, value_parser = ids_or_stdin)]
         ids: Vec<IdsOrStdin>,
         /// Print the counts as JSON
         #[arg(long)]
         json: bool,
     },
-    /// Look at the queue and mend it
+    /// Show the queue and repair it
     #[command(subcommand, disable_help_subcommand = true)]
     Queue(QueueCommand),
-    /// How the mirror is; exit code 1 where it is not healthy
+    /// Show the state of the mirror; exit code 1 if it is not healthy
     Status {
         /// Print it as JSON
         #[arg(long)]
         json: bool,
     },
-    /// What auto-close would close now, by the mirror alone, and why it keeps the rest
+    /// Show what auto-close would close now, by the mirror alone, and why it keeps the rest
     Stale {
         /// Print every open talk as JSON
         #[arg(long)]
         json: bool,
     },
-    /// Close stale talks by hand: one sweep past the max_share guard, or these ids alone
+    /// Close stale talks by hand: one sweep past the max_share guard, or only these ids
     Close {
         /// The talks' ids; without any, what a sweep finds
         #[arg(value_name = "ID")]
@@ -101,61 +101,61 @@ enum Command {
         /// Decide and record, close nothing
         #[arg(long)]
         dry_run: bool,
-        /// Don't ask
+        /// Do not ask
         #[arg(short, long)]
         yes: bool,
     },
-    /// All that is known of one talk, and what happens to it next
+    /// Show all that is known about one talk, and what happens to it next
     Why {
         /// The talk's id
         #[arg(value_name = "ID")]
         talk_id: TalkId,
     },
-    /// End a pause now, with one probe; exit code 1 if the pause goes on
+    /// End a pause now, with one probe; exit code 1 if the pause continues
     Resume,
-    /// Walk the ids of the account's past, for an account without the listing; a daemon does the walking
+    /// Fetch a range of older ids, for an account without the listing; the daemon does it
     Backfill {
         /// The id to begin with [default: the highest that is known]
         #[arg(long, value_name = "ID")]
         from: Option<TalkId>,
-        /// The id to end with; a higher one than the first walks upward [default: 1]
+        /// The id to end with; if it is higher than the first, the ids go up [default: 1]
         #[arg(long, value_name = "ID")]
         to: Option<TalkId>,
-        /// End the walk that is under way
+        /// Stop the running backfill
         #[arg(long, conflicts_with_all = ["from", "to"])]
         stop: bool,
     },
-    /// Copy the database, also while the daemon runs; or put a copy in its place
+    /// Copy the database, even while the daemon runs; or restore a copy
     Backup {
         /// A new file, or a folder for a dated one: talks-2026-11-23T220000Z.db; nothing is overwritten
         #[arg(value_name = "PATH")]
         path: PathBuf,
-        /// Put the backup at PATH in the place of the database, which is kept; the daemon must be stopped
+        /// Replace the database with the backup at PATH, and keep the old file; the daemon must be stopped
         #[arg(long)]
         restore: bool,
-        /// Don't ask
+        /// Do not ask
         #[arg(short, long, requires = "restore")]
         yes: bool,
         /// Print what was done as JSON
         #[arg(long)]
         json: bool,
     },
-    /// Try the configuration, the database, the backup folder, http.listen and the API token; changes nothing
+    /// Test the configuration, the database, the backup folder, http.listen and the API token; changes nothing
     Check {
         /// Print the verdicts as JSON
         #[arg(long)]
         json: bool,
     },
-    /// Give talkmirror access to the account by OAuth: shows the address to open, and takes the code
+    /// Give talkmirror access to the account by OAuth: shows the address to open, and asks for the code
     Login {
-        /// The code that the account shows, or the whole address that it leads to; without it a terminal is asked
+        /// The code, or the whole address that contains it; without it, talkmirror asks on the terminal
         #[arg(long, value_name = "CODE")]
         code: Option<String>,
     },
-    /// A simulated account on loopback, mirrored and auto-closed before your eyes
+    /// Run a simulated account on loopback, mirrored and auto-closed before your eyes
     #[cfg(feature = "demo")]
     Demo {
-        /// Where to leave the database [default: a new folder for temporary files]
+        /// The folder for the database [default: a new temporary folder]
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
     },
@@ -167,21 +167,21 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum QueueCommand {
-    /// What waits, in the order in which it is fetched
+    /// Show the rows, in the order in which they are fetched
     List {
-        /// Only what failed
+        /// Only failed rows
         #[arg(long)]
         failed: bool,
         /// Print every row as JSON
         #[arg(long)]
         json: bool,
     },
-    /// Make rows due now, with their attempts forgotten; every failed one if no id is given
+    /// Make rows due now and reset their attempts; every failed row if no id is given
     Retry {
         #[arg(value_name = "ID")]
         ids: Vec<TalkId>,
     },
-    /// Take ids off the queue unfetched
+    /// Remove ids from the queue without fetching them
     Drop {
         #[arg(value_name = "ID", required = true)]
         ids: Vec<TalkId>,

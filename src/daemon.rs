@@ -59,11 +59,11 @@ pub(crate) enum DaemonError {
     Config(#[from] Mistakes),
     #[error("cannot set up the API client")]
     Client(#[source] Failure),
-    #[error("cannot keep the schedules")]
+    #[error("cannot run the schedules")]
     Schedule(#[source] JobSchedulerError),
     #[error("cannot listen on {address}: set http.listen to an address that is free here")]
     Listen { address: SocketAddr, source: std::io::Error },
-    #[error("cannot count for the metrics")]
+    #[error("cannot set up the metrics")]
     Metrics(#[source] metrics_exporter_prometheus::BuildError),
     #[error("cannot start a thread: is there a limit (TasksMax= of the unit, ulimit -u, the container's)?")]
     Thread(#[source] std::io::Error),

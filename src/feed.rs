@@ -168,10 +168,11 @@ impl FeederContext {
         match list_error {
             ListError::NotServed(why) => {
                 format!(
-                    "this account does not serve it ({why}); it is asked ever more seldom, up to each hour"
+                    "this account does not offer it ({why}); talkmirror retries at growing intervals, at \
+                     most once an hour"
                 )
             }
-            ListError::Failed(why) => format!("the last look broke off ({why})"),
+            ListError::Failed(why) => format!("the last run failed ({why})"),
         }
     }
 }

@@ -254,7 +254,7 @@ async fn readyz(State(site): State<Arc<Site>>) -> Response {
 fn rejection(status: StatusCode) -> Response {
     let text = match status {
         StatusCode::MISDIRECTED_REQUEST => "this host is not served here: http.hosts names those that are\n",
-        _ => "a request names the one host that it is for\n",
+        _ => "a request must name exactly one host\n",
     };
     plain(status, text.into())
 }

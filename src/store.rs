@@ -164,7 +164,7 @@ fn open_as(path: &Path, owner: bool, on_progress: Option<fn(&str)>) -> Result<Co
     migrate(&mut connection).map_err(|source| StoreError::Migrate { path: path.to_owned(), source })?;
     if on_progress.is_some() {
         // An index of many rows takes time.
-        schema::mend(&mut connection, path)?;
+        schema::repair(&mut connection, path)?;
     }
     connection.progress_handler(0, None::<fn() -> bool>)?;
     connection.set_prepared_statement_cache_capacity(64);

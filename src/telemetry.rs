@@ -23,20 +23,21 @@ const COMMIT_SECONDS: &str = "talkmirror_writer_commit_duration_seconds";
 const GAUGES: [(&str, &str); 30] = [
     ("talkmirror_build_info", "1, with the version as its label"),
     ("process_start_time_seconds", "When the process began, in Unix seconds"),
-    ("talkmirror_healthy", "1 while it is ready and `talkmirror status` has nothing to complain of"),
-    ("talkmirror_ready", "1 while it can do its work, as /readyz says"),
+    ("talkmirror_healthy", "1 while it is ready and `talkmirror status` reports healthy"),
+    ("talkmirror_ready", "1 while it is ready, as in /readyz"),
     ("talkmirror_paused", "1 while everything pauses for this reason"),
     ("talkmirror_requests_per_second_limit", "Requests a second that are allowed now"),
-    ("talkmirror_last_success_timestamp_seconds", "The last answer of use, in Unix seconds; 0: none yet"),
+    ("talkmirror_last_success_timestamp_seconds", "The last successful answer, in Unix seconds; 0: none yet"),
     (
         "talkmirror_token_expiry_timestamp_seconds",
-        "When a person must have made a new token, in Unix seconds; +Inf: it does not say. With OAuth the end of the refresh token, later with each renewal",
+        "When a person must replace the token at the latest, in Unix seconds; +Inf: not known. With OAuth, \
+         when the refresh token expires; each renewal moves it",
     ),
     ("talkmirror_talks", "Mirrored talks by state; missed ones are open as well"),
     ("talkmirror_queue_rows", "Rows of the queue by reason and state"),
     (
         "talkmirror_queue_oldest_due_age_seconds",
-        "For how long the longest waiting row of a reason is due; 0: none is",
+        "How long the oldest due row of a reason has been due; 0: none is due",
     ),
     ("talkmirror_known_talks", "Talks that are known to exist: mirrored, or queued for their first fetch"),
     ("talkmirror_mirrored_talks", "Talks that are mirrored"),
@@ -45,34 +46,35 @@ const GAUGES: [(&str, &str); 30] = [
         "1 if all known talks are mirrored, the list was read to its end, and no backfill runs",
     ),
     ("talkmirror_freshness_seconds", "Time since the last fetch of the open talks"),
-    ("talkmirror_closures_under_way", "Closings that have no end yet"),
-    ("talkmirror_feeder_last_run_timestamp_seconds", "When a feeder last looked, in Unix seconds"),
-    ("talkmirror_feeder_trouble", "1 while something is wrong with a feeder"),
+    ("talkmirror_closures_under_way", "Closings under way"),
+    ("talkmirror_feeder_last_run_timestamp_seconds", "When a feeder last ran, in Unix seconds"),
+    ("talkmirror_feeder_trouble", "1 while a feeder has an error"),
     (
         "talkmirror_backup_last_success_timestamp_seconds",
-        "When the last good scheduled backup was begun, in Unix seconds; 0: none yet",
+        "When the last successful scheduled backup started, in Unix seconds; 0: none yet",
     ),
     ("talkmirror_backup_bytes", "Size of that backup"),
     ("talkmirror_backup_trouble", "1 while the last scheduled backup failed, or one is overdue"),
     ("talkmirror_database_bytes", "Size of the database file"),
     (
         "talkmirror_database_free_bytes",
-        "Of the database file, what holds nothing and is used before it grows",
+        "The unused part of the database file, which fills before the file grows",
     ),
     (
         "talkmirror_database_growth_bytes_per_day",
-        "What is used of the database file grew by so much a day, in the last week; NaN: not known within the first day",
+        "Growth of the used part of the database file, a day, in the last week; NaN: not known within the \
+         first day",
     ),
-    ("talkmirror_disk_free_bytes", "Free on the database's disk; NaN: the system does not say"),
-    ("talkmirror_wal_bytes", "Size of the write-ahead log beside it"),
+    ("talkmirror_disk_free_bytes", "Free on the database's disk; NaN: not known"),
+    ("talkmirror_wal_bytes", "Size of the write-ahead log (WAL)"),
     (
         "talkmirror_wal_held_seconds",
-        "For how long a reader has kept that log from being taken back; 0: none does",
+        "How long a reader has held the WAL, so that it cannot shrink; 0: none does",
     ),
-    ("talkmirror_config_last_reload_successful", "0 where the last new configuration was refused"),
+    ("talkmirror_config_last_reload_successful", "0 if the last new configuration was refused"),
     (
         "talkmirror_config_last_reload_success_timestamp_seconds",
-        "When a configuration was last taken up, in Unix seconds",
+        "When a configuration was last applied, in Unix seconds",
     ),
     (
         "talkmirror_clock_skew_seconds",
@@ -94,14 +96,14 @@ pub(crate) fn start() -> Result<PrometheusHandle, BuildError> {
         .set_buckets_for_metric(Matcher::Full(BATCH.into()), &batches)?
         .install_recorder()?;
     describe_counter!(API_REQUESTS, "Requests to the API by endpoint and HTTP status; none: no answer came");
-    describe_histogram!(API_SECONDS, Unit::Seconds, "From a request's start to its answer's end");
-    describe_counter!(TALKS_RECORDED, "Fetches that were recorded, by what came of them");
-    describe_counter!(CLOSURES, "Talks that were to be closed, by what came of it");
+    describe_histogram!(API_SECONDS, Unit::Seconds, "Time from a request's start to its answer's end");
+    describe_counter!(TALKS_RECORDED, "Recorded fetches, by result");
+    describe_counter!(CLOSURES, "Closings, by outcome");
     describe_counter!(
         ODD_FIELDS,
         "Answers with an optional field of another shape than the API documents, by field"
     );
-    describe_counter!(PAUSES, "Pauses of everything that began, by reason");
+    describe_counter!(PAUSES, "Pauses that began, by reason");
     describe_histogram!(BATCH, "Records in a commit");
     describe_histogram!(COMMIT_SECONDS, Unit::Seconds, "How long commits took");
     for (name, help) in GAUGES {

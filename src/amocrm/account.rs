@@ -38,7 +38,7 @@ impl Client {
         read(&body).ok_or_else(|| {
             with_request_id(Failure::unexpected(
                 Shape::OtherObject,
-                "no such account in the answer: it lacks an id, or a name",
+                "the answer holds no valid account: its id or its name is missing",
             ))
         })
     }

@@ -69,7 +69,7 @@ fn decoded(mut body: Vec<u8>, headers: &HeaderMap, cap: usize) -> Result<Vec<u8>
         body = match encoding.as_str() {
             "gzip" | "x-gzip" => gunzip(&body, cap)?,
             _ => {
-                let detail = format!("the body is encoded as {encoding:?}, which was not asked for");
+                let detail = format!("the body is encoded as {encoding:?}, which talkmirror did not request");
                 return Err(Failure::unexpected(Shape::Encoded, detail));
             }
         };
@@ -107,12 +107,12 @@ fn gunzip(body: &[u8], cap: usize) -> Result<Vec<u8>, Failure> {
                 return Err(Failure::new(Kind::Transient, "the answer was cut off: its gzip ends too early"));
             }
             Err(error) => {
-                return Err(Failure::unexpected(Shape::Encoded, format!("the body is no gzip: {error}")));
+                return Err(Failure::unexpected(Shape::Encoded, format!("the body is not gzip: {error}")));
             }
         }
     }
     match plain.is_empty() && !body.is_empty() && !body.starts_with(&GZIP_MAGIC) {
-        true => Err(Failure::unexpected(Shape::Encoded, "the body is no gzip, as its header says")),
+        true => Err(Failure::unexpected(Shape::Encoded, "the body is not gzip, although its header says so")),
         false => Ok(plain),
     }
 }

@@ -188,7 +188,7 @@ pub(super) fn transport(error: &reqwest::Error) -> String {
     let step = if error.is_connect() {
         "cannot connect"
     } else if error.is_timeout() {
-        "no whole answer in time"
+        "no complete answer in time"
     } else if error.is_body() || error.is_decode() {
         "the answer was cut off"
     } else {

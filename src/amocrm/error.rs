@@ -195,16 +195,16 @@ impl ResponseParts<'_> {
     pub(super) fn failure(&self) -> Option<Failure> {
         let ResponseParts { to, status, content, .. } = *self;
         let failure = |kind, text: &str| Some(Failure::new(kind, format!("HTTP {status}{text}")));
-        let gateway = || failure(Kind::Transient, " that is not JSON: a gateway's, not the API's");
+        let gateway = || failure(Kind::Transient, " that is not JSON: from a gateway, not from the API");
         match (status, to) {
             (202, RequestKind::Close) => None,
             (200..300, RequestKind::Close) => {
-                failure(Kind::Transient, ": not how the API takes a close request")
+                failure(Kind::Transient, ": not how the API accepts a close request")
             }
-            (422, RequestKind::Close) => failure(Kind::Closing, ": closed already, or being closed"),
+            (422, RequestKind::Close) => failure(Kind::Closing, ": already closed, or being closed"),
             (200, _) => None,
             (204, RequestKind::List) => None,
-            (204, RequestKind::Account) => failure(Kind::NotServed, ": no account there"),
+            (204, RequestKind::Account) => failure(Kind::NotServed, ": no account at this address"),
             (204, RequestKind::Token) => self.unexpected(Shape::Empty, ": no tokens in the answer"),
             (204, _) => failure(Kind::Gone, ": no such talk"),
             (401, RequestKind::Fetch | RequestKind::Close | RequestKind::List | RequestKind::Account) => {
@@ -214,7 +214,7 @@ impl ResponseParts<'_> {
             (429, _) => failure(Kind::RateLimited, ": too many requests"),
             (403, _) if !matches!(content, Content::Object | Content::Json) => failure(
                 Kind::Forbidden,
-                " without a problem report: as when the account or address is blocked",
+                " without a problem report: the account or this address may be blocked",
             ),
             (403, RequestKind::Fetch | RequestKind::Close) => {
                 failure(Kind::Denied, ": this token has no right to the talk")
@@ -222,15 +222,15 @@ impl ResponseParts<'_> {
             (403, RequestKind::List | RequestKind::Account) => {
                 failure(Kind::NotServed, ": this token has no right to it")
             }
-            (404 | 408, RequestKind::Token) => failure(Kind::Transient, ": no tokens there"),
+            (404 | 408, RequestKind::Token) => failure(Kind::Transient, ": no tokens at this address"),
             (404, _) if matches!(content, Content::Page | Content::Other) => gateway(),
             (404, RequestKind::List | RequestKind::Account) => {
-                failure(Kind::NotServed, ": nothing is served there")
+                failure(Kind::NotServed, ": nothing at this address")
             }
             (404, _) => failure(Kind::Gone, ": no such talk"),
             (400..500, RequestKind::Token) => match content {
                 Content::Page => gateway(),
-                _ => failure(Kind::Unauthorized, ": the account issues no tokens to us"),
+                _ => failure(Kind::Unauthorized, ": the API issues no tokens to talkmirror"),
             },
             (400..500, RequestKind::Close) if content == Content::Object => {
                 failure(Kind::Rejected, ": the API refuses the request")

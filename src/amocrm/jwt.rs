@@ -11,7 +11,7 @@ pub(super) fn check(text: &str) -> Result<SecretString, String> {
         return Err("nothing in it".into());
     }
     if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err("spaces, line breaks or letters that no token has".into());
+        return Err("spaces, line breaks or other characters that no token has".into());
     }
     Ok(SecretString::from(token))
 }

@@ -145,7 +145,7 @@ impl Issuer {
         };
         pair(&body, old, now).ok_or_else(|| {
             // The response may hold tokens, so it is never quoted.
-            let failure = Failure::unexpected(Shape::OtherObject, "no pair of tokens in the answer");
+            let failure = Failure::unexpected(Shape::OtherObject, "the answer holds no pair of tokens");
             with_request_id(failure, request_id.as_ref())
         })
     }

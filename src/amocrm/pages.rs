@@ -218,14 +218,14 @@ fn require_usable(of_use: bool, rows: &[&RawValue], what: &str) -> Result<(), Pa
     match of_use || rows.is_empty() {
         true => Ok(()),
         false => {
-            Err((Shape::WrongAt("rows".into()), format!("{what}: none of its rows is one of this account")))
+            Err((Shape::WrongAt("rows".into()), format!("{what}: none of its rows belongs to this account")))
         }
     }
 }
 
 /// Reads a page of talks, and whether there is another.
 fn talks(body: &str, account_id: Option<i64>) -> Result<(Vec<Listed>, bool), PageError> {
-    let what = "no such list of talks in the answer";
+    let what = "the answer holds no valid list of talks";
     let (rows, more) = page(body, "talks", what)?;
     let listed: Vec<Listed> = readable(&rows, account_id, |row: &RawListed<'_>| row.account_id)
         .map(|row| Listed {
@@ -242,7 +242,7 @@ fn talks(body: &str, account_id: Option<i64>) -> Result<(Vec<Listed>, bool), Pag
 
 /// Reads a page of events, and whether another follows. Events that do not concern talks are left out.
 fn events(body: &str, account_id: Option<i64>) -> Result<(Vec<TalkEvent>, bool), PageError> {
-    let what = "no such list of events in the answer";
+    let what = "the answer holds no valid list of events";
     let (rows, more) = page(body, "events", what)?;
     let (mut read, mut others) = (Vec::new(), false);
     for row in readable(&rows, account_id, |row: &RawEvent<'_>| row.account_id) {
@@ -250,7 +250,7 @@ fn events(body: &str, account_id: Option<i64>) -> Result<(Vec<TalkEvent>, bool),
         let kind = text(row.kind);
         // An account that ignores the filter would list its whole history.
         if kind.as_ref().is_some_and(|kind| !EVENT_TYPES.split(',').any(|wanted| wanted == kind)) {
-            let detail = format!("{what}: it holds other types, and ignores filter[type]");
+            let detail = format!("{what}: it holds other types, so the API ignores filter[type]");
             return Err((Shape::WrongAt("type".into()), detail));
         }
         // All requested types concern talks, so a row without an entity type does too.
@@ -324,7 +324,7 @@ mod tests {
             r#"{"_embedded":{"talks":[{"talk_id":1,"account_id":2}]}}"#,
         ] {
             let (_, error) = talks(body, Some(1)).unwrap_err();
-            assert!(error.starts_with("no such list of talks in the answer"), "{error}");
+            assert!(error.starts_with("the answer holds no valid list of talks"), "{error}");
         }
     }
 

@@ -158,7 +158,7 @@ impl Token {
             Ok(stamp) => stamp,
             Err(error) => {
                 self.read_error = Some(match error.kind() {
-                    io::ErrorKind::NotFound => "there is no file any more".into(),
+                    io::ErrorKind::NotFound => "the file no longer exists".into(),
                     _ => error.to_string(),
                 });
                 return false;
@@ -239,7 +239,7 @@ mod tests {
         let mut token = Token::read(TokenSource::File(path.clone())).unwrap();
         std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
         assert!(!token.refresh());
-        assert_eq!(token.read_error(), Some("there is no file any more"));
+        assert_eq!(token.read_error(), Some("the file no longer exists"));
         std::fs::write(path.parent().unwrap(), "no folder").unwrap();
         assert!(!token.refresh());
         assert!(token.read_error().unwrap().starts_with("Not a directory"), "{:?}", token.read_error());

@@ -76,15 +76,15 @@ fn locate(body: &str, error: &serde_json::Error) -> WireError {
 #[expect(missing_docs, reason = "each variant says what its fields are for")]
 pub enum WireError {
     /// The body is not JSON.
-    #[error("no such talk in the answer: {0}")]
+    #[error("the answer holds no valid talk: {0}")]
     NotJson(String),
     /// A JSON object without a `talk_id`, such as an error.
-    #[error("no such talk in the answer: {0}")]
+    #[error("the answer holds no valid talk: {0}")]
     OtherObject(String),
     /// `path` is equal for responses that lack the same field.
-    #[error("no such talk in the answer: {detail}")]
+    #[error("the answer holds no valid talk: {detail}")]
     NoTalk { path: String, detail: String },
-    #[error("no such talk in the answer: account_id: expected {expected}, found {found}")]
+    #[error("the answer holds no valid talk: account_id: expected {expected}, found {found}")]
     OtherAccount { expected: i64, found: i64 },
 }
 

@@ -28,7 +28,7 @@ pub(super) fn backfill(
     if stop {
         let summary = match feeds::end_backfill(&mut connection, unix_now()).map_err(StoreError::from)? {
             Some(walk) => format!("stopped: {}", looked_at(&walk)),
-            None => "no backfill is under way".into(),
+            None => "no backfill is running".into(),
         };
         out.line(summary)?;
         return out.done();
@@ -36,20 +36,21 @@ pub(super) fn backfill(
     let begun = feeds::begin_backfill(&mut connection, from, to, unix_now()).map_err(StoreError::from)?;
     let Begun::Walk(walk, before) = begun else {
         bail!(
-            "no talk is mirrored yet, so that it is not known where the ids end: \
-             name the first with --from, or have one talk mirrored (`talkmirror enqueue ID`)"
+            "no talk is mirrored yet, so the highest id is not known: give it with --from, or mirror a talk \
+             first (`talkmirror enqueue ID`)"
         );
     };
     if let Some(before) = before {
-        out.line(format!("instead of the one under way, of which {}", looked_at(&before)))?;
+        out.line(format!("this replaces the running backfill: {}", looked_at(&before)))?;
     }
     let (_, ids) = walk.progress();
     let who = match daemon {
-        Some(_) => "the daemon goes through them",
-        None => "no daemon runs: `talkmirror run` goes through them",
+        Some(_) => "the daemon fetches them",
+        None => "no daemon runs: `talkmirror run` fetches them",
     };
     out.line(format!(
-        "backfill of {} ids, from {} to {}: {who}, before it refreshes mirrored talks; `talkmirror status` says how far it is",
+        "backfill of {} ids, from {} to {}: {who}, before it refreshes mirrored talks; `talkmirror status` \
+         shows the progress",
         humanize::count(ids),
         walk.from,
         walk.to

@@ -58,7 +58,7 @@ pub(super) fn restore(database: &Path, path: &Path, yes: bool, as_json: bool) ->
     let what = describe(path, &restore);
     if !yes {
         let question =
-            format!("Replace {} by {what}? What is there is kept beside it. [y/N] ", database.display());
+            format!("Replace {} with {what}? The old database is kept beside it. [y/N] ", database.display());
         let sure = runtime.block_on(confirm(question));
         // A thread that waits for a line from the terminal must not delay the exit.
         runtime.shutdown_background();
@@ -77,22 +77,24 @@ pub(super) fn restore(database: &Path, path: &Path, yes: bool, as_json: bool) ->
     } else {
         out.line(format!("Restored {} from {what}", database.display()))?;
         if let Some(kept) = &kept {
-            out.line(format!("What was there is {}", kept.display()))?;
+            out.line(format!("The old database is now {}", kept.display()))?;
             out.line(taken_over(&carried))?;
         }
     }
     let done = out.done()?;
     if let Err(why) = carried {
         // Also on stderr if the output is for a program.
-        eprint_line(&format!("warning: nothing could be taken over from the old database: {why}"));
+        eprint_line(&format!("warning: nothing could be copied from the old database: {why}"));
     }
     Ok(done)
 }
 
 fn with_stop_hint(error: DaemonError) -> anyhow::Error {
     match error {
-        DaemonError::Lock(LockError::Held { .. }) => anyhow::Error::from(error)
-            .context("stop it first (`systemctl stop talkmirror`, or end what runs it), then restore again"),
+        DaemonError::Lock(LockError::Held { .. }) => anyhow::Error::from(error).context(
+            "stop it first (`systemctl stop talkmirror`, or end the program that runs it), then \
+                      restore again",
+        ),
         error => error.into(),
     }
 }
@@ -103,7 +105,7 @@ fn describe(path: &Path, restore: &Restore) -> String {
         (None, _) => "no account yet".to_owned(),
         (Some(id), Present::Mirror(Some(_))) => format!("account {id}"),
         // There is no database to compare it with.
-        (Some(id), _) => format!("account {id}, whose the mirror will be"),
+        (Some(id), _) => format!("account {id}, which will then be mirrored"),
     };
     let at = contents
         .seen_at
@@ -114,13 +116,13 @@ fn describe(path: &Path, restore: &Restore) -> String {
 fn taken_over(carried: &Result<Carried, String>) -> String {
     match carried {
         Ok(Carried { closures, queued, differing }) => format!(
-            "Taken over from it: {} to close, {} of the queue; {} that differ are queued to be fetched. The states \
-             that it saw since are in it alone",
+            "Copied from it: {} to close, {} of the queue. {} that differ are queued to be fetched. Only the \
+             old database has the states that it saw since",
             plural(*closures, "decision"),
             plural(*queued, "row"),
             humanize::talks(*differing as i64),
         ),
-        Err(_) => "What was closed and queued since the backup is not known to the restored one".into(),
+        Err(_) => "The restored database does not know what was closed and queued since the backup".into(),
     }
 }
 

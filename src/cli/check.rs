@@ -55,7 +55,7 @@ pub(super) fn check(input: &Input, as_json: bool) -> Result<ExitCode> {
             return Err(mistakes.into());
         }
     };
-    report.verdict("config", Ok(format!("{} is right", input.path().display())))?;
+    report.verdict("config", Ok(format!("{} is valid", input.path().display())))?;
     for warning in config.warnings() {
         report.warning("config", "warn", &warning)?;
     }

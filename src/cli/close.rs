@@ -49,12 +49,12 @@ pub(super) fn queue_for_daemon(
     let daemon = still
         .transpose()?
         .flatten()
-        .context("the daemon that ran has ended meanwhile: nothing was queued; ask again")?;
+        .context("the daemon has ended meanwhile: nothing was queued; run the command again")?;
     let mut connection = store::open(database, false)?;
     let running = sweep::running_mode(&connection).map_err(StoreError::from)?;
     ensure!(
         to_close.reason == FetchReason::DryRun || running == Some(CloseMode::Live),
-        "the daemon that runs was started with auto_close.mode = \"{}\": restart it, then ask again",
+        "the running daemon uses auto_close.mode = \"{}\": restart it, then run the command again",
         running.unwrap_or_default()
     );
     let QueuedToClose { queued, under_way } =
@@ -62,15 +62,20 @@ pub(super) fn queue_for_daemon(
             .map_err(StoreError::from)?;
     let mut out = Out::new();
     out.line(format!(
-        "{} queued to be {} by the daemon that runs; `talkmirror status` and the table closures show what came of it",
+        "{} queued to be {} by the running daemon; `talkmirror status` and the table closures show the \
+         results",
         humanize::talks(queued.len() as i64),
-        humanize::aim(if to_close.reason == FetchReason::Close { CloseMode::Live } else { CloseMode::DryRun })
+        humanize::aim(if to_close.reason == FetchReason::Close {
+            CloseMode::Live
+        } else {
+            CloseMode::DryRun
+        })
     ))?;
     if let Some(why) = daemon.not_closing {
-        out.line(format!("But {why}: nothing is closed until that is mended"))?;
+        out.line(format!("But {why}: nothing is closed until that is corrected"))?;
     }
     if !under_way.is_empty() {
-        out.line(format!("{}: a closing is under way already", humanize::talks(under_way.len() as i64)))?;
+        out.line(format!("{}: a closing is already under way", humanize::talks(under_way.len() as i64)))?;
     }
     out.done()
 }
@@ -99,14 +104,14 @@ pub(super) fn close(config: &Config, request: &CloseArguments<'_>) -> Result<Exi
     }
     for talk_id in &under_way {
         unsettled += 1;
-        let why = format!("a closing of it is under way already: see `talkmirror why {talk_id}`");
+        let why = format!("a closing of it is already under way: see `talkmirror why {talk_id}`");
         table.row([talk_id.to_string(), End::Left.as_str().to_owned(), why].map(Text::from));
     }
     let mut out = Out::new();
     match queued.is_empty() && under_way.is_empty() {
         true if closed.queued_to_close.is_none() => out.line("Nothing was queued.")?,
         true if to_close.reason == FetchReason::DryRun => {
-            out.line("No talk is stale that was not written down already: see the table closures.")?;
+            out.line("Every stale talk is already recorded: see the table closures.")?;
         }
         true => out.line("No talk is to be closed.")?,
         false => out.table(&table)?,
@@ -115,7 +120,7 @@ pub(super) fn close(config: &Config, request: &CloseArguments<'_>) -> Result<Exi
     match closed.end {
         SyncEnd::Worked if unsettled == 0 => Ok(done),
         SyncEnd::Worked => Ok(ExitCode::FAILURE),
-        SyncEnd::Stopped => bail!("stopped by a signal; what is not settled stays queued"),
+        SyncEnd::Stopped => bail!("stopped by a signal; unfinished closings stay queued"),
         SyncEnd::Paused(reason, left) => {
             bail!("everything pauses for {} more: {reason}", humanize::duration(left as i64))
         }
@@ -180,7 +185,7 @@ fn end(
         Some(closure) if closure.outcome == ClosingOutcome::WouldClose => {
             Ok((End::Closing(closure.outcome), closure.reason))
         }
-        _ => Ok((End::Gone, "the API says that it does not exist".into())),
+        _ => Ok((End::Gone, "the API reports that it does not exist".into())),
     }
 }
 
@@ -217,12 +222,12 @@ fn prepare(config: &Config, request: &CloseArguments<'_>) -> Result<Option<ToClo
     let named: Vec<String> = ids.iter().take(20).map(ToString::to_string).collect();
     let more = if ids.len() > named.len() { ", …" } else { "" };
     let question = format!(
-        "Close {} ({}{more}), where a fetch just before shows that they are stale: talks {}?",
+        "Close {} ({}{more}), if a fetch just before shows that they are stale: talks {}?",
         humanize::talks(ids.len() as i64),
         named.join(", "),
         rules.stale
     );
-    let answer = print::ask(&[question, "Their clients are cut off; it cannot be undone. [y/N] ".into()])?;
+    let answer = print::ask(&[question, "This cuts their clients off and cannot be undone. [y/N] ".into()])?;
     if print::is_yes(&answer) {
         return Ok(Some(to_close));
     }

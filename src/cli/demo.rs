@@ -50,7 +50,7 @@ pub(super) fn demo(dir: Option<&Path>) -> Result<ExitCode> {
             let counters = worker.counters();
             let event = simulator.account().last_event.clone();
             let note = format!(
-                "{} new, {} changed, {} closed, {} kept; there, {event}",
+                "{} new, {} changed, {} closed, {} kept; in the account, {event}",
                 counters.new, counters.changed, counters.closures.closed, counters.closures.withdrawn
             );
             progress.set(counters.done(), counters.done().max(TALK_COUNT as u64), &note);
@@ -88,13 +88,13 @@ pub(super) fn demo(dir: Option<&Path>) -> Result<ExitCode> {
 fn folder(dir: Option<&Path>) -> Result<PathBuf> {
     let Some(dir) = dir else {
         let dir = tempfile::Builder::new().prefix("talkmirror-demo-").tempdir();
-        return Ok(dir.context("cannot make a folder for temporary files")?.keep());
+        return Ok(dir.context("cannot create a temporary folder")?.keep());
     };
-    fs::create_dir_all(dir).with_context(|| format!("cannot make the folder {}", dir.display()))?;
+    fs::create_dir_all(dir).with_context(|| format!("cannot create the folder {}", dir.display()))?;
     let dir = dir.canonicalize()?;
     ensure!(
         !dir.join("talks.db").exists(),
-        "{} holds a talks.db already: name another folder, or remove it",
+        "{} already holds a talks.db: name another folder, or remove it",
         dir.display()
     );
     Ok(dir)
@@ -127,10 +127,10 @@ fn configure(dir: &Path, simulator: &Simulator) -> Result<Config> {
     write(
         "config.toml",
         format!(
-            "# Made by `talkmirror demo`; the simulated account is gone when it ends.\n\
-             [api]\nbase_url = \"{}\"\ntoken_file = \"token\"\n\n[queue]\nretry_base = \"2s\"\n\n\
-             [auto_close]\nmode = \"live\"\nschedule = \"*/4 * * * * *\"\nmax_per_sweep = 3\n\n\
-             [events]\nschedule = \"*/2 * * * * *\"\n",
+            "# Written by `talkmirror demo`; the simulated account ends with it.\n[api]\nbase_url = \
+             \"{}\"\ntoken_file = \"token\"\n\n[queue]\nretry_base = \"2s\"\n\n[auto_close]\nmode = \
+             \"live\"\nschedule = \"*/4 * * * * *\"\nmax_per_sweep = 3\n\n[events]\nschedule = \"*/2 * * * * \
+             *\"\n",
             simulator.base_url()
         ),
     )?;

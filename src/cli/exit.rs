@@ -96,6 +96,8 @@ pub(super) fn hint(error: &anyhow::Error, input: &Input) -> Option<String> {
     }
     let of_sql = busy_wait::is_of_sql(error.as_ref());
     (of_sql && format!("{error:#}").contains("no such ")).then(|| {
-        "something was dropped from the database, or added to it: `talkmirror check` says what, and how to repair it".into()
+        "something was dropped from the database, or added to it: `talkmirror check` shows what, and how to \
+         repair it"
+            .into()
     })
 }

@@ -38,9 +38,9 @@ pub(super) fn login(config: &Config, code: Option<&str>) -> Result<ExitCode> {
             out.done()?;
             ensure!(
                 io::stdin().is_terminal(),
-                "there is no terminal to ask on: open that address as an administrator of the account, allow access, \
-                 and run `talkmirror login --code CODE` within 20 min, with the code (or the whole address) that it \
-                 leads to"
+                "there is no terminal to ask on: open that address as an administrator of the account and \
+                 allow access. Then run `talkmirror login --code CODE` within 20 min, with the code (or the \
+                 whole address) that you are sent to"
             );
             ask(&state, host)?
         }
@@ -51,10 +51,10 @@ pub(super) fn login(config: &Config, code: Option<&str>) -> Result<ExitCode> {
     held.save(pair)?;
     let mut out = Out::new();
     out.line(format!(
-        "Logged in: the tokens are in {}. The access token holds for {life}, and is renewed by itself.",
+        "Logged in: the tokens are in {}. The access token is valid for {life}, and is renewed by itself.",
         integration.store.path().display()
     ))?;
-    out.line("A daemon that runs takes it up by itself; `talkmirror check` tries it.")?;
+    out.line("A running daemon uses them without a restart; `talkmirror check` tests them.")?;
     out.done()
 }
 
@@ -82,8 +82,9 @@ fn state() -> io::Result<String> {
 
 fn ask(state: &str, host: &Url) -> Result<SecretString> {
     let answer = print::ask(&[
-        "Open that address as an administrator of the account, and allow access. It leads to the integration's \
-         address with a code in it (the integration's settings show one, too), valid for 20 min."
+        "Open that address as an administrator of the account, and allow access. You are then sent to the \
+         integration's address, which contains a code. It is valid for 20 min. The integration's settings \
+         show one, too."
             .into(),
         "The code, or the whole address: ".into(),
     ])?;
@@ -102,7 +103,7 @@ fn read_code(text: &str, state: Option<&str>, base: &Url) -> Result<SecretString
     if !text.contains("://") && !text.contains("code=") {
         return match text.bytes().all(|byte| byte.is_ascii_graphic()) {
             true => Ok(SecretString::from(text)),
-            false => Err("that is no code: it has spaces or other letters in it".into()),
+            false => Err("that is not a code: it has spaces or other characters that no code has".into()),
         };
     }
     let query = text.split_once('?').map_or(text, |(_, query)| query);
@@ -111,20 +112,22 @@ fn read_code(text: &str, state: Option<&str>, base: &Url) -> Result<SecretString
         url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value)
     };
     if let Some(error) = value("error") {
-        return Err(format!("the account gave no access: {error}"));
+        return Err(format!("the account allowed no access: {error}"));
     }
     if let (Some(given), Some(found)) = (state, value("state"))
         && given != found
     {
         return Err(
-            "that address is of another login: its state is not the one given here; begin again".into()
+            "that address belongs to another login: its state is not the one given here; start again".into(),
         );
     }
     if let Some(referer) = value("referer") {
         let account = base.host_str().unwrap_or_default();
         let named = referer.trim_start_matches("https://").split(['/', ':']).next().unwrap_or_default();
         if !named.eq_ignore_ascii_case(account) {
-            return Err(format!("that code is of the account {named}, and api.base_url names {account}"));
+            return Err(format!(
+                "that code belongs to the account {named}, but api.base_url names {account}"
+            ));
         }
     }
     match value("code") {
@@ -142,7 +145,7 @@ fn hold(store: &Store) -> Result<Held> {
         }
         ensure!(
             clock::since(began) < LOCK_TIMEOUT,
-            "another process holds the folder of {}: does it hang?",
+            "another process holds the lock on the folder of {}: does it hang?",
             store.path().display()
         );
         thread::sleep(Duration::from_millis(100));
@@ -157,8 +160,9 @@ fn issue(config: &Config, integration: &Arc<Integration>, code: SecretString) ->
     runtime.shutdown_background();
     issued.map_err(|failure| match failure.kind {
         Kind::Unauthorized => anyhow!(
-            "{host} does not take the code ({failure}): it is good once and for 20 min; else check \
-             api.oauth.client_id, its secret and api.oauth.redirect_uri"
+            "{host} does not accept the code ({failure}): a code is valid once and for 20 min. Use a new \
+             one; if that is not accepted either, check api.oauth.client_id, its secret and \
+             api.oauth.redirect_uri"
         ),
         _ => anyhow!("{host} issued no tokens: {failure}"),
     })
@@ -207,7 +211,10 @@ mod tests {
     fn a_code_of_another_login_or_another_account_is_not_taken() {
         assert!(read("https://i.example/?code=c&state=s2").unwrap_err().contains("another login"));
         let other = read("https://i.example/?code=c&state=s1&referer=other.amocrm.ru").unwrap_err();
-        assert!(other.contains("of the account other.amocrm.ru, and api.base_url names example.amocrm.ru"));
+        assert!(
+            other
+                .contains("belongs to the account other.amocrm.ru, but api.base_url names example.amocrm.ru")
+        );
         let no_state = read_code("https://i.example/?code=c&state=s2", None, &base());
         assert!(no_state.is_ok(), "nobody knows which it was");
     }

@@ -84,16 +84,16 @@ pub(super) fn retry(database: &Path, ids: &[TalkId]) -> Result<ExitCode> {
     if ids.is_empty() {
         let retried = queue::retry_failed(&connection, now).map_err(StoreError::from)?;
         let mut out = Out::new();
-        out.line(format!("{} to be tried again now", humanize::talks(retried as i64)))?;
+        out.line(format!("{} to be retried now", humanize::talks(retried as i64)))?;
         return out.done();
     }
-    each("to be tried again now", ids, |talk_id| queue::retry(&connection, talk_id, now))
+    each("to be retried now", ids, |talk_id| queue::retry(&connection, talk_id, now))
 }
 
 /// Takes ids off the queue.
 pub(super) fn drop_ids(database: &Path, ids: &[TalkId]) -> Result<ExitCode> {
     let connection = store::open(database, false)?;
-    each("taken off the queue", ids, |talk_id| queue::drop_row(&connection, talk_id))
+    each("removed from the queue", ids, |talk_id| queue::drop_row(&connection, talk_id))
 }
 
 fn each(

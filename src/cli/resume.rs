@@ -50,7 +50,7 @@ pub(super) fn resume(database: &Path) -> Result<ExitCode> {
         out.done()?;
         return Ok(ExitCode::FAILURE);
     }
-    out.line("the probe is not answered yet: `talkmirror status` shows what comes of it")?;
+    out.line("the probe is not answered yet: `talkmirror status` shows its result")?;
     out.done()?;
     Ok(ExitCode::FAILURE)
 }

@@ -36,7 +36,7 @@ pub(super) fn runtime() -> Result<Runtime> {
         .max_blocking_threads(MAX_BLOCKING_THREADS)
         .thread_keep_alive(THREAD_KEEP_ALIVE)
         .build()
-        .context("cannot set up waiting for the network and for time")?;
+        .context("cannot set up network I/O and timers")?;
     start_a_thread().map_err(DaemonError::Thread)?;
     runtime.block_on(runtime.spawn_blocking(|| {}))?;
     Ok(runtime)

@@ -78,7 +78,7 @@ pub(super) fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
     let stopped = sweep::state(&connection).map_err(StoreError::from)?.stopped.is_some();
     if stopped {
         out.line(format!(
-            "The last sweep was stopped: more are stale than auto_close.max_share = {} allows.",
+            "The last sweep was stopped: more talks are stale than auto_close.max_share = {} allows.",
             rules.max_share
         ))?;
     }
@@ -117,10 +117,10 @@ pub(super) fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
     if now_closed > 0 && not_closing.is_none() && !stopped {
         let next = match rules.mode {
             CloseMode::Off => {
-                "set auto_close.mode to \"dry-run\" to have this written down, and to \"live\" to have them closed"
+                "set auto_close.mode to \"dry-run\" to record this, and to \"live\" to close them"
             }
             CloseMode::DryRun => "read the table closures, then set auto_close.mode to \"live\"",
-            CloseMode::Live => "they are closed at the next sweeps, if a fetch just before shows the same",
+            CloseMode::Live => "the next sweeps close them, if a fetch just before shows the same",
         };
         out.line("")?;
         out.line(format!("Next: {next}."))?;

@@ -80,7 +80,7 @@ fn screen(
         complaints => {
             let count = humanize::count(complaints.len() as i64);
             let incomplete = incomplete.map_or(String::new(), |how| format!("; {how}"));
-            Text::alarming(format!("not healthy: {count} to look at, see below")).then(incomplete)
+            Text::alarming(format!("not healthy: see the {count} below")).then(incomplete)
         }
     };
     row("Mirror", health);
@@ -271,13 +271,13 @@ fn feeder_line(feeder: &FeederRow, now: i64) -> Text {
     let found = humanize::talks(feeder.found);
     let in_all = humanize::count(feeder.found_in_all);
     let ran = match feeder.ran_at {
-        None => format!("on, for the first time; {in_all} queued so far"),
+        None => format!("on, first run not finished; {in_all} queued so far"),
         Some(at) => format!("last {}: {found} queued ({in_all} in all)", humanize::ago(at, now)),
     };
     match (&feeder.trouble, feeder.trouble_since) {
         (Some(trouble), since) => {
             let since = since.map_or(String::new(), |since| format!(" {}", humanize::lasting(since, now)));
-            Text::from(format!("{ran}; ")).then(Text::alarming(format!("trouble{since}: {trouble}")))
+            Text::from(format!("{ran}; ")).then(Text::alarming(format!("error{since}: {trouble}")))
         }
         (None, _) => ran.into(),
     }

@@ -74,7 +74,7 @@ impl Input {
         if !mistakes.is_empty() {
             let mistakes = mistakes.join("\n");
             eprint_line(&format!(
-                "warning: the configuration is wrong, and defaults stand in for this: {mistakes}"
+                "warning: the configuration is wrong, so defaults are used for this: {mistakes}"
             ));
         }
         Ok(config)

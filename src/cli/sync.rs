@@ -70,7 +70,7 @@ pub(super) fn sync(
     // A row that failed earlier and is not due yet does not fail this run.
     match reason {
         Some(reason) if unqueued => {
-            anyhow::bail!("{reason}; not all talks that were asked for are queued: ask for them again")
+            anyhow::bail!("{reason}; not all requested talks are queued: run the command again")
         }
         Some(reason) if queue.due > 0 || unfetched > 0 || is_write_blocked => {
             anyhow::bail!("{reason}; {} stay queued", humanize::talks(waiting))
@@ -99,7 +99,7 @@ fn summary(counters: &Counters, queue: &QueueCounts, took: Duration, now: i64) -
     );
     if counters.older > 0 {
         let older = count(counters.older);
-        row("Older", format!("{older}: the answer was older than what is stored, which stays"));
+        row("Older", format!("{older}: the answer was older than the stored state, which stays"));
     }
     if counters.gone > 0 {
         row("Gone", format!("{}: the account has no such talk", count(counters.gone)));
@@ -107,7 +107,7 @@ fn summary(counters: &Counters, queue: &QueueCounts, took: Duration, now: i64) -
     if counters.denied > 0 {
         row(
             "Denied",
-            format!("{}: the token has no right to them; tried again in a day", count(counters.denied)),
+            format!("{}: the token has no right to them; retried in a day", count(counters.denied)),
         );
     }
     if let Some(closures) = closures(&counters.closures) {
@@ -133,7 +133,7 @@ fn closures(closures: &Closures) -> Option<String> {
         (would_close, "would be closed (dry-run)"),
         (closed, "closed"),
         (pending, "accepted and not seen closed yet"),
-        (withdrawn, "kept: not stale any more"),
+        (withdrawn, "kept: no longer stale"),
         (refused, "refused"),
         (failed, "failed"),
     ];

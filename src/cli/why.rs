@@ -84,7 +84,7 @@ fn print_story(
             row("Talk", talk_id.to_string());
             row(
                 "State",
-                format!("does not exist: so the API said {}", humanize::timestamp_ago(gone_at, now)),
+                format!("does not exist, as the API reported {}", humanize::timestamp_ago(gone_at, now)),
             );
         }
         (None, None) => {
@@ -118,7 +118,7 @@ fn brief(text: &str) -> String {
 
 fn state(mirrored: &MirroredTalk, now: i64) -> String {
     let talk = &mirrored.talk;
-    let mut state = vec![if talk.is_in_work { "in work" } else { "closed" }.to_owned()];
+    let mut state = vec![if talk.is_in_work { "open" } else { "closed" }.to_owned()];
     if let Some(closed_at) = mirrored.closed_at {
         state.push(format!("seen closed {}", humanize::ago(closed_at, now)));
     }
@@ -132,8 +132,10 @@ fn state(mirrored: &MirroredTalk, now: i64) -> String {
         state.push(format!("status {}", brief(status)));
     }
     if let Some(gone_at) = mirrored.gone_at {
-        state
-            .push(format!("gone: the API says since {} that it does not exist", humanize::ago(gone_at, now)));
+        state.push(format!(
+            "gone: the API has reported since {} that it does not exist",
+            humanize::ago(gone_at, now)
+        ));
     }
     if let Some(denied_at) = mirrored.denied_at {
         state.push(format!(
@@ -187,8 +189,8 @@ fn next(story: &Story, talk_id: TalkId, config: &Config, runs: bool, now: i64) -
             Some(from) if runs => {
                 format!("a refresh, {from}")
             }
-            Some(_) => "refreshes, while a daemon runs; none does".into(),
-            None => format!("nothing is planned; `talkmirror enqueue {talk_id}` has it fetched"),
+            Some(_) => "a refresh, once a daemon runs".into(),
+            None => format!("nothing is planned; `talkmirror enqueue {talk_id}` queues it"),
         };
     };
     if let Some(failed_at) = row.failed_at {
@@ -245,7 +247,7 @@ fn next(story: &Story, talk_id: TalkId, config: &Config, runs: bool, now: i64) -
 fn auto_close(story: &Story, talk_id: TalkId, config: &Config, runs: bool, now: i64) -> String {
     let rules = &config.auto_close.rules;
     let Some(mirrored) = &story.mirrored else {
-        return "only mirrored talks are looked at".into();
+        return "only mirrored talks are considered".into();
     };
     let reach = Reach { gone: mirrored.gone_at.is_some(), denied: mirrored.denied_at.is_some() };
     let verdict = stale(&mirrored.talk, reach, now, &rules.stale);
@@ -264,7 +266,7 @@ fn auto_close(story: &Story, talk_id: TalkId, config: &Config, runs: bool, now: 
                 "{verdict}; the last sweep was stopped by auto_close.max_share: see `talkmirror status`"
             );
         }
-        CloseMode::DryRun => "is decided on, not closed,",
+        CloseMode::DryRun => "is recorded, not closed,",
         CloseMode::Live => "is closed",
     };
     if let Some(obstacle) = story.daemon.as_ref().and_then(|daemon| daemon.not_closing.as_ref()) {

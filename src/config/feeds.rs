@@ -85,7 +85,11 @@ pub(super) fn webhook(
         return None;
     }
     if listen.is_none() && !keys.has_mistake("http.listen") {
-        keys.mistake("http.listen", "an address to take hooks at, as webhook.enabled is true", "nothing");
+        keys.mistake(
+            "http.listen",
+            "an address to receive webhooks at, as webhook.enabled is true",
+            "nothing",
+        );
     }
     let secret = match credentials::file_or(file.flatten(), "webhook-secret") {
         None if keys.has_mistake("webhook.secret_file") => None,

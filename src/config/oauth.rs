@@ -110,7 +110,7 @@ fn secret(keys: &mut Keys, file: &Path) -> Option<SecretString> {
             secret if secret.bytes().all(|byte| byte.is_ascii_graphic()) => {
                 return Some(SecretString::from(secret));
             }
-            _ => "spaces, line breaks or letters that no secret has".into(),
+            _ => "spaces, line breaks or other characters that no secret has".into(),
         },
     };
     let expected = format!("the integration's secret, readable, at {}", file.display());

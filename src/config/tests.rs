@@ -325,7 +325,7 @@ fn every_mistake_about_feeders_is_named() {
         "listing.enabled: expected true or false, found \"on\"",
         "such as \"0 */10 * * * *\", found \"hourly\"",
         "such as \"0 * * * * *\", found \"* * * * *\"",
-        "http.listen: expected an address to take hooks at, as webhook.enabled is true, found nothing",
+        "http.listen: expected an address to receive webhooks at, as webhook.enabled is true, found nothing",
         "webhook.secret_file: expected the path of a file with a secret, as webhook.enabled is true, found nothing",
     ] {
         assert!(found.iter().any(|line| line.ends_with(part)), "{part}\n{found:#?}");

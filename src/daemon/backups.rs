@@ -141,7 +141,7 @@ impl Backups {
     fn begin(&mut self) {
         let Some(rules) = self.rules.clone() else { return };
         if self.job.is_some() {
-            tracing::warn!("the last backup is still under way: this one is left out");
+            tracing::warn!("the last backup is still under way: this one is skipped");
             return;
         }
         let (at, progress) = (unix_now(), Arc::new(CopyProgress::default()));
@@ -180,7 +180,7 @@ impl Backups {
                 format!("{}; {}", causes(&error), limit::REACHED)
             }
             Some(Err(error)) => causes(&error),
-            None => "it broke off; the log says more".into(),
+            None => "it was interrupted; the journal shows more".into(),
         };
         let before = self.state.trouble.take();
         // Logged once, until the error changes or is gone.
@@ -241,5 +241,5 @@ fn make_folder(folder: &Path) -> Result<(), BackupError> {
     let within = folder.parent().unwrap_or(folder);
     fs::create_dir(folder)
         .and_then(|()| crate::sqlite::owner::hand_over(&fs::File::open(folder)?, within))
-        .map_err(|source| BackupError::Io { step: "make the folder", path: folder.to_owned(), source })
+        .map_err(|source| BackupError::Io { step: "create the folder", path: folder.to_owned(), source })
 }

@@ -136,9 +136,9 @@ impl Feeders {
         let row = feeder_state.of(Feeder::Webhook);
         let webhooks = secret.clone().map(|secret| Arc::new(Webhooks::new(secret, worker.writer(), row)));
         match (&webhooks, config.http) {
-            (Some(_), Some(listen)) => tracing::info!("taking hooks at http://{listen}/webhook/…"),
+            (Some(_), Some(listen)) => tracing::info!("receiving webhooks at http://{listen}/webhook/…"),
             (Some(_), None) => {}
-            (None, _) => tracing::info!("taking no hooks any more"),
+            (None, _) => tracing::info!("no longer receiving webhooks"),
         }
         self.webhooks.send_replace(webhooks);
         self.secret = secret;

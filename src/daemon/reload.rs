@@ -53,7 +53,9 @@ impl Running<'_> {
                 }
                 let count = mistakes.len();
                 let plural = if count == 1 { "mistake" } else { "mistakes" };
-                tracing::error!("refused the new configuration, the old one stays: {count} {plural}");
+                tracing::error!(
+                    "refused the new configuration, the old one stays in force: {count} {plural}"
+                );
                 self.refused = Some(mistakes.join("; "));
             }
         }
@@ -97,7 +99,7 @@ impl Running<'_> {
         let mut keep = |key: &str, old: &dyn Display, new: &dyn Display| {
             let file = self.config.file.display();
             mistakes.push(format!(
-                "{file}: {key}: expected {old} as long as talkmirror runs (restart it to change this), found {new}"
+                "{file}: {key}: expected {old} while talkmirror runs (restart it to change this), found {new}"
             ));
         };
         if old.api.base_url != new.api.base_url {
@@ -123,9 +125,9 @@ impl Running<'_> {
         self.set_sweeps().await?;
         self.refused = None;
         self.configured_at = now.secs();
-        tracing::info!("took up the new configuration");
+        tracing::info!("applied the new configuration");
         if !restart_keys.is_empty() {
-            tracing::warn!("restart talkmirror for what else has changed: {}", restart_keys.join(", "));
+            tracing::warn!("restart talkmirror to apply the other changes: {}", restart_keys.join(", "));
         }
         self.log_auto_close();
         Ok(())

@@ -193,7 +193,7 @@ impl<'a> Running<'a> {
         let account = self.config.api.base_url.host_str().unwrap_or_default().to_owned();
         let site = Site::new(self.config.database.clone(), account, live, webhooks, hosts, metrics);
         self.server.spawn(http::serve(listener, Arc::new(site)));
-        tracing::info!("how it goes is shown at http://{address}/");
+        tracing::info!("the status page is at http://{address}/");
         Ok(())
     }
 
@@ -245,10 +245,10 @@ impl<'a> Running<'a> {
         match jump < 0.0 {
             true => {
                 tracing::info!(
-                    "the clock was set back by {by}: it is {to}, and the schedules go by that now"
+                    "the clock was set back by {by}: it is now {to}, and the schedules use that time"
                 );
             }
-            false => tracing::info!("the clock was set ahead by {by}, or the machine slept: it is {to}"),
+            false => tracing::info!("the clock was set ahead by {by}, or the machine slept: it is now {to}"),
         }
         // A clock that was set ahead needs none of this: the scheduler ticks once for missed times.
         if jump < 0.0 {

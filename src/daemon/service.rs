@@ -102,7 +102,7 @@ impl Service {
 pub(super) fn status(live: &Live, counters: Counters, started: i64) -> String {
     let mut parts = Vec::new();
     if let Some(mistakes) = &live.refused {
-        parts.push(format!("NEW CONFIGURATION REFUSED, the old one stays: {mistakes}"));
+        parts.push(format!("NEW CONFIGURATION REFUSED, the old one stays in force: {mistakes}"));
     }
     if let Some(why) = &live.stalled {
         parts.push(format!("NO PROGRESS: {why}"));
@@ -118,11 +118,11 @@ pub(super) fn status(live: &Live, counters: Counters, started: i64) -> String {
         }
         let failed = status.last_failure_at.filter(|at| status.last_success_at.is_none_or(|good| good < *at));
         if let (None, Some(at), Some(failure)) = (&status.pause, failed, &status.last_failure) {
-            parts.push(format!("LAST ANSWER BAD at {}: {failure}", time(at)));
+            parts.push(format!("LAST REQUEST FAILED at {}: {failure}", time(at)));
         }
         let last = status.last_success_at.map_or("none yet".into(), time);
         parts.push(format!(
-            "{:.1} of {:.1} requests a second, last good answer {last}",
+            "{:.1} of {:.1} requests a second, last success {last}",
             status.request_rate, status.requests_per_second
         ));
     }

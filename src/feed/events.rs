@@ -75,7 +75,7 @@ impl Events {
             let Rows::Events(events) = page.rows else { break };
             if events.iter().any(|event| event.created_at < since) {
                 // Otherwise each run would read the whole history.
-                let why = "the events ignore filter[created_at][from]".to_owned();
+                let why = "the list of events ignores filter[created_at][from]".to_owned();
                 return Ok(Err(ListError::NotServed(why)));
             }
             // A wrong clock, here or there, must not move the cursor past future events.

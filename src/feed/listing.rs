@@ -103,15 +103,15 @@ impl Listing {
                 Err(list_error) => error = Some(self.context.describe_list_error(list_error)),
             }
         }
-        let ignored = "the list ignores filter[only_in_work]";
+        let ignored = "the list of talks ignores filter[only_in_work]";
         if self.unfiltered_at.is_some() {
-            error = Some(format!("{ignored}: it is long, and so read once a day, as a whole"));
+            error = Some(format!("{ignored}: it is long, so it is read once a day, as a whole"));
         } else if self.unfiltered > 1 {
             // This costs a few more requests, and the mirror is right all the same.
             if !std::mem::replace(&mut self.warned_short, true) {
                 tracing::warn!(
                     feeder = "listing",
-                    "{ignored}: it is short, and so read as a whole each time"
+                    "{ignored}: it is short, so it is read as a whole each time"
                 );
             }
         }

@@ -82,7 +82,7 @@ impl Webhooks {
         match timeout(deadline.saturating_duration_since(clock::mono()), fed).await {
             Ok(Ok(Some(Fed::OtherAccount))) => {
                 self.note(format!(
-                    "a hook of account {} came, which is not mirrored here",
+                    "received a webhook of account {}, which is not mirrored here",
                     account_id.unwrap_or(0)
                 ));
                 StatusCode::FORBIDDEN
@@ -144,13 +144,13 @@ fn read(body: &[u8]) -> Result<WebhookBody, String> {
         match (kind, path.as_slice()) {
             ("account", ["id"]) => {
                 let id = value.parse().ok().filter(|id| *id > 0);
-                webhook.account_id = Some(id.ok_or("a hook came whose account[id] is no number")?);
+                webhook.account_id = Some(id.ok_or("received a webhook whose account[id] is not a number")?);
             }
             ("talk", [_, _, "talk_id"]) => {
                 // One odd id must not lose the others, or the vendor would send all of them again.
                 match value.parse() {
                     Ok(talk_id) => webhook.talk_ids.push(talk_id),
-                    Err(InvalidTalkId) => odd = Some("a hook came with a talk_id that is none"),
+                    Err(InvalidTalkId) => odd = Some("received a webhook whose talk_id is not a talk id"),
                 }
             }
             // A message may belong to no talk.
@@ -162,7 +162,7 @@ fn read(body: &[u8]) -> Result<WebhookBody, String> {
         return Err(odd.into());
     }
     if webhook == WebhookBody::default() {
-        return Err("something came that is no hook of amoCRM".into());
+        return Err("received a call that is not a webhook of amoCRM".into());
     }
     webhook.talk_ids.sort_unstable();
     webhook.talk_ids.dedup();

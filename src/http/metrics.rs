@@ -19,7 +19,9 @@ pub(super) async fn metrics(State(site): State<Arc<Site>>) -> Response {
         Ok(mirror_state) => gauges(&mirror_state),
         Err(error) => {
             // The counters are still shown, and that the daemon is up.
-            tracing::debug!("the gauges are as they were: the database cannot be read: {error}");
+            tracing::debug!(
+                "the gauges keep their last values, because the database cannot be read: {error}"
+            );
             set("talkmirror_ready", &[], 0.0);
             set("talkmirror_healthy", &[], 0.0);
         }

@@ -57,7 +57,7 @@ pub(super) fn render(screen: &Screen) -> String {
         section aria-labelledby="course" {
             h2 id="course" { "At a glance" }
             @if let Some(how) = incomplete {
-                p.note { "Until all talks are mirrored, what is counted by day is too low: " (how) "." }
+                p.note { "Until all talks are mirrored, the counts by day are too low: " (how) "." }
             }
             div.columns { (figures(screen)) }
             (tables::days(&screen.days))
@@ -108,7 +108,8 @@ fn shell(mood: Mood, account: &str, now: i64, main: &Markup) -> String {
                 p id="lost" role="alert" {}
                 main { (main) (as_of(now)) }
                 footer {
-                    p { "This page looks for news every " (RELOAD_INTERVAL_SECS) " s by itself. Days and times are UTC." }
+                    p { "This page refreshes itself every " (RELOAD_INTERVAL_SECS) " s. Days and times are \
+                                                                                    UTC." }
                     p { "talkmirror " (version) ". For programs: " a href="metrics" { "metrics" } ", "
                         a href="readyz" { "readiness" } ", " a href="healthz" { "health" } "." }
                 }

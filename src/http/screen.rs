@@ -82,7 +82,8 @@ async fn screen(site: &Site) -> Result<Screen, Arc<StoreError>> {
     if let Some(mistakes) = live.refused {
         complaints.push(Complaint {
             what: format!("a newer configuration was refused: {}", mistakes.trim_end().trim_end_matches('.')),
-            action: "mend it, then reload (`systemctl reload talkmirror`, or SIGHUP); the old one holds"
+            action: "correct it, then reload (`systemctl reload talkmirror`, or SIGHUP); the old one stays \
+                     in force"
                 .into(),
         });
     }

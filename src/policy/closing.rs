@@ -89,7 +89,7 @@ pub fn next(
 ) -> Step {
     match (open, close_context) {
         // By somebody else, where no request of ours can have left.
-        (Some(Open { attempts: 0, .. }), _) if !talk.is_in_work => Step::Withdraw("closed already".into()),
+        (Some(Open { attempts: 0, .. }), _) if !talk.is_in_work => Step::Withdraw("already closed".into()),
         (Some(_), _) if !talk.is_in_work => Step::Closed,
         // A dry run says nothing of a closing that is under way.
         (Some(open), Some(CloseContext { reason: FetchReason::DryRun, .. })) => {
@@ -154,7 +154,7 @@ fn requested(open: &Open, talk: &Talk, close_context: Option<&CloseContext>, now
         // A server that is slow may still act on the request.
         return match next_look(open.requested_at, now).filter(|_| sent) {
             Some(at) => Step::LookAgain(at),
-            None => Step::Withdraw(format!("auto_close.mode is {} by now", close_context.mode)),
+            None => Step::Withdraw(format!("auto_close.mode is now {}", close_context.mode)),
         };
     }
     if !close_context.decision.verdict.is_stale() {

@@ -187,9 +187,9 @@ impl fmt::Display for Verdict {
 impl fmt::Display for KeptReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            KeptReason::Gone => f.write_str("the API says that it does not exist"),
+            KeptReason::Gone => f.write_str("the API reports that it does not exist"),
             KeptReason::Denied => f.write_str("the API refuses it to this token"),
-            KeptReason::Closed => f.write_str("closed already"),
+            KeptReason::Closed => f.write_str("already closed"),
             KeptReason::Status(status) => write!(f, "its status is {status}"),
             KeptReason::NotMissed => f.write_str("not missed"),
             KeptReason::MissedLately { missed_for, .. } if *missed_for < 0 => {
@@ -205,7 +205,7 @@ impl fmt::Display for KeptReason {
                 write!(f, "changed {} ago: not over {} yet", duration(*quiet_for), duration(*wanted))
             }
             KeptReason::Origin(None) => f.write_str("it has no origin"),
-            KeptReason::Origin(Some(origin)) => write!(f, "its origin, {origin}, is left out"),
+            KeptReason::Origin(Some(origin)) => write!(f, "its origin, {origin}, is excluded"),
         }
     }
 }

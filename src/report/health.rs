@@ -86,7 +86,7 @@ fn unanswered(daemon: &DaemonStatus, overview: &Overview, now: i64) -> Option<(S
     let (since, feeder, trouble) = failing_feeders.min()?;
     Some((
         format!("no talk was fetched {}; {feeder}: {trouble}", lasting(since, now)),
-        "check the network and api.base_url; where the account serves no lists, take hooks or begin with \
+        "check the network and api.base_url; if the account offers no lists, use webhooks or begin with \
          `talkmirror backfill --from ID`",
     ))
 }
@@ -118,7 +118,8 @@ pub(crate) fn complaints(
                 match reason {
                     Some(Reason::Unauthorized) => tokens::refused_action(overview),
                     Some(Reason::Unpaid) => {
-                        "pay for the account: work goes on within 15 min by itself, or at once by `talkmirror resume`"
+                        "pay for the account: talkmirror resumes within 15 min by itself, or at once by \
+                         `talkmirror resume`"
                     }
                     Some(Reason::Blocked) => {
                         "ask the vendor's support to lift the block; check api.base_url and who else uses this address"
@@ -129,18 +130,21 @@ pub(crate) fn complaints(
                         "start it again (`talkmirror run` or `talkmirror sync`): it begins with one probe"
                     }
                     Some(Reason::RateLimited) => {
-                        "none: work goes on by itself; lower api.requests_per_second if it comes again"
+                        "none: talkmirror resumes by itself; if it happens again, lower \
+                         api.requests_per_second"
                     }
                     Some(Reason::UnexpectedAnswer) => {
-                        "open the address in a browser: is it a maintenance or login page, a firewall, another domain? \
-                         Work goes on by itself when the API answers again; check api.base_url"
+                        "open the address in a browser: is it a maintenance or login page, a firewall, \
+                         another domain? Check api.base_url. talkmirror resumes by itself when the API \
+                         answers again"
                     }
                     Some(Reason::ManyGone) => {
-                        "look in the account whether they were deleted. If so, `talkmirror resume` accepts that; \
-                         else check api.base_url and the token's rights"
+                        "check in the account whether they were deleted. If so, `talkmirror resume` accepts \
+                         that; else check api.base_url and the token's rights"
                     }
                     Some(Reason::Outage) | None => {
-                        "none where the vendor has an outage: work goes on by itself; else check the network"
+                        "none if the vendor has an outage: talkmirror resumes by itself; else check the \
+                         network"
                     }
                 },
             );
@@ -148,7 +152,7 @@ pub(crate) fn complaints(
         if alive == Some(Liveness::Silent) {
             complain(
                 format!("the daemon has written nothing for {} min", now.saturating_sub(daemon.seen_at) / 60),
-                "see its log: is the disk full, or does another program hold the write lock?",
+                "see its journal: is the disk full, or does another program hold the write lock?",
             );
         }
         if let Some(stopped_at) = daemon.stopped_at.filter(|at| {
@@ -163,7 +167,7 @@ pub(crate) fn complaints(
         }
         if alive == Some(Liveness::Vanished) && daemon.mode == Mode::Run {
             complain(
-                "the daemon ended without a word: killed, or the machine went down".into(),
+                "the daemon ended without a clean stop: it was killed, or the machine went down".into(),
                 "start it again: nothing is lost",
             );
         }
@@ -192,14 +196,14 @@ pub(crate) fn complaints(
                 number("stale"),
                 number("open"),
             ),
-            "look at `talkmirror stale`; then change the rules, or run `talkmirror close --yes` to sweep once",
+            "see `talkmirror stale`; then change the rules, or run `talkmirror close --yes` to sweep once",
         );
     }
     if let Some(why) = daemon.and_then(|daemon| daemon.not_closing.as_ref()).filter(|_| closes) {
         let dated = daemon.is_some_and(|daemon| daemon.clock_skew.is_some());
         let action = match running {
-            _ if !dated => "find out what takes the Date out of the API's answers: a proxy in between?",
-            true => "set the clock right (NTP): it is noticed by itself at the next sweep",
+            _ if !dated => "find out what removes the Date from the API's answers: a proxy?",
+            true => "set the clock right (NTP): the daemon notices at the next sweep",
             false => "set the clock right (NTP), and start it again",
         };
         complain(format!("{why}: nothing is closed"), action);
@@ -221,7 +225,7 @@ pub(crate) fn complaints(
     if queue.failed > 0 {
         complain(
             format!("{} failed after repeated attempts", humanize::talks(queue.failed)),
-            "look at `talkmirror queue list --failed`, then `talkmirror queue retry` or `queue drop`",
+            "see `talkmirror queue list --failed`, then `talkmirror queue retry` or `queue drop`",
         );
     }
     complaints
@@ -302,7 +306,7 @@ fn quota_warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec
                 "the quota cannot keep up: {spare:.1} requests a second are left to refresh {open} open talks, \
                  each every {round} on average"
             ),
-            action: format!("{} would do it within the hour", quota(others + open / FULL_ROUND_SECS)),
+            action: format!("{} would refresh them all within an hour", quota(others + open / FULL_ROUND_SECS)),
         });
     }
     if let Some(oldest) =
@@ -316,7 +320,7 @@ fn quota_warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec
                 talks(waiting),
                 lasting(oldest, now)
             ),
-            action: format!("none if it is so but once; {} would work them off within 10 min", quota(rate)),
+            action: format!("none if it happens once; {} would fetch them within 10 min", quota(rate)),
         });
     }
     warnings

@@ -127,7 +127,7 @@ pub(crate) fn aim(mode: CloseMode) -> &'static str {
 /// How many ids a backfill has checked.
 pub(crate) fn looked_at(walk: &Backfill) -> String {
     let (done, all) = walk.progress();
-    format!("{} of {} ids are looked at", count(done), count(all))
+    format!("{} of {} ids are checked", count(done), count(all))
 }
 
 /// The progress of a backfill, and when it ends.
@@ -136,7 +136,7 @@ pub(crate) fn backfill(walk: &Backfill, now: i64) -> String {
     match (&walk.ended, walk.seconds_left(now)) {
         (Some((at, why)), _) => format!("{what}; ended {}: {why}", ago(*at, now)),
         (None, Some(left)) => format!("{what}; done in about {}", duration(left)),
-        (None, None) => format!("{what}; begun {}", ago(walk.began_at, now)),
+        (None, None) => format!("{what}; started {}", ago(walk.began_at, now)),
     }
 }
 

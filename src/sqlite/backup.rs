@@ -32,29 +32,31 @@ pub(crate) enum BackupError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(
-        "{0} exists already, and a backup overwrites nothing: give another name, or a folder for a dated one"
+        "{0} already exists, and a backup overwrites nothing: give another name, or a folder for a dated one"
     )]
     Exists(PathBuf),
     #[error("{0} is the database itself, or one of the files that belong to it: give another name or folder")]
     Live(PathBuf),
-    #[error("there is no folder {0}: make it, or mount what belongs there")]
+    #[error("there is no folder {0}: create it, or mount what belongs there")]
     NoFolder(PathBuf),
-    #[error("{0} is no name that can be handed to SQLite: it is not UTF-8")]
+    #[error("{0} is not a path that SQLite accepts: it is not UTF-8")]
     Name(PathBuf),
     #[error(
-        "cannot write into the folder {folder}: give this user the right to, or take another; a service of systemd \
-         needs it in a drop-in as well (`systemctl edit`: [Service] ReadWritePaths={folder})"
+        "cannot write into the folder {folder}: give this user the right to write there, or use another \
+         folder. A systemd service also needs that right in a drop-in (`systemctl edit`: [Service] \
+         ReadWritePaths={folder})"
     )]
     Unwritable { folder: PathBuf, source: io::Error },
     #[error(
-        "too little room in {folder}: the copy takes {needed} MiB, and {free} MiB are free there; make room, or take another folder"
+        "too little room in {folder}: the copy takes {needed} MiB, and {free} MiB are free there; make room, \
+         or use another folder"
     )]
     NoRoom { folder: PathBuf, needed: u64, free: u64 },
-    #[error("the disk of {0} is full: make room, or take another folder")]
+    #[error("the disk of {0} is full: make room, or use another folder")]
     DiskFull(PathBuf),
     #[error("{path} is damaged: {found}")]
     Damaged { path: PathBuf, found: String },
-    #[error("stopped: there is no copy, and nothing is left of it")]
+    #[error("stopped: no copy was made, and nothing is left over")]
     Stopped,
     #[error("cannot {step} {path}")]
     Io { step: &'static str, path: PathBuf, source: io::Error },

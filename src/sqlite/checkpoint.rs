@@ -116,7 +116,8 @@ impl Checkpoints {
             Err(error) => {
                 if !std::mem::replace(&mut self.failing, true) {
                     tracing::warn!(
-                        "cannot move the write-ahead log into the database: {error}; it grows until that can be done"
+                        "cannot move the write-ahead log into the database: {error}; it grows until that \
+                         succeeds"
                     );
                 }
             }

@@ -9,17 +9,18 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each variant is its message")]
 pub enum StoreError {
-    #[error("there is no database at {0} yet: `talkmirror run` or `talkmirror sync` makes it")]
+    #[error("there is no database at {0} yet: `talkmirror run` or `talkmirror sync` creates it")]
     Missing(PathBuf),
     #[error(
-        "{0} was removed while a talkmirror works on it: restart that, which makes a new one, or restore a backup first"
+        "{0} was removed while a talkmirror process uses it: restart that process, which creates a new file, \
+         or restore a backup first"
     )]
     Lost(PathBuf),
     #[error("{path} is {kind}, not a file: set database.path to a file")]
     NotAFile { path: PathBuf, kind: &'static str },
     #[error("{path} is {kind}, not a file: remove it, as SQLite keeps a file of the database there")]
     NotAFileBeside { path: PathBuf, kind: &'static str },
-    #[error("there is no folder {0} for the database: make it, or set database.path")]
+    #[error("there is no folder {0} for the database: create it, or set database.path")]
     NoFolder(PathBuf),
     #[error(
         "{0} is not a SQLite database: set database.path to another file, or move this one away and restore a backup"
@@ -28,7 +29,8 @@ pub enum StoreError {
     #[error("{0} is a SQLite database of something else: set database.path to another file")]
     Foreign(PathBuf),
     #[error(
-        "{path} was written by a newer talkmirror (schema {found}, this one knows {SCHEMA_VERSION}): upgrade talkmirror"
+        "{path} was written by a newer talkmirror (schema {found}; this one knows {SCHEMA_VERSION}): upgrade \
+         talkmirror"
     )]
     Newer { path: PathBuf, found: i64 },
     #[error(
@@ -37,22 +39,23 @@ pub enum StoreError {
     )]
     Development(PathBuf),
     #[error(
-        "{path} has schema {found}, and this version {SCHEMA_VERSION}: stop an older talkmirror that runs, then start this one (`talkmirror run` or `talkmirror sync`), which migrates it"
+        "{path} has schema {found}, and this version has {SCHEMA_VERSION}: stop any older talkmirror, then \
+         start this one (`talkmirror run` or `talkmirror sync`), which migrates it"
     )]
     Older { path: PathBuf, found: i64 },
     #[error("{0} cannot be written: give this user the right to write the file and its folder")]
     ReadOnly(PathBuf),
     #[error(
-        "{0} is another name (a hard link) of a database that a talkmirror works on: use the name that it goes by, as SQLite \
-         keeps a log for each name"
+        "{0} is another name (a hard link) of a database that a talkmirror process uses: use the same name, \
+         as SQLite keeps a WAL for each name"
     )]
     OtherName(PathBuf),
     #[error("cannot {step} {path}")]
     Open { step: &'static str, path: PathBuf, source: rusqlite::Error },
-    #[error("{path} is not as talkmirror made it: {broken}")]
+    #[error("{path} is not as talkmirror created it: {broken}")]
     Broken { path: PathBuf, broken: String },
-    #[error("cannot make {name} again in {path}, which is missing or was changed there")]
-    Mend { path: PathBuf, name: String, source: rusqlite::Error },
+    #[error("cannot repair {name} in {path}, which was missing or changed")]
+    Repair { path: PathBuf, name: String, source: rusqlite::Error },
     #[error("cannot migrate {path}")]
     Migrate { path: PathBuf, source: rusqlite::Error },
     #[error(transparent)]

@@ -49,15 +49,15 @@ pub struct InstanceLock {
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each variant is its message")]
 pub enum LockError {
-    #[error("another talkmirror (process {holder}) is working on {database}")]
+    #[error("another talkmirror (process {holder}) uses {database}")]
     Held { database: PathBuf, holder: String },
     #[error("{path} is {kind}, not a file: remove it")]
     NotAFile { path: PathBuf, kind: &'static str },
     #[error("cannot write {path}")]
     TooLarge { path: PathBuf, source: io::Error },
     #[error(
-        "cannot lock {path}: is database.path where this user may write (under systemd in $STATE_DIRECTORY), and is that \
-         file this user's own?"
+        "cannot lock {path}: can this user write to the folder of database.path (under systemd, \
+         $STATE_DIRECTORY), and does this user own that file?"
     )]
     Io { path: PathBuf, source: io::Error },
 }

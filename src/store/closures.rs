@@ -246,7 +246,7 @@ pub(super) fn is_under_way(
 }
 
 /// Why a closing ends whose talk is gone.
-const IS_GONE: &str = "the API says that the talk does not exist";
+const IS_GONE: &str = "the API reports that the talk does not exist";
 
 /// Ends a closing whose talk the API says does not exist.
 pub(super) fn end_gone(tx: &Transaction<'_>, talk_id: TalkId) -> rusqlite::Result<()> {

@@ -34,9 +34,9 @@ pub(crate) enum RestoreError {
     NotAFile { path: PathBuf, kind: &'static str },
     #[error("{0} is the database itself, or a part of it: name a backup")]
     Live(PathBuf),
-    #[error("{0} is no backup: it is no SQLite database")]
+    #[error("{0} is not a backup: it is not a SQLite database")]
     NotADatabase(PathBuf),
-    #[error("{0} is no backup: it is a SQLite database of something else, or an empty one")]
+    #[error("{0} is not a backup: it is a SQLite database of something else, or an empty one")]
     Foreign(PathBuf),
     #[error(
         "{path} is a backup of account {account}, and the database {database} mirrors account {present}: restore it \
@@ -49,13 +49,14 @@ pub(crate) enum RestoreError {
     )]
     InUse(PathBuf),
     #[error(
-        "{path} cannot be restored, as it is not as talkmirror made it: {broken}; take another backup, or sync into a \
-         new database"
+        "{path} cannot be restored, because it is not as talkmirror created it: {broken}; use another \
+         backup, or sync into a new database"
     )]
     Broken { path: PathBuf, broken: String },
     #[error(
-        "what talkmirror did since the backup cannot be taken over from {database}; nothing was replaced: mend that, or \
-         move the database with its -wal away by hand, and what it did since is not known to the restored one"
+        "cannot copy from {database} what talkmirror did since the backup, so nothing was replaced. Correct \
+         that; or move the database with its -wal away by hand: then the restored one does not know what was \
+         done since"
     )]
     Carry { database: PathBuf, source: rusqlite::Error },
     #[error("stopped: nothing was replaced")]
@@ -153,7 +154,7 @@ impl Restore {
         place::to_wal(&new).map_err(sql("prepare", &new))?;
         let io = |step| io_error(step, &database);
         place::match_owner_and_mode(&new, &database, scratch.within())
-            .map_err(io("give its owner and mode to the successor of"))?;
+            .map_err(io("set owner and mode of the replacement of"))?;
         let kept = KeptFile::new(&database, now).map_err(io("keep"))?;
         sync_folder(scratch.within()).map_err(io("keep"))?;
         fs::rename(&new, &database).map_err(io("replace"))?;
@@ -161,7 +162,7 @@ impl Restore {
         if let Some(old) = held {
             old.leave();
         }
-        sync_folder(scratch.within()).map_err(io("make sure, though it was replaced, of"))?;
+        sync_folder(scratch.within()).map_err(io("sync, after it was replaced,"))?;
         place::make_beside(&database);
         Ok(Restored { kept, carried })
     }
@@ -211,7 +212,7 @@ fn ready(new: &Path, path: &Path) -> Result<(), RestoreError> {
         let broken = broken.into_iter().map(|broken| broken.what).collect::<Vec<_>>().join("; ");
         return Err(RestoreError::Broken { path: path.to_owned(), broken });
     }
-    schema::mend(&mut connection, path).map_err(RestoreError::OfBackup)
+    schema::repair(&mut connection, path).map_err(RestoreError::OfBackup)
 }
 
 fn io_error(step: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RestoreError {

@@ -1,6 +1,6 @@
 //! Is the database as this version made it? Analysts may write to it, and tools drop and alter what they like.
 //!
-//! What holds no data (views, triggers, indexes) is made again at a start, also if another version's script made it
+//! What holds no data (views, triggers, indexes) is created again at a start, even if another version's script made it
 //! (`script`). If a table or a column is missing, or the account is another than that of the talks, a start is refused
 //! before anything is written. What others have added for themselves is left alone, and reported if it takes part in the
 //! daemon's own transactions.
@@ -28,7 +28,7 @@ const JSON_KEYS: [&str; 4] = ["auto_close.", "api.", "backup.", "retention."];
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Differences {
     /// What a start makes again, in words: `the view stale_talks is missing`.
-    pub mendable: Vec<Mendable>,
+    pub repairable: Vec<Repairable>,
     /// What a start is refused for.
     pub broken: Vec<Broken>,
     /// What others have added that takes part in the daemon's transactions, in words.
@@ -37,9 +37,9 @@ pub(crate) struct Differences {
     is_outdated: bool,
 }
 
-/// What holds no data and is made again at a start.
+/// What holds no data and is repaired at a start.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Mendable {
+pub(crate) struct Repairable {
     what: What,
     name: String,
     /// What was found in its place.
@@ -68,14 +68,14 @@ impl What {
     }
 }
 
-impl fmt::Display for Mendable {
+impl fmt::Display for Repairable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Mendable { what, name, found, sql } = self;
+        let Repairable { what, name, found, sql } = self;
         match (what, found, sql) {
             (What::Key, ..) => write!(f, "the value of {name} in mirror_info cannot be read"),
             (what, None, _) => write!(f, "the {} {name} is missing", what.as_str()),
             (what, Some(_), None) => write!(f, "the {} {name} is of another version", what.as_str()),
-            (what, Some(_), Some(_)) => write!(f, "the {} {name} is not as it should be", what.as_str()),
+            (what, Some(_), Some(_)) => write!(f, "the {} {name} was changed", what.as_str()),
         }
     }
 }
@@ -117,15 +117,15 @@ pub(crate) fn compare(connection: &Connection) -> rusqlite::Result<Differences> 
     Ok(differences)
 }
 
-/// Makes again what holds no data, in one transaction, and logs it; also what others have added.
+/// Repairs what holds no data, in one transaction, and logs it; also logs what others have added.
 ///
 /// # Errors
-/// [`StoreError::Broken`] where that would not do: nothing was changed then.
-pub(crate) fn mend(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+/// [`StoreError::Broken`] if that is not enough: nothing was changed then.
+pub(crate) fn repair(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let differences = compare(connection)?;
     refuse(&differences.broken, path)?;
-    if differences.is_outdated || !differences.mendable.is_empty() {
-        make_again(connection, &differences, path)?;
+    if differences.is_outdated || !differences.repairable.is_empty() {
+        recreate(connection, &differences, path)?;
     }
     for foreign in differences.foreign {
         tracing::warn!("{}", shown(&foreign));
@@ -141,10 +141,10 @@ fn refuse(broken: &[Broken], path: &Path) -> Result<(), StoreError> {
     Err(StoreError::Broken { path: path.to_owned(), broken })
 }
 
-fn make_again(connection: &mut Connection, differences: &Differences, path: &Path) -> Result<(), StoreError> {
+fn recreate(connection: &mut Connection, differences: &Differences, path: &Path) -> Result<(), StoreError> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for Mendable { name, found, sql, .. } in &differences.mendable {
-        let failed = |source| StoreError::Mend { path: path.to_owned(), name: name.clone(), source };
+    for Repairable { name, found, sql, .. } in &differences.repairable {
+        let failed = |source| StoreError::Repair { path: path.to_owned(), name: name.clone(), source };
         if let Some(kind) = found {
             tx.execute_batch(&format!("DROP {kind} {}", quoted(name))).map_err(failed)?;
         }
@@ -154,13 +154,13 @@ fn make_again(connection: &mut Connection, differences: &Differences, path: &Pat
         script::note(&tx, &fresh()?, current().views)?;
     }
     tx.commit()?;
-    for mendable in &differences.mendable {
-        let what = mendable.to_string();
-        match mendable {
-            Mendable { what: What::Key, .. } | Mendable { sql: None, .. } => {
+    for repairable in &differences.repairable {
+        let what = repairable.to_string();
+        match repairable {
+            Repairable { what: What::Key, .. } | Repairable { sql: None, .. } => {
                 tracing::warn!("{}: removed", shown(&what));
             }
-            _ => tracing::warn!("{}: made again", shown(&what)),
+            _ => tracing::warn!("{}: repaired", shown(&what)),
         }
     }
     Ok(())
@@ -251,13 +251,13 @@ impl Differences {
             match there {
                 Some(there) if there.kind == *kind && self.is_same(what, &there.sql, sql) => {}
                 Some(other) if other.kind == "table" => self.broken.push(Broken {
-                    what: format!("there is a table {name} where a {} is to be", what.as_str()),
+                    what: format!("a table has the name {name}, which a {} needs", what.as_str()),
                     action: format!("rename it: `ALTER TABLE {name} RENAME TO other_{name}`"),
                 }),
                 Some(other) if what != What::Index && noted.is_some_and(|noted| !noted.made(kind, name)) => {
                     self.broken.push(older::taken(other));
                 }
-                there => self.mendable.push(Mendable {
+                there => self.repairable.push(Repairable {
                     what,
                     name: name.clone(),
                     found: there.map(|there| there.kind.clone()),
@@ -279,7 +279,7 @@ impl Differences {
         for (kind, name) in noted.all() {
             let key = (kind == "trigger", name.to_ascii_lowercase());
             if found.get(&key).is_some_and(|there| there.kind == kind) && !wanted.contains_key(&key) {
-                self.mendable.push(Mendable {
+                self.repairable.push(Repairable {
                     what: if kind == "trigger" { What::Trigger } else { What::View },
                     name: name.to_owned(),
                     found: Some(kind.to_owned()),
@@ -309,7 +309,7 @@ impl Differences {
         for (column, wanted) in &wanted {
             let state = match found.iter().find(|(found, _)| found == column) {
                 None => "is missing",
-                Some((_, found)) if found != wanted => "is not as it should be",
+                Some((_, found)) if found != wanted => "was changed",
                 Some(_) => continue,
             };
             altered += 1;
@@ -324,7 +324,7 @@ impl Differences {
             .map(|(column, _)| column.as_str())
             .collect();
         match added.as_slice() {
-            [] => broken(format!("the table {name} is not as it should be")),
+            [] => broken(format!("the table {name} was changed")),
             added => self.foreign.push(format!(
                 "{name} has columns that are not talkmirror's ({}): a later version may not migrate it; keep them in a \
                  table of your own",
@@ -365,11 +365,11 @@ impl Differences {
                 format!("INSERT INTO mirror_info (key, value) VALUES ('account_id', '{first}')"),
             ),
             Some(noted) => (
-                format!("the talks are of account {first}, and mirror_info says {noted:?}"),
+                format!("the talks are of account {first}, and mirror_info has {noted:?}"),
                 format!("UPDATE mirror_info SET value = '{first}' WHERE key = 'account_id'"),
             ),
         };
-        self.broken.push(Broken { what, action: format!("mend it by `{sql}`") });
+        self.broken.push(Broken { what, action: format!("repair it with `{sql}`") });
         Ok(())
     }
 
@@ -386,7 +386,7 @@ impl Differences {
             let name = key?;
             if JSON_KEYS.iter().any(|ours| name.starts_with(ours)) {
                 let sql = format!("DELETE FROM mirror_info WHERE key = '{}'", name.replace('\'', "''"));
-                self.mendable.push(Mendable { what: What::Key, name, found: None, sql: Some(sql) });
+                self.repairable.push(Repairable { what: What::Key, name, found: None, sql: Some(sql) });
             }
         }
         Ok(())

@@ -232,7 +232,7 @@ impl AccountCheck {
             self.stage = Stage::Account { failures, at };
             return Ok(None);
         }
-        tracing::debug!("the account does not name itself: {}", shown(&failure.to_string()));
+        tracing::debug!("the API does not name the account: {}", shown(&failure.to_string()));
         match by_token {
             Some(account_id) => {
                 let base_url = Some(base_url.into());

@@ -202,7 +202,7 @@ impl Circuit {
         let before = self.pause();
         let mut detail = None;
         if !self.pauses_for(Reason::ManyGone) {
-            detail = Some(format!("{} of the last ones that were asked for", talk_ids.len()));
+            detail = Some(format!("{} of those requested last", talk_ids.len()));
             self.gate.many_gone(now.mono);
         }
         let change = Change { before, after: self.pause(), ..Change::default() };

@@ -175,8 +175,9 @@ impl Closer {
                 tracing::error!(
                     stale,
                     open,
-                    "stopped a sweep: {stale} of {open} open talks are stale, more than auto_close.max_share = {}: \
-                     none is closed; look at `talkmirror stale`, then change the rules or run `talkmirror close --yes`",
+                    "stopped a sweep: {stale} of {open} open talks are stale, more than auto_close.max_share \
+                     = {}: none is closed; see `talkmirror stale`, then change the rules or run `talkmirror \
+                     close --yes`",
                     rules.max_share
                 );
             }
@@ -347,7 +348,7 @@ impl Closer {
             && closing::time_to_close(pending.requested.sent, now).is_none()
         {
             self.pending.pop_front();
-            let error = format!("not sent within {} s of its fetch: decided anew", BEGIN_WITHIN.as_secs());
+            let error = format!("not sent within {} s of its fetch: decided again", BEGIN_WITHIN.as_secs());
             tracing::info!(
                 talk_id = pending.talk_id.get(),
                 "close request of talk {} {error}",

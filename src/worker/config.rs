@@ -47,14 +47,14 @@ pub(crate) struct Account {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WorkError {
     #[error(
-        "this database mirrors account {expected}, and the API answers for account {found}: nothing was changed; set \
-         database.path to another file, or api.base_url and the token to account {}",
+        "this database mirrors account {expected}, but the API answers for account {found}: nothing was \
+         changed; set database.path to another file, or api.base_url and the token to account {}",
         expected.account_id
     )]
     OtherAccount { expected: AccountName, found: AccountName },
     #[error(
-        "{} was removed or replaced while talkmirror worked on it: nothing could be kept there; start talkmirror again, \
-         which makes a new one, or restore a backup first",
+        "{} was removed or replaced while talkmirror used it, so nothing could be stored there; start \
+         talkmirror again, which creates a new file, or restore a backup first",
         .0.display()
     )]
     DatabaseLost(PathBuf),

@@ -28,7 +28,7 @@ impl Worker {
     ) {
         if config.close != self.config.close {
             self.closer.change_rules();
-            self.drop_pending("not sent: the rules were changed", now);
+            self.drop_pending("not sent: the rules have changed", now);
             self.dispatch.rows_may_be_due();
         }
         self.circuit.set_limit(config.requests_per_second);

@@ -284,7 +284,7 @@ impl TokenManager {
             Renewal::Busy
                 if busy_since.is_some_and(|at| now.mono.saturating_duration_since(at) > BUSY_LIMIT) =>
             {
-                let failure = rejected("another process holds the tokens: does it hang?".into());
+                let failure = rejected("another process holds the lock on the tokens: does it hang?".into());
                 self.try_later(failure, paused_for_refusal, paused, now)
             }
             Renewal::Busy => {
@@ -293,7 +293,7 @@ impl TokenManager {
                 Renewed::Nothing
             }
             Renewal::NotStored(why) => {
-                let failure = rejected(format!("the new token cannot be kept: {why}"));
+                let failure = rejected(format!("the new token cannot be stored: {why}"));
                 self.try_later(failure, paused_for_refusal, paused, now)
             }
             Renewal::Failed(failure) if failure.kind == Kind::Unauthorized => {
@@ -355,7 +355,7 @@ impl TokenManager {
             if self.error.as_deref() != Some(&failure.detail) {
                 tracing::warn!(
                     request_id = failure.request_id.as_deref(),
-                    "the API token could not be renewed, to be tried again in {} s: {}",
+                    "the API token could not be renewed, retry in {} s: {}",
                     wait.as_secs(),
                     shown(&failure.to_string())
                 );

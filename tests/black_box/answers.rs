@@ -133,19 +133,19 @@ fn a_body_that_is_no_such_talk_is_that_talk_s_failure_and_touches_no_stored_row(
         assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks WHERE talk_id = 5"), 1, "others go on");
     }
     assert_said!(said, @r#"
-    no such talk in the answer: the body is empty
-    no such talk in the answer: it is a web page
-    no such talk in the answer: talk_id: expected 117, found 118
-    no such talk in the answer: the body: missing field `is_in_work` at line 1 column 482
-    no such talk in the answer: the body: EOF while parsing a string at line 1 column 250
+    the answer holds no valid talk: the body is empty
+    the answer holds no valid talk: it is a web page
+    the answer holds no valid talk: talk_id: expected 117, found 118
+    the answer holds no valid talk: the body: missing field `is_in_work` at line 1 column 482
+    the answer holds no valid talk: the body: EOF while parsing a string at line 1 column 250
     the body is over 1 MiB
-    no such talk in the answer: updated_at: invalid value: string "soon", expected a whole number at line 1 column 585
-    no such talk in the answer: is_in_work: invalid type: map, expected true or false at line 1 column 488
-    no such talk in the answer: account_id: invalid type: null, expected a whole number at line 1 column 331
-    no such talk in the answer: updated_at: invalid value: floating point `1.5`, expected a whole number at line 1 column 582
-    no such talk in the answer: the body is not UTF-8
-    no such talk in the answer: updated_at: expected Unix seconds before the year 2100, found 1631035929000
-    no such talk in the answer: talk_id: invalid value: string "Bearer [token]", expected a whole number at line 1 column 586
+    the answer holds no valid talk: updated_at: invalid value: string "soon", expected a whole number at line 1 column 585
+    the answer holds no valid talk: is_in_work: invalid type: map, expected true or false at line 1 column 488
+    the answer holds no valid talk: account_id: invalid type: null, expected a whole number at line 1 column 331
+    the answer holds no valid talk: updated_at: invalid value: floating point `1.5`, expected a whole number at line 1 column 582
+    the answer holds no valid talk: the body is not UTF-8
+    the answer holds no valid talk: updated_at: expected Unix seconds before the year 2100, found 1631035929000
+    the answer holds no valid talk: talk_id: invalid value: string "Bearer [token]", expected a whole number at line 1 column 586
     HTTP 400: not an answer that the API documents
     HTTP 422: not an answer that the API documents
     HTTP 302: redirected to https://other.amocrm.ru/api/v4/talks/117, which is not followed: is api.base_url the account's address?
@@ -220,7 +220,7 @@ fn an_id_that_never_existed_leaves_a_tombstone() {
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), 0);
     assert_eq!(mirror.sql::<i64>("SELECT talk_id FROM tombstones"), 99);
     let (out, _) = mirror.ends(0, &["why", "99"]);
-    assert_said!(part(&out, "State"), @"State  does not exist: so the API said [time] ([n] s ago)");
+    assert_said!(part(&out, "State"), @"State  does not exist, as the API reported [time] ([n] s ago)");
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn a_403_with_a_problem_report_is_denied_and_tried_again_after_a_day() {
     mirror.ends(0, &["sync", "117"]);
     let (out, _) = mirror.ends(1, &["sync", "117"]);
     assert_said!(format!("{}{}", part(&out, "Denied"), part(&out, "Waiting")), @"
-    Denied  1: the token has no right to them; tried again in a day
+    Denied  1: the token has no right to them; retried in a day
     Waiting  1 talk, the next in 24 h: see `talkmirror queue list`
     ");
     assert!(mirror.sql::<bool>("SELECT denied_at IS NOT NULL FROM talks"));
@@ -288,7 +288,7 @@ fn one_answer_of_another_account_amid_good_ones_is_that_talk_s_failure() {
     mirror.ends(0, &["enqueue", "117"]);
     mirror.execute("INSERT INTO talk_queue (talk_id, priority) VALUES (5, 1)");
     mirror.ends(1, &["sync"]);
-    assert_said!(mirror.sql::<String>("SELECT last_error FROM talk_queue"), @"no such talk in the answer: account_id: expected 17029541, found 1");
+    assert_said!(mirror.sql::<String>("SELECT last_error FROM talk_queue"), @"the answer holds no valid talk: account_id: expected 17029541, found 1");
     assert_eq!(mirror.sql::<i64>("SELECT talk_id FROM talks"), 5);
 }
 

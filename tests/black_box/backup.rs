@@ -112,7 +112,7 @@ fn a_folder_is_given_a_dated_copy_and_json_says_which() {
 fn what_cannot_be_a_copy_is_refused_and_nothing_is_left() {
     let mirror = Mirror::new(account(3));
     let (_, err) = mirror.ends(1, &["backup", mirror.path("copy.db").to_str().unwrap()]);
-    assert_said!(err, @"error: there is no database at [folder]/talks.db yet: `talkmirror run` or `talkmirror sync` makes it");
+    assert_said!(err, @"error: there is no database at [folder]/talks.db yet: `talkmirror run` or `talkmirror sync` creates it");
     mirror.ends(0, &["sync", "1..3"]);
     fs::write(mirror.path("mine"), "my notes").unwrap();
     std::os::unix::fs::symlink(mirror.database(), mirror.path("link.db")).unwrap();
@@ -136,16 +136,16 @@ fn what_cannot_be_a_copy_is_refused_and_nothing_is_left() {
         said += &err;
     }
     assert_said!(said, @"
-    error: [folder]//mine exists already, and a backup overwrites nothing: give another name, or a folder for a dated one
-    error: [folder]//dangling exists already, and a backup overwrites nothing: give another name, or a folder for a dated one
+    error: [folder]//mine already exists, and a backup overwrites nothing: give another name, or a folder for a dated one
+    error: [folder]//dangling already exists, and a backup overwrites nothing: give another name, or a folder for a dated one
     error: [folder]//talks.db is the database itself, or one of the files that belong to it: give another name or folder
     error: [folder]//link.db is the database itself, or one of the files that belong to it: give another name or folder
     error: [folder]//talks.db-wal is the database itself, or one of the files that belong to it: give another name or folder
     error: [folder]//talks.db-journal is the database itself, or one of the files that belong to it: give another name or folder
     error: [folder]//talks.db.lock is the database itself, or one of the files that belong to it: give another name or folder
-    error: there is no folder [folder]//none: make it, or mount what belongs there
-    error: there is no folder [folder]//none/: make it, or mount what belongs there
-    error: there is no folder [folder]//mine: make it, or mount what belongs there
+    error: there is no folder [folder]//none: create it, or mount what belongs there
+    error: there is no folder [folder]//none/: create it, or mount what belongs there
+    error: there is no folder [folder]//mine: create it, or mount what belongs there
     ");
     mirror.ends(2, &["backup"]);
     mirror.ends(2, &["backup", "x", "--yes"]);
@@ -162,7 +162,7 @@ fn too_little_room_is_said_beforehand() {
     let Some(disk) = SmallDisk::mount(mirror.path("disk"), "4m") else { return };
     let to = mirror.path("disk/copy.db");
     let (_, err) = mirror.ends(1, &["backup", to.to_str().unwrap()]);
-    assert_said!(err, @"error: too little room in [folder]/disk: the copy takes 7 MiB, and 4 MiB are free there; make room, or take another folder");
+    assert_said!(err, @"error: too little room in [folder]/disk: the copy takes 7 MiB, and 4 MiB are free there; make room, or use another folder");
     assert_eq!(names(&mirror.path("disk")), [""; 0]);
     drop(disk);
 }
@@ -193,7 +193,7 @@ fn a_disk_that_fills_up_meanwhile_leaves_nothing_of_the_copy() {
     if copying.wait().success() {
         return assert_whole(&to);
     }
-    assert_said!(journal::error(&mirror.log()), @"error: the disk of [folder]/disk is full: make room, or take another folder");
+    assert_said!(journal::error(&mirror.log()), @"error: the disk of [folder]/disk is full: make room, or use another folder");
     assert_eq!(names(&mirror.path("disk")), ["others"]);
     drop(disk);
 }
@@ -286,7 +286,7 @@ fn who_may_only_read_makes_a_copy_and_anybody_reads_it_in_a_folder_that_nobody_w
     // A copy must not write beside the database.
     let (ok, said) = back_up("state/copy.db");
     assert!(!ok, "{said}");
-    assert_said!(said, @r#"error: cannot write into the folder [folder]/state: give this user the right to, or take another; a service of systemd needs it in a drop-in as well (`systemctl edit`: [Service] ReadWritePaths=[folder]/state): Permission denied (os error 13) at path "[folder]/state/.talkmirror-copy-[name]""#);
+    assert_said!(said, @r#"error: cannot write into the folder [folder]/state: give this user the right to write there, or use another folder. A systemd service also needs that right in a drop-in (`systemctl edit`: [Service] ReadWritePaths=[folder]/state): Permission denied (os error 13) at path "[folder]/state/.talkmirror-copy-[name]""#);
 
     let shelf = mirror.path("shelf");
     fs::create_dir(&shelf).unwrap();

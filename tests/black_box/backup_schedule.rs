@@ -127,8 +127,8 @@ fn a_folder_that_is_gone_is_told_of_once_and_in_the_status_until_it_is_back() {
     let (status, _) = mirror.ends(1, &["status"]);
     // At its schedule, which is each second.
     assert_said!(complaints(&status).replace("in 1 s", "in a second"), @"
-    ! the backup failed [n] s ago: there is no folder [folder]/disk: make it, or mount what belongs there
-      → mend that; it is tried again in a second, or at once by `systemctl reload talkmirror` (SIGHUP)
+    ! the backup failed [n] s ago: there is no folder [folder]/disk: create it, or mount what belongs there
+      → correct that; the backup is retried in a second, or at once by `systemctl reload talkmirror` (SIGHUP)
     ");
     assert_eq!(mirror.logged(journal::BACKUP_FAILED).len(), 1, "{}", mirror.log());
     fs::create_dir(&folder).unwrap();
@@ -181,7 +181,7 @@ fn one_that_was_missed_while_the_daemon_was_down_is_made_up_for() {
     let (status, _) = mirror.ends(1, &["status"]);
     assert_said!(complaints(&status), @"
     ! a backup was due 697 d ago and was not made; there is none yet
-      → see that the daemon runs, and what its log says; or make one: `talkmirror backup PATH`
+      → check that the daemon runs, and read its journal; or make a backup now: `talkmirror backup PATH`
     ");
     let daemon = mirror.running_daemon();
     mirror.wait("it is made", || mirror.sql::<i64>(LAST) > 0);

@@ -57,7 +57,7 @@ fn a_database_that_this_user_cannot_write_is_bad() {
     open(&[""], 0o777);
     open(&database, 0o666);
     let (out, _) = text(&as_user(OUTSIDER));
-    assert_said!(verdicts(&out, &["database"]), @"database  BAD  [folder]/state/talks.db mirrors account 17029541: 1 talk, schema 1; but cannot lock [folder]/state/talks.db.lock: is database.path where this user may write (under systemd in $STATE_DIRECTORY), and is that file this user's own?: Permission denied (os error 13)");
+    assert_said!(verdicts(&out, &["database"]), @"database  BAD  [folder]/state/talks.db mirrors account 17029541: 1 talk, schema 1; but cannot lock [folder]/state/talks.db.lock: can this user write to the folder of database.path (under systemd, $STATE_DIRECTORY), and does this user own that file?: Permission denied (os error 13)");
     let named = |files: Vec<(String, Vec<u8>)>| files.into_iter().find(|(name, _)| name == "talks.db");
     assert_eq!(named(files(&state.mirror, "state")), named(before), "it changes nothing");
 }
@@ -99,10 +99,10 @@ fn a_folder_in_which_no_database_can_be_made_is_bad() {
     let output = state.command(&["check"]).output().unwrap();
     let (out, _) = text(&output);
     assert_eq!(output.status.code(), Some(1), "{out}");
-    assert_said!(verdicts(&out, &["database"]), @"database  BAD  [folder]/state/talks.db is not there yet: `run` and `sync` make it; but [folder]/state/talks.db cannot be written: give this user the right to write the file and its folder");
+    assert_said!(verdicts(&out, &["database"]), @"database  BAD  [folder]/state/talks.db does not exist yet: `run` and `sync` create it; but [folder]/state/talks.db cannot be written: give this user the right to write the file and its folder");
     fs::set_permissions(state.mirror.path("state"), fs::Permissions::from_mode(0o750)).unwrap();
     let (out, _) = text(&state.command(&["check"]).output().unwrap());
-    assert_said!(verdicts(&out, &["database"]), @"database  ok  [folder]/state/talks.db is not there yet: `run` and `sync` make it");
+    assert_said!(verdicts(&out, &["database"]), @"database  ok  [folder]/state/talks.db does not exist yet: `run` and `sync` create it");
     assert_eq!(files(&state.mirror, "state"), [], "and is not made");
 }
 
@@ -165,7 +165,7 @@ fn json_has_the_verdicts_and_the_warnings() {
     mirror.execute("CREATE TRIGGER mine AFTER INSERT ON talks BEGIN SELECT 1; END; DROP VIEW open_talks");
     let found = all(1);
     assert_eq!(found["ok"], false);
-    assert_said!(found["warnings"][0]["text"].as_str().unwrap(), @"the trigger mine on talks is not talkmirror's: it runs within the daemon's transactions, and can stop them");
+    assert_said!(found["warnings"][0]["text"].as_str().unwrap(), @"the trigger mine on talks is not talkmirror's: it runs within the daemon's transactions, and can make them fail");
     mirror.configure("api.timeout = 3\n");
     let found = all(78);
     assert_eq!(found["verdicts"][0]["ok"], false);
@@ -178,7 +178,7 @@ fn a_database_that_no_restart_helps_ends_with_78() {
     mirror.ends(0, &["sync", "1"]);
     let refusal = || verdicts(&mirror.ends(78, &["check"]).0, &["database"]);
     mirror.execute("PRAGMA user_version = 999");
-    assert_said!(refusal(), @"database  BAD  [folder]/talks.db was written by a newer talkmirror (schema 999, this one knows 1): upgrade talkmirror");
+    assert_said!(refusal(), @"database  BAD  [folder]/talks.db was written by a newer talkmirror (schema 999; this one knows 1): upgrade talkmirror");
     mirror.execute("PRAGMA user_version = 5; PRAGMA application_id = 7");
     assert_said!(refusal(), @"database  BAD  [folder]/talks.db is a SQLite database of something else: set database.path to another file");
     fs::write(mirror.database(), "a text that is no database, and long enough to be read as one").unwrap();
@@ -198,12 +198,12 @@ fn more_than_the_vendor_allows_is_warned_of_unless_it_was_raised() {
         verdicts(&out, &["config"])
     };
     assert_said!(config("api.requests_per_second = 8\n"), @"
-    config  ok  [folder]/config.toml is right
+    config  ok  [folder]/config.toml is valid
     config  warn  api.requests_per_second is 8, and example.kommo.com allows 7 to an integration: repeated excess blocks the account's whole API; lower it, or set api.raised_limit = true if the vendor has raised your limit
     ");
-    assert_said!(config("api.requests_per_second = 7\n"), @"config  ok  [folder]/config.toml is right");
-    assert_said!(config("api.requests_per_second = 6.0\n"), @"config  ok  [folder]/config.toml is right");
-    assert_said!(config("api.requests_per_second = 50\napi.raised_limit = true\n"), @"config  ok  [folder]/config.toml is right");
+    assert_said!(config("api.requests_per_second = 7\n"), @"config  ok  [folder]/config.toml is valid");
+    assert_said!(config("api.requests_per_second = 6.0\n"), @"config  ok  [folder]/config.toml is valid");
+    assert_said!(config("api.requests_per_second = 50\napi.raised_limit = true\n"), @"config  ok  [folder]/config.toml is valid");
     let mut command = mirror.command(&["sync"]);
     mirror.configure(&format!("{vendor}api.requests_per_second = 8.0\n"));
     let (_, err) = text(&command.env("HTTPS_PROXY", "http://127.0.0.1:9").output().unwrap());

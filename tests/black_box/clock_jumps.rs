@@ -34,10 +34,10 @@ fn schedules_go_on_when_the_clock_is_set_back_and_ahead() {
     let daemon = mirror.daemon_with_shifted_clock();
     wait_for_ticks(&mirror, 0, "at first");
     mirror.shift_clock(-HOURS);
-    assert_said!(mirror.wait_logged(journal::CLOCK_SET_BACK), @"INFO the clock was set back by 3 h: it is [time], and the schedules go by that now");
+    assert_said!(mirror.wait_logged(journal::CLOCK_SET_BACK), @"INFO the clock was set back by 3 h: it is now [time], and the schedules use that time");
     wait_for_ticks(&mirror, -HOURS, "set back");
     mirror.shift_clock(HOURS);
-    assert_said!(mirror.wait_logged(journal::CLOCK_SET_AHEAD), @"INFO the clock was set ahead by 6 h, or the machine slept: it is [time]");
+    assert_said!(mirror.wait_logged(journal::CLOCK_SET_AHEAD), @"INFO the clock was set ahead by 6 h, or the machine slept: it is now [time]");
     wait_for_ticks(&mirror, HOURS, "set ahead");
     daemon.stop();
     for change in [journal::CLOCK_SET_BACK, journal::CLOCK_SET_AHEAD] {

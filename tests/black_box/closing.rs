@@ -333,7 +333,7 @@ fn closing_by_hand_decides_on_a_fetch_as_well() {
     mirror.configure(&LIVE.replace("* * * * * *", "0 0 0 1 1 *"));
     let daemon = mirror.running_daemon();
     let (out, _) = mirror.ends(0, &["close", "2", "--dry-run"]);
-    assert_said!(out, @"1 talk queued to be decided on (dry run) by the daemon that runs; `talkmirror status` and the table closures show what came of it");
+    assert_said!(out, @"1 talk queued to be decided on (dry run) by the running daemon; `talkmirror status` and the table closures show the results");
     mirror.wait_outcome(2, "would_close");
     assert!(mirror.simulator.account().talks[&2].is_in_work, "a dry run by hand closes nothing in live mode");
     mirror.ends(0, &["close", "2", "--yes"]);
@@ -373,11 +373,11 @@ fn stale_lists_what_would_be_closed_and_why_the_rest_is_kept() {
 
     TALK  CHANNEL  MISSED  CHANGED  VERDICT
     1  viber  10 d ago  10 d ago  stale: missed 10 d ago, unchanged for 10 d
-    2  avito  3 d ago  3 d ago  kept: its origin, avito, is left out
+    2  avito  3 d ago  3 d ago  kept: its origin, avito, is excluded
     3  instagram  1 min ago  1 min ago  kept: missed 1 min ago: not over 24 h yet
     4  viber  -  [n] s ago  kept: not missed
 
-    Next: set auto_close.mode to "dry-run" to have this written down, and to "live" to have them closed.
+    Next: set auto_close.mode to "dry-run" to record this, and to "live" to close them.
     "#);
     let (out, _) = mirror.ends(0, &["stale", "--json"]);
     let all: serde_json::Value = serde_json::from_str(&out).unwrap();

@@ -19,11 +19,11 @@ fn a_sweep_that_would_close_too_large_a_share_closes_none_until_a_person_says_so
     }
     mirror.ends(0, &["sync", "--no-close", "22..41"]);
     let daemon = mirror.running_daemon();
-    assert_said!(mirror.wait_logged(journal::SWEEP_STOPPED), @"ERROR stopped a sweep: 21 of 41 open talks are stale, more than auto_close.max_share = 0.5: none is closed; look at `talkmirror stale`, then change the rules or run `talkmirror close --yes` stale=21 open=41");
+    assert_said!(mirror.wait_logged(journal::SWEEP_STOPPED), @"ERROR stopped a sweep: 21 of 41 open talks are stale, more than auto_close.max_share = 0.5: none is closed; see `talkmirror stale`, then change the rules or run `talkmirror close --yes` stale=21 open=41");
     let (out, _) = mirror.ends(1, &["status"]);
     assert_said!(complaints(&out), @"
     ! auto-close stopped a sweep [n] s ago: 21 of 41 open talks are stale, more than auto_close.max_share allows
-      → look at `talkmirror stale`; then change the rules, or run `talkmirror close --yes` to sweep once
+      → see `talkmirror stale`; then change the rules, or run `talkmirror close --yes` to sweep once
     ");
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_queue"), 0);
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM closures"), 0);
@@ -32,7 +32,7 @@ fn a_sweep_that_would_close_too_large_a_share_closes_none_until_a_person_says_so
 
     // A person checks, and runs one sweep.
     let (out, _) = mirror.ends(0, &["close", "--yes"]);
-    assert_said!(out, @"21 talks queued to be closed by the daemon that runs; `talkmirror status` and the table closures show what came of it");
+    assert_said!(out, @"21 talks queued to be closed by the running daemon; `talkmirror status` and the table closures show the results");
     mirror.wait_sql("closed", "SELECT count(*) FROM closures WHERE outcome = 'closed'", 21);
     mirror.wait("healthy again", || mirror.output(&["status"]).status.success());
     daemon.stop();
@@ -89,7 +89,7 @@ fn a_wrong_clock_closes_nothing_and_says_so_everywhere() {
     mirror.wait("status says so", || !mirror.status()["healthy"].as_bool().unwrap());
     assert_said!(complaints(&mirror.ends(1, &["status"]).0), @"
     ! this machine's clock is 1 min behind the API's: nothing is closed
-      → set the clock right (NTP): it is noticed by itself at the next sweep
+      → set the clock right (NTP): the daemon notices at the next sweep
     ");
     let (out, _) = mirror.ends(0, &["why", "2"]);
     assert_said!(part(&out, "Closing"), @"Closing  stale: missed 10 d ago, unchanged for 10 d; this machine's clock is 1 min behind the API's: nothing is closed");
@@ -194,7 +194,7 @@ fn a_close_request_that_has_to_wait_too_long_is_decided_anew() {
     let daemon = mirror.running_daemon();
     mirror.wait_outcome(1, "requested");
     let dropped = mirror.wait_logged(journal::REQUEST_TOO_LATE);
-    assert_said!(dropped.replace("15 s", "fifteen seconds"), @"INFO close request of talk 1 not sent within fifteen seconds of its fetch: decided anew talk_id=1");
+    assert_said!(dropped.replace("15 s", "fifteen seconds"), @"INFO close request of talk 1 not sent within fifteen seconds of its fetch: decided again talk_id=1");
     let later = "SELECT due_at > unixepoch() + 200 FROM talk_queue WHERE talk_id = 1";
     mirror.wait_sql("not at once", later, true);
     assert!(mirror.simulator.account().closes.is_empty());
@@ -233,7 +233,7 @@ fn what_a_dry_run_queued_is_not_closed_once_it_is_live() {
     mirror.simulator.account().scripted.clear();
     mirror.configure(&guarded);
     let daemon = mirror.running_daemon();
-    assert_said!(mirror.wait_logged(journal::SWEEP_STOPPED), @"ERROR stopped a sweep: 30 of 30 open talks are stale, more than auto_close.max_share = 0.5: none is closed; look at `talkmirror stale`, then change the rules or run `talkmirror close --yes` stale=30 open=30");
+    assert_said!(mirror.wait_logged(journal::SWEEP_STOPPED), @"ERROR stopped a sweep: 30 of 30 open talks are stale, more than auto_close.max_share = 0.5: none is closed; see `talkmirror stale`, then change the rules or run `talkmirror close --yes` stale=30 open=30");
     daemon.stop();
     assert!(mirror.simulator.account().closes.is_empty());
 }
@@ -265,7 +265,7 @@ fn a_dry_run_by_hand_says_nothing_of_a_closing_that_is_under_way() {
     assert_said!(out, @"
     TALK  OUTCOME  WHY
     2  would_close  stale: missed 10 d ago, unchanged for 10 d
-    1  left  a closing of it is under way already: see `talkmirror why 1`
+    1  left  a closing of it is already under way: see `talkmirror why 1`
     ");
     assert_eq!(mirror.sql::<String>("SELECT outcome FROM closures WHERE talk_id = 1"), "accepted");
     assert_eq!(mirror.sql::<String>("SELECT reason FROM talk_queue WHERE talk_id = 1"), "verify");

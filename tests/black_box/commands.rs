@@ -113,14 +113,14 @@ fn the_queue_is_listed_retried_and_dropped() {
     assert_said!(out, @"
     TALK  REASON  PRIORITY  QUEUED  DUE  ATTEMPTS  LAST ERROR
     4  report  0  [n] s ago  in 10 min  0
-    3  cli  0  [n] s ago  failed [n] s ago  1  no such talk in the answer: talk_id: expected 3, found 4
+    3  cli  0  [n] s ago  failed [n] s ago  1  the answer holds no valid talk: talk_id: expected 3, found 4
 
     Next: `talkmirror queue retry [ID…]` retries what failed, `queue drop ID…` forgets it.
     ");
     let (out, _) = mirror.ends(0, &["queue", "list", "--failed"]);
     assert_said!(out, @"
     TALK  REASON  PRIORITY  QUEUED  DUE  ATTEMPTS  LAST ERROR
-    3  cli  0  [n] s ago  failed [n] s ago  1  no such talk in the answer: talk_id: expected 3, found 4
+    3  cli  0  [n] s ago  failed [n] s ago  1  the answer holds no valid talk: talk_id: expected 3, found 4
 
     Next: `talkmirror queue retry [ID…]` retries what failed, `queue drop ID…` forgets it.
     ");
@@ -131,7 +131,7 @@ fn the_queue_is_listed_retried_and_dropped() {
     assert_eq!((&rows[1]["talk_id"], &rows[1]["attempts"]), (&3.into(), &1.into()));
 
     let (out, _) = mirror.ends(0, &["queue", "retry"]);
-    assert_said!(out, @"1 talk to be tried again now");
+    assert_said!(out, @"1 talk to be retried now");
     assert!(
         mirror.sql::<bool>("SELECT failed_at IS NULL AND attempts = 0 FROM talk_queue WHERE talk_id = 3")
     );
@@ -141,7 +141,7 @@ fn the_queue_is_listed_retried_and_dropped() {
     assert_said!(err, @"error: not in the queue: 77");
     let (out, err) = mirror.ends(1, &["queue", "drop", "3", "77"]);
     assert_said!(out + &err, @"
-    1 talk taken off the queue
+    1 talk removed from the queue
     error: not in the queue: 77
     ");
     let (out, _) = mirror.ends(0, &["queue", "list", "--failed"]);
@@ -156,7 +156,7 @@ fn a_database_that_is_not_there_yet_is_named_with_what_makes_it() {
     let mirror = Mirror::new(account(1));
     for arguments in [&["status"][..], &["queue", "list"], &["why", "1"]] {
         let (_, err) = mirror.ends(1, arguments);
-        assert_said!(err, @"error: there is no database at [folder]/talks.db yet: `talkmirror run` or `talkmirror sync` makes it");
+        assert_said!(err, @"error: there is no database at [folder]/talks.db yet: `talkmirror run` or `talkmirror sync` creates it");
     }
     assert!(!mirror.database().exists());
 }
@@ -195,7 +195,7 @@ fn status_names_what_is_set_aside_and_ends_with_1() {
     let (out, _) = mirror.ends(1, &["status"]);
     assert_said!(complaints(&out), @"
     ! 1 talk failed after repeated attempts
-      → look at `talkmirror queue list --failed`, then `talkmirror queue retry` or `queue drop`
+      → see `talkmirror queue list --failed`, then `talkmirror queue retry` or `queue drop`
     ");
     let (out, _) = mirror.ends(1, &["status", "--json"]);
     assert_eq!(json(&out)["healthy"], false);
@@ -206,7 +206,7 @@ fn why_tells_a_talk_s_story_and_what_comes_next() {
     let mirror = Mirror::new(account(5));
     mirror.ends(0, &["sync", "2"]);
     let (out, _) = mirror.ends(0, &["why", "2"]);
-    assert_said!(part(&out, "Next"), @"Next  nothing is planned; `talkmirror enqueue 2` has it fetched");
+    assert_said!(part(&out, "Next"), @"Next  nothing is planned; `talkmirror enqueue 2` queues it");
     let headed = out.lines().skip_while(|line| !line.is_empty()).take(4).collect::<Vec<_>>().join("\n");
     assert_said!(headed, @"
 
@@ -219,8 +219,8 @@ fn why_tells_a_talk_s_story_and_what_comes_next() {
     Talk  4
     State  not mirrored
     Queue  not queued
-    Next  nothing is planned; `talkmirror enqueue 4` has it fetched
-    Closing  only mirrored talks are looked at
+    Next  nothing is planned; `talkmirror enqueue 4` queues it
+    Closing  only mirrored talks are considered
     ");
     mirror.ends(0, &["enqueue", "4"]);
     let (out, _) = mirror.ends(0, &["why", "4"]);
@@ -247,7 +247,7 @@ fn check_gives_a_verdict_each_and_changes_nothing() {
     assert!(!mirror.database().exists() && !mirror.path("talks.db.lock").exists());
     assert_said!(out, @r#"
     config  ok  [folder]/config.toml is right
-    database  ok  [folder]/talks.db is not there yet: `run` and `sync` make it
+    database  ok  [folder]/talks.db does not exist yet: `run` and `sync` create it
     token  ok  http://127.0.0.1:[port] accepts it
     account  ok  17029541 ("Simulated", http://127.0.0.1:[port]) answers (by GET /api/v4/account); the database has no account yet
     "#);
@@ -272,16 +272,16 @@ fn check_says_whether_backups_have_where_to_go() {
     assert!(!out.contains("backup"), "none are wanted: {out}");
     mirror.configure(&format!("[backup]\npath = \"{}\"\nkeep = 3", mirror.path("away").display()));
     let (out, _) = mirror.ends(1, &["check"]);
-    assert_said!(verdicts(&out, &["backup"]), @"backup  BAD  there is no folder [folder]/away: make it, or mount what belongs there");
+    assert_said!(verdicts(&out, &["backup"]), @"backup  BAD  there is no folder [folder]/away: create it, or mount what belongs there");
     std::fs::create_dir(mirror.path("away")).unwrap();
     let (out, _) = mirror.ends(0, &["check"]);
     assert_said!(verdicts(&out, &["backup"]), @"backup  ok  [folder]/away can be written: at 0 0 3 * * * (UTC), the newest 3 are kept");
     mirror.ends(0, &["sync", "1..5"]);
     let (out, _) = mirror.ends(0, &["check"]);
-    assert_said!(verdicts(&out, &["backup"]), @"backup  ok  [folder]/away takes them: at 0 0 3 * * * (UTC), the newest 3 are kept");
+    assert_said!(verdicts(&out, &["backup"]), @"backup  ok  [folder]/away can be used: at 0 0 3 * * * (UTC), the newest 3 are kept");
     mirror.configure("[backup]\npath = \"copies\"");
     let (out, _) = mirror.ends(0, &["check"]);
-    assert_said!(verdicts(&out, &["backup"]), @"backup  ok  [folder]/copies is not there yet: the first backup makes it; at 0 0 3 * * * (UTC), the newest 7 are kept");
+    assert_said!(verdicts(&out, &["backup"]), @"backup  ok  [folder]/copies does not exist yet: the first backup creates it; at 0 0 3 * * * (UTC), the newest 7 are kept");
     assert!(!mirror.path("copies").exists(), "it changes nothing");
 }
 
@@ -310,7 +310,7 @@ fn a_time_in_the_future_is_shown_as_such_and_the_clock_is_named() {
     let (out, _) = mirror.ends(0, &["status"]);
     assert_said!(complaints(&out), @"
     ! times in the database are up to 3 h in the future: the clock was set back, or was wrong
-      → see that this machine's clock is right (`timedatectl`); if it is, what was written by the wrong one is overtaken by itself
+      → check this machine's clock (`timedatectl`); if it is right, the wrong times are replaced as talks are fetched again
     ");
     let (out, _) = mirror.ends(0, &["why", "1"]);
     assert_said!(format!("{}{}", part(&out, "Updated"), part(&out, "Fetched")), @"
@@ -389,7 +389,7 @@ fn a_sync_that_cannot_queue_what_it_is_asked_for_says_so() {
     connection.execute_batch("BEGIN IMMEDIATE").unwrap();
     sync.signal(Signal::SIGTERM);
     assert_eq!(sync.wait().code(), Some(1));
-    assert_said!(journal::error(&mirror.log()), @"error: stopped by a signal; not all talks that were asked for are queued: ask for them again");
+    assert_said!(journal::error(&mirror.log()), @"error: stopped by a signal; not all requested talks are queued: run the command again");
     connection.execute_batch("COMMIT").unwrap();
     mirror.ends(0, &["sync", "5"]);
     mirror.wait_sql("it is mirrored", "SELECT count(*) FROM talks", 2);

@@ -63,7 +63,7 @@ fn a_daemon_whose_configuration_was_a_pipe_refuses_to_read_it_again_and_takes_a_
     mirror.wait_logged(journal::CONFIG_REFUSED);
     assert_said!(journal::faults(&mirror.log()), @"
     ERROR a mistake in the new configuration: /dev/fd/63: expected a file, which can be read again, found a pipe or the like: restart talkmirror with the new configuration
-    ERROR refused the new configuration, the old one stays: 1 mistake
+    ERROR refused the new configuration, the old one stays in force: 1 mistake
     ");
     mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (1)");
     mirror.wait_sql("it works on, with the new token", "SELECT count(*) FROM talks", 1);
@@ -88,7 +88,7 @@ fn with_a_wrong_configuration_what_needs_the_database_alone_works_and_warns() {
         &["backup", mirror.path("copy.db").to_str().unwrap()],
     ] {
         let (_, err) = mirror.ends(0, arguments);
-        assert_said!(err, @r#"warning: the configuration is wrong, and defaults stand in for this: [folder]/config.toml: api.timeout: expected a duration such as "30s", from 100ms to 10m, found "soon"\n[folder]/config.toml: auto_close.max_per_sweep: expected a whole number from 1 to 100000, found 0\n[folder]/config.toml: auto_clsoe.mode: expected a known key: auto_close.mode?, found an unknown one"#);
+        assert_said!(err, @r#"warning: the configuration is wrong, so defaults are used for this: [folder]/config.toml: api.timeout: expected a duration such as "30s", from 100ms to 10m, found "soon"\n[folder]/config.toml: auto_close.max_per_sweep: expected a whole number from 1 to 100000, found 0\n[folder]/config.toml: auto_clsoe.mode: expected a known key: auto_close.mode?, found an unknown one"#);
     }
     for arguments in [
         &["run"][..],

@@ -38,7 +38,7 @@ fn a_newer_database_is_refused() {
     mirror.execute("PRAGMA user_version = 99");
     for arguments in [&["run"][..], &["sync"], &["enqueue", "1"], &["status"], &["backup", "copy.db"]] {
         let (_, err) = mirror.ends(78, arguments);
-        assert_said!(err, @"error: [folder]/talks.db was written by a newer talkmirror (schema 99, this one knows 1): upgrade talkmirror");
+        assert_said!(err, @"error: [folder]/talks.db was written by a newer talkmirror (schema 99; this one knows 1): upgrade talkmirror");
     }
     assert_eq!(mirror.sql::<i64>("PRAGMA user_version"), 99);
 }
@@ -78,14 +78,14 @@ fn a_database_of_another_account_is_refused_and_nothing_is_stored() {
     for command in ["sync", "run"] {
         mirror.ends(0, &["enqueue", "2"]);
         let (_, err) = mirror.ends(78, &[command]);
-        assert_said!(journal::error(&err), @r#"error: this database mirrors account 4711 ("Simulated", http://127.0.0.1:[port]), and the API answers for account 17029541 ("Simulated", http://127.0.0.1:[port]): nothing was changed; set database.path to another file, or api.base_url and the token to account 4711"#);
+        assert_said!(journal::error(&err), @r#"error: this database mirrors account 4711 ("Simulated", http://127.0.0.1:[port]), but the API answers for account 17029541 ("Simulated", http://127.0.0.1:[port]): nothing was changed; set database.path to another file, or api.base_url and the token to account 4711"#);
     }
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), 1);
     assert!(
         mirror.sql::<bool>("SELECT attempts = 0 AND failed_at IS NULL FROM talk_queue WHERE talk_id = 2")
     );
     let (out, _) = mirror.ends(78, &["check"]);
-    assert_said!(verdicts(&out, &["account"]), @r#"account  BAD  this database mirrors account 4711 ("Simulated", http://127.0.0.1:[port]), and the API answers for account 17029541 ("Simulated", http://127.0.0.1:[port]): nothing was changed; set database.path to another file, or api.base_url and the token to account 4711"#);
+    assert_said!(verdicts(&out, &["account"]), @r#"account  BAD  this database mirrors account 4711 ("Simulated", http://127.0.0.1:[port]), but the API answers for account 17029541 ("Simulated", http://127.0.0.1:[port]): nothing was changed; set database.path to another file, or api.base_url and the token to account 4711"#);
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn another_account_s_404_and_403_are_not_believed() {
         others.for_each(|(talk_id, faults)| mirror.simulator.account().script(talk_id, faults));
         mirror.simulator.account().script(30, [Fault::OtherAccount]);
         let (_, err) = mirror.ends(78, &["sync", "1..12"]);
-        assert_said!(journal::error(&err), @r#"error: this database mirrors account 17029541 ("Simulated", http://127.0.0.1:[port]), and the API answers for account 1 (http://127.0.0.1:[port]): nothing was changed; set database.path to another file, or api.base_url and the token to account 17029541"#);
+        assert_said!(journal::error(&err), @r#"error: this database mirrors account 17029541 ("Simulated", http://127.0.0.1:[port]), but the API answers for account 1 (http://127.0.0.1:[port]): nothing was changed; set database.path to another file, or api.base_url and the token to account 17029541"#);
         assert_eq!(mirror.sql::<i64>("SELECT count(gone_at) + count(denied_at) FROM talks"), 0, "{fault:?}");
         assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_queue"), 0, "nor is anything queued");
         let (out, _) = mirror.ends(0, &["status"]);
@@ -118,7 +118,7 @@ fn one_wrong_answer_at_the_start_stops_nobody() {
     mirror.ends(1, &["sync"]);
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), 14, "the others are mirrored");
     let error: String = mirror.sql("SELECT last_error FROM talk_queue WHERE talk_id = 21 AND failed_at > 0");
-    assert_said!(error, @"no such talk in the answer: account_id: expected 17029541, found 1");
+    assert_said!(error, @"the answer holds no valid talk: account_id: expected 17029541, found 1");
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn status_tells_a_daemon_that_was_killed_from_one_that_runs() {
     daemon.kill_hard();
     let (out, _) = mirror.ends(1, &["status"]);
     assert_said!(complaints(&out), @"
-    ! the daemon ended without a word: killed, or the machine went down
+    ! the daemon ended without a clean stop: it was killed, or the machine went down
       → start it again: nothing is lost
     ");
 }
@@ -152,7 +152,7 @@ fn a_missing_folder_is_named() {
     mirror.configure("database.path = \"no/such/talks.db\"\n");
     for arguments in [&["run"][..], &["sync"], &["enqueue", "1"]] {
         let (_, err) = mirror.ends(1, arguments);
-        assert_said!(err, @"error: there is no folder [folder]/no/such for the database: make it, or set database.path");
+        assert_said!(err, @"error: there is no folder [folder]/no/such for the database: create it, or set database.path");
     }
 }
 
@@ -163,7 +163,7 @@ fn a_second_instance_ends_at_once_with_75_and_the_holder_s_process_id() {
     let holder = daemon.child.id();
     for command in ["run", "sync"] {
         let (_, err) = mirror.ends(75, &[command]);
-        assert_said!(err, [(&format!("process {holder}\\b"), "process [of the daemon]")], @"error: another talkmirror (process [of the daemon]) is working on [folder]/talks.db");
+        assert_said!(err, [(&format!("process {holder}\\b"), "process [of the daemon]")], @"error: another talkmirror (process [of the daemon]) uses [folder]/talks.db");
     }
     for arguments in [&["enqueue", "1"][..], &["status"], &["why", "1"], &["queue", "list"], &["check"]] {
         mirror.ends(0, arguments);
@@ -329,11 +329,11 @@ fn a_database_that_is_removed_ends_the_daemon_before_it_closes_unseen() {
     daemon.signal(nix::sys::signal::Signal::SIGSTOP);
     fs::remove_file(mirror.database()).unwrap();
     let (_, err) = mirror.ends(1, &["enqueue", "2"]);
-    assert_said!(err, @"error: [folder]/talks.db was removed while a talkmirror works on it: restart that, which makes a new one, or restore a backup first");
+    assert_said!(err, @"error: [folder]/talks.db was removed while a talkmirror process uses it: restart that process, which creates a new file, or restore a backup first");
     assert!(!mirror.database().exists(), "and nothing is put in its place");
     daemon.signal(nix::sys::signal::Signal::SIGCONT);
     assert_eq!(daemon.wait().code(), Some(1));
-    assert_said!(journal::error(&mirror.log()), @"error: [folder]/talks.db was removed or replaced while talkmirror worked on it: nothing could be kept there; start talkmirror again, which makes a new one, or restore a backup first");
+    assert_said!(journal::error(&mirror.log()), @"error: [folder]/talks.db was removed or replaced while talkmirror used it, so nothing could be stored there; start talkmirror again, which creates a new file, or restore a backup first");
 }
 
 #[test]

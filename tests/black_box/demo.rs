@@ -56,5 +56,5 @@ fn it_ends_within_20_s_with_a_table_a_database_and_queries_that_work() {
     let mut again = Command::new(env!("CARGO_BIN_EXE_talkmirror"));
     let again = again.arg("demo").arg("--dir").arg(&dir).output().unwrap();
     assert_eq!(again.status.code(), Some(1));
-    assert_said!(text(&again).1, @"error: [folder]/demo holds a talks.db already: name another folder, or remove it");
+    assert_said!(text(&again).1, @"error: [folder]/demo already holds a talks.db: name another folder, or remove it");
 }

@@ -379,7 +379,7 @@ fn resume_ends_a_402_and_a_403_with_one_probe() {
     still paused: the account is not paid for (HTTP 402: the account is not paid for); next probe in 15 min
     resumed: the API answers again
     not paused
-    still paused: the account or this address is blocked (HTTP 403 without a problem report: as when the account or address is blocked); next probe in 15 min
+    still paused: the account or this address is blocked (HTTP 403 without a problem report: the account or this address may be blocked); next probe in 15 min
     resumed: the API answers again
     not paused
     ");

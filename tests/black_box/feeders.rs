@@ -230,35 +230,35 @@ fn an_account_that_serves_no_feeder_is_asked_seldom_and_warned_of_once() {
         }
     }
     assert_said!(said, @r#"
-    WARN listing: this account does not serve it (HTTP 404: nothing is served there); it is asked ever more seldom, up to each hour feeder="listing"
-    WARN events: this account does not serve it (HTTP 404: nothing is served there); it is asked ever more seldom, up to each hour feeder="events"
-    Listing  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not serve it (HTTP 404: nothing is served there); it is asked ever more seldom, up to each hour
+    WARN listing: this account does not offer it (HTTP 404: nothing at this address); talkmirror retries at growing intervals, at most once an hour feeder="listing"
+    WARN events: this account does not offer it (HTTP 404: nothing at this address); talkmirror retries at growing intervals, at most once an hour feeder="events"
+    Listing  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not offer it (HTTP 404: nothing at this address); talkmirror retries at growing intervals, at most once an hour
 
-    Events  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not serve it (HTTP 404: nothing is served there); it is asked ever more seldom, up to each hour
+    Events  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not offer it (HTTP 404: nothing at this address); talkmirror retries at growing intervals, at most once an hour
 
-    WARN listing: this account does not serve it (HTTP 403: this token has no right to it); it is asked ever more seldom, up to each hour feeder="listing"
-    WARN events: this account does not serve it (HTTP 403: this token has no right to it); it is asked ever more seldom, up to each hour feeder="events"
-    Listing  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not serve it (HTTP 403: this token has no right to it); it is asked ever more seldom, up to each hour
+    WARN listing: this account does not offer it (HTTP 403: this token has no right to it); talkmirror retries at growing intervals, at most once an hour feeder="listing"
+    WARN events: this account does not offer it (HTTP 403: this token has no right to it); talkmirror retries at growing intervals, at most once an hour feeder="events"
+    Listing  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not offer it (HTTP 403: this token has no right to it); talkmirror retries at growing intervals, at most once an hour
 
-    Events  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not serve it (HTTP 403: this token has no right to it); it is asked ever more seldom, up to each hour
+    Events  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not offer it (HTTP 403: this token has no right to it); talkmirror retries at growing intervals, at most once an hour
 
-    WARN listing: this account does not serve it (HTTP 403 without a problem report: as when the account or address is blocked); it is asked ever more seldom, up to each hour feeder="listing"
-    WARN events: this account does not serve it (HTTP 403 without a problem report: as when the account or address is blocked); it is asked ever more seldom, up to each hour feeder="events"
-    Listing  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not serve it (HTTP 403 without a problem report: as when the account or address is blocked); it is asked ever more seldom, up to each hour
+    WARN listing: this account does not offer it (HTTP 403 without a problem report: the account or this address may be blocked); talkmirror retries at growing intervals, at most once an hour feeder="listing"
+    WARN events: this account does not offer it (HTTP 403 without a problem report: the account or this address may be blocked); talkmirror retries at growing intervals, at most once an hour feeder="events"
+    Listing  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not offer it (HTTP 403 without a problem report: the account or this address may be blocked); talkmirror retries at growing intervals, at most once an hour
 
-    Events  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not serve it (HTTP 403 without a problem report: as when the account or address is blocked); it is asked ever more seldom, up to each hour
+    Events  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not offer it (HTTP 403 without a problem report: the account or this address may be blocked); talkmirror retries at growing intervals, at most once an hour
 
-    WARN listing: this account does not serve it (no such list in the answer: it is a web page); it is asked ever more seldom, up to each hour feeder="listing"
-    WARN events: this account does not serve it (no such list in the answer: it is a web page); it is asked ever more seldom, up to each hour feeder="events"
-    Listing  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not serve it (no such list in the answer: it is a web page); it is asked ever more seldom, up to each hour
+    WARN listing: this account does not offer it (the answer holds no valid list: it is a web page); talkmirror retries at growing intervals, at most once an hour feeder="listing"
+    WARN events: this account does not offer it (the answer holds no valid list: it is a web page); talkmirror retries at growing intervals, at most once an hour feeder="events"
+    Listing  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not offer it (the answer holds no valid list: it is a web page); talkmirror retries at growing intervals, at most once an hour
 
-    Events  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not serve it (no such list in the answer: it is a web page); it is asked ever more seldom, up to each hour
+    Events  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not offer it (the answer holds no valid list: it is a web page); talkmirror retries at growing intervals, at most once an hour
 
-    WARN listing: this account does not serve it (HTTP 400: not an answer that the API documents); it is asked ever more seldom, up to each hour feeder="listing"
-    WARN events: this account does not serve it (HTTP 400: not an answer that the API documents); it is asked ever more seldom, up to each hour feeder="events"
-    Listing  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not serve it (HTTP 400: not an answer that the API documents); it is asked ever more seldom, up to each hour
+    WARN listing: this account does not offer it (HTTP 400: not an answer that the API documents); talkmirror retries at growing intervals, at most once an hour feeder="listing"
+    WARN events: this account does not offer it (HTTP 400: not an answer that the API documents); talkmirror retries at growing intervals, at most once an hour feeder="events"
+    Listing  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not offer it (HTTP 400: not an answer that the API documents); talkmirror retries at growing intervals, at most once an hour
 
-    Events  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not serve it (HTTP 400: not an answer that the API documents); it is asked ever more seldom, up to each hour
+    Events  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not offer it (HTTP 400: not an answer that the API documents); talkmirror retries at growing intervals, at most once an hour
     "#);
 }
 
@@ -290,7 +290,7 @@ fn events_that_ignore_the_filter_by_time_are_noticed_and_not_followed() {
     let mirror = Mirror::new(account);
     mirror.configure(EVENTS);
     let daemon = mirror.running_daemon();
-    assert_said!(mirror.wait_logged(journal::EVENTS_TROUBLE), @r#"WARN events: this account does not serve it (the events ignore filter[created_at][from]); it is asked ever more seldom, up to each hour feeder="events""#);
+    assert_said!(mirror.wait_logged(journal::EVENTS_TROUBLE), @r#"WARN events: this account does not offer it (the list of events ignores filter[created_at][from]); talkmirror retries at growing intervals, at most once an hour feeder="events""#);
     daemon.stop();
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_queue"), 0, "a day ago is not since");
     assert_eq!(mirror.simulator.account().events_requests(), 1);

@@ -60,7 +60,7 @@ fn status_tells_size_growth_and_when_the_disk_is_full() {
     let (out, json) = status(&mirror, 0);
     assert_said!(complaints(&out), SIZES, @"
     ! the database's disk is full in about [n] d: [size] are free, and the database grows [size] a day
-      → make room on that disk, or stop talkmirror and move the database to a larger one (database.path); `versions` in [retention] removes old states, whose room in the file is used again
+      → make room on that disk, or stop talkmirror and move the database to a larger one (database.path); retention.versions removes old states, and SQLite uses their room again
     ");
     assert_eq!(json["warnings"].as_array().unwrap().len(), 1, "{json}");
 
@@ -68,7 +68,7 @@ fn status_tells_size_growth_and_when_the_disk_is_full() {
     let (out, json) = status(&mirror, 1);
     assert_said!(complaints(&out), SIZES, @"
     ! the database's disk is full in about [n] h: [size] are free, and the database grows [size] a day
-      → make room on that disk, or stop talkmirror and move the database to a larger one (database.path); `versions` in [retention] removes old states, whose room in the file is used again
+      → make room on that disk, or stop talkmirror and move the database to a larger one (database.path); retention.versions removes old states, and SQLite uses their room again
     ");
     assert_eq!(json["healthy"], false);
 
@@ -88,7 +88,7 @@ fn a_disk_with_little_left_is_complained_of() {
     let nineties = [(r"\b9\d\.\d MiB", "9[n] MiB")];
     assert_said!(complaints(&out), nineties, @"
     ! the database's disk is nearly full: 99.65 MiB are free
-      → make room on that disk, or stop talkmirror and move the database to a larger one (database.path); `versions` in [retention] removes old states, whose room in the file is used again
+      → make room on that disk, or stop talkmirror and move the database to a larger one (database.path); retention.versions removes old states, and SQLite uses their room again
     ");
 }
 

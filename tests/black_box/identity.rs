@@ -37,7 +37,7 @@ fn contents(mirror: &Mirror) -> String {
 fn assert_names_both(text: &str) {
     // Where a token alone tells it, the other account's name is not known.
     let name = r#" \(("Other shop", )?http://127[^)]*\): nothing"#;
-    assert_said!(journal::error(text), [(name, " [and its name]: nothing")], @r#"error: this database mirrors account 17029541 ("Simulated", http://127.0.0.1:[port]), and the API answers for account 4711 [and its name]: nothing was changed; set database.path to another file, or api.base_url and the token to account 17029541"#);
+    assert_said!(journal::error(text), [(name, " [and its name]: nothing")], @r#"error: this database mirrors account 17029541 ("Simulated", http://127.0.0.1:[port]), but the API answers for account 4711 [and its name]: nothing was changed; set database.path to another file, or api.base_url and the token to account 17029541"#);
 }
 
 /// A long-lived token that names its account.
@@ -65,7 +65,7 @@ fn another_account_ends_every_command_before_a_row_changes() {
     ] {
         let (_, err) = mirror.ends(78, arguments);
         assert_names_both(&err);
-        assert_said!(journal::error(&err), @r#"error: this database mirrors account 17029541 ("Simulated", http://127.0.0.1:[port]), and the API answers for account 4711 ("Other shop", http://127.0.0.1:[port]): nothing was changed; set database.path to another file, or api.base_url and the token to account 17029541"#);
+        assert_said!(journal::error(&err), @r#"error: this database mirrors account 17029541 ("Simulated", http://127.0.0.1:[port]), but the API answers for account 4711 ("Other shop", http://127.0.0.1:[port]): nothing was changed; set database.path to another file, or api.base_url and the token to account 17029541"#);
     }
     assert_eq!(contents(&mirror), before);
     let account = mirror.simulator.account();
@@ -213,8 +213,8 @@ fn a_mirror_does_not_empty_itself_until_a_person_says_so() {
     assert!(asked <= 60 + 30, "no more than twenty, and those under way: {asked}");
     let (out, _) = mirror.ends(1, &["status"]);
     assert_said!(complaints(&out), @"
-    ! everything pauses: the API reports too many stored open talks as missing (5 of the last ones that were asked for)
-      → look in the account whether they were deleted. If so, `talkmirror resume` accepts that; else check api.base_url and the token's rights
+    ! everything pauses: the API reports too many stored open talks as missing (5 of those requested last)
+      → check in the account whether they were deleted. If so, `talkmirror resume` accepts that; else check api.base_url and the token's rights
     ");
 
     // They were deleted on purpose.
@@ -284,10 +284,10 @@ fn check_names_the_account_by_whatever_tells_it() {
     for talk_id in 1..=30 {
         mirror.simulator.account().script(talk_id, vec![Fault::Problem(404); 9]);
     }
-    assert_said!(line(1), @"account  BAD  the account that answers is not confirmed: GET /api/v4/account names none, the token names none, and no stored talk was returned; the daemon ignores 404, 403 and 204 until it is");
+    assert_said!(line(1), @"account  BAD  the account that answers is not confirmed: GET /api/v4/account names none, the token names none, and no stored talk was returned; until it is confirmed, the daemon ignores 404, 403 and 204");
     mirror.simulator.account().token = token_of(OTHER);
     mirror.write_secret("token", &token_of(OTHER));
-    assert_said!(line(78), @r#"account  BAD  this database mirrors account 17029541 ("Simulated", http://127.0.0.1:[port]), and the API answers for account 4711 (http://127.0.0.1:[port]): nothing was changed; set database.path to another file, or api.base_url and the token to account 17029541"#);
+    assert_said!(line(78), @r#"account  BAD  this database mirrors account 17029541 ("Simulated", http://127.0.0.1:[port]), but the API answers for account 4711 (http://127.0.0.1:[port]): nothing was changed; set database.path to another file, or api.base_url and the token to account 17029541"#);
     mirror.simulator.account().token = token_of(ACCOUNT_ID);
     mirror.write_secret("token", &token_of(ACCOUNT_ID));
     assert_said!(line(0), @"account  ok  17029541 (http://127.0.0.1:[port]) answers (by the token), as in the database");
@@ -302,7 +302,7 @@ fn check_tries_stored_talks_until_one_is_shown() {
     assert_said!(verdicts(&out, &["account"]), @"account  ok  17029541 (http://127.0.0.1:[port]) answers (by talk 26), as in the database");
     mirror.simulator.account().talks.remove(&26);
     let (out, _) = mirror.ends(1, &["check"]);
-    assert_said!(verdicts(&out, &["account"]), @"account  BAD  the account that answers is not confirmed: GET /api/v4/account names none, the token names none, and no stored talk was returned; the daemon ignores 404, 403 and 204 until it is");
+    assert_said!(verdicts(&out, &["account"]), @"account  BAD  the account that answers is not confirmed: GET /api/v4/account names none, the token names none, and no stored talk was returned; until it is confirmed, the daemon ignores 404, 403 and 204");
     assert_eq!(mirror.simulator.account().requests(), 30 + 5 + 5, "no more than five each");
 }
 
@@ -325,7 +325,7 @@ fn check_tries_a_talk_if_the_account_fails() {
         mirror.simulator.account().token = token_of(OTHER);
         mirror.write_secret("token", &token_of(OTHER));
         let (out, _) = mirror.ends(78, &["check"]);
-        assert_said!(verdicts(&out, &["account"]), @r#"account  BAD  this database mirrors account 17029541 ("Simulated", http://127.0.0.1:[port]), and the API answers for account 4711 (http://127.0.0.1:[port]): nothing was changed; set database.path to another file, or api.base_url and the token to account 17029541"#);
+        assert_said!(verdicts(&out, &["account"]), @r#"account  BAD  this database mirrors account 17029541 ("Simulated", http://127.0.0.1:[port]), but the API answers for account 4711 (http://127.0.0.1:[port]): nothing was changed; set database.path to another file, or api.base_url and the token to account 17029541"#);
     }
     let mirror = mirrored();
     mirror.configure("api.timeout = \"500ms\"\n");
@@ -334,7 +334,7 @@ fn check_tries_a_talk_if_the_account_fails() {
         mirror.simulator.account().script(talk_id, [Fault::Problem(500)]);
     }
     let (out, _) = mirror.ends(1, &["check"]);
-    assert_said!(verdicts(&out, &["token"]), @"token  BAD  http://127.0.0.1:[port]: GET /api/v4/account: no whole answer in time: operation timed out; talk 26: HTTP 500: the server failed");
+    assert_said!(verdicts(&out, &["token"]), @"token  BAD  http://127.0.0.1:[port]: GET /api/v4/account: no complete answer in time: operation timed out; talk 26: HTTP 500: the server failed");
     assert_eq!(mirror.simulator.account().requests(), 30 + 5);
 }
 

@@ -18,7 +18,7 @@ fn assert_is_held(mirror: &Mirror, pid: u32, path: &str) {
     for command in ["run", "sync"] {
         let (_, err) = mirror.ends(75, &[command]);
         let err = err.replace(&mirror.path(path).display().to_string(), "[path]");
-        assert_said!(err, [(&own, "process [of the daemon]")], @"error: another talkmirror (process [of the daemon]) is working on [path]");
+        assert_said!(err, [(&own, "process [of the daemon]")], @"error: another talkmirror (process [of the daemon]) uses [path]");
     }
     mirror.configure("");
 }
@@ -30,7 +30,7 @@ fn a_lock_file_that_is_removed_lets_no_second_process_in_and_is_made_again() {
     let pid = daemon.child.id();
     fs::remove_file(mirror.path("talks.db.lock")).unwrap();
     let (_, err) = mirror.ends(75, &["sync", "1"]);
-    assert_said!(err, @"error: another talkmirror (process [pid]) is working on [folder]/talks.db");
+    assert_said!(err, @"error: another talkmirror (process [pid]) uses [folder]/talks.db");
     let names_it =
         || fs::read_to_string(mirror.path("talks.db.lock")).is_ok_and(|text| text.trim() == pid.to_string());
     mirror.wait("it is there again, and names the daemon", names_it);
@@ -56,7 +56,7 @@ fn a_hard_link_and_a_link_lead_to_the_same_lock() {
     mirror.configure("database.path = \"hard.db\"\n");
     for arguments in [&["enqueue", "1"][..], &["status"], &["queue", "list"], &["why", "1"]] {
         let (_, err) = mirror.ends(1, arguments);
-        assert_said!(err, @"error: [folder]/hard.db is another name (a hard link) of a database that a talkmirror works on: use the name that it goes by, as SQLite keeps a log for each name");
+        assert_said!(err, @"error: [folder]/hard.db is another name (a hard link) of a database that a talkmirror process uses: use the same name, as SQLite keeps a WAL for each name");
     }
     mirror.configure("database.path = \"soft.db\"\n");
     mirror.ends(0, &["enqueue", "1"]);
@@ -130,7 +130,7 @@ fn a_database_that_is_put_in_the_place_of_the_one_that_is_worked_on_is_noticed()
     fs::copy(mirror.database(), mirror.path("copy.db")).unwrap();
     fs::rename(mirror.path("copy.db"), mirror.database()).unwrap();
     assert_eq!(daemon.wait().code(), Some(1));
-    assert_said!(journal::error(&mirror.log()), @"error: [folder]/talks.db was removed or replaced while talkmirror worked on it: nothing could be kept there; start talkmirror again, which makes a new one, or restore a backup first");
+    assert_said!(journal::error(&mirror.log()), @"error: [folder]/talks.db was removed or replaced while talkmirror used it, so nothing could be stored there; start talkmirror again, which creates a new file, or restore a backup first");
 }
 
 /// `close` ends at once, names the lock holder and queues nothing.
@@ -138,7 +138,7 @@ fn assert_close_is_refused(mirror: &Mirror, pid: u32, when: &str) {
     let own = format!("process {pid}\\b");
     for arguments in [&["close", "2", "--yes"][..], &["close", "--yes"], &["close", "2", "--dry-run"]] {
         let (_, err) = mirror.ends(75, arguments);
-        assert_said!(err, [(&own, "process [of the lock holder]")], @"error: another talkmirror (process [of the lock holder]) is working on [folder]/talks.db");
+        assert_said!(err, [(&own, "process [of the lock holder]")], @"error: another talkmirror (process [of the lock holder]) uses [folder]/talks.db");
     }
     // It does not even ask: without a terminal that would be another error.
     mirror.ends(75, &["close", "2"]);
@@ -172,14 +172,14 @@ fn a_daemon_that_is_gone_is_not_taken_for_a_lock_holder_that_starts() {
     assert_close_is_refused(&mirror, own, "after the same process number stopped");
     fs::write(mirror.path("talks.db.lock"), "").unwrap();
     let (_, err) = mirror.ends(75, &["close", "2", "--yes"]);
-    assert_said!(err, @"error: another talkmirror (process unknown) is working on [folder]/talks.db");
+    assert_said!(err, @"error: another talkmirror (process unknown) uses [folder]/talks.db");
     drop(starting);
 
     mirror.configure(&LIVE.replace("* * * * * *", "0 0 0 1 1 *"));
     let daemon = mirror.running_daemon();
     fs::remove_file(mirror.path("talks.db.lock")).unwrap();
     let (out, _) = mirror.ends(0, &["close", "2", "--yes"]);
-    assert_said!(out, @"1 talk queued to be closed by the daemon that runs; `talkmirror status` and the table closures show what came of it");
+    assert_said!(out, @"1 talk queued to be closed by the running daemon; `talkmirror status` and the table closures show the results");
     daemon.stop();
 }
 
@@ -191,6 +191,6 @@ fn whoever_holds_a_database_that_is_not_there_yet_is_named() {
     let own = format!("process {}\\b", std::process::id());
     for arguments in [&["run"][..], &["sync"], &["close", "2", "--yes"], &["close", "2", "--dry-run"]] {
         let (_, err) = mirror.ends(75, arguments);
-        assert_said!(err, [(&own, "process [of this test]")], @"error: another talkmirror (process [of this test]) is working on [folder]/talks.db");
+        assert_said!(err, [(&own, "process [of this test]")], @"error: another talkmirror (process [of this test]) uses [folder]/talks.db");
     }
 }

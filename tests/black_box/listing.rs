@@ -109,10 +109,10 @@ fn a_long_list_that_ignores_the_filter_is_noticed_and_read_once_a_day() {
     let pages = mirror.simulator.account().list_requests();
     // Nine pages show it. The whole list has eleven, and a tick may repeat one request.
     assert!((20..30).contains(&pages), "{pages}");
-    assert_said!(trouble(&mirror, "listing").unwrap(), @"the list ignores filter[only_in_work]: it is long, and so read once a day, as a whole");
+    assert_said!(trouble(&mirror, "listing").unwrap(), @"the list of talks ignores filter[only_in_work]: it is long, so it is read once a day, as a whole");
     assert_eq!(mirror.logged(journal::LISTING_TROUBLE).len(), 1);
     let (out, _) = mirror.ends(0, &["status"]);
-    assert_said!(part(&out, "Listing"), [("2,6[0-9]{2} ", "2,6[n] ")], @"Listing  last [n] s ago: 0 talks queued (2,6[n] in all); trouble for [n] s: the list ignores filter[only_in_work]: it is long, and so read once a day, as a whole");
+    assert_said!(part(&out, "Listing"), [("2,6[0-9]{2} ", "2,6[n] ")], @"Listing  last [n] s ago: 0 talks queued (2,6[n] in all); trouble for [n] s: the list of talks ignores filter[only_in_work]: it is long, so it is read once a day, as a whole");
     daemon.stop();
 }
 
@@ -123,7 +123,7 @@ fn a_short_list_that_ignores_the_filter_is_noticed_and_used_all_the_same() {
     let mirror = Mirror::new(account);
     mirror.configure(LISTING);
     let daemon = mirror.running_daemon();
-    assert_said!(mirror.wait_logged(journal::LISTING_TROUBLE), @r#"WARN the list ignores filter[only_in_work]: it is short, and so read as a whole each time feeder="listing""#);
+    assert_said!(mirror.wait_logged(journal::LISTING_TROUBLE), @r#"WARN the list of talks ignores filter[only_in_work]: it is short, so it is read as a whole each time feeder="listing""#);
     let new = mirror.simulator.account().create_talk();
     mirror.wait_sql("a new talk", &format!("SELECT count(*) FROM talks WHERE talk_id = {new}"), 1);
     daemon.stop();
@@ -169,7 +169,7 @@ fn a_list_that_always_shows_the_same_page_is_noticed() {
     let mirror = Mirror::new(account);
     mirror.configure(LISTING);
     let daemon = mirror.running_daemon();
-    assert_said!(mirror.wait_logged(journal::LISTING_TROUBLE), @r#"WARN listing: this account does not serve it (each page shows the same talks); it is asked ever more seldom, up to each hour feeder="listing""#);
+    assert_said!(mirror.wait_logged(journal::LISTING_TROUBLE), @r#"WARN listing: this account does not offer it (each page shows the same talks); talkmirror retries at growing intervals, at most once an hour feeder="listing""#);
     daemon.stop();
     assert_eq!(mirror.simulator.account().list_requests(), 2);
 }

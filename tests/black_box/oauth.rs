@@ -157,7 +157,7 @@ fn a_new_token_that_is_refused_too_pauses_and_is_not_renewed_again_and_again() {
     let (out, _) = mirror.ends(1, &["status"]);
     assert_said!(complaints(&out), @"
     ! everything pauses: the API does not accept the token (HTTP 401: the token is not accepted)
-      → run `talkmirror login`: the daemon takes the new tokens up by itself; if they are refused too, check api.base_url and [api.oauth]
+      → run `talkmirror login`: the daemon uses the new tokens without a restart; if they are refused too, check api.base_url and [api.oauth]
     ");
     assert_eq!(mirror.simulator.account().token_requests(), 1);
     daemon.stop();
@@ -177,12 +177,12 @@ fn a_revoked_access_pauses_and_says_what_to_do_and_a_login_mends_it_without_a_re
     mirror.wait_sql("the pause says what to do", detail, true);
     let (out, _) = mirror.ends(1, &["status"]);
     assert_said!(complaints(&out), @"
-    ! everything pauses: the API does not accept the token (the account has revoked talkmirror's access: run `talkmirror login` (no new token: HTTP 400: the account issues no tokens to us))
-      → run `talkmirror login`: the daemon takes the new tokens up by itself; if they are refused too, check api.base_url and [api.oauth]
+    ! everything pauses: the API does not accept the token (the account has revoked talkmirror's access: run `talkmirror login` (no new token: HTTP 400: the API issues no tokens to talkmirror))
+      → run `talkmirror login`: the daemon uses the new tokens without a restart; if they are refused too, check api.base_url and [api.oauth]
     ");
     assert_said!(journal::faults(&mirror.log()), @r#"
-    ERROR the account has revoked talkmirror's access: run `talkmirror login` (no new token: HTTP 400: the account issues no tokens to us) request_id="simulated"
-    ERROR paused: the API does not accept the token (the account has revoked talkmirror's access: run `talkmirror login` (no new token: HTTP 400: the account issues no tokens to us)); next probe in [n] s reason="unauthorized" request_id="simulated"
+    ERROR the account has revoked talkmirror's access: run `talkmirror login` (no new token: HTTP 400: the API issues no tokens to talkmirror) request_id="simulated"
+    ERROR paused: the API does not accept the token (the account has revoked talkmirror's access: run `talkmirror login` (no new token: HTTP 400: the API issues no tokens to talkmirror)); next probe in [n] s reason="unauthorized" request_id="simulated"
     "#);
     assert_eq!(mirror.simulator.account().token_requests(), 1, "not again and again");
     daemon.signal(Signal::SIGHUP);
@@ -299,7 +299,7 @@ fn a_redirect_of_the_endpoint_is_not_followed() {
     let address = format!("http://{}/oauth2/access_token?token=x", elsewhere.local_addr().unwrap());
     mirror.simulator.account().oauth.fault = Some(Fault::Redirect(address));
     let (_, err) = mirror.ends(0, &["sync", "1..5"]);
-    assert_said!(journal::faults(&err), @r#"WARN the API token could not be renewed, to be tried again in [n] s: HTTP 302: redirected to http://127.0.0.1:[port]/oauth2/access_token, which is not followed: is api.base_url the account's address? request_id="simulated""#);
+    assert_said!(journal::faults(&err), @r#"WARN the API token could not be renewed, retry in [n] s: HTTP 302: redirected to http://127.0.0.1:[port]/oauth2/access_token, which is not followed: is api.base_url the account's address? request_id="simulated""#);
     assert!(elsewhere.accept().is_err(), "nobody came");
 }
 
@@ -338,9 +338,9 @@ fn a_broken_file_names_login_and_a_running_daemon_keeps_its_pair_and_replaces_th
     let whole = fs::read(store(&mirror)).unwrap();
     fs::write(store(&mirror), &whole[..whole.len() / 2]).unwrap();
     let (_, err) = mirror.ends(78, &["sync", "3"]);
-    assert_said!(journal::error(&err), @"error: [folder]/config.toml: api.oauth.store: expected the tokens that `talkmirror login` stores, found no whole pair of tokens at [folder]/secrets/oauth.json (it is not what talkmirror wrote): run `talkmirror login`");
+    assert_said!(journal::error(&err), @"error: [folder]/config.toml: api.oauth.store: expected the tokens that `talkmirror login` stores, found no complete pair of tokens at [folder]/secrets/oauth.json (talkmirror did not write it): run `talkmirror login`");
     assert!(!err.contains("refresh-"), "{err}");
-    assert_said!(mirror.wait_logged(journal::TOKEN_KEPT), @"WARN the API token in use is kept, as there is no other in [folder]/secrets/oauth.json: no whole pair of tokens at [folder]/secrets/oauth.json (it is not what talkmirror wrote): run `talkmirror login`");
+    assert_said!(mirror.wait_logged(journal::TOKEN_KEPT), @"WARN the API token in use is kept, as there is no other in [folder]/secrets/oauth.json: no complete pair of tokens at [folder]/secrets/oauth.json (talkmirror did not write it): run `talkmirror login`");
     mirror.simulator.account().oauth.expire();
     mirror.ends(0, &["enqueue", "1..5"]);
     mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
@@ -360,7 +360,7 @@ fn a_pair_that_cannot_be_kept_is_not_used_and_the_old_one_goes_on() {
     mirror.ends(0, &["enqueue", "1..40"]);
     let daemon = mirror.daemon();
     let told = mirror.wait_logged(journal::TOKEN_NOT_KEPT);
-    assert_said!(told, @r#"WARN the API token could not be renewed, to be tried again in [n] s: the new token cannot be kept: cannot write [folder]/secrets/oauth.json: No space left on device (os error 28) at path "[folder]/secrets/.oauth-[name]""#);
+    assert_said!(told, @r#"WARN the API token could not be renewed, retry in [n] s: the new token cannot be stored: cannot write [folder]/secrets/oauth.json: No space left on device (os error 28) at path "[folder]/secrets/.oauth-[name]""#);
     mirror.wait_sql("the queue is worked", "SELECT count(*) FROM talk_queue", 0);
     assert_eq!(stored(&mirror), first);
     assert_eq!(refusals(&mirror), 0);

@@ -21,8 +21,8 @@ fn a_code_is_turned_into_tokens_that_only_their_owner_can_read() {
     let mirror = mirror_with_code();
     let (out, _) = mirror.ends(0, &["login", "--code", "a-code"]);
     assert_said!(out, @"
-    Logged in: the tokens are in [folder]/secrets/oauth.json. The access token holds for 24 h, and is renewed by itself.
-    A daemon that runs takes it up by itself; `talkmirror check` tries it.
+    Logged in: the tokens are in [folder]/secrets/oauth.json. The access token is valid for 24 h, and is renewed by itself.
+    A running daemon uses them without a restart; `talkmirror check` tests them.
     ");
     let mode = |name: &str| fs::metadata(mirror.path(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode("secrets"), mode("secrets/oauth.json")), (0o700, 0o600));
@@ -30,7 +30,7 @@ fn a_code_is_turned_into_tokens_that_only_their_owner_can_read() {
     mirror.assert_mirrors_the_account();
 
     let (_, err) = mirror.ends(1, &["login", "--code", "a-code"]);
-    assert_said!(err, @"error: http://127.0.0.1:[port] does not take the code (HTTP 400: the account issues no tokens to us): it is good once and for 20 min; else check api.oauth.client_id, its secret and api.oauth.redirect_uri");
+    assert_said!(err, @"error: http://127.0.0.1:[port] does not accept the code (HTTP 400: the API issues no tokens to talkmirror): a code is valid once and for 20 min. Use a new one; if that is not accepted either, check api.oauth.client_id, its secret and api.oauth.redirect_uri");
     mirror.ends(0, &["check"]);
 }
 
@@ -39,7 +39,7 @@ fn a_wrong_secret_is_refused_and_nothing_is_stored() {
     let mirror = mirror_with_code();
     fs::write(mirror.path("client-secret"), "another").unwrap();
     let (_, err) = mirror.ends(1, &["login", "--code", "a-code"]);
-    assert_said!(err, @"error: http://127.0.0.1:[port] does not take the code (HTTP 401: the account issues no tokens to us): it is good once and for 20 min; else check api.oauth.client_id, its secret and api.oauth.redirect_uri");
+    assert_said!(err, @"error: http://127.0.0.1:[port] does not accept the code (HTTP 401: the API issues no tokens to talkmirror): a code is valid once and for 20 min. Use a new one; if that is not accepted either, check api.oauth.client_id, its secret and api.oauth.redirect_uri");
     assert!(!mirror.path("secrets/oauth.json").exists());
 }
 
@@ -49,7 +49,7 @@ fn the_address_that_the_account_leads_to_is_taken_and_one_of_another_account_is_
     let redirect = mirror.simulator.account().oauth.redirect_uri.clone();
     let other = format!("{redirect}?code=a-code&state=x&referer=other.amocrm.ru&platform=1");
     let (_, err) = mirror.ends(1, &["login", "--code", &other]);
-    assert_said!(err, @"error: that code is of the account other.amocrm.ru, and api.base_url names 127.0.0.1");
+    assert_said!(err, @"error: that code belongs to the account other.amocrm.ru, but api.base_url names 127.0.0.1");
     assert_eq!(mirror.simulator.account().requests(), 0, "it was sent nowhere");
     let ours = format!("{redirect}?code=a-code&state=x&referer=127.0.0.1&platform=1");
     mirror.ends(0, &["login", "--code", &ours]);
@@ -64,7 +64,7 @@ fn without_a_terminal_it_prints_the_address_and_says_how_to_go_on() {
     assert_eq!(output.status.code(), Some(1));
     let base = mirror.simulator.base_url();
     assert_said!(out, [(&base, "[base_url]"), ("state=[^&]*", "state=[state]")], @"[base_url]/oauth?client_id=simulated-integration&state=[state]&mode=popup");
-    assert_said!(err, @"error: there is no terminal to ask on: open that address as an administrator of the account, allow access, and run `talkmirror login --code CODE` within 20 min, with the code (or the whole address) that it leads to");
+    assert_said!(err, @"error: there is no terminal to ask on: open that address as an administrator of the account and allow access. Then run `talkmirror login --code CODE` within 20 min, with the code (or the whole address) that you are sent to");
     assert_eq!(mirror.simulator.account().requests(), 0);
 }
 
@@ -109,8 +109,8 @@ fn on_a_terminal_the_pasted_address_is_taken_if_its_state_is_the_one_given_out()
     let (code, err) = at_terminal(&mirror, |_| "https://i.example/oauth?code=a-code&state=guessed".into());
     assert_eq!(code, Some(1));
     assert_said!(err, @"
-    Open that address as an administrator of the account, and allow access. It leads to the integration's address with a code in it (the integration's settings show one, too), valid for 20 min.
-    The code, or the whole address: error: that address is of another login: its state is not the one given here; begin again
+    Open that address as an administrator of the account, and allow access. You are then sent to the integration's address, which contains a code. It is valid for 20 min. The integration's settings show one, too.
+    The code, or the whole address: error: that address belongs to another login: its state is not the one given here; start again
     ");
     assert_eq!(mirror.simulator.account().requests(), 0);
     let right = |address: &url::Url| format!("https://i.example/oauth?code=a-code&state={}", state(address));

@@ -46,7 +46,7 @@ fn an_excluded_channel_is_not_closed_however_it_is_spelt() {
     4  İstanbul  2 d ago  2 d ago  kept: its origin, İstanbul, is left out
     5  a\u{200b}vi\u{ad}to  2 d ago  2 d ago  kept: its origin, a\u{200b}vi\u{ad}to, is left out
 
-    Next: they are closed at the next sweeps, if a fetch just before shows the same.
+    Next: the next sweeps close them, if a fetch just before shows the same.
     ");
     mirror.ends(0, &["sync"]);
     mirror.ends(0, &["sync", "1..6"]);
@@ -89,7 +89,7 @@ fn an_origin_that_no_stored_talk_has_is_warned_of_with_the_nearest() {
     6  telegram  2 d ago  2 d ago  stale: missed 2 d ago, unchanged for 2 d
     3  straße  2 d ago  2 d ago  kept: its origin, straße, is left out
 
-    Next: they are closed at the next sweeps, if a fetch just before shows the same.
+    Next: the next sweeps close them, if a fetch just before shows the same.
     "#);
     let (out, _) = mirror.ends(0, &["stale", "--json"]);
     let all: serde_json::Value = serde_json::from_str(&out).unwrap();

@@ -112,7 +112,7 @@ fn a_writer_that_keeps_the_lock_is_waited_for_and_named_and_nothing_is_lost() {
     let own = format!("process {}\\b", writer.child.id());
     assert_said!(complaints(&out), [(&own, "process [of the writer]")], @"
     ! sqlite3 (process [of the writer], user [name]) holds the write lock: nothing can be recorded meanwhile
-      → end its transaction; nothing is lost, the daemon goes on by itself
+      → end its transaction; nothing is lost, and the daemon continues by itself
     ");
     let (out, _) = mirror.ends(0, &["status", "--json"]);
     let status: serde_json::Value = serde_json::from_str(&out).unwrap();
@@ -240,7 +240,7 @@ fn views_triggers_and_indexes_that_were_dropped_or_changed_are_made_again_at_a_s
     let mirror = Mirror::new(account(5));
     mirror.ends(0, &["sync", "1..5"]);
     let (out, _) = mirror.ends(0, &["check"]);
-    assert_said!(verdicts(&out, &["schema"]), @"schema  ok  as this version makes it");
+    assert_said!(verdicts(&out, &["schema"]), @"schema  ok  as this version creates it");
     mirror.execute(
         "DROP VIEW stale_talks; DROP TRIGGER talk_queue_again; DROP INDEX talks_open_missed;
          DROP VIEW open_talks; CREATE VIEW open_talks AS SELECT talk_id FROM talks;
@@ -250,25 +250,25 @@ fn views_triggers_and_indexes_that_were_dropped_or_changed_are_made_again_at_a_s
     let before: String = mirror.sql(schema);
     let (out, _) = mirror.ends(1, &["check"]);
     assert_said!(verdicts(&out, &["schema"]), @"
-    schema  BAD  the view open_talks is not as it should be: start the daemon, or restart it: that mends it (so does `talkmirror sync`)
-    schema  BAD  the view stale_talks is missing: start the daemon, or restart it: that mends it (so does `talkmirror sync`)
-    schema  BAD  the index talks_open_missed is missing: start the daemon, or restart it: that mends it (so does `talkmirror sync`)
-    schema  BAD  the trigger talk_queue_again is missing: start the daemon, or restart it: that mends it (so does `talkmirror sync`)
-    schema  BAD  the value of auto_close.last_sweep in mirror_info cannot be read: start the daemon, or restart it: that mends it (so does `talkmirror sync`)
+    schema  BAD  the view open_talks was changed: start or restart the daemon, or run `talkmirror sync`: each repairs it
+    schema  BAD  the view stale_talks is missing: start or restart the daemon, or run `talkmirror sync`: each repairs it
+    schema  BAD  the index talks_open_missed is missing: start or restart the daemon, or run `talkmirror sync`: each repairs it
+    schema  BAD  the trigger talk_queue_again is missing: start or restart the daemon, or run `talkmirror sync`: each repairs it
+    schema  BAD  the value of auto_close.last_sweep in mirror_info cannot be read: start or restart the daemon, or run `talkmirror sync`: each repairs it
     ");
     assert_eq!(mirror.sql::<String>(schema), before, "it changes nothing");
     let (_, err) = mirror.ends(1, &["status"]);
-    assert_said!(err, @"error: no such index: talks_open_missed: Error code 1: SQL logic error; something was dropped from the database, or added to it: `talkmirror check` says what, and how to repair it");
+    assert_said!(err, @"error: no such index: talks_open_missed: Error code 1: SQL logic error; something was dropped from the database, or added to it: `talkmirror check` shows what, and how to repair it");
     mirror.running_daemon().stop();
     assert_said!(journal::faults(&mirror.log()), @"
-    WARN the view open_talks is not as it should be: made again
-    WARN the view stale_talks is missing: made again
-    WARN the index talks_open_missed is missing: made again
-    WARN the trigger talk_queue_again is missing: made again
+    WARN the view open_talks was changed: repaired
+    WARN the view stale_talks is missing: repaired
+    WARN the index talks_open_missed is missing: repaired
+    WARN the trigger talk_queue_again is missing: repaired
     WARN the value of auto_close.last_sweep in mirror_info cannot be read: removed
     ");
     let (out, _) = mirror.ends(0, &["check"]);
-    assert_said!(verdicts(&out, &["schema"]), @"schema  ok  as this version makes it");
+    assert_said!(verdicts(&out, &["schema"]), @"schema  ok  as this version creates it");
     mirror.ends(0, &["stale"]);
 }
 
@@ -290,17 +290,17 @@ fn another_version_s_views_are_brought_to_this_one_s_and_a_view_of_others_by_a_n
     let before: String = mirror.sql(schema);
     for command in ["run", "sync"] {
         let (_, err) = mirror.ends(78, &[command]);
-        assert_said!(err, @r#"error: [folder]/talks.db is not as talkmirror made it: the view ratings is not talkmirror's, and this version makes one of that name: make it anew by another name, or drop it: `DROP VIEW "ratings"`"#);
+        assert_said!(err, @r#"error: [folder]/talks.db is not as talkmirror created it: the view ratings is not talkmirror's, and this version creates one of that name: create it under another name, or drop it: `DROP VIEW "ratings"`"#);
     }
     let (out, _) = mirror.ends(78, &["check"]);
     let line = out.lines().find(|line| line.starts_with("schema ")).unwrap();
-    assert_said!(line, @r#"schema  BAD  the view ratings is not talkmirror's, and this version makes one of that name: make it anew by another name, or drop it: `DROP VIEW "ratings"`; until then `run`, `sync` and `close` refuse to start"#);
+    assert_said!(line, @r#"schema  BAD  the view ratings is not talkmirror's, and this version creates one of that name: create it under another name, or drop it: `DROP VIEW "ratings"`; until then `run`, `sync` and `close` refuse to start"#);
     assert_eq!(mirror.sql::<String>(schema), before, "nothing is changed");
     mirror.execute(line.split('`').nth(1).unwrap());
     mirror.ends(0, &["sync", "1..5"]);
     mirror.assert_mirrors_the_account();
     let (out, _) = mirror.ends(0, &["check"]);
-    assert_said!(verdicts(&out, &["schema"]), @"schema  ok  as this version makes it");
+    assert_said!(verdicts(&out, &["schema"]), @"schema  ok  as this version creates it");
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM sqlite_schema WHERE name = 'old'"), 0);
 }
 
@@ -314,12 +314,12 @@ fn a_table_or_column_that_is_missing_is_refused_and_nothing_is_changed() {
     );
     for arguments in [&["run"][..], &["sync"], &["close", "--dry-run", "1"]] {
         let (_, err) = mirror.ends(78, arguments);
-        assert_said!(err, @"error: [folder]/talks.db is not as talkmirror made it: the column last_error of talk_queue is missing: restore a backup, or sync into a new database");
+        assert_said!(err, @"error: [folder]/talks.db is not as talkmirror created it: the column last_error of talk_queue is missing: restore a backup, or sync into a new database");
     }
     let (out, _) = mirror.ends(78, &["check"]);
     assert_said!(verdicts(&out, &["schema"]), @"
     schema  BAD  the column last_error of talk_queue is missing: restore a backup, or sync into a new database; until then `run`, `sync` and `close` refuse to start
-    schema  BAD  the view stale_talks is missing: start the daemon, or restart it: that mends it (so does `talkmirror sync`)
+    schema  BAD  the view stale_talks is missing: start or restart the daemon, or run `talkmirror sync`: each repairs it
     ");
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM sqlite_schema WHERE name = 'stale_talks'"), 0);
 }
@@ -333,9 +333,9 @@ fn a_trigger_of_somebody_else_s_on_our_tables_is_told_of_and_works() {
          CREATE TRIGGER see AFTER INSERT ON talks BEGIN INSERT INTO seen VALUES (NEW.talk_id); END;",
     );
     let (out, _) = mirror.ends(0, &["check"]);
-    assert_said!(verdicts(&out, &["schema"]), @"schema  note  the trigger see on talks is not talkmirror's: it runs within the daemon's transactions, and can stop them");
+    assert_said!(verdicts(&out, &["schema"]), @"schema  note  the trigger see on talks is not talkmirror's: it runs within the daemon's transactions, and can make them fail");
     let (_, err) = mirror.ends(0, &["sync", "2"]);
-    assert_said!(journal::faults(&err), @"WARN the trigger see on talks is not talkmirror's: it runs within the daemon's transactions, and can stop them");
+    assert_said!(journal::faults(&err), @"WARN the trigger see on talks is not talkmirror's: it runs within the daemon's transactions, and can make them fail");
     assert_eq!(mirror.sql::<i64>("SELECT talk_id FROM mine"), 2);
 }
 
@@ -360,9 +360,9 @@ fn an_account_id_that_is_not_the_talks_own_is_refused_with_the_sql_that_mends_it
         mirror.ends(0, &["sync", "4"]);
     }
     assert_said!(said, @r#"
-    error: [folder]/talks.db is not as talkmirror made it: the talks are of account 17029541, and mirror_info says "4711": mend it by `UPDATE mirror_info SET value = '17029541' WHERE key = 'account_id'`
-    error: [folder]/talks.db is not as talkmirror made it: the talks are of account 17029541, and mirror_info says "ours": mend it by `UPDATE mirror_info SET value = '17029541' WHERE key = 'account_id'`
-    error: [folder]/talks.db is not as talkmirror made it: the talks are of account 17029541, and mirror_info has no account_id: mend it by `INSERT INTO mirror_info (key, value) VALUES ('account_id', '17029541')`
+    error: [folder]/talks.db is not as talkmirror created it: the talks are of account 17029541, and mirror_info has "4711": repair it with `UPDATE mirror_info SET value = '17029541' WHERE key = 'account_id'`
+    error: [folder]/talks.db is not as talkmirror created it: the talks are of account 17029541, and mirror_info has "ours": repair it with `UPDATE mirror_info SET value = '17029541' WHERE key = 'account_id'`
+    error: [folder]/talks.db is not as talkmirror created it: the talks are of account 17029541, and mirror_info has no account_id: repair it with `INSERT INTO mirror_info (key, value) VALUES ('account_id', '17029541')`
     "#);
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), 4);
 }

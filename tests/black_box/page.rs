@@ -224,7 +224,7 @@ fn an_open_page_shows_a_pause_by_itself_and_keeps_the_reader_s_place() {
     let paused = page.text("h1");
     assert_said!(paused, @"No. Everything pauses: the API does not accept the token.");
     assert_eq!(page.text("#heard"), paused, "it is read out");
-    assert_said!(page.text(".todo"), @"Everything pauses: the API does not accept the token (HTTP 401: the token is not accepted).What to do: put a valid token into api.token_file: it is taken up by itself; where only systemd can read it, restart the service.");
+    assert_said!(page.text(".todo"), @"Everything pauses: the API does not accept the token (HTTP 401: the token is not accepted).What to do: put a valid token into api.token_file: the daemon uses it without a restart. If only systemd can read that file, restart the service.");
     assert_said!(page.title(), @"Not working");
     assert_eq!(page.value("document.querySelector('#figures').open"), true);
     assert_eq!(page.value("document.activeElement.id"), "figures-open");
@@ -396,7 +396,7 @@ fn a_database_that_cannot_be_read_is_said_on_the_page() {
     });
     let (_, page) = answer.split_once("<h1").unwrap();
     let (heading, _) = page.split_once("</h1>").unwrap();
-    assert_said!(heading, @r#" id="state">No. The database cannot be read: [folder]/talks.db was written by a newer talkmirror (schema 999, this one knows 1): upgrade talkmirror"#);
+    assert_said!(heading, @r#" id="state">No. The database cannot be read: [folder]/talks.db was written by a newer talkmirror (schema 999; this one knows 1): upgrade talkmirror"#);
     assert!(shown.get("/readyz").starts_with("HTTP/1.1 503"));
     let metrics = shown.get("/metrics");
     assert!(metrics.starts_with("HTTP/1.1 200") && metrics.contains("talkmirror_ready 0"), "{metrics}");

@@ -40,7 +40,7 @@ fn a_401_pauses_everything_and_status_says_what_to_do() {
     assert_said!(part(&out, "Paused"), @"Paused  for [n] s: the API does not accept the token; next probe in 1 min");
     assert_said!(complaints(&out), @"
     ! everything pauses: the API does not accept the token (HTTP 401: the token is not accepted)
-      → put a valid token into api.token_file: it is taken up by itself; where only systemd can read it, restart the service
+      → put a valid token into api.token_file: the daemon uses it without a restart. If only systemd can read that file, restart the service
     ");
     let (out, _) = mirror.ends(1, &["status", "--json"]);
     let status: Value = serde_json::from_str(&out).unwrap();
@@ -111,13 +111,13 @@ fn three_bare_403_in_a_row_are_a_block_which_outlives_a_restart() {
     assert_eq!(mirror.simulator.account().log.len(), 3);
     let (_, err) = mirror.ends(1, &["sync"]);
     assert_said!(journal::faults(&err), @r#"
-    ERROR still paused: the account or this address is blocked (HTTP 403 without a problem report: as when the account or address is blocked); next probe in [n] s reason="blocked"
-    error: everything pauses for 14 min more: the account or this address is blocked (HTTP 403 without a problem report: as when the account or address is blocked); 40 talks stay queued
+    ERROR still paused: the account or this address is blocked (HTTP 403 without a problem report: the account or this address may be blocked); next probe in [n] s reason="blocked"
+    error: everything pauses for 14 min more: the account or this address is blocked (HTTP 403 without a problem report: the account or this address may be blocked); 40 talks stay queued
     "#);
     assert_eq!(mirror.simulator.account().log.len(), 3, "a restart asks no sooner");
     // `check` works during a pause.
     let (out, _) = mirror.ends(1, &["check"]);
-    assert_said!(verdicts(&out, &["token"]), @"token  BAD  http://127.0.0.1:[port]: HTTP 403 without a problem report: as when the account or address is blocked");
+    assert_said!(verdicts(&out, &["token"]), @"token  BAD  http://127.0.0.1:[port]: HTTP 403 without a problem report: the account or this address may be blocked");
 }
 
 #[test]
@@ -262,13 +262,13 @@ fn check_probes_with_a_talk_in_a_pause() {
     assert_said!(said, @"
     pause  BAD  everything pauses: the account is not paid for (HTTP 402: the account is not paid for); talk 40: HTTP 402: the account is not paid for
     pause  BAD  everything paused when it last ran: the account is not paid for (HTTP 402: the account is not paid for); talk 40: HTTP 402: the account is not paid for
-    pause  ok  everything paused when it last ran: the account is not paid for (HTTP 402: the account is not paid for); but talk 40 is answered: `talkmirror resume` ends the pause
-    pause  BAD  everything pauses: the account or this address is blocked (HTTP 403 without a problem report: as when the account or address is blocked); talk 40: HTTP 403 without a problem report: as when the account or address is blocked
-    pause  BAD  everything paused when it last ran: the account or this address is blocked (HTTP 403 without a problem report: as when the account or address is blocked); talk 40: HTTP 403 without a problem report: as when the account or address is blocked
-    pause  ok  everything paused when it last ran: the account or this address is blocked (HTTP 403 without a problem report: as when the account or address is blocked); but talk 40 is answered: `talkmirror resume` ends the pause
+    pause  ok  everything paused when it last ran: the account is not paid for (HTTP 402: the account is not paid for); but the API answers talk 40: `talkmirror resume` ends the pause
+    pause  BAD  everything pauses: the account or this address is blocked (HTTP 403 without a problem report: the account or this address may be blocked); talk 40: HTTP 403 without a problem report: the account or this address may be blocked
+    pause  BAD  everything paused when it last ran: the account or this address is blocked (HTTP 403 without a problem report: the account or this address may be blocked); talk 40: HTTP 403 without a problem report: the account or this address may be blocked
+    pause  ok  everything paused when it last ran: the account or this address is blocked (HTTP 403 without a problem report: the account or this address may be blocked); but the API answers talk 40: `talkmirror resume` ends the pause
     pause  BAD  everything pauses: the API returns unexpected answers (HTTP 400: not an answer that the API documents); talk 40: HTTP 400: not an answer that the API documents
     pause  BAD  everything paused when it last ran: the API returns unexpected answers (HTTP 400: not an answer that the API documents); talk 40: HTTP 400: not an answer that the API documents
-    pause  ok  everything paused when it last ran: the API returns unexpected answers (HTTP 400: not an answer that the API documents); but talk 40 is answered: `talkmirror resume` ends the pause
+    pause  ok  everything paused when it last ran: the API returns unexpected answers (HTTP 400: not an answer that the API documents); but the API answers talk 40: `talkmirror resume` ends the pause
     ");
 }
 
@@ -284,9 +284,9 @@ fn in_a_pause_for_missing_talks_a_missing_talk_is_no_answer_to_check() {
     let daemon = mirror.running_daemon();
     mirror.wait_for_pause("many_gone");
     let (out, _) = mirror.ends(1, &["check"]);
-    assert_said!(verdicts(&out, &["pause"]), @"pause  BAD  everything pauses: the API reports too many stored open talks as missing (5 of the last ones that were asked for); talk 60: HTTP 404: no such talk");
+    assert_said!(verdicts(&out, &["pause"]), @"pause  BAD  everything pauses: the API reports too many stored open talks as missing (5 of those requested last); talk 60: HTTP 404: no such talk");
     mirror.simulator.account().talks = talks;
     let (out, _) = mirror.ends(0, &["check"]);
-    assert_said!(verdicts(&out, &["pause"]), @"pause  ok  everything pauses: the API reports too many stored open talks as missing (5 of the last ones that were asked for); but talk 60 is answered: `talkmirror resume` ends the pause");
+    assert_said!(verdicts(&out, &["pause"]), @"pause  ok  everything pauses: the API reports too many stored open talks as missing (5 of those requested last); but the API answers talk 60: `talkmirror resume` ends the pause");
     daemon.stop();
 }

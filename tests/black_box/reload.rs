@@ -49,13 +49,13 @@ fn a_bad_configuration_is_refused_with_all_its_mistakes_and_the_old_one_stays() 
     ERROR a mistake in the new configuration: [folder]/config.toml: api.requests_per_second: expected a whole number from 1 to 1000000, found 0
     ERROR a mistake in the new configuration: [folder]/config.toml: auto_close.mode: expected off, dry-run or live, found "on"
     ERROR a mistake in the new configuration: [folder]/config.toml: api.tokn: expected a known key: api.token?, found an unknown one
-    ERROR refused the new configuration, the old one stays: 3 mistakes
+    ERROR refused the new configuration, the old one stays in force: 3 mistakes
     "#);
     mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (1), (2)");
     mirror.wait_sql("it works on", "SELECT count(*) FROM talks", 2);
     std::fs::write(mirror.path("config.toml"), "[api\n").unwrap();
     daemon.signal(Signal::SIGHUP);
-    assert_said!(mirror.wait_logged_times(journal::CONFIG_REFUSED, 2), @"ERROR refused the new configuration, the old one stays: 1 mistake");
+    assert_said!(mirror.wait_logged_times(journal::CONFIG_REFUSED, 2), @"ERROR refused the new configuration, the old one stays in force: 1 mistake");
     std::fs::remove_file(mirror.path("config.toml")).unwrap();
     daemon.signal(Signal::SIGHUP);
     mirror.wait_logged_times(journal::CONFIG_REFUSED, 3);
@@ -124,7 +124,7 @@ fn what_the_new_rules_would_keep_is_not_closed_by_the_old_ones() {
     let talk_id = mirror.sql::<i64>(kept);
     let error = "SELECT group_concat(DISTINCT error) FROM closures WHERE attempts = 0 AND error IS NOT NULL";
     let error: String = mirror.sql(error);
-    assert_said!(error, @"not sent: the rules were changed");
+    assert_said!(error, @"not sent: the rules have changed");
     assert_eq!(mirror.simulator.account().closes_of(talk_id), (0, 0));
     assert!(mirror.simulator.account().talks[&talk_id].is_in_work);
     let (out, _) = mirror.ends(0, &["why", &talk_id.to_string()]);
@@ -168,7 +168,7 @@ fn another_token_file_is_used_and_what_takes_a_restart_is_named() {
     mirror.reload(&daemon, "api.token_file = \"second\"\nlog.format = \"json\"\n");
     mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (1)");
     mirror.wait_sql("the new token is used", "SELECT count(*) FROM talks", 1);
-    assert_said!(mirror.wait_logged(journal::RESTART_NEEDED), @"WARN restart talkmirror for what else has changed: log.format");
+    assert_said!(mirror.wait_logged(journal::RESTART_NEEDED), @"WARN restart talkmirror to apply the other changes: log.format");
     daemon.stop();
 }
 
@@ -185,9 +185,9 @@ fn another_account_s_address_or_database_is_refused_and_its_token_goes_nowhere()
     daemon.signal(Signal::SIGHUP);
     mirror.wait_logged(journal::CONFIG_REFUSED);
     assert_said!(journal::faults(&mirror.log()), @"
-    ERROR a mistake in the new configuration: [folder]/config.toml: api.base_url: expected http://127.0.0.1:[port]/ as long as talkmirror runs (restart it to change this), found http://127.0.0.1:[port]/
-    ERROR a mistake in the new configuration: [folder]/config.toml: database.path: expected [folder]/talks.db as long as talkmirror runs (restart it to change this), found [folder]/other.db
-    ERROR refused the new configuration, the old one stays: 2 mistakes
+    ERROR a mistake in the new configuration: [folder]/config.toml: api.base_url: expected http://127.0.0.1:[port]/ while talkmirror runs (restart it to change this), found http://127.0.0.1:[port]/
+    ERROR a mistake in the new configuration: [folder]/config.toml: database.path: expected [folder]/talks.db while talkmirror runs (restart it to change this), found [folder]/other.db
+    ERROR refused the new configuration, the old one stays in force: 2 mistakes
     ");
     mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (1), (2)");
     mirror.wait_sql("it works on with its own token", "SELECT count(*) FROM talks", 2);

@@ -276,11 +276,11 @@ fn a_database_that_is_damaged_is_kept_with_what_belongs_to_it_and_none_of_that_t
         }
     }
     assert_said!(said, @"
-    header: Restored [folder]/talks.db from [folder]/good.db: 20 talks of account 17029541, whose the mirror will be, as of [time] ([n] s ago)
-    warning: nothing could be taken over from the old database: [folder]/talks.db is not a SQLite database: set database.path to another file, or move this one away and restore a backup
-    schema: Restored [folder]/talks.db from [folder]/good.db: 20 talks of account 17029541, whose the mirror will be, as of [time] ([n] s ago)
-    warning: nothing could be taken over from the old database: database disk image is malformed
-    gone: Restored [folder]/talks.db from [folder]/good.db: 20 talks of account 17029541, whose the mirror will be, as of [time] ([n] s ago)
+    header: Restored [folder]/talks.db from [folder]/good.db: 20 talks of account 17029541, which will then be mirrored, as of [time] ([n] s ago)
+    warning: nothing could be copied from the old database: [folder]/talks.db is not a SQLite database: set database.path to another file, or move this one away and restore a backup
+    schema: Restored [folder]/talks.db from [folder]/good.db: 20 talks of account 17029541, which will then be mirrored, as of [time] ([n] s ago)
+    warning: nothing could be copied from the old database: database disk image is malformed
+    gone: Restored [folder]/talks.db from [folder]/good.db: 20 talks of account 17029541, which will then be mirrored, as of [time] ([n] s ago)
     ");
     mirror.ends(0, &["sync", "1..30"]);
     mirror.assert_mirrors_the_account();
@@ -348,11 +348,11 @@ fn a_person_is_told_what_would_be_replaced_by_what_and_may_say_no() {
     mirror.ends(0, &["sync", "5..9"]);
     let (ok, said) = at_a_terminal(&mirror, &backup, "n\n");
     assert!(ok, "{said}");
-    assert_said!(said, @"Replace [folder]/talks.db by [folder]/good.db: 4 talks of account 17029541, as of [time] ([n] s ago)? What is there is kept beside it. [y/N] Nothing was replaced.");
+    assert_said!(said, @"Replace [folder]/talks.db with [folder]/good.db: 4 talks of account 17029541, as of [time] ([n] s ago)? The old database is kept beside it. [y/N] Nothing was replaced.");
     // Also while it waits for input.
     let (ok, said) = at_a_terminal(&mirror, &backup, "");
     assert!(!ok, "{said}");
-    assert_said!(said, @"Replace [folder]/talks.db by [folder]/good.db: 4 talks of account 17029541, as of [time] ([n] s ago)? What is there is kept beside it. [y/N] error: stopped: nothing was replaced");
+    assert_said!(said, @"Replace [folder]/talks.db with [folder]/good.db: 4 talks of account 17029541, as of [time] ([n] s ago)? The old database is kept beside it. [y/N] error: stopped: nothing was replaced");
     mirror.assert_mirrors_the_account();
     assert!(!names(&mirror.path("")).iter().any(|name| name.starts_with(".talkmirror-copy-")));
     let (ok, said) = at_a_terminal(&mirror, &backup, "y\n");

@@ -62,17 +62,17 @@ fn what_is_no_backup_of_this_mirror_is_refused_and_nothing_is_replaced() {
     error: [folder]/talks.db is the database itself, or a part of it: name a backup
     error: [folder]/link.db is the database itself, or a part of it: name a backup
     error: [folder]/talks.db-wal is the database itself, or a part of it: name a backup
-    error: [folder]/empty.db is no backup: it is a SQLite database of something else, or an empty one
-    error: [folder]/notes.txt is no backup: it is no SQLite database
-    error: [folder]/notes.db is no backup: it is a SQLite database of something else, or an empty one
+    error: [folder]/empty.db is not a backup: it is a SQLite database of something else, or an empty one
+    error: [folder]/notes.txt is not a backup: it is not a SQLite database
+    error: [folder]/notes.db is not a backup: it is a SQLite database of something else, or an empty one
     error: [folder]/half.db is damaged: database disk image is malformed
     error: [folder]/damaged.db is damaged: database disk image is malformed
-    error: [folder]/newer.db was written by a newer talkmirror (schema 99, this one knows 1): upgrade talkmirror
+    error: [folder]/newer.db was written by a newer talkmirror (schema 99; this one knows 1): upgrade talkmirror
     error: [folder]/other.db is a backup of account 4711, and the database [folder]/talks.db mirrors account 17029541: restore it under another database.path, or move that database away first
-    error: [folder]/nameless.db cannot be restored, as it is not as talkmirror made it: the talks are of account 17029541, and mirror_info has no account_id; take another backup, or sync into a new database
-    error: [folder]/talks-of-others.db cannot be restored, as it is not as talkmirror made it: the talks are of account 4711, and mirror_info says "17029541"; take another backup, or sync into a new database
-    error: [folder]/table.db cannot be restored, as it is not as talkmirror made it: the table tombstones is missing; take another backup, or sync into a new database
-    error: [folder]/column.db cannot be restored, as it is not as talkmirror made it: the column error of closures is missing; take another backup, or sync into a new database
+    error: [folder]/nameless.db cannot be restored, as it is not as talkmirror created it: the talks are of account 17029541, and mirror_info has no account_id; take another backup, or sync into a new database
+    error: [folder]/talks-of-others.db cannot be restored, as it is not as talkmirror created it: the talks are of account 4711, and mirror_info has "17029541"; take another backup, or sync into a new database
+    error: [folder]/table.db cannot be restored, as it is not as talkmirror created it: the table tombstones is missing; take another backup, or sync into a new database
+    error: [folder]/column.db cannot be restored, as it is not as talkmirror created it: the column error of closures is missing; take another backup, or sync into a new database
     "#);
     // Without a terminal it does not ask.
     let (_, err) = mirror.ends(1, &["backup", "--restore", backup.to_str().unwrap()]);
@@ -89,7 +89,7 @@ fn a_daemon_that_runs_or_somebody_who_has_the_file_open_is_not_restored_over() {
     let daemon = mirror.running_daemon();
     let (_, err) = mirror.ends(75, &arguments);
     let own = format!("process {}\\b", daemon.child.id());
-    assert_said!(err, [(&own, "process [of the daemon]")], @"error: stop it first (`systemctl stop talkmirror`, or end what runs it), then restore again: another talkmirror (process [of the daemon]) is working on [folder]/talks.db");
+    assert_said!(err, [(&own, "process [of the daemon]")], @"error: stop it first (`systemctl stop talkmirror`, or end the program that runs it), then restore again: another talkmirror (process [of the daemon]) uses [folder]/talks.db");
     mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (4)");
     mirror.wait_sql("it works on", "SELECT count(*) FROM talks", 4);
     daemon.stop();
@@ -167,14 +167,14 @@ fn where_a_sound_database_cannot_be_taken_over_from_nothing_is_replaced() {
     mirror.ends(0, &["sync", "5..9"]);
     let (_, err) = mirror.ends(1, &["backup", "--restore", stubborn.to_str().unwrap(), "--yes"]);
     assert_said!(journal::faults(&err), @"
-    WARN the trigger mine on talk_queue is not talkmirror's: it runs within the daemon's transactions, and can stop them
-    error: what talkmirror did since the backup cannot be taken over from [folder]/talks.db; nothing was replaced: mend that, or move the database with its -wal away by hand, and what it did since is not known to the restored one: not in my queue: Error code 1811: constraint failed
+    WARN the trigger mine on talk_queue is not talkmirror's: it runs within the daemon's transactions, and can make them fail
+    error: cannot copy from [folder]/talks.db what talkmirror did since the backup, so nothing was replaced. Correct that; or move the database with its -wal away by hand: then the restored one does not know what was done since: not in my queue: Error code 1811: constraint failed
     ");
     assert_not_replaced(&mirror, 9);
     mirror.execute("ALTER TABLE closures RENAME COLUMN error TO mistake");
     let arguments = ["backup", "--restore", backup.to_str().unwrap(), "--yes"];
     let (_, err) = mirror.ends(1, &arguments);
-    assert_said!(err, [("in INSERT .* at offset [0-9]+", "in [SQL]")], @"error: what talkmirror did since the backup cannot be taken over from [folder]/talks.db; nothing was replaced: mend that, or move the database with its -wal away by hand, and what it did since is not known to the restored one: no such column: error in [SQL]: Error code 1: SQL logic error; something was dropped from the database, or added to it: `talkmirror check` says what, and how to repair it");
+    assert_said!(err, [("in INSERT .* at offset [0-9]+", "in [SQL]")], @"error: cannot copy from [folder]/talks.db what talkmirror did since the backup, so nothing was replaced. Correct that; or move the database with its -wal away by hand: then the restored one does not know what was done since: no such column: error in [SQL]: Error code 1: SQL logic error; something was dropped from the database, or added to it: `talkmirror check` shows what, and how to repair it");
     assert_not_replaced(&mirror, 9);
     for name in
         names(&mirror.path("")).iter().filter(|name| ["talks.db", "talks.db-wal"].contains(&name.as_str()))
@@ -201,7 +201,7 @@ fn a_disk_that_is_full_once_the_queue_is_taken_over_stops_the_restore() {
     fs::write(&ballast, vec![0; free - 700_000]).unwrap();
     let arguments = ["backup", "--restore", backup.to_str().unwrap(), "--yes"];
     let (_, err) = mirror.ends(1, &arguments);
-    assert_said!(err, @"error: what talkmirror did since the backup cannot be taken over from [folder]/disk/talks.db; nothing was replaced: mend that, or move the database with its -wal away by hand, and what it did since is not known to the restored one: database or disk is full; make room on the disk, then try again");
+    assert_said!(err, @"error: cannot copy from [folder]/disk/talks.db what talkmirror did since the backup, so nothing was replaced. Correct that; or move the database with its -wal away by hand: then the restored one does not know what was done since: database or disk is full; make room on the disk, then try again");
     assert!(!names(&disk.0).iter().any(|name| name.contains("before-restore")), "{:?}", names(&disk.0));
     let queued = "SELECT count(*) FROM talk_queue";
     assert_eq!(read::<i64>(&database, queued), 59_991);

@@ -69,7 +69,7 @@ fn old_states_go_step_by_step_across_a_kill_and_the_mirroring_goes_on() {
     assert!((1..TALKS * OLD).contains(&removed), "{removed}: a pass takes several steps");
     assert_eq!(noted(&mirror, "walk", "removed"), Some(removed));
     let (out, _) = mirror.ends(1, &["status"]);
-    assert_said!(part(&out, "History"), [("[1-4],[0-9]{3}", "[n]")], @"History  states that ended over 730 d ago are removed; at it for [n] s, [n] removed so far");
+    assert_said!(part(&out, "History"), [("[1-4],[0-9]{3}", "[n]")], @"History  states that ended over 730 d ago are removed; running for [n] s, [n] removed so far");
 
     let daemon = mirror.running_daemon();
     {

@@ -134,12 +134,12 @@ fn check_says_whether_the_daemon_s_user_may_write_where_backups_go() {
     );
     let check = || String::from_utf8(state.command(&["check"]).output().unwrap().stdout).unwrap();
     let out = check();
-    assert_said!(verdicts(&out, &["backup"]), @"backup  BAD  cannot write into the folder [folder]/copies: give this user the right to, or take another; a service of systemd needs it in a drop-in as well (`systemctl edit`: [Service] ReadWritePaths=[folder]/copies): Permission denied (os error 13)");
+    assert_said!(verdicts(&out, &["backup"]), @"backup  BAD  cannot write into the folder [folder]/copies: give this user the right to write there, or use another folder. A systemd service also needs that right in a drop-in (`systemctl edit`: [Service] ReadWritePaths=[folder]/copies): Permission denied (os error 13)");
     let (out, _) = state.mirror.ends(0, &["check"]);
-    assert_said!(verdicts(&out, &["backup"]), @"backup  ok  [folder]/copies takes them: at 0 0 3 * * * (UTC), the newest 7 are kept; tried as this user, and the daemon's is another");
+    assert_said!(verdicts(&out, &["backup"]), @"backup  ok  [folder]/copies can be used: at 0 0 3 * * * (UTC), the newest 7 are kept; tested as this user, but the daemon runs as another");
     chown(&folder, Some(Uid::from_raw(DAEMON)), None).unwrap();
     let out = check();
-    assert_said!(verdicts(&out, &["backup"]), @"backup  ok  [folder]/copies takes them: at 0 0 3 * * * (UTC), the newest 7 are kept");
+    assert_said!(verdicts(&out, &["backup"]), @"backup  ok  [folder]/copies can be used: at 0 0 3 * * * (UTC), the newest 7 are kept");
 }
 
 #[test]

@@ -135,7 +135,7 @@ fn a_closing_whose_row_is_gone_is_reported_and_ends_nothing() {
     let daemon = mirror.running_daemon();
     mirror.wait_outcome(1, "requested");
     mirror.execute("DELETE FROM closures WHERE talk_id = 1");
-    assert_said!(mirror.wait_logged(journal::RESULT_NOT_RECORDED), @"ERROR what came of talk 1 cannot be recorded: the row that it changes is gone, or another program has changed it");
+    assert_said!(mirror.wait_logged(journal::RESULT_NOT_RECORDED), @"ERROR the result of talk 1 cannot be recorded: the row that it changes is gone, or another program has changed it");
     mirror.wait_outcome(2, "closed");
     mirror.ends(0, &["enqueue", "2"]);
     mirror.wait_sql("the daemon works on", "SELECT count(*) FROM talk_queue WHERE talk_id = 2", 0);

@@ -128,12 +128,12 @@ fn a_reload_is_announced_with_its_time_and_a_refused_one_stays_in_the_status() {
     let usec = manager.heard[manager.place("MONOTONIC_USEC=")].split_once('=').unwrap().1.to_owned();
     assert!(usec.parse::<u64>().unwrap() > 0);
     let status = manager.heard[manager.place("STATUS=")].clone();
-    assert_said!(status, MOMENT, @"STATUS=NEW CONFIGURATION REFUSED, the old one stays: [folder]/config.toml: api.requests_per_second: expected a whole number from 1 to 1000000, found 0; [folder]/config.toml: queue.max_attempts: expected a whole number from 1 to 1000, found 0; [n] of 1000.0 requests a second, last good answer [time]; 0 talks fetched and 0 closed since [time]");
+    assert_said!(status, MOMENT, @"STATUS=NEW CONFIGURATION REFUSED, the old one stays in force: [folder]/config.toml: api.requests_per_second: expected a whole number from 1 to 1000000, found 0; [folder]/config.toml: queue.max_attempts: expected a whole number from 1 to 1000, found 0; [n] of 1000.0 requests a second, last success [time]; 0 talks fetched and 0 closed since [time]");
     manager.heard.clear();
     mirror.configure("");
     daemon.signal(Signal::SIGHUP);
     mirror.wait("ready again", || manager.has_heard("READY=1"));
-    assert_said!(manager.heard[manager.place("STATUS=")], MOMENT, @"STATUS=[n] of 1000.0 requests a second, last good answer [time]; 0 talks fetched and 0 closed since [time]");
+    assert_said!(manager.heard[manager.place("STATUS=")], MOMENT, @"STATUS=[n] of 1000.0 requests a second, last success [time]; 0 talks fetched and 0 closed since [time]");
     daemon.stop();
 }
 
@@ -148,7 +148,7 @@ fn a_pause_stands_in_the_status_and_is_no_standstill() {
     let fed = manager.count("WATCHDOG=1");
     mirror.wait("the watchdog is fed on", || manager.count("WATCHDOG=1") > fed + 3);
     let status = manager.heard[manager.place(journal::STATUS_PAUSED)].clone();
-    assert_said!(status, MOMENT, @"STATUS=PAUSED since [time]: the API does not accept the token (HTTP 401: the token is not accepted); next probe at [time]; [n] of 1000.0 requests a second, last good answer [time]; 0 talks fetched and 0 closed since [time]");
+    assert_said!(status, MOMENT, @"STATUS=PAUSED since [time]: the API does not accept the token (HTTP 401: the token is not accepted); next probe at [time]; [n] of 1000.0 requests a second, last success [time]; 0 talks fetched and 0 closed since [time]");
     assert!(!status.contains(TOKEN));
     daemon.stop();
 }

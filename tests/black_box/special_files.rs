@@ -107,37 +107,37 @@ fn what_lies_in_the_place_of_a_file_beside_the_database_is_named() {
         }
     }
     assert_said!(said, @"
-    database  BAD  [folder]/talks.db is not there yet: `run` and `sync` make it; but [folder]/talks.db.lock is a directory, not a file: remove it
+    database  BAD  [folder]/talks.db does not exist yet: `run` and `sync` create it; but [folder]/talks.db.lock is a directory, not a file: remove it
     error: [folder]/talks.db.lock is a directory, not a file: remove it
-    database  BAD  [folder]/talks.db is not there yet: `run` and `sync` make it; but [folder]/talks.db.lock is a named pipe, not a file: remove it
+    database  BAD  [folder]/talks.db does not exist yet: `run` and `sync` create it; but [folder]/talks.db.lock is a named pipe, not a file: remove it
     error: [folder]/talks.db.lock is a named pipe, not a file: remove it
-    database  BAD  [folder]/talks.db is not there yet: `run` and `sync` make it; but [folder]/talks.db.lock is a socket, not a file: remove it
+    database  BAD  [folder]/talks.db does not exist yet: `run` and `sync` create it; but [folder]/talks.db.lock is a socket, not a file: remove it
     error: [folder]/talks.db.lock is a socket, not a file: remove it
-    database  BAD  [folder]/talks.db is not there yet: `run` and `sync` make it; but [folder]/talks.db.lock is a device, not a file: remove it
+    database  BAD  [folder]/talks.db does not exist yet: `run` and `sync` create it; but [folder]/talks.db.lock is a device, not a file: remove it
     error: [folder]/talks.db.lock is a device, not a file: remove it
-    database  BAD  [folder]/talks.db is not there yet: `run` and `sync` make it; but [folder]/talks.db-wal is a directory, not a file: remove it, as SQLite keeps a file of the database there
+    database  BAD  [folder]/talks.db does not exist yet: `run` and `sync` create it; but [folder]/talks.db-wal is a directory, not a file: remove it, as SQLite keeps a file of the database there
     error: [folder]/talks.db-wal is a directory, not a file: remove it, as SQLite keeps a file of the database there
-    database  BAD  [folder]/talks.db is not there yet: `run` and `sync` make it; but [folder]/talks.db-wal is a named pipe, not a file: remove it, as SQLite keeps a file of the database there
+    database  BAD  [folder]/talks.db does not exist yet: `run` and `sync` create it; but [folder]/talks.db-wal is a named pipe, not a file: remove it, as SQLite keeps a file of the database there
     error: [folder]/talks.db-wal is a named pipe, not a file: remove it, as SQLite keeps a file of the database there
-    database  BAD  [folder]/talks.db is not there yet: `run` and `sync` make it; but [folder]/talks.db-wal is a socket, not a file: remove it, as SQLite keeps a file of the database there
+    database  BAD  [folder]/talks.db does not exist yet: `run` and `sync` create it; but [folder]/talks.db-wal is a socket, not a file: remove it, as SQLite keeps a file of the database there
     error: [folder]/talks.db-wal is a socket, not a file: remove it, as SQLite keeps a file of the database there
-    database  BAD  [folder]/talks.db is not there yet: `run` and `sync` make it; but [folder]/talks.db-wal is a device, not a file: remove it, as SQLite keeps a file of the database there
+    database  BAD  [folder]/talks.db does not exist yet: `run` and `sync` create it; but [folder]/talks.db-wal is a device, not a file: remove it, as SQLite keeps a file of the database there
     error: [folder]/talks.db-wal is a device, not a file: remove it, as SQLite keeps a file of the database there
-    database  BAD  [folder]/talks.db is not there yet: `run` and `sync` make it; but [folder]/talks.db-shm is a directory, not a file: remove it, as SQLite keeps a file of the database there
+    database  BAD  [folder]/talks.db does not exist yet: `run` and `sync` create it; but [folder]/talks.db-shm is a directory, not a file: remove it, as SQLite keeps a file of the database there
     error: [folder]/talks.db-shm is a directory, not a file: remove it, as SQLite keeps a file of the database there
-    database  BAD  [folder]/talks.db is not there yet: `run` and `sync` make it; but [folder]/talks.db-shm is a named pipe, not a file: remove it, as SQLite keeps a file of the database there
+    database  BAD  [folder]/talks.db does not exist yet: `run` and `sync` create it; but [folder]/talks.db-shm is a named pipe, not a file: remove it, as SQLite keeps a file of the database there
     error: [folder]/talks.db-shm is a named pipe, not a file: remove it, as SQLite keeps a file of the database there
-    database  BAD  [folder]/talks.db is not there yet: `run` and `sync` make it; but [folder]/talks.db-shm is a socket, not a file: remove it, as SQLite keeps a file of the database there
+    database  BAD  [folder]/talks.db does not exist yet: `run` and `sync` create it; but [folder]/talks.db-shm is a socket, not a file: remove it, as SQLite keeps a file of the database there
     error: [folder]/talks.db-shm is a socket, not a file: remove it, as SQLite keeps a file of the database there
-    database  BAD  [folder]/talks.db is not there yet: `run` and `sync` make it; but [folder]/talks.db-shm is a device, not a file: remove it, as SQLite keeps a file of the database there
+    database  BAD  [folder]/talks.db does not exist yet: `run` and `sync` create it; but [folder]/talks.db-shm is a device, not a file: remove it, as SQLite keeps a file of the database there
     error: [folder]/talks.db-shm is a device, not a file: remove it, as SQLite keeps a file of the database there
-    database  BAD  [folder]/talks.db is not there yet: `run` and `sync` make it; but [folder]/talks.db-journal is a directory, not a file: remove it, as SQLite keeps a file of the database there
+    database  BAD  [folder]/talks.db does not exist yet: `run` and `sync` create it; but [folder]/talks.db-journal is a directory, not a file: remove it, as SQLite keeps a file of the database there
     error: [folder]/talks.db-journal is a directory, not a file: remove it, as SQLite keeps a file of the database there
-    database  BAD  [folder]/talks.db is not there yet: `run` and `sync` make it; but [folder]/talks.db-journal is a named pipe, not a file: remove it, as SQLite keeps a file of the database there
+    database  BAD  [folder]/talks.db does not exist yet: `run` and `sync` create it; but [folder]/talks.db-journal is a named pipe, not a file: remove it, as SQLite keeps a file of the database there
     error: [folder]/talks.db-journal is a named pipe, not a file: remove it, as SQLite keeps a file of the database there
-    database  BAD  [folder]/talks.db is not there yet: `run` and `sync` make it; but [folder]/talks.db-journal is a socket, not a file: remove it, as SQLite keeps a file of the database there
+    database  BAD  [folder]/talks.db does not exist yet: `run` and `sync` create it; but [folder]/talks.db-journal is a socket, not a file: remove it, as SQLite keeps a file of the database there
     error: [folder]/talks.db-journal is a socket, not a file: remove it, as SQLite keeps a file of the database there
-    database  BAD  [folder]/talks.db is not there yet: `run` and `sync` make it; but [folder]/talks.db-journal is a device, not a file: remove it, as SQLite keeps a file of the database there
+    database  BAD  [folder]/talks.db does not exist yet: `run` and `sync` create it; but [folder]/talks.db-journal is a device, not a file: remove it, as SQLite keeps a file of the database there
     error: [folder]/talks.db-journal is a device, not a file: remove it, as SQLite keeps a file of the database there
     ");
 }
@@ -155,7 +155,7 @@ fn a_lock_file_that_is_replaced_by_a_pipe_holds_nobody_up() {
     mirror.wait_sql("the daemon works on", "SELECT count(*) FROM talks", 1);
     for arguments in [&["sync", "2"][..], &["run"]] {
         let (_, err) = mirror.ends(75, arguments);
-        assert_said!(err, [(&own, "process [of the daemon]")], @"error: another talkmirror (process [of the daemon]) is working on [folder]/talks.db");
+        assert_said!(err, [(&own, "process [of the daemon]")], @"error: another talkmirror (process [of the daemon]) uses [folder]/talks.db");
     }
     let (out, _) = mirror.ends(0, &["status"]);
     assert_said!(part(&out, "Daemon"), [(&own, "process [of the daemon]")], @"Daemon  runs (run [version], process [of the daemon]) for [n] s; last sign of life [n] s ago");
@@ -225,10 +225,10 @@ fn the_files_of_oauth_that_are_no_files_are_named() {
     error: [folder]/config.toml: api.oauth.client_secret_file: expected the integration's secret, readable, at [folder]/client-secret, found a named pipe, not a file
     error: [folder]/config.toml: api.oauth.client_secret_file: expected the integration's secret, readable, at [folder]/client-secret, found a socket, not a file
     error: [folder]/config.toml: api.oauth.client_secret_file: expected the integration's secret, readable, at [folder]/client-secret, found a device, not a file
-    error: [folder]/config.toml: api.oauth.store: expected the tokens that `talkmirror login` stores, found cannot read [folder]/secrets/oauth.json (a directory, not a file): give this user the right to, or run as the daemon's user
-    error: [folder]/config.toml: api.oauth.store: expected the tokens that `talkmirror login` stores, found cannot read [folder]/secrets/oauth.json (a named pipe, not a file): give this user the right to, or run as the daemon's user
-    error: [folder]/config.toml: api.oauth.store: expected the tokens that `talkmirror login` stores, found cannot read [folder]/secrets/oauth.json (a socket, not a file): give this user the right to, or run as the daemon's user
-    error: [folder]/config.toml: api.oauth.store: expected the tokens that `talkmirror login` stores, found cannot read [folder]/secrets/oauth.json (a device, not a file): give this user the right to, or run as the daemon's user
+    error: [folder]/config.toml: api.oauth.store: expected the tokens that `talkmirror login` stores, found cannot read [folder]/secrets/oauth.json (a directory, not a file): give this user the right to read it, or run as the daemon's user
+    error: [folder]/config.toml: api.oauth.store: expected the tokens that `talkmirror login` stores, found cannot read [folder]/secrets/oauth.json (a named pipe, not a file): give this user the right to read it, or run as the daemon's user
+    error: [folder]/config.toml: api.oauth.store: expected the tokens that `talkmirror login` stores, found cannot read [folder]/secrets/oauth.json (a socket, not a file): give this user the right to read it, or run as the daemon's user
+    error: [folder]/config.toml: api.oauth.store: expected the tokens that `talkmirror login` stores, found cannot read [folder]/secrets/oauth.json (a device, not a file): give this user the right to read it, or run as the daemon's user
     ");
     mirror.ends(0, &["sync", "1"]);
 }

@@ -95,8 +95,8 @@ fn a_variable_of_ours_that_is_not_utf_8_is_named_and_never_shown_and_others_do_n
     check: error: TALKMIRROR__API__TOKEN: api.token: expected a value in UTF-8, found other bytes
     login: error: TALKMIRROR__API__TOKEN: api.token: expected a value in UTF-8, found other bytes
     [folder]/config.toml: api.oauth.client_id: expected the integration's id, to log in with, found nothing
-    status: warning: the configuration is wrong, and defaults stand in for this: TALKMIRROR__API__TOKEN: api.token: expected a value in UTF-8, found other bytes
-    error: there is no database at [folder]/talks.db yet: `talkmirror run` or `talkmirror sync` makes it
+    status: warning: the configuration is wrong, so defaults are used for this: TALKMIRROR__API__TOKEN: api.token: expected a value in UTF-8, found other bytes
+    error: there is no database at [folder]/talks.db yet: `talkmirror run` or `talkmirror sync` creates it
     enqueue: error: TALKMIRROR__API__TOKEN: api.token: expected a value in UTF-8, found other bytes
     ");
     fs::write(mirror.path("config.toml"), config).unwrap();
@@ -216,7 +216,7 @@ fn without_a_thread_to_have_a_command_ends_with_an_error() {
     error: cannot start a thread: is there a limit (TasksMax= of the unit, ulimit -u, the container's)?: Resource temporarily unavailable (os error 11)
     error: cannot start a thread: is there a limit (TasksMax= of the unit, ulimit -u, the container's)?: Resource temporarily unavailable (os error 11)
     config  ok  [folder]/config.toml is right
-    database  ok  [folder]/talks.db is not there yet: `run` and `sync` make it
+    database  ok  [folder]/talks.db does not exist yet: `run` and `sync` create it
     token  BAD  cannot start a thread: is there a limit (TasksMax= of the unit, ulimit -u, the container's)?: Resource temporarily unavailable (os error 11)
     ");
 }

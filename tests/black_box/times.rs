@@ -122,7 +122,7 @@ fn a_clock_that_is_set_back_while_it_works_holds_nothing_up() {
     mirror.shift_clock(0);
     mirror.ends(0, &["enqueue", "4..6"]);
     mirror.wait_sql("so are the next", "SELECT count(*) FROM talks", 6);
-    assert_said!(mirror.wait_logged(journal::CLOCK_SET_BACK), @"INFO the clock was set back by 5 d: it is [time], and the schedules go by that now");
+    assert_said!(mirror.wait_logged(journal::CLOCK_SET_BACK), @"INFO the clock was set back by 5 d: it is now [time], and the schedules use that time");
     // Its signs of life use the new time.
     mirror.wait_sql(
         "a sign of life",

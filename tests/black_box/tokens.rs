@@ -44,7 +44,7 @@ fn a_long_lived_token_is_warned_of_13_days_before_its_end_until_it_is_replaced()
     let (out, _) = mirror.ends(0, &["status"]);
     assert_said!(complaints(&out), @"
     ! the API token expires in 13 days, on [date]
-      → make a new one in the integration's settings and put it in place of the old one (api.token_file): it is taken up by itself; where only systemd can read it, restart the service
+      → make a new one in the integration's settings and put it in place of the old one (api.token_file): the daemon uses it without a restart. If only systemd can read that file, restart the service
     ");
     let (out, _) = mirror.ends(0, &["check"]);
     assert_said!(verdicts(&out, &["token"]), @"token  ok  http://127.0.0.1:[port] accepts it; it expires in 13 days, on [date]");
@@ -78,7 +78,7 @@ fn a_long_lived_token_that_has_ended_is_an_error_in_the_log_and_unhealthy() {
     let (out, _) = mirror.ends(1, &["status"]);
     assert_said!(complaints(&out), @"
     ! the API token expired 2 days ago, on [date]
-      → make a new one in the integration's settings and put it in place of the old one (api.token_file): it is taken up by itself; where only systemd can read it, restart the service
+      → make a new one in the integration's settings and put it in place of the old one (api.token_file): the daemon uses it without a restart. If only systemd can read that file, restart the service
     ");
     let (out, _) = mirror.ends(1, &["status", "--json"]);
     let status: Value = serde_json::from_str(&out).unwrap();
@@ -192,11 +192,11 @@ fn what_is_no_token_is_not_taken_up_and_the_log_says_so_once() {
     let daemon = mirror.running_daemon();
     let token = fs::read_to_string(mirror.path("token")).unwrap();
     fs::write(mirror.path("token"), "two words").unwrap();
-    assert_said!(mirror.wait_logged(journal::TOKEN_KEPT), @"WARN the API token in use is kept, as there is no other in [folder]/token: spaces, line breaks or letters that no token has");
+    assert_said!(mirror.wait_logged(journal::TOKEN_KEPT), @"WARN the API token in use is kept, as there is no other in [folder]/token: spaces, line breaks or other characters that no token has");
     mirror.ends(0, &["enqueue", "1"]);
     mirror.wait_sql("the one before is used", "SELECT count(*) FROM talks", 1);
     fs::remove_file(mirror.path("token")).unwrap();
-    assert_said!(mirror.wait_logged_times(journal::TOKEN_KEPT, 2), @"WARN the API token in use is kept, as there is no other in [folder]/token: there is no file any more");
+    assert_said!(mirror.wait_logged_times(journal::TOKEN_KEPT, 2), @"WARN the API token in use is kept, as there is no other in [folder]/token: the file no longer exists");
     put_token(&mirror, &token);
     mirror.ends(0, &["enqueue", "2"]);
     mirror.wait_sql("it works on", "SELECT count(*) FROM talks", 2);

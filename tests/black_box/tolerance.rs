@@ -94,7 +94,7 @@ fn a_field_of_another_shape_is_null_and_reported_by_name() {
     let (out, _) = mirror.ends(0, &["status"]);
     assert_said!(complaints(&out), @"
     ! optional fields came in another shape than the API documents, and are NULL: _embedded (1 answers), chat_id (1 answers), contact_id (1 answers), entity_id (1 answers), entity_type (1 answers), is_read (1 answers), missed_at (1 answers), origin (1 answers), rate (1 answers), source_id (1 answers), status (1 answers)
-      → `talkmirror why 1` shows the last one; the payload has what came. DELETE FROM odd_fields forgets this
+      → `talkmirror why 1` shows the last one; its payload has the value. `DELETE FROM odd_fields` clears this message
     ");
     let (out, _) = mirror.ends(0, &["status", "--json"]);
     let status: Value = serde_json::from_str(&out).unwrap();
@@ -174,7 +174,7 @@ fn talks_without_the_key_missed_at_leave_auto_close_nothing_to_go_by_and_status_
     mirror.ends(0, &["sync", "1..30"]);
     let (out, _) = mirror.ends(0, &["status"]);
     assert_said!(complaints(&out), @"
-    ! 30 of the newest 30 talks came without the field missed_at: auto-close has nothing to go by
+    ! 30 of the newest 30 talks came without the field missed_at, which auto-close needs
       → ask the vendor's support why GET /api/v4/talks/{id} does not send it in this account
     ");
     assert!(mirror.simulator.account().closes.is_empty());

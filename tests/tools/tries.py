@@ -212,7 +212,7 @@ def duckdb():
             kinds = ask(f"SELECT DISTINCT column_type FROM (DESCRIBE {query})")
             expect(kinds == [("VARCHAR",)], (view, kinds))
         expect(ask("FROM sqlite_query('mirror', 'SELECT * FROM missed_by_day')"), "no row of missed_by_day")
-    # What the page says does not work: where it does some day, the page is to be mended.
+    # What the page says does not work: where it does some day, the page is to be corrected.
     with holds("DuckDB: views by their own name, SHOW TABLES and count(*) of talk_history fail, as the page says"):
         refused(lambda: ask("FROM mirror.missed_by_day"), "Parser Error")
         refused(lambda: ask("SHOW ALL TABLES"), "Parser Error")

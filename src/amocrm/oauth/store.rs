@@ -30,9 +30,11 @@ pub struct Store {
 pub enum StoreError {
     #[error("no tokens at {0}: run `talkmirror login`")]
     Missing(PathBuf),
-    #[error("no whole pair of tokens at {path} ({why}): run `talkmirror login`")]
+    #[error("no complete pair of tokens at {path} ({why}): run `talkmirror login`")]
     Broken { path: PathBuf, why: String },
-    #[error("cannot read {path} ({source}): give this user the right to, or run as the daemon's user")]
+    #[error(
+        "cannot read {path} ({source}): give this user the right to read it, or run as the daemon's user"
+    )]
     Unreadable { path: PathBuf, source: io::Error },
     #[error("cannot {step} {path}: {source}")]
     Write { step: &'static str, path: PathBuf, source: io::Error },
@@ -106,8 +108,12 @@ impl Store {
             return None;
         }
         let file = fs::metadata(&self.path).ok()?.permissions().mode();
-        (file & 0o077 != 0)
-            .then(|| format!("others can read {}: chmod 600 it, and 700 its folder", self.path.display()))
+        (file & 0o077 != 0).then(|| {
+            format!(
+                "others can read {}: run `chmod 600` on it and `chmod 700` on its folder",
+                self.path.display()
+            )
+        })
     }
 
     /// Makes the folder if it is not there, and takes the right to change what is in it; `None` while
@@ -119,9 +125,9 @@ impl Store {
         let path = self.folder();
         let cannot = |step| move |source| StoreError::Write { step, path: path.to_owned(), source };
         if !path.is_dir() {
-            DirBuilder::new().mode(0o700).create(path).map_err(cannot("make the folder"))?;
+            DirBuilder::new().mode(0o700).create(path).map_err(cannot("create the folder"))?;
             if let Some((uid, gid)) = self.other_owner(path) {
-                lchown(path, Some(uid), Some(gid)).map_err(cannot("give its owner"))?;
+                lchown(path, Some(uid), Some(gid)).map_err(cannot("set the owner of"))?;
             }
             // Its name is in the folder above.
             if let Some(above) = path.parent().filter(|above| !above.as_os_str().is_empty()) {
@@ -234,7 +240,7 @@ fn read(path: &Path) -> Result<Pair, StoreError> {
     // The parser's own words may quote a token.
     let broken = |why: &str| StoreError::Broken { path: path.to_owned(), why: why.to_owned() };
     let Written { access_token, refresh_token, expires_at, obtained_at } =
-        serde_json::from_str(&text).map_err(|_| broken("it is not what talkmirror wrote"))?;
+        serde_json::from_str(&text).map_err(|_| broken("talkmirror did not write it"))?;
     let token = |text: String| super::super::jwt::check(&text).map_err(|why| broken(&why));
     Ok(Pair {
         access_token: token(access_token)?,
@@ -377,7 +383,7 @@ mod tests {
         let (folder, _) = store();
         let store = Store::new(folder.path().join("no/such/oauth.json"), folder.path().to_owned());
         let error = store.hold().unwrap_err().to_string();
-        assert!(error.starts_with("cannot make the folder ") && error.contains("no/such"), "{error}");
+        assert!(error.starts_with("cannot create the folder ") && error.contains("no/such"), "{error}");
     }
 
     #[test]

@@ -145,8 +145,9 @@ fn identify_by_talk(
         _ if !answered => return Ok(last),
         _ if expected.is_none() => Ok("not known yet: the first talk shows it".into()),
         _ => {
-            Err("the account that answers is not confirmed: GET /api/v4/account names none, the token names none, and no \
-                             stored talk was returned; the daemon ignores 404, 403 and 204 until it is"
+            Err("the account that answers is not confirmed: GET /api/v4/account names none, the token names \
+                 none, and no stored talk was returned; until it is confirmed, the daemon ignores 404, 403 \
+                 and 204"
                 .to_owned()
                 .into())
         }
@@ -163,7 +164,7 @@ fn paused(StoredPause { text, reason }: &StoredPause, Attempt { what, answer }: 
             Err(format!("{text}; {what}: {failure}").into())
         }
         Err(failure) if !is_answer(failure) => Err(format!("{text}; {what}: {failure}").into()),
-        _ => Ok(format!("{text}; but {what} is answered: `talkmirror resume` ends the pause")),
+        _ => Ok(format!("{text}; but the API answers {what}: `talkmirror resume` ends the pause")),
     }
 }
 

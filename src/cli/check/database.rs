@@ -38,7 +38,7 @@ fn read(path: &Path) -> Result<(String, Option<Overview>), StoreError> {
     if !path.exists() {
         return match path.parent() {
             Some(folder) if !folder.is_dir() => Err(StoreError::NoFolder(folder.to_owned())),
-            _ => Ok((format!("{shown} is not there yet: `run` and `sync` make it"), None)),
+            _ => Ok((format!("{shown} does not exist yet: `run` and `sync` create it"), None)),
         };
     }
     let connection = match store::open_read_only(path) {
@@ -73,7 +73,7 @@ fn describe(error: impl std::error::Error + 'static) -> String {
 fn root_note(database: &Path) -> &'static str {
     let uid = |path: &Path| path.metadata().map(|metadata| metadata.uid()).ok();
     match uid(database).zip(uid(Path::new("/proc/self"))) {
-        Some((daemon, own)) if daemon != own => "; tried as this user, and the daemon's is another",
+        Some((daemon, own)) if daemon != own => "; tested as this user, but the daemon runs as another",
         _ => "",
     }
 }
@@ -93,21 +93,21 @@ pub(super) fn schema(config: &Config, report: &mut Report) -> Result<()> {
         // The verdict above explains why it cannot be opened.
         Err(_) => return Ok(()),
     };
-    let Differences { mendable, broken, foreign, .. } =
+    let Differences { repairable, broken, foreign, .. } =
         schema::compare(&connection).map_err(StoreError::from)?;
     for broken in &broken {
         let text = format!("{broken}; until then `run`, `sync` and `close` refuse to start");
         report.verdict("schema", Err(Fault::permanent(text)))?;
     }
-    for mendable in &mendable {
-        let action = "start the daemon, or restart it: that mends it (so does `talkmirror sync`)";
-        report.verdict("schema", Err(format!("{mendable}: {action}").into()))?;
+    for repairable in &repairable {
+        let action = "start or restart the daemon, or run `talkmirror sync`: each repairs it";
+        report.verdict("schema", Err(format!("{repairable}: {action}").into()))?;
     }
     for foreign in &foreign {
         report.warning("schema", "note", foreign)?;
     }
-    if broken.is_empty() && mendable.is_empty() && foreign.is_empty() {
-        report.verdict("schema", Ok("as this version makes it".into()))?;
+    if broken.is_empty() && repairable.is_empty() && foreign.is_empty() {
+        report.verdict("schema", Ok("as this version creates it".into()))?;
     }
     Ok(())
 }
@@ -117,10 +117,10 @@ pub(super) fn backup(database: &Path, Backup { schedule, folder, make, keep }: &
     let shown = folder.display();
     let settings = format!("at {schedule} (UTC), the newest {keep} are kept{}", root_note(database));
     if *make && !folder.exists() {
-        return Ok(format!("{shown} is not there yet: the first backup makes it; {settings}"));
+        return Ok(format!("{shown} does not exist yet: the first backup creates it; {settings}"));
     }
     match backup::check_folder(database, folder) {
-        Ok(()) => Ok(format!("{shown} takes them: {settings}")),
+        Ok(()) => Ok(format!("{shown} can be used: {settings}")),
         // There is nothing to copy yet, or the verdict above explains it.
         Err(BackupError::Store(_)) => Ok(format!("{shown} can be written: {settings}")),
         Err(error) => Err(describe(error).into()),

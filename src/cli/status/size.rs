@@ -45,7 +45,7 @@ fn history(overview: &Overview, versions: i64, now: i64) -> Text {
     let how = match (obstacle, retention.walk, retention.last) {
         (Some(why), ..) => Text::alarming(format!("not now: {why}")),
         (None, Some(walk), _) => format!(
-            "at it {}, {} removed so far",
+            "running {}, {} removed so far",
             humanize::lasting(walk.began_at, now),
             humanize::count(walk.removed as i64)
         )

@@ -53,7 +53,7 @@ pub(super) fn line(overview: &Overview, database: &Path, alive: Option<Liveness>
     };
     let by = match &daemon.wal_held_by {
         Some(by) => by.clone(),
-        None => format!("a reader that cannot be seen from here: `fuser -v {}`", database.display()),
+        None => format!("a reader that is not visible from here: `fuser -v {}`", database.display()),
     };
     Text::from(format!("{size}, "))
         .then(Text::alarming(format!("held {} by {by}", humanize::lasting(since, now))))
@@ -63,7 +63,7 @@ pub(super) fn line(overview: &Overview, database: &Path, alive: Option<Liveness>
 pub(super) fn locked(holder: &str) -> Complaint {
     Complaint {
         what: format!("{holder} holds the write lock: nothing can be recorded meanwhile"),
-        action: "end its transaction; nothing is lost, the daemon goes on by itself".into(),
+        action: "end its transaction; nothing is lost, and the daemon continues by itself".into(),
     }
 }
 

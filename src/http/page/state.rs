@@ -22,7 +22,7 @@ impl Mood {
         match self {
             Mood::Works => "Works",
             Mood::Begins => "Begins",
-            Mood::Attention => "To look at",
+            Mood::Attention => "Needs attention",
             Mood::Down => "Not working",
         }
     }
@@ -62,7 +62,7 @@ pub(super) fn state(screen: &Screen) -> (Mood, String) {
         return (Mood::Attention, format!("Yes, but {}.", first.what));
     }
     if daemon.is_none_or(|daemon| daemon.last_success_at.is_none()) {
-        return (Mood::Begins, "It has begun, and waits for the API's first answer.".into());
+        return (Mood::Begins, "It has started, and waits for the API's first answer.".into());
     }
     let sentence = match screen.overview.talks.total {
         0 => "Yes, it works. No talk is mirrored yet.",

@@ -55,9 +55,9 @@ pub(super) fn days(days: &[Day; DAYS]) -> Markup {
             div.wide {
                 table {
                     caption {
-                        "Talks as the mirror knows them now. A talk counts as closed on the day of the account's \
-                         last change of it before it was seen closed here, so that talks closed long ago and \
-                         mirrored today are no closings of today."
+                        "Talks as the mirror knows them now. A talk counts as closed on the day when the \
+                         account last changed it before the mirror saw it closed. So a talk that was closed \
+                         long ago and is mirrored today does not count as closed today."
                     }
                     thead {
                         tr {
@@ -108,7 +108,7 @@ pub(super) fn queue(screen: &Screen) -> Markup {
 pub(super) fn pauses(screen: &Screen) -> Markup {
     let now = screen.now;
     let Some(daemon) = &screen.overview.daemon else {
-        return facts("Pauses and requests", "pauses", "None yet: the daemon begins", &[]);
+        return facts("Pauses and requests", "pauses", "None yet: the daemon is starting", &[]);
     };
     let pause = match &daemon.pause {
         None => html! { "none" },
@@ -134,7 +134,7 @@ pub(super) fn pauses(screen: &Screen) -> Markup {
                 small { "mean of the last minute, of " (format!("{:.1}", daemon.requests_per_second)) " allowed" }
             },
         ),
-        ("Last answer of use", daemon.last_success_at.map_or(html! { "none yet" }, |at| when(at, now))),
+        ("Last successful answer", daemon.last_success_at.map_or(html! { "none yet" }, |at| when(at, now))),
         ("Last failure", failure),
     ];
     if let Some(at) = screen.token_expires_at {
@@ -145,7 +145,7 @@ pub(super) fn pauses(screen: &Screen) -> Markup {
         };
         rows.push(("Token", expires));
     }
-    facts("Pauses and requests", "pauses", "What holds requests up, and how they fare", &rows)
+    facts("Pauses and requests", "pauses", "What delays requests, and how they end", &rows)
 }
 
 /// The mirrored talks by state.
@@ -165,7 +165,7 @@ pub(super) fn talks(screen: &Screen) -> Markup {
         ("Closed", counted(talks.closed, None)),
         (
             "Gone",
-            counted(talks.gone, (talks.gone > 0).then(|| "the API says that they no longer exist".into())),
+            counted(talks.gone, (talks.gone > 0).then(|| "the API reports that they no longer exist".into())),
         ),
     ];
     if talks.denied > 0 {
@@ -280,11 +280,11 @@ pub(super) fn feeders(screen: &Screen) -> Markup {
         section aria-labelledby="feeders" {
             h2 id="feeders" { "Feeders" }
             @if screen.overview.feeders.is_empty() {
-                p.note { "None has been on yet." }
+                p.note { "No feeder has run yet." }
             } @else {
                 div.wide {
                     table {
-                        caption { "What finds talks by itself and puts them into the queue" }
+                        caption { "What finds talks by itself and queues them" }
                         thead {
                             tr {
                                 th scope="col" { "Feeder" }
@@ -312,7 +312,7 @@ fn feeder(row: &FeederRow, screen: &Screen) -> Markup {
                 (capitalised(&row.feeder))
                 @match (&row.trouble, walk) {
                     (Some(trouble), _) => small.bad {
-                        "trouble" @if let Some(since) = row.trouble_since { " " (lasting(since, now)) } ": "
+                        "error" @if let Some(since) = row.trouble_since { " " (lasting(since, now)) } ": "
                         (outside(trouble))
                     },
                     (None, Some(walk)) => small { (backfill(walk, now)) },

@@ -133,7 +133,7 @@ fn paused() -> Screen {
     screen.obstacles = vec![format!("{what}; next probe in 31 s")];
     screen.complaints = vec![Complaint {
         what: what.into(),
-        action: "put a valid token into api.token_file: it is taken up by itself".into(),
+        action: "put a valid token into api.token_file: the daemon uses it without a restart".into(),
     }];
     screen
 }
@@ -190,7 +190,7 @@ fn the_page_answers_in_one_sentence() {
     );
     assert_eq!(
         mood_of(&empty()),
-        (Mood::Begins, "It has begun, and waits for the API's first answer.".into())
+        (Mood::Begins, "It has started, and waits for the API's first answer.".into())
     );
     let mut screen = screen();
     screen.warnings = vec![Complaint { what: "the quota cannot keep up".into(), action: "buy more".into() }];
@@ -330,7 +330,7 @@ fn each_chart_has_its_numbers_as_text_and_each_table_a_caption() {
     // An empty mirror has no feeder and no closure, and says so.
     let page = render(&empty());
     assert!(
-        page.contains("Nothing has been decided on yet.") && page.contains("None has been on yet."),
+        page.contains("Nothing has been decided on yet.") && page.contains("No feeder has run yet."),
         "{page}"
     );
     assert!(page.contains("No whole minute has been counted yet."));
@@ -343,11 +343,10 @@ fn each_page_is_whole() {
     let mut with_errors = screen();
     with_errors.complaints = vec![Complaint {
         what: "2 talks failed after repeated attempts".into(),
-        action: "look at `talkmirror queue list --failed`, then `talkmirror queue retry` or `queue drop`"
-            .into(),
+        action: "see `talkmirror queue list --failed`, then `talkmirror queue retry` or `queue drop`".into(),
     }];
     with_errors.overview.feeders[2].trouble =
-        Some("the last look broke off (HTTP 502 (Bad Gateway), an HTML page)".into());
+        Some("the last run failed (HTTP 502 (Bad Gateway), an HTML page)".into());
     with_errors.overview.feeders[2].trouble_since = Some(NOW - 400);
     for (name, screen) in
         [("works", screen()), ("paused", paused()), ("empty", empty()), ("troubled", with_errors)]

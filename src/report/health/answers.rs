@@ -17,7 +17,8 @@ pub(super) fn without_missed_at(overview: &Overview) -> Option<Complaint> {
     };
     generally.then(|| Complaint {
         what: format!(
-            "{without} of the newest {looked_at} talks came without the field missed_at: auto-close has nothing to go by"
+            "{without} of the newest {looked_at} talks came without the field missed_at, which auto-close \
+             needs"
         ),
         action: "ask the vendor's support why GET /api/v4/talks/{id} does not send it in this account".into(),
     })
@@ -35,7 +36,8 @@ pub(super) fn odd_fields(overview: &Overview) -> Option<Complaint> {
             listed.join(", ")
         ),
         action: format!(
-            "`talkmirror why {}` shows the last one; the payload has what came. DELETE FROM odd_fields forgets this",
+            "`talkmirror why {}` shows the last one; its payload has the value. `DELETE FROM odd_fields` \
+             clears this message",
             last.last_talk_id
         ),
     })

@@ -17,7 +17,8 @@ pub(crate) fn complaint(state: &BackupState, now: i64) -> Option<Complaint> {
         return Some(Complaint {
             what: format!("the backup failed {}: {}", ago(trouble.at, now), trouble.error),
             action: format!(
-                "mend that; it is tried again{again}, or at once by `systemctl reload talkmirror` (SIGHUP)"
+                "correct that; the backup is retried{again}, or at once by `systemctl reload talkmirror` \
+                 (SIGHUP)"
             ),
         });
     }
@@ -31,7 +32,8 @@ pub(crate) fn complaint(state: &BackupState, now: i64) -> Option<Complaint> {
     };
     Some(Complaint {
         what: format!("a backup was due {} and was not made; {last}", ago(due, now)),
-        action: "see that the daemon runs, and what its log says; or make one: `talkmirror backup PATH`"
+        action: "check that the daemon runs, and read its journal; or make a backup now: `talkmirror backup \
+                 PATH`"
             .into(),
     })
 }
@@ -78,7 +80,7 @@ mod tests {
         failed.trouble = Some(BackupFailure { since: at, at, error: "the disk is full".into() });
         let complaint = complaint(&failed, at + 3600).unwrap();
         assert_eq!(complaint.what, "the backup failed 1 h ago: the disk is full");
-        assert!(complaint.action.starts_with("mend that; it is tried again in 23 h, or at once"));
+        assert!(complaint.action.starts_with("correct that; the backup is retried in 23 h, or at once"));
         failed.rules = None;
         assert_eq!(super::complaint(&failed, at + 3600), None);
     }

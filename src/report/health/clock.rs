@@ -16,9 +16,10 @@ pub(super) fn warning(overview: &Overview, now: i64) -> Option<Complaint> {
             "times in the database are up to {} in the future: the clock was set back, or was wrong",
             duration(ahead)
         ),
-        action: "see that this machine's clock is right (`timedatectl`); if it is, what was written by the wrong one \
-                 is overtaken by itself"
-            .into(),
+        action:
+            "check this machine's clock (`timedatectl`); if it is right, the wrong times are replaced as \
+                 talks are fetched again"
+                .into(),
     })
 }
 

@@ -13,8 +13,9 @@ const COMPLAIN_WITHIN_SECS: i64 = 3 * 24 * 60 * 60;
 /// … and one that will be full within this time needs a plan.
 const WARN_WITHIN_SECS: i64 = 30 * 24 * 60 * 60;
 
-const MAKE_ROOM: &str = "make room on that disk, or stop talkmirror and move the database to a larger one (database.path); \
-                    `versions` in [retention] removes old states, whose room in the file is used again";
+const MAKE_ROOM: &str = "make room on that disk, or stop talkmirror and move the database to a larger one \
+                         (database.path); retention.versions removes old states, and SQLite uses their room \
+                         again";
 
 /// Reports a nearly full disk.
 pub(super) fn complaint(overview: &Overview, now: i64) -> Option<Complaint> {

@@ -86,7 +86,7 @@ fn a_daemon_that_vanished_or_fell_silent_is_noticed_and_one_that_stopped_is_not(
     let mut overview = overview();
     assert_eq!(whats(&overview, Some(Liveness::Stopped)), [""; 0]);
     let vanished = whats(&overview, Some(Liveness::Vanished));
-    assert_eq!(vanished, ["the daemon ended without a word: killed, or the machine went down"]);
+    assert_eq!(vanished, ["the daemon ended without a clean stop: it was killed, or the machine went down"]);
     let daemon = overview.daemon.as_mut().unwrap();
     daemon.seen_at = NOW - 600;
     assert_eq!(daemon.liveness(Some(true), NOW), Liveness::Silent);
@@ -140,7 +140,7 @@ fn a_pause_and_failed_rows_are_named() {
     overview.daemon.as_mut().unwrap().pause.as_mut().unwrap().reason = "outage".into();
     let action = |alive| super::complaints(&overview, Some(alive), true, NOW)[0].action.clone();
     assert!(action(Liveness::Running).contains("by itself"));
-    assert!(action(Liveness::Stopped).starts_with("start it again"), "nothing goes on by itself then");
+    assert!(action(Liveness::Stopped).starts_with("start it again"), "nothing resumes by itself then");
     assert_eq!(complaints[1].what, "2 talks failed after repeated attempts");
 }
 
@@ -150,12 +150,12 @@ fn an_api_that_serves_no_request_is_reported_and_a_feeder_s_own_error_is_not_the
     overview.feeders = vec![FeederRow {
         feeder: "events".into(),
         enabled: true,
-        trouble: Some("the last look broke off (cannot connect)".into()),
+        trouble: Some("the last run failed (cannot connect)".into()),
         trouble_since: Some(NOW - 121),
         ..FeederRow::default()
     }];
     let found = what(&overview);
-    assert_eq!(found, ["no talk was fetched for 2 min; events: the last look broke off (cannot connect)"]);
+    assert_eq!(found, ["no talk was fetched for 2 min; events: the last run failed (cannot connect)"]);
     assert_eq!(whats(&overview, Some(Liveness::Stopped)), [""; 0]);
     overview.daemon.as_mut().unwrap().last_success_at = Some(NOW - 60);
     assert_eq!(what(&overview), [""; 0], "others are answered");

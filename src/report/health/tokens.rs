@@ -7,22 +7,23 @@ use crate::report::Overview;
 use crate::store::tokens::OAuthStatus;
 
 /// Where a person creates a token, and where to put it.
-const REPLACE_TOKEN: &str = "make a new one in the integration's settings and put it in place of the old one (api.token_file): \
-                       it is taken up by itself; where only systemd can read it, restart the service";
+const REPLACE_TOKEN: &str = "make a new one in the integration's settings and put it in place of the old one \
+                             (api.token_file): the daemon uses it without a restart. If only systemd can \
+                             read that file, restart the service";
 
 /// What to do if the API refuses the token.
 pub(super) fn refused_action(overview: &Overview) -> &'static str {
     match overview.oauth {
         Some(OAuthStatus { refused: false, trouble: Some(_), .. }) => {
-            "none if it passes: the token is renewed as soon as the account answers; else run `talkmirror login`"
+            "none if it passes: the token is renewed as soon as the API answers; else run `talkmirror login`"
         }
         Some(_) => {
-            "run `talkmirror login`: the daemon takes the new tokens up by itself; if they are refused too, check \
-             api.base_url and [api.oauth]"
+            "run `talkmirror login`: the daemon uses the new tokens without a restart; if they are refused \
+             too, check api.base_url and [api.oauth]"
         }
         None => {
-            "put a valid token into api.token_file: it is taken up by itself; where only systemd can read it, \
-             restart the service"
+            "put a valid token into api.token_file: the daemon uses it without a restart. If only systemd \
+             can read that file, restart the service"
         }
     }
 }
@@ -57,7 +58,7 @@ pub(super) fn warning(overview: &Overview, now: i64) -> Option<Complaint> {
                 "the API token, which {}, could not be renewed: {trouble}",
                 Expiry::of(expires_at, now)
             ),
-            action: "none if it passes: it is tried again by itself".into(),
+            action: "none if it passes: it is retried by itself".into(),
         });
     }
     match Expiry::of(expires_at, now) {

@@ -53,21 +53,22 @@ fn describe(overview: &Overview, now: i64) -> Complaint {
     let daemon = overview.daemon.as_ref();
     let since = daemon.and_then(|daemon| daemon.wal_held_since);
     let Some(since) = since else {
-        let action = "none if it passes within minutes: it is being moved into the database; else see the daemon's log";
+        let action = "none if it passes within minutes, while the WAL is moved into the database; else see \
+                      the daemon's journal";
         return Complaint { what, action: action.into() };
     };
     let lasted = lasting(since, now);
     let by = daemon.and_then(|daemon| daemon.wal_held_by.as_deref());
     what += &match by {
-        Some(by) => format!(": {lasted} {by} keeps an old state of the database open"),
-        None => format!(": {lasted} some reader keeps an old state of the database open"),
+        Some(by) => format!(": {by} has kept an old state of the database open {lasted}"),
+        None => format!(": some reader has kept an old state of the database open {lasted}"),
     };
     let action = match by {
-        Some(OWN_BACKUP) => "make room: the log is taken back by itself when the copy is made",
-        Some(_) => "end that transaction, or that program: the log is then taken back by itself",
+        Some(OWN_BACKUP) => "make room: the WAL shrinks by itself when the copy is made",
+        Some(_) => "end that transaction, or that program: the WAL then shrinks by itself",
         None => {
-            "find that reader (`fuser -v` with the database's path, as root) and end its transaction: the log is then \
-             taken back by itself"
+            "find that reader (`fuser -v` with the database's path, as root) and end its transaction: the \
+             WAL then shrinks by itself"
         }
     };
     Complaint { what, action: action.into() }
@@ -109,13 +110,13 @@ mod tests {
         let quiet = [None, None];
         assert_eq!(found(&held(LARGE_WAL_BYTES + 1, free, LONG_HELD_SECS - 1), RUNS), quiet);
         assert_eq!(found(&held(LARGE_WAL_BYTES, free, LONG_HELD_SECS), RUNS), quiet);
-        let what = "the write-ahead log has grown to 96.00 MiB, with 8.79 GiB free on its disk: for 1 min sqlite3 (process 7, \
-                    user ann) keeps an old state of the database open";
+        let what = "the write-ahead log has grown to 96.00 MiB, with 8.79 GiB free on its disk: sqlite3 (process 7, user \
+                    ann) has kept an old state of the database open for 1 min";
         assert_eq!(found(&held(LARGE_WAL_BYTES + 1, free, LONG_HELD_SECS), RUNS), [None, Some(what.into())]);
         assert_eq!(
             found(&held(LARGE_WAL_BYTES + 1, free, LONG_HELD_SECS), Some(Liveness::Vanished)),
             quiet,
-            "nobody looks any more"
+            "nobody checks any more"
         );
         let mut unseen = held(LARGE_WAL_BYTES + 1, free, LONG_HELD_SECS);
         unseen.daemon.as_mut().unwrap().wal_held_by = None;

@@ -113,17 +113,18 @@ impl WalWatch {
             {
                 self.reported = true;
                 let lasted = duration(now - held.since);
-                let by = held.by.as_deref().unwrap_or("a reader that cannot be told from here");
+                let by = held.by.as_deref().unwrap_or("a reader that is not visible from here");
                 tracing::warn!(
-                    "the write-ahead log has grown to {mib} MiB: for {lasted} {} keeps an old state of the database \
-                     open; it is taken back when that transaction ends (`fuser -v {}` shows who has it open)",
+                    "the write-ahead log has grown to {mib} MiB: {} has kept an old state of the database \
+                     open for {lasted}; the WAL shrinks when that transaction ends (`fuser -v {}` shows who \
+                     has it open)",
                     shown(by),
                     shown(&self.database.display().to_string()),
                 );
             }
             None if self.reported && status.bytes <= SMALL_WAL_BYTES => {
                 self.reported = false;
-                tracing::info!("the write-ahead log is taken back: {mib} MiB");
+                tracing::info!("the write-ahead log has shrunk to {mib} MiB");
             }
             _ => {}
         }

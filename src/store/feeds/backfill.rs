@@ -158,7 +158,7 @@ pub(super) fn go_on(
     } else {
         queued = queue_more(tx, &mut walk, room, now)?;
         if !walk.holds(walk.settled) {
-            walk.ended = Some((now, "every id of the range was looked at".into()));
+            walk.ended = Some((now, "every id of the range was checked".into()));
         }
     }
     walk.queued += queued as i64;

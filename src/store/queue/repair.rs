@@ -255,7 +255,7 @@ mod tests {
             .execute_batch(
                 "INSERT INTO closures (talk_id, mode, missed_at, talk_updated_at, decided_at, requested_at, http_status,
                                        outcome, reason, force_close, attempts, error)
-                 VALUES (7, 'live', 1, 1, 1, 1, 403, 'failed', 'stale', 1, 1, 'the API says that the talk does not exist'),
+                 VALUES (7, 'live', 1, 1, 1, 1, 403, 'failed', 'stale', 1, 1, 'the API reports that the talk does not exist'),
                         (7, 'live', 1, 1, 2, 2, 202, 'accepted', 'stale', 1, 1, NULL)",
             )
             .unwrap();
@@ -266,7 +266,7 @@ mod tests {
         let outcomes = "SELECT group_concat(outcome || coalesce(error, '-')) FROM closures";
         assert_eq!(
             connection.query_row(outcomes, [], |row| row.get(0)),
-            Ok("failedthe API says that the talk does not exist,accepted-".to_owned())
+            Ok("failedthe API reports that the talk does not exist,accepted-".to_owned())
         );
         let reason = "SELECT reason FROM talk_queue WHERE talk_id = 7";
         assert_eq!(connection.query_row(reason, [], |row| row.get(0)), Ok("verify".to_owned()));

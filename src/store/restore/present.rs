@@ -23,7 +23,7 @@ pub(crate) enum Present {
 
 /// Checks the database. Only what SQLite calls damaged counts as damaged.
 pub(super) fn present(database: &Path) -> Result<Present, RestoreError> {
-    if !database.try_exists().map_err(io_error("look at", database))? {
+    if !database.try_exists().map_err(io_error("inspect", database))? {
         return Ok(Present::Nothing);
     }
     let read = |flags| -> Result<Option<i64>, StoreError> {

@@ -26,8 +26,8 @@ pub(super) fn look(
         let Object { name, table, .. } = object;
         match object.kind.as_str() {
             "trigger" => differences.foreign.push(format!(
-                "the trigger {name} on {table} is not talkmirror's: it runs within the daemon's transactions, and can \
-                 stop them"
+                "the trigger {name} on {table} is not talkmirror's: it runs within the daemon's \
+                 transactions, and can make them fail"
             )),
             "index" if normal(&object.sql).starts_with("create unique ") => differences.foreign.push(format!(
                 "the unique index {name} on {table} is not talkmirror's: what it does not allow cannot be recorded"
@@ -50,7 +50,8 @@ pub(super) fn look(
         };
         let Some(lacking) = lacking else { continue };
         let what = format!(
-            "the {kind} {name} is not talkmirror's, and needs what only another program has ({lacking})"
+            "the {kind} {name} is not talkmirror's, and uses something that only another program has \
+             ({lacking})"
         );
         if is_ours(table) {
             differences.broken.push(Broken {

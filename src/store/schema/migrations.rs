@@ -66,7 +66,7 @@ pub(in crate::store) fn create(connection: &mut Connection, path: &Path) -> Resu
     tx.commit().map_err(failed)
 }
 
-/// Brings tables and indexes to this version; views and triggers follow ([`schema::mend`]).
+/// Brings tables and indexes to this version; views and triggers follow ([`schema::repair`]).
 pub(in crate::store) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     let migrations = Migrations::new(current().migrations.iter().map(|script| M::up(script)).collect());
     // Else a rename would have views and triggers of others follow the table that is then dropped, and fail where one

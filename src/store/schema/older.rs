@@ -59,13 +59,13 @@ pub(super) fn taken(Object { name, kind, .. }: &Object) -> Broken {
             quoted(&format!("other_{name}"))
         ),
         kind => format!(
-            "make it anew by another name, or drop it: `DROP {} {}`",
+            "create it under another name, or drop it: `DROP {} {}`",
             kind.to_uppercase(),
             quoted(name)
         ),
     };
     Broken {
-        what: format!("the {kind} {name} is not talkmirror's, and this version makes one of that name"),
+        what: format!("the {kind} {name} is not talkmirror's, and this version creates one of that name"),
         action,
     }
 }

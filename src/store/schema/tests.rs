@@ -10,9 +10,9 @@ const TALK: &str =
                     INSERT INTO mirror_info VALUES ('account_id', '1');";
 
 fn found(connection: &Connection) -> (Vec<String>, Vec<String>, Vec<String>) {
-    let Differences { mendable, broken, foreign, .. } = compare(connection).unwrap();
-    let mendable = mendable.iter().map(ToString::to_string).collect();
-    (mendable, broken.iter().map(ToString::to_string).collect(), foreign)
+    let Differences { repairable, broken, foreign, .. } = compare(connection).unwrap();
+    let repairable = repairable.iter().map(ToString::to_string).collect();
+    (repairable, broken.iter().map(ToString::to_string).collect(), foreign)
 }
 
 fn nothing() -> (Vec<String>, Vec<String>, Vec<String>) {
@@ -87,13 +87,13 @@ fn a_name_that_the_next_version_gives_and_somebody_s_object_has_is_told_before_a
     let cases = [
         (
             "CREATE VIEW tagged_talks AS SELECT 1",
-            "the view tagged_talks is not talkmirror's, and this version makes one",
+            "the view tagged_talks is not talkmirror's, and this version creates one",
         ),
         ("CREATE TABLE Tags (a)", "rename it: `ALTER TABLE \"Tags\" RENAME TO \"other_Tags\"`"),
         ("CREATE INDEX tags_tag ON talks (rate)", "drop it: `DROP INDEX \"tags_tag\"`"),
         (
             "CREATE TABLE tagged_talks (a)",
-            "the table tagged_talks is not talkmirror's, and this version makes one",
+            "the table tagged_talks is not talkmirror's, and this version creates one",
         ),
         ("DROP TABLE closures", "the table closures is missing"),
         ("DELETE FROM mirror_info WHERE key = 'account_id'", "mirror_info has no account_id"),
@@ -126,7 +126,7 @@ fn views_of_another_version_s_script_are_brought_to_this_one_s_comments_too() {
     assert_eq!(
         wrong,
         [
-            "the view contact_talks is not as it should be",
+            "the view contact_talks was changed",
             "the view tagged_talks is missing",
             "the view chat_talks is of another version"
         ]
@@ -162,14 +162,14 @@ fn what_holds_no_data_is_made_again() {
                  ('retention.last', '5'), ('api.token_expires_at', '5'), ('api.oauth', '{}');",
         )
         .unwrap();
-    let (mendable, broken, foreign) = found(&connection);
+    let (repairable, broken, foreign) = found(&connection);
     assert_eq!((broken, foreign), (vec![], vec![]));
     assert_eq!(
-        mendable,
+        repairable,
         [
-            "the view open_talks is not as it should be",
+            "the view open_talks was changed",
             "the view stale_talks is missing",
-            "the index talks_chat is not as it should be",
+            "the index talks_chat was changed",
             "the index talks_open_missed is missing",
             "the trigger talk_queue_again is missing",
             "the value of auto_close.last_sweep in mirror_info cannot be read",
@@ -199,15 +199,15 @@ fn tables_and_columns_that_are_missing_or_altered_are_named() {
         ("DROP TABLE lanes; CREATE VIEW lanes AS SELECT 1", "the table lanes is missing"),
         (
             "DROP TABLE tombstones; CREATE TABLE tombstones (talk_id INTEGER PRIMARY KEY, gone_at TEXT NOT NULL) STRICT",
-            "the column gone_at of tombstones is not as it should be",
+            "the column gone_at of tombstones was changed",
         ),
         (
             "DROP TABLE tombstones; CREATE TABLE tombstones (talk_id INTEGER PRIMARY KEY, gone_at INTEGER NOT NULL)",
-            "the table tombstones is not as it should be",
+            "the table tombstones was changed",
         ),
         (
             "DROP VIEW open_talks; CREATE TABLE open_talks (talk_id)",
-            "there is a table open_talks where a view is to be: rename it: `ALTER TABLE open_talks RENAME TO",
+            "a table has the name open_talks, which a view needs: rename it: `ALTER TABLE open_talks RENAME TO",
         ),
     ];
     for (sql, expected) in cases {
@@ -238,8 +238,8 @@ fn what_others_added_is_told_only_where_it_takes_part_in_the_daemon_s_transactio
              ALTER TABLE talks ADD COLUMN note TEXT;",
         )
         .unwrap();
-    let (mendable, broken, foreign) = found(&connection);
-    assert_eq!((mendable, broken), (vec![], vec![]));
+    let (repairable, broken, foreign) = found(&connection);
+    assert_eq!((repairable, broken), (vec![], vec![]));
     assert_eq!(foreign.len(), 3, "{foreign:?}");
     assert!(foreign[0].starts_with("talks has columns that are not talkmirror's (note)"), "{foreign:?}");
     assert!(foreign[1].starts_with("the unique index talks_one on "), "{foreign:?}");
@@ -264,8 +264,8 @@ fn what_needs_another_program_s_collation_or_function_is_named() {
              PRAGMA writable_schema = RESET;",
         )
         .unwrap();
-    let (mendable, broken, foreign) = found(&connection);
-    assert!(mendable.is_empty(), "{mendable:?}");
+    let (repairable, broken, foreign) = found(&connection);
+    assert!(repairable.is_empty(), "{repairable:?}");
     let [queue, talks] = &broken[..] else { panic!("{broken:?}") };
     assert!(queue.contains("queue_mine") && queue.contains("(unknown function: mine())"), "{queue}");
     assert!(
@@ -297,11 +297,13 @@ fn a_table_that_only_another_program_can_copy_is_named_whatever_part_of_it_needs
              PRAGMA writable_schema = RESET;"
         );
         connection.execute_batch(&theirs).unwrap();
-        let (mendable, broken, foreign) = found(&connection);
-        assert_eq!((mendable, broken), (vec![], vec![]), "{table}");
+        let (repairable, broken, foreign) = found(&connection);
+        assert_eq!((repairable, broken), (vec![], vec![]), "{table}");
         assert_eq!(foreign.len(), 1, "{table}: {foreign:?}");
         assert!(
-            foreign[0].starts_with("the table report is not talkmirror's, and needs "),
+            foreign[0].starts_with(
+                "the table report is not talkmirror's, and uses something that only another program has "
+            ),
             "{table}: {foreign:?}"
         );
     }
@@ -321,8 +323,8 @@ fn a_trigger_on_a_table_of_ours_that_needs_another_program_s_function_stops_a_st
              CREATE TRIGGER see_report AFTER INSERT ON report BEGIN SELECT mine(1); END;"
         );
         connection.execute_batch(&theirs).unwrap();
-        let (mendable, broken, foreign) = found(&connection);
-        assert!(mendable.is_empty(), "{mendable:?}");
+        let (repairable, broken, foreign) = found(&connection);
+        assert!(repairable.is_empty(), "{repairable:?}");
         let [broken] = &broken[..] else { panic!("{event}: {broken:?}") };
         assert!(
             broken.contains("no such function: mine")

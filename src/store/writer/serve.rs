@@ -200,7 +200,7 @@ fn poll(connection: &mut Connection, sender: &EventSender, state: &mut WriterSta
 fn stop(connection: &mut Connection) -> rusqlite::Result<()> {
     // For those who read it meanwhile. If it cannot be written, it is as it was.
     if let Err(error) = completeness::note(connection, None, unix_now()) {
-        tracing::debug!("cannot note how much is mirrored: {error}");
+        tracing::debug!("cannot record how much is mirrored: {error}");
     }
     optimize(connection, "PRAGMA optimize");
     Ok(())

@@ -5,7 +5,7 @@ use rusqlite::{Connection, ErrorCode, ffi};
 use std::io;
 use std::path::Path;
 
-/// Whether time may mend it, or a person without stopping us.
+/// Whether it may pass, or a person can correct it while the daemon runs.
 pub(super) fn may_pass(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),

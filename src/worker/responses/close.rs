@@ -26,7 +26,7 @@ impl Worker {
                 tracing::info!(
                     talk_id = talk_id.get(),
                     outcome = "accepted",
-                    "the API took the close request of talk {talk_id}"
+                    "the API accepted the close request of talk {talk_id}"
                 );
                 self.dispatch.due_later(closing::first_look(now.secs()));
                 Answer::Accepted { http_status }

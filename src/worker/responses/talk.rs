@@ -95,7 +95,7 @@ impl Worker {
             // Begun before the account was known.
             Err(expected) => {
                 let detail =
-                    format!("no such talk in the answer: account_id: expected {expected}, found {found}");
+                    format!("the answer holds no valid talk: account_id: expected {expected}, found {found}");
                 let failure = Failure::unexpected(Shape::WrongAt("account_id".into()), detail);
                 Err(FetchError { failure, other_account: Some(found) })
             }

@@ -27,7 +27,7 @@ pub(super) fn commit(
                     Err(error) => {
                         let talk_id = record.talk_id;
                         let why =
-                            format!("what came of talk {talk_id} cannot be recorded: {}", in_words(&error));
+                            format!("the result of talk {talk_id} cannot be recorded: {}", in_words(&error));
                         let effect = refuse(&tx, record, &why)?;
                         done.refused.push(why);
                         Recorded { talk_id, effect, requeued: false, stepped: None }
@@ -39,7 +39,7 @@ pub(super) fn commit(
                 Ok(fed) => done.fed.extend(fed),
                 Err(error) => {
                     done.refused
-                        .push(format!("a note of the daemon's cannot be written: {}", in_words(&error)));
+                        .push(format!("a state of the daemon cannot be written: {}", in_words(&error)));
                     if matches!(other, Write::Feed { .. }) {
                         done.fed.push(Fed::Done);
                     }
@@ -128,7 +128,7 @@ mod tests {
         let failed: String = connection
             .query_row("SELECT last_error FROM talk_queue WHERE failed_at IS NOT NULL", [], |row| row.get(0))
             .unwrap();
-        assert!(failed.starts_with("what came of talk 2 cannot be recorded: not this one"), "{failed}");
+        assert!(failed.starts_with("the result of talk 2 cannot be recorded: not this one"), "{failed}");
     }
 
     #[test]
