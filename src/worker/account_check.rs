@@ -146,7 +146,11 @@ impl AccountCheck {
 
     /// The request that confirms the account; `None` if nothing is to be confirmed. Also what is to be written, if nothing
     /// can show which account it is.
-    pub(super) fn next(&mut self, dispatch: &mut Dispatch, now: Now) -> (Option<CheckRequest>, Option<Found>) {
+    pub(super) fn next(
+        &mut self,
+        dispatch: &mut Dispatch,
+        now: Now,
+    ) -> (Option<CheckRequest>, Option<Found>) {
         if let Stage::Unknown { until } = self.stage
             && until <= now.mono
         {
