@@ -5,7 +5,7 @@
 
 mod store;
 
-pub(crate) use store::{Held, Saved, Store};
+pub(crate) use store::{Held, Saved, TokenStore};
 
 use super::connection::{self, transport};
 use super::error::{Failure, Kind, RequestKind, Shape};
@@ -25,7 +25,7 @@ pub struct Integration {
     pub client_secret: SecretString,
     /// Exactly as in the integration's settings.
     pub redirect_uri: String,
-    pub store: Store,
+    pub store: TokenStore,
 }
 
 /// An access token, and a refresh token to get the next pair. Times are Unix seconds.
@@ -99,7 +99,7 @@ impl Issuer {
     }
 
     /// Where its pairs are stored.
-    pub fn store(&self) -> &Store {
+    pub fn store(&self) -> &TokenStore {
         &self.integration.store
     }
 

@@ -2,7 +2,7 @@
 
 use super::print::{self, Out};
 use super::run::runtime;
-use crate::amocrm::oauth::{Grant, Held, Integration, Issuer, Pair, Store};
+use crate::amocrm::oauth::{Grant, Held, Integration, Issuer, Pair, TokenStore};
 use crate::amocrm::{Kind, TokenSource, vendor_of};
 use crate::clock::{self, unix_now};
 use crate::config::Config;
@@ -137,7 +137,7 @@ fn read_code(text: &str, state: Option<&str>, base: &Url) -> Result<SecretString
 }
 
 /// Waits until no other process changes the tokens.
-fn hold(store: &Store) -> Result<Held> {
+fn hold(store: &TokenStore) -> Result<Held> {
     let began = clock::mono();
     loop {
         if let Some(held) = store.hold()? {
@@ -187,7 +187,7 @@ mod tests {
             client_id: "id&1".into(),
             client_secret: SecretString::from(""),
             redirect_uri: String::new(),
-            store: Store::new("".into(), "".into()),
+            store: TokenStore::new("".into(), "".into()),
         };
         let address = |base: &str| address(&Url::parse(base).unwrap(), &integration, "s1").to_string();
         let query = "oauth?client_id=id%261&state=s1&mode=popup";

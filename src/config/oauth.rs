@@ -2,7 +2,7 @@
 
 use super::keys::Keys;
 use super::{Needs, credentials, is_loopback};
-use crate::amocrm::oauth::{Integration, Store};
+use crate::amocrm::oauth::{Integration, TokenStore};
 use crate::files::read_secret;
 use secrecy::SecretString;
 use std::path::{Path, PathBuf};
@@ -97,7 +97,7 @@ impl Section {
             client_id: self.client_id?,
             client_secret: secret?,
             redirect_uri: self.redirect_uri?,
-            store: Store::new(beside.join(self.store), like.to_owned()),
+            store: TokenStore::new(beside.join(self.store), like.to_owned()),
         }))
     }
 }

@@ -19,7 +19,7 @@ const TEMPORARY: &str = ".oauth-";
 
 /// The file of a pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Store {
+pub struct TokenStore {
     path: PathBuf,
     /// Root's files get the owner of this folder: the service's user must be able to replace them.
     like: PathBuf,
@@ -27,7 +27,7 @@ pub struct Store {
 
 /// Why there is no pair, or none could be saved. No text holds a secret.
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {
+pub enum TokenStoreError {
     #[error("no tokens at {0}: run `talkmirror login`")]
     Missing(PathBuf),
     #[error("no complete pair of tokens at {path} ({why}): run `talkmirror login`")]
@@ -59,7 +59,7 @@ pub struct Saved {
 /// The right to change a store; it is given back when dropped.
 #[derive(Debug)]
 pub struct Held {
-    store: Store,
+    store: TokenStore,
     folder: File,
 }
 
@@ -72,10 +72,10 @@ struct Written {
     obtained_at: i64,
 }
 
-impl Store {
+impl TokenStore {
     /// The store at `path`, whose files get the owner of the folder `like` where root writes them.
-    pub fn new(path: PathBuf, like: PathBuf) -> Store {
-        Store { path, like }
+    pub fn new(path: PathBuf, like: PathBuf) -> TokenStore {
+        TokenStore { path, like }
     }
 
     pub fn path(&self) -> &Path {
@@ -86,7 +86,7 @@ impl Store {
     ///
     /// # Errors
     /// Where there is no pair, in words that say what to do.
-    pub fn load(&self) -> Result<Loaded, StoreError> {
+    pub fn load(&self) -> Result<Loaded, TokenStoreError> {
         // Before the file is read: if it is replaced meanwhile, it is read once more.
         let stamp = Stamp::at(&self.path).ok();
         let pair = read(&self.path)?;
@@ -121,9 +121,9 @@ impl Store {
     ///
     /// # Errors
     /// When the folder cannot be made or locked.
-    pub fn hold(&self) -> Result<Option<Held>, StoreError> {
+    pub fn hold(&self) -> Result<Option<Held>, TokenStoreError> {
         let path = self.folder();
-        let cannot = |step| move |source| StoreError::Write { step, path: path.to_owned(), source };
+        let cannot = |step| move |source| TokenStoreError::Write { step, path: path.to_owned(), source };
         if !path.is_dir() {
             DirBuilder::new().mode(0o700).create(path).map_err(cannot("create the folder"))?;
             if let Some((uid, gid)) = self.other_owner(path) {
@@ -157,19 +157,19 @@ impl Held {
     ///
     /// # Errors
     /// When it is not: the one before still is.
-    pub fn save(&self, pair: Pair) -> Result<Saved, StoreError> {
+    pub fn save(&self, pair: Pair) -> Result<Saved, TokenStoreError> {
         self.sweep();
         let stamp = self.replace(&pair)?;
         let folder = self.store.folder();
-        let cannot = |source| StoreError::Write { step: "write", path: folder.to_owned(), source };
+        let cannot = |source| TokenStoreError::Write { step: "write", path: folder.to_owned(), source };
         self.folder.sync_all().map_err(cannot)?;
         Ok(Saved { pair, stamp })
     }
 
     /// Writes a pair beside the present one, and renames it into its place.
-    fn replace(&self, pair: &Pair) -> Result<Option<Stamp>, StoreError> {
+    fn replace(&self, pair: &Pair) -> Result<Option<Stamp>, TokenStoreError> {
         let path = &self.store.path;
-        let cannot = |source| StoreError::Write { step: "write", path: path.clone(), source };
+        let cannot = |source| TokenStoreError::Write { step: "write", path: path.clone(), source };
         let text = serde_json::to_string(&Written {
             access_token: pair.access_token.expose_secret().to_owned(),
             refresh_token: pair.refresh_token.expose_secret().to_owned(),
@@ -205,7 +205,7 @@ impl Issuer {
     /// Renews a pair and puts the new one on the disk; if another process has renewed it, that one is used.
     pub async fn renew(self, current: Pair) -> Renewal {
         let store = self.store().clone();
-        let not_stored = |error: StoreError| Renewal::NotStored(error.to_string());
+        let not_stored = |error: TokenStoreError| Renewal::NotStored(error.to_string());
         let held = match store.hold() {
             Ok(Some(held)) => held,
             Ok(None) => return Renewal::Busy,
@@ -229,16 +229,16 @@ impl Issuer {
     }
 }
 
-fn read(path: &Path) -> Result<Pair, StoreError> {
+fn read(path: &Path) -> Result<Pair, TokenStoreError> {
     let text = read_text(path).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => StoreError::Missing(path.to_owned()),
+        io::ErrorKind::NotFound => TokenStoreError::Missing(path.to_owned()),
         io::ErrorKind::InvalidData => {
-            StoreError::Broken { path: path.to_owned(), why: "it is not UTF-8".into() }
+            TokenStoreError::Broken { path: path.to_owned(), why: "it is not UTF-8".into() }
         }
-        _ => StoreError::Unreadable { path: path.to_owned(), source },
+        _ => TokenStoreError::Unreadable { path: path.to_owned(), source },
     })?;
     // The parser's own words may quote a token.
-    let broken = |why: &str| StoreError::Broken { path: path.to_owned(), why: why.to_owned() };
+    let broken = |why: &str| TokenStoreError::Broken { path: path.to_owned(), why: why.to_owned() };
     let Written { access_token, refresh_token, expires_at, obtained_at } =
         serde_json::from_str(&text).map_err(|_| broken("talkmirror did not write it"))?;
     let token = |text: String| super::super::jwt::check(&text).map_err(|why| broken(&why));
@@ -265,17 +265,17 @@ mod tests {
         }
     }
 
-    fn store() -> (TempDir, Store) {
+    fn store() -> (TempDir, TokenStore) {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::new(folder.path().join("secrets/oauth.json"), folder.path().to_owned());
+        let store = TokenStore::new(folder.path().join("secrets/oauth.json"), folder.path().to_owned());
         (folder, store)
     }
 
-    fn save(store: &Store, name: &str) {
+    fn save(store: &TokenStore, name: &str) {
         store.hold().unwrap().unwrap().save(pair(name)).unwrap();
     }
 
-    fn loaded(store: &Store) -> String {
+    fn loaded(store: &TokenStore) -> String {
         store.load().unwrap().pair.access_token.expose_secret().to_owned()
     }
 
@@ -318,7 +318,7 @@ mod tests {
         {
             fs::write(&store.path, broken).unwrap();
             let error = store.load().unwrap_err();
-            assert!(matches!(error, StoreError::Broken { .. }), "{error}");
+            assert!(matches!(error, TokenStoreError::Broken { .. }), "{error}");
             assert!(!error.to_string().contains("hush"), "{error}");
         }
         save(&store, "2");
@@ -345,7 +345,7 @@ mod tests {
     }
 
     /// Renews over a connection that nobody takes: what it brings was there.
-    async fn renew(store: &Store, current: &str) -> Renewal {
+    async fn renew(store: &TokenStore, current: &str) -> Renewal {
         let integration = super::super::Integration {
             client_id: "id".into(),
             client_secret: SecretString::from("secret"),
@@ -381,7 +381,7 @@ mod tests {
     #[test]
     fn a_folder_that_cannot_be_made_or_written_is_named() {
         let (folder, _) = store();
-        let store = Store::new(folder.path().join("no/such/oauth.json"), folder.path().to_owned());
+        let store = TokenStore::new(folder.path().join("no/such/oauth.json"), folder.path().to_owned());
         let error = store.hold().unwrap_err().to_string();
         assert!(error.starts_with("cannot create the folder ") && error.contains("no/such"), "{error}");
     }

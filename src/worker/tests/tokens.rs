@@ -1,7 +1,7 @@
 //! Tokens: a refused one is renewed before anything else leaves, and an earlier one's responses say nothing.
 
 use super::*;
-use crate::amocrm::oauth::{Integration, Pair, Renewal, Saved, Store};
+use crate::amocrm::oauth::{Integration, Pair, Renewal, Saved, TokenStore};
 use crate::gate::Reason;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -18,7 +18,7 @@ fn pair(name: &str) -> Pair {
 /// A world whose token is of a pair.
 fn oauth() -> (TempDir, World) {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::new(folder.path().join("secrets/oauth.json"), folder.path().to_owned());
+    let store = TokenStore::new(folder.path().join("secrets/oauth.json"), folder.path().to_owned());
     store.hold().unwrap().unwrap().save(pair("1")).unwrap();
     let integration = Integration {
         client_id: "id".into(),
