@@ -246,7 +246,7 @@ fn check_gives_a_verdict_each_and_changes_nothing() {
     let (out, _) = mirror.ends(0, &["check"]);
     assert!(!mirror.database().exists() && !mirror.path("talks.db.lock").exists());
     assert_said!(out, @r#"
-    config  ok  [folder]/config.toml is right
+    config  ok  [folder]/config.toml is valid
     database  ok  [folder]/talks.db does not exist yet: `run` and `sync` create it
     token  ok  http://127.0.0.1:[port] accepts it
     account  ok  17029541 ("Simulated", http://127.0.0.1:[port]) answers (by GET /api/v4/account); the database has no account yet

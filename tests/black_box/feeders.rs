@@ -232,33 +232,33 @@ fn an_account_that_serves_no_feeder_is_asked_seldom_and_warned_of_once() {
     assert_said!(said, @r#"
     WARN listing: this account does not offer it (HTTP 404: nothing at this address); talkmirror retries at growing intervals, at most once an hour feeder="listing"
     WARN events: this account does not offer it (HTTP 404: nothing at this address); talkmirror retries at growing intervals, at most once an hour feeder="events"
-    Listing  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not offer it (HTTP 404: nothing at this address); talkmirror retries at growing intervals, at most once an hour
+    Listing  last [n] s ago: 0 talks queued (0 in all); error for [n] s: this account does not offer it (HTTP 404: nothing at this address); talkmirror retries at growing intervals, at most once an hour
 
-    Events  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not offer it (HTTP 404: nothing at this address); talkmirror retries at growing intervals, at most once an hour
+    Events  last [n] s ago: 0 talks queued (0 in all); error for [n] s: this account does not offer it (HTTP 404: nothing at this address); talkmirror retries at growing intervals, at most once an hour
 
     WARN listing: this account does not offer it (HTTP 403: this token has no right to it); talkmirror retries at growing intervals, at most once an hour feeder="listing"
     WARN events: this account does not offer it (HTTP 403: this token has no right to it); talkmirror retries at growing intervals, at most once an hour feeder="events"
-    Listing  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not offer it (HTTP 403: this token has no right to it); talkmirror retries at growing intervals, at most once an hour
+    Listing  last [n] s ago: 0 talks queued (0 in all); error for [n] s: this account does not offer it (HTTP 403: this token has no right to it); talkmirror retries at growing intervals, at most once an hour
 
-    Events  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not offer it (HTTP 403: this token has no right to it); talkmirror retries at growing intervals, at most once an hour
+    Events  last [n] s ago: 0 talks queued (0 in all); error for [n] s: this account does not offer it (HTTP 403: this token has no right to it); talkmirror retries at growing intervals, at most once an hour
 
     WARN listing: this account does not offer it (HTTP 403 without a problem report: the account or this address may be blocked); talkmirror retries at growing intervals, at most once an hour feeder="listing"
     WARN events: this account does not offer it (HTTP 403 without a problem report: the account or this address may be blocked); talkmirror retries at growing intervals, at most once an hour feeder="events"
-    Listing  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not offer it (HTTP 403 without a problem report: the account or this address may be blocked); talkmirror retries at growing intervals, at most once an hour
+    Listing  last [n] s ago: 0 talks queued (0 in all); error for [n] s: this account does not offer it (HTTP 403 without a problem report: the account or this address may be blocked); talkmirror retries at growing intervals, at most once an hour
 
-    Events  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not offer it (HTTP 403 without a problem report: the account or this address may be blocked); talkmirror retries at growing intervals, at most once an hour
+    Events  last [n] s ago: 0 talks queued (0 in all); error for [n] s: this account does not offer it (HTTP 403 without a problem report: the account or this address may be blocked); talkmirror retries at growing intervals, at most once an hour
 
     WARN listing: this account does not offer it (the answer holds no valid list: it is a web page); talkmirror retries at growing intervals, at most once an hour feeder="listing"
     WARN events: this account does not offer it (the answer holds no valid list: it is a web page); talkmirror retries at growing intervals, at most once an hour feeder="events"
-    Listing  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not offer it (the answer holds no valid list: it is a web page); talkmirror retries at growing intervals, at most once an hour
+    Listing  last [n] s ago: 0 talks queued (0 in all); error for [n] s: this account does not offer it (the answer holds no valid list: it is a web page); talkmirror retries at growing intervals, at most once an hour
 
-    Events  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not offer it (the answer holds no valid list: it is a web page); talkmirror retries at growing intervals, at most once an hour
+    Events  last [n] s ago: 0 talks queued (0 in all); error for [n] s: this account does not offer it (the answer holds no valid list: it is a web page); talkmirror retries at growing intervals, at most once an hour
 
     WARN listing: this account does not offer it (HTTP 400: not an answer that the API documents); talkmirror retries at growing intervals, at most once an hour feeder="listing"
     WARN events: this account does not offer it (HTTP 400: not an answer that the API documents); talkmirror retries at growing intervals, at most once an hour feeder="events"
-    Listing  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not offer it (HTTP 400: not an answer that the API documents); talkmirror retries at growing intervals, at most once an hour
+    Listing  last [n] s ago: 0 talks queued (0 in all); error for [n] s: this account does not offer it (HTTP 400: not an answer that the API documents); talkmirror retries at growing intervals, at most once an hour
 
-    Events  last [n] s ago: 0 talks queued (0 in all); trouble for [n] s: this account does not offer it (HTTP 400: not an answer that the API documents); talkmirror retries at growing intervals, at most once an hour
+    Events  last [n] s ago: 0 talks queued (0 in all); error for [n] s: this account does not offer it (HTTP 400: not an answer that the API documents); talkmirror retries at growing intervals, at most once an hour
     "#);
 }
 

@@ -38,7 +38,7 @@ pub const SWEEP_STOPPED: &str = "ERROR stopped a sweep: ";
 pub const SWEPT: &str = "INFO swept: ";
 pub const TOKEN_END: &str = "expires_at=";
 pub const TOKEN_KEPT: &str = "WARN the API token in use is kept";
-pub const TOKEN_NOT_KEPT: &str = "the new token cannot be kept";
+pub const TOKEN_NOT_KEPT: &str = "the new token cannot be stored";
 pub const TOKEN_REPLACED: &str = "INFO the API token was replaced";
 pub const WAITS_FOR_LOCK: &str = ": waiting until its transaction ends";
 pub const WITHDRAWN: &str = "outcome=\"withdrawn\"";

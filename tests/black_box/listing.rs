@@ -112,7 +112,7 @@ fn a_long_list_that_ignores_the_filter_is_noticed_and_read_once_a_day() {
     assert_said!(trouble(&mirror, "listing").unwrap(), @"the list of talks ignores filter[only_in_work]: it is long, so it is read once a day, as a whole");
     assert_eq!(mirror.logged(journal::LISTING_TROUBLE).len(), 1);
     let (out, _) = mirror.ends(0, &["status"]);
-    assert_said!(part(&out, "Listing"), [("2,6[0-9]{2} ", "2,6[n] ")], @"Listing  last [n] s ago: 0 talks queued (2,6[n] in all); trouble for [n] s: the list of talks ignores filter[only_in_work]: it is long, so it is read once a day, as a whole");
+    assert_said!(part(&out, "Listing"), [("2,6[0-9]{2} ", "2,6[n] ")], @"Listing  last [n] s ago: 0 talks queued (2,6[n] in all); error for [n] s: the list of talks ignores filter[only_in_work]: it is long, so it is read once a day, as a whole");
     daemon.stop();
 }
 

@@ -40,11 +40,11 @@ fn an_excluded_channel_is_not_closed_however_it_is_spelt() {
 
     TALK  CHANNEL  MISSED  CHANGED  VERDICT
     6  telegram  2 d ago  2 d ago  stale: missed 2 d ago, unchanged for 2 d
-    1  телеграмм й  2 d ago  2 d ago  kept: its origin, телеграмм й, is left out
-    2  My Shop  2 d ago  2 d ago  kept: its origin, My Shop , is left out
-    3  straße  2 d ago  2 d ago  kept: its origin, straße, is left out
-    4  İstanbul  2 d ago  2 d ago  kept: its origin, İstanbul, is left out
-    5  a\u{200b}vi\u{ad}to  2 d ago  2 d ago  kept: its origin, a\u{200b}vi\u{ad}to, is left out
+    1  телеграмм й  2 d ago  2 d ago  kept: its origin, телеграмм й, is excluded
+    2  My Shop  2 d ago  2 d ago  kept: its origin, My Shop , is excluded
+    3  straße  2 d ago  2 d ago  kept: its origin, straße, is excluded
+    4  İstanbul  2 d ago  2 d ago  kept: its origin, İstanbul, is excluded
+    5  a\u{200b}vi\u{ad}to  2 d ago  2 d ago  kept: its origin, a\u{200b}vi\u{ad}to, is excluded
 
     Next: the next sweeps close them, if a fetch just before shows the same.
     ");
@@ -87,7 +87,7 @@ fn an_origin_that_no_stored_talk_has_is_warned_of_with_the_nearest() {
     4  İstanbul  2 d ago  2 d ago  stale: missed 2 d ago, unchanged for 2 d
     5  a\u{200b}vi\u{ad}to  2 d ago  2 d ago  stale: missed 2 d ago, unchanged for 2 d
     6  telegram  2 d ago  2 d ago  stale: missed 2 d ago, unchanged for 2 d
-    3  straße  2 d ago  2 d ago  kept: its origin, straße, is left out
+    3  straße  2 d ago  2 d ago  kept: its origin, straße, is excluded
 
     Next: the next sweeps close them, if a fetch just before shows the same.
     "#);

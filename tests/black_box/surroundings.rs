@@ -215,7 +215,7 @@ fn without_a_thread_to_have_a_command_ends_with_an_error() {
     assert_said!(said, @"
     error: cannot start a thread: is there a limit (TasksMax= of the unit, ulimit -u, the container's)?: Resource temporarily unavailable (os error 11)
     error: cannot start a thread: is there a limit (TasksMax= of the unit, ulimit -u, the container's)?: Resource temporarily unavailable (os error 11)
-    config  ok  [folder]/config.toml is right
+    config  ok  [folder]/config.toml is valid
     database  ok  [folder]/talks.db does not exist yet: `run` and `sync` create it
     token  BAD  cannot start a thread: is there a limit (TasksMax= of the unit, ulimit -u, the container's)?: Resource temporarily unavailable (os error 11)
     ");
