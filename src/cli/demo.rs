@@ -127,10 +127,10 @@ fn configure(dir: &Path, simulator: &Simulator) -> Result<Config> {
     write(
         "config.toml",
         format!(
-            "# Written by `talkmirror demo`; the simulated account ends with it.\n[api]\nbase_url = \
-             \"{}\"\ntoken_file = \"token\"\n\n[queue]\nretry_base = \"2s\"\n\n[auto_close]\nmode = \
-             \"live\"\nschedule = \"*/4 * * * * *\"\nmax_per_sweep = 3\n\n[events]\nschedule = \"*/2 * * * * \
-             *\"\n",
+            "# Written by `talkmirror demo`; the simulated account ends with it.\n\
+             [api]\nbase_url = \"{}\"\ntoken_file = \"token\"\n\n[queue]\nretry_base = \"2s\"\n\n\
+             [auto_close]\nmode = \"live\"\nschedule = \"*/4 * * * * *\"\nmax_per_sweep = 3\n\n\
+             [events]\nschedule = \"*/2 * * * * *\"\n",
             simulator.base_url()
         ),
     )?;

@@ -80,7 +80,7 @@ fn screen(
         complaints => {
             let count = humanize::count(complaints.len() as i64);
             let incomplete = incomplete.map_or(String::new(), |how| format!("; {how}"));
-            Text::alarming(format!("not healthy: see the {count} below")).then(incomplete)
+            Text::alarming(format!("not healthy: {count} to check, see below")).then(incomplete)
         }
     };
     row("Mirror", health);

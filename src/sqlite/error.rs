@@ -54,7 +54,7 @@ pub enum StoreError {
     Open { step: &'static str, path: PathBuf, source: rusqlite::Error },
     #[error("{path} is not as talkmirror created it: {broken}")]
     Broken { path: PathBuf, broken: String },
-    #[error("cannot repair {name} in {path}, which was missing or changed")]
+    #[error("cannot repair {name}, which is missing or was changed, in {path}")]
     Repair { path: PathBuf, name: String, source: rusqlite::Error },
     #[error("cannot migrate {path}")]
     Migrate { path: PathBuf, source: rusqlite::Error },

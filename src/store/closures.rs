@@ -248,7 +248,7 @@ pub(super) fn is_under_way(
 /// Why a closing ends whose talk is gone.
 const IS_GONE: &str = "the API reports that the talk does not exist";
 
-/// Ends a closing whose talk the API says does not exist.
+/// Ends a closing whose talk the API reports as missing.
 pub(super) fn end_gone(tx: &Transaction<'_>, talk_id: TalkId) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "UPDATE closures SET outcome = 'failed', error = ?2

@@ -33,7 +33,7 @@ fn a_first_load_says_how_far_it_is_until_all_known_talks_are_mirrored() {
 
     daemon.kill_hard();
     let (out, _) = mirror.ends(1, &["status"]);
-    assert_said!(part(&out, "Mirror"), PROGRESS, @"Mirror  not healthy: see the 1 below; [n] of 600 known talks mirrored, about [n] left");
+    assert_said!(part(&out, "Mirror"), PROGRESS, @"Mirror  not healthy: 1 to check, see below; [n] of 600 known talks mirrored, about [n] left");
     let daemon = mirror.running_daemon();
     mirror.wait("it is complete", || state() == Some((600, 600, 1)));
     let (out, _) = mirror.ends(0, &["status"]);

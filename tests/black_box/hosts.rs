@@ -58,7 +58,7 @@ fn names_of_http_hosts_are_answered_and_taken_up_at_a_reload() {
     assert_eq!(of_host(port, "/metrics", "prometheus.example"), 421);
     mirror.configure(&format!("http.listen = \"127.0.0.1:{port}\"\nhttp.hosts = [\"prometheus.example\"]\n"));
     daemon.signal(nix::sys::signal::Signal::SIGHUP);
-    mirror.wait("it is taken up", || of_host(port, "/metrics", "prometheus.example") == 200);
+    mirror.wait("it is applied", || of_host(port, "/metrics", "prometheus.example") == 200);
     assert_eq!(of_host(port, "/metrics", "mirror.example"), 421);
     daemon.stop();
     mirror.configure("http.hosts = [\"mirror.example:80\", \"*.example\", \"http://x\"]\n");

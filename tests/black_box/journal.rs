@@ -13,7 +13,7 @@ pub const CLOCK_SET_BACK: &str = "INFO the clock was set back";
 pub const CLOSE_REQUESTED: &str = "outcome=\"requested\"";
 pub const CONFIG_MISTAKE: &str = "ERROR a mistake in the new configuration: ";
 pub const CONFIG_REFUSED: &str = "ERROR refused the new configuration";
-pub const CONFIG_TAKEN_UP: &str = "INFO applied the new configuration";
+pub const CONFIG_APPLIED: &str = "INFO applied the new configuration";
 pub const DATABASE_WRITABLE_AGAIN: &str = "INFO the database can be written again";
 pub const DATABASE_NOT_WRITABLE: &str = "ERROR cannot write the database: ";
 pub const EVENTS_TROUBLE: &str = "feeder=\"events\"";

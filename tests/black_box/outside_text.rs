@@ -194,5 +194,5 @@ fn on_a_terminal_tables_fit_its_width_and_no_text_brings_colours() {
         }
     }
     let shown = on_a_terminal(&mirror, 80, &["status"]);
-    assert_said!(shown.lines().next().unwrap_or_default().escape_debug(), @r"Mirror  \u{1b}[1;31mnot healthy: see the 1 below\u{1b}[0m");
+    assert_said!(shown.lines().next().unwrap_or_default().escape_debug(), @r"Mirror  \u{1b}[1;31mnot healthy: 1 to check, see below\u{1b}[0m");
 }

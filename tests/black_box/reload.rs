@@ -11,10 +11,10 @@ use std::time::Duration;
 impl Mirror {
     /// Writes a configuration and sends the daemon SIGHUP. Returns once it is used.
     pub fn reload(&self, daemon: &Daemon, more: &str) {
-        let before = self.logged(journal::CONFIG_TAKEN_UP).len();
+        let before = self.logged(journal::CONFIG_APPLIED).len();
         self.configure(more);
         daemon.signal(Signal::SIGHUP);
-        self.wait_logged_times(journal::CONFIG_TAKEN_UP, before + 1);
+        self.wait_logged_times(journal::CONFIG_APPLIED, before + 1);
     }
 }
 
@@ -220,7 +220,7 @@ fn a_reload_goes_over_to_oauth_and_back() {
         file.lines().filter(|line| !line.contains("token_file")).map(|line| format!("{line}\n")).collect();
     std::fs::write(mirror.path("config.toml"), without + &integration).unwrap();
     daemon.signal(Signal::SIGHUP);
-    mirror.wait_logged(journal::CONFIG_TAKEN_UP);
+    mirror.wait_logged(journal::CONFIG_APPLIED);
     mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (1)");
     mirror.wait_sql("by the integration's token", "SELECT count(*) FROM talks", 1);
     mirror.simulator.account().token = talkmirror_simulator::TOKEN.into();

@@ -146,7 +146,7 @@ fn a_token_of_the_same_length_and_time_is_taken_up() {
 }
 
 #[test]
-fn the_secret_of_hooks_may_be_a_credential() {
+fn the_secret_of_webhooks_may_be_a_credential() {
     let mirror = Mirror::new(account(1));
     mirror.configure("webhook.enabled = true\nhttp.listen = \"127.0.0.1:9\"\n");
     fs::create_dir(mirror.path("credentials")).unwrap();
