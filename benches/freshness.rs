@@ -14,6 +14,12 @@
 //!
 //! Then the first load of an account: see [`load`].
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "its numbers are its own"
+)]
 #![allow(unreachable_pub, reason = "nothing is outside of this crate")]
 #![allow(clippy::disallowed_methods, reason = "a bench reads the time")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints what it measured")]

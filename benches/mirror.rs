@@ -3,6 +3,12 @@
 //! End to end, the real binary works a full queue against the simulator in another process, with a rate limit too
 //! high to matter. Processor time and memory are the binary's own, as counted by the kernel.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "its numbers are its own"
+)]
 #![allow(unreachable_pub, reason = "nothing is outside of this crate")]
 #![allow(clippy::disallowed_methods, reason = "a bench reads the time")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints what it measured")]

@@ -14,6 +14,12 @@
 //! `bucket` is a token bucket that holds a second's requests. `strict` keeps a place until a second after its
 //! response, as the gate does for ten minutes after a 429. `talkmirror` is the gate itself.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "its numbers are its own"
+)]
 #![allow(unreachable_pub, reason = "nothing is outside of this crate")]
 #![allow(clippy::disallowed_methods, reason = "a bench reads the time")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints what it measured")]

@@ -2,6 +2,12 @@
 //!
 //! Each view is queried as analysts do, by a read-only connection, and all rows are read.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "its numbers are its own"
+)]
 #![allow(unreachable_pub, reason = "nothing is outside of this crate")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints what it measured")]
 

@@ -4,7 +4,7 @@
 //! and the token goes to the configured host only. The gate decides when a request may leave; the worker decides
 //! what follows from a response.
 //!
-//! Uses `clock`, `departure`, `files`, `talk`. Alone knows `reqwest`.
+//! Uses `clock`, `departure`, `files`, `number`, `talk`. Alone knows `reqwest`.
 
 mod account;
 mod body;

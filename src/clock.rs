@@ -1,7 +1,8 @@
 //! The only place that reads the time, and formats it. Everything that decides takes the time as an argument.
 //!
-//! Uses no other room. Alone knows the time.
+//! Uses `number`. Alone knows the time.
 
+use crate::number;
 use chrono::{DateTime, Datelike};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -22,14 +23,14 @@ pub struct Now {
 impl Now {
     /// Whole Unix seconds, as stored.
     pub fn secs(&self) -> i64 {
-        self.unix as i64
+        number::truncated(self.unix)
     }
 
     /// The wall-clock second of the monotonic time `at`, rounded up so that it is never too early.
     pub fn unix_at(&self, at: Instant) -> i64 {
         let ahead = at.saturating_duration_since(self.mono).as_secs_f64();
         let behind = self.mono.saturating_duration_since(at).as_secs_f64();
-        (self.unix + ahead - behind).ceil() as i64
+        number::truncated((self.unix + ahead - behind).ceil())
     }
 }
 

@@ -4,7 +4,7 @@
 //! expected and what was found. `config.example.toml` explains each key; a test holds it equal to the defaults
 //! here.
 //!
-//! Uses `amocrm`, `clock`, `files`, `policy`. Alone knows the crate `config`.
+//! Uses `amocrm`, `clock`, `files`, `number`, `policy`. Alone knows the crate `config`.
 
 mod auto_close;
 mod backup;
@@ -23,6 +23,7 @@ pub(crate) use file::ConfigFile;
 pub(crate) use schedule::{either_day, next_tick};
 
 use crate::amocrm::{self, ClientConfig, Token, TokenSource, vendor_of};
+use crate::number;
 use crate::policy::RetryRules;
 use crate::policy::refresh::RefreshRules;
 use keys::Keys;
@@ -218,11 +219,11 @@ impl Config {
         let mut api = Api {
             base_url: base_url.unwrap_or_else(|| Url::parse("http://localhost").expect("a valid URL")),
             token: None,
-            requests_per_second: keys.whole("api.requests_per_second", 6, 1..=1_000_000) as u32,
+            requests_per_second: keys.whole("api.requests_per_second", 6, 1..=1_000_000),
             raised_limit: keys.boolean("api.raised_limit", false),
             max_in_flight: keys
                 .whole_or_auto("api.max_in_flight", 1..=256)
-                .map_or(AUTOMATIC_IN_FLIGHT, |set| set as usize),
+                .map_or(AUTOMATIC_IN_FLIGHT, number::size),
             connect_timeout: keys.duration("api.connect_timeout", "10s", "100ms", "10m"),
             timeout: keys.duration("api.timeout", "30s", "100ms", "10m"),
         };
@@ -241,7 +242,7 @@ impl Config {
         let queue = Queue {
             poll_interval: keys.duration("queue.poll_interval", "1s", "10ms", "1h"),
             retry: RetryRules {
-                max_attempts: keys.whole("queue.max_attempts", 8, 1..=1000) as u32,
+                max_attempts: keys.whole("queue.max_attempts", 8, 1..=1000),
                 base: keys.duration("queue.retry_base", "5s", "1ms", "1d"),
                 max: keys.duration("queue.retry_max", "1h", "1ms", "30d"),
             },

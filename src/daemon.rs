@@ -21,6 +21,7 @@ use crate::amocrm::{Client, Failure, Token};
 use crate::clock;
 use crate::config::{Config, Mistakes};
 use crate::gate::Gate;
+use crate::number;
 use crate::policy::closing::CloseMode;
 use crate::sqlite::{self, busy_wait};
 use crate::store::Connection;
@@ -196,7 +197,7 @@ fn sync_end(worker: &Worker) -> Option<SyncEnd> {
             return Some(SyncEnd::Paused(format!("{} ({detail})", pause.reason), left.as_secs()));
         }
     }
-    let soon = now.secs() + SYNC_WAIT.as_secs() as i64;
+    let soon = now.secs() + number::seconds(SYNC_WAIT);
     let nothing_soon = worker.next_due_at().is_none_or(|at| at > soon);
     (worker.is_idle() && nothing_soon).then_some(SyncEnd::Worked)
 }

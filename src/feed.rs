@@ -3,7 +3,7 @@
 //! A feeder only queues. It stores no talk and decides nothing about one. It fetches only lists, through the worker
 //! and the gate. Its state after a restart is in the table `feeders`, which anyone can read.
 //!
-//! Uses `amocrm`, `clock`, `config`, `policy`, `store`, `talk`, `text`, `worker`.
+//! Uses `amocrm`, `clock`, `config`, `number`, `policy`, `store`, `talk`, `text`, `worker`.
 
 pub(crate) mod backfill;
 pub(crate) mod events;

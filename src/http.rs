@@ -3,7 +3,7 @@
 //! Nothing here changes anything, except that webhooks queue talks. No response contains a secret. Frequent
 //! requests cost the daemon little: the database is read at most once a second, by an ordinary reader.
 //!
-//! Uses `clock`, `config`, `feed`, `gate`, `policy`, `report`, `sqlite`, `store`, `telemetry`, `text`.
+//! Uses `clock`, `config`, `feed`, `gate`, `number`, `policy`, `report`, `sqlite`, `store`, `telemetry`, `text`.
 
 mod hosts;
 mod metrics;

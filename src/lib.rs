@@ -20,7 +20,7 @@
 //! - [`http`] shows the state to programs and people; [`telemetry`] counts, [`report::humanize`] formats times and
 //!   numbers, [`text`] escapes text from outside.
 //! - [`config`] is checked as a whole before anything starts. [`clock`] reads the time, [`departure`] notes when a request
-//!   left, [`files`] reads text files.
+//!   left, [`files`] reads text files, `number` converts numbers.
 //!
 //! # Where to look
 //!
@@ -54,6 +54,12 @@
         clippy::needless_pass_by_value,
         reason = "values to compare with are written where they are passed"
     ),
+    allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        reason = "a test's numbers are its own"
+    ),
     allow(clippy::disallowed_methods, reason = "a test's times begin somewhere")
 )]
 
@@ -70,6 +76,7 @@ mod http;
 #[cfg(test)]
 mod mutated;
 mod named;
+mod number;
 pub mod policy;
 mod report;
 mod sqlite;

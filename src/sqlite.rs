@@ -1,7 +1,7 @@
 //! A database file, and nothing about talks: how to open it safely, the lock of its owner process, other processes
 //! that use it, checkpoints of its WAL (the write-ahead log), and copies.
 //!
-//! Uses `clock`, `files`, `text`. Alone knows `rusqlite`, with `store`.
+//! Uses `clock`, `files`, `number`, `text`. Alone knows `rusqlite`, with `store`.
 
 pub(crate) mod backup;
 pub(crate) mod busy_wait;

@@ -48,7 +48,7 @@ pub(super) async fn beginning(response: &mut Response, cap: usize) -> (Vec<u8>, 
 /// The body as sent, up to `cap` bytes. The error says why it ends early, if it does.
 async fn received(response: &mut Response, cap: usize) -> (Vec<u8>, Result<(), Failure>) {
     let announced = response.content_length().unwrap_or(0);
-    let mut body = Vec::with_capacity((announced as usize).min(cap));
+    let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or(usize::MAX).min(cap));
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) if body.len() + chunk.len() > cap => {

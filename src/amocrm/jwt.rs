@@ -1,5 +1,6 @@
 //! The claims of a token, and whether a text can be a token.
 
+use crate::number;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::SecretString;
@@ -19,7 +20,7 @@ pub(super) fn check(text: &str) -> Result<SecretString, String> {
 /// The claim `exp` of a JWT, in Unix seconds.
 pub(super) fn expiry(token: &str) -> Option<i64> {
     let exp = claims(token)?.get("exp")?.as_f64().filter(|exp| exp.is_finite())?;
-    (exp >= 1.0).then_some(exp as i64)
+    (exp >= 1.0).then_some(number::truncated(exp))
 }
 
 /// The claim `account_id` of a JWT: the account of a long-lived token.

@@ -4,6 +4,7 @@
 //! Fields that identify a row are read strictly, by [`Int`] and [`Bool`]. Optional fields are read by [`Loose`]: a
 //! value of another shape counts as missing and affects nothing else.
 
+use crate::number;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Unexpected, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;
@@ -136,7 +137,7 @@ impl<'de> Deserialize<'de> for Int {
 /// A float without a fraction, in the range where floats are exact.
 fn whole(value: f64) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
-    (value.fract() == 0.0 && value.abs() <= EXACT).then_some(value as i64)
+    (value.fract() == 0.0 && value.abs() <= EXACT).then_some(number::truncated(value))
 }
 
 /// A boolean, or 0 or 1, as a number or a string.

@@ -12,6 +12,7 @@ use super::error::{Failure, Kind, RequestKind, Shape};
 use super::jwt::{check, expiry};
 use super::{BODY_CAP, ClientConfig, body, failure, request_id, text, with_request_id};
 use crate::files::Stamp;
+use crate::number;
 use reqwest::header::{self, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -169,7 +170,8 @@ fn pair(body: &[u8], old: Option<&SecretString>, now: i64) -> Option<Pair> {
         Some(number) => number.as_f64(),
         None => None,
     };
-    let life = life.filter(|life: &f64| *life >= 1.0).map(|life| (life as i64).min(MAX_LIFETIME_SECS));
+    let life =
+        life.filter(|life: &f64| *life >= 1.0).map(|life| number::truncated(life).min(MAX_LIFETIME_SECS));
     let expires_at = match life {
         Some(life) => now.saturating_add(life),
         None => expiry(access_token.expose_secret())

@@ -120,7 +120,7 @@ fn taken_over(carried: &Result<Carried, String>) -> String {
              old database has the states that it saw since",
             plural(*closures, "decision"),
             plural(*queued, "row"),
-            humanize::talks(*differing as i64),
+            humanize::talks(*differing),
         ),
         Err(_) => "The restored database does not know what was closed and queued since the backup".into(),
     }
@@ -128,7 +128,7 @@ fn taken_over(carried: &Result<Carried, String>) -> String {
 
 fn plural(count: usize, what: &str) -> String {
     let s = if count == 1 { "" } else { "s" };
-    format!("{} {what}{s}", humanize::count(count as i64))
+    format!("{} {what}{s}", humanize::count(count))
 }
 
 /// Runs long work in its own thread, shows the progress, and stops it cleanly on a signal.

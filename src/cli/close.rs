@@ -8,6 +8,7 @@ use super::table::{Table, Text};
 use crate::clock::unix_now;
 use crate::config::Config;
 use crate::daemon::{self, Closed, DaemonError, SyncEnd};
+use crate::number;
 use crate::policy::closing::{CloseMode, ClosingOutcome, FetchReason};
 use crate::report::humanize;
 use crate::store::Connection;
@@ -64,7 +65,7 @@ pub(super) fn queue_for_daemon(
     out.line(format!(
         "{} queued to be {} by the running daemon; `talkmirror status` and the table closures show the \
          results",
-        humanize::talks(queued.len() as i64),
+        humanize::talks(queued.len()),
         humanize::aim(if to_close.reason == FetchReason::Close {
             CloseMode::Live
         } else {
@@ -75,7 +76,7 @@ pub(super) fn queue_for_daemon(
         out.line(format!("But {why}: nothing is closed until that is corrected"))?;
     }
     if !under_way.is_empty() {
-        out.line(format!("{}: a closing is already under way", humanize::talks(under_way.len() as i64)))?;
+        out.line(format!("{}: a closing is already under way", humanize::talks(under_way.len())))?;
     }
     out.done()
 }
@@ -122,7 +123,7 @@ pub(super) fn close(config: &Config, request: &CloseArguments<'_>) -> Result<Exi
         SyncEnd::Worked => Ok(ExitCode::FAILURE),
         SyncEnd::Stopped => bail!("stopped by a signal; unfinished closings stay queued"),
         SyncEnd::Paused(reason, left) => {
-            bail!("everything pauses for {} more: {reason}", humanize::duration(left as i64))
+            bail!("everything pauses for {} more: {reason}", humanize::duration(number::whole(left)))
         }
         SyncEnd::WriteBlocked(why) => bail!("cannot write the database: {why}"),
     }
@@ -223,7 +224,7 @@ fn prepare(config: &Config, request: &CloseArguments<'_>) -> Result<Option<ToClo
     let more = if ids.len() > named.len() { ", …" } else { "" };
     let question = format!(
         "Close {} ({}{more}), if a fetch just before shows that they are stale: talks {}?",
-        humanize::talks(ids.len() as i64),
+        humanize::talks(ids.len()),
         named.join(", "),
         rules.stale
     );

@@ -24,7 +24,7 @@ pub(super) fn enqueue(database: &Path, ids: &[IdsOrStdin], as_json: bool) -> Res
             IdsOrStdin::Stdin => read_stdin(&mut ranges)?,
         }
     }
-    let total = ranges.iter().map(|range| (range.end().get() - range.start().get() + 1) as u64).sum();
+    let total = ranges.iter().map(|range| range.end().get().abs_diff(range.start().get()) + 1).sum();
     let mut connection = store::open(database, false)?;
     let mut progress = ProgressDisplay::new(total);
     let enqueued = queue::enqueue(&mut connection, &ranges, |done| progress.set(done, total, ""))
@@ -34,11 +34,8 @@ pub(super) fn enqueue(database: &Path, ids: &[IdsOrStdin], as_json: bool) -> Res
     if as_json {
         out.exact(json!(enqueued))?;
     } else {
-        let queued = humanize::talks(enqueued.new as i64);
-        out.line(format!(
-            "{queued} queued, {} already waited",
-            humanize::count(enqueued.already_waiting as i64)
-        ))?;
+        let queued = humanize::talks(enqueued.new);
+        out.line(format!("{queued} queued, {} already waited", humanize::count(enqueued.already_waiting)))?;
     }
     out.done()
 }

@@ -84,7 +84,7 @@ pub(super) fn retry(database: &Path, ids: &[TalkId]) -> Result<ExitCode> {
     if ids.is_empty() {
         let retried = queue::retry_failed(&connection, now).map_err(StoreError::from)?;
         let mut out = Out::new();
-        out.line(format!("{} to be retried now", humanize::talks(retried as i64)))?;
+        out.line(format!("{} to be retried now", humanize::talks(retried)))?;
         return out.done();
     }
     each("to be retried now", ids, |talk_id| queue::retry(&connection, talk_id, now))
@@ -108,7 +108,7 @@ fn each(
         }
     }
     let mut out = Out::new();
-    out.line(format!("{} {done}", humanize::talks((ids.len() - missing.len()) as i64)))?;
+    out.line(format!("{} {done}", humanize::talks(ids.len() - missing.len())))?;
     let code = out.done()?;
     anyhow::ensure!(missing.is_empty(), "not in the queue: {}", missing.join(", "));
     Ok(code)

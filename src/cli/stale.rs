@@ -64,8 +64,8 @@ pub(super) fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
     let now_closed = stale.iter().filter(|row| row.held_back.is_none()).count();
     out.line(format!(
         "{} of {} open talks would be closed: {} (auto_close.mode is {}).",
-        humanize::count(now_closed as i64),
-        humanize::count(open as i64),
+        humanize::count(now_closed),
+        humanize::count(open),
         rules.stale,
         rules.mode
     ))?;
@@ -110,7 +110,7 @@ pub(super) fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
         if open > MAX_ROWS_SHOWN {
             out.line(format!(
                 "… and {} more: --json prints them all",
-                humanize::count((open - MAX_ROWS_SHOWN) as i64)
+                humanize::count(open - MAX_ROWS_SHOWN)
             ))?;
         }
     }

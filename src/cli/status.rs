@@ -78,7 +78,7 @@ fn screen(
     let health = match complaints {
         [] => incomplete.map_or("healthy".into(), |how| format!("healthy, but incomplete: {how}")).into(),
         complaints => {
-            let count = humanize::count(complaints.len() as i64);
+            let count = humanize::count(complaints.len());
             let incomplete = incomplete.map_or(String::new(), |how| format!("; {how}"));
             Text::alarming(format!("not healthy: {count} to check, see below")).then(incomplete)
         }

@@ -7,6 +7,7 @@ use super::table::Table;
 use crate::clock::{self, unix_now};
 use crate::config::Config;
 use crate::daemon::{self, SyncEnd, Synced};
+use crate::number;
 use crate::report;
 use crate::report::humanize;
 use crate::store::counts::{self, QueueCounts};
@@ -63,7 +64,7 @@ pub(super) fn sync(
         SyncEnd::Worked => None,
         SyncEnd::Stopped => Some("stopped by a signal".to_owned()),
         SyncEnd::Paused(reason, left) => {
-            Some(format!("everything pauses for {} more: {reason}", humanize::duration(left as i64)))
+            Some(format!("everything pauses for {} more: {reason}", humanize::duration(number::whole(left))))
         }
         SyncEnd::WriteBlocked(why) => Some(format!("cannot write the database: {why}")),
     };
@@ -83,14 +84,14 @@ pub(super) fn sync(
 }
 
 fn summary(counters: &Counters, queue: &QueueCounts, took: Duration, now: i64) -> Table {
-    let count = |number: u64| humanize::count(number as i64);
+    let count = |number: u64| humanize::count(number);
     let mut table = Table::new();
     let mut row = |name: &str, value: String| table.fact(name, value);
     row(
         "Mirrored",
         format!(
             "{} in {:.1} s: {} new, {} changed, {} unchanged",
-            humanize::talks(counters.mirrored() as i64),
+            humanize::talks(counters.mirrored()),
             took.as_secs_f64(),
             count(counters.new),
             count(counters.changed),
@@ -140,7 +141,7 @@ fn closures(closures: &Closures) -> Option<String> {
     let counted_outcomes: Vec<String> = counts
         .into_iter()
         .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{} {what}", humanize::count(count as i64)))
+        .map(|(count, what)| format!("{} {what}", humanize::count(count)))
         .collect();
     (!counted_outcomes.is_empty()).then(|| counted_outcomes.join(", "))
 }

@@ -154,7 +154,11 @@ impl Table {
         }
         let longest_word = |place: usize| {
             let cells = self.head.iter().chain(&self.rows).filter_map(move |row| row.get(place));
-            cells.flat_map(|cell| cell.split(' ')).map(|word| word.width() as u16).max().unwrap_or(0)
+            cells
+                .flat_map(|cell| cell.split(' '))
+                .map(|word| u16::try_from(word.width()).unwrap_or(u16::MAX))
+                .max()
+                .unwrap_or(0)
         };
         let least: Vec<u16> =
             (0..columns).map(|place| longest_word(place).min(MAX_UNBROKEN_WORD) + COLUMN_GAP).collect();

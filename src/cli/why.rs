@@ -5,6 +5,7 @@ use super::table::{Table, Text};
 use crate::amocrm;
 use crate::clock::unix_now;
 use crate::config::{Config, next_tick};
+use crate::number;
 use crate::policy::closing::CloseMode;
 use crate::policy::lanes::Lane;
 use crate::policy::refresh::{Candidate, Class};
@@ -175,7 +176,7 @@ fn refresh(story: &Story, config: &Config, now: i64) -> Option<String> {
     // Only the daemon knows what the listing has shown since.
     let is_watched = config.listing.is_some() && config.events.is_some();
     let rest = if is_watched { rules.recheck.max(rules.min_interval) } else { rules.min_interval };
-    let rested = now.max(fetched_at.saturating_add(rest.as_secs() as i64 + 1));
+    let rested = now.max(fetched_at.saturating_add(number::seconds(rest) + 1));
     let is_there = mirrored.gone_at.is_none() && mirrored.denied_at.is_none();
     let sooner = if is_watched { ", or sooner if it has probably changed" } else { "" };
     (is_there && rules.allows(&candidate, false, rested))
@@ -230,7 +231,7 @@ fn next(story: &Story, talk_id: TalkId, config: &Config, runs: bool, now: i64) -
     }
     let pace = f64::from(config.api.requests_per_second);
     let by_its_lane = story.ahead_in_lane as f64 / (pace * Lane::of(row.priority).share());
-    let seconds = (story.ahead as f64 / pace).min(by_its_lane) as i64;
+    let seconds = number::truncated((story.ahead as f64 / pace).min(by_its_lane));
     match story.ahead {
         0 => "fetched next".into(),
         ahead => {

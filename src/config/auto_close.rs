@@ -30,7 +30,7 @@ pub(super) fn auto_close(keys: &mut Keys) -> AutoClose {
             except_origins: keys.string_list("auto_close.except_origins", ORIGINS),
         },
         force_close: keys.boolean("auto_close.force_close", true),
-        max_per_sweep: keys.whole("auto_close.max_per_sweep", 50, 1..=100_000) as usize,
+        max_per_sweep: keys.whole("auto_close.max_per_sweep", 50, 1..=100_000),
         max_share: keys.number("auto_close.max_share", 0.5, 0.0..=1.0),
     };
     for origin in &rules.stale.except_origins {

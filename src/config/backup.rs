@@ -22,7 +22,7 @@ pub(super) fn backup(keys: &mut Keys, database: &Path) -> Option<Backup> {
         found.string().map(PathBuf::from)
     });
     let schedule = keys.schedule("backup.schedule", "0 0 3 * * *");
-    let keep = keys.whole("backup.keep", 7, 1..=100_000) as usize;
+    let keep: usize = keys.whole("backup.keep", 7, 1..=100_000);
     let path = path.filter(|path| !path.as_os_str().is_empty())?;
     let folder = database.parent().unwrap_or(Path::new("")).join(&path);
     if folder.exists() && !folder.is_dir() {

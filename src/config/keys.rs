@@ -1,6 +1,7 @@
 //! Takes checked values from what the `config` crate has read, and collects all mistakes.
 
 use super::{ConfigFile, Mistakes};
+use crate::number;
 use config::{Environment, File, FileFormat, Map, Source, Value, ValueKind};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
@@ -82,10 +83,16 @@ impl Keys {
         self.optional(key, expected, check)
     }
 
-    /// Takes a whole number in a range.
-    pub(super) fn whole(&mut self, key: &'static str, default: i64, range: RangeInclusive<i64>) -> i64 {
+    /// Takes a whole number in a range that its type has.
+    pub(super) fn whole<T: TryFrom<i64> + PartialOrd + fmt::Display>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        range: RangeInclusive<T>,
+    ) -> T {
         let expected = format!("a whole number from {} to {}", range.start(), range.end());
-        self.optional(key, &expected, |found| found.whole().filter(|n| range.contains(n))).unwrap_or(default)
+        let fitting = |found: &FoundValue| T::try_from(found.whole()?).ok().filter(|n| range.contains(n));
+        self.optional(key, &expected, fitting).unwrap_or(default)
     }
 
     /// Takes a whole number within `range`. `None` if it is unset or "auto".
@@ -274,7 +281,7 @@ impl FoundValue {
 
 /// 6.0 is 6. Floats do not represent all larger numbers.
 fn whole(number: f64) -> Option<i64> {
-    (number.fract() == 0.0 && number.abs() <= 2_f64.powi(53)).then_some(number as i64)
+    (number.fract() == 0.0 && number.abs() <= 2_f64.powi(53)).then_some(number::truncated(number))
 }
 
 impl fmt::Display for FoundValue {

@@ -10,6 +10,7 @@ use super::{DaemonError, STOP_RECORDS_TIMEOUT, Work, open, stop, worker};
 use crate::clock::{self, ClockWatch, Now, duration};
 use crate::config::Config;
 use crate::http::{self, Site};
+use crate::number;
 use crate::policy::closing::CloseMode;
 use crate::report::health::Live;
 use crate::report::humanize::iso;
@@ -240,7 +241,7 @@ impl<'a> Running<'a> {
 
     /// The wall clock jumped by `jump` seconds to `now`. Wall-clock waits start again.
     async fn on_clock_jump(&mut self, now: Now, jump: f64) -> Result<(), DaemonError> {
-        let by = duration(jump.abs().round() as i64);
+        let by = duration(number::truncated(jump.abs().round()));
         let to = iso(now.secs());
         match jump < 0.0 {
             true => {
@@ -256,7 +257,7 @@ impl<'a> Running<'a> {
             self.feeders.renew_schedules(&self.schedule).await?;
             self.backups.renew_schedule(&self.schedule).await?;
         }
-        let seconds = jump.round() as i64;
+        let seconds = number::truncated(jump.round());
         self.started.unix += jump;
         self.configured_at += seconds;
         self.worker.clock_was_set(seconds, now);

@@ -46,7 +46,8 @@ impl Service {
     /// listen: without the message it may end the start.
     pub(super) fn starting(what: &str) {
         let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return };
-        let patience = NotifyState::ExtendTimeoutUsec(START_PATIENCE.as_micros() as u32);
+        let patience =
+            NotifyState::ExtendTimeoutUsec(u32::try_from(START_PATIENCE.as_micros()).unwrap_or(u32::MAX));
         let sent = UnixDatagram::unbound().and_then(|socket| {
             socket.set_write_timeout(Some(ROOM_PATIENCE))?;
             socket.send_to(message(&[patience, NotifyState::Status(what)]).as_bytes(), path)

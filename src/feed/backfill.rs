@@ -5,6 +5,7 @@
 use super::refresh::CHOOSE_EVERY;
 use super::{FeederContext, FeederEnded};
 use crate::clock::unix_now;
+use crate::number;
 use crate::store::feeds::{Fed, FeedRequest};
 use crate::text::shown;
 use tokio::time::{MissedTickBehavior, interval};
@@ -19,7 +20,9 @@ pub(crate) async fn run(context: FeederContext) -> FeederEnded {
     loop {
         tick.tick().await;
         let Some(quota) = context.api.quota().await else { return FeederEnded };
-        let room = (quota.pace * CHOOSE_EVERY.as_secs_f64() * LANE_FILL_FACTOR).ceil() as usize;
+        let room = number::size(number::truncated(
+            (quota.pace * CHOOSE_EVERY.as_secs_f64() * LANE_FILL_FACTOR).ceil(),
+        ));
         match context.feed(FeedRequest::Backfill { room, now: unix_now() }).await {
             Ok(Fed::Backfill(Some(walk), _)) => {
                 if let Some((_, why)) = &walk.ended {

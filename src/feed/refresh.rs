@@ -4,6 +4,7 @@
 
 use super::{FeederContext, FeederEnded};
 use crate::clock::unix_now;
+use crate::number;
 use crate::policy::lanes::Lane;
 use crate::policy::refresh::{RefreshRules, Shares};
 use crate::store::feeds::{Fed, FeedRequest};
@@ -24,7 +25,8 @@ pub(crate) async fn run(context: FeederContext, rules: RefreshRules) -> FeederEn
         tick.tick().await;
         let Some(quota) = context.api.quota().await else { return FeederEnded };
         let spare = (quota.pace - quota.urgent).max(quota.pace * Lane::Refresh.share());
-        let room = (spare * CHOOSE_EVERY.as_secs_f64() * LANE_FILL_FACTOR).ceil() as usize;
+        let room =
+            number::size(number::truncated((spare * CHOOSE_EVERY.as_secs_f64() * LANE_FILL_FACTOR).ceil()));
         let request =
             FeedRequest::Refresh { rules: rules.clone(), room, shares: shares.clone(), now: unix_now() };
         match context.feed(request).await {

@@ -10,6 +10,7 @@ mod tables;
 
 pub(super) use answers::{icon, page, script, style, unreadable};
 
+use crate::number;
 use crate::policy::closing::CloseMode;
 use crate::report::Overview;
 use crate::report::health::Complaint;
@@ -160,7 +161,7 @@ fn figures(screen: &Screen) -> Markup {
             now: format!("{} last minute", count(today(whole))),
             text: request_text(whole),
             values: whole,
-            times: minutes(whole.len() as i64),
+            times: minutes(number::whole(whole.len())),
             kind: ChartKind::Course, class: "requests",
         }))
     }

@@ -10,6 +10,7 @@
 //! talk, a fetch only adds what neither shows, such as `missed_at`. So a watched talk is fetched once an hour, or
 //! sooner if it has probably changed since the last check.
 
+use crate::number;
 use crate::talk::TalkId;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
@@ -104,10 +105,10 @@ impl RefreshRules {
             return true;
         }
         // Both are truncated to whole seconds, so more than the interval must have passed.
-        if since_fetch <= self.min_interval.as_secs_f64().ceil() as i64 {
+        if since_fetch <= number::truncated(self.min_interval.as_secs_f64().ceil()) {
             return false;
         }
-        let recheck = self.recheck.as_secs_f64().ceil() as i64;
+        let recheck = number::truncated(self.recheck.as_secs_f64().ceil());
         let is_watched =
             watching && candidate.checked_at.is_some_and(|at| (now - recheck..=now).contains(&at));
         let rest = match candidate.class {
@@ -151,7 +152,7 @@ impl Shares {
     pub fn oldest_of(&mut self, room: usize) -> usize {
         self.owed += room as f64 * OLDEST_SHARE;
         // Rounding must not lose a whole refresh.
-        let oldest = ((self.owed + 1e-9).floor() as usize).min(room);
+        let oldest = number::size(number::truncated((self.owed + 1e-9).floor())).min(room);
         self.owed -= oldest as f64;
         oldest
     }

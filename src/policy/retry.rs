@@ -1,5 +1,6 @@
 //! When a failed talk is fetched again.
 
+use crate::number;
 use std::time::Duration;
 
 /// A talk that this token may not read is fetched again after a day: people change rights seldom.
@@ -44,7 +45,7 @@ pub(crate) fn backoff(attempts: u32, rules: &RetryRules, rng: &mut fastrand::Rng
 
 /// The first whole Unix second that is not before `now + delay`.
 pub(crate) fn not_before(now: f64, delay: Duration) -> i64 {
-    (now + delay.as_secs_f64()).ceil() as i64
+    number::truncated((now + delay.as_secs_f64()).ceil())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod tokens;
 pub(crate) mod wal;
 
 use crate::gate::Reason;
+use crate::number;
 use crate::policy::lanes::Lane;
 use crate::report::Overview;
 use crate::report::humanize::{self, ago, duration, in_time, lasting};
@@ -300,7 +301,7 @@ fn quota_warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec
     let open = overview.freshness.talks as f64;
     // While talks wait for their first fetch, refreshes get a tenth. Another warning covers that.
     if refreshes && unmirrored == 0.0 && open / spare > FULL_ROUND_SECS {
-        let round = duration((open / spare) as i64);
+        let round = duration(number::truncated(open / spare));
         warnings.push(Complaint {
             what: format!(
                 "the quota cannot keep up: {spare:.1} requests a second are left to refresh {open} open talks, \

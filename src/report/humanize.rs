@@ -2,6 +2,7 @@
 
 use crate::clock::written;
 pub(crate) use crate::clock::{duration, iso};
+use crate::number;
 use crate::policy::closing::CloseMode;
 pub(crate) use crate::sqlite::causes;
 use crate::store::completeness::Completeness;
@@ -56,13 +57,13 @@ pub(crate) fn day(at: i64) -> String {
 }
 
 /// A count with thousands separated: `1,234,567`.
-pub(crate) fn count(number: i64) -> String {
-    indicatif::HumanCount(number.max(0) as u64).to_string()
+pub(crate) fn count(number: impl TryInto<i64>) -> String {
+    indicatif::HumanCount(number::positive(number::whole(number))).to_string()
 }
 
 /// `1 talk`, `2 talks`.
-pub(crate) fn talks(number: i64) -> String {
-    match number {
+pub(crate) fn talks(number: impl TryInto<i64>) -> String {
+    match number::whole(number) {
         1 => "1 talk".into(),
         number => format!("{} talks", count(number)),
     }

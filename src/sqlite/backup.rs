@@ -9,6 +9,7 @@ pub(crate) use target::{Target, full_or};
 
 use super::{SIDE_FILE_SUFFIXES, StoreError, beside, connect, owner};
 use crate::clock;
+use crate::number;
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, eaccess};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -205,7 +206,7 @@ fn report_progress(
 pub(crate) fn size(connection: &Connection) -> rusqlite::Result<u64> {
     let pragma = |name| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
     let pages = pragma("page_count")? - pragma("freelist_count")?;
-    Ok((pages * pragma("page_size")?).max(0) as u64)
+    Ok(number::positive(pages * pragma("page_size")?))
 }
 
 /// Checks that this many bytes are free there.

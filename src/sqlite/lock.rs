@@ -171,6 +171,10 @@ pub fn is_held(database: &Path) -> Option<bool> {
     }
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "libc has these constants in a wider type than their field"
+)]
 fn byte(kind: libc::c_int) -> libc::flock {
     libc::flock {
         l_type: kind as libc::c_short,

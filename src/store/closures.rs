@@ -9,6 +9,7 @@ pub(crate) use history::{Closure, held_back, is_recorded, last, last_of_talk, of
 
 use super::queue::Ticket;
 use crate::clock::Now;
+use crate::number;
 use crate::policy::closing::{
     self, CloseContext, ClosingOutcome, Decision, FetchReason, Open, OpenOutcome, Step,
 };
@@ -297,7 +298,7 @@ fn open(connection: &Connection, talk_id: TalkId, now: i64) -> rusqlite::Result<
                 closure_id: row.get(0)?,
                 outcome: if row.get(1)? { OpenOutcome::Accepted } else { OpenOutcome::Requested },
                 requested_at: row.get::<_, i64>(2)?.min(now),
-                attempts: row.get::<_, i64>(3)?.clamp(0, i64::from(u32::MAX)) as u32,
+                attempts: number::attempts(row.get(3)?),
                 http_status: row.get(4)?,
                 force_close: row.get(5)?,
                 talk_updated_at: row.get(6)?,

@@ -6,6 +6,7 @@
 //! within seconds.
 
 use super::feeds::{self, Feeder};
+use crate::number;
 use crate::policy::lanes::Lane;
 use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
@@ -97,7 +98,7 @@ fn count(
     // Refreshes keep their share.
     let rate = pace.map(|pace| pace * (1.0 - Lane::Refresh.share())).filter(|rate| *rate > 0.0);
     let seconds = rate.filter(|_| left > 0 && !complete).map(|rate| (left as f64 / rate).ceil());
-    let complete_at = seconds.map(|seconds| now.saturating_add(seconds as i64));
+    let complete_at = seconds.map(|seconds| now.saturating_add(number::truncated(seconds)));
     Ok(Completeness { known: mirrored + unmirrored, mirrored, complete, complete_at })
 }
 

@@ -1,5 +1,6 @@
 //! Counts of talks, queue rows and closings. Each uses an index and never scans talks, whose rows are wide.
 
+use crate::number;
 use crate::policy::closing::ClosingOutcome;
 use crate::policy::lanes::Lane;
 use crate::talk::TalkId;
@@ -99,7 +100,7 @@ pub(crate) fn waiting(connection: &Connection, least_priority: i64) -> rusqlite:
     connection.query_row(
         "SELECT count(*) FROM talk_queue WHERE failed_at IS NULL AND priority >= ?1",
         [least_priority],
-        |row| Ok(row.get::<_, i64>(0)? as u64),
+        |row| row.get(0).map(number::positive),
     )
 }
 
@@ -134,7 +135,7 @@ pub(crate) fn freshness(connection: &Connection, talks: i64, now: i64) -> rusqli
           ORDER BY fetched_at DESC LIMIT 1 OFFSET ?1",
     )?;
     let mut age = |share: f64| -> rusqlite::Result<i64> {
-        let rank = ((talks as f64 * share).ceil() as i64).max(1);
+        let rank = number::truncated((talks as f64 * share).ceil()).max(1);
         let fetched_at: Option<i64> = nth.query_row([rank - 1], |row| row.get(0)).optional()?;
         Ok(fetched_at.map_or(0, |at| now.saturating_sub(at).max(0)))
     };

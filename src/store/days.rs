@@ -1,5 +1,6 @@
 //! The talks of the last days, counted by indexes alone: the page reads them often, and a mirror may hold millions.
 
+use crate::number;
 use rusqlite::{Connection, Params, Row};
 
 /// How many days are counted, today included.
@@ -36,10 +37,10 @@ const MISSED: &str = "SELECT missed_at FROM talks INDEXED BY talks_missed WHERE 
 /// If the database cannot be read.
 pub(crate) fn days(connection: &Connection, now: i64) -> rusqlite::Result<[Day; DAYS]> {
     let tx = connection.unchecked_transaction()?;
-    let first = now - now.rem_euclid(DAY) - (DAYS as i64 - 1) * DAY;
+    let first = now - now.rem_euclid(DAY) - (number::whole(DAYS) - 1) * DAY;
     let mut count = DayCounts { first, days: [Day::default(); DAYS] };
     for (place, day) in count.days.iter_mut().enumerate() {
-        day.starts_at = first + place as i64 * DAY;
+        day.starts_at = first + number::whole(place) * DAY;
     }
     scan(&tx, OPEN, [], |row| {
         count.open(row.get(0)?, i64::MAX);

@@ -14,6 +14,7 @@ pub use rows::{FeederRow, Note, note, note_enabled, row, rows};
 
 use super::named::bind_by_name;
 use crate::named::named;
+use crate::number;
 use crate::policy::lanes::Lane;
 use crate::policy::refresh::{Choice, RefreshRules, Shares};
 use crate::talk::{Listed, TalkEvent, TalkId};
@@ -233,8 +234,8 @@ fn room_left(tx: &Transaction<'_>, lane: Lane, room: usize, now: i64) -> rusqlit
                  SELECT 1 FROM talk_queue
                   WHERE failed_at IS NULL AND priority BETWEEN ?1 AND ?2 AND due_at <= ?3 LIMIT ?4)",
         )?
-        .query_row((lane.least_priority(), lane.priority(), now, room as i64), |row| row.get(0))?;
-    Ok(room.saturating_sub(waiting as usize))
+        .query_row((lane.least_priority(), lane.priority(), now, number::whole(room)), |row| row.get(0))?;
+    Ok(room.saturating_sub(number::size(waiting)))
 }
 
 /// A run that found nothing is recorded at most this often.

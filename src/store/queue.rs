@@ -7,6 +7,7 @@ mod repair;
 
 pub use repair::{Repair, TOO_MANY, UNCONFIRMED, repair};
 
+use crate::number;
 use crate::policy::closing::FetchReason;
 use crate::policy::lanes::Lane;
 use crate::talk::TalkId;
@@ -71,7 +72,7 @@ impl DueRow {
         Ok(DueRow {
             talk_id: row.get(0)?,
             ticket: Some(row.get(1)?),
-            attempts: row.get::<_, i64>(2)?.clamp(0, i64::from(u32::MAX)) as u32,
+            attempts: number::attempts(row.get(2)?),
             reason: FetchReason::of_row(&text(row, 3)?.unwrap_or_default(), priority),
             lane: Lane::of(priority),
         })
@@ -125,7 +126,7 @@ pub fn head(connection: &Connection, now: i64, limit: usize) -> rusqlite::Result
         }
         // One more than wanted tells whether there is more.
         let wanted = limit + 1 - (head.due.len() - lane_began);
-        let rows = due.query_map((level, now, wanted as i64), |row| DueRow::read(row, level))?;
+        let rows = due.query_map((level, now, number::whole(wanted)), |row| DueRow::read(row, level))?;
         for row in rows {
             head.due.push(row?);
         }
@@ -275,7 +276,7 @@ pub fn list<E: From<rusqlite::Error>>(
     );
     let failed =
         format!("SELECT {columns} FROM talk_queue WHERE failed_at IS NOT NULL ORDER BY failed_at LIMIT ?1");
-    let mut left = limit.map_or(i64::MAX, |limit| limit.min(i64::MAX as u64) as i64);
+    let mut left = limit.map_or(i64::MAX, number::whole);
     for sql in [&waiting, &failed].into_iter().skip(usize::from(failed_only)) {
         let mut statement = connection.prepare(sql)?;
         let mut rows = statement.query([left])?;

@@ -1,6 +1,7 @@
 //! How large the database is, how fast it grows, and when its disk is full: the table `sizes`.
 
 use super::backup::state::BackupState;
+use crate::number;
 use crate::policy::growth::{self, Sample};
 use nix::sys::statvfs::statvfs;
 use rusqlite::{Connection, OptionalExtension, Transaction};
@@ -57,7 +58,7 @@ pub(crate) fn read(connection: &Connection, now: i64) -> rusqlite::Result<Size> 
         None => 0,
     };
     let full_at = |free: u64| {
-        let room = free.saturating_add(free_bytes.max(0) as u64);
+        let room = free.saturating_add(number::positive(free_bytes));
         growth::full_at(room, growth?.saturating_mul(1 + copies), now)
     };
     Ok(Size {
@@ -90,7 +91,7 @@ fn copies_beside(backup: &BackupState, database: &Path) -> i64 {
     let disk = |path: &Path| path.metadata().ok().map(|metadata| metadata.dev());
     match &backup.rules {
         Some(rules) if disk(Path::new(&rules.path)).is_some_and(|there| Some(there) == disk(database)) => {
-            rules.keep as i64
+            number::whole(rules.keep)
         }
         _ => 0,
     }

@@ -9,6 +9,7 @@ pub use manual::{QueuedToClose, ToClose, queue as queue_to_close};
 
 use super::closures::{self, CLOSE_PRIORITY};
 use super::info::InfoKey;
+use crate::number;
 use crate::policy::closing::{BARRED, CloseMode, CloseRules, FetchReason};
 use crate::policy::origin::origin_key;
 use crate::policy::stale::StaleRules;
@@ -139,7 +140,7 @@ fn sweep_in(tx: &Transaction<'_>, request: &SweepRequest) -> rusqlite::Result<Sw
     let mut queued = Vec::with_capacity(found.len());
     for (place, talk_id) in (0i64..).zip(&found) {
         // Rows due for longer are fetched first.
-        if enqueue(tx, *talk_id, *reason, now - found.len() as i64 + place)? {
+        if enqueue(tx, *talk_id, *reason, now - number::whole(found.len()) + place)? {
             queued.push(*talk_id);
         }
     }

@@ -7,6 +7,7 @@ pub(super) use blame::{Blame, spends};
 
 use crate::clock::Now;
 use crate::gate::{Gate, Pause, Permit, Reason, Signal, Source, Wait};
+use crate::number;
 use crate::policy::gone::GoneGuard;
 use crate::store::queue::Repair;
 use crate::store::status::DaemonStatus;
@@ -93,15 +94,15 @@ impl Circuit {
     pub(super) fn take_over(&mut self, earlier: &DaemonStatus, now: Now) -> Option<(Reason, i64)> {
         if let Some(until) = earlier.strict_until {
             let left = (until - now.secs()).clamp(0, LONGEST_PAUSE_SECONDS);
-            self.gate.be_strict_until(now.mono + Duration::from_secs(left as u64));
+            self.gate.be_strict_until(now.mono + Duration::from_secs(number::positive(left)));
         }
         let pause = earlier.pause.as_ref()?;
         let reason = Reason::parse(&pause.reason).filter(|reason| reason.survives_restart())?;
         // One that is over by now still ends with a probe. One of a wrong clock is no longer than it was.
         let left = (pause.until - now.secs()).clamp(0, pause.until.saturating_sub(pause.since).max(0));
-        let ago = Duration::from_secs((now.secs() - pause.since).max(0) as u64);
+        let ago = Duration::from_secs(number::positive(now.secs() - pause.since));
         let since = now.mono.checked_sub(ago).unwrap_or(now.mono);
-        let until = now.mono + Duration::from_secs(left.min(LONGEST_PAUSE_SECONDS) as u64);
+        let until = now.mono + Duration::from_secs(number::positive(left.min(LONGEST_PAUSE_SECONDS)));
         self.gate.resume_pause(reason, since, until);
         Some((reason, left))
     }

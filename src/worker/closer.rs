@@ -4,6 +4,7 @@
 use super::config::WorkerConfig;
 use crate::amocrm::{Failure, Fetched, Kind};
 use crate::clock::Now;
+use crate::number;
 use crate::policy;
 use crate::policy::closing::{
     self, BEGIN_WITHIN, CloseContext, CloseMode, CloseRules, Decision, FetchReason, Step,
@@ -434,7 +435,7 @@ fn skew(date: i64, sent: f64, answered: f64) -> i64 {
     } else {
         0.0
     };
-    (ahead.abs().ceil() * ahead.signum()) as i64
+    number::truncated(ahead.abs().ceil() * ahead.signum())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use super::Worker;
 use crate::clock::Now;
+use crate::number;
 use crate::report::humanize;
 use crate::store::maintenance::{Maintained, MaintenanceTask};
 use crate::store::retention::{Pass, RetentionRules, RetentionStep};
@@ -98,7 +99,7 @@ impl Maintenance {
             return NextTask::Nothing;
         };
         if may_retain {
-            let versions = versions.as_secs() as i64;
+            let versions = number::seconds(versions);
             return self.task(MaintenanceTask::Retain(RetentionRules { versions, now: now.secs() }));
         }
         // In a pause nothing is fetched.

@@ -8,6 +8,7 @@ use super::reminder::Reminder;
 use crate::amocrm::{Failure, Kind};
 use crate::clock::Now;
 use crate::gate::{Gate, Pause, Reason};
+use crate::number;
 use crate::policy::lanes::Lane;
 use crate::report::humanize::duration;
 use crate::sqlite::checkpoint::WalStatus;
@@ -266,8 +267,8 @@ impl StatusReporter {
     /// Reports each hour what lasts.
     pub(super) fn remind(&mut self, pause: Option<Pause>, now: Now) {
         if let Some(pause) = pause.filter(|pause| self.pause_reminder.due(Some(pause.since), now.mono)) {
-            let lasted = duration(now.mono.saturating_duration_since(pause.since).as_secs() as i64);
-            let next = duration(pause.until.saturating_duration_since(now.mono).as_secs() as i64);
+            let lasted = duration(number::seconds(now.mono.saturating_duration_since(pause.since)));
+            let next = duration(number::seconds(pause.until.saturating_duration_since(now.mono)));
             tracing::error!(
                 reason = pause.reason.as_str(),
                 "still paused, for {lasted}: {} ({}); next probe in {next}",
@@ -282,7 +283,7 @@ impl StatusReporter {
         if self.write_error_reminder.due(since, now.mono)
             && let Some((why, since)) = &self.write_error
         {
-            let lasted = duration(now.mono.saturating_duration_since(*since).as_secs() as i64);
+            let lasted = duration(number::seconds(now.mono.saturating_duration_since(*since)));
             tracing::error!("still cannot write the database, for {lasted}: {}", shown(why));
         }
     }

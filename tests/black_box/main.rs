@@ -1,5 +1,11 @@
 //! The real binary against the simulated account, over real HTTP and a real file.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "its numbers are its own"
+)]
 #![allow(unreachable_pub, reason = "nothing is outside of this crate")]
 #![allow(clippy::disallowed_methods, reason = "a test reads the time")]
 #![allow(clippy::print_stderr, reason = "a test says that it skips")]

@@ -4,6 +4,12 @@
 //!
 //! `tests/soak/run KILLS [SEED]`. A seed repeats the storm's choices, but not the machine's timing.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "its numbers are its own"
+)]
 #![allow(unreachable_pub, reason = "nothing is outside of this crate")]
 #![allow(clippy::disallowed_methods, reason = "it reads the time")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it prints how far it is")]

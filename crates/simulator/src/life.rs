@@ -87,10 +87,10 @@ impl Account {
         let origin = self.rng.choice(ORIGINS).map(str::to_owned);
         let contact_id = 3_000_000 + self.rng.i64(0..1 + talk_id / 2);
         // A client who writes again on the same channel uses the same chat.
-        let seed = origin
-            .iter()
-            .flat_map(|origin| origin.bytes())
-            .fold(contact_id as u64, |seed, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte)));
+        let seed =
+            origin.iter().flat_map(|origin| origin.bytes()).fold(contact_id.unsigned_abs(), |seed, byte| {
+                seed.wrapping_mul(31).wrapping_add(u64::from(byte))
+            });
         let mut chat = fastrand::Rng::with_seed(seed);
         let (high, low) = (chat.u64(..), chat.u64(..));
         let chat_id = format!(

@@ -137,7 +137,7 @@ fn an_account_that_ignores_the_page_shows_the_first_without_end() {
 fn talks_can_come_and_go_between_pages() {
     let mut account = account_with(4);
     account.after_page = Some(PageHook(Box::new(|account, page| {
-        account.talk(5 - page as i64).is_in_work = false;
+        account.talk(5 - i64::try_from(page).unwrap()).is_in_work = false;
     })));
     let simulator = Simulator::start(account).unwrap();
     let page = |page: u64| {

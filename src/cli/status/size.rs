@@ -1,6 +1,7 @@
 //! The size of the database, and what it holds.
 
 use crate::cli::table::Text;
+use crate::number;
 use crate::report::Overview;
 use crate::report::humanize;
 use crate::report::humanize::{bytes, years};
@@ -11,7 +12,7 @@ use std::time::Duration;
 pub(super) fn rows(overview: &Overview, retention: Option<Duration>, now: i64) -> Vec<(&'static str, Text)> {
     let mut rows = vec![("Size", size(&overview.size, now).into())];
     if let Some(versions) = retention {
-        rows.push(("History", history(overview, versions.as_secs() as i64, now)));
+        rows.push(("History", history(overview, number::seconds(versions), now)));
     }
     rows
 }
@@ -47,15 +48,13 @@ fn history(overview: &Overview, versions: i64, now: i64) -> Text {
         (None, Some(walk), _) => format!(
             "running {}, {} removed so far",
             humanize::lasting(walk.began_at, now),
-            humanize::count(walk.removed as i64)
+            humanize::count(walk.removed)
         )
         .into(),
-        (None, None, Some(last)) => format!(
-            "last {}: {} removed",
-            humanize::ago(last.ended_at, now),
-            humanize::count(last.removed as i64)
-        )
-        .into(),
+        (None, None, Some(last)) => {
+            format!("last {}: {} removed", humanize::ago(last.ended_at, now), humanize::count(last.removed))
+                .into()
+        }
         (None, None, None) => "not done yet".into(),
     };
     Text::from(format!("{kept}; ")).then(how)

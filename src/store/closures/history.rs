@@ -1,5 +1,6 @@
 //! The decisions about a talk, as people read them.
 
+use crate::number;
 use crate::policy::closing::{self, CloseMode, ClosingOutcome};
 use crate::talk::TalkId;
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -95,7 +96,7 @@ pub(crate) fn last(connection: &Connection, most: usize) -> rusqlite::Result<Vec
         .prepare_cached(
             "SELECT * FROM closures INDEXED BY closures_decided ORDER BY decided_at DESC, closure_id DESC LIMIT ?1",
         )?
-        .query_map([most as i64], Closure::read)?
+        .query_map([number::whole(most)], Closure::read)?
         .collect()
 }
 

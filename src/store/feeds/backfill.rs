@@ -3,6 +3,7 @@
 //! The result of each id is read from the mirror, so the walk continues after a restart where it was.
 
 use super::{Feeder, insert, room_left};
+use crate::number;
 use crate::policy::lanes::Lane;
 use crate::talk::TalkId;
 use rusqlite::{Connection, OptionalExtension, Transaction};
@@ -60,7 +61,7 @@ impl Backfill {
     pub fn seconds_left(&self, now: i64) -> Option<i64> {
         let (done, all) = self.progress();
         let rate = done as f64 / now.saturating_sub(self.began_at).max(1) as f64;
-        (done > 0 && self.ended.is_none()).then(|| ((all - done) as f64 / rate) as i64)
+        (done > 0 && self.ended.is_none()).then(|| number::truncated((all - done) as f64 / rate))
     }
 }
 
@@ -161,7 +162,7 @@ pub(super) fn go_on(
             walk.ended = Some((now, "every id of the range was checked".into()));
         }
     }
-    walk.queued += queued as i64;
+    walk.queued += number::whole(queued);
     if walk != before {
         write(tx, &walk)?;
         super::note_run(tx, Feeder::Backfill, queued, now)?;
@@ -218,7 +219,7 @@ fn queue_more(tx: &Transaction<'_>, walk: &mut Backfill, room: usize, now: i64) 
             break;
         }
         // In the order of the walk: rows due for longer are fetched first.
-        let due_at = now - room as i64;
+        let due_at = now - number::whole(room);
         // Known ids cost no request.
         if matches!(id_state(tx, walk.next)?, IdState::Unclear)
             && insert(tx, walk.next, (Feeder::Backfill, Lane::Unmirrored), due_at, now)?

@@ -1,6 +1,7 @@
 //! The table `feeders`: the state of each, and where it continues after a restart.
 
 use super::Feeder;
+use crate::number;
 use rusqlite::{Connection, OptionalExtension, named_params};
 
 /// The state of a feeder to store.
@@ -59,7 +60,7 @@ pub(super) fn note_run(
             SET ran_at = ?2, found = ?3, found_in_all = found_in_all + ?3,
                 trouble = NULL, trouble_since = NULL",
         )?
-        .execute((feeder.as_str(), now, found as i64))?;
+        .execute((feeder.as_str(), now, number::whole(found)))?;
     Ok(())
 }
 
@@ -86,8 +87,8 @@ pub fn note(connection: &Connection, note: &Note) -> rusqlite::Result<()> {
         .execute(named_params! {
             ":feeder": note.feeder.as_str(),
             ":ran_at": note.ran.map(|(at, _)| at),
-            ":found": note.ran.map(|(_, found)| found as i64),
-            ":added": note.added as i64,
+            ":found": note.ran.map(|(_, found)| number::whole(found)),
+            ":added": number::whole(note.added),
             ":trouble": note.error,
             ":warned_at": note.warned_at,
             ":cursor": note.cursor.as_ref().map(ToString::to_string),

@@ -1,6 +1,7 @@
 //! What puts rows of the queue right again: after a pause, after a wrong clock, after talks that were taken for gone.
 
 use super::CHUNK;
+use crate::number;
 use crate::policy::DENIED_RETRY;
 use crate::policy::lanes::Lane;
 use crate::store::closures;
@@ -107,7 +108,7 @@ fn ignored(tx: &Transaction<'_>, now: i64) -> rusqlite::Result<usize> {
 /// A row that a clock ahead of ours has put in, or that backs off longer than it can, is due now. What else backs off is
 /// due that much earlier. One that somebody has scheduled for later stays.
 fn clock(tx: &Transaction<'_>, back: i64, retry_max: i64, now: i64) -> rusqlite::Result<usize> {
-    let longest = retry_max.max(DENIED_RETRY.as_secs() as i64);
+    let longest = retry_max.max(number::seconds(DENIED_RETRY));
     let backs_off = "(attempts > 0 OR last_error IS NOT NULL OR priority >= :closing)";
     let due_now =
         format!("(enqueued_at > :now + :tolerance OR {backs_off} AND due_at > :now + :longest + :tolerance)");

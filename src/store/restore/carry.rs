@@ -4,6 +4,7 @@
 //! closings, queue rows, and a pause. A talk that differs in the old database, or is unknown to the copy, is
 //! fetched again.
 
+use crate::number;
 use crate::policy::lanes::Lane;
 use rusqlite::{Connection, OpenFlags};
 use serde::Serialize;
@@ -73,7 +74,7 @@ fn closures(tx: &Connection) -> rusqlite::Result<usize> {
                                  WHERE {SAME} AND n.outcome = o.outcome AND n.attempts = o.attempts)"
         ),
         [],
-        |row| row.get::<_, i64>(0).map(|count| count as usize),
+        |row| row.get(0).map(number::size),
     )?;
     tx.execute(
         &format!(

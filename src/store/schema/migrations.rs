@@ -24,6 +24,7 @@ pub(in crate::store) struct Schema {
 }
 
 impl Schema {
+    #[expect(clippy::cast_possible_wrap, reason = "there are few")]
     pub(in crate::store) const fn version(&self) -> i64 {
         self.migrations.len() as i64
     }
