@@ -340,7 +340,7 @@ impl Worker {
         }
     }
 
-    /// Somebody asks that the pause end now: one probe leaves at once. Who asks has looked at what is gone.
+    /// Somebody asks that the pause end now: one probe leaves at once. Who asks has checked what is gone.
     pub(crate) fn resume_now(&mut self, now: Now) {
         match self.circuit.resume_now(now) {
             true => tracing::info!("asked to resume: probing now"),

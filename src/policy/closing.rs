@@ -79,7 +79,7 @@ pub enum Step {
 
 /// Decides on `talk` as just fetched; `close_context` is `None` where it was fetched for something else.
 ///
-/// `barred` says since when the last closing is refused or failed.
+/// `barred` is since when the last closing is refused or failed.
 pub fn next(
     open: Option<&Open>,
     barred: Option<i64>,
@@ -91,7 +91,7 @@ pub fn next(
         // By somebody else, where no request of ours can have left.
         (Some(Open { attempts: 0, .. }), _) if !talk.is_in_work => Step::Withdraw("already closed".into()),
         (Some(_), _) if !talk.is_in_work => Step::Closed,
-        // A dry run says nothing of a closing that is under way.
+        // A dry run decides nothing of a closing that is under way.
         (Some(open), Some(CloseContext { reason: FetchReason::DryRun, .. })) => {
             Step::LookAgain(look_again(open.requested_at, now))
         }
@@ -126,13 +126,13 @@ fn begin(barred: Option<i64>, close_context: &CloseContext, now: i64) -> Step {
     }
 }
 
-/// The answer was 422, was lost, or said that it did not work: the fetch tells.
+/// The response was 422, was lost, or an error: the fetch shows what became of it.
 fn requested(open: &Open, talk: &Talk, close_context: Option<&CloseContext>, now: i64) -> Step {
     let sent = open.attempts > 0;
     if sent && talk.status.as_deref().is_some_and(|status| status.starts_with("nps_")) {
         return Step::Accept;
     }
-    // A gateway's answer says nothing either.
+    // A gateway's response shows nothing either.
     let lost = open.http_status.is_none_or(|status| !(300..500).contains(&status));
     // The bot may be talking to the client because of a request whose answer was lost.
     let perhaps_bot = sent && lost && !open.force_close && talk.updated_at != open.talk_updated_at;
@@ -144,7 +144,7 @@ fn requested(open: &Open, talk: &Talk, close_context: Option<&CloseContext>, now
         }
     }
     let Some(close_context) = close_context else {
-        // What it was fetched for says nothing of closing: it is asked for anew.
+        // It was fetched for something else: it is fetched again to be closed.
         return Step::LookAgain(now + LOOKS[0]);
     };
     if close_context.obstacle.is_some() {
@@ -206,7 +206,7 @@ pub fn first_look(now: i64) -> i64 {
 }
 
 /// Why nothing may be closed by a wall clock that is `skew` seconds ahead of the API's, where the answer
-/// says what time it is there; `None` where it may.
+/// shows its time; `None` if it may.
 pub fn clock_obstacle(skew: Option<i64>) -> Option<String> {
     match skew {
         None => Some("the API's answer has no Date to check this machine's clock by".into()),

@@ -65,7 +65,7 @@ pub enum Answer {
     Refused { http_status: Option<u16>, error: String },
     /// It cannot work.
     Failed { http_status: Option<u16>, error: String },
-    /// The API says that the talk does not exist.
+    /// The API reports that the talk does not exist.
     Gone { http_status: Option<u16>, error: String },
 }
 
@@ -155,7 +155,7 @@ pub(super) fn step(
     Ok(Stepped { step, requested, decision })
 }
 
-/// An older answer says nothing: where a closing is under way, its talk is looked at again.
+/// An older response decides nothing. If a closing is under way, its talk is fetched again.
 pub(super) fn look_again(
     tx: &Transaction<'_>,
     talk_id: TalkId,
@@ -270,7 +270,7 @@ pub(super) fn not_gone(tx: &Transaction<'_>, talk_id: TalkId) -> rusqlite::Resul
     Ok(())
 }
 
-/// Has every closing without an end looked at, where no queue row leads to it; returns how many.
+/// Queues the talk of every closing without an end, if no queue row leads to it; returns how many.
 ///
 /// # Errors
 /// When the database cannot be written.

@@ -124,7 +124,7 @@ pub fn head(connection: &Connection, now: i64, limit: usize) -> rusqlite::Result
         if Lane::of(level) != lane {
             (lane, lane_began) = (Lane::of(level), head.due.len());
         }
-        // One more than wanted tells whether there is more.
+        // One more than wanted shows whether there is more.
         let wanted = limit + 1 - (head.due.len() - lane_began);
         let rows = due.query_map((level, now, number::whole(wanted)), |row| DueRow::read(row, level))?;
         for row in rows {
@@ -189,10 +189,10 @@ const CHUNK: usize = 10_000;
 
 /// Queues ids with the reason `cli`, as a plain `INSERT` would.
 ///
-/// `progress` is told how many ids are done so far.
+/// `progress` gets how many ids are done so far.
 ///
 /// # Errors
-/// When the database cannot be written; the ids told to `progress` are queued then.
+/// When the database cannot be written; the ids reported to `progress` are queued then.
 pub fn enqueue(
     connection: &mut Connection,
     ids: &[RangeInclusive<TalkId>],

@@ -46,7 +46,7 @@ pub struct FetchedTalk {
 }
 
 impl FetchedTalk {
-    /// A talk whose answer says nothing odd.
+    /// A talk without an odd field.
     pub fn new(talk: Talk, payload: impl Into<String>) -> FetchedTalk {
         FetchedTalk { talk, payload: payload.into(), odd: Vec::new(), answered_at: None }
     }
@@ -71,7 +71,7 @@ const AHEAD: i64 = 60;
 pub enum Outcome {
     /// The talk.
     Talk(Box<FetchedTalk>),
-    /// The API says that it does not exist.
+    /// The API reports that it does not exist.
     Gone,
     /// The API refuses it; tried again at `due_at`.
     Denied {
@@ -114,7 +114,7 @@ pub enum Effect {
     Same,
     /// An answer older than what is stored; the stored one stays.
     Older,
-    /// The API says that it does not exist.
+    /// The API reports that it does not exist.
     Gone {
         /// It was stored, and open.
         was_open: bool,

@@ -47,7 +47,7 @@ pub struct Writer {
     wal: WalView,
 }
 
-/// Signs that the thread goes on.
+/// Signs that the thread is not stuck.
 #[derive(Debug, Default)]
 struct Pulse {
     turns: AtomicU64,
@@ -149,7 +149,7 @@ impl Writer {
         reply.await.ok()
     }
 
-    /// Notes what the configuration says from now on, for those who read the database.
+    /// Stores the rules of the configuration, for those who read the database.
     pub fn configure(&self, rules: CloseRules, feeders: Vec<(Feeder, bool)>) {
         self.query(Query::Configure { rules: Box::new(rules), feeders });
     }
@@ -205,7 +205,7 @@ impl Writer {
 
     fn send(&self, message: Message) {
         let can_wait = message.can_wait();
-        // A thread that has ended has said so in an event.
+        // A thread that has ended has sent an event.
         let _ = self.sender.send(message);
         if !can_wait {
             self.hurry();

@@ -1,8 +1,8 @@
-//! Which account answers, before anything that it says is believed: another account's API would report our talks as
+//! Which account answers, before any of its responses is believed: another account's API would report our talks as
 //! missing, or as not ours to see.
 //!
 //! It is confirmed at the start, after a reload and with each new token: by `GET /api/v4/account`, else by what the token
-//! says of itself, else by a stored talk that is shown. Until then no other request leaves.
+//! names, else by a stored talk that is shown. Until then no other request leaves.
 
 use super::config::WorkError;
 use super::dispatch::Dispatch;
@@ -96,7 +96,7 @@ impl AccountCheck {
         self.account_id
     }
 
-    /// What the API says of talks that it does not show is believed.
+    /// What the API reports of talks that it does not show is believed.
     pub(super) fn is_confirmed(&self) -> bool {
         self.stage == Stage::Confirmed
     }
@@ -199,7 +199,7 @@ impl AccountCheck {
         self.served |= served;
     }
 
-    /// What the account says of itself.
+    /// The account's description of itself has come.
     ///
     /// # Errors
     /// If it is another account.
@@ -211,10 +211,10 @@ impl AccountCheck {
         })
     }
 
-    /// The account was asked for in vain. `by_token` is what the token says of itself.
+    /// The account was asked for in vain. `by_token` is the account that the token names.
     ///
     /// # Errors
-    /// If the token says that it is of another account.
+    /// If the token names another account.
     pub(super) fn failed(
         &mut self,
         failure: &Failure,

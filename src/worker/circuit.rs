@@ -15,7 +15,7 @@ use crate::talk::TalkId;
 use blame::Tries;
 use std::time::{Duration, Instant};
 
-/// No pause is longer: one that says so was written under a wrong clock.
+/// No pause is longer: a longer one was written under a wrong clock.
 const LONGEST_PAUSE_SECONDS: i64 = 24 * 60 * 60;
 
 /// See the module's text.
@@ -112,7 +112,7 @@ impl Circuit {
         self.gate.token_changed(now);
     }
 
-    /// Takes a permit back that says nothing of the API, or only of tokens.
+    /// Takes a permit back whose response shows nothing of the API, or only of tokens.
     pub(super) fn return_permit(&mut self, permit: Permit, signal: Signal, now: Now) -> Change {
         let before = self.pause();
         self.gate.answered(permit, Source::Token, signal, now.mono, &mut self.rng);
@@ -181,7 +181,7 @@ impl Circuit {
         self.gone.shown();
     }
 
-    /// A person has looked at what is gone: the API is believed for an hour.
+    /// A person has checked what is gone: the API is believed for an hour.
     pub(super) fn is_believed(&self, now: Now) -> bool {
         self.gone.is_believed(now.secs())
     }
@@ -210,7 +210,7 @@ impl Circuit {
         Some(TooManyGone { repair: Repair::NotGone { talk_ids, now: now.secs() }, change, detail })
     }
 
-    /// Somebody asks that the pause end now: one probe may leave at once. Who asks has looked at what is gone. False if
+    /// Somebody asks that the pause end now: one probe may leave at once. Who asks has checked what is gone. False if
     /// there is no pause.
     pub(super) fn resume_now(&mut self, now: Now) -> bool {
         if self.pauses_for(Reason::ManyGone) {

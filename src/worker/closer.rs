@@ -1,6 +1,8 @@
 //! The closer: sweeps, the close requests that leave only on a state fetched a moment ago, what their responses mean, and
 //! whether the clock allows any of it.
 
+mod by_hand;
+
 use super::config::WorkerConfig;
 use crate::amocrm::{Failure, Fetched, Kind};
 use crate::clock::Now;
@@ -13,11 +15,11 @@ use crate::policy::stale::{Reach, stale};
 use crate::report::humanize;
 use crate::store::closures::{Answer, Requested, Stepped};
 use crate::store::queue::DueRow;
-use crate::store::sweep::{QueuedToClose, SweepRequest, Swept, ToClose};
+use crate::store::sweep::{SweepRequest, Swept};
 use crate::talk::TalkId;
 use crate::text::shown;
+use by_hand::ManualClose;
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Between two comparisons of the clock with the API's.
@@ -30,17 +32,6 @@ const PROBES_PER_SWEEP: usize = 1;
 pub(super) struct Pending {
     pub talk_id: TalkId,
     pub requested: Requested,
-}
-
-/// What a person wants closed; then nothing else is worked.
-#[derive(Debug, Default)]
-enum ManualClose {
-    #[default]
-    None,
-    /// Until it is known whose API answers.
-    Held(ToClose),
-    Queueing,
-    Queued(QueuedToClose),
 }
 
 /// What a fetch leads to.
@@ -78,59 +69,6 @@ pub(super) struct Closer {
     manual: ManualClose,
     /// Talks that were to be closed by hand and were left as they are, and why.
     left: Vec<(TalkId, String)>,
-}
-
-/// Closing by hand.
-impl Closer {
-    /// Works nothing but what a person wants closed.
-    pub(super) fn close_manually(&mut self, to_close: ToClose) {
-        self.manual = ManualClose::Held(to_close);
-    }
-
-    /// What was queued to be closed by hand, once it was.
-    pub(super) fn queued_to_close(&self) -> Option<&QueuedToClose> {
-        match &self.manual {
-            ManualClose::Queued(queued) => Some(queued),
-            _ => None,
-        }
-    }
-
-    /// Talks that were to be closed by hand and were left as they are, and why.
-    pub(super) fn left(&self) -> &[(TalkId, String)] {
-        &self.left
-    }
-
-    /// The talks whose rows alone are worked; `None` for all.
-    pub(super) fn only(&self) -> Option<Arc<[TalkId]>> {
-        match &self.manual {
-            ManualClose::None => None,
-            ManualClose::Held(_) | ManualClose::Queueing => Some(Arc::default()),
-            ManualClose::Queued(queued) => Some(queued.queued.as_slice().into()),
-        }
-    }
-
-    /// What is to be queued now to be closed by hand.
-    pub(super) fn take_to_close(&mut self) -> Option<ToClose> {
-        match std::mem::take(&mut self.manual) {
-            ManualClose::Held(to_close) => {
-                self.manual = ManualClose::Queueing;
-                Some(to_close)
-            }
-            other => {
-                self.manual = other;
-                None
-            }
-        }
-    }
-
-    pub(super) fn on_queued_to_close(&mut self, queued: QueuedToClose) {
-        self.manual = ManualClose::Queued(queued);
-    }
-
-    /// Something is to be closed by hand and is not queued yet.
-    pub(super) fn is_queueing(&self) -> bool {
-        matches!(self.manual, ManualClose::Held(_) | ManualClose::Queueing)
-    }
 }
 
 /// Sweeps.
@@ -409,7 +347,7 @@ impl Closer {
             Kind::Gone if is_confirmed && !many_gone => Answer::Gone { http_status, error },
             Kind::Denied if is_confirmed => Answer::Refused { http_status, error },
             Kind::Rejected => Answer::Failed { http_status, error },
-            // What everybody may get says nothing of this closing.
+            // What everybody may get shows nothing of this closing.
             _ => {
                 // A server that failed may still be closing it.
                 let soonest = closing::first_look(now.secs());

@@ -43,7 +43,7 @@ pub(crate) struct Account {
     pub odd_reported_at: BTreeMap<String, i64>,
 }
 
-/// Why the work cannot go on.
+/// Why the work ends.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WorkError {
     #[error(

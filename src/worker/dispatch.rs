@@ -10,7 +10,7 @@ use std::collections::{HashSet, VecDeque};
 
 /// Rows of a lane read ahead: a second's worth, within these bounds. Few at a low pace, so that what is urgent comes soon.
 const ROWS_AHEAD: std::ops::RangeInclusive<usize> = 8..=8192;
-/// Rows left in a lane when more are read: enough to go on with until they come. What is busy is read again each time,
+/// Rows left in a lane when more are read: enough until they come. What is busy is read again each time,
 /// so seldom is better.
 const ROWS_LEFT: usize = 2048;
 /// Talks remembered that were shown lately.

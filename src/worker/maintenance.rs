@@ -144,7 +144,7 @@ impl Maintenance {
         }
     }
 
-    /// `[retention]` was changed: it is looked at now.
+    /// `[retention]` was changed: its next task is due now.
     pub(super) fn hurry_retention(&mut self, now: Now) {
         (self.retain_at, self.probe_at) = (now.mono, now.mono);
     }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 /// Talks that are fetched or wait to be recorded at most: bounds memory, and what a kill wastes.
 const MAX_BUSY: usize = 2048;
-/// When to wake if nothing else says so.
+/// When to wake if nothing else is due.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
 /// A request that may leave, if there is any.

@@ -1,4 +1,4 @@
-//! Whether work goes on: what the watchdog is fed by, and what `/healthz` shows.
+//! Whether work makes progress: the watchdog is fed by it, and `/healthz` shows it.
 //!
 //! Waiting for somebody is no standstill: an empty queue, a pause, a disk that is full. What counts
 //! here is whether this process does what it could do now.
@@ -44,7 +44,7 @@ impl Progress {
         self.steps += 1;
     }
 
-    /// `turns` are the writer's, and whether SQLite is at work for it; `idle` says that there is nothing that the worker could do.
+    /// `turns` are the writer's, with whether SQLite runs for it. `idle`: there is nothing that the worker could do.
     pub(super) fn note(&mut self, (turns, in_sqlite): (u64, bool), idle: bool, now: Instant) {
         self.in_sqlite = in_sqlite;
         if idle || self.steps != self.seen_steps {
@@ -55,7 +55,7 @@ impl Progress {
         }
     }
 
-    /// Why nothing goes on; `request_timeout` is a request's own deadline.
+    /// Why there is no progress; `request_timeout` is a request's own deadline.
     pub(super) fn stalled(&self, request_timeout: Duration, now: Instant) -> Option<String> {
         let stuck = |since: Instant, limit: Duration| {
             let lasted = now.saturating_duration_since(since);

@@ -1,4 +1,4 @@
-//! Another configuration or another clock while work goes on.
+//! Another configuration or another clock while the worker runs.
 
 use super::{Worker, WorkerConfig};
 use crate::amocrm::{Client, Token};

@@ -24,7 +24,7 @@ const FIGURES_INTERVAL: Duration = Duration::from_secs(3);
 const SIGN_OF_LIFE_INTERVAL: Duration = Duration::from_secs(60);
 /// The rate's mean is over so many seconds, …
 const RATE_SECONDS: i64 = 60;
-/// … and what is left for refreshes is told by so many.
+/// … and what is left for refreshes is computed over so many.
 const QUOTA_SECONDS: i64 = 10;
 
 /// Requests are counted by minute for three hours.

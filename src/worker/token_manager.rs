@@ -71,7 +71,7 @@ pub(super) enum Renewed {
     Nothing,
     /// It failed.
     Failed { signal: Signal, failure: Failure },
-    /// A person is needed: `failure` says so.
+    /// A person is needed: `failure` names the remedy.
     NeedsLogin { signal: Signal, failure: Failure },
 }
 
@@ -104,7 +104,7 @@ impl TokenManager {
         &self.token
     }
 
-    /// Counts the tokens that were in use: a response to a request of another epoch says nothing of this one.
+    /// Counts the tokens that were in use: a response to a request of another epoch shows nothing of this one.
     pub(super) fn epoch(&self) -> u64 {
         self.epoch
     }
@@ -342,7 +342,7 @@ impl TokenManager {
         Renewed::NeedsLogin { signal, failure }
     }
 
-    /// It may pass: the token in use goes on while it is accepted.
+    /// It may pass: the token stays in use while it is accepted.
     fn try_later(&mut self, failure: Failure, paused_for_refusal: bool, paused: bool, now: Now) -> Renewed {
         let was_refused = std::mem::take(&mut self.refused) || paused_for_refusal;
         self.attempts = self.attempts.saturating_add(1);

@@ -17,14 +17,14 @@ const BEFORE: i64 = 60;
 
 /// How the `last_error` of a row ends whose answer was ignored: another account may have given it, …
 pub const UNCONFIRMED: &str = "; ignored: the account that answers is not confirmed";
-/// … or the API said so of too many talks.
+/// … or the API reported so of too many talks.
 pub const TOO_MANY: &str = "; ignored: too many talks are reported as missing";
 
 /// What is to be put right. Times are Unix seconds.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "each variant says what its fields are for")]
 pub enum Repair {
-    /// These attempts were not the talks' own: it was everybody's trouble, as shows now.
+    /// These attempts were not the talks' own: as is known now, every request failed.
     Refund { attempts: HashMap<TalkId, u32>, now: i64 },
     /// A pause since `since` has ended: what failed in it is due again, and attempts around it do not count, `except`
     /// those of talks that fail by themselves.
@@ -34,7 +34,7 @@ pub enum Repair {
     /// Rows that a wrong clock has put into the future are due as by the right one. The clock was set back by `back`
     /// seconds, as far as that is known; `retry_max` is the longest backoff, in seconds.
     Clock { back: i64, retry_max: i64, now: i64 },
-    /// These talks were taken for gone and perhaps are not: they are as before, and looked at again.
+    /// These talks were taken for gone and perhaps are not: they are as before, and fetched again.
     NotGone { talk_ids: Vec<TalkId>, now: i64 },
 }
 
@@ -143,7 +143,7 @@ fn not_gone(tx: &Transaction<'_>, talk_ids: &[TalkId], now: i64) -> rusqlite::Re
         changed += back.execute([talk_id])?;
         closures::not_gone(tx, talk_id)?;
     }
-    // A closing that goes on is verified; the others are looked at.
+    // A closing that is under way is verified; the others are fetched.
     closures::requeue_open(tx)?;
     for talk_id in talk_ids.iter().take(CHUNK) {
         queue.execute((talk_id, Lane::Hints.priority(), now))?;

@@ -85,7 +85,7 @@ pub(super) fn write(
     Ok(None)
 }
 
-/// The first talk that is stored says whose mirror this is.
+/// The first talk that is stored names the account of the mirror.
 pub(super) fn note_account(tx: &Transaction<'_>, batch: &[Write]) -> rusqlite::Result<()> {
     let arrived = batch.iter().find_map(|message| match message {
         Write::Record(Record { outcome: Outcome::Talk(arrived), .. }) => Some(arrived),

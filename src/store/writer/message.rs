@@ -50,7 +50,7 @@ pub(crate) enum Query {
     Maintain(MaintenanceTask),
     /// Has another process written?
     Poll,
-    /// Count a turn: the thread goes on.
+    /// Count a turn: the thread is not stuck.
     Turn,
     Stop,
 }

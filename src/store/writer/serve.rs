@@ -29,7 +29,7 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// How often SQLite looks whether its statistics are out of date.
 const OPTIMIZE_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
-/// Where the thread reports what happened, and that it goes on.
+/// Where the thread reports what happened, and that it is not stuck.
 pub(super) struct EventSender {
     pub events: UnboundedSender<Event>,
     pub database: PathBuf,

@@ -38,7 +38,7 @@ pub(super) fn is_one_row_s(error: &rusqlite::Error) -> bool {
     }
 }
 
-/// What the system said of the connection's last failed call.
+/// The system's error of the connection's last failed call.
 fn system_error(connection: &Connection) -> Option<io::Error> {
     // SAFETY: the handle is open, and this thread alone uses it.
     #[expect(unsafe_code, reason = "rusqlite has no call for it")]

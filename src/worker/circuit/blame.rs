@@ -45,7 +45,7 @@ impl Tries {
         self.spent.clear();
     }
 
-    /// Whether a good answer says nothing of talks: the account answers for itself alone while several of them fail.
+    /// Whether a good response shows nothing of talks: the account answers for itself alone while several of them fail.
     pub(in crate::worker) fn is_for_itself(&self, source: Source) -> bool {
         source == Source::Account && self.are_several()
     }
@@ -63,7 +63,7 @@ impl Tries {
         }
     }
 
-    /// Whether its failure is its own for certain, and says nothing of the others.
+    /// Whether its failure is certainly its own, and shows nothing of the others.
     pub(in crate::worker) fn is_excused(&self, source: Source) -> bool {
         self.excused.contains(&source) && self.has_failed_alone(source)
     }
@@ -96,7 +96,7 @@ impl Tries {
         self.last.get(&source).is_some_and(|before| self.answered > *before)
     }
 
-    /// The talk has failed for good: what else fails is told from it no more.
+    /// The talk has failed for good: it is no longer compared with what else fails.
     pub(in crate::worker) fn given_up(&mut self, talk_id: TalkId) {
         self.failing.remove(&talk_id);
     }

@@ -1,4 +1,4 @@
-//! What the account says of itself.
+//! The account's response.
 
 use crate::amocrm::{AccountInfo, Failure};
 use crate::clock::Now;

@@ -48,7 +48,7 @@ impl Worker {
             _ => false,
         };
         match is_everybody_s {
-            // What everybody gets says nothing of this list.
+            // What everybody gets shows nothing of this list.
             true => self.pages.push_again(request),
             false => request.reply(result),
         }
