@@ -37,6 +37,7 @@ mod reconfigure;
 mod reminder;
 mod responses;
 mod setup;
+mod state;
 mod status_reporter;
 mod stop;
 #[cfg(test)]
@@ -50,11 +51,10 @@ pub(crate) use pages::ApiHandle;
 
 use crate::amocrm::{self, Client};
 use crate::clock::{self, Now};
-use crate::gate::{Pause, Permit};
+use crate::gate::Permit;
 use crate::store::queue::Repair;
 use crate::store::record::Record;
-use crate::store::status::DaemonStatus;
-use crate::store::sweep::{QueuedToClose, ToClose};
+use crate::store::sweep::ToClose;
 use crate::store::writer::{Event, Writer};
 use crate::talk::TalkId;
 use account_check::AccountCheck;
@@ -157,15 +157,7 @@ impl Worker {
     /// Does what can be done now; returns when to act again at the latest.
     fn act(&mut self, now: Now) -> Instant {
         self.tick(now);
-        if !self.account.is_pending() {
-            self.enqueue_now();
-            if let Some(to_close) = self.closer.take_to_close() {
-                self.writer.close_manually(self.config.close.clone(), to_close, now.secs());
-            }
-            if self.closer.take_wanted_sweep() {
-                self.sweep(now);
-            }
-        }
+        self.begin_what_waited(now);
         if !self.stopping
             && let Some(ReadAhead { limit }) = self.dispatch.read_ahead(self.config.requests_per_second, now)
         {
@@ -182,6 +174,20 @@ impl Worker {
             self.writer.status(status);
         }
         wake.min(self.next_poll).min(self.next_tick)
+    }
+
+    /// Begins what waited until it is known whose API answers.
+    fn begin_what_waited(&mut self, now: Now) {
+        if self.account.is_pending() {
+            return;
+        }
+        self.enqueue_now();
+        if let Some(to_close) = self.closer.take_to_close() {
+            self.writer.close_manually(self.config.close.clone(), to_close, now.secs());
+        }
+        if self.closer.take_wanted_sweep() {
+            self.sweep(now);
+        }
     }
 
     /// Sends a request; its response comes to [`Worker::step`].
@@ -297,9 +303,12 @@ impl Worker {
     }
 
     fn enqueue_now(&mut self) {
-        if let ToEnqueue::Held(ids) = std::mem::take(&mut self.to_enqueue) {
-            self.to_enqueue = ToEnqueue::Queueing;
-            self.writer.enqueue(ids);
+        match std::mem::take(&mut self.to_enqueue) {
+            ToEnqueue::Held(ids) => {
+                self.to_enqueue = ToEnqueue::Queueing;
+                self.writer.enqueue(ids);
+            }
+            other => self.to_enqueue = other,
         }
     }
 
@@ -362,85 +371,6 @@ impl Worker {
     /// A handle to the thread that writes the database.
     pub(crate) fn writer(&self) -> Writer {
         self.writer.clone()
-    }
-}
-
-/// How it is.
-impl Worker {
-    /// Ids that [`Worker::enqueue`] was given are not all in the queue yet.
-    pub(crate) fn is_enqueueing(&self) -> bool {
-        !matches!(self.to_enqueue, ToEnqueue::Nothing)
-    }
-
-    /// What was queued to be closed by hand, once it was.
-    pub(crate) fn queued_to_close(&self) -> Option<&QueuedToClose> {
-        self.closer.queued_to_close()
-    }
-
-    /// Talks that were to be closed by hand and were left as they are, and why.
-    pub(crate) fn left(&self) -> &[(TalkId, String)] {
-        self.closer.left()
-    }
-
-    /// Talks that were tried and not fetched, if this is a `sync`.
-    pub(crate) fn unfetched(&self) -> Vec<TalkId> {
-        self.unfetched.talks()
-    }
-
-    /// What was done so far.
-    pub(crate) fn counters(&self) -> Counters {
-        self.counters
-    }
-
-    /// Nothing is due, under way or waiting to be recorded, and it is known whose API answers, as far as that can be.
-    pub(crate) fn is_idle(&self) -> bool {
-        let asks = self.is_enqueueing() || self.closer.is_queueing() || self.closer.is_sweeping();
-        !asks && !self.account.is_pending() && self.dispatch.is_idle() && self.is_quiet()
-    }
-
-    /// Nothing is under way or waiting to be recorded.
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.dispatch.busy() == 0 && !self.tokens.is_renewing()
-    }
-
-    /// When the next row is due; known while [`Worker::is_idle`].
-    pub(crate) fn next_due_at(&self) -> Option<i64> {
-        self.dispatch.next_due_at()
-    }
-
-    /// The pause, if everything pauses, and the response that began it.
-    pub(crate) fn pause(&self) -> Option<(Pause, &str)> {
-        Some((self.circuit.pause()?, self.reporter.pause_detail()))
-    }
-
-    /// How it is now, as `daemon_status` shows it.
-    pub(crate) fn status(&mut self, now: Now) -> DaemonStatus {
-        self.reporter.status(self.circuit.gate(), now)
-    }
-
-    /// Requests in each of the last minutes, of three hours at most, the running one last.
-    pub(crate) fn requests_by_minute(&self, now: Now) -> Vec<u32> {
-        self.reporter.requests_by_minute(now)
-    }
-
-    /// Since when the seconds are counted at which it does what it does each second.
-    pub(crate) fn origin(&self) -> Instant {
-        self.origin
-    }
-
-    /// Why nothing can be recorded, and since when.
-    pub(crate) fn write_error(&self) -> Option<(&str, Instant)> {
-        self.reporter.write_error()
-    }
-
-    /// When the API token ends, in Unix seconds, if it says so; with OAuth the access token in use.
-    pub(crate) fn token_expires_at(&self) -> Option<i64> {
-        self.tokens.token().expires_at()
-    }
-
-    /// Why the process makes no progress, although it should.
-    pub(crate) fn stalled(&self, now: Now) -> Option<String> {
-        self.progress.stalled(self.config.request_timeout, now.mono)
     }
 }
 

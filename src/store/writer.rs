@@ -12,7 +12,7 @@ mod write_error;
 
 pub use message::{Event, Spent};
 #[cfg(test)]
-pub(crate) use message::{Message as Sent, Write as Written};
+pub(crate) use message::{Message as Sent, Query as Asked, Write as Written};
 
 use super::account::AccountName;
 use super::backup::state::BackupState;

@@ -23,7 +23,7 @@ use crate::policy::stale::tests::{just_stale, rules};
 use crate::store::account::AccountName;
 use crate::store::queue::{DueBatch, DueRow, Repair, Ticket};
 use crate::store::record::{Effect, Outcome, Record, Recorded};
-use crate::store::writer::{Event, Sent, Writer, Written};
+use crate::store::writer::{Asked, Event, Sent, Writer, Written};
 use crate::talk::{Talk, TalkId};
 use secrecy::SecretString;
 use std::sync::mpsc;

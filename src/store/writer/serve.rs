@@ -76,10 +76,12 @@ fn serve(
     inbox: &mpsc::Receiver<Message>,
     sender: &EventSender,
 ) -> rusqlite::Result<()> {
+    // Before what takes its time: what others commit meanwhile is noticed.
+    let seen_version = data_version(connection)?;
     // As SQLite advises for connections that live long.
     optimize(connection, "PRAGMA optimize = 0x10002");
     let mut state = WriterState {
-        seen_version: data_version(connection)?,
+        seen_version,
         asked_to_resume: None,
         candidates: Candidates::default(),
         optimized: clock::mono(),

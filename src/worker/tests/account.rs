@@ -83,7 +83,30 @@ fn if_nothing_shows_which_account_it_is_what_is_missing_is_ignored_and_it_is_ask
     assert!(matches!(world.leaves().0, Request::Account));
 }
 
+#[test]
+fn ids_of_a_command_are_queued_once_it_is_known_whose_api_it_is_and_are_waited_for_until_they_are() {
+    let mut world = unconfirmed(&[]);
+    let ids = TalkId::new(1)..=TalkId::new(5);
+    world.worker.enqueue(vec![ids]);
+    world.worker.begin_what_waited(world.now);
+    assert!(world.worker.is_enqueueing() && world.asked_to_enqueue() == 0, "another account may answer");
+    let (_, permit) = world.leaves();
+    world.answer(permit, Response::Account(Ok(described(ACCOUNT_ID)))).unwrap();
+    for _ in 0..3 {
+        world.worker.begin_what_waited(world.now);
+        assert!(world.worker.is_enqueueing(), "until the writer has done it");
+    }
+    assert_eq!(world.asked_to_enqueue(), 1);
+    world.worker.handle_event(Event::Enqueued, world.now).unwrap();
+    assert!(!world.worker.is_enqueueing());
+}
+
 impl World {
+    /// How often the writer was asked to queue ids since the last call.
+    fn asked_to_enqueue(&mut self) -> usize {
+        self.inbox.try_iter().filter(|sent| matches!(sent, Sent::Query(Asked::Enqueue(_)))).count()
+    }
+
     fn fail_account(&mut self, kind: Kind) {
         let (request, permit) = self.leaves();
         assert!(matches!(request, Request::Account), "{request:?}");
