@@ -77,7 +77,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep_until;
 
-/// How often what has no event of its own is looked at: the token, the progress, reminders, maintenance.
+/// How often what has no event of its own is checked: the token, the progress, reminders, maintenance.
 const TICK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// See the module's text.
@@ -128,7 +128,7 @@ impl Worker {
     /// future loses nothing.
     ///
     /// # Errors
-    /// When the work cannot go on.
+    /// If the work must end: another account answers, or the database cannot be used.
     pub(crate) async fn step(&mut self) -> Result<(), WorkError> {
         let wake = self.act(clock::now());
         tokio::select! {

@@ -45,7 +45,7 @@ pub(super) async fn beginning(response: &mut Response, cap: usize) -> (Vec<u8>, 
     (without_mark(begun), false)
 }
 
-/// The body as sent, up to `cap` bytes. The error says why it ends early, if it does.
+/// The body as sent, up to `cap` bytes. The error is why it ends early, if it does.
 async fn received(response: &mut Response, cap: usize) -> (Vec<u8>, Result<(), Failure>) {
     let announced = response.content_length().unwrap_or(0);
     let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or(usize::MAX).min(cap));

@@ -18,7 +18,7 @@ pub enum Kind {
     Rejected,
     /// The account does not offer this list.
     NotServed,
-    /// The API says that the talk does not exist.
+    /// The API reports that the talk does not exist.
     Gone,
     /// The API denies this token access to the talk.
     Denied,

@@ -1,4 +1,4 @@
-//! Notifications to systemd: ready, reloading, stopping, a status line, and the watchdog while work goes on.
+//! Notifications to systemd: ready, reloading, stopping, a status line, and the watchdog while work makes progress.
 //!
 //! Without systemd ($NOTIFY_SOCKET) all of it does nothing. A manager that does not listen never holds up the daemon.
 
@@ -42,7 +42,7 @@ impl Service {
         Ok(Service { notifier, feed_every, fed_at: None, status: String::new(), status_at: None })
     }
 
-    /// What takes long before it is ready is under way, and goes on. This waits a while for a manager that does not
+    /// Something that takes long before it is ready still runs. This waits a while for a manager that does not
     /// listen: without the message it may end the start.
     pub(super) fn starting(what: &str) {
         let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return };

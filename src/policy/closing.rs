@@ -2,7 +2,7 @@
 //!
 //! A closing goes one way: `requested`, written before the request leaves; `accepted`,
 //! when the API took it; and an end: `closed`, when a fetch saw it, or `withdrawn`,
-//! `refused`, `failed`. After a crash at any point the next fetch of the talk goes on from
+//! `refused`, `failed`. After a crash at any point the next fetch of the talk continues from
 //! the row that is there.
 
 mod states;
@@ -25,7 +25,7 @@ const LOOKS: [i64; 4] = [5, 30, 5 * 60, 60 * 60];
 /// Then, where the NPS bot may take its time: daily, for a week.
 const LATER_LOOKS: i64 = 24 * 60 * 60;
 const LAST_LOOK: i64 = 7 * LATER_LOOKS;
-/// A talk whose closing was refused or failed is not tried again before, in seconds.
+/// A talk whose closing was refused or failed is not closed again before this, in seconds.
 pub const BARRED: i64 = 24 * 60 * 60;
 
 /// How far an open closing is.

@@ -92,7 +92,7 @@ impl Lanes {
         owed.or_else(|| lanes().next())
     }
 
-    /// Records that a request of this lane has left. `has_work` tells which lanes could have sent it.
+    /// Records that a request of this lane has left. `has_work` is which lanes could have sent it.
     pub fn sent(&mut self, lane: Lane, has_work: [bool; Lane::ALL.len()]) {
         for (lane, credit) in Lane::ALL.into_iter().zip(&mut self.credit) {
             // A lane without work accumulates no credit.

@@ -194,7 +194,7 @@ impl Choice {
         Choice { room, share, watching, now, oldest: BinaryHeap::new(), best: BinaryHeap::new() }
     }
 
-    /// `is_free` tells whether this talk is not queued yet. It is only called for a candidate that would be chosen.
+    /// `is_free` is whether this talk is not queued yet. It is only called for a candidate that would be chosen.
     ///
     /// # Errors
     /// If `is_free` fails.

@@ -73,14 +73,14 @@ pub enum Outcome {
     Talk(Box<FetchedTalk>),
     /// The API reports that it does not exist.
     Gone,
-    /// The API refuses it; tried again at `due_at`.
+    /// The API refuses it; retried at `due_at`.
     Denied {
         /// When the next attempt is due, in Unix seconds.
         due_at: i64,
         /// What the row notes as its error.
         error: String,
     },
-    /// Tried again at `due_at`; `spent` counts an attempt.
+    /// Retried at `due_at`; `spent` counts an attempt.
     Retry {
         /// When the next attempt is due, in Unix seconds.
         due_at: i64,

@@ -213,7 +213,7 @@ fn objects(connection: &Connection) -> rusqlite::Result<Objects> {
         .collect()
 }
 
-/// A column with all that is told of it but its place.
+/// A column with all of its properties but its place.
 type Column = (String, (String, bool, Option<String>, i64, i64));
 
 fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Column>> {
@@ -334,9 +334,9 @@ impl Differences {
         Ok(())
     }
 
-    /// The account that the mirror says is its own, and that of the talks.
+    /// Compares the account that the mirror notes with that of the talks.
     fn account(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        // The same in every row: two of them tell, and no index is needed.
+        // It is the same in every row: two rows are enough, and no index is needed.
         let talk = |order| {
             connection
                 .query_row(

@@ -51,7 +51,7 @@ pub struct Writer {
 #[derive(Debug, Default)]
 struct Pulse {
     turns: AtomicU64,
-    /// SQLite is at work.
+    /// SQLite runs.
     in_sqlite: AtomicBool,
 }
 
@@ -165,7 +165,7 @@ impl Writer {
         self.pulse.turns.load(Ordering::Relaxed)
     }
 
-    /// SQLite is at work for the thread: a large checkpoint on a slow disk takes its time.
+    /// SQLite runs for the thread: a large checkpoint on a slow disk takes its time.
     pub fn is_in_sqlite(&self) -> bool {
         self.pulse.in_sqlite.load(Ordering::Relaxed)
     }

@@ -164,7 +164,7 @@ impl TokenManager {
     }
 
     /// Reports something that is no token in its place: with the next start it would be missed. A file that is being
-    /// replaced is looked at twice.
+    /// replaced is checked twice.
     fn report_file_error(&mut self) {
         let why = self.token.read_error().filter(|_| !self.renewing).map(str::to_owned);
         if why != self.file_error.why {

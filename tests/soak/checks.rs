@@ -56,7 +56,7 @@ impl Checks {
         self.nothing_is_lost(mirror, disturbances, kill);
         self.closings_are_right(mirror, kill);
         let account = mirror.simulator.account();
-        assert_eq!(account.violations, 0, "the ceiling holds over restarts, until kill {kill}");
+        assert_eq!(account.violations, 0, "the rate limit holds over restarts, until kill {kill}");
         assert_eq!(account.overlaps, 0, "no talk is asked for twice at once, until kill {kill}");
     }
 

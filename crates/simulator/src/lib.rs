@@ -195,7 +195,7 @@ pub struct Account {
     pub last_event: String,
     /// Each request in order of arrival. Only kept with [`Account::keep_log`].
     pub log: Vec<Request>,
-    /// Whether requests are kept to be looked at.
+    /// Whether requests are kept for tests to read.
     pub keep_log: bool,
     /// How many 429s were sent for exceeding [`Account::limit`].
     pub violations: u64,

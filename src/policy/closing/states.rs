@@ -54,7 +54,7 @@ impl ClosingOutcome {
         matches!(self, ClosingOutcome::Requested | ClosingOutcome::Accepted)
     }
 
-    /// The talk is not tried again for a while because of it.
+    /// The talk is not closed again for a day because of it.
     pub fn bars(self) -> bool {
         matches!(self, ClosingOutcome::Refused | ClosingOutcome::Failed)
     }

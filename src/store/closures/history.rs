@@ -30,7 +30,7 @@ impl Closure {
         self.outcome.is_under_way()
     }
 
-    /// Until when the talk is not tried again because of it.
+    /// Until when the talk is not closed again because of it.
     pub(crate) fn barred_until(&self) -> Option<i64> {
         self.outcome
             .bars()

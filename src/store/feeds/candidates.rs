@@ -1,7 +1,7 @@
 //! The candidates for refreshes, in the writer's memory: open talks, and those closed lately.
 //!
 //! They are read once, follow each commit, and are reloaded each hour, because other processes may write too. Only
-//! this module knows when the listing last showed a talk. After a restart the next pass tells it.
+//! this module knows when the listing last showed a talk. After a restart the next pass shows it.
 
 use super::{Fed, FeedRequest, Feeder};
 use crate::policy::refresh::{Candidate, Choice, Class, RefreshRules};

@@ -72,7 +72,7 @@ impl Recorder<'_> {
             let mut from = seen_at.max(since);
             if since.saturating_sub(seen_at.max(at)) > AHEAD {
                 // It is ahead of our clock and of the API's: a wrong one set it.
-                mend_times(tx, talk.talk_id, seen_at)?;
+                repair_times(tx, talk.talk_id, seen_at)?;
                 from = seen_at;
             }
             supersede(tx, talk.talk_id, from)?;
@@ -137,7 +137,7 @@ fn supersede(tx: &Transaction<'_>, talk_id: TalkId, until: i64) -> rusqlite::Res
 }
 
 /// States that a wrong clock has put into the future began and ended at `seen_at` at the latest.
-fn mend_times(tx: &Transaction<'_>, talk_id: TalkId, seen_at: i64) -> rusqlite::Result<()> {
+fn repair_times(tx: &Transaction<'_>, talk_id: TalkId, seen_at: i64) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "UPDATE talk_history SET valid_from = min(valid_from, ?2), valid_to = min(valid_to, ?2)
           WHERE talk_id = ?1 AND (valid_from > ?2 OR valid_to > ?2)",

@@ -342,7 +342,7 @@ fn a_trigger_on_a_table_of_ours_that_needs_another_program_s_function_stops_a_st
 }
 
 #[test]
-fn an_account_that_is_not_the_talks_own_is_told_with_the_sql_that_mends_it() {
+fn an_account_that_is_not_the_talks_own_is_named_with_the_sql_that_repairs_it() {
     let connection = in_memory();
     connection.execute_batch("INSERT INTO mirror_info VALUES ('account_id', '5')").unwrap();
     assert_eq!(found(&connection), nothing(), "no talk says otherwise");
