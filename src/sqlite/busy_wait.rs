@@ -92,7 +92,13 @@ pub(crate) fn code(error: &(dyn Error + 'static)) -> Option<ErrorCode> {
 
 /// Whether another connection's lock caused the error.
 pub(crate) fn is_locked(error: &(dyn Error + 'static)) -> bool {
-    matches!(code(error), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+    code(error).is_some_and(is_lock)
+}
+
+/// Whether the code means another connection's lock. "Locking protocol" does: SQLite tried for ten seconds to begin
+/// reading while a process stood still (`SIGSTOP`, a frozen cgroup) with a lock that a reader holds for microseconds.
+pub(crate) fn is_lock(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed)
 }
 
 /// Whether a damaged database file caused the error.

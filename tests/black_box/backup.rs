@@ -239,9 +239,15 @@ fn one_at_work_is_not_swept_up_by_another_and_a_signal_leaves_nothing() {
     let copies = mirror.path("copies");
     fs::create_dir(&copies).unwrap();
     let begin = |name: &str| {
-        let before = names(&copies).len();
+        let before = names(&copies);
         let copying = mirror.start(&["backup", copies.join(name).to_str().unwrap()]);
-        mirror.wait("it has begun", || names(&copies).len() > before);
+        // Its copy grows. Earlier it may be in the middle of opening the database, and be stopped with a lock in hand.
+        let copies_in = |name: &String| fs::read_dir(copies.join(name)).into_iter().flatten().flatten();
+        let grows = |entry: fs::DirEntry| entry.metadata().is_ok_and(|copy| copy.len() > 0);
+        mirror.wait("it has begun", || {
+            names(&copies).iter().any(|name| !before.contains(name) && copies_in(name).any(grows))
+                || copies.join(name).exists()
+        });
         copying
     };
     let mut first: Daemon = begin("first.db");

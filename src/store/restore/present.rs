@@ -1,6 +1,7 @@
 //! The database that a restore finds.
 
 use super::{RestoreError, io_error, sql};
+use crate::sqlite::busy_wait::is_lock;
 use crate::sqlite::causes;
 use crate::sqlite::hold::{HeldDatabase, hold};
 use crate::store::{StoreError, account_id, connect, identify};
@@ -51,9 +52,7 @@ pub(super) fn present(database: &Path) -> Result<Present, RestoreError> {
 pub(super) fn refused_or_damaged(error: StoreError, database: &Path) -> Result<String, RestoreError> {
     let damaged = matches!(error, StoreError::NotADatabase(_));
     match code(&error) {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            Err(RestoreError::InUse(database.to_owned()))
-        }
+        Some(code) if is_lock(code) => Err(RestoreError::InUse(database.to_owned())),
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             Err(RestoreError::Store(StoreError::ReadOnly(database.to_owned())))
         }

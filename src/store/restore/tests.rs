@@ -121,7 +121,7 @@ fn only_what_sqlite_calls_damaged_is_damaged() {
     for code in [ffi::SQLITE_CORRUPT, ffi::SQLITE_NOTADB] {
         assert!(judged(code).is_ok());
     }
-    for code in [ffi::SQLITE_BUSY, ffi::SQLITE_LOCKED, ffi::SQLITE_BUSY_RECOVERY] {
+    for code in [ffi::SQLITE_BUSY, ffi::SQLITE_LOCKED, ffi::SQLITE_BUSY_RECOVERY, ffi::SQLITE_PROTOCOL] {
         assert!(matches!(judged(code), Err(RestoreError::InUse(_))));
     }
     for code in

@@ -1,5 +1,6 @@
 //! What keeps a transaction from being committed.
 
+use crate::sqlite::busy_wait::is_lock;
 use crate::sqlite::{limit, lock_holders};
 use rusqlite::{Connection, ErrorCode, ffi};
 use std::io;
@@ -7,19 +8,18 @@ use std::path::Path;
 
 /// Whether it may pass, or a person can correct it while the daemon runs.
 pub(super) fn may_pass(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(
-            ErrorCode::DiskFull
-                | ErrorCode::DatabaseBusy
-                | ErrorCode::DatabaseLocked
-                | ErrorCode::SystemIoFailure
-                | ErrorCode::ReadOnly
-                | ErrorCode::PermissionDenied
-                | ErrorCode::CannotOpen
-                | ErrorCode::OutOfMemory
-        )
-    )
+    error.sqlite_error_code().is_some_and(|code| {
+        is_lock(code)
+            || matches!(
+                code,
+                ErrorCode::DiskFull
+                    | ErrorCode::SystemIoFailure
+                    | ErrorCode::ReadOnly
+                    | ErrorCode::PermissionDenied
+                    | ErrorCode::CannotOpen
+                    | ErrorCode::OutOfMemory
+            )
+    })
 }
 
 /// Whether it is of what was to be written, and not of the database: another write may go through.
@@ -54,7 +54,7 @@ pub(super) fn explain(error: &rusqlite::Error, connection: &Connection, database
     }
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "the disk is full: make room".into(),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+        Some(code) if is_lock(code) => {
             let holder = match lock_holders::writer(database) {
                 Some(holder) => format!(", {}", holder.named()),
                 None => format!(" (`fuser -v {}` shows who has it open)", database.display()),
