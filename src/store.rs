@@ -8,6 +8,7 @@
 
 pub(crate) mod account;
 pub(crate) mod backup;
+pub(crate) mod changes;
 pub(crate) mod closures;
 pub(crate) mod completeness;
 pub(crate) mod counts;

@@ -77,6 +77,13 @@ pub enum Step {
     Fail(String),
 }
 
+impl Step {
+    /// Whether it changes what is stored of the talk's closings.
+    pub fn is_written_down(&self) -> bool {
+        !matches!(self, Step::Leave(_) | Step::LookAgain(_))
+    }
+}
+
 /// Decides on `talk` as just fetched; `close_context` is `None` where it was fetched for something else.
 ///
 /// `barred` is since when the last closing is refused or failed.

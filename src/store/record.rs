@@ -9,6 +9,7 @@ mod state;
 
 pub use state::stored_talk;
 
+use super::changes::Marker;
 use super::closures::{self, Answer, Stepped};
 use super::odd;
 use super::queue::Ticket;
@@ -156,6 +157,8 @@ pub struct Recorder<'tx> {
     /// Whether a talk may have a closing under way; mostly there are none at all.
     closings: bool,
     dequeue: CachedStatement<'tx>,
+    /// Marks what changed, if it is published.
+    marker: Option<Marker<'tx>>,
 }
 
 impl<'tx> Recorder<'tx> {
@@ -178,6 +181,7 @@ impl<'tx> Recorder<'tx> {
             ahead: tx.prepare_cached("SELECT 1 FROM talks_ahead")?.exists([])?,
             closings: closures::any_open(tx)?,
             dequeue: tx.prepare_cached("DELETE FROM talk_queue WHERE talk_id = ?1 AND ticket = ?2")?,
+            marker: Marker::new(tx)?,
         })
     }
 
@@ -189,6 +193,7 @@ impl<'tx> Recorder<'tx> {
         let tx = self.tx;
         let Record { talk_id, ticket, at, .. } = *record;
         let mut stepped = None;
+        let mut is_news = false;
         let (effect, moved) = match &record.outcome {
             Outcome::Talk(fetched) => {
                 let talk = &fetched.talk;
@@ -196,7 +201,8 @@ impl<'tx> Recorder<'tx> {
                     Some(_) => missed_at(tx, talk_id)?,
                     None => None,
                 };
-                let effect = self.upsert_talk(talk, &fetched.payload, at, fetched.seen_at(at))?;
+                let effect;
+                (effect, is_news) = self.upsert_talk(talk, &fetched.payload, at, fetched.seen_at(at))?;
                 if effect != Effect::Older {
                     self.note_time(fetched)?;
                     odd::note(tx, talk_id, &fetched.odd, at)?;
@@ -210,6 +216,7 @@ impl<'tx> Recorder<'tx> {
                         let close_context = record.close_context.as_deref();
                         let done = closures::step(tx, talk, before, close_context, ticket, at)?;
                         self.closings |= done.step == Step::Request;
+                        is_news |= done.step.is_written_down();
                         stepped = Some(Box::new(done));
                     }
                 }
@@ -221,12 +228,16 @@ impl<'tx> Recorder<'tx> {
                 if self.closings {
                     closures::end_gone(tx, talk_id)?;
                 }
-                self.tombstones = true;
+                (self.tombstones, is_news) = (true, true);
                 (Effect::Gone { was_open }, self.dequeue(talk_id, ticket)?)
             }
             Outcome::Denied { due_at, error } => {
-                tx.prepare_cached("UPDATE talks SET denied_at = coalesce(denied_at, ?2) WHERE talk_id = ?1")?
+                let denied = tx
+                    .prepare_cached(
+                        "UPDATE talks SET denied_at = ?2 WHERE talk_id = ?1 AND denied_at IS NULL",
+                    )?
                     .execute((talk_id, at))?;
+                is_news = denied > 0;
                 (Effect::Denied, reschedule(tx, record, *due_at, error, false)?)
             }
             Outcome::Retry { due_at, error, spent } => {
@@ -244,11 +255,20 @@ impl<'tx> Recorder<'tx> {
             }
             Outcome::Closing { closure_id, answer } => {
                 closures::answer(tx, talk_id, ticket, *closure_id, answer, at)?;
+                is_news = true;
                 (Effect::Closing, false)
             }
         };
+        if is_news && let Some(marker) = &mut self.marker {
+            marker.mark(talk_id)?;
+        }
         let requeued = !moved && waits(tx, talk_id)?;
         Ok(Recorded { talk_id, effect, requeued, stepped })
+    }
+
+    /// Whether anything is to be published that was not before.
+    pub(super) fn has_marked(&self) -> bool {
+        self.marker.as_ref().is_some_and(Marker::has_marked)
     }
 
     /// Ends the queue row that the fetch was begun for; false if it is no longer that row.

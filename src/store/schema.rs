@@ -22,7 +22,7 @@ use std::fmt;
 use std::path::Path;
 
 /// Keys of `mirror_info` that hold a JSON object, or a number.
-const JSON_KEYS: [&str; 4] = ["auto_close.", "api.", "backup.", "retention."];
+const JSON_KEYS: [&str; 5] = ["auto_close.", "api.", "backup.", "publish.", "retention."];
 
 /// What differs from the database that this version makes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

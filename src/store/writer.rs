@@ -16,6 +16,8 @@ pub(crate) use message::{Message as Sent, Query as Asked, Write as Written};
 
 use super::account::AccountName;
 use super::backup::state::BackupState;
+use super::changes::state::PublishState;
+use super::changes::{CaptureStep, ChangesRequest};
 use super::feeds::{Fed, FeedRequest, Feeder};
 use super::maintenance::MaintenanceTask;
 use super::queue::Repair;
@@ -36,7 +38,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 /// A handle to the thread. Its calls never wait for it, but for [`Writer::feed`].
 #[derive(Debug, Clone)]
@@ -45,6 +47,7 @@ pub struct Writer {
     thread: thread::Thread,
     pulse: Arc<Pulse>,
     wal: WalView,
+    changed: Arc<Notify>,
 }
 
 /// Signs that the thread is not stuck.
@@ -65,21 +68,27 @@ impl Writer {
         let (sender, inbox) = mpsc::channel();
         let (events, receiver) = unbounded_channel();
         let pulse = Arc::new(Pulse::default());
-        let events = EventSender { events, database: database.to_owned(), pulse: Arc::clone(&pulse) };
+        let changed = Arc::new(Notify::new());
+        let events = EventSender {
+            events,
+            database: database.to_owned(),
+            pulse: Arc::clone(&pulse),
+            changed: Arc::clone(&changed),
+        };
         let wal = WalView::default();
         let view = wal.clone();
         let started = thread::Builder::new()
             .name("writer".into())
             .spawn(move || work(connection, &view, &inbox, &events))?;
-        Ok((Writer { sender, thread: started.thread().clone(), pulse, wal }, receiver))
+        Ok((Writer { sender, thread: started.thread().clone(), pulse, wal, changed }, receiver))
     }
 
     /// One without a thread, and what it is asked to do.
     #[cfg(test)]
     pub(crate) fn detached() -> (Writer, mpsc::Receiver<Message>) {
         let (sender, inbox) = mpsc::channel();
-        let (pulse, wal) = (Arc::default(), WalView::default());
-        (Writer { sender, thread: thread::current(), pulse, wal }, inbox)
+        let (pulse, wal, changed) = (Arc::default(), WalView::default(), Arc::default());
+        (Writer { sender, thread: thread::current(), pulse, wal, changed }, inbox)
     }
 
     /// Records a fetch; answered by [`Event::Recorded`].
@@ -110,6 +119,23 @@ impl Writer {
     /// Writes how the scheduled backups do.
     pub fn backup(&self, state: BackupState) {
         self.write(Write::Backup(state));
+    }
+
+    /// Writes how publishing goes, or that it is off.
+    pub(crate) fn publishing(&self, state: Option<PublishState>) {
+        self.write(Write::Publish(state.map(Box::new)));
+    }
+
+    /// Does what the publisher wants, and waits until it is committed; `None` if the thread has ended.
+    pub(crate) async fn changes(&self, wanted: ChangesRequest) -> Option<CaptureStep> {
+        let (sender, reply) = oneshot::channel();
+        self.query(Query::Changes(wanted, sender));
+        reply.await.ok()
+    }
+
+    /// Returns when something that is to be published was committed since the last call.
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     /// Repairs rows of the queue; answered by [`Event::Fed`].

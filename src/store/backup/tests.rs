@@ -1,6 +1,6 @@
 use super::*;
 use crate::sqlite::backup::size;
-use crate::store;
+use crate::store::{self, SCHEMA_VERSION};
 use std::fs;
 
 fn database(folder: &Path) -> PathBuf {
@@ -15,7 +15,7 @@ fn a_copy_of_an_earlier_schema_is_made_as_it_is() {
     let path = database(folder.path());
     store::migrations::tests::upgrade();
     let copied = back_up(&path, &folder.path().join("copy.db"), 0, &Arc::default()).unwrap();
-    assert_eq!((copied.contents.schema, copied.contents.talks), (1, 0));
+    assert_eq!((copied.contents.schema, copied.contents.talks), (SCHEMA_VERSION, 0));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::CHUNK;
 use crate::number;
 use crate::policy::DENIED_RETRY;
 use crate::policy::lanes::Lane;
+use crate::store::changes::Marker;
 use crate::store::closures;
 use crate::talk::TalkId;
 use rusqlite::{Transaction, named_params};
@@ -138,10 +139,14 @@ fn not_gone(tx: &Transaction<'_>, talk_ids: &[TalkId], now: i64) -> rusqlite::Re
         "INSERT INTO talk_queue (talk_id, reason, priority, enqueued_at, due_at)
          SELECT ?1, 'refresh', ?2, ?3, ?3 WHERE NOT EXISTS (SELECT 1 FROM talk_queue WHERE talk_id = ?1)",
     )?;
+    let mut marker = Marker::new(tx)?;
     let mut changed = 0;
     for &talk_id in talk_ids.iter().take(CHUNK) {
         changed += back.execute([talk_id])?;
         closures::not_gone(tx, talk_id)?;
+        if let Some(marker) = &mut marker {
+            marker.mark(talk_id)?;
+        }
     }
     // A closing that is under way is verified; the others are fetched.
     closures::requeue_open(tx)?;

@@ -35,13 +35,14 @@ const COLUMNS: [&str; 17] = [
 ];
 
 impl Recorder<'_> {
+    /// Stores the state. Also returns whether there is anything new to publish.
     pub(super) fn upsert_talk(
         &mut self,
         talk: &Talk,
         payload: &str,
         at: i64,
         seen_at: i64,
-    ) -> rusqlite::Result<Effect> {
+    ) -> rusqlite::Result<(Effect, bool)> {
         let tx = self.tx;
         let closed_at = (!talk.is_in_work).then_some(seen_at);
         // Most often either nothing is stored yet or nothing differs.
@@ -52,9 +53,10 @@ impl Recorder<'_> {
             if self.tombstones {
                 tx.prepare_cached("DELETE FROM tombstones WHERE talk_id = ?1")?.execute([talk.talk_id])?;
             }
-            return Ok(Effect::New);
+            return Ok((Effect::New, true));
         }
         let stored = stored_talk(tx, talk.talk_id)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+        let mut is_news = false;
         let effect = if talk.updated_at < stored.updated_at && !self.is_ahead(talk.talk_id)? {
             // It still shows that the talk exists and may be read, and that it was asked for: else it
             // would seem the one fetched longest ago for good.
@@ -62,6 +64,7 @@ impl Recorder<'_> {
                 .execute((talk.talk_id, at))?;
             Effect::Older
         } else if stored == *talk {
+            is_news = self.marker.is_some() && has_other_payload(tx, talk.talk_id, payload)?;
             tx.prepare_cached(SAME)?.execute(params![talk.talk_id, payload, at])?;
             Effect::Same
         } else {
@@ -81,8 +84,8 @@ impl Recorder<'_> {
             Effect::Changed
         };
         // The API has shown it: it is not gone, nor denied.
-        tx.prepare_cached(IS_THERE)?.execute([talk.talk_id])?;
-        Ok(effect)
+        let back = tx.prepare_cached(IS_THERE)?.execute([talk.talk_id])?;
+        Ok((effect, is_news || back > 0 || effect == Effect::Changed))
     }
 
     /// Whether the stored `updated_at` of a talk is no measure of what is older.
@@ -104,6 +107,11 @@ impl Recorder<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether the stored JSON differs. It may hold fields that have no column.
+fn has_other_payload(tx: &Transaction<'_>, talk_id: TalkId, payload: &str) -> rusqlite::Result<bool> {
+    tx.prepare_cached("SELECT 1 FROM talks WHERE talk_id = ?1 AND payload <> ?2")?.exists((talk_id, payload))
 }
 
 /// The statement that sets what differs; its parameters are those of `insert_talk`.
@@ -263,10 +271,10 @@ mod tests {
         let tx = connection.transaction().unwrap();
         let mut recorder = Recorder::new(&tx).unwrap();
         let mut talk = stored();
-        assert_eq!(recorder.upsert_talk(&talk, "{}", 1, 1), Ok(Effect::New));
+        assert_eq!(recorder.upsert_talk(&talk, "{}", 1, 1), Ok((Effect::New, true)));
         for (version, change) in (2..).zip(changes) {
             change(&mut talk);
-            assert_eq!(recorder.upsert_talk(&talk, "{}", version, version), Ok(Effect::Changed));
+            assert_eq!(recorder.upsert_talk(&talk, "{}", version, version), Ok((Effect::Changed, true)));
             assert_eq!(stored_talk(&tx, TalkId::new(1)).unwrap().as_ref(), Some(&talk));
         }
         let states = "SELECT count(DISTINCT version) + max(version) FROM talk_versions";

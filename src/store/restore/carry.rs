@@ -59,6 +59,7 @@ fn attached(old: &Connection, new: &Path) -> rusqlite::Result<Carried> {
     let queued =
         tx.execute(&format!("INSERT INTO new.talk_queue ({QUEUE}) SELECT {QUEUE} FROM main.talk_queue"), [])?;
     let differing = differing(&tx)?;
+    mark_closures(&tx)?;
     conditions(&tx)?;
     tx.commit()?;
     old.execute_batch("DETACH new")?;
@@ -101,6 +102,19 @@ fn closures(tx: &Connection) -> rusqlite::Result<usize> {
         [],
     )?;
     Ok(later)
+}
+
+/// Closings that were taken over are published, if the copy is.
+fn mark_closures(tx: &Connection) -> rusqlite::Result<()> {
+    tx.execute(
+        "INSERT INTO new.changes (talk_id, seq)
+         SELECT talk_id, row_number() OVER (ORDER BY talk_id) + (SELECT coalesce(max(seq), 0) FROM new.changes)
+           FROM (SELECT DISTINCT talk_id FROM new.closures)
+          WHERE EXISTS (SELECT 1 FROM new.mirror_info WHERE key = 'publish.capture')
+         ON CONFLICT (talk_id) DO UPDATE SET seq = excluded.seq",
+        [],
+    )?;
+    Ok(())
 }
 
 /// Queues the talks that differ.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::sqlite::beside;
-use crate::store;
 use crate::store::migrations::tests::{NEXT, upgrade};
+use crate::store::{self, SCHEMA_VERSION};
 use rusqlite::ffi;
 
 /// A database with a talk, a row in the queue and a pause.
@@ -24,12 +24,15 @@ fn database(path: &Path) -> Connection {
 
 #[test]
 fn a_backup_of_an_earlier_schema_is_migrated_and_an_earlier_database_taken_over_from() {
-    for (old, present) in [(1, 1), (1, 2), (2, 1)] {
+    const NEXT_VERSION: i64 = SCHEMA_VERSION + 1;
+    for (old, present) in
+        [(SCHEMA_VERSION, SCHEMA_VERSION), (SCHEMA_VERSION, NEXT_VERSION), (NEXT_VERSION, SCHEMA_VERSION)]
+    {
         let folder = tempfile::tempdir().unwrap();
         let (path, backup) = (folder.path().join("talks.db"), folder.path().join("backup.db"));
         let of_schema = |path: &Path, schema: i64, change: &str| {
             NEXT.set(None);
-            if schema == 2 {
+            if schema == NEXT_VERSION {
                 upgrade();
             }
             database(path).execute_batch(change).unwrap();

@@ -11,8 +11,10 @@ use std::path::Path;
 
 const _: () = assert!(SCHEMA.version() == SCHEMA_VERSION);
 
-const SCHEMA: Schema =
-    Schema { migrations: &[include_str!("../migrations/001.sql")], views: include_str!("../views.sql") };
+const SCHEMA: Schema = Schema {
+    migrations: &[include_str!("../migrations/001.sql"), include_str!("../migrations/002.sql")],
+    views: include_str!("../views.sql"),
+};
 
 /// What the databases of a version are made of.
 #[derive(Clone, Copy)]

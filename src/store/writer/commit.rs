@@ -7,7 +7,7 @@ use super::write_error::is_one_row_s;
 use crate::clock;
 use crate::store::feeds::{self, Candidates, Fed};
 use crate::store::record::{Outcome, Record, Recorded, Recorder};
-use crate::store::{account, odd, queue, resume};
+use crate::store::{account, changes, odd, queue, resume};
 use crate::telemetry;
 use rusqlite::{Connection, Transaction};
 
@@ -17,6 +17,8 @@ pub(super) struct Done {
     pub recorded: Vec<Recorded>,
     /// What came of the feeders' orders, one for each.
     pub fed: Vec<Fed>,
+    /// Whether anything is to be published that was not before.
+    pub is_news: bool,
     /// What could not be written though the rest could, in words.
     pub refused: Vec<String>,
 }
@@ -55,6 +57,7 @@ fn together(connection: &mut Connection, batch: &[Write], candidates: &Candidate
             other => done.fed.extend(write(&tx, other, candidates)?),
         }
     }
+    done.is_news = recorder.has_marked();
     drop(recorder);
     note_account(&tx, batch)?;
     tx.commit()?;
@@ -73,6 +76,7 @@ pub(super) fn write(
         Write::OddReported(field, at) => odd::note_reported(tx, field, *at)?,
         Write::Token(status) => status.write(tx)?,
         Write::Backup(state) => state.write(tx)?,
+        Write::Publish(state) => changes::state::write(tx, state.as_deref())?,
         Write::Repair(repair) => {
             queue::repair(tx, repair)?;
         }

@@ -3,6 +3,8 @@
 use crate::policy::closing::CloseRules;
 use crate::store::account::AccountName;
 use crate::store::backup::state::BackupState;
+use crate::store::changes::state::PublishState;
+use crate::store::changes::{CaptureStep, ChangesRequest};
 use crate::store::feeds::{Fed, FeedRequest, Feeder};
 use crate::store::maintenance::{Maintained, MaintenanceTask};
 use crate::store::queue::{DueBatch, Repair};
@@ -48,6 +50,8 @@ pub(crate) enum Query {
     },
     /// What can wait.
     Maintain(MaintenanceTask),
+    /// What the publisher wants.
+    Changes(ChangesRequest, oneshot::Sender<CaptureStep>),
     /// Has another process written?
     Poll,
     /// Count a turn: the thread is not stuck.
@@ -66,6 +70,8 @@ pub(crate) enum Write {
     OddReported(&'static str, i64),
     Token(TokenStatus),
     Backup(BackupState),
+    /// How publishing goes; `None` if it is off.
+    Publish(Option<Box<PublishState>>),
     Repair(Repair),
     /// Whose API it is that answers, or why that is not known; and when that was found, in Unix seconds.
     Account(Result<AccountName, String>, i64),
@@ -93,7 +99,8 @@ impl Message {
             Message::Write(Write::Record(record)) => {
                 record.close_context.is_none() && matches!(record.outcome, Outcome::Talk(_))
             }
-            Message::Write(Write::Status(_)) | Message::Query(Query::Head { .. } | Query::Turn) => true,
+            Message::Write(Write::Status(_) | Write::Publish(_))
+            | Message::Query(Query::Head { .. } | Query::Turn) => true,
             _ => false,
         }
     }

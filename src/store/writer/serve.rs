@@ -9,7 +9,7 @@ use crate::policy::closing::CloseRules;
 use crate::sqlite::checkpoint::{self, Checkpoints, WalView};
 use crate::store::feeds::{self, Candidates, Fed, Feeder};
 use crate::store::maintenance::{self, Maintained};
-use crate::store::{completeness, queue, resume, sweep};
+use crate::store::{changes, completeness, queue, resume, sweep};
 use crate::text::shown;
 use rusqlite::Connection;
 use std::path::PathBuf;
@@ -17,6 +17,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
 /// Records in one transaction at most: bounds what one commit holds up.
@@ -34,6 +35,8 @@ pub(super) struct EventSender {
     pub events: UnboundedSender<Event>,
     pub database: PathBuf,
     pub pulse: Arc<Pulse>,
+    /// For the publisher: something that it is to publish was committed.
+    pub changed: Arc<Notify>,
 }
 
 impl EventSender {
@@ -104,7 +107,10 @@ fn serve(
             let done = retry_until_ok(sender, connection, |connection| {
                 commit(connection, &writes, &mut state.candidates)
             })?;
-            let Done { recorded, fed, refused } = done;
+            let Done { recorded, fed, refused, is_news } = done;
+            if is_news {
+                sender.changed.notify_one();
+            }
             for why in refused {
                 tracing::error!("{}", shown(&why));
             }
@@ -174,6 +180,11 @@ fn answer_query(
             };
             sender.notify(Event::Maintained(maintained));
         }
+        Query::Changes(wanted, reply) => {
+            let step = retry_until_ok(sender, connection, |connection| changes::work(connection, &wanted))?;
+            // A publisher that no longer waits for it has been stopped.
+            let _ = reply.send(step);
+        }
         Query::Poll => poll(connection, sender, state)?,
         Query::Turn => sender.turn(),
         Query::Stop => unreachable!("the thread has stopped"),
@@ -186,6 +197,7 @@ fn poll(connection: &mut Connection, sender: &EventSender, state: &mut WriterSta
     if version != state.seen_version {
         state.seen_version = version;
         sender.notify(Event::ForeignChange);
+        sender.changed.notify_one();
         let asked = retry_until_ok(sender, connection, |connection| resume::asked(connection))?;
         if asked.is_some() && asked != state.asked_to_resume {
             sender.notify(Event::Resume);

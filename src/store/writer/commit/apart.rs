@@ -18,7 +18,7 @@ pub(super) fn commit(
     candidates: &Candidates,
 ) -> rusqlite::Result<Done> {
     let tx = connection.transaction()?;
-    let mut done = Done::default();
+    let mut done = Done { is_news: true, ..Done::default() };
     for wanted in batch {
         match wanted {
             Write::Record(record) => {

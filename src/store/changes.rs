@@ -1,0 +1,254 @@
+//! Which talks changed since a position, for publishing them.
+//!
+//! It promises that every change of a talk, its versions, its closings or its tombstone gets a number above all others,
+//! in the transaction that makes the change. A talk has one row, with the number of its last change, so the table never
+//! grows beyond the talks. Statements mark changes, never triggers: these take three times as long.
+
+mod rows;
+pub(crate) mod state;
+
+pub(crate) use rows::{Cell, Wanted, read};
+
+use super::info::InfoKey;
+use crate::number;
+use crate::talk::TalkId;
+use rusqlite::{CachedStatement, Connection, Transaction};
+use serde::{Deserialize, Serialize};
+
+/// `mirror_info`: changes are marked. Missing while publishing is off.
+const CAPTURE: InfoKey<Capture> = InfoKey::json("publish.capture");
+/// `mirror_info`: who this mirror is to the server, …
+const IDENTITY: InfoKey<Identity> = InfoKey::json("publish.identity");
+
+/// How many talks one step marks, or forgets: some ten milliseconds.
+const STEP_TALKS: i64 = 10_000;
+/// Below all ids.
+const FIRST: TalkId = TalkId::new(i64::MIN);
+
+/// Changes are marked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Capture {
+    /// The numbers begin above this one.
+    floor: i64,
+    /// The talks up to this one are marked, those that were there before. `None`: all are.
+    #[serde(default)]
+    marked_to: Option<TalkId>,
+}
+
+/// Who this mirror is to the server that it is published to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    /// A UUID of this database. A copy of the file has the same.
+    pub mirror: String,
+    /// Of the last claim that this file knows of. The server has a higher one if another copy of the file has claimed
+    /// the account since.
+    pub epoch: i64,
+    /// A position that the server has confirmed: what it has up to there, this file has.
+    pub seen: i64,
+}
+
+/// What the publisher knows of the mirror before it claims the account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Local {
+    /// `None`: it was never published.
+    pub identity: Option<Identity>,
+    /// The number of the last change; 0 if none is marked.
+    pub top: i64,
+    /// Whether changes are marked.
+    pub is_captured: bool,
+    /// Whether any talk is mirrored.
+    pub has_talks: bool,
+}
+
+/// A talk that changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Change {
+    /// The number of its last change.
+    pub seq: i64,
+    pub talk_id: TalkId,
+}
+
+/// Marks changes, in the caller's transaction.
+pub(super) struct Marker<'tx> {
+    mark: CachedStatement<'tx>,
+    next: i64,
+    has_marked: bool,
+}
+
+impl<'tx> Marker<'tx> {
+    /// `None` while publishing is off.
+    pub(super) fn new(tx: &'tx Transaction<'tx>) -> rusqlite::Result<Option<Marker<'tx>>> {
+        let Some(capture) = CAPTURE.get(tx)? else { return Ok(None) };
+        Ok(Some(Marker {
+            mark: tx.prepare_cached(
+                "INSERT INTO changes (talk_id, seq) VALUES (?1, ?2)
+                 ON CONFLICT (talk_id) DO UPDATE SET seq = excluded.seq",
+            )?,
+            next: top(tx)?.max(capture.floor) + 1,
+            has_marked: false,
+        }))
+    }
+
+    /// A talk, or something of it, changed.
+    pub(super) fn mark(&mut self, talk_id: TalkId) -> rusqlite::Result<()> {
+        self.mark.execute((talk_id, self.next))?;
+        self.next += 1;
+        self.has_marked = true;
+        Ok(())
+    }
+
+    /// Whether it has marked anything.
+    pub(super) fn has_marked(&self) -> bool {
+        self.has_marked
+    }
+}
+
+/// What the publisher must know to claim the account.
+///
+/// # Errors
+/// If the database cannot be read.
+pub(crate) fn local(connection: &Connection) -> rusqlite::Result<Local> {
+    Ok(Local {
+        identity: IDENTITY.get(connection)?,
+        top: top(connection)?,
+        is_captured: CAPTURE.get(connection)?.is_some(),
+        has_talks: connection.prepare_cached("SELECT 1 FROM talks")?.exists([])?,
+    })
+}
+
+/// The number of the last change; 0 if none is marked.
+///
+/// # Errors
+/// If the database cannot be read.
+pub(crate) fn top(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.prepare_cached("SELECT coalesce(max(seq), 0) FROM changes")?.query_row([], |row| row.get(0))
+}
+
+/// The next talks after a position, in the order of their last change.
+///
+/// # Errors
+/// If the database cannot be read.
+pub(crate) fn since(connection: &Connection, position: i64, limit: usize) -> rusqlite::Result<Vec<Change>> {
+    connection
+        .prepare_cached("SELECT seq, talk_id FROM changes WHERE seq > ?1 ORDER BY seq LIMIT ?2")?
+        .query_map((position, i64::try_from(limit).unwrap_or(i64::MAX)), |row| {
+            Ok(Change { seq: row.get(0)?, talk_id: row.get(1)? })
+        })?
+        .collect()
+}
+
+/// How many talks changed after a position.
+///
+/// # Errors
+/// If the database cannot be read.
+pub(crate) fn backlog(connection: &Connection, position: i64) -> rusqlite::Result<u64> {
+    connection
+        .prepare_cached("SELECT count(*) FROM changes WHERE seq > ?1")?
+        .query_row([position], |row| row.get(0).map(number::positive))
+}
+
+/// What the publisher wants of the writer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ChangesRequest {
+    /// Mark changes, and the next of the talks that were there before. The numbers begin above `floor`.
+    SwitchOn { floor: i64 },
+    /// Mark no changes, and forget the next that are marked.
+    SwitchOff,
+    /// Store who this mirror is to the server.
+    Identity(Identity),
+}
+
+/// Does what the publisher wants.
+///
+/// # Errors
+/// If the database cannot be written.
+pub(super) fn work(connection: &mut Connection, wanted: &ChangesRequest) -> rusqlite::Result<CaptureStep> {
+    match wanted {
+        ChangesRequest::SwitchOn { floor } => switch_on(connection, *floor),
+        ChangesRequest::SwitchOff => switch_off(connection),
+        ChangesRequest::Identity(identity) => {
+            IDENTITY.set(connection, identity)?;
+            Ok(CaptureStep::Done)
+        }
+    }
+}
+
+/// What a step of switching the capture on or off did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CaptureStep {
+    /// There is more to do.
+    More,
+    /// It is on and all talks are marked, or it is off and no row is left.
+    Done,
+}
+
+/// Marks the next talks that were there before the capture was switched on, in one transaction. Switches it on if it is
+/// off: the numbers begin above `floor`.
+///
+/// # Errors
+/// If the database cannot be written.
+fn switch_on(connection: &mut Connection, floor: i64) -> rusqlite::Result<CaptureStep> {
+    let tx = connection.transaction()?;
+    let capture = match CAPTURE.get(&tx)? {
+        Some(Capture { marked_to: None, .. }) => return Ok(CaptureStep::Done),
+        Some(capture) => capture,
+        None => Capture { floor: floor.max(top(&tx)?), marked_to: Some(FIRST) },
+    };
+    let marked_to: Option<TalkId> = tx
+        .prepare_cached(
+            "SELECT max(talk_id) FROM (
+                SELECT talk_id FROM talks WHERE talk_id > ?1
+                UNION SELECT talk_id FROM tombstones WHERE talk_id > ?1
+                UNION SELECT talk_id FROM closures WHERE talk_id > ?1
+                ORDER BY talk_id LIMIT ?2)",
+        )?
+        .query_row((capture.marked_to, STEP_TALKS), |row| row.get(0))?;
+    if let Some(to) = marked_to {
+        tx.prepare_cached(
+            "INSERT INTO changes (talk_id, seq)
+             SELECT talk_id, ?3 + row_number() OVER (ORDER BY talk_id) FROM (
+                SELECT talk_id FROM talks WHERE talk_id > ?1 AND talk_id <= ?2
+                UNION SELECT talk_id FROM tombstones WHERE talk_id > ?1 AND talk_id <= ?2
+                UNION SELECT talk_id FROM closures WHERE talk_id > ?1 AND talk_id <= ?2)
+              WHERE true
+             -- One that has changed since is marked already.
+             ON CONFLICT (talk_id) DO UPDATE SET seq = excluded.seq WHERE changes.seq <= ?4",
+        )?
+        .execute((capture.marked_to, to, top(&tx)?.max(capture.floor), capture.floor))?;
+    }
+    CAPTURE.set(&tx, &Capture { marked_to, ..capture })?;
+    tx.commit()?;
+    Ok(if marked_to.is_some() { CaptureStep::More } else { CaptureStep::Done })
+}
+
+/// Switches the capture off, and forgets the next talks that are marked, in one transaction.
+///
+/// # Errors
+/// If the database cannot be written.
+fn switch_off(connection: &mut Connection) -> rusqlite::Result<CaptureStep> {
+    let tx = connection.transaction()?;
+    CAPTURE.remove(&tx)?;
+    let forgotten = tx
+        .prepare_cached(
+            "DELETE FROM changes WHERE talk_id IN (SELECT talk_id FROM changes ORDER BY talk_id LIMIT ?1)",
+        )?
+        .execute([STEP_TALKS])?;
+    tx.commit()?;
+    Ok(if forgotten > 0 { CaptureStep::More } else { CaptureStep::Done })
+}
+
+/// Marks all talks again: everything is published once more.
+///
+/// # Errors
+/// If the database cannot be written.
+pub(crate) fn mark_all(connection: &mut Connection) -> rusqlite::Result<()> {
+    let tx = connection.transaction()?;
+    if let Some(capture) = CAPTURE.get(&tx)? {
+        let floor = top(&tx)?.max(capture.floor);
+        CAPTURE.set(&tx, &Capture { floor, marked_to: Some(FIRST) })?;
+    }
+    tx.commit()
+}
+
+#[cfg(test)]
+mod tests;

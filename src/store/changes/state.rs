@@ -1,0 +1,78 @@
+//! How publishing goes, in `mirror_info`, for those who read the database.
+
+use crate::store::info::InfoKey;
+use crate::talk::TalkId;
+use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
+
+/// `mirror_info`: missing while publishing is off.
+const STATE: InfoKey<PublishState> = InfoKey::json("publish.state");
+
+/// How publishing goes. Times are Unix seconds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PublishState {
+    /// The server, without user and password: `db1:5432/warehouse`.
+    pub server: String,
+    /// The position that the server has confirmed.
+    pub position: i64,
+    /// Talks that changed and are not published yet.
+    pub backlog: u64,
+    /// When nothing was left to publish.
+    pub caught_up_at: Option<i64>,
+    /// When the server last confirmed a transaction.
+    pub confirmed_at: Option<i64>,
+    /// Why nothing is published now.
+    pub trouble: Option<PublishTrouble>,
+    /// Talks that the server refuses, with its words. They are published with their next change, if it takes that.
+    pub set_aside: Vec<SetAside>,
+}
+
+/// Why nothing is published now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PublishTrouble {
+    /// The first failure after the last success, …
+    pub since: i64,
+    /// … and the last.
+    pub at: i64,
+    /// What failed, and what to do.
+    pub error: String,
+    /// Whether a person must act. Otherwise it may pass.
+    pub refused: bool,
+}
+
+/// A talk that the server refuses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SetAside {
+    pub talk_id: TalkId,
+    /// When.
+    pub at: i64,
+    /// The server's words.
+    pub error: String,
+}
+
+impl PublishState {
+    /// How long the oldest change may have waited, in seconds. 0 if none waits.
+    pub(crate) fn lag(&self, now: i64) -> i64 {
+        let since = self.caught_up_at.or(self.trouble.as_ref().map(|trouble| trouble.since));
+        match self.backlog {
+            0 if self.trouble.is_none() => 0,
+            _ => since.map_or(0, |since| now.saturating_sub(since).max(0)),
+        }
+    }
+}
+
+/// Replaces the stored state, or removes it.
+///
+/// # Errors
+/// If the database cannot be written.
+pub(in crate::store) fn write(connection: &Connection, state: Option<&PublishState>) -> rusqlite::Result<()> {
+    STATE.put(connection, state)
+}
+
+/// Reads the stored state. `None` while publishing is off.
+///
+/// # Errors
+/// If the database cannot be read.
+pub(crate) fn read(connection: &Connection) -> rusqlite::Result<Option<PublishState>> {
+    STATE.get(connection)
+}
