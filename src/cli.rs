@@ -15,6 +15,7 @@ mod logging;
 mod login;
 mod print;
 mod progress;
+mod publish;
 mod queue;
 mod resume;
 mod run;
@@ -26,6 +27,7 @@ mod table;
 mod why;
 
 use crate::config::{Config, LogFormat, Needs};
+use crate::publish::ServerAddress;
 use crate::store::lock;
 use crate::talk::TalkId;
 use anyhow::{Context, Result};
@@ -152,6 +154,9 @@ enum Command {
         #[arg(long, value_name = "CODE")]
         code: Option<String>,
     },
+    /// Publish the mirror to a PostgreSQL server
+    #[command(subcommand, disable_help_subcommand = true)]
+    Publish(PublishCommand),
     /// Run a simulated account on loopback, mirrored and auto-closed before your eyes
     #[cfg(feature = "demo")]
     Demo {
@@ -186,6 +191,33 @@ enum QueueCommand {
         #[arg(value_name = "ID", required = true)]
         ids: Vec<TalkId>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum PublishCommand {
+    /// Create the schema on the server, or add what an earlier version of it lacks; removes nothing
+    Init {
+        /// Print the script, for somebody else to run
+        #[arg(long)]
+        print: bool,
+        /// On Citus: distribute the tables by account
+        #[arg(long)]
+        distribute: bool,
+        /// Another address with the schema's owner as its user, such as postgresql://postgres@%2Frun%2Fpostgresql/warehouse
+        #[arg(long, value_name = "ADDRESS", conflicts_with = "print")]
+        server: Option<ServerAddress>,
+        /// The file with that user's password
+        #[arg(long, value_name = "FILE", requires = "server")]
+        password_file: Option<PathBuf>,
+    },
+    /// Show how publishing goes, here and on the server; exit code 1 if it does not go well
+    Status {
+        /// Print it as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Publish everything again
+    All,
 }
 
 /// An argument that names talks.
@@ -319,6 +351,18 @@ impl Cli {
                 plain()?;
                 login::login(&config, code.as_deref())
             }
+            Command::Publish(PublishCommand::Init { print, distribute, ref server, ref password_file }) => {
+                plain()?;
+                let (server, password_file) = (server.clone(), password_file.clone());
+                let arguments = publish::InitArguments { print, distribute, server, password_file };
+                publish::init(|| Ok(input.config(Needs::Publish)?), arguments)
+            }
+            Command::Publish(PublishCommand::Status { json }) => {
+                let config = input.config(Needs::Publish)?;
+                plain()?;
+                publish::status(&config, json)
+            }
+            Command::Publish(PublishCommand::All) => publish::all(&for_database()?),
             #[cfg(feature = "demo")]
             Command::Demo { ref dir } => {
                 plain()?;

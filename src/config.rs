@@ -4,7 +4,7 @@
 //! expected and what was found. `config.example.toml` explains each key; a test holds it equal to the defaults
 //! here.
 //!
-//! Uses `amocrm`, `clock`, `files`, `number`, `policy`. Alone knows the crate `config`.
+//! Uses `amocrm`, `clock`, `files`, `number`, `policy`, `publish`. Alone knows the crate `config`.
 
 mod auto_close;
 mod backup;
@@ -13,6 +13,7 @@ mod feeds;
 mod file;
 mod keys;
 mod oauth;
+mod publish;
 mod retention;
 mod schedule;
 
@@ -26,6 +27,7 @@ use crate::amocrm::{self, ClientConfig, Token, TokenSource, vendor_of};
 use crate::number;
 use crate::policy::RetryRules;
 use crate::policy::refresh::RefreshRules;
+use crate::publish::PublishRules;
 use keys::Keys;
 use secrecy::SecretString;
 use std::net::{IpAddr, SocketAddr};
@@ -58,6 +60,8 @@ pub(crate) struct Config {
     /// `http.hosts`, in the form used to compare.
     pub http_hosts: Vec<String>,
     pub backup: Option<Backup>,
+    /// `[publish]`. For a command that [`Needs::Publish`], also if it is not enabled.
+    pub publish: Option<PublishRules>,
     pub log: Log,
     /// The configuration file.
     pub file: PathBuf,
@@ -125,6 +129,8 @@ pub(crate) enum Needs {
     Webhook,
     /// An OAuth section. There may be no tokens yet.
     Login,
+    /// The server to publish to, also while publishing is off. No token.
+    Publish,
 }
 
 /// All mistakes of a configuration, one per line.
@@ -262,6 +268,7 @@ impl Config {
         let webhook = feeds::webhook(keys, folder, needs, http);
         let retention = retention::versions(keys);
         let backup = backup::backup(keys, &database);
+        let publish = publish::publish(keys, folder, needs);
         let log = Log {
             level: keys
                 .optional("log.level", "error, warn, info, debug or trace", |value| {
@@ -296,6 +303,7 @@ impl Config {
             http,
             http_hosts,
             backup,
+            publish,
             log,
             file: file.path().to_owned(),
             file_is_regular: file.is_regular(),
@@ -353,7 +361,7 @@ fn with_oauth(
     let on = oauth.is_on(keys);
     let integration = oauth.integration(keys, database, needs, other.as_deref());
     let source = if on { integration.map(TokenSource::OAuth) } else { token };
-    if matches!(needs, Needs::DatabaseAlone | Needs::Login) {
+    if matches!(needs, Needs::DatabaseAlone | Needs::Login | Needs::Publish) {
         return source;
     }
     match &source {

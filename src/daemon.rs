@@ -8,6 +8,7 @@
 
 mod backups;
 mod feeders;
+mod publishing;
 mod reload;
 mod running;
 mod schedule;

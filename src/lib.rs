@@ -78,6 +78,7 @@ mod mutated;
 mod named;
 mod number;
 pub mod policy;
+mod publish;
 mod report;
 mod sqlite;
 pub mod store;

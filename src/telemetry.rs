@@ -16,6 +16,8 @@ const TALKS_RECORDED: &str = "talkmirror_talks_recorded_total";
 const CLOSURES: &str = "talkmirror_closures_total";
 const ODD_FIELDS: &str = "talkmirror_odd_fields_total";
 const PAUSES: &str = "talkmirror_pauses_total";
+const PUBLISHED_ROWS: &str = "talkmirror_publish_rows_total";
+const PUBLISH_ERRORS: &str = "talkmirror_publish_errors_total";
 const BATCH: &str = "talkmirror_writer_batch_records";
 const COMMIT_SECONDS: &str = "talkmirror_writer_commit_duration_seconds";
 
@@ -104,6 +106,11 @@ pub(crate) fn start() -> Result<PrometheusHandle, BuildError> {
         "Answers with an optional field of another shape than the API documents, by field"
     );
     describe_counter!(PAUSES, "Pauses that began, by reason");
+    describe_counter!(PUBLISHED_ROWS, "Rows that the server of [publish] took, by table");
+    describe_counter!(
+        PUBLISH_ERRORS,
+        "Failures of publishing, by SQLSTATE; connection, timeout, fenced or refused without one"
+    );
     describe_histogram!(BATCH, "Records in a commit");
     describe_histogram!(COMMIT_SECONDS, Unit::Seconds, "How long commits took");
     for (name, help) in GAUGES {
@@ -142,6 +149,16 @@ pub(crate) fn closure(outcome: &'static str) {
 /// An optional field of a talk came in another shape than the API documents.
 pub(crate) fn odd_field(field: &'static str) {
     counter!(ODD_FIELDS, "field" => field).increment(1);
+}
+
+/// Counts rows that the server of `[publish]` took.
+pub(crate) fn published(table: &'static str, rows: u64) {
+    counter!(PUBLISHED_ROWS, "table" => table).increment(rows);
+}
+
+/// Counts a failure of publishing.
+pub(crate) fn publish_error(sqlstate: &str) {
+    counter!(PUBLISH_ERRORS, "sqlstate" => sqlstate.to_owned()).increment(1);
 }
 
 /// Counts the start of a pause.

@@ -10,6 +10,7 @@ const ALONE: &[(&str, &[&str])] = &[
     ("rusqlite::", &["store", "sqlite"]),
     ("reqwest::", &["amocrm"]),
     ("clap::", &["cli"]),
+    ("tokio_postgres::", &["publish"]),
     ("tokio_cron_scheduler::", &["daemon"]),
     ("use config::", &["config"]),
     ("Instant::now", &["clock"]),

@@ -117,6 +117,7 @@ impl Running<'_> {
         (self.set_level)(config.log.level);
         self.worker.reconfigure(worker_config(&config, Mode::Run), token, client, now);
         self.backups.apply(&config, &self.schedule).await?;
+        self.publishing.apply(&config).await?;
         self.feeders.apply(&config, &feeder_state, &self.worker, &self.schedule).await?;
         self.hosts.send_replace(config.http_hosts.clone());
         self.worker.writer().configure(config.auto_close.rules.clone(), feeders::enabled(&config));

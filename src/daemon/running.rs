@@ -2,6 +2,7 @@
 
 use super::backups::Backups;
 use super::feeders::{self, FeederState, Feeders};
+use super::publishing::Publishing;
 use super::schedule::{Schedule, Ticks};
 use super::service::Service;
 use super::signals::{ProcessSignal, Signals};
@@ -112,6 +113,7 @@ pub(super) struct Running<'a> {
     pub sweeps: Ticks,
     pub feeders: Feeders,
     pub backups: Backups,
+    pub publishing: Publishing,
     pub service: Service,
     /// When a configuration was last applied.
     pub configured_at: i64,
@@ -140,6 +142,7 @@ impl<'a> Running<'a> {
     ) -> Result<Running<'a>, DaemonError> {
         let feeder_state = FeederState::read(&connection)?;
         let backups = Backups::read(&connection)?;
+        let is_marked = Publishing::read(&connection)?;
         for (feeder, on) in feeders::enabled(config) {
             crate::store::feeds::note_enabled(&connection, feeder, on).map_err(StoreError::from)?;
         }
@@ -149,6 +152,7 @@ impl<'a> Running<'a> {
             config: config.clone(),
             set_level,
             backups: Backups::new(config, backups, worker.writer()),
+            publishing: Publishing::new(worker.writer(), is_marked),
             worker,
             schedule: Schedule::start().await?,
             sweeps: Ticks::default(),
@@ -170,6 +174,7 @@ impl<'a> Running<'a> {
         running.serve().await?;
         running.feeders.apply(config, &feeder_state, &running.worker, &running.schedule).await?;
         running.backups.apply(config, &running.schedule).await?;
+        running.publishing.apply(config).await?;
         tracing::info!(
             "started: mirroring {} into {}, at most {} requests a second",
             config.api.base_url.as_str().trim_end_matches('/'),
@@ -282,6 +287,7 @@ impl<'a> Running<'a> {
         self.backups.stop().await;
         self.feeders.stop().await;
         let stopped = stop(&mut self.worker, worked).await;
+        self.publishing.stop().await;
         self.backups.wait_for_stopped(end).await;
         stopped?;
         let counters = self.worker.counters();

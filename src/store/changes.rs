@@ -12,7 +12,7 @@ pub(crate) use rows::{Cell, Wanted, read};
 use super::info::InfoKey;
 use crate::number;
 use crate::talk::TalkId;
-use rusqlite::{CachedStatement, Connection, Transaction};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction};
 use serde::{Deserialize, Serialize};
 
 /// `mirror_info`: changes are marked. Missing while publishing is off.
@@ -108,8 +108,13 @@ impl<'tx> Marker<'tx> {
 /// # Errors
 /// If the database cannot be read.
 pub(crate) fn local(connection: &Connection) -> rusqlite::Result<Local> {
+    let published = state::read(connection)?;
+    let identity = IDENTITY.get(connection)?.map(|identity| Identity {
+        seen: published.map_or(identity.seen, |published| published.position.max(identity.seen)),
+        ..identity
+    });
     Ok(Local {
-        identity: IDENTITY.get(connection)?,
+        identity,
         top: top(connection)?,
         is_captured: CAPTURE.get(connection)?.is_some(),
         has_talks: connection.prepare_cached("SELECT 1 FROM talks")?.exists([])?,
@@ -124,17 +129,60 @@ pub(crate) fn top(connection: &Connection) -> rusqlite::Result<i64> {
     connection.prepare_cached("SELECT coalesce(max(seq), 0) FROM changes")?.query_row([], |row| row.get(0))
 }
 
-/// The next talks after a position, in the order of their last change.
+/// The next talks after a position, in the order of their last change: at most `limit`, and no more than with `bytes` of
+/// JSON, but at least one.
 ///
 /// # Errors
 /// If the database cannot be read.
-pub(crate) fn since(connection: &Connection, position: i64, limit: usize) -> rusqlite::Result<Vec<Change>> {
+pub(crate) fn since(
+    connection: &Connection,
+    position: i64,
+    limit: usize,
+    bytes: u64,
+) -> rusqlite::Result<Vec<Change>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT seq, talk_id, coalesce(octet_length(payload), 0)
+           FROM changes LEFT JOIN talks USING (talk_id) WHERE seq > ?1 ORDER BY seq",
+    )?;
+    let mut rows = statement.query([position])?;
+    let (mut changes, mut left) = (Vec::new(), bytes);
+    while changes.len() < limit
+        && let Some(row) = rows.next()?
+    {
+        let size = number::positive(row.get(2)?);
+        if size > left && !changes.is_empty() {
+            break;
+        }
+        left = left.saturating_sub(size);
+        changes.push(Change { seq: row.get(0)?, talk_id: row.get(1)? });
+    }
+    Ok(changes)
+}
+
+/// Whether talks are to be marked that were there before the capture was switched on.
+///
+/// # Errors
+/// If the database cannot be read.
+pub(crate) fn is_marking(connection: &Connection) -> rusqlite::Result<bool> {
+    Ok(CAPTURE.get(connection)?.is_some_and(|capture| capture.marked_to.is_some()))
+}
+
+/// How the daemon is: its row of `daemon_status`, as JSON. `None` before its first start.
+///
+/// # Errors
+/// If the database cannot be read.
+pub(crate) fn daemon(connection: &Connection) -> rusqlite::Result<Option<String>> {
     connection
-        .prepare_cached("SELECT seq, talk_id FROM changes WHERE seq > ?1 ORDER BY seq LIMIT ?2")?
-        .query_map((position, i64::try_from(limit).unwrap_or(i64::MAX)), |row| {
-            Ok(Change { seq: row.get(0)?, talk_id: row.get(1)? })
-        })?
-        .collect()
+        .prepare_cached(
+            "SELECT json_object('mode', mode, 'version', version, 'started_at', started_at, 'seen_at', seen_at,
+                                'last_success_at', last_success_at, 'last_failure', last_failure,
+                                'failing_since', failing_since, 'pause_reason', pause_reason, 'paused_at', paused_at,
+                                'pause_until', pause_until, 'clock_skew', clock_skew, 'not_closing', not_closing,
+                                'known_talks', known_talks, 'mirrored_talks', mirrored_talks, 'complete', complete)
+               FROM daemon_status",
+        )?
+        .query_row([], |row| row.get(0))
+        .optional()
 }
 
 /// How many talks changed after a position.
@@ -227,6 +275,10 @@ fn switch_on(connection: &mut Connection, floor: i64) -> rusqlite::Result<Captur
 /// If the database cannot be written.
 fn switch_off(connection: &mut Connection) -> rusqlite::Result<CaptureStep> {
     let tx = connection.transaction()?;
+    if let Some(identity) = local(&tx)?.identity {
+        // What the state says is forgotten with it.
+        IDENTITY.set(&tx, &identity)?;
+    }
     CAPTURE.remove(&tx)?;
     let forgotten = tx
         .prepare_cached(

@@ -13,7 +13,7 @@ fn on(connection: &mut Connection, floor: i64) -> u32 {
 }
 
 fn changes(connection: &Connection) -> Vec<(i64, i64)> {
-    let changes = since(connection, 0, usize::MAX).unwrap();
+    let changes = since(connection, 0, usize::MAX, u64::MAX).unwrap();
     changes.iter().map(|change| (change.talk_id.get(), change.seq)).collect()
 }
 

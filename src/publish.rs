@@ -1,0 +1,28 @@
+//! Publishes the mirror's changes to a PostgreSQL server, and takes an account over from it.
+//!
+//! It promises that each committed state reaches the server once, in whole transactions, in the order of the changes;
+//! that what the server loses is sent again; that at most one mirror publishes an account; and that nothing waits for
+//! the server: no fetch, no commit, no stop. It never deletes there, and only `publish init` changes its schema.
+//!
+//! Uses `clock`, `files`, `store`, `telemetry`, `text`. Alone knows `tokio_postgres`.
+
+mod address;
+mod claim;
+mod connection;
+mod error;
+mod publisher;
+mod rows;
+pub(crate) mod schema;
+mod server_state;
+mod table;
+mod tables;
+mod turn;
+
+pub(crate) use address::ServerAddress;
+pub(crate) use connection::Server;
+pub(crate) use publisher::{PublishRules, Publisher, switch_off};
+pub(crate) use server_state::{init, state};
+
+/// Begins a transaction. If this end dies, the server ends it by itself: nobody waits for a lock of ours.
+const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '30s'; SET LOCAL lock_timeout = '5s'; \
+                     SET LOCAL idle_in_transaction_session_timeout = '30s'";

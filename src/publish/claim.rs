@@ -1,0 +1,285 @@
+//! The claim: which mirror publishes an account, and from which position on.
+//!
+//! Each claim raises the account's `epoch` on the server. A batch names the epoch that it was made under, so one of an
+//! earlier claim changes nothing. The mirror stores the epoch before it publishes under it. If the server's is higher,
+//! another copy of the file has claimed the account since: this one was restored from a backup, or copied.
+
+use super::connection::Connection;
+use super::error::PublishError;
+use super::table::SCHEMA;
+use crate::store::changes::{Identity, Local};
+use std::time::{Duration, SystemTime};
+use tokio_postgres::types::{ToSql, Type};
+
+/// What the mirror tells the server of itself.
+#[derive(Debug, Clone)]
+pub(super) struct Claimant {
+    pub account_id: i64,
+    pub base_url: String,
+    /// The host and the file: `crm1:/var/lib/talkmirror/talks.db`.
+    pub publisher: String,
+    /// How long the account stays held after the last sign of life.
+    pub hold: Duration,
+}
+
+/// A claim that holds: what each batch names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Claim {
+    pub account_id: i64,
+    pub mirror: String,
+    pub epoch: i64,
+    /// The number of the last change that the server has.
+    pub position: i64,
+}
+
+/// The account's row on the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ServerRow {
+    pub mirror: String,
+    pub position: i64,
+    pub epoch: i64,
+    pub publisher: String,
+    /// Since when it gave no sign of life.
+    pub published_at: SystemTime,
+    pub is_held: bool,
+}
+
+/// What follows from the server's row and the mirror's own state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// The server does not know the account: publish from the beginning, with the epoch 1.
+    Begin,
+    /// Go on from this position.
+    Continue { position: i64, epoch: i64 },
+    /// The file is older than what it published: take over what the server has above this position, then go on.
+    CatchUp { above: i64 },
+    /// Another mirror has it.
+    Refuse(String),
+}
+
+/// Decides on a claim. `publisher` is this mirror's own.
+pub(super) fn decide(
+    server: Option<&ServerRow>,
+    local: &Local,
+    account_id: i64,
+    publisher: &str,
+) -> Decision {
+    let Some(server) = server else { return Decision::Begin };
+    let held = |what: &str| {
+        let since = chrono::DateTime::<chrono::Utc>::from(server.published_at).format("%Y-%m-%dT%H:%M:%SZ");
+        Decision::Refuse(format!(
+            "account {account_id} is published by {} (last sign of life {since}): {what}",
+            server.publisher
+        ))
+    };
+    let ours = local.identity.as_ref().filter(|identity| identity.mirror == server.mirror);
+    let Some(identity) = ours else {
+        return match (server.is_held, local.has_talks) {
+            (true, _) => held("switch publishing off here, or stop that one"),
+            (false, true) => held(
+                "its mirror is gone, and this one has talks of its own: `talkmirror adopt --take-over` takes over what \
+                 the server has, and keeps this file beside it",
+            ),
+            (false, false) => held("its mirror is gone: `talkmirror adopt` takes over what the server has"),
+        };
+    };
+    if server.is_held && server.publisher != publisher {
+        return held("this is a copy of that database: stop one of the two");
+    }
+    // While nothing is captured there is no number of a change. All talks are published again then.
+    let is_older = server.epoch > identity.epoch || local.is_captured && server.position > local.top;
+    if is_older {
+        return Decision::CatchUp { above: identity.seen };
+    }
+    Decision::Continue { position: server.position, epoch: server.epoch.max(identity.epoch) + 1 }
+}
+
+/// Reads the account's row, and keeps other claims waiting until the transaction ends.
+async fn lock(connection: &Connection, account_id: i64) -> Result<Option<ServerRow>, PublishError> {
+    let sql = format!(
+        "SELECT mirror_id::text, position, epoch, publisher, published_at, held_until > now()
+           FROM {SCHEMA}.accounts WHERE account_id = $1 FOR UPDATE"
+    );
+    let row = connection.query_typed_opt(&sql, &[(&account_id, Type::INT8)]).await?;
+    Ok(row.map(|row| ServerRow {
+        mirror: row.get(0),
+        position: row.get(1),
+        epoch: row.get(2),
+        publisher: row.get(3),
+        published_at: row.get(4),
+        is_held: row.get(5),
+    }))
+}
+
+/// The result of a claim.
+#[derive(Debug)]
+pub(super) enum Claimed {
+    /// The account is ours.
+    Held(Claim),
+    /// It is ours once the mirror has caught up with the server from this position on. Nothing was changed.
+    CatchUp { above: i64, server: ServerRow },
+}
+
+/// Claims the account, in one transaction.
+///
+/// # Errors
+/// If another mirror has it, or the server fails.
+pub(super) async fn claim(
+    connection: &Connection,
+    local: &Local,
+    claimant: &Claimant,
+) -> Result<Claimed, PublishError> {
+    connection.batch_execute(super::BEGIN).await?;
+    let server = lock(connection, claimant.account_id).await?;
+    let (position, epoch) = match decide(server.as_ref(), local, claimant.account_id, &claimant.publisher) {
+        Decision::Begin => (0, local.identity.as_ref().map_or(0, |identity| identity.epoch) + 1),
+        Decision::Continue { position, epoch } => (position, epoch),
+        Decision::Refuse(why) => {
+            connection.batch_execute("ROLLBACK").await?;
+            return Err(PublishError::Refused(why));
+        }
+        Decision::CatchUp { above } => {
+            connection.batch_execute("ROLLBACK").await?;
+            let server = server.ok_or(PublishError::Fenced)?;
+            return Ok(Claimed::CatchUp { above, server });
+        }
+    };
+    let mirror = local.identity.as_ref().map_or_else(new_id, |identity| identity.mirror.clone());
+    let claim = Claim { account_id: claimant.account_id, mirror, epoch, position };
+    write(connection, &claim, claimant).await?;
+    connection.batch_execute("COMMIT").await?;
+    Ok(Claimed::Held(claim))
+}
+
+/// Writes the account's row.
+pub(super) async fn write(
+    connection: &Connection,
+    claim: &Claim,
+    claimant: &Claimant,
+) -> Result<(), PublishError> {
+    let sql = format!(
+        "INSERT INTO {SCHEMA}.accounts AS a
+                (account_id, base_url, mirror_id, position, epoch, publisher, version, held_until, published_at)
+         VALUES ($1, $2, $3::text::uuid, $4, $5, $6, $7, now() + $8 * interval '1 second', now())
+         ON CONFLICT (account_id) DO UPDATE
+            SET base_url = excluded.base_url, mirror_id = excluded.mirror_id, position = excluded.position,
+                epoch = excluded.epoch, publisher = excluded.publisher, version = excluded.version,
+                held_until = excluded.held_until, published_at = excluded.published_at
+          WHERE a.epoch < excluded.epoch"
+    );
+    let hold = claimant.hold.as_secs_f64();
+    let parameters: [(&(dyn ToSql + Sync), Type); 8] = [
+        (&claim.account_id, Type::INT8),
+        (&claimant.base_url, Type::TEXT),
+        (&claim.mirror, Type::TEXT),
+        (&claim.position, Type::INT8),
+        (&claim.epoch, Type::INT8),
+        (&claimant.publisher, Type::TEXT),
+        (&env!("CARGO_PKG_VERSION"), Type::TEXT),
+        (&hold, Type::FLOAT8),
+    ];
+    match connection.execute_typed(&sql, &parameters).await? {
+        0 => Err(PublishError::Fenced),
+        _ => Ok(()),
+    }
+}
+
+/// What the mirror stores before it publishes under a claim.
+pub(super) fn identity(claim: &Claim) -> Identity {
+    Identity { mirror: claim.mirror.clone(), epoch: claim.epoch, seen: claim.position }
+}
+
+/// Lets others claim the account at once.
+///
+/// # Errors
+/// If the server fails.
+pub(super) async fn release(connection: &Connection, claim: &Claim) -> Result<(), PublishError> {
+    let sql = format!("UPDATE {SCHEMA}.accounts SET held_until = now() WHERE account_id = $1 AND epoch = $2");
+    connection.execute_typed(&sql, &[(&claim.account_id, Type::INT8), (&claim.epoch, Type::INT8)]).await?;
+    Ok(())
+}
+
+fn new_id() -> String {
+    uuid::Builder::from_random_bytes(fastrand::u128(..).to_be_bytes()).into_uuid().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::UNIX_EPOCH;
+
+    fn server(mirror: &str, position: i64, epoch: i64, is_held: bool) -> ServerRow {
+        ServerRow {
+            mirror: mirror.into(),
+            position,
+            epoch,
+            publisher: "other:/talks.db".into(),
+            published_at: UNIX_EPOCH,
+            is_held,
+        }
+    }
+
+    fn local(mirror: Option<&str>, epoch: i64, top: i64) -> Local {
+        let identity = mirror.map(|mirror| Identity { mirror: mirror.into(), epoch, seen: 30 });
+        Local { identity, top, is_captured: true, has_talks: true }
+    }
+
+    fn decided(server: Option<ServerRow>, local: &Local) -> Decision {
+        decide(server.as_ref(), local, 7, "here:/talks.db")
+    }
+
+    #[test]
+    fn an_account_that_the_server_does_not_know_begins() {
+        assert_eq!(decided(None, &local(None, 0, 5)), Decision::Begin);
+        assert_eq!(decided(None, &local(Some("a"), 3, 5)), Decision::Begin, "the server was made anew");
+    }
+
+    #[test]
+    fn our_own_goes_on_where_the_server_is_also_where_it_lost_the_last_batches() {
+        let ours = local(Some("a"), 3, 50);
+        assert_eq!(
+            decided(Some(server("a", 40, 3, false)), &ours),
+            Decision::Continue { position: 40, epoch: 4 }
+        );
+        assert_eq!(
+            decided(Some(server("a", 20, 2, false)), &ours),
+            Decision::Continue { position: 20, epoch: 4 },
+            "an epoch that the server lost is not used again"
+        );
+        let off = Local { is_captured: false, top: 0, ..ours };
+        let on_again = Decision::Continue { position: 40, epoch: 4 };
+        assert_eq!(decided(Some(server("a", 40, 3, false)), &off), on_again, "it was switched off meanwhile");
+    }
+
+    #[test]
+    fn a_file_that_is_older_than_what_it_published_catches_up() {
+        let ours = local(Some("a"), 3, 50);
+        let catch_up = Decision::CatchUp { above: 30 };
+        assert_eq!(decided(Some(server("a", 60, 3, false)), &ours), catch_up, "in the same claim");
+        assert_eq!(
+            decided(Some(server("a", 40, 4, false)), &ours),
+            catch_up,
+            "it has changed since the restore"
+        );
+    }
+
+    #[test]
+    fn what_another_mirror_has_is_refused_by_its_name() {
+        let refused = |row, local: &Local| match decided(Some(row), local) {
+            Decision::Refuse(why) => why,
+            other => panic!("{other:?}"),
+        };
+        let why = refused(server("b", 1, 1, true), &local(Some("a"), 3, 50));
+        assert!(
+            why.starts_with(
+                "account 7 is published by other:/talks.db (last sign of life 1970-01-01T00:00:00Z)"
+            ),
+            "{why}"
+        );
+        assert!(refused(server("b", 1, 1, false), &local(None, 0, 0)).contains("adopt --take-over"));
+        let empty = Local { has_talks: false, ..local(None, 0, 0) };
+        assert!(refused(server("b", 1, 1, false), &empty).contains("`talkmirror adopt` takes over"));
+        let copy = refused(server("a", 40, 3, true), &local(Some("a"), 3, 50));
+        assert!(copy.contains("a copy of that database"), "{copy}");
+    }
+}

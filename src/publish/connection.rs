@@ -1,0 +1,118 @@
+//! A connection to the server: TLS with a verified name, the password, and the task that drives it.
+
+use super::address::ServerAddress;
+use super::error::PublishError;
+use crate::files;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use secrecy::{ExposeSecret, SecretString};
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_postgres::{Client, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+/// All hosts together may take so long.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Where to publish to, and as whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Server {
+    /// `publish.server`
+    pub address: ServerAddress,
+    /// The file of the password: `publish.password_file`, or the systemd credential. It is read at each connect.
+    pub password_file: Option<PathBuf>,
+    /// `publish.ca_file`. `None`: the system's roots.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// An open connection. Dropping it closes it.
+pub(super) struct Connection {
+    client: Client,
+    driver: JoinHandle<()>,
+}
+
+impl Deref for Connection {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // Otherwise it would wait for a server that answers no more.
+        self.driver.abort();
+    }
+}
+
+impl Server {
+    /// Connects to the first host that accepts writes.
+    ///
+    /// # Errors
+    /// If none does, or the password or the certificates cannot be read.
+    pub(super) async fn connect(&self) -> Result<Connection, PublishError> {
+        let mut config = self.address.config();
+        if let Some(password) = self.password()? {
+            config.password(password.expose_secret());
+        }
+        let connected = async {
+            let (client, driver) = if self.address.uses_tls() {
+                let (client, connection) = config.connect(MakeRustlsConnect::new(self.tls()?)).await?;
+                (client, tokio::spawn(async move { drop(connection.await) }))
+            } else {
+                let (client, connection) = config.connect(NoTls).await?;
+                (client, tokio::spawn(async move { drop(connection.await) }))
+            };
+            Ok(Connection { client, driver })
+        };
+        timeout(CONNECT_TIMEOUT, connected).await.map_err(|_| PublishError::Timeout("connected"))?
+    }
+
+    /// The password, if a file is named. Only its last line end is no part of it.
+    fn password(&self) -> Result<Option<SecretString>, PublishError> {
+        let Some(path) = &self.password_file else { return Ok(None) };
+        let text = files::read_text(path).map_err(|error| {
+            unreadable(path, &error.to_string(), "write the password there, readable for this user")
+        })?;
+        let password = text.strip_suffix('\n').unwrap_or(&text);
+        let password = password.strip_suffix('\r').unwrap_or(password);
+        if password.is_empty() {
+            return Err(unreadable(path, "it is empty", "write the password there"));
+        }
+        Ok(Some(SecretString::from(password)))
+    }
+
+    fn tls(&self) -> Result<ClientConfig, PublishError> {
+        let mut roots = RootCertStore::empty();
+        if let Some(path) = &self.ca_file {
+            let what = "publish.ca_file must hold certificates in PEM";
+            let text = files::read_text(path).map_err(|error| unreadable(path, &error.to_string(), what))?;
+            for certificate in CertificateDer::pem_slice_iter(text.as_bytes()) {
+                certificate
+                    .map_err(|error| error.to_string())
+                    .and_then(|certificate| roots.add(certificate).map_err(|error| error.to_string()))
+                    .map_err(|error| unreadable(path, &error, what))?;
+            }
+            if roots.is_empty() {
+                return Err(unreadable(path, "no certificate is in it", what));
+            }
+        } else {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| PublishError::Refused(error.to_string()))?;
+        Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    }
+}
+
+fn unreadable(path: &Path, found: &str, remedy: &str) -> PublishError {
+    PublishError::Refused(format!("cannot read {} ({found}): {remedy}", path.display()))
+}

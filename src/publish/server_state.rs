@@ -1,0 +1,92 @@
+//! What people ask of the server: its schema, the account's row, and whether this program may publish.
+
+use super::connection::{Connection, Server};
+use super::error::PublishError;
+use super::schema;
+use super::table::SCHEMA;
+use super::tables;
+use serde::Serialize;
+use tokio_postgres::types::Type;
+
+/// What the server has of an account. Times are Unix seconds by its clock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct ServerState {
+    /// The schema's version.
+    pub schema: i32,
+    /// `None` if the server does not know the account.
+    pub account: Option<ServerAccount>,
+}
+
+/// The account's row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct ServerAccount {
+    /// The mirror that publishes it, …
+    pub mirror: String,
+    /// … with its host and file, …
+    pub publisher: String,
+    /// … and version.
+    pub version: String,
+    pub position: i64,
+    pub epoch: i64,
+    pub held_until: i64,
+    pub published_at: i64,
+}
+
+/// Creates the schema, or adds what it lacks. Returns its version.
+///
+/// # Errors
+/// If the role may not, or the server cannot be reached.
+pub(crate) async fn init(server: &Server, distribute: bool) -> Result<i32, PublishError> {
+    let connection = server.connect().await?;
+    schema::init(&connection, distribute).await
+}
+
+/// Reads what the server has of an account, and whether this program's role may publish it.
+///
+/// # Errors
+/// If the server cannot be reached, its schema has another version, or the role lacks a right.
+pub(crate) async fn state(server: &Server, account_id: Option<i64>) -> Result<ServerState, PublishError> {
+    let connection = server.connect().await?;
+    let schema = schema::require(&connection).await?;
+    rights(&connection, server).await?;
+    let account = match account_id {
+        Some(account_id) => account(&connection, account_id).await?,
+        None => None,
+    };
+    Ok(ServerState { schema, account })
+}
+
+async fn account(connection: &Connection, account_id: i64) -> Result<Option<ServerAccount>, PublishError> {
+    let sql = format!(
+        "SELECT mirror_id::text, publisher, version, position, epoch, extract(epoch FROM held_until)::bigint,
+                extract(epoch FROM published_at)::bigint
+           FROM {SCHEMA}.accounts WHERE account_id = $1"
+    );
+    let row = connection.query_typed_opt(&sql, &[(&account_id, Type::INT8)]).await?;
+    Ok(row.map(|row| ServerAccount {
+        mirror: row.get(0),
+        publisher: row.get(1),
+        version: row.get(2),
+        position: row.get(3),
+        epoch: row.get(4),
+        held_until: row.get(5),
+        published_at: row.get(6),
+    }))
+}
+
+/// Whether the role may read and write each table.
+async fn rights(connection: &Connection, server: &Server) -> Result<(), PublishError> {
+    for table in tables::ALL.iter().map(|table| table.name).chain(["accounts"]) {
+        let name = format!("{SCHEMA}.{table}");
+        let sql = "SELECT has_table_privilege($1::text, 'SELECT') AND has_table_privilege($1::text, 'INSERT')
+                          AND has_table_privilege($1::text, 'UPDATE')";
+        let row = connection.query_typed_one(sql, &[(&name, Type::TEXT)]).await?;
+        if !row.get::<_, bool>(0) {
+            let user = server.address.user();
+            return Err(PublishError::Refused(format!(
+                "the role {user} may not read and write {name}: GRANT talkmirror_publisher TO {user}"
+            )));
+        }
+    }
+    Ok(())
+}

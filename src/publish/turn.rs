@@ -1,0 +1,184 @@
+//! One turn: the next changes are read from the mirror and committed on the server, with the position, in one
+//! transaction.
+
+use super::claim::Claim;
+use super::connection::Connection;
+use super::error::{Class, PublishError};
+use super::rows::Rows;
+use super::table::SCHEMA;
+use super::tables;
+use crate::store;
+use crate::store::changes::{self, Change, Wanted};
+use std::collections::HashMap;
+use std::time::Duration;
+use tokio_postgres::types::{ToSql, Type};
+
+/// Changes in one transaction at most, …
+const MAX_CHANGES: usize = 2000;
+/// … and so many bytes of JSON, unless one talk has more.
+const MAX_BYTES: u64 = 2 << 20;
+
+/// What one turn did.
+#[derive(Debug, Default)]
+pub(super) struct Turn {
+    /// Rows that the server took, by table.
+    pub rows: [u64; tables::ALL.len()],
+    /// Values that were converted to what the server takes.
+    pub converted: usize,
+    /// Talks that the server refuses, and its words.
+    pub set_aside: Vec<(Change, String)>,
+    /// Whether more changes wait.
+    pub more: bool,
+}
+
+/// What a turn needs, beside the claim.
+pub(super) struct Source<'a> {
+    pub mirror: &'a store::Connection,
+    /// Whether the JSON as received is published.
+    pub payload: bool,
+    pub hold: Duration,
+}
+
+/// Publishes the next changes. Without any, only the sign of life is renewed.
+///
+/// # Errors
+/// If the claim no longer holds, or the server or the mirror fails. The position is then on the server.
+pub(super) async fn turn(
+    connection: &Connection,
+    claim: &mut Claim,
+    source: &Source<'_>,
+) -> Result<Turn, PublishError> {
+    let changes = changes::since(source.mirror, claim.position, MAX_CHANGES, MAX_BYTES)?;
+    let mut turn = Turn { more: changes.len() > 1, ..Turn::default() };
+    if changes.is_empty() {
+        connection.batch_execute(super::BEGIN).await?;
+        advance(connection, claim, claim.position, source).await?;
+        connection.batch_execute("COMMIT").await?;
+        return Ok(turn);
+    }
+    let (mut rest, mut size) = (changes.as_slice(), changes.len());
+    while !rest.is_empty() {
+        let (batch, after) = rest.split_at(size.min(rest.len()));
+        match publish(connection, claim, source, batch, &mut turn).await {
+            Ok(()) => {
+                rest = after;
+                size = (size * 2).min(changes.len());
+            }
+            Err(error) if error.class() == Class::OfRows => {
+                connection.batch_execute("ROLLBACK").await?;
+                if let [change] = batch {
+                    set_aside(connection, claim, source, *change).await?;
+                    turn.set_aside.push((*change, error.to_string()));
+                    rest = after;
+                }
+                size = (size / 2).max(1);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(turn)
+}
+
+/// Commits these changes and the position.
+async fn publish(
+    connection: &Connection,
+    claim: &mut Claim,
+    source: &Source<'_>,
+    batch: &[Change],
+    turn: &mut Turn,
+) -> Result<(), PublishError> {
+    let Some(last) = batch.last() else { return Ok(()) };
+    let wanted = wanted(connection, claim.account_id, batch).await?;
+    let selects = tables::ALL.map(|table| table.select);
+    let read = changes::read(source.mirror, &selects, &wanted)?;
+    connection.batch_execute(super::BEGIN).await?;
+    advance(connection, claim, last.seq, source).await?;
+    let mut converted = 0;
+    let mut taken = [0; tables::ALL.len()];
+    for ((table, rows), taken) in tables::ALL.iter().zip(read).zip(&mut taken) {
+        let rows = Rows::new(table, rows, source.payload);
+        if rows.count == 0 {
+            continue;
+        }
+        converted += rows.converted;
+        let mut parameters: Vec<(&(dyn ToSql + Sync), Type)> = vec![(&claim.account_id, Type::INT8)];
+        parameters.extend(rows.parameters());
+        *taken = connection.execute_typed(&table.insert(), &parameters).await?;
+    }
+    connection.batch_execute("COMMIT").await?;
+    claim.position = last.seq;
+    turn.converted += converted;
+    turn.rows.iter_mut().zip(taken).for_each(|(rows, taken)| *rows += taken);
+    Ok(())
+}
+
+/// From which version on the server needs each talk: the last that it has, whose end may be new. A version has no
+/// number of a change: the last change of its talk may have passed versions that were never sent.
+async fn wanted(
+    connection: &Connection,
+    account_id: i64,
+    batch: &[Change],
+) -> Result<Vec<Wanted>, PublishError> {
+    let talk_ids: Vec<i64> = batch.iter().map(|change| change.talk_id.get()).collect();
+    let sql = format!(
+        "SELECT talk_id, max(version) FROM {SCHEMA}.talk_versions
+          WHERE account_id = $1 AND talk_id = ANY ($2) GROUP BY talk_id"
+    );
+    let rows =
+        connection.query_typed(&sql, &[(&account_id, Type::INT8), (&talk_ids, Type::INT8_ARRAY)]).await?;
+    let last: HashMap<i64, i64> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    Ok(batch
+        .iter()
+        .map(|change| Wanted {
+            talk_id: change.talk_id,
+            from_version: last.get(&change.talk_id.get()).copied().unwrap_or(0),
+        })
+        .collect())
+}
+
+/// Moves the position, and gives a sign of life. Whoever claimed the account since keeps it.
+async fn advance(
+    connection: &Connection,
+    claim: &Claim,
+    to: i64,
+    source: &Source<'_>,
+) -> Result<(), PublishError> {
+    let sql = format!(
+        "UPDATE {SCHEMA}.accounts
+            SET position = $4, published_at = now(), held_until = now() + $5 * interval '1 second',
+                state = $6::text::json
+          WHERE account_id = $1 AND epoch = $2 AND position = $3"
+    );
+    let state = changes::daemon(source.mirror)?;
+    let hold = source.hold.as_secs_f64();
+    let parameters: [(&(dyn ToSql + Sync), Type); 6] = [
+        (&claim.account_id, Type::INT8),
+        (&claim.epoch, Type::INT8),
+        (&claim.position, Type::INT8),
+        (&to, Type::INT8),
+        (&hold, Type::FLOAT8),
+        (&state, Type::TEXT),
+    ];
+    match connection.execute_typed(&sql, &parameters).await? {
+        0 => {
+            // What is rolled back here would be ended by the drop of the connection as well.
+            let _ = connection.batch_execute("ROLLBACK").await;
+            Err(PublishError::Fenced)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Passes a talk that the server refuses.
+async fn set_aside(
+    connection: &Connection,
+    claim: &mut Claim,
+    source: &Source<'_>,
+    change: Change,
+) -> Result<(), PublishError> {
+    connection.batch_execute(super::BEGIN).await?;
+    advance(connection, claim, change.seq, source).await?;
+    connection.batch_execute("COMMIT").await?;
+    claim.position = change.seq;
+    Ok(())
+}

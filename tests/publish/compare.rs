@@ -1,0 +1,66 @@
+//! Compares the server with the mirror, row by row and column by column.
+
+use crate::harness::Mirror;
+use crate::postgres::Database;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// The server's table, and what stands for it in the mirror.
+const TABLES: [(&str, &str); 4] = [
+    ("talks", "talks JOIN changes USING (talk_id)"),
+    ("talk_versions", "talk_versions"),
+    ("closures", "closures"),
+    ("tombstones", "tombstones"),
+];
+
+/// Checks that every row of every table is the same on both sides.
+pub fn assert_same(mirror: &Mirror, database: &Database) {
+    for (table, of_mirror) in TABLES {
+        let (there, here) = both(mirror, database, table, of_mirror);
+        let differing: Vec<_> = there.symmetric_difference(&here).take(10).collect();
+        assert!(differing.is_empty(), "{table} differs: {differing:#?}\nlog:\n{}", mirror.log());
+    }
+}
+
+/// The rows of a table on the server and in the mirror, each as a JSON list.
+fn both(
+    mirror: &Mirror,
+    database: &Database,
+    table: &str,
+    of_mirror: &str,
+) -> (BTreeSet<String>, BTreeSet<String>) {
+    let columns = database.sql(&format!(
+        "SELECT column_name || ' ' || data_type FROM information_schema.columns
+          WHERE table_schema = 'talkmirror' AND table_name = '{table}' AND column_name <> 'account_id'
+          -- A fetch that found nothing new is not published.
+          AND (table_name, column_name) <> ('talks', 'fetched_at')
+          ORDER BY ordinal_position"
+    ));
+    let columns: Vec<(&str, &str)> = columns.lines().map(|line| line.split_once(' ').unwrap()).collect();
+    let on_server = |(name, kind): &(&str, &str)| match *kind {
+        "timestamp with time zone" => format!("extract(epoch FROM {name})::bigint"),
+        "boolean" => format!("{name}::integer"),
+        "json" => format!("{name}::text"),
+        _ => (*name).to_owned(),
+    };
+    let in_mirror: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+    let on_server = columns.iter().map(on_server).collect::<Vec<_>>().join(", ");
+    // A talk that turned up has a tombstone on the server still.
+    let turned_up =
+        "WHERE NOT EXISTS (SELECT 1 FROM talkmirror.talks WHERE talks.talk_id = tombstones.talk_id)";
+    let only = if table == "tombstones" { turned_up } else { "" };
+    let there = database.sql(&format!("SELECT json_build_array({on_server}) FROM talkmirror.{table} {only}"));
+    let mut here = BTreeSet::new();
+    let connection = mirror.connect();
+    let mut rows =
+        connection.prepare(&format!("SELECT json_array({}) FROM {of_mirror}", in_mirror.join(", "))).unwrap();
+    for row in rows.query_map([], |row| row.get::<_, String>(0)).unwrap() {
+        here.insert(plain(&row.unwrap()));
+    }
+    (there.lines().map(plain).collect(), here)
+}
+
+/// Without the spaces that only one of the two writes.
+fn plain(row: &str) -> String {
+    serde_json::from_str::<Value>(row).unwrap_or_else(|error| panic!("{error}: {row}")).to_string()
+}

@@ -1,0 +1,200 @@
+//! A PostgreSQL server of this test binary, on loopback, as a user that is not root. Each test has its own database.
+
+use crate::harness::{Mirror, skip};
+use nix::unistd::User;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{OnceLock, mpsc};
+use std::time::{Duration, Instant};
+
+/// A server in a folder of its own.
+pub struct Server {
+    pub folder: PathBuf,
+    pub port: u16,
+}
+
+/// A database of a server.
+pub struct Database {
+    pub server: &'static Server,
+    pub name: String,
+}
+
+/// The folder of PostgreSQL's programs, of the newest version that is installed.
+fn programs() -> Option<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").ok()?;
+    let number =
+        |path: &Path| path.file_name().and_then(OsStr::to_str).and_then(|name| name.parse::<u32>().ok());
+    let newest = versions.flatten().map(|entry| entry.path()).max_by_key(|path| number(path))?;
+    let programs = newest.join("bin");
+    programs.join("initdb").exists().then_some(programs)
+}
+
+/// A program of PostgreSQL, as a user that is not root.
+pub fn program(name: &str) -> Command {
+    let mut command = Command::new(programs().unwrap().join(name));
+    if let Some(user) = other_user() {
+        command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
+    }
+    command
+}
+
+fn other_user() -> Option<User> {
+    nix::unistd::Uid::effective().is_root().then(|| User::from_name("postgres").unwrap().unwrap())
+}
+
+impl Server {
+    /// The server of this test binary. `None` if PostgreSQL is not installed.
+    pub fn shared() -> Option<&'static Server> {
+        static SERVER: OnceLock<Option<Server>> = OnceLock::new();
+        SERVER
+            .get_or_init(|| match programs() {
+                Some(_) => Some(Server::start("")),
+                None => {
+                    skip("PostgreSQL is not installed (Debian's package postgresql)");
+                    None
+                }
+            })
+            .as_ref()
+    }
+
+    /// A new one, with these lines in its configuration. It ends with this process.
+    pub fn start(more: &str) -> Server {
+        let folder = tempfile::tempdir().unwrap().keep();
+        if let Some(user) = other_user() {
+            nix::unistd::chown(&folder, Some(user.uid), Some(user.gid)).unwrap();
+        }
+        let data = folder.join("data");
+        let made = program("initdb")
+            .args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"])
+            .arg(&data)
+            .stdout(Stdio::null())
+            .status();
+        assert!(made.unwrap().success());
+        let port = Mirror::free_port();
+        let mut lines = fs::read_to_string(data.join("postgresql.conf")).unwrap();
+        lines += &format!(
+            "\nport = {port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{}'\nfsync = off\n\
+             max_connections = 300\nlog_min_messages = warning\n{more}\n",
+            folder.display()
+        );
+        fs::write(data.join("postgresql.conf"), lines).unwrap();
+        let server = Server { folder, port };
+        server.run();
+        server
+    }
+
+    /// Starts the process, and waits until it takes connections.
+    pub fn run(&self) {
+        let (started, ready) = mpsc::channel();
+        let data = self.folder.join("data");
+        // The kernel ends the server when the thread that started it ends. So that thread stays.
+        std::thread::spawn(move || {
+            let log = fs::OpenOptions::new().create(true).append(true).open(data.join("../log")).unwrap();
+            let mut command = Command::new("setpriv");
+            command.args(["--pdeathsig", "QUIT"]);
+            if let Some(user) = other_user() {
+                command.args(["--reuid", &user.name, "--regid", &user.gid.to_string(), "--clear-groups"]);
+            }
+            command.arg(programs().unwrap().join("postgres")).arg("-D").arg(&data);
+            let mut child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+            started.send(()).unwrap();
+            let _ = child.wait();
+        });
+        ready.recv().unwrap();
+        let began = Instant::now();
+        while self.psql("postgres", "SELECT 1").is_err() {
+            let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+            assert!(began.elapsed() < Duration::from_secs(60), "{log}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Ends the process: `immediate` as by a crash, or `fast`.
+    pub fn stop(&self, mode: &str) {
+        let data = self.folder.join("data");
+        let status =
+            program("pg_ctl").args(["-m", mode, "-w", "stop", "-D"]).arg(data).stdout(Stdio::null()).status();
+        assert!(status.unwrap().success());
+    }
+
+    /// Runs SQL as the superuser. Returns what it prints, one row a line.
+    pub fn psql(&self, database: &str, sql: &str) -> Result<String, String> {
+        let output = Command::new("psql")
+            .args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U", "postgres"])
+            .args(["-p", &self.port.to_string(), "-d", database, "-c", sql])
+            .output()
+            .unwrap();
+        match output.status.success() {
+            true => Ok(String::from_utf8(output.stdout).unwrap().trim_end().to_owned()),
+            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        }
+    }
+
+    /// A new database with the role `talkmirror`, and the schema in it.
+    pub fn database(&'static self) -> Database {
+        let database = self.empty_database();
+        let mirror = tempfile::tempdir().unwrap();
+        let made = assert_cmd::Command::new(env!("CARGO_BIN_EXE_talkmirror"))
+            .current_dir(&mirror)
+            .args(["publish", "init", "--server", &database.address_of("postgres")])
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        database.sql("GRANT talkmirror_publisher TO talkmirror");
+        database
+    }
+
+    /// A new database with the role `talkmirror`, and nothing in it.
+    pub fn empty_database(&'static self) -> Database {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("warehouse{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let role = "DO $$ BEGIN CREATE ROLE talkmirror LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$";
+        self.psql("postgres", role).unwrap();
+        self.psql("postgres", &format!("CREATE DATABASE {name}")).unwrap();
+        Database { server: self, name }
+    }
+}
+
+impl Database {
+    /// Runs SQL as the superuser.
+    pub fn sql(&self, sql: &str) -> String {
+        self.server.psql(&self.name, sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    /// The same. An error, such as while the server is down, is no result.
+    pub fn try_sql(&self, sql: &str) -> Option<String> {
+        self.server.psql(&self.name, sql).ok()
+    }
+
+    /// For `publish.server`.
+    pub fn address(&self) -> String {
+        self.address_of("talkmirror")
+    }
+
+    pub fn address_of(&self, user: &str) -> String {
+        format!("postgresql://{user}@127.0.0.1:{}/{}", self.server.port, self.name)
+    }
+
+    /// Lines of the configuration that publish to it.
+    pub fn config(&self) -> String {
+        format!(
+            "publish.enabled = true\npublish.server = \"{}\"\npublish.interval = \"100ms\"\n",
+            self.address()
+        )
+    }
+
+    /// Waits until the server has all changes of the mirror.
+    pub fn wait_until_published(&self, mirror: &Mirror) {
+        mirror.wait("everything is published", || {
+            let marking =
+                "SELECT count(*) FROM mirror_info WHERE key = 'publish.capture' AND value LIKE '%null%'";
+            mirror.try_sql::<i64>(marking) == Some(1)
+                && self.try_sql("SELECT position FROM talkmirror.accounts")
+                    == mirror.try_sql::<i64>("SELECT max(seq) FROM changes").map(|top| top.to_string())
+        });
+    }
+}
