@@ -34,6 +34,7 @@ use changes::{Change, History, Model};
 use std::collections::VecDeque;
 use std::process::ExitCode;
 use std::time::Duration;
+use talkmirror::clock::UnixSeconds;
 use talkmirror::policy::lanes::{Lane, Lanes};
 use talkmirror::policy::refresh::{Candidate, Class, OLDEST_SHARE, RefreshRules, Shares, choose};
 use talkmirror::talk::TalkId;
@@ -154,8 +155,8 @@ impl<'a> Run<'a> {
         let talks = history.changes.len();
         let blank = |(talk, at): (usize, &i64)| Candidate {
             talk_id: id_of(talk),
-            updated_at: *at,
-            fetched_at: *at,
+            updated_at: UnixSeconds::new(*at),
+            fetched_at: UnixSeconds::new(*at),
             checked_at: None,
             class: Class::InWork,
         };
@@ -228,12 +229,12 @@ impl<'a> Run<'a> {
                 self.delay.add(now - change.at);
             }
         }
-        let Change { at: updated_at, class } = changes[*shown - 1];
+        let Change { at, class } = changes[*shown - 1];
+        let (updated_at, fetched_at) = (UnixSeconds::new(at), UnixSeconds::new(now));
         self.next[talk] = changes.get(*shown).map_or(i64::MAX, |change| change.at);
-        self.longest_unseen = self.longest_unseen.max(now - self.mirror[talk].fetched_at);
+        self.longest_unseen = self.longest_unseen.max(fetched_at.seconds_since(self.mirror[talk].fetched_at));
         let checked_at = self.mirror[talk].checked_at;
-        self.mirror[talk] =
-            Candidate { talk_id: id_of(talk), updated_at, fetched_at: now, checked_at, class };
+        self.mirror[talk] = Candidate { talk_id: id_of(talk), updated_at, fetched_at, checked_at, class };
         self.queued[talk] = false;
         self.hinted[talk] = false;
     }
@@ -243,7 +244,7 @@ impl<'a> Run<'a> {
         let end = (page + 1) * PAGE;
         for talk in page * PAGE..end {
             if self.next[talk] > now {
-                self.mirror[talk].checked_at = Some(now);
+                self.mirror[talk].checked_at = Some(UnixSeconds::new(now));
             } else if !self.hinted[talk] {
                 self.refresh.retain(|waiting| *waiting != talk);
                 self.queued[talk] = true;
@@ -280,7 +281,7 @@ impl<'a> Run<'a> {
                     true => *talk,
                     false => Candidate { checked_at: None, ..*talk },
                 });
-                let chosen = choose(seen, (&RULES, is_ours && self.listing), shares, now);
+                let chosen = choose(seen, (&RULES, is_ours && self.listing), shares, UnixSeconds::new(now));
                 chosen.into_iter().map(place_of).collect()
             }
         }
@@ -289,8 +290,9 @@ impl<'a> Run<'a> {
 
 /// Orders due talks by due time, then the others by fetch time.
 fn tenth_of_age(talk: &Candidate, now: i64) -> (bool, i64) {
-    let due = talk.fetched_at + ((talk.fetched_at - talk.updated_at) / 10).max(MIN_INTERVAL_SECS);
-    if due <= now { (false, due) } else { (true, talk.fetched_at) }
+    let fetched_at = talk.fetched_at.get();
+    let due = fetched_at + (talk.fetched_at.seconds_since(talk.updated_at) / 10).max(MIN_INTERVAL_SECS);
+    if due <= now { (false, due) } else { (true, fetched_at) }
 }
 
 /// A line of the table.

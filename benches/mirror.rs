@@ -28,6 +28,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use talkmirror::clock::{UnixSeconds, unix_now};
 use talkmirror::policy::closing::{CloseMode, CloseRules, FetchReason};
 use talkmirror::policy::refresh::{RefreshRules, Shares};
 use talkmirror::policy::stale::StaleRules;
@@ -214,7 +215,8 @@ fn store_alone(criterion: &mut Criterion) {
             },
             |(folder, mut connection)| {
                 for chunk in talks.chunks(128) {
-                    let head = store::queue::head(&connection, i64::MAX, chunk.len()).expect("the head");
+                    let head =
+                        store::queue::head(&connection, UnixSeconds::MAX, chunk.len()).expect("the head");
                     let tx = connection.transaction().expect("a transaction");
                     let mut recorder = Recorder::new(&tx).expect("statements");
                     for (talk, due) in chunk.iter().zip(head.due) {
@@ -225,7 +227,7 @@ fn store_alone(criterion: &mut Criterion) {
                             .record(&Record {
                                 talk_id,
                                 ticket,
-                                at: 1_700_000_000,
+                                at: UnixSeconds::new(1_700_000_000),
                                 outcome,
                                 close_context: None,
                             })
@@ -274,7 +276,7 @@ fn sweep(criterion: &mut Criterion) {
             .expect("talks");
         group.bench_function(format!("1,000 open talks beside {closed} closed ones"), |bencher| {
             bencher.iter(|| {
-                let now = talkmirror::clock::unix_now();
+                let now = unix_now();
                 let counts = store::sweep::counts(&connection, &rules.stale, now).expect("counts");
                 let found = store::sweep::candidates(&connection, &rules.stale, FetchReason::Close, 50, now);
                 assert_eq!((counts, found.expect("candidates").len()), ((100, 1000), 50));
@@ -309,7 +311,7 @@ fn refresh(criterion: &mut Criterion) {
     group.bench_function("36 of 100,000 open talks and 20,000 closed", |bencher| {
         bencher.iter(|| {
             let tx = connection.transaction().expect("a transaction");
-            let (rules, now) = (rules.clone(), talkmirror::clock::unix_now());
+            let (rules, now) = (rules.clone(), unix_now());
             let request = FeedRequest::Refresh { rules, room: 36, shares: Shares::default(), now };
             candidates.prepare(&tx, &request).expect("talks are read");
             let fed = store::feeds::work(&tx, &request, &candidates).expect("talks are chosen");

@@ -1,6 +1,11 @@
-//! The only place that reads the time, and formats it. Everything that decides takes the time as an argument.
+//! The only place that reads the time, and formats it. Everything that decides takes the time as an argument: a
+//! [`UnixSeconds`], or a [`Now`] where it also waits.
 //!
 //! Uses `number`. Alone knows the time.
+
+mod unix_seconds;
+
+pub use unix_seconds::UnixSeconds;
 
 use crate::number;
 use chrono::{DateTime, Datelike};
@@ -21,16 +26,16 @@ pub struct Now {
 }
 
 impl Now {
-    /// Whole Unix seconds, as stored.
-    pub fn secs(&self) -> i64 {
-        number::truncated(self.unix)
+    /// The whole second, as stored.
+    pub fn secs(&self) -> UnixSeconds {
+        UnixSeconds::new(number::truncated(self.unix))
     }
 
     /// The wall-clock second of the monotonic time `at`, rounded up so that it is never too early.
-    pub fn unix_at(&self, at: Instant) -> i64 {
+    pub fn unix_at(&self, at: Instant) -> UnixSeconds {
         let ahead = at.saturating_duration_since(self.mono).as_secs_f64();
         let behind = self.mono.saturating_duration_since(at).as_secs_f64();
-        number::truncated((self.unix + ahead - behind).ceil())
+        UnixSeconds::new(number::truncated((self.unix + ahead - behind).ceil()))
     }
 }
 
@@ -58,14 +63,14 @@ impl ClockWatch {
     }
 }
 
-/// Formats a Unix second in UTC by strftime. After the year 9999, the number itself.
-pub fn written(at: i64, format: &str) -> String {
-    let time = DateTime::from_timestamp(at, 0).filter(|time| (0..=9999).contains(&time.year()));
+/// Formats a time in UTC by strftime. After the year 9999, the number itself.
+pub fn written(at: UnixSeconds, format: &str) -> String {
+    let time = DateTime::from_timestamp(at.get(), 0).filter(|time| (0..=9999).contains(&time.year()));
     time.map_or_else(|| at.to_string(), |time| time.format(format).to_string())
 }
 
 /// ISO 8601: `2026-11-23T09:34:00Z`.
-pub fn iso(at: i64) -> String {
+pub fn iso(at: UnixSeconds) -> String {
     written(at, "%Y-%m-%dT%H:%M:%SZ")
 }
 
@@ -112,8 +117,8 @@ pub fn now() -> Now {
     Now { mono: Instant::now(), unix }
 }
 
-/// The wall clock alone, in whole Unix seconds.
-pub fn unix_now() -> i64 {
+/// The wall clock alone.
+pub fn unix_now() -> UnixSeconds {
     now().secs()
 }
 

@@ -22,7 +22,6 @@ use crate::amocrm::{Client, Failure, Token};
 use crate::clock;
 use crate::config::{Config, Mistakes};
 use crate::gate::Gate;
-use crate::number;
 use crate::policy::closing::CloseMode;
 use crate::sqlite::{self, busy_wait};
 use crate::store::Connection;
@@ -198,7 +197,7 @@ fn sync_end(worker: &Worker) -> Option<SyncEnd> {
             return Some(SyncEnd::Paused(format!("{} ({detail})", pause.reason), left.as_secs()));
         }
     }
-    let soon = now.secs() + number::seconds(SYNC_WAIT);
+    let soon = now.secs() + SYNC_WAIT;
     let nothing_soon = worker.next_due_at().is_none_or(|at| at > soon);
     (worker.is_idle() && nothing_soon).then_some(SyncEnd::Worked)
 }
@@ -268,11 +267,10 @@ fn worker(
     sweep::note_rules(&connection, &config.auto_close.rules).map_err(StoreError::from)?;
     let worker_config = WorkerConfig { no_close: work.no_close, ..worker_config(config, work.mode) };
     busy_wait::end(&connection).map_err(StoreError::from)?;
-    let retry_max = i64::try_from(config.queue.retry.max.as_secs()).unwrap_or(i64::MAX / 4);
     let store = Writer::start(connection, &config.database).map_err(DaemonError::Thread)?;
     // A time that an earlier process wrote for the future shows how far the clock was set back.
-    let back = earlier.as_ref().map_or(0, |earlier| earlier.seen_at.saturating_sub(now.secs()));
-    store.0.repair(Repair::Clock { back, retry_max, now: now.secs() });
+    let back = earlier.as_ref().map_or(0, |earlier| earlier.seen_at.seconds_since(now.secs()));
+    store.0.repair(Repair::Clock { back, retry_max: config.queue.retry.max, now: now.secs() });
     let mut worker = Worker::new(worker_config, token, client, gate, store, account, now);
     worker.enqueue(work.enqueue);
     if let Some(to_close) = work.close {

@@ -12,7 +12,7 @@ pub(crate) mod refresh;
 pub(crate) mod webhook;
 
 use crate::amocrm::{Failure, Kind, Page, PageQuery, Shape};
-use crate::clock::unix_now;
+use crate::clock::{UnixSeconds, unix_now};
 use crate::policy::lanes::Lane;
 use crate::store::feeds::{Fed, FeedRequest, Feeder, FeederRow, Note};
 use crate::store::writer::Writer;
@@ -22,10 +22,11 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// A lasting error is logged this often.
-const WARN_INTERVAL_SECS: i64 = 24 * 60 * 60;
-/// A list that the account does not serve is requested again after a minute, then at growing intervals up to this
-/// one. The cause may have been a block, or a gateway's page.
-const MAX_REST_SECS: i64 = 60 * 60;
+const WARN_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
+/// A list that the account does not serve is requested again after a minute, then at growing intervals …
+const FIRST_REST: Duration = Duration::from_secs(60);
+/// … up to this one. The cause may have been a block, or a gateway's page.
+const MAX_REST: Duration = Duration::from_secs(60 * 60);
 /// After this many failed runs in a row the feeder rests too.
 const FAILURES_BEFORE_REST: u32 = 3;
 /// A page with a transient failure is requested again after these delays. Then the feeder waits for its next turn.
@@ -52,11 +53,11 @@ pub(crate) struct FeederContext {
     api: ApiHandle,
     writer: Writer,
     error: Option<String>,
-    warned_at: Option<i64>,
+    warned_at: Option<UnixSeconds>,
     /// Failed runs in a row.
     failures: u32,
     /// No request before this time.
-    rest_until: i64,
+    rest_until: UnixSeconds,
 }
 
 impl FeederContext {
@@ -74,7 +75,7 @@ impl FeederContext {
             error: before.and_then(|row| row.trouble.clone()),
             warned_at: before.and_then(|row| row.warned_at),
             failures: 0,
-            rest_until: 0,
+            rest_until: UnixSeconds::EPOCH,
         }
     }
 
@@ -90,9 +91,9 @@ impl FeederContext {
         }
     }
 
-    fn is_resting(&self, now: i64) -> bool {
+    fn is_resting(&self, now: UnixSeconds) -> bool {
         // A clock that was set back does not lengthen a rest.
-        (self.rest_until - MAX_REST_SECS..self.rest_until).contains(&now)
+        (self.rest_until - MAX_REST..self.rest_until).contains(&now)
     }
 
     /// Fetches a page. Retries transient failures.
@@ -125,9 +126,7 @@ impl FeederContext {
         let (now, name) = (unix_now(), self.feeder.as_str());
         let mut warned_at = None;
         match (&self.error, &error) {
-            (_, Some(why))
-                if self.warned_at.is_none_or(|at| !(at..at + WARN_INTERVAL_SECS).contains(&now)) =>
-            {
+            (_, Some(why)) if self.warned_at.is_none_or(|at| !(at..at + WARN_INTERVAL).contains(&now)) => {
                 tracing::warn!(feeder = name, "{name}: {}", shown(why));
                 warned_at = Some(now);
                 self.warned_at = warned_at;
@@ -162,8 +161,8 @@ impl FeederContext {
         self.failures = self.failures.saturating_add(1);
         if self.failures >= allowed_failures {
             // 1min, 2min, 4min, … 1h
-            let rest = 60 << (self.failures - allowed_failures).min(10);
-            self.rest_until = unix_now() + rest.min(MAX_REST_SECS);
+            let rest = FIRST_REST * (1 << (self.failures - allowed_failures).min(10));
+            self.rest_until = unix_now() + rest.min(MAX_REST);
         }
         match list_error {
             ListError::NotServed(why) => {

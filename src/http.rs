@@ -10,7 +10,7 @@ mod metrics;
 mod page;
 mod screen;
 
-use crate::clock::{self, unix_now};
+use crate::clock::{self, UnixSeconds, unix_now};
 use crate::feed::webhook::Webhooks;
 use crate::report::health::{self, Complaint, Live};
 use crate::report::humanize::causes;
@@ -93,7 +93,7 @@ struct MirrorState {
     complaints: Vec<Complaint>,
     /// Why the daemon cannot work. Empty if it can.
     obstacles: Vec<String>,
-    now: i64,
+    now: UnixSeconds,
 }
 
 impl Site {

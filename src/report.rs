@@ -5,6 +5,7 @@
 pub(crate) mod health;
 pub(crate) mod humanize;
 
+use crate::clock::UnixSeconds;
 use crate::policy::closing::ClosingOutcome;
 use crate::store::account::{self, AccountStatus};
 use crate::store::backup::state::BackupState;
@@ -21,7 +22,7 @@ use crate::store::{self, Connection, SqlError};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// The mirror as a whole, at one moment. Times are Unix seconds.
+/// The mirror as a whole, at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Overview {
     /// Unknown until the account or a first talk shows it.
@@ -46,9 +47,9 @@ pub(crate) struct Overview {
     /// How much of the account is mirrored, once a process has counted.
     pub completeness: Option<Completeness>,
     /// When an open talk was last fetched. In the future if the clock was wrong then.
-    pub fetched_at: Option<i64>,
+    pub fetched_at: Option<UnixSeconds>,
     /// When the API token expires, if known.
-    pub token_expires_at: Option<i64>,
+    pub token_expires_at: Option<UnixSeconds>,
     /// Set if the token renews itself.
     pub oauth: Option<OAuthStatus>,
     pub size: Size,
@@ -60,7 +61,7 @@ pub(crate) struct Overview {
 ///
 /// # Errors
 /// If the database cannot be read.
-pub(crate) fn overview(connection: &Connection, now: i64) -> Result<Overview, SqlError> {
+pub(crate) fn overview(connection: &Connection, now: UnixSeconds) -> Result<Overview, SqlError> {
     store::at_one_moment(connection, |moment| {
         let talks = counts::talks(moment)?;
         let token = TokenStatus::read(moment)?;
@@ -72,7 +73,7 @@ pub(crate) fn overview(connection: &Connection, now: i64) -> Result<Overview, Sq
             talks,
             queue: counts::queue(moment, now)?,
             daemon: DaemonStatus::read(moment)?,
-            closures_today: counts::closures_since(moment, now - now.rem_euclid(86_400))?,
+            closures_today: counts::closures_since(moment, now.start_of_day())?,
             closures_under_way: counts::closures_under_way(moment)?,
             sweeps: sweep::state(moment)?,
             feeders: feeds::rows(moment)?,

@@ -34,6 +34,7 @@ mod talk_id;
 pub(crate) mod tokens;
 mod tombstones;
 pub(crate) mod trial;
+mod unix_seconds;
 #[cfg(test)]
 mod views;
 pub mod writer;

@@ -1,7 +1,8 @@
 //! A talk as the API describes it: plain data, no I/O.
 //!
-//! Uses no other room.
+//! Uses `clock`.
 
+use crate::clock::UnixSeconds;
 use std::fmt;
 use std::str::FromStr;
 
@@ -57,16 +58,16 @@ impl FromStr for TalkId {
 
 /// The state of one talk, with the API's field names.
 ///
-/// If two states differ in any of these columns, `talk_versions` gets a new row. Times are Unix seconds, UTC. An
-/// optional field is `None` if the API sends no value, or one of another shape.
+/// If two states differ in any of these columns, `talk_versions` gets a new row. An optional field is `None` if the
+/// API sends no value, or one of another shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Talk {
     /// The talk's id in the API.
     pub talk_id: TalkId,
-    /// When it was created, in Unix seconds.
-    pub created_at: i64,
-    /// When it last changed, as the API says, in Unix seconds.
-    pub updated_at: i64,
+    /// When it was created.
+    pub created_at: UnixSeconds,
+    /// When it last changed, as the API says.
+    pub updated_at: UnixSeconds,
     /// The client's rating, from the NPS bot.
     pub rate: Option<i64>,
     /// The contact who writes.
@@ -84,7 +85,7 @@ pub struct Talk {
     /// The channel; free text.
     pub origin: Option<String>,
     /// When it was missed: unanswered for the time set in the account.
-    pub missed_at: Option<i64>,
+    pub missed_at: Option<UnixSeconds>,
     /// The account's id in the API.
     pub account_id: i64,
     /// Only some accounts send it: `in_work`, `closed`, `with_error`, `nps_scheduled`, `nps_in_progress`.
@@ -102,8 +103,8 @@ pub struct Talk {
 pub struct Listed {
     /// The talk's id in the API.
     pub talk_id: TalkId,
-    /// Unix seconds. Here and below, `None` if the account does not send it.
-    pub updated_at: Option<i64>,
+    /// When it last changed. Here and below, `None` if the account does not send it.
+    pub updated_at: Option<UnixSeconds>,
     /// Whether the talk is open.
     pub is_in_work: Option<bool>,
     /// Whether somebody of the account has read it.
@@ -117,16 +118,17 @@ pub struct TalkEvent {
     pub event_id: String,
     /// The talk's id in the API.
     pub talk_id: TalkId,
-    /// Unix seconds.
-    pub created_at: i64,
+    /// When it happened.
+    pub created_at: UnixSeconds,
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::{InvalidTalkId, Talk, TalkId};
+    use crate::clock::UnixSeconds;
 
     /// An open, read talk of account 1 with a contact and nothing else, created and last changed `at` that time.
-    pub(crate) fn open_talk(talk_id: i64, at: i64) -> Talk {
+    pub(crate) fn open_talk(talk_id: i64, at: UnixSeconds) -> Talk {
         Talk {
             talk_id: TalkId::new(talk_id),
             created_at: at,

@@ -10,6 +10,7 @@ use super::{
     at_most, id_of, median, place_of,
 };
 use std::collections::VecDeque;
+use talkmirror::clock::UnixSeconds;
 use talkmirror::policy::lanes::{Lane, Lanes};
 use talkmirror::policy::refresh::{Candidate, Shares, choose};
 
@@ -124,7 +125,7 @@ impl Load<'_> {
                 - self.refresh.len().min(REQUESTS_PER_SECOND * REFILL_INTERVAL_SECS as usize);
             let shares = (room, self.shares.oldest_of(room));
             let free = self.mirror.iter().flatten().filter(|talk| !self.queued[place_of(talk.talk_id)]);
-            for talk_id in choose(free.copied(), (&RULES, true), shares, now) {
+            for talk_id in choose(free.copied(), (&RULES, true), shares, UnixSeconds::new(now)) {
                 self.queued[place_of(talk_id)] = true;
                 self.refresh.push_back(place_of(talk_id));
             }
@@ -162,8 +163,9 @@ impl Load<'_> {
         }
         let change = changes[self.shown[talk] - 1];
         let checked_at = self.mirror[talk].and_then(|talk| talk.checked_at);
-        let (talk_id, updated_at, class) = (id_of(talk), change.at, change.class);
-        self.mirror[talk] = Some(Candidate { talk_id, updated_at, fetched_at: now, checked_at, class });
+        let (updated_at, fetched_at) = (UnixSeconds::new(change.at), UnixSeconds::new(now));
+        let (talk_id, class) = (id_of(talk), change.class);
+        self.mirror[talk] = Some(Candidate { talk_id, updated_at, fetched_at, checked_at, class });
         self.queued[talk] = false;
     }
 
@@ -172,7 +174,7 @@ impl Load<'_> {
         for talk in page * PAGE..end {
             let is_unchanged = self.next(talk) > now;
             match &mut self.mirror[talk] {
-                Some(mirrored) if is_unchanged => mirrored.checked_at = Some(now),
+                Some(mirrored) if is_unchanged => mirrored.checked_at = Some(UnixSeconds::new(now)),
                 _ if !self.queued[talk] || self.refresh.contains(&talk) => {
                     self.refresh.retain(|waiting| *waiting != talk);
                     self.queued[talk] = true;

@@ -1,6 +1,7 @@
 //! Times in a response: when the server responded, and how long it asks to wait.
 
 use super::{BODY_CAP, body};
+use crate::clock::{UnixSeconds, unix_now};
 use chrono::DateTime;
 use reqwest::Response;
 use reqwest::header::{self, HeaderValue};
@@ -18,13 +19,13 @@ impl Date {
         Date(response.headers().get(header::DATE).cloned())
     }
 
-    /// In Unix seconds. `None` if there is no readable date.
-    pub fn unix(&self) -> Option<i64> {
+    /// `None` if there is no readable date.
+    pub fn unix(&self) -> Option<UnixSeconds> {
         http_date(self.0.as_ref()?)
     }
 
     #[cfg(test)]
-    pub(crate) fn at(unix: i64) -> Date {
+    pub(crate) fn at(unix: UnixSeconds) -> Date {
         let date = crate::clock::written(unix, "%a, %d %b %Y %H:%M:%S GMT");
         Date(Some(HeaderValue::from_str(&date).expect("a date")))
     }
@@ -53,11 +54,11 @@ pub(super) async fn retry_after(response: &mut Response) -> Option<Duration> {
 
 /// Reads a `Retry-After`: seconds, or a date. A date is compared with the response's own `Date`, because our clock
 /// may be wrong.
-fn parse_retry_after(value: &HeaderValue, date: Option<i64>) -> Option<Duration> {
+fn parse_retry_after(value: &HeaderValue, date: Option<UnixSeconds>) -> Option<Duration> {
     let text = value.to_str().ok()?.trim();
     let wait = match text.parse() {
         Ok(seconds) => seconds,
-        Err(_) => http_date(value)?.saturating_sub(date.unwrap_or_else(crate::clock::unix_now)).max(0) as f64,
+        Err(_) => http_date(value)?.duration_since(date.unwrap_or_else(unix_now)).as_secs_f64(),
     };
     seconds(wait)
 }
@@ -67,16 +68,16 @@ fn seconds(value: f64) -> Option<Duration> {
         .then(|| Duration::from_secs_f64(value.min(MAX_RETRY_AFTER.as_secs_f64())))
 }
 
-/// A date in Unix seconds, in any of HTTP's three forms or in the form used in mail.
-fn http_date(value: &HeaderValue) -> Option<i64> {
+/// A date in any of HTTP's three forms or in the form used in mail.
+fn http_date(value: &HeaderValue) -> Option<UnixSeconds> {
     let text = value.to_str().ok()?.trim();
     if let Ok(date) = httpdate::parse_http_date(text) {
         let seconds = date.duration_since(UNIX_EPOCH).ok()?.as_secs();
-        return i64::try_from(seconds).ok();
+        return i64::try_from(seconds).ok().map(UnixSeconds::new);
     }
     // The day of the week adds nothing, and may be wrong.
     let text = text.split_once(',').map_or(text, |(_, date)| date);
-    Some(DateTime::parse_from_rfc2822(text.trim()).ok()?.timestamp())
+    Some(UnixSeconds::new(DateTime::parse_from_rfc2822(text.trim()).ok()?.timestamp()))
 }
 
 #[cfg(test)]
@@ -158,7 +159,7 @@ mod tests {
         ) {
             if let Ok(value) = HeaderValue::from_bytes(&value) {
                 let _ = http_date(&value);
-                proptest::prop_assert!(parse_retry_after(&value, date).is_none_or(|wait| wait <= MAX_RETRY_AFTER));
+                proptest::prop_assert!(parse_retry_after(&value, date.map(UnixSeconds::new)).is_none_or(|wait| wait <= MAX_RETRY_AFTER));
             }
         }
     }

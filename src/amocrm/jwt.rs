@@ -1,5 +1,6 @@
 //! The claims of a token, and whether a text can be a token.
 
+use crate::clock::UnixSeconds;
 use crate::number;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -17,10 +18,10 @@ pub(super) fn check(text: &str) -> Result<SecretString, String> {
     Ok(SecretString::from(token))
 }
 
-/// The claim `exp` of a JWT, in Unix seconds.
-pub(super) fn expiry(token: &str) -> Option<i64> {
+/// The claim `exp` of a JWT.
+pub(super) fn expiry(token: &str) -> Option<UnixSeconds> {
     let exp = claims(token)?.get("exp")?.as_f64().filter(|exp| exp.is_finite())?;
-    (exp >= 1.0).then_some(number::truncated(exp))
+    (exp >= 1.0).then(|| UnixSeconds::new(number::truncated(exp)))
 }
 
 /// The claim `account_id` of a JWT: the account of a long-lived token.
@@ -53,8 +54,9 @@ mod tests {
 
     #[test]
     fn the_end_of_a_jwt_is_its_exp() {
-        assert_eq!(expiry(&jwt(r#"{"aud":"…","exp":1893456000,"scopes":["crm"]}"#)), Some(1_893_456_000));
-        assert_eq!(expiry(&jwt(r#"{"exp":1893456000.5}"#)), Some(1_893_456_000));
+        let end = Some(UnixSeconds::new(1_893_456_000));
+        assert_eq!(expiry(&jwt(r#"{"aud":"…","exp":1893456000,"scopes":["crm"]}"#)), end);
+        assert_eq!(expiry(&jwt(r#"{"exp":1893456000.5}"#)), end);
     }
 
     #[test]
@@ -88,7 +90,7 @@ mod tests {
                 let token = token.expose_secret();
                 proptest::prop_assert!(!token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()));
                 proptest::prop_assert!(account_id(token).is_none_or(|id| id > 0));
-                proptest::prop_assert!(expiry(token).is_none_or(|at| at > 0));
+                proptest::prop_assert!(expiry(token).is_none_or(|at| at > UnixSeconds::EPOCH));
             }
         }
 
@@ -98,7 +100,7 @@ mod tests {
         ])) {
             let token = jwt(&claims);
             proptest::prop_assert!(account_id(&token).is_none_or(|id| id > 0));
-            proptest::prop_assert!(expiry(&token).is_none_or(|at| at > 0));
+            proptest::prop_assert!(expiry(&token).is_none_or(|at| at > UnixSeconds::EPOCH));
         }
     }
 }

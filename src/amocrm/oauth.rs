@@ -11,12 +11,14 @@ use super::connection::{self, transport};
 use super::error::{Failure, Kind, RequestKind, Shape};
 use super::jwt::{check, expiry};
 use super::{BODY_CAP, ClientConfig, body, failure, request_id, text, with_request_id};
+use crate::clock::UnixSeconds;
 use crate::files::Stamp;
 use crate::number;
 use reqwest::header::{self, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 use url::Url;
 
 /// An integration of the account, as configured in `[api.oauth]`, and where its tokens are stored.
@@ -29,14 +31,14 @@ pub struct Integration {
     pub store: TokenStore,
 }
 
-/// An access token, and a refresh token to get the next pair. Times are Unix seconds.
+/// An access token, and a refresh token to get the next pair.
 #[derive(Debug, Clone)]
 pub struct Pair {
     pub access_token: SecretString,
     pub refresh_token: SecretString,
     /// When the access token expires.
-    pub expires_at: i64,
-    pub obtained_at: i64,
+    pub expires_at: UnixSeconds,
+    pub obtained_at: UnixSeconds,
 }
 
 impl Pair {
@@ -104,11 +106,11 @@ impl Issuer {
         &self.integration.store
     }
 
-    /// `POST /oauth2/access_token`. The lifetime in the response counts from `now`, in Unix seconds.
+    /// `POST /oauth2/access_token`. The lifetime in the response counts from `now`.
     ///
     /// # Errors
     /// Every response that is not a pair, classified: [`Kind::Unauthorized`] if a person must act.
-    pub async fn issue(&self, grant: &Grant, now: i64) -> Result<Pair, Failure> {
+    pub async fn issue(&self, grant: &Grant, now: UnixSeconds) -> Result<Pair, Failure> {
         let Integration { client_id, client_secret, redirect_uri, .. } = &*self.integration;
         let (kind, key, secret) = match grant {
             Grant::Code(code) => ("authorization_code", "code", code),
@@ -152,16 +154,16 @@ impl Issuer {
     }
 }
 
-/// The lifetime that the vendor documents, used if the response does not give one. In seconds.
-const DEFAULT_LIFETIME_SECS: i64 = 24 * 60 * 60;
-/// No access token lives longer. In seconds.
-const MAX_LIFETIME_SECS: i64 = 10 * 365 * 24 * 60 * 60;
+/// The lifetime that the vendor documents, used if the response does not give one.
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// No access token lives longer.
+const MAX_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// Reads a response; `None` if it has no usable token.
 ///
 /// A missing refresh token means the `old` one stays valid (RFC 6749, 6). A missing lifetime is read from the
 /// token, else the usual one (5.1). An issued pair must be used, because the account no longer accepts the old one.
-fn pair(body: &[u8], old: Option<&SecretString>, now: i64) -> Option<Pair> {
+fn pair(body: &[u8], old: Option<&SecretString>, now: UnixSeconds) -> Option<Pair> {
     let answer: Value = serde_json::from_slice(body).ok()?;
     let token = |key: &str| check(answer.get(key)?.as_str()?).ok();
     let access_token = token("access_token")?;
@@ -170,13 +172,14 @@ fn pair(body: &[u8], old: Option<&SecretString>, now: i64) -> Option<Pair> {
         Some(number) => number.as_f64(),
         None => None,
     };
-    let life =
-        life.filter(|life: &f64| *life >= 1.0).map(|life| number::truncated(life).min(MAX_LIFETIME_SECS));
+    let life = life
+        .filter(|life: &f64| *life >= 1.0)
+        .map(|life| number::truncated(life).min(number::seconds(MAX_LIFETIME)));
     let expires_at = match life {
-        Some(life) => now.saturating_add(life),
+        Some(life) => now.later_by(life),
         None => expiry(access_token.expose_secret())
-            .filter(|at| (now.saturating_add(1)..now.saturating_add(MAX_LIFETIME_SECS)).contains(at))
-            .unwrap_or(now.saturating_add(DEFAULT_LIFETIME_SECS)),
+            .filter(|at| *at > now && *at < now + MAX_LIFETIME)
+            .unwrap_or(now + DEFAULT_LIFETIME),
     };
     let refresh_token = token("refresh_token").or_else(|| old.cloned())?;
     Some(Pair { access_token, refresh_token, expires_at, obtained_at: now })
@@ -198,15 +201,17 @@ fn redacted(text: &str, secrets: &[&SecretString]) -> String {
 mod tests {
     use super::*;
 
+    const NOW: UnixSeconds = UnixSeconds::new(1000);
+
     fn read(body: &str, old: Option<&str>) -> Option<Pair> {
-        pair(body.as_bytes(), old.map(SecretString::from).as_ref(), 1000)
+        pair(body.as_bytes(), old.map(SecretString::from).as_ref(), NOW)
     }
 
     #[test]
     fn a_pair_is_read_with_its_end() {
         let body = r#"{"token_type":"Bearer","expires_in":86400,"access_token":"a","refresh_token":"r"}"#;
         let pair = read(body, None).unwrap();
-        assert_eq!((pair.obtained_at, pair.expires_at), (1000, 87_400));
+        assert_eq!((pair.obtained_at, pair.expires_at), (NOW, NOW + 86_400));
         assert_eq!(pair.refresh_token.expose_secret(), "r");
     }
 
@@ -214,20 +219,20 @@ mod tests {
     fn a_life_comes_in_every_form_and_is_the_usual_one_where_it_is_none() {
         let end = |life: &str| {
             let body = format!(r#"{{{life}"access_token":"a","refresh_token":"r"}}"#);
-            read(&body, None).unwrap().expires_at - 1000
+            read(&body, None).unwrap().expires_at.duration_since(NOW).as_secs()
         };
         for (life, seconds) in
-            [("60", 60), ("60.0", 60), ("\"60\"", 60), ("\" 60.5 \"", 60), ("1e300", MAX_LIFETIME_SECS)]
+            [("60", 60), ("60.0", 60), ("\"60\"", 60), ("\" 60.5 \"", 60), ("1e300", MAX_LIFETIME.as_secs())]
         {
             assert_eq!(end(&format!("\"expires_in\":{life},")), seconds, "{life}");
         }
         for none in ["null", "0", "-5", "\"soon\"", "[]", "false"] {
-            assert_eq!(end(&format!("\"expires_in\":{none},")), DEFAULT_LIFETIME_SECS, "{none}");
+            assert_eq!(end(&format!("\"expires_in\":{none},")), DEFAULT_LIFETIME.as_secs(), "{none}");
         }
-        assert_eq!(end(""), DEFAULT_LIFETIME_SECS);
+        assert_eq!(end(""), DEFAULT_LIFETIME.as_secs());
         // Its `exp` says that it expires at this very second, as with a wrong clock.
         let body = r#"{"access_token":"eyJ0eXAiOiJKV1Qi.eyJleHAiOjEwMDB9.c2ln","refresh_token":"r"}"#;
-        assert_eq!(read(body, None).unwrap().expires_at - 1000, DEFAULT_LIFETIME_SECS);
+        assert_eq!(read(body, None).unwrap().expires_at, NOW + DEFAULT_LIFETIME);
     }
 
     #[test]
@@ -260,8 +265,8 @@ mod tests {
         fn no_answer_makes_a_panic_or_a_token_that_cannot_be_one(answer in crate::amocrm::tests::any_json(), key in "access_token|refresh_token|expires_in") {
             let mut body = serde_json::json!({"access_token": "a", "refresh_token": "r", "expires_in": 60});
             body[key] = answer;
-            if let Some(pair) = pair(body.to_string().as_bytes(), None, 1000) {
-                proptest::prop_assert!(pair.expires_at > 1000);
+            if let Some(pair) = pair(body.to_string().as_bytes(), None, NOW) {
+                proptest::prop_assert!(pair.expires_at > NOW);
                 proptest::prop_assert!(pair.access_token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()));
             }
         }
@@ -271,8 +276,8 @@ mod tests {
             r#"{"token_type":"Bearer","expires_in":86400,"access_token":"eyJ0eXAiOiJKV1Qi.eyJleHAiOjE4OTM0NTYwMDB9.c2ln","refresh_token":"def50200"}"#,
             r#"{"expires_in":"86400.5","access_token":"eyJ0eXAiOiJKV1Qi.eyJleHAiOjE4OTM0NTYwMDB9.c2ln","refresh_token":null}"#,
         ])) {
-            if let Some(pair) = pair(&body, Some(&SecretString::from("old")), 1000) {
-                proptest::prop_assert!(pair.expires_at > 1000);
+            if let Some(pair) = pair(&body, Some(&SecretString::from("old")), NOW) {
+                proptest::prop_assert!(pair.expires_at > NOW);
                 for token in [&pair.access_token, &pair.refresh_token] {
                     let token = token.expose_secret();
                     proptest::prop_assert!(!token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()));

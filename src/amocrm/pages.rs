@@ -7,6 +7,7 @@ use super::error::RequestKind;
 use super::loose::{self, Int, Loose, is_nothing};
 use super::wire::YEAR_2100;
 use super::{Client, Date, Failure, Shape, body, content_type, request_id, text_of, with_request_id};
+use crate::clock::UnixSeconds;
 use crate::talk::{Listed, TalkEvent, TalkId};
 use reqwest::StatusCode;
 use serde::Deserialize;
@@ -28,8 +29,8 @@ const EVENT_TYPES: &str = "talk_created,talk_closed,talk_missed_event,conversati
 pub enum PageQuery {
     /// `GET /api/v4/talks`
     Talks { page: u32, only_in_work: bool },
-    /// `GET /api/v4/events`, of the events since this Unix second.
-    Events { page: u32, since: i64 },
+    /// `GET /api/v4/events`, of the events since this time.
+    Events { page: u32, since: UnixSeconds },
 }
 
 impl PageQuery {
@@ -230,7 +231,7 @@ fn talks(body: &str, account_id: Option<i64>) -> Result<(Vec<Listed>, bool), Pag
     let listed: Vec<Listed> = readable(&rows, account_id, |row: &RawListed<'_>| row.account_id)
         .map(|row| Listed {
             talk_id: TalkId::new(row.talk_id.0),
-            updated_at: loose::int(row.updated_at).value(),
+            updated_at: loose::int(row.updated_at).value().map(UnixSeconds::new),
             is_in_work: loose::boolean(row.is_in_work).value(),
             is_read: loose::boolean(row.is_read).value(),
         })
@@ -266,6 +267,7 @@ fn events(body: &str, account_id: Option<i64>) -> Result<(Vec<TalkEvent>, bool),
             // The id only distinguishes known events from new ones. The event's content does that too.
             let event_id = text(row.id)
                 .unwrap_or_else(|| format!("{} of talk {talk_id} at {created_at}", kind.unwrap_or_default()));
+            let created_at = UnixSeconds::new(created_at);
             read.push(TalkEvent { event_id, talk_id: TalkId::new(talk_id), created_at });
         }
     }

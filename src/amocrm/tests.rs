@@ -1,5 +1,6 @@
 //! Inputs shared by the tests of several parsers.
 
+use crate::clock::UnixSeconds;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -23,7 +24,7 @@ pub(crate) fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A talk as the API returns it at this Unix second.
-pub(crate) fn fetched(talk: crate::talk::Talk, unix: i64) -> super::Fetched {
-    super::Fetched { talk, payload: "{}".into(), odd: Vec::new(), date: super::hints::Date::at(unix) }
+/// A talk as the API returns it at this time.
+pub(crate) fn fetched(talk: crate::talk::Talk, at: UnixSeconds) -> super::Fetched {
+    super::Fetched { talk, payload: "{}".into(), odd: Vec::new(), date: super::hints::Date::at(at) }
 }

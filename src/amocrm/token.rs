@@ -2,6 +2,7 @@
 
 use super::jwt::{account_id, check, expiry};
 use super::oauth::{Integration, Pair};
+use crate::clock::UnixSeconds;
 use crate::files::{Stamp, is_credential, read_secret};
 use secrecy::{ExposeSecret, SecretString};
 use std::io;
@@ -42,7 +43,7 @@ pub struct Token {
     source: TokenSource,
     secret: SecretString,
     stamp: Option<Stamp>,
-    expires_at: Option<i64>,
+    expires_at: Option<UnixSeconds>,
     /// Set with OAuth.
     pair: Option<Pair>,
     warnings: Vec<String>,
@@ -92,8 +93,8 @@ impl Token {
         self.source.is(&other.source)
     }
 
-    /// When the token expires, in Unix seconds, if it says so: by its `exp` if it is long-lived.
-    pub fn expires_at(&self) -> Option<i64> {
+    /// When the token expires, if it says so: by its `exp` if it is long-lived.
+    pub fn expires_at(&self) -> Option<UnixSeconds> {
         self.expires_at
     }
 

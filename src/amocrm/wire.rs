@@ -2,6 +2,7 @@
 //! fields. The facts come from the API's page on talks, the vendor's own client, and production code.
 
 use super::loose::{self, Bool, Int, Loose, is_nothing};
+use crate::clock::UnixSeconds;
 use crate::talk::{Talk, TalkId};
 use serde_json::value::RawValue;
 
@@ -128,8 +129,8 @@ impl RawTalk<'_> {
             self.embedded.map_or((None, None), |embedded| linked(embedded, &mut odd));
         let talk = Talk {
             talk_id: TalkId::new(self.talk_id.0),
-            created_at: self.created_at.0,
-            updated_at: self.updated_at.0,
+            created_at: UnixSeconds::new(self.created_at.0),
+            updated_at: UnixSeconds::new(self.updated_at.0),
             rate: odd.value("rate", loose::int(self.rate)),
             contact_id: odd.value("contact_id", loose::int(self.contact_id)),
             chat_id: odd.value("chat_id", loose::text(self.chat_id)),
@@ -163,11 +164,11 @@ impl OddFields {
 }
 
 /// 0 means none. It would read as "missed in 1970", the most overdue talk of all.
-fn missed_at(raw: Option<&RawValue>) -> Loose<i64> {
+fn missed_at(raw: Option<&RawValue>) -> Loose<UnixSeconds> {
     match loose::int(raw) {
-        Loose::Value(0) => Loose::Nothing,
-        Loose::Value(at) if !(1..YEAR_2100).contains(&at) => Loose::Odd,
-        read => read,
+        Loose::Nothing | Loose::Value(0) => Loose::Nothing,
+        Loose::Value(at) if (1..YEAR_2100).contains(&at) => Loose::Value(UnixSeconds::new(at)),
+        Loose::Odd | Loose::Value(_) => Loose::Odd,
     }
 }
 

@@ -5,7 +5,7 @@ use super::progress::eprint_line;
 use super::run::runtime;
 use super::sync::QueueProgress;
 use super::table::{Table, Text};
-use crate::clock::unix_now;
+use crate::clock::{UnixSeconds, unix_now};
 use crate::config::Config;
 use crate::daemon::{self, Closed, DaemonError, SyncEnd};
 use crate::number;
@@ -168,7 +168,7 @@ fn end(
     connection: &Connection,
     closed: &Closed,
     talk_id: TalkId,
-    began: i64,
+    began: UnixSeconds,
 ) -> Result<(End, String), StoreError> {
     if let Some((_, why)) = closed.left.iter().find(|(left, _)| *left == talk_id) {
         return Ok((End::Left, why.clone()));
@@ -181,7 +181,7 @@ fn end(
         let end = if row.failed_at.is_some() { End::Failed } else { End::Waits };
         return Ok((end, row.last_error.unwrap_or_default()));
     }
-    match closures::last_of_talk(connection, talk_id, i64::MIN)? {
+    match closures::last_of_talk(connection, talk_id, UnixSeconds::MIN)? {
         // A dry run records it once.
         Some(closure) if closure.outcome == ClosingOutcome::WouldClose => {
             Ok((End::Closing(closure.outcome), closure.reason))

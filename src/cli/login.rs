@@ -47,7 +47,7 @@ pub(super) fn login(config: &Config, code: Option<&str>) -> Result<ExitCode> {
     };
     let held = hold(&integration.store)?;
     let pair = issue(config, integration, code)?;
-    let life = humanize::duration(pair.expires_at - pair.obtained_at);
+    let life = humanize::duration(pair.expires_at.seconds_since(pair.obtained_at));
     held.save(pair)?;
     let mut out = Out::new();
     out.line(format!(

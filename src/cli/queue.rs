@@ -2,7 +2,7 @@
 
 use super::print::Out;
 use super::table::{Table, Text};
-use crate::clock::unix_now;
+use crate::clock::{UnixSeconds, unix_now};
 use crate::report::humanize;
 use crate::store::queue::{self, QueueRow};
 use crate::store::{self, SqlError, StoreError};
@@ -61,7 +61,7 @@ pub(super) fn list(database: &Path, failed_only: bool, as_json: bool) -> Result<
     out.done()
 }
 
-fn cells(row: &QueueRow, now: i64) -> [String; 7] {
+fn cells(row: &QueueRow, now: UnixSeconds) -> [String; 7] {
     let due = match row.failed_at {
         Some(failed_at) => format!("failed {}", humanize::ago(failed_at, now)),
         None => humanize::in_time(row.due_at, now),

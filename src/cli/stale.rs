@@ -2,7 +2,7 @@
 
 use super::print::Out;
 use super::table::{Table, Text};
-use crate::clock::unix_now;
+use crate::clock::{UnixSeconds, unix_now};
 use crate::config::Config;
 use crate::policy::closing::CloseMode;
 use crate::policy::stale::{Verdict, stale as decide};
@@ -141,8 +141,8 @@ pub(super) fn unknown(connection: &Connection, config: &Config) -> Result<Vec<Un
 struct Row {
     talk_id: TalkId,
     origin: Option<String>,
-    missed_at: Option<i64>,
-    updated_at: i64,
+    missed_at: Option<UnixSeconds>,
+    updated_at: UnixSeconds,
     verdict: Verdict,
     /// What would keep live closing from closing it, if it is stale.
     held_back: Option<String>,

@@ -6,7 +6,7 @@ mod wal;
 
 use super::print::Out;
 use super::table::{Table, Text};
-use crate::clock::unix_now;
+use crate::clock::{UnixSeconds, unix_now};
 use crate::config::Config;
 use crate::policy::closing::CloseMode;
 use crate::policy::tokens::Expiry;
@@ -70,7 +70,7 @@ fn screen(
     alive: Option<Liveness>,
     (complaints, warnings): (&[Complaint], &[Complaint]),
     config: &Config,
-    now: i64,
+    now: UnixSeconds,
 ) -> io::Result<()> {
     let mut table = Table::new();
     let mut row = |name: &str, value: Text| table.fact(name, value);
@@ -175,7 +175,7 @@ fn screen(
     Ok(())
 }
 
-fn auto_close(overview: &Overview, config: &Config, now: i64) -> String {
+fn auto_close(overview: &Overview, config: &Config, now: UnixSeconds) -> String {
     let rules = &config.auto_close.rules;
     if rules.mode == CloseMode::Off {
         return "off".into();
@@ -186,7 +186,7 @@ fn auto_close(overview: &Overview, config: &Config, now: i64) -> String {
             let number = |key: &str| last[key].as_i64().unwrap_or_default();
             format!(
                 "last sweep {}: {} stale, {} queued",
-                humanize::ago(number("at"), now),
+                humanize::ago(UnixSeconds::new(number("at")), now),
                 humanize::count(number("stale")),
                 humanize::count(number("queued"))
             )
@@ -209,7 +209,7 @@ fn closures(overview: &Overview) -> String {
 }
 
 /// The mirrored account, and whether the API was found to be that account's.
-fn account(overview: &Overview, now: i64) -> String {
+fn account(overview: &Overview, now: UnixSeconds) -> String {
     let Some(account_id) = overview.account_id else { return "not known yet".into() };
     let AccountStatus { name, base_url, confirmed_at, doubt } = overview.account.clone();
     let name = AccountName { account_id, name, base_url };
@@ -220,7 +220,7 @@ fn account(overview: &Overview, now: i64) -> String {
     }
 }
 
-fn daemon(overview: &Overview, alive: Option<Liveness>, now: i64) -> Text {
+fn daemon(overview: &Overview, alive: Option<Liveness>, now: UnixSeconds) -> Text {
     let (Some(daemon), Some(alive)) = (&overview.daemon, alive) else {
         return "has never run here".into();
     };
@@ -242,7 +242,7 @@ fn daemon(overview: &Overview, alive: Option<Liveness>, now: i64) -> Text {
     .into()
 }
 
-fn token(overview: &Overview, expires_at: i64, now: i64) -> Text {
+fn token(overview: &Overview, expires_at: UnixSeconds, now: UnixSeconds) -> Text {
     let expiry = Expiry::of(expires_at, now);
     match (&overview.oauth, expiry) {
         (Some(oauth), _) => {
@@ -264,7 +264,7 @@ fn shares(lanes: &[LaneRequests]) -> Option<String> {
     (all > 0).then(|| format!("{} of {} requests in 5 min", shares.join(", "), humanize::count(all)))
 }
 
-fn feeder_line(feeder: &FeederRow, now: i64) -> Text {
+fn feeder_line(feeder: &FeederRow, now: UnixSeconds) -> Text {
     if !feeder.enabled {
         return "off".into();
     }

@@ -4,7 +4,7 @@ use super::print::Out;
 use super::progress::ProgressDisplay;
 use super::run::runtime;
 use super::table::Table;
-use crate::clock::{self, unix_now};
+use crate::clock::{self, UnixSeconds, unix_now};
 use crate::config::Config;
 use crate::daemon::{self, SyncEnd, Synced};
 use crate::number;
@@ -83,7 +83,7 @@ pub(super) fn sync(
     }
 }
 
-fn summary(counters: &Counters, queue: &QueueCounts, took: Duration, now: i64) -> Table {
+fn summary(counters: &Counters, queue: &QueueCounts, took: Duration, now: UnixSeconds) -> Table {
     let count = |number: u64| humanize::count(number);
     let mut table = Table::new();
     let mut row = |name: &str, value: String| table.fact(name, value);

@@ -3,7 +3,7 @@
 use super::print::Out;
 use super::table::{Table, Text};
 use crate::amocrm;
-use crate::clock::unix_now;
+use crate::clock::{UnixSeconds, unix_now};
 use crate::config::{Config, next_tick};
 use crate::number;
 use crate::policy::closing::CloseMode;
@@ -44,7 +44,7 @@ fn print_story(
     talk_id: TalkId,
     config: &Config,
     runs: bool,
-    now: i64,
+    now: UnixSeconds,
 ) -> io::Result<()> {
     let mut table = Table::new();
     let mut row = |name: &str, value: String| table.fact(name, value);
@@ -117,7 +117,7 @@ fn brief(text: &str) -> String {
     humanize::brief(text, MAX_QUOTE_WIDTH)
 }
 
-fn state(mirrored: &MirroredTalk, now: i64) -> String {
+fn state(mirrored: &MirroredTalk, now: UnixSeconds) -> String {
     let talk = &mirrored.talk;
     let mut state = vec![if talk.is_in_work { "open" } else { "closed" }.to_owned()];
     if let Some(closed_at) = mirrored.closed_at {
@@ -147,7 +147,7 @@ fn state(mirrored: &MirroredTalk, now: i64) -> String {
     state.join(", ")
 }
 
-fn queue(story: &Story, config: &Config, now: i64) -> String {
+fn queue(story: &Story, config: &Config, now: UnixSeconds) -> String {
     let Some(row) = &story.queued else {
         return "not queued".into();
     };
@@ -167,7 +167,7 @@ fn queue(story: &Story, config: &Config, now: i64) -> String {
 }
 
 /// When it may be refreshed, if ever, for people.
-fn refresh(story: &Story, config: &Config, now: i64) -> Option<String> {
+fn refresh(story: &Story, config: &Config, now: UnixSeconds) -> Option<String> {
     let (rules, mirrored) = (config.refresh.as_ref()?, story.mirrored.as_ref()?);
     let (talk, fetched_at) = (&mirrored.talk, mirrored.fetched_at);
     let class = if talk.is_in_work { Class::InWork } else { Class::Closed };
@@ -176,7 +176,7 @@ fn refresh(story: &Story, config: &Config, now: i64) -> Option<String> {
     // Only the daemon knows what the listing has shown since.
     let is_watched = config.listing.is_some() && config.events.is_some();
     let rest = if is_watched { rules.recheck.max(rules.min_interval) } else { rules.min_interval };
-    let rested = now.max(fetched_at.saturating_add(number::seconds(rest) + 1));
+    let rested = now.max((fetched_at + rest).later_by(1));
     let is_there = mirrored.gone_at.is_none() && mirrored.denied_at.is_none();
     let sooner = if is_watched { ", or sooner if it has probably changed" } else { "" };
     (is_there && rules.allows(&candidate, false, rested))
@@ -184,7 +184,7 @@ fn refresh(story: &Story, config: &Config, now: i64) -> Option<String> {
 }
 
 /// What happens to the talk next, and when.
-fn next(story: &Story, talk_id: TalkId, config: &Config, runs: bool, now: i64) -> String {
+fn next(story: &Story, talk_id: TalkId, config: &Config, runs: bool, now: UnixSeconds) -> String {
     let Some(row) = &story.queued else {
         return match refresh(story, config, now) {
             Some(from) if runs => {
@@ -245,7 +245,7 @@ fn next(story: &Story, talk_id: TalkId, config: &Config, runs: bool, now: i64) -
 }
 
 /// Whether and when auto-close would close it.
-fn auto_close(story: &Story, talk_id: TalkId, config: &Config, runs: bool, now: i64) -> String {
+fn auto_close(story: &Story, talk_id: TalkId, config: &Config, runs: bool, now: UnixSeconds) -> String {
     let rules = &config.auto_close.rules;
     let Some(mirrored) = &story.mirrored else {
         return "only mirrored talks are considered".into();

@@ -1,5 +1,7 @@
 //! Cron expressions of six fields, seconds first; UTC.
 
+use crate::clock::UnixSeconds;
+
 /// Indexes of fields in a cron expression.
 const DAY_OF_MONTH: usize = 3;
 const DAY_OF_WEEK: usize = 5;
@@ -23,18 +25,18 @@ pub(crate) fn either_day(schedule: &str) -> Vec<String> {
         .collect()
 }
 
-/// The first tick of a cron schedule after `now`, in Unix seconds. `None` if it is invalid or never ticks.
-pub(crate) fn next_tick(schedule: &str, now: i64) -> Option<i64> {
+/// The first tick of a cron schedule after `now`. `None` if it is invalid or never ticks.
+pub(crate) fn next_tick(schedule: &str, now: UnixSeconds) -> Option<UnixSeconds> {
     // Configured like tokio-cron-scheduler's parser.
     let parser = croner::parser::CronParser::builder()
         .seconds(croner::parser::Seconds::Required)
         .dom_and_dow(true)
         .build();
     parser.parse(schedule).ok()?;
-    let now = chrono::DateTime::from_timestamp(now, 0)?;
+    let now = chrono::DateTime::from_timestamp(now.get(), 0)?;
     let next = |schedule: String| {
         let cron = parser.parse(&schedule).ok()?;
-        Some(cron.find_next_occurrence(&now, false).ok()?.timestamp())
+        Some(UnixSeconds::new(cron.find_next_occurrence(&now, false).ok()?.timestamp()))
     };
     either_day(schedule).into_iter().filter_map(next).min()
 }
@@ -45,16 +47,18 @@ mod tests {
 
     #[test]
     fn a_schedule_ticks_in_utc() {
-        assert_eq!(next_tick("0 */5 * * * *", 1_700_000_000), Some(1_700_000_100));
-        assert_eq!(next_tick("* * * * * *", 1_700_000_000), Some(1_700_000_001));
-        assert_eq!(next_tick("0 30 3 * * *", 0), Some(3 * 3600 + 30 * 60));
+        let now = UnixSeconds::new(1_700_000_000);
+        assert_eq!(next_tick("0 */5 * * * *", now), Some(now + 100));
+        assert_eq!(next_tick("* * * * * *", now), Some(now + 1));
+        let epoch = UnixSeconds::EPOCH;
+        assert_eq!(next_tick("0 30 3 * * *", epoch), Some(epoch + 3 * 3600 + 30 * 60));
     }
 
     #[test]
     fn of_two_restricted_days_either_is_enough_as_in_crontab() {
         // 2023-11-14 22:13:20 UTC, a Tuesday.
-        let now = 1_700_000_000;
-        let day = |schedule: &str| next_tick(schedule, now).map(|at| (at - now) / 86_400 + 14);
+        let now = UnixSeconds::new(1_700_000_000);
+        let day = |schedule: &str| next_tick(schedule, now).map(|at| at.seconds_since(now) / 86_400 + 14);
         assert_eq!(day("0 0 3 1,20 * THU"), Some(15), "the Thursday is the 16th: it is 28 h 46 min away");
         assert_eq!(day("0 0 3 15 * SUN"), Some(14), "the 15th, 4 h 46 min away");
         assert_eq!(day("0 0 3 1,15 * *"), Some(14));
@@ -85,6 +89,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn a_spoilt_schedule_ticks_later_than_now_or_never(schedule in crate::mutated::mutated_text(CRON), now in 0..4_000_000_000_i64) {
+            let now = UnixSeconds::new(now);
             if let Some(tick) = next_tick(&schedule, now) {
                 proptest::prop_assert!(tick > now);
                 // The scheduler accepts what is accepted here.

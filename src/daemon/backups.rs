@@ -5,7 +5,7 @@
 
 use super::DaemonError;
 use super::schedule::{Schedule, Ticks};
-use crate::clock::unix_now;
+use crate::clock::{UnixSeconds, unix_now};
 use crate::config::{Backup, Config, next_tick};
 use crate::report::humanize::causes;
 use crate::sqlite::backup::dated;
@@ -41,7 +41,7 @@ pub(super) struct Backups {
 
 /// A running backup.
 struct Job {
-    at: i64,
+    at: UnixSeconds,
     progress: Arc<CopyProgress>,
     done: oneshot::Receiver<Result<BackupOutcome, BackupError>>,
 }
@@ -164,7 +164,7 @@ impl Backups {
         }
     }
 
-    fn record_result(&mut self, at: i64, ended: Option<Result<BackupOutcome, BackupError>>) {
+    fn record_result(&mut self, at: UnixSeconds, ended: Option<Result<BackupOutcome, BackupError>>) {
         let error = match ended {
             Some(Ok((copied, pruned))) => {
                 log_backup(&copied, pruned);
@@ -219,7 +219,7 @@ fn log_backup(copied: &Copied, pruned: io::Result<usize>) {
 fn back_up(
     database: &Path,
     rules: &Backup,
-    at: i64,
+    at: UnixSeconds,
     progress: &Arc<CopyProgress>,
 ) -> Result<BackupOutcome, BackupError> {
     if rules.make {

@@ -8,7 +8,7 @@ use super::service::Service;
 use super::signals::{ProcessSignal, Signals};
 use super::summary::Summary;
 use super::{DaemonError, STOP_RECORDS_TIMEOUT, Work, open, stop, worker};
-use crate::clock::{self, ClockWatch, Now, duration};
+use crate::clock::{self, ClockWatch, Now, UnixSeconds, duration};
 use crate::config::Config;
 use crate::http::{self, Site};
 use crate::number;
@@ -116,7 +116,7 @@ pub(super) struct Running<'a> {
     pub publishing: Publishing,
     pub service: Service,
     /// When a configuration was last applied.
-    pub configured_at: i64,
+    pub configured_at: UnixSeconds,
     /// Why a newer one was refused.
     pub refused: Option<String>,
     live: watch::Sender<Live>,
@@ -264,7 +264,7 @@ impl<'a> Running<'a> {
         }
         let seconds = number::truncated(jump.round());
         self.started.unix += jump;
-        self.configured_at += seconds;
+        self.configured_at = self.configured_at.later_by(seconds);
         self.worker.clock_was_set(seconds, now);
         Ok(())
     }

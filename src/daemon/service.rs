@@ -3,7 +3,7 @@
 //! Without systemd ($NOTIFY_SOCKET) all of it does nothing. A manager that does not listen never holds up the daemon.
 
 use super::DaemonError;
-use crate::clock;
+use crate::clock::{self, UnixSeconds};
 use crate::report::health::Live;
 use crate::text::shown;
 use crate::worker::Counters;
@@ -99,8 +99,8 @@ impl Service {
     }
 }
 
-/// How it goes, in a line for `systemctl status`; `started` is in Unix seconds.
-pub(super) fn status(live: &Live, counters: Counters, started: i64) -> String {
+/// How it goes, in a line for `systemctl status`.
+pub(super) fn status(live: &Live, counters: Counters, started: UnixSeconds) -> String {
     let mut parts = Vec::new();
     if let Some(mistakes) = &live.refused {
         parts.push(format!("NEW CONFIGURATION REFUSED, the old one stays in force: {mistakes}"));
@@ -137,8 +137,8 @@ pub(super) fn status(live: &Live, counters: Counters, started: i64) -> String {
 }
 
 /// `09:12:05 UTC`, with the day where it is not today.
-fn time(at: i64) -> String {
-    let today = clock::unix_now() / 86_400 == at / 86_400;
+fn time(at: UnixSeconds) -> String {
+    let today = clock::unix_now().start_of_day() == at.start_of_day();
     clock::written(at, if today { "%H:%M:%S UTC" } else { "%Y-%m-%d %H:%M UTC" })
 }
 

@@ -5,16 +5,17 @@
 
 use super::{FeederContext, FeederEnded, ListError};
 use crate::amocrm::{PageQuery, Rows};
-use crate::clock::unix_now;
+use crate::clock::{UnixSeconds, unix_now};
 use crate::policy::lanes::Lane;
 use crate::store::feeds::{FeedRequest, FeederRow};
 use serde_json::json;
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// Reading starts this long before the last event.
-const OVERLAP_SECS: i64 = 10 * 60;
+const OVERLAP: Duration = Duration::from_secs(10 * 60);
 /// At most this many pages per run. The listing finds older changes.
 const MAX_PAGES: u32 = 1000;
 
@@ -22,15 +23,15 @@ const MAX_PAGES: u32 = 1000;
 #[derive(Debug)]
 pub(crate) struct Events {
     context: FeederContext,
-    /// The time of the last event read, in Unix seconds.
-    cursor: Option<i64>,
+    /// The time of the last event read.
+    cursor: Option<UnixSeconds>,
 }
 
 impl Events {
     /// `before` is the stored row of this feeder.
     pub(crate) fn new(context: FeederContext, before: Option<&FeederRow>) -> Events {
-        let cursor = before.and_then(|row| row.cursor.as_ref()?.get("until")?.as_i64());
-        Events { context, cursor }
+        let until = before.and_then(|row| row.cursor.as_ref()?.get("until")?.as_i64());
+        Events { context, cursor: until.map(UnixSeconds::new) }
     }
 
     /// Polls at each tick, until the worker ends.
@@ -51,7 +52,7 @@ impl Events {
             Ok(until) => {
                 self.cursor = Some(until);
                 // Older events cannot be read again.
-                self.context.feed(FeedRequest::ForgetEvents { before: until - OVERLAP_SECS }).await?;
+                self.context.feed(FeedRequest::ForgetEvents { before: until - OVERLAP }).await?;
                 None
             }
             Err(list_error) => Some(self.context.describe_list_error(list_error)),
@@ -61,10 +62,10 @@ impl Events {
     }
 
     /// Reads all pages since the cursor. Returns the time of the last event.
-    async fn read(&self, queued: &mut u64) -> Result<Result<i64, ListError>, FeederEnded> {
+    async fn read(&self, queued: &mut u64) -> Result<Result<UnixSeconds, ListError>, FeederEnded> {
         // A cursor in the future comes from a wrong clock.
         let mut last = self.cursor.map(|until| until.min(unix_now()));
-        let since = last.unwrap_or_else(unix_now) - OVERLAP_SECS;
+        let since = last.unwrap_or_else(unix_now) - OVERLAP;
         let mut seen = HashSet::new();
         for page in 1..=MAX_PAGES {
             let page = match self.context.page(Lane::Hints, PageQuery::Events { page, since }).await? {

@@ -9,7 +9,7 @@ mod followed;
 
 use super::{FeederContext, FeederEnded, ListError};
 use crate::amocrm::{Page, PageQuery, Rows};
-use crate::clock::unix_now;
+use crate::clock::{UnixSeconds, unix_now};
 use crate::policy::lanes::Lane;
 use crate::store::feeds::{Fed, FeedRequest, Feeder, FeederRow, Hint, News};
 use crate::talk::{Listed, TalkId};
@@ -17,10 +17,11 @@ use followed::Followed;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// How often all talks are passed over, closed ones too.
-const WHOLE_PASS_INTERVAL_SECS: i64 = 24 * 60 * 60;
+const WHOLE_PASS_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 /// At most this many pages per pass: ten million talks.
 const MAX_PAGES: u32 = 40_000;
 /// This many closed talks among the open ones, and over 5 %, show that the filter is ignored.
@@ -33,8 +34,8 @@ const SHORT_LIST_PAGES: u32 = 8;
 pub(crate) struct Listing {
     context: FeederContext,
     followed: Followed,
-    /// When the last pass over all talks ended, in Unix seconds.
-    whole_at: Option<i64>,
+    /// When the last pass over all talks ended.
+    whole_at: Option<UnixSeconds>,
     /// The next page of the running pass over all talks, if any.
     whole_page: Option<u32>,
     /// Passes in a row with more closed talks than chance explains.
@@ -42,7 +43,7 @@ pub(crate) struct Listing {
     /// The warning about a short unfiltered list was logged.
     warned_short: bool,
     /// When a long list was last seen to ignore the filter. This is assumed for a day.
-    unfiltered_at: Option<i64>,
+    unfiltered_at: Option<UnixSeconds>,
 }
 
 /// The ids that a pass queued, and how many of them are already recorded.
@@ -55,15 +56,15 @@ struct Queued {
 impl Listing {
     /// `before` is the stored row of this feeder.
     pub(crate) fn new(context: FeederContext, before: Option<&FeederRow>) -> Listing {
-        let at = |key: &str| before.and_then(|row| row.cursor.as_ref()?.get(key)?.as_i64());
+        let number = |key: &str| before.and_then(|row| row.cursor.as_ref()?.get(key)?.as_i64());
         Listing {
             context,
             followed: Followed::default(),
-            whole_at: at("whole_at"),
-            whole_page: at("whole_page").and_then(|page| u32::try_from(page).ok()),
+            whole_at: number("whole_at").map(UnixSeconds::new),
+            whole_page: number("whole_page").and_then(|page| u32::try_from(page).ok()),
             unfiltered: 0,
             warned_short: false,
-            unfiltered_at: at("unfiltered_at"),
+            unfiltered_at: number("unfiltered_at").map(UnixSeconds::new),
         }
     }
 
@@ -229,7 +230,7 @@ impl Listing {
     }
 
     /// Queues the mirror's open talks that the pass did not show.
-    async fn follow_unseen(&mut self, seen: HashSet<TalkId>, began: i64) -> Result<u64, FeederEnded> {
+    async fn follow_unseen(&mut self, seen: HashSet<TalkId>, began: UnixSeconds) -> Result<u64, FeederEnded> {
         let now = unix_now();
         let request = FeedRequest::Unseen { seen: Arc::new(seen), before: began, now };
         let Fed::Unseen(unseen) = self.context.feed(request).await? else { return Ok(0) };
@@ -239,7 +240,7 @@ impl Listing {
         self.enqueue(hints, now).await
     }
 
-    async fn enqueue(&self, hints: Vec<Hint>, now: i64) -> Result<u64, FeederEnded> {
+    async fn enqueue(&self, hints: Vec<Hint>, now: UnixSeconds) -> Result<u64, FeederEnded> {
         if hints.is_empty() {
             return Ok(0);
         }
@@ -247,6 +248,6 @@ impl Listing {
     }
 }
 
-fn lately(at: Option<i64>, now: i64) -> bool {
-    at.is_some_and(|at| (at..at + WHOLE_PASS_INTERVAL_SECS).contains(&now))
+fn lately(at: Option<UnixSeconds>, now: UnixSeconds) -> bool {
+    at.is_some_and(|at| (at..at + WHOLE_PASS_INTERVAL).contains(&now))
 }

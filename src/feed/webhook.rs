@@ -4,8 +4,8 @@
 //! within two seconds, because the vendor disables slow receivers. If the database is busy for longer the response
 //! is 503, and the vendor sends the webhook again. A webhook's content is not trusted: the talk is fetched.
 
-use super::WARN_INTERVAL_SECS;
-use crate::clock::{self, unix_now};
+use super::WARN_INTERVAL;
+use crate::clock::{self, UnixSeconds, unix_now};
 use crate::config::MAX_SECRET_BYTES;
 use crate::store::feeds::{Fed, FeedRequest, Feeder, FeederRow, Note};
 use crate::store::writer::Writer;
@@ -25,11 +25,11 @@ const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// The time from the request's head to the response. The vendor waits for two seconds.
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(1500);
 /// One action of a person sends several webhooks, so a talk is fetched this long after the first.
-const GATHER_SECS: i64 = 2;
+const GATHER: Duration = Duration::from_secs(2);
 /// At most this many webhooks wait for the database. Further ones get 503 at once.
 const MAX_WAITING: usize = 4096;
 /// An error is recorded at most this often.
-const NOTE_INTERVAL_SECS: i64 = 60;
+const NOTE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// See the module documentation.
 #[derive(Debug)]
@@ -38,15 +38,15 @@ pub(crate) struct Webhooks {
     writer: Writer,
     slots: Arc<Semaphore>,
     /// When an error was last recorded, and last logged.
-    recorded: Mutex<(i64, i64)>,
+    recorded: Mutex<(UnixSeconds, UnixSeconds)>,
 }
 
 impl Webhooks {
     /// `before` is the stored row of this feeder.
     pub(crate) fn new(secret: SecretString, writer: Writer, before: Option<&FeederRow>) -> Webhooks {
         let slots = Arc::new(Semaphore::new(MAX_WAITING));
-        let warned_at = before.and_then(|row| row.warned_at).unwrap_or(0);
-        Webhooks { secret, writer, slots, recorded: Mutex::new((0, warned_at)) }
+        let warned_at = before.and_then(|row| row.warned_at).unwrap_or(UnixSeconds::EPOCH);
+        Webhooks { secret, writer, slots, recorded: Mutex::new((UnixSeconds::EPOCH, warned_at)) }
     }
 
     /// Receives a webhook. `secret` is the last part of the address.
@@ -71,7 +71,7 @@ impl Webhooks {
             return StatusCode::SERVICE_UNAVAILABLE;
         };
         let now = unix_now();
-        let request = FeedRequest::Webhook { account_id, ids: talk_ids, due_at: now + GATHER_SECS, now };
+        let request = FeedRequest::Webhook { account_id, ids: talk_ids, due_at: now + GATHER, now };
         let writer = self.writer.clone();
         // The writer completes the request even if the response has become 503.
         let fed = tokio::spawn(async move {
@@ -96,12 +96,12 @@ impl Webhooks {
     fn note(&self, error: String) {
         let now = unix_now();
         let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
-        if (recorded.0..recorded.0 + NOTE_INTERVAL_SECS).contains(&now) {
+        if (recorded.0..recorded.0 + NOTE_INTERVAL).contains(&now) {
             return;
         }
         recorded.0 = now;
         let mut warned_at = None;
-        if !(recorded.1..recorded.1 + WARN_INTERVAL_SECS).contains(&now) {
+        if !(recorded.1..recorded.1 + WARN_INTERVAL).contains(&now) {
             recorded.1 = now;
             warned_at = Some(now);
             tracing::warn!(feeder = "webhook", "webhook: {}", shown(&error));

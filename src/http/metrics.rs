@@ -1,6 +1,7 @@
 //! `/metrics`: the counters, and the state of the mirror as gauges.
 
 use super::{MirrorState, Site};
+use crate::clock::UnixSeconds;
 use crate::gate::Reason;
 use crate::report::health;
 use crate::store::completeness::Completeness;
@@ -10,9 +11,10 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
+use std::time::Duration;
 
-/// Three months in seconds; see "Tokens" in the vendor's documentation of OAuth.
-const REFRESH_TOKEN_LIFETIME_SECS: i64 = 90 * 24 * 60 * 60;
+/// Three months; see "Tokens" in the vendor's documentation of OAuth.
+const REFRESH_TOKEN_LIFETIME: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 pub(super) async fn metrics(State(site): State<Arc<Site>>) -> Response {
     match site.mirror_state().await {
@@ -35,7 +37,7 @@ pub(super) async fn metrics(State(site): State<Arc<Site>>) -> Response {
 
 fn gauges(mirror_state: &MirrorState) {
     let flag = f64::from;
-    let time = |at: i64| at as f64;
+    let time = |at: UnixSeconds| at.get() as f64;
     let MirrorState { live, overview, figures, complaints, obstacles, now, .. } = mirror_state;
     set("talkmirror_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
     set("talkmirror_healthy", &[], flag(complaints.is_empty() && obstacles.is_empty()));
@@ -44,7 +46,7 @@ fn gauges(mirror_state: &MirrorState) {
     set("talkmirror_config_last_reload_success_timestamp_seconds", &[], time(live.configured_at));
     let renewed = overview.oauth.as_ref().map(|oauth| match oauth.refused {
         true => *now,
-        false => oauth.refreshed_at + REFRESH_TOKEN_LIFETIME_SECS,
+        false => oauth.refreshed_at + REFRESH_TOKEN_LIFETIME,
     });
     // A token without an end raises no alert, nor does the end of a replaced token.
     let end = renewed.or(live.token_expires_at).map_or(f64::INFINITY, time);
@@ -67,8 +69,8 @@ fn gauges(mirror_state: &MirrorState) {
         for (state, count) in [("due", reason.due), ("later", reason.later), ("failed", reason.failed)] {
             set("talkmirror_queue_rows", &[label, ("state", state)], count as f64);
         }
-        let age = reason.oldest_due_at.map_or(0, |at| now.saturating_sub(at).max(0));
-        set("talkmirror_queue_oldest_due_age_seconds", &[label], age as f64);
+        let age = reason.oldest_due_at.map_or(Duration::ZERO, |at| now.duration_since(at));
+        set("talkmirror_queue_oldest_due_age_seconds", &[label], age.as_secs_f64());
     }
     let freshness = &overview.freshness;
     for (percentile, age) in [("50", freshness.p50), ("95", freshness.p95), ("100", freshness.max)] {
@@ -101,13 +103,13 @@ fn gauges(mirror_state: &MirrorState) {
     set("talkmirror_disk_free_bytes", &[], size.disk_free_bytes.map_or(f64::NAN, |bytes| bytes as f64));
 }
 
-fn process(status: &DaemonStatus, now: i64) {
-    set("process_start_time_seconds", &[], status.started_at as f64);
-    let held = status.wal_held_since.map_or(0, |since| now.saturating_sub(since).max(0));
-    set("talkmirror_wal_held_seconds", &[], held as f64);
+fn process(status: &DaemonStatus, now: UnixSeconds) {
+    set("process_start_time_seconds", &[], status.started_at.get() as f64);
+    let held = status.wal_held_since.map_or(Duration::ZERO, |since| now.duration_since(since));
+    set("talkmirror_wal_held_seconds", &[], held.as_secs_f64());
     set("talkmirror_requests_per_second_limit", &[], status.requests_per_second);
-    let success = status.last_success_at.unwrap_or(0);
-    set("talkmirror_last_success_timestamp_seconds", &[], success as f64);
+    let success = status.last_success_at.unwrap_or(UnixSeconds::EPOCH);
+    set("talkmirror_last_success_timestamp_seconds", &[], success.get() as f64);
     let skew = status.clock_skew.map_or(f64::NAN, |skew| skew as f64);
     set("talkmirror_clock_skew_seconds", &[], skew);
     let paused = status.pause.as_ref().map(|pause| pause.reason.as_str());

@@ -10,6 +10,7 @@ mod tables;
 
 pub(super) use answers::{icon, page, script, style, unreadable};
 
+use crate::clock::UnixSeconds;
 use crate::number;
 use crate::policy::closing::CloseMode;
 use crate::report::Overview;
@@ -21,10 +22,10 @@ use charts::{Chart, ChartKind, figure};
 use maud::{DOCTYPE, Markup, html};
 use state::Mood;
 
-/// Everything that the page shows at one moment. Times are Unix seconds.
+/// Everything that the page shows at one moment.
 #[derive(Debug, Clone)]
 pub(super) struct Screen {
-    pub now: i64,
+    pub now: UnixSeconds,
     /// The account's host.
     pub account: String,
     pub overview: Overview,
@@ -42,7 +43,7 @@ pub(super) struct Screen {
     /// Which talks auto-close closes, for people: `missed for over 24h …`.
     pub close_rules: String,
     /// When the token expires, if known.
-    pub token_expires_at: Option<i64>,
+    pub token_expires_at: Option<UnixSeconds>,
 }
 
 /// How often the page reloads, in seconds. `page.js` has the same value in milliseconds.
@@ -76,7 +77,7 @@ pub(super) fn render(screen: &Screen) -> String {
 }
 
 /// The page if the database cannot be read.
-fn render_unreadable(account: &str, why: &str, now: i64) -> String {
+fn render_unreadable(account: &str, why: &str, now: UnixSeconds) -> String {
     let sentence = format!("No. The database cannot be read: {why}");
     let main = html! {
         (state::headline(Mood::Down, &sentence, &html! {}))
@@ -84,7 +85,7 @@ fn render_unreadable(account: &str, why: &str, now: i64) -> String {
     shell(Mood::Down, account, now, &main)
 }
 
-fn shell(mood: Mood, account: &str, now: i64, main: &Markup) -> String {
+fn shell(mood: Mood, account: &str, now: UnixSeconds, main: &Markup) -> String {
     let version = env!("CARGO_PKG_VERSION");
     let page = html! {
         (DOCTYPE)
@@ -121,7 +122,7 @@ fn shell(mood: Mood, account: &str, now: i64, main: &Markup) -> String {
     shown(&page.into_string()).into_owned()
 }
 
-fn as_of(now: i64) -> Markup {
+fn as_of(now: UnixSeconds) -> Markup {
     html! { p.note { "As of " (timestamp(now)) " UTC." } }
 }
 

@@ -9,7 +9,7 @@ mod states;
 
 pub use states::{CloseContext, CloseMode, CloseRules, ClosingOutcome, Decision, FetchReason};
 
-use crate::clock::{Now, duration};
+use crate::clock::{Now, UnixSeconds, duration};
 use crate::talk::Talk;
 use std::time::Duration;
 
@@ -18,15 +18,20 @@ pub const FRESH: Duration = Duration::from_secs(30);
 /// It is begun within this time, and given up when [`FRESH`] has passed: a slow connection must not
 /// make it late.
 pub const BEGIN_WITHIN: Duration = Duration::from_secs(15);
-/// A wall clock that is further off the API's closes nothing, in seconds.
-pub const CLOCK_TOLERANCE: i64 = 60;
-/// After the request, in seconds: when to look whether the talk is closed.
-const LOOKS: [i64; 4] = [5, 30, 5 * 60, 60 * 60];
+/// A wall clock that is further off the API's closes nothing.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+/// After the request: when to look whether the talk is closed.
+const LOOKS: [Duration; 4] = [
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+    Duration::from_secs(5 * 60),
+    Duration::from_secs(60 * 60),
+];
 /// Then, where the NPS bot may take its time: daily, for a week.
-const LATER_LOOKS: i64 = 24 * 60 * 60;
-const LAST_LOOK: i64 = 7 * LATER_LOOKS;
-/// A talk whose closing was refused or failed is not closed again before this, in seconds.
-pub const BARRED: i64 = 24 * 60 * 60;
+const LATER_LOOKS: Duration = Duration::from_secs(24 * 60 * 60);
+const LAST_LOOK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// A talk whose closing was refused or failed is not closed again before this.
+pub const BARRED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How far an open closing is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +49,8 @@ pub struct Open {
     pub closure_id: i64,
     /// How far it is.
     pub outcome: OpenOutcome,
-    /// When it was decided, in Unix seconds.
-    pub requested_at: i64,
+    /// When it was decided.
+    pub requested_at: UnixSeconds,
     /// Requests that may have left.
     pub attempts: u32,
     /// The last answer, if one came.
@@ -53,7 +58,7 @@ pub struct Open {
     /// Whether the talk is closed without waiting for the NPS bot.
     pub force_close: bool,
     /// The talk's `updated_at` when it was decided.
-    pub talk_updated_at: i64,
+    pub talk_updated_at: UnixSeconds,
 }
 
 /// What comes next.
@@ -71,8 +76,8 @@ pub enum Step {
     Accept,
     /// It is closed.
     Closed,
-    /// Fetch it again at this Unix second.
-    LookAgain(i64),
+    /// Fetch it again at this time.
+    LookAgain(UnixSeconds),
     /// The closing came to nothing: why.
     Fail(String),
 }
@@ -89,10 +94,10 @@ impl Step {
 /// `barred` is since when the last closing is refused or failed.
 pub fn next(
     open: Option<&Open>,
-    barred: Option<i64>,
+    barred: Option<UnixSeconds>,
     talk: &Talk,
     close_context: Option<&CloseContext>,
-    now: i64,
+    now: UnixSeconds,
 ) -> Step {
     match (open, close_context) {
         // By somebody else, where no request of ours can have left.
@@ -111,7 +116,7 @@ pub fn next(
     }
 }
 
-fn begin(barred: Option<i64>, close_context: &CloseContext, now: i64) -> Step {
+fn begin(barred: Option<UnixSeconds>, close_context: &CloseContext, now: UnixSeconds) -> Step {
     if close_context.reason == FetchReason::Verify {
         return Step::Leave(None);
     }
@@ -124,7 +129,7 @@ fn begin(barred: Option<i64>, close_context: &CloseContext, now: i64) -> Step {
     if !close_context.decision.verdict.is_stale() {
         return Step::Withdraw(close_context.decision.verdict.to_string());
     }
-    if barred.is_some_and(|since| now.saturating_sub(since) < BARRED) {
+    if barred.is_some_and(|since| now.duration_since(since) < BARRED) {
         return Step::Leave(Some("its closing was refused or failed less than a day ago".into()));
     }
     match close_context.mode {
@@ -134,7 +139,7 @@ fn begin(barred: Option<i64>, close_context: &CloseContext, now: i64) -> Step {
 }
 
 /// The response was 422, was lost, or an error: the fetch shows what became of it.
-fn requested(open: &Open, talk: &Talk, close_context: Option<&CloseContext>, now: i64) -> Step {
+fn requested(open: &Open, talk: &Talk, close_context: Option<&CloseContext>, now: UnixSeconds) -> Step {
     let sent = open.attempts > 0;
     if sent && talk.status.as_deref().is_some_and(|status| status.starts_with("nps_")) {
         return Step::Accept;
@@ -173,12 +178,12 @@ fn requested(open: &Open, talk: &Talk, close_context: Option<&CloseContext>, now
     Step::Request
 }
 
-fn accepted(open: &Open, now: i64) -> Step {
+fn accepted(open: &Open, now: UnixSeconds) -> Step {
     match next_look(open.requested_at, now) {
         Some(at) => Step::LookAgain(at),
         None if open.force_close => Step::Fail("accepted by the API, and still open an hour later".into()),
         // The NPS bot may take a day.
-        None if now.saturating_sub(open.requested_at) < LAST_LOOK => Step::LookAgain(now + LATER_LOOKS),
+        None if now.duration_since(open.requested_at) < LAST_LOOK => Step::LookAgain(now + LATER_LOOKS),
         None => Step::Fail("accepted by the API, and still open a week later".into()),
     }
 }
@@ -193,23 +198,23 @@ pub fn time_to_close(fetched: Now, now: Now) -> Option<Duration> {
 }
 
 /// When to look next at a talk whose close request left at `requested_at`.
-pub fn next_look(requested_at: i64, now: i64) -> Option<i64> {
-    LOOKS.iter().map(|after| requested_at + after).find(|at| *at > now)
+pub fn next_look(requested_at: UnixSeconds, now: UnixSeconds) -> Option<UnixSeconds> {
+    LOOKS.iter().map(|after| requested_at + *after).find(|at| *at > now)
 }
 
 /// When to look again at a talk whose close request left at `requested_at`, however long that is ago.
-pub fn look_again(requested_at: i64, now: i64) -> i64 {
+pub fn look_again(requested_at: UnixSeconds, now: UnixSeconds) -> UnixSeconds {
     next_look(requested_at, now).unwrap_or(now + LATER_LOOKS)
 }
 
 /// When to decide anew about a talk whose close request did not leave: not at once, where the API is slow.
-pub fn not_sent_look(now: i64) -> i64 {
+pub fn not_sent_look(now: UnixSeconds) -> UnixSeconds {
     now + LOOKS[2]
 }
 
 /// The first look after an answer, in the whole second `now`: never sooner than 5 s after it.
-pub fn first_look(now: i64) -> i64 {
-    now + LOOKS[0] + 1
+pub fn first_look(now: UnixSeconds) -> UnixSeconds {
+    now + LOOKS[0] + Duration::from_secs(1)
 }
 
 /// Why nothing may be closed by a wall clock that is `skew` seconds ahead of the API's, where the answer
@@ -217,7 +222,7 @@ pub fn first_look(now: i64) -> i64 {
 pub fn clock_obstacle(skew: Option<i64>) -> Option<String> {
     match skew {
         None => Some("the API's answer has no Date to check this machine's clock by".into()),
-        Some(skew) if skew.abs() > CLOCK_TOLERANCE => {
+        Some(skew) if skew.unsigned_abs() > CLOCK_TOLERANCE.as_secs() => {
             let span = duration(skew.abs());
             let way = if skew > 0 { "ahead of" } else { "behind" };
             Some(format!("this machine's clock is {span} {way} the API's"))
@@ -229,7 +234,7 @@ pub fn clock_obstacle(skew: Option<i64>) -> Option<String> {
 /// Whether the wall clock went on like the other one since `before`: it was not set, and the machine did not sleep.
 pub fn keeps_time(before: Now, now: Now) -> bool {
     let passed = now.mono.saturating_duration_since(before.mono).as_secs_f64();
-    (now.unix - before.unix - passed).abs() <= CLOCK_TOLERANCE as f64
+    (now.unix - before.unix - passed).abs() <= CLOCK_TOLERANCE.as_secs_f64()
 }
 
 #[cfg(test)]
@@ -238,7 +243,7 @@ mod tests {
     use super::super::stale::{Reach, stale};
     use super::*;
 
-    const NOW: i64 = 1_700_000_000;
+    const NOW: UnixSeconds = UnixSeconds::new(1_700_000_000);
 
     fn close_context(talk: &Talk, mode: CloseMode) -> CloseContext {
         CloseContext {
@@ -352,8 +357,8 @@ mod tests {
         let at = |ago| Open { force_close: false, ..open(OpenOutcome::Accepted, ago) };
         let step = |ago| next(Some(&at(ago)), None, &talk, None, NOW);
         assert_eq!(step(3600), Step::LookAgain(NOW + LATER_LOOKS));
-        assert_eq!(step(LAST_LOOK - 1), Step::LookAgain(NOW + LATER_LOOKS));
-        assert!(matches!(step(LAST_LOOK), Step::Fail(_)));
+        assert_eq!(step(7 * 86_400 - 1), Step::LookAgain(NOW + LATER_LOOKS));
+        assert!(matches!(step(7 * 86_400), Step::Fail(_)));
         let bot = Talk { status: Some("nps_in_progress".into()), ..talk };
         let requested = Open { force_close: false, ..open(OpenOutcome::Requested, 5) };
         assert_eq!(next(Some(&requested), None, &bot, None, NOW), Step::Accept);
@@ -394,7 +399,7 @@ mod tests {
 
     #[test]
     fn a_close_request_begins_within_15_s_of_its_fetch_by_both_clocks() {
-        let fetched = Now { mono: std::time::Instant::now(), unix: NOW as f64 };
+        let fetched = Now { mono: std::time::Instant::now(), unix: NOW.get() as f64 };
         let after = |mono: f64, unix: f64| {
             let now = Now { mono: fetched.mono + Duration::from_secs_f64(mono), unix: fetched.unix + unix };
             time_to_close(fetched, now)

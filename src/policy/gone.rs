@@ -1,8 +1,10 @@
 //! Detects that too many stored open talks are reported missing. One talk may be deleted, but a mirror does not
 //! empty itself.
 
+use crate::clock::UnixSeconds;
 use crate::talk::TalkId;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// How many recent responses about stored talks are considered.
 const RECENT_RESPONSES: usize = 40;
@@ -13,7 +15,7 @@ const MIN_RECENT_GONE: usize = 5;
 /// This many are too many if no other stored talk was found lately: a small mirror does not empty itself either.
 const MAX_IF_NONE_SHOWN: usize = 2;
 /// After a person has confirmed, the API is believed for this long.
-const BELIEVED_SECS: i64 = 60 * 60;
+const BELIEVED: Duration = Duration::from_secs(60 * 60);
 
 /// Tracks which stored talks the API reports as missing.
 #[derive(Debug, Default)]
@@ -21,8 +23,7 @@ pub(crate) struct GoneGuard {
     /// The talk of each response that reported an open one as missing. The latest is last.
     recent: VecDeque<Option<TalkId>>,
     in_a_row: usize,
-    /// In Unix seconds.
-    believed_until: Option<i64>,
+    believed_until: Option<UnixSeconds>,
 }
 
 impl GoneGuard {
@@ -34,7 +35,7 @@ impl GoneGuard {
 
     /// Records that a stored open talk is reported missing. `none_left` means that no stored talk is known that was
     /// found lately. If there are too many, returns all of them, this one too: they are not believed to be gone.
-    pub(crate) fn gone(&mut self, talk_id: TalkId, none_left: bool, now: i64) -> Option<Vec<TalkId>> {
+    pub(crate) fn gone(&mut self, talk_id: TalkId, none_left: bool, now: UnixSeconds) -> Option<Vec<TalkId>> {
         self.note(Some(talk_id));
         self.in_a_row += 1;
         let gone = self.recent.iter().flatten().count();
@@ -48,15 +49,15 @@ impl GoneGuard {
         Some(self.recent.drain(..).flatten().collect())
     }
 
-    /// A person has confirmed at this Unix second: the API is believed for an hour.
-    pub(crate) fn believe(&mut self, now: i64) {
-        self.believed_until = Some(now + BELIEVED_SECS);
+    /// A person has confirmed at this time: the API is believed for an hour.
+    pub(crate) fn believe(&mut self, now: UnixSeconds) {
+        self.believed_until = Some(now + BELIEVED);
     }
 
     /// Whether a person has confirmed within the hour.
-    pub(crate) fn is_believed(&self, now: i64) -> bool {
+    pub(crate) fn is_believed(&self, now: UnixSeconds) -> bool {
         // A clock that was set back does not lengthen the hour.
-        self.believed_until.is_some_and(|until| (until - BELIEVED_SECS..until).contains(&now))
+        self.believed_until.is_some_and(|until| (until - BELIEVED..until).contains(&now))
     }
 
     fn note(&mut self, answer: Option<TalkId>) {
@@ -71,7 +72,7 @@ impl GoneGuard {
 mod tests {
     use super::*;
 
-    const NOW: i64 = 1_700_000_000;
+    const NOW: UnixSeconds = UnixSeconds::new(1_700_000_000);
 
     #[test]
     fn twenty_in_a_row_are_too_many_and_nineteen_are_not() {

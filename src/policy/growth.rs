@@ -1,37 +1,42 @@
 //! How fast the database grows, and when its disk is full at that pace.
 
-/// In seconds.
-const DAY: i64 = 24 * 60 * 60;
-/// In seconds. Nobody plans for what is later than in a thousand years: it is never.
-const FAR: i64 = 1000 * 365 * DAY;
+use crate::clock::UnixSeconds;
+use crate::number;
+use std::time::Duration;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Nobody plans for what is later than in a thousand years: it is never.
+const FAR: Duration = Duration::from_secs(1000 * 365 * 24 * 60 * 60);
 
 /// How much of the database was in use at one time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sample {
-    /// In Unix seconds.
-    pub at: i64,
+    pub at: UnixSeconds,
     /// Bytes that hold something.
     pub used: i64,
 }
 
 /// The mean growth between two times in bytes a day, less than 0 if it shrinks. `None` if they are less than a day apart.
 pub(crate) fn per_day(then: Sample, now: Sample) -> Option<i64> {
-    let elapsed = now.at - then.at;
-    (elapsed >= DAY).then(|| (now.used - then.used).saturating_mul(DAY) / elapsed)
+    let elapsed = now.at.duration_since(then.at);
+    let growth = now.used.saturating_sub(then.used).saturating_mul(number::seconds(DAY));
+    (elapsed >= DAY).then(|| growth / number::seconds(elapsed))
 }
 
-/// The Unix second at which `room` bytes are used up; `None` if it does not grow, or takes a thousand years.
-pub(crate) fn full_at(room: u64, per_day: i64, now: i64) -> Option<i64> {
+/// When `room` bytes are used up; `None` if it does not grow, or takes a thousand years.
+pub(crate) fn full_at(room: u64, per_day: i64, now: UnixSeconds) -> Option<UnixSeconds> {
     let per_day = u128::try_from(per_day).ok().filter(|per_day| *per_day > 0)?;
-    let seconds = i64::try_from(u128::from(room) * u128::from(DAY.unsigned_abs()) / per_day).ok()?;
-    (seconds < FAR).then(|| now + seconds)
+    let seconds = u64::try_from(u128::from(room) * u128::from(DAY.as_secs()) / per_day).ok()?;
+    let left = Duration::from_secs(seconds);
+    (left < FAR).then(|| now + left)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const NOW: i64 = 1_700_000_000;
+    const NOW: UnixSeconds = UnixSeconds::new(1_700_000_000);
+    const DAY: i64 = 86_400;
 
     #[test]
     fn growth_is_the_mean_of_a_day_and_more() {

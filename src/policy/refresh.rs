@@ -10,6 +10,7 @@
 //! talk, a fetch only adds what neither shows, such as `missed_at`. So a watched talk is fetched once an hour, or
 //! sooner if it has probably changed since the last check.
 
+use crate::clock::UnixSeconds;
 use crate::number;
 use crate::talk::TalkId;
 use std::cmp::Reverse;
@@ -26,6 +27,8 @@ const SETTLE_SECS: f64 = 60.0;
 const EARLY_FETCH_LIKELIHOOD: f64 = 0.2;
 /// A watched closed talk is fetched again after its age divided by this, at the earliest.
 const CLOSED_AGE_DIVISOR: i64 = 4;
+/// A change from further ahead than this was not noted by a right clock.
+const MAX_AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
 /// The minimum share of refreshes that go to the talk fetched longest ago, so that none is forgotten.
 pub const OLDEST_SHARE: f64 = 0.15;
 
@@ -62,42 +65,41 @@ impl Class {
     }
 }
 
-/// A mirrored talk that may be refreshed. Times are Unix seconds.
+/// A mirrored talk that may be refreshed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Candidate {
     /// The talk's id in the API.
     pub talk_id: TalkId,
-    /// When it last changed, as the API says, in Unix seconds.
-    pub updated_at: i64,
-    /// When it was last fetched, in Unix seconds.
-    pub fetched_at: i64,
+    /// When it last changed, as the API says.
+    pub updated_at: UnixSeconds,
+    /// When it was last fetched.
+    pub fetched_at: UnixSeconds,
     /// When the listing last showed it unchanged.
-    pub checked_at: Option<i64>,
+    pub checked_at: Option<UnixSeconds>,
     /// How important it is that the mirror shows it as it is.
     pub class: Class,
 }
 
 impl Candidate {
     /// The expected changes per second.
-    fn rate(&self, now: i64) -> f64 {
-        let age = now.saturating_sub(changed(self, now)).max(0) as f64;
+    fn rate(&self, now: UnixSeconds) -> f64 {
+        let age = now.duration_since(changed(self, now)).as_secs_f64();
         CHANGE_RATE / (age + SETTLE_SECS)
     }
 
-    /// Seconds since it was last checked, by a fetch or by the listing.
-    fn since_look(&self, now: i64) -> i64 {
+    /// The time since it was last checked, by a fetch or by the listing.
+    fn since_look(&self, now: UnixSeconds) -> Duration {
         let checked_at = self.checked_at.filter(|at| *at <= now);
-        now.saturating_sub(checked_at.map_or(self.fetched_at, |at| at.max(self.fetched_at))).max(0)
+        now.duration_since(checked_at.map_or(self.fetched_at, |at| at.max(self.fetched_at)))
     }
 }
 
 impl RefreshRules {
     /// Whether it may be fetched again now. `watching` means that the listing and the events work.
-    pub fn allows(&self, candidate: &Candidate, watching: bool, now: i64) -> bool {
-        let since_fetch = now.saturating_sub(candidate.fetched_at);
-        let since_update = now.saturating_sub(changed(candidate, now));
-        let closed_for = i64::try_from(self.closed_for.as_secs()).unwrap_or(i64::MAX);
-        if candidate.class == Class::Closed && since_update >= closed_for {
+    pub fn allows(&self, candidate: &Candidate, watching: bool, now: UnixSeconds) -> bool {
+        let since_fetch = now.seconds_since(candidate.fetched_at);
+        let since_update = now.seconds_since(changed(candidate, now));
+        if candidate.class == Class::Closed && since_update >= number::seconds(self.closed_for) {
             return false;
         }
         // A fetch in the future: see `believed`.
@@ -110,21 +112,21 @@ impl RefreshRules {
         }
         let recheck = number::truncated(self.recheck.as_secs_f64().ceil());
         let is_watched =
-            watching && candidate.checked_at.is_some_and(|at| (now - recheck..=now).contains(&at));
+            watching && candidate.checked_at.is_some_and(|at| (0..=recheck).contains(&now.seconds_since(at)));
         let rest = match candidate.class {
             Class::Waiting | Class::InWork => recheck,
             Class::Closed => recheck.max(since_update / CLOSED_AGE_DIVISOR),
         };
         !is_watched
             || since_fetch > rest
-            || candidate.rate(now) * candidate.since_look(now) as f64 >= EARLY_FETCH_LIKELIHOOD
+            || candidate.rate(now) * candidate.since_look(now).as_secs_f64() >= EARLY_FETCH_LIKELIHOOD
     }
 }
 
 /// The staleness that a fetch now is expected to save. Higher is more urgent.
-pub fn score(candidate: &Candidate, now: i64) -> f64 {
+pub fn score(candidate: &Candidate, now: UnixSeconds) -> f64 {
     let rate = candidate.rate(now);
-    let x = rate * candidate.since_look(now) as f64;
+    let x = rate * candidate.since_look(now).as_secs_f64();
     let expected = if x < 0.01 {
         // The same as a series, because the difference of nearly equal numbers would be noise.
         x * x * x * (1.0 / 3.0 - x / 8.0 + x * x / 30.0)
@@ -164,7 +166,7 @@ pub fn choose(
     candidates: impl IntoIterator<Item = Candidate>,
     (rules, watching): (&RefreshRules, bool),
     (room, oldest): (usize, usize),
-    now: i64,
+    now: UnixSeconds,
 ) -> Vec<TalkId> {
     let mut choice = Choice::new((room, oldest), watching, now);
     for candidate in candidates {
@@ -180,16 +182,16 @@ pub struct Choice {
     /// How many go to the oldest.
     share: usize,
     watching: bool,
-    now: i64,
+    now: UnixSeconds,
     /// Fetch time and id, latest on top.
-    oldest: BinaryHeap<(i64, TalkId)>,
+    oldest: BinaryHeap<(UnixSeconds, TalkId)>,
     /// The score's bits, which sort like a number above 0, and the id. The worst is on top.
     best: BinaryHeap<Reverse<(u64, Reverse<TalkId>)>>,
 }
 
 impl Choice {
     /// `oldest` of `room` go to those fetched longest ago. `watching` as in [`RefreshRules::allows`].
-    pub fn new((room, oldest): (usize, usize), watching: bool, now: i64) -> Choice {
+    pub fn new((room, oldest): (usize, usize), watching: bool, now: UnixSeconds) -> Choice {
         let share = oldest.min(room);
         Choice { room, share, watching, now, oldest: BinaryHeap::new(), best: BinaryHeap::new() }
     }
@@ -245,14 +247,15 @@ fn push<T: Ord>(heap: &mut BinaryHeap<T>, item: T, count: usize) {
     }
 }
 
-/// When it changed. Clocks may differ by hours; a change more than a day ahead is ignored.
-fn changed(candidate: &Candidate, now: i64) -> i64 {
-    if candidate.updated_at.saturating_sub(now) > 86_400 { 0 } else { candidate.updated_at }
+/// When it changed. Clocks may differ by hours; a change further ahead is ignored.
+fn changed(candidate: &Candidate, now: UnixSeconds) -> UnixSeconds {
+    let is_believed = candidate.updated_at.duration_since(now) <= MAX_AHEAD;
+    if is_believed { candidate.updated_at } else { UnixSeconds::EPOCH }
 }
 
 /// A fetch time in the future comes from a clock that was set back since. Its age is unknown.
-fn believed(fetched_at: i64, now: i64) -> i64 {
-    if fetched_at > now { 0 } else { fetched_at }
+fn believed(fetched_at: UnixSeconds, now: UnixSeconds) -> UnixSeconds {
+    if fetched_at > now { UnixSeconds::EPOCH } else { fetched_at }
 }
 
 #[cfg(test)]
@@ -260,7 +263,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const NOW: i64 = 1_700_000_000;
+    const NOW: UnixSeconds = UnixSeconds::new(1_700_000_000);
 
     fn rules() -> RefreshRules {
         let seconds = Duration::from_secs;

@@ -1,5 +1,6 @@
 //! When a failed talk is fetched again.
 
+use crate::clock::UnixSeconds;
 use crate::number;
 use std::time::Duration;
 
@@ -20,8 +21,8 @@ pub(crate) struct RetryRules {
 /// What becomes of a queue row after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NextTry {
-    /// Retried, not before this Unix second.
-    At(i64),
+    /// Retried, not before this time.
+    At(UnixSeconds),
     /// Failed, until a person retries it.
     Never,
 }
@@ -43,9 +44,9 @@ pub(crate) fn backoff(attempts: u32, rules: &RetryRules, rng: &mut fastrand::Rng
     bound.mul_f64(rng.f64())
 }
 
-/// The first whole Unix second that is not before `now + delay`.
-pub(crate) fn not_before(now: f64, delay: Duration) -> i64 {
-    number::truncated((now + delay.as_secs_f64()).ceil())
+/// The first whole second that is not before `now + delay`; `now` is in Unix seconds, with the fraction.
+pub(crate) fn not_before(now: f64, delay: Duration) -> UnixSeconds {
+    UnixSeconds::new(number::truncated((now + delay.as_secs_f64()).ceil()))
 }
 
 #[cfg(test)]
@@ -83,7 +84,7 @@ mod tests {
         #[test]
         fn a_row_is_never_due_before_its_backoff_has_passed(now in 1.0e9f64..4.0e9, delay_ms in 0u64..10_000_000) {
             let delay = Duration::from_millis(delay_ms);
-            let due = not_before(now, delay) as f64;
+            let due = not_before(now, delay).get() as f64;
             prop_assert!(due >= now + delay.as_secs_f64());
             prop_assert!(due < now + delay.as_secs_f64() + 1.0);
         }

@@ -1,7 +1,7 @@
 //! Decides whether a talk is stale, so that it may be closed. One pure function, with a reason either way.
 
 use super::origin::{origin_key, same_origin};
-use crate::clock::duration;
+use crate::clock::{UnixSeconds, duration};
 use crate::talk::Talk;
 use std::fmt;
 use std::time::Duration;
@@ -76,8 +76,8 @@ pub enum KeptReason {
 /// Statuses of an open talk that is not already being closed.
 const OPEN_STATUSES: [&str; 3] = ["", "in_work", "with_error"];
 
-/// Decides about a talk at `now`, in Unix seconds.
-pub fn stale(talk: &Talk, reach: Reach, now: i64, rules: &StaleRules) -> Verdict {
+/// Decides about a talk at `now`.
+pub fn stale(talk: &Talk, reach: Reach, now: UnixSeconds, rules: &StaleRules) -> Verdict {
     let kept = |why| Verdict::Kept(why);
     if reach.gone {
         return kept(KeptReason::Gone);
@@ -101,12 +101,12 @@ pub fn stale(talk: &Talk, reach: Reach, now: i64, rules: &StaleRules) -> Verdict
         return kept(KeptReason::Origin(talk.origin.clone()));
     }
     // "Longer than" excludes equality. A time in the future has no age.
-    let missed_for = now.saturating_sub(missed_at);
+    let missed_for = now.seconds_since(missed_at);
     let stale_after = rules.stale_after_seconds();
     if missed_for <= stale_after {
         return kept(KeptReason::MissedLately { missed_for, stale_after });
     }
-    let quiet_for = now.saturating_sub(talk.updated_at);
+    let quiet_for = now.seconds_since(talk.updated_at);
     let wanted = rules.quiet_for_seconds();
     if quiet_for <= wanted {
         return kept(KeptReason::ChangedLately { quiet_for, wanted });
@@ -226,7 +226,7 @@ pub(crate) mod tests {
     use crate::talk::tests::open_talk;
     use proptest::prelude::*;
 
-    const NOW: i64 = 1_700_000_000;
+    const NOW: UnixSeconds = UnixSeconds::new(1_700_000_000);
     const DAY: i64 = 86_400;
 
     pub(crate) fn rules() -> StaleRules {
@@ -239,7 +239,7 @@ pub(crate) mod tests {
     }
 
     /// A talk that is stale by a second under [`rules`] at `now`.
-    pub(crate) fn just_stale(now: i64) -> Talk {
+    pub(crate) fn just_stale(now: UnixSeconds) -> Talk {
         Talk {
             updated_at: now - 901,
             is_read: Some(false),

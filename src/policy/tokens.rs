@@ -1,20 +1,21 @@
 //! Token lifetimes: when a person is warned of the end, and when an OAuth pair is renewed.
 
-use crate::clock::written;
+use crate::clock::{UnixSeconds, written};
 use std::fmt;
 use std::time::Duration;
 
 /// A person is warned this long before a token ends.
-const NOTICE_SECS: i64 = 14 * DAY_SECS;
-const DAY_SECS: i64 = 24 * 60 * 60;
+const NOTICE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+/// A person is reminded of it once in this time.
+const REMINDER_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 /// A pair is renewed at least this often. Its refresh token expires after three months without use.
-const MAX_IDLE_SECS: i64 = 7 * DAY_SECS;
+const MAX_IDLE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// A pair is renewed this long before its access token expires, …
-const RENEW_AHEAD_SECS: f64 = 60.0 * 60.0;
+const RENEW_AHEAD: Duration = Duration::from_secs(60 * 60);
 /// … or with this share of its lifetime left, if that is later.
 const RENEW_AHEAD_SHARE: f64 = 0.25;
 /// A pair from further in the future was obtained under a wrong clock.
-const FUTURE_TOLERANCE_SECS: i64 = 60 * 60;
+const FUTURE_TOLERANCE: Duration = Duration::from_secs(60 * 60);
 /// After a refused token a pair is renewed at once, then after 1min, 2min, 4min, … 6h until a new token works. A
 /// new token that is refused too does not help.
 const REFUSAL_RENEWAL_BACKOFF: (Duration, Duration) =
@@ -38,17 +39,17 @@ pub(crate) enum Expiry {
 /// The time until the token expires, or since then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TimeToExpiry {
-    expires_at: i64,
-    now: i64,
+    expires_at: UnixSeconds,
+    now: UnixSeconds,
 }
 
 impl Expiry {
-    /// For a token that expires at `expires_at`. Both are Unix seconds.
-    pub(crate) fn of(expires_at: i64, now: i64) -> Expiry {
+    /// For a token that expires at `expires_at`.
+    pub(crate) fn of(expires_at: UnixSeconds, now: UnixSeconds) -> Expiry {
         let span = TimeToExpiry { expires_at, now };
-        match expires_at.saturating_sub(now) {
-            ..=0 => Expiry::Over(span),
-            1..=NOTICE_SECS => Expiry::Soon(span),
+        match expires_at.duration_since(now) {
+            left if left.is_zero() => Expiry::Over(span),
+            left if left <= NOTICE => Expiry::Soon(span),
             _ => Expiry::Far(span),
         }
     }
@@ -58,7 +59,7 @@ impl fmt::Display for Expiry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (Expiry::Far(span) | Expiry::Soon(span) | Expiry::Over(span)) = *self;
         let on = written(span.expires_at, "%Y-%m-%d");
-        let time = days(span.expires_at.saturating_sub(span.now).saturating_abs());
+        let time = days(span.expires_at.seconds_since(span.now).saturating_abs());
         match self {
             Expiry::Far(_) | Expiry::Soon(_) => write!(f, "expires in {time}, on {on}"),
             Expiry::Over(_) => write!(f, "expired {time} ago, on {on}"),
@@ -67,25 +68,25 @@ impl fmt::Display for Expiry {
 }
 
 fn days(seconds: i64) -> String {
-    match seconds / DAY_SECS {
+    match seconds / 86_400 {
         ..2 => crate::clock::duration(seconds),
         days => format!("{days} days"),
     }
 }
 
 /// Whether to log the reminder: at the start, then once a day.
-pub(crate) fn is_reminder_due(reminded_at: Option<i64>, now: i64) -> bool {
-    reminded_at.is_none_or(|at| !(0..DAY_SECS).contains(&(now - at)))
+pub(crate) fn is_reminder_due(reminded_at: Option<UnixSeconds>, now: UnixSeconds) -> bool {
+    reminded_at.is_none_or(|at| !(at..at + REMINDER_INTERVAL).contains(&now))
 }
 
-/// Whether a regular renewal is due: before the end, and weekly. Times are Unix seconds.
-pub(crate) fn is_renewal_due(obtained_at: i64, expires_at: i64, now: f64) -> bool {
-    let life = (expires_at - obtained_at).max(0) as f64;
-    let left = expires_at as f64 - now;
-    let age = now - obtained_at as f64;
+/// Whether a regular renewal is due: before the end, and weekly. `now` is in Unix seconds, with the fraction.
+pub(crate) fn is_renewal_due(obtained_at: UnixSeconds, expires_at: UnixSeconds, now: f64) -> bool {
+    let life = expires_at.duration_since(obtained_at).as_secs_f64();
+    let left = expires_at.get() as f64 - now;
+    let age = now - obtained_at.get() as f64;
     // A pair obtained this second is used, whatever lifetime it claims.
-    let ends = left < RENEW_AHEAD_SECS.min(life * RENEW_AHEAD_SHARE) && age.abs() >= 1.0;
-    ends || age >= MAX_IDLE_SECS as f64 || age < -(FUTURE_TOLERANCE_SECS as f64)
+    let ends = left < RENEW_AHEAD.as_secs_f64().min(life * RENEW_AHEAD_SHARE) && age.abs() >= 1.0;
+    ends || age >= MAX_IDLE.as_secs_f64() || age < -FUTURE_TOLERANCE.as_secs_f64()
 }
 
 /// Whether to renew a pair because its access token was refused. `since` is the time since the last such renewal.
@@ -106,23 +107,24 @@ pub(crate) fn renewal_backoff(attempts: u32) -> Duration {
 mod tests {
     use super::*;
 
-    const NOW: i64 = 1_700_000_000;
+    const NOW: UnixSeconds = UnixSeconds::new(1_700_000_000);
+    const DAY: i64 = 86_400;
 
     #[test]
     fn a_person_is_warned_from_14_days_before_the_end() {
-        assert!(matches!(Expiry::of(NOW + 14 * DAY_SECS + 1, NOW), Expiry::Far(_)));
-        assert!(matches!(Expiry::of(NOW + 14 * DAY_SECS, NOW), Expiry::Soon(_)));
+        assert!(matches!(Expiry::of(NOW + 14 * DAY + 1, NOW), Expiry::Far(_)));
+        assert!(matches!(Expiry::of(NOW + 14 * DAY, NOW), Expiry::Soon(_)));
         assert!(matches!(Expiry::of(NOW + 1, NOW), Expiry::Soon(_)));
         assert!(matches!(Expiry::of(NOW, NOW), Expiry::Over(_)));
-        assert!(matches!(Expiry::of(i64::MIN, NOW), Expiry::Over(_)));
+        assert!(matches!(Expiry::of(UnixSeconds::MIN, NOW), Expiry::Over(_)));
     }
 
     #[test]
     fn the_end_is_shown_in_days_and_as_a_date() {
         let words = |at| Expiry::of(at, NOW).to_string();
-        assert_eq!(words(NOW + 9 * DAY_SECS + 5), "expires in 9 days, on 2023-11-23");
-        assert_eq!(words(NOW + 2 * DAY_SECS - 1), "expires in 47 h, on 2023-11-16");
-        assert_eq!(words(NOW - 3 * DAY_SECS), "expired 3 days ago, on 2023-11-11");
+        assert_eq!(words(NOW + 9 * DAY + 5), "expires in 9 days, on 2023-11-23");
+        assert_eq!(words(NOW + 2 * DAY - 1), "expires in 47 h, on 2023-11-16");
+        assert_eq!(words(NOW - 3 * DAY), "expired 3 days ago, on 2023-11-11");
         assert_eq!(words(NOW), "expired 0 s ago, on 2023-11-14");
     }
 
@@ -130,16 +132,16 @@ mod tests {
     fn the_reminder_is_logged_at_the_start_and_once_a_day() {
         assert!(is_reminder_due(None, NOW));
         assert!(!is_reminder_due(Some(NOW), NOW));
-        assert!(!is_reminder_due(Some(NOW), NOW + DAY_SECS - 1));
-        assert!(is_reminder_due(Some(NOW), NOW + DAY_SECS));
+        assert!(!is_reminder_due(Some(NOW), NOW + DAY - 1));
+        assert!(is_reminder_due(Some(NOW), NOW + DAY));
         assert!(is_reminder_due(Some(NOW), NOW - 1), "the clock was set back");
     }
 
     #[test]
     fn a_pair_is_renewed_an_hour_ahead_or_in_the_last_quarter_of_its_life() {
-        let due = |life: i64, age: f64| is_renewal_due(NOW, NOW + life, NOW as f64 + age);
-        assert!(!due(DAY_SECS, DAY_SECS as f64 - 3600.0));
-        assert!(due(DAY_SECS, DAY_SECS as f64 - 3599.9));
+        let due = |life: i64, age: f64| is_renewal_due(NOW, NOW + life, NOW.get() as f64 + age);
+        assert!(!due(DAY, DAY as f64 - 3600.0));
+        assert!(due(DAY, DAY as f64 - 3599.9));
         assert!(!due(600, 450.0));
         assert!(due(600, 450.1));
         assert!(due(600, 10_000.0), "long over");
@@ -149,10 +151,10 @@ mod tests {
 
     #[test]
     fn an_idle_pair_is_renewed_weekly_whatever_its_lifetime() {
-        let due = |age: i64| is_renewal_due(NOW, NOW + 1000 * DAY_SECS, (NOW + age) as f64);
+        let due = |age: i64| is_renewal_due(NOW, NOW + 1000 * DAY, (NOW + age).get() as f64);
         assert!(!due(0));
-        assert!(!due(7 * DAY_SECS - 1));
-        assert!(due(7 * DAY_SECS));
+        assert!(!due(7 * DAY - 1));
+        assert!(due(7 * DAY));
         assert!(!due(-3600), "clocks differ");
         assert!(due(-3601), "obtained under a wrong clock");
     }

@@ -7,22 +7,24 @@ mod disk;
 mod tokens;
 pub(crate) mod wal;
 
+use crate::clock::UnixSeconds;
 use crate::gate::Reason;
 use crate::number;
 use crate::policy::lanes::Lane;
 use crate::report::Overview;
 use crate::report::humanize::{self, ago, duration, in_time, lasting};
-use crate::store::status::{DaemonStatus, LANES_SECONDS, Liveness, Mode};
+use crate::store::status::{DaemonStatus, LANES_SPAN, Liveness, Mode};
 use serde::Serialize;
+use std::time::Duration;
 
 /// Due rows left for this long are reported.
-const NEGLECTED_SECS: i64 = 5 * 60;
+const NEGLECTED: Duration = Duration::from_secs(5 * 60);
 
 /// A daemon stopped for longer than this was not just restarting.
-const STOPPED_SECS: i64 = 15 * 60;
+const STOPPED: Duration = Duration::from_secs(15 * 60);
 
 /// If a feeder has had errors for this long and no request succeeded since, the cause is not the feeder.
-const SILENT_SECS: i64 = 2 * 60;
+const SILENT: Duration = Duration::from_secs(2 * 60);
 
 /// A problem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -44,18 +46,18 @@ pub(crate) struct Live {
     pub write_error: Option<String>,
     /// Auto-close is on.
     pub closes: bool,
-    /// When the token expires, in Unix seconds, if known.
-    pub token_expires_at: Option<i64>,
+    /// When the token expires, if known.
+    pub token_expires_at: Option<UnixSeconds>,
     /// Requests in each of the last minutes. The current minute is last.
     pub requests_by_minute: Vec<u32>,
-    /// When a configuration was last applied, in Unix seconds.
-    pub configured_at: i64,
+    /// When a configuration was last applied.
+    pub configured_at: UnixSeconds,
     /// Why a newer configuration was refused: all its mistakes.
     pub refused: Option<String>,
 }
 
 /// Why the daemon cannot work. Empty if it can.
-pub(crate) fn obstacles(live: &Live, overview: &Overview, now: i64) -> Vec<String> {
+pub(crate) fn obstacles(live: &Live, overview: &Overview, now: UnixSeconds) -> Vec<String> {
     let mut obstacles = Vec::new();
     if let Some(why) = &live.stalled {
         obstacles.push(format!("the daemon makes no progress: {why}"));
@@ -75,9 +77,13 @@ pub(crate) fn obstacles(live: &Live, overview: &Overview, now: i64) -> Vec<Strin
 }
 
 /// The API serves no request, although nothing is paused: what, and what to do.
-fn unanswered(daemon: &DaemonStatus, overview: &Overview, now: i64) -> Option<(String, &'static str)> {
-    let lately = |since: &i64| {
-        now.saturating_sub(*since) > SILENT_SECS && daemon.last_success_at.is_none_or(|at| at < *since)
+fn unanswered(
+    daemon: &DaemonStatus,
+    overview: &Overview,
+    now: UnixSeconds,
+) -> Option<(String, &'static str)> {
+    let lately = |since: &UnixSeconds| {
+        now.duration_since(*since) > SILENT && daemon.last_success_at.is_none_or(|at| at < *since)
     };
     let failing_feeders = overview
         .feeders
@@ -100,7 +106,7 @@ pub(crate) fn complaints(
     overview: &Overview,
     alive: Option<Liveness>,
     closes: bool,
-    now: i64,
+    now: UnixSeconds,
 ) -> Vec<Complaint> {
     let mut complaints = Vec::new();
     let mut complain = |what: String, action: &str| {
@@ -152,14 +158,12 @@ pub(crate) fn complaints(
         }
         if alive == Some(Liveness::Silent) {
             complain(
-                format!("the daemon has written nothing for {} min", now.saturating_sub(daemon.seen_at) / 60),
+                format!("the daemon has written nothing for {} min", now.seconds_since(daemon.seen_at) / 60),
                 "see its journal: is the disk full, or does another program hold the write lock?",
             );
         }
         if let Some(stopped_at) = daemon.stopped_at.filter(|at| {
-            alive == Some(Liveness::Stopped)
-                && daemon.mode == Mode::Run
-                && now.saturating_sub(*at) > STOPPED_SECS
+            alive == Some(Liveness::Stopped) && daemon.mode == Mode::Run && now.duration_since(*at) > STOPPED
         }) {
             complain(
                 format!("the daemon was stopped {}, and nothing is kept fresh since", ago(stopped_at, now)),
@@ -193,7 +197,7 @@ pub(crate) fn complaints(
         complain(
             format!(
                 "auto-close stopped a sweep {}: {} of {} open talks are stale, more than auto_close.max_share allows",
-                ago(number("at"), now),
+                ago(UnixSeconds::new(number("at")), now),
                 number("stale"),
                 number("open"),
             ),
@@ -216,7 +220,7 @@ pub(crate) fn complaints(
     let queue = &overview.queue;
     if !running
         && let Some(oldest) = queue.oldest_due_at
-        && now.saturating_sub(oldest) > NEGLECTED_SECS
+        && now.duration_since(oldest) > NEGLECTED
     {
         complain(
             format!("{} talks are due and nobody fetches them", queue.due),
@@ -233,12 +237,12 @@ pub(crate) fn complaints(
 }
 
 /// Each open talk should be fetched again within this time, on average.
-const FULL_ROUND_SECS: f64 = 60.0 * 60.0;
+const FULL_ROUND: Duration = Duration::from_secs(60 * 60);
 /// Due talks that wait longer than this while the daemon runs are reported.
-const BACKLOG_SECS: i64 = 10 * 60;
+const BACKLOG: Duration = Duration::from_secs(10 * 60);
 
 /// Warns that the last request failed. In a quiet account nothing else may show it for minutes.
-fn last_failure(overview: &Overview, alive: Option<Liveness>, now: i64) -> Option<Complaint> {
+fn last_failure(overview: &Overview, alive: Option<Liveness>, now: UnixSeconds) -> Option<Complaint> {
     let daemon = overview.daemon.as_ref().filter(|_| alive == Some(Liveness::Running))?;
     let at = daemon.last_failure_at?;
     let failing = daemon.pause.is_none() && daemon.failing_since.is_some();
@@ -256,7 +260,7 @@ fn last_failure(overview: &Overview, alive: Option<Liveness>, now: i64) -> Optio
 
 /// Warnings about a healthy mirror: the clock was wrong, the token expires soon, the disk fills, a reader holds the
 /// WAL back, or the quota is too small.
-pub(crate) fn warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec<Complaint> {
+pub(crate) fn warnings(overview: &Overview, alive: Option<Liveness>, now: UnixSeconds) -> Vec<Complaint> {
     let found = [
         last_failure(overview, alive, now),
         answers::without_missed_at(overview),
@@ -270,7 +274,7 @@ pub(crate) fn warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -
 }
 
 /// Warns that the quota is too small, with the `api.requests_per_second` that would do.
-fn quota_warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec<Complaint> {
+fn quota_warnings(overview: &Overview, alive: Option<Liveness>, now: UnixSeconds) -> Vec<Complaint> {
     let Some(daemon) = overview.daemon.as_ref().filter(|_| alive == Some(Liveness::Running)) else {
         return Vec::new();
     };
@@ -279,10 +283,10 @@ fn quota_warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec
     }
     let mut warnings = Vec::new();
     // Earlier, the lanes' figures show only the first rush.
-    let settled = now.saturating_sub(daemon.started_at) >= LANES_SECONDS;
+    let settled = now.duration_since(daemon.started_at) >= LANES_SPAN;
     let rate = |named: &[&str]| {
         let counted = daemon.lanes.iter().filter(|lane| settled && named.contains(&lane.lane.as_str()));
-        counted.map(|lane| lane.requests as f64).sum::<f64>() / LANES_SECONDS as f64
+        counted.map(|lane| lane.requests as f64).sum::<f64>() / LANES_SPAN.as_secs_f64()
     };
     let unmirrored = rate(&[Lane::Unmirrored.as_str()]);
     let others = rate(&[Lane::Closing, Lane::Asked, Lane::Hints].map(Lane::as_str)) + unmirrored;
@@ -300,21 +304,21 @@ fn quota_warnings(overview: &Overview, alive: Option<Liveness>, now: i64) -> Vec
     let refreshes = overview.feeders.iter().any(|row| row.feeder == "refresh" && row.enabled);
     let open = overview.freshness.talks as f64;
     // While talks wait for their first fetch, refreshes get a tenth. Another warning covers that.
-    if refreshes && unmirrored == 0.0 && open / spare > FULL_ROUND_SECS {
+    if refreshes && unmirrored == 0.0 && open / spare > FULL_ROUND.as_secs_f64() {
         let round = duration(number::truncated(open / spare));
         warnings.push(Complaint {
             what: format!(
                 "the quota cannot keep up: {spare:.1} requests a second are left to refresh {open} open talks, \
                  each every {round} on average"
             ),
-            action: format!("{} would refresh them all within an hour", quota(others + open / FULL_ROUND_SECS)),
+            action: format!("{} would refresh them all within an hour", quota(others + open / FULL_ROUND.as_secs_f64())),
         });
     }
     if let Some(oldest) =
-        overview.queue.urgent_since.filter(|oldest| settled && now.saturating_sub(*oldest) > BACKLOG_SECS)
+        overview.queue.urgent_since.filter(|oldest| settled && now.duration_since(*oldest) > BACKLOG)
     {
         let waiting = overview.queue.urgent;
-        let rate = others + waiting as f64 / BACKLOG_SECS as f64;
+        let rate = others + waiting as f64 / BACKLOG.as_secs_f64();
         warnings.push(Complaint {
             what: format!(
                 "the quota cannot keep up: {} waiting to be fetched that were asked for or hinted at, the first {}",

@@ -1,6 +1,6 @@
 //! Times, counts and states for people, the same in the commands and on the status page.
 
-use crate::clock::written;
+use crate::clock::{UnixSeconds, written};
 pub(crate) use crate::clock::{duration, iso};
 use crate::number;
 use crate::policy::closing::CloseMode;
@@ -9,50 +9,49 @@ use crate::store::completeness::Completeness;
 use crate::store::counts::Freshness;
 use crate::store::feeds::Backfill;
 pub(crate) use crate::text::{brief, shown};
+use std::time::Duration;
 
 const YEAR_SECS: i64 = 365 * 24 * 60 * 60;
 
 /// Times this little ahead mean now, because two clocks were read.
-const SAME_MOMENT_SECS: i64 = 2;
+const SAME_MOMENT: Duration = Duration::from_secs(2);
 
 /// How long ago something was: `3 h ago`, or `3 h in the future` if a clock is or was wrong.
-pub(crate) fn ago(at: i64, now: i64) -> String {
-    let age = now.saturating_sub(at);
-    match age < -SAME_MOMENT_SECS {
-        true => format!("{} in the future", duration(age.saturating_neg())),
-        false => format!("{} ago", duration(age)),
+pub(crate) fn ago(at: UnixSeconds, now: UnixSeconds) -> String {
+    match at.duration_since(now) > SAME_MOMENT {
+        true => format!("{} in the future", duration(at.seconds_since(now))),
+        false => format!("{} ago", duration(now.seconds_since(at))),
     }
 }
 
 /// How long something has lasted: `for 3 h`, or `since 3 h in the future`.
-pub(crate) fn lasting(since: i64, now: i64) -> String {
-    let age = now.saturating_sub(since);
-    match age < -SAME_MOMENT_SECS {
+pub(crate) fn lasting(since: UnixSeconds, now: UnixSeconds) -> String {
+    match since.duration_since(now) > SAME_MOMENT {
         true => format!("since {}", ago(since, now)),
-        false => format!("for {}", duration(age)),
+        false => format!("for {}", duration(now.seconds_since(since))),
     }
 }
 
 /// When something will be: `in 3 min`, or `now`.
-pub(crate) fn in_time(at: i64, now: i64) -> String {
-    match at.saturating_sub(now) {
+pub(crate) fn in_time(at: UnixSeconds, now: UnixSeconds) -> String {
+    match at.seconds_since(now) {
         ..=0 => "now".into(),
         left => format!("in {}", duration(left)),
     }
 }
 
 /// A time to the second, UTC: `2026-11-23 09:34:00`.
-pub(crate) fn timestamp(at: i64) -> String {
+pub(crate) fn timestamp(at: UnixSeconds) -> String {
     written(at, "%Y-%m-%d %H:%M:%S")
 }
 
 /// A time, and how long ago it was.
-pub(crate) fn timestamp_ago(at: i64, now: i64) -> String {
+pub(crate) fn timestamp_ago(at: UnixSeconds, now: UnixSeconds) -> String {
     format!("{} ({})", timestamp(at), ago(at, now))
 }
 
 /// A day of this or the last year, UTC: `23 Nov`.
-pub(crate) fn day(at: i64) -> String {
+pub(crate) fn day(at: UnixSeconds) -> String {
     written(at, "%-d %b")
 }
 
@@ -103,7 +102,7 @@ pub(crate) fn freshness(freshness: &Freshness) -> String {
 }
 
 /// How much of the account is mirrored. `None` once it is complete.
-pub(crate) fn completeness(completeness: &Completeness, now: i64) -> Option<String> {
+pub(crate) fn completeness(completeness: &Completeness, now: UnixSeconds) -> Option<String> {
     let Completeness { known, mirrored, complete, .. } = *completeness;
     if complete {
         return None;
@@ -132,7 +131,7 @@ pub(crate) fn looked_at(walk: &Backfill) -> String {
 }
 
 /// The progress of a backfill, and when it ends.
-pub(crate) fn backfill(walk: &Backfill, now: i64) -> String {
+pub(crate) fn backfill(walk: &Backfill, now: UnixSeconds) -> String {
     let what = format!("from {} to {}: {}", walk.from, walk.to, looked_at(walk));
     match (&walk.ended, walk.seconds_left(now)) {
         (Some((at, why)), _) => format!("{what}; ended {}: {why}", ago(*at, now)),
@@ -155,23 +154,26 @@ mod tests {
     fn spans_are_in_their_largest_unit() {
         let spans = [0, 59, 60, 3599, 3600, 172_799, 172_800].map(duration);
         assert_eq!(spans, ["0 s", "59 s", "1 min", "59 min", "1 h", "47 h", "2 d"]);
-        assert_eq!(ago(100, 100 + 3 * 3600), "3 h ago");
+        let now = UnixSeconds::new(100);
+        assert_eq!(ago(now, now + 3 * 3600), "3 h ago");
         assert_eq!(
-            [102, 103, 3700].map(|at| ago(at, 100)),
+            [2, 3, 3600].map(|ahead| ago(now + ahead, now)),
             ["0 s ago", "3 s in the future", "1 h in the future"]
         );
         assert_eq!(
-            [40, 102, 7300].map(|since| lasting(since, 100)),
+            [-60, 2, 7200].map(|ahead| lasting(now + ahead, now)),
             ["for 1 min", "for 0 s", "since 2 h in the future"]
         );
-        for at in [i64::MIN, i64::MAX] {
-            assert!(!ago(at, 100).is_empty() && !lasting(at, 100).is_empty() && !in_time(at, 100).is_empty());
-            assert!(timestamp_ago(at, i64::MIN).contains("future") == (at == i64::MAX), "{at}");
+        for at in [UnixSeconds::MIN, UnixSeconds::MAX] {
+            assert!(!ago(at, now).is_empty() && !lasting(at, now).is_empty() && !in_time(at, now).is_empty());
+            let is_later = at == UnixSeconds::MAX;
+            assert!(timestamp_ago(at, UnixSeconds::MIN).contains("future") == is_later, "{at}");
         }
-        assert_eq!(in_time(100, 100), "now");
-        assert_eq!(in_time(160, 100), "in 1 min");
-        assert_eq!(timestamp(0), "1970-01-01 00:00:00");
-        assert_eq!((day(0), iso(0)), ("1 Jan".into(), "1970-01-01T00:00:00Z".into()));
+        assert_eq!(in_time(now, now), "now");
+        assert_eq!(in_time(now + 60, now), "in 1 min");
+        let epoch = UnixSeconds::EPOCH;
+        assert_eq!(timestamp(epoch), "1970-01-01 00:00:00");
+        assert_eq!((day(epoch), iso(epoch)), ("1 Jan".into(), "1970-01-01T00:00:00Z".into()));
         assert_eq!(
             [2 * YEAR_SECS - 1, 2 * YEAR_SECS, 3000 * YEAR_SECS].map(years),
             ["729 d", "2 years", "3,000 years"]

@@ -6,7 +6,7 @@
 
 mod held;
 
-pub(crate) use held::{LARGE_WAL_BYTES, LONG_HELD_SECS, OWN_BACKUP, WalStatus};
+pub(crate) use held::{LARGE_WAL_BYTES, LONG_HELD, OWN_BACKUP, WalStatus};
 
 use crate::clock;
 use held::WalWatch;

@@ -1,7 +1,7 @@
 //! Replaces a database file: handles the old and the new files, and their names.
 
 use super::{SIDE_FILE_SUFFIXES, beside, connect, owner, persist_wal};
-use crate::clock::iso;
+use crate::clock::{UnixSeconds, iso};
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{self, File, Permissions};
 use std::io;
@@ -57,7 +57,7 @@ pub(crate) struct KeptFile {
 impl KeptFile {
     /// Gives the old file a second name, and moves away the files that would be taken for parts of the new
     /// database. A kill in between leaves the old one in place.
-    pub(crate) fn new(database: &Path, now: i64) -> io::Result<KeptFile> {
+    pub(crate) fn new(database: &Path, now: UnixSeconds) -> io::Result<KeptFile> {
         let name = |at| {
             let time = iso(at).replace(':', "");
             beside(database, &format!("{KEPT_SUFFIX}{time}"))
@@ -66,7 +66,7 @@ impl KeptFile {
             let taken = |path: &Path| path.symlink_metadata().is_ok();
             !taken(kept) && !SIDE_FILE_SUFFIXES.iter().any(|suffix| taken(&beside(kept, suffix)))
         };
-        let name = (now..).map(name).find(free).unwrap_or_else(|| name(now));
+        let name = (0..).map(|later| name(now.later_by(later))).find(free).unwrap_or_else(|| name(now));
         let there = match fs::hard_link(database, &name) {
             Ok(()) => true,
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,

@@ -2,6 +2,7 @@
 //! account's.
 
 use super::info::InfoKey;
+use crate::clock::UnixSeconds;
 use rusqlite::Connection;
 use std::fmt;
 
@@ -11,8 +12,8 @@ pub(super) const ID: InfoKey<i64> = InfoKey::number("account_id");
 const NAME: InfoKey<String> = InfoKey::text("account_name");
 /// … its address, from the last `api.base_url`, …
 const BASE_URL: InfoKey<String> = InfoKey::text("base_url");
-/// … when the API was last confirmed to be this account's, in Unix seconds, …
-const CONFIRMED_AT: InfoKey<i64> = InfoKey::number("account_confirmed_at");
+/// … when the API was last confirmed to be this account's, …
+const CONFIRMED_AT: InfoKey<UnixSeconds> = InfoKey::time("account_confirmed_at");
 /// … and why it could not be confirmed, if so.
 const DOUBT: InfoKey<String> = InfoKey::text("account_doubt");
 
@@ -42,8 +43,8 @@ impl fmt::Display for AccountName {
 pub(crate) struct AccountStatus {
     pub name: Option<String>,
     pub base_url: Option<String>,
-    /// When the API was last confirmed to be this account's, in Unix seconds.
-    pub confirmed_at: Option<i64>,
+    /// When the API was last confirmed to be this account's.
+    pub confirmed_at: Option<UnixSeconds>,
     /// Why the API's account could not be confirmed. Until it is, no 404, 403 or 204 is believed.
     pub doubt: Option<String>,
 }
@@ -79,11 +80,15 @@ pub(crate) fn note_id(connection: &Connection, account_id: i64) -> rusqlite::Res
     ID.set_once(connection, &account_id)
 }
 
-/// Stores that the API is this account's, at this Unix second.
+/// Stores that the API is this account's, at this time.
 ///
 /// # Errors
 /// If the database cannot be written.
-pub(crate) fn confirm(connection: &Connection, account: &AccountName, now: i64) -> rusqlite::Result<()> {
+pub(crate) fn confirm(
+    connection: &Connection,
+    account: &AccountName,
+    now: UnixSeconds,
+) -> rusqlite::Result<()> {
     note_id(connection, account.account_id)?;
     for (key, value) in [(NAME, &account.name), (BASE_URL, &account.base_url)] {
         if let Some(value) = value {
@@ -117,11 +122,11 @@ mod tests {
             base_url: Some("https://shop.amocrm.ru".into()),
         };
         doubt(&connection, Some(&"HTTP 404".into())).unwrap();
-        confirm(&connection, &shop, 100).unwrap();
+        confirm(&connection, &shop, UnixSeconds::new(100)).unwrap();
         assert_eq!(name(&connection).unwrap(), Some(shop.clone()));
         let status = status(&connection).unwrap();
-        assert_eq!((status.confirmed_at, status.doubt), (Some(100), None));
-        confirm(&connection, &AccountName { name: None, ..shop.clone() }, 200).unwrap();
+        assert_eq!((status.confirmed_at, status.doubt), (Some(UnixSeconds::new(100)), None));
+        confirm(&connection, &AccountName { name: None, ..shop.clone() }, UnixSeconds::new(200)).unwrap();
         assert_eq!(name(&connection).unwrap(), Some(shop), "a name that is not sent is no other name");
         note_id(&connection, 6).unwrap();
         assert_eq!(name(&connection).unwrap().unwrap().account_id, 5);

@@ -9,7 +9,7 @@ pub(crate) mod state;
 pub(crate) use crate::sqlite::backup::{BackupError, CopyProgress};
 
 use super::{StoreError, connect, identify};
-use crate::clock;
+use crate::clock::{self, UnixSeconds};
 use crate::sqlite::backup::{
     CopyUnderWay, Scratch, Target, as_the_database, check_folder as check_room, copy, dated, full_or,
     require_folder, sql, sync_folder,
@@ -27,8 +27,8 @@ pub(crate) struct Contents {
     /// The schema version.
     pub schema: i64,
     pub talks: i64,
-    /// The daemon's last sign of life in it, in Unix seconds: the moment that the copy shows.
-    pub seen_at: Option<i64>,
+    /// The daemon's last sign of life in it: the moment that the copy shows.
+    pub seen_at: Option<UnixSeconds>,
 }
 
 /// A finished copy.
@@ -41,7 +41,7 @@ pub(crate) struct Copied {
     pub seconds: f64,
 }
 
-/// Copies the database to a new file, or into a folder under a dated name. `now` is in Unix seconds.
+/// Copies the database to a new file, or into a folder under a dated name.
 ///
 /// The copy has the database's mode. If its group differs, that group may do what others may.
 ///
@@ -50,7 +50,7 @@ pub(crate) struct Copied {
 pub(crate) fn back_up(
     database: &Path,
     to: &Path,
-    now: i64,
+    now: UnixSeconds,
     progress: &Arc<CopyProgress>,
 ) -> Result<Copied, BackupError> {
     let _reading = CopyUnderWay::begin();
@@ -96,12 +96,11 @@ pub(crate) fn prune(copied: &Copied, stem: &str, keep: usize) -> io::Result<usiz
 }
 
 fn contents(connection: &Connection, schema: i64) -> rusqlite::Result<Contents> {
-    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
     Ok(Contents {
         account_id: super::account_id(connection)?,
         schema,
-        talks: number("SELECT count(*) FROM talks")?.unwrap_or_default(),
-        seen_at: number("SELECT max(seen_at) FROM daemon_status")?,
+        talks: connection.query_row("SELECT count(*) FROM talks", [], |row| row.get(0))?,
+        seen_at: connection.query_row("SELECT max(seen_at) FROM daemon_status", [], |row| row.get(0))?,
     })
 }
 

@@ -8,7 +8,7 @@ mod history;
 pub(crate) use history::{Closure, held_back, is_recorded, last, last_of_talk, of_talk};
 
 use super::queue::Ticket;
-use crate::clock::Now;
+use crate::clock::{Now, UnixSeconds};
 use crate::number;
 use crate::policy::closing::{
     self, CloseContext, ClosingOutcome, Decision, FetchReason, Open, OpenOutcome, Step,
@@ -58,9 +58,9 @@ pub enum Answer {
     /// Taken.
     Accepted { http_status: u16 },
     /// Not known, or it did not work: the talk is fetched again at `due_at`.
-    Unsettled { http_status: Option<u16>, error: String, due_at: i64 },
+    Unsettled { http_status: Option<u16>, error: String, due_at: UnixSeconds },
     /// It never left: the talk is decided on anew at `due_at`.
-    NotSent { error: String, due_at: i64 },
+    NotSent { error: String, due_at: UnixSeconds },
     /// Refused to this token.
     Refused { http_status: Option<u16>, error: String },
     /// It cannot work.
@@ -70,17 +70,17 @@ pub enum Answer {
 }
 
 /// Decides on a talk as just recorded, and writes the step down. `previous_missed_at` is what the
-/// mirror held before. If the talk is to be fetched again, the queue row of `ticket` is for that. `at` is in Unix seconds.
+/// mirror held before. If the talk is to be fetched again, the queue row of `ticket` is for that.
 ///
 /// # Errors
 /// When the database cannot be written.
 pub(super) fn step(
     tx: &Transaction<'_>,
     talk: &Talk,
-    previous_missed_at: Option<i64>,
+    previous_missed_at: Option<UnixSeconds>,
     close_context: Option<&CloseContext>,
     ticket: Option<Ticket>,
-    at: i64,
+    at: UnixSeconds,
 ) -> rusqlite::Result<Stepped> {
     let open = open(tx, talk.talk_id, at)?;
     let barred = match (&open, close_context) {
@@ -160,7 +160,7 @@ pub(super) fn look_again(
     tx: &Transaction<'_>,
     talk_id: TalkId,
     ticket: Option<Ticket>,
-    at: i64,
+    at: UnixSeconds,
 ) -> rusqlite::Result<()> {
     if let Some(open) = open(tx, talk_id, at)? {
         schedule(tx, talk_id, ticket, FetchReason::Verify, closing::look_again(open.requested_at, at))?;
@@ -183,7 +183,7 @@ pub(super) fn answer(
     ticket: Option<Ticket>,
     closure_id: i64,
     answer: &Answer,
-    at: i64,
+    at: UnixSeconds,
 ) -> rusqlite::Result<()> {
     let set = |outcome: ClosingOutcome, http_status: &Option<u16>, error: Option<&str>| {
         tx.prepare_cached(
@@ -242,7 +242,7 @@ pub(super) fn is_under_way(
     talk_id: TalkId,
     reason: FetchReason,
 ) -> rusqlite::Result<bool> {
-    Ok(open(connection, talk_id, i64::MAX)?
+    Ok(open(connection, talk_id, UnixSeconds::MAX)?
         .is_some_and(|open| open.attempts > 0 || reason != FetchReason::Close))
 }
 
@@ -286,7 +286,7 @@ pub(crate) fn requeue_open(connection: &Connection) -> rusqlite::Result<usize> {
 }
 
 /// A request in the future was noted by a wrong clock: it left now at the latest.
-fn open(connection: &Connection, talk_id: TalkId, now: i64) -> rusqlite::Result<Option<Open>> {
+fn open(connection: &Connection, talk_id: TalkId, now: UnixSeconds) -> rusqlite::Result<Option<Open>> {
     connection
         .prepare_cached(
             "SELECT closure_id, outcome = 'accepted', requested_at, attempts, http_status, force_close,
@@ -297,7 +297,7 @@ fn open(connection: &Connection, talk_id: TalkId, now: i64) -> rusqlite::Result<
             Ok(Open {
                 closure_id: row.get(0)?,
                 outcome: if row.get(1)? { OpenOutcome::Accepted } else { OpenOutcome::Requested },
-                requested_at: row.get::<_, i64>(2)?.min(now),
+                requested_at: row.get::<_, UnixSeconds>(2)?.min(now),
                 attempts: number::attempts(row.get(3)?),
                 http_status: row.get(4)?,
                 force_close: row.get(5)?,
@@ -308,7 +308,11 @@ fn open(connection: &Connection, talk_id: TalkId, now: i64) -> rusqlite::Result<
 }
 
 /// Since when the last closing of a talk is refused or failed, if one is. One in the future was written by a wrong clock.
-fn barred_since(connection: &Connection, talk_id: TalkId, now: i64) -> rusqlite::Result<Option<i64>> {
+fn barred_since(
+    connection: &Connection,
+    talk_id: TalkId,
+    now: UnixSeconds,
+) -> rusqlite::Result<Option<UnixSeconds>> {
     connection
         .prepare_cached(
             "SELECT max(coalesce(requested_at, decided_at)) FROM closures
@@ -322,10 +326,10 @@ fn barred_since(connection: &Connection, talk_id: TalkId, now: i64) -> rusqlite:
 fn insert(
     tx: &Transaction<'_>,
     talk: &Talk,
-    missed_at: Option<i64>,
+    missed_at: Option<UnixSeconds>,
     close_context: &CloseContext,
     outcome: ClosingOutcome,
-    at: i64,
+    at: UnixSeconds,
 ) -> rusqlite::Result<i64> {
     let requested = outcome == ClosingOutcome::Requested;
     tx.prepare_cached(
@@ -348,7 +352,7 @@ fn request_again(
     open: &Open,
     talk: &Talk,
     close_context: &CloseContext,
-    at: i64,
+    at: UnixSeconds,
 ) -> rusqlite::Result<()> {
     let moved = tx
         .prepare_cached(
@@ -396,7 +400,7 @@ fn schedule(
     talk_id: TalkId,
     ticket: Option<Ticket>,
     reason: FetchReason,
-    due_at: i64,
+    due_at: UnixSeconds,
 ) -> rusqlite::Result<Option<Ticket>> {
     let moved = tx
         .prepare_cached(

@@ -6,13 +6,15 @@
 //! within seconds.
 
 use super::feeds::{self, Feeder};
+use crate::clock::UnixSeconds;
 use crate::number;
 use crate::policy::lanes::Lane;
 use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
+use std::time::Duration;
 
 /// A talk that waits for its first fetch no longer than this does not make a complete mirror incomplete.
-const NEW_TALK_GRACE_SECS: i64 = 60;
+const NEW_TALK_GRACE: Duration = Duration::from_secs(60);
 
 /// See the module documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -22,14 +24,14 @@ pub(crate) struct Completeness {
     /// How many of them are mirrored.
     pub mirrored: i64,
     pub complete: bool,
-    /// When it will be complete at this pace, in Unix seconds. `None` if unknown, or if it is complete.
-    pub complete_at: Option<i64>,
+    /// When it will be complete at this pace. `None` if unknown, or if it is complete.
+    pub complete_at: Option<UnixSeconds>,
 }
 
 impl Completeness {
     /// Seconds until it is complete, if known.
-    pub(crate) fn seconds_left(&self, now: i64) -> Option<i64> {
-        self.complete_at.map(|at| at.saturating_sub(now).max(1))
+    pub(crate) fn seconds_left(&self, now: UnixSeconds) -> Option<i64> {
+        self.complete_at.map(|at| at.seconds_since(now).max(1))
     }
 }
 
@@ -54,7 +56,7 @@ pub(crate) fn read(connection: &Connection) -> rusqlite::Result<Option<Completen
 ///
 /// # Errors
 /// If the database cannot be read or written.
-pub(super) fn note(connection: &Connection, pace: Option<f64>, now: i64) -> rusqlite::Result<()> {
+pub(super) fn note(connection: &Connection, pace: Option<f64>, now: UnixSeconds) -> rusqlite::Result<()> {
     let before = read(connection)?;
     let counted = count(connection, before, pace, now)?;
     if before != Some(counted) {
@@ -72,13 +74,13 @@ fn count(
     connection: &Connection,
     before: Option<Completeness>,
     pace: Option<f64>,
-    now: i64,
+    now: UnixSeconds,
 ) -> rusqlite::Result<Completeness> {
     let tx = connection.unchecked_transaction()?;
     let mirrored: i64 = tx.prepare_cached("SELECT count(*) FROM talks")?.query_row([], |row| row.get(0))?;
     // Failed and denied talks are reported elsewhere, and may never be mirrored. Joined by id, the order of both
     // tables.
-    let (unmirrored, since): (i64, Option<i64>) = tx
+    let (unmirrored, since): (i64, Option<UnixSeconds>) = tx
         .prepare_cached(
             "SELECT count(*), min(enqueued_at) FROM talk_queue AS queued NOT INDEXED
               WHERE failed_at IS NULL AND last_error IS NULL AND priority < ?1
@@ -92,13 +94,12 @@ fn count(
     let ids_left = feeds::backfill(&tx)?.map_or(0, |walk| walk.ids_left());
     let left = unmirrored + ids_left;
     let was_complete = before.is_some_and(|before| before.complete);
-    let none_waits =
-        since.is_none_or(|since| was_complete && (now - NEW_TALK_GRACE_SECS..=now).contains(&since));
+    let none_waits = since.is_none_or(|since| was_complete && (now - NEW_TALK_GRACE..=now).contains(&since));
     let complete = none_waits && ids_left == 0 && listing.is_none_or(read_to_its_end);
     // Refreshes keep their share.
     let rate = pace.map(|pace| pace * (1.0 - Lane::Refresh.share())).filter(|rate| *rate > 0.0);
     let seconds = rate.filter(|_| left > 0 && !complete).map(|rate| (left as f64 / rate).ceil());
-    let complete_at = seconds.map(|seconds| now.saturating_add(number::truncated(seconds)));
+    let complete_at = seconds.map(|seconds| now.later_by(number::truncated(seconds)));
     Ok(Completeness { known: mirrored + unmirrored, mirrored, complete, complete_at })
 }
 
@@ -108,7 +109,7 @@ mod tests {
     use crate::store::migrations::tests::in_memory;
     use crate::talk::TalkId;
 
-    const NOW: i64 = 1_700_000_000;
+    const NOW: UnixSeconds = UnixSeconds::new(1_700_000_000);
 
     /// The count after `sql`, at two requests a second.
     fn counted(connection: &Connection, sql: &str) -> Completeness {

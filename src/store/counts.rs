@@ -1,5 +1,6 @@
 //! Counts of talks, queue rows and closings. Each uses an index and never scans talks, whose rows are wide.
 
+use crate::clock::UnixSeconds;
 use crate::number;
 use crate::policy::closing::ClosingOutcome;
 use crate::policy::lanes::Lane;
@@ -52,20 +53,20 @@ pub(crate) struct QueueCounts {
     /// Failed.
     pub failed: i64,
     /// Since when the most overdue row is due.
-    pub oldest_due_at: Option<i64>,
+    pub oldest_due_at: Option<UnixSeconds>,
     /// When the next of the other rows becomes due.
-    pub next_due_at: Option<i64>,
+    pub next_due_at: Option<UnixSeconds>,
     /// Due now and more urgent than refreshes, …
     pub urgent: i64,
     /// … and since when the most overdue of them is due.
-    pub urgent_since: Option<i64>,
+    pub urgent_since: Option<UnixSeconds>,
 }
 
 /// Counts the queue.
 ///
 /// # Errors
 /// If the database cannot be read.
-pub(crate) fn queue(connection: &Connection, now: i64) -> rusqlite::Result<QueueCounts> {
+pub(crate) fn queue(connection: &Connection, now: UnixSeconds) -> rusqlite::Result<QueueCounts> {
     let failed =
         connection
             .query_row("SELECT count(*) FROM talk_queue WHERE failed_at IS NOT NULL", [], |row| row.get(0))?;
@@ -77,7 +78,7 @@ pub(crate) fn queue(connection: &Connection, now: i64) -> rusqlite::Result<Queue
                 count(*) FILTER (WHERE due_at <= ?1 AND priority >= ?2),
                 min(due_at) FILTER (WHERE due_at <= ?1 AND priority >= ?2)
            FROM talk_queue WHERE failed_at IS NULL",
-        [now, Lane::Hints.least_priority()],
+        (now, Lane::Hints.least_priority()),
         |row| {
             Ok(QueueCounts {
                 due: row.get(0)?,
@@ -129,24 +130,28 @@ pub(crate) struct Freshness {
 ///
 /// # Errors
 /// If the database cannot be read.
-pub(crate) fn freshness(connection: &Connection, talks: i64, now: i64) -> rusqlite::Result<Freshness> {
+pub(crate) fn freshness(
+    connection: &Connection,
+    talks: i64,
+    now: UnixSeconds,
+) -> rusqlite::Result<Freshness> {
     let mut nth = connection.prepare_cached(
         "SELECT fetched_at FROM talks INDEXED BY talks_open WHERE is_in_work = 1 AND gone_at IS NULL
           ORDER BY fetched_at DESC LIMIT 1 OFFSET ?1",
     )?;
     let mut age = |share: f64| -> rusqlite::Result<i64> {
         let rank = number::truncated((talks as f64 * share).ceil()).max(1);
-        let fetched_at: Option<i64> = nth.query_row([rank - 1], |row| row.get(0)).optional()?;
-        Ok(fetched_at.map_or(0, |at| now.saturating_sub(at).max(0)))
+        let fetched_at: Option<UnixSeconds> = nth.query_row([rank - 1], |row| row.get(0)).optional()?;
+        Ok(fetched_at.map_or(0, |at| now.seconds_since(at).max(0)))
     };
     Ok(Freshness { talks, p50: age(0.5)?, p95: age(0.95)?, max: age(1.0)? })
 }
 
-/// When an open talk was last fetched, in Unix seconds.
+/// When an open talk was last fetched.
 ///
 /// # Errors
 /// If the database cannot be read.
-pub(crate) fn last_fetch(connection: &Connection) -> rusqlite::Result<Option<i64>> {
+pub(crate) fn last_fetch(connection: &Connection) -> rusqlite::Result<Option<UnixSeconds>> {
     connection.query_row(
         "SELECT max(fetched_at) FROM talks INDEXED BY talks_open WHERE is_in_work = 1 AND gone_at IS NULL",
         [],
@@ -154,13 +159,13 @@ pub(crate) fn last_fetch(connection: &Connection) -> rusqlite::Result<Option<i64
     )
 }
 
-/// Closings since a Unix second, by outcome.
+/// Closings since a time, by outcome.
 ///
 /// # Errors
 /// If the database cannot be read.
 pub(crate) fn closures_since(
     connection: &Connection,
-    since: i64,
+    since: UnixSeconds,
 ) -> rusqlite::Result<BTreeMap<ClosingOutcome, i64>> {
     connection
         .prepare("SELECT outcome, count(*) FROM closures WHERE decided_at >= ?1 GROUP BY outcome")?

@@ -1,17 +1,19 @@
 //! The talks of the last days, counted by indexes alone: the page reads them often, and a mirror may hold millions.
 
+use crate::clock::UnixSeconds;
 use crate::number;
 use rusqlite::{Connection, Params, Row};
+use std::time::Duration;
 
 /// How many days are counted, today included.
 pub(crate) const DAYS: usize = 30;
-const DAY: i64 = 86_400;
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The talks of one day, UTC, as currently mirrored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Day {
-    /// The start of the day, in Unix seconds.
-    pub starts_at: i64,
+    /// The start of the day.
+    pub starts_at: UnixSeconds,
     /// Open at its end. For today: now.
     pub open: i64,
     /// Missed on this day.
@@ -35,15 +37,18 @@ const MISSED: &str = "SELECT missed_at FROM talks INDEXED BY talks_missed WHERE 
 ///
 /// # Errors
 /// If the database cannot be read.
-pub(crate) fn days(connection: &Connection, now: i64) -> rusqlite::Result<[Day; DAYS]> {
+pub(crate) fn days(connection: &Connection, now: UnixSeconds) -> rusqlite::Result<[Day; DAYS]> {
     let tx = connection.unchecked_transaction()?;
-    let first = now - now.rem_euclid(DAY) - (number::whole(DAYS) - 1) * DAY;
-    let mut count = DayCounts { first, days: [Day::default(); DAYS] };
-    for (place, day) in count.days.iter_mut().enumerate() {
-        day.starts_at = first + number::whole(place) * DAY;
+    let mut days = [Day::default(); DAYS];
+    let mut starts_at = now.start_of_day();
+    for day in days.iter_mut().rev() {
+        day.starts_at = starts_at;
+        starts_at = starts_at - DAY;
     }
+    let first = days[0].starts_at;
+    let mut count = DayCounts { first, days };
     scan(&tx, OPEN, [], |row| {
-        count.open(row.get(0)?, i64::MAX);
+        count.open(row.get(0)?, UnixSeconds::MAX);
         Ok(())
     })?;
     scan(&tx, CLOSED, [first], |row| {
@@ -79,23 +84,23 @@ fn scan(
 }
 
 struct DayCounts {
-    first: i64,
+    first: UnixSeconds,
     /// While counting, `open` is the difference from the day before.
     days: [Day; DAYS],
 }
 
 impl DayCounts {
     /// The day of a time. A time in the future counts as today.
-    fn day(&self, at: i64) -> Option<usize> {
-        let day = usize::try_from((at - self.first).div_euclid(DAY)).ok()?;
+    fn day(&self, at: UnixSeconds) -> Option<usize> {
+        let day = usize::try_from(at.seconds_since(self.first).div_euclid(number::seconds(DAY))).ok()?;
         Some(day.min(DAYS - 1))
     }
 
     /// Counts a talk as open at the end of each day from `from` until `until`.
-    fn open(&mut self, from: i64, until: i64) {
+    fn open(&mut self, from: UnixSeconds, until: UnixSeconds) {
         let first = self.day(from).unwrap_or(0);
         let end = match until {
-            i64::MAX => DAYS,
+            UnixSeconds::MAX => DAYS,
             until => self.day(until).unwrap_or(0),
         };
         if first < end {
@@ -106,14 +111,14 @@ impl DayCounts {
         }
     }
 
-    fn closed(&mut self, from: i64, at: i64) {
+    fn closed(&mut self, from: UnixSeconds, at: UnixSeconds) {
         self.open(from, at);
         if let Some(day) = self.day(at) {
             self.days[day].closed += 1;
         }
     }
 
-    fn missed(&mut self, at: i64) {
+    fn missed(&mut self, at: UnixSeconds) {
         if let Some(day) = self.day(at) {
             self.days[day].missed += 1;
         }
@@ -135,8 +140,9 @@ mod tests {
     use crate::store::migrations::tests::in_memory;
 
     /// 2023-11-14 22:13:20 UTC.
-    const NOW: i64 = 1_700_000_000;
-    const TODAY: i64 = NOW - NOW % DAY;
+    const NOW: UnixSeconds = UnixSeconds::new(1_700_000_000);
+    const DAY: i64 = 86_400;
+    const TODAY: UnixSeconds = NOW.start_of_day();
 
     /// A mirrored talk. Times are days before now. Closed means last changed, and first seen closed.
     fn talk(connection: &Connection, created: i64, closed: Option<(i64, i64)>, gone: Option<i64>) {

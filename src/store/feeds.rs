@@ -13,6 +13,7 @@ pub use candidates::Candidates;
 pub use rows::{FeederRow, Note, note, note_enabled, row, rows};
 
 use super::named::bind_by_name;
+use crate::clock::UnixSeconds;
 use crate::named::named;
 use crate::number;
 use crate::policy::lanes::Lane;
@@ -22,6 +23,7 @@ use rows::note_run;
 use rusqlite::{Connection, OptionalExtension, Transaction, named_params};
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 named! {
     /// What queues ids on its own.
@@ -47,7 +49,7 @@ pub struct News {
     /// Whether a state of it is mirrored.
     pub mirrored: bool,
     /// When it was last fetched, or found missing.
-    pub looked_at: Option<i64>,
+    pub looked_at: Option<UnixSeconds>,
 }
 
 /// A hint that a talk may have changed.
@@ -61,33 +63,33 @@ pub struct Hint {
     pub changed: bool,
 }
 
-/// A request of a feeder. Times are Unix seconds.
+/// A request of a feeder.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "each variant says what its fields are for")]
 pub enum FeedRequest {
     /// Queue talks, due at `due_at`.
-    Enqueue { feeder: Feeder, hints: Vec<Hint>, due_at: i64, now: i64 },
+    Enqueue { feeder: Feeder, hints: Vec<Hint>, due_at: UnixSeconds, now: UnixSeconds },
     /// Queue the talks of a webhook of this account, due at `due_at`.
-    Webhook { account_id: Option<i64>, ids: Vec<TalkId>, due_at: i64, now: i64 },
+    Webhook { account_id: Option<i64>, ids: Vec<TalkId>, due_at: UnixSeconds, now: UnixSeconds },
     /// Queue the talks most worth fetching again, so that `room` rows wait in the lane.
-    Refresh { rules: RefreshRules, room: usize, shares: Shares, now: i64 },
+    Refresh { rules: RefreshRules, room: usize, shares: Shares, now: UnixSeconds },
     /// Find the rows of the listing, read at `now`, that are news.
-    Compare { listed: Vec<Listed>, now: i64 },
+    Compare { listed: Vec<Listed>, now: UnixSeconds },
     /// Find the mirror's open talks fetched before `before` that are not among these.
-    Unseen { seen: Arc<HashSet<TalkId>>, before: i64, now: i64 },
+    Unseen { seen: Arc<HashSet<TalkId>>, before: UnixSeconds, now: UnixSeconds },
     /// Queue the talks of the events that are new.
-    Events { events: Vec<TalkEvent>, now: i64 },
+    Events { events: Vec<TalkEvent>, now: UnixSeconds },
     /// Forget events before this time: they will not be read again.
-    ForgetEvents { before: i64 },
+    ForgetEvents { before: UnixSeconds },
     /// Continue the backfill, so that `room` rows wait in the lane.
-    Backfill { room: usize, now: i64 },
+    Backfill { room: usize, now: UnixSeconds },
     /// Store the state of the feeder.
     Note(Note),
 }
 
 impl FeedRequest {
     /// When the rows that it may have queued or changed are due.
-    pub fn changed_queue(&self, fed: &Fed) -> Option<i64> {
+    pub fn changed_queue(&self, fed: &Fed) -> Option<UnixSeconds> {
         match self {
             FeedRequest::Enqueue { due_at, .. } | FeedRequest::Webhook { due_at, .. } => Some(*due_at),
             FeedRequest::Events { now, .. } => Some(*now),
@@ -178,7 +180,13 @@ pub fn work(tx: &Transaction<'_>, request: &FeedRequest, candidates: &Candidates
 /// A waiting row takes the more urgent lane and the next ticket, because a running fetch may have been too early. A
 /// scheduled row becomes due now. A row that backs off or belongs to a closing keeps its time. A failed row starts
 /// again if its talk has changed.
-fn hint(tx: &Transaction<'_>, feeder: Feeder, hint: Hint, due_at: i64, now: i64) -> rusqlite::Result<bool> {
+fn hint(
+    tx: &Transaction<'_>,
+    feeder: Feeder,
+    hint: Hint,
+    due_at: UnixSeconds,
+    now: UnixSeconds,
+) -> rusqlite::Result<bool> {
     let Hint { talk_id, lane, changed } = hint;
     let values = named_params! {
         ":talk_id": talk_id, ":reason": feeder.as_str(), ":priority": lane.priority(), ":due_at": due_at,
@@ -214,8 +222,8 @@ fn insert(
     tx: &Transaction<'_>,
     talk_id: TalkId,
     (feeder, lane): (Feeder, Lane),
-    due_at: i64,
-    now: i64,
+    due_at: UnixSeconds,
+    now: UnixSeconds,
 ) -> rusqlite::Result<bool> {
     let inserted = tx
         .prepare_cached(
@@ -227,7 +235,7 @@ fn insert(
 }
 
 /// How much of `room` is left by the due rows of a lane.
-fn room_left(tx: &Transaction<'_>, lane: Lane, room: usize, now: i64) -> rusqlite::Result<usize> {
+fn room_left(tx: &Transaction<'_>, lane: Lane, room: usize, now: UnixSeconds) -> rusqlite::Result<usize> {
     let waiting: i64 = tx
         .prepare_cached(
             "SELECT count(*) FROM (
@@ -239,14 +247,14 @@ fn room_left(tx: &Transaction<'_>, lane: Lane, room: usize, now: i64) -> rusqlit
 }
 
 /// A run that found nothing is recorded at most this often.
-const NOTE_INTERVAL_SECS: i64 = 60;
+const NOTE_INTERVAL: Duration = Duration::from_secs(60);
 
 fn refresh(
     tx: &Transaction<'_>,
     candidates: &Candidates,
     rules: &RefreshRules,
     (room, shares): (usize, &Shares),
-    now: i64,
+    now: UnixSeconds,
 ) -> rusqlite::Result<Fed> {
     let mut shares = shares.clone();
     let room = room_left(tx, Lane::Refresh, room, now)?;
@@ -261,7 +269,7 @@ fn refresh(
         }
     }
     let noted = row(tx, Feeder::Refresh)?.and_then(|row| row.ran_at);
-    if queued > 0 || noted.is_none_or(|at| now - at >= NOTE_INTERVAL_SECS) {
+    if queued > 0 || noted.is_none_or(|at| now.duration_since(at) >= NOTE_INTERVAL) {
         note_run(tx, Feeder::Refresh, queued, now)?;
     }
     Ok(Fed::Refreshed { queued, shares })
@@ -295,7 +303,7 @@ fn compare(connection: &Connection, listed: &[Listed]) -> rusqlite::Result<Vec<N
     Ok(news)
 }
 
-fn take_in(tx: &Transaction<'_>, events: &[TalkEvent], now: i64) -> rusqlite::Result<u64> {
+fn take_in(tx: &Transaction<'_>, events: &[TalkEvent], now: UnixSeconds) -> rusqlite::Result<u64> {
     let mut see =
         tx.prepare_cached("INSERT OR IGNORE INTO seen_events (event_id, created_at) VALUES (?1, ?2)")?;
     let mut queued = 0;

@@ -1,5 +1,6 @@
 //! Figures that only the metrics show: the queue by reason.
 
+use crate::clock::UnixSeconds;
 use crate::policy::closing::FetchReason;
 use crate::store::feeds::Feeder;
 use crate::store::queue::text;
@@ -20,18 +21,18 @@ pub(crate) struct ReasonCounts {
     pub later: i64,
     pub failed: i64,
     /// Since when the most overdue row is due.
-    pub oldest_due_at: Option<i64>,
+    pub oldest_due_at: Option<UnixSeconds>,
 }
 
 /// Reads the figures.
 ///
 /// # Errors
 /// If the database cannot be read.
-pub(crate) fn figures(connection: &Connection, now: i64) -> rusqlite::Result<Figures> {
+pub(crate) fn figures(connection: &Connection, now: UnixSeconds) -> rusqlite::Result<Figures> {
     Ok(Figures { queue: queue(connection, now)? })
 }
 
-fn queue(connection: &Connection, now: i64) -> rusqlite::Result<Vec<ReasonCounts>> {
+fn queue(connection: &Connection, now: UnixSeconds) -> rusqlite::Result<Vec<ReasonCounts>> {
     let closings = FetchReason::OF_CLOSINGS.map(FetchReason::as_str);
     let feeders = Feeder::ALL.map(Feeder::as_str);
     let known = ["sql", "cli"].into_iter().chain(closings).chain(feeders).chain(["other"]);
@@ -54,7 +55,7 @@ fn queue(connection: &Connection, now: i64) -> rusqlite::Result<Vec<ReasonCounts
         count.due += row.get::<_, i64>(1)?;
         count.later += row.get::<_, i64>(2)?;
         count.failed += row.get::<_, i64>(3)?;
-        let oldest: Option<i64> = row.get(4)?;
+        let oldest: Option<UnixSeconds> = row.get(4)?;
         count.oldest_due_at = [count.oldest_due_at, oldest].into_iter().flatten().min();
     }
     Ok(counts)
@@ -74,11 +75,12 @@ mod tests {
                    (5, 'cli', 10, 60);",
             )
             .unwrap();
-        let counts = queue(&connection, 100).unwrap();
+        let counts = queue(&connection, UnixSeconds::new(100)).unwrap();
         let of = |reason| counts.iter().find(|count| count.reason == reason).unwrap();
-        assert_eq!((of("other").due, of("other").oldest_due_at), (2, Some(40)));
+        assert_eq!((of("other").due, of("other").oldest_due_at), (2, Some(UnixSeconds::new(40))));
         let cli = of("cli");
-        assert_eq!((cli.due, cli.later, cli.failed, cli.oldest_due_at), (1, 1, 1, Some(90)));
+        assert_eq!((cli.due, cli.later, cli.failed), (1, 1, 1));
+        assert_eq!(cli.oldest_due_at, Some(UnixSeconds::new(90)));
         assert_eq!(*of("refresh"), ReasonCounts { reason: "refresh", ..ReasonCounts::default() });
     }
 }

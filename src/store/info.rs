@@ -1,5 +1,6 @@
 //! `mirror_info`: what there is one of, each by a key that knows the type of its value.
 
+use crate::clock::UnixSeconds;
 use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,6 +23,13 @@ impl InfoKey<i64> {
     /// The value is a decimal number.
     pub(super) const fn number(name: &'static str) -> InfoKey<i64> {
         InfoKey { name, print: i64::to_string, parse: |text| text.parse().ok() }
+    }
+}
+
+impl InfoKey<UnixSeconds> {
+    /// The value is a time, as a decimal number of Unix seconds.
+    pub(super) const fn time(name: &'static str) -> InfoKey<UnixSeconds> {
+        InfoKey { name, print: UnixSeconds::to_string, parse: |text| text.parse().ok().map(UnixSeconds::new) }
     }
 }
 

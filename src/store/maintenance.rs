@@ -2,18 +2,18 @@
 
 use super::retention::{self, RetentionStep};
 use super::{completeness, sizes};
-use crate::clock;
+use crate::clock::{self, UnixSeconds};
 use rusqlite::Connection;
 use std::time::Duration;
 
 /// A task that can wait.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum MaintenanceTask {
-    /// Record the size of the database at this Unix second.
-    Measure { now: i64 },
-    /// Count how much of the account is mirrored, at this Unix second. `pace` is the allowed requests per second,
+    /// Record the size of the database at this time.
+    Measure { now: UnixSeconds },
+    /// Count how much of the account is mirrored, at this time. `pace` is the allowed requests per second,
     /// if any.
-    Count { now: i64, pace: Option<f64> },
+    Count { now: UnixSeconds, pace: Option<f64> },
     /// One step of [`retention`].
     Retain(retention::RetentionRules),
 }

@@ -1,6 +1,7 @@
 //! `odd_fields`: optional fields with a value of a shape that the API does not document.
 
 use super::info;
+use crate::clock::UnixSeconds;
 use crate::talk::TalkId;
 use rusqlite::{Connection, Transaction};
 use std::collections::BTreeMap;
@@ -12,8 +13,8 @@ pub(crate) struct OddField {
     pub answers: i64,
     /// The talk of the last response, …
     pub last_talk_id: TalkId,
-    /// … and when it came, in Unix seconds.
-    pub last_at: i64,
+    /// … and when it came.
+    pub last_at: UnixSeconds,
 }
 
 /// Counts the fields of one response.
@@ -24,7 +25,7 @@ pub(super) fn note(
     tx: &Transaction<'_>,
     talk_id: TalkId,
     fields: &[&'static str],
-    at: i64,
+    at: UnixSeconds,
 ) -> rusqlite::Result<()> {
     for field in fields {
         tx.prepare_cached(
@@ -39,11 +40,11 @@ pub(super) fn note(
 /// A key in `mirror_info`, followed by the field. The value is a decimal number.
 const REPORTED_AT: &str = "odd_fields.reported_at.";
 
-/// When each field was last reported in the journal, in Unix seconds.
+/// When each field was last reported in the journal.
 ///
 /// # Errors
 /// If the database cannot be read.
-pub(crate) fn reported_at(connection: &Connection) -> rusqlite::Result<BTreeMap<String, i64>> {
+pub(crate) fn reported_at(connection: &Connection) -> rusqlite::Result<BTreeMap<String, UnixSeconds>> {
     connection
         .prepare_cached(
             "SELECT substr(key, 1 + length(?1)), CAST(value AS INTEGER) FROM mirror_info WHERE key GLOB ?1 || '*'",
@@ -56,7 +57,7 @@ pub(crate) fn reported_at(connection: &Connection) -> rusqlite::Result<BTreeMap<
 ///
 /// # Errors
 /// If the database cannot be written.
-pub(super) fn note_reported(connection: &Connection, field: &str, at: i64) -> rusqlite::Result<()> {
+pub(super) fn note_reported(connection: &Connection, field: &str, at: UnixSeconds) -> rusqlite::Result<()> {
     info::set_text(connection, &format!("{REPORTED_AT}{field}"), &at.to_string())
 }
 

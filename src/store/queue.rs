@@ -7,6 +7,7 @@ mod repair;
 
 pub use repair::{Repair, TOO_MANY, UNCONFIRMED, repair};
 
+use crate::clock::UnixSeconds;
 use crate::number;
 use crate::policy::closing::FetchReason;
 use crate::policy::lanes::Lane;
@@ -93,7 +94,7 @@ pub struct DueBatch {
     /// The lanes (by [`Lane::ALL`]) in which more is due than was asked for.
     pub more: [bool; Lane::ALL.len()],
     /// When the next row is due of those that are not yet; without the lanes in which there is `more`.
-    pub next_due_at: Option<i64>,
+    pub next_due_at: Option<UnixSeconds>,
 }
 
 /// Reads the first `limit` rows of each lane due at `now`: by priority, then by due time.
@@ -103,7 +104,7 @@ pub struct DueBatch {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn head(connection: &Connection, now: i64, limit: usize) -> rusqlite::Result<DueBatch> {
+pub fn head(connection: &Connection, now: UnixSeconds, limit: usize) -> rusqlite::Result<DueBatch> {
     let mut highest_priority = connection
         .prepare_cached("SELECT max(priority) FROM talk_queue WHERE failed_at IS NULL AND priority <= ?1")?;
     let mut due = connection.prepare_cached(
@@ -135,7 +136,7 @@ pub fn head(connection: &Connection, now: i64, limit: usize) -> rusqlite::Result
             head.more[lane as usize] = true;
             lane.least_priority().checked_sub(1)
         } else {
-            let next: Option<i64> = next_due.query_row((level, now), |row| row.get(0))?;
+            let next: Option<UnixSeconds> = next_due.query_row((level, now), |row| row.get(0))?;
             head.next_due_at = match (head.next_due_at, next) {
                 (Some(a), Some(b)) => Some(a.min(b)),
                 (a, b) => a.or(b),
@@ -154,7 +155,7 @@ pub fn head(connection: &Connection, now: i64, limit: usize) -> rusqlite::Result
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn head_of(connection: &Connection, talk_ids: &[TalkId], now: i64) -> rusqlite::Result<DueBatch> {
+pub fn head_of(connection: &Connection, talk_ids: &[TalkId], now: UnixSeconds) -> rusqlite::Result<DueBatch> {
     let mut row = connection.prepare_cached(
         "SELECT talk_id, ticket, attempts, reason, priority, due_at FROM talk_queue
           WHERE failed_at IS NULL AND talk_id = ?1",
@@ -162,12 +163,12 @@ pub fn head_of(connection: &Connection, talk_ids: &[TalkId], now: i64) -> rusqli
     let mut head = DueBatch::default();
     for talk_id in talk_ids {
         let found = row
-            .query_row([talk_id], |row| Ok((DueRow::read(row, row.get(4)?)?, row.get::<_, i64>(5)?)))
+            .query_row([talk_id], |row| Ok((DueRow::read(row, row.get(4)?)?, row.get::<_, UnixSeconds>(5)?)))
             .optional()?;
         match found {
             Some((due, due_at)) if due_at <= now => head.due.push(due),
             Some((_, due_at)) => {
-                head.next_due_at = Some(head.next_due_at.map_or(due_at, |next: i64| next.min(due_at)));
+                head.next_due_at = Some(head.next_due_at.map_or(due_at, |next| next.min(due_at)));
             }
             None => {}
         }
@@ -229,16 +230,16 @@ pub struct QueueRow {
     pub reason: String,
     /// The number of its lane: lower leaves first.
     pub priority: i64,
-    /// When it was queued, in Unix seconds.
-    pub enqueued_at: i64,
-    /// When it may be fetched, in Unix seconds.
-    pub due_at: i64,
+    /// When it was queued.
+    pub enqueued_at: UnixSeconds,
+    /// When it may be fetched.
+    pub due_at: UnixSeconds,
     /// How many attempts failed.
     pub attempts: i64,
     /// The error of the last attempt.
     pub last_error: Option<String>,
-    /// When it had used up its attempts, in Unix seconds.
-    pub failed_at: Option<i64>,
+    /// When it had used up its attempts.
+    pub failed_at: Option<UnixSeconds>,
 }
 
 impl QueueRow {
@@ -303,7 +304,7 @@ pub fn row(connection: &Connection, talk_id: TalkId) -> rusqlite::Result<Option<
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn retry_failed(connection: &Connection, now: i64) -> rusqlite::Result<usize> {
+pub fn retry_failed(connection: &Connection, now: UnixSeconds) -> rusqlite::Result<usize> {
     connection.execute(
         "UPDATE talk_queue
             SET failed_at = NULL, attempts = 0, due_at = :now, ticket = random()
@@ -316,7 +317,7 @@ pub fn retry_failed(connection: &Connection, now: i64) -> rusqlite::Result<usize
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn retry(connection: &Connection, talk_id: TalkId, now: i64) -> rusqlite::Result<bool> {
+pub fn retry(connection: &Connection, talk_id: TalkId, now: UnixSeconds) -> rusqlite::Result<bool> {
     let moved = connection
         .prepare_cached(
             "UPDATE talk_queue

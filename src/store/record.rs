@@ -14,9 +14,11 @@ use super::closures::{self, Answer, Stepped};
 use super::odd;
 use super::queue::Ticket;
 use super::tombstones::mark_gone;
+use crate::clock::UnixSeconds;
 use crate::policy::closing::{CloseContext, Step};
 use crate::talk::{Talk, TalkId};
 use rusqlite::{CachedStatement, OptionalExtension, Transaction};
+use std::time::Duration;
 
 /// What one fetch led to, ready to be stored.
 #[derive(Debug, Clone)]
@@ -25,8 +27,8 @@ pub struct Record {
     pub talk_id: TalkId,
     /// Of the queue row that the fetch was begun for; `None` if it ends none.
     pub ticket: Option<Ticket>,
-    /// When the answer came, in Unix seconds.
-    pub at: i64,
+    /// When the answer came.
+    pub at: UnixSeconds,
     /// What the response shows.
     pub outcome: Outcome,
     /// What is wanted of the talk, if it was fetched to be closed.
@@ -42,8 +44,8 @@ pub struct FetchedTalk {
     pub payload: String,
     /// Optional fields that came in another shape than the API documents.
     pub odd: Vec<&'static str>,
-    /// The API's clock at the answer, in Unix seconds: its `Date`, or else our own. `None` if neither is known.
-    pub answered_at: Option<i64>,
+    /// The API's clock at the answer: its `Date`, or else our own. `None` if neither is known.
+    pub answered_at: Option<UnixSeconds>,
 }
 
 impl FetchedTalk {
@@ -53,19 +55,19 @@ impl FetchedTalk {
     }
 
     /// When the API's clock read so, if the `updated_at` is ahead of it.
-    fn ahead_of(&self) -> Option<i64> {
-        self.answered_at.filter(|answered_at| self.talk.updated_at.saturating_sub(*answered_at) > AHEAD)
+    fn ahead_of(&self) -> Option<UnixSeconds> {
+        self.answered_at.filter(|answered_at| self.talk.updated_at.duration_since(*answered_at) > AHEAD)
     }
 
     /// When this state was seen: `at` by our clock, unless that is ahead of the API's; not before its `updated_at`.
-    fn seen_at(&self, at: i64) -> i64 {
-        let by_the_api = self.answered_at.filter(|answered_at| at.saturating_sub(*answered_at) > AHEAD);
+    fn seen_at(&self, at: UnixSeconds) -> UnixSeconds {
+        let by_the_api = self.answered_at.filter(|answered_at| at.duration_since(*answered_at) > AHEAD);
         by_the_api.map_or(at, |answered_at| answered_at.max(self.talk.updated_at.min(at)))
     }
 }
 
-/// In seconds: the servers of one vendor may differ by so much.
-const AHEAD: i64 = 60;
+/// The servers of one vendor may differ by so much.
+const AHEAD: Duration = Duration::from_secs(60);
 
 /// The outcomes that change the database.
 #[derive(Debug, Clone)]
@@ -76,15 +78,15 @@ pub enum Outcome {
     Gone,
     /// The API refuses it; retried at `due_at`.
     Denied {
-        /// When the next attempt is due, in Unix seconds.
-        due_at: i64,
+        /// When the next attempt is due.
+        due_at: UnixSeconds,
         /// What the row notes as its error.
         error: String,
     },
     /// Retried at `due_at`; `spent` counts an attempt.
     Retry {
-        /// When the next attempt is due, in Unix seconds.
-        due_at: i64,
+        /// When the next attempt is due.
+        due_at: UnixSeconds,
         /// What the row notes as its error.
         error: String,
         /// Whether it costs an attempt.
@@ -280,7 +282,7 @@ impl<'tx> Recorder<'tx> {
 fn reschedule(
     tx: &Transaction<'_>,
     record: &Record,
-    due_at: i64,
+    due_at: UnixSeconds,
     error: &str,
     spent: bool,
 ) -> rusqlite::Result<bool> {
@@ -311,7 +313,7 @@ fn is_open(tx: &Transaction<'_>, talk_id: TalkId) -> rusqlite::Result<bool> {
 }
 
 /// As the mirror holds it.
-fn missed_at(tx: &Transaction<'_>, talk_id: TalkId) -> rusqlite::Result<Option<i64>> {
+fn missed_at(tx: &Transaction<'_>, talk_id: TalkId) -> rusqlite::Result<Option<UnixSeconds>> {
     Ok(tx
         .prepare_cached("SELECT missed_at FROM talks WHERE talk_id = ?1")?
         .query_row([talk_id], |row| row.get(0))
@@ -322,6 +324,7 @@ fn missed_at(tx: &Transaction<'_>, talk_id: TalkId) -> rusqlite::Result<Option<i
 #[cfg(test)]
 pub(super) mod tests {
     use super::{FetchedTalk, Outcome, Record, Recorded, Recorder};
+    use crate::clock::UnixSeconds;
     use crate::talk::Talk;
     use rusqlite::Connection;
 
@@ -334,7 +337,7 @@ pub(super) mod tests {
     }
 
     /// Records that this talk was fetched at that time.
-    pub(crate) fn fetched(connection: &Connection, talk: Talk, at: i64) -> Recorded {
+    pub(crate) fn fetched(connection: &Connection, talk: Talk, at: UnixSeconds) -> Recorded {
         let talk_id = talk.talk_id;
         let outcome = Outcome::Talk(Box::new(FetchedTalk::new(talk, "{}")));
         record(connection, &Record { talk_id, ticket: None, at, outcome, close_context: None })

@@ -13,6 +13,7 @@ pub(crate) use present::Present;
 
 use super::backup::{self, BackupError, Contents, CopyProgress};
 use super::{StoreError, connect, migrate, schema};
+use crate::clock::UnixSeconds;
 use crate::files;
 use crate::sqlite::backup::{Scratch, is_of_database, sync_folder};
 use crate::sqlite::place::{self, KeptFile};
@@ -131,11 +132,11 @@ impl Restore {
         Ok(Restore { database, scratch, contents, present })
     }
 
-    /// Replaces the database. The old file's new name contains `now`, in Unix seconds.
+    /// Replaces the database. The old file's new name contains `now`.
     ///
     /// # Errors
     /// Nothing is replaced then, unless the error says so.
-    pub(crate) fn put_in_place(self, now: i64) -> Result<Restored, RestoreError> {
+    pub(crate) fn put_in_place(self, now: UnixSeconds) -> Result<Restored, RestoreError> {
         let Restore { database, scratch, present, .. } = self;
         let new = scratch.copy();
         // Locks out other processes until the end.

@@ -1,15 +1,16 @@
 //! `talkmirror resume`: how a command asks the process that works the queue to end its pause, through `mirror_info`.
 
 use super::info::InfoKey;
+use crate::clock::UnixSeconds;
 use rusqlite::Connection;
 
 const ASKED: InfoKey<String> = InfoKey::text("resume.asked");
 
-/// Asks to end the pause now, with a probe. `now` is in Unix seconds.
+/// Asks to end the pause now, with a probe.
 ///
 /// # Errors
 /// If the database cannot be written.
-pub(crate) fn ask(connection: &Connection, now: i64) -> rusqlite::Result<()> {
+pub(crate) fn ask(connection: &Connection, now: UnixSeconds) -> rusqlite::Result<()> {
     ASKED.set(connection, &format!("{now} by process {}", std::process::id()))
 }
 

@@ -6,9 +6,11 @@
 //! restart.
 
 use super::info::InfoKey;
+use crate::clock::UnixSeconds;
 use crate::talk::TalkId;
 use rusqlite::{Connection, Transaction};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// `mirror_info`: the running pass, …
 const WALK: InfoKey<Walk> = InfoKey::json("retention.walk");
@@ -16,7 +18,7 @@ const WALK: InfoKey<Walk> = InfoKey::json("retention.walk");
 const LAST: InfoKey<Pass> = InfoKey::json("retention.last");
 
 /// How often a pass over all talks begins.
-const PASS_INTERVAL_SECS: i64 = 24 * 60 * 60;
+const PASS_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many rows one step reads at most, …
 const ROWS_READ_PER_STEP: usize = 5000;
 /// … and how many it removes at most: some milliseconds.
@@ -28,7 +30,7 @@ pub struct RetentionRules {
     /// `retention.versions`, in seconds.
     pub versions: i64,
     /// The current time, by a correct clock.
-    pub now: i64,
+    pub now: UnixSeconds,
 }
 
 /// The result of a step.
@@ -38,25 +40,25 @@ pub enum RetentionStep {
     Walked,
     /// It was the last step of a pass.
     Passed(Pass),
-    /// There is nothing to do before this Unix second.
-    Rests { until: i64 },
+    /// There is nothing to do before this time.
+    Rests { until: UnixSeconds },
 }
 
-/// A finished pass. Times are Unix seconds.
+/// A finished pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pass {
-    pub began_at: i64,
-    pub ended_at: i64,
+    pub began_at: UnixSeconds,
+    pub ended_at: UnixSeconds,
     /// The value of `retention.versions` then, in seconds.
     pub versions: i64,
     /// How many states were removed.
     pub removed: u64,
 }
 
-/// A running pass. Times are Unix seconds.
+/// A running pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Walk {
-    pub began_at: i64,
+    pub began_at: UnixSeconds,
     /// `retention.versions`, in seconds.
     pub versions: i64,
     /// The last talk and version read.
@@ -94,9 +96,9 @@ fn bounded(
         (None, Some(last))
             if last.versions == rules.versions
                 // A clock that was set back does not lengthen the rest.
-                && (last.began_at..last.began_at + PASS_INTERVAL_SECS).contains(&rules.now) =>
+                && (last.began_at..last.began_at + PASS_INTERVAL).contains(&rules.now) =>
         {
-            return Ok(RetentionStep::Rests { until: last.began_at + PASS_INTERVAL_SECS });
+            return Ok(RetentionStep::Rests { until: last.began_at + PASS_INTERVAL });
         }
         (None, _) => Walk { began_at: rules.now, versions: rules.versions, after: BEGIN, removed: 0 },
     };
@@ -127,7 +129,7 @@ fn walk_on(
     rules: &RetentionRules,
     bounds: (usize, usize),
 ) -> rusqlite::Result<RetentionStep> {
-    let limit = rules.now - rules.versions;
+    let limit = rules.now.later_by(-rules.versions);
     let slice = slice(tx, walk.after, limit, bounds)?;
     let removed = match slice.old {
         0 => 0,
@@ -162,7 +164,7 @@ struct Slice {
 fn slice(
     tx: &Transaction<'_>,
     after: (TalkId, i64),
-    limit: i64,
+    limit: UnixSeconds,
     (read, remove): (usize, usize),
 ) -> rusqlite::Result<Slice> {
     let mut statement = tx.prepare_cached(SLICE)?;

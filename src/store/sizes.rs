@@ -1,6 +1,7 @@
 //! How large the database is, how fast it grows, and when its disk is full: the table `sizes`.
 
 use super::backup::state::BackupState;
+use crate::clock::UnixSeconds;
 use crate::number;
 use crate::policy::growth::{self, Sample};
 use nix::sys::statvfs::statvfs;
@@ -8,10 +9,11 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 use serde::Serialize;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Duration;
 
-const DAY: i64 = 24 * 60 * 60;
-/// In seconds: the growth is the mean of the last week.
-const GROWTH_SPAN: i64 = 7 * DAY;
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// The growth is the mean of the last week.
+const GROWTH_SPAN: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Days that are kept. By count: a clock that is wrong for a day must not forget the rest.
 const KEPT: i64 = 400;
 
@@ -29,23 +31,23 @@ pub(crate) struct Size {
     pub growth_bytes_per_day: Option<i64>,
     /// What is free for us on the file's disk, where it is a file.
     pub disk_free_bytes: Option<u64>,
-    /// When the disk is full at that pace, with that of the backups kept on it, in Unix seconds; `None` where it is not known, or never.
-    pub disk_full_at: Option<i64>,
+    /// When the disk is full at that pace, with that of the backups kept on it; `None` where it is not known, or never.
+    pub disk_full_at: Option<UnixSeconds>,
 }
 
 /// Reads it as of now.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub(crate) fn read(connection: &Connection, now: i64) -> rusqlite::Result<Size> {
+pub(crate) fn read(connection: &Connection, now: UnixSeconds) -> rusqlite::Result<Size> {
     let (database_bytes, free_bytes) = pages(connection)?;
     let week_ago = connection
         .prepare_cached(
             "SELECT day, database_bytes - free_bytes FROM sizes WHERE day >= ?1 AND day < ?2 ORDER BY day LIMIT 1",
         )?
-        .query_row([day(now) - GROWTH_SPAN, day(now)], |row| {
+        .query_row([now.start_of_day() - GROWTH_SPAN, now.start_of_day()], |row| {
             // The last look on a day is near its end.
-            Ok(Sample { at: row.get::<_, i64>(0)? + DAY, used: row.get(1)? })
+            Ok(Sample { at: row.get::<_, UnixSeconds>(0)? + DAY, used: row.get(1)? })
         })
         .optional()?;
     let used_now = Sample { at: now, used: database_bytes - free_bytes };
@@ -75,10 +77,10 @@ pub(crate) fn read(connection: &Connection, now: i64) -> rusqlite::Result<Size> 
 ///
 /// # Errors
 /// When the database cannot be written.
-pub(crate) fn note(tx: &Transaction<'_>, now: i64) -> rusqlite::Result<()> {
+pub(crate) fn note(tx: &Transaction<'_>, now: UnixSeconds) -> rusqlite::Result<()> {
     let (database_bytes, free_bytes) = pages(tx)?;
     tx.prepare_cached("INSERT OR REPLACE INTO sizes (day, database_bytes, free_bytes) VALUES (?1, ?2, ?3)")?
-        .execute((day(now), database_bytes, free_bytes))?;
+        .execute((now.start_of_day(), database_bytes, free_bytes))?;
     tx.prepare_cached(
         "DELETE FROM sizes WHERE day <= (SELECT day FROM sizes ORDER BY day DESC LIMIT 1 OFFSET ?1)",
     )?
@@ -107,11 +109,6 @@ fn pages(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// When the day of this moment began, UTC.
-fn day(now: i64) -> i64 {
-    now - now.rem_euclid(DAY)
-}
-
 fn wal_bytes(database: &Path) -> u64 {
     let mut wal = database.as_os_str().to_owned();
     wal.push("-wal");
@@ -128,16 +125,17 @@ fn disk_free(database: &Path) -> Option<u64> {
 mod tests {
     use super::*;
 
-    const TODAY: i64 = 19_675 * DAY;
-    const NOW: i64 = TODAY + 15 * 3600;
+    const DAY: i64 = 86_400;
+    const TODAY: UnixSeconds = UnixSeconds::new(19_675 * DAY);
+    const NOW: UnixSeconds = TODAY.later_by(15 * 3600);
 
-    fn noted(connection: &mut Connection, now: i64) {
+    fn noted(connection: &mut Connection, now: UnixSeconds) {
         let tx = connection.transaction().unwrap();
         note(&tx, now).unwrap();
         tx.commit().unwrap();
     }
 
-    fn days(connection: &Connection) -> Vec<i64> {
+    fn days(connection: &Connection) -> Vec<UnixSeconds> {
         let mut days = connection.prepare("SELECT day FROM sizes ORDER BY day").unwrap();
         days.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
     }
@@ -186,7 +184,7 @@ mod tests {
             connection
                 .execute(
                     "INSERT OR REPLACE INTO sizes VALUES (?1, ?2, ?3)",
-                    [TODAY - days_ago * DAY, used - less + free, free],
+                    (TODAY - days_ago * DAY, used - less + free, free),
                 )
                 .unwrap();
         };
@@ -214,13 +212,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut connection = crate::store::open(&folder.path().join("talks.db"), true).unwrap();
         let (database_bytes, free_bytes) = pages(&connection).unwrap();
-        let yesterday = [TODAY - 2 * DAY, database_bytes - (100 << 20), free_bytes];
+        let yesterday = (TODAY - 2 * DAY, database_bytes - (100 << 20), free_bytes);
         connection.execute("INSERT INTO sizes VALUES (?1, ?2, ?3)", yesterday).unwrap();
-        let full_in =
-            |connection: &Connection| read(connection, TODAY).unwrap().disk_full_at.unwrap() - TODAY;
+        let full_in = |connection: &Connection| {
+            read(connection, TODAY).unwrap().disk_full_at.unwrap().seconds_since(TODAY)
+        };
         let alone = full_in(&connection);
         let mut keep = |path: &str| {
-            let rules = BackupRules { schedule: "0 0 3 * * *".into(), path: path.into(), keep: 3, since: 0 };
+            let rules = BackupRules {
+                schedule: "0 0 3 * * *".into(),
+                path: path.into(),
+                keep: 3,
+                since: UnixSeconds::EPOCH,
+            };
             let tx = connection.transaction().unwrap();
             BackupState { rules: Some(rules), ..BackupState::default() }.write(&tx).unwrap();
             tx.commit().unwrap();

@@ -2,11 +2,13 @@
 
 use super::StoreError;
 use super::named::bind_by_name;
+use crate::clock::UnixSeconds;
 use crate::gate::Reason;
 use crate::named::named;
 use rusqlite::{Connection, OptionalExtension, Transaction, named_params};
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
 named! {
     /// Which command works the queue.
@@ -27,23 +29,23 @@ impl fmt::Display for Mode {
     }
 }
 
-/// The one row of `daemon_status`. Times are Unix seconds.
+/// The one row of `daemon_status`.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct DaemonStatus {
     pub mode: Mode,
     pub version: String,
     pub pid: u32,
-    pub started_at: i64,
-    pub stopped_at: Option<i64>,
-    pub seen_at: i64,
-    pub last_success_at: Option<i64>,
-    pub last_failure_at: Option<i64>,
+    pub started_at: UnixSeconds,
+    pub stopped_at: Option<UnixSeconds>,
+    pub seen_at: UnixSeconds,
+    pub last_success_at: Option<UnixSeconds>,
+    pub last_failure_at: Option<UnixSeconds>,
     pub last_failure: Option<String>,
     /// Since when no request succeeded. `None` if the last one did.
-    pub failing_since: Option<i64>,
+    pub failing_since: Option<UnixSeconds>,
     pub pause: Option<PauseStatus>,
     /// Until when requests leave by the strict rule that follows a 429; see [`crate::gate`].
-    pub strict_until: Option<i64>,
+    pub strict_until: Option<UnixSeconds>,
     /// The allowed requests per second.
     pub requests_per_second: f64,
     /// Requests per second, mean of the last minute.
@@ -55,7 +57,7 @@ pub struct DaemonStatus {
     /// The size of the WAL.
     pub wal_bytes: Option<i64>,
     /// Since when a reader holds it back, …
-    pub wal_held_since: Option<i64>,
+    pub wal_held_since: Option<UnixSeconds>,
     /// … and who that is, if known.
     pub wal_held_by: Option<String>,
     /// How the requests of the last five minutes were shared, most urgent lane first.
@@ -63,7 +65,7 @@ pub struct DaemonStatus {
 }
 
 /// The lanes' requests are counted over this time.
-pub(crate) const LANES_SECONDS: i64 = 5 * 60;
+pub(crate) const LANES_SPAN: Duration = Duration::from_secs(5 * 60);
 
 /// A row of `lanes`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -80,9 +82,9 @@ pub struct PauseStatus {
     pub reason: String,
     /// The response that began it.
     pub detail: String,
-    pub since: i64,
+    pub since: UnixSeconds,
     /// When the next probe may leave.
-    pub until: i64,
+    pub until: UnixSeconds,
 }
 
 impl PauseStatus {
@@ -93,7 +95,7 @@ impl PauseStatus {
 }
 
 /// A process without a sign of life for this long is silent. It writes one each minute.
-const SILENT_SECS: i64 = 150;
+const SILENT: Duration = Duration::from_secs(150);
 
 /// Whether the process that wrote the status is running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -111,9 +113,9 @@ pub enum Liveness {
 
 impl DaemonStatus {
     /// Judges by the row and the lock beside the database. `held` is [`super::lock::is_held`].
-    pub fn liveness(&self, held: Option<bool>, now: i64) -> Liveness {
+    pub fn liveness(&self, held: Option<bool>, now: UnixSeconds) -> Liveness {
         // A sign of life in the future is from before the clock was set back.
-        let silent = now.saturating_sub(self.seen_at).saturating_abs() >= SILENT_SECS;
+        let silent = now.seconds_since(self.seen_at).unsigned_abs() >= SILENT.as_secs();
         match (held, self.stopped_at) {
             (Some(true), _) if silent => Liveness::Silent,
             (Some(true), _) => Liveness::Running,

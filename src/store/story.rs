@@ -5,12 +5,13 @@ use super::queue::QueueRow;
 use super::record::stored_talk;
 use super::status::DaemonStatus;
 use super::sweep::{self, SweepState};
+use crate::clock::UnixSeconds;
 use crate::policy::lanes::Lane;
 use crate::policy::stale::Reach;
 use crate::talk::{Talk, TalkId};
 use rusqlite::{Connection, OptionalExtension};
 
-/// Everything known about one talk. Times are Unix seconds.
+/// Everything known about one talk.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Story {
     pub mirrored: Option<MirroredTalk>,
@@ -22,7 +23,7 @@ pub(crate) struct Story {
     /// How many of them are in its own lane, which gets its share whatever the others have to do.
     pub ahead_in_lane: i64,
     /// When the API reported it missing, if it was never mirrored.
-    pub tombstone: Option<i64>,
+    pub tombstone: Option<UnixSeconds>,
     /// Its closings, oldest first.
     pub closures: Vec<Closure>,
     pub daemon: Option<DaemonStatus>,
@@ -35,24 +36,24 @@ pub(crate) struct MirroredTalk {
     pub talk: Talk,
     /// The API's JSON, as received.
     pub payload: String,
-    pub first_fetched_at: i64,
-    pub fetched_at: i64,
-    pub changed_at: i64,
-    pub closed_at: Option<i64>,
-    pub gone_at: Option<i64>,
-    pub denied_at: Option<i64>,
+    pub first_fetched_at: UnixSeconds,
+    pub fetched_at: UnixSeconds,
+    pub changed_at: UnixSeconds,
+    pub closed_at: Option<UnixSeconds>,
+    pub gone_at: Option<UnixSeconds>,
+    pub denied_at: Option<UnixSeconds>,
 }
 
 /// A state of a talk, with the columns that people ask about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Version {
     pub version: i64,
-    pub valid_from: i64,
-    pub valid_to: Option<i64>,
-    pub updated_at: i64,
+    pub valid_from: UnixSeconds,
+    pub valid_to: Option<UnixSeconds>,
+    pub updated_at: UnixSeconds,
     pub is_in_work: bool,
     pub is_read: Option<bool>,
-    pub missed_at: Option<i64>,
+    pub missed_at: Option<UnixSeconds>,
     pub rate: Option<i64>,
     pub status: Option<String>,
 }

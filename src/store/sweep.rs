@@ -9,6 +9,7 @@ pub use manual::{QueuedToClose, ToClose, queue as queue_to_close};
 
 use super::closures::{self, CLOSE_PRIORITY};
 use super::info::InfoKey;
+use crate::clock::UnixSeconds;
 use crate::number;
 use crate::policy::closing::{BARRED, CloseMode, CloseRules, FetchReason};
 use crate::policy::origin::origin_key;
@@ -42,8 +43,8 @@ pub struct SweepRequest {
     pub by_hand: bool,
     /// How many talks to queue at most: [`CloseRules::max_per_sweep`] or fewer.
     pub limit: usize,
-    /// The time, in Unix seconds.
-    pub now: i64,
+    /// The time.
+    pub now: UnixSeconds,
 }
 
 /// The result of a sweep.
@@ -140,7 +141,7 @@ fn sweep_in(tx: &Transaction<'_>, request: &SweepRequest) -> rusqlite::Result<Sw
     let mut queued = Vec::with_capacity(found.len());
     for (place, talk_id) in (0i64..).zip(&found) {
         // Rows due for longer are fetched first.
-        if enqueue(tx, *talk_id, *reason, now - number::whole(found.len()) + place)? {
+        if enqueue(tx, *talk_id, *reason, now.later_by(place - number::whole(found.len())))? {
             queued.push(*talk_id);
         }
     }
@@ -173,21 +174,21 @@ fn too_many(stale: i64, open: i64, max_share: f64) -> bool {
 }
 
 /// Queued talks of a sweep that are due and not fetched yet.
-fn waiting(connection: &Connection, now: i64) -> rusqlite::Result<i64> {
+fn waiting(connection: &Connection, now: UnixSeconds) -> rusqlite::Result<i64> {
     connection
         .prepare_cached(
             "SELECT count(*) FROM talk_queue
               WHERE failed_at IS NULL AND priority >= ?1 AND due_at <= ?2 AND attempts = 0
                 AND reason IN ('close', 'close-dry-run')",
         )?
-        .query_row([CLOSE_PRIORITY, now], |row| row.get(0))
+        .query_row((CLOSE_PRIORITY, now), |row| row.get(0))
 }
 
 /// How many talks are stale in the mirror, and how many are open.
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn counts(connection: &Connection, rules: &StaleRules, now: i64) -> rusqlite::Result<(i64, i64)> {
+pub fn counts(connection: &Connection, rules: &StaleRules, now: UnixSeconds) -> rusqlite::Result<(i64, i64)> {
     let parameters = Parameters::new(&spelt(connection, rules)?, now);
     let stale = connection
         .prepare_cached(&format!("SELECT count(*) FROM {MISSED} WHERE {IS_STALE}"))?
@@ -206,7 +207,7 @@ pub fn candidates(
     rules: &StaleRules,
     reason: FetchReason,
     limit: usize,
-    now: i64,
+    now: UnixSeconds,
 ) -> rusqlite::Result<Vec<TalkId>> {
     let parameters = Parameters::new(&spelt(connection, rules)?, now);
     let (barred, limit) = (now - BARRED, i64::try_from(limit).unwrap_or(i64::MAX));
@@ -242,7 +243,7 @@ pub fn enqueue(
     connection: &Connection,
     talk_id: TalkId,
     reason: FetchReason,
-    due_at: i64,
+    due_at: UnixSeconds,
 ) -> rusqlite::Result<bool> {
     if closures::is_under_way(connection, talk_id, reason)? {
         return Ok(false);
@@ -364,7 +365,7 @@ fn parse(value: &Value) -> Option<(CloseMode, StaleRules)> {
 
 /// The parameters of [`IS_STALE`].
 struct Parameters {
-    now: i64,
+    now: UnixSeconds,
     stale_after: i64,
     quiet_for: i64,
     only_origins: String,
@@ -372,7 +373,7 @@ struct Parameters {
 }
 
 impl Parameters {
-    fn new(rules: &StaleRules, now: i64) -> Parameters {
+    fn new(rules: &StaleRules, now: UnixSeconds) -> Parameters {
         Parameters {
             now,
             stale_after: rules.stale_after_seconds(),

@@ -1,26 +1,27 @@
 //! The state of the API token, in `mirror_info`: when it expires, and how its renewal goes. Never a token.
 
 use super::info::InfoKey;
+use crate::clock::UnixSeconds;
 use rusqlite::{Connection, Transaction};
 
-/// `mirror_info`: when the token expires, in Unix seconds, …
-const EXPIRES_AT: InfoKey<i64> = InfoKey::number("api.token_expires_at");
+/// `mirror_info`: when the token expires, …
+const EXPIRES_AT: InfoKey<UnixSeconds> = InfoKey::time("api.token_expires_at");
 /// … and with OAuth, the results of the last renewals, as JSON.
 const OAUTH: InfoKey<OAuthStatus> = InfoKey::json("api.oauth");
 
 /// What is stored about the API token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TokenStatus {
-    /// When the token expires, if known, in Unix seconds.
-    pub expires_at: Option<i64>,
+    /// When the token expires, if known.
+    pub expires_at: Option<UnixSeconds>,
     pub oauth: Option<OAuthStatus>,
 }
 
 /// The state of a token that renews itself.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct OAuthStatus {
-    /// When the token was obtained, in Unix seconds.
-    pub refreshed_at: i64,
+    /// When the token was obtained.
+    pub refreshed_at: UnixSeconds,
     /// Why it could not be renewed.
     pub trouble: Option<String>,
     /// Whether a person must act.
@@ -55,10 +56,14 @@ mod tests {
     fn what_is_written_is_read_and_what_is_no_longer_so_is_removed() {
         let mut connection = in_memory();
         assert_eq!(TokenStatus::read(&connection).unwrap(), TokenStatus::default());
-        let oauth = OAuthStatus { refreshed_at: 5, trouble: Some("HTTP 503".into()), refused: false };
+        let oauth = OAuthStatus {
+            refreshed_at: UnixSeconds::new(5),
+            trouble: Some("HTTP 503".into()),
+            refused: false,
+        };
         for status in [
-            TokenStatus { expires_at: Some(7), oauth: Some(oauth) },
-            TokenStatus { expires_at: Some(8), oauth: None },
+            TokenStatus { expires_at: Some(UnixSeconds::new(7)), oauth: Some(oauth) },
+            TokenStatus { expires_at: Some(UnixSeconds::new(8)), oauth: None },
             TokenStatus::default(),
         ] {
             let tx = connection.transaction().unwrap();

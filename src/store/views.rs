@@ -3,6 +3,7 @@
 mod states;
 
 use super::migrations::tests::in_memory;
+use crate::clock::UnixSeconds;
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, Params};
 
@@ -24,7 +25,7 @@ const VIEWS: [(&str, &str); 13] = [
 ];
 
 /// 2023-11-14 22:13:20 UTC.
-const NOW: i64 = 1_700_000_000;
+const NOW: UnixSeconds = UnixSeconds::new(1_700_000_000);
 
 fn one<T: FromSql>(connection: &Connection, sql: &str, params: impl Params) -> T {
     connection.query_row(sql, params, |row| row.get(0)).unwrap()
@@ -156,7 +157,7 @@ impl Mirror {
         states.iter().for_each(|(state, at)| self.record(talk_id, None, state, *at));
     }
 
-    fn record(&self, talk_id: i64, origin: Option<&str>, state: &TalkState, at: i64) {
+    fn record(&self, talk_id: i64, origin: Option<&str>, state: &TalkState, after: i64) {
         let talk = crate::talk::Talk {
             updated_at: NOW + state.seen,
             rate: state.rate,
@@ -168,7 +169,7 @@ impl Mirror {
             missed_at: state.missed.map(|at| NOW + at),
             ..crate::talk::tests::open_talk(talk_id, NOW - 60)
         };
-        crate::store::record::tests::fetched(&self.0, talk, NOW + at);
+        crate::store::record::tests::fetched(&self.0, talk, NOW + after);
     }
 
     fn rows(&self, sql: &str) -> Vec<String> {

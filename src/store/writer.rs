@@ -25,6 +25,7 @@ use super::record::Record;
 use super::status::DaemonStatus;
 use super::sweep::{self, ToClose};
 use super::tokens::TokenStatus;
+use crate::clock::UnixSeconds;
 use crate::policy::closing::CloseRules;
 use crate::sqlite::checkpoint::{WalStatus, WalView};
 use crate::talk::TalkId;
@@ -101,8 +102,8 @@ impl Writer {
         self.write(Write::Status(Box::new(status)));
     }
 
-    /// Notes that an odd field was in the journal, at this Unix second.
-    pub fn odd_reported(&self, field: &'static str, at: i64) {
+    /// Notes that an odd field was in the journal, at this time.
+    pub fn odd_reported(&self, field: &'static str, at: UnixSeconds) {
         self.write(Write::OddReported(field, at));
     }
 
@@ -148,18 +149,18 @@ impl Writer {
         self.query(Query::Enqueue(ids));
     }
 
-    /// Queues talks to be closed by hand, at this Unix second; answered by [`Event::QueuedToClose`].
-    pub fn close_manually(&self, rules: CloseRules, to_close: ToClose, now: i64) {
+    /// Queues talks to be closed by hand, at this time; answered by [`Event::QueuedToClose`].
+    pub fn close_manually(&self, rules: CloseRules, to_close: ToClose, now: UnixSeconds) {
         self.query(Query::CloseManually { rules: Box::new(rules), to_close, now });
     }
 
-    /// Writes down whose API it is that answers, at this Unix second, or why that is not known.
-    pub fn account(&self, known: Result<AccountName, String>, now: i64) {
+    /// Writes down whose API it is that answers, at this time, or why that is not known.
+    pub fn account(&self, known: Result<AccountName, String>, now: UnixSeconds) {
         self.write(Write::Account(known, now));
     }
 
     /// Reads the head of the queue, or the rows of these talks alone; answered by [`Event::Head`].
-    pub fn head(&self, now: i64, limit: usize, only: Option<Arc<[TalkId]>>) {
+    pub fn head(&self, now: UnixSeconds, limit: usize, only: Option<Arc<[TalkId]>>) {
         self.query(Query::Head { now, limit, only });
     }
 

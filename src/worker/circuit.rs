@@ -7,7 +7,6 @@ pub(super) use blame::{Blame, spends};
 
 use crate::clock::Now;
 use crate::gate::{Gate, Pause, Permit, Reason, Signal, Source, Wait};
-use crate::number;
 use crate::policy::gone::GoneGuard;
 use crate::store::queue::Repair;
 use crate::store::status::DaemonStatus;
@@ -16,7 +15,7 @@ use blame::Tries;
 use std::time::{Duration, Instant};
 
 /// No pause is longer: a longer one was written under a wrong clock.
-const LONGEST_PAUSE_SECONDS: i64 = 24 * 60 * 60;
+const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// See the module's text.
 #[derive(Debug)]
@@ -90,20 +89,17 @@ impl Circuit {
     }
 
     /// Takes over what an earlier process left: the strict rule, and a pause that outlives it. Returns that one's reason,
-    /// and in how many seconds the next probe may leave.
-    pub(super) fn take_over(&mut self, earlier: &DaemonStatus, now: Now) -> Option<(Reason, i64)> {
+    /// and after how long the next probe may leave.
+    pub(super) fn take_over(&mut self, earlier: &DaemonStatus, now: Now) -> Option<(Reason, Duration)> {
         if let Some(until) = earlier.strict_until {
-            let left = (until - now.secs()).clamp(0, LONGEST_PAUSE_SECONDS);
-            self.gate.be_strict_until(now.mono + Duration::from_secs(number::positive(left)));
+            self.gate.be_strict_until(now.mono + until.duration_since(now.secs()).min(LONGEST_PAUSE));
         }
         let pause = earlier.pause.as_ref()?;
         let reason = Reason::parse(&pause.reason).filter(|reason| reason.survives_restart())?;
         // One that is over by now still ends with a probe. One of a wrong clock is no longer than it was.
-        let left = (pause.until - now.secs()).clamp(0, pause.until.saturating_sub(pause.since).max(0));
-        let ago = Duration::from_secs(number::positive(now.secs() - pause.since));
-        let since = now.mono.checked_sub(ago).unwrap_or(now.mono);
-        let until = now.mono + Duration::from_secs(number::positive(left.min(LONGEST_PAUSE_SECONDS)));
-        self.gate.resume_pause(reason, since, until);
+        let left = pause.until.duration_since(now.secs()).min(pause.until.duration_since(pause.since));
+        let since = now.mono.checked_sub(now.secs().duration_since(pause.since)).unwrap_or(now.mono);
+        self.gate.resume_pause(reason, since, now.mono + left.min(LONGEST_PAUSE));
         Some((reason, left))
     }
 

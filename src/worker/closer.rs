@@ -5,7 +5,7 @@ mod by_hand;
 
 use super::config::WorkerConfig;
 use crate::amocrm::{Failure, Fetched, Kind};
-use crate::clock::Now;
+use crate::clock::{Now, UnixSeconds};
 use crate::number;
 use crate::policy;
 use crate::policy::closing::{
@@ -40,8 +40,8 @@ pub(super) enum AfterStep {
     Nothing,
     /// A close request is to leave: the talk stays busy.
     Request,
-    /// The talk is to be fetched again at this Unix second.
-    LookAt(i64),
+    /// The talk is to be fetched again at this time.
+    LookAt(UnixSeconds),
 }
 
 /// How the clock compares with the API's, in seconds that it is ahead, and why nothing may be closed by it.
@@ -363,9 +363,10 @@ impl Closer {
 }
 
 /// How far a wall clock that read `sent` and then `answered` is ahead of one that read `date` between them.
-fn skew(date: i64, sent: f64, answered: f64) -> i64 {
+fn skew(date: UnixSeconds, sent: f64, answered: f64) -> i64 {
     // `date` is the whole second in which the server answered.
-    let (date, date_end) = (date as f64, date as f64 + 1.0);
+    let date = date.get() as f64;
+    let date_end = date + 1.0;
     let ahead = if sent > date_end {
         sent - date_end
     } else if answered < date {
@@ -382,6 +383,7 @@ mod tests {
 
     #[test]
     fn clocks_agree_if_the_date_may_lie_between_request_and_response() {
+        let skew = |date, sent, answered| skew(UnixSeconds::new(date), sent, answered);
         assert_eq!(skew(100, 100.2, 100.4), 0);
         assert_eq!(skew(100, 95.0, 125.0), 0, "a slow response");
         assert_eq!(skew(100, 161.0, 161.5), 60);

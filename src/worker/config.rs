@@ -1,5 +1,6 @@
 //! What a worker goes by, what it is given, and why its work can end.
 
+use crate::clock::UnixSeconds;
 use crate::policy::RetryRules;
 use crate::policy::closing::{CloseMode, CloseRules};
 use crate::store::SqlError;
@@ -39,8 +40,8 @@ pub(crate) struct Account {
     pub name: Option<AccountName>,
     /// Talks of it that are stored, and were there when last fetched.
     pub known: Vec<TalkId>,
-    /// When each odd field was last in the journal, in Unix seconds.
-    pub odd_reported_at: BTreeMap<String, i64>,
+    /// When each odd field was last in the journal.
+    pub odd_reported_at: BTreeMap<String, UnixSeconds>,
 }
 
 /// Why the work ends.

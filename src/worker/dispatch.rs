@@ -1,7 +1,7 @@
 //! What is to be fetched, and in which order: rows read ahead of the queue, lane by lane, and what comes before them. It
 //! knows which talks are busy, so that none is fetched twice at once.
 
-use crate::clock::Now;
+use crate::clock::{Now, UnixSeconds};
 use crate::gate::Source;
 use crate::policy::lanes::{Lane, Lanes};
 use crate::store::queue::{DueBatch, DueRow};
@@ -81,8 +81,8 @@ pub(super) struct Dispatch {
     may_be_due: bool,
     /// Somebody changed the queue: what was read ahead may be out of date.
     is_outdated: bool,
-    /// Unix seconds; when the next row is due that is not yet.
-    next_due_at: Option<i64>,
+    /// When the next row is due that is not yet.
+    next_due_at: Option<UnixSeconds>,
 }
 
 impl Dispatch {
@@ -114,8 +114,8 @@ impl Dispatch {
         self.is_outdated = true;
     }
 
-    /// A row is due at this Unix second.
-    pub(super) fn due_later(&mut self, due_at: i64) {
+    /// A row is due at this time.
+    pub(super) fn due_later(&mut self, due_at: UnixSeconds) {
         self.next_due_at = earlier(self.next_due_at, Some(due_at));
     }
 
@@ -125,13 +125,13 @@ impl Dispatch {
         self.is_outdated = true;
     }
 
-    /// Unix seconds; known while nothing is due.
-    pub(super) fn next_due_at(&self) -> Option<i64> {
+    /// When the next row is due; known while nothing is due.
+    pub(super) fn next_due_at(&self) -> Option<UnixSeconds> {
         self.next_due_at
     }
 
     /// When to wake for the next row, if no response or look into the queue wakes us anyway.
-    pub(super) fn wakes_at(&self) -> Option<i64> {
+    pub(super) fn wakes_at(&self) -> Option<UnixSeconds> {
         self.next_due_at.filter(|_| self.prefetch.is_empty() && !self.is_reading)
     }
 
@@ -315,7 +315,7 @@ impl Dispatch {
     }
 }
 
-fn earlier(a: Option<i64>, b: Option<i64>) -> Option<i64> {
+fn earlier(a: Option<UnixSeconds>, b: Option<UnixSeconds>) -> Option<UnixSeconds> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),

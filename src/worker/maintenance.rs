@@ -125,8 +125,7 @@ impl Maintenance {
                 report(&pass);
             }
             Maintained::Retained(RetentionStep::Rests { until }) => {
-                let left = u64::try_from(until - now.secs()).unwrap_or_default();
-                self.retain_at = now.mono + RETAIN_INTERVAL.min(Duration::from_secs(left));
+                self.retain_at = now.mono + RETAIN_INTERVAL.min(until.duration_since(now.secs()));
             }
             Maintained::Counted(took) => {
                 let next = (took * COUNT_SHARE).clamp(LEAST_COUNT_INTERVAL, MOST_COUNT_INTERVAL);
@@ -177,6 +176,6 @@ fn report(pass: &Pass) {
     tracing::info!(
         removed,
         "retention: removed {states} of talks that ended over {kept} ago, within {}",
-        humanize::duration(ended_at - began_at)
+        humanize::duration(ended_at.seconds_since(began_at))
     );
 }

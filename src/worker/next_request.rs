@@ -120,7 +120,7 @@ impl Worker {
     /// When the next row is due, or `at` if that is sooner.
     fn wake_for_rows(&self, at: Instant, now: Now) -> Instant {
         let Some(due_at) = self.dispatch.wakes_at().filter(|_| !self.stopping) else { return at };
-        let seconds = (due_at as f64 - now.unix).clamp(0.0, LONGEST_SLEEP.as_secs_f64());
+        let seconds = (due_at.get() as f64 - now.unix).clamp(0.0, LONGEST_SLEEP.as_secs_f64());
         at.min(now.mono + Duration::from_secs_f64(seconds))
     }
 

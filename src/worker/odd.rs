@@ -1,20 +1,21 @@
 //! Optional fields that come in another shape than the API documents: counted for the metrics, and each in the journal
 //! once a day.
 
-use crate::clock::Now;
+use crate::clock::{Now, UnixSeconds};
 use crate::talk::TalkId;
 use crate::telemetry;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-const REPORT_INTERVAL_SECONDS: i64 = 24 * 60 * 60;
+const REPORT_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A field that was odd.
 #[derive(Debug, Default)]
 struct Odd {
     /// So many answers had it so since it was last reported.
     answers: u64,
-    /// In Unix seconds; by an earlier process, perhaps.
-    reported_at: Option<i64>,
+    /// By an earlier process, perhaps.
+    reported_at: Option<UnixSeconds>,
 }
 
 /// When each field was last reported, and what came since.
@@ -22,18 +23,18 @@ struct Odd {
 pub(super) struct OddReporter(BTreeMap<String, Odd>);
 
 impl OddReporter {
-    /// `reported_at` is when an earlier process last reported each field, in Unix seconds.
-    pub(super) fn new(reported_at: BTreeMap<String, i64>) -> OddReporter {
+    /// `reported_at` is when an earlier process last reported each field.
+    pub(super) fn new(reported_at: BTreeMap<String, UnixSeconds>) -> OddReporter {
         let known = |(field, at)| (field, Odd { answers: 0, reported_at: Some(at) });
         OddReporter(reported_at.into_iter().map(known).collect())
     }
 
     /// Counts an answer. If the field is to be reported, at once and then once a day, returns how many had it so.
-    fn note(&mut self, field: &str, now: i64) -> Option<u64> {
+    fn note(&mut self, field: &str, now: UnixSeconds) -> Option<u64> {
         let odd = self.0.entry(field.to_owned()).or_default();
         odd.answers += 1;
         // A clock that was set back makes no day longer.
-        if odd.reported_at.is_some_and(|at| (at..at.saturating_add(REPORT_INTERVAL_SECONDS)).contains(&now)) {
+        if odd.reported_at.is_some_and(|at| (at..at + REPORT_INTERVAL).contains(&now)) {
             return None;
         }
         odd.reported_at = Some(now);
@@ -65,14 +66,14 @@ mod tests {
 
     #[test]
     fn each_odd_field_is_reported_at_once_and_then_once_a_day_with_all_since() {
-        let start = 1_700_000_000;
+        let start = UnixSeconds::new(1_700_000_000);
         let mut odd = OddReporter::default();
         assert_eq!(odd.note("rate", start), Some(1));
         assert_eq!(odd.note("rate", start + 1), None);
         assert_eq!(odd.note("origin", start + 60), Some(1), "another field waits for none");
-        assert_eq!(odd.note("rate", start + REPORT_INTERVAL_SECONDS - 1), None);
-        assert_eq!(odd.note("rate", start + REPORT_INTERVAL_SECONDS), Some(3));
-        assert_eq!(odd.note("origin", start + REPORT_INTERVAL_SECONDS), None);
+        assert_eq!(odd.note("rate", start + REPORT_INTERVAL - 1), None);
+        assert_eq!(odd.note("rate", start + REPORT_INTERVAL), Some(3));
+        assert_eq!(odd.note("origin", start + REPORT_INTERVAL), None);
         let mut restarted = OddReporter::new([("rate".to_owned(), start)].into());
         assert_eq!(restarted.note("rate", start + 5), None);
         assert_eq!(restarted.note("origin", start + 5), Some(1));

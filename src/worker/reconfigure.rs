@@ -10,9 +10,8 @@ impl Worker {
     /// The wall clock was set by `seconds`, back if that is below 0: what is due by it is read anew.
     pub(crate) fn clock_was_set(&mut self, seconds: i64, now: Now) {
         self.reporter.move_clock(seconds);
-        let retry_max = i64::try_from(self.config.retry.max.as_secs()).unwrap_or(i64::MAX / 4);
         let back = seconds.saturating_neg().max(0);
-        self.repair(Repair::Clock { back, retry_max, now: now.secs() });
+        self.repair(Repair::Clock { back, retry_max: self.config.retry.max, now: now.secs() });
         self.dispatch.clock_was_set();
     }
 

@@ -67,8 +67,9 @@ impl Worker {
         if let Some((reason, left)) = self.circuit.take_over(earlier, now) {
             tracing::error!(
                 reason = reason.as_str(),
-                "still paused: {reason} ({}); next probe in {left} s",
-                shown(self.reporter.pause_detail())
+                "still paused: {reason} ({}); next probe in {} s",
+                shown(self.reporter.pause_detail()),
+                left.as_secs()
             );
         }
     }

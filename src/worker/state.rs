@@ -1,7 +1,7 @@
 //! How the worker is, for the daemon and the commands.
 
 use super::{Counters, ToEnqueue, Worker};
-use crate::clock::Now;
+use crate::clock::{Now, UnixSeconds};
 use crate::gate::Pause;
 use crate::store::status::DaemonStatus;
 use crate::store::sweep::QueuedToClose;
@@ -46,7 +46,7 @@ impl Worker {
     }
 
     /// When the next row is due; known while [`Worker::is_idle`].
-    pub(crate) fn next_due_at(&self) -> Option<i64> {
+    pub(crate) fn next_due_at(&self) -> Option<UnixSeconds> {
         self.dispatch.next_due_at()
     }
 
@@ -75,8 +75,8 @@ impl Worker {
         self.reporter.write_error()
     }
 
-    /// When the API token ends, in Unix seconds, if it says so; with OAuth the access token in use.
-    pub(crate) fn token_expires_at(&self) -> Option<i64> {
+    /// When the API token ends, if it says so; with OAuth the access token in use.
+    pub(crate) fn token_expires_at(&self) -> Option<UnixSeconds> {
         self.tokens.token().expires_at()
     }
 

@@ -6,13 +6,13 @@ use super::circuit::Change;
 use super::closer::ClockReading;
 use super::reminder::Reminder;
 use crate::amocrm::{Failure, Kind};
-use crate::clock::Now;
+use crate::clock::{Now, UnixSeconds};
 use crate::gate::{Gate, Pause, Reason};
 use crate::number;
 use crate::policy::lanes::Lane;
 use crate::report::humanize::duration;
 use crate::sqlite::checkpoint::WalStatus;
-use crate::store::status::{DaemonStatus, LANES_SECONDS, LaneRequests, PauseStatus};
+use crate::store::status::{DaemonStatus, LANES_SPAN, LaneRequests, PauseStatus};
 use crate::telemetry;
 use crate::text::shown;
 use std::collections::VecDeque;
@@ -22,10 +22,10 @@ use std::time::{Duration, Instant};
 const FIGURES_INTERVAL: Duration = Duration::from_secs(3);
 /// Between two writes at most, whether something changed or not: a sign of life.
 const SIGN_OF_LIFE_INTERVAL: Duration = Duration::from_secs(60);
-/// The rate's mean is over so many seconds, …
-const RATE_SECONDS: i64 = 60;
-/// … and what is left for refreshes is computed over so many.
-const QUOTA_SECONDS: i64 = 10;
+/// The rate's mean is over this time, …
+const RATE_SPAN: Duration = Duration::from_secs(60);
+/// … and what is left for refreshes is computed over this.
+const QUOTA_SPAN: Duration = Duration::from_secs(10);
 
 /// Requests are counted by minute for three hours.
 const MINUTES: i64 = 180;
@@ -41,7 +41,7 @@ pub(super) struct StatusReporter {
     pause_reminder: Reminder,
     write_error_reminder: Reminder,
     /// Requests by second, of the last minutes, for each lane.
-    requests: VecDeque<(i64, [u32; Lane::ALL.len()])>,
+    requests: VecDeque<(UnixSeconds, [u32; Lane::ALL.len()])>,
     /// Requests by minute since 1970, of the last hours.
     minutes: VecDeque<(i64, u32)>,
 }
@@ -112,7 +112,7 @@ impl StatusReporter {
         if let Some((_, counts)) = self.requests.back_mut() {
             counts[lane as usize] += 1;
         }
-        let minute = now.secs() / 60;
+        let minute = minute_of(now.secs());
         match self.minutes.back_mut() {
             Some((last, count)) if *last == minute => *count += 1,
             _ => self.minutes.push_back((minute, 1)),
@@ -124,20 +124,20 @@ impl StatusReporter {
 
     /// Requests in each of the last minutes, of three hours at most, since the start, the running one last.
     pub(super) fn requests_by_minute(&self, now: Now) -> Vec<u32> {
-        let last = now.secs() / 60;
-        let first = (last - MINUTES + 1).max(self.status.started_at / 60);
+        let last = minute_of(now.secs());
+        let first = (last - MINUTES + 1).max(minute_of(self.status.started_at));
         let of = |minute| self.minutes.iter().find(|(of, _)| *of == minute).map_or(0, |(_, count)| *count);
         (first..=last).map(of).collect()
     }
 
     /// The wall clock was set by `seconds`: what was noted by it moves along.
     pub(super) fn move_clock(&mut self, seconds: i64) {
-        self.requests.iter_mut().for_each(|(second, _)| *second += seconds);
+        self.requests.iter_mut().for_each(|(second, _)| *second = second.later_by(seconds));
         self.minutes.iter_mut().for_each(|(minute, _)| *minute += seconds.div_euclid(60));
-        self.status.started_at += seconds;
+        self.status.started_at = self.status.started_at.later_by(seconds);
         let DaemonStatus { last_success_at, last_failure_at, failing_since, .. } = &mut self.status;
         for at in [last_success_at, last_failure_at, failing_since].into_iter().flatten() {
-            *at += seconds;
+            *at = at.later_by(seconds);
         }
     }
 
@@ -147,9 +147,9 @@ impl StatusReporter {
         self.status.clone()
     }
 
-    /// Requests of the last `seconds`, for each lane.
-    fn requests_of(&self, seconds: i64, now: Now) -> [u32; Lane::ALL.len()] {
-        let lately = self.requests.iter().rev().take_while(|(second, _)| *second > now.secs() - seconds);
+    /// Requests of the last `span`, for each lane.
+    fn requests_of(&self, span: Duration, now: Now) -> [u32; Lane::ALL.len()] {
+        let lately = self.requests.iter().rev().take_while(|(second, _)| *second > now.secs() - span);
         lately.fold([0; Lane::ALL.len()], |sum, (_, counts)| {
             std::array::from_fn(|lane| sum[lane] + counts[lane])
         })
@@ -157,8 +157,8 @@ impl StatusReporter {
 
     /// Requests a second that what is more urgent than refreshes has lately used.
     pub(super) fn urgent_rate(&self, now: Now) -> f64 {
-        let [closing, asked, hints, unmirrored, _] = self.requests_of(QUOTA_SECONDS, now);
-        f64::from(closing + asked + hints + unmirrored) / QUOTA_SECONDS as f64
+        let [closing, asked, hints, unmirrored, _] = self.requests_of(QUOTA_SPAN, now);
+        f64::from(closing + asked + hints + unmirrored) / QUOTA_SPAN.as_secs_f64()
     }
 
     pub(super) fn note_answer(&mut self, failure: Option<&Failure>, now: Now) {
@@ -331,13 +331,13 @@ impl StatusReporter {
     }
 
     fn refresh(&mut self, gate: &Gate, now: Now) {
-        let oldest = now.secs() - LANES_SECONDS;
+        let oldest = now.secs() - LANES_SPAN;
         while self.requests.front().is_some_and(|(second, _)| *second <= oldest) {
             self.requests.pop_front();
         }
-        let requests: u32 = self.requests_of(RATE_SECONDS, now).iter().sum();
-        self.status.request_rate = f64::from(requests) / RATE_SECONDS as f64;
-        let by_lane = Lane::ALL.into_iter().zip(self.requests_of(LANES_SECONDS, now));
+        let requests: u32 = self.requests_of(RATE_SPAN, now).iter().sum();
+        self.status.request_rate = f64::from(requests) / RATE_SPAN.as_secs_f64();
+        let by_lane = Lane::ALL.into_iter().zip(self.requests_of(LANES_SPAN, now));
         self.status.lanes = by_lane
             .map(|(lane, requests)| LaneRequests { lane: lane.as_str().into(), requests: requests.into() })
             .collect();
@@ -351,4 +351,9 @@ impl StatusReporter {
             until: now.unix_at(pause.until),
         });
     }
+}
+
+/// The minutes since 1970.
+fn minute_of(at: UnixSeconds) -> i64 {
+    at.get() / 60
 }

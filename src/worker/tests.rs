@@ -14,7 +14,7 @@ use crate::amocrm::tests::fetched;
 use crate::amocrm::{
     AccountInfo as Described, Client, ClientConfig, Failure, FetchError, Kind, Token, TokenSource,
 };
-use crate::clock::{self, Now};
+use crate::clock::{self, Now, UnixSeconds};
 use crate::gate::{Gate, Permit};
 use crate::policy::RetryRules;
 use crate::policy::closing::{CloseMode, CloseRules, FetchReason};
@@ -32,7 +32,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 /// The mirror's account.
 const ACCOUNT_ID: i64 = 1;
-const START: i64 = 1_700_000_000;
+const START: UnixSeconds = UnixSeconds::new(1_700_000_000);
 /// In seconds: between two requests that leave one after the other.
 const MOST_PACE: f64 = 0.5;
 
@@ -76,7 +76,7 @@ fn client_config() -> ClientConfig {
 }
 
 fn world_with(source: TokenSource, known: &[i64]) -> World {
-    let now = Now { mono: clock::mono(), unix: START as f64 };
+    let now = Now { mono: clock::mono(), unix: START.get() as f64 };
     let token = Token::read(source).unwrap();
     let client = Client::new(&client_config(), &token).unwrap();
     let (writer, inbox) = Writer::detached();
@@ -243,7 +243,7 @@ impl World {
     }
 }
 
-fn retry(outcome: &Outcome) -> (i64, bool) {
+fn retry(outcome: &Outcome) -> (UnixSeconds, bool) {
     match outcome {
         Outcome::Retry { due_at, spent, .. } => (*due_at, *spent),
         other => panic!("{other:?} is no retry"),

@@ -6,7 +6,7 @@
 
 use crate::amocrm::oauth::{Issuer, Pair, Renewal, Saved};
 use crate::amocrm::{Client, Failure, Kind, Token};
-use crate::clock::{self, Now};
+use crate::clock::{self, Now, UnixSeconds};
 use crate::gate::Signal;
 use crate::policy::tokens::{self as policy, Expiry};
 use crate::store::tokens::{OAuthStatus, TokenStatus};
@@ -48,8 +48,8 @@ pub(super) struct TokenManager {
     /// A person is needed.
     needs_login: bool,
     file_error: FileError,
-    /// When the end was last announced, in Unix seconds.
-    announced_at: Option<i64>,
+    /// When the end was last announced.
+    announced_at: Option<UnixSeconds>,
     /// What the database holds.
     written: Option<TokenStatus>,
 }
@@ -183,7 +183,7 @@ impl TokenManager {
     }
 
     /// Announces the end of a token that a person must replace.
-    fn announce_end(&mut self, now: i64) {
+    fn announce_end(&mut self, now: UnixSeconds) {
         let Some(at) = self.token.expires_at().filter(|_| self.token.pair().is_none()) else { return };
         let expiry = Expiry::of(at, now);
         if matches!(expiry, Expiry::Far(_)) || !policy::is_reminder_due(self.announced_at, now) {
@@ -193,8 +193,8 @@ impl TokenManager {
         let place = self.token.place();
         let action = format!("make a new one in the integration's settings and put it in {place}");
         match expiry {
-            Expiry::Over(_) => tracing::error!(expires_at = at, "the API token {expiry}: {action}"),
-            _ => tracing::warn!(expires_at = at, "the API token {expiry}: {action}"),
+            Expiry::Over(_) => tracing::error!(expires_at = at.get(), "the API token {expiry}: {action}"),
+            _ => tracing::warn!(expires_at = at.get(), "the API token {expiry}: {action}"),
         }
     }
 
@@ -212,7 +212,7 @@ impl TokenManager {
 
     /// Nothing else may leave: the token in use is refused, and a new one is to come.
     pub(super) fn is_awaited(&self, now: Now) -> bool {
-        let ended = |at: i64| at <= now.secs();
+        let ended = |at: UnixSeconds| at <= now.secs();
         self.refused || self.renewing && self.token.expires_at().is_some_and(ended)
     }
 
@@ -268,8 +268,8 @@ impl TokenManager {
         let rejected = |why: String| Failure::new(Kind::Rejected, why);
         match renewal {
             Renewal::Renewed(Saved { pair, stamp }) => {
-                let life = clock::duration(pair.expires_at - pair.obtained_at);
-                tracing::info!(expires_at = pair.expires_at, "renewed the API token, for {life}");
+                let life = clock::duration(pair.expires_at.seconds_since(pair.obtained_at));
+                tracing::info!(expires_at = pair.expires_at.get(), "renewed the API token, for {life}");
                 self.token.adopt(pair, stamp);
                 self.start_over();
                 // Whether the API accepts it shows with a talk: that ends a pause, and is a response of use.

@@ -1,5 +1,7 @@
 //! What the mirror holds of a talk as the simulated account has it.
 
+use talkmirror::clock::UnixSeconds;
+
 pub fn as_mirrored(talk: &talkmirror_simulator::Talk) -> talkmirror::talk::Talk {
     let talkmirror_simulator::Talk {
         talk_id,
@@ -22,8 +24,8 @@ pub fn as_mirrored(talk: &talkmirror_simulator::Talk) -> talkmirror::talk::Talk 
     } = talk.clone();
     talkmirror::talk::Talk {
         talk_id: talkmirror::talk::TalkId::new(talk_id),
-        created_at,
-        updated_at,
+        created_at: UnixSeconds::new(created_at),
+        updated_at: UnixSeconds::new(updated_at),
         rate,
         contact_id,
         chat_id,
@@ -32,7 +34,7 @@ pub fn as_mirrored(talk: &talkmirror_simulator::Talk) -> talkmirror::talk::Talk 
         is_in_work,
         is_read,
         origin,
-        missed_at,
+        missed_at: missed_at.map(UnixSeconds::new),
         account_id,
         status,
         source_id,

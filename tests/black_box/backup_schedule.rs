@@ -1,13 +1,12 @@
 //! `[backup]`: scheduled copies by the daemon.
 
 use crate::backup::{assert_whole, fatten, names, read};
-use crate::harness::{Mirror, account};
+use crate::harness::{Mirror, account, unix_now};
 use crate::journal;
 use crate::snapshots::{assert_said, complaints};
 use nix::sys::signal::Signal;
 use std::fs;
 use std::path::Path;
-use talkmirror::clock::unix_now;
 
 /// Backups each second, into a folder beside the database.
 const EVERY_SECOND: &str = "backup.path = \"backups\"\nbackup.schedule = \"* * * * * *\"\n";

@@ -1,6 +1,6 @@
 //! Auto-close: what happens to a stale talk, for every response.
 
-use crate::harness::{Mirror, account};
+use crate::harness::{Mirror, account, unix_now};
 use crate::journal;
 use crate::snapshots::{assert_said, part};
 use std::time::Duration;
@@ -69,7 +69,7 @@ fn stale_talks_are_closed_and_the_rest_is_kept() {
         let mut account = mirror.simulator.account();
         let fresh = account.create_missed(DAY - 60);
         let busy = account.create_missed(2 * DAY);
-        account.talk(busy).updated_at = talkmirror::clock::unix_now() - 600;
+        account.talk(busy).updated_at = unix_now() - 600;
         (fresh, busy, account.create_talk())
     };
     mirror.ends(0, &["enqueue", &format!("{fresh}..{read}")]);
@@ -126,7 +126,7 @@ fn a_dry_run_writes_down_once_what_live_then_closes() {
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM closures WHERE mode = 'dry-run'"), 2);
 
     // Missed again, which is a new closing.
-    mirror.simulator.account().talk(1).missed_at = Some(talkmirror::clock::unix_now() - 2 * DAY);
+    mirror.simulator.account().talk(1).missed_at = Some(unix_now() - 2 * DAY);
     mirror.ends(0, &["close", "1", "2", "--dry-run"]);
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM closures WHERE talk_id = 1"), 2);
     let (out, _) = mirror.ends(0, &["stale"]);
@@ -297,7 +297,7 @@ fn without_force_close_the_nps_bot_may_take_its_time() {
 fn a_sweep_takes_the_longest_missed_first_and_no_more_than_it_may() {
     let mirror = missed(5, &format!("{LIVE}auto_close.max_per_sweep = 2\napi.max_in_flight = 1\n"));
     // The longest missed talk does not have the lowest id.
-    mirror.simulator.account().talk(3).missed_at = Some(talkmirror::clock::unix_now() - 20 * DAY);
+    mirror.simulator.account().talk(3).missed_at = Some(unix_now() - 20 * DAY);
     mirror.ends(0, &["sync", "--no-close", "3"]);
     mirror.ends(0, &["sync"]);
     let closed: Vec<i64> = mirror.simulator.account().closes.iter().map(|close| close.talk_id).collect();

@@ -2,11 +2,10 @@
 
 use crate::closing::{LIVE, missed};
 use crate::closing_safety::NEVER;
-use crate::harness::{Daemon, Mirror};
+use crate::harness::{Daemon, Mirror, unix_now};
 use crate::journal;
 use rusqlite::Connection;
 use std::time::Duration;
-use talkmirror::clock::unix_now;
 use talkmirror_simulator::{Fault, Storm};
 
 const DAY: i64 = 86_400;

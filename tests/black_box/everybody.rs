@@ -2,14 +2,13 @@
 //! on its own.
 
 use crate::feeders::{EVENTS, LISTING};
-use crate::harness::{Mirror, account, text};
+use crate::harness::{Mirror, account, text, unix_now};
 use crate::snapshots::{assert_said, complaints, part};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::Value;
 use std::io::Write;
 use std::net::TcpListener;
-use talkmirror::clock::unix_now;
 use talkmirror_simulator::{Fault, TalkEvent};
 
 const ALL_WAIT: &str = "SELECT count(*) FROM talk_queue WHERE attempts = 0 AND failed_at IS NULL";

@@ -1,10 +1,9 @@
 //! Feeders: each alone finds what happens in the account, and all together keep the rate limit.
 
-use crate::harness::{Mirror, account};
+use crate::harness::{Mirror, account, unix_now};
 use crate::journal;
 use crate::snapshots::{assert_said, part};
 use std::time::Duration;
-use talkmirror::clock::unix_now;
 use talkmirror_simulator::{Account, Fault, TalkEvent};
 
 pub const REFRESH: &str = "refresh.enabled = true\nrefresh.min_interval = \"1s\"\n";

@@ -1,9 +1,8 @@
 //! The size of the database, its growth, and when the disk is full.
 
-use crate::harness::{Mirror, SmallDisk, account};
+use crate::harness::{Mirror, SmallDisk, account, unix_now};
 use crate::snapshots::{assert_said, complaints, part};
 use serde_json::Value;
-use talkmirror::clock::unix_now;
 
 const DAY: i64 = 86_400;
 const MIB: i64 = 1 << 20;

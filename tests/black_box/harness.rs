@@ -36,6 +36,11 @@ pub fn account(talks: i64) -> Account {
     account
 }
 
+/// The time in whole Unix seconds, as SQL, JSON and the simulated account have it.
+pub fn unix_now() -> i64 {
+    talkmirror::clock::unix_now().get()
+}
+
 impl Mirror {
     pub fn new(account: Account) -> Mirror {
         Mirror::with_database(account, "talks.db")

@@ -1,10 +1,9 @@
 //! The listing: what is found in it, however it is shown.
 
 use crate::feeders::{LISTING, assert_changes_are_found, change, mirror_of, runs_on, trouble};
-use crate::harness::{Mirror, account};
+use crate::harness::{Mirror, account, unix_now};
 use crate::journal;
 use crate::snapshots::{assert_said, part};
-use talkmirror::clock::unix_now;
 use talkmirror_simulator::{Fault, PageHook};
 
 #[test]

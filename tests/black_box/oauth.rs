@@ -1,6 +1,6 @@
 //! OAuth tokens, and their renewal.
 
-use crate::harness::{Mirror, SmallDisk, account};
+use crate::harness::{Mirror, SmallDisk, account, unix_now};
 use crate::journal;
 use crate::snapshots::{assert_said, complaints, part, verdicts};
 use nix::sys::signal::Signal;
@@ -10,7 +10,6 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
-use talkmirror::clock::unix_now;
 use talkmirror_simulator::{Account, Fault};
 
 const DAY: i64 = 86_400;

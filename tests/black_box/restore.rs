@@ -1,7 +1,7 @@
 //! `backup --restore`: what it keeps, and the mirror afterwards.
 
 use crate::backup::{assert_whole, names, read};
-use crate::harness::{Mirror, account, text};
+use crate::harness::{Mirror, account, text, unix_now};
 use crate::rights::{DAEMON, State};
 use crate::snapshots::{assert_said, part};
 use nix::sys::signal::{Signal, kill};
@@ -13,7 +13,6 @@ use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use talkmirror::clock::unix_now;
 
 const WEEK: i64 = 7 * 86_400;
 

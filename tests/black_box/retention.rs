@@ -1,9 +1,8 @@
 //! `[retention]`: removes old states step by step, and nothing else.
 
-use crate::harness::{Mirror, account};
+use crate::harness::{Mirror, account, unix_now};
 use crate::journal;
 use crate::snapshots::{assert_said, part};
-use talkmirror::clock::unix_now;
 
 const ON: &str = "retention.versions = \"730d\"\n";
 /// How many old states each talk has: with 20 talks this takes some steps of a pass.

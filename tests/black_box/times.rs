@@ -1,12 +1,11 @@
 //! Times from outside and from storage: none is trusted beyond the API's clock.
 
 use crate::feeders::REFRESH;
-use crate::harness::{Mirror, account, text};
+use crate::harness::{Mirror, account, text, unix_now};
 use crate::journal;
 use crate::snapshots::assert_said;
 use std::fs;
 use std::time::{Duration, SystemTime};
-use talkmirror::clock::unix_now;
 use talkmirror_simulator::Fault;
 
 const DAY: i64 = 86_400;

@@ -1,6 +1,6 @@
 //! Long-lived tokens: the warnings before one expires; and secrets as systemd credentials.
 
-use crate::harness::{Mirror, account, copy_binary, skip};
+use crate::harness::{Mirror, account, copy_binary, skip, unix_now};
 use crate::journal;
 use crate::snapshots::{assert_said, complaints, part, verdicts};
 use base64::Engine;
@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use talkmirror::clock::unix_now;
 
 const DAY: i64 = 86_400;
 

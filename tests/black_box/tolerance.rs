@@ -2,11 +2,10 @@
 
 use crate::closing::LIVE;
 use crate::feeders::{EVENTS, LISTING};
-use crate::harness::{Mirror, account, response};
+use crate::harness::{Mirror, account, response, unix_now};
 use crate::journal;
 use crate::snapshots::{assert_said, complaints, part};
 use serde_json::{Value, json};
-use talkmirror::clock::unix_now;
 use talkmirror_simulator::ACCOUNT_ID;
 
 /// A talk with these fields replaced. `None` removes one.

@@ -1,13 +1,12 @@
 //! What must hold after each kill and at the end.
 
-use crate::harness::{Daemon, Mirror};
+use crate::harness::{Daemon, Mirror, unix_now};
 use crate::other_processes::{Disturbances, SECRET};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use talkmirror::clock::unix_now;
 use talkmirror_simulator::{ACCOUNT_ID, TOKEN};
 
 #[derive(Debug, Default)]

@@ -6,7 +6,7 @@
 //! one of the two, and either works.
 
 use super::{Grant, Issuer, Pair, Renewal};
-use crate::clock;
+use crate::clock::{self, UnixSeconds};
 use crate::files::{Stamp, read_text};
 use secrecy::ExposeSecret;
 use std::fs::{self, DirBuilder, File, TryLockError};
@@ -68,8 +68,8 @@ pub struct Held {
 struct Written {
     access_token: String,
     refresh_token: String,
-    expires_at: i64,
-    obtained_at: i64,
+    expires_at: UnixSeconds,
+    obtained_at: UnixSeconds,
 }
 
 impl TokenStore {
@@ -260,8 +260,8 @@ mod tests {
         Pair {
             access_token: SecretString::from(format!("access-{name}")),
             refresh_token: SecretString::from(format!("refresh-{name}")),
-            expires_at: 2000,
-            obtained_at: 1000,
+            expires_at: UnixSeconds::new(2000),
+            obtained_at: UnixSeconds::new(1000),
         }
     }
 

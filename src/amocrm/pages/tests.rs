@@ -12,9 +12,9 @@ fn a_page_of_talks_is_read_tolerantly_and_without_what_it_does_not_hold() {
     ]}});
     let (rows, more) = talks(&body.to_string(), Some(1)).unwrap();
     assert!(more);
-    let row = |talk_id, updated_at, is_in_work, is_read| Listed {
+    let row = |talk_id, updated_at: Option<i64>, is_in_work, is_read| Listed {
         talk_id: TalkId::new(talk_id),
-        updated_at,
+        updated_at: updated_at.map(UnixSeconds::new),
         is_in_work,
         is_read,
     };
@@ -108,7 +108,7 @@ fn events_of_talks_are_read_and_others_left_out() {
     let event = |id: &str, talk_id, created_at| TalkEvent {
         event_id: id.into(),
         talk_id: TalkId::new(talk_id),
-        created_at,
+        created_at: UnixSeconds::new(created_at),
     };
     let read = events(&body.to_string(), Some(1)).unwrap();
     assert_eq!(read, (vec![event("01abc", 5, 7), event("12", 6, 8)], false));
@@ -157,7 +157,7 @@ proptest! {
             prop_assert!(rows.iter().all(|row| row.talk_id.get() > 0));
         }
         if let Ok((rows, _)) = events(&body, Some(17029541)) {
-            prop_assert!(rows.iter().all(|row| row.talk_id.get() > 0 && (0..YEAR_2100).contains(&row.created_at)));
+            prop_assert!(rows.iter().all(|row| row.talk_id.get() > 0 && (0..YEAR_2100).contains(&row.created_at.get())));
         }
     }
 }

@@ -1,13 +1,14 @@
 //! The line about backups.
 
 use crate::cli::table::Text;
+use crate::clock::UnixSeconds;
 use crate::config::next_tick;
 use crate::report::humanize;
 use crate::store::backup::state::BackupState;
 use indicatif::HumanBytes;
 
 /// The state of the scheduled backups. If no daemon `runs`, there is no next backup.
-pub(super) fn line(state: &BackupState, runs: bool, now: i64) -> Text {
+pub(super) fn line(state: &BackupState, runs: bool, now: UnixSeconds) -> Text {
     let Some(rules) = &state.rules else { return "off".into() };
     let last = match &state.last {
         Some(last) => {

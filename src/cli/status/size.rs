@@ -1,6 +1,7 @@
 //! The size of the database, and what it holds.
 
 use crate::cli::table::Text;
+use crate::clock::UnixSeconds;
 use crate::number;
 use crate::report::Overview;
 use crate::report::humanize;
@@ -9,7 +10,11 @@ use crate::store::sizes::Size;
 use std::time::Duration;
 
 /// Rows of the screen; `retention` is `retention.versions`.
-pub(super) fn rows(overview: &Overview, retention: Option<Duration>, now: i64) -> Vec<(&'static str, Text)> {
+pub(super) fn rows(
+    overview: &Overview,
+    retention: Option<Duration>,
+    now: UnixSeconds,
+) -> Vec<(&'static str, Text)> {
     let mut rows = vec![("Size", size(&overview.size, now).into())];
     if let Some(versions) = retention {
         rows.push(("History", history(overview, number::seconds(versions), now)));
@@ -17,7 +22,7 @@ pub(super) fn rows(overview: &Overview, retention: Option<Duration>, now: i64) -
     rows
 }
 
-fn size(size: &Size, now: i64) -> String {
+fn size(size: &Size, now: UnixSeconds) -> String {
     let positive = |bytes: i64| u64::try_from(bytes).unwrap_or_default();
     let Size { database_bytes, free_bytes, .. } = *size;
     let mut text = bytes(positive(database_bytes));
@@ -34,12 +39,12 @@ fn size(size: &Size, now: i64) -> String {
         text.push_str(&format!("; {} free on the disk", bytes(free)));
     }
     if let Some(at) = size.disk_full_at {
-        text.push_str(&format!(": full in about {}", years(at.saturating_sub(now))));
+        text.push_str(&format!(": full in about {}", years(at.seconds_since(now))));
     }
     text
 }
 
-fn history(overview: &Overview, versions: i64, now: i64) -> Text {
+fn history(overview: &Overview, versions: i64, now: UnixSeconds) -> Text {
     let kept = format!("states that ended over {} ago are removed", humanize::duration(versions));
     let retention = &overview.retention;
     let obstacle = overview.daemon.as_ref().and_then(|daemon| daemon.not_closing.as_ref());
@@ -64,6 +69,7 @@ fn history(overview: &Overview, versions: i64, now: i64) -> Text {
 mod tests {
     use super::*;
 
+    const EPOCH: UnixSeconds = UnixSeconds::EPOCH;
     const DAY: i64 = 86_400;
     const MIB: i64 = 1 << 20;
 
@@ -75,18 +81,18 @@ mod tests {
             wal_bytes: 0,
             growth_bytes_per_day: Some(14 * MIB),
             disk_free_bytes: Some(41 << 30),
-            disk_full_at: Some(3000 * DAY),
+            disk_full_at: Some(EPOCH + 3000 * DAY),
         };
         assert_eq!(
-            size(&size_row, 0),
+            size(&size_row, EPOCH),
             "1.20 GiB (120.00 MiB free inside); grows 14.00 MiB a day; \
              41.00 GiB free on the disk: full in about 8 years"
         );
-        size_row.disk_full_at = Some(20 * DAY);
-        assert!(size(&size_row, 0).ends_with(": full in about 20 d"));
+        size_row.disk_full_at = Some(EPOCH + 20 * DAY);
+        assert!(size(&size_row, EPOCH).ends_with(": full in about 20 d"));
         (size_row.growth_bytes_per_day, size_row.disk_full_at, size_row.free_bytes) = (Some(-MIB), None, 0);
-        assert_eq!(size(&size_row, 0), "1.20 GiB; shrinks 1.00 MiB a day; 41.00 GiB free on the disk");
+        assert_eq!(size(&size_row, EPOCH), "1.20 GiB; shrinks 1.00 MiB a day; 41.00 GiB free on the disk");
         size_row.growth_bytes_per_day = None;
-        assert!(size(&size_row, 0).contains("; growth a day not known yet; "));
+        assert!(size(&size_row, EPOCH).contains("; growth a day not known yet; "));
     }
 }

@@ -2,6 +2,7 @@
 //! lock.
 
 use crate::cli::table::Text;
+use crate::clock::UnixSeconds;
 use crate::report::Overview;
 use crate::report::health::Complaint;
 use crate::report::humanize;
@@ -16,8 +17,8 @@ use std::time::Duration;
 const LOCK_SAMPLES: usize = 6;
 /// … taken this far apart. An ordinary transaction is over by then.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
-/// A daemon that is this late with a sign of life, in seconds, is blocked.
-const OVERDUE_SECS: i64 = 75;
+/// A daemon that is this late with a sign of life is blocked.
+const OVERDUE: Duration = Duration::from_secs(75);
 
 /// The holder of the write lock, for people, unless it is the process that works the queue.
 pub(super) fn lock_holder(database: &Path, overview: &Overview) -> Option<String> {
@@ -45,7 +46,7 @@ pub(super) fn find_reader(database: &Path, overview: &mut Overview) {
 }
 
 /// The line about the WAL.
-pub(super) fn line(overview: &Overview, database: &Path, alive: Option<Liveness>, now: i64) -> Text {
+pub(super) fn line(overview: &Overview, database: &Path, alive: Option<Liveness>, now: UnixSeconds) -> Text {
     let size = bytes(overview.size.wal_bytes);
     let daemon = overview.daemon.as_ref().filter(|_| alive == Some(Liveness::Running));
     let Some((daemon, since)) = daemon.and_then(|daemon| Some((daemon, daemon.wal_held_since?))) else {
@@ -68,8 +69,7 @@ pub(super) fn locked(holder: &str) -> Complaint {
 }
 
 /// Whether the daemon has been blocked by it for long.
-pub(super) fn is_held_up(overview: &Overview, alive: Option<Liveness>, now: i64) -> bool {
+pub(super) fn is_held_up(overview: &Overview, alive: Option<Liveness>, now: UnixSeconds) -> bool {
     let running = matches!(alive, Some(Liveness::Running | Liveness::Silent));
-    running
-        && overview.daemon.as_ref().is_some_and(|daemon| now.saturating_sub(daemon.seen_at) > OVERDUE_SECS)
+    running && overview.daemon.as_ref().is_some_and(|daemon| now.duration_since(daemon.seen_at) > OVERDUE)
 }

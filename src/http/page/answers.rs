@@ -1,6 +1,7 @@
 //! Responses with the page and its files. Nothing from elsewhere is run, shown or loaded, and nothing is cached.
 
 use super::{Screen, render, render_unreadable};
+use crate::clock::UnixSeconds;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
@@ -14,7 +15,7 @@ pub(crate) fn page(screen: &Screen) -> Response {
 }
 
 /// `/` if the database cannot be read. Still a page, so that an open page shows it by itself.
-pub(crate) fn unreadable(account: &str, why: &str, now: i64) -> Response {
+pub(crate) fn unreadable(account: &str, why: &str, now: UnixSeconds) -> Response {
     let page = render_unreadable(account, why, now);
     response(StatusCode::SERVICE_UNAVAILABLE, "text/html; charset=utf-8", page)
 }

@@ -1,6 +1,7 @@
 //! The tables of the page, each with a caption and headed rows or columns.
 
 use super::Screen;
+use crate::clock::UnixSeconds;
 use crate::policy::closing::{CloseMode, ClosingOutcome};
 use crate::report::humanize::{
     ago, aim, backfill, brief, capitalised, count, day, duration, in_time, iso, lasting, timestamp,
@@ -11,7 +12,7 @@ use crate::store::feeds::{Feeder, FeederRow};
 use maud::{Markup, html};
 
 /// How long ago something was, with the exact time on hover.
-fn when(at: i64, now: i64) -> Markup {
+fn when(at: UnixSeconds, now: UnixSeconds) -> Markup {
     html! { time datetime=(iso(at)) title={ (timestamp(at)) " UTC" } { (ago(at, now)) } }
 }
 
@@ -191,7 +192,7 @@ pub(super) fn auto_close(screen: &Screen) -> Markup {
             let dry_run = last["mode"] == CloseMode::DryRun.as_str();
             let aim = aim(if dry_run { CloseMode::DryRun } else { CloseMode::Live });
             html! {
-                (when(number("at"), now))
+                (when(UnixSeconds::new(number("at")), now))
                 small { (count(number("stale"))) " stale, " (count(number("queued"))) " queued to be " (aim) }
             }
         }
@@ -258,7 +259,7 @@ pub(super) fn closures(screen: &Screen) -> Markup {
     }
 }
 
-fn decision(closure: &Closure, now: i64) -> Markup {
+fn decision(closure: &Closure, now: UnixSeconds) -> Markup {
     html! {
         tr {
             th scope="row" { (closure.talk_id) small { (when(closure.decided_at, now)) } }

@@ -17,7 +17,7 @@ fn screen() -> Screen {
         let place = place as i64;
         let open = 1180 + place * place * 7 % 300;
         *day = Day {
-            starts_at: 1_699_920_000 - ago * 86_400,
+            starts_at: NOW.start_of_day() - ago * 86_400,
             open,
             missed: 20 + place * 17 % 61,
             closed: 30 + place * 29 % 83,
@@ -273,7 +273,7 @@ fn what_a_dry_run_queues_is_not_to_be_closed() {
 
 #[test]
 fn absurd_times_stop_no_page() {
-    for absurd in [i64::MIN, i64::MAX] {
+    for absurd in [UnixSeconds::MIN, UnixSeconds::MAX] {
         let mut screen = paused();
         screen.token_expires_at = Some(absurd);
         screen.closures[0].decided_at = absurd;

@@ -1,15 +1,17 @@
 //! Complaints about the scheduled backups.
 
 use super::Complaint;
+use crate::clock::UnixSeconds;
 use crate::config::next_tick;
 use crate::report::humanize::{ago, in_time};
 use crate::store::backup::state::BackupState;
+use std::time::Duration;
 
 /// A backup may be this late: a large mirror takes time.
-const OVERDUE_GRACE_SECS: i64 = 60 * 60;
+const OVERDUE_GRACE: Duration = Duration::from_secs(60 * 60);
 
 /// Reports that the last backup failed, or that a due one was not made.
-pub(crate) fn complaint(state: &BackupState, now: i64) -> Option<Complaint> {
+pub(crate) fn complaint(state: &BackupState, now: UnixSeconds) -> Option<Complaint> {
     let rules = state.rules.as_ref()?;
     let next = |after| next_tick(&rules.schedule, after);
     if let Some(trouble) = &state.trouble {
@@ -22,10 +24,8 @@ pub(crate) fn complaint(state: &BackupState, now: i64) -> Option<Complaint> {
             ),
         });
     }
-    let due = state
-        .settled_until(now)
-        .and_then(next)
-        .filter(|due| now.saturating_sub(*due) > OVERDUE_GRACE_SECS)?;
+    let due =
+        state.settled_until(now).and_then(next).filter(|due| now.duration_since(*due) > OVERDUE_GRACE)?;
     let last = match &state.last {
         Some(last) => format!("the last was made {}", ago(last.at, now)),
         None => "there is none yet".into(),
@@ -45,15 +45,15 @@ mod tests {
 
     const DAY: i64 = 86_400;
     /// A time at midnight.
-    const MIDNIGHT: i64 = 19_000 * DAY;
+    const MIDNIGHT: UnixSeconds = UnixSeconds::new(19_000 * DAY);
 
-    fn state(last: Option<i64>, since: i64) -> BackupState {
+    fn state(last: Option<UnixSeconds>, since: UnixSeconds) -> BackupState {
         let rules = BackupRules { schedule: "0 0 3 * * *".into(), path: "/backups".into(), keep: 7, since };
         let last = last.map(|at| LastBackup { at, path: "p".into(), bytes: 1, talks: 1, seconds: 0.1 });
         BackupState { rules: Some(rules), last, trouble: None }
     }
 
-    fn what(state: &BackupState, now: i64) -> Option<String> {
+    fn what(state: &BackupState, now: UnixSeconds) -> Option<String> {
         complaint(state, now).map(|complaint| complaint.what)
     }
 
@@ -61,13 +61,13 @@ mod tests {
     fn one_that_is_overdue_for_an_hour_is_named() {
         let due = MIDNIGHT + 3 * 3600;
         let made = state(Some(due - DAY), MIDNIGHT - 9 * DAY);
-        assert_eq!(what(&made, due + OVERDUE_GRACE_SECS), None);
-        let late = what(&made, due + OVERDUE_GRACE_SECS + 1).unwrap();
+        assert_eq!(what(&made, due + OVERDUE_GRACE), None);
+        let late = what(&made, due + OVERDUE_GRACE + 1).unwrap();
         assert_eq!(late, "a backup was due 1 h ago and was not made; the last was made 25 h ago");
-        assert_eq!(what(&state(Some(due), MIDNIGHT), due + OVERDUE_GRACE_SECS + 1), None, "it was made");
+        assert_eq!(what(&state(Some(due), MIDNIGHT), due + OVERDUE_GRACE + 1), None, "it was made");
         let new = state(None, due + 1);
-        assert_eq!(what(&new, due + OVERDUE_GRACE_SECS + 1), None, "only since then are there to be any");
-        assert!(what(&new, due + DAY + OVERDUE_GRACE_SECS + 1).unwrap().ends_with("there is none yet"));
+        assert_eq!(what(&new, due + OVERDUE_GRACE + 1), None, "only since then are there to be any");
+        assert!(what(&new, due + DAY + OVERDUE_GRACE + 1).unwrap().ends_with("there is none yet"));
         let mut off = made.clone();
         off.rules = None;
         assert_eq!(what(&off, due + 9 * DAY), None);

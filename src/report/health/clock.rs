@@ -1,20 +1,21 @@
 //! Warnings about this machine's clock, judged by the times in the database.
 
 use super::Complaint;
-use crate::clock::duration;
+use crate::clock::{UnixSeconds, duration};
 use crate::report::Overview;
+use std::time::Duration;
 
 /// Times less than this ahead are not reported.
-const TOLERANCE_SECS: i64 = 60;
+const TOLERANCE: Duration = Duration::from_secs(60);
 
 /// Warns that times in the database are in the future.
-pub(super) fn warning(overview: &Overview, now: i64) -> Option<Complaint> {
+pub(super) fn warning(overview: &Overview, now: UnixSeconds) -> Option<Complaint> {
     let seen_at = overview.daemon.as_ref().map(|daemon| daemon.seen_at);
-    let ahead = seen_at.max(overview.fetched_at)?.saturating_sub(now);
-    (ahead > TOLERANCE_SECS).then(|| Complaint {
+    let latest = seen_at.max(overview.fetched_at)?;
+    (latest.duration_since(now) > TOLERANCE).then(|| Complaint {
         what: format!(
             "times in the database are up to {} in the future: the clock was set back, or was wrong",
-            duration(ahead)
+            duration(latest.seconds_since(now))
         ),
         action:
             "check this machine's clock (`timedatectl`); if it is right, the wrong times are replaced as \
@@ -32,15 +33,15 @@ mod tests {
     fn times_over_a_minute_ahead_are_warned_of() {
         let mut overview = overview();
         assert_eq!(warning(&overview, NOW), None);
-        overview.fetched_at = Some(NOW + TOLERANCE_SECS);
+        overview.fetched_at = Some(NOW + TOLERANCE);
         assert_eq!(warning(&overview, NOW), None);
         overview.fetched_at = Some(NOW + 3 * 3600);
         let what = "times in the database are up to 3 h in the future: the clock was set back, or was wrong";
         assert_eq!(warning(&overview, NOW).unwrap().what, what);
         overview.fetched_at = None;
-        overview.daemon.as_mut().unwrap().seen_at = NOW + TOLERANCE_SECS + 1;
+        overview.daemon.as_mut().unwrap().seen_at = NOW + TOLERANCE + 1;
         assert!(warning(&overview, NOW).unwrap().what.contains("up to 1 min"));
-        overview.daemon.as_mut().unwrap().seen_at = i64::MAX;
-        assert!(warning(&overview, i64::MIN).is_some());
+        overview.daemon.as_mut().unwrap().seen_at = UnixSeconds::MAX;
+        assert!(warning(&overview, UnixSeconds::MIN).is_some());
     }
 }

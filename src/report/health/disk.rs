@@ -1,52 +1,50 @@
 //! Complaints about the database's disk.
 
 use super::Complaint;
-use crate::clock::duration;
+use crate::clock::{UnixSeconds, duration};
 use crate::report::Overview;
 use crate::report::humanize::bytes;
 use crate::store::sizes::Size;
+use std::time::Duration;
 
 /// Less free space is too little at any growth: the WAL alone may need it while a reader is long.
 pub(super) const MIN_FREE_BYTES: u64 = 256 * 1024 * 1024;
 /// A disk that will be full within this time needs action today, …
-const COMPLAIN_WITHIN_SECS: i64 = 3 * 24 * 60 * 60;
+const COMPLAIN_WITHIN: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 /// … and one that will be full within this time needs a plan.
-const WARN_WITHIN_SECS: i64 = 30 * 24 * 60 * 60;
+const WARN_WITHIN: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 const MAKE_ROOM: &str = "make room on that disk, or stop talkmirror and move the database to a larger one \
                          (database.path); retention.versions removes old states, and SQLite uses their room \
                          again";
 
 /// Reports a nearly full disk.
-pub(super) fn complaint(overview: &Overview, now: i64) -> Option<Complaint> {
+pub(super) fn complaint(overview: &Overview, now: UnixSeconds) -> Option<Complaint> {
     let size = &overview.size;
     let what = match size.disk_free_bytes {
         Some(free) if free < MIN_FREE_BYTES => {
             format!("the database's disk is nearly full: {} are free", bytes(free))
         }
-        _ => filling(size, now, |left| left < COMPLAIN_WITHIN_SECS)?,
+        _ => filling(size, now, COMPLAIN_WITHIN)?,
     };
     Some(Complaint { what, action: MAKE_ROOM.into() })
 }
 
 /// Warns about a disk that will be full.
-pub(super) fn warning(overview: &Overview, now: i64) -> Option<Complaint> {
+pub(super) fn warning(overview: &Overview, now: UnixSeconds) -> Option<Complaint> {
     if complaint(overview, now).is_some() {
         return None;
     }
-    Some(Complaint {
-        what: filling(&overview.size, now, |left| left < WARN_WITHIN_SECS)?,
-        action: MAKE_ROOM.into(),
-    })
+    Some(Complaint { what: filling(&overview.size, now, WARN_WITHIN)?, action: MAKE_ROOM.into() })
 }
 
-fn filling(size: &Size, now: i64, within: impl Fn(i64) -> bool) -> Option<String> {
+fn filling(size: &Size, now: UnixSeconds, within: Duration) -> Option<String> {
     let (full_at, free) = (size.disk_full_at?, size.disk_free_bytes?);
     let growth = u64::try_from(size.growth_bytes_per_day?).ok()?;
-    within(full_at.saturating_sub(now)).then(|| {
+    (full_at.duration_since(now) < within).then(|| {
         format!(
             "the database's disk is full in about {}: {} are free, and the database grows {} a day",
-            duration(full_at.saturating_sub(now)),
+            duration(full_at.seconds_since(now)),
             bytes(free),
             bytes(growth)
         )

@@ -1,4 +1,5 @@
 use super::*;
+use crate::clock::UnixSeconds;
 use crate::policy::closing;
 use crate::store::counts::{Freshness, QueueCounts, TalkCounts};
 use crate::store::feeds::FeederRow;
@@ -7,7 +8,7 @@ use crate::store::sweep::SweepState;
 use std::collections::BTreeMap;
 
 /// 2023-11-14 22:13:20 UTC.
-pub(crate) const NOW: i64 = 1_700_000_000;
+pub(crate) const NOW: UnixSeconds = UnixSeconds::new(1_700_000_000);
 
 /// The mirror of a running daemon with one open talk and an empty queue.
 pub(crate) fn overview() -> Overview {
@@ -77,7 +78,7 @@ fn due_rows_are_neglected_when_nobody_runs_for_over_five_minutes() {
     assert_eq!(what(&overview), [""; 0], "the daemon is at it");
     overview.daemon = None;
     assert_eq!(whats(&overview, None), ["3 talks are due and nobody fetches them"]);
-    overview.queue.oldest_due_at = Some(NOW - NEGLECTED_SECS);
+    overview.queue.oldest_due_at = Some(NOW - NEGLECTED);
     assert_eq!(whats(&overview, None), [""; 0]);
 }
 
@@ -99,9 +100,9 @@ fn a_daemon_that_vanished_or_fell_silent_is_noticed_and_one_that_stopped_is_not(
     assert_eq!(daemon.liveness(None, NOW), Liveness::Running);
     daemon.stopped_at = Some(NOW);
     assert_eq!(daemon.liveness(Some(false), NOW), Liveness::Stopped);
-    overview.daemon.as_mut().unwrap().stopped_at = Some(NOW - STOPPED_SECS);
+    overview.daemon.as_mut().unwrap().stopped_at = Some(NOW - STOPPED);
     assert_eq!(whats(&overview, Some(Liveness::Stopped)), [""; 0]);
-    overview.daemon.as_mut().unwrap().stopped_at = Some(NOW - STOPPED_SECS - 1);
+    overview.daemon.as_mut().unwrap().stopped_at = Some(NOW - STOPPED - 1);
     let stopped = whats(&overview, Some(Liveness::Stopped));
     assert_eq!(stopped, ["the daemon was stopped 15 min ago, and nothing is kept fresh since"]);
     overview.daemon.as_mut().unwrap().mode = Mode::Sync;

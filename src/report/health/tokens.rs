@@ -1,6 +1,7 @@
 //! Complaints about the API token.
 
 use super::Complaint;
+use crate::clock::UnixSeconds;
 use crate::gate::Reason;
 use crate::policy::tokens::Expiry;
 use crate::report::Overview;
@@ -29,7 +30,7 @@ pub(super) fn refused_action(overview: &Overview) -> &'static str {
 }
 
 /// Reports a token that has expired, or that only a person can renew.
-pub(super) fn complaint(overview: &Overview, now: i64) -> Option<Complaint> {
+pub(super) fn complaint(overview: &Overview, now: UnixSeconds) -> Option<Complaint> {
     if let Some(oauth) = &overview.oauth {
         let trouble = oauth.trouble.as_ref().filter(|_| oauth.refused)?;
         let pause = overview.daemon.as_ref().and_then(|daemon| daemon.pause.as_ref());
@@ -49,7 +50,7 @@ pub(super) fn complaint(overview: &Overview, now: i64) -> Option<Complaint> {
 }
 
 /// Warns about a token that expires soon, or whose renewal failed transiently.
-pub(super) fn warning(overview: &Overview, now: i64) -> Option<Complaint> {
+pub(super) fn warning(overview: &Overview, now: UnixSeconds) -> Option<Complaint> {
     let expires_at = overview.token_expires_at?;
     if let Some(oauth) = &overview.oauth {
         let trouble = oauth.trouble.as_ref().filter(|_| !oauth.refused)?;

@@ -1,9 +1,10 @@
 //! Complaints about the WAL: who holds it back, and when it is a danger.
 
 use super::Complaint;
+use crate::clock::UnixSeconds;
 use crate::report::Overview;
 use crate::report::humanize::{self, lasting};
-use crate::sqlite::checkpoint::{LARGE_WAL_BYTES, LONG_HELD_SECS, OWN_BACKUP};
+use crate::sqlite::checkpoint::{LARGE_WAL_BYTES, LONG_HELD, OWN_BACKUP};
 use crate::store::sizes::Size;
 use crate::store::status::Liveness;
 
@@ -20,23 +21,22 @@ enum Grown {
 }
 
 /// Reports a WAL that may fill the disk.
-pub(crate) fn complaint(overview: &Overview, alive: Option<Liveness>, now: i64) -> Option<Complaint> {
+pub(crate) fn complaint(overview: &Overview, alive: Option<Liveness>, now: UnixSeconds) -> Option<Complaint> {
     (grown(overview, alive, now)? == Grown::Threatens).then(|| describe(overview, now))
 }
 
 /// Warns about a WAL that has been held for long.
-pub(crate) fn warning(overview: &Overview, alive: Option<Liveness>, now: i64) -> Option<Complaint> {
+pub(crate) fn warning(overview: &Overview, alive: Option<Liveness>, now: UnixSeconds) -> Option<Complaint> {
     (grown(overview, alive, now)? == Grown::Held).then(|| describe(overview, now))
 }
 
-fn grown(overview: &Overview, alive: Option<Liveness>, now: i64) -> Option<Grown> {
+fn grown(overview: &Overview, alive: Option<Liveness>, now: UnixSeconds) -> Option<Grown> {
     // Only a running daemon checks who holds it.
     let daemon = overview.daemon.as_ref().filter(|_| alive == Some(Liveness::Running))?;
     let Size { wal_bytes: bytes, disk_free_bytes, .. } = overview.size;
     // Our own backup ends soon, so there is nothing to do.
     let is_ours = daemon.wal_held_by.as_deref() == Some(OWN_BACKUP);
-    let held =
-        daemon.wal_held_since.is_some_and(|since| now.saturating_sub(since) >= LONG_HELD_SECS) && !is_ours;
+    let held = daemon.wal_held_since.is_some_and(|since| now.duration_since(since) >= LONG_HELD) && !is_ours;
     if bytes > THREATENING_BYTES
         || bytes > LARGE_WAL_BYTES && disk_free_bytes.is_some_and(|free| bytes > free / 2)
     {
@@ -45,7 +45,7 @@ fn grown(overview: &Overview, alive: Option<Liveness>, now: i64) -> Option<Grown
     (held && bytes > LARGE_WAL_BYTES).then_some(Grown::Held)
 }
 
-fn describe(overview: &Overview, now: i64) -> Complaint {
+fn describe(overview: &Overview, now: UnixSeconds) -> Complaint {
     let Size { wal_bytes: bytes, disk_free_bytes, .. } = overview.size;
     let free = disk_free_bytes
         .map_or(String::new(), |free| format!(", with {} free on its disk", humanize::bytes(free)));
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn our_own_backup_is_nothing_to_be_warned_of() {
-        let mut overview = held(LARGE_WAL_BYTES + 1, u64::MAX, LONG_HELD_SECS);
+        let mut overview = held(LARGE_WAL_BYTES + 1, u64::MAX, 60);
         assert!(warning(&overview, RUNS, NOW).is_some());
         overview.daemon.as_mut().unwrap().wal_held_by = Some(OWN_BACKUP.into());
         assert_eq!(warning(&overview, RUNS, NOW), None);
@@ -108,17 +108,17 @@ mod tests {
     fn a_large_wal_that_is_held_for_long_is_warned_of_with_its_holder() {
         let free = 9000 * MIB;
         let quiet = [None, None];
-        assert_eq!(found(&held(LARGE_WAL_BYTES + 1, free, LONG_HELD_SECS - 1), RUNS), quiet);
-        assert_eq!(found(&held(LARGE_WAL_BYTES, free, LONG_HELD_SECS), RUNS), quiet);
+        assert_eq!(found(&held(LARGE_WAL_BYTES + 1, free, 59), RUNS), quiet);
+        assert_eq!(found(&held(LARGE_WAL_BYTES, free, 60), RUNS), quiet);
         let what = "the write-ahead log has grown to 96.00 MiB, with 8.79 GiB free on its disk: sqlite3 (process 7, user \
                     ann) has kept an old state of the database open for 1 min";
-        assert_eq!(found(&held(LARGE_WAL_BYTES + 1, free, LONG_HELD_SECS), RUNS), [None, Some(what.into())]);
+        assert_eq!(found(&held(LARGE_WAL_BYTES + 1, free, 60), RUNS), [None, Some(what.into())]);
         assert_eq!(
-            found(&held(LARGE_WAL_BYTES + 1, free, LONG_HELD_SECS), Some(Liveness::Vanished)),
+            found(&held(LARGE_WAL_BYTES + 1, free, 60), Some(Liveness::Vanished)),
             quiet,
             "nobody checks any more"
         );
-        let mut unseen = held(LARGE_WAL_BYTES + 1, free, LONG_HELD_SECS);
+        let mut unseen = held(LARGE_WAL_BYTES + 1, free, 60);
         unseen.daemon.as_mut().unwrap().wal_held_by = None;
         assert!(warning(&unseen, RUNS, NOW).unwrap().action.contains("`fuser -v`"));
     }

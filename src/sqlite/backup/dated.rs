@@ -1,6 +1,6 @@
 //! Dated copies in a folder: their names, and how many to keep.
 
-use crate::clock::written;
+use crate::clock::{UnixSeconds, written};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,8 +13,8 @@ pub(crate) fn stem(database: &Path) -> String {
     database.file_stem().map_or_else(|| "talks".into(), |stem| stem.to_string_lossy().into_owned())
 }
 
-/// The name of a copy made at this Unix second: `talks-2026-11-23T220000Z.db`.
-pub(crate) fn name(stem: &str, at: i64) -> String {
+/// The name of a copy made at this time: `talks-2026-11-23T220000Z.db`.
+pub(crate) fn name(stem: &str, at: UnixSeconds) -> String {
     format!("{stem}-{}.db", written(at, NAME_TIME_FORMAT))
 }
 
@@ -66,9 +66,9 @@ mod tests {
 
     #[test]
     fn names_hold_the_time_and_only_such_names_are_ours() {
-        assert_eq!(name("talks", 1_795_471_200), "talks-2026-11-23T220000Z.db");
+        assert_eq!(name("talks", UnixSeconds::new(1_795_471_200)), "talks-2026-11-23T220000Z.db");
         assert!(is_dated("talks-2026-11-23T220000Z.db", "talks"));
-        assert!(is_dated(&name("a-b", 0), "a-b"));
+        assert!(is_dated(&name("a-b", UnixSeconds::EPOCH), "a-b"));
         for other in [
             "talks.db",
             "talks-2026-11-23.db",

@@ -1,6 +1,7 @@
 //! Where a copy goes, and its name.
 
 use super::{BackupError, dated, is_of_database};
+use crate::clock::UnixSeconds;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -50,7 +51,7 @@ impl Target {
     }
 
     /// Gives the copy its name, if that is free.
-    pub(crate) fn take(&self, copy: PathBuf, now: i64) -> Result<PathBuf, BackupError> {
+    pub(crate) fn take(&self, copy: PathBuf, now: UnixSeconds) -> Result<PathBuf, BackupError> {
         let mut copy = TempPath::try_from_path(copy).map_err(|source| full_or(self, source))?;
         let mut at = now;
         loop {
@@ -63,7 +64,7 @@ impl Target {
                 Err(refused) if refused.error.kind() == io::ErrorKind::AlreadyExists => match self {
                     Target::File { .. } => return Err(BackupError::Exists(path)),
                     // The name of this second is taken: another mirror is backed up into the same folder.
-                    Target::Folder { .. } => (at, copy) = (at + 1, refused.path),
+                    Target::Folder { .. } => (at, copy) = (at.later_by(1), refused.path),
                 },
                 Err(refused) => return Err(full_or(self, refused.error)),
             }

@@ -1,6 +1,6 @@
 //! Which reader of an old state holds the WAL back.
 
-use crate::clock::{Now, duration};
+use crate::clock::{Now, UnixSeconds, duration};
 use crate::sqlite::backup;
 use crate::sqlite::lock_holders::{self, LockHolder};
 use crate::text::shown;
@@ -12,7 +12,7 @@ const HELD_AFTER: Duration = Duration::from_secs(10);
 /// A WAL of this size is not normal: 64 MiB are kept, plus what is written during a checkpoint.
 pub(crate) const LARGE_WAL_BYTES: u64 = 96 * 1024 * 1024;
 /// A large WAL that is held for this long is reported.
-pub(crate) const LONG_HELD_SECS: i64 = 60;
+pub(crate) const LONG_HELD: Duration = Duration::from_secs(60);
 /// The WAL counts as cut back at this size.
 const SMALL_WAL_BYTES: u64 = 64 * 1024 * 1024;
 /// The holder if it is no other process. Nothing needs to be done.
@@ -31,8 +31,8 @@ pub struct WalStatus {
 /// A reader that holds the WAL back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WalHeld {
-    /// Unix seconds.
-    pub since: i64,
+    /// Since when.
+    pub since: UnixSeconds,
     /// Which process that is, if known.
     pub by: Option<String>,
 }
@@ -52,7 +52,7 @@ struct Stuck {
     /// How many frames were moved.
     moved: u32,
     began: Instant,
-    since: i64,
+    since: UnixSeconds,
     /// Which processes were reading all the time. `None` if unknown.
     readers: Option<Vec<LockHolder>>,
 }
@@ -102,17 +102,17 @@ impl WalWatch {
     }
 
     /// Logs once that it is held and large, and once that it is cut back.
-    pub(super) fn report(&mut self, status: &WalStatus, now: i64) {
+    pub(super) fn report(&mut self, status: &WalStatus, now: UnixSeconds) {
         let mib = status.bytes >> 20;
         match &status.held {
             Some(held)
                 if !self.reported
                     && status.bytes > LARGE_WAL_BYTES
-                    && now - held.since >= LONG_HELD_SECS
+                    && now.duration_since(held.since) >= LONG_HELD
                     && held.by.as_deref() != Some(OWN_BACKUP) =>
             {
                 self.reported = true;
-                let lasted = duration(now - held.since);
+                let lasted = duration(now.seconds_since(held.since));
                 let by = held.by.as_deref().unwrap_or("a reader that is not visible from here");
                 tracing::warn!(
                     "the write-ahead log has grown to {mib} MiB: {} has kept an old state of the database \
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     fn held_for(watch: &WalWatch, now: Now) -> Option<i64> {
-        Some(now.secs() - watch.status(0, now).held?.since)
+        Some(now.secs().seconds_since(watch.status(0, now).held?.since))
     }
 
     fn after(start: Now, seconds: u64) -> Now {
@@ -177,19 +177,17 @@ mod tests {
 
     #[test]
     fn a_large_wal_that_is_held_for_long_is_logged_once() {
-        let held = |bytes, since| WalStatus { bytes, held: Some(WalHeld { since, by: None }) };
+        let start = UnixSeconds::new(1_700_000_000);
+        let held = |bytes| WalStatus { bytes, held: Some(WalHeld { since: start, by: None }) };
         let mut watch = WalWatch::new(Path::new("/nowhere/talks.db"));
-        let mut reported = |status: WalStatus, now| {
-            watch.report(&status, now);
+        let mut reported = |status: WalStatus, seconds: i64| {
+            watch.report(&status, start + seconds);
             watch.reported
         };
-        assert!(!reported(held(LARGE_WAL_BYTES, 0), LONG_HELD_SECS));
-        assert!(!reported(held(LARGE_WAL_BYTES + 1, 0), LONG_HELD_SECS - 1));
-        assert!(reported(held(LARGE_WAL_BYTES + 1, 0), LONG_HELD_SECS));
-        assert!(
-            reported(WalStatus { bytes: LARGE_WAL_BYTES, held: None }, LONG_HELD_SECS + 5),
-            "until it is taken back"
-        );
-        assert!(!reported(WalStatus { bytes: SMALL_WAL_BYTES, held: None }, LONG_HELD_SECS + 9));
+        assert!(!reported(held(LARGE_WAL_BYTES), 60));
+        assert!(!reported(held(LARGE_WAL_BYTES + 1), 59));
+        assert!(reported(held(LARGE_WAL_BYTES + 1), 60));
+        assert!(reported(WalStatus { bytes: LARGE_WAL_BYTES, held: None }, 65), "until it is taken back");
+        assert!(!reported(WalStatus { bytes: SMALL_WAL_BYTES, held: None }, 69));
     }
 }

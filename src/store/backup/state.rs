@@ -1,5 +1,6 @@
 //! The state of the scheduled backups, in `mirror_info`: when they are due, and the last results.
 
+use crate::clock::UnixSeconds;
 use crate::store::info::InfoKey;
 use rusqlite::{Connection, Transaction};
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,7 @@ const LAST: InfoKey<LastBackup> = InfoKey::json("backup.last");
 /// `mirror_info`: why there is none since.
 const FAILURE: InfoKey<BackupFailure> = InfoKey::json("backup.trouble");
 
-/// The state of the scheduled backups. Times are Unix seconds.
+/// The state of the scheduled backups.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct BackupState {
     /// `None` while they are off.
@@ -29,14 +30,14 @@ pub struct BackupRules {
     pub path: String,
     pub keep: usize,
     /// Since when these rules hold.
-    pub since: i64,
+    pub since: UnixSeconds,
 }
 
 /// A good backup.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LastBackup {
     /// When it was started: it shows that moment.
-    pub at: i64,
+    pub at: UnixSeconds,
     pub path: String,
     pub bytes: u64,
     pub talks: i64,
@@ -48,15 +49,15 @@ pub struct LastBackup {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackupFailure {
     /// The first failure after the last good one, …
-    pub since: i64,
+    pub since: UnixSeconds,
     /// … and the last.
-    pub at: i64,
+    pub at: UnixSeconds,
     pub error: String,
 }
 
 impl BackupState {
     /// Backups due before this are done or not wanted. A time after `now` comes from a wrong clock.
-    pub fn settled_until(&self, now: i64) -> Option<i64> {
+    pub fn settled_until(&self, now: UnixSeconds) -> Option<UnixSeconds> {
         let since = self.rules.as_ref()?.since;
         Some(self.last.as_ref().map_or(since, |last| last.at.max(since)).min(now))
     }

@@ -14,7 +14,7 @@ fn a_copy_of_an_earlier_schema_is_made_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = database(folder.path());
     store::migrations::tests::upgrade();
-    let copied = back_up(&path, &folder.path().join("copy.db"), 0, &Arc::default()).unwrap();
+    let copied = back_up(&path, &folder.path().join("copy.db"), UnixSeconds::EPOCH, &Arc::default()).unwrap();
     assert_eq!((copied.contents.schema, copied.contents.talks), (SCHEMA_VERSION, 0));
 }
 
@@ -26,7 +26,7 @@ fn a_copy_that_is_stopped_leaves_nothing() {
     fs::create_dir(&copies).unwrap();
     let watch = Arc::<CopyProgress>::default();
     watch.stop();
-    let stopped = back_up(&path, &copies, 0, &watch);
+    let stopped = back_up(&path, &copies, UnixSeconds::EPOCH, &watch);
     assert!(matches!(stopped, Err(BackupError::Stopped)), "{stopped:?}");
     assert_eq!(fs::read_dir(&copies).unwrap().count(), 0);
 }
@@ -43,7 +43,7 @@ fn a_free_page_takes_no_room_in_a_copy() {
     connection.execute_batch("DROP TABLE fat").unwrap();
     let lean = size(&connection).unwrap();
     assert!(fat - lean > 4_000_000 - 8192, "{fat} {lean}");
-    let copied = back_up(&path, &folder.path().join("copy.db"), 0, &Arc::default()).unwrap();
+    let copied = back_up(&path, &folder.path().join("copy.db"), UnixSeconds::EPOCH, &Arc::default()).unwrap();
     assert!(copied.bytes <= lean + 8192, "{} {lean}", copied.bytes);
 }
 
@@ -53,7 +53,7 @@ fn the_oldest_are_removed_after_a_new_one_whatever_the_clock_showed() {
     let path = database(folder.path());
     let copies = folder.path().join("copies");
     fs::create_dir(&copies).unwrap();
-    let copy_at = |at| back_up(&path, &copies, at, &Arc::default()).unwrap();
+    let copy_at = |at| back_up(&path, &copies, UnixSeconds::new(at), &Arc::default()).unwrap();
     let left = || {
         let names =
             fs::read_dir(&copies).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());

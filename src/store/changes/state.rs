@@ -1,5 +1,6 @@
 //! How publishing goes, in `mirror_info`, for those who read the database.
 
+use crate::clock::UnixSeconds;
 use crate::store::info::InfoKey;
 use crate::talk::TalkId;
 use rusqlite::Connection;
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// `mirror_info`: missing while publishing is off.
 const STATE: InfoKey<PublishState> = InfoKey::json("publish.state");
 
-/// How publishing goes. Times are Unix seconds.
+/// How publishing goes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PublishState {
     /// The server, without user and password: `db1:5432/warehouse`.
@@ -18,9 +19,9 @@ pub(crate) struct PublishState {
     /// Talks that changed and are not published yet.
     pub backlog: u64,
     /// When nothing was left to publish.
-    pub caught_up_at: Option<i64>,
+    pub caught_up_at: Option<UnixSeconds>,
     /// When the server last confirmed a transaction.
-    pub confirmed_at: Option<i64>,
+    pub confirmed_at: Option<UnixSeconds>,
     /// Why nothing is published now.
     pub trouble: Option<PublishTrouble>,
     /// Talks that the server refuses, with its words. They are published with their next change, if it takes that.
@@ -31,9 +32,9 @@ pub(crate) struct PublishState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PublishTrouble {
     /// The first failure after the last success, …
-    pub since: i64,
+    pub since: UnixSeconds,
     /// … and the last.
-    pub at: i64,
+    pub at: UnixSeconds,
     /// What failed, and what to do.
     pub error: String,
     /// Whether a person must act. Otherwise it may pass.
@@ -45,18 +46,18 @@ pub(crate) struct PublishTrouble {
 pub(crate) struct SetAside {
     pub talk_id: TalkId,
     /// When.
-    pub at: i64,
+    pub at: UnixSeconds,
     /// The server's words.
     pub error: String,
 }
 
 impl PublishState {
     /// How long the oldest change may have waited, in seconds. 0 if none waits.
-    pub(crate) fn lag(&self, now: i64) -> i64 {
+    pub(crate) fn lag(&self, now: UnixSeconds) -> i64 {
         let since = self.caught_up_at.or(self.trouble.as_ref().map(|trouble| trouble.since));
         match self.backlog {
             0 if self.trouble.is_none() => 0,
-            _ => since.map_or(0, |since| now.saturating_sub(since).max(0)),
+            _ => since.map_or(0, |since| now.seconds_since(since).max(0)),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The decisions about a talk, as people read them.
 
+use crate::clock::UnixSeconds;
 use crate::number;
 use crate::policy::closing::{self, CloseMode, ClosingOutcome};
 use crate::talk::TalkId;
@@ -11,15 +12,15 @@ pub(crate) struct Closure {
     pub closure_id: i64,
     pub talk_id: TalkId,
     pub mode: CloseMode,
-    pub missed_at: Option<i64>,
-    pub talk_updated_at: i64,
+    pub missed_at: Option<UnixSeconds>,
+    pub talk_updated_at: UnixSeconds,
     pub reason: String,
     pub force_close: bool,
-    pub decided_at: i64,
-    pub requested_at: Option<i64>,
+    pub decided_at: UnixSeconds,
+    pub requested_at: Option<UnixSeconds>,
     pub http_status: Option<i64>,
     pub outcome: ClosingOutcome,
-    pub verified_at: Option<i64>,
+    pub verified_at: Option<UnixSeconds>,
     pub attempts: i64,
     pub error: Option<String>,
 }
@@ -31,10 +32,8 @@ impl Closure {
     }
 
     /// Until when the talk is not closed again because of it.
-    pub(crate) fn barred_until(&self) -> Option<i64> {
-        self.outcome
-            .bars()
-            .then(|| self.requested_at.unwrap_or(self.decided_at).saturating_add(closing::BARRED))
+    pub(crate) fn barred_until(&self) -> Option<UnixSeconds> {
+        self.outcome.bars().then(|| self.requested_at.unwrap_or(self.decided_at) + closing::BARRED)
     }
 
     fn read(row: &Row<'_>) -> rusqlite::Result<Closure> {
@@ -75,7 +74,7 @@ pub(crate) fn of_talk(connection: &Connection, talk_id: TalkId) -> rusqlite::Res
 pub(crate) fn last_of_talk(
     connection: &Connection,
     talk_id: TalkId,
-    since: i64,
+    since: UnixSeconds,
 ) -> rusqlite::Result<Option<Closure>> {
     connection
         .prepare_cached(
@@ -104,8 +103,8 @@ pub(crate) fn last(connection: &Connection, most: usize) -> rusqlite::Result<Vec
 pub(crate) fn held_back(
     closures: &[Closure],
     mode: CloseMode,
-    missed_at: Option<i64>,
-    now: i64,
+    missed_at: Option<UnixSeconds>,
+    now: UnixSeconds,
 ) -> Option<String> {
     if let Some(open) = closures.iter().find(|closure| closure.is_under_way()) {
         return Some(match open.outcome {
@@ -115,7 +114,7 @@ pub(crate) fn held_back(
     }
     let barred = closures.iter().filter_map(|closure| Some((closure.barred_until()?, closure.outcome)));
     // Beyond a day it was noted by a wrong clock.
-    let holds = |(until, _): &(i64, _)| (now + 1..=now.saturating_add(closing::BARRED)).contains(until);
+    let holds = |(until, _): &(UnixSeconds, _)| *until > now && *until <= now + closing::BARRED;
     if let Some((_, outcome)) = barred.filter(holds).max() {
         return Some(format!("{outcome} less than a day ago"));
     }
@@ -124,7 +123,7 @@ pub(crate) fn held_back(
 }
 
 /// Whether a dry run decided to close a talk that was missed then.
-pub(crate) fn is_recorded(closures: &[Closure], missed_at: Option<i64>) -> bool {
+pub(crate) fn is_recorded(closures: &[Closure], missed_at: Option<UnixSeconds>) -> bool {
     closures
         .iter()
         .any(|closure| closure.outcome == ClosingOutcome::WouldClose && closure.missed_at == missed_at)

@@ -1,7 +1,7 @@
 //! Laws of a closing, for any sequence of answers and crashes: the real transactions, a made-up API.
 
 use super::*;
-use crate::clock::Now;
+use crate::clock::{Now, UnixSeconds};
 use crate::policy::closing::{CloseMode, Decision, time_to_close};
 use crate::policy::stale::tests::{just_stale, rules};
 use crate::policy::stale::{Reach, stale};
@@ -9,7 +9,7 @@ use crate::store::migrations::tests::in_memory;
 use crate::store::queue;
 use crate::store::record::{self, FetchedTalk, Outcome, Record};
 use proptest::prelude::*;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What happens next. Times are in seconds.
 #[derive(Debug, Clone)]
@@ -77,18 +77,18 @@ fn event() -> impl Strategy<Value = Event> {
 
 struct World {
     connection: Connection,
-    now: i64,
+    now: UnixSeconds,
     begin: Instant,
     state: State,
-    changed_at: i64,
+    changed_at: UnixSeconds,
     /// Written down, to leave: with the time of its fetch, and what that showed.
-    pending: Option<(Requested, i64, State)>,
+    pending: Option<(Requested, UnixSeconds, State)>,
     effective: u32,
     /// The outcomes of each row, in order.
     seen: std::collections::BTreeMap<i64, Vec<ClosingOutcome>>,
 }
 
-const START: i64 = 1_700_000_000;
+const START: UnixSeconds = UnixSeconds::new(1_700_000_000);
 
 impl World {
     fn new() -> World {
@@ -122,7 +122,7 @@ impl World {
 
     fn happen(&mut self, event: &Event) {
         match event {
-            Event::Wait(seconds) => self.now += seconds,
+            Event::Wait(seconds) => self.now = self.now + *seconds,
             Event::Change(state) if self.state != State::Closed => {
                 self.state = *state;
                 self.changed_at =
@@ -181,12 +181,14 @@ impl World {
 
     fn send(&mut self, sent: Sent) {
         let Some((requested, fetched, shown)) = self.pending.take() else { return };
-        let at = |seconds: i64| Now {
-            mono: self.begin + Duration::from_secs((seconds - START) as u64),
-            unix: seconds as f64,
+        let at = |time: UnixSeconds| Now {
+            mono: self.begin + time.duration_since(START),
+            unix: time.get() as f64,
         };
         let answer = if let Some(within) = time_to_close(at(fetched), at(self.now)) {
-            assert!(self.now - fetched + (within.as_secs() as i64) <= 30 && shown == State::Stale);
+            assert!(
+                self.now.seconds_since(fetched) + (within.as_secs() as i64) <= 30 && shown == State::Stale
+            );
             let acts = matches!(sent, Sent::Taken | Sent::ActedAndLost) && self.state != State::Closed;
             if acts {
                 self.state = State::Closed;

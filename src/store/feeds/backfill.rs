@@ -3,6 +3,7 @@
 //! The result of each id is read from the mirror, so the walk continues after a restart where it was.
 
 use super::{Feeder, insert, room_left};
+use crate::clock::UnixSeconds;
 use crate::number;
 use crate::policy::lanes::Lane;
 use crate::talk::TalkId;
@@ -14,15 +15,15 @@ const MAX_UNKNOWN_IN_A_ROW: i64 = 500;
 /// How many mirrored ids one step skips at most. Bounds a transaction.
 const MAX_IDS_PER_STEP: usize = 20_000;
 
-/// The state of a walk. Times are Unix seconds.
+/// The state of a walk.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Backfill {
     /// The first id, …
     pub from: TalkId,
     /// … and the last, which may be higher or lower.
     pub to: TalkId,
-    /// When it began, in Unix seconds.
-    pub began_at: i64,
+    /// When it began.
+    pub began_at: UnixSeconds,
     /// The next id to queue.
     next: TalkId,
     /// The next id whose result is not known yet.
@@ -32,7 +33,7 @@ pub struct Backfill {
     /// How many talks it queued.
     pub queued: i64,
     /// When it ended, and why.
-    pub ended: Option<(i64, String)>,
+    pub ended: Option<(UnixSeconds, String)>,
 }
 
 impl Backfill {
@@ -58,9 +59,9 @@ impl Backfill {
     }
 
     /// Seconds until it ends at the current pace, if known.
-    pub fn seconds_left(&self, now: i64) -> Option<i64> {
+    pub fn seconds_left(&self, now: UnixSeconds) -> Option<i64> {
         let (done, all) = self.progress();
-        let rate = done as f64 / now.saturating_sub(self.began_at).max(1) as f64;
+        let rate = done as f64 / now.seconds_since(self.began_at).max(1) as f64;
         (done > 0 && self.ended.is_none()).then(|| number::truncated((all - done) as f64 / rate))
     }
 }
@@ -87,7 +88,7 @@ pub fn begin(
     connection: &mut Connection,
     from: Option<TalkId>,
     to: Option<TalkId>,
-    now: i64,
+    now: UnixSeconds,
 ) -> rusqlite::Result<Begun> {
     let tx = connection.transaction()?;
     let highest: Option<TalkId> = tx.query_row("SELECT max(talk_id) FROM talks", [], |row| row.get(0))?;
@@ -114,7 +115,7 @@ pub fn begin(
 ///
 /// # Errors
 /// If the database cannot be written.
-pub fn end(connection: &mut Connection, now: i64) -> rusqlite::Result<Option<Backfill>> {
+pub fn end(connection: &mut Connection, now: UnixSeconds) -> rusqlite::Result<Option<Backfill>> {
     let tx = connection.transaction()?;
     let Some(mut walk) = state(&tx)?.filter(|walk| walk.ended.is_none()) else { return Ok(None) };
     walk.ended = Some((now, "stopped by hand".into()));
@@ -148,7 +149,7 @@ fn write(connection: &Connection, walk: &Backfill) -> rusqlite::Result<()> {
 pub(super) fn go_on(
     tx: &Transaction<'_>,
     room: usize,
-    now: i64,
+    now: UnixSeconds,
 ) -> rusqlite::Result<(Option<Backfill>, u64)> {
     let Some(before) = state(tx)?.filter(|walk| walk.ended.is_none()) else { return Ok((None, 0)) };
     let mut walk = before.clone();
@@ -211,7 +212,12 @@ fn settle(tx: &Transaction<'_>, walk: &mut Backfill) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn queue_more(tx: &Transaction<'_>, walk: &mut Backfill, room: usize, now: i64) -> rusqlite::Result<u64> {
+fn queue_more(
+    tx: &Transaction<'_>,
+    walk: &mut Backfill,
+    room: usize,
+    now: UnixSeconds,
+) -> rusqlite::Result<u64> {
     let mut room = room_left(tx, Lane::Unmirrored, room, now)?;
     let mut queued = 0;
     for _ in 0..MAX_IDS_PER_STEP {
@@ -219,7 +225,7 @@ fn queue_more(tx: &Transaction<'_>, walk: &mut Backfill, room: usize, now: i64) 
             break;
         }
         // In the order of the walk: rows due for longer are fetched first.
-        let due_at = now - number::whole(room);
+        let due_at = now.later_by(-number::whole(room));
         // Known ids cost no request.
         if matches!(id_state(tx, walk.next)?, IdState::Unclear)
             && insert(tx, walk.next, (Feeder::Backfill, Lane::Unmirrored), due_at, now)?

@@ -4,33 +4,35 @@
 //! this module knows when the listing last showed a talk. After a restart the next pass shows it.
 
 use super::{Fed, FeedRequest, Feeder};
+use crate::clock::UnixSeconds;
 use crate::policy::refresh::{Candidate, Choice, Class, RefreshRules};
 use crate::store::record::{Effect, Outcome, Record};
 use crate::talk::{Talk, TalkId};
 use rusqlite::{Connection, Row};
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroI64;
+use std::time::Duration;
 
 /// How often all are reloaded.
-const RELOAD_INTERVAL_SECS: i64 = 60 * 60;
+const RELOAD_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
-/// See the module documentation. Times are Unix seconds.
+/// See the module documentation.
 #[derive(Debug, Default)]
 pub struct Candidates {
     talks: HashMap<TalkId, StoredCandidate>,
     /// When they were read, and since when a closed talk must have changed to be included.
-    read: Option<(i64, i64)>,
+    read: Option<(UnixSeconds, UnixSeconds)>,
     /// When a listing pass last showed every open talk. What it did not show is closed.
-    passed_at: Option<i64>,
+    passed_at: Option<UnixSeconds>,
     listing_works: bool,
     events_work: bool,
 }
 
-/// A compact [`Candidate`]: there may be a hundred thousand.
+/// A compact [`Candidate`]: there may be a hundred thousand. `checked_at` is in Unix seconds, so that `None` needs no room.
 #[derive(Debug, Clone, Copy)]
 struct StoredCandidate {
-    updated_at: i64,
-    fetched_at: i64,
+    updated_at: UnixSeconds,
+    fetched_at: UnixSeconds,
     checked_at: Option<NonZeroI64>,
     class: Class,
 }
@@ -42,17 +44,16 @@ impl Candidates {
     /// If the database cannot be read.
     pub fn prepare(&mut self, connection: &Connection, request: &FeedRequest) -> rusqlite::Result<()> {
         let (now, closed_since) = match request {
-            FeedRequest::Refresh { rules, now, .. } => {
-                (*now, now - i64::try_from(rules.closed_for.as_secs()).unwrap_or(*now))
-            }
+            FeedRequest::Refresh { rules, now, .. } => (*now, *now - rules.closed_for),
             FeedRequest::Unseen { now, .. } => {
                 (*now, self.read.map_or(*now, |(_, closed_since)| closed_since))
             }
             _ => return Ok(()),
         };
         // A smaller range than the loaded one needs no reload.
-        let is_enough =
-            |(at, since): (i64, i64)| (at..at + RELOAD_INTERVAL_SECS).contains(&now) && since <= closed_since;
+        let is_enough = |(at, since): (UnixSeconds, UnixSeconds)| {
+            (at..at + RELOAD_INTERVAL).contains(&now) && since <= closed_since
+        };
         if self.read.is_some_and(is_enough) {
             return Ok(());
         }
@@ -104,7 +105,7 @@ impl Candidates {
     ) -> rusqlite::Result<()> {
         for (&talk_id, &StoredCandidate { updated_at, fetched_at, checked_at, class }) in &self.talks {
             let checked_at = match class {
-                Class::Waiting | Class::InWork => checked_at.map(NonZeroI64::get),
+                Class::Waiting | Class::InWork => checked_at.map(|at| UnixSeconds::new(at.get())),
                 Class::Closed => self.passed_at,
             };
             let candidate = Candidate { talk_id, updated_at, fetched_at, checked_at, class };
@@ -119,7 +120,12 @@ impl Candidates {
     }
 
     /// The open talks last fetched before `before` that are not in `seen`.
-    pub(super) fn unseen(&self, seen: &HashSet<TalkId>, before: i64, now: i64) -> Vec<TalkId> {
+    pub(super) fn unseen(
+        &self,
+        seen: &HashSet<TalkId>,
+        before: UnixSeconds,
+        now: UnixSeconds,
+    ) -> Vec<TalkId> {
         let is_unseen = |(talk_id, talk): &(&TalkId, &StoredCandidate)| {
             // A time in the future comes from a wrong clock.
             let is_older = talk.fetched_at < before || talk.fetched_at > now;
@@ -167,7 +173,7 @@ impl Candidates {
                 let news: HashSet<TalkId> = news.iter().map(|news| news.listed.talk_id).collect();
                 for listed in listed.iter().filter(|listed| !news.contains(&listed.talk_id)) {
                     if let Some(talk) = self.talks.get_mut(&listed.talk_id) {
-                        talk.checked_at = NonZeroI64::new(*now);
+                        talk.checked_at = NonZeroI64::new(now.get());
                     }
                 }
             }

@@ -1,6 +1,7 @@
 //! The table `feeders`: the state of each, and where it continues after a restart.
 
 use super::Feeder;
+use crate::clock::UnixSeconds;
 use crate::number;
 use rusqlite::{Connection, OptionalExtension, named_params};
 
@@ -10,17 +11,17 @@ pub struct Note {
     /// Whose run it was.
     pub feeder: Feeder,
     /// When it ran, and how many ids that run queued. `None` in the middle of a run.
-    pub ran: Option<(i64, u64)>,
+    pub ran: Option<(UnixSeconds, u64)>,
     /// Ids queued since the last note.
     pub added: u64,
     /// Why it did not read its list, if it did not.
     pub error: Option<String>,
     /// When the error was logged, if it was.
-    pub warned_at: Option<i64>,
+    pub warned_at: Option<UnixSeconds>,
     /// `None` keeps the stored cursor.
     pub cursor: Option<serde_json::Value>,
-    /// The time, in Unix seconds.
-    pub now: i64,
+    /// The time.
+    pub now: UnixSeconds,
 }
 
 /// A row of `feeders`.
@@ -30,18 +31,18 @@ pub struct FeederRow {
     pub feeder: String,
     /// Whether the configuration has it on.
     pub enabled: bool,
-    /// When it last ran, in Unix seconds.
-    pub ran_at: Option<i64>,
+    /// When it last ran.
+    pub ran_at: Option<UnixSeconds>,
     /// How many ids its last run queued.
     pub found: i64,
     /// How many ids all of its runs queued.
     pub found_in_all: i64,
     /// Its error, if it has one.
     pub trouble: Option<String>,
-    /// Since when, in Unix seconds.
-    pub trouble_since: Option<i64>,
-    /// When the journal last had a warning of it, in Unix seconds.
-    pub warned_at: Option<i64>,
+    /// Since when.
+    pub trouble_since: Option<UnixSeconds>,
+    /// When the journal last had a warning of it.
+    pub warned_at: Option<UnixSeconds>,
     /// Where its next run begins.
     pub cursor: Option<serde_json::Value>,
 }
@@ -51,7 +52,7 @@ pub(super) fn note_run(
     connection: &Connection,
     feeder: Feeder,
     found: u64,
-    now: i64,
+    now: UnixSeconds,
 ) -> rusqlite::Result<()> {
     connection
         .prepare_cached(

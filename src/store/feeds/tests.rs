@@ -1,4 +1,5 @@
 use super::*;
+use crate::clock::UnixSeconds;
 use crate::store::migrations::tests::in_memory;
 use crate::store::queue::{self, Ticket};
 use crate::store::record::tests::fetched;
@@ -7,21 +8,27 @@ use crate::talk::Talk;
 use crate::talk::tests::open_talk;
 use std::time::Duration;
 
-const NOW: i64 = 1_700_000_000;
+const NOW: UnixSeconds = UnixSeconds::new(1_700_000_000);
 
 /// An open talk that last changed an hour ago.
 fn talk(talk_id: i64) -> Talk {
     Talk { updated_at: NOW - 3600, ..open_talk(talk_id, NOW - 7200) }
 }
 
-fn record(connection: &mut Connection, talk_id: i64, ticket: Option<Ticket>, at: i64, outcome: Outcome) {
+fn record(
+    connection: &mut Connection,
+    talk_id: i64,
+    ticket: Option<Ticket>,
+    at: UnixSeconds,
+    outcome: Outcome,
+) {
     record::tests::record(
         connection,
         &Record { talk_id: TalkId::new(talk_id), ticket, at, outcome, close_context: None },
     );
 }
 
-fn mirror(connection: &mut Connection, talk: Talk, fetched_at: i64) {
+fn mirror(connection: &mut Connection, talk: Talk, fetched_at: UnixSeconds) {
     fetched(connection, talk, fetched_at);
 }
 
@@ -53,7 +60,7 @@ fn hinted(connection: &mut Connection, talk_id: i64, lane: Lane) -> Fed {
 fn rows(connection: &Connection) -> Vec<(i64, String, i64, i64, i64)> {
     let mut rows = Vec::new();
     let each = |row: queue::QueueRow| -> rusqlite::Result<()> {
-        rows.push((row.talk_id.get(), row.reason, row.priority, row.due_at - NOW, row.attempts));
+        rows.push((row.talk_id.get(), row.reason, row.priority, row.due_at.seconds_since(NOW), row.attempts));
         Ok(())
     };
     queue::list(connection, false, None, each).unwrap();
@@ -321,6 +328,7 @@ fn a_backfill_passes_over_what_backs_off_and_can_be_ended() {
 fn an_error_lasts_from_its_start_until_a_run_without_one() {
     let connection = in_memory();
     let noted = |trouble: Option<&str>, now| {
+        let now = UnixSeconds::new(now);
         let trouble = trouble.map(str::to_owned);
         let note = Note {
             feeder: Feeder::Events,
@@ -338,7 +346,7 @@ fn an_error_lasts_from_its_start_until_a_run_without_one() {
     let second = noted(Some("b"), 20);
     assert_eq!(
         (second.trouble.as_deref(), second.trouble_since, second.found_in_all),
-        (Some("b"), Some(10), 4)
+        (Some("b"), Some(UnixSeconds::new(10)), 4)
     );
     let third = noted(None, 30);
     assert_eq!((third.trouble, third.trouble_since), (None, None));

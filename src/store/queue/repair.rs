@@ -1,6 +1,7 @@
 //! What puts rows of the queue right again: after a pause, after a wrong clock, after talks that were taken for gone.
 
 use super::CHUNK;
+use crate::clock::UnixSeconds;
 use crate::number;
 use crate::policy::DENIED_RETRY;
 use crate::policy::lanes::Lane;
@@ -10,38 +11,39 @@ use crate::talk::TalkId;
 use rusqlite::{Transaction, named_params};
 use serde_json::json;
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// Clocks may differ by so many seconds.
 const TOLERANCE: i64 = 60;
-/// In seconds: a row that failed so shortly before a pause failed for the same reason.
-const BEFORE: i64 = 60;
+/// A row that failed so shortly before a pause failed for the same reason.
+const BEFORE: Duration = Duration::from_secs(60);
 
 /// How the `last_error` of a row ends whose answer was ignored: another account may have given it, …
 pub const UNCONFIRMED: &str = "; ignored: the account that answers is not confirmed";
 /// … or the API reported so of too many talks.
 pub const TOO_MANY: &str = "; ignored: too many talks are reported as missing";
 
-/// What is to be put right. Times are Unix seconds.
+/// What is to be put right.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "each variant says what its fields are for")]
 pub enum Repair {
     /// These attempts were not the talks' own: as is known now, every request failed.
-    Refund { attempts: HashMap<TalkId, u32>, now: i64 },
+    Refund { attempts: HashMap<TalkId, u32>, now: UnixSeconds },
     /// A pause since `since` has ended: what failed in it is due again, and attempts around it do not count, `except`
     /// those of talks that fail by themselves.
-    PauseEnded { since: i64, except: Vec<TalkId>, now: i64 },
+    PauseEnded { since: UnixSeconds, except: Vec<TalkId>, now: UnixSeconds },
     /// Answers are believed again, as the account is confirmed or a person has looked: what was ignored until then is due.
-    Ignored { now: i64 },
+    Ignored { now: UnixSeconds },
     /// Rows that a wrong clock has put into the future are due as by the right one. The clock was set back by `back`
-    /// seconds, as far as that is known; `retry_max` is the longest backoff, in seconds.
-    Clock { back: i64, retry_max: i64, now: i64 },
+    /// seconds, as far as that is known; `retry_max` is the longest backoff.
+    Clock { back: i64, retry_max: Duration, now: UnixSeconds },
     /// These talks were taken for gone and perhaps are not: they are as before, and fetched again.
-    NotGone { talk_ids: Vec<TalkId>, now: i64 },
+    NotGone { talk_ids: Vec<TalkId>, now: UnixSeconds },
 }
 
 impl Repair {
     /// When rows are due by it.
-    pub fn due_at(&self) -> i64 {
+    pub fn due_at(&self) -> UnixSeconds {
         match self {
             Repair::Refund { now, .. }
             | Repair::PauseEnded { now, .. }
@@ -66,7 +68,11 @@ pub fn repair(tx: &Transaction<'_>, repair: &Repair) -> rusqlite::Result<usize> 
     }
 }
 
-fn refund(tx: &Transaction<'_>, attempts: &HashMap<TalkId, u32>, now: i64) -> rusqlite::Result<usize> {
+fn refund(
+    tx: &Transaction<'_>,
+    attempts: &HashMap<TalkId, u32>,
+    now: UnixSeconds,
+) -> rusqlite::Result<usize> {
     let mut update = tx.prepare_cached(
         "UPDATE talk_queue
             SET attempts = max(attempts - ?2, 0),
@@ -80,14 +86,19 @@ fn refund(tx: &Transaction<'_>, attempts: &HashMap<TalkId, u32>, now: i64) -> ru
     Ok(changed)
 }
 
-fn pause_ended(tx: &Transaction<'_>, since: i64, except: &[TalkId], now: i64) -> rusqlite::Result<usize> {
+fn pause_ended(
+    tx: &Transaction<'_>,
+    since: UnixSeconds,
+    except: &[TalkId],
+    now: UnixSeconds,
+) -> rusqlite::Result<usize> {
     let except = json!(except).to_string();
     let failed = tx
         .prepare_cached(
             "UPDATE talk_queue SET failed_at = NULL, attempts = 0, due_at = ?2, ticket = random()
               WHERE failed_at BETWEEN ?1 AND ?2 AND talk_id NOT IN (SELECT value FROM json_each(?3))",
         )?
-        .execute((since.saturating_sub(BEFORE), now, &except))?;
+        .execute((since - BEFORE, now, &except))?;
     let retried = tx
         .prepare_cached(
             "UPDATE talk_queue SET attempts = 0
@@ -97,7 +108,7 @@ fn pause_ended(tx: &Transaction<'_>, since: i64, except: &[TalkId], now: i64) ->
     Ok(failed + retried)
 }
 
-fn ignored(tx: &Transaction<'_>, now: i64) -> rusqlite::Result<usize> {
+fn ignored(tx: &Transaction<'_>, now: UnixSeconds) -> rusqlite::Result<usize> {
     tx.prepare_cached(
         "UPDATE talk_queue SET due_at = ?1
           WHERE failed_at IS NULL AND due_at > ?1
@@ -108,8 +119,9 @@ fn ignored(tx: &Transaction<'_>, now: i64) -> rusqlite::Result<usize> {
 
 /// A row that a clock ahead of ours has put in, or that backs off longer than it can, is due now. What else backs off is
 /// due that much earlier. One that somebody has scheduled for later stays.
-fn clock(tx: &Transaction<'_>, back: i64, retry_max: i64, now: i64) -> rusqlite::Result<usize> {
-    let longest = retry_max.max(number::seconds(DENIED_RETRY));
+fn clock(tx: &Transaction<'_>, back: i64, retry_max: Duration, now: UnixSeconds) -> rusqlite::Result<usize> {
+    // Not so long that the sum in SQL would be a fraction.
+    let longest = number::seconds(retry_max.max(DENIED_RETRY)).min(i64::MAX / 4);
     let backs_off = "(attempts > 0 OR last_error IS NOT NULL OR priority >= :closing)";
     let due_now =
         format!("(enqueued_at > :now + :tolerance OR {backs_off} AND due_at > :now + :longest + :tolerance)");
@@ -133,7 +145,7 @@ fn clock(tx: &Transaction<'_>, back: i64, retry_max: i64, now: i64) -> rusqlite:
     Ok(hurried + earlier)
 }
 
-fn not_gone(tx: &Transaction<'_>, talk_ids: &[TalkId], now: i64) -> rusqlite::Result<usize> {
+fn not_gone(tx: &Transaction<'_>, talk_ids: &[TalkId], now: UnixSeconds) -> rusqlite::Result<usize> {
     let mut back = tx.prepare_cached("UPDATE talks SET gone_at = NULL WHERE talk_id = ?1")?;
     let mut queue = tx.prepare_cached(
         "INSERT INTO talk_queue (talk_id, reason, priority, enqueued_at, due_at)
@@ -162,7 +174,7 @@ mod tests {
     use crate::store::migrations::tests::in_memory;
     use rusqlite::Connection;
 
-    const NOW: i64 = 1_700_000_000;
+    const NOW: UnixSeconds = UnixSeconds::new(1_700_000_000);
     const DAY: i64 = 86_400;
 
     /// Queues talk 1 so, and puts it right.
@@ -204,7 +216,7 @@ mod tests {
     #[test]
     fn what_failed_in_a_pause_or_just_before_is_due_again_and_what_failed_earlier_is_not() {
         let ended = Repair::PauseEnded { since: NOW - 100, except: vec![TalkId::new(2)], now: NOW };
-        let failed = |at: i64| row("due_at, attempts, failed_at", &format!("NOW - 500, 8, NOW - {at}"));
+        let failed = |ago: i64| row("due_at, attempts, failed_at", &format!("NOW - 500, 8, NOW - {ago}"));
         assert_eq!(repaired(&failed(160), &ended), (0, 0, None));
         assert_eq!(repaired(&failed(161), &ended), (8, -500, Some(-161)));
         let retried = row("due_at, attempts", "NOW + 900, 7");
@@ -228,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_row_that_a_wrong_clock_queued_is_due_now_and_one_that_is_scheduled_stays() {
-        let clock = |back: i64| Repair::Clock { back, retry_max: 3600, now: NOW };
+        let clock = |back: i64| Repair::Clock { back, retry_max: Duration::from_secs(3600), now: NOW };
         let due = |columns: &str, values: &str| repaired(&row(columns, values), &clock(0)).1;
         assert_eq!(due("enqueued_at, due_at", "NOW + 10800, NOW + 10800"), 0);
         assert_eq!(due("enqueued_at, due_at", "NOW + 60, NOW + 60"), 60, "clocks differ");

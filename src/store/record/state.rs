@@ -1,6 +1,7 @@
 //! The state that an answer shows of a talk: stored, and the one before kept in `talk_history` if it differs.
 
 use super::{AHEAD, Effect, FetchedTalk, Recorder};
+use crate::clock::UnixSeconds;
 use crate::talk::{Talk, TalkId};
 use rusqlite::types::ToSql;
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -40,8 +41,8 @@ impl Recorder<'_> {
         &mut self,
         talk: &Talk,
         payload: &str,
-        at: i64,
-        seen_at: i64,
+        at: UnixSeconds,
+        seen_at: UnixSeconds,
     ) -> rusqlite::Result<(Effect, bool)> {
         let tx = self.tx;
         let closed_at = (!talk.is_in_work).then_some(seen_at);
@@ -68,12 +69,12 @@ impl Recorder<'_> {
             tx.prepare_cached(SAME)?.execute(params![talk.talk_id, payload, at])?;
             Effect::Same
         } else {
-            let since: i64 = tx
+            let since: UnixSeconds = tx
                 .prepare_cached("SELECT changed_at FROM talks WHERE talk_id = ?1")?
                 .query_row([talk.talk_id], |row| row.get(0))?;
             // A clock that was set back must not make a state end before it began.
             let mut from = seen_at.max(since);
-            if since.saturating_sub(seen_at.max(at)) > AHEAD {
+            if since.duration_since(seen_at.max(at)) > AHEAD {
                 // It is ahead of our clock and of the API's: a wrong one set it.
                 repair_times(tx, talk.talk_id, seen_at)?;
                 from = seen_at;
@@ -130,7 +131,7 @@ fn changed(stored: &Talk, talk: &Talk) -> rusqlite::Result<String> {
 }
 
 /// Keeps the stored state, which ends at `until`.
-fn supersede(tx: &Transaction<'_>, talk_id: TalkId, until: i64) -> rusqlite::Result<()> {
+fn supersede(tx: &Transaction<'_>, talk_id: TalkId, until: UnixSeconds) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "INSERT INTO talk_history (talk_id, version, valid_from, valid_to, created_at, updated_at, rate, contact_id, \
                 chat_id, entity_id, entity_type, is_in_work, is_read, origin, missed_at, account_id, status, source_id, \
@@ -145,7 +146,7 @@ fn supersede(tx: &Transaction<'_>, talk_id: TalkId, until: i64) -> rusqlite::Res
 }
 
 /// States that a wrong clock has put into the future began and ended at `seen_at` at the latest.
-fn repair_times(tx: &Transaction<'_>, talk_id: TalkId, seen_at: i64) -> rusqlite::Result<()> {
+fn repair_times(tx: &Transaction<'_>, talk_id: TalkId, seen_at: UnixSeconds) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "UPDATE talk_history SET valid_from = min(valid_from, ?2), valid_to = min(valid_to, ?2)
           WHERE talk_id = ?1 AND (valid_from > ?2 OR valid_to > ?2)",
@@ -221,6 +222,8 @@ mod tests {
     use crate::talk::tests::open_talk;
     use rusqlite::Connection;
 
+    const FIRST: UnixSeconds = UnixSeconds::new(1);
+
     /// The talk and its indexes that a statement opens for writing.
     fn written(connection: &Connection, sql: &str) -> Vec<String> {
         let mut statement = connection.prepare(&format!("EXPLAIN {sql}")).unwrap();
@@ -243,15 +246,15 @@ mod tests {
             chat_id: Some("chat".into()),
             is_read: Some(false),
             origin: Some("viber".into()),
-            ..open_talk(1, 1)
+            ..open_talk(1, FIRST)
         }
     }
 
     #[test]
     fn each_column_that_changed_is_written() {
         let changes: [fn(&mut Talk); 16] = [
-            |talk| talk.created_at += 1,
-            |talk| talk.updated_at += 1,
+            |talk| talk.created_at = talk.created_at + 1,
+            |talk| talk.updated_at = talk.updated_at + 1,
             |talk| talk.rate = Some(11),
             |talk| talk.contact_id = None,
             |talk| talk.chat_id = Some("other".into()),
@@ -260,7 +263,7 @@ mod tests {
             |talk| talk.is_in_work = false,
             |talk| talk.is_read = None,
             |talk| talk.origin = None,
-            |talk| talk.missed_at = Some(13),
+            |talk| talk.missed_at = Some(FIRST + 13),
             |talk| talk.account_id += 1,
             |talk| talk.status = Some("closed".into()),
             |talk| talk.source_id = Some("14".into()),
@@ -271,10 +274,11 @@ mod tests {
         let tx = connection.transaction().unwrap();
         let mut recorder = Recorder::new(&tx).unwrap();
         let mut talk = stored();
-        assert_eq!(recorder.upsert_talk(&talk, "{}", 1, 1), Ok((Effect::New, true)));
-        for (version, change) in (2..).zip(changes) {
+        let mut recorded_at = |talk: &Talk, at| recorder.upsert_talk(talk, "{}", at, at);
+        assert_eq!(recorded_at(&talk, FIRST), Ok((Effect::New, true)));
+        for (later, change) in (1..).zip(changes) {
             change(&mut talk);
-            assert_eq!(recorder.upsert_talk(&talk, "{}", version, version), Ok((Effect::Changed, true)));
+            assert_eq!(recorded_at(&talk, FIRST + later), Ok((Effect::Changed, true)));
             assert_eq!(stored_talk(&tx, TalkId::new(1)).unwrap().as_ref(), Some(&talk));
         }
         let states = "SELECT count(DISTINCT version) + max(version) FROM talk_versions";
@@ -297,7 +301,8 @@ mod tests {
             .unwrap();
         assert_eq!(written(&connection, SAME), timed, "without news, what has the time of the fetch");
         let stored = stored();
-        let read = changed(&stored, &Talk { updated_at: 2, is_read: Some(true), ..stored.clone() }).unwrap();
+        let read = Talk { updated_at: FIRST + 1, is_read: Some(true), ..stored.clone() };
+        let read = changed(&stored, &read).unwrap();
         assert!(read.starts_with("UPDATE talks SET updated_at = ?3, is_read = ?10, payload = ?18"), "{read}");
         let written = written(&connection, &read);
         assert!(

@@ -42,13 +42,13 @@ fn a_backup_of_an_earlier_schema_is_migrated_and_an_earlier_database_taken_over_
         upgrade();
         let restore = Restore::prepare(&backup, &path, &Arc::default()).unwrap();
         assert_eq!(restore.contents.schema, old);
-        let restored = restore.put_in_place(0).unwrap();
+        let restored = restore.put_in_place(UnixSeconds::EPOCH).unwrap();
         let carried = restored.carried.unwrap();
         assert_eq!((carried.queued, carried.differing), (1, 0), "{old} {present}");
         assert!(restored.kept.unwrap().ends_with("talks.db.before-restore-1970-01-01T000000Z"));
         let connection = store::open_read_only(&path).unwrap();
         let status = store::status::DaemonStatus::read(&connection).unwrap().unwrap();
-        assert_eq!((status.seen_at, status.pause.unwrap().reason.as_str()), (200, "unpaid"));
+        assert_eq!((status.seen_at.get(), status.pause.unwrap().reason.as_str()), (200, "unpaid"));
     }
 }
 
@@ -58,14 +58,14 @@ fn an_older_daemon_status_is_replaced_and_without_any_it_is_not_running() {
     let (path, backup) = (folder.path().join("talks.db"), folder.path().join("backup.db"));
     database(&backup);
     database(&path).execute_batch("UPDATE daemon_status SET seen_at = 50, pause_reason = NULL").unwrap();
-    let restore = |at| {
-        Restore::prepare(&backup, &path, &Arc::default()).unwrap().put_in_place(at).unwrap();
+    let restore = || {
+        Restore::prepare(&backup, &path, &Arc::default()).unwrap().put_in_place(UnixSeconds::EPOCH).unwrap();
         store::status::DaemonStatus::read(&store::open_read_only(&path).unwrap()).unwrap().unwrap()
     };
-    let status = restore(0);
-    assert_eq!((status.seen_at, status.pause.is_some()), (100, true));
+    let status = restore();
+    assert_eq!((status.seen_at.get(), status.pause.is_some()), (100, true));
     fs::remove_file(&path).unwrap();
-    assert_eq!(restore(0).stopped_at, Some(100), "that process is no more");
+    assert_eq!(restore().stopped_at, Some(UnixSeconds::new(100)), "that process is no more");
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_name_that_is_taken_is_left_to_whom_it_belongs() {
     fs::write(folder.path().join("talks.db.before-restore-1970-01-01T000000Z"), "earlier").unwrap();
     fs::write(folder.path().join("talks.db.before-restore-1970-01-01T000001Z-wal"), "its log").unwrap();
     fs::write(folder.path().join("talks.db-wal"), "log").unwrap();
-    let kept = KeptFile::new(&database, 0).unwrap().keep().unwrap();
+    let kept = KeptFile::new(&database, UnixSeconds::EPOCH).unwrap().keep().unwrap();
     assert!(kept.ends_with("talks.db.before-restore-1970-01-01T000002Z"));
     assert_eq!(fs::read_to_string(&kept).unwrap(), "old");
     assert_eq!(fs::read_to_string(beside(&kept, "-wal")).unwrap(), "log");
@@ -90,7 +90,7 @@ fn what_was_taken_away_for_a_database_that_is_then_not_replaced_is_put_back() {
     for (name, text) in [("talks.db", "old"), ("talks.db-wal", "log"), ("talks.db-journal", "journal")] {
         fs::write(folder.path().join(name), text).unwrap();
     }
-    let kept = KeptFile::new(&database, 0).unwrap();
+    let kept = KeptFile::new(&database, UnixSeconds::EPOCH).unwrap();
     assert!(!folder.path().join("talks.db-wal").exists());
     drop(kept);
     let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
@@ -108,7 +108,7 @@ fn what_a_kill_left_under_the_second_name_of_the_database_belongs_to_it_again() 
     fs::write(&database, "old").unwrap();
     fs::write(folder.path().join("talks.db-wal"), "log").unwrap();
     // As a kill would.
-    std::mem::forget(KeptFile::new(&database, 0).unwrap());
+    std::mem::forget(KeptFile::new(&database, UnixSeconds::EPOCH).unwrap());
     tidy(&database);
     assert_eq!(fs::read_to_string(folder.path().join("talks.db-wal")).unwrap(), "log");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
@@ -140,7 +140,7 @@ fn a_broken_view_of_others_in_an_earlier_backup_does_not_stop_its_migration() {
     let (path, backup) = (folder.path().join("talks.db"), folder.path().join("backup.db"));
     database(&backup).execute_batch("CREATE VIEW theirs AS SELECT * FROM no_such_table").unwrap();
     upgrade();
-    Restore::prepare(&backup, &path, &Arc::default()).unwrap().put_in_place(0).unwrap();
+    Restore::prepare(&backup, &path, &Arc::default()).unwrap().put_in_place(UnixSeconds::EPOCH).unwrap();
     assert_eq!(
         fs::read_dir(folder.path()).unwrap().count(),
         6,

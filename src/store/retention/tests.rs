@@ -1,16 +1,17 @@
 //! What a pass removes, at given times.
 
 use super::*;
+use crate::clock::UnixSeconds;
 use crate::store::migrations::tests::in_memory;
 use crate::store::record::tests::fetched;
 use crate::talk::Talk;
 use crate::talk::tests::open_talk;
 use proptest::prelude::*;
 
-const NOW: i64 = 1_700_000_000;
+const NOW: UnixSeconds = UnixSeconds::new(1_700_000_000);
 const DAY: i64 = 86_400;
 const RULES: RetentionRules = RetentionRules { versions: 730 * DAY, now: NOW };
-const LIMIT: i64 = NOW - 730 * DAY;
+const LIMIT: i64 = NOW.get() - 730 * DAY;
 
 /// Consecutive states of a talk, each from one of these times to the next. The last is current.
 fn put(connection: &mut Connection, talk_id: i64, times: &[i64]) {
@@ -90,7 +91,7 @@ fn a_step_is_bounded_in_what_it_reads_and_in_what_it_removes() {
 
     let mut connection = in_memory();
     for talk_id in 1..=12 {
-        put(&mut connection, talk_id, &vec![NOW; 1001]);
+        put(&mut connection, talk_id, &vec![NOW.get(); 1001]);
     }
     let (passed, steps) = pass(&mut connection, &RULES);
     assert_eq!((passed.removed, steps, left(&connection)), (0, 12_000 / ROWS_READ_PER_STEP, 12_012));
@@ -99,7 +100,7 @@ fn a_step_is_bounded_in_what_it_reads_and_in_what_it_removes() {
 #[test]
 fn a_pass_is_due_once_a_day_and_at_once_with_another_limit_or_a_clock_set_back() {
     let mut connection = in_memory();
-    put(&mut connection, 1, &[1, LIMIT + 10 * DAY, NOW]);
+    put(&mut connection, 1, &[1, LIMIT + 10 * DAY, NOW.get()]);
     pass(&mut connection, &RULES);
     let at = |now| RetentionRules { now, ..RULES };
     let rests = RetentionStep::Rests { until: NOW + DAY };
@@ -142,11 +143,12 @@ fn with_another_limit_a_pass_starts_again() {
 #[test]
 fn a_talk_whose_first_states_are_gone_is_recorded_as_before() {
     let mut connection = in_memory();
-    let record = |connection: &mut Connection, updated_at: i64, at: i64| {
-        fetched(connection, Talk { updated_at, ..open_talk(7, 1) }, at);
+    let record = |connection: &mut Connection, updated_at: i64, at: UnixSeconds| {
+        let updated_at = UnixSeconds::new(updated_at);
+        fetched(connection, Talk { updated_at, ..open_talk(7, UnixSeconds::new(1)) }, at);
     };
-    record(&mut connection, 1, 1);
-    record(&mut connection, 2, 2);
+    record(&mut connection, 1, UnixSeconds::new(1));
+    record(&mut connection, 2, UnixSeconds::new(2));
     pass(&mut connection, &RULES);
     assert_eq!(keys(&connection, "1"), [(7, 2)]);
     record(&mut connection, 3, NOW);

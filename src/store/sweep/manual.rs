@@ -1,6 +1,7 @@
 //! Closing by hand: named talks, or what a sweep finds.
 
 use super::{SweepRequest, Swept, enqueue, sweep};
+use crate::clock::UnixSeconds;
 use crate::policy::closing::{CloseRules, FetchReason};
 use crate::talk::TalkId;
 use rusqlite::Connection;
@@ -23,7 +24,7 @@ pub struct QueuedToClose {
     pub under_way: Vec<TalkId>,
 }
 
-/// Queues talks to close by hand, due at `now`, in Unix seconds.
+/// Queues talks to close by hand, due at `now`.
 ///
 /// # Errors
 /// If the database cannot be written. Nothing is queued then.
@@ -31,7 +32,7 @@ pub fn queue(
     connection: &mut Connection,
     rules: &CloseRules,
     to_close: &ToClose,
-    now: i64,
+    now: UnixSeconds,
 ) -> rusqlite::Result<QueuedToClose> {
     let ToClose { talk_ids, reason } = to_close;
     if talk_ids.is_empty() {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::clock::UnixSeconds;
 use crate::policy::origin::tests::SPELLINGS;
 use crate::policy::stale::tests::{just_stale, rules as stale_rules};
 use crate::policy::stale::{Reach, stale};
@@ -8,7 +9,7 @@ use crate::talk::Talk;
 use proptest::prelude::*;
 
 fn store(connection: &mut Connection, talk: &Talk, reach: Reach) {
-    fetched(connection, talk.clone(), 1);
+    fetched(connection, talk.clone(), UnixSeconds::new(1));
     let reached = "UPDATE talks SET gone_at = CASE WHEN ?2 THEN 1 END, denied_at = CASE WHEN ?3 THEN 1 END WHERE talk_id = ?1";
     connection.execute(reached, (talk.talk_id, reach.gone, reach.denied)).unwrap();
 }
@@ -18,7 +19,7 @@ fn live(stale: StaleRules) -> CloseRules {
 }
 
 /// A talk in any state near the limits, by ages in seconds.
-fn talk(now: i64) -> impl Strategy<Value = (Talk, Reach)> {
+fn talk(now: UnixSeconds) -> impl Strategy<Value = (Talk, Reach)> {
     let spelt = SPELLINGS.iter().flat_map(|(one, other)| [*one, *other]).collect::<Vec<_>>();
     let origin = proptest::option::weighted(0.9, proptest::sample::select(spelt));
     let status = prop_oneof![
@@ -69,7 +70,7 @@ proptest! {
         for (number, (talk, reach)) in talks.iter().enumerate() {
             store(&mut connection, &Talk { talk_id: TalkId::new(number as i64 + 1), ..talk.clone() }, *reach);
         }
-        let ids = |now: i64| -> Vec<TalkId> {
+        let ids = |now: UnixSeconds| -> Vec<TalkId> {
             let is_stale = |(talk, reach): &(Talk, Reach)| stale(talk, *reach, now, &rules).is_stale();
             (1..).zip(&talks).filter(|(_, talk)| is_stale(talk)).map(|(id, _)| TalkId::new(id)).collect()
         };
@@ -177,8 +178,11 @@ fn each_stored_origin_is_read_once_and_no_talk() {
     for (talk_id, origin) in
         (1..).zip([Some("viber"), None, Some("avito"), Some("viber"), Some("Viber"), Some("")])
     {
-        let talk =
-            Talk { talk_id: TalkId::new(talk_id), origin: origin.map(str::to_owned), ..just_stale(100) };
+        let talk = Talk {
+            talk_id: TalkId::new(talk_id),
+            origin: origin.map(str::to_owned),
+            ..just_stale(UnixSeconds::new(100))
+        };
         store(&mut connection, &talk, Reach { gone: talk_id == 3, denied: false });
     }
     assert_eq!(origins(&connection).unwrap(), ["", "Viber", "avito", "viber"]);

@@ -1,5 +1,6 @@
 //! What the writer is asked to do, and what it answers.
 
+use crate::clock::UnixSeconds;
 use crate::policy::closing::CloseRules;
 use crate::store::account::AccountName;
 use crate::store::backup::state::BackupState;
@@ -30,15 +31,15 @@ pub(crate) enum Message {
 #[derive(Debug)]
 pub(crate) enum Query {
     Enqueue(Vec<RangeInclusive<TalkId>>),
-    /// Queue what is to be closed by hand, by these rules, at this Unix second.
+    /// Queue what is to be closed by hand, by these rules, at this time.
     CloseManually {
         rules: Box<CloseRules>,
         to_close: ToClose,
-        now: i64,
+        now: UnixSeconds,
     },
     /// Read the head of the queue, or the rows of these talks alone.
     Head {
-        now: i64,
+        now: UnixSeconds,
         limit: usize,
         only: Option<Arc<[TalkId]>>,
     },
@@ -66,15 +67,15 @@ pub(crate) enum Write {
     Status(Box<DaemonStatus>),
     /// A pause that somebody asked to end was probed.
     Resumed,
-    /// An odd field was in the journal, at this Unix second.
-    OddReported(&'static str, i64),
+    /// An odd field was in the journal, at this time.
+    OddReported(&'static str, UnixSeconds),
     Token(TokenStatus),
     Backup(BackupState),
     /// How publishing goes; `None` if it is off.
     Publish(Option<Box<PublishState>>),
     Repair(Repair),
-    /// Whose API it is that answers, or why that is not known; and when that was found, in Unix seconds.
-    Account(Result<AccountName, String>, i64),
+    /// Whose API it is that answers, or why that is not known; and when that was found.
+    Account(Result<AccountName, String>, UnixSeconds),
     /// The reply is sent after the commit.
     Feed {
         order: FeedRequest,
@@ -122,8 +123,8 @@ pub enum Event {
     QueuedToClose(QueuedToClose),
     /// Somebody asks that the pause end now.
     Resume,
-    /// A feeder has put ids into the queue that are due at this Unix second, or rows were repaired.
-    Fed { due_at: i64 },
+    /// A feeder has put ids into the queue that are due at this time, or rows were repaired.
+    Fed { due_at: UnixSeconds },
     /// The answer to [`super::Writer::maintain`].
     Maintained(Maintained),
     /// Another process has written since the last look.

@@ -4,7 +4,7 @@ use super::Pulse;
 use super::commit::{Done, commit};
 use super::message::{Event, Message, Query, Spent, Write};
 use super::write_error::{explain, may_pass};
-use crate::clock::{self, unix_now};
+use crate::clock::{self, UnixSeconds, unix_now};
 use crate::policy::closing::CloseRules;
 use crate::sqlite::checkpoint::{self, Checkpoints, WalView};
 use crate::store::feeds::{self, Candidates, Fed, Feeder};
@@ -263,7 +263,7 @@ fn run_once<T>(
 
 /// Replies to the feeders, and notifies the worker if rows may be due.
 fn answer(batch: &mut [Write], fed: Vec<Fed>, sender: &EventSender) {
-    let mut due_at: Option<i64> = batch
+    let mut due_at: Option<UnixSeconds> = batch
         .iter()
         .filter_map(|message| match message {
             Write::Repair(repair) => Some(repair.due_at()),

@@ -1,7 +1,7 @@
 //! A talk's fetch: what it showed, whose fault its failure is, and when it is retried.
 
 use crate::amocrm::{Failure, FetchError, Fetched, Kind, Shape};
-use crate::clock::Now;
+use crate::clock::{Now, UnixSeconds};
 use crate::gate::{Permit, Reason, Signal, Source};
 use crate::policy::closing::FetchReason;
 use crate::policy::{self, NextTry};
@@ -165,7 +165,7 @@ impl Worker {
             Kind::Unauthorized if is_refused && self.circuit.pause().is_none() => {
                 self.circuit.tries.failed(source);
                 // Another request may show sooner whether the token is refused.
-                Some(self.unspent(now.secs() + 1, failure))
+                Some(self.unspent(now.secs().later_by(1), failure))
             }
             Kind::Unauthorized | Kind::Unpaid | Kind::RateLimited => None,
             _ if self.circuit.pause().is_some() => {
@@ -218,7 +218,7 @@ impl Worker {
         }
         match policy::after_failure(attempts, &self.config.retry, now.unix, &mut self.circuit.rng) {
             NextTry::At(due_at) => {
-                let wait = due_at - now.secs();
+                let wait = due_at.seconds_since(now.secs());
                 tracing::info!(
                     talk_id = talk_id.get(),
                     outcome = "retry",
@@ -243,7 +243,7 @@ impl Worker {
         }
     }
 
-    fn unspent(&mut self, due_at: i64, failure: Failure) -> Outcome {
+    fn unspent(&mut self, due_at: UnixSeconds, failure: Failure) -> Outcome {
         self.dispatch.due_later(due_at);
         Outcome::Retry { due_at, error: failure.detail, spent: false }
     }

@@ -94,12 +94,13 @@ fn in_words(error: &rusqlite::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::UnixSeconds;
     use crate::policy::stale::tests::just_stale;
     use crate::store::migrations::tests::in_memory;
     use crate::store::record::{FetchedTalk, Outcome};
     use crate::talk::{Talk, TalkId};
 
-    const NOW: i64 = 1_700_000_000;
+    const NOW: UnixSeconds = UnixSeconds::new(1_700_000_000);
 
     fn record(talk_id: i64) -> Write {
         let talk_id = TalkId::new(talk_id);
