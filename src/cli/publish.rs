@@ -3,7 +3,7 @@
 use super::print::Out;
 use super::run::runtime;
 use super::table::Text;
-use crate::clock::unix_now;
+use crate::clock::{UnixSeconds, unix_now};
 use crate::config::Config;
 use crate::publish::{self, PublishRules, Server, ServerAddress, schema};
 use crate::report::humanize;
@@ -92,7 +92,7 @@ pub(super) fn status(config: &Config, as_json: bool) -> Result<ExitCode> {
     Ok(if goes_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn shown(out: &mut Out, here: &PublishState, now: i64) -> Result<()> {
+fn shown(out: &mut Out, here: &PublishState, now: UnixSeconds) -> Result<()> {
     let backlog = match here.backlog {
         0 => "all changes are published".to_owned(),
         backlog => format!(

@@ -284,7 +284,7 @@ impl Publishing {
         let recovered = self.state.trouble.take();
         if let Some(trouble) = &recovered {
             self.logged_at = None;
-            let lasted = clock::duration(at.saturating_sub(trouble.since));
+            let lasted = clock::duration(at.seconds_since(trouble.since));
             tracing::info!("publishing to {} works again, after {lasted}", shown(&self.state.server));
         }
         let is_due = self.noted_at.is_none_or(|noted_at| now.mono >= noted_at + NOTE_INTERVAL);

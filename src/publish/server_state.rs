@@ -5,10 +5,11 @@ use super::error::PublishError;
 use super::schema;
 use super::table::SCHEMA;
 use super::tables;
+use crate::clock::UnixSeconds;
 use serde::Serialize;
 use tokio_postgres::types::Type;
 
-/// What the server has of an account. Times are Unix seconds by its clock.
+/// What the server has of an account. Times are by its clock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct ServerState {
     /// The schema's version.
@@ -28,8 +29,8 @@ pub(crate) struct ServerAccount {
     pub version: String,
     pub position: i64,
     pub epoch: i64,
-    pub held_until: i64,
-    pub published_at: i64,
+    pub held_until: UnixSeconds,
+    pub published_at: UnixSeconds,
 }
 
 /// Creates the schema, or adds what it lacks. Returns its version.
@@ -69,8 +70,8 @@ async fn account(connection: &Connection, account_id: i64) -> Result<Option<Serv
         version: row.get(2),
         position: row.get(3),
         epoch: row.get(4),
-        held_until: row.get(5),
-        published_at: row.get(6),
+        held_until: UnixSeconds::new(row.get(5)),
+        published_at: UnixSeconds::new(row.get(6)),
     }))
 }
 
