@@ -11,6 +11,7 @@ mod claim;
 mod connection;
 mod error;
 mod publisher;
+mod pull;
 mod rows;
 pub(crate) mod schema;
 mod server_state;

@@ -42,6 +42,7 @@ pub(super) fn publish(keys: &mut Keys, folder: &Path, needs: Needs) -> Option<Pu
     let ca_file = file(keys, "publish.ca_file", "the path of a file with certificates, or \"\"");
     let interval = keys.duration("publish.interval", "1s", "100ms", "1h");
     let payload = keys.boolean("publish.payload", true);
+    let adopt = keys.boolean("publish.adopt", false);
     let server = Server { address: address?, password_file, ca_file };
-    (enabled || needs == Needs::Publish).then_some(PublishRules { server, interval, payload })
+    (enabled || needs == Needs::Publish).then_some(PublishRules { server, interval, payload, adopt })
 }

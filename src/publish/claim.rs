@@ -20,7 +20,12 @@ pub(super) struct Claimant {
     pub publisher: String,
     /// How long the account stays held after the last sign of life.
     pub hold: Duration,
+    /// Whether an empty file takes the account over from a mirror that is gone.
+    pub adopt: bool,
 }
+
+/// While a file takes over what the server has, the account is held so long at least.
+const IMPORT_HOLD: Duration = Duration::from_secs(60 * 60);
 
 /// A claim that holds: what each batch names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,17 +58,15 @@ pub(super) enum Decision {
     Continue { position: i64, epoch: i64 },
     /// The file is older than what it published: take over what the server has above this position, then go on.
     CatchUp { above: i64 },
+    /// The file is empty, and the account's mirror is gone: take over all that the server has.
+    Adopt,
     /// Another mirror has it.
     Refuse(String),
 }
 
-/// Decides on a claim. `publisher` is this mirror's own.
-pub(super) fn decide(
-    server: Option<&ServerRow>,
-    local: &Local,
-    account_id: i64,
-    publisher: &str,
-) -> Decision {
+/// Decides on a claim.
+pub(super) fn decide(server: Option<&ServerRow>, local: &Local, claimant: &Claimant) -> Decision {
+    let Claimant { account_id, publisher, adopt, .. } = claimant;
     let Some(server) = server else { return Decision::Begin };
     let held = |what: &str| {
         let since = chrono::DateTime::<chrono::Utc>::from(server.published_at).format("%Y-%m-%dT%H:%M:%SZ");
@@ -75,6 +78,7 @@ pub(super) fn decide(
     let ours = local.identity.as_ref().filter(|identity| identity.mirror == server.mirror);
     let Some(identity) = ours else {
         return match (server.is_held, local.has_talks) {
+            (false, false) if *adopt => Decision::Adopt,
             (true, _) => held("switch publishing off here, or stop that one"),
             (false, true) => held(
                 "its mirror is gone, and this one has talks of its own: `talkmirror adopt --take-over` takes over what \
@@ -83,11 +87,13 @@ pub(super) fn decide(
             (false, false) => held("its mirror is gone: `talkmirror adopt` takes over what the server has"),
         };
     };
-    if server.is_held && server.publisher != publisher {
+    if server.is_held && server.publisher != *publisher {
         return held("this is a copy of that database: stop one of the two");
     }
     // While nothing is captured there is no number of a change. All talks are published again then.
-    let is_older = server.epoch > identity.epoch || local.is_captured && server.position > local.top;
+    let is_older = identity.importing
+        || server.epoch > identity.epoch
+        || local.is_captured && server.position > local.top;
     if is_older {
         return Decision::CatchUp { above: identity.seen };
     }
@@ -116,8 +122,8 @@ async fn lock(connection: &Connection, account_id: i64) -> Result<Option<ServerR
 pub(super) enum Claimed {
     /// The account is ours.
     Held(Claim),
-    /// It is ours once the mirror has caught up with the server from this position on. Nothing was changed.
-    CatchUp { above: i64, server: ServerRow },
+    /// The account is ours, and the mirror must take over what the server has above this position.
+    Behind { claim: Claim, above: i64 },
 }
 
 /// Claims the account, in one transaction.
@@ -131,24 +137,31 @@ pub(super) async fn claim(
 ) -> Result<Claimed, PublishError> {
     connection.batch_execute(super::BEGIN).await?;
     let server = lock(connection, claimant.account_id).await?;
-    let (position, epoch) = match decide(server.as_ref(), local, claimant.account_id, &claimant.publisher) {
-        Decision::Begin => (0, local.identity.as_ref().map_or(0, |identity| identity.epoch) + 1),
-        Decision::Continue { position, epoch } => (position, epoch),
+    let own_epoch = local.identity.as_ref().map_or(0, |identity| identity.epoch);
+    let own_mirror = || local.identity.as_ref().map_or_else(new_id, |identity| identity.mirror.clone());
+    let server_position = server.as_ref().map_or(0, |server| server.position);
+    let next_epoch = server.as_ref().map_or(0, |server| server.epoch).max(own_epoch) + 1;
+    let claim = |mirror, position, epoch| Claim { account_id: claimant.account_id, mirror, epoch, position };
+    let (claim, above) = match decide(server.as_ref(), local, claimant) {
+        Decision::Begin => (claim(own_mirror(), 0, own_epoch + 1), None),
+        Decision::Continue { position, epoch } => (claim(own_mirror(), position, epoch), None),
         Decision::Refuse(why) => {
             connection.batch_execute("ROLLBACK").await?;
             return Err(PublishError::Refused(why));
         }
-        Decision::CatchUp { above } => {
-            connection.batch_execute("ROLLBACK").await?;
-            let server = server.ok_or(PublishError::Fenced)?;
-            return Ok(Claimed::CatchUp { above, server });
+        Decision::CatchUp { above } => (claim(own_mirror(), server_position, next_epoch), Some(above)),
+        Decision::Adopt => {
+            let mirror = server.map_or_else(own_mirror, |server| server.mirror);
+            (claim(mirror, server_position, next_epoch), Some(0))
         }
     };
-    let mirror = local.identity.as_ref().map_or_else(new_id, |identity| identity.mirror.clone());
-    let claim = Claim { account_id: claimant.account_id, mirror, epoch, position };
-    write(connection, &claim, claimant).await?;
+    let hold = if above.is_some() { claimant.hold.max(IMPORT_HOLD) } else { claimant.hold };
+    write(connection, &claim, claimant, hold).await?;
     connection.batch_execute("COMMIT").await?;
-    Ok(Claimed::Held(claim))
+    Ok(match above {
+        Some(above) => Claimed::Behind { claim, above },
+        None => Claimed::Held(claim),
+    })
 }
 
 /// Writes the account's row.
@@ -156,6 +169,7 @@ pub(super) async fn write(
     connection: &Connection,
     claim: &Claim,
     claimant: &Claimant,
+    hold: Duration,
 ) -> Result<(), PublishError> {
     let sql = format!(
         "INSERT INTO {SCHEMA}.accounts AS a
@@ -167,7 +181,7 @@ pub(super) async fn write(
                 held_until = excluded.held_until, published_at = excluded.published_at
           WHERE a.epoch < excluded.epoch"
     );
-    let hold = claimant.hold.as_secs_f64();
+    let hold = hold.as_secs_f64();
     let parameters: [(&(dyn ToSql + Sync), Type); 8] = [
         (&claim.account_id, Type::INT8),
         (&claimant.base_url, Type::TEXT),
@@ -186,7 +200,7 @@ pub(super) async fn write(
 
 /// What the mirror stores before it publishes under a claim.
 pub(super) fn identity(claim: &Claim) -> Identity {
-    Identity { mirror: claim.mirror.clone(), epoch: claim.epoch, seen: claim.position }
+    Identity { mirror: claim.mirror.clone(), epoch: claim.epoch, seen: claim.position, importing: false }
 }
 
 /// Lets others claim the account at once.
@@ -220,12 +234,24 @@ mod tests {
     }
 
     fn local(mirror: Option<&str>, epoch: i64, top: i64) -> Local {
-        let identity = mirror.map(|mirror| Identity { mirror: mirror.into(), epoch, seen: 30 });
+        let identity =
+            mirror.map(|mirror| Identity { mirror: mirror.into(), epoch, seen: 30, importing: false });
         Local { identity, top, is_captured: true, has_talks: true }
     }
 
     fn decided(server: Option<ServerRow>, local: &Local) -> Decision {
-        decide(server.as_ref(), local, 7, "here:/talks.db")
+        decided_by(server, local, false)
+    }
+
+    fn decided_by(server: Option<ServerRow>, local: &Local, adopt: bool) -> Decision {
+        let claimant = Claimant {
+            account_id: 7,
+            base_url: "https://a.amocrm.ru".into(),
+            publisher: "here:/talks.db".into(),
+            hold: Duration::from_secs(300),
+            adopt,
+        };
+        decide(server.as_ref(), local, &claimant)
     }
 
     #[test]
@@ -261,6 +287,13 @@ mod tests {
             catch_up,
             "it has changed since the restore"
         );
+        let identity = ours.identity.clone().map(|identity| Identity { importing: true, ..identity });
+        let interrupted = Local { identity, ..ours };
+        assert_eq!(
+            decided(Some(server("a", 40, 3, false)), &interrupted),
+            catch_up,
+            "a kill interrupted that"
+        );
     }
 
     #[test]
@@ -278,6 +311,10 @@ mod tests {
         );
         assert!(refused(server("b", 1, 1, false), &local(None, 0, 0)).contains("adopt --take-over"));
         let empty = Local { has_talks: false, ..local(None, 0, 0) };
+        assert_eq!(decided_by(Some(server("b", 1, 1, false)), &empty, true), Decision::Adopt);
+        assert!(matches!(decided_by(Some(server("b", 1, 1, true)), &empty, true), Decision::Refuse(_)));
+        let ours = local(None, 0, 0);
+        assert!(matches!(decided_by(Some(server("b", 1, 1, false)), &ours, true), Decision::Refuse(_)));
         assert!(refused(server("b", 1, 1, false), &empty).contains("`talkmirror adopt` takes over"));
         let copy = refused(server("a", 40, 3, true), &local(Some("a"), 3, 50));
         assert!(copy.contains("a copy of that database"), "{copy}");

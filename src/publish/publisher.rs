@@ -3,6 +3,7 @@
 use super::claim::{self, Claim, Claimant, Claimed};
 use super::connection::{Connection, Server};
 use super::error::{Class, PublishError};
+use super::pull::{Pulled, pull};
 use super::schema;
 use super::tables;
 use super::turn::{Source, Turn, turn};
@@ -46,6 +47,8 @@ pub(crate) struct PublishRules {
     pub interval: Duration,
     /// Whether the JSON as received is published.
     pub payload: bool,
+    /// Whether a database without talks takes the account over from the server.
+    pub adopt: bool,
 }
 
 /// The running publisher.
@@ -163,8 +166,12 @@ impl Publishing {
             .map_err(|error| PublishError::Refused(format!("cannot read the mirror: {error}")))?;
         let account_id = self.account_id(&mirror).await?;
         let connection = self.rules.server.connect().await?;
-        let began = timeout(TURN_TIMEOUT, self.claim(&connection, &mirror, account_id)).await;
-        let mut claim = began.map_err(|_| PublishError::Timeout("claimed the account"))??;
+        let claimed = timeout(TURN_TIMEOUT, self.claim(&connection, &mirror, account_id)).await;
+        let mut claim = match claimed.map_err(|_| PublishError::Timeout("claimed the account"))?? {
+            Claimed::Held(claim) => claim,
+            Claimed::Behind { claim, above } => self.catch_up(&connection, claim, above).await?,
+        };
+        self.begin(&mirror, &claim).await?;
         loop {
             let turned_at = clock::mono();
             let source = Source { mirror: &mirror, payload: self.rules.payload, hold: HOLD };
@@ -205,32 +212,50 @@ impl Publishing {
         connection: &Connection,
         mirror: &store::Connection,
         account_id: i64,
-    ) -> Result<Claim, PublishError> {
+    ) -> Result<Claimed, PublishError> {
         schema::require(connection).await?;
         let claimant = Claimant {
             account_id,
             base_url: self.base_url.clone(),
             publisher: publisher_name(&self.database),
             hold: HOLD,
+            adopt: self.rules.adopt,
         };
-        let local = changes::local(mirror)?;
-        let claim = match claim::claim(connection, &local, &claimant).await? {
-            Claimed::Held(claim) => claim,
-            Claimed::CatchUp { above, server } => {
-                return Err(PublishError::Refused(format!(
-                    "this file is older than what it has published ({} instead of {above}): it was restored",
-                    server.position
-                )));
-            }
+        claim::claim(connection, &changes::local(mirror)?, &claimant).await
+    }
+
+    /// Takes over what the server has and this file does not.
+    async fn catch_up(
+        &self,
+        connection: &Connection,
+        claim: Claim,
+        above: i64,
+    ) -> Result<Claim, PublishError> {
+        let import = async |step| {
+            let import = ChangesRequest::Import(Box::new(step));
+            self.writer.changes(import).await.map(|_| ()).ok_or(PublishError::Stopped)
         };
+        let Pulled { talks, versions, closures } = pull(connection, &claim, above, import).await?;
+        tracing::info!(
+            talks,
+            versions,
+            closures,
+            "compared with {} what is published above change {above}: {talks} talks, and took over what was missing here",
+            shown(&self.state.server)
+        );
+        Ok(claim)
+    }
+
+    /// Stores the claim, and begins to mark changes.
+    async fn begin(&self, mirror: &store::Connection, claim: &Claim) -> Result<(), PublishError> {
         // Before anything is published under it: a later claim of another copy of this file shows by a higher epoch.
-        let identity = ChangesRequest::Identity(claim::identity(&claim));
+        let identity = ChangesRequest::Identity(claim::identity(claim));
         self.writer.changes(identity).await.ok_or(PublishError::Stopped)?;
-        if !local.is_captured {
+        if !changes::local(mirror)?.is_captured {
             self.mark(claim.position).await?;
         }
         tracing::info!("publishing to {} from change {} on", shown(&self.state.server), claim.position);
-        Ok(claim)
+        Ok(())
     }
 
     /// Marks the next of the talks that were there before publishing was switched on.

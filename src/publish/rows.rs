@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio_postgres::types::{Timestamp, ToSql, Type};
 
 /// The years of `timestamptz`, in Unix seconds: from 4713 BC to before the year 294277.
-const FIRST_TIME: i64 = -210_866_803_200;
-const END_OF_TIME: i64 = 9_224_318_016_000;
+pub(super) const FIRST_TIME: i64 = -210_866_803_200;
+pub(super) const END_OF_TIME: i64 = 9_224_318_016_000;
 
 type Time = Timestamp<SystemTime>;
 

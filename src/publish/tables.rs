@@ -1,8 +1,8 @@
 //! The published tables, one file each.
 
-mod closures;
-mod talk_versions;
-mod talks;
+pub(super) mod closures;
+pub(super) mod talk_versions;
+pub(super) mod talks;
 mod tombstones;
 
 use super::table::Table;

@@ -4,6 +4,7 @@
 //! in the transaction that makes the change. A talk has one row, with the number of its last change, so the table never
 //! grows beyond the talks. Statements mark changes, never triggers: these take three times as long.
 
+pub(crate) mod import;
 mod rows;
 pub(crate) mod state;
 
@@ -45,6 +46,9 @@ pub(crate) struct Identity {
     pub epoch: i64,
     /// A position that the server has confirmed: what it has up to there, this file has.
     pub seen: i64,
+    /// What the server has is being taken over: it is not complete here.
+    #[serde(default)]
+    pub importing: bool,
 }
 
 /// What the publisher knows of the mirror before it claims the account.
@@ -204,6 +208,8 @@ pub(crate) enum ChangesRequest {
     SwitchOff,
     /// Store who this mirror is to the server.
     Identity(Identity),
+    /// Take over what the server has.
+    Import(Box<import::ImportStep>),
 }
 
 /// Does what the publisher wants.
@@ -218,6 +224,7 @@ pub(super) fn work(connection: &mut Connection, wanted: &ChangesRequest) -> rusq
             IDENTITY.set(connection, identity)?;
             Ok(CaptureStep::Done)
         }
+        ChangesRequest::Import(step) => import::import(connection, step).map(|()| CaptureStep::Done),
     }
 }
 

@@ -8,6 +8,7 @@
 mod state;
 
 pub use state::stored_talk;
+pub(super) use state::{COLUMNS, talk_in};
 
 use super::changes::Marker;
 use super::closures::{self, Answer, Stepped};

@@ -19,3 +19,4 @@ mod compare;
 mod harness;
 mod postgres;
 mod publishing;
+mod takeover;

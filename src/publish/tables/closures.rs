@@ -2,7 +2,7 @@
 
 use crate::publish::table::{Kind, OnConflict, Table, optional, required};
 
-pub(super) const TABLE: Table = Table {
+pub(in crate::publish) const TABLE: Table = Table {
     name: "closures",
     comment: "Every decision to close a talk. Never removed.",
     columns: &[

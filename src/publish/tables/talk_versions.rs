@@ -2,7 +2,7 @@
 
 use crate::publish::table::{Kind, OnConflict, Table, optional, required};
 
-pub(super) const TABLE: Table = Table {
+pub(in crate::publish) const TABLE: Table = Table {
     name: "talk_versions",
     comment: "The states in which each talk was seen. The state at time T: valid_from <= T AND (valid_to IS NULL OR \
               valid_to > T)",

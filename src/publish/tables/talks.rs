@@ -2,7 +2,7 @@
 
 use crate::publish::table::{Kind, OnConflict, Table, optional, required};
 
-pub(super) const TABLE: Table = Table {
+pub(in crate::publish) const TABLE: Table = Table {
     name: "talks",
     comment: "One row per talk, as it last changed. A fetch that finds nothing new is not published: accounts.state \
               says how fresh the mirror is.",

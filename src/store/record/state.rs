@@ -4,7 +4,7 @@ use super::{AHEAD, Effect, FetchedTalk, Recorder};
 use crate::clock::UnixSeconds;
 use crate::talk::{Talk, TalkId};
 use rusqlite::types::ToSql;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 use std::fmt::Write;
 
 // SQLite rewrites each index that has a column which is set, whether its value differs or not: so none is set that need
@@ -15,7 +15,7 @@ const IS_THERE: &str = "UPDATE talks SET gone_at = NULL, denied_at = NULL
       WHERE talk_id = ?1 AND (gone_at IS NOT NULL OR denied_at IS NOT NULL)";
 
 /// As in [`talk_params`].
-const COLUMNS: [&str; 17] = [
+pub(in crate::store) const COLUMNS: [&str; 17] = [
     "talk_id",
     "created_at",
     "updated_at",
@@ -191,28 +191,31 @@ pub fn stored_talk(connection: &rusqlite::Connection, talk_id: TalkId) -> rusqli
                     lead_id, customer_id
                FROM talks WHERE talk_id = ?1",
         )?
-        .query_row([talk_id], |row| {
-            Ok(Talk {
-                talk_id: row.get(0)?,
-                created_at: row.get(1)?,
-                updated_at: row.get(2)?,
-                rate: row.get(3)?,
-                contact_id: row.get(4)?,
-                chat_id: row.get(5)?,
-                entity_id: row.get(6)?,
-                entity_type: row.get(7)?,
-                is_in_work: row.get(8)?,
-                is_read: row.get(9)?,
-                origin: row.get(10)?,
-                missed_at: row.get(11)?,
-                account_id: row.get(12)?,
-                status: row.get(13)?,
-                source_id: row.get(14)?,
-                lead_id: row.get(15)?,
-                customer_id: row.get(16)?,
-            })
-        })
+        .query_row([talk_id], talk_in)
         .optional()
+}
+
+/// The talk in the first columns of a row, which are [`COLUMNS`].
+pub(in crate::store) fn talk_in(row: &Row<'_>) -> rusqlite::Result<Talk> {
+    Ok(Talk {
+        talk_id: row.get(0)?,
+        created_at: row.get(1)?,
+        updated_at: row.get(2)?,
+        rate: row.get(3)?,
+        contact_id: row.get(4)?,
+        chat_id: row.get(5)?,
+        entity_id: row.get(6)?,
+        entity_type: row.get(7)?,
+        is_in_work: row.get(8)?,
+        is_read: row.get(9)?,
+        origin: row.get(10)?,
+        missed_at: row.get(11)?,
+        account_id: row.get(12)?,
+        status: row.get(13)?,
+        source_id: row.get(14)?,
+        lead_id: row.get(15)?,
+        customer_id: row.get(16)?,
+    })
 }
 
 #[cfg(test)]

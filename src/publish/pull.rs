@@ -1,0 +1,138 @@
+//! Reads back what the server has of an account: for a host that takes it over, and for a file that is older than what
+//! it has published.
+
+use super::claim::{Claim, identity};
+use super::connection::Connection;
+use super::error::PublishError;
+use super::rows::{END_OF_TIME, FIRST_TIME};
+use super::table::{Kind, SCHEMA, Table};
+use super::tables::{closures, talk_versions, talks};
+use crate::store::changes::Cell;
+use crate::store::changes::import::{ImportStep, ImportedRows, ImportedTalks};
+use std::time::Duration;
+use tokio::time::timeout;
+use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type};
+
+/// Talks, or closings, in one step.
+const STEP_ROWS: i64 = 1000;
+/// One statement, or one step of the mirror, may take so long.
+const STEP_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Reads all at one moment of the server, whatever others write meanwhile.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '60s'; \
+                     SET LOCAL idle_in_transaction_session_timeout = '120s'";
+
+/// What was read back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct Pulled {
+    pub talks: u64,
+    pub versions: u64,
+    pub closures: u64,
+}
+
+/// Reads the talks whose last change is above a position, with all of their versions, and all closings. Hands them on
+/// step by step.
+///
+/// # Errors
+/// If the server or `import` fails. What was handed on stays, and a repetition completes it.
+pub(super) async fn pull(
+    connection: &Connection,
+    claim: &Claim,
+    above: i64,
+    mut import: impl AsyncFnMut(ImportStep) -> Result<(), PublishError>,
+) -> Result<Pulled, PublishError> {
+    connection.batch_execute(BEGIN).await?;
+    let (account_id, position) = (claim.account_id, claim.position);
+    let identity = crate::store::changes::Identity { seen: above, ..identity(claim) };
+    import(ImportStep::Begin { identity, account_id, position, above }).await?;
+    let mut pulled = Pulled::default();
+    let mut last = i64::MIN;
+    loop {
+        let sql = format!(
+            "{} WHERE account_id = $1 AND seq > $2 AND talk_id > $3 ORDER BY talk_id LIMIT $4",
+            select(&talks::TABLE)
+        );
+        let parameters: [(&(dyn ToSql + Sync), Type); 4] =
+            [(&account_id, Type::INT8), (&above, Type::INT8), (&last, Type::INT8), (&STEP_ROWS, Type::INT8)];
+        let talks = read(connection, &talks::TABLE, &sql, &parameters).await?;
+        let ids: Vec<i64> = talks.rows.iter().filter_map(|row| id(row)).collect();
+        let Some(end) = ids.last() else { break };
+        last = *end;
+        let sql = format!(
+            "{} WHERE account_id = $1 AND talk_id = ANY ($2) ORDER BY talk_id, version",
+            select(&talk_versions::TABLE)
+        );
+        let parameters: [(&(dyn ToSql + Sync), Type); 2] =
+            [(&account_id, Type::INT8), (&ids, Type::INT8_ARRAY)];
+        let versions = read(connection, &talk_versions::TABLE, &sql, &parameters).await?;
+        pulled.talks += talks.rows.len() as u64;
+        pulled.versions += versions.rows.len() as u64;
+        import(ImportStep::Talks(ImportedTalks { talks, versions })).await?;
+    }
+    let mut last = i64::MIN;
+    loop {
+        let sql = format!(
+            "{} WHERE account_id = $1 AND closure_id > $2 ORDER BY closure_id LIMIT $3",
+            select(&closures::TABLE)
+        );
+        let parameters: [(&(dyn ToSql + Sync), Type); 3] =
+            [(&account_id, Type::INT8), (&last, Type::INT8), (&STEP_ROWS, Type::INT8)];
+        let closures = read(connection, &closures::TABLE, &sql, &parameters).await?;
+        let Some(end) = closures.rows.last().and_then(|row| id(row)) else { break };
+        last = end;
+        pulled.closures += closures.rows.len() as u64;
+        import(ImportStep::Closures(closures)).await?;
+    }
+    import(ImportStep::End { position }).await?;
+    connection.batch_execute("COMMIT").await?;
+    Ok(pulled)
+}
+
+async fn read(
+    connection: &Connection,
+    table: &Table,
+    sql: &str,
+    parameters: &[(&(dyn ToSql + Sync), Type)],
+) -> Result<ImportedRows, PublishError> {
+    let rows = timeout(STEP_TIMEOUT, connection.query_typed(sql, parameters)).await;
+    let rows = rows.map_err(|_| PublishError::Timeout("read back what is published"))??;
+    Ok(ImportedRows {
+        columns: table.columns.iter().map(|column| column.name).collect(),
+        rows: rows.iter().map(|row| cells(table, row)).collect(),
+    })
+}
+
+/// Selects a table's columns as numbers and texts.
+fn select(table: &Table) -> String {
+    let columns: Vec<String> = table
+        .columns
+        .iter()
+        .map(|column| match column.kind {
+            Kind::Integer | Kind::Text => column.name.to_owned(),
+            Kind::Flag => format!("{}::integer::bigint", column.name),
+            Kind::Json => format!("{}::text", column.name),
+            Kind::Time => format!(
+                "CASE WHEN isfinite({0}) THEN extract(epoch FROM {0})::bigint
+                      WHEN {0} > now() THEN {END_OF_TIME} WHEN {0} < now() THEN {FIRST_TIME} - 1 END",
+                column.name
+            ),
+        })
+        .collect();
+    format!("SELECT {} FROM {SCHEMA}.{}", columns.join(", "), table.name)
+}
+
+fn cells(table: &Table, row: &Row) -> Vec<Cell> {
+    let cell = |(place, column): (usize, &super::table::Column)| match column.kind {
+        Kind::Text | Kind::Json => row.get::<_, Option<String>>(place).map_or(Cell::Null, Cell::Text),
+        _ => row.get::<_, Option<i64>>(place).map_or(Cell::Null, Cell::Integer),
+    };
+    table.columns.iter().enumerate().map(cell).collect()
+}
+
+fn id(row: &[Cell]) -> Option<i64> {
+    match row.first() {
+        Some(Cell::Integer(id)) => Some(*id),
+        _ => None,
+    }
+}
