@@ -2,6 +2,7 @@
 //!
 //! Uses every other room. Alone knows `clap`.
 
+mod adopt;
 mod backfill;
 mod backup;
 mod check;
@@ -157,6 +158,15 @@ enum Command {
     /// Publish the mirror to a PostgreSQL server
     #[command(subcommand, disable_help_subcommand = true)]
     Publish(PublishCommand),
+    /// Take the account over from the server of [publish], if its mirror is gone; the daemon must be stopped
+    Adopt {
+        /// Replace a database that has talks, and keep the old file
+        #[arg(long)]
+        take_over: bool,
+        /// Do not ask
+        #[arg(short, long, requires = "take_over")]
+        yes: bool,
+    },
     /// Run a simulated account on loopback, mirrored and auto-closed before your eyes
     #[cfg(feature = "demo")]
     Demo {
@@ -361,6 +371,11 @@ impl Cli {
                 let config = input.config(Needs::Publish)?;
                 plain()?;
                 publish::status(&config, json)
+            }
+            Command::Adopt { take_over, yes } => {
+                let config = input.config(Needs::Publish)?;
+                plain()?;
+                adopt::adopt(&config, take_over, yes)
             }
             Command::Publish(PublishCommand::All) => publish::all(&for_database()?),
             #[cfg(feature = "demo")]

@@ -70,6 +70,10 @@ pub(crate) enum DaemonError {
     Thread(#[source] std::io::Error),
     #[error("cannot open a socket to notify systemd")]
     Notify(#[source] std::io::Error),
+    #[error(
+        "with publish.standby_after, only the daemon knows whether another host works the account: start it instead"
+    )]
+    Standby,
     #[error("cannot listen for signals")]
     Signals(#[source] std::io::Error),
     #[error(transparent)]
@@ -111,6 +115,7 @@ pub(crate) async fn sync(
     no_close: bool,
     observe: impl FnMut(&Worker),
 ) -> Result<Synced, DaemonError> {
+    refuse_standby(config)?;
     let (connection, lock) = open(config)?;
     let sweeps = !no_close && config.auto_close.rules.mode != CloseMode::Off;
     let work = Work { no_close, enqueue: ids.to_vec(), ..Work::of(Mode::Sync) };
@@ -142,10 +147,19 @@ pub(crate) async fn close(
     to_close: &ToClose,
     observe: impl FnMut(&Worker),
 ) -> Result<Closed, DaemonError> {
+    refuse_standby(config)?;
     let (connection, lock) = open(config)?;
     let work = Work { close: Some(to_close.clone()), ..Work::of(Mode::Close) };
     let (end, worker) = run_until_done(config, work, false, (connection, lock), observe).await?;
     Ok(Closed { end, queued_to_close: worker.queued_to_close().cloned(), left: worker.left().to_vec() })
+}
+
+/// Another host may be working the account.
+fn refuse_standby(config: &Config) -> Result<(), DaemonError> {
+    match config.publish.as_ref().and_then(|rules| rules.standby_after) {
+        Some(_) => Err(DaemonError::Standby),
+        None => Ok(()),
+    }
 }
 
 /// Works what is due, sweeps if wanted, and works what the sweep queued.

@@ -4,12 +4,14 @@
 //! that what the server loses is sent again; that at most one mirror publishes an account; and that nothing waits for
 //! the server: no fetch, no commit, no stop. It never deletes there, and only `publish init` changes its schema.
 //!
-//! Uses `clock`, `files`, `store`, `telemetry`, `text`. Alone knows `tokio_postgres`.
+//! Uses `clock`, `files`, `number`, `store`, `telemetry`, `text`. Alone knows `tokio_postgres`.
 
 mod address;
+mod adopt;
 mod claim;
 mod connection;
 mod error;
+mod hold;
 mod publisher;
 mod pull;
 mod rows;
@@ -20,7 +22,9 @@ mod tables;
 mod turn;
 
 pub(crate) use address::ServerAddress;
+pub(crate) use adopt::{Adopted, adopt};
 pub(crate) use connection::Server;
+pub(crate) use hold::Hold;
 pub(crate) use publisher::{PublishRules, Publisher, switch_off};
 pub(crate) use server_state::{init, state};
 

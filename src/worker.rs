@@ -109,6 +109,8 @@ pub(crate) struct Worker {
     next_poll: Instant,
     next_tick: Instant,
     stopping: bool,
+    /// Another host may be working the account: no request leaves.
+    stands_by: bool,
 }
 
 /// Ids that a command wants queued.
@@ -239,7 +241,7 @@ impl Worker {
         let works =
             could_send || !self.requests.is_empty() || self.unrecorded > 0 || self.dispatch.is_reading();
         let may_write = self.reporter.write_error().is_none();
-        let idle = !works || !may_write || self.stopping;
+        let idle = !works || !may_write || self.stopping || self.stands_by;
         self.progress.note((self.writer.turns(), self.writer.is_in_sqlite()), idle, now.mono);
         if may_write {
             self.writer.turn();
@@ -341,7 +343,7 @@ impl Worker {
         }
         // In a pause they would only pile up.
         let paused = self.circuit.pause().is_some();
-        if paused || self.stopping || self.reporter.write_error().is_some() {
+        if paused || self.stopping || self.stands_by || self.reporter.write_error().is_some() {
             return;
         }
         if let Some(order) = self.closer.sweep(&self.config.close, now) {
@@ -354,6 +356,21 @@ impl Worker {
         match self.circuit.resume_now(now) {
             true => tracing::info!("asked to resume: probing now"),
             false => self.report_resumed(now),
+        }
+    }
+
+    /// Sends nothing while another host may be working the account, and why. Those under way go on.
+    pub(crate) fn stand_by(&mut self, why: Option<&str>, now: Now) {
+        if self.stands_by == why.is_some() {
+            return;
+        }
+        self.stands_by = why.is_some();
+        match why {
+            Some(why) => {
+                tracing::info!("standing by, nothing is requested or closed: {why}");
+                self.drop_pending("not sent: another host may be working the account", now);
+            }
+            None => tracing::info!("working the account"),
         }
     }
 

@@ -93,6 +93,7 @@ fn the_example_file_shows_every_key_with_its_default() {
         "interval",
         "payload",
         "adopt",
+        "standby_after",
         "level",
         "format",
     ] {
@@ -165,7 +166,7 @@ fn all_mistakes_are_reported_at_once_with_key_expected_and_found() {
             "config.toml: log.level: expected error, warn, info, debug or trace, found \"loud\"",
             "config.toml: log.format: expected auto, text, json or journald, found 3",
             "config.toml: api.max_in_fligth: expected a known key: api.max_in_flight?, found an unknown one",
-            "config.toml: metrics.secret: expected a known key: api.base_url, api.token_file, api.token, api.oauth.client_id, api.oauth.client_secret_file, api.oauth.redirect_uri, api.oauth.store, api.requests_per_second, api.raised_limit, api.max_in_flight, api.connect_timeout, api.timeout, database.path, queue.poll_interval, queue.max_attempts, queue.retry_base, queue.retry_max, auto_close.mode, auto_close.stale_after, auto_close.quiet_for, auto_close.only_origins, auto_close.except_origins, auto_close.force_close, auto_close.max_per_sweep, auto_close.max_share, auto_close.schedule, refresh.enabled, refresh.min_interval, refresh.recheck, refresh.closed_for, listing.enabled, listing.schedule, events.enabled, events.schedule, http.allow_remote, http.listen, http.hosts, webhook.enabled, webhook.secret_file, retention.versions, backup.path, backup.schedule, backup.keep, publish.enabled, publish.server, publish.password_file, publish.ca_file, publish.interval, publish.payload, publish.adopt, log.level, log.format, found an unknown one",
+            "config.toml: metrics.secret: expected a known key: api.base_url, api.token_file, api.token, api.oauth.client_id, api.oauth.client_secret_file, api.oauth.redirect_uri, api.oauth.store, api.requests_per_second, api.raised_limit, api.max_in_flight, api.connect_timeout, api.timeout, database.path, queue.poll_interval, queue.max_attempts, queue.retry_base, queue.retry_max, auto_close.mode, auto_close.stale_after, auto_close.quiet_for, auto_close.only_origins, auto_close.except_origins, auto_close.force_close, auto_close.max_per_sweep, auto_close.max_share, auto_close.schedule, refresh.enabled, refresh.min_interval, refresh.recheck, refresh.closed_for, listing.enabled, listing.schedule, events.enabled, events.schedule, http.allow_remote, http.listen, http.hosts, webhook.enabled, webhook.secret_file, retention.versions, backup.path, backup.schedule, backup.keep, publish.enabled, publish.server, publish.password_file, publish.ca_file, publish.interval, publish.payload, publish.adopt, publish.standby_after, log.level, log.format, found an unknown one",
         ]
     );
 }

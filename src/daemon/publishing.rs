@@ -1,8 +1,9 @@
 //! Starts and stops the publisher as `[publish]` asks.
 
 use super::DaemonError;
+use crate::clock::Now;
 use crate::config::Config;
-use crate::publish::{self, PublishRules, Publisher};
+use crate::publish::{self, Hold, PublishRules, Publisher};
 use crate::store::writer::Writer;
 use crate::store::{Connection, StoreError, changes};
 use std::time::Duration;
@@ -19,18 +20,63 @@ pub(super) struct Publishing {
     /// Marks of changes are left over from when it was on.
     is_marked: bool,
     forgetting: Option<AbortHandle>,
+    /// The database had no talks at the start, and is to take the account over.
+    awaits_adoption: bool,
+}
+
+/// What earlier processes left.
+pub(super) struct Found {
+    is_marked: bool,
+    has_talks: bool,
 }
 
 impl Publishing {
-    /// Whether an earlier process left marks of changes.
-    pub(super) fn read(connection: &Connection) -> Result<bool, DaemonError> {
+    /// Whether an earlier process left talks, or marks of changes.
+    pub(super) fn read(connection: &Connection) -> Result<Found, DaemonError> {
         let local = changes::local(connection).map_err(StoreError::from)?;
         let state = changes::state::read(connection).map_err(StoreError::from)?;
-        Ok(local.is_captured || local.top > 0 || state.is_some())
+        Ok(Found {
+            is_marked: local.is_captured || local.top > 0 || state.is_some(),
+            has_talks: local.has_talks,
+        })
     }
 
-    pub(super) fn new(writer: Writer, is_marked: bool) -> Publishing {
-        Publishing { writer, running: None, is_marked, forgetting: None }
+    pub(super) fn new(config: &Config, writer: Writer, found: &Found) -> Publishing {
+        let adopts = config.publish.as_ref().is_some_and(|rules| rules.adopt);
+        Publishing {
+            writer,
+            running: None,
+            is_marked: found.is_marked,
+            forgetting: None,
+            awaits_adoption: adopts && !found.has_talks,
+        }
+    }
+
+    /// Why nothing may be requested now, if so: another host may be working the account.
+    pub(super) fn stands_by(&mut self, now: Now) -> Option<&'static str> {
+        let (rules, publisher) = self.running.as_mut()?;
+        let hold = publisher.hold();
+        if hold != Hold::No {
+            self.awaits_adoption = false;
+        }
+        match rules.standby_after {
+            Some(after) if hold.is_valid(after, now) => None,
+            Some(_) => {
+                Some("another host may be working the account, or the server of publish.server is away")
+            }
+            None if self.awaits_adoption => {
+                Some("the account is to be taken over from the server of publish.server")
+            }
+            None => None,
+        }
+    }
+
+    /// Waits until the hold changes.
+    pub(super) async fn changed(&mut self) {
+        match &mut self.running {
+            Some((_, publisher)) => publisher.hold_changed().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Applies a configuration. A publisher with unchanged settings runs on.

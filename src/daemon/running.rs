@@ -77,6 +77,7 @@ pub(crate) async fn run_until(
             () = running.sweeps.next() => running.worker.sweep(clock::now()),
             () = running.feeders.watch() => {}
             () = running.backups.step() => {}
+            () = running.publishing.changed() => running.check_hold(clock::now()),
             _ = tick.tick() => {
                 let now = clock::now();
                 if let Some(jump) = running.clock_watch.jump(now) {
@@ -142,7 +143,7 @@ impl<'a> Running<'a> {
     ) -> Result<Running<'a>, DaemonError> {
         let feeder_state = FeederState::read(&connection)?;
         let backups = Backups::read(&connection)?;
-        let is_marked = Publishing::read(&connection)?;
+        let found = Publishing::read(&connection)?;
         for (feeder, on) in feeders::enabled(config) {
             crate::store::feeds::note_enabled(&connection, feeder, on).map_err(StoreError::from)?;
         }
@@ -152,7 +153,7 @@ impl<'a> Running<'a> {
             config: config.clone(),
             set_level,
             backups: Backups::new(config, backups, worker.writer()),
-            publishing: Publishing::new(worker.writer(), is_marked),
+            publishing: Publishing::new(config, worker.writer(), &found),
             worker,
             schedule: Schedule::start().await?,
             sweeps: Ticks::default(),
@@ -215,8 +216,15 @@ impl<'a> Running<'a> {
         }
     }
 
+    /// Requests wait while another host may be working the account.
+    fn check_hold(&mut self, now: Now) {
+        let why = self.publishing.stands_by(now);
+        self.worker.stand_by(why, now);
+    }
+
     /// Runs each second: updates the state for systemd and the status page.
     pub(super) fn tick(&mut self, now: Now) {
+        self.check_hold(now);
         let stalled = self.worker.stalled(now);
         if stalled.is_none() {
             self.service.feed_watchdog(now.mono);

@@ -7,6 +7,7 @@
 use super::connection::Connection;
 use super::error::PublishError;
 use super::table::SCHEMA;
+use crate::number;
 use crate::store::changes::{Identity, Local};
 use std::time::{Duration, SystemTime};
 use tokio_postgres::types::{ToSql, Type};
@@ -75,9 +76,11 @@ pub(super) fn decide(server: Option<&ServerRow>, local: &Local, claimant: &Claim
             server.publisher
         ))
     };
+    // A file of ours that is gone holds nothing: this one has its place.
+    let is_held = server.is_held && server.publisher != *publisher;
     let ours = local.identity.as_ref().filter(|identity| identity.mirror == server.mirror);
     let Some(identity) = ours else {
-        return match (server.is_held, local.has_talks) {
+        return match (is_held, local.has_talks) {
             (false, false) if *adopt => Decision::Adopt,
             (true, _) => held("switch publishing off here, or stop that one"),
             (false, true) => held(
@@ -87,7 +90,7 @@ pub(super) fn decide(server: Option<&ServerRow>, local: &Local, claimant: &Claim
             (false, false) => held("its mirror is gone: `talkmirror adopt` takes over what the server has"),
         };
     };
-    if server.is_held && server.publisher != *publisher {
+    if is_held {
         return held("this is a copy of that database: stop one of the two");
     }
     // While nothing is captured there is no number of a change. All talks are published again then.
@@ -162,6 +165,22 @@ pub(super) async fn claim(
         Some(above) => Claimed::Behind { claim, above },
         None => Claimed::Held(claim),
     })
+}
+
+/// The account of an address, if the server knows one.
+pub(super) async fn account_at(connection: &Connection, base_url: &str) -> Result<Option<i64>, PublishError> {
+    let sql = format!(
+        "SELECT account_id FROM {SCHEMA}.accounts WHERE base_url = $1 ORDER BY published_at DESC LIMIT 1"
+    );
+    let row = connection.query_typed_opt(&sql, &[(&base_url, Type::TEXT)]).await?;
+    Ok(row.map(|row| row.get(0)))
+}
+
+/// How many talks of an account the server has.
+pub(super) async fn talks(connection: &Connection, account_id: i64) -> Result<u64, PublishError> {
+    let sql = format!("SELECT count(*) FROM {SCHEMA}.talks WHERE account_id = $1");
+    let row = connection.query_typed_one(&sql, &[(&account_id, Type::INT8)]).await?;
+    Ok(number::positive(row.get(0)))
 }
 
 /// Writes the account's row.

@@ -3,6 +3,7 @@
 use super::claim::{self, Claim, Claimant, Claimed};
 use super::connection::{Connection, Server};
 use super::error::{Class, PublishError};
+use super::hold::Hold;
 use super::pull::{Pulled, pull};
 use super::schema;
 use super::tables;
@@ -49,6 +50,20 @@ pub(crate) struct PublishRules {
     pub payload: bool,
     /// Whether a database without talks takes the account over from the server.
     pub adopt: bool,
+    /// With a standby: how long after the holder's last sign of life another host takes over.
+    pub standby_after: Option<Duration>,
+}
+
+impl PublishRules {
+    /// How long the account stays held after the last sign of life.
+    pub(crate) fn hold(&self) -> Duration {
+        self.standby_after.unwrap_or(HOLD)
+    }
+
+    /// The longest wait between two attempts to claim the account.
+    fn retry(&self) -> Duration {
+        self.standby_after.map_or(REFUSED_BACKOFF, |after| (after / 10).clamp(FIRST_BACKOFF, LAST_BACKOFF))
+    }
 }
 
 /// The running publisher.
@@ -56,6 +71,7 @@ pub(crate) struct PublishRules {
 pub(crate) struct Publisher {
     stop: watch::Sender<bool>,
     done: oneshot::Receiver<()>,
+    hold: watch::Receiver<Hold>,
 }
 
 impl Publisher {
@@ -71,6 +87,7 @@ impl Publisher {
     ) -> io::Result<Publisher> {
         let (stop, stopping) = watch::channel(false);
         let (ended, done) = oneshot::channel();
+        let (holds, hold) = watch::channel(Hold::No);
         let database = database.to_owned();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new().name("publisher".into()).spawn(move || {
@@ -81,6 +98,7 @@ impl Publisher {
                 database,
                 writer,
                 stopping,
+                holds,
                 state,
                 noted_at: None,
                 logged_at: None,
@@ -91,7 +109,20 @@ impl Publisher {
             runtime.shutdown_background();
             let _ = ended.send(());
         })?;
-        Ok(Publisher { stop, done })
+        Ok(Publisher { stop, done, hold })
+    }
+
+    /// Whether the account is ours.
+    pub(crate) fn hold(&mut self) -> Hold {
+        *self.hold.borrow_and_update()
+    }
+
+    /// Waits until that changes.
+    pub(crate) async fn hold_changed(&mut self) {
+        if self.hold.changed().await.is_err() {
+            // The thread has ended.
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Publishes what is left if that is quick, gives the account free, and ends.
@@ -114,6 +145,7 @@ struct Publishing {
     database: PathBuf,
     writer: Writer,
     stopping: watch::Receiver<bool>,
+    holds: watch::Sender<Hold>,
     state: PublishState,
     /// When the state was last stored in the mirror, …
     noted_at: Option<Instant>,
@@ -148,8 +180,8 @@ impl Publishing {
             telemetry::publish_error(error.label());
             self.fail(&error);
             let wait = match error.class() {
-                Class::Refused => REFUSED_BACKOFF,
-                _ => backoff.mul_f64(0.5 + fastrand::f64() / 2.0),
+                Class::Refused => self.rules.retry(),
+                _ => backoff.min(self.rules.retry()).mul_f64(0.5 + fastrand::f64() / 2.0),
             };
             backoff = (backoff * 2).min(LAST_BACKOFF);
             let mut stopping = self.stopping.clone();
@@ -164,19 +196,29 @@ impl Publishing {
     async fn session(&mut self) -> Result<std::convert::Infallible, PublishError> {
         let mirror = store::open_read_only(&self.database)
             .map_err(|error| PublishError::Refused(format!("cannot read the mirror: {error}")))?;
-        let account_id = self.account_id(&mirror).await?;
+        let known = account::name(&mirror)?.map(|name| name.account_id);
+        if known.is_none() && !self.rules.adopt {
+            self.account_id(&mirror).await?;
+        }
         let connection = self.rules.server.connect().await?;
+        let account_id = match known {
+            Some(account_id) => account_id,
+            None => self.account_to_adopt(&connection, &mirror).await?,
+        };
         let claimed = timeout(TURN_TIMEOUT, self.claim(&connection, &mirror, account_id)).await;
         let mut claim = match claimed.map_err(|_| PublishError::Timeout("claimed the account"))?? {
             Claimed::Held(claim) => claim,
             Claimed::Behind { claim, above } => self.catch_up(&connection, claim, above).await?,
         };
         self.begin(&mirror, &claim).await?;
+        let hold = self.rules.hold();
         loop {
-            let turned_at = clock::mono();
-            let source = Source { mirror: &mirror, payload: self.rules.payload, hold: HOLD };
+            let began = clock::now();
+            let turned_at = began.mono;
+            let source = Source { mirror: &mirror, payload: self.rules.payload, hold };
             let turned = timeout(TURN_TIMEOUT, turn(&connection, &mut claim, &source)).await;
             let done = turned.map_err(|_| PublishError::Timeout("published a batch"))??;
+            self.holds.send_replace(Hold::Held { renewed: began });
             self.note(&mirror, &claim, &done)?;
             if done.more {
                 continue;
@@ -190,6 +232,25 @@ impl Publishing {
                 continue;
             }
             self.wait(turned_at).await;
+        }
+    }
+
+    /// The account of this address that the server knows. If it knows none, the mirror finds it out.
+    async fn account_to_adopt(
+        &self,
+        connection: &Connection,
+        mirror: &store::Connection,
+    ) -> Result<i64, PublishError> {
+        schema::require(connection).await?;
+        loop {
+            let asked = clock::now();
+            if let Some(account_id) = claim::account_at(connection, &self.base_url).await? {
+                return Ok(account_id);
+            }
+            self.holds.send_replace(Hold::Unknown { asked });
+            if let Ok(found) = timeout(self.rules.retry(), self.account_id(mirror)).await {
+                return found;
+            }
         }
     }
 
@@ -218,7 +279,7 @@ impl Publishing {
             account_id,
             base_url: self.base_url.clone(),
             publisher: publisher_name(&self.database),
-            hold: HOLD,
+            hold: self.rules.hold(),
             adopt: self.rules.adopt,
         };
         claim::claim(connection, &changes::local(mirror)?, &claimant).await
@@ -269,7 +330,7 @@ impl Publishing {
     /// life is due.
     async fn wait(&self, turned_at: Instant) {
         let gathered = async {
-            let _ = timeout(HOLD / 5, self.writer.changed()).await;
+            let _ = timeout(self.rules.hold() / 5, self.writer.changed()).await;
             sleep_until((turned_at + self.rules.interval).into()).await;
         };
         let mut stopping = self.stopping.clone();
@@ -324,6 +385,9 @@ impl Publishing {
         let now = clock::now();
         let at = now.secs();
         let refused = error.class() == Class::Refused;
+        if refused {
+            self.holds.send_replace(Hold::No);
+        }
         let text = error.to_string();
         let since = self.state.trouble.as_ref().map_or(at, |trouble| trouble.since);
         let is_new = self.state.trouble.as_ref().is_none_or(|trouble| trouble.error != text);
@@ -363,8 +427,11 @@ impl Publishing {
 }
 
 /// The host and the file: `crm1:/var/lib/talkmirror/talks.db`.
-fn publisher_name(database: &Path) -> String {
+pub(super) fn publisher_name(database: &Path) -> String {
     let host = nix::unistd::gethostname().unwrap_or_default();
-    let path = database.canonicalize().unwrap_or_else(|_| database.to_owned());
+    // The file may be missing, its folder not.
+    let whole = |path: &Path| path.canonicalize().ok();
+    let beside = || Some(whole(database.parent()?)?.join(database.file_name()?));
+    let path = whole(database).or_else(beside).unwrap_or_else(|| database.to_owned());
     format!("{}:{}", host.to_string_lossy(), path.display())
 }

@@ -84,7 +84,8 @@ impl Worker {
     pub(super) fn next_to_leave(&mut self, now: Now) -> Leaves {
         let far = now.mono + LONGEST_SLEEP;
         let is_full = self.requests.len() >= self.config.max_in_flight || self.dispatch.busy() >= MAX_BUSY;
-        if self.stopping || self.reporter.write_error().is_some() || is_full {
+        let may_send = !self.stopping && !self.stands_by && self.reporter.write_error().is_none();
+        if !may_send || is_full {
             return Leaves::NothingBefore(self.wake_for_rows(far, now));
         }
         let next = self.next_request(now);

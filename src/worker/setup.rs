@@ -57,6 +57,7 @@ impl Worker {
             next_poll: now.mono,
             next_tick: now.mono,
             stopping: false,
+            stands_by: false,
             config,
         }
     }

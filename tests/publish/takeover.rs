@@ -53,3 +53,132 @@ fn a_restored_backup_takes_over_what_it_lacks_and_what_it_saw_itself_comes_after
     mirror.assert_mirrors_the_account();
     daemon.stop();
 }
+
+/// A mirror of the same account on another host: its own folder and file.
+fn another(first: &Mirror, config: &str) -> Mirror {
+    let second = Mirror::new(account(1));
+    second.configure(&format!("api.base_url = \"{}\"\n{config}", first.simulator.base_url()));
+    second
+}
+
+#[test]
+fn an_empty_host_adopts_the_account_of_one_that_died_and_requests_nothing_before() {
+    let Some(server) = Server::shared() else { return };
+    let database = server.database();
+    let first = Mirror::new(account(40));
+    first.configure(&format!(
+        "{}auto_close.mode = \"live\"\nauto_close.schedule = \"* * * * * *\"\nauto_close.max_share = 1.0\n",
+        database.config()
+    ));
+    let daemon = first.daemon();
+    publish_all(&first, &database, "1..40");
+    first.wait_sql("closings have ended", "SELECT min(outcome = 'closed') FROM closures", 1);
+    change(&first, 1..=20);
+    publish_all(&first, &database, "1..40");
+    daemon.kill_hard();
+
+    let second = another(&first, &format!("{}publish.adopt = true\n", database.config()));
+    let before = first.simulator.account().log.len();
+    let daemon = second.daemon();
+    second.wait("it waits for the account", || second.log().contains("is published by"));
+    assert_eq!(first.simulator.account().log.len(), before, "nothing is requested: {}", second.log());
+    database.sql("UPDATE talkmirror.accounts SET held_until = now()");
+    daemon.stop();
+    let daemon = second.daemon();
+    second.wait_sql("all is taken over", "SELECT count(*) FROM talks", 40);
+    second.wait_sql("the open ones are fetched", "SELECT count(*) FROM talk_queue", 0);
+    database.wait_until_published(&second);
+    assert_same(&second, &database);
+    for sql in [
+        "SELECT group_concat(talk_id || ' ' || version || ' ' || valid_from || ' ' || is_read) FROM
+            (SELECT * FROM talk_versions ORDER BY talk_id, version)",
+        "SELECT group_concat(closure_id || ' ' || talk_id || ' ' || outcome || ' ' || verified_at) FROM
+            (SELECT * FROM closures ORDER BY closure_id)",
+    ] {
+        assert_eq!(second.sql::<String>(sql), first.sql::<String>(sql), "as the first had it");
+    }
+    let overlapping = "SELECT count(*) FROM talk_versions a JOIN talk_versions b ON a.talk_id = b.talk_id AND a.version < b.version
+              WHERE a.valid_to IS NULL OR a.valid_to > b.valid_from";
+    assert_eq!(second.sql::<i64>(overlapping), 0);
+    daemon.stop();
+
+    // The first comes back: its file is a copy of what another host has published since.
+    let returned = first.daemon();
+    change(&first, 5..=9);
+    first.wait("it finds out", || first.log().matches("compared with").count() == 1);
+    publish_all(&first, &database, "1..40");
+    assert_same(&first, &database);
+    returned.stop();
+}
+
+#[test]
+fn a_standby_takes_over_when_the_holder_is_gone_and_gives_way_while_it_is_there() {
+    let Some(server) = Server::shared() else { return };
+    let database = server.database();
+    let config = format!("{}publish.adopt = true\npublish.standby_after = \"5s\"\n", database.config());
+    let first = Mirror::new(account(30));
+    first.configure(&config);
+    let holder = first.daemon();
+    publish_all(&first, &database, "1..20");
+    let second = another(&first, &config);
+    let standby = second.daemon();
+    second.wait("it stands by", || second.log().contains("standing by"));
+    publish_all(&first, &database, "1..30");
+    assert_eq!(second.sql::<i64>("SELECT count(*) FROM talks"), 0);
+    holder.kill_hard();
+    second.wait_sql("it has taken over", "SELECT count(*) FROM talks", 30);
+    publish_all(&second, &database, "1..30");
+    assert_same(&second, &database);
+
+    // The first comes back and stands by, with its old file. Then the second stops and gives the account free.
+    let standby_now = first.daemon();
+    first.wait("it stands by", || first.log().matches("standing by").count() == 2);
+    change(&first, 1..=10);
+    publish_all(&second, &database, "1..10");
+    standby.stop();
+    first.wait("it takes over", || first.log().matches("compared with").count() == 1);
+    publish_all(&first, &database, "1..30");
+    assert_same(&first, &database);
+    assert_eq!(first.sql::<i64>("SELECT max(version) FROM talk_versions WHERE talk_id = 3"), 2);
+    standby_now.stop();
+    let (_, err) = first.ends(1, &["sync"]);
+    assert!(err.contains("only the daemon knows whether another host works the account"), "{err}");
+}
+
+#[test]
+fn the_command_adopts_into_a_new_file_and_keeps_one_that_has_talks_of_its_own() {
+    let Some(server) = Server::shared() else { return };
+    let database = server.database();
+    let first = Mirror::new(account(25));
+    first.configure(&database.config());
+    let daemon = first.daemon();
+    publish_all(&first, &database, "1..20");
+    let second = another(&first, &database.config());
+    let (_, err) = second.ends(1, &["adopt"]);
+    assert!(err.contains("is published by"), "{err}");
+    daemon.stop();
+    let (out, _) = second.ends(0, &["adopt"]);
+    assert!(out.contains("account 17029541, 20 talks with 20 states and 0 decisions to close"), "{out}");
+    let daemon = second.daemon();
+    second.wait_sql("the open ones are fetched", "SELECT count(*) FROM talk_queue", 0);
+    publish_all(&second, &database, "21..25");
+    assert_same(&second, &database);
+    daemon.stop();
+
+    // A file that was made anew meanwhile, for the same account.
+    let third = another(&first, &database.config());
+    third.ends(0, &["sync", "1..3"]);
+    let daemon = third.daemon();
+    third.wait("it is refused", || third.log().contains("`talkmirror adopt --take-over` takes over"));
+    let (_, err) = third.ends(75, &["adopt", "--take-over", "--yes"]);
+    assert!(err.contains("stop the daemon first"), "{err}");
+    daemon.stop();
+    let (_, err) = third.ends(1, &["adopt"]);
+    assert!(err.contains("has talks of its own"), "{err}");
+    let (out, _) = third.ends(0, &["adopt", "--take-over", "--yes"]);
+    assert!(out.contains("The old database is now"), "{out}");
+    let daemon = third.daemon();
+    publish_all(&third, &database, "1..25");
+    assert_same(&third, &database);
+    daemon.stop();
+}

@@ -1,14 +1,20 @@
 -- The schema that talkmirror publishes to. Running this again changes nothing that is there.
 
+-- Roles are the whole server's. Another database of it may have made them, or be making them now.
 DO $$
 BEGIN
-    -- Roles are the whole server's. Another database of it may have made them.
     IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'talkmirror_publisher') THEN
         CREATE ROLE talkmirror_publisher NOLOGIN;
     END IF;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+END
+$$;
+DO $$
+BEGIN
     IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'talkmirror_reader') THEN
         CREATE ROLE talkmirror_reader NOLOGIN;
     END IF;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
 END
 $$;
 

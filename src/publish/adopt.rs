@@ -1,0 +1,67 @@
+//! Takes an account over into a new file, for a host whose daemon does not run.
+
+use super::claim::{self, Claimant, Claimed};
+use super::error::PublishError;
+use super::publisher::{PublishRules, publisher_name};
+use super::pull::{Pulled, pull};
+use super::schema;
+use crate::store::changes::Local;
+use crate::store::changes::import::{ImportStep, import};
+use crate::store::{self, StoreError};
+use std::path::Path;
+
+/// What was taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Adopted {
+    pub account_id: i64,
+    pub pulled: Pulled,
+}
+
+/// Claims the account of an address whose mirror is gone, and writes all that the server has of it to a new file, which
+/// is to replace `database`. Calls `observe` with the number of talks so far and of all.
+///
+/// # Errors
+/// If the server does not know the account, or another mirror holds it. If only the writing fails, the account is held
+/// for this place, and the command may be repeated.
+pub(crate) async fn adopt(
+    rules: &PublishRules,
+    base_url: &str,
+    database: &Path,
+    file: &Path,
+    mut observe: impl FnMut(u64, u64),
+) -> Result<Adopted, PublishError> {
+    let connection = rules.server.connect().await?;
+    schema::require(&connection).await?;
+    let Some(account_id) = claim::account_at(&connection, base_url).await? else {
+        return Err(PublishError::Refused(format!(
+            "the server has no account at {base_url}: nothing was published from there, or under another address"
+        )));
+    };
+    let claimant = Claimant {
+        account_id,
+        base_url: base_url.to_owned(),
+        publisher: publisher_name(database),
+        hold: rules.hold(),
+        adopt: true,
+    };
+    let nothing = Local { identity: None, top: 0, is_captured: false, has_talks: false };
+    let Claimed::Behind { claim, above } = claim::claim(&connection, &nothing, &claimant).await? else {
+        return Err(PublishError::Refused("the account was removed from the server meanwhile".into()));
+    };
+    let mut mirror = store::open(file, true).map_err(|error| match error {
+        StoreError::Sql(error) => PublishError::Mirror(error),
+        error => PublishError::Refused(error.to_string()),
+    })?;
+    let all = claim::talks(&connection, account_id).await?;
+    let mut talks = 0;
+    let import = async |step: ImportStep| {
+        import(&mut mirror, &step)?;
+        if let ImportStep::Talks(imported) = &step {
+            talks += imported.talks.rows.len() as u64;
+            observe(talks, all);
+        }
+        Ok(())
+    };
+    let pulled = pull(&connection, &claim, above, import).await?;
+    Ok(Adopted { account_id, pulled })
+}
