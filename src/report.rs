@@ -9,6 +9,7 @@ use crate::clock::UnixSeconds;
 use crate::policy::closing::ClosingOutcome;
 use crate::store::account::{self, AccountStatus};
 use crate::store::backup::state::BackupState;
+use crate::store::changes::state::{self as publishing, PublishState};
 use crate::store::completeness::{self, Completeness};
 use crate::store::counts::{self, Freshness, QueueCounts, TalkCounts};
 use crate::store::feeds::{self, Backfill, FeederRow};
@@ -55,6 +56,8 @@ pub(crate) struct Overview {
     pub size: Size,
     pub retention: Retention,
     pub backup: BackupState,
+    /// How publishing goes. `None` while it is off.
+    pub publish: Option<PublishState>,
 }
 
 /// Reads the overview at one moment.
@@ -86,6 +89,7 @@ pub(crate) fn overview(connection: &Connection, now: UnixSeconds) -> Result<Over
             size: sizes::read(moment, now)?,
             retention: retention::read(moment)?,
             backup: BackupState::read(moment)?,
+            publish: publishing::now(moment)?,
         })
     })
 }

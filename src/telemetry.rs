@@ -22,7 +22,7 @@ const BATCH: &str = "talkmirror_writer_batch_records";
 const COMMIT_SECONDS: &str = "talkmirror_writer_commit_duration_seconds";
 
 /// The gauges, which are set at each scrape, and their help texts.
-const GAUGES: [(&str, &str); 30] = [
+const GAUGES: [(&str, &str); 35] = [
     ("talkmirror_build_info", "1, with the version as its label"),
     ("process_start_time_seconds", "When the process began, in Unix seconds"),
     ("talkmirror_healthy", "1 while it is ready and `talkmirror status` reports healthy"),
@@ -57,6 +57,17 @@ const GAUGES: [(&str, &str); 30] = [
     ),
     ("talkmirror_backup_bytes", "Size of that backup"),
     ("talkmirror_backup_trouble", "1 while the last scheduled backup failed, or one is overdue"),
+    (
+        "talkmirror_publish_lag_seconds",
+        "How long the oldest change may have waited to be published; 0: none waits",
+    ),
+    ("talkmirror_publish_backlog_talks", "Talks that changed and are not published yet"),
+    ("talkmirror_publish_trouble", "1 while nothing is published, because of an error"),
+    ("talkmirror_publish_refused", "1 while nothing is published until a person acts"),
+    (
+        "talkmirror_publish_left_out_talks",
+        "Talks that the server of [publish] refuses; at most 100 are counted",
+    ),
     ("talkmirror_database_bytes", "Size of the database file"),
     (
         "talkmirror_database_free_bytes",

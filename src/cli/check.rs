@@ -1,10 +1,11 @@
-//! `check`: tests the configuration, the database, the backup folder, `http.listen`, the token and the account, and
-//! gives a verdict on each. It changes nothing. It makes a few requests to the API even during a pause, and then
+//! `check`: tests the configuration, the database, the backup folder, `http.listen`, the token, the account and the
+//! server of `[publish]`, and gives a verdict on each. It changes nothing. It makes a few requests to the API even during a pause, and then
 //! reports on the pause too.
 
 mod api;
 mod database;
 mod listen;
+mod publish;
 
 use super::exit::EXIT_PERMANENT;
 use super::print::Out;
@@ -74,7 +75,11 @@ pub(super) fn check(input: &Input, as_json: bool) -> Result<ExitCode> {
     if let Some(address) = config.http {
         report.verdict("http", listen::listen(&config, address, overview.as_ref()))?;
     }
-    api::api(&config, overview.as_ref(), &mut report)?;
+    let answering = api::api(&config, overview.as_ref(), &mut report)?;
+    if let Some(rules) = &config.publish {
+        let account_id = overview.as_ref().and_then(|overview| overview.account_id).or(answering);
+        report.verdict("publish", publish::publish(&config.database, rules, account_id))?;
+    }
     report.end()
 }
 

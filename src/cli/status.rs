@@ -1,6 +1,7 @@
 //! `status`: one screen about the mirror, read from the database alone.
 
 mod backup;
+mod publish;
 mod size;
 mod wal;
 
@@ -164,6 +165,9 @@ fn screen(
         row("Backfill", backfill(walk, now).into());
     }
     row("Backup", backup::line(&overview.backup, runs, now));
+    if let Some(line) = publish::line(overview, runs, now) {
+        row("Publishing", line);
+    }
     row("Closing", auto_close(overview, config, now).into());
     row("Closures", closures(overview).into());
     out.table(&table)?;

@@ -3,7 +3,7 @@
 use super::{MirrorState, Site};
 use crate::clock::UnixSeconds;
 use crate::gate::Reason;
-use crate::report::health;
+use crate::report::{Overview, health};
 use crate::store::completeness::Completeness;
 use crate::store::status::DaemonStatus;
 use crate::telemetry::set;
@@ -11,6 +11,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Three months; see "Tokens" in the vendor's documentation of OAuth.
@@ -94,6 +95,7 @@ fn gauges(mirror_state: &MirrorState) {
     set("talkmirror_backup_last_success_timestamp_seconds", &[], last.map_or(0.0, |last| time(last.at)));
     set("talkmirror_backup_bytes", &[], last.map_or(0.0, |last| last.bytes as f64));
     set("talkmirror_backup_trouble", &[], flag(health::backup::complaint(&overview.backup, *now).is_some()));
+    publishing(overview, *now);
     set("talkmirror_database_bytes", &[], overview.size.database_bytes as f64);
     set("talkmirror_wal_bytes", &[], overview.size.wal_bytes as f64);
     let size = &overview.size;
@@ -101,6 +103,28 @@ fn gauges(mirror_state: &MirrorState) {
     let growth = size.growth_bytes_per_day.map_or(f64::NAN, |bytes| bytes as f64);
     set("talkmirror_database_growth_bytes_per_day", &[], growth);
     set("talkmirror_disk_free_bytes", &[], size.disk_free_bytes.map_or(f64::NAN, |bytes| bytes as f64));
+}
+
+/// Only while publishing is on. A series cannot be removed: if it was switched off since, its value is NaN.
+fn publishing(overview: &Overview, now: UnixSeconds) {
+    static IS_SHOWN: AtomicBool = AtomicBool::new(false);
+    let state = overview.publish.as_ref();
+    if !IS_SHOWN.fetch_or(state.is_some(), Ordering::Relaxed) && state.is_none() {
+        return;
+    }
+    let trouble = health::publish::trouble(overview);
+    for (name, value) in [
+        ("talkmirror_publish_lag_seconds", state.map(|state| state.lag(now) as f64)),
+        ("talkmirror_publish_backlog_talks", state.map(|state| state.backlog as f64)),
+        ("talkmirror_publish_trouble", state.map(|_| f64::from(trouble.is_some()))),
+        (
+            "talkmirror_publish_refused",
+            state.map(|_| f64::from(trouble.is_some_and(|trouble| trouble.refused))),
+        ),
+        ("talkmirror_publish_left_out_talks", state.map(|state| state.set_aside.len() as f64)),
+    ] {
+        set(name, &[], value.unwrap_or(f64::NAN));
+    }
 }
 
 fn process(status: &DaemonStatus, now: UnixSeconds) {

@@ -69,6 +69,7 @@ pub(super) fn render(screen: &Screen) -> String {
             (tables::pauses(screen))
             (tables::talks(screen))
             (tables::auto_close(screen))
+            (tables::publishing(screen))
         }
         (tables::closures(screen))
         (tables::feeders(screen))

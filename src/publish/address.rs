@@ -20,7 +20,7 @@ pub(crate) struct ServerAddress {
 
 impl ServerAddress {
     /// With TLS, unless each host is this machine.
-    pub(super) fn uses_tls(&self) -> bool {
+    pub(crate) fn uses_tls(&self) -> bool {
         !self.config.get_hosts().iter().all(is_here)
     }
 
@@ -38,7 +38,7 @@ impl ServerAddress {
     }
 
     /// The role that connects.
-    pub(super) fn user(&self) -> &str {
+    pub(crate) fn user(&self) -> &str {
         self.config.get_user().unwrap_or_default()
     }
 

@@ -101,6 +101,7 @@ impl Publisher {
                 holds,
                 state,
                 noted_at: None,
+                noted_backlog: 0,
                 logged_at: None,
                 converted_logged_at: None,
             };
@@ -149,6 +150,8 @@ struct Publishing {
     state: PublishState,
     /// When the state was last stored in the mirror, …
     noted_at: Option<Instant>,
+    /// … with this backlog, …
+    noted_backlog: u64,
     /// … when a trouble was last logged, …
     logged_at: Option<Instant>,
     /// … and when values that the server does not take.
@@ -196,6 +199,9 @@ impl Publishing {
     async fn session(&mut self) -> Result<std::convert::Infallible, PublishError> {
         let mirror = store::open_read_only(&self.database)
             .map_err(|error| PublishError::Refused(format!("cannot read the mirror: {error}")))?;
+        if self.noted_at.is_none() {
+            self.recall(&mirror)?;
+        }
         let known = account::name(&mirror)?.map(|name| name.account_id);
         if known.is_none() && !self.rules.adopt {
             self.account_id(&mirror).await?;
@@ -252,6 +258,14 @@ impl Publishing {
                 return found;
             }
         }
+    }
+
+    /// Takes over from the last process which talks are left out.
+    fn recall(&mut self, mirror: &store::Connection) -> Result<(), PublishError> {
+        if let Some(last) = changes::state::read(mirror)?.filter(|last| last.server == self.state.server) {
+            self.state.set_aside = last.set_aside;
+        }
+        Ok(())
     }
 
     /// The account, once the mirror knows it.
@@ -348,13 +362,13 @@ impl Publishing {
         }
         self.log_converted(done.converted);
         let at = now.secs();
-        let moved = self.state.position != claim.position;
         self.state.position = claim.position;
         self.state.confirmed_at = Some(at);
         self.state.backlog = changes::backlog(mirror, claim.position)?;
-        if self.state.backlog == 0 {
+        if self.state.backlog == 0 || !done.more {
             self.state.caught_up_at = Some(at);
         }
+        let has_dropped = changes::state::drop_published(mirror, &mut self.state)?;
         for (change, error) in &done.set_aside {
             tracing::error!(
                 talk_id = %change.talk_id,
@@ -363,7 +377,8 @@ impl Publishing {
                 shown(error)
             );
             self.state.set_aside.retain(|set_aside| set_aside.talk_id != change.talk_id);
-            self.state.set_aside.push(SetAside { talk_id: change.talk_id, at, error: error.clone() });
+            let (talk_id, seq) = (change.talk_id, change.seq);
+            self.state.set_aside.push(SetAside { talk_id, seq, at, error: error.clone() });
         }
         let surplus = self.state.set_aside.len().saturating_sub(MAX_SET_ASIDE);
         self.state.set_aside.drain(..surplus);
@@ -374,7 +389,9 @@ impl Publishing {
             tracing::info!("publishing to {} works again, after {lasted}", shown(&self.state.server));
         }
         let is_due = self.noted_at.is_none_or(|noted_at| now.mono >= noted_at + NOTE_INTERVAL);
-        if recovered.is_some() || !done.set_aside.is_empty() || moved && is_due || self.noted_at.is_none() {
+        // Else a mirror in which nothing changes for long would show the backlog of its last change.
+        let has_caught_up = self.state.backlog == 0 && self.noted_backlog > 0;
+        if recovered.is_some() || has_dropped || !done.set_aside.is_empty() || is_due || has_caught_up {
             self.store(now.mono);
         }
         Ok(())
@@ -408,6 +425,7 @@ impl Publishing {
 
     fn store(&mut self, now: Instant) {
         self.noted_at = Some(now);
+        self.noted_backlog = self.state.backlog;
         self.writer.publishing(Some(self.state.clone()));
     }
 

@@ -1,12 +1,17 @@
 //! What people ask of the server: its schema, the account's row, and whether this program may publish.
 
+use super::claim::{self, Decision, ServerRow};
 use super::connection::{Connection, Server};
 use super::error::PublishError;
+use super::publisher::publisher_name;
 use super::schema;
 use super::table::SCHEMA;
 use super::tables;
 use crate::clock::UnixSeconds;
+use crate::store::changes::Local;
 use serde::Serialize;
+use std::path::Path;
+use std::time::UNIX_EPOCH;
 use tokio_postgres::types::Type;
 
 /// What the server has of an account. Times are by its clock.
@@ -29,8 +34,29 @@ pub(crate) struct ServerAccount {
     pub version: String,
     pub position: i64,
     pub epoch: i64,
+    /// No other mirror may claim the account before, …
     pub held_until: UnixSeconds,
+    /// … which is still to come.
+    pub is_held: bool,
     pub published_at: UnixSeconds,
+}
+
+impl ServerAccount {
+    /// Why a mirror may not publish the account: another one has it. `database` is the mirror's file.
+    pub(crate) fn refusal(&self, local: &Local, account_id: i64, database: &Path) -> Option<String> {
+        let row = ServerRow {
+            mirror: self.mirror.clone(),
+            position: self.position,
+            epoch: self.epoch,
+            publisher: self.publisher.clone(),
+            published_at: UNIX_EPOCH + self.published_at.duration_since(UnixSeconds::EPOCH),
+            is_held: self.is_held,
+        };
+        match claim::decide(Some(&row), local, account_id, &publisher_name(database)) {
+            Decision::Refuse(why) => Some(why),
+            _ => None,
+        }
+    }
 }
 
 /// Creates the schema, or adds what it lacks. Returns its version.
@@ -60,7 +86,7 @@ pub(crate) async fn state(server: &Server, account_id: Option<i64>) -> Result<Se
 async fn account(connection: &Connection, account_id: i64) -> Result<Option<ServerAccount>, PublishError> {
     let sql = format!(
         "SELECT mirror_id::text, publisher, version, position, epoch, extract(epoch FROM held_until)::bigint,
-                extract(epoch FROM published_at)::bigint
+                held_until > now(), extract(epoch FROM published_at)::bigint
            FROM {SCHEMA}.accounts WHERE account_id = $1"
     );
     let row = connection.query_typed_opt(&sql, &[(&account_id, Type::INT8)]).await?;
@@ -71,7 +97,8 @@ async fn account(connection: &Connection, account_id: i64) -> Result<Option<Serv
         position: row.get(3),
         epoch: row.get(4),
         held_until: UnixSeconds::new(row.get(5)),
-        published_at: UnixSeconds::new(row.get(6)),
+        is_held: row.get(6),
+        published_at: UnixSeconds::new(row.get(7)),
     }))
 }
 

@@ -4,6 +4,7 @@ mod answers;
 pub(crate) mod backup;
 mod clock;
 mod disk;
+pub(crate) mod publish;
 mod tokens;
 pub(crate) mod wal;
 
@@ -182,6 +183,7 @@ pub(crate) fn complaints(
         disk::complaint(overview, now),
         wal::complaint(overview, alive, now),
         backup::complaint(&overview.backup, now),
+        publish::complaint(overview, alive, now),
     ];
     for Complaint { what, action } in found.into_iter().flatten() {
         complain(what, &action);
@@ -259,7 +261,7 @@ fn last_failure(overview: &Overview, alive: Option<Liveness>, now: UnixSeconds) 
 }
 
 /// Warnings about a healthy mirror: the clock was wrong, the token expires soon, the disk fills, a reader holds the
-/// WAL back, or the quota is too small.
+/// WAL back, talks are not published, or the quota is too small.
 pub(crate) fn warnings(overview: &Overview, alive: Option<Liveness>, now: UnixSeconds) -> Vec<Complaint> {
     let found = [
         last_failure(overview, alive, now),
@@ -269,6 +271,7 @@ pub(crate) fn warnings(overview: &Overview, alive: Option<Liveness>, now: UnixSe
         tokens::warning(overview, now),
         disk::warning(overview, now),
         wal::warning(overview, alive, now),
+        publish::warning(overview, alive),
     ];
     found.into_iter().flatten().chain(quota_warnings(overview, alive, now)).collect()
 }

@@ -51,8 +51,8 @@ pub(crate) struct Identity {
     pub importing: bool,
 }
 
-/// What the publisher knows of the mirror before it claims the account.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What the publisher knows of the mirror before it claims the account. By default: of an empty one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Local {
     /// `None`: it was never published.
     pub identity: Option<Identity>,

@@ -19,4 +19,8 @@ mod compare;
 mod harness;
 mod postgres;
 mod publishing;
+mod shown;
+#[path = "../black_box/snapshots.rs"]
+#[allow(dead_code, reason = "it has more than these tests need")]
+mod snapshots;
 mod takeover;

@@ -62,11 +62,12 @@ impl Attempt {
     }
 }
 
-/// Queries the API, then reports on the account, the token, and whether the reason of a pause still holds.
-pub(super) fn api(config: &Config, overview: Option<&Overview>, report: &mut Report) -> Result<()> {
+/// Queries the API, then reports on the account, the token, and whether the reason of a pause still holds. Returns the
+/// account that answers, if it names itself.
+pub(super) fn api(config: &Config, overview: Option<&Overview>, report: &mut Report) -> Result<Option<i64>> {
     let access = match prepare(config) {
         Ok(access) => access,
-        Err(bad) => return report.verdict("token", Err(bad)),
+        Err(bad) => return report.verdict("token", Err(bad)).map(|()| None),
     };
     let reported = report_verdicts(&access, &known(config, overview), report);
     // A pending DNS lookup must not delay the exit.
@@ -74,9 +75,11 @@ pub(super) fn api(config: &Config, overview: Option<&Overview>, report: &mut Rep
     reported
 }
 
-fn report_verdicts(access: &ApiAccess<'_>, known: &StoredFacts, report: &mut Report) -> Result<()> {
+fn report_verdicts(access: &ApiAccess<'_>, known: &StoredFacts, report: &mut Report) -> Result<Option<i64>> {
+    let mut answering = None;
     let attempt = match access.runtime.block_on(access.client.account()) {
         Ok(found) => {
+            answering = Some(found.account_id);
             let name = AccountName {
                 account_id: found.account_id,
                 name: found.name,
@@ -98,7 +101,7 @@ fn report_verdicts(access: &ApiAccess<'_>, known: &StoredFacts, report: &mut Rep
         let attempt = attempt.unwrap_or_else(|| access.talk(known.talks[0]));
         report.verdict("pause", paused(pause, &attempt))?;
     }
-    Ok(())
+    Ok(answering)
 }
 
 /// The API itself responds, specifically to this request.

@@ -2,7 +2,9 @@
 
 use super::Screen;
 use crate::clock::UnixSeconds;
+use crate::number;
 use crate::policy::closing::{CloseMode, ClosingOutcome};
+use crate::report::health;
 use crate::report::humanize::{
     ago, aim, backfill, brief, capitalised, count, day, duration, in_time, iso, lasting, timestamp,
 };
@@ -218,6 +220,41 @@ pub(super) fn auto_close(screen: &Screen) -> Markup {
                 },
             ),
             ("Under way", counted(overview.closures_under_way, None)),
+        ],
+    )
+}
+
+/// How publishing goes. Nothing while it is off.
+pub(super) fn publishing(screen: &Screen) -> Markup {
+    let (overview, now) = (&screen.overview, screen.now);
+    let Some(state) = &overview.publish else { return html! {} };
+    let lag = state.lag(now);
+    let error = match health::publish::trouble(overview) {
+        None => html! { "none" },
+        Some(trouble) => html! {
+            (capitalised(&lasting(trouble.since, now)))
+            small.bad { (outside(&trouble.error)) }
+        },
+    };
+    let left_out = state.set_aside.last().map(|last| {
+        format!("the server refuses them; the last, talk {}: {}", last.talk_id, outside(&last.error))
+    });
+    facts(
+        "Publishing",
+        "publishing",
+        "What the PostgreSQL server has of this mirror",
+        &[
+            ("Server", html! { (state.server) }),
+            (
+                "Talks that wait",
+                counted(
+                    number::whole(state.backlog),
+                    (lag > 0).then(|| format!("for up to {}", duration(lag))),
+                ),
+            ),
+            ("Last confirmed", state.confirmed_at.map_or(html! { "nothing yet" }, |at| when(at, now))),
+            ("Error", error),
+            ("Talks left out", counted(number::whole(state.set_aside.len()), left_out)),
         ],
     )
 }

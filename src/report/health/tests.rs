@@ -54,6 +54,7 @@ pub(crate) fn overview() -> Overview {
         size: crate::store::sizes::Size::default(),
         retention: crate::store::retention::Retention::default(),
         backup: crate::store::backup::state::BackupState::default(),
+        publish: None,
     }
 }
 

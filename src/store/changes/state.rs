@@ -45,6 +45,9 @@ pub(crate) struct PublishTrouble {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SetAside {
     pub talk_id: TalkId,
+    /// The number of the change that the server refuses. Once a later one is published, the talk is left out no more.
+    #[serde(default)]
+    pub seq: i64,
     /// When.
     pub at: UnixSeconds,
     /// The server's words.
@@ -68,6 +71,36 @@ impl PublishState {
 /// If the database cannot be written.
 pub(in crate::store) fn write(connection: &Connection, state: Option<&PublishState>) -> rusqlite::Result<()> {
     STATE.put(connection, state)
+}
+
+/// Drops the talks that are published again since. Returns whether there were any.
+///
+/// # Errors
+/// If the database cannot be read.
+pub(crate) fn drop_published(connection: &Connection, state: &mut PublishState) -> rusqlite::Result<bool> {
+    let mut published = Vec::new();
+    for SetAside { talk_id, seq, .. } in &state.set_aside {
+        let is_published = connection
+            .prepare_cached("SELECT 1 FROM changes WHERE talk_id = ?1 AND seq > ?2 AND seq <= ?3")?
+            .exists((talk_id, seq, state.position))?;
+        if is_published {
+            published.push(*talk_id);
+        }
+    }
+    state.set_aside.retain(|set_aside| !published.contains(&set_aside.talk_id));
+    Ok(!published.is_empty())
+}
+
+/// The stored state, for people: while nothing is published, with the talks that wait by now.
+///
+/// # Errors
+/// If the database cannot be read.
+pub(crate) fn now(connection: &Connection) -> rusqlite::Result<Option<PublishState>> {
+    let Some(mut state) = read(connection)? else { return Ok(None) };
+    if state.trouble.is_some() {
+        state.backlog = super::backlog(connection, state.position)?;
+    }
+    Ok(Some(state))
 }
 
 /// Reads the stored state. `None` while publishing is off.

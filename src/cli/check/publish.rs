@@ -1,0 +1,39 @@
+//! What `check` reports on the server of `[publish]`: whether it takes what this mirror would publish.
+
+use super::CheckResult;
+use crate::cli::run::runtime;
+use crate::publish::{self, PublishRules};
+use crate::report::humanize;
+use crate::store::{self, changes};
+use std::path::Path;
+
+/// Connects as the daemon does, and writes nothing. `account_id` is the account, if it is known.
+pub(super) fn publish(database: &Path, rules: &PublishRules, account_id: Option<i64>) -> CheckResult {
+    let address = &rules.server.address;
+    let fault = |why: String| format!("{address}: {why}");
+    let runtime = runtime().map_err(|error| humanize::causes(error.as_ref()))?;
+    let found = runtime.block_on(publish::state(&rules.server, account_id));
+    // A name that is still looked up must not delay the exit.
+    runtime.shutdown_background();
+    let there = found.map_err(|error| fault(error.to_string()))?;
+    let tls = if address.uses_tls() { ", over TLS" } else { "" };
+    let reached =
+        format!("{address} accepts the role {}{tls}; schema version {}", address.user(), there.schema);
+    let account = match (account_id, &there.account) {
+        (None, _) => "the account is not known yet".to_owned(),
+        (Some(account_id), None) => format!("account {account_id} is not published there yet"),
+        (Some(account_id), Some(account)) => {
+            // A database that cannot be read has its own verdict.
+            let local = store::open_read_only(database)
+                .ok()
+                .and_then(|mirror| changes::local(&mirror).ok())
+                .unwrap_or_default();
+            if let Some(why) = account.refusal(&local, account_id, database) {
+                return Err(fault(why).into());
+            }
+            let at = humanize::iso(account.published_at);
+            format!("account {account_id} is published there by this mirror, last sign of life {at}")
+        }
+    };
+    Ok(format!("{reached}; {account}"))
+}
