@@ -1,9 +1,9 @@
 //! What people ask of the server: its schema, the account's row, and whether this program may publish.
 
-use super::claim::{self, Decision, ServerRow};
+use super::claim::{self, Claimant, Decision, ServerRow};
 use super::connection::{Connection, Server};
 use super::error::PublishError;
-use super::publisher::publisher_name;
+use super::publisher::{PublishRules, publisher_name};
 use super::schema;
 use super::table::SCHEMA;
 use super::tables;
@@ -11,7 +11,7 @@ use crate::clock::UnixSeconds;
 use crate::store::changes::Local;
 use serde::Serialize;
 use std::path::Path;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 use tokio_postgres::types::Type;
 
 /// What the server has of an account. Times are by its clock.
@@ -42,8 +42,16 @@ pub(crate) struct ServerAccount {
 }
 
 impl ServerAccount {
-    /// Why a mirror may not publish the account: another one has it. `database` is the mirror's file.
-    pub(crate) fn refusal(&self, local: &Local, account_id: i64, database: &Path) -> Option<String> {
+    /// What a daemon of this mirror finds there, to follow the account's name. `database` is the mirror's file.
+    ///
+    /// # Errors
+    /// If another mirror has the account.
+    pub(crate) fn prospect(
+        &self,
+        local: &Local,
+        account_id: i64,
+        (rules, database): (&PublishRules, &Path),
+    ) -> Result<&'static str, PublishError> {
         let row = ServerRow {
             mirror: self.mirror.clone(),
             position: self.position,
@@ -52,9 +60,20 @@ impl ServerAccount {
             published_at: UNIX_EPOCH + self.published_at.duration_since(UnixSeconds::EPOCH),
             is_held: self.is_held,
         };
-        match claim::decide(Some(&row), local, account_id, &publisher_name(database)) {
-            Decision::Refuse(why) => Some(why),
-            _ => None,
+        let claimant = Claimant {
+            account_id,
+            base_url: String::new(),
+            publisher: publisher_name(database),
+            hold: Duration::ZERO,
+            adopt: rules.adopt,
+        };
+        match claim::decide(Some(&row), local, &claimant) {
+            Decision::Begin | Decision::Continue { .. } => Ok("is published there by this mirror"),
+            Decision::CatchUp { .. } => Ok(
+                "is published there by this mirror, which is older than the server and takes over what it lacks",
+            ),
+            Decision::Adopt => Ok("is there, its mirror is gone, and this one takes it over"),
+            Decision::Refuse(why) => Err(PublishError::Refused(why)),
         }
     }
 }

@@ -14,6 +14,7 @@
 #[path = "../black_box/as_mirrored.rs"]
 mod as_mirrored;
 mod compare;
+mod dashboard;
 #[path = "../black_box/harness.rs"]
 #[allow(dead_code, reason = "it has more than these tests need")]
 mod harness;

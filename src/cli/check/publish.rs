@@ -28,11 +28,12 @@ pub(super) fn publish(database: &Path, rules: &PublishRules, account_id: Option<
                 .ok()
                 .and_then(|mirror| changes::local(&mirror).ok())
                 .unwrap_or_default();
-            if let Some(why) = account.refusal(&local, account_id, database) {
-                return Err(fault(why).into());
-            }
-            let at = humanize::iso(account.published_at);
-            format!("account {account_id} is published there by this mirror, last sign of life {at}")
+            let prospect = account.prospect(&local, account_id, (rules, database));
+            let prospect = prospect.map_err(|error| fault(error.to_string()))?;
+            format!(
+                "account {account_id} {prospect}; last sign of life {}",
+                humanize::iso(account.published_at)
+            )
         }
     };
     Ok(format!("{reached}; {account}"))
