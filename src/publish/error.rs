@@ -65,25 +65,67 @@ fn class_of(state: &SqlState) -> Class {
     let code = state.code();
     match (state, code.get(..2).unwrap_or_default()) {
         // Data, integrity and limits: a row's own.
-        (_, "22" | "23" | "54") => Class::OfRows,
+        (_, "21" | "22" | "23" | "54") => Class::OfRows,
         // Who connects, what it may do, and what must be there.
         (_, "28" | "42" | "3D" | "3F" | "0A") => Class::Refused,
         _ => Class::Transient,
     }
 }
 
-/// What a person can do about a refusal.
+/// What a person can do about it.
 fn remedy(state: &SqlState) -> Option<&'static str> {
     match state.code() {
         "28P01" => Some("write the role's password into publish.password_file"),
-        "28000" => Some("let the role connect from here (pg_hba.conf, ALTER ROLE … LOGIN)"),
+        "28000" => Some(
+            "make the role, and let it connect from here (CREATE ROLE or ALTER ROLE … LOGIN, pg_hba.conf)",
+        ),
         "3D000" => Some("name a database that exists in publish.server, or create it"),
-        "42501" => Some("give the role its rights: GRANT talkmirror_publisher TO the role of publish.server"),
-        "42P01" | "42703" | "3F000" => {
-            Some("create what is missing with the schema's owner: talkmirror publish init")
-        }
+        "42501" => Some(
+            "give the role its rights: `talkmirror publish init` with the schema's owner, and \
+             GRANT talkmirror_publisher TO the role of publish.server",
+        ),
+        "42P01" | "42703" | "3F000" => Some(
+            "create what is missing with the schema's owner: `talkmirror publish init`. If rows were lost with it, run \
+             `talkmirror publish all` then",
+        ),
+        "42P10" => Some("give the table its primary key back: rows are found by it"),
+        "25006" => Some(READ_ONLY),
+        "53100" => Some("free disk space on the server"),
+        "53300" => Some("raise max_connections on the server, or put a pooler before it"),
         _ => None,
     }
+}
+
+/// What a person can do about a server that refuses writes.
+const READ_ONLY: &str = "name the primary in publish.server, or lift default_transaction_read_only";
+
+/// What a person can do about an error that is not the server's own.
+fn remedy_of_connection(text: &str) -> Option<&'static str> {
+    // The driver and rustls have no types for these that outlast the way here.
+    let remedies = [
+        (
+            "UnknownIssuer",
+            "publish.ca_file must hold the certificate of the authority that signed the server's",
+        ),
+        (
+            "BadSignature",
+            "publish.ca_file must hold the certificate of the authority that signed the server's",
+        ),
+        (
+            "CaUsedAsEndEntity",
+            "give the server a certificate that an authority signed, not the authority's own",
+        ),
+        ("not valid for name", "publish.server must name the host as its certificate does"),
+        ("NotValidForName", "publish.server must name the host as its certificate does"),
+        ("xpired", "give the server a new certificate"),
+        (
+            "does not support TLS",
+            "switch TLS on at the server (ssl = on): only this machine is reached without",
+        ),
+        ("password missing", "write the role's password into publish.password_file"),
+        ("does not allow writes", READ_ONLY),
+    ];
+    remedies.into_iter().find(|(part, _)| text.contains(part)).map(|(_, remedy)| remedy)
 }
 
 /// A wrong certificate, or a server without TLS: that passes by nobody's doing.
@@ -122,13 +164,16 @@ impl fmt::Display for PublishError {
                     }
                 }
                 None => {
-                    write!(f, "{error}")?;
+                    let mut text = error.to_string();
                     let mut cause = error.source();
                     while let Some(found) = cause {
-                        write!(f, ": {found}")?;
+                        text = format!("{text}: {found}");
                         cause = found.source();
                     }
-                    Ok(())
+                    match remedy_of_connection(&text) {
+                        Some(remedy) => write!(f, "{text}: {remedy}"),
+                        None => write!(f, "{text}"),
+                    }
                 }
             },
             PublishError::Timeout(what) => {
@@ -175,6 +220,6 @@ mod tests {
             Class::Transient,
         );
         classes(&["28P01", "28000", "42501", "42P01", "42703", "3D000", "3F000", "0A000"], Class::Refused);
-        classes(&["22021", "22P02", "22008", "23502", "23514", "54001", "54000"], Class::OfRows);
+        classes(&["21000", "22021", "22P02", "22008", "23502", "23514", "54001", "54000"], Class::OfRows);
     }
 }

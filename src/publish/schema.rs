@@ -80,8 +80,11 @@ pub(super) async fn init(connection: &Connection, distribute: bool) -> Result<i3
 async fn version(connection: &Connection) -> Result<(i32, i32), PublishError> {
     let sql = format!("SELECT version, min_publisher FROM {SCHEMA}.schema_info WHERE id = 1");
     let row = connection
-        .query_typed_one(&sql, &[] as &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)])
+        .query_typed_opt(&sql, &[] as &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)])
         .await?;
+    let row = row.ok_or_else(|| {
+        PublishError::Refused(format!("{SCHEMA}.schema_info is empty: run `talkmirror publish init`"))
+    })?;
     Ok((row.get(0), row.get(1)))
 }
 
