@@ -24,10 +24,28 @@ impl ServerAddress {
         !self.config.get_hosts().iter().all(is_here)
     }
 
-    /// What the driver connects with.
-    pub(super) fn config(&self) -> Config {
-        let mut config = Config::clone(&self.config);
+    /// What the driver connects with, one host each: it gives a host that accepts and then says nothing all the time,
+    /// so that the others would never be asked.
+    pub(super) fn configs(&self) -> Vec<Config> {
+        let ports = self.config.get_ports();
+        let hosts = self.config.get_hosts().iter().enumerate();
+        hosts.map(|(place, host)| self.config_of(host, ports.get(place).or(ports.first()))).collect()
+    }
+
+    fn config_of(&self, host: &Host, port: Option<&u16>) -> Config {
+        let mut config = Config::new();
+        match host {
+            Host::Tcp(name) => config.host(name),
+            Host::Unix(folder) => config.host_path(folder),
+        };
+        if let Some(port) = port {
+            config.port(*port);
+        }
         config
+            .user(self.user())
+            .dbname(self.database())
+            .ssl_negotiation(self.config.get_ssl_negotiation())
+            .channel_binding(self.config.get_channel_binding())
             .application_name("talkmirror")
             .ssl_mode(if self.uses_tls() { SslMode::Require } else { SslMode::Disable })
             .target_session_attrs(TargetSessionAttrs::ReadWrite)

@@ -13,11 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// All hosts together may take so long.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// One host may take so long, with TLS and the password.
+const HOST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Where to publish to, and as whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,28 +57,27 @@ impl Server {
     /// # Errors
     /// If none does, or the password or the certificates cannot be read.
     pub(super) async fn connect(&self) -> Result<Connection, PublishError> {
-        let mut config = self.address.config();
-        if let Some(password) = self.password()? {
-            config.password(password.expose_secret());
+        let password = self.password()?;
+        let tls = self.address.uses_tls().then(|| self.tls()).transpose()?;
+        let mut failed = PublishError::Refused("publish.server names no host".into());
+        for mut config in self.address.configs() {
+            if let Some(password) = &password {
+                config.password(password.expose_secret());
+            }
+            let connected = timeout(HOST_TIMEOUT, connect(&config, tls.clone())).await;
+            match connected.unwrap_or(Err(PublishError::Timeout("connected"))) {
+                Ok(connection) => return Ok(connection),
+                Err(error) => failed = error,
+            }
         }
-        let connected = async {
-            let (client, driver) = if self.address.uses_tls() {
-                let (client, connection) = config.connect(MakeRustlsConnect::new(self.tls()?)).await?;
-                (client, tokio::spawn(async move { drop(connection.await) }))
-            } else {
-                let (client, connection) = config.connect(NoTls).await?;
-                (client, tokio::spawn(async move { drop(connection.await) }))
-            };
-            Ok(Connection { client, driver })
-        };
-        timeout(CONNECT_TIMEOUT, connected).await.map_err(|_| PublishError::Timeout("connected"))?
+        Err(failed)
     }
 
     /// The password, if a file is named. Only its last line end is no part of it.
     fn password(&self) -> Result<Option<SecretString>, PublishError> {
         let Some(path) = &self.password_file else { return Ok(None) };
-        let text = files::read_text(path).map_err(|error| {
-            unreadable(path, &error.to_string(), "write the password there, readable for this user")
+        let (text, _) = files::read_secret(path).map_err(|found| {
+            unreadable(path, &found, "write the password there, for this user alone to read")
         })?;
         let password = text.strip_suffix('\n').unwrap_or(&text);
         let password = password.strip_suffix('\r').unwrap_or(password);
@@ -111,6 +110,17 @@ impl Server {
             .map_err(|error| PublishError::Refused(error.to_string()))?;
         Ok(builder.with_root_certificates(roots).with_no_client_auth())
     }
+}
+
+async fn connect(config: &Config, tls: Option<ClientConfig>) -> Result<Connection, PublishError> {
+    let (client, driver) = if let Some(tls) = tls {
+        let (client, connection) = config.connect(MakeRustlsConnect::new(tls)).await?;
+        (client, tokio::spawn(async move { drop(connection.await) }))
+    } else {
+        let (client, connection) = config.connect(NoTls).await?;
+        (client, tokio::spawn(async move { drop(connection.await) }))
+    };
+    Ok(Connection { client, driver })
 }
 
 fn unreadable(path: &Path, found: &str, remedy: &str) -> PublishError {
