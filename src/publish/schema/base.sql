@@ -1,20 +1,19 @@
 -- The schema that talkmirror publishes to. Running this again changes nothing that is there.
 
--- Roles are the whole server's. Another database of it may have made them, or be making them now.
 DO $$
+DECLARE
+    role text;
 BEGIN
-    IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'talkmirror_publisher') THEN
-        CREATE ROLE talkmirror_publisher NOLOGIN;
-    END IF;
-EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-END
-$$;
-DO $$
-BEGIN
-    IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'talkmirror_reader') THEN
-        CREATE ROLE talkmirror_reader NOLOGIN;
-    END IF;
-EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+    -- Roles are the whole server's. Another database of it may have made them, or makes them at this moment.
+    FOREACH role IN ARRAY ARRAY['talkmirror_publisher', 'talkmirror_reader'] LOOP
+        IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = role) THEN
+            BEGIN
+                EXECUTE format('CREATE ROLE %I NOLOGIN', role);
+            EXCEPTION WHEN duplicate_object OR unique_violation THEN
+                NULL;
+            END;
+        END IF;
+    END LOOP;
 END
 $$;
 
