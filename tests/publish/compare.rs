@@ -13,7 +13,7 @@ const TABLES: [(&str, &str); 4] = [
     ("tombstones", "tombstones"),
 ];
 
-/// Checks that every row of every table is the same on both sides.
+/// Checks that every row of the account is the same on both sides, in every table.
 pub fn assert_same(mirror: &Mirror, database: &Database) {
     for (table, of_mirror) in TABLES {
         let (there, here) = both(mirror, database, table, of_mirror);
@@ -47,9 +47,12 @@ fn both(
     let on_server = columns.iter().map(on_server).collect::<Vec<_>>().join(", ");
     // A talk that turned up has a tombstone on the server still.
     let turned_up =
-        "WHERE NOT EXISTS (SELECT 1 FROM talkmirror.talks WHERE talks.talk_id = tombstones.talk_id)";
+        "AND NOT EXISTS (SELECT 1 FROM talkmirror.talks WHERE talks.talk_id = tombstones.talk_id)";
     let only = if table == "tombstones" { turned_up } else { "" };
-    let there = database.sql(&format!("SELECT json_build_array({on_server}) FROM talkmirror.{table} {only}"));
+    let account_id = mirror.simulator.account().account_id;
+    let there = database.sql(&format!(
+        "SELECT json_build_array({on_server}) FROM talkmirror.{table} WHERE account_id = {account_id} {only}"
+    ));
     let mut here = BTreeSet::new();
     let connection = mirror.connect();
     let mut rows =

@@ -15,9 +15,11 @@
 mod as_mirrored;
 mod compare;
 mod dashboard;
+mod failover;
 #[path = "../black_box/harness.rs"]
 #[allow(dead_code, reason = "it has more than these tests need")]
 mod harness;
+mod pooler;
 mod postgres;
 mod publishing;
 mod shown;
@@ -25,3 +27,4 @@ mod shown;
 #[allow(dead_code, reason = "it has more than these tests need")]
 mod snapshots;
 mod takeover;
+mod readers;

@@ -46,6 +46,34 @@ fn other_user() -> Option<User> {
     nix::unistd::Uid::effective().is_root().then(|| User::from_name("postgres").unwrap().unwrap())
 }
 
+/// A folder that this user may write.
+pub fn other_folder() -> PathBuf {
+    let folder = tempfile::tempdir().unwrap().keep();
+    if let Some(user) = other_user() {
+        nix::unistd::chown(&folder, Some(user.uid), Some(user.gid)).unwrap();
+    }
+    folder
+}
+
+/// Starts a server's process, as a user that is not root, with its log in a folder. It ends with this process.
+pub fn run_beside(program: &Path, arguments: &[PathBuf], folder: &Path) {
+    let log = fs::OpenOptions::new().create(true).append(true).open(folder.join("log")).unwrap();
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "QUIT"]);
+    if let Some(user) = other_user() {
+        command.args(["--reuid", &user.name, "--regid", &user.gid.to_string(), "--clear-groups"]);
+    }
+    command.arg(program).args(arguments).stdout(log.try_clone().unwrap()).stderr(log);
+    let (started, ready) = mpsc::channel();
+    // The kernel ends the server when the thread that started it ends. So that thread stays.
+    std::thread::spawn(move || {
+        let mut child = command.spawn().unwrap();
+        started.send(()).unwrap();
+        let _ = child.wait();
+    });
+    ready.recv().unwrap();
+}
+
 impl Server {
     /// The server of this test binary. `None` if PostgreSQL is not installed.
     pub fn shared() -> Option<&'static Server> {
@@ -63,10 +91,7 @@ impl Server {
 
     /// A new one, with these lines in its configuration. It ends with this process.
     pub fn start(more: &str) -> Server {
-        let folder = tempfile::tempdir().unwrap().keep();
-        if let Some(user) = other_user() {
-            nix::unistd::chown(&folder, Some(user.uid), Some(user.gid)).unwrap();
-        }
+        let folder = other_folder();
         let data = folder.join("data");
         let made = program("initdb")
             .args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"])
@@ -87,24 +112,41 @@ impl Server {
         server
     }
 
+    /// A standby of it, asynchronous, that follows it.
+    pub fn standby(&self) -> Server {
+        let (folder, port) = (other_folder(), Mirror::free_port());
+        let data = folder.join("data");
+        let copied = program("pg_basebackup")
+            .args([
+                "-h",
+                "127.0.0.1",
+                "-U",
+                "postgres",
+                "-p",
+                &self.port.to_string(),
+                "-R",
+                "-c",
+                "fast",
+                "-D",
+            ])
+            .arg(&data)
+            .status();
+        assert!(copied.unwrap().success());
+        let lines = format!("port = {port}\nunix_socket_directories = '{}'\n", folder.display());
+        let path = data.join("postgresql.conf");
+        fs::write(&path, fs::read_to_string(&path).unwrap() + &lines).unwrap();
+        let server = Server { folder, port };
+        server.run();
+        server
+    }
+
     /// Starts the process, and waits until it takes connections.
     pub fn run(&self) {
-        let (started, ready) = mpsc::channel();
-        let data = self.folder.join("data");
-        // The kernel ends the server when the thread that started it ends. So that thread stays.
-        std::thread::spawn(move || {
-            let log = fs::OpenOptions::new().create(true).append(true).open(data.join("../log")).unwrap();
-            let mut command = Command::new("setpriv");
-            command.args(["--pdeathsig", "QUIT"]);
-            if let Some(user) = other_user() {
-                command.args(["--reuid", &user.name, "--regid", &user.gid.to_string(), "--clear-groups"]);
-            }
-            command.arg(programs().unwrap().join("postgres")).arg("-D").arg(&data);
-            let mut child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
-            started.send(()).unwrap();
-            let _ = child.wait();
-        });
-        ready.recv().unwrap();
+        run_beside(
+            &programs().unwrap().join("postgres"),
+            &["-D".into(), self.folder.join("data")],
+            &self.folder,
+        );
         let began = Instant::now();
         while self.psql("postgres", "SELECT 1").is_err() {
             let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
@@ -159,6 +201,11 @@ impl Server {
     }
 }
 
+/// Lines of the configuration that publish to this address.
+pub fn config_of(address: &str) -> String {
+    format!("publish.enabled = true\npublish.server = \"{address}\"\npublish.interval = \"100ms\"\n")
+}
+
 impl Database {
     /// Runs SQL as the superuser.
     pub fn sql(&self, sql: &str) -> String {
@@ -181,19 +228,18 @@ impl Database {
 
     /// Lines of the configuration that publish to it.
     pub fn config(&self) -> String {
-        format!(
-            "publish.enabled = true\npublish.server = \"{}\"\npublish.interval = \"100ms\"\n",
-            self.address()
-        )
+        config_of(&self.address())
     }
 
     /// Waits until the server has all changes of the mirror.
     pub fn wait_until_published(&self, mirror: &Mirror) {
+        let account_id = mirror.simulator.account().account_id;
+        let position = format!("SELECT position FROM talkmirror.accounts WHERE account_id = {account_id}");
         mirror.wait("everything is published", || {
             let marking =
                 "SELECT count(*) FROM mirror_info WHERE key = 'publish.capture' AND value LIKE '%null%'";
             mirror.try_sql::<i64>(marking) == Some(1)
-                && self.try_sql("SELECT position FROM talkmirror.accounts")
+                && self.try_sql(&position)
                     == mirror.try_sql::<i64>("SELECT max(seq) FROM changes").map(|top| top.to_string())
         });
     }

@@ -1,0 +1,101 @@
+//! PgBouncer in transaction mode stands before the server: each transaction may get another of its connections.
+
+use crate::compare::assert_same;
+use crate::harness::{Mirror, account, skip};
+use crate::postgres::{Database, Server, config_of, other_folder, run_beside};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Connections to the server for each database.
+const POOL_SIZE: usize = 2;
+const PUBLISHERS: i64 = 20;
+
+/// A PgBouncer of this test.
+struct Pooler {
+    port: u16,
+}
+
+impl Pooler {
+    /// `None` if PgBouncer is not installed.
+    fn start(server: &Server) -> Option<Pooler> {
+        let program = Path::new("/usr/sbin/pgbouncer");
+        if !program.exists() {
+            skip("PgBouncer is not installed (Debian's package pgbouncer)");
+            return None;
+        }
+        let (folder, port) = (other_folder(), Mirror::free_port());
+        fs::write(folder.join("users"), "\"talkmirror\" \"\"\n").unwrap();
+        let config = format!(
+            "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
+             unix_socket_dir =\nauth_type = trust\nauth_file = {}\npool_mode = transaction\n\
+             default_pool_size = {POOL_SIZE}\nmax_client_conn = 1000\n",
+            server.port,
+            folder.join("users").display()
+        );
+        fs::write(folder.join("pgbouncer.ini"), config).unwrap();
+        run_beside(program, &[PathBuf::from("-q"), folder.join("pgbouncer.ini")], &folder);
+        Some(Pooler { port })
+    }
+
+    /// Lines of the configuration that publish through it.
+    fn config(&self, database: &Database) -> String {
+        config_of(&format!("postgresql://talkmirror@127.0.0.1:{}/{}", self.port, database.name))
+    }
+}
+
+#[test]
+fn a_mirror_is_published_through_a_pooler_in_transaction_mode_row_by_row() {
+    let Some(server) = Server::shared() else { return };
+    let Some(pooler) = Pooler::start(server) else { return };
+    let database = server.database();
+    let mirror = Mirror::new(account(60));
+    mirror.configure(&format!(
+        "{}auto_close.mode = \"live\"\nauto_close.schedule = \"* * * * * *\"\nauto_close.max_share = 1.0\n",
+        pooler.config(&database)
+    ));
+    mirror.ends(0, &["enqueue", "1..60"]);
+    let daemon = mirror.daemon();
+    mirror.wait_sql("all are mirrored", "SELECT count(*) FROM talks", 60);
+    mirror.wait_sql("no closing is under way", "SELECT count(*) FROM talk_queue", 0);
+    database.wait_until_published(&mirror);
+    // Their sessions end, and those that wait for one get another.
+    database.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'talkmirror'");
+    mirror.simulator.account().talks.values_mut().for_each(|talk| talk.updated_at += 60);
+    mirror.ends(0, &["enqueue", "1..60"]);
+    mirror.wait_sql("all are mirrored again", "SELECT count(*) FROM talk_queue", 0);
+    database.wait_until_published(&mirror);
+    assert_same(&mirror, &database);
+    mirror.ends(0, &["publish", "status"]);
+    daemon.stop();
+}
+
+#[test]
+fn many_mirrors_share_few_connections_of_a_pooler() {
+    let Some(server) = Server::shared() else { return };
+    let Some(pooler) = Pooler::start(server) else { return };
+    let database = server.database();
+    let mirrors: Vec<Mirror> = (1..=PUBLISHERS)
+        .map(|account_id| {
+            let mut simulated = account(10);
+            simulated.account_id = account_id;
+            simulated.talks.values_mut().for_each(|talk| talk.account_id = account_id);
+            let mirror = Mirror::new(simulated);
+            mirror.configure(&pooler.config(&database));
+            mirror.ends(0, &["enqueue", "1..10"]);
+            mirror
+        })
+        .collect();
+    let daemons: Vec<_> = mirrors.iter().map(Mirror::daemon).collect();
+    for mirror in &mirrors {
+        mirror.wait_sql("all are mirrored", "SELECT count(*) FROM talks", 10);
+        database.wait_until_published(mirror);
+    }
+    let connections =
+        "SELECT count(*) FROM pg_stat_activity WHERE usename = 'talkmirror' AND datname = current_database()";
+    assert!(database.sql(connections).parse::<usize>().unwrap() <= POOL_SIZE);
+    assert_eq!(database.sql("SELECT count(*) FROM talkmirror.fleet WHERE is_held"), PUBLISHERS.to_string());
+    for mirror in &mirrors {
+        assert_same(mirror, &database);
+    }
+    daemons.into_iter().for_each(crate::harness::Daemon::stop);
+}
