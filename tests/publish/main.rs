@@ -22,9 +22,9 @@ mod harness;
 mod pooler;
 mod postgres;
 mod publishing;
+mod readers;
 mod shown;
 #[path = "../black_box/snapshots.rs"]
 #[allow(dead_code, reason = "it has more than these tests need")]
 mod snapshots;
 mod takeover;
-mod readers;

@@ -44,7 +44,7 @@ fn check_connects_as_the_daemon_does_and_changes_nothing() {
     assert!(!out.contains("publish"), "nothing while it is off: {out}");
     mirror.configure(&database.config());
     let verdict = |code| verdicts(&mirror.ends(code, &["check"]).0, &["publish"]);
-    assert_said!(verdict(1), masks, @r#"publish  BAD  127.0.0.1:[port]/warehouse: relation "talkmirror.schema_info" does not exist (SQLSTATE 42P01): create what is missing with the schema's owner: talkmirror publish init"#);
+    assert_said!(verdict(1), masks, @r#"publish  BAD  127.0.0.1:[port]/warehouse: relation "talkmirror.schema_info" does not exist (SQLSTATE 42P01): create what is missing with the schema's owner: `talkmirror publish init`. If rows were lost with it, run `talkmirror publish all` then"#);
     let init = ["publish", "init", "--server", &database.address_of("postgres")];
     mirror.ends(0, &init);
     database.sql("REVOKE INSERT ON talkmirror.talks FROM talkmirror_publisher");
@@ -97,9 +97,9 @@ talkmirror_publish_trouble 0
     mirror.ends(0, &["enqueue", &talk_id]);
     mirror.wait("it is refused", || mirror.status()["publish"]["trouble"]["refused"] == true);
     let (out, _) = mirror.ends(1, &["status"]);
-    assert_said!(part(&out, "Publishing"), masks, @"Publishing  to 127.0.0.1:[port]/warehouse: 1 talk waits, for up to [n] s; error for [n] s: permission denied for table accounts (SQLSTATE 42501): give the role its rights: GRANT talkmirror_publisher TO the role of publish.server");
+    assert_said!(part(&out, "Publishing"), masks, @"Publishing  to 127.0.0.1:[port]/warehouse: 1 talk waits, for up to [n] s; error for [n] s: permission denied for table accounts (SQLSTATE 42501): give the role its rights: `talkmirror publish init` with the schema's owner, and GRANT talkmirror_publisher TO the role of publish.server");
     assert_said!(complaints(&out), masks, @r"
-! nothing is published to 127.0.0.1:[port]/warehouse for [n] s: permission denied for table accounts (SQLSTATE 42501): give the role its rights: GRANT talkmirror_publisher TO the role of publish.server
+! nothing is published to 127.0.0.1:[port]/warehouse for [n] s: permission denied for table accounts (SQLSTATE 42501): give the role its rights: `talkmirror publish init` with the schema's owner, and GRANT talkmirror_publisher TO the role of publish.server
   → correct that: `talkmirror check` tries it, the daemon retries each minute, and nothing is lost meanwhile
 ");
     mirror.wait("the page shows it", || mirror.get(port, "/").1.contains("permission denied"));
