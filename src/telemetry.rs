@@ -120,7 +120,7 @@ pub(crate) fn start() -> Result<PrometheusHandle, BuildError> {
     describe_counter!(PUBLISHED_ROWS, "Rows that the server of [publish] took, by table");
     describe_counter!(
         PUBLISH_ERRORS,
-        "Failures of publishing, by SQLSTATE; connection, timeout, fenced or refused without one"
+        "Failures of publishing, by SQLSTATE; connection, timeout, fenced, held or refused without one"
     );
     describe_histogram!(BATCH, "Records in a commit");
     describe_histogram!(COMMIT_SECONDS, Unit::Seconds, "How long commits took");

@@ -112,7 +112,7 @@ fn publishing(overview: &Overview, now: UnixSeconds) {
     if !IS_SHOWN.fetch_or(state.is_some(), Ordering::Relaxed) && state.is_none() {
         return;
     }
-    let trouble = health::publish::trouble(overview);
+    let trouble = health::publish::trouble(overview).filter(|trouble| !trouble.stands_by);
     for (name, value) in [
         ("talkmirror_publish_lag_seconds", state.map(|state| state.lag(now) as f64)),
         ("talkmirror_publish_backlog_talks", state.map(|state| state.backlog as f64)),

@@ -61,7 +61,9 @@ pub(super) enum Decision {
     CatchUp { above: i64 },
     /// The file is empty, and the account's mirror is gone: take over all that the server has.
     Adopt,
-    /// Another mirror has it.
+    /// Another mirror has it, and holds it.
+    Wait(String),
+    /// Another mirror had it.
     Refuse(String),
 }
 
@@ -69,12 +71,12 @@ pub(super) enum Decision {
 pub(super) fn decide(server: Option<&ServerRow>, local: &Local, claimant: &Claimant) -> Decision {
     let Claimant { account_id, publisher, adopt, .. } = claimant;
     let Some(server) = server else { return Decision::Begin };
-    let held = |what: &str| {
+    let named = |what: &str| {
         let since = chrono::DateTime::<chrono::Utc>::from(server.published_at).format("%Y-%m-%dT%H:%M:%SZ");
-        Decision::Refuse(format!(
+        format!(
             "account {account_id} is published by {} (last sign of life {since}): {what}",
             server.publisher
-        ))
+        )
     };
     // A file of ours that is gone holds nothing: this one has its place.
     let is_held = server.is_held && server.publisher != *publisher;
@@ -82,16 +84,18 @@ pub(super) fn decide(server: Option<&ServerRow>, local: &Local, claimant: &Claim
     let Some(identity) = ours else {
         return match (is_held, local.has_talks) {
             (false, false) if *adopt => Decision::Adopt,
-            (true, _) => held("switch publishing off here, or stop that one"),
-            (false, true) => held(
+            (true, _) => Decision::Wait(named("switch publishing off here, or stop that one")),
+            (false, true) => Decision::Refuse(named(
                 "its mirror is gone, and this one has talks of its own: `talkmirror adopt --take-over` takes over what \
                  the server has, and keeps this file beside it",
-            ),
-            (false, false) => held("its mirror is gone: `talkmirror adopt` takes over what the server has"),
+            )),
+            (false, false) => Decision::Refuse(named(
+                "its mirror is gone: `talkmirror adopt` takes over what the server has",
+            )),
         };
     };
     if is_held {
-        return held("this is a copy of that database: stop one of the two");
+        return Decision::Wait(named("this is a copy of that database: stop one of the two"));
     }
     // While nothing is captured there is no number of a change. All talks are published again then.
     let is_older = identity.importing
@@ -148,6 +152,10 @@ pub(super) async fn claim(
     let (claim, above) = match decide(server.as_ref(), local, claimant) {
         Decision::Begin => (claim(own_mirror(), 0, own_epoch + 1), None),
         Decision::Continue { position, epoch } => (claim(own_mirror(), position, epoch), None),
+        Decision::Wait(why) => {
+            connection.batch_execute("ROLLBACK").await?;
+            return Err(PublishError::Held(why));
+        }
         Decision::Refuse(why) => {
             connection.batch_execute("ROLLBACK").await?;
             return Err(PublishError::Refused(why));
@@ -318,7 +326,7 @@ mod tests {
     #[test]
     fn what_another_mirror_has_is_refused_by_its_name() {
         let refused = |row, local: &Local| match decided(Some(row), local) {
-            Decision::Refuse(why) => why,
+            Decision::Refuse(why) | Decision::Wait(why) => why,
             other => panic!("{other:?}"),
         };
         let why = refused(server("b", 1, 1, true), &local(Some("a"), 3, 50));
@@ -331,7 +339,7 @@ mod tests {
         assert!(refused(server("b", 1, 1, false), &local(None, 0, 0)).contains("adopt --take-over"));
         let empty = Local { has_talks: false, ..local(None, 0, 0) };
         assert_eq!(decided_by(Some(server("b", 1, 1, false)), &empty, true), Decision::Adopt);
-        assert!(matches!(decided_by(Some(server("b", 1, 1, true)), &empty, true), Decision::Refuse(_)));
+        assert!(matches!(decided_by(Some(server("b", 1, 1, true)), &empty, true), Decision::Wait(_)));
         let ours = local(None, 0, 0);
         assert!(matches!(decided_by(Some(server("b", 1, 1, false)), &ours, true), Decision::Refuse(_)));
         assert!(refused(server("b", 1, 1, false), &empty).contains("`talkmirror adopt` takes over"));

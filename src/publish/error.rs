@@ -17,6 +17,8 @@ pub(crate) enum PublishError {
     Fenced,
     /// A person must act: why, and what to do.
     Refused(String),
+    /// Another mirror holds the account: which, and what to do. A standby waits for its end.
+    Held(String),
     /// The mirror cannot be read.
     Mirror(SqlError),
     /// The daemon stops, or its writer has ended.
@@ -42,7 +44,7 @@ impl PublishError {
                 None if is_of_tls(error.as_ref()) || is_of_settings(error) => Class::Refused,
                 None => Class::Transient,
             },
-            PublishError::Refused(_) => Class::Refused,
+            PublishError::Refused(_) | PublishError::Held(_) => Class::Refused,
             _ => Class::Transient,
         }
     }
@@ -54,6 +56,7 @@ impl PublishError {
             PublishError::Timeout(_) => "timeout",
             PublishError::Fenced => "fenced",
             PublishError::Refused(_) => "refused",
+            PublishError::Held(_) => "held",
             PublishError::Mirror(_) => "mirror",
             PublishError::Stopped => "stopped",
         }
@@ -180,7 +183,7 @@ impl fmt::Display for PublishError {
                 write!(f, "the server did not answer in time while talkmirror {what}")
             }
             PublishError::Fenced => write!(f, "another process has claimed the account since"),
-            PublishError::Refused(why) => write!(f, "{why}"),
+            PublishError::Refused(why) | PublishError::Held(why) => write!(f, "{why}"),
             PublishError::Mirror(error) => write!(f, "cannot read the mirror: {error}"),
             PublishError::Stopped => write!(f, "talkmirror stops"),
         }

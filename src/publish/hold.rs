@@ -21,11 +21,16 @@ impl Hold {
         match self {
             Hold::Held { renewed: since } | Hold::Unknown { asked: since } => {
                 let lived = now.mono.saturating_duration_since(since.mono).as_secs_f64();
-                lived.max(now.unix - since.unix) < lasts.as_secs_f64() * 0.8
+                lived.max(now.unix - since.unix) < usable(lasts).as_secs_f64()
             }
             Hold::No => false,
         }
     }
+}
+
+/// How long this process may act after a renewal that lasts so long on the server.
+pub(super) fn usable(lasts: Duration) -> Duration {
+    lasts.mul_f64(0.8)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::claim::{self, Claim, Claimant, Claimed};
 use super::connection::{Connection, Server};
 use super::error::{Class, PublishError};
-use super::hold::Hold;
+use super::hold::{Hold, usable};
 use super::pull::{Pulled, pull};
 use super::schema;
 use super::tables;
@@ -203,7 +203,9 @@ impl Publishing {
             self.recall(&mirror)?;
         }
         let known = account::name(&mirror)?.map(|name| name.account_id);
-        if known.is_none() && !self.rules.adopt {
+        // With these the worker waits for the server, and cannot find the account out before.
+        let asks_first = self.rules.adopt || self.rules.standby_after.is_some();
+        if known.is_none() && !asks_first {
             self.account_id(&mirror).await?;
         }
         let connection = self.rules.server.connect().await?;
@@ -225,6 +227,7 @@ impl Publishing {
             let turned = timeout(TURN_TIMEOUT, turn(&connection, &mut claim, &source)).await;
             let done = turned.map_err(|_| PublishError::Timeout("published a batch"))??;
             self.holds.send_replace(Hold::Held { renewed: began });
+            self.state.acts_until = self.rules.standby_after.map(|after| began.secs() + usable(after));
             self.note(&mirror, &claim, &done)?;
             if done.more {
                 continue;
@@ -388,7 +391,9 @@ impl Publishing {
             let lasted = clock::duration(at.seconds_since(trouble.since));
             tracing::info!("publishing to {} works again, after {lasted}", shown(&self.state.server));
         }
-        let is_due = self.noted_at.is_none_or(|noted_at| now.mono >= noted_at + NOTE_INTERVAL);
+        let is_due = self
+            .noted_at
+            .is_none_or(|noted_at| now.mono >= noted_at + NOTE_INTERVAL.min(self.rules.hold() / 5));
         // Else a mirror in which nothing changes for long would show the backlog of its last change.
         let has_caught_up = self.state.backlog == 0 && self.noted_backlog > 0;
         if recovered.is_some() || has_dropped || !done.set_aside.is_empty() || is_due || has_caught_up {
@@ -407,14 +412,19 @@ impl Publishing {
         }
         let text = error.to_string();
         let since = self.state.trouble.as_ref().map_or(at, |trouble| trouble.since);
-        let is_new = self.state.trouble.as_ref().is_none_or(|trouble| trouble.error != text);
-        self.state.trouble = Some(PublishTrouble { since, at, error: text, refused });
+        // Who holds the account is named with its last sign of life, which changes.
+        let is_held = matches!(error, PublishError::Held(_));
+        let is_new = !is_held && self.state.trouble.as_ref().is_none_or(|trouble| trouble.error != text);
+        let stands_by = matches!(error, PublishError::Held(_)) && self.rules.standby_after.is_some();
+        self.state.trouble = Some(PublishTrouble { since, at, error: text, refused, stands_by });
         let is_due = self.logged_at.is_none_or(|logged_at| now.mono >= logged_at + LOG_INTERVAL);
         if is_due || is_new && refused {
             self.logged_at = Some(now.mono);
             let error = error.to_string();
             let (server, error) = (shown(&self.state.server), shown(&error));
-            if refused {
+            if stands_by {
+                tracing::info!("standing by for {server}: {error}");
+            } else if refused {
                 tracing::error!("nothing is published to {server}: {error}");
             } else {
                 tracing::warn!("nothing is published to {server} for now, and nothing is lost: {error}");

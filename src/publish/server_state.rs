@@ -73,7 +73,10 @@ impl ServerAccount {
                 "is published there by this mirror, which is older than the server and takes over what it lacks",
             ),
             Decision::Adopt => Ok("is there, its mirror is gone, and this one takes it over"),
-            Decision::Refuse(why) => Err(PublishError::Refused(why)),
+            Decision::Wait(_) if rules.standby_after.is_some() => {
+                Ok("is published there by another host, and this one stands by")
+            }
+            Decision::Wait(why) | Decision::Refuse(why) => Err(PublishError::Refused(why)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A file that was restored, and a host that takes an account over from another.
 
 use crate::compare::assert_same;
-use crate::harness::{Mirror, account};
+use crate::harness::{Mirror, account, text};
 use crate::postgres::Server;
 use std::fs;
 
@@ -123,6 +123,12 @@ fn a_standby_takes_over_when_the_holder_is_gone_and_gives_way_while_it_is_there(
     let second = another(&first, &config);
     let standby = second.daemon();
     second.wait("it stands by", || second.log().contains("standing by"));
+    second.wait("it says so, and is healthy", || {
+        let (out, _) = text(&second.output(&["status"]));
+        out.contains("standing by for 127.0.0.1")
+    });
+    let (out, _) = second.ends(0, &["status"]);
+    assert!(out.contains("standing by for 127.0.0.1"), "{out}");
     publish_all(&first, &database, "1..30");
     assert_eq!(second.sql::<i64>("SELECT count(*) FROM talks"), 0);
     holder.kill_hard();
@@ -180,5 +186,36 @@ fn the_command_adopts_into_a_new_file_and_keeps_one_that_has_talks_of_its_own() 
     let daemon = third.daemon();
     publish_all(&third, &database, "1..25");
     assert_same(&third, &database);
+    daemon.stop();
+}
+
+#[test]
+fn with_a_standby_a_host_that_cannot_reach_the_server_requests_nothing_until_it_can() {
+    if Server::shared().is_none() {
+        return;
+    }
+    let server: &'static Server = Box::leak(Box::new(Server::start("")));
+    let database = server.database();
+    let mirror = Mirror::new(account(20));
+    mirror.configure(&format!("{}publish.standby_after = \"5s\"\n", database.config()));
+    let daemon = mirror.daemon();
+    publish_all(&mirror, &database, "1..10");
+    server.stop("immediate");
+    // Once before it knew that it may work the account.
+    let stands_by = || mirror.log().matches("standing by, nothing is requested or closed").count();
+    mirror.wait("it stands by", || stands_by() == 2);
+    let before = mirror.simulator.account().log.len();
+    mirror.ends(0, &["enqueue", "11..20"]);
+    mirror.wait("it says so", || {
+        let (out, _) = text(&mirror.output(&["status"]));
+        out.contains("because another host may work the account")
+    });
+    mirror.ends(1, &["status"]);
+    assert_eq!(mirror.simulator.account().log.len(), before, "{}", mirror.log());
+    server.run();
+    mirror.wait_sql("it works on", "SELECT count(*) FROM talks", 20);
+    publish_all(&mirror, &database, "1..20");
+    assert_same(&mirror, &database);
+    mirror.ends(0, &["status"]);
     daemon.stop();
 }

@@ -25,6 +25,7 @@ pub(super) fn line(overview: &Overview, runs: bool, now: UnixSeconds) -> Option<
     };
     let line = format!("to {server}: {wait}{left_out}");
     Some(match trouble(overview) {
+        Some(trouble) if trouble.stands_by => format!("standing by for {server}: {}", trouble.error).into(),
         Some(trouble) => {
             let error = format!("error {}: {}", humanize::lasting(trouble.since, now), trouble.error);
             Text::from(format!("{line}; ")).then(Text::alarming(error))

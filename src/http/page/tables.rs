@@ -231,6 +231,10 @@ pub(super) fn publishing(screen: &Screen) -> Markup {
     let lag = state.lag(now);
     let error = match health::publish::trouble(overview) {
         None => html! { "none" },
+        Some(trouble) if trouble.stands_by => html! {
+            "standing by"
+            small { (outside(&trouble.error)) }
+        },
         Some(trouble) => html! {
             (capitalised(&lasting(trouble.since, now)))
             small.bad { (outside(&trouble.error)) }

@@ -30,6 +30,16 @@ pub(super) fn complaint(overview: &Overview, alive: Option<Liveness>, now: UnixS
     let state = published(overview, alive)?;
     let (server, lag) = (&state.server, state.lag(now));
     let trouble = trouble(overview);
+    if trouble.is_some_and(|trouble| trouble.stands_by) {
+        return None;
+    }
+    if let Some(at) = state.acts_until.filter(|acts_until| now > *acts_until) {
+        let why = trouble.map_or(String::new(), |trouble| format!(": {}", trouble.error));
+        return Some(Complaint {
+            what: format!("nothing is requested or closed {}, because another host may work the account{why}", lasting(at, now)),
+            action: "bring the server of publish.server back, or the network to it; then the account is worked again".into(),
+        });
+    }
     if let Some(trouble) = trouble.filter(|trouble| trouble.refused) {
         let since = lasting(trouble.since, now);
         return Some(Complaint {
@@ -95,7 +105,13 @@ mod tests {
 
     fn troubled(refused: bool, since: i64) -> Overview {
         let mut overview = overview();
-        let trouble = PublishTrouble { since: NOW - since, at: NOW - 1, error: "no route".into(), refused };
+        let trouble = PublishTrouble {
+            since: NOW - since,
+            at: NOW - 1,
+            error: "no route".into(),
+            refused,
+            stands_by: false,
+        };
         overview.publish = Some(PublishState {
             server: "db1/w".into(),
             backlog: 3,
@@ -121,6 +137,21 @@ mod tests {
         let mut earlier = troubled(true, 200);
         earlier.publish.as_mut().unwrap().trouble.as_mut().unwrap().at = NOW - 101;
         assert_eq!(what(&earlier), None, "the process before this one met it");
+    }
+
+    #[test]
+    fn a_standby_is_healthy_and_a_host_that_may_no_longer_act_is_not() {
+        let mut standby = troubled(true, 20 * 60);
+        standby.publish.as_mut().unwrap().trouble.as_mut().unwrap().stands_by = true;
+        assert_eq!(what(&standby), None);
+        let mut holder = troubled(false, 100);
+        holder.publish.as_mut().unwrap().acts_until = Some(NOW);
+        assert_eq!(what(&holder), None);
+        holder.publish.as_mut().unwrap().acts_until = Some(NOW - 5);
+        assert_eq!(
+            what(&holder).unwrap(),
+            "nothing is requested or closed for 5 s, because another host may work the account: no route"
+        );
     }
 
     #[test]

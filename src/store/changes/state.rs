@@ -22,6 +22,9 @@ pub(crate) struct PublishState {
     pub caught_up_at: Option<UnixSeconds>,
     /// When the server last confirmed a transaction.
     pub confirmed_at: Option<UnixSeconds>,
+    /// With a standby: until when this host may act for the account without another sign of life.
+    #[serde(default)]
+    pub acts_until: Option<UnixSeconds>,
     /// Why nothing is published now.
     pub trouble: Option<PublishTrouble>,
     /// Talks that the server refuses, with its words. They are published with their next change, if it takes that.
@@ -39,6 +42,9 @@ pub(crate) struct PublishTrouble {
     pub error: String,
     /// Whether a person must act. Otherwise it may pass.
     pub refused: bool,
+    /// Another host works the account, and this one is to take over if it is gone: all is well.
+    #[serde(default)]
+    pub stands_by: bool,
 }
 
 /// A talk that the server refuses.
@@ -58,6 +64,9 @@ impl PublishState {
     /// How long the oldest change may have waited, in seconds. 0 if none waits.
     pub(crate) fn lag(&self, now: UnixSeconds) -> i64 {
         let since = self.caught_up_at.or(self.trouble.as_ref().map(|trouble| trouble.since));
+        if self.trouble.as_ref().is_some_and(|trouble| trouble.stands_by) {
+            return 0;
+        }
         match self.backlog {
             0 if self.trouble.is_none() => 0,
             _ => since.map_or(0, |since| now.seconds_since(since).max(0)),
