@@ -28,3 +28,4 @@ mod shown;
 #[allow(dead_code, reason = "it has more than these tests need")]
 mod snapshots;
 mod takeover;
+mod views;
