@@ -311,3 +311,6 @@ fn import_closures(tx: &Transaction<'_>, imported: &ImportedRows) -> rusqlite::R
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
