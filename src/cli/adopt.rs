@@ -14,7 +14,6 @@ use crate::store::{self, StoreError, changes, lock};
 use anyhow::{Context, Result, bail, ensure};
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 /// Makes a database of what the server has, and puts it in place. A database with talks is only replaced with
 /// `take_over`, and kept beside it. `yes` skips the question.
@@ -48,21 +47,17 @@ pub(super) fn adopt(config: &Config, take_over: bool, yes: bool) -> Result<ExitC
             return Ok(ExitCode::SUCCESS);
         }
     }
-    let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let scratch = tempfile::Builder::new()
-        .prefix(".talkmirror-adopt-")
-        .tempdir_in(folder.unwrap_or(std::path::Path::new(".")))
-        .with_context(|| format!("cannot write beside {}", database.display()))?;
-    let file = scratch.path().join("talks.db");
+    let new = Restore::with_new_file(database)?;
     let base_url = config.api.base_url.as_str().trim_end_matches('/').to_owned();
     let mut progress: Option<ProgressDisplay> = None;
-    let adopted = runtime()?.block_on(publish::adopt(rules, &base_url, database, &file, |talks, all| {
-        progress.get_or_insert_with(|| ProgressDisplay::new(all)).set(talks, all, "");
-    }));
+    let adopted =
+        runtime()?.block_on(publish::adopt(rules, &base_url, database, &new.file(), |talks, all| {
+            progress.get_or_insert_with(|| ProgressDisplay::new(all)).set(talks, all, "");
+        }));
     drop(progress);
     let Adopted { account_id, pulled } =
         adopted.with_context(|| format!("nothing was taken over from {}", rules.server.address))?;
-    let restored = Restore::prepare(&file, database, &Arc::default())?.put_in_place(unix_now())?;
+    let restored = new.ready()?.put_in_place(unix_now())?;
     let mut out = Out::new();
     out.line(format!(
         "{}: account {account_id}, {} with {} states and {} decisions to close, from {}",

@@ -5,9 +5,10 @@ use super::error::PublishError;
 use super::publisher::{PublishRules, publisher_name};
 use super::pull::{Pulled, pull};
 use super::schema;
+use crate::store::StoreError;
 use crate::store::changes::Local;
 use crate::store::changes::import::{ImportStep, import};
-use crate::store::{self, StoreError};
+use crate::store::changes::new_file::NewFile;
 use std::path::Path;
 
 /// What was taken over.
@@ -48,14 +49,15 @@ pub(crate) async fn adopt(
     let Claimed::Behind { claim, above } = claim::claim(&connection, &nothing, &claimant).await? else {
         return Err(PublishError::Refused("the account was removed from the server meanwhile".into()));
     };
-    let mut mirror = store::open(file, true).map_err(|error| match error {
+    let unwritable = |error| match error {
         StoreError::Sql(error) => PublishError::Mirror(error),
         error => PublishError::Refused(error.to_string()),
-    })?;
+    };
+    let mut mirror = NewFile::make(file).map_err(unwritable)?;
     let all = claim::talks(&connection, account_id).await?;
     let mut talks = 0;
     let import = async |step: ImportStep| {
-        import(&mut mirror, &step)?;
+        import(mirror.connection(), &step)?;
         if let ImportStep::Talks(imported) = &step {
             talks += imported.talks.rows.len() as u64;
             observe(talks, all);
@@ -63,5 +65,6 @@ pub(crate) async fn adopt(
         Ok(())
     };
     let pulled = pull(&connection, &claim, above, import).await?;
+    mirror.finish().map_err(unwritable)?;
     Ok(Adopted { account_id, pulled })
 }

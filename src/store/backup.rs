@@ -83,6 +83,13 @@ pub(super) fn copy_checked(
     contents(&copied, schema).map_err(sql("check the copy of", source, scratch.within()))
 }
 
+/// What a complete file contains.
+pub(super) fn contents_of(path: &Path) -> Result<Contents, BackupError> {
+    let connection = open(path)?;
+    let schema = identify(&connection, path)?;
+    contents(&connection, schema).map_err(sql("read", path, path))
+}
+
 /// Removes the oldest dated copies of the same account beside a new one and keeps `keep`. Returns how many it
 /// removed.
 ///

@@ -5,6 +5,7 @@
 //! grows beyond the talks. Statements mark changes, never triggers: these take three times as long.
 
 pub(crate) mod import;
+pub(crate) mod new_file;
 mod rows;
 pub(crate) mod state;
 

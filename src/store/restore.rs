@@ -85,6 +85,31 @@ pub(crate) struct Restore {
     pub present: Present,
 }
 
+/// A place for a file that is to replace the database.
+#[derive(Debug)]
+pub(crate) struct NewDatabase {
+    database: PathBuf,
+    scratch: Scratch,
+    present: Present,
+}
+
+impl NewDatabase {
+    /// Where the file is to be made.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.scratch.copy()
+    }
+
+    /// The file is complete: one, without a WAL.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(crate) fn ready(self) -> Result<Restore, RestoreError> {
+        let NewDatabase { database, scratch, present } = self;
+        let contents = backup::contents_of(&scratch.copy()).map_err(RestoreError::Backup)?;
+        Ok(Restore { database, scratch, contents, present })
+    }
+}
+
 /// The result of a restore.
 #[derive(Debug)]
 pub(crate) struct Restored {
@@ -130,6 +155,19 @@ impl Restore {
         }
         ready(&scratch.copy(), path)?;
         Ok(Restore { database, scratch, contents, present })
+    }
+
+    /// Begins with a file that is yet to be made, beside the database: [`NewDatabase::file`].
+    ///
+    /// # Errors
+    /// See [`RestoreError`].
+    pub(crate) fn with_new_file(database: &Path) -> Result<NewDatabase, RestoreError> {
+        let database = database.canonicalize().unwrap_or_else(|_| database.to_owned());
+        tidy(&database);
+        let present = present::present(&database)?;
+        let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let scratch = Scratch::new(folder.unwrap_or(Path::new("."))).map_err(RestoreError::Backup)?;
+        Ok(NewDatabase { database, scratch, present })
     }
 
     /// Replaces the database. The old file's new name contains `now`.
