@@ -79,10 +79,12 @@ impl Publishing {
         }
     }
 
-    /// Applies a configuration. A publisher with unchanged settings runs on.
+    /// Applies a configuration. A publisher with unchanged settings runs on; one that waits after a failure tries again.
     pub(super) async fn apply(&mut self, config: &Config) -> Result<(), DaemonError> {
-        let is_unchanged = self.running.as_ref().map(|(rules, _)| rules) == config.publish.as_ref();
-        if is_unchanged && self.running.is_some() {
+        if let Some((rules, publisher)) = &self.running
+            && Some(rules) == config.publish.as_ref()
+        {
+            publisher.retry();
             return Ok(());
         }
         self.is_marked |= self.running.is_some();

@@ -46,7 +46,7 @@ pub(crate) async fn adopt(
         adopt: true,
     };
     let nothing = Local { identity: None, top: 0, is_captured: false, has_talks: false };
-    let Claimed::Behind { claim, above } = claim::claim(&connection, &nothing, &claimant).await? else {
+    let Claimed::Behind { claim, above } = claim::claim(&connection, &nothing, &claimant, None).await? else {
         return Err(PublishError::Refused("the account was removed from the server meanwhile".into()));
     };
     let unwritable = |error| match error {

@@ -1,14 +1,15 @@
 //! The claim: which mirror publishes an account, and from which position on.
 //!
 //! Each claim raises the account's `epoch` on the server. A batch names the epoch that it was made under, so one of an
-//! earlier claim changes nothing. The mirror stores the epoch before it publishes under it. If the server's is higher,
+//! earlier claim changes nothing. The mirror stores the epoch before the server does. If the server's is higher,
 //! another copy of the file has claimed the account since: this one was restored from a backup, or copied.
 
 use super::connection::Connection;
 use super::error::PublishError;
 use super::table::SCHEMA;
 use crate::number;
-use crate::store::changes::{Identity, Local};
+use crate::store::changes::{ChangesRequest, Identity, Local};
+use crate::store::writer::Writer;
 use std::time::{Duration, SystemTime};
 use tokio_postgres::types::{ToSql, Type};
 
@@ -133,14 +134,15 @@ pub(super) enum Claimed {
     Behind { claim: Claim, above: i64 },
 }
 
-/// Claims the account, in one transaction.
+/// Claims the account, in one transaction. `writer` is that of a mirror which goes on.
 ///
 /// # Errors
-/// If another mirror has it, or the server fails.
+/// If another mirror has it, the server fails, or the writer has ended.
 pub(super) async fn claim(
     connection: &Connection,
     local: &Local,
     claimant: &Claimant,
+    writer: Option<&Writer>,
 ) -> Result<Claimed, PublishError> {
     connection.batch_execute(super::BEGIN).await?;
     let server = lock(connection, claimant.account_id).await?;
@@ -166,6 +168,11 @@ pub(super) async fn claim(
             (claim(mirror, server_position, next_epoch), Some(0))
         }
     };
+    if let Some(writer) = writer.filter(|_| above.is_none()) {
+        // First here: a kill or a lost answer between the two must not look like the claim of another copy of this file.
+        let identity = ChangesRequest::Identity(identity(&claim));
+        writer.changes(identity).await.ok_or(PublishError::Stopped)?;
+    }
     let hold = if above.is_some() { claimant.hold.max(IMPORT_HOLD) } else { claimant.hold };
     write(connection, &claim, claimant, hold).await?;
     connection.batch_execute("COMMIT").await?;
@@ -225,7 +232,7 @@ pub(super) async fn write(
     }
 }
 
-/// What the mirror stores before it publishes under a claim.
+/// What the mirror stores of a claim.
 pub(super) fn identity(claim: &Claim) -> Identity {
     Identity { mirror: claim.mirror.clone(), epoch: claim.epoch, seen: claim.position, importing: false }
 }

@@ -7,7 +7,7 @@ use super::hold::{Hold, usable};
 use super::pull::{Pulled, pull};
 use super::schema;
 use super::tables;
-use super::turn::{Source, Turn, turn};
+use super::turn::{BatchLimit, Source, Turn, turn};
 use crate::clock;
 use crate::store::changes::state::{PublishState, PublishTrouble, SetAside};
 use crate::store::changes::{self, CaptureStep, ChangesRequest};
@@ -17,13 +17,14 @@ use crate::telemetry;
 use crate::text::shown;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{sleep, sleep_until, timeout};
 
 /// A turn may take so long.
-const TURN_TIMEOUT: Duration = Duration::from_secs(30);
+const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 /// After a failure that may pass: the first wait and the longest.
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LAST_BACKOFF: Duration = Duration::from_secs(30);
@@ -70,6 +71,7 @@ impl PublishRules {
 #[derive(Debug)]
 pub(crate) struct Publisher {
     stop: watch::Sender<bool>,
+    retry: Arc<Notify>,
     done: oneshot::Receiver<()>,
     hold: watch::Receiver<Hold>,
 }
@@ -88,6 +90,8 @@ impl Publisher {
         let (stop, stopping) = watch::channel(false);
         let (ended, done) = oneshot::channel();
         let (holds, hold) = watch::channel(Hold::No);
+        let retry = Arc::new(Notify::new());
+        let retrying = Arc::clone(&retry);
         let database = database.to_owned();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new().name("publisher".into()).spawn(move || {
@@ -99,7 +103,9 @@ impl Publisher {
                 writer,
                 stopping,
                 holds,
+                retry: retrying,
                 state,
+                limit: BatchLimit::MOST,
                 noted_at: None,
                 noted_backlog: 0,
                 logged_at: None,
@@ -110,7 +116,7 @@ impl Publisher {
             runtime.shutdown_background();
             let _ = ended.send(());
         })?;
-        Ok(Publisher { stop, done, hold })
+        Ok(Publisher { stop, retry, done, hold })
     }
 
     /// Whether the account is ours.
@@ -124,6 +130,11 @@ impl Publisher {
             // The thread has ended.
             std::future::pending::<()>().await;
         }
+    }
+
+    /// Tries again now, if it waits after a failure: a person may have ended its cause.
+    pub(crate) fn retry(&self) {
+        self.retry.notify_one();
     }
 
     /// Publishes what is left if that is quick, gives the account free, and ends.
@@ -147,7 +158,9 @@ struct Publishing {
     writer: Writer,
     stopping: watch::Receiver<bool>,
     holds: watch::Sender<Hold>,
+    retry: Arc<Notify>,
     state: PublishState,
+    limit: BatchLimit,
     /// When the state was last stored in the mirror, …
     noted_at: Option<Instant>,
     /// … with this backlog, …
@@ -190,6 +203,7 @@ impl Publishing {
             let mut stopping = self.stopping.clone();
             tokio::select! {
                 () = sleep(wait) => {}
+                () = self.retry.notified() => {}
                 _ = stopping.wait_for(|stop| *stop) => return,
             }
         }
@@ -223,9 +237,13 @@ impl Publishing {
         loop {
             let began = clock::now();
             let turned_at = began.mono;
-            let source = Source { mirror: &mirror, payload: self.rules.payload, hold };
-            let turned = timeout(TURN_TIMEOUT, turn(&connection, &mut claim, &source)).await;
-            let done = turned.map_err(|_| PublishError::Timeout("published a batch"))??;
+            let source = Source { mirror: &mirror, payload: self.rules.payload, hold, limit: self.limit };
+            let Ok(turned) = timeout(TURN_TIMEOUT, turn(&connection, &mut claim, &source)).await else {
+                self.limit = self.limit.fewer();
+                return Err(PublishError::Timeout("published a batch"));
+            };
+            let done = turned?;
+            self.limit = self.limit.more();
             self.holds.send_replace(Hold::Held { renewed: began });
             self.state.acts_until = self.rules.standby_after.map(|after| began.secs() + usable(after));
             self.note(&mirror, &claim, &done)?;
@@ -239,6 +257,9 @@ impl Publishing {
             if changes::is_marking(&mirror)? {
                 self.mark(claim.position).await?;
                 continue;
+            }
+            if changes::is_sending_all(&mirror)? {
+                self.writer.changes(ChangesRequest::AllSent).await.ok_or(PublishError::Stopped)?;
             }
             self.wait(turned_at).await;
         }
@@ -299,7 +320,8 @@ impl Publishing {
             hold: self.rules.hold(),
             adopt: self.rules.adopt,
         };
-        claim::claim(connection, &changes::local(mirror)?, &claimant).await
+        let local = changes::local(mirror)?;
+        claim::claim(connection, &local, &claimant, Some(&self.writer)).await
     }
 
     /// Takes over what the server has and this file does not.
@@ -332,7 +354,10 @@ impl Publishing {
         if !changes::local(mirror)?.is_captured {
             self.mark(claim.position).await?;
         }
-        tracing::info!("publishing to {} from change {} on", shown(&self.state.server), claim.position);
+        // Claimed again and again, it would fill the log.
+        if self.state.trouble.is_none() {
+            tracing::info!("publishing to {} from change {} on", shown(&self.state.server), claim.position);
+        }
         Ok(())
     }
 
@@ -386,8 +411,9 @@ impl Publishing {
         let surplus = self.state.set_aside.len().saturating_sub(MAX_SET_ASIDE);
         self.state.set_aside.drain(..surplus);
         let recovered = self.state.trouble.take();
-        if let Some(trouble) = &recovered {
-            self.logged_at = None;
+        if let Some(trouble) = &recovered
+            && self.logged_at.take().is_some()
+        {
             let lasted = clock::duration(at.seconds_since(trouble.since));
             tracing::info!("publishing to {} works again, after {lasted}", shown(&self.state.server));
         }
@@ -412,13 +438,20 @@ impl Publishing {
         }
         let text = error.to_string();
         let since = self.state.trouble.as_ref().map_or(at, |trouble| trouble.since);
+        let is_first = self.state.trouble.is_none();
         // Who holds the account is named with its last sign of life, which changes.
-        let is_held = matches!(error, PublishError::Held(_));
-        let is_new = !is_held && self.state.trouble.as_ref().is_none_or(|trouble| trouble.error != text);
+        let is_new = self.state.trouble.as_ref().is_none_or(|trouble| !is_same(&trouble.error, &text));
         let stands_by = matches!(error, PublishError::Held(_)) && self.rules.standby_after.is_some();
         self.state.trouble = Some(PublishTrouble { since, at, error: text, refused, stands_by });
         let is_due = self.logged_at.is_none_or(|logged_at| now.mono >= logged_at + LOG_INTERVAL);
-        if is_due || is_new && refused {
+        if is_first && !refused {
+            // A session that a pooler or an administrator ends is made anew at once. Only what lasts is news.
+            tracing::debug!(
+                "connecting to {} anew: {}",
+                shown(&self.state.server),
+                shown(&error.to_string())
+            );
+        } else if is_due || is_new && refused {
             self.logged_at = Some(now.mono);
             let error = error.to_string();
             let (server, error) = (shown(&self.state.server), shown(&error));
@@ -452,6 +485,12 @@ impl Publishing {
              infinity"
         );
     }
+}
+
+/// Whether two errors are one: what is counted in them, such as a time, may differ.
+fn is_same(one: &str, other: &str) -> bool {
+    let words = |text: &str| text.replace(|letter: char| letter.is_ascii_digit(), "");
+    words(one) == words(other)
 }
 
 /// The host and the file: `crm1:/var/lib/talkmirror/talks.db`.

@@ -26,8 +26,6 @@ pub(super) struct Table {
 pub(super) enum OnConflict {
     /// It is replaced, unless its `seq` is higher.
     Newest,
-    /// Only this column can have changed.
-    Only(&'static str),
     /// It is replaced if it differs.
     Replace,
 }
@@ -107,12 +105,6 @@ impl Table {
         let others: Vec<&Column> =
             self.columns.iter().filter(|column| !self.key.contains(&column.name)).collect();
         match self.on_conflict {
-            OnConflict::Only(column) => {
-                let _ = write!(
-                    sql,
-                    "{column} = excluded.{column} WHERE t.{column} IS DISTINCT FROM excluded.{column}"
-                );
-            }
             OnConflict::Newest => {
                 let _ = write!(sql, "{} WHERE t.seq <= excluded.seq", set(&others));
             }

@@ -8,15 +8,36 @@ use super::rows::Rows;
 use super::table::SCHEMA;
 use super::tables;
 use crate::store;
-use crate::store::changes::{self, Change, Wanted};
+use crate::store::changes::{self, Change, Changes, Wanted};
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio_postgres::types::{ToSql, Type};
 
-/// Changes in one transaction at most, …
-const MAX_CHANGES: usize = 2000;
-/// … and so many bytes of JSON, unless one talk has more.
-const MAX_BYTES: u64 = 2 << 20;
+/// How much a turn takes: so many changes, and so many bytes of JSON and versions, unless one talk has more. A slow
+/// server gets as much as it commits in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BatchLimit {
+    changes: usize,
+    bytes: u64,
+}
+
+impl BatchLimit {
+    pub(super) const MOST: BatchLimit = BatchLimit { changes: 2000, bytes: 2 << 20 };
+
+    /// After a turn that took too long.
+    pub(super) fn fewer(self) -> BatchLimit {
+        BatchLimit { changes: (self.changes / 4).max(1), bytes: self.bytes / 4 }
+    }
+
+    /// After one that did not.
+    pub(super) fn more(self) -> BatchLimit {
+        let most = BatchLimit::MOST;
+        BatchLimit {
+            changes: (self.changes * 2).min(most.changes),
+            bytes: (self.bytes * 2).clamp(1, most.bytes),
+        }
+    }
+}
 
 /// What one turn did.
 #[derive(Debug, Default)]
@@ -37,6 +58,7 @@ pub(super) struct Source<'a> {
     /// Whether the JSON as received is published.
     pub payload: bool,
     pub hold: Duration,
+    pub limit: BatchLimit,
 }
 
 /// Publishes the next changes. Without any, only the sign of life is renewed.
@@ -48,8 +70,9 @@ pub(super) async fn turn(
     claim: &mut Claim,
     source: &Source<'_>,
 ) -> Result<Turn, PublishError> {
-    let changes = changes::since(source.mirror, claim.position, MAX_CHANGES, MAX_BYTES)?;
-    let mut turn = Turn { more: changes.len() > 1, ..Turn::default() };
+    let BatchLimit { changes, bytes } = source.limit;
+    let Changes { list: changes, more } = changes::since(source.mirror, claim.position, changes, bytes)?;
+    let mut turn = Turn { more, ..Turn::default() };
     if changes.is_empty() {
         connection.batch_execute(super::BEGIN).await?;
         advance(connection, claim, claim.position, source).await?;
@@ -88,7 +111,11 @@ async fn publish(
     turn: &mut Turn,
 ) -> Result<(), PublishError> {
     let Some(last) = batch.last() else { return Ok(()) };
-    let wanted = wanted(connection, claim.account_id, batch).await?;
+    let wanted = if changes::is_sending_all(source.mirror)? {
+        batch.iter().map(|change| Wanted { talk_id: change.talk_id, from_version: 0 }).collect()
+    } else {
+        wanted(connection, claim.account_id, batch).await?
+    };
     let selects = tables::ALL.map(|table| table.select);
     let read = changes::read(source.mirror, &selects, &wanted)?;
     connection.batch_execute(super::BEGIN).await?;

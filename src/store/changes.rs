@@ -35,6 +35,9 @@ struct Capture {
     /// The talks up to this one are marked, those that were there before. `None`: all are.
     #[serde(default)]
     marked_to: Option<TalkId>,
+    /// Talks are published with all their versions, also those that the server has.
+    #[serde(default)]
+    sends_all: bool,
 }
 
 /// Who this mirror is to the server that it is published to.
@@ -134,8 +137,20 @@ pub(crate) fn top(connection: &Connection) -> rusqlite::Result<i64> {
     connection.prepare_cached("SELECT coalesce(max(seq), 0) FROM changes")?.query_row([], |row| row.get(0))
 }
 
-/// The next talks after a position, in the order of their last change: at most `limit`, and no more than with `bytes` of
-/// JSON, but at least one.
+/// So much of a batch's bytes a version counts for: most talks have few, and some have thousands.
+const VERSION_BYTES: i64 = 40;
+
+/// The next talks after a position.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Changes {
+    /// In the order of their last change.
+    pub list: Vec<Change>,
+    /// There are others after them.
+    pub more: bool,
+}
+
+/// The next talks after a position: at most `limit`, and no more than with `bytes` of JSON and versions, but at least
+/// one.
 ///
 /// # Errors
 /// If the database cannot be read.
@@ -144,24 +159,22 @@ pub(crate) fn since(
     position: i64,
     limit: usize,
     bytes: u64,
-) -> rusqlite::Result<Vec<Change>> {
+) -> rusqlite::Result<Changes> {
     let mut statement = connection.prepare_cached(
-        "SELECT seq, talk_id, coalesce(octet_length(payload), 0)
+        "SELECT seq, talk_id, coalesce(octet_length(payload), 0) + coalesce(version, 0) * ?2
            FROM changes LEFT JOIN talks USING (talk_id) WHERE seq > ?1 ORDER BY seq",
     )?;
-    let mut rows = statement.query([position])?;
-    let (mut changes, mut left) = (Vec::new(), bytes);
-    while changes.len() < limit
-        && let Some(row) = rows.next()?
-    {
+    let mut rows = statement.query([position, VERSION_BYTES])?;
+    let (mut list, mut left) = (Vec::new(), bytes);
+    while let Some(row) = rows.next()? {
         let size = number::positive(row.get(2)?);
-        if size > left && !changes.is_empty() {
-            break;
+        if list.len() == limit || size > left && !list.is_empty() {
+            return Ok(Changes { list, more: true });
         }
         left = left.saturating_sub(size);
-        changes.push(Change { seq: row.get(0)?, talk_id: row.get(1)? });
+        list.push(Change { seq: row.get(0)?, talk_id: row.get(1)? });
     }
-    Ok(changes)
+    Ok(Changes { list, more: false })
 }
 
 /// Whether talks are to be marked that were there before the capture was switched on.
@@ -170,6 +183,14 @@ pub(crate) fn since(
 /// If the database cannot be read.
 pub(crate) fn is_marking(connection: &Connection) -> rusqlite::Result<bool> {
     Ok(CAPTURE.get(connection)?.is_some_and(|capture| capture.marked_to.is_some()))
+}
+
+/// Whether talks are published with all their versions: since [`mark_all`], until nothing is left.
+///
+/// # Errors
+/// If the database cannot be read.
+pub(crate) fn is_sending_all(connection: &Connection) -> rusqlite::Result<bool> {
+    Ok(CAPTURE.get(connection)?.is_some_and(|capture| capture.sends_all))
 }
 
 /// How the daemon is: its row of `daemon_status`, as JSON. `None` before its first start.
@@ -205,6 +226,8 @@ pub(crate) fn backlog(connection: &Connection, position: i64) -> rusqlite::Resul
 pub(crate) enum ChangesRequest {
     /// Mark changes, and the next of the talks that were there before. The numbers begin above `floor`.
     SwitchOn { floor: i64 },
+    /// Nothing is left to publish of what [`mark_all`] marked.
+    AllSent,
     /// Mark no changes, and forget the next that are marked.
     SwitchOff,
     /// Store who this mirror is to the server.
@@ -220,6 +243,7 @@ pub(crate) enum ChangesRequest {
 pub(super) fn work(connection: &mut Connection, wanted: &ChangesRequest) -> rusqlite::Result<CaptureStep> {
     match wanted {
         ChangesRequest::SwitchOn { floor } => switch_on(connection, *floor),
+        ChangesRequest::AllSent => all_sent(connection),
         ChangesRequest::SwitchOff => switch_off(connection),
         ChangesRequest::Identity(identity) => {
             IDENTITY.set(connection, identity)?;
@@ -248,7 +272,7 @@ fn switch_on(connection: &mut Connection, floor: i64) -> rusqlite::Result<Captur
     let capture = match CAPTURE.get(&tx)? {
         Some(Capture { marked_to: None, .. }) => return Ok(CaptureStep::Done),
         Some(capture) => capture,
-        None => Capture { floor: floor.max(top(&tx)?), marked_to: Some(FIRST) },
+        None => Capture { floor: floor.max(top(&tx)?), marked_to: Some(FIRST), sends_all: false },
     };
     let marked_to: Option<TalkId> = tx
         .prepare_cached(
@@ -297,7 +321,20 @@ fn switch_off(connection: &mut Connection) -> rusqlite::Result<CaptureStep> {
     Ok(if forgotten > 0 { CaptureStep::More } else { CaptureStep::Done })
 }
 
-/// Marks all talks again: everything is published once more.
+/// From now on, the server is asked which versions it has.
+///
+/// # Errors
+/// If the database cannot be written.
+fn all_sent(connection: &mut Connection) -> rusqlite::Result<CaptureStep> {
+    let tx = connection.transaction()?;
+    if let Some(capture @ Capture { marked_to: None, .. }) = CAPTURE.get(&tx)? {
+        CAPTURE.set(&tx, &Capture { sends_all: false, ..capture })?;
+    }
+    tx.commit()?;
+    Ok(CaptureStep::Done)
+}
+
+/// Marks all talks again: everything is published once more, with all versions.
 ///
 /// # Errors
 /// If the database cannot be written.
@@ -305,7 +342,7 @@ pub(crate) fn mark_all(connection: &mut Connection) -> rusqlite::Result<()> {
     let tx = connection.transaction()?;
     if let Some(capture) = CAPTURE.get(&tx)? {
         let floor = top(&tx)?.max(capture.floor);
-        CAPTURE.set(&tx, &Capture { floor, marked_to: Some(FIRST) })?;
+        CAPTURE.set(&tx, &Capture { floor, marked_to: Some(FIRST), sends_all: true })?;
     }
     tx.commit()
 }

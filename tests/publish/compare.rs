@@ -38,12 +38,21 @@ fn both(
     ));
     let columns: Vec<(&str, &str)> = columns.lines().map(|line| line.split_once(' ').unwrap()).collect();
     let on_server = |(name, kind): &(&str, &str)| match *kind {
-        "timestamp with time zone" => format!("extract(epoch FROM {name})::bigint"),
+        "timestamp with time zone" => format!(
+            "CASE WHEN isfinite({name}) THEN to_json(extract(epoch FROM {name})::bigint) ELSE to_json({name}::text) END"
+        ),
         "boolean" => format!("{name}::integer"),
         "json" => format!("{name}::text"),
         _ => (*name).to_owned(),
     };
-    let in_mirror: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+    // The server's years end, and begin.
+    let in_mirror = |(name, kind): &(&str, &str)| match *kind {
+        "timestamp with time zone" => format!(
+            "CASE WHEN {name} >= 9224318016000 THEN 'infinity' WHEN {name} < -210866803200 THEN '-infinity' ELSE {name} END"
+        ),
+        _ => (*name).to_owned(),
+    };
+    let in_mirror: Vec<String> = columns.iter().map(in_mirror).collect();
     let on_server = columns.iter().map(on_server).collect::<Vec<_>>().join(", ");
     // A talk that turned up has a tombstone on the server still.
     let turned_up =
@@ -63,7 +72,13 @@ fn both(
     (there.lines().map(plain).collect(), here)
 }
 
-/// Without the spaces that only one of the two writes.
+/// Without the spaces that only one of the two writes, and without U+0000, which is no character of the server's.
 fn plain(row: &str) -> String {
-    serde_json::from_str::<Value>(row).unwrap_or_else(|error| panic!("{error}: {row}")).to_string()
+    let mut row: Vec<Value> = serde_json::from_str(row).unwrap_or_else(|error| panic!("{error}: {row}"));
+    for value in &mut row {
+        if let Value::String(text) = value {
+            *text = text.replace('\0', "\u{fffd}");
+        }
+    }
+    Value::from(row).to_string()
 }

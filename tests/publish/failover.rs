@@ -17,7 +17,7 @@ fn a_standby_that_lags_is_promoted_and_gets_what_it_missed() {
     let primary: &'static Server = Box::leak(Box::new(Server::start("")));
     let database = primary.database();
     let standby: &'static Server = Box::leak(Box::new(primary.standby()));
-    let promoted = Database { server: standby, name: database.name.clone() };
+    let promoted = Database { server: standby, name: database.name.clone(), role: database.role.clone() };
     let mirror = Mirror::new(account(60));
     mirror.configure(&config_of(&format!(
         "postgresql://talkmirror@127.0.0.1:{},127.0.0.1:{}/{}",

@@ -16,9 +16,11 @@ mod as_mirrored;
 mod compare;
 mod dashboard;
 mod failover;
+mod failures;
 #[path = "../black_box/harness.rs"]
 #[allow(dead_code, reason = "it has more than these tests need")]
 mod harness;
+mod odd_data;
 mod pooler;
 mod postgres;
 mod publishing;

@@ -21,6 +21,8 @@ pub struct Server {
 pub struct Database {
     pub server: &'static Server,
     pub name: String,
+    /// The role that publishes.
+    pub role: String,
 }
 
 /// The folder of PostgreSQL's programs, of the newest version that is installed.
@@ -197,7 +199,7 @@ impl Server {
         let role = "DO $$ BEGIN CREATE ROLE talkmirror LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$";
         self.psql("postgres", role).unwrap();
         self.psql("postgres", &format!("CREATE DATABASE {name}")).unwrap();
-        Database { server: self, name }
+        Database { server: self, name, role: "talkmirror".into() }
     }
 }
 
@@ -219,7 +221,7 @@ impl Database {
 
     /// For `publish.server`.
     pub fn address(&self) -> String {
-        self.address_of("talkmirror")
+        self.address_of(&self.role)
     }
 
     pub fn address_of(&self, user: &str) -> String {
@@ -229,6 +231,21 @@ impl Database {
     /// Lines of the configuration that publish to it.
     pub fn config(&self) -> String {
         config_of(&self.address())
+    }
+
+    /// Publishes by a role of its own, so that a test may take its rights away.
+    pub fn with_own_role(mut self) -> Database {
+        self.role = format!("publisher_of_{}", self.name);
+        self.sql(&format!("CREATE ROLE {0} LOGIN; GRANT talkmirror_publisher TO {0}", self.role));
+        self
+    }
+
+    /// Ends all sessions of the publisher.
+    pub fn end_sessions(&self) -> String {
+        self.sql(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'talkmirror'
+                AND datname = current_database()",
+        )
     }
 
     /// Waits until the server has all changes of the mirror.

@@ -36,6 +36,6 @@ pub(in crate::publish) const TABLE: Table = Table {
              SELECT talk_id, version, changed_at, NULL, created_at, updated_at, rate, contact_id, chat_id, entity_id,
                     entity_type, is_in_work, is_read, origin, missed_at, status, source_id, lead_id, customer_id
                FROM json_each(?1) AS wanted JOIN talks ON talk_id = wanted.value ->> 0",
-    // A state that was seen stays as it was seen. Only its end comes later.
-    on_conflict: OnConflict::Only("valid_to"),
+    // A state stays as it was seen, but for its end, which comes later. What the server lost of it is put back.
+    on_conflict: OnConflict::Replace,
 };

@@ -92,7 +92,7 @@ fn begin(tx: &Transaction<'_>, identity: &Identity, position: i64, above: i64) -
     // By way of negative numbers: each is unique at each moment.
     tx.execute("UPDATE changes SET seq = -(seq + ?2) WHERE seq > ?1", (above, by))?;
     tx.execute("UPDATE changes SET seq = -seq WHERE seq < 0", [])?;
-    let capture = CAPTURE.get(tx)?.unwrap_or(Capture { floor: 0, marked_to: None });
+    let capture = CAPTURE.get(tx)?.unwrap_or(Capture { floor: 0, marked_to: None, sends_all: false });
     CAPTURE.set(tx, &Capture { floor: capture.floor.max(position).max(top(tx)?), ..capture })
 }
 

@@ -19,7 +19,7 @@ fn on(connection: &mut Connection, floor: i64) -> u32 {
 
 fn changes(connection: &Connection) -> Vec<(i64, i64)> {
     let changes = since(connection, 0, usize::MAX, u64::MAX).unwrap();
-    changes.iter().map(|change| (change.talk_id.get(), change.seq)).collect()
+    changes.list.iter().map(|change| (change.talk_id.get(), change.seq)).collect()
 }
 
 fn other(connection: &Connection, talk_id: i64, outcome: Outcome) {
@@ -83,6 +83,9 @@ fn what_was_there_before_is_marked_step_by_step_and_what_changes_meanwhile_is_no
     on(&mut connection, 0);
     assert_eq!(backlog(&connection, many), Ok(many as u64), "each again");
     assert_eq!(backlog(&connection, 0), Ok(many as u64));
+    assert_eq!(is_sending_all(&connection), Ok(true));
+    all_sent(&mut connection).unwrap();
+    assert_eq!(is_sending_all(&connection), Ok(false));
 
     assert_eq!(switch_off(&mut connection), Ok(CaptureStep::More));
     fetched(&connection, Talk { updated_at: at(10), ..stored(many) }, at(10));
