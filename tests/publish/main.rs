@@ -13,6 +13,7 @@
 
 #[path = "../black_box/as_mirrored.rs"]
 mod as_mirrored;
+mod certificates;
 mod compare;
 mod dashboard;
 mod failover;
@@ -25,6 +26,7 @@ mod pooler;
 mod postgres;
 mod publishing;
 mod readers;
+mod secrets;
 mod shown;
 #[path = "../black_box/snapshots.rs"]
 #[allow(dead_code, reason = "it has more than these tests need")]

@@ -44,7 +44,7 @@ pub fn program(name: &str) -> Command {
     command
 }
 
-fn other_user() -> Option<User> {
+pub fn other_user() -> Option<User> {
     nix::unistd::Uid::effective().is_root().then(|| User::from_name("postgres").unwrap().unwrap())
 }
 
