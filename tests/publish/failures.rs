@@ -3,8 +3,7 @@
 use crate::compare::assert_same;
 use crate::harness::{Daemon, Mirror, SmallDisk, account};
 use crate::postgres::{Database, Server};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use std::fs;
 
 /// How many talks are mirrored while something fails.
@@ -196,21 +195,6 @@ fn a_role_that_may_not_is_told_what_it_lacks() {
     published.daemon.stop();
 }
 
-/// The processes of a server: the first, and one for each session.
-fn processes(server: &Server) -> Vec<Pid> {
-    let pid = fs::read_to_string(server.folder.join("data/postmaster.pid")).unwrap();
-    let first: i32 = pid.lines().next().unwrap().parse().unwrap();
-    let children = fs::read_to_string(format!("/proc/{first}/task/{first}/children")).unwrap();
-    let children = children.split_whitespace().map(|pid| pid.parse().unwrap());
-    std::iter::once(first).chain(children).map(Pid::from_raw).collect()
-}
-
-fn signal(server: &Server, signal: Signal) {
-    for process in processes(server) {
-        let _ = kill(process, signal);
-    }
-}
-
 #[test]
 fn a_server_that_is_down_full_frozen_or_takes_no_writes_is_waited_for() {
     if Server::shared().is_none() {
@@ -277,9 +261,9 @@ fn a_server_that_is_down_full_frozen_or_takes_no_writes_is_waited_for() {
     }
     published.survives(
         "a frozen server",
-        |database| signal(database.server, Signal::SIGSTOP),
+        |database| database.server.signal(Signal::SIGSTOP),
         &["did not answer in time"],
-        |database| signal(database.server, Signal::SIGCONT),
+        |database| database.server.signal(Signal::SIGCONT),
     );
     published.daemon.stop();
 }

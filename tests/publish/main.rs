@@ -18,12 +18,14 @@ mod compare;
 mod dashboard;
 mod failover;
 mod failures;
+mod hanging;
 #[path = "../black_box/harness.rs"]
 #[allow(dead_code, reason = "it has more than these tests need")]
 mod harness;
 mod odd_data;
 mod pooler;
 mod postgres;
+mod proxy;
 mod publishing;
 mod readers;
 mod secrets;

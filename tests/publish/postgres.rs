@@ -1,7 +1,8 @@
 //! A PostgreSQL server of this test binary, on loopback, as a user that is not root. Each test has its own database.
 
 use crate::harness::{Mirror, skip};
-use nix::unistd::User;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, User};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -163,6 +164,18 @@ impl Server {
         let status =
             program("pg_ctl").args(["-m", mode, "-w", "stop", "-D"]).arg(data).stdout(Stdio::null()).status();
         assert!(status.unwrap().success());
+    }
+
+    /// Signals all its processes, those of its sessions too.
+    pub fn signal(&self, signal: Signal) {
+        let pid = fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap();
+        let first: i32 = pid.lines().next().unwrap().parse().unwrap();
+        let children = fs::read_to_string(format!("/proc/{first}/task/{first}/children")).unwrap();
+        let children = children.split_whitespace().map(|pid| pid.parse().unwrap());
+        for process in std::iter::once(first).chain(children) {
+            // A session may end just now.
+            let _ = kill(Pid::from_raw(process), signal);
+        }
     }
 
     /// Runs SQL as the superuser. Returns what it prints, one row a line.

@@ -1,0 +1,160 @@
+//! A server that answers no more, by itself or on the way: the mirror does not wait for it.
+
+use crate::compare::assert_same;
+use crate::harness::{Mirror, account};
+use crate::postgres::{Database, Server};
+use crate::proxy::Proxy;
+use nix::sys::signal::Signal;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Commits to compare.
+const COMMITS: f64 = 30.0;
+
+/// The number of commits so far, and how long they took together.
+fn commits(mirror: &Mirror, port: u16) -> (f64, f64) {
+    let (_, metrics) = mirror.get(port, "/metrics");
+    let value = |name: &str| {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|value| value.parse::<f64>().ok()).unwrap_or_default()
+    };
+    let name = "talkmirror_writer_commit_duration_seconds";
+    (value(&format!("{name}_count")), value(&format!("{name}_sum")))
+}
+
+/// How long the next commits take, on average.
+fn next_commits(mirror: &Mirror, port: u16, meanwhile: impl Fn() -> bool) -> f64 {
+    let (first, before) = commits(mirror, port);
+    let mut last = (first, before);
+    mirror.wait("enough is committed", || {
+        last = commits(mirror, port);
+        last.0 - first >= COMMITS && meanwhile()
+    });
+    (last.1 - before) / (last.0 - first)
+}
+
+/// Changes talks and queues them until `stop`.
+fn change(mirror: &Mirror, stop: &AtomicBool) {
+    let connection = mirror.connect();
+    while !stop.load(Ordering::Relaxed) {
+        for talk in mirror.simulator.account().talks.values_mut().take(100) {
+            talk.updated_at += 1;
+        }
+        connection
+            .execute_batch(
+                "WITH RECURSIVE ids (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM ids WHERE id < 100)
+                 INSERT INTO talk_queue (talk_id) SELECT id FROM ids",
+            )
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// A mirror at work, whose server stops to answer by `hang`. `hangs` says whether a turn waits for it now.
+fn waits_for_nothing(
+    database: &Database,
+    address: u16,
+    hang: impl Fn(),
+    hangs: impl Fn() -> bool,
+    wake: impl Fn(),
+) {
+    let port = Mirror::free_port();
+    let mirror = Mirror::new(account(300));
+    let server = format!("@127.0.0.1:{}/", database.server.port);
+    let config = database.config().replace(&server, &format!("@127.0.0.1:{address}/"));
+    mirror.configure(&format!("{config}http.listen = \"127.0.0.1:{port}\"\n"));
+    mirror.ends(0, &["enqueue", "1..100"]);
+    let daemon = mirror.running_daemon();
+    database.wait_until_published(&mirror);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| change(&mirror, &stop));
+        let usual = next_commits(&mirror, port, || true);
+        hang();
+        mirror.wait("a turn hangs", &hangs);
+        // Whoever reads would keep the log from being taken into the database.
+        let connection = mirror.connect();
+        connection.busy_timeout(Duration::from_secs(5)).unwrap();
+        let busy: i64 =
+            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).unwrap();
+        assert_eq!(busy, 0, "the publisher reads while it waits");
+        let known = || mirror.log().lines().any(|line| line.contains("did not answer in time"));
+        let hanging = next_commits(&mirror, port, known);
+        stop.store(true, Ordering::Relaxed);
+        assert!(hanging < usual + 0.05, "commits take {hanging} s instead of {usual} s");
+        let wal = mirror.path("talks.db-wal").metadata().map_or(0, |wal| wal.len());
+        assert!(wal < 64 << 20, "{wal} bytes");
+    });
+
+    mirror.ends(0, &["enqueue", "101..200"]);
+    mirror.wait_sql("it mirrors on", "SELECT count(*) FROM talks", 200);
+    let stopped = Instant::now();
+    daemon.stop();
+    assert!(stopped.elapsed() < Duration::from_secs(10), "{:?}", stopped.elapsed());
+    mirror.assert_sound();
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), 200);
+
+    wake();
+    let daemon = mirror.daemon();
+    database.wait_until_published(&mirror);
+    assert_same(&mirror, database);
+    daemon.stop();
+}
+
+#[test]
+fn a_connection_that_swallows_everything_delays_no_commit_and_no_stop() {
+    let Some(server) = Server::shared() else { return };
+    let database = server.database();
+    let proxy = Proxy::to(server.port);
+    waits_for_nothing(
+        &database,
+        proxy.port,
+        || proxy.swallow(true),
+        || proxy.has_swallowed(),
+        || proxy.swallow(false),
+    );
+}
+
+/// Whether a process that listens at this port has bytes that it does not read.
+fn has_unread(port: u16) -> bool {
+    let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    sockets.lines().skip(1).any(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        fields[1].ends_with(&format!(":{port:04X}")) && fields[3] == "01" && !fields[4].ends_with(":00000000")
+    })
+}
+
+#[test]
+fn a_frozen_server_delays_no_commit_and_no_stop() {
+    if Server::shared().is_none() {
+        return;
+    }
+    let server: &'static Server = Box::leak(Box::new(Server::start("")));
+    let database = server.database();
+    waits_for_nothing(
+        &database,
+        server.port,
+        || server.signal(Signal::SIGSTOP),
+        || has_unread(server.port),
+        || server.signal(Signal::SIGCONT),
+    );
+    server.stop("fast");
+}
+
+#[test]
+fn the_second_host_is_asked_if_the_first_swallows_everything() {
+    let Some(server) = Server::shared() else { return };
+    let database = server.database();
+    let proxy = Proxy::to(server.port);
+    proxy.swallow(true);
+    let mirror = Mirror::new(account(5));
+    let server = format!("@127.0.0.1:{}/", server.port);
+    let both = format!("@127.0.0.1:{},127.0.0.1:{}/", proxy.port, database.server.port);
+    mirror.configure(&database.config().replace(&server, &both));
+    mirror.ends(0, &["sync", "1..5"]);
+    let daemon = mirror.daemon();
+    database.wait_until_published(&mirror);
+    assert_same(&mirror, &database);
+    assert!(proxy.has_swallowed());
+    daemon.stop();
+}
