@@ -173,6 +173,13 @@ enum Command {
         /// The folder for the database [default: a new temporary folder]
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
+        /// Publish it to this PostgreSQL server too, such as postgresql://me@%2Frun%2Fpostgresql/warehouse; makes the schema
+        /// there if it may
+        #[arg(long, value_name = "ADDRESS")]
+        publish: Option<String>,
+        /// The file with that role's password
+        #[arg(long, value_name = "FILE", requires = "publish")]
+        password_file: Option<PathBuf>,
     },
     /// Print a completion script for a shell
     Completions { shell: Shell },
@@ -379,9 +386,11 @@ impl Cli {
             }
             Command::Publish(PublishCommand::All) => publish::all(&for_database()?),
             #[cfg(feature = "demo")]
-            Command::Demo { ref dir } => {
+            Command::Demo { ref dir, ref publish, ref password_file } => {
                 plain()?;
-                demo::demo(dir.as_deref())
+                let password_file = password_file.clone();
+                let target = publish.clone().map(|address| demo::Target { address, password_file });
+                demo::demo(dir.as_deref(), target.as_ref())
             }
             Command::Completions { shell } => completions::completions(shell),
             Command::Man => completions::man(),

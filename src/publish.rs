@@ -10,6 +10,8 @@ mod address;
 mod adopt;
 mod claim;
 mod connection;
+#[cfg(feature = "demo")]
+pub(crate) mod demo;
 mod error;
 mod hold;
 mod publisher;

@@ -1,6 +1,10 @@
 //! `demo`: runs a simulated account on loopback, mirrors it and closes its stale talks with the code of `run`. The
 //! first talks are queued by plain SQL, as an analyst would. Later changes are found in the account's events.
 
+mod publishing;
+
+pub(super) use publishing::Target;
+
 use super::print::Out;
 use super::progress::{ProgressDisplay, eprint_line};
 use super::run::runtime;
@@ -24,10 +28,17 @@ const TALK_COUNT: i64 = 36;
 const RUN_TIME: Duration = Duration::from_secs(16);
 
 /// Runs the demo; ends within 20 s.
-pub(super) fn demo(dir: Option<&Path>) -> Result<ExitCode> {
+pub(super) fn demo(dir: Option<&Path>, publish: Option<&Target>) -> Result<ExitCode> {
+    let mut account = account();
+    if let Some(target) = publish {
+        target.prepare()?;
+        // A server takes an account from one mirror alone, and an earlier demo may have been another.
+        account.renumber(fastrand::i64(1_000_000..100_000_000));
+    }
+    let account_id = account.account_id;
     let dir = folder(dir)?;
-    let simulator = Simulator::start(account()).context("cannot start the simulated account")?;
-    let config = configure(&dir, &simulator)?;
+    let simulator = Simulator::start(account).context("cannot start the simulated account")?;
+    let config = configure(&dir, &simulator, publish)?;
     eprint_line(&format!(
         "A simulated account answers at {}: talks begin there, are missed and answered, and some were forgotten.",
         simulator.base_url()
@@ -78,6 +89,9 @@ pub(super) fn demo(dir: Option<&Path>) -> Result<ExitCode> {
     out.line("")?;
     out.line("Talks that nobody had answered for a day:")?;
     out.table(&closings(&connection)?)?;
+    if let Some(target) = publish {
+        target.show(&mut out, &connection, account_id)?;
+    }
     for line in queries(&config.database, &dir).lines() {
         out.line(line)?;
     }
@@ -118,7 +132,7 @@ fn account() -> Account {
 }
 
 /// Writes a configuration as a person would, and loads it.
-fn configure(dir: &Path, simulator: &Simulator) -> Result<Config> {
+fn configure(dir: &Path, simulator: &Simulator, publish: Option<&Target>) -> Result<Config> {
     let write = |name: &str, text: String| {
         fs::write(dir.join(name), text).with_context(|| format!("cannot write {name} in {}", dir.display()))
     };
@@ -130,8 +144,9 @@ fn configure(dir: &Path, simulator: &Simulator) -> Result<Config> {
             "# Written by `talkmirror demo`; the simulated account ends with it.\n\
              [api]\nbase_url = \"{}\"\ntoken_file = \"token\"\n\n[queue]\nretry_base = \"2s\"\n\n\
              [auto_close]\nmode = \"live\"\nschedule = \"*/4 * * * * *\"\nmax_per_sweep = 3\n\n\
-             [events]\nschedule = \"*/2 * * * * *\"\n",
-            simulator.base_url()
+             [events]\nschedule = \"*/2 * * * * *\"\n{}",
+            simulator.base_url(),
+            publish.map_or(String::new(), Target::lines)
         ),
     )?;
     Ok(Config::load(&dir.join("config.toml"), Needs::Api)?)

@@ -16,6 +16,7 @@ mod as_mirrored;
 mod certificates;
 mod compare;
 mod dashboard;
+mod demo;
 mod failover;
 mod failures;
 mod hanging;

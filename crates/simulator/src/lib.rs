@@ -263,6 +263,12 @@ impl Account {
         account
     }
 
+    /// Makes it another account, with the same talks.
+    pub fn renumber(&mut self, account_id: i64) {
+        self.account_id = account_id;
+        self.talks.values_mut().for_each(|talk| talk.account_id = account_id);
+    }
+
     /// Sets another random seed.
     pub fn reseed(&mut self, seed: u64) {
         self.rng = fastrand::Rng::with_seed(seed);

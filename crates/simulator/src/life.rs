@@ -1,8 +1,8 @@
 //! Simulates life in the account: talks come, are missed, read, answered and closed.
 
+use super::Account;
 use super::clock::unix_now;
 use super::talk::Talk;
-use super::{ACCOUNT_ID, Account};
 
 const ORIGINS: [&str; 5] = ["telegram", "whatsapp", "viber", "instagram", "avito"];
 
@@ -115,7 +115,7 @@ impl Account {
             is_read: Some(false),
             origin,
             missed_at: None,
-            account_id: ACCOUNT_ID,
+            account_id: self.account_id,
             status: None,
             source_id: None,
             lead_id,
