@@ -28,7 +28,7 @@ pub(crate) use adopt::{Adopted, adopt};
 pub(crate) use connection::Server;
 pub(crate) use hold::Hold;
 pub(crate) use publisher::{PublishRules, Publisher, switch_off};
-pub(crate) use server_state::{init, state};
+pub(crate) use server_state::{ServerState, init, state};
 
 /// Begins a transaction. If this end dies, the server ends it by itself: nobody waits for a lock of ours.
 const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '30s'; SET LOCAL lock_timeout = '5s'; \

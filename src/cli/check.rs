@@ -78,7 +78,7 @@ pub(super) fn check(input: &Input, as_json: bool) -> Result<ExitCode> {
     let answering = api::api(&config, overview.as_ref(), &mut report)?;
     if let Some(rules) = &config.publish {
         let account_id = overview.as_ref().and_then(|overview| overview.account_id).or(answering);
-        report.verdict("publish", publish::publish(&config.database, rules, account_id))?;
+        publish::publish(&config.database, rules, account_id, &mut report)?;
     }
     report.end()
 }

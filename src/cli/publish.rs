@@ -11,7 +11,8 @@ use crate::store::changes::state::PublishState;
 use crate::store::{self, StoreError, account, changes};
 use anyhow::{Context, Result, bail};
 use serde_json::json;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// How the schema is made.
@@ -53,7 +54,7 @@ pub(super) fn status(config: &Config, as_json: bool) -> Result<ExitCode> {
     let rules = rules(config)?;
     let mirror = store::open_read_only(&config.database)?;
     let account = account::name(&mirror).map_err(StoreError::from)?;
-    let here = changes::state::read(&mirror).map_err(StoreError::from)?;
+    let here = changes::state::now(&mirror).map_err(StoreError::from)?;
     let account_id = account.as_ref().map(|account| account.account_id);
     let there = runtime()?.block_on(publish::state(&rules.server, account_id));
     let now = unix_now();
@@ -79,7 +80,10 @@ pub(super) fn status(config: &Config, as_json: bool) -> Result<ExitCode> {
                     None => "account    not known there yet".into(),
                 })?;
             }
-            Err(error) => out.line(Text::alarming("server     ").then(error.to_string()))?,
+            Err(error) => {
+                let hint = as_another_user(&rules.server.address, error.label());
+                out.line(Text::alarming("error      ").then(hint.unwrap_or_else(|| error.to_string())))?;
+            }
         }
         match &here {
             Some(here) => shown(&mut out, here, now)?,
@@ -91,6 +95,21 @@ pub(super) fn status(config: &Config, as_json: bool) -> Result<ExitCode> {
     out.done()?;
     Ok(if goes_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
+
+/// What to do if the server refuses root at a socket, where it may know the role's own user by name (peer). `label` is
+/// the error's.
+pub(super) fn as_another_user(address: &ServerAddress, label: &str) -> Option<String> {
+    let is_root = Path::new("/proc/self").metadata().is_ok_and(|process| process.uid() == 0);
+    let user = address.user();
+    (is_root && address.is_socket() && label == PEER_REFUSED).then(|| {
+        format!(
+            "it knows who connects by the user's name, and this is root; `sudo -u {user} talkmirror publish status` tries it"
+        )
+    })
+}
+
+/// The SQLSTATE of a user with another name than the role, and of a role that does not exist.
+const PEER_REFUSED: &str = "28000";
 
 fn shown(out: &mut Out, here: &PublishState, now: UnixSeconds) -> Result<()> {
     let backlog = match here.backlog {

@@ -19,6 +19,11 @@ pub(crate) struct ServerAddress {
 }
 
 impl ServerAddress {
+    /// Whether each host is a Unix socket.
+    pub(crate) fn is_socket(&self) -> bool {
+        self.config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)))
+    }
+
     /// With TLS, unless each host is this machine.
     pub(crate) fn uses_tls(&self) -> bool {
         !self.config.get_hosts().iter().all(is_here)

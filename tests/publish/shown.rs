@@ -1,6 +1,6 @@
 //! What `check`, `status`, the page and the metrics show of publishing.
 
-use crate::harness::{Daemon, Mirror, account};
+use crate::harness::{Daemon, Mirror, account, skip};
 use crate::postgres::{Database, Server};
 use crate::snapshots::{assert_said, complaints, part, verdicts};
 use nix::sys::signal::Signal;
@@ -181,4 +181,35 @@ fn a_talk_that_is_left_out_is_a_warning_until_it_is_published() {
     mirror.wait("it is published", || mirror.status()["publish"]["set_aside"][0].is_null());
     assert_eq!(database.sql("SELECT count(*) FROM talkmirror.talks WHERE talk_id = 3"), "1");
     daemon.stop();
+}
+
+#[test]
+fn root_at_a_socket_is_not_the_role_s_user_and_check_says_who_is() {
+    if Server::shared().is_none() {
+        return;
+    }
+    if !nix::unistd::Uid::effective().is_root() {
+        return skip("only root is taken for another user");
+    }
+    let server: &'static Server = Box::leak(Box::new(Server::start("")));
+    let database = server.database();
+    let access = server.folder.join("data/pg_hba.conf");
+    let lines = std::fs::read_to_string(&access).unwrap();
+    std::fs::write(&access, format!("local all talkmirror peer\n{lines}")).unwrap();
+    database.sql("SELECT pg_reload_conf()");
+    let mirror = Mirror::new(account(1));
+    mirror.ends(0, &["sync", "1"]);
+    let (folder, port, name) = (server.folder.display(), server.port, &database.name);
+    mirror.configure(&format!(
+        "publish.enabled = true\npublish.server = \"postgresql:///{name}?user=talkmirror&host={folder}&port={port}\"\n"
+    ));
+    let masks = [(&*format!("{folder}:{port}"), "[socket]"), ("warehouse\\d+", "warehouse")];
+    let (out, _) = mirror.ends(0, &["check"]);
+    assert_said!(verdicts(&out, &["publish"]), masks, @"publish  warn  [socket]/warehouse was not tried: it knows who connects by the user's name, and this is root; `sudo -u talkmirror talkmirror publish status` tries it");
+    let (out, _) = mirror.ends(1, &["publish", "status"]);
+    assert_said!(out, masks, @r"
+server  [socket]/warehouse
+error  it knows who connects by the user's name, and this is root; `sudo -u talkmirror talkmirror publish status` tries it
+here  nothing is published yet: does the daemon run with publish.enabled = true?
+");
 }
