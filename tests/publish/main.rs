@@ -24,6 +24,7 @@ mod hanging;
 #[allow(dead_code, reason = "it has more than these tests need")]
 mod harness;
 mod odd_data;
+mod page;
 mod pooler;
 mod postgres;
 mod proxy;

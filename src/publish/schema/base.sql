@@ -27,6 +27,9 @@ CREATE TABLE IF NOT EXISTS talkmirror.schema_info (
     min_publisher integer NOT NULL
 );
 COMMENT ON TABLE talkmirror.schema_info IS 'The version of this schema, and the lowest version of a publisher that it takes.';
+COMMENT ON COLUMN talkmirror.schema_info.id IS '1: there is one row';
+COMMENT ON COLUMN talkmirror.schema_info.version IS 'grows with each addition';
+COMMENT ON COLUMN talkmirror.schema_info.min_publisher IS 'the lowest version of a publisher that it takes';
 
 CREATE TABLE IF NOT EXISTS talkmirror.accounts (
     account_id   bigint PRIMARY KEY,
