@@ -23,6 +23,10 @@ fn what_is_mirrored_and_closed_is_on_the_server_row_by_row() {
     });
     mirror.ends(0, &["enqueue", "41..60"]);
     mirror.wait_sql("all are mirrored", "SELECT count(*) FROM talks", 59);
+    // Otherwise the next sweep may begin between the two reads of the comparison.
+    mirror.configure(&database.config());
+    daemon.signal(nix::sys::signal::Signal::SIGHUP);
+    mirror.wait("no sweep begins", || logged(&mirror, "applied the new configuration") == 1);
     mirror.wait_sql("no closing is under way", "SELECT count(*) FROM talk_queue", 0);
     database.wait_until_published(&mirror);
     assert_same(&mirror, &database);
