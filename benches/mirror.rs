@@ -17,11 +17,13 @@
 mod as_mirrored;
 #[path = "mirror/costs.rs"]
 mod costs;
+#[path = "mirror/process.rs"]
+mod process;
 
 use as_mirrored::as_mirrored;
 use criterion::{BatchSize, Criterion, Throughput};
-use nix::sys::resource::{UsageWho, getrusage};
-use std::io::{BufRead, BufReader, Read, Write};
+use process::{SimulatorProcess, TALKS, children_cpu, keep_to_core, median, peak_mib, simulate};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -37,9 +39,8 @@ use talkmirror::store::feeds::{Fed, FeedRequest};
 use talkmirror::store::queue::DueRow;
 use talkmirror::store::record::{FetchedTalk, Outcome, Record, Recorder};
 use talkmirror::talk::TalkId;
-use talkmirror_simulator::{ACCOUNT_ID, Account, Simulator, TOKEN};
+use talkmirror_simulator::{ACCOUNT_ID, Account, TOKEN};
 
-const TALKS: i64 = 50_000;
 const MILLION: i64 = 1_000_000;
 const CLOSED_TALKS: i64 = 1_000_000;
 
@@ -61,17 +62,6 @@ fn main() {
     costs::print(&simulator);
     figures(&simulator);
     criterion.final_summary();
-}
-
-/// The simulator's process: prints its address, ends with its stdin.
-fn simulate() {
-    keep_to_core(1);
-    let mut account = Account::with_talks(TALKS);
-    account.limit = usize::MAX;
-    account.keep_log = false;
-    let simulator = Simulator::start(account).expect("a loopback port");
-    println!("{}", simulator.base_url());
-    let _ = std::io::stdin().read_to_end(&mut Vec::new());
 }
 
 /// The lower bound: the same requests and decoding, but nothing stored.
@@ -108,43 +98,6 @@ fn fetch_all(base_url: &str) {
 /// The ids from 1 to this one.
 fn up_to(last: i64) -> RangeInclusive<TalkId> {
     TalkId::new(1)..=TalkId::new(last)
-}
-
-/// Binds this process, and those it starts, to one core if there are several.
-fn keep_to_core(core: usize) {
-    let mut cores = nix::sched::CpuSet::new();
-    cores.set(core).expect("a core's number");
-    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1) {
-        nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &cores).expect("a core to keep to");
-    }
-}
-
-struct SimulatorProcess {
-    child: Child,
-    base_url: String,
-}
-
-impl SimulatorProcess {
-    fn start() -> SimulatorProcess {
-        let mut child = Command::new(std::env::current_exe().expect("our own path"))
-            .arg("--simulator")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the simulator starts");
-        let mut base_url = String::new();
-        BufReader::new(child.stdout.take().expect("piped"))
-            .read_line(&mut base_url)
-            .expect("the simulator says its address");
-        SimulatorProcess { child, base_url: base_url.trim().to_owned() }
-    }
-}
-
-impl Drop for SimulatorProcess {
-    fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        let _ = self.child.wait();
-    }
 }
 
 /// A folder with a configuration, and a queue of the first `talks` ids. Feeders are off: without a rate limit they
@@ -382,24 +335,4 @@ fn figures(simulator: &SimulatorProcess) {
 fn bare(simulator: &SimulatorProcess) {
     let mut bare = Command::new(std::env::current_exe().expect("our own path"));
     assert!(bare.args(["--bare", &simulator.base_url]).status().expect("it runs").success());
-}
-
-/// Processor seconds of all ended child processes.
-fn children_cpu() -> f64 {
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("usage");
-    let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
-    seconds(usage.user_time()) + seconds(usage.system_time())
-}
-
-/// The peak resident memory of a process. `None` once it has ended.
-fn peak_mib(pid: u32) -> Option<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kib / 1024.0)
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

@@ -25,6 +25,8 @@ mod hanging;
 mod harness;
 mod odd_data;
 mod page;
+#[allow(dead_code, reason = "the bench reads more of it")]
+mod pgbouncer;
 mod pooler;
 mod postgres;
 mod proxy;

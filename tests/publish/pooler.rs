@@ -1,57 +1,23 @@
 //! PgBouncer in transaction mode stands before the server: each transaction may get another of its connections.
 
 use crate::compare::assert_same;
-use crate::harness::{Mirror, account, skip};
-use crate::postgres::{Database, Server, config_of, other_folder, run_beside};
-use std::fs;
-use std::path::{Path, PathBuf};
+use crate::harness::{Mirror, account};
+use crate::pgbouncer::Pooler;
+use crate::postgres::{Server, config_of};
 
-/// Connections to the server for each database.
+/// Connections to the server.
 const POOL_SIZE: usize = 2;
 const PUBLISHERS: i64 = 20;
-
-/// A PgBouncer of this test.
-struct Pooler {
-    port: u16,
-}
-
-impl Pooler {
-    /// `None` if PgBouncer is not installed.
-    fn start(server: &Server) -> Option<Pooler> {
-        let program = Path::new("/usr/sbin/pgbouncer");
-        if !program.exists() {
-            skip("PgBouncer is not installed (Debian's package pgbouncer)");
-            return None;
-        }
-        let (folder, port) = (other_folder(), Mirror::free_port());
-        fs::write(folder.join("users"), "\"talkmirror\" \"\"\n").unwrap();
-        let config = format!(
-            "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
-             unix_socket_dir =\nauth_type = trust\nauth_file = {}\npool_mode = transaction\n\
-             default_pool_size = {POOL_SIZE}\nmax_client_conn = 1000\n",
-            server.port,
-            folder.join("users").display()
-        );
-        fs::write(folder.join("pgbouncer.ini"), config).unwrap();
-        run_beside(program, &[PathBuf::from("-q"), folder.join("pgbouncer.ini")], &folder);
-        Some(Pooler { port })
-    }
-
-    /// Lines of the configuration that publish through it.
-    fn config(&self, database: &Database) -> String {
-        config_of(&format!("postgresql://talkmirror@127.0.0.1:{}/{}", self.port, database.name))
-    }
-}
 
 #[test]
 fn a_mirror_is_published_through_a_pooler_in_transaction_mode_row_by_row() {
     let Some(server) = Server::shared() else { return };
-    let Some(pooler) = Pooler::start(server) else { return };
+    let Some(pooler) = Pooler::start(server, POOL_SIZE) else { return };
     let database = server.database();
     let mirror = Mirror::new(account(60));
     mirror.configure(&format!(
         "{}auto_close.mode = \"live\"\nauto_close.schedule = \"* * * * * *\"\nauto_close.max_share = 1.0\n",
-        pooler.config(&database)
+        config_of(&pooler.address(&database))
     ));
     mirror.ends(0, &["enqueue", "1..60"]);
     let daemon = mirror.daemon();
@@ -72,7 +38,7 @@ fn a_mirror_is_published_through_a_pooler_in_transaction_mode_row_by_row() {
 #[test]
 fn many_mirrors_share_few_connections_of_a_pooler() {
     let Some(server) = Server::shared() else { return };
-    let Some(pooler) = Pooler::start(server) else { return };
+    let Some(pooler) = Pooler::start(server, POOL_SIZE) else { return };
     let database = server.database();
     let mirrors: Vec<Mirror> = (1..=PUBLISHERS)
         .map(|account_id| {
@@ -80,7 +46,7 @@ fn many_mirrors_share_few_connections_of_a_pooler() {
             simulated.account_id = account_id;
             simulated.talks.values_mut().for_each(|talk| talk.account_id = account_id);
             let mirror = Mirror::new(simulated);
-            mirror.configure(&pooler.config(&database));
+            mirror.configure(&config_of(&pooler.address(&database)));
             mirror.ends(0, &["enqueue", "1..10"]);
             mirror
         })

@@ -58,8 +58,9 @@ pub fn other_folder() -> PathBuf {
     folder
 }
 
-/// Starts a server's process, as a user that is not root, with its log in a folder. It ends with this process.
-pub fn run_beside(program: &Path, arguments: &[PathBuf], folder: &Path) {
+/// Starts a server's process, as a user that is not root, with its log in a folder. It ends with this process. Returns its
+/// process id.
+pub fn run_beside(program: &Path, arguments: &[PathBuf], folder: &Path) -> u32 {
     let log = fs::OpenOptions::new().create(true).append(true).open(folder.join("log")).unwrap();
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "QUIT"]);
@@ -71,10 +72,10 @@ pub fn run_beside(program: &Path, arguments: &[PathBuf], folder: &Path) {
     // The kernel ends the server when the thread that started it ends. So that thread stays.
     std::thread::spawn(move || {
         let mut child = command.spawn().unwrap();
-        started.send(()).unwrap();
+        started.send(child.id()).unwrap();
         let _ = child.wait();
     });
-    ready.recv().unwrap();
+    ready.recv().unwrap()
 }
 
 impl Server {

@@ -1,0 +1,84 @@
+//! What it costs the mirror to mark changes: processor time to work 50,000 queued talks, with and without.
+
+use crate::process::{SimulatorProcess, TALKS, children_cpu, keep_to_core, median};
+use rusqlite::Connection;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use talkmirror_simulator::TOKEN;
+
+/// Over all cases, interleaved, so that a busy machine affects each case alike.
+const ROUNDS: usize = 11;
+
+/// One line of the table.
+struct Case {
+    name: &'static str,
+    program: PathBuf,
+    is_marked: bool,
+    /// Processor seconds for 1,000 talks: new ones, and the same again unchanged.
+    new: Vec<f64>,
+    unchanged: Vec<f64>,
+}
+
+/// Prints the table. `other` is another build of the binary.
+pub fn print(other: Option<PathBuf>) {
+    let simulator = SimulatorProcess::start();
+    // One core for the mirror, and one for the server.
+    keep_to_core(0);
+    let ours = PathBuf::from(env!("CARGO_BIN_EXE_talkmirror"));
+    let case = |name, program, is_marked| Case { name, program, is_marked, new: vec![], unchanged: vec![] };
+    let mut cases = vec![case("off", ours.clone(), false), case("on", ours, true)];
+    cases.extend(other.map(|program| case("off, other build", program, false)));
+    for round in 0..ROUNDS {
+        let first = round % cases.len();
+        cases.rotate_left(first);
+        cases.iter_mut().for_each(|case| case.work(&simulator.base_url));
+        cases.rotate_right(first);
+    }
+    println!("| publishing | 1,000 new talks | 1,000 unchanged ones |\n| --- | --- | --- |");
+    for case in cases {
+        println!("| {} | {:.4} s | {:.4} s |", case.name, median(case.new), median(case.unchanged));
+    }
+}
+
+impl Case {
+    fn work(&mut self, base_url: &str) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path();
+        fs::write(path.join("token"), TOKEN).expect("a token");
+        fs::set_permissions(path.join("token"), fs::Permissions::from_mode(0o600)).expect("a token");
+        let config = format!(
+            "[api]\nbase_url = \"{base_url}\"\ntoken_file = \"token\"\nrequests_per_second = 1000000\nmax_in_flight = 16\n\
+             [refresh]\nenabled = false\n[listing]\nenabled = false\n[events]\nenabled = false\n"
+        );
+        fs::write(path.join("config.toml"), config).expect("a configuration");
+        for round in [&mut self.new, &mut self.unchanged] {
+            run(&self.program, path, &["enqueue", &format!("1..{TALKS}")]);
+            if self.is_marked {
+                // As the publisher switches it on. It runs in no sync.
+                let sql = "INSERT OR IGNORE INTO mirror_info VALUES ('publish.capture', '{\"floor\":0,\"marked_to\":null}')";
+                let connection = Connection::open(path.join("talks.db")).expect("a database");
+                connection.execute(sql, []).expect("marking");
+            }
+            let before = children_cpu();
+            run(&self.program, path, &["sync"]);
+            round.push((children_cpu() - before) / (TALKS as f64 / 1000.0));
+        }
+        let connection = Connection::open(path.join("talks.db")).expect("a database");
+        let marked: i64 = match self.is_marked {
+            true => {
+                connection.query_row("SELECT count(*) FROM changes", [], |row| row.get(0)).expect("a count")
+            }
+            false => 0,
+        };
+        assert_eq!(marked, if self.is_marked { TALKS } else { 0 });
+    }
+}
+
+fn run(program: &Path, folder: &Path, arguments: &[&str]) {
+    let mut command = Command::new(program);
+    command.arg("--quiet").arg("--config").arg(folder.join("config.toml")).args(arguments);
+    let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("the binary runs");
+    assert!(status.success(), "{arguments:?}: {status}");
+}
