@@ -21,6 +21,8 @@ pub(crate) mod schema;
 mod server_state;
 mod table;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod turn;
 
 pub(crate) use address::ServerAddress;

@@ -240,7 +240,7 @@ pub(crate) enum ChangesRequest {
 ///
 /// # Errors
 /// If the database cannot be written.
-pub(super) fn work(connection: &mut Connection, wanted: &ChangesRequest) -> rusqlite::Result<CaptureStep> {
+pub(crate) fn work(connection: &mut Connection, wanted: &ChangesRequest) -> rusqlite::Result<CaptureStep> {
     match wanted {
         ChangesRequest::SwitchOn { floor } => switch_on(connection, *floor),
         ChangesRequest::AllSent => all_sent(connection),

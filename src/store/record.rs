@@ -323,7 +323,7 @@ fn missed_at(tx: &Transaction<'_>, talk_id: TalkId) -> rusqlite::Result<Option<U
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::{FetchedTalk, Outcome, Record, Recorded, Recorder};
     use crate::clock::UnixSeconds;
     use crate::talk::Talk;
