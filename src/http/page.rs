@@ -5,6 +5,7 @@
 
 mod answers;
 mod charts;
+mod publishing;
 mod state;
 mod tables;
 
@@ -69,7 +70,7 @@ pub(super) fn render(screen: &Screen) -> String {
             (tables::pauses(screen))
             (tables::talks(screen))
             (tables::auto_close(screen))
-            (tables::publishing(screen))
+            (publishing::table(screen))
         }
         (tables::closures(screen))
         (tables::feeders(screen))

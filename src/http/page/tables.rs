@@ -2,9 +2,7 @@
 
 use super::Screen;
 use crate::clock::UnixSeconds;
-use crate::number;
 use crate::policy::closing::{CloseMode, ClosingOutcome};
-use crate::report::health;
 use crate::report::humanize::{
     ago, aim, backfill, brief, capitalised, count, day, duration, in_time, iso, lasting, timestamp,
 };
@@ -14,17 +12,17 @@ use crate::store::feeds::{Feeder, FeederRow};
 use maud::{Markup, html};
 
 /// How long ago something was, with the exact time on hover.
-fn when(at: UnixSeconds, now: UnixSeconds) -> Markup {
+pub(super) fn when(at: UnixSeconds, now: UnixSeconds) -> Markup {
     html! { time datetime=(iso(at)) title={ (timestamp(at)) " UTC" } { (ago(at, now)) } }
 }
 
 /// A text of the API or of another program, truncated to leave room for the rest of the page.
-fn outside(text: &str) -> String {
+pub(super) fn outside(text: &str) -> String {
     brief(text, 300)
 }
 
 /// A table of names and values.
-fn facts(title: &str, id: &str, caption: &str, rows: &[(&str, Markup)]) -> Markup {
+pub(super) fn facts(title: &str, id: &str, caption: &str, rows: &[(&str, Markup)]) -> Markup {
     html! {
         section aria-labelledby=(id) {
             h2 id=(id) { (title) }
@@ -43,7 +41,7 @@ fn facts(title: &str, id: &str, caption: &str, rows: &[(&str, Markup)]) -> Marku
 }
 
 /// A count, and a remark beside it.
-fn counted(number: i64, more: Option<String>) -> Markup {
+pub(super) fn counted(number: i64, more: Option<String>) -> Markup {
     html! {
         b { (count(number)) }
         @if let Some(more) = more { small { (more) } }
@@ -220,45 +218,6 @@ pub(super) fn auto_close(screen: &Screen) -> Markup {
                 },
             ),
             ("Under way", counted(overview.closures_under_way, None)),
-        ],
-    )
-}
-
-/// How publishing goes. Nothing while it is off.
-pub(super) fn publishing(screen: &Screen) -> Markup {
-    let (overview, now) = (&screen.overview, screen.now);
-    let Some(state) = &overview.publish else { return html! {} };
-    let lag = state.lag(now);
-    let error = match health::publish::trouble(overview) {
-        None => html! { "none" },
-        Some(trouble) if trouble.stands_by => html! {
-            "standing by"
-            small { (outside(&trouble.error)) }
-        },
-        Some(trouble) => html! {
-            (capitalised(&lasting(trouble.since, now)))
-            small.bad { (outside(&trouble.error)) }
-        },
-    };
-    let left_out = state.set_aside.last().map(|last| {
-        format!("the server refuses them; the last, talk {}: {}", last.talk_id, outside(&last.error))
-    });
-    facts(
-        "Publishing",
-        "publishing",
-        "What the PostgreSQL server has of this mirror",
-        &[
-            ("Server", html! { (state.server) }),
-            (
-                "Talks that wait",
-                counted(
-                    number::whole(state.backlog),
-                    (lag > 0).then(|| format!("for up to {}", duration(lag))),
-                ),
-            ),
-            ("Last confirmed", state.confirmed_at.map_or(html! { "nothing yet" }, |at| when(at, now))),
-            ("Error", error),
-            ("Talks left out", counted(number::whole(state.set_aside.len()), left_out)),
         ],
     )
 }
