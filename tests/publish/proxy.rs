@@ -50,8 +50,7 @@ impl Proxy {
 
 fn forward(mut from: TcpStream, mut to: TcpStream, state: &State) {
     let mut buffer = [0; 16 * 1024];
-    loop {
-        let Ok(size @ 1..) = from.read(&mut buffer) else { break };
+    while let Ok(size @ 1..) = from.read(&mut buffer) {
         if state.swallows.load(Ordering::Relaxed) {
             state.swallowed.fetch_add(size, Ordering::Relaxed);
         } else if to.write_all(&buffer[..size]).is_err() {

@@ -154,7 +154,7 @@ fn the_password_comes_from_a_file_or_a_credential_and_is_shown_nowhere() {
     );
     mirror.ends(0, &["sync", "1..3"]);
     let with_file = |file: &str| {
-        mirror.configure(&config(&database, address, &format!("{ca}publish.password_file = \"{file}\"\n")))
+        mirror.configure(&config(&database, address, &format!("{ca}publish.password_file = \"{file}\"\n")));
     };
     let status = || text(&mirror.output(&["publish", "status"]));
     with_file("password");

@@ -76,7 +76,7 @@ fn an_empty_file_has_all_that_the_server_has_and_repeating_it_changes_nothing() 
         import(&mut connection, &ImportStep::Talks(on_server(5, 3, 80))).unwrap();
         assert_eq!(versions(&connection, 5), [(1, 1), (2, 2), (3, 3)]);
         let changes: Vec<i64> =
-            since(&connection, 0, 9, u64::MAX).unwrap().iter().map(|change| change.seq).collect();
+            since(&connection, 0, 9, u64::MAX).unwrap().list.iter().map(|change| change.seq).collect();
         assert_eq!(changes.len(), 1);
         assert!(changes[0] == 80 || changes[0] > 90, "the server's number, or one above all: {changes:?}");
         let queued = "SELECT count(*) FROM talk_queue WHERE talk_id = 5 AND reason = 'adopt'";
@@ -101,7 +101,7 @@ fn what_this_file_saw_later_comes_after_what_the_server_has() {
     begin(&mut connection, 90, 1);
     import(&mut connection, &ImportStep::Talks(on_server(5, 3, 80))).unwrap();
     assert_eq!(versions(&connection, 5), [(1, 1), (2, 2), (3, 3), (4, 7), (5, 8)]);
-    assert!(since(&connection, 90, 9, u64::MAX).unwrap().len() == 1, "it is to be published");
+    assert!(since(&connection, 90, 9, u64::MAX).unwrap().list.len() == 1, "it is to be published");
     let overlap = "SELECT count(*) FROM talk_versions a JOIN talk_versions b ON b.version = a.version + 1
                     WHERE a.valid_to <> b.valid_from";
     assert_eq!(connection.query_row(overlap, [], |row| row.get(0)), Ok(0));
