@@ -239,7 +239,7 @@ impl Publishing {
             let turned_at = began.mono;
             let source = Source { mirror: &mirror, payload: self.rules.payload, hold, limit: self.limit };
             let Ok(turned) = timeout(TURN_TIMEOUT, turn(&connection, &mut claim, &source)).await else {
-                self.limit = self.limit.fewer();
+                self.limit = self.limit.fewer(changes::backlog(&mirror, claim.position)?);
                 return Err(PublishError::Timeout("published a batch"));
             };
             let done = turned?;

@@ -24,9 +24,10 @@ pub(super) struct BatchLimit {
 impl BatchLimit {
     pub(super) const MOST: BatchLimit = BatchLimit { changes: 2000, bytes: 2 << 20 };
 
-    /// After a turn that took too long.
-    pub(super) fn fewer(self) -> BatchLimit {
-        BatchLimit { changes: (self.changes / 4).max(1), bytes: self.bytes / 4 }
+    /// After a turn that took too long, of so many changes that waited.
+    pub(super) fn fewer(self, waiting: u64) -> BatchLimit {
+        let taken = usize::try_from(waiting).unwrap_or(usize::MAX).min(self.changes);
+        BatchLimit { changes: (taken / 4).max(1), bytes: self.bytes / 4 }
     }
 
     /// After one that did not.

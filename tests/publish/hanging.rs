@@ -158,3 +158,21 @@ fn the_second_host_is_asked_if_the_first_swallows_everything() {
     assert!(proxy.has_swallowed());
     daemon.stop();
 }
+
+#[test]
+fn a_slow_server_gets_as_much_as_it_commits_in_time() {
+    let Some(server) = Server::shared() else { return };
+    let database = server.database();
+    // All at once take longer than a turn may.
+    database.sql(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.8); RETURN new; END $$;
+         CREATE TRIGGER slow BEFORE INSERT ON talkmirror.talks FOR EACH ROW EXECUTE FUNCTION slow()",
+    );
+    let mirror = Mirror::new(account(14));
+    mirror.configure(&database.config());
+    mirror.ends(0, &["sync", "1..14"]);
+    let daemon = mirror.daemon();
+    database.wait_until_published(&mirror);
+    assert_same(&mirror, &database);
+    daemon.stop();
+}
