@@ -16,7 +16,9 @@ mod error;
 mod hold;
 mod publisher;
 mod pull;
+mod reporter;
 mod rows;
+mod rules;
 pub(crate) mod schema;
 mod server_state;
 mod table;
@@ -29,7 +31,8 @@ pub(crate) use address::ServerAddress;
 pub(crate) use adopt::{Adopted, adopt};
 pub(crate) use connection::Server;
 pub(crate) use hold::Hold;
-pub(crate) use publisher::{PublishRules, Publisher, switch_off};
+pub(crate) use publisher::{Publisher, switch_off};
+pub(crate) use rules::PublishRules;
 pub(crate) use server_state::{ServerState, init, state};
 
 /// Begins a transaction. If this end dies, the server ends it by itself: nobody waits for a lock of ours.

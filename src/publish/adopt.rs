@@ -2,8 +2,8 @@
 
 use super::claim::{self, Claimant, Claimed};
 use super::error::PublishError;
-use super::publisher::{PublishRules, publisher_name};
 use super::pull::{Pulled, pull};
+use super::rules::{PublishRules, publisher_name};
 use super::schema;
 use crate::store::StoreError;
 use crate::store::changes::Local;

@@ -3,7 +3,7 @@
 use super::claim::{self, Claimant, Decision, ServerRow};
 use super::connection::{Connection, Server};
 use super::error::PublishError;
-use super::publisher::{PublishRules, publisher_name};
+use super::rules::{PublishRules, publisher_name};
 use super::schema;
 use super::table::SCHEMA;
 use super::tables;

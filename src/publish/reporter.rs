@@ -1,0 +1,188 @@
+//! What is known of publishing: in the mirror, for those who read it, in the journal and in the metrics.
+
+use super::claim::Claim;
+use super::error::{Class, PublishError};
+use super::hold::usable;
+use super::rules::PublishRules;
+use super::tables;
+use super::turn::Turn;
+use crate::clock::{self, UnixSeconds};
+use crate::store;
+use crate::store::changes;
+use crate::store::changes::state::{PublishState, PublishTrouble, SetAside};
+use crate::store::writer::Writer;
+use crate::telemetry;
+use crate::text::shown;
+use std::time::{Duration, Instant};
+
+/// How often the state in the mirror is updated while nothing goes wrong.
+const NOTE_INTERVAL: Duration = Duration::from_secs(10);
+/// How often a trouble that lasts is logged again.
+const LOG_INTERVAL: Duration = Duration::from_secs(60 * 60);
+/// How many of the talks that the server refuses are named.
+const MAX_SET_ASIDE: usize = 100;
+
+/// Keeps the state, and tells it.
+pub(super) struct Reporter {
+    writer: Writer,
+    state: PublishState,
+    standby_after: Option<Duration>,
+    /// How long the account stays held after a sign of life.
+    hold: Duration,
+    /// When the state was last stored in the mirror, …
+    noted_at: Option<Instant>,
+    /// … with this backlog, …
+    noted_backlog: u64,
+    /// … when a trouble was last logged, …
+    logged_at: Option<Instant>,
+    /// … and when values that the server does not take.
+    converted_logged_at: Option<Instant>,
+}
+
+impl Reporter {
+    pub(super) fn new(rules: &PublishRules, writer: Writer) -> Reporter {
+        Reporter {
+            writer,
+            state: PublishState { server: rules.server.address.to_string(), ..PublishState::default() },
+            standby_after: rules.standby_after,
+            hold: rules.hold(),
+            noted_at: None,
+            noted_backlog: 0,
+            logged_at: None,
+            converted_logged_at: None,
+        }
+    }
+
+    /// The server, as it is shown.
+    pub(super) fn server(&self) -> &str {
+        &self.state.server
+    }
+
+    /// Whether the last session failed.
+    pub(super) fn is_troubled(&self) -> bool {
+        self.state.trouble.is_some()
+    }
+
+    /// Takes over from the last process which talks are left out.
+    pub(super) fn recall(&mut self, mirror: &store::Connection) -> Result<(), PublishError> {
+        if self.noted_at.is_some() {
+            return Ok(());
+        }
+        if let Some(last) = changes::state::read(mirror)?.filter(|last| last.server == self.state.server) {
+            self.state.set_aside = last.set_aside;
+        }
+        Ok(())
+    }
+
+    /// A turn went through.
+    pub(super) fn note(
+        &mut self,
+        mirror: &store::Connection,
+        claim: &Claim,
+        (done, began): (&Turn, UnixSeconds),
+    ) -> Result<(), PublishError> {
+        let now = clock::now();
+        for (table, rows) in tables::ALL.iter().zip(done.rows) {
+            telemetry::published(table.name, rows);
+        }
+        self.log_converted(done.converted);
+        let at = now.secs();
+        self.state.position = claim.position;
+        self.state.confirmed_at = Some(at);
+        self.state.acts_until = self.standby_after.map(|after| began + usable(after));
+        self.state.backlog = changes::backlog(mirror, claim.position)?;
+        if self.state.backlog == 0 || !done.more {
+            self.state.caught_up_at = Some(at);
+        }
+        let has_dropped = changes::state::drop_published(mirror, &mut self.state)?;
+        for (change, error) in &done.set_aside {
+            tracing::error!(
+                talk_id = %change.talk_id,
+                "the server refuses talk {}, and it is left out until its next change: {}",
+                change.talk_id,
+                shown(error)
+            );
+            self.state.set_aside.retain(|set_aside| set_aside.talk_id != change.talk_id);
+            let (talk_id, seq) = (change.talk_id, change.seq);
+            self.state.set_aside.push(SetAside { talk_id, seq, at, error: error.clone() });
+        }
+        let surplus = self.state.set_aside.len().saturating_sub(MAX_SET_ASIDE);
+        self.state.set_aside.drain(..surplus);
+        let recovered = self.state.trouble.take();
+        if let Some(trouble) = &recovered
+            && self.logged_at.take().is_some()
+        {
+            let lasted = clock::duration(at.seconds_since(trouble.since));
+            tracing::info!("publishing to {} works again, after {lasted}", shown(&self.state.server));
+        }
+        let is_due =
+            self.noted_at.is_none_or(|noted_at| now.mono >= noted_at + NOTE_INTERVAL.min(self.hold / 5));
+        // Else a mirror in which nothing changes for long would show the backlog of its last change.
+        let has_caught_up = self.state.backlog == 0 && self.noted_backlog > 0;
+        if recovered.is_some() || has_dropped || !done.set_aside.is_empty() || is_due || has_caught_up {
+            self.store(now.mono);
+        }
+        Ok(())
+    }
+
+    /// A session failed.
+    pub(super) fn fail(&mut self, error: &PublishError) {
+        let now = clock::now();
+        let at = now.secs();
+        let refused = error.class() == Class::Refused;
+        let text = error.to_string();
+        let since = self.state.trouble.as_ref().map_or(at, |trouble| trouble.since);
+        let is_first = self.state.trouble.is_none();
+        // Who holds the account is named with its last sign of life, which changes.
+        let is_new = self.state.trouble.as_ref().is_none_or(|trouble| !is_same(&trouble.error, &text));
+        let stands_by = matches!(error, PublishError::Held(_)) && self.standby_after.is_some();
+        self.state.trouble = Some(PublishTrouble { since, at, error: text, refused, stands_by });
+        let is_due = self.logged_at.is_none_or(|logged_at| now.mono >= logged_at + LOG_INTERVAL);
+        if is_first && !refused {
+            // A session that a pooler or an administrator ends is made anew at once. Only what lasts is news.
+            tracing::debug!(
+                "connecting to {} anew: {}",
+                shown(&self.state.server),
+                shown(&error.to_string())
+            );
+        } else if is_due || is_new && refused {
+            self.logged_at = Some(now.mono);
+            let error = error.to_string();
+            let (server, error) = (shown(&self.state.server), shown(&error));
+            if stands_by {
+                tracing::info!("standing by for {server}: {error}");
+            } else if refused {
+                tracing::error!("nothing is published to {server}: {error}");
+            } else {
+                tracing::warn!("nothing is published to {server} for now, and nothing is lost: {error}");
+            }
+        }
+        self.store(now.mono);
+    }
+
+    fn store(&mut self, now: Instant) {
+        self.noted_at = Some(now);
+        self.noted_backlog = self.state.backlog;
+        self.writer.publishing(Some(self.state.clone()));
+    }
+
+    fn log_converted(&mut self, converted: usize) {
+        let now = clock::mono();
+        if converted == 0 || self.converted_logged_at.is_some_and(|logged_at| now < logged_at + LOG_INTERVAL)
+        {
+            return;
+        }
+        self.converted_logged_at = Some(now);
+        tracing::warn!(
+            converted,
+            "the server does not take U+0000 in texts, nor times beyond its years: they are published as U+FFFD and \
+             infinity"
+        );
+    }
+}
+
+/// Whether two errors are one: what is counted in them, such as a time, may differ.
+fn is_same(one: &str, other: &str) -> bool {
+    let words = |text: &str| text.replace(|letter: char| letter.is_ascii_digit(), "");
+    words(one) == words(other)
+}
