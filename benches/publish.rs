@@ -1,8 +1,8 @@
 //! What publishing costs: `cargo bench --bench publish`, or a part of it: `-- recording`, `load`, `lag`, `fleet`.
 //!
 //! The real binary publishes to a PostgreSQL server that the bench starts, with Debian's settings and `fsync`. Processor
-//! time and memory are as counted by the kernel. `recording PROGRAM` compares with another build of the binary, and
-//! `fleet 20` runs as many mirrors instead of 200.
+//! time and memory are as counted by the kernel. `recording PROGRAM` compares with another build of the binary,
+//! `load 1` is one round instead of 5, and `fleet 20` runs as many mirrors instead of 200.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -58,7 +58,7 @@ fn main() {
     }
     let server: &'static Server = Box::leak(Box::new(Server::start(SETTINGS)));
     if wanted("load") {
-        load::print(server);
+        load::print(server, option().map_or(5, |rounds| rounds.parse().expect("a number of rounds")));
     }
     if wanted("lag") {
         lag::print(server);

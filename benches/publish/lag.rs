@@ -13,7 +13,9 @@ pub fn print(server: &'static Server) {
     let mirror = Mirror::new(account(TALKS));
     mirror.configure(&database.config().replace("100ms", "1s"));
     let daemon = mirror.running_daemon();
-    database.wait_until_published(&mirror);
+    mirror.wait("the account is claimed", || {
+        database.try_sql("SELECT 1 FROM talkmirror.accounts").as_deref() == Some("1")
+    });
     let (writer, reader) = (mirror.connect(), mirror.connect());
     writer.execute_batch("PRAGMA synchronous = OFF").expect("a pragma");
     let mut committed: HashMap<i64, f64> = HashMap::new();

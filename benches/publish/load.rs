@@ -8,10 +8,9 @@ use std::time::{Duration, Instant};
 use talkmirror::store;
 
 const TALKS: usize = 200_000;
-const ROUNDS: usize = 5;
 
 /// Prints the figures.
-pub fn print(server: &'static Server) {
+pub fn print(server: &'static Server, rounds: usize) {
     let mirror = Mirror::new(account(3));
     let connection = store::open(&mirror.database(), true).expect("a database");
     let talks = include_str!("../../tests/million.sql").replace("i < 1000000)", &format!("i < {TALKS})"));
@@ -20,7 +19,7 @@ pub fn print(server: &'static Server) {
     drop(connection);
     let (mut rates, mut publisher, mut of_server) = (vec![], vec![], vec![]);
     let (mut off, mut on) = (vec![], vec![]);
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         mirror.configure("");
         let daemon = mirror.running_daemon();
         mirror.wait_long("nothing is marked", || {

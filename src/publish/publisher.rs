@@ -163,7 +163,7 @@ impl Publishing {
 
     /// Claims the account and publishes until something fails.
     async fn session(&mut self) -> Result<std::convert::Infallible, PublishError> {
-        let mirror = store::open_read_only(&self.database)
+        let mirror = changes::open(&self.database)
             .map_err(|error| PublishError::Refused(format!("cannot read the mirror: {error}")))?;
         self.reporter.recall(&mirror)?;
         let known = account::name(&mirror)?.map(|name| name.account_id);

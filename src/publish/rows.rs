@@ -26,6 +26,8 @@ enum Values {
 /// The rows of one table, column by column.
 #[derive(Debug)]
 pub(super) struct Rows {
+    table: &'static Table,
+    payload: bool,
     columns: Vec<Values>,
     /// How many rows.
     pub count: usize,
@@ -34,41 +36,38 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// Converts rows that a table's SELECT brought. Without `payload`, JSON is left out.
-    pub(super) fn new(table: &Table, rows: Vec<Vec<Cell>>, payload: bool) -> Rows {
-        let count = rows.len();
-        let mut converted = 0;
-        let mut columns: Vec<Values> = table
-            .columns
-            .iter()
-            .map(|column| match column.kind {
-                Kind::Integer => Values::Integers(Vec::with_capacity(count)),
-                Kind::Time => Values::Times(Vec::with_capacity(count)),
-                Kind::Flag => Values::Flags(Vec::with_capacity(count)),
-                Kind::Text | Kind::Json => Values::Texts(Vec::with_capacity(count)),
-            })
-            .collect();
-        for row in rows {
-            for ((cell, column), values) in row.into_iter().zip(table.columns).zip(&mut columns) {
-                match values {
-                    Values::Integers(values) => values.push(integer(&cell)),
-                    Values::Times(values) => {
-                        let time = integer(&cell).map(time);
-                        converted +=
-                            usize::from(time.is_some_and(|time| !matches!(time, Timestamp::Value(_))));
-                        values.push(time);
-                    }
-                    Values::Flags(values) => values.push(integer(&cell).map(|flag| flag != 0)),
-                    Values::Texts(values) if column.kind == Kind::Json && !payload => values.push(None),
-                    Values::Texts(values) => {
-                        let (text, was_converted) = text(cell);
-                        converted += usize::from(was_converted);
-                        values.push(text);
-                    }
+    /// No rows of a table yet. Without `payload`, JSON is left out.
+    pub(super) fn new(table: &'static Table, payload: bool) -> Rows {
+        let columns = table.columns.iter().map(|column| match column.kind {
+            Kind::Integer => Values::Integers(Vec::new()),
+            Kind::Time => Values::Times(Vec::new()),
+            Kind::Flag => Values::Flags(Vec::new()),
+            Kind::Text | Kind::Json => Values::Texts(Vec::new()),
+        });
+        Rows { table, payload, columns: columns.collect(), count: 0, converted: 0 }
+    }
+
+    /// Converts a row that the table's SELECT brought.
+    pub(super) fn push(&mut self, row: Vec<Cell>) {
+        self.count += 1;
+        for ((cell, column), values) in row.into_iter().zip(self.table.columns).zip(&mut self.columns) {
+            match values {
+                Values::Integers(values) => values.push(integer(&cell)),
+                Values::Times(values) => {
+                    let time = integer(&cell).map(time);
+                    self.converted +=
+                        usize::from(time.is_some_and(|time| !matches!(time, Timestamp::Value(_))));
+                    values.push(time);
+                }
+                Values::Flags(values) => values.push(integer(&cell).map(|flag| flag != 0)),
+                Values::Texts(values) if column.kind == Kind::Json && !self.payload => values.push(None),
+                Values::Texts(values) => {
+                    let (text, was_converted) = text(cell);
+                    self.converted += usize::from(was_converted);
+                    values.push(text);
                 }
             }
         }
-        Rows { columns, count, converted }
     }
 
     /// The arrays, with their types, in the order of the columns.
@@ -145,7 +144,12 @@ mod tests {
                 Kind::Json => Cell::Text(r#"{"a":"\u0000"}"#.into()),
             })
             .collect();
-        let with = |payload| Rows::new(talks, vec![row.clone(), row.clone()], payload);
+        let with = |payload| {
+            let mut rows = Rows::new(talks, payload);
+            rows.push(row.clone());
+            rows.push(row.clone());
+            rows
+        };
         assert_eq!((with(true).count, with(true).converted), (2, 4), "an escape in JSON is no U+0000");
         let texts = |rows: &Rows, name| {
             let place = talks.columns.iter().position(|column| column.name == name).unwrap();

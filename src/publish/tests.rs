@@ -229,8 +229,16 @@ impl World {
                 Wanted { talk_id: change.talk_id, from_version }
             })
             .collect();
-        let rows = changes::read(&self.mirror, &tables::ALL.map(|table| table.select), &wanted).unwrap();
+        let rows = self.read(&wanted);
         Some(Batch { claim: claim.clone(), last, rows })
+    }
+
+    /// The rows of these talks in the mirror, by table.
+    fn read(&self, wanted: &[Wanted]) -> Vec<Vec<Vec<Cell>>> {
+        let mut rows = vec![Vec::new(); tables::ALL.len()];
+        let selects = tables::ALL.map(|table| table.select);
+        changes::read(&self.mirror, &selects, wanted, |place, row| rows[place].push(row)).unwrap();
+        rows
     }
 
     /// The versions of a talk that the server has.
@@ -281,7 +289,7 @@ impl World {
         }
         let wanted: Vec<Wanted> =
             (1..=TALKS).map(|talk_id| Wanted { talk_id: TalkId::new(talk_id), from_version: 0 }).collect();
-        let here = changes::read(&self.mirror, &tables::ALL.map(|table| table.select), &wanted).unwrap();
+        let here = self.read(&wanted);
         for ((table, there), here) in tables::ALL.iter().zip(&self.server.tables).zip(here) {
             let here: BTreeMap<String, Row> =
                 here.into_iter().map(|row| (key(table, &row), compared(table, row))).collect();

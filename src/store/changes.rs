@@ -11,11 +11,13 @@ pub(crate) mod state;
 
 pub(crate) use rows::{Cell, Wanted, read};
 
+use super::StoreError;
 use super::info::InfoKey;
 use crate::number;
 use crate::talk::TalkId;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction};
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// `mirror_info`: changes are marked. Missing while publishing is off.
 const CAPTURE: InfoKey<Capture> = InfoKey::json("publish.capture");
@@ -109,6 +111,16 @@ impl<'tx> Marker<'tx> {
     pub(super) fn has_marked(&self) -> bool {
         self.has_marked
     }
+}
+
+/// A reader for the publisher. It passes over the talks once, so it keeps few pages.
+///
+/// # Errors
+/// If the database cannot be opened.
+pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
+    let connection = super::open_read_only(path)?;
+    connection.pragma_update(None, "cache_size", -500)?;
+    Ok(connection)
 }
 
 /// What the publisher must know to claim the account.

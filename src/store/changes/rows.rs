@@ -1,8 +1,8 @@
 //! Rows as they are published: what a table's own SELECT brings for the talks of a batch.
 
 use crate::talk::TalkId;
+use rusqlite::Connection;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Statement};
 use serde_json::json;
 
 /// A value of the mirror. Its tables have no others.
@@ -22,7 +22,7 @@ pub(crate) struct Wanted {
 }
 
 /// Runs each SELECT for these talks, all at one moment of the database. Its only parameter is a JSON list of
-/// `[talk_id, from_version]`. Returns each one's rows, with their columns in its order.
+/// `[talk_id, from_version]`. Gives each row, with its columns in their order, to `take`, after its SELECT's place.
 ///
 /// # Errors
 /// If the database cannot be read.
@@ -30,19 +30,21 @@ pub(crate) fn read(
     connection: &Connection,
     selects: &[&str],
     wanted: &[Wanted],
-) -> rusqlite::Result<Vec<Vec<Vec<Cell>>>> {
+    mut take: impl FnMut(usize, Vec<Cell>),
+) -> rusqlite::Result<()> {
     let moment = connection.unchecked_transaction()?;
     let wanted: Vec<_> = wanted.iter().map(|wanted| json!([wanted.talk_id, wanted.from_version])).collect();
     let wanted = json!(wanted).to_string();
-    let rows =
-        |select: &&str| moment.prepare_cached(select).and_then(|mut select| rows(&mut select, &wanted));
-    selects.iter().map(rows).collect()
-}
-
-fn rows(statement: &mut Statement<'_>, wanted: &str) -> rusqlite::Result<Vec<Vec<Cell>>> {
-    let columns = statement.column_count();
-    let row = |row: &rusqlite::Row<'_>| (0..columns).map(|column| Ok(cell(row.get_ref(column)?))).collect();
-    statement.query_map([wanted], row)?.collect()
+    for (place, select) in selects.iter().enumerate() {
+        let mut statement = moment.prepare_cached(select)?;
+        let columns = statement.column_count();
+        let mut rows = statement.query([&wanted])?;
+        while let Some(row) = rows.next()? {
+            let cells = (0..columns).map(|column| Ok(cell(row.get_ref(column)?)));
+            take(place, cells.collect::<rusqlite::Result<_>>()?);
+        }
+    }
+    Ok(())
 }
 
 fn cell(value: ValueRef<'_>) -> Cell {

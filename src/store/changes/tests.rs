@@ -111,13 +111,16 @@ fn each_step_of_a_closing_is_marked() {
     let closed = Talk { is_in_work: false, updated_at: NOW + 1, ..stale };
     fetched(&connection, closed.clone(), NOW + 9);
     assert_eq!(top(&connection), Ok(before + 1), "the talk and its closing at once");
-    let rows = read(
+    let mut rows = Vec::new();
+    read(
         &connection,
         &[
             "SELECT outcome, verified_at FROM closures WHERE talk_id IN (SELECT value ->> 0 FROM json_each(?1))",
         ],
         &[Wanted { talk_id: closed.talk_id, from_version: 1 }],
-    );
+        |place, row| rows.push((place, row)),
+    )
+    .unwrap();
     let cells = vec![Cell::Text("closed".into()), Cell::Integer((NOW + 9).get())];
-    assert_eq!(rows, Ok(vec![vec![cells]]));
+    assert_eq!(rows, [(0, cells)]);
 }
