@@ -10,6 +10,7 @@ use crate::store::changes::Local;
 use crate::store::changes::import::{ImportStep, import};
 use crate::store::changes::new_file::NewFile;
 use std::path::Path;
+use tokio::task::spawn_blocking;
 
 /// What was taken over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,18 +54,23 @@ pub(crate) async fn adopt(
         StoreError::Sql(error) => PublishError::Mirror(error),
         error => PublishError::Refused(error.to_string()),
     };
-    let mut mirror = NewFile::make(file).map_err(unwritable)?;
+    let mut mirror = Some(NewFile::make(file).map_err(unwritable)?);
     let all = claim::talks(&connection, account_id).await?;
     let mut talks = 0;
     let import = async |step: ImportStep| {
-        import(mirror.connection(), &step)?;
         if let ImportStep::Talks(imported) = &step {
             talks += imported.talks.rows.len() as u64;
-            observe(talks, all);
         }
+        let Some(mut file) = mirror.take() else { return Err(PublishError::Stopped) };
+        // In a thread of its own, so that rows of the server arrive meanwhile.
+        let imported = spawn_blocking(move || import(file.connection(), &step).map(|()| file)).await;
+        mirror = Some(imported.map_err(|_| PublishError::Stopped)??);
+        observe(talks, all);
         Ok(())
     };
     let pulled = pull(&connection, &claim, above, import).await?;
-    mirror.finish().map_err(unwritable)?;
+    if let Some(file) = mirror {
+        file.finish().map_err(unwritable)?;
+    }
     Ok(Adopted { account_id, pulled })
 }

@@ -47,28 +47,15 @@ pub(super) async fn pull(
     let identity = crate::store::changes::Identity { seen: above, ..identity(claim) };
     import(ImportStep::Begin { identity, account_id, position, above }).await?;
     let mut pulled = Pulled::default();
-    let mut last = i64::MIN;
-    loop {
-        let sql = format!(
-            "{} WHERE account_id = $1 AND seq > $2 AND talk_id > $3 ORDER BY talk_id LIMIT $4",
-            select(&talks::TABLE)
-        );
-        let parameters: [(&(dyn ToSql + Sync), Type); 4] =
-            [(&account_id, Type::INT8), (&above, Type::INT8), (&last, Type::INT8), (&STEP_ROWS, Type::INT8)];
-        let talks = read(connection, &talks::TABLE, &sql, &parameters).await?;
-        let ids: Vec<i64> = talks.rows.iter().filter_map(|row| id(row)).collect();
-        let Some(end) = ids.last() else { break };
-        last = *end;
-        let sql = format!(
-            "{} WHERE account_id = $1 AND talk_id = ANY ($2) ORDER BY talk_id, version",
-            select(&talk_versions::TABLE)
-        );
-        let parameters: [(&(dyn ToSql + Sync), Type); 2] =
-            [(&account_id, Type::INT8), (&ids, Type::INT8_ARRAY)];
-        let versions = read(connection, &talk_versions::TABLE, &sql, &parameters).await?;
-        pulled.talks += talks.rows.len() as u64;
-        pulled.versions += versions.rows.len() as u64;
-        import(ImportStep::Talks(ImportedTalks { talks, versions })).await?;
+    let mut next = next_talks(connection, account_id, above, i64::MIN).await?;
+    while let Some((last, talks)) = next {
+        pulled.talks += talks.talks.rows.len() as u64;
+        pulled.versions += talks.versions.rows.len() as u64;
+        // The server reads the next meanwhile.
+        let following = next_talks(connection, account_id, above, last);
+        let (imported, following) = tokio::join!(import(ImportStep::Talks(talks)), following);
+        imported?;
+        next = following?;
     }
     let mut last = i64::MIN;
     loop {
@@ -87,6 +74,31 @@ pub(super) async fn pull(
     import(ImportStep::End { position }).await?;
     connection.batch_execute("COMMIT").await?;
     Ok(pulled)
+}
+
+/// The next talks after an id, and the id of the last of them. `None` after the end.
+async fn next_talks(
+    connection: &Connection,
+    account_id: i64,
+    above: i64,
+    after: i64,
+) -> Result<Option<(i64, ImportedTalks)>, PublishError> {
+    let sql = format!(
+        "{} WHERE account_id = $1 AND seq > $2 AND talk_id > $3 ORDER BY talk_id LIMIT $4",
+        select(&talks::TABLE)
+    );
+    let parameters: [(&(dyn ToSql + Sync), Type); 4] =
+        [(&account_id, Type::INT8), (&above, Type::INT8), (&after, Type::INT8), (&STEP_ROWS, Type::INT8)];
+    let talks = read(connection, &talks::TABLE, &sql, &parameters).await?;
+    let ids: Vec<i64> = talks.rows.iter().filter_map(|row| id(row)).collect();
+    let Some(last) = ids.last().copied() else { return Ok(None) };
+    let sql = format!(
+        "{} WHERE account_id = $1 AND talk_id = ANY ($2) ORDER BY talk_id, version",
+        select(&talk_versions::TABLE)
+    );
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&account_id, Type::INT8), (&ids, Type::INT8_ARRAY)];
+    let versions = read(connection, &talk_versions::TABLE, &sql, &parameters).await?;
+    Ok(Some((last, ImportedTalks { talks, versions })))
 }
 
 async fn read(
