@@ -35,7 +35,7 @@ pub fn print(other: Option<PathBuf>) {
         cases.rotate_left(first);
         cases.iter_mut().for_each(|case| case.work(&simulator.base_url));
         cases.rotate_right(first);
-        // Each takes a while.
+        // It takes minutes.
         eprintln!("round {} of {ROUNDS}", round + 1);
     }
     println!("| publishing | 1,000 new talks | 1,000 unchanged ones |\n| --- | --- | --- |");
