@@ -87,8 +87,14 @@ impl Fleet {
 
     fn measure(&self, name: &str, changes: usize, daemons: &[Daemon], server: &Server, pooler: &Pooler) {
         let pids: Vec<u32> = daemons.iter().map(|daemon| daemon.child.id()).collect();
-        let of_server = usage::of_server(server);
-        let now = || (usage::cpu(&pids), usage::cpu(&of_server), usage::cpu(&[pooler.pid]), self.versions());
+        let now = || {
+            (
+                usage::cpu(&pids),
+                usage::cpu(&usage::of_server(server)),
+                usage::cpu(&[pooler.pid]),
+                self.versions(),
+            )
+        };
         let (syncs, began, before) = (Syncs::count(&pids), Instant::now(), now());
         let mut second = 0;
         while began.elapsed() < MEASURED {

@@ -1,6 +1,6 @@
 //! The first load of a server, and the memory that the daemon needs for it.
 
-use crate::harness::{Daemon, Mirror, account};
+use crate::harness::{Mirror, account};
 use crate::postgres::{Database, Server};
 use crate::process::median;
 use crate::usage;
@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 use talkmirror::store;
 
 const TALKS: usize = 200_000;
+/// Those of them that are fetched as well, so that the daemon is compared with one that works.
+const FETCHED: i64 = 5_000;
 
 /// Prints the figures.
 pub fn print(server: &'static Server, rounds: usize) {
-    let mirror = Mirror::new(account(3));
+    let mirror = Mirror::new(account(FETCHED));
     let connection = store::open(&mirror.database(), true).expect("a database");
     let talks = include_str!("../../tests/million.sql").replace("i < 1000000)", &format!("i < {TALKS})"));
     connection.execute_batch(&format!("PRAGMA synchronous = OFF; BEGIN; {talks}; COMMIT")).expect("talks");
@@ -25,7 +27,7 @@ pub fn print(server: &'static Server, rounds: usize) {
         mirror.wait_long("nothing is marked", || {
             mirror.try_sql::<i64>("SELECT count(*) FROM changes") == Some(0)
         });
-        std::thread::sleep(Duration::from_secs(5));
+        fetch(&mirror);
         off.push(usage::mib(daemon.child.id(), "status", "VmHWM:"));
         daemon.stop();
 
@@ -36,15 +38,17 @@ pub fn print(server: &'static Server, rounds: usize) {
         rates.push(rows / took);
         publisher.push(usage::cpu(&[daemon.child.id()]) / rows * 1e6);
         of_server.push(usage::cpu(&of_session(server, &database)) / rows * 1e6);
+        fetch(&mirror);
+        database.wait_until_published(&mirror);
         on.push(usage::mib(daemon.child.id(), "status", "VmHWM:"));
-        end(daemon);
+        daemon.stop();
         server.psql("postgres", &format!("DROP DATABASE {}", database.name)).expect("dropped");
     }
     println!("full load, rows a second:             {:>8.0}", median(rates));
     println!("processor time of the daemon, a row:  {:>8.1} µs", median(publisher));
     println!("processor time of the session, a row: {:>8.1} µs", median(of_server));
     println!("peak memory, publishing off:          {:>8.1} MiB", median(off));
-    println!("peak memory after the full load:      {:>8.1} MiB", median(on));
+    println!("peak memory, with the full load:      {:>8.1} MiB", median(on));
 }
 
 /// Waits until all is published. Returns the rows and the seconds.
@@ -77,6 +81,8 @@ fn of_session(server: &Server, database: &Database) -> Vec<u32> {
     server.psql("postgres", &sql).expect("sessions").lines().map(|pid| pid.parse().expect("a pid")).collect()
 }
 
-fn end(daemon: Daemon) {
-    daemon.stop();
+/// Has the daemon fetch and record talks.
+fn fetch(mirror: &Mirror) {
+    mirror.ends(0, &["enqueue", &format!("1..{FETCHED}")]);
+    mirror.wait_sql("all are fetched", "SELECT count(*) FROM talk_queue", 0);
 }

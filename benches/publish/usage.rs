@@ -18,7 +18,7 @@ fn ticks(pid: u32) -> Option<u64> {
     fields.split(' ').skip(11).take(4).map(|field| field.parse::<u64>().ok()).sum()
 }
 
-/// The server's processes: the first, and its children.
+/// The server's processes now: the first, and its children. What a child used that has ended is in the first's time.
 pub fn of_server(server: &Server) -> Vec<u32> {
     let lines = fs::read_to_string(server.folder.join("data/postmaster.pid")).expect("a running server");
     let first = lines.lines().next().expect("a process id");
