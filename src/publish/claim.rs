@@ -99,7 +99,10 @@ pub(super) fn decide(server: Option<&ServerRow>, local: &Local, claimant: &Claim
         return Decision::Wait(named("this is a copy of that database: stop one of the two"));
     }
     // While nothing is captured there is no number of a change. All talks are published again then.
+    // Who claimed it last counts too: a claim of ours that was noted here may not have reached the server, and another
+    // host then has its number.
     let is_older = identity.importing
+        || server.publisher != *publisher
         || server.epoch > identity.epoch
         || local.is_captured && server.position > local.top;
     if is_older {
@@ -261,7 +264,7 @@ mod tests {
             mirror: mirror.into(),
             position,
             epoch,
-            publisher: "other:/talks.db".into(),
+            publisher: if is_held || mirror != "a" { "other:/talks.db" } else { "here:/talks.db" }.into(),
             published_at: UNIX_EPOCH,
             is_held,
         }
@@ -320,6 +323,12 @@ mod tests {
             decided(Some(server("a", 40, 4, false)), &ours),
             catch_up,
             "it has changed since the restore"
+        );
+        let other = ServerRow { publisher: "other:/talks.db".into(), ..server("a", 40, 3, false) };
+        assert_eq!(
+            decided(Some(other), &ours),
+            catch_up,
+            "another host has the number of a claim that was lost"
         );
         let identity = ours.identity.clone().map(|identity| Identity { importing: true, ..identity });
         let interrupted = Local { identity, ..ours };

@@ -4,7 +4,7 @@
 //! file saw later are recorded again after those of the server, under new numbers. Each step is a transaction, and the
 //! whole may be repeated: an import that a kill interrupts begins again.
 
-use super::{CAPTURE, Capture, Cell, IDENTITY, Identity, top};
+use super::{CAPTURE, Capture, Cell, FIRST, IDENTITY, Identity, top};
 use crate::clock::UnixSeconds;
 use crate::policy::lanes::Lane;
 use crate::store::record::{FetchedTalk, Outcome, Record, Recorder, stored_talk, talk_in};
@@ -92,7 +92,10 @@ fn begin(tx: &Transaction<'_>, identity: &Identity, position: i64, above: i64) -
     // By way of negative numbers: each is unique at each moment.
     tx.execute("UPDATE changes SET seq = -(seq + ?2) WHERE seq > ?1", (above, by))?;
     tx.execute("UPDATE changes SET seq = -seq WHERE seq < 0", [])?;
-    let capture = CAPTURE.get(tx)?.unwrap_or(Capture { floor: 0, marked_to: None, sends_all: false });
+    // What changed while publishing was off has no mark.
+    let has_talks = tx.prepare_cached("SELECT 1 FROM talks")?.exists([])?;
+    let marked_to = has_talks.then_some(FIRST);
+    let capture = CAPTURE.get(tx)?.unwrap_or(Capture { floor: 0, marked_to, sends_all: false });
     CAPTURE.set(tx, &Capture { floor: capture.floor.max(position).max(top(tx)?), ..capture })
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::store::changes::{ChangesRequest, since, work};
+use crate::store::changes::{CaptureStep, ChangesRequest, since, work};
 use crate::store::migrations::tests::in_memory;
 use crate::store::record::tests::fetched;
 use crate::talk::tests::open_talk;
@@ -87,6 +87,16 @@ fn an_empty_file_has_all_that_the_server_has_and_repeating_it_changes_nothing() 
     import(&mut connection, &ImportStep::End { position: 90 }).unwrap();
     let done = super::super::local(&connection).unwrap().identity.unwrap();
     assert!(!done.importing && done.seen == 90);
+}
+
+#[test]
+fn what_changed_while_publishing_was_off_is_marked_as_well() {
+    let mut connection = in_memory();
+    fetched(&connection, talk(1), START);
+    begin(&mut connection, 90, 30);
+    assert!(super::super::is_marking(&connection).unwrap());
+    while work(&mut connection, &ChangesRequest::SwitchOn { floor: 0 }).unwrap() == CaptureStep::More {}
+    assert_eq!(super::super::backlog(&connection, 90), Ok(1));
 }
 
 #[test]
