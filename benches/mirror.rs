@@ -19,8 +19,9 @@ mod as_mirrored;
 mod costs;
 #[path = "mirror/process.rs"]
 mod process;
+#[path = "mirror/record.rs"]
+mod record;
 
-use as_mirrored::as_mirrored;
 use criterion::{BatchSize, Criterion, Throughput};
 use process::{SimulatorProcess, TALKS, children_cpu, keep_to_core, median, peak_mib, simulate};
 use std::io::{Read, Write};
@@ -30,14 +31,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use talkmirror::clock::{UnixSeconds, unix_now};
+use talkmirror::clock::unix_now;
 use talkmirror::policy::closing::{CloseMode, CloseRules, FetchReason};
 use talkmirror::policy::refresh::{RefreshRules, Shares};
 use talkmirror::policy::stale::StaleRules;
 use talkmirror::store;
 use talkmirror::store::feeds::{Fed, FeedRequest};
-use talkmirror::store::queue::DueRow;
-use talkmirror::store::record::{FetchedTalk, Outcome, Record, Recorder};
 use talkmirror::talk::TalkId;
 use talkmirror_simulator::{ACCOUNT_ID, Account, TOKEN};
 
@@ -167,28 +166,7 @@ fn store_alone(criterion: &mut Criterion) {
                 (folder, connection)
             },
             |(folder, mut connection)| {
-                for chunk in talks.chunks(128) {
-                    let head =
-                        store::queue::head(&connection, UnixSeconds::MAX, chunk.len()).expect("the head");
-                    let tx = connection.transaction().expect("a transaction");
-                    let mut recorder = Recorder::new(&tx).expect("statements");
-                    for (talk, due) in chunk.iter().zip(head.due) {
-                        let outcome =
-                            Outcome::Talk(Box::new(FetchedTalk::new(as_mirrored(talk), "x".repeat(550))));
-                        let DueRow { talk_id, ticket, .. } = due;
-                        recorder
-                            .record(&Record {
-                                talk_id,
-                                ticket,
-                                at: UnixSeconds::new(1_700_000_000),
-                                outcome,
-                                close_context: None,
-                            })
-                            .expect("recorded");
-                    }
-                    drop(recorder);
-                    tx.commit().expect("committed");
-                }
+                record::all(&mut connection, &talks);
                 folder
             },
             BatchSize::PerIteration,

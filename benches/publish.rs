@@ -32,6 +32,8 @@ mod pgbouncer;
 mod postgres;
 #[path = "mirror/process.rs"]
 mod process;
+#[path = "mirror/record.rs"]
+mod record;
 #[path = "publish/recording.rs"]
 mod recording;
 #[path = "publish/usage.rs"]

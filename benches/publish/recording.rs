@@ -1,12 +1,16 @@
 //! What it costs the mirror to mark changes: processor time to work 50,000 queued talks, with and without.
 
 use crate::process::{SimulatorProcess, TALKS, children_cpu, keep_to_core, median};
+use crate::record;
+use nix::sys::resource::{UsageWho, getrusage};
 use rusqlite::Connection;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use talkmirror_simulator::TOKEN;
+use talkmirror::store;
+use talkmirror::talk::TalkId;
+use talkmirror_simulator::{Account, TOKEN};
 
 /// Over all cases, interleaved, so that a busy machine affects each case alike.
 const ROUNDS: usize = 11;
@@ -23,6 +27,7 @@ struct Case {
 
 /// Prints the table. `other` is another build of the binary.
 pub fn print(other: Option<PathBuf>) {
+    marking();
     let simulator = SimulatorProcess::start();
     // One core for the mirror, and one for the server.
     keep_to_core(0);
@@ -67,10 +72,7 @@ impl Case {
         for round in [&mut self.new, &mut self.unchanged] {
             run(&self.program, path, &["enqueue", &format!("1..{TALKS}")]);
             if self.is_marked {
-                // As the publisher switches it on. It runs in no sync.
-                let sql = "INSERT OR IGNORE INTO mirror_info VALUES ('publish.capture', '{\"floor\":0,\"marked_to\":null}')";
-                let connection = Connection::open(path.join("talks.db")).expect("a database");
-                connection.execute(sql, []).expect("marking");
+                switch_on(&Connection::open(path.join("talks.db")).expect("a database"));
             }
             let before = children_cpu();
             run(&self.program, path, &["sync"]);
@@ -85,6 +87,42 @@ impl Case {
         };
         assert_eq!(marked, if self.is_marked { TALKS } else { 0 });
     }
+}
+
+/// Has changes marked, as the publisher does. It runs in no sync.
+fn switch_on(connection: &Connection) {
+    let sql =
+        "INSERT OR IGNORE INTO mirror_info VALUES ('publish.capture', '{\"floor\":0,\"marked_to\":null}')";
+    connection.execute(sql, []).expect("marking");
+}
+
+/// Prints what marking one new talk takes, in this process, without requests.
+fn marking() {
+    let talks: Vec<_> = Account::with_talks(TALKS).talks.into_values().collect();
+    let differences = (0..ROUNDS).map(|_| {
+        let of = [false, true].map(|is_marked| {
+            let folder = tempfile::tempdir().expect("a folder");
+            let mut connection = store::open(&folder.path().join("talks.db"), true).expect("a database");
+            let ids = TalkId::new(1)..=TalkId::new(TALKS);
+            store::queue::enqueue(&mut connection, &[ids], |_| {}).expect("a full queue");
+            if is_marked {
+                switch_on(&connection);
+            }
+            let before = own_cpu();
+            record::all(&mut connection, &talks);
+            (own_cpu() - before) / TALKS as f64 * 1e6
+        });
+        (of[1] - of[0], of[0])
+    });
+    let (more, off): (Vec<f64>, Vec<f64>) = differences.unzip();
+    println!("marking a new talk takes {:.2} µs, recording it {:.2} µs", median(more), median(off));
+}
+
+/// Processor seconds of this thread.
+fn own_cpu() -> f64 {
+    let usage = getrusage(UsageWho::RUSAGE_THREAD).expect("usage");
+    let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
+    seconds(usage.user_time()) + seconds(usage.system_time())
 }
 
 fn run(program: &Path, folder: &Path, arguments: &[&str]) {
