@@ -105,7 +105,7 @@ fn an_empty_host_adopts_the_account_of_one_that_died_and_requests_nothing_before
     // The first comes back: its file is a copy of what another host has published since.
     let returned = first.daemon();
     change(&first, 5..=9);
-    first.wait("it finds out", || first.log().matches("compared with").count() == 1);
+    first.wait("it finds out", || first.log().contains("compared with"));
     publish_all(&first, &database, "1..40");
     assert_same(&first, &database);
     returned.stop();
@@ -138,11 +138,11 @@ fn a_standby_takes_over_when_the_holder_is_gone_and_gives_way_while_it_is_there(
 
     // The first comes back and stands by, with its old file. Then the second stops and gives the account free.
     let standby_now = first.daemon();
-    first.wait("it stands by", || first.log().matches("standing by").count() == 2);
+    first.wait("it stands by", || first.log().contains("standing by for 127.0.0.1"));
     change(&first, 1..=10);
     publish_all(&second, &database, "1..10");
     standby.stop();
-    first.wait("it takes over", || first.log().matches("compared with").count() == 1);
+    first.wait("it takes over", || first.log().contains("compared with"));
     publish_all(&first, &database, "1..30");
     assert_same(&first, &database);
     assert_eq!(first.sql::<i64>("SELECT max(version) FROM talk_versions WHERE talk_id = 3"), 2);
@@ -203,7 +203,7 @@ fn with_a_standby_a_host_that_cannot_reach_the_server_requests_nothing_until_it_
     server.stop("immediate");
     // Once before it knew that it may work the account.
     let stands_by = || mirror.log().matches("standing by, nothing is requested or closed").count();
-    mirror.wait("it stands by", || stands_by() == 2);
+    mirror.wait("it stands by", || stands_by() >= 2);
     let before = mirror.simulator.account().log.len();
     mirror.ends(0, &["enqueue", "11..20"]);
     mirror.wait("it says so", || {
