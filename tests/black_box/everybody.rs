@@ -230,7 +230,7 @@ fn a_list_that_alone_is_refused_is_asked_ever_more_seldom() {
 fn the_first_failure_of_a_quiet_account_is_in_status_at_once() {
     let mirror = Mirror::new(account(1));
     mirror.ends(0, &["sync", "1"]);
-    mirror.configure("queue.retry_base = \"1h\"\nqueue.retry_max = \"1h\"\n");
+    mirror.configure("queue.retry_base = \"1d\"\nqueue.retry_max = \"1d\"\n");
     let daemon = mirror.running_daemon();
     mirror.wait("it is confirmed", || mirror.simulator.account().account_requests() == 2);
     mirror.simulator.account().always = Some(Fault::Html(502));
@@ -447,9 +447,11 @@ fn sync_fails_for_what_it_tried_and_was_asked_for_and_not_for_what_failed_before
         account.script(2, vec![Fault::Missing("updated_at"); 2]);
     }
     mirror.ends(1, &["sync", "1..9"]);
-    mirror.configure("queue.retry_base = \"1h\"\nqueue.retry_max = \"1h\"\n");
-    mirror.simulator.account().script(3, [Fault::Problem(500)]);
+    mirror.configure("queue.retry_base = \"1d\"\nqueue.retry_max = \"1d\"\n");
+    // The jitter may make a retry so soon that `sync` waits for it, but not seven of them.
+    mirror.simulator.account().script(3, vec![Fault::Problem(500); 7]);
     mirror.ends(1, &["sync", "3", "4"]);
+    mirror.execute("UPDATE talk_queue SET due_at = unixepoch() + 2400 WHERE talk_id = 3");
     // A denied, a failed and a backing-off row wait by now. Each run of a cron job still succeeds.
     for _ in 0..2 {
         let (out, _) = mirror.ends(0, &["sync"]);

@@ -111,7 +111,7 @@ fn the_refresh_leaves_alone_what_is_closed_for_long_gone_denied_or_backs_off() {
     let mut account = account(6);
     account.script(5, std::iter::repeat_n(Fault::Problem(400), 3));
     let mirror = mirror_of(account, REFRESH);
-    mirror.configure(&format!("{REFRESH}queue.retry_base = \"1h\"\nqueue.retry_max = \"1h\"\n"));
+    mirror.configure(&format!("{REFRESH}queue.retry_base = \"1d\"\nqueue.retry_max = \"1d\"\n"));
     {
         let mut account = mirror.simulator.account();
         account.talk(2).is_in_work = false;

@@ -69,10 +69,12 @@ fn rows_that_were_queued_under_a_wrong_clock_are_due_at_once() {
 #[test]
 fn what_a_process_with_a_wrong_clock_put_off_is_due_when_the_clock_is_right() {
     let mirror = Mirror::new(account(9));
-    mirror.configure("queue.retry_base = \"1h\"\nqueue.retry_max = \"2h\"\n");
-    mirror.simulator.account().script(1, [Fault::Problem(500)]);
+    mirror.configure("queue.retry_base = \"1d\"\nqueue.retry_max = \"2d\"\n");
+    // The jitter may make a retry so soon that `sync` waits for it, but not seven of them.
+    mirror.simulator.account().script(1, vec![Fault::Problem(500); 7]);
     mirror.shift_clock(30 * DAY);
     shifted(&mirror, 1, &["sync", "1", "2"]);
+    mirror.simulator.account().scripted.clear();
     assert!(mirror.sql::<bool>("SELECT due_at > unixepoch() + 2000000 FROM talk_queue WHERE talk_id = 1"));
     mirror.ends(0, &["sync"]);
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), 2);
