@@ -173,8 +173,8 @@ enum Command {
         /// The folder for the database [default: a new temporary folder]
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
-        /// Publish it to this PostgreSQL server too, such as postgresql://me@%2Frun%2Fpostgresql/warehouse; makes the schema
-        /// there if it may
+        /// Publish it to this PostgreSQL server too, such as postgresql://me@%2Frun%2Fpostgresql/warehouse; creates the
+        /// schema there if that role may
         #[arg(long, value_name = "ADDRESS")]
         publish: Option<String>,
         /// The file with that role's password

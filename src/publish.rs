@@ -1,8 +1,8 @@
 //! Publishes the mirror's changes to a PostgreSQL server, and takes an account over from it.
 //!
-//! It promises that each committed state reaches the server once, in whole transactions, in the order of the changes;
-//! that what the server loses is sent again; that at most one mirror publishes an account; and that nothing waits for
-//! the server: no fetch, no commit, no stop. It never deletes there, and only `publish init` changes its schema.
+//! Each committed state reaches the server once, in whole transactions, in the order of the changes. What the server
+//! loses is sent again. At most one mirror publishes an account. Nothing waits for the server: no fetch, no commit, no
+//! stop. It never deletes there, and only `publish init` changes its schema.
 //!
 //! Uses `clock`, `files`, `number`, `store`, `telemetry`, `text`. Alone knows `tokio_postgres`.
 

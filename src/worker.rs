@@ -359,7 +359,7 @@ impl Worker {
         }
     }
 
-    /// Sends nothing while another host may be working the account, and why. Those under way go on.
+    /// While another host may be working the account (`why`), sends nothing. Requests under way continue.
     pub(crate) fn stand_by(&mut self, why: Option<&str>, now: Now) {
         if self.stands_by == why.is_some() {
             return;

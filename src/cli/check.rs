@@ -1,6 +1,6 @@
 //! `check`: tests the configuration, the database, the backup folder, `http.listen`, the token, the account and the
-//! server of `[publish]`, and gives a verdict on each. It changes nothing. It makes a few requests to the API even during a pause, and then
-//! reports on the pause too.
+//! server of `[publish]`, and gives a verdict on each. It changes nothing. It makes a few requests to the API even
+//! during a pause, and then reports on the pause too.
 
 mod api;
 mod database;

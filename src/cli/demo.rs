@@ -32,7 +32,7 @@ pub(super) fn demo(dir: Option<&Path>, publish: Option<&Target>) -> Result<ExitC
     let mut account = account();
     if let Some(target) = publish {
         target.prepare()?;
-        // A server takes an account from one mirror alone, and an earlier demo may have been another.
+        // A server accepts an account from one mirror alone, and an earlier demo was another mirror.
         account.renumber(fastrand::i64(1_000_000..100_000_000));
     }
     let account_id = account.account_id;

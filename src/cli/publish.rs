@@ -123,7 +123,7 @@ fn shown(out: &mut Out, here: &PublishState, now: UnixSeconds) -> Result<()> {
     out.line(format!("here       {backlog} (position {})", here.position))?;
     if let Some(trouble) = &here.trouble {
         let since = humanize::iso(trouble.since);
-        out.line(Text::alarming("trouble    ").then(format!("since {since}: {}", trouble.error)))?;
+        out.line(Text::alarming("failing    ").then(format!("since {since}: {}", trouble.error)))?;
     }
     for set_aside in &here.set_aside {
         out.line(format!("left out   talk {}: {}", set_aside.talk_id, set_aside.error))?;

@@ -79,7 +79,7 @@ impl Publishing {
         }
     }
 
-    /// Applies a configuration. A publisher with unchanged settings runs on; one that waits after a failure tries again.
+    /// Applies a configuration. A publisher with unchanged settings stays; if it waits after a failure, it retries.
     pub(super) async fn apply(&mut self, config: &Config) -> Result<(), DaemonError> {
         if let Some((rules, publisher)) = &self.running
             && Some(rules) == config.publish.as_ref()

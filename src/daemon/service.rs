@@ -42,8 +42,8 @@ impl Service {
         Ok(Service { notifier, feed_every, fed_at: None, status: String::new(), status_at: None })
     }
 
-    /// Something that takes long before it is ready still runs. This waits a while for a manager that does not
-    /// listen: without the message it may end the start.
+    /// A long step before the daemon is ready still runs. This waits a while for a manager that does not listen:
+    /// without the message it may end the start.
     pub(super) fn starting(what: &str) {
         let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return };
         let patience =

@@ -8,7 +8,7 @@ use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
 /// How long one host may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// A host that takes nothing off the wire for so long is given up.
+/// How long a host may leave what was sent unacknowledged.
 const TCP_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
@@ -29,8 +29,8 @@ impl ServerAddress {
         !self.config.get_hosts().iter().all(is_here)
     }
 
-    /// What the driver connects with, one host each: it gives a host that accepts and then says nothing all the time,
-    /// so that the others would never be asked.
+    /// What the driver connects with, one host each. Given several, it would spend all the time on a host that accepts
+    /// and then sends nothing, and never try the others.
     pub(super) fn configs(&self) -> Vec<Config> {
         let ports = self.config.get_ports();
         let hosts = self.config.get_hosts().iter().enumerate();

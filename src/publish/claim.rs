@@ -13,7 +13,7 @@ use crate::store::writer::Writer;
 use std::time::{Duration, SystemTime};
 use tokio_postgres::types::{ToSql, Type};
 
-/// What the mirror tells the server of itself.
+/// What the mirror sends to the server about itself.
 #[derive(Debug, Clone)]
 pub(super) struct Claimant {
     pub account_id: i64,
@@ -98,9 +98,9 @@ pub(super) fn decide(server: Option<&ServerRow>, local: &Local, claimant: &Claim
     if is_held {
         return Decision::Wait(named("this is a copy of that database: stop one of the two"));
     }
-    // While nothing is captured there is no number of a change. All talks are published again then.
-    // Who claimed it last counts too: a claim of ours that was noted here may not have reached the server, and another
-    // host then has its number.
+    // While nothing is captured, no change has a number to compare. All talks are published again then.
+    // The publisher counts too: a claim that is stored here may not have reached the server, and another host may then
+    // have claimed under its number.
     let is_older = identity.importing
         || server.publisher != *publisher
         || server.epoch > identity.epoch
@@ -137,7 +137,7 @@ pub(super) enum Claimed {
     Behind { claim: Claim, above: i64 },
 }
 
-/// Claims the account, in one transaction. `writer` is that of a mirror which goes on.
+/// Claims the account, in one transaction. `writer` is that of the running daemon; a new file has none.
 ///
 /// # Errors
 /// If another mirror has it, the server fails, or the writer has ended.

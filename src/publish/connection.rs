@@ -73,7 +73,7 @@ impl Server {
         Err(failed)
     }
 
-    /// The password, if a file is named. Only its last line end is no part of it.
+    /// The password, if a file is named, without the line end at its end.
     fn password(&self) -> Result<Option<SecretString>, PublishError> {
         let Some(path) = &self.password_file else { return Ok(None) };
         let (text, _) = files::read_secret(path).map_err(|found| {

@@ -43,7 +43,7 @@ pub(crate) async fn prepare(server: &Server) -> Result<bool, PublishError> {
     state(server, None).await.map(|_| true)
 }
 
-/// A password or a database that the schema's owner cannot help with.
+/// Whether the password or the database is wrong, which the schema's owner cannot correct.
 fn is_of_login(error: &PublishError) -> bool {
     match error {
         PublishError::Server(error) => error

@@ -104,7 +104,7 @@ const READ_ONLY: &str = "name the primary in publish.server, or lift default_tra
 
 /// What a person can do about an error that is not the server's own.
 fn remedy_of_connection(text: &str) -> Option<&'static str> {
-    // The driver and rustls have no types for these that outlast the way here.
+    // These errors arrive without types of their own: only their words identify them.
     let remedies = [
         (
             "UnknownIssuer",
@@ -131,7 +131,7 @@ fn remedy_of_connection(text: &str) -> Option<&'static str> {
     remedies.into_iter().find(|(part, _)| text.contains(part)).map(|(_, remedy)| remedy)
 }
 
-/// A wrong certificate, or a server without TLS: that passes by nobody's doing.
+/// A wrong certificate, or a server without TLS. Waiting does not help.
 fn is_of_tls(error: &tokio_postgres::Error) -> bool {
     let mut cause = error.source();
     while let Some(found) = cause {

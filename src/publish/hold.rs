@@ -15,8 +15,8 @@ pub(crate) enum Hold {
 }
 
 impl Hold {
-    /// Whether this process may act now, if a hold lasts so long on the server. It ends earlier here: after four fifths. A machine that
-    /// slept shows by its wall clock.
+    /// Whether this process may act now, if a hold lasts so long on the server. Here it ends earlier, after four fifths.
+    /// The clock that shows more counts: a sleep of the machine may show only in the wall clock.
     pub(crate) fn is_valid(self, lasts: Duration, now: Now) -> bool {
         match self {
             Hold::Held { renewed: since } | Hold::Unknown { asked: since } => {

@@ -89,12 +89,12 @@ impl Publisher {
         }
     }
 
-    /// Tries again now, if it waits after a failure: a person may have ended its cause.
+    /// Retries now if it waits after a failure: a person may have corrected the cause.
     pub(crate) fn retry(&self) {
         self.retry.notify_one();
     }
 
-    /// Publishes what is left if that is quick, gives the account free, and ends.
+    /// Publishes what is left if that is quick, releases the account, and ends.
     pub(crate) async fn stop(self) {
         self.stop.send_replace(true);
         // The thread does not outlast this: what it waits for is cut off.
@@ -167,7 +167,7 @@ impl Publishing {
             .map_err(|error| PublishError::Refused(format!("cannot read the mirror: {error}")))?;
         self.reporter.recall(&mirror)?;
         let known = account::name(&mirror)?.map(|name| name.account_id);
-        // With these the worker waits for the server, and cannot find the account out before.
+        // With these the worker waits for the server, and cannot find out the account before.
         let asks_first = self.rules.adopt || self.rules.standby_after.is_some();
         if known.is_none() && !asks_first {
             self.account_id(&mirror).await?;
@@ -281,7 +281,7 @@ impl Publishing {
             talks,
             versions,
             closures,
-            "compared with {} what is published above change {above}: {talks} talks, and took over what was missing here",
+            "compared with {} the {talks} talks published above change {above}, and took over what was missing here",
             shown(self.reporter.server())
         );
         Ok(claim)
@@ -295,7 +295,7 @@ impl Publishing {
         if !changes::local(mirror)?.is_captured {
             self.mark(claim.position).await?;
         }
-        // Claimed again and again, it would fill the log.
+        // Repeated claims would fill the journal.
         if !self.reporter.is_troubled() {
             tracing::info!(
                 "publishing to {} from change {} on",

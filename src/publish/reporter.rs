@@ -1,4 +1,4 @@
-//! What is known of publishing: in the mirror, for those who read it, in the journal and in the metrics.
+//! Reports how publishing goes: in the mirror, in the journal and in the metrics.
 
 use super::claim::Claim;
 use super::error::{Class, PublishError};
@@ -17,12 +17,12 @@ use std::time::{Duration, Instant};
 
 /// How often the state in the mirror is updated while nothing goes wrong.
 const NOTE_INTERVAL: Duration = Duration::from_secs(10);
-/// How often a trouble that lasts is logged again.
+/// How often an error that lasts is logged again.
 const LOG_INTERVAL: Duration = Duration::from_secs(60 * 60);
 /// How many of the talks that the server refuses are named.
 const MAX_SET_ASIDE: usize = 100;
 
-/// Keeps the state, and tells it.
+/// Keeps the state, and reports it.
 pub(super) struct Reporter {
     writer: Writer,
     state: PublishState,
@@ -133,13 +133,13 @@ impl Reporter {
         let text = error.to_string();
         let since = self.state.trouble.as_ref().map_or(at, |trouble| trouble.since);
         let is_first = self.state.trouble.is_none();
-        // Who holds the account is named with its last sign of life, which changes.
+        // The error that names the holder contains its last sign of life, which changes.
         let is_new = self.state.trouble.as_ref().is_none_or(|trouble| !is_same(&trouble.error, &text));
         let stands_by = matches!(error, PublishError::Held(_)) && self.standby_after.is_some();
         self.state.trouble = Some(PublishTrouble { since, at, error: text, refused, stands_by });
         let is_due = self.logged_at.is_none_or(|logged_at| now.mono >= logged_at + LOG_INTERVAL);
         if is_first && !refused {
-            // A session that a pooler or an administrator ends is made anew at once. Only what lasts is news.
+            // A session that a pooler or an administrator ends is opened again at once. Only a lasting error is news.
             tracing::debug!(
                 "connecting to {} anew: {}",
                 shown(&self.state.server),
@@ -181,7 +181,7 @@ impl Reporter {
     }
 }
 
-/// Whether two errors are one: what is counted in them, such as a time, may differ.
+/// Whether two errors are the same but for their digits, such as those of a time.
 fn is_same(one: &str, other: &str) -> bool {
     let words = |text: &str| text.replace(|letter: char| letter.is_ascii_digit(), "");
     words(one) == words(other)

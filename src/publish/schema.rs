@@ -19,7 +19,7 @@ const VIEWS: &str = include_str!("schema/views.sql");
 
 /// The script that creates the schema, or brings an earlier version up to date. `distribute`: on Citus, by account.
 pub(crate) fn script(distribute: bool) -> String {
-    // What is there already is no news to whoever runs it.
+    // Without notices about what exists already.
     let mut script = format!("BEGIN;\nSET LOCAL client_min_messages = warning;\n\n{BASE}\n");
     for table in tables::ALL {
         script.push_str(&table.create());

@@ -34,9 +34,9 @@ pub(crate) struct ServerAccount {
     pub version: String,
     pub position: i64,
     pub epoch: i64,
-    /// No other mirror may claim the account before, …
+    /// No other mirror may claim the account before this time, …
     pub held_until: UnixSeconds,
-    /// … which is still to come.
+    /// … and whether it is still to come.
     pub is_held: bool,
     pub published_at: UnixSeconds,
 }

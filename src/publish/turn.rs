@@ -141,16 +141,16 @@ async fn publish(
     Ok(())
 }
 
-/// From which version on the server needs each talk: the last that it has, whose end may be new. A version has no
-/// number of a change: the last change of its talk may have passed versions that were never sent.
+/// From which version on the server needs each talk: the last that it has, whose end may be new. The position cannot
+/// show it, because versions have no numbers of changes: some before the talk's last change may never have been sent.
 async fn wanted(
     connection: &Connection,
     account_id: i64,
     batch: &[Change],
 ) -> Result<Vec<Wanted>, PublishError> {
     let talk_ids: Vec<i64> = batch.iter().map(|change| change.talk_id.get()).collect();
-    // For each talk by itself, which is always a look into the key. A join, or `= ANY`, makes a server that has no
-    // statistics yet read the whole account for each batch.
+    // A subquery for each talk always uses the key. With a join or `= ANY`, a server that has no statistics yet reads
+    // the whole account for each batch.
     let sql = format!(
         "SELECT talk_id, (SELECT max(version) FROM {SCHEMA}.talk_versions AS v
                            WHERE v.account_id = $1 AND v.talk_id = wanted.talk_id)
@@ -168,7 +168,7 @@ async fn wanted(
         .collect())
 }
 
-/// Moves the position, and gives a sign of life. Whoever claimed the account since keeps it.
+/// Moves the position, and gives a sign of life. If another process has claimed the account since, nothing changes.
 async fn advance(
     connection: &Connection,
     claim: &Claim,
@@ -193,7 +193,7 @@ async fn advance(
     ];
     match connection.execute_typed(&sql, &parameters).await? {
         0 => {
-            // What is rolled back here would be ended by the drop of the connection as well.
+            // If this fails, dropping the connection ends the transaction.
             let _ = connection.batch_execute("ROLLBACK").await;
             Err(PublishError::Fenced)
         }
@@ -201,7 +201,7 @@ async fn advance(
     }
 }
 
-/// Passes a talk that the server refuses.
+/// Moves the position past a talk that the server refuses.
 async fn set_aside(
     connection: &Connection,
     claim: &mut Claim,

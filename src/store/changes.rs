@@ -2,7 +2,7 @@
 //!
 //! It promises that every change of a talk, its versions, its closings or its tombstone gets a number above all others,
 //! in the transaction that makes the change. A talk has one row, with the number of its last change, so the table never
-//! grows beyond the talks. Statements mark changes, never triggers: these take three times as long.
+//! grows beyond the talks. Statements mark changes, not triggers, which take three times as long.
 
 pub(crate) mod import;
 pub(crate) mod new_file;
@@ -149,7 +149,7 @@ pub(crate) fn top(connection: &Connection) -> rusqlite::Result<i64> {
     connection.prepare_cached("SELECT coalesce(max(seq), 0) FROM changes")?.query_row([], |row| row.get(0))
 }
 
-/// So much of a batch's bytes a version counts for: most talks have few, and some have thousands.
+/// How many of a batch's bytes a version counts as: most talks have few versions, and some have thousands.
 const VERSION_BYTES: i64 = 40;
 
 /// The next talks after a position.
@@ -320,7 +320,7 @@ fn switch_on(connection: &mut Connection, floor: i64) -> rusqlite::Result<Captur
 fn switch_off(connection: &mut Connection) -> rusqlite::Result<CaptureStep> {
     let tx = connection.transaction()?;
     if let Some(identity) = local(&tx)?.identity {
-        // What the state says is forgotten with it.
+        // `local` took `seen` from the state, which is removed too.
         IDENTITY.set(&tx, &identity)?;
     }
     CAPTURE.remove(&tx)?;

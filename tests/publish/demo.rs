@@ -22,7 +22,7 @@ fn it_makes_the_schema_publishes_and_shows_what_is_on_the_server() {
     let folder = tempfile::tempdir().unwrap();
     let (code, out, err) = demo(folder.path(), &["--publish", &database.address_of("postgres")]);
     assert_eq!(code, Some(0), "{out}\n{err}");
-    assert!(err.contains("The schema talkmirror is made in 127.0.0.1"), "{err}");
+    assert!(err.contains("Created the schema talkmirror in 127.0.0.1"), "{err}");
     let (_, shown) = out.split_once("The same, published to").unwrap_or_else(|| panic!("{out}\n{err}"));
     for table in ["talks", "talk_versions", "closures", "tombstones"] {
         let line = shown.lines().find(|line| line.starts_with(&format!("{table} "))).unwrap();

@@ -66,7 +66,7 @@ impl Published {
         });
         let (out, _) = self.mirror.ends(1, &["publish", "status"]);
         assert!(said(&out), "{what}: {out}");
-        assert!(out.contains("trouble "), "{what}: {out}");
+        assert!(out.contains("failing "), "{what}: {out}");
         // It has been tried again and again meanwhile.
         assert_eq!(self.logged("nothing is published"), troubles + 1, "{what}: {}", self.mirror.log());
         repair(&self.database);

@@ -164,7 +164,7 @@ fn a_talk_that_is_left_out_is_a_warning_until_it_is_published() {
     assert_said!(part(&out, "Publishing"), masks, @"Publishing  to 127.0.0.1:[port]/warehouse: all changes are published; 1 talk left out");
     assert_said!(complaints(&out), masks, @r#"
 ! 1 talk is left out of what is published to 127.0.0.1:[port]/warehouse: the server refuses talk 3 (new row for relation "talks" violates check constraint "mine" (SQLSTATE 23514))
-  → see `talkmirror publish status`; each is published with its next change, or after the server is corrected by `talkmirror publish all`
+  → see `talkmirror publish status`: correct the server, then run `talkmirror publish all`; without that, each is published with its next change
 "#);
     mirror.wait("the metrics show it", || gauges(&mirror, port).contains("left_out_talks 1"));
     let of_page = on_page(&mirror, port).unwrap();

@@ -36,7 +36,7 @@ impl Target {
         let server = self.server()?;
         let made = runtime()?.block_on(demo::prepare(&server));
         if made.with_context(|| format!("cannot publish to {}", server.address))? {
-            eprint_line(&format!("The schema talkmirror is made in {}.", server.address));
+            eprint_line(&format!("Created the schema talkmirror in {}.", server.address));
         }
         Ok(())
     }

@@ -26,7 +26,7 @@ COMMENT ON COLUMN talkmirror.fleet.base_url IS 'its address';
 COMMENT ON COLUMN talkmirror.fleet.publisher IS 'the host and file of the account''s mirror';
 COMMENT ON COLUMN talkmirror.fleet.version IS 'of the talkmirror that publishes';
 COMMENT ON COLUMN talkmirror.fleet.published_at IS 'the last sign of life of its mirror';
-COMMENT ON COLUMN talkmirror.fleet.longest_missed_seconds IS 'for how long the client waits who has been waiting longest';
+COMMENT ON COLUMN talkmirror.fleet.longest_missed_seconds IS 'how long the client who has waited longest has been waiting';
 COMMENT ON COLUMN talkmirror.fleet.pause_reason IS 'why everything pauses; NULL: nothing does';
 COMMENT ON COLUMN talkmirror.fleet.last_success_at IS 'the last successful answer of the API';
 COMMENT ON COLUMN talkmirror.fleet.not_closing IS 'why nothing is closed; NULL: closing works, or is off';

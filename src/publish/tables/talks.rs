@@ -5,7 +5,7 @@ use crate::publish::table::{Kind, OnConflict, Table, optional, required};
 pub(in crate::publish) const TABLE: Table = Table {
     name: "talks",
     comment: "One row per talk, as it last changed. A fetch that finds nothing new is not published: accounts.state \
-              says how fresh the mirror is.",
+              shows how fresh the mirror is.",
     columns: &[
         required("talk_id", Kind::Integer, "the id in the API; grows within an account"),
         required("created_at", Kind::Time, "when the talk began"),

@@ -84,8 +84,8 @@ pub(super) fn warning(overview: &Overview, alive: Option<Liveness>) -> Option<Co
             last.error
         ),
         action:
-            "see `talkmirror publish status`; each is published with its next change, or after the server is \
-                 corrected by `talkmirror publish all`"
+            "see `talkmirror publish status`: correct the server, then run `talkmirror publish all`; without that, \
+                 each is published with its next change"
                 .into(),
     })
 }

@@ -14,7 +14,7 @@ use rusqlite::types::{ToSql, ToSqlOutput};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction, params_from_iter};
 use std::collections::HashMap;
 
-/// The reason of the queue's rows of talks that are to be fetched after it.
+/// The reason of the queue rows for talks that are to be fetched after an import.
 const REASON: &str = "adopt";
 
 /// Rows of a table, with the names of their columns.
@@ -89,7 +89,7 @@ pub(crate) fn import(connection: &mut Connection, step: &ImportStep) -> rusqlite
 fn begin(tx: &Transaction<'_>, identity: &Identity, position: i64, above: i64) -> rusqlite::Result<()> {
     IDENTITY.set(tx, &Identity { importing: true, ..identity.clone() })?;
     let by = position.saturating_sub(above).max(0);
-    // By way of negative numbers: each is unique at each moment.
+    // By way of negative numbers, so that no number occurs twice at any moment.
     tx.execute("UPDATE changes SET seq = -(seq + ?2) WHERE seq > ?1", (above, by))?;
     tx.execute("UPDATE changes SET seq = -seq WHERE seq < 0", [])?;
     // What changed while publishing was off has no mark.
@@ -225,7 +225,7 @@ impl<'tx> Writing<'tx> {
     }
 }
 
-/// The server's numbers are never NULL where this is asked.
+/// The number in a column that is never NULL on the server.
 fn number(cell: &Cell) -> i64 {
     match cell {
         Cell::Integer(number) => *number,
@@ -272,8 +272,8 @@ fn insert_sql(table: &str, columns: &[&str], account: bool) -> String {
     format!("INSERT OR REPLACE INTO {table} ({}) VALUES ({})", names.join(", "), values.join(", "))
 }
 
-/// Closings that this file does not know, or that went on since. One of this file's own under the same number gets
-/// another.
+/// Takes over closings that this file does not know, or that progressed since. A closing of this file's own under the
+/// same number gets another number.
 fn import_closures(tx: &Transaction<'_>, imported: &ImportedRows) -> rusqlite::Result<()> {
     let place = |name: &str| imported.columns.iter().position(|column| *column == name);
     let (Some(decided_at), Some(mode), Some(outcome)) =
@@ -291,7 +291,7 @@ fn import_closures(tx: &Transaction<'_>, imported: &ImportedRows) -> rusqlite::R
     )?;
     let mut remove = tx.prepare_cached("DELETE FROM closures WHERE closure_id = ?1")?;
     let sql = insert_sql("closures", &imported.columns, false);
-    // One under way of a talk that has another under way here stays on the server alone.
+    // If another closing of the talk is under way here, one that is under way stays on the server alone.
     let mut insert = tx.prepare_cached(&sql.replace("OR REPLACE", "OR IGNORE"))?;
     for row in &imported.rows {
         let known: Option<(bool, bool)> = own

@@ -25,7 +25,7 @@ impl NewFile {
         connection.execute_batch(&format!(
             "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA cache_size = -{CACHE_KIB}"
         ))?;
-        // Unique ones decide what is a second row.
+        // Unique indexes stay: they decide which row replaces another.
         let indexes = connection
             .prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql LIKE 'CREATE INDEX%'")?
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?

@@ -79,7 +79,7 @@ fn serve(
     inbox: &mpsc::Receiver<Message>,
     sender: &EventSender,
 ) -> rusqlite::Result<()> {
-    // Before what takes its time: what others commit meanwhile is noticed.
+    // Read before the slow steps, so that what others commit meanwhile is noticed.
     let seen_version = data_version(connection)?;
     // As SQLite advises for connections that live long.
     optimize(connection, "PRAGMA optimize = 0x10002");
