@@ -245,7 +245,7 @@ fn refresh(criterion: &mut Criterion) {
             let (rules, now) = (rules.clone(), unix_now());
             let request = FeedRequest::Refresh { rules, room: 36, shares: Shares::default(), now };
             candidates.prepare(&tx, &request).expect("talks are read");
-            let fed = store::feeds::work(&tx, &request, &candidates).expect("talks are chosen");
+            let fed = store::feeds::work_alone(&tx, &request, &candidates).expect("talks are chosen");
             assert!(matches!(fed, Fed::Refreshed { queued: 36, .. }), "{fed:?}");
             // Rolled back, so that the next choice is the same.
         });

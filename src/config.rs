@@ -52,6 +52,8 @@ pub(crate) struct Config {
     pub listing: Option<String>,
     /// `events.schedule`, in the same format.
     pub events: Option<String>,
+    /// `events.since`: past events of this length of time are read once. `None`: none are.
+    pub events_since: Option<Duration>,
     pub webhook: Option<Webhook>,
     /// `retention.versions`: older ended states are removed. `None` keeps all.
     pub retention: Option<Duration>,
@@ -263,6 +265,7 @@ impl Config {
         let refresh = feeds::refresh(keys);
         let listing = feeds::schedule(keys, "listing.enabled", "listing.schedule", "0 */10 * * * *");
         let events = feeds::schedule(keys, "events.enabled", "events.schedule", "0 * * * * *");
+        let events_since = feeds::events_since(keys).filter(|_| events.is_some());
         let http = feeds::http(keys);
         let http_hosts = feeds::hosts(keys);
         let webhook = feeds::webhook(keys, folder, needs, http);
@@ -298,6 +301,7 @@ impl Config {
             refresh,
             listing,
             events,
+            events_since,
             webhook,
             retention,
             http,

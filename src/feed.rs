@@ -8,6 +8,7 @@
 pub(crate) mod backfill;
 pub(crate) mod events;
 pub(crate) mod listing;
+pub(crate) mod past_events;
 pub(crate) mod refresh;
 pub(crate) mod webhook;
 

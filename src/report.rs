@@ -12,7 +12,7 @@ use crate::store::backup::state::BackupState;
 use crate::store::changes::state::{self as publishing, PublishState};
 use crate::store::completeness::{self, Completeness};
 use crate::store::counts::{self, Freshness, QueueCounts, TalkCounts};
-use crate::store::feeds::{self, Backfill, FeederRow};
+use crate::store::feeds::{self, Backfill, FeederRow, PastEvents};
 use crate::store::odd::{self, OddField};
 use crate::store::retention::{self, Retention};
 use crate::store::sizes::{self, Size};
@@ -44,6 +44,8 @@ pub(crate) struct Overview {
     pub sweeps: SweepState,
     pub feeders: Vec<FeederRow>,
     pub backfill: Option<Backfill>,
+    /// How far the past events are read, if `events.since` has ever been set.
+    pub past_events: Option<PastEvents>,
     pub freshness: Freshness,
     /// How much of the account is mirrored, once a process has counted.
     pub completeness: Option<Completeness>,
@@ -81,6 +83,7 @@ pub(crate) fn overview(connection: &Connection, now: UnixSeconds) -> Result<Over
             sweeps: sweep::state(moment)?,
             feeders: feeds::rows(moment)?,
             backfill: feeds::backfill(moment)?,
+            past_events: feeds::past_events(moment)?,
             freshness: counts::freshness(moment, talks.in_work, now)?,
             completeness: completeness::read(moment)?,
             fetched_at: counts::last_fetch(moment)?,

@@ -118,8 +118,12 @@ pub struct TalkEvent {
     pub event_id: String,
     /// The talk's id in the API.
     pub talk_id: TalkId,
+    /// Its type in the API, such as `talk_closed`: at most 64 characters.
+    pub kind: String,
     /// When it happened.
     pub created_at: UnixSeconds,
+    /// The user who did it. `None`: no user did it, or the API does not say who.
+    pub created_by: Option<i64>,
 }
 
 #[cfg(test)]

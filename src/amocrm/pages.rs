@@ -20,6 +20,8 @@ pub(super) const TALKS_PER_PAGE: u32 = 250;
 const EVENTS_PER_PAGE: u32 = 100;
 /// A talk with its links takes about 1 KiB, so a far larger page is not a list of talks.
 const PAGE_CAP: usize = 4 * 1024 * 1024;
+/// An id or a type of an event that is longer is none of the API's: an id has 26 characters.
+const MAX_NAME_CHARS: usize = 64;
 /// The events that make a talk worth fetching.
 const EVENT_TYPES: &str = "talk_created,talk_closed,talk_missed_event,conversation_answered";
 
@@ -29,8 +31,8 @@ const EVENT_TYPES: &str = "talk_created,talk_closed,talk_missed_event,conversati
 pub enum PageQuery {
     /// `GET /api/v4/talks`
     Talks { page: u32, only_in_work: bool },
-    /// `GET /api/v4/events`, of the events since this time.
-    Events { page: u32, since: UnixSeconds },
+    /// `GET /api/v4/events`, of the events since this time, and up to `until`, if given. Both count.
+    Events { page: u32, since: UnixSeconds, until: Option<UnixSeconds> },
 }
 
 impl PageQuery {
@@ -108,13 +110,18 @@ impl Client {
                     pairs.append_pair("filter[only_in_work]", "1");
                 }
             }
-            PageQuery::Events { page, since } => {
+            PageQuery::Events { page, since, until } => {
                 url.set_path("/api/v4/events");
-                url.query_pairs_mut()
+                let mut pairs = url.query_pairs_mut();
+                pairs
                     .append_pair("limit", &EVENTS_PER_PAGE.to_string())
                     .append_pair("page", &page.to_string())
                     .append_pair("filter[type]", EVENT_TYPES)
+                    // Documented, as is `[to]`; which order the events come in is not: the newest first, as seen.
                     .append_pair("filter[created_at][from]", &since.to_string());
+                if let Some(until) = until {
+                    pairs.append_pair("filter[created_at][to]", &until.to_string());
+                }
             }
         }
         url
@@ -196,6 +203,9 @@ struct RawEvent<'a> {
     entity_type: Option<&'a RawValue>,
     #[serde(borrow)]
     entity_id: Option<&'a RawValue>,
+    /// Documented: the id of the user. Seen: 0 for what no user did.
+    #[serde(borrow)]
+    created_by: Option<&'a RawValue>,
     #[serde(borrow)]
     account_id: Option<&'a RawValue>,
 }
@@ -248,27 +258,39 @@ fn events(body: &str, account_id: Option<i64>) -> Result<(Vec<TalkEvent>, bool),
     let (mut read, mut others) = (Vec::new(), false);
     for row in readable(&rows, account_id, |row: &RawEvent<'_>| row.account_id) {
         let text = |raw| loose::text(raw).value();
-        let kind = text(row.kind);
-        // An account that ignores the filter would list its whole history.
-        if kind.as_ref().is_some_and(|kind| !EVENT_TYPES.split(',').any(|wanted| wanted == kind)) {
-            let detail = format!("{what}: it holds other types, so the API ignores filter[type]");
-            return Err((Shape::WrongAt("type".into()), detail));
-        }
-        // All requested types concern talks, so a row without an entity type does too.
-        if text(row.entity_type).is_some_and(|entity_type| entity_type != "talk") {
-            others = true;
-            continue;
+        let (kind, entity_type) = (text(row.kind), text(row.entity_type));
+        let is_wanted = kind.as_ref().is_none_or(|kind| EVENT_TYPES.split(',').any(|wanted| wanted == kind));
+        match entity_type.as_deref() {
+            Some("talk") => {}
+            // All requested types concern talks, so a row without an entity type does too.
+            None if is_wanted => {}
+            Some(_) if is_wanted => {
+                others = true;
+                continue;
+            }
+            // An account that ignores the filter would list its whole history.
+            _ => {
+                let detail = format!("{what}: it holds other types, so the API ignores filter[type]");
+                return Err((Shape::WrongAt("type".into()), detail));
+            }
         }
         let Int(created_at) = row.created_at;
         if let Some(talk_id) = loose::int(row.entity_id).value()
             && talk_id > 0
             && (0..YEAR_2100).contains(&created_at)
         {
+            let kind: String = kind.unwrap_or_default().chars().take(MAX_NAME_CHARS).collect();
             // The id only distinguishes known events from new ones. The event's content does that too.
             let event_id = text(row.id)
-                .unwrap_or_else(|| format!("{} of talk {talk_id} at {created_at}", kind.unwrap_or_default()));
-            let created_at = UnixSeconds::new(created_at);
-            read.push(TalkEvent { event_id, talk_id: TalkId::new(talk_id), created_at });
+                .filter(|id| id.len() <= MAX_NAME_CHARS)
+                .unwrap_or_else(|| format!("{kind} of talk {talk_id} at {created_at}"));
+            read.push(TalkEvent {
+                event_id,
+                talk_id: TalkId::new(talk_id),
+                kind,
+                created_at: UnixSeconds::new(created_at),
+                created_by: loose::int(row.created_by).value().filter(|user_id| *user_id > 0),
+            });
         }
     }
     require_usable(!read.is_empty() || others, &rows, what)?;

@@ -13,7 +13,7 @@ use crate::policy::closing::CloseMode;
 use crate::policy::tokens::Expiry;
 use crate::report::health::{self, Complaint, warnings};
 use crate::report::humanize;
-use crate::report::humanize::{backfill, capitalised, completeness, freshness};
+use crate::report::humanize::{backfill, capitalised, completeness, freshness, past_events};
 use crate::report::{self, Overview};
 use crate::store::account::{AccountName, AccountStatus};
 use crate::store::feeds::{Feeder, FeederRow};
@@ -158,11 +158,17 @@ fn screen(
     if let Some(shares) = running.and_then(|daemon| shares(&daemon.lanes)) {
         row("Shares", shares.into());
     }
-    for feeder in overview.feeders.iter().filter(|feeder| feeder.feeder != Feeder::Backfill.as_str()) {
-        row(&capitalised(&feeder.feeder), feeder_line(feeder, now));
+    for feeder in &overview.feeders {
+        let walks = [Feeder::Backfill, Feeder::PastEvents].map(Feeder::as_str);
+        if !walks.contains(&feeder.feeder.as_str()) {
+            row(&capitalised(&feeder.feeder), feeder_line(feeder, now));
+        }
     }
     if let Some(walk) = &overview.backfill {
         row("Backfill", backfill(walk, now).into());
+    }
+    if let Some(line) = past_events_line(overview, now) {
+        row("Past events", line);
     }
     row("Backup", backup::line(&overview.backup, runs, now));
     if let Some(line) = publish::line(overview, runs, now) {
@@ -268,6 +274,17 @@ fn shares(lanes: &[LaneRequests]) -> Option<String> {
     (all > 0).then(|| format!("{} of {} requests in 5 min", shares.join(", "), humanize::count(all)))
 }
 
+/// How far the past events are read. `None` if they never were to be.
+fn past_events_line(overview: &Overview, now: UnixSeconds) -> Option<Text> {
+    let feeder = overview.feeders.iter().find(|row| row.feeder == Feeder::PastEvents.as_str());
+    let feeder = feeder.filter(|row| row.enabled || overview.past_events.is_some())?;
+    let read = match &overview.past_events {
+        Some(walk) => past_events(walk, now),
+        None => "none is read yet".into(),
+    };
+    Some(with_error(read, feeder, now))
+}
+
 fn feeder_line(feeder: &FeederRow, now: UnixSeconds) -> Text {
     if !feeder.enabled {
         return "off".into();
@@ -278,11 +295,15 @@ fn feeder_line(feeder: &FeederRow, now: UnixSeconds) -> Text {
         None => format!("on, first run not finished; {in_all} queued so far"),
         Some(at) => format!("last {}: {found} queued ({in_all} in all)", humanize::ago(at, now)),
     };
+    with_error(ran, feeder, now)
+}
+
+fn with_error(what: String, feeder: &FeederRow, now: UnixSeconds) -> Text {
     match (&feeder.trouble, feeder.trouble_since) {
         (Some(trouble), since) => {
             let since = since.map_or(String::new(), |since| format!(" {}", humanize::lasting(since, now)));
-            Text::from(format!("{ran}; ")).then(Text::alarming(format!("error{since}: {trouble}")))
+            Text::from(format!("{what}; ")).then(Text::alarming(format!("error{since}: {trouble}")))
         }
-        (None, _) => ran.into(),
+        (None, _) => what.into(),
     }
 }

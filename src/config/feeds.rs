@@ -7,6 +7,7 @@ use crate::policy::refresh::RefreshRules;
 use secrecy::SecretString;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 use url::Host;
 
 /// Shorter webhook secrets can be guessed.
@@ -34,6 +35,21 @@ pub(super) fn schedule(
     let enabled = keys.boolean(enabled, true);
     let schedule = keys.schedule(schedule, default);
     enabled.then_some(schedule)
+}
+
+/// `events.since`. `None` reads no past events.
+pub(super) fn events_since(keys: &mut Keys) -> Option<Duration> {
+    let (least, most) = (Duration::from_secs(60 * 60), Duration::from_secs(3650 * 24 * 60 * 60));
+    let expected = "a duration such as \"90d\", from 1h to 3650d, or \"\" to read no past events";
+    keys.optional("events.since", expected, |found| {
+        let text = found.string()?;
+        if text.is_empty() {
+            return Some(None);
+        }
+        let length = humantime::parse_duration(&text).ok()?;
+        (least..=most).contains(&length).then_some(Some(length))
+    })
+    .flatten()
 }
 
 /// `http.listen`: only this machine can reach it, unless configured otherwise.

@@ -166,7 +166,7 @@ fn all_mistakes_are_reported_at_once_with_key_expected_and_found() {
             "config.toml: log.level: expected error, warn, info, debug or trace, found \"loud\"",
             "config.toml: log.format: expected auto, text, json or journald, found 3",
             "config.toml: api.max_in_fligth: expected a known key: api.max_in_flight?, found an unknown one",
-            "config.toml: metrics.secret: expected a known key: api.base_url, api.token_file, api.token, api.oauth.client_id, api.oauth.client_secret_file, api.oauth.redirect_uri, api.oauth.store, api.requests_per_second, api.raised_limit, api.max_in_flight, api.connect_timeout, api.timeout, database.path, queue.poll_interval, queue.max_attempts, queue.retry_base, queue.retry_max, auto_close.mode, auto_close.stale_after, auto_close.quiet_for, auto_close.only_origins, auto_close.except_origins, auto_close.force_close, auto_close.max_per_sweep, auto_close.max_share, auto_close.schedule, refresh.enabled, refresh.min_interval, refresh.recheck, refresh.closed_for, listing.enabled, listing.schedule, events.enabled, events.schedule, http.allow_remote, http.listen, http.hosts, webhook.enabled, webhook.secret_file, retention.versions, backup.path, backup.schedule, backup.keep, publish.enabled, publish.server, publish.password_file, publish.ca_file, publish.interval, publish.payload, publish.adopt, publish.standby_after, log.level, log.format, found an unknown one",
+            "config.toml: metrics.secret: expected a known key: api.base_url, api.token_file, api.token, api.oauth.client_id, api.oauth.client_secret_file, api.oauth.redirect_uri, api.oauth.store, api.requests_per_second, api.raised_limit, api.max_in_flight, api.connect_timeout, api.timeout, database.path, queue.poll_interval, queue.max_attempts, queue.retry_base, queue.retry_max, auto_close.mode, auto_close.stale_after, auto_close.quiet_for, auto_close.only_origins, auto_close.except_origins, auto_close.force_close, auto_close.max_per_sweep, auto_close.max_share, auto_close.schedule, refresh.enabled, refresh.min_interval, refresh.recheck, refresh.closed_for, listing.enabled, listing.schedule, events.enabled, events.schedule, events.since, http.allow_remote, http.listen, http.hosts, webhook.enabled, webhook.secret_file, retention.versions, backup.path, backup.schedule, backup.keep, publish.enabled, publish.server, publish.password_file, publish.ca_file, publish.interval, publish.payload, publish.adopt, publish.standby_after, log.level, log.format, found an unknown one",
         ]
     );
 }
@@ -318,13 +318,19 @@ fn feeders_are_on_but_for_the_webhook_and_can_be_switched_off() {
     let off = "[refresh]\nenabled = false\n[listing]\nenabled = false\n[events]\nenabled = false\n";
     let config = load(&format!("{LEAST}{off}"), Needs::Api).unwrap();
     assert!(config.refresh.is_none() && config.listing.is_none() && config.events.is_none());
+    let since = |lines: &str| load(&format!("{LEAST}[events]\n{lines}"), Needs::Api).unwrap().events_since;
+    assert_eq!(
+        (since("since = \"\""), since("since = \"90d\"")),
+        (None, Some(Duration::from_secs(90 * 86_400)))
+    );
+    assert_eq!(since("since = \"90d\"\nenabled = false"), None);
 }
 
 #[test]
 fn every_mistake_about_feeders_is_named() {
     let found = mistakes(&format!(
         "{LEAST}[refresh]\nmin_interval = \"0s\"\nclosed_for = 7\n[listing]\nenabled = \"on\"\n\
-         schedule = \"hourly\"\n[events]\nschedule = \"* * * * *\"\n[webhook]\nenabled = true\n"
+         schedule = \"hourly\"\n[events]\nschedule = \"* * * * *\"\nsince = \"59m\"\n[webhook]\nenabled = true\n"
     ));
     for part in [
         "refresh.min_interval: expected a duration such as \"2m\", from 1s to 30d, found \"0s\"",
@@ -332,12 +338,13 @@ fn every_mistake_about_feeders_is_named() {
         "listing.enabled: expected true or false, found \"on\"",
         "such as \"0 */10 * * * *\", found \"hourly\"",
         "such as \"0 * * * * *\", found \"* * * * *\"",
+        "events.since: expected a duration such as \"90d\", from 1h to 3650d, or \"\" to read no past events, found \"59m\"",
         "http.listen: expected an address to receive webhooks at, as webhook.enabled is true, found nothing",
         "webhook.secret_file: expected the path of a file with a secret, as webhook.enabled is true, found nothing",
     ] {
         assert!(found.iter().any(|line| line.ends_with(part)), "{part}\n{found:#?}");
     }
-    assert_eq!(found.len(), 7);
+    assert_eq!(found.len(), 8);
 }
 
 #[test]

@@ -4,8 +4,9 @@ use super::DaemonError;
 use super::schedule::{Schedule, Ticks};
 use crate::clock;
 use crate::config::{Config, next_tick};
-use crate::feed::events::Events;
+use crate::feed::events::{self, Events};
 use crate::feed::listing::Listing;
+use crate::feed::past_events::PastEventsFeeder;
 use crate::feed::webhook::Webhooks;
 use crate::feed::{FeederContext, FeederEnded, backfill, refresh};
 use crate::policy::refresh::RefreshRules;
@@ -16,6 +17,7 @@ use crate::worker::Worker;
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -38,6 +40,7 @@ pub(super) fn enabled(config: &Config) -> Vec<(Feeder, bool)> {
         (Feeder::Refresh, config.refresh.is_some()),
         (Feeder::Listing, config.listing.is_some()),
         (Feeder::Events, config.events.is_some()),
+        (Feeder::PastEvents, config.events_since.is_some()),
         (Feeder::Webhook, config.webhook.is_some()),
     ]
 }
@@ -50,6 +53,7 @@ pub(super) struct Feeders {
     refresh: Option<RefreshRules>,
     listing: Ticks,
     events: Ticks,
+    past_events: Option<Duration>,
     webhooks: watch::Sender<Option<Arc<Webhooks>>>,
     /// The secret of the accepted webhooks.
     secret: Option<SecretString>,
@@ -109,6 +113,18 @@ impl Feeders {
                 let context = context(Feeder::Refresh);
                 let task = self.tasks.spawn(refresh::run(context, rules));
                 self.running.insert(Feeder::Refresh, task);
+            }
+        }
+        if self.past_events != config.events_since {
+            self.end(Feeder::PastEvents);
+            self.past_events = config.events_since;
+            if let Some(length) = config.events_since {
+                let row = feeder_state.of(Feeder::PastEvents);
+                let before = row.and_then(|row| serde_json::from_value(row.cursor.clone()?).ok());
+                let cursor = events::cursor(feeder_state.of(Feeder::Events));
+                let feeder = PastEventsFeeder::new(context(Feeder::PastEvents), before, length, cursor);
+                let task = self.tasks.spawn(feeder.run());
+                self.running.insert(Feeder::PastEvents, task);
             }
         }
         if !self.running.contains_key(&Feeder::Backfill) {

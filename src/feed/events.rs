@@ -15,9 +15,14 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 /// Reading starts this long before the last event.
-const OVERLAP: Duration = Duration::from_secs(10 * 60);
+pub(crate) const OVERLAP: Duration = Duration::from_secs(10 * 60);
 /// At most this many pages per run. The listing finds older changes.
 const MAX_PAGES: u32 = 1000;
+
+/// The time of the last event that this feeder has read, by its stored row.
+pub(crate) fn cursor(row: Option<&FeederRow>) -> Option<UnixSeconds> {
+    row.and_then(|row| row.cursor.as_ref()?.get("until")?.as_i64()).map(UnixSeconds::new)
+}
 
 /// See the module documentation.
 #[derive(Debug)]
@@ -30,8 +35,7 @@ pub(crate) struct Events {
 impl Events {
     /// `before` is the stored row of this feeder.
     pub(crate) fn new(context: FeederContext, before: Option<&FeederRow>) -> Events {
-        let until = before.and_then(|row| row.cursor.as_ref()?.get("until")?.as_i64());
-        Events { context, cursor: until.map(UnixSeconds::new) }
+        Events { context, cursor: cursor(before) }
     }
 
     /// Polls at each tick, until the worker ends.
@@ -51,8 +55,6 @@ impl Events {
         let error = match self.read(&mut queued).await? {
             Ok(until) => {
                 self.cursor = Some(until);
-                // Older events cannot be read again.
-                self.context.feed(FeedRequest::ForgetEvents { before: until - OVERLAP }).await?;
                 None
             }
             Err(list_error) => Some(self.context.describe_list_error(list_error)),
@@ -68,7 +70,8 @@ impl Events {
         let since = last.unwrap_or_else(unix_now) - OVERLAP;
         let mut seen = HashSet::new();
         for page in 1..=MAX_PAGES {
-            let page = match self.context.page(Lane::Hints, PageQuery::Events { page, since }).await? {
+            let query = PageQuery::Events { page, since, until: None };
+            let page = match self.context.page(Lane::Hints, query).await? {
                 Ok(page) => page,
                 Err(list_error) => return Ok(Err(list_error)),
             };
@@ -87,7 +90,7 @@ impl Events {
             let before = seen.len();
             seen.extend(events.iter().map(|event| event.event_id.clone()));
             let repeats = !events.is_empty() && seen.len() == before;
-            *queued += self.context.queue(FeedRequest::Events { events, now }).await?;
+            *queued += self.context.queue(FeedRequest::Events { events, since, now }).await?;
             if !page.more || repeats {
                 break;
             }

@@ -7,7 +7,7 @@ use crate::policy::closing::CloseMode;
 pub(crate) use crate::sqlite::causes;
 use crate::store::completeness::Completeness;
 use crate::store::counts::Freshness;
-use crate::store::feeds::Backfill;
+use crate::store::feeds::{Backfill, PastEvents};
 pub(crate) use crate::text::{brief, shown};
 use std::time::Duration;
 
@@ -140,8 +140,25 @@ pub(crate) fn backfill(walk: &Backfill, now: UnixSeconds) -> String {
     }
 }
 
-/// With a capital first letter.
+/// How far the past events are read, and when they will be.
+pub(crate) fn past_events(walk: &PastEvents, now: UnixSeconds) -> String {
+    let (since, events) = (written(walk.since, "%Y-%m-%d"), count(walk.events));
+    match (walk.ended_at, walk.seconds_left(now)) {
+        (Some(at), _) => format!("read since {since}, {}: {events} events", ago(at, now)),
+        (None, Some(left)) => {
+            let percent = (walk.share() * 100.0).floor();
+            format!(
+                "{percent} % of the time since {since} is read: {events} events; done in about {}",
+                duration(left)
+            )
+        }
+        (None, None) => format!("to be read since {since}; started {}", ago(walk.began_at, now)),
+    }
+}
+
+/// With a capital first letter, and blanks between words.
 pub(crate) fn capitalised(name: &str) -> String {
+    let name = name.replace('_', " ");
     let mut letters = name.chars();
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }

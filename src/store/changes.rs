@@ -1,8 +1,8 @@
 //! Which talks changed since a position, for publishing them.
 //!
-//! It promises that every change of a talk, its versions, its closings or its tombstone gets a number above all others,
-//! in the transaction that makes the change. A talk has one row, with the number of its last change, so the table never
-//! grows beyond the talks. Statements mark changes, not triggers, which take three times as long.
+//! It promises that every change of a talk, its versions, its closings, its events or its tombstone gets a number above
+//! all others, in the transaction that makes the change. A talk has one row, with the number of its last change, so the
+//! table never grows beyond the talks. Statements mark changes, not triggers, which take three times as long.
 
 pub(crate) mod import;
 pub(crate) mod new_file;
@@ -292,6 +292,7 @@ fn switch_on(connection: &mut Connection, floor: i64) -> rusqlite::Result<Captur
                 SELECT talk_id FROM talks WHERE talk_id > ?1
                 UNION SELECT talk_id FROM tombstones WHERE talk_id > ?1
                 UNION SELECT talk_id FROM closures WHERE talk_id > ?1
+                UNION SELECT talk_id FROM talk_events WHERE talk_id > ?1
                 ORDER BY talk_id LIMIT ?2)",
         )?
         .query_row((capture.marked_to, STEP_TALKS), |row| row.get(0))?;
@@ -301,7 +302,8 @@ fn switch_on(connection: &mut Connection, floor: i64) -> rusqlite::Result<Captur
              SELECT talk_id, ?3 + row_number() OVER (ORDER BY talk_id) FROM (
                 SELECT talk_id FROM talks WHERE talk_id > ?1 AND talk_id <= ?2
                 UNION SELECT talk_id FROM tombstones WHERE talk_id > ?1 AND talk_id <= ?2
-                UNION SELECT talk_id FROM closures WHERE talk_id > ?1 AND talk_id <= ?2)
+                UNION SELECT talk_id FROM closures WHERE talk_id > ?1 AND talk_id <= ?2
+                UNION SELECT talk_id FROM talk_events WHERE talk_id > ?1 AND talk_id <= ?2)
               WHERE true
              -- One that has changed since is marked already.
              ON CONFLICT (talk_id) DO UPDATE SET seq = excluded.seq WHERE changes.seq <= ?4",

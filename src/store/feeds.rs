@@ -6,12 +6,16 @@
 
 mod backfill;
 mod candidates;
+mod events;
+mod past_events;
 mod rows;
 
 pub use backfill::{Backfill, Begun, begin as begin_backfill, end as end_backfill, state as backfill};
 pub use candidates::Candidates;
+pub use past_events::{PastEvents, state as past_events};
 pub use rows::{FeederRow, Note, note, note_enabled, row, rows};
 
+use super::changes::Marker;
 use super::named::bind_by_name;
 use crate::clock::UnixSeconds;
 use crate::named::named;
@@ -34,6 +38,7 @@ named! {
         Refresh = "refresh",
         Listing = "listing",
         Events = "events",
+        PastEvents = "past_events",
         Webhook = "webhook",
         Backfill = "backfill",
     }
@@ -77,10 +82,8 @@ pub enum FeedRequest {
     Compare { listed: Vec<Listed>, now: UnixSeconds },
     /// Find the mirror's open talks fetched before `before` that are not among these.
     Unseen { seen: Arc<HashSet<TalkId>>, before: UnixSeconds, now: UnixSeconds },
-    /// Queue the talks of the events that are new.
-    Events { events: Vec<TalkEvent>, now: UnixSeconds },
-    /// Forget events before this time: they will not be read again.
-    ForgetEvents { before: UnixSeconds },
+    /// Keep the events that are new. Queue the talks of those that are not older than `since`.
+    Events { events: Vec<TalkEvent>, since: UnixSeconds, now: UnixSeconds },
     /// Continue the backfill, so that `room` rows wait in the lane.
     Backfill { room: usize, now: UnixSeconds },
     /// Store the state of the feeder.
@@ -96,10 +99,7 @@ impl FeedRequest {
             FeedRequest::Refresh { now, .. } | FeedRequest::Backfill { now, .. } => {
                 matches!(fed, Fed::Refreshed { queued: 1.., .. } | Fed::Backfill(_, 1..)).then_some(*now)
             }
-            FeedRequest::Compare { .. }
-            | FeedRequest::Unseen { .. }
-            | FeedRequest::ForgetEvents { .. }
-            | FeedRequest::Note(_) => None,
+            FeedRequest::Compare { .. } | FeedRequest::Unseen { .. } | FeedRequest::Note(_) => None,
         }
     }
 }
@@ -128,11 +128,29 @@ pub enum Fed {
     Done,
 }
 
-/// Runs a feeder's request. The caller commits. The candidates are already prepared for it.
+/// Runs a feeder's request that is alone in its transaction. The caller commits.
 ///
 /// # Errors
 /// If the database cannot be written.
-pub fn work(tx: &Transaction<'_>, request: &FeedRequest, candidates: &Candidates) -> rusqlite::Result<Fed> {
+pub fn work_alone(
+    tx: &Transaction<'_>,
+    request: &FeedRequest,
+    candidates: &Candidates,
+) -> rusqlite::Result<Fed> {
+    work(tx, request, candidates, Marker::new(tx)?.as_mut())
+}
+
+/// Runs a feeder's request. The caller commits. The candidates are already prepared for it. What is to be published is
+/// marked by `marker`, if there is one.
+///
+/// # Errors
+/// If the database cannot be written.
+pub(super) fn work(
+    tx: &Transaction<'_>,
+    request: &FeedRequest,
+    candidates: &Candidates,
+    marker: Option<&mut Marker<'_>>,
+) -> rusqlite::Result<Fed> {
     Ok(match request {
         FeedRequest::Enqueue { feeder, hints, due_at, now } => {
             let mut queued = 0;
@@ -159,11 +177,7 @@ pub fn work(tx: &Transaction<'_>, request: &FeedRequest, candidates: &Candidates
         }
         FeedRequest::Compare { listed, .. } => Fed::Compared(compare(tx, listed)?),
         FeedRequest::Unseen { seen, before, now } => Fed::Unseen(candidates.unseen(seen, *before, *now)),
-        FeedRequest::Events { events, now } => Fed::Queued(take_in(tx, events, *now)?),
-        FeedRequest::ForgetEvents { before } => {
-            tx.prepare_cached("DELETE FROM seen_events WHERE created_at < ?1")?.execute([before])?;
-            Fed::Done
-        }
+        FeedRequest::Events { events, since, now } => events::keep(tx, events, (*since, *now), marker)?,
         FeedRequest::Backfill { room, now } => {
             let (state, queued) = backfill::go_on(tx, *room, *now)?;
             Fed::Backfill(state, queued)
@@ -301,19 +315,6 @@ fn compare(connection: &Connection, listed: &[Listed]) -> rusqlite::Result<Vec<N
         }
     }
     Ok(news)
-}
-
-fn take_in(tx: &Transaction<'_>, events: &[TalkEvent], now: UnixSeconds) -> rusqlite::Result<u64> {
-    let mut see =
-        tx.prepare_cached("INSERT OR IGNORE INTO seen_events (event_id, created_at) VALUES (?1, ?2)")?;
-    let mut queued = 0;
-    for event in events {
-        if see.execute((&event.event_id, event.created_at))? == 1 {
-            let hinted = Hint { talk_id: event.talk_id, lane: Lane::Hints, changed: true };
-            queued += u64::from(hint(tx, Feeder::Events, hinted, now, now)?);
-        }
-    }
-    Ok(queued)
 }
 
 #[cfg(test)]

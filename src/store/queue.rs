@@ -5,7 +5,8 @@
 
 mod repair;
 
-pub use repair::{Repair, TOO_MANY, UNCONFIRMED, repair};
+pub(super) use repair::repair;
+pub use repair::{Repair, TOO_MANY, UNCONFIRMED};
 
 use crate::clock::UnixSeconds;
 use crate::number;

@@ -269,6 +269,11 @@ impl<'tx> Recorder<'tx> {
         Ok(Recorded { talk_id, effect, requeued, stepped })
     }
 
+    /// For what else of the transaction is to be published.
+    pub(super) fn marker(&mut self) -> Option<&mut Marker<'tx>> {
+        self.marker.as_mut()
+    }
+
     /// Whether anything is to be published that was not before.
     pub(super) fn has_marked(&self) -> bool {
         self.marker.as_ref().is_some_and(Marker::has_marked)

@@ -178,7 +178,7 @@ fn a_database_that_no_restart_helps_ends_with_78() {
     mirror.ends(0, &["sync", "1"]);
     let refusal = || verdicts(&mirror.ends(78, &["check"]).0, &["database"]);
     mirror.execute("PRAGMA user_version = 999");
-    assert_said!(refusal(), @"database  BAD  [folder]/talks.db was written by a newer talkmirror (schema 999; this one knows 2): upgrade talkmirror");
+    assert_said!(refusal(), @"database  BAD  [folder]/talks.db was written by a newer talkmirror (schema 999; this one knows 3): upgrade talkmirror");
     mirror.execute("PRAGMA user_version = 5; PRAGMA application_id = 7");
     assert_said!(refusal(), @"database  BAD  [folder]/talks.db is a SQLite database of something else: set database.path to another file");
     fs::write(mirror.database(), "a text that is no database, and long enough to be read as one").unwrap();

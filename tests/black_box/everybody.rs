@@ -425,6 +425,7 @@ fn a_talk_that_was_set_aside_is_due_again_when_it_changes() {
                 kind: "talk_missed_event".into(),
                 talk_id: 1,
                 created_at: at,
+                created_by: 0,
             };
             account.events.push(event);
         }

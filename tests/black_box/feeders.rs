@@ -169,6 +169,7 @@ fn events_that_come_late_out_of_order_and_in_many_pages_are_all_taken_in() {
         kind: "conversation_answered".into(),
         talk_id,
         created_at: unix_now() - ago,
+        created_by: 0,
     };
     // 250 events at once: three pages.
     mirror.simulator.account().events.extend((1..=250).rev().map(|talk_id| event(talk_id, talk_id % 7)));

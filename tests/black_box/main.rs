@@ -32,6 +32,7 @@ mod demo;
 mod docs;
 mod docs_configuration;
 mod docs_troubleshooting;
+mod events;
 mod everybody;
 mod feeders;
 mod growth;

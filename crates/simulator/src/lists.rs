@@ -27,6 +27,8 @@ pub struct TalkEvent {
     pub talk_id: i64,
     /// When it was created, in Unix seconds.
     pub created_at: i64,
+    /// The user who did it; 0: no user did.
+    pub created_by: i64,
 }
 
 /// Called with the account and the page number, after that page of the listing was made (also the empty last one)
@@ -50,6 +52,7 @@ pub(super) struct Query {
     /// The wanted types of events. `None` means all.
     kinds: Option<Vec<String>>,
     from: Option<i64>,
+    to: Option<i64>,
     /// The requested address, for the links to other pages.
     address: String,
     /// All parameters except the page.
@@ -66,6 +69,7 @@ impl Query {
             only_in_work: false,
             kinds: None,
             from: None,
+            to: None,
             address: format!("http://{host}{}", uri.path()),
             others: Vec::new(),
         };
@@ -81,6 +85,7 @@ impl Query {
                 "filter[only_in_work]" => query.only_in_work = value == "1",
                 "filter[type]" => query.kinds = Some(value.split(',').map(str::to_owned).collect()),
                 "filter[created_at][from]" => query.from = value.parse().ok(),
+                "filter[created_at][to]" => query.to = value.parse().ok(),
                 _ => {}
             }
             query.others.push((key, value));
@@ -123,7 +128,7 @@ impl Account {
         self.emitted += 1;
         let created_at = unix_now();
         let id = ulid(created_at, self.emitted);
-        self.events.push(TalkEvent { id, kind: kind.to_owned(), talk_id, created_at });
+        self.events.push(TalkEvent { id, kind: kind.to_owned(), talk_id, created_at, created_by: 0 });
     }
 
     /// A page of talks, newest first.
@@ -151,6 +156,7 @@ impl Account {
         let wanted = |event: &&TalkEvent| {
             query.kinds.as_ref().is_none_or(|kinds| kinds.contains(&event.kind))
                 && query.from.is_none_or(|from| self.ignores_filter || event.created_at >= from)
+                && query.to.is_none_or(|to| self.ignores_filter || event.created_at <= to)
         };
         // Within a second the last comes first: the sort is stable.
         let mut events: Vec<&TalkEvent> = self.events.iter().rev().filter(wanted).collect();
@@ -162,6 +168,7 @@ impl Account {
                 "type": event.kind,
                 "entity_type": "talk",
                 "entity_id": event.talk_id,
+                "created_by": event.created_by,
                 "created_at": event.created_at,
             })
         });

@@ -101,17 +101,22 @@ fn a_page_is_read_in_every_shape_that_php_gives_it() {
 #[test]
 fn events_of_talks_are_read_and_others_left_out() {
     let body = json!({"_embedded": {"events": [
-        {"id": "01abc", "type": "talk_closed", "entity_type": "talk", "entity_id": 5, "created_at": 7},
-        {"id": 12, "type": "talk_closed", "entity_type": "talk", "entity_id": "6", "created_at": 8},
+        {"id": "01abc", "type": "talk_closed", "entity_type": "talk", "entity_id": 5, "created_at": 7, "created_by": "31"},
+        {"id": 12, "type": "talk_merged", "entity_type": "talk", "entity_id": "6", "created_at": 8, "created_by": 0},
         {"id": "x", "type": "talk_closed", "entity_type": "lead", "entity_id": 5, "created_at": 7},
     ]}});
-    let event = |id: &str, talk_id, created_at| TalkEvent {
+    let event = |id: &str, kind: &str, talk_id, created_at, created_by| TalkEvent {
         event_id: id.into(),
         talk_id: TalkId::new(talk_id),
+        kind: kind.into(),
         created_at: UnixSeconds::new(created_at),
+        created_by,
     };
     let read = events(&body.to_string(), Some(1)).unwrap();
-    assert_eq!(read, (vec![event("01abc", 5, 7), event("12", 6, 8)], false));
+    // A type of talks that is not known is kept by its name.
+    let expected =
+        vec![event("01abc", "talk_closed", 5, 7, Some(31)), event("12", "talk_merged", 6, 8, None)];
+    assert_eq!(read, (expected, false));
     for useless in [
         r#"{"created_at":9}"#,
         r#"{"id":"a","created_at":9,"entity_type":"talk"}"#,
@@ -142,6 +147,8 @@ fn an_event_without_id_or_entity_type_is_one_of_its_talk() {
     assert_eq!(read(json!({"id": "01abc", "entity_id": 5, "created_at": 7})), known("01abc"));
     assert_eq!(read(json!({"entity_id": 5, "created_at": 7})), known(" of talk 5 at 7"));
     assert_eq!(read(json!({"entity_type": "lead", "entity_id": 5, "created_at": 7})), None);
+    let long = json!({"id": "x".repeat(65), "type": "y".repeat(200), "entity_type": "talk", "entity_id": 5, "created_at": 7});
+    assert_eq!(read(long), known(&format!("{} of talk 5 at 7", "y".repeat(64))));
 }
 
 const PAGES: &[&str] = &[

@@ -3,8 +3,10 @@
 use super::Screen;
 use crate::clock::UnixSeconds;
 use crate::policy::closing::{CloseMode, ClosingOutcome};
+use crate::report::Overview;
 use crate::report::humanize::{
-    ago, aim, backfill, brief, capitalised, count, day, duration, in_time, iso, lasting, timestamp,
+    ago, aim, backfill, brief, capitalised, count, day, duration, in_time, iso, lasting, past_events,
+    timestamp,
 };
 use crate::store::closures::Closure;
 use crate::store::days::{DAYS, Day};
@@ -306,7 +308,12 @@ pub(super) fn feeders(screen: &Screen) -> Markup {
 
 fn feeder(row: &FeederRow, screen: &Screen) -> Markup {
     let now = screen.now;
-    let walk = screen.overview.backfill.as_ref().filter(|_| row.feeder == Feeder::Backfill.as_str());
+    let Overview { backfill: ids, past_events: events, .. } = &screen.overview;
+    let walk = match Feeder::parse(&row.feeder) {
+        Some(Feeder::Backfill) => ids.as_ref().map(|walk| backfill(walk, now)),
+        Some(Feeder::PastEvents) => events.as_ref().map(|walk| past_events(walk, now)),
+        _ => None,
+    };
     html! {
         tr {
             th scope="row" {
@@ -316,7 +323,7 @@ fn feeder(row: &FeederRow, screen: &Screen) -> Markup {
                         "error" @if let Some(since) = row.trouble_since { " " (lasting(since, now)) } ": "
                         (outside(trouble))
                     },
-                    (None, Some(walk)) => small { (backfill(walk, now)) },
+                    (None, Some(walk)) => small { (walk) },
                     (None, None) => small { @if row.enabled { "on" } @else { "off" } },
                 }
             }

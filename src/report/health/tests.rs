@@ -46,6 +46,7 @@ pub(crate) fn overview() -> Overview {
         sweeps: SweepState::default(),
         feeders: Vec::new(),
         backfill: None,
+        past_events: None,
         freshness: Freshness::default(),
         completeness: None,
         fetched_at: None,

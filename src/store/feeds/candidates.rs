@@ -188,7 +188,7 @@ impl Candidates {
         match feeder {
             Feeder::Listing => self.listing_works = works,
             Feeder::Events => self.events_work = works,
-            Feeder::Refresh | Feeder::Webhook | Feeder::Backfill => {}
+            Feeder::Refresh | Feeder::PastEvents | Feeder::Webhook | Feeder::Backfill => {}
         }
     }
 }

@@ -40,7 +40,7 @@ fn request(connection: &mut Connection, request: FeedRequest) -> Fed {
 fn request_with(candidates: &mut Candidates, connection: &mut Connection, request: FeedRequest) -> Fed {
     candidates.prepare(connection, &request).unwrap();
     let tx = connection.transaction().unwrap();
-    let fed = work(&tx, &request, candidates).unwrap();
+    let fed = work_alone(&tx, &request, candidates).unwrap();
     tx.commit().unwrap();
     candidates.fed(&request, &fed);
     fed
@@ -210,27 +210,6 @@ fn open_talks_that_a_pass_did_not_show_are_those_fetched_before_it() {
         FeedRequest::Unseen { seen: Arc::new(HashSet::from([TalkId::new(1)])), before: NOW, now: NOW },
     );
     assert_eq!(fed, Fed::Unseen(vec![TalkId::new(2)]));
-}
-
-#[test]
-fn an_event_counts_once() {
-    let mut connection = in_memory();
-    let event =
-        |id: &str, talk_id| TalkEvent { event_id: id.into(), talk_id: TalkId::new(talk_id), created_at: NOW };
-    let take = |events| FeedRequest::Events { events, now: NOW };
-    assert_eq!(
-        request(&mut connection, take(vec![event("a", 1), event("b", 1), event("c", 2)])),
-        Fed::Queued(2)
-    );
-    connection.execute("DELETE FROM talk_queue", []).unwrap();
-    assert_eq!(
-        request(&mut connection, take(vec![event("a", 1), event("c", 2), event("d", 3)])),
-        Fed::Queued(1)
-    );
-    assert_eq!(rows(&connection)[0].0, 3);
-    request(&mut connection, FeedRequest::ForgetEvents { before: NOW + 1 });
-    let left: i64 = connection.query_row("SELECT count(*) FROM seen_events", [], |row| row.get(0)).unwrap();
-    assert_eq!(left, 0);
 }
 
 #[test]

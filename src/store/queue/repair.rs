@@ -58,13 +58,17 @@ impl Repair {
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn repair(tx: &Transaction<'_>, repair: &Repair) -> rusqlite::Result<usize> {
+pub(in crate::store) fn repair(
+    tx: &Transaction<'_>,
+    repair: &Repair,
+    marker: Option<&mut Marker<'_>>,
+) -> rusqlite::Result<usize> {
     match repair {
         Repair::Refund { attempts, now } => refund(tx, attempts, *now),
         Repair::PauseEnded { since, except, now } => pause_ended(tx, *since, except, *now),
         Repair::Ignored { now } => ignored(tx, *now),
         Repair::Clock { back, retry_max, now } => clock(tx, *back, *retry_max, *now),
-        Repair::NotGone { talk_ids, now } => not_gone(tx, talk_ids, *now),
+        Repair::NotGone { talk_ids, now } => not_gone(tx, talk_ids, *now, marker),
     }
 }
 
@@ -145,13 +149,17 @@ fn clock(tx: &Transaction<'_>, back: i64, retry_max: Duration, now: UnixSeconds)
     Ok(hurried + earlier)
 }
 
-fn not_gone(tx: &Transaction<'_>, talk_ids: &[TalkId], now: UnixSeconds) -> rusqlite::Result<usize> {
+fn not_gone(
+    tx: &Transaction<'_>,
+    talk_ids: &[TalkId],
+    now: UnixSeconds,
+    mut marker: Option<&mut Marker<'_>>,
+) -> rusqlite::Result<usize> {
     let mut back = tx.prepare_cached("UPDATE talks SET gone_at = NULL WHERE talk_id = ?1")?;
     let mut queue = tx.prepare_cached(
         "INSERT INTO talk_queue (talk_id, reason, priority, enqueued_at, due_at)
          SELECT ?1, 'refresh', ?2, ?3, ?3 WHERE NOT EXISTS (SELECT 1 FROM talk_queue WHERE talk_id = ?1)",
     )?;
-    let mut marker = Marker::new(tx)?;
     let mut changed = 0;
     for &talk_id in talk_ids.iter().take(CHUNK) {
         changed += back.execute([talk_id])?;
@@ -193,7 +201,7 @@ mod tests {
 
     fn run(connection: &mut Connection, wanted: &Repair) {
         let tx = connection.transaction().unwrap();
-        repair(&tx, wanted).unwrap();
+        repair(&tx, wanted, None).unwrap();
         tx.commit().unwrap();
     }
 

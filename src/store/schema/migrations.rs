@@ -12,7 +12,11 @@ use std::path::Path;
 const _: () = assert!(SCHEMA.version() == SCHEMA_VERSION);
 
 const SCHEMA: Schema = Schema {
-    migrations: &[include_str!("../migrations/001.sql"), include_str!("../migrations/002.sql")],
+    migrations: &[
+        include_str!("../migrations/001.sql"),
+        include_str!("../migrations/002.sql"),
+        include_str!("../migrations/003.sql"),
+    ],
     views: include_str!("../views.sql"),
 };
 

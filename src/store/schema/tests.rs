@@ -112,7 +112,7 @@ fn a_name_that_the_next_version_gives_and_somebody_s_object_has_is_told_before_a
         assert!(matches!(error, StoreError::Broken { .. }), "{change}: {error}");
         assert!(error.to_string().contains(expected), "{change}: {error}");
         assert_eq!(state(), before, "{change}");
-        let told = older::look(&path, 1).unwrap();
+        let told = older::look(&path, SCHEMA_VERSION).unwrap();
         assert!(told.iter().any(|told| told.to_string().contains(expected)), "{change}: {told:?}");
         NEXT.set(None);
     }

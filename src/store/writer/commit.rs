@@ -5,6 +5,7 @@ mod apart;
 use super::message::Write;
 use super::write_error::is_one_row_s;
 use crate::clock;
+use crate::store::changes::Marker;
 use crate::store::feeds::{self, Candidates, Fed};
 use crate::store::record::{Outcome, Record, Recorded, Recorder};
 use crate::store::{account, changes, odd, queue, resume};
@@ -54,7 +55,7 @@ fn together(connection: &mut Connection, batch: &[Write], candidates: &Candidate
     for wanted in batch {
         match wanted {
             Write::Record(record) => done.recorded.push(recorder.record(record)?),
-            other => done.fed.extend(write(&tx, other, candidates)?),
+            other => done.fed.extend(write(&tx, other, candidates, recorder.marker())?),
         }
     }
     done.is_news = recorder.has_marked();
@@ -64,11 +65,13 @@ fn together(connection: &mut Connection, batch: &[Write], candidates: &Candidate
     Ok(done)
 }
 
-/// Writes what is no record; returns what came of a feeder's order.
+/// Writes what is no record; returns what came of a feeder's order. A transaction has one marker at a time, because it
+/// knows the next number.
 pub(super) fn write(
     tx: &Transaction<'_>,
     wanted: &Write,
     candidates: &Candidates,
+    marker: Option<&mut Marker<'_>>,
 ) -> rusqlite::Result<Option<Fed>> {
     match wanted {
         Write::Status(status) => status.write(tx)?,
@@ -78,11 +81,11 @@ pub(super) fn write(
         Write::Backup(state) => state.write(tx)?,
         Write::Publish(state) => changes::state::write(tx, state.as_deref())?,
         Write::Repair(repair) => {
-            queue::repair(tx, repair)?;
+            queue::repair(tx, repair, marker)?;
         }
         Write::Account(Ok(name), now) => account::confirm(tx, name, *now)?,
         Write::Account(Err(why), _) => account::doubt(tx, Some(why))?,
-        Write::Feed { order, .. } => return feeds::work(tx, order, candidates).map(Some),
+        Write::Feed { order, .. } => return feeds::work(tx, order, candidates, marker).map(Some),
         // By a recorder, which several of them share.
         Write::Record(_) => {}
     }

@@ -2,6 +2,7 @@
 //! somebody else's, costs its own talk and no other.
 
 use super::{Done, note_account, write};
+use crate::store::changes::Marker;
 use crate::store::feeds::{Candidates, Fed};
 use crate::store::record::{Effect, Record, Recorded, Recorder};
 use crate::store::writer::message::Write;
@@ -35,7 +36,7 @@ pub(super) fn commit(
                 };
                 done.recorded.push(recorded);
             }
-            other => match alone(&tx, || write(&tx, other, candidates))? {
+            other => match alone(&tx, || write(&tx, other, candidates, Marker::new(&tx)?.as_mut()))? {
                 Ok(fed) => done.fed.extend(fed),
                 Err(error) => {
                     done.refused

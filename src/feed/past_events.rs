@@ -1,0 +1,107 @@
+//! `[events] since`: keeps the account's past events, read once with the requests that the other lanes leave.
+//!
+//! How far it is stands in the database ([`crate::store::feeds::PastEvents`]). This task drives it.
+
+use super::events::OVERLAP;
+use super::{FIRST_REST, FeederContext, FeederEnded, ListError};
+use crate::amocrm::{PageQuery, Rows};
+use crate::clock::{UnixSeconds, unix_now, written};
+use crate::policy::lanes::Lane;
+use crate::store::feeds::{FeedRequest, PastEvents};
+use serde_json::json;
+use std::time::Duration;
+
+/// A day has far fewer. Bounds what an account that never ends its list costs.
+const MAX_PAGES: u32 = 10_000;
+
+/// See the module documentation.
+#[derive(Debug)]
+pub(crate) struct PastEventsFeeder {
+    context: FeederContext,
+    walk: PastEvents,
+    /// The first event of the page before, of the same window.
+    first: Option<String>,
+}
+
+impl PastEventsFeeder {
+    /// Continues `before`, or begins. `cursor` is the time of the last event that the events feeder has read.
+    pub(crate) fn new(
+        context: FeederContext,
+        before: Option<PastEvents>,
+        length: Duration,
+        cursor: Option<UnixSeconds>,
+    ) -> PastEventsFeeder {
+        let now = unix_now();
+        let queue_since = cursor.map_or(now, |cursor| cursor.min(now)) - OVERLAP;
+        let walk = before
+            .and_then(|before| before.of_length(length, now))
+            .unwrap_or_else(|| PastEvents::new(length, queue_since, now));
+        PastEventsFeeder { context, walk, first: None }
+    }
+
+    /// Reads until the end, and then waits for the worker's.
+    pub(crate) async fn run(mut self) -> FeederEnded {
+        if self.walk.ended_at.is_none() {
+            tracing::info!("reading the past events since {}", day(self.walk.since));
+        }
+        while self.walk.ended_at.is_none() {
+            match self.step().await {
+                Ok(None) => {}
+                Ok(Some(rest)) => tokio::time::sleep(rest).await,
+                Err(ended) => return ended,
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// Reads and keeps the next page. Returns how long to wait before the next try if it could not be read.
+    async fn step(&mut self) -> Result<Option<Duration>, FeederEnded> {
+        let queued = match self.read().await? {
+            Ok(queued) => queued,
+            Err(list_error) => {
+                let error = Some(self.context.describe_list_error(list_error));
+                self.context.record_run((0, 0), error, None).await?;
+                let rest = self.context.rest_until.seconds_since(unix_now());
+                let rest = Duration::from_secs(u64::try_from(rest).unwrap_or_default());
+                return Ok(Some(rest.max(FIRST_REST)));
+            }
+        };
+        self.context.record_run((queued, 0), None, Some(json!(self.walk))).await?;
+        if self.walk.ended_at.is_some() {
+            let (since, events) = (day(self.walk.since), self.walk.events);
+            tracing::info!("the past events since {since} are read, {events} of them");
+        }
+        Ok(None)
+    }
+
+    /// Reads a page. Returns how many ids it queued.
+    async fn read(&mut self) -> Result<Result<u64, ListError>, FeederEnded> {
+        let ((since, until), page) = (self.walk.window(), self.walk.page);
+        let query = PageQuery::Events { page, since, until: Some(until) };
+        let found = match self.context.page(Lane::Unmirrored, query).await? {
+            Ok(found) => found,
+            Err(list_error) => return Ok(Err(list_error)),
+        };
+        let now = unix_now();
+        let Rows::Events(events) = found.rows else { return Ok(Ok(0)) };
+        // Otherwise each window would read the whole history.
+        if events.iter().any(|event| !(since..=until).contains(&event.created_at)) {
+            let why = "the list of events ignores filter[created_at][from] or [to]".to_owned();
+            return Ok(Err(ListError::NotServed(why)));
+        }
+        let first = events.first().map(|event| event.event_id.clone());
+        let repeats = first.is_some() && first == self.first;
+        let count = events.len() as u64;
+        let more = found.more && !repeats && page < MAX_PAGES;
+        let order = FeedRequest::Events { events, since: self.walk.queue_since, now };
+        let queued = self.context.queue(order).await?;
+        self.first = first.filter(|_| more);
+        self.walk.has_read(count, more, now);
+        Ok(Ok(queued))
+    }
+}
+
+/// A day, UTC: `2026-09-01`.
+fn day(at: UnixSeconds) -> String {
+    written(at, "%Y-%m-%d")
+}

@@ -1,0 +1,170 @@
+//! How far the account's past events are read: `[events] since`.
+//!
+//! They are read once, from now back, a day at a time and page by page. The state is the cursor of the row in `feeders`,
+//! so a restart continues.
+
+use super::Feeder;
+use crate::clock::UnixSeconds;
+use crate::number;
+use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// What is read in one go. A page of it may shift while the account removes events, but not by new ones.
+const WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The state of the walk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastEvents {
+    /// The events since this time are read, …
+    pub since: UnixSeconds,
+    /// … up to this one.
+    pub until: UnixSeconds,
+    /// When it began.
+    pub began_at: UnixSeconds,
+    /// The next window ends here. What happened later is read.
+    next: UnixSeconds,
+    /// The page of that window.
+    pub page: u32,
+    /// Events since this time queue their talks: the events feeder might find them read already.
+    pub queue_since: UnixSeconds,
+    /// How many events it has read.
+    pub events: u64,
+    /// When it ended.
+    pub ended_at: Option<UnixSeconds>,
+}
+
+impl PastEvents {
+    /// A walk over this length of time. `queue_since` is where the events feeder reads from.
+    pub fn new(length: Duration, queue_since: UnixSeconds, now: UnixSeconds) -> PastEvents {
+        PastEvents {
+            since: now - length,
+            until: now,
+            began_at: now,
+            next: now,
+            page: 1,
+            queue_since,
+            events: 0,
+            ended_at: None,
+        }
+    }
+
+    /// The same walk, if it is to read this length of time: further back than before, or less if it still runs. `None`
+    /// if it began at a time that is yet to come, by a wrong clock.
+    #[must_use]
+    pub fn of_length(self, length: Duration, now: UnixSeconds) -> Option<PastEvents> {
+        if self.began_at > now + WINDOW {
+            return None;
+        }
+        let since = self.began_at - length;
+        Some(match self.ended_at {
+            Some(_) if since >= self.since => self,
+            _ => PastEvents { since, ended_at: None, ..self },
+        })
+    }
+
+    /// The first and the last second of the time to read next.
+    pub fn window(&self) -> (UnixSeconds, UnixSeconds) {
+        (self.since.max(self.next - WINDOW + SECOND), self.next)
+    }
+
+    /// The page of the window was read, with so many events, and others may follow in it.
+    pub fn has_read(&mut self, events: u64, more: bool, now: UnixSeconds) {
+        self.events += events;
+        if more {
+            self.page += 1;
+            return;
+        }
+        (self.next, self.page) = (self.window().0 - SECOND, 1);
+        if self.next < self.since {
+            self.ended_at = Some(now);
+        }
+    }
+
+    /// How much of the time is read, from 0 to 1.
+    pub fn share(&self) -> f64 {
+        let all = self.until.seconds_since(self.since).max(1) as f64;
+        match self.ended_at {
+            Some(_) => 1.0,
+            None => (self.until.seconds_since(self.next) as f64 / all).clamp(0.0, 1.0),
+        }
+    }
+
+    /// Seconds until it ends at the current pace, if known.
+    pub fn seconds_left(&self, now: UnixSeconds) -> Option<i64> {
+        let (share, took) = (self.share(), now.seconds_since(self.began_at).max(1) as f64);
+        (share > 0.0 && self.ended_at.is_none()).then(|| number::truncated((1.0 - share) / share * took))
+    }
+}
+
+/// The walk, if there is one or was.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn state(connection: &Connection) -> rusqlite::Result<Option<PastEvents>> {
+    let row = super::row(connection, Feeder::PastEvents)?;
+    Ok(row.and_then(|row| serde_json::from_value(row.cursor?).ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NOW: UnixSeconds = UnixSeconds::new(1_700_000_000);
+    const DAY: Duration = WINDOW;
+
+    fn walk(days: u32) -> PastEvents {
+        PastEvents::new(DAY * days, NOW - 600, NOW)
+    }
+
+    /// The windows that it reads until it ends.
+    fn windows(walk: &mut PastEvents) -> Vec<(i64, i64)> {
+        let mut windows = Vec::new();
+        while walk.ended_at.is_none() {
+            let (from, to) = walk.window();
+            windows.push((NOW.seconds_since(from), NOW.seconds_since(to)));
+            walk.has_read(1, false, NOW);
+        }
+        windows
+    }
+
+    proptest! {
+        #[test]
+        fn every_second_is_read_once_from_now_back(length in 1u64..3_000_000) {
+            let mut walk = PastEvents::new(Duration::from_secs(length), NOW, NOW);
+            let windows = windows(&mut walk);
+            prop_assert_eq!(windows[0].1, 0);
+            prop_assert_eq!(windows.last().unwrap().0, i64::try_from(length).unwrap());
+            prop_assert!(windows.windows(2).all(|pair| pair[1].1 == pair[0].0 + 1));
+            prop_assert_eq!(walk.events, windows.len() as u64);
+        }
+    }
+
+    #[test]
+    fn a_longer_time_is_read_from_where_it_ended_and_a_shorter_one_ends_sooner() {
+        let mut ended = walk(3);
+        assert_eq!(windows(&mut ended).len(), 4, "the three days and their first second");
+        assert_eq!(ended.clone().of_length(DAY * 2, NOW), Some(ended.clone()));
+        let mut longer = ended.of_length(DAY * 5, NOW).unwrap();
+        let read = windows(&mut longer);
+        assert_eq!((read[0].1, read.last().unwrap().0), (3 * 86_400 + 1, 5 * 86_400));
+        let mut shorter = walk(50).of_length(DAY, NOW).unwrap();
+        assert_eq!(windows(&mut shorter).last().unwrap().0, 86_400);
+        assert_eq!(walk(3).of_length(DAY, NOW - 2 * 86_400), None, "it began by a clock that was ahead");
+    }
+
+    #[test]
+    fn pages_of_a_window_are_read_before_the_next_and_the_share_grows() {
+        let mut walk = walk(10);
+        let window = walk.window();
+        assert_eq!((walk.share(), walk.seconds_left(NOW + 60)), (0.0, None));
+        walk.has_read(100, true, NOW);
+        assert_eq!((walk.page, walk.window()), (2, window));
+        walk.has_read(7, false, NOW);
+        assert_eq!((walk.page, walk.events), (1, 107));
+        assert!((walk.share() - 0.1).abs() < 1e-5, "{}", walk.share());
+        assert_eq!(walk.seconds_left(NOW + 60), Some(540));
+    }
+}
