@@ -16,12 +16,15 @@ use rusqlite::Connection;
 use std::time::Duration;
 use talkmirror::store;
 
-const QUESTIONS: [&str; 14] = [
+const QUESTIONS: [&str; 17] = [
     "SELECT * FROM talks_iso WHERE talk_id = 707000",
     "SELECT * FROM open_talks",
     "SELECT * FROM stale_talks",
     "SELECT * FROM missed_by_day",
     "SELECT * FROM missed_by_origin",
+    "SELECT * FROM responses",
+    "SELECT * FROM responses WHERE talk_id = 707001",
+    "SELECT * FROM responses WHERE missed_at >= unixepoch('now', '-7 days')",
     "SELECT * FROM response_sla",
     "SELECT * FROM talk_timeline WHERE talk_id = 707000 ORDER BY at",
     "SELECT * FROM closures_by_day",
@@ -43,6 +46,8 @@ fn main() {
     let writer = store::open(&path, true).expect("a database");
     writer.execute_batch("PRAGMA synchronous = OFF; BEGIN").expect("a transaction");
     writer.execute_batch(include_str!("../tests/million.sql")).expect("a million talks");
+    writer.execute_batch("CREATE TEMP VIEW told AS SELECT * FROM t").expect("all of them");
+    writer.execute_batch(include_str!("../tests/million_events.sql")).expect("their events");
     // As the daemon does.
     writer.execute_batch("COMMIT; PRAGMA optimize = 0x10002").expect("statistics");
     let reader = store::open_read_only(&path).expect("a reader");

@@ -1,5 +1,6 @@
 //! Tests of the views: each is documented, means what it says, and answers from an index with millions of rows.
 
+mod responses;
 mod states;
 
 use super::migrations::tests::in_memory;
@@ -8,13 +9,14 @@ use rusqlite::types::FromSql;
 use rusqlite::{Connection, Params};
 
 /// All views, each with a typical question.
-const VIEWS: [(&str, &str); 13] = [
+const VIEWS: [(&str, &str); 14] = [
     ("talk_versions", "SELECT * FROM talk_versions WHERE talk_id = 707000"),
     ("talks_iso", "SELECT * FROM talks_iso WHERE talk_id = 707000"),
     ("open_talks", "SELECT * FROM open_talks"),
     ("stale_talks", "SELECT * FROM stale_talks"),
     ("missed_by_day", "SELECT * FROM missed_by_day"),
     ("missed_by_origin", "SELECT * FROM missed_by_origin"),
+    ("responses", "SELECT * FROM responses"),
     ("response_sla", "SELECT * FROM response_sla"),
     ("talk_timeline", "SELECT * FROM talk_timeline WHERE talk_id = 707000 ORDER BY at"),
     ("closures_by_day", "SELECT * FROM closures_by_day"),
@@ -82,6 +84,8 @@ fn every_view_answers_from_an_index_in_a_mirror_of_a_million_talks() {
     let connection = super::open(&folder.path().join("talks.db"), true).unwrap();
     connection.execute_batch("PRAGMA synchronous = OFF; BEGIN").unwrap();
     connection.execute_batch(include_str!("../../tests/million.sql")).unwrap();
+    connection.execute_batch("CREATE TEMP VIEW told AS SELECT * FROM t WHERE talk_id % 50 < 2").unwrap();
+    connection.execute_batch(include_str!("../../tests/million_events.sql")).unwrap();
     connection.execute_batch("COMMIT").unwrap();
     for table in ["talks", "talk_history", "closures"] {
         let count: i64 = one(&connection, &format!("SELECT count(*) FROM {table}"), []);
@@ -103,6 +107,7 @@ fn every_view_answers_from_an_index_in_a_mirror_of_a_million_talks() {
     // A question about one talk, client or chat is looked up and reads no more.
     for question in [
         "SELECT * FROM talk_timeline WHERE talk_id = 707000 ORDER BY at",
+        "SELECT * FROM responses WHERE talk_id = 707000",
         "SELECT * FROM talks_iso WHERE talk_id = 707000",
         "SELECT * FROM contact_talks WHERE contact_id = 3000001",
         "SELECT * FROM chat_talks WHERE chat_id = 'x'",
@@ -122,7 +127,8 @@ fn plan(connection: &Connection, question: &str) -> Vec<String> {
 
 /// Whether a step of a plan reads a table of the mirror, not the result of another step.
 fn is_of_a_table(step: &str) -> bool {
-    let tables = ["talks", "talk_history", "closures", "now", "before", "mirror_info"];
+    let tables =
+        ["talks", "talk_history", "talk_events", "closures", "now", "before", "event", "told", "mirror_info"];
     let mut words = step.split(' ');
     matches!(words.next(), Some("SCAN" | "SEARCH")) && words.next().is_some_and(|name| tables.contains(&name))
 }
@@ -178,10 +184,10 @@ impl Mirror {
 }
 
 #[test]
-fn a_missed_talk_has_its_response_when_it_is_first_read_answered_or_closed() {
+fn a_missed_talk_has_its_response_when_it_is_answered_or_closed_and_not_when_it_is_read() {
     let mirror = Mirror::new();
     let missed = TalkState { missed: Some(10), seen: 20, ..NEW };
-    // Read, then closed: the first counts.
+    // Read, then closed.
     let read = TalkState { seen: 110, read: true, ..missed };
     mirror.talk(1, Some("viber"), &[NEW, missed, read, TalkState { seen: 500, open: false, ..read }]);
     // Answered: missed_at is cleared.
@@ -189,26 +195,15 @@ fn a_missed_talk_has_its_response_when_it_is_first_read_answered_or_closed() {
     // Closed, and still marked as missed.
     mirror.talk(3, Some("viber"), &[missed, TalkState { seen: 7_210, open: false, ..missed }]);
     // It waits. Other changes are not a response.
-    mirror.talk(4, Some("viber"), &[missed, TalkState { seen: 300, rate: Some(5), ..missed }]);
-    let sla = "SELECT day, origin, missed, responses, waiting, p50, p95, max, within_hour, within_day FROM response_sla";
-    assert_eq!(mirror.rows(sla), ["2023-11-14|viber|4|3|1|200|7200|7200|2|3"]);
+    mirror.talk(4, Some("viber"), &[missed, TalkState { seen: 300, rate: Some(5), read: true, ..missed }]);
+    let sla = "SELECT day, origin, missed, responses, waiting, p50, p95, max, within_hour, within_day, read FROM response_sla";
+    assert_eq!(mirror.rows(sla), ["2023-11-14|viber|4|3|1|490|7200|7200|2|3|1"]);
     // A gone talk no longer waits. Its response, if any, counts.
     mirror.0.execute("UPDATE talks SET gone_at = 1 WHERE talk_id IN (3, 4)", []).unwrap();
-    assert_eq!(mirror.rows(sla), ["2023-11-14|viber|3|3|0|200|7200|7200|2|3"]);
-}
-
-#[test]
-fn reading_is_a_response_only_where_it_was_not_read_before_and_closed_ones_are_not_counted() {
-    let mirror = Mirror::new();
-    let missed = TalkState { missed: Some(10), seen: 20, read: true, ..NEW };
-    mirror.talk(1, None, &[missed, TalkState { seen: 30, rate: Some(1), ..missed }]);
-    mirror.talk(2, None, &[missed, TalkState { seen: 40, open: false, ..missed }]);
+    assert_eq!(mirror.rows(sla), ["2023-11-14|viber|3|3|0|490|7200|7200|2|3|0"]);
     // First fetched long after it was closed.
-    mirror.talk(3, None, &[TalkState { seen: 9_000, open: false, ..missed }]);
-    assert_eq!(
-        mirror.rows("SELECT origin, missed, responses, waiting, max FROM response_sla"),
-        ["(none)|2|1|1|30"]
-    );
+    mirror.talk(5, Some("avito"), &[TalkState { seen: 9_000, open: false, ..missed }]);
+    assert_eq!(mirror.rows("SELECT count(*) FROM responses WHERE origin = 'avito'"), ["0"]);
 }
 
 #[test]
@@ -308,6 +303,55 @@ fn a_timeline_shows_each_change_and_who_closed_the_talk() {
         timeline(1),
         ["60|trimmed|what was before is no longer kept", "70|closed|closed in the account"]
     );
+}
+
+#[test]
+fn a_timeline_has_what_events_say_once_with_its_exact_time_and_its_user() {
+    let mirror = Mirror::new();
+    let missed = TalkState { missed: Some(10), seen: 20, ..NEW };
+    let read = TalkState { seen: 30, read: true, ..missed };
+    let answered = TalkState { seen: 300, missed: None, ..read };
+    mirror.talk(1, None, &[NEW, missed, read, answered, TalkState { seen: 900, open: false, ..answered }]);
+    let tell = |kind: &str, at: i64, user_id: Option<i64>| {
+        let event = (format!("{kind} {at}"), kind, NOW + at, user_id);
+        mirror.0.execute("INSERT INTO talk_events VALUES (?1, 1, ?2, ?3, ?4)", event).unwrap();
+    };
+    tell("talk_created", -61, None);
+    tell("talk_missed_event", 12, None);
+    tell("conversation_answered", 250, Some(31));
+    tell("conversation_answered", 400, None);
+    tell("talk_merged", 500, Some(31));
+    tell("talk_closed", 800, Some(32));
+    let timeline = || {
+        mirror.rows(&format!(
+            "SELECT at - {NOW}, event, what, source, user_id FROM talk_timeline WHERE talk_id = 1 ORDER BY at"
+        ))
+    };
+    assert_eq!(
+        timeline(),
+        [
+            "-61|opened|opened|event|",
+            "12|missed|missed: nobody answered in time|event|",
+            "30|read|read|fetch|",
+            "250|answered|answered by user 31|event|31",
+            "400|answered|answered|event|",
+            "500|talk_merged|talk_merged|event|31",
+            "800|closed|closed by user 32|event|32",
+        ]
+    );
+    let closure = "INSERT INTO closures (talk_id, mode, missed_at, talk_updated_at, reason, force_close, decided_at,
+                                         requested_at, outcome, verified_at, attempts)
+                   VALUES (1, 'live', 0, 0, 'missed 1 day ago', 1, ?1 + 790, ?1 + 799, 'closed', ?1 + 806, 1)";
+    mirror.0.execute(closure, [NOW]).unwrap();
+    assert_eq!(timeline().last().unwrap(), "800|closed|closed by talkmirror|event|32");
+    // An account that does not send some types has the times of the fetches.
+    mirror.0.execute("DELETE FROM talk_events WHERE type <> 'talk_missed_event'", []).unwrap();
+    let times: Vec<String> =
+        timeline().iter().map(|row| row.split('|').take(2).collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(times, ["-60 opened", "12 missed", "30 read", "300 answered", "790 auto-close", "900 closed"]);
+    // Nor is anything of a talk that is not mirrored lost.
+    mirror.0.execute("INSERT INTO talk_events VALUES ('x', 7, 'talk_closed', 1, 31)", []).unwrap();
+    assert_eq!(mirror.rows("SELECT what FROM talk_timeline WHERE talk_id = 7"), ["closed by user 31"]);
 }
 
 #[test]

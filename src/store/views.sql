@@ -186,12 +186,13 @@ SELECT coalesce(origin, '(none)') AS origin, -- the channel
          GROUP BY origin)
  GROUP BY 1;
 
-CREATE VIEW response_sla AS
--- How long did missed talks wait until they were read, answered or closed? By the day (UTC) on which they were
--- missed and by channel. Measured by the states that the mirror saw, so as late as its freshness.
+CREATE VIEW responses AS
+-- How long did each missed talk wait until somebody answered or closed it, and who was that? One row for each miss. The
+-- account's events have the exact time. Without one it is the fetch that first saw it, so as late as the mirror's freshness.
+-- A miss that was over before the talk's first fetch is only here if an event has its end.
 WITH spells AS (
-    -- A talk while it was marked as missed, in superseded states, in the order of the index. 1 << 62 means never. The
-    -- channel is from any of these states: it is the talk's own.
+    -- A talk while it was marked as missed, in superseded states, in the order of the index. The channel is from any of
+    -- these states: it is the talk's own.
     SELECT missed_at, talk_id, origin,
            min(version * 4 + coalesce(is_read, 0) * 2 + is_in_work) AS first_state,
            min(valid_from) FILTER (WHERE is_read) AS read_at,
@@ -200,42 +201,89 @@ WITH spells AS (
            max(valid_to) AS ended_at
       FROM talk_history WHERE missed_at IS NOT NULL
      GROUP BY missed_at, talk_id
-    HAVING first_state & 1 -- otherwise it was over before its first fetch
-), timed AS MATERIALIZED (
-    -- Seconds until it ended; over 1 << 61: waiting. MATERIALIZED, so that they are computed only once.
-    SELECT spells.missed_at / 86400 AS day, spells.origin, spells.talk_id,
-           max(0, min(iif(first_state & 2, 1 << 62, coalesce(read_at, 1 << 62)),
-                      coalesce(spells.closed_at, 1 << 62),
-                      CASE WHEN now.talk_id IS NULL THEN ended_at
-                           WHEN now.is_in_work = 0 OR now.is_read AND NOT first_state & 2 THEN now.changed_at
-                           ELSE 1 << 62 END) - spells.missed_at) AS seconds
+), misses AS (
+    -- seen_at: the fetch that first saw it answered or closed. 1 << 62 means never.
+    SELECT spells.missed_at, spells.talk_id, spells.origin, first_state & 1 AS was_open,
+           iif(first_state & 2, NULL, coalesce(read_at, iif(now.is_read, now.changed_at, NULL))) AS read_at,
+           CASE WHEN NOT first_state & 1 THEN 1 << 62
+                ELSE min(coalesce(spells.closed_at, 1 << 62),
+                         CASE WHEN now.talk_id IS NULL THEN ended_at
+                              WHEN now.is_in_work = 0 THEN now.changed_at
+                              ELSE 1 << 62 END) END AS seen_at,
+           spells.closed_at IS NOT NULL OR now.is_in_work IS 0 AS seen_closed
       -- It may still be missed.
       FROM spells LEFT JOIN talks AS now ON now.missed_at = spells.missed_at AND now.talk_id = spells.talk_id
     UNION ALL
-    SELECT missed_at / 86400, origin, talk_id, 1 << 62
+    SELECT missed_at, talk_id, origin, is_in_work, NULL, 1 << 62, 0
       FROM talks
-     WHERE is_in_work = 1 AND missed_at IS NOT NULL
+     WHERE missed_at IS NOT NULL
        AND NOT EXISTS (SELECT 1 FROM talk_history AS before
                         WHERE before.missed_at = talks.missed_at AND before.talk_id = talks.talk_id)
-), ranked AS (
-    SELECT day, origin, iif(seconds < 1 << 61, seconds, NULL) AS seconds,
-           cume_dist() OVER (PARTITION BY day, origin, seconds < 1 << 61 ORDER BY seconds) AS share
-      FROM timed
-     -- A gone talk no longer waits.
-     WHERE seconds < 1 << 61
-        OR NOT EXISTS (SELECT 1 FROM talks WHERE talks.talk_id = timed.talk_id AND gone_at IS NOT NULL)
+    UNION ALL
+    -- No fetch saw it. The event may have been created a little before or after missed_at.
+    SELECT at, talk_id, (SELECT origin FROM talks WHERE talks.talk_id = event.talk_id), 0, NULL, 1 << 62, 0
+      FROM talk_events AS event
+     WHERE type = 'talk_missed_event'
+       AND NOT EXISTS (SELECT 1 FROM talk_history AS before NOT INDEXED
+                        WHERE before.talk_id = event.talk_id AND before.missed_at BETWEEN at - 60 AND at + 60)
+       AND NOT EXISTS (SELECT 1 FROM talks AS now NOT INDEXED
+                        WHERE now.talk_id = event.talk_id AND now.missed_at BETWEEN at - 60 AND at + 60)
+), responded AS (
+    SELECT misses.talk_id, misses.origin, misses.missed_at, read_at, created_by,
+           nullif(min(coalesce(event.at, 1 << 62), seen_at), 1 << 62) AS responded_at,
+           coalesce(event.at <= seen_at, 0) AS by_event,
+           iif(coalesce(event.at <= seen_at, 0), type = 'talk_closed', seen_closed) AS is_closed
+      FROM misses
+      -- The first answer or closing since then.
+      LEFT JOIN talk_events AS event ON event.rowid = (
+          SELECT rowid FROM talk_events AS event
+           WHERE event.talk_id = misses.talk_id AND at >= missed_at
+             AND type IN ('conversation_answered', 'talk_closed')
+           ORDER BY at, type LIMIT 1)
+     WHERE was_open OR event.at IS NOT NULL
+)
+SELECT talk_id,      -- the talk
+       origin,       -- the channel; NULL: none, or the talk is not mirrored
+       missed_at,    -- when it was missed
+       responded_at, -- when it was answered or closed; NULL: the client waits
+       max(0, responded_at - missed_at) AS seconds, -- since it was missed until then
+       CASE WHEN responded_at IS NULL THEN iif(read_at IS NULL, NULL, 'read')
+            ELSE iif(is_closed, 'closed', 'answered') END AS how, -- answered, closed, or read: only read until now; NULL: not even that
+       CASE WHEN responded_at IS NULL THEN NULL
+            WHEN is_closed AND EXISTS (SELECT 1 FROM closures
+                                        WHERE closures.talk_id = responded.talk_id AND outcome = 'closed'
+                                          AND closures.missed_at BETWEEN responded.missed_at - 60 AND responded.missed_at + 60)
+            THEN 'talkmirror'
+            WHEN by_event AND created_by IS NOT NULL THEN 'user'
+            ELSE 'unknown' END AS responded_by, -- talkmirror, user or unknown
+       iif(by_event, created_by, NULL) AS user_id, -- the user who did it, if an event says so
+       iif(responded_at IS NULL, NULL, iif(by_event, 'event', 'fetch')) AS source, -- event: exact; fetch: when the mirror saw it
+       read_at       -- the fetch that first saw it read since it was missed
+  FROM responded
+ -- A gone talk no longer waits.
+ WHERE responded_at IS NOT NULL
+    OR NOT EXISTS (SELECT 1 FROM talks WHERE talks.talk_id = responded.talk_id AND gone_at IS NOT NULL);
+
+CREATE VIEW response_sla AS
+-- How long did missed talks wait until they were answered or closed? By the day (UTC) on which they were missed and by
+-- channel: a sum over responses. A talk that was only read still waits.
+WITH ranked AS (
+    SELECT missed_at / 86400 AS day, origin, seconds, read_at,
+           cume_dist() OVER (PARTITION BY missed_at / 86400, origin, seconds IS NULL ORDER BY seconds) AS share
+      FROM responses
 )
 SELECT date(day * 86400, 'unixepoch') AS day, -- the day on which they were missed
        coalesce(origin, '(none)') AS origin,  -- the channel
-       count(*) AS missed,                    -- how often talks were missed, except when that was over before their first fetch
-       count(seconds) AS responses,           -- how many of these ended: answered, read or closed
+       count(*) AS missed,                    -- how often talks were missed: see responses
+       count(seconds) AS responses,           -- how many of these were answered or closed
        count(*) - count(seconds) AS waiting,  -- how many still wait
        min(seconds) FILTER (WHERE share >= 0.50) AS p50, -- seconds until then: half of the responses came as soon,
        min(seconds) FILTER (WHERE share >= 0.95) AS p95, -- 95 % of them,
        max(seconds) AS max,                   -- and all of them
        count(*) FILTER (WHERE seconds <= 3600) AS within_hour, -- responses within an hour,
        count(*) FILTER (WHERE seconds <= 86400) AS within_day, -- and within a day
-       (SELECT complete FROM daemon_status) AS complete -- 0: known talks are not mirrored yet, so these are too low
+       (SELECT complete FROM daemon_status) AS complete, -- 0: known talks are not mirrored yet, so these are too low
+       count(*) FILTER (WHERE seconds IS NULL AND read_at IS NOT NULL) AS read -- how many still wait but were read
   FROM ranked
  GROUP BY ranked.day, ranked.origin;
 
@@ -249,15 +297,18 @@ WITH changes AS (
            before.is_in_work AS open_before, before.rate AS rate_before
       FROM talk_versions AS now
       LEFT JOIN talk_history AS before ON before.talk_id = now.talk_id AND before.version = now.version - 1
-), events (event) AS (
-    VALUES ('opened'), ('trimmed'), ('missed'), ('answered'), ('read'), ('unread'), ('rated'), ('closed'),
-           ('reopened'), ('changed')
+), kinds (event, type) AS (
+    VALUES ('opened', 'talk_created'), ('trimmed', NULL), ('missed', 'talk_missed_event'),
+           ('answered', 'conversation_answered'), ('read', NULL), ('unread', NULL), ('rated', NULL),
+           ('closed', 'talk_closed'), ('reopened', NULL), ('changed', NULL)
 )
 SELECT talk_id, -- the talk
-       at,      -- when, in Unix seconds: the API's time of opened and missed, else when the mirror saw it
+       at,      -- when, in Unix seconds: see source
        strftime('%Y-%m-%dT%H:%M:%SZ', at, 'unixepoch') AS time, -- the same, UTC
-       event,   -- opened, missed, answered, read, unread, rated, closed, reopened, changed, gone, denied, auto-close
-       what     -- a description; also who closed it: talkmirror, or a user of the account
+       event,   -- opened, missed, answered, read, unread, rated, closed, reopened, changed, gone, denied, auto-close, or a type of the API
+       what,    -- a description; also who did it, if known
+       source,  -- event: exact; fetch: when the mirror saw it, but opened and missed have the API's time
+       user_id  -- the user who did it, if an event says so
   FROM (
     SELECT talk_id, event,
            CASE event WHEN 'opened' THEN created_at
@@ -281,8 +332,8 @@ SELECT talk_id, -- the talk
                                           -- Not before it was last seen open.
                                           AND verified_at >= coalesce(from_before, 0))
                           THEN 'closed by talkmirror' ELSE 'closed in the account' END
-           END AS what
-      FROM changes, events
+           END AS what, 'fetch' AS source, NULL AS user_id
+      FROM changes, kinds
      WHERE CASE event
                 WHEN 'opened' THEN version = 1
                 WHEN 'trimmed' THEN is_first AND version > 1
@@ -296,18 +347,40 @@ SELECT talk_id, -- the talk
                 WHEN 'changed' THEN NOT is_first AND missed_at IS missed_before AND is_read IS read_before
                                     AND is_in_work = open_before AND (rate IS rate_before OR coalesce(rate, 0) <= 0)
            END
+       -- An event says the same, and better. The clocks of this machine and of the API may differ by a minute.
+       AND NOT (type IS NOT NULL AND EXISTS (
+               SELECT 1 FROM talk_events AS told
+                WHERE told.talk_id = changes.talk_id AND told.type = kinds.type
+                  AND CASE event WHEN 'opened' THEN 1
+                                 WHEN 'missed' THEN told.at BETWEEN missed_at - 60 AND missed_at + 60
+                                 ELSE told.at BETWEEN coalesce(from_before, 0) - 60 AND valid_from + 60 END))
+    UNION ALL
+    SELECT talk_id, coalesce(kinds.event, talk_events.type), at,
+           CASE talk_events.type
+                WHEN 'talk_created' THEN 'opened'
+                WHEN 'talk_missed_event' THEN 'missed: nobody answered in time'
+                WHEN 'conversation_answered' THEN 'answered' || coalesce(' by user ' || created_by, '')
+                WHEN 'talk_closed' THEN
+                     CASE WHEN EXISTS (SELECT 1 FROM closures
+                                        WHERE closures.talk_id = talk_events.talk_id AND outcome = 'closed'
+                                          AND requested_at <= at + 60 AND verified_at >= at - 60)
+                          THEN 'closed by talkmirror'
+                          ELSE coalesce('closed by user ' || created_by, 'closed in the account') END
+                ELSE talk_events.type
+           END, 'event', created_by
+      FROM talk_events LEFT JOIN kinds ON kinds.type = talk_events.type
     UNION ALL
     SELECT talk_id, 'auto-close', decided_at,
            CASE outcome WHEN 'would_close' THEN 'talkmirror would close it (dry-run): '
                         WHEN 'withdrawn' THEN 'talkmirror did not close it: '
                         WHEN 'refused' THEN 'talkmirror was refused to close it: '
                         WHEN 'failed' THEN 'talkmirror could not close it: '
-                        ELSE 'talkmirror decided to close it: ' END || reason
+                        ELSE 'talkmirror decided to close it: ' END || reason, 'fetch', NULL
       FROM closures
     UNION ALL
-    SELECT talk_id, 'gone', gone_at, 'gone: the API no longer knows it' FROM talks WHERE gone_at IS NOT NULL
+    SELECT talk_id, 'gone', gone_at, 'gone: the API no longer knows it', 'fetch', NULL FROM talks WHERE gone_at IS NOT NULL
     UNION ALL
-    SELECT talk_id, 'denied', denied_at, 'denied: the API refuses it to this token'
+    SELECT talk_id, 'denied', denied_at, 'denied: the API refuses it to this token', 'fetch', NULL
       FROM talks WHERE denied_at IS NOT NULL);
 
 CREATE VIEW closures_by_day AS

@@ -5,7 +5,7 @@ use super::{Mirror, NEW, NOW, TalkState};
 use proptest::prelude::*;
 
 /// The views as they would be if they only read `talk_versions`.
-const PLAIN: [(&str, &str); 3] = [
+const PLAIN: [(&str, &str); 2] = [
     (
         "SELECT day, missed FROM missed_by_day ORDER BY day",
         "SELECT date(missed_at, 'unixepoch'), count(*)
@@ -16,25 +16,6 @@ const PLAIN: [(&str, &str); 3] = [
         "SELECT origin, missed, missed_talks FROM missed_by_origin ORDER BY origin",
         "SELECT origin, count(DISTINCT talk_id || ' ' || missed_at), count(DISTINCT iif(missed_at, talk_id, NULL))
            FROM talk_versions GROUP BY origin ORDER BY origin",
-    ),
-    (
-        "SELECT day, origin, missed, responses, waiting, max FROM response_sla ORDER BY day, origin",
-        "WITH spells AS (
-             SELECT missed_at, talk_id, origin, min(version * 4 + is_read * 2 + is_in_work) AS first_state,
-                    min(valid_from) FILTER (WHERE is_read) AS read_at,
-                    min(valid_from) FILTER (WHERE NOT is_in_work) AS closed_at,
-                    max(coalesce(valid_to, 1 << 62)) AS ended_at
-               FROM talk_versions WHERE missed_at IS NOT NULL GROUP BY missed_at, talk_id
-         ), timed AS (
-             SELECT missed_at / 86400 AS day, origin, talk_id,
-                    nullif(min(coalesce(iif(first_state & 2, NULL, read_at), 1 << 62), coalesce(closed_at, 1 << 62),
-                               ended_at), 1 << 62) - missed_at AS seconds
-               FROM spells WHERE first_state & 1
-         )
-         SELECT date(day * 86400, 'unixepoch'), origin, count(*), count(seconds), count(*) - count(seconds),
-                max(max(0, seconds))
-           FROM timed WHERE seconds IS NOT NULL OR talk_id NOT IN (SELECT talk_id FROM talks WHERE gone_at)
-          GROUP BY day, origin ORDER BY day, origin",
     ),
 ];
 
