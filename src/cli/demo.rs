@@ -122,6 +122,7 @@ fn account() -> Account {
     account.script(3, [Fault::Html(502)]);
     account.script(11, [Fault::Reset]);
     account.talks.remove(&20);
+    account.tell_past();
     // The longest missed talk is mirrored as missed, then answered just before it would be closed.
     let missed = |talk: &&Talk| talk.is_in_work && talk.missed_at.is_some();
     let longest = account.talks.values().filter(missed).min_by_key(|talk| talk.missed_at);
@@ -144,7 +145,7 @@ fn configure(dir: &Path, simulator: &Simulator, publish: Option<&Target>) -> Res
             "# Written by `talkmirror demo`; the simulated account ends with it.\n\
              [api]\nbase_url = \"{}\"\ntoken_file = \"token\"\n\n[queue]\nretry_base = \"2s\"\n\n\
              [auto_close]\nmode = \"live\"\nschedule = \"*/4 * * * * *\"\nmax_per_sweep = 3\n\n\
-             [events]\nschedule = \"*/2 * * * * *\"\n{}",
+             [events]\nschedule = \"*/2 * * * * *\"\nsince = \"31d\"\n{}",
             simulator.base_url(),
             publish.map_or(String::new(), Target::lines)
         ),

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use tokio_postgres::types::Type;
 
 /// The version of the schema that this program makes. It grows with each addition.
-pub(crate) const VERSION: i32 = 1;
+pub(crate) const VERSION: i32 = 2;
 /// A publisher below this version would write what the schema no longer means. Additions never raise it.
 const MIN_PUBLISHER: i32 = 1;
 

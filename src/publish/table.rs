@@ -28,6 +28,8 @@ pub(super) enum OnConflict {
     Newest,
     /// It is replaced if it differs.
     Replace,
+    /// It stays: such a row never changes.
+    Keep,
 }
 
 #[derive(Debug)]
@@ -98,7 +100,7 @@ impl Table {
         });
         let mut sql = format!(
             "INSERT INTO {SCHEMA}.{name} AS t (account_id, {names}) SELECT $1, {values} FROM unnest({sent}) AS r ({names}) \
-             ON CONFLICT (account_id, {key}) DO UPDATE SET ",
+             ON CONFLICT (account_id, {key}) DO ",
             name = self.name,
             key = self.key.join(", "),
         );
@@ -106,7 +108,7 @@ impl Table {
             self.columns.iter().filter(|column| !self.key.contains(&column.name)).collect();
         match self.on_conflict {
             OnConflict::Newest => {
-                let _ = write!(sql, "{} WHERE t.seq <= excluded.seq", set(&others));
+                let _ = write!(sql, "UPDATE SET {} WHERE t.seq <= excluded.seq", set(&others));
             }
             OnConflict::Replace => {
                 let row = |of: &str| {
@@ -114,12 +116,13 @@ impl Table {
                 };
                 let _ = write!(
                     sql,
-                    "{} WHERE ({}) IS DISTINCT FROM ({})",
+                    "UPDATE SET {} WHERE ({}) IS DISTINCT FROM ({})",
                     set(&others),
                     row("t"),
                     row("excluded")
                 );
             }
+            OnConflict::Keep => sql.push_str("NOTHING"),
         }
         sql
     }

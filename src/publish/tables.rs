@@ -1,6 +1,7 @@
 //! The published tables, one file each.
 
 pub(super) mod closures;
+pub(super) mod talk_events;
 pub(super) mod talk_versions;
 pub(super) mod talks;
 mod tombstones;
@@ -8,5 +9,5 @@ mod tombstones;
 use super::table::Table;
 
 /// In the order in which they are written.
-pub(super) const ALL: [&Table; 4] =
-    [&talks::TABLE, &talk_versions::TABLE, &closures::TABLE, &tombstones::TABLE];
+pub(super) const ALL: [&Table; 5] =
+    [&talks::TABLE, &talk_versions::TABLE, &closures::TABLE, &tombstones::TABLE, &talk_events::TABLE];

@@ -6,11 +6,12 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// The server's table, and what stands for it in the mirror.
-const TABLES: [(&str, &str); 4] = [
+const TABLES: [(&str, &str); 5] = [
     ("talks", "talks JOIN changes USING (talk_id)"),
     ("talk_versions", "talk_versions"),
     ("closures", "closures"),
     ("tombstones", "tombstones"),
+    ("talk_events", "talk_events"),
 ];
 
 /// Checks that every row of the account is the same on both sides, in every table.

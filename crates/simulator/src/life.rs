@@ -4,6 +4,17 @@ use super::Account;
 use super::clock::unix_now;
 use super::talk::Talk;
 
+/// The user that close requests of an integration count for.
+pub(super) const INTEGRATION: i64 = 500;
+/// The managers. Each answers and closes talks of their own.
+const MANAGERS: [i64; 4] = [501, 502, 503, 504];
+
+/// The user whose talk it is.
+fn manager_of(talk_id: i64) -> i64 {
+    let place = usize::try_from(talk_id).unwrap_or_default() % MANAGERS.len();
+    MANAGERS[place]
+}
+
 const ORIGINS: [&str; 5] = ["telegram", "whatsapp", "viber", "instagram", "avito"];
 
 impl Account {
@@ -26,6 +37,32 @@ impl Account {
             55..75 => talk.missed_at = Some(talk.updated_at),
             75..90 => talk.is_read = Some(true),
             _ => {}
+        }
+    }
+
+    /// Adds the events that the talks of the past would have left. Some of those that are closed were missed before.
+    pub fn tell_past(&mut self) {
+        let talks: Vec<Talk> = self.talks.values().cloned().collect();
+        for talk in talks {
+            let Talk { talk_id, created_at, updated_at, .. } = talk;
+            let manager = manager_of(talk_id);
+            let mut happened = vec![("talk_created", created_at, 0)];
+            if let Some(at) = talk.missed_at {
+                happened.push(("talk_missed_event", at, 0));
+            }
+            if !talk.is_in_work {
+                // Within so many seconds somebody answered.
+                let waited = self.rng.i64(60..1 + manager % 10 * 1800);
+                let answered_at = updated_at - 30;
+                if answered_at - waited > created_at {
+                    happened.push(("talk_missed_event", answered_at - waited, 0));
+                }
+                happened.push(("conversation_answered", answered_at, manager));
+                happened.push(("talk_closed", updated_at, manager));
+            }
+            for (kind, at, created_by) in happened {
+                self.emit_at(at, created_by, kind, talk_id);
+            }
         }
     }
 
@@ -72,7 +109,8 @@ impl Account {
                 ("talk_closed", "is closed")
             }
         };
-        self.emit(kind, talk_id);
+        let created_by = if kind == "talk_missed_event" { 0 } else { manager_of(talk_id) };
+        self.emit_by(created_by, kind, talk_id);
         format!("talk {talk_id} {event}")
     }
 

@@ -123,12 +123,21 @@ impl Query {
 }
 
 impl Account {
-    /// Adds an event of this type that happens now.
+    /// Adds an event of this type that happens now, and that no user did.
     pub fn emit(&mut self, kind: &str, talk_id: i64) {
+        self.emit_by(0, kind, talk_id);
+    }
+
+    /// Adds an event of this type that this user did now.
+    pub fn emit_by(&mut self, created_by: i64, kind: &str, talk_id: i64) {
+        self.emit_at(unix_now(), created_by, kind, talk_id);
+    }
+
+    /// Adds an event of this type that this user did then.
+    pub(super) fn emit_at(&mut self, created_at: i64, created_by: i64, kind: &str, talk_id: i64) {
         self.emitted += 1;
-        let created_at = unix_now();
         let id = ulid(created_at, self.emitted);
-        self.events.push(TalkEvent { id, kind: kind.to_owned(), talk_id, created_at, created_by: 0 });
+        self.events.push(TalkEvent { id, kind: kind.to_owned(), talk_id, created_at, created_by });
     }
 
     /// A page of talks, newest first.

@@ -253,7 +253,7 @@ impl Account {
                     true => talk.status = Some("nps_in_progress".into()),
                     false => {
                         talk.is_in_work = false;
-                        self.emit("talk_closed", talk_id);
+                        self.emit_by(super::life::INTEGRATION, "talk_closed", talk_id);
                     }
                 }
                 reply(202, &[], Bytes::new())

@@ -99,3 +99,80 @@ COMMENT ON COLUMN talkmirror.closures_by_day.under_way IS 'not settled yet';
 COMMENT ON COLUMN talkmirror.closures_by_day.withdrawn IS 'no longer stale when it was about to be closed';
 COMMENT ON COLUMN talkmirror.closures_by_day.refused IS 'the API refused';
 COMMENT ON COLUMN talkmirror.closures_by_day.failed IS 'given up after repeated attempts';
+
+-- How long did each missed talk wait until somebody answered or closed it, and who was that?
+CREATE OR REPLACE VIEW talkmirror.responses AS
+WITH spells AS (
+    -- A talk while it was marked as missed.
+    SELECT account_id, talk_id, missed_at,
+           (array_agg(origin ORDER BY version))[1] AS origin,
+           (array_agg(is_in_work ORDER BY version))[1] AS was_open,
+           CASE WHEN (array_agg(is_read ORDER BY version))[1] THEN NULL ELSE min(valid_from) FILTER (WHERE is_read) END AS read_at,
+           min(valid_from) FILTER (WHERE NOT is_in_work) AS closed_at,
+           CASE WHEN bool_and(valid_to IS NOT NULL) THEN max(valid_to) END AS ended_at
+      FROM talkmirror.talk_versions WHERE missed_at IS NOT NULL
+     GROUP BY account_id, talk_id, missed_at
+), misses AS (
+    SELECT account_id, talk_id, missed_at, origin, was_open, read_at,
+           CASE WHEN was_open THEN coalesce(least(closed_at, ended_at), 'infinity') ELSE 'infinity' END AS seen_at,
+           closed_at IS NOT NULL AS seen_closed
+      FROM spells
+    UNION ALL
+    -- No fetch saw it. The event may have been created a little before or after missed_at.
+    SELECT event.account_id, event.talk_id, event.at, talks.origin, false, NULL, 'infinity', false
+      FROM talkmirror.talk_events AS event
+      LEFT JOIN talkmirror.talks AS talks ON talks.account_id = event.account_id AND talks.talk_id = event.talk_id
+     WHERE event.type = 'talk_missed_event'
+       AND NOT EXISTS (SELECT 1 FROM talkmirror.talk_versions AS version
+                        WHERE version.account_id = event.account_id AND version.talk_id = event.talk_id
+                          AND version.missed_at BETWEEN event.at - interval '1 minute' AND event.at + interval '1 minute')
+), closed AS (
+    SELECT account_id, talk_id, array_agg(missed_at) AS times
+      FROM talkmirror.closures WHERE outcome = 'closed'
+     GROUP BY account_id, talk_id
+), responded AS (
+    SELECT misses.account_id, misses.talk_id, misses.origin, misses.missed_at, misses.read_at, event.created_by, closed.times,
+           nullif(least(event.at, seen_at), 'infinity') AS responded_at,
+           coalesce(event.at <= seen_at, false) AS by_event,
+           CASE WHEN event.at <= seen_at THEN event.type = 'talk_closed' ELSE seen_closed END AS is_closed
+      FROM misses
+      -- The first answer or closing since then.
+      LEFT JOIN LATERAL (
+          SELECT told.at, told.type, told.created_by FROM talkmirror.talk_events AS told
+           WHERE told.account_id = misses.account_id AND told.talk_id = misses.talk_id AND told.at >= misses.missed_at
+             AND told.type IN ('conversation_answered', 'talk_closed')
+           ORDER BY told.at, told.type LIMIT 1) AS event ON true
+      LEFT JOIN closed ON closed.account_id = misses.account_id AND closed.talk_id = misses.talk_id
+     WHERE was_open OR event.at IS NOT NULL
+)
+SELECT account_id, talk_id, origin, missed_at, responded_at,
+       -- greatest() passes over NULL.
+       CASE WHEN responded_at IS NOT NULL THEN greatest(0, extract(epoch FROM responded_at - missed_at))::bigint END AS seconds,
+       CASE WHEN responded_at IS NOT NULL THEN CASE WHEN is_closed THEN 'closed' ELSE 'answered' END
+            WHEN read_at IS NOT NULL THEN 'read' END AS how,
+       CASE WHEN responded_at IS NULL THEN NULL
+            WHEN is_closed AND EXISTS (SELECT 1 FROM unnest(times) AS closed_for
+                                        WHERE closed_for BETWEEN missed_at - interval '1 minute' AND missed_at + interval '1 minute')
+            THEN 'talkmirror'
+            WHEN by_event AND created_by IS NOT NULL THEN 'user'
+            ELSE 'unknown' END AS responded_by,
+       CASE WHEN by_event THEN created_by END AS user_id,
+       CASE WHEN responded_at IS NOT NULL THEN CASE WHEN by_event THEN 'event' ELSE 'fetch' END END AS source,
+       read_at
+  FROM responded
+ -- A gone talk no longer waits.
+ WHERE responded_at IS NOT NULL
+    OR NOT EXISTS (SELECT 1 FROM talkmirror.talks AS talks
+                    WHERE talks.account_id = responded.account_id AND talks.talk_id = responded.talk_id AND talks.gone_at IS NOT NULL);
+COMMENT ON VIEW talkmirror.responses IS 'How long did each missed talk wait until somebody answered or closed it, and who was that?';
+COMMENT ON COLUMN talkmirror.responses.account_id IS 'the account';
+COMMENT ON COLUMN talkmirror.responses.talk_id IS 'the talk';
+COMMENT ON COLUMN talkmirror.responses.origin IS 'the channel; NULL: none, or the talk is not mirrored';
+COMMENT ON COLUMN talkmirror.responses.missed_at IS 'when it was missed';
+COMMENT ON COLUMN talkmirror.responses.responded_at IS 'when it was answered or closed; NULL: the client waits';
+COMMENT ON COLUMN talkmirror.responses.seconds IS 'since it was missed until then; NULL: the client waits';
+COMMENT ON COLUMN talkmirror.responses.how IS 'answered, closed, or read: only read until now; NULL: not even that';
+COMMENT ON COLUMN talkmirror.responses.responded_by IS 'talkmirror, user or unknown';
+COMMENT ON COLUMN talkmirror.responses.user_id IS 'the user who did it, if an event says so';
+COMMENT ON COLUMN talkmirror.responses.source IS 'event: exact; fetch: when the mirror saw it';
+COMMENT ON COLUMN talkmirror.responses.read_at IS 'the fetch that first saw it read since it was missed';

@@ -1,7 +1,7 @@
 //! How far the account's past events are read: `[events] since`.
 //!
-//! They are read once, from now back, a day at a time and page by page. The state is the cursor of the row in `feeders`,
-//! so a restart continues.
+//! They are read once, from now back, some days at a time and page by page. The state is the cursor of the row in
+//! `feeders`, so a restart continues.
 
 use super::Feeder;
 use crate::clock::UnixSeconds;
@@ -10,8 +10,13 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// What is read in one go. A page of it may shift while the account removes events, but not by new ones.
-const WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+/// What is read in one go at first: a day. The next window is twice as long if one page was enough, …
+const FIRST_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+/// … up to this, so that a quiet account costs few requests, …
+const MAX_WINDOW: Duration = Duration::from_secs(64 * 24 * 60 * 60);
+/// … and half as long if it took more pages than this: few are read again after a kill.
+const MANY_PAGES: u32 = 20;
+const MIN_WINDOW: Duration = Duration::from_secs(60 * 60);
 const SECOND: Duration = Duration::from_secs(1);
 
 /// The state of the walk.
@@ -25,6 +30,8 @@ pub struct PastEvents {
     pub began_at: UnixSeconds,
     /// The next window ends here. What happened later is read.
     next: UnixSeconds,
+    /// How long that window is.
+    length: Duration,
     /// The page of that window.
     pub page: u32,
     /// Events since this time queue their talks: the events feeder might find them read already.
@@ -43,6 +50,7 @@ impl PastEvents {
             until: now,
             began_at: now,
             next: now,
+            length: FIRST_WINDOW,
             page: 1,
             queue_since,
             events: 0,
@@ -54,7 +62,7 @@ impl PastEvents {
     /// if it began at a time that is yet to come, by a wrong clock.
     #[must_use]
     pub fn of_length(self, length: Duration, now: UnixSeconds) -> Option<PastEvents> {
-        if self.began_at > now + WINDOW {
+        if self.began_at > now + FIRST_WINDOW {
             return None;
         }
         let since = self.began_at - length;
@@ -66,7 +74,7 @@ impl PastEvents {
 
     /// The first and the last second of the time to read next.
     pub fn window(&self) -> (UnixSeconds, UnixSeconds) {
-        (self.since.max(self.next - WINDOW + SECOND), self.next)
+        (self.since.max(self.next - self.length + SECOND), self.next)
     }
 
     /// The page of the window was read, with so many events, and others may follow in it.
@@ -76,7 +84,13 @@ impl PastEvents {
             self.page += 1;
             return;
         }
-        (self.next, self.page) = (self.window().0 - SECOND, 1);
+        self.next = self.window().0 - SECOND;
+        self.length = match self.page {
+            1 => (self.length * 2).min(MAX_WINDOW),
+            MANY_PAGES.. => (self.length / 2).max(MIN_WINDOW),
+            _ => self.length,
+        };
+        self.page = 1;
         if self.next < self.since {
             self.ended_at = Some(now);
         }
@@ -113,17 +127,21 @@ mod tests {
     use proptest::prelude::*;
 
     const NOW: UnixSeconds = UnixSeconds::new(1_700_000_000);
-    const DAY: Duration = WINDOW;
+    const DAY: Duration = FIRST_WINDOW;
 
     fn walk(days: u32) -> PastEvents {
         PastEvents::new(DAY * days, NOW - 600, NOW)
     }
 
-    /// The windows that it reads until it ends.
-    fn windows(walk: &mut PastEvents) -> Vec<(i64, i64)> {
+    /// The windows that it reads until it ends, each with so many more pages than one.
+    fn windows(walk: &mut PastEvents, pages: &[u32]) -> Vec<(i64, i64)> {
         let mut windows = Vec::new();
         while walk.ended_at.is_none() {
             let (from, to) = walk.window();
+            for _ in 0..pages.get(windows.len()).copied().unwrap_or_default() {
+                walk.has_read(100, true, NOW);
+                assert_eq!(walk.window(), (from, to));
+            }
             windows.push((NOW.seconds_since(from), NOW.seconds_since(to)));
             walk.has_read(1, false, NOW);
         }
@@ -132,26 +150,25 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_second_is_read_once_from_now_back(length in 1u64..3_000_000) {
+        fn every_second_is_read_once_from_now_back(length in 1u64..30_000_000, pages in prop::collection::vec(0u32..30, 40)) {
             let mut walk = PastEvents::new(Duration::from_secs(length), NOW, NOW);
-            let windows = windows(&mut walk);
+            let windows = windows(&mut walk, &pages);
             prop_assert_eq!(windows[0].1, 0);
             prop_assert_eq!(windows.last().unwrap().0, i64::try_from(length).unwrap());
             prop_assert!(windows.windows(2).all(|pair| pair[1].1 == pair[0].0 + 1));
-            prop_assert_eq!(walk.events, windows.len() as u64);
         }
     }
 
     #[test]
     fn a_longer_time_is_read_from_where_it_ended_and_a_shorter_one_ends_sooner() {
         let mut ended = walk(3);
-        assert_eq!(windows(&mut ended).len(), 4, "the three days and their first second");
+        assert_eq!(windows(&mut ended, &[]).len(), 3, "a day, two days, and the first second");
         assert_eq!(ended.clone().of_length(DAY * 2, NOW), Some(ended.clone()));
         let mut longer = ended.of_length(DAY * 5, NOW).unwrap();
-        let read = windows(&mut longer);
+        let read = windows(&mut longer, &[]);
         assert_eq!((read[0].1, read.last().unwrap().0), (3 * 86_400 + 1, 5 * 86_400));
         let mut shorter = walk(50).of_length(DAY, NOW).unwrap();
-        assert_eq!(windows(&mut shorter).last().unwrap().0, 86_400);
+        assert_eq!(windows(&mut shorter, &[]).last().unwrap().0, 86_400);
         assert_eq!(walk(3).of_length(DAY, NOW - 2 * 86_400), None, "it began by a clock that was ahead");
     }
 
@@ -163,7 +180,7 @@ mod tests {
         walk.has_read(100, true, NOW);
         assert_eq!((walk.page, walk.window()), (2, window));
         walk.has_read(7, false, NOW);
-        assert_eq!((walk.page, walk.events), (1, 107));
+        assert_eq!((walk.page, walk.events, walk.length), (1, 107, FIRST_WINDOW));
         assert!((walk.share() - 0.1).abs() < 1e-5, "{}", walk.share());
         assert_eq!(walk.seconds_left(NOW + 60), Some(540));
     }
