@@ -11,6 +11,8 @@ use crate::store::feeds::{FeedRequest, PastEvents};
 use serde_json::json;
 use std::time::Duration;
 
+/// Between two pages: a sixth of the usual quota, so that talks stay as fresh as they are.
+const PAGE_INTERVAL: Duration = Duration::from_secs(1);
 /// A day has far fewer. Bounds what an account that never ends its list costs.
 const MAX_PAGES: u32 = 10_000;
 
@@ -46,7 +48,7 @@ impl PastEventsFeeder {
         }
         while self.walk.ended_at.is_none() {
             match self.step().await {
-                Ok(None) => {}
+                Ok(None) => tokio::time::sleep(PAGE_INTERVAL).await,
                 Ok(Some(rest)) => tokio::time::sleep(rest).await,
                 Err(ended) => return ended,
             }
