@@ -409,6 +409,31 @@ fn the_other_views_count_what_their_names_promise() {
 }
 
 #[test]
+fn a_talk_was_closed_when_the_best_source_says_so() {
+    let mirror = Mirror::new();
+    let closed = TalkState { seen: 500, open: false, ..NEW };
+    mirror.talk(1, None, &[NEW, closed, TalkState { seen: 900, rate: Some(9), ..closed }]);
+    let of = || mirror.rows(&format!("SELECT unixepoch(closed_at) - {NOW}, closed_source FROM talks_iso"));
+    assert_eq!(of(), ["500|updated_at"], "and not when it was rated");
+    let tell = |id: &str, at: i64| {
+        let event = (id, NOW + at);
+        mirror.0.execute("INSERT INTO talk_events VALUES (?1, 1, 'talk_closed', ?2, NULL)", event).unwrap();
+    };
+    tell("a", 490);
+    assert_eq!(of(), ["490|event"]);
+    // Open and closed again: the first closing is not the last.
+    let again = TalkState { seen: 2000, ..NEW };
+    mirror.talk(1, None, &[again]);
+    assert_eq!(of(), ["|"]);
+    mirror.talk(1, None, &[TalkState { seen: 3000, open: false, ..again }]);
+    assert_eq!(of(), ["3000|updated_at"]);
+    mirror.0.execute("UPDATE talks SET updated_at = updated_at + 1000", []).unwrap();
+    assert_eq!(of(), ["3000|fetch"], "what changed later says nothing of it");
+    tell("b", 2990);
+    assert_eq!(of(), ["2990|event"]);
+}
+
+#[test]
 fn who_waits_is_who_was_missed_or_not_read() {
     let mirror = Mirror::new();
     mirror.talk(1, None, &[TalkState { missed: Some(10), read: true, ..NEW }]);

@@ -63,7 +63,20 @@ SELECT talk_id,     -- the API's id
    FROM talks WHERE gone_at IS NOT NULL;
 
 CREATE VIEW talks_iso AS
--- What does a talk look like, with readable times? The table talks, with times as ISO 8601, UTC.
+-- What does a talk look like, with readable times? The table talks, with times as ISO 8601, UTC. closed_at is the best
+-- known time: the event's, else updated_at of the first closed state, else the fetch that saw it.
+WITH ended AS (
+    SELECT talk_id AS closed_talk, closed_at AS seen_at,
+           -- Since it was last seen open.
+           (SELECT max(at) FROM talk_events AS event
+             WHERE event.talk_id = talks.talk_id AND type = 'talk_closed'
+               AND at >= coalesce((SELECT max(valid_from) FROM talk_history AS before
+                                    WHERE before.talk_id = talks.talk_id AND before.is_in_work = 1), 0) - 60) AS event_at,
+           coalesce((SELECT updated_at FROM talk_history AS before
+                      WHERE before.talk_id = talks.talk_id AND before.is_in_work = 0 AND valid_from >= talks.closed_at
+                      ORDER BY before.version LIMIT 1), updated_at) AS changed_at
+      FROM talks WHERE is_in_work = 0
+)
 SELECT talk_id,          -- the API's id
        strftime('%Y-%m-%dT%H:%M:%SZ', created_at, 'unixepoch') AS created_at, -- when the talk began
        strftime('%Y-%m-%dT%H:%M:%SZ', updated_at, 'unixepoch') AS updated_at, -- when the account last changed it
@@ -83,11 +96,14 @@ SELECT talk_id,          -- the API's id
        customer_id,      -- the customer it is linked with
        strftime('%Y-%m-%dT%H:%M:%SZ', first_fetched_at, 'unixepoch') AS first_fetched_at, -- the first fetch
        strftime('%Y-%m-%dT%H:%M:%SZ', fetched_at, 'unixepoch') AS fetched_at, -- the fetch that this row shows
-       strftime('%Y-%m-%dT%H:%M:%SZ', changed_at, 'unixepoch') AS changed_at, -- the last fetch that found a change
-       strftime('%Y-%m-%dT%H:%M:%SZ', closed_at, 'unixepoch') AS closed_at, -- the first fetch that saw it closed
+       strftime('%Y-%m-%dT%H:%M:%SZ', talks.changed_at, 'unixepoch') AS changed_at, -- the last fetch that found a change
+       strftime('%Y-%m-%dT%H:%M:%SZ', coalesce(event_at, iif(ended.changed_at <= seen_at, ended.changed_at, NULL), seen_at),
+                'unixepoch') AS closed_at, -- when it was closed: see closed_source
        strftime('%Y-%m-%dT%H:%M:%SZ', gone_at, 'unixepoch') AS gone_at, -- the API reports that it no longer exists
-       strftime('%Y-%m-%dT%H:%M:%SZ', denied_at, 'unixepoch') AS denied_at -- this token may not read it
-  FROM talks;
+       strftime('%Y-%m-%dT%H:%M:%SZ', denied_at, 'unixepoch') AS denied_at, -- this token may not read it
+       CASE WHEN seen_at IS NULL THEN NULL WHEN event_at IS NOT NULL THEN 'event'
+            WHEN ended.changed_at <= seen_at THEN 'updated_at' ELSE 'fetch' END AS closed_source -- where closed_at is from: event, updated_at or fetch
+  FROM talks LEFT JOIN ended ON closed_talk = talk_id;
 
 CREATE VIEW open_talks AS
 -- Which talks are open, and for how long has each client been waiting?
