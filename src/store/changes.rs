@@ -52,7 +52,7 @@ pub(crate) struct Identity {
     pub epoch: i64,
     /// A position that the server has confirmed: what it has up to there, this file has.
     pub seen: i64,
-    /// What the server has is being taken over: it is not complete here.
+    /// This file may lack what the server has above `seen`: it was restored, or a takeover has not ended.
     #[serde(default)]
     pub importing: bool,
 }
@@ -129,9 +129,11 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
 /// If the database cannot be read.
 pub(crate) fn local(connection: &Connection) -> rusqlite::Result<Local> {
     let published = state::read(connection)?;
-    let identity = IDENTITY.get(connection)?.map(|identity| Identity {
-        seen: published.map_or(identity.seen, |published| published.position.max(identity.seen)),
-        ..identity
+    let identity = IDENTITY.get(connection)?.map(|identity| match published {
+        Some(published) if !identity.importing => {
+            Identity { seen: published.position.max(identity.seen), ..identity }
+        }
+        _ => identity,
     });
     Ok(Local {
         identity,
@@ -139,6 +141,18 @@ pub(crate) fn local(connection: &Connection) -> rusqlite::Result<Local> {
         is_captured: CAPTURE.get(connection)?.is_some(),
         has_talks: connection.prepare_cached("SELECT 1 FROM talks")?.exists([])?,
     })
+}
+
+/// The file is a copy of an earlier moment, and will take over what the server has since, even if its own numbers of
+/// changes have passed the server's by then. Does nothing if it was never published.
+///
+/// # Errors
+/// If the database cannot be written.
+pub(super) fn note_restored(connection: &Connection) -> rusqlite::Result<()> {
+    match local(connection)?.identity {
+        Some(identity) => IDENTITY.set(connection, &Identity { importing: true, ..identity }),
+        None => Ok(()),
+    }
 }
 
 /// The number of the last change; 0 if none is marked.

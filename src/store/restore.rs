@@ -12,7 +12,7 @@ pub(crate) use carry::Carried;
 pub(crate) use present::Present;
 
 use super::backup::{self, BackupError, Contents, CopyProgress};
-use super::{StoreError, connect, migrate, schema};
+use super::{StoreError, changes, connect, migrate, schema};
 use crate::clock::UnixSeconds;
 use crate::files;
 use crate::sqlite::backup::{Scratch, is_of_database, sync_folder};
@@ -241,7 +241,8 @@ fn of_backup(error: BackupError, path: &Path) -> RestoreError {
     }
 }
 
-/// Makes a database of this version from a copy, repaired except for foreign objects. `path` is the backup.
+/// Makes a database of this version from a copy, repaired except for foreign objects. It knows that it was restored.
+/// `path` is the backup.
 fn ready(new: &Path, path: &Path) -> Result<(), RestoreError> {
     let mut connection = connect(new, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(RestoreError::OfBackup)?;
     migrate(&mut connection)
@@ -251,7 +252,8 @@ fn ready(new: &Path, path: &Path) -> Result<(), RestoreError> {
         let broken = broken.into_iter().map(|broken| broken.what).collect::<Vec<_>>().join("; ");
         return Err(RestoreError::Broken { path: path.to_owned(), broken });
     }
-    schema::repair(&mut connection, path).map_err(RestoreError::OfBackup)
+    schema::repair(&mut connection, path).map_err(RestoreError::OfBackup)?;
+    changes::note_restored(&connection).map_err(sql("prepare the copy of", path))
 }
 
 fn io_error(step: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RestoreError {

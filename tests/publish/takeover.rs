@@ -21,8 +21,8 @@ fn publish_all(mirror: &Mirror, database: &crate::postgres::Database, ids: &str)
     database.wait_until_published(mirror);
 }
 
-#[test]
-fn a_restored_backup_takes_over_what_it_lacks_and_what_it_saw_itself_comes_after() {
+/// Restores a backup, after which so many syncs see changes before the file meets the server again.
+fn assert_takes_over_what_it_lacks(syncs: i64) {
     let Some(server) = Server::shared() else { return };
     let database = server.database();
     let mirror = Mirror::new(account(40));
@@ -43,15 +43,28 @@ fn a_restored_backup_takes_over_what_it_lacks_and_what_it_saw_itself_comes_after
     mirror.ends(0, &["backup", "--restore", "--yes", backup.to_str().unwrap()]);
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talks"), 30);
     // It works on before it meets the server again.
-    change(&mirror, 11..=25);
-    mirror.ends(0, &["sync", "11..25"]);
+    for _ in 0..syncs {
+        change(&mirror, 11..=25);
+        mirror.ends(0, &["sync", "11..25"]);
+    }
     let daemon = mirror.daemon();
     mirror.wait_sql("it is whole again", "SELECT count(*) FROM talks", 40);
     publish_all(&mirror, &database, "1..40");
     assert_same(&mirror, &database);
-    assert_eq!(database.sql("SELECT count(*) FROM talkmirror.talk_versions"), "75", "{}", mirror.log());
+    let versions = database.sql("SELECT count(*) FROM talkmirror.talk_versions");
+    assert_eq!(versions, (60 + 15 * syncs).to_string(), "{}", mirror.log());
     mirror.assert_mirrors_the_account();
     daemon.stop();
+}
+
+#[test]
+fn a_restored_backup_takes_over_what_it_lacks_and_what_it_saw_itself_comes_after() {
+    assert_takes_over_what_it_lacks(1);
+}
+
+#[test]
+fn a_restored_backup_takes_over_what_it_lacks_also_after_it_has_marked_more_changes_than_were_lost() {
+    assert_takes_over_what_it_lacks(3);
 }
 
 /// A mirror of the same account on another host: its own folder and file.
