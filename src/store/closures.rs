@@ -23,7 +23,6 @@ pub(crate) const CLOSE_PRIORITY: i64 = Lane::Closing.priority();
 /// A close request that is written down and may leave.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Requested {
-    pub closure_id: i64,
     /// Of the queue row that leads back to the talk; `None` if that was queued anew meanwhile.
     pub ticket: Option<Ticket>,
     /// Requests of this closing, this one too.
@@ -92,17 +91,20 @@ pub(super) fn step(
     let verify = |due_at| schedule(tx, talk.talk_id, ticket, FetchReason::Verify, due_at);
     match (&step, &open, close_context) {
         (Step::Request, _, Some(close_context)) => {
-            let (closure_id, attempt) = match &open {
-                None => (insert(tx, talk, talk.missed_at, close_context, ClosingOutcome::Requested, at)?, 1),
+            let attempt = match &open {
+                None => {
+                    insert(tx, talk, talk.missed_at, close_context, ClosingOutcome::Requested, at)?;
+                    1
+                }
                 Some(open) => {
                     request_again(tx, open, talk, close_context, at)?;
-                    (open.closure_id, open.attempts + 1)
+                    open.attempts + 1
                 }
             };
             let ticket = verify(closing::first_look(at))?;
             let Decision { sent, rules_epoch, .. } = close_context.decision;
             let force_close = close_context.force_close;
-            requested = Some(Requested { closure_id, ticket, attempt, force_close, sent, rules_epoch });
+            requested = Some(Requested { ticket, attempt, force_close, sent, rules_epoch });
         }
         (Step::WouldClose, _, Some(close_context)) => {
             insert(tx, talk, talk.missed_at, close_context, ClosingOutcome::WouldClose, at)?;
@@ -173,7 +175,8 @@ pub(super) fn any_open(tx: &Transaction<'_>) -> rusqlite::Result<bool> {
     tx.prepare_cached("SELECT 1 FROM closures WHERE outcome IN ('requested', 'accepted')")?.exists([])
 }
 
-/// Records what became of a close request, and when to look at the talk.
+/// Records what became of a close request, and when to look at the talk. The talk names the closing, because one is
+/// under way at most. Its number may change meanwhile: see `import_closures`.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -181,16 +184,15 @@ pub(super) fn answer(
     tx: &Transaction<'_>,
     talk_id: TalkId,
     ticket: Option<Ticket>,
-    closure_id: i64,
     answer: &Answer,
     at: UnixSeconds,
 ) -> rusqlite::Result<()> {
     let set = |outcome: ClosingOutcome, http_status: &Option<u16>, error: Option<&str>| {
         tx.prepare_cached(
             "UPDATE closures SET outcome = ?2, http_status = ?3, error = ?4
-              WHERE closure_id = ?1 AND outcome = 'requested'",
+              WHERE talk_id = ?1 AND outcome = 'requested'",
         )?
-        .execute((closure_id, outcome, http_status, error))
+        .execute((talk_id, outcome, http_status, error))
         .and_then(one_moved)
     };
     let due_at = match answer {
@@ -205,9 +207,9 @@ pub(super) fn answer(
         Answer::NotSent { error, due_at } => {
             tx.prepare_cached(
                 "UPDATE closures SET attempts = attempts - 1, error = ?2
-                  WHERE closure_id = ?1 AND outcome = 'requested'",
+                  WHERE talk_id = ?1 AND outcome = 'requested'",
             )?
-            .execute((closure_id, error))
+            .execute((talk_id, error))
             .and_then(one_moved)?;
             Some(*due_at)
         }
@@ -330,7 +332,7 @@ fn insert(
     close_context: &CloseContext,
     outcome: ClosingOutcome,
     at: UnixSeconds,
-) -> rusqlite::Result<i64> {
+) -> rusqlite::Result<()> {
     let requested = outcome == ClosingOutcome::Requested;
     tx.prepare_cached(
         "INSERT INTO closures (talk_id, mode, missed_at, talk_updated_at, reason, force_close, decided_at,
@@ -344,7 +346,7 @@ fn insert(
         ":talk_updated_at": talk.updated_at, ":reason": close_context.decision.verdict.to_string(),
         ":force_close": close_context.force_close, ":at": at, ":requested": requested, ":outcome": outcome,
     })?;
-    Ok(tx.last_insert_rowid())
+    Ok(())
 }
 
 fn request_again(

@@ -98,13 +98,8 @@ pub enum Outcome {
         /// What the row notes as its error.
         error: String,
     },
-    /// What became of the close request of this closing.
-    Closing {
-        /// Its row in `closures`.
-        closure_id: i64,
-        /// What came of the close request.
-        answer: Box<Answer>,
-    },
+    /// What became of the talk's close request.
+    Closing(Box<Answer>),
 }
 
 /// What recording did to the mirror.
@@ -256,8 +251,8 @@ impl<'tx> Recorder<'tx> {
                     .execute((talk_id, ticket, ticket.map(Ticket::last_hint), at, error))?;
                 (Effect::Failed, moved == 1)
             }
-            Outcome::Closing { closure_id, answer } => {
-                closures::answer(tx, talk_id, ticket, *closure_id, answer, at)?;
+            Outcome::Closing(answer) => {
+                closures::answer(tx, talk_id, ticket, answer, at)?;
                 is_news = true;
                 (Effect::Closing, false)
             }

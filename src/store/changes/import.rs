@@ -272,18 +272,16 @@ fn insert_sql(table: &str, columns: &[&str], account: bool) -> String {
     format!("INSERT OR REPLACE INTO {table} ({}) VALUES ({})", names.join(", "), values.join(", "))
 }
 
-/// Takes over closings that this file does not know, or that progressed since. A closing of this file's own under the
-/// same number gets another number.
+/// Takes over closings that this file does not know, or that are at least as far on the server. A closing of this file's
+/// own under the same number gets another number.
 fn import_closures(tx: &Transaction<'_>, imported: &ImportedRows) -> rusqlite::Result<()> {
     let place = |name: &str| imported.columns.iter().position(|column| *column == name);
-    let (Some(decided_at), Some(mode), Some(outcome)) =
-        (place("decided_at"), place("mode"), place("outcome"))
-    else {
-        return Ok(());
-    };
+    let places = ["decided_at", "mode", "outcome", "attempts"].map(place);
+    let [Some(decided_at), Some(mode), Some(outcome), Some(attempts)] = places else { return Ok(()) };
     let mut own = tx.prepare_cached(
         "SELECT talk_id = ?2 AND decided_at = ?3 AND mode = ?4,
-                outcome NOT IN ('requested', 'accepted') AND ?5 IN ('requested', 'accepted')
+                (CASE outcome WHEN 'requested' THEN 0 WHEN 'accepted' THEN 1 ELSE 2 END, attempts)
+                > (CASE ?5 WHEN 'requested' THEN 0 WHEN 'accepted' THEN 1 ELSE 2 END, ?6)
            FROM closures WHERE closure_id = ?1",
     )?;
     let mut renumber = tx.prepare_cached(
@@ -295,12 +293,13 @@ fn import_closures(tx: &Transaction<'_>, imported: &ImportedRows) -> rusqlite::R
     let mut insert = tx.prepare_cached(&sql.replace("OR REPLACE", "OR IGNORE"))?;
     for row in &imported.rows {
         let known: Option<(bool, bool)> = own
-            .query_row((&row[0], &row[1], &row[decided_at], &row[mode], &row[outcome]), |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
+            .query_row(
+                (&row[0], &row[1], &row[decided_at], &row[mode], &row[outcome], &row[attempts]),
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
             .optional()?;
         match known {
-            // It has ended here, and not there.
+            // It is further here than there.
             Some((true, true)) => continue,
             Some((true, false)) => {
                 remove.execute([&row[0]])?;

@@ -208,7 +208,7 @@ impl World {
         } else {
             Answer::NotSent { error: "late".into(), due_at: self.now + 300 }
         };
-        let outcome = Outcome::Closing { closure_id: requested.closure_id, answer: Box::new(answer) };
+        let outcome = Outcome::Closing(Box::new(answer));
         self.record(&Record {
             talk_id: TalkId::new(1),
             ticket: requested.ticket,
@@ -285,4 +285,29 @@ proptest! {
         let closures = of_talk(&world.connection, TalkId::new(1)).unwrap();
         prop_assert!(closures.iter().all(|closure| !closure.is_under_way()), "{closures:#?}");
     }
+}
+
+#[test]
+fn an_answer_reaches_the_closing_of_its_talk_also_if_that_got_another_number_meanwhile() {
+    let mut world = World::new();
+    world.happen(&Event::Enqueue(FetchReason::Close));
+    world.happen(&Event::Fetch { mode: CloseMode::Live, clock_is_right: true });
+    let outcomes =
+        "SELECT group_concat(talk_id || ' ' || outcome) FROM (SELECT * FROM closures ORDER BY talk_id)";
+    let outcomes = |world: &World| world.connection.query_row(outcomes, [], |row| row.get::<_, String>(0));
+    assert_eq!(outcomes(&world).unwrap(), "1 requested");
+    // As an import does that brings the closing of another talk under that number.
+    world
+        .connection
+        .execute_batch(
+            "UPDATE closures SET closure_id = closure_id + 1000000;
+             INSERT INTO closures (closure_id, talk_id, mode, talk_updated_at, reason, force_close, decided_at, outcome,
+                                   attempts)
+             VALUES (1, 2, 'live', 1, 'missed', 1, 1, 'requested', 1)",
+        )
+        .unwrap();
+    let steps = world.seen.remove(&1).unwrap();
+    world.seen.insert(1_000_001, steps);
+    world.happen(&Event::Send(Sent::Taken));
+    assert_eq!(outcomes(&world).unwrap(), "1 accepted,2 requested");
 }

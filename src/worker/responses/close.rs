@@ -60,7 +60,7 @@ impl Worker {
         if let Answer::NotSent { due_at, .. } = answer {
             self.dispatch.due_later(due_at);
         }
-        let outcome = Outcome::Closing { closure_id: requested.closure_id, answer: Box::new(answer) };
+        let outcome = Outcome::Closing(Box::new(answer));
         let (ticket, at) = (requested.ticket, now.secs());
         self.record(Record { talk_id, ticket, at, outcome, close_context: None });
     }

@@ -21,7 +21,7 @@ impl World {
     fn requested(&mut self, talk_id: i64, decision: Decision) {
         let Decision { sent, rules_epoch, .. } = decision;
         let ticket = Some(Ticket::of(99));
-        let requested = Requested { closure_id: 5, ticket, attempt: 1, force_close: true, sent, rules_epoch };
+        let requested = Requested { ticket, attempt: 1, force_close: true, sent, rules_epoch };
         let stepped = Stepped { step: Step::Request, requested: Some(requested), decision: Some(decision) };
         let stepped = Some(Box::new(stepped));
         let recorded =
@@ -31,7 +31,7 @@ impl World {
 
     fn close_answer(&mut self) -> Answer {
         match self.record().outcome {
-            Outcome::Closing { closure_id: 5, answer } => *answer,
+            Outcome::Closing(answer) => *answer,
             other => panic!("{other:?}"),
         }
     }

@@ -138,8 +138,15 @@ fn closings_go_forward_and_one_of_this_file_under_the_same_number_gets_another()
     let mut connection = in_memory();
     let insert = "INSERT INTO closures (closure_id, talk_id, mode, talk_updated_at, reason, force_close, decided_at, outcome,
                                         attempts)
-                  VALUES (?1, ?2, 'live', 1, 'missed', 1, ?3, ?4, 1)";
-    for row in [(1, 10, 100, "accepted"), (2, 20, 200, "closed"), (3, 30, 300, "withdrawn")] {
+                  VALUES (?1, ?2, 'live', 1, 'missed', 1, ?3, ?4, ?5)";
+    for row in [
+        (1, 10, 100, "accepted", 1),
+        (2, 20, 200, "closed", 1),
+        (3, 30, 300, "withdrawn", 1),
+        (5, 50, 500, "accepted", 1),
+        (6, 60, 600, "requested", 3),
+        (7, 70, 700, "requested", 1),
+    ] {
         connection.execute(insert, row).unwrap();
     }
     let columns = vec![
@@ -153,17 +160,20 @@ fn closings_go_forward_and_one_of_this_file_under_the_same_number_gets_another()
         "outcome",
         "attempts",
     ];
-    let row = |closure_id, talk_id, decided_at, outcome: &str| {
+    let row = |closure_id, talk_id, decided_at, outcome: &str, attempts| {
         let (number, text) = (Cell::Integer, |text: &str| Cell::Text(text.into()));
         let mut row = vec![number(closure_id), number(talk_id), text("live"), number(1), text("missed")];
-        row.extend([number(1), number(decided_at), text(outcome), number(1)]);
+        row.extend([number(1), number(decided_at), text(outcome), number(attempts)]);
         row
     };
     let rows = vec![
-        row(1, 10, 100, "closed"),
-        row(2, 20, 200, "requested"),
-        row(3, 33, 333, "failed"),
-        row(4, 44, 444, "closed"),
+        row(1, 10, 100, "closed", 1),
+        row(2, 20, 200, "requested", 2),
+        row(3, 33, 333, "failed", 1),
+        row(4, 44, 444, "closed", 1),
+        row(5, 50, 500, "requested", 2),
+        row(6, 60, 600, "requested", 2),
+        row(7, 70, 700, "requested", 2),
     ];
     for _ in 0..2 {
         import(
@@ -171,12 +181,15 @@ fn closings_go_forward_and_one_of_this_file_under_the_same_number_gets_another()
             &ImportStep::Closures(ImportedRows { columns: columns.clone(), rows: rows.clone() }),
         )
         .unwrap();
-        let all = "SELECT group_concat(talk_id || ' ' || outcome, ', ') FROM (SELECT * FROM closures ORDER BY talk_id)";
+        let all = "SELECT group_concat(talk_id || ' ' || outcome || ' ' || attempts, ', ')
+                     FROM (SELECT * FROM closures ORDER BY talk_id)";
         assert_eq!(
             connection.query_row(all, [], |row| row.get(0)),
-            Ok("10 closed, 20 closed, 30 withdrawn, 33 failed, 44 closed".to_owned())
+            Ok("10 closed 1, 20 closed 1, 30 withdrawn 1, 33 failed 1, 44 closed 1, 50 accepted 1, 60 requested 3, \
+                70 requested 2"
+                .to_owned())
         );
     }
-    let own = "SELECT closure_id > 4 FROM closures WHERE talk_id = 30";
+    let own = "SELECT closure_id > 7 FROM closures WHERE talk_id = 30";
     assert_eq!(connection.query_row(own, [], |row| row.get(0)), Ok(true));
 }
