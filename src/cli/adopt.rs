@@ -50,8 +50,9 @@ pub(super) fn adopt(config: &Config, take_over: bool, yes: bool) -> Result<ExitC
     let new = Restore::with_new_file(database)?;
     let base_url = config.api.base_url.as_str().trim_end_matches('/').to_owned();
     let mut progress: Option<ProgressDisplay> = None;
+    let (file, present) = (new.file(), new.present_account());
     let adopted =
-        runtime()?.block_on(publish::adopt(rules, &base_url, database, &new.file(), |talks, all| {
+        runtime()?.block_on(publish::adopt(rules, &base_url, (database, present), &file, |talks, all| {
             progress.get_or_insert_with(|| ProgressDisplay::new(all)).set(talks, all, "");
         }));
     drop(progress);

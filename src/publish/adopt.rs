@@ -20,15 +20,16 @@ pub(crate) struct Adopted {
 }
 
 /// Claims the account of an address whose mirror is gone, and writes all that the server has of it to a new file, which
-/// is to replace `database`. Calls `observe` with the number of talks so far and of all.
+/// is to replace `database`. `present` is the account that this mirrors, if known. Calls `observe` with the number of talks
+/// so far and of all.
 ///
 /// # Errors
-/// If the server does not know the account, or another mirror holds it. If only the writing fails, the account is held
+/// If the server does not know the account, it is not the present one, or another mirror holds it. If only the writing fails, the account is held
 /// for this place, and the command may be repeated.
 pub(crate) async fn adopt(
     rules: &PublishRules,
     base_url: &str,
-    database: &Path,
+    (database, present): (&Path, Option<i64>),
     file: &Path,
     mut observe: impl FnMut(u64, u64),
 ) -> Result<Adopted, PublishError> {
@@ -39,6 +40,14 @@ pub(crate) async fn adopt(
             "the server has no account at {base_url}: nothing was published from there, or under another address"
         )));
     };
+    // The closings and queue rows of the present one are copied into the new file.
+    if let Some(present) = present.filter(|present| *present != account_id) {
+        return Err(PublishError::Refused(format!(
+            "the account at {base_url} is {account_id}, and the database {} mirrors account {present}: adopt under \
+             another database.path, or move that database away first",
+            database.display()
+        )));
+    }
     let claimant = Claimant {
         account_id,
         base_url: base_url.to_owned(),

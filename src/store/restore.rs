@@ -99,6 +99,14 @@ impl NewDatabase {
         self.scratch.copy()
     }
 
+    /// The account of the database that is to be replaced, if it is known.
+    pub(crate) fn present_account(&self) -> Option<i64> {
+        match self.present {
+            Present::Mirror(account) => account,
+            Present::Nothing | Present::Damaged(_) => None,
+        }
+    }
+
     /// The file is complete: one, without a WAL.
     ///
     /// # Errors

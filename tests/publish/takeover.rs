@@ -203,6 +203,29 @@ fn the_command_adopts_into_a_new_file_and_keeps_one_that_has_talks_of_its_own() 
 }
 
 #[test]
+fn a_file_of_another_account_is_not_replaced_and_the_account_stays_unclaimed() {
+    let Some(server) = Server::shared() else { return };
+    let database = server.database();
+    let first = Mirror::new(account(5));
+    first.configure(&database.config());
+    let daemon = first.daemon();
+    publish_all(&first, &database, "1..5");
+    daemon.stop();
+    let mut simulated = account(5);
+    simulated.account_id = 8;
+    simulated.talks.values_mut().for_each(|talk| talk.account_id = 8);
+    let other = Mirror::new(simulated);
+    other.ends(0, &["sync", "1..5"]);
+    other.configure(&format!("api.base_url = \"{}\"\n{}", first.simulator.base_url(), database.config()));
+    let claims = "SELECT epoch || publisher FROM talkmirror.accounts";
+    let before = database.sql(claims);
+    let (_, err) = other.ends(1, &["adopt", "--take-over", "--yes"]);
+    assert!(err.contains("is 17029541, and the database") && err.contains("mirrors account 8"), "{err}");
+    assert_eq!(database.sql(claims), before);
+    assert_eq!(other.sql::<i64>("SELECT max(account_id) FROM talks"), 8);
+}
+
+#[test]
 fn with_a_standby_a_host_that_cannot_reach_the_server_requests_nothing_until_it_can() {
     if Server::shared().is_none() {
         return;
