@@ -16,7 +16,8 @@ pub(super) struct Table {
     pub columns: &'static [Column],
     /// Its key in the mirror.
     pub key: &'static [&'static str],
-    /// Brings these columns of the talks of a batch. `?1` is a JSON list of `[talk_id, from_version]`.
+    /// Brings these columns of the talks of a batch. `?1` is a JSON list of `[talk_id, from_version,
+    /// seq]`.
     pub select: &'static str,
     pub on_conflict: OnConflict,
 }
@@ -55,7 +56,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    fn sql_type(self) -> &'static str {
+    pub(super) fn sql_type(self) -> &'static str {
         match self {
             Kind::Integer => "bigint",
             Kind::Time => "timestamptz",

@@ -226,7 +226,7 @@ impl World {
             .map(|change| {
                 let there = self.versions(change.talk_id.get());
                 let from_version = if sends_all { 0 } else { there.max().unwrap_or(0) };
-                Wanted { talk_id: change.talk_id, from_version }
+                Wanted { talk_id: change.talk_id, from_version, seq: change.seq }
             })
             .collect();
         let rows = self.read(&wanted);
@@ -287,8 +287,11 @@ impl World {
                 break;
             }
         }
-        let wanted: Vec<Wanted> =
-            (1..=TALKS).map(|talk_id| Wanted { talk_id: TalkId::new(talk_id), from_version: 0 }).collect();
+        let marked = changes::since(&self.mirror, 0, usize::MAX, u64::MAX).unwrap().list;
+        let wanted: Vec<Wanted> = marked
+            .iter()
+            .map(|change| Wanted { talk_id: change.talk_id, from_version: 0, seq: change.seq })
+            .collect();
         let here = self.read(&wanted);
         for ((table, there), here) in tables::ALL.iter().zip(&self.server.tables).zip(here) {
             let here: BTreeMap<String, Row> =
@@ -348,6 +351,21 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::SendAll),
         1 => Just(Step::SwitchOff),
     ]
+}
+
+#[test]
+fn a_talk_that_changes_while_its_batch_is_read_has_the_batch_s_number_on_the_server() {
+    let mut world = World::new();
+    world.take(&Step::Turn(1, Fate::Committed));
+    world.take(&Step::Fetch(1, 1));
+    let list = changes::since(&world.mirror, 0, 1, u64::MAX).unwrap().list;
+    let changes::Change { talk_id, seq: number } = list[0];
+    world.take(&Step::Fetch(1, 2));
+    let rows = world.read(&[Wanted { talk_id, from_version: 0, seq: number }]);
+    let talks = tables::ALL.iter().position(|table| table.name == "talks").unwrap();
+    assert_eq!(seq(tables::ALL[talks], &rows[talks][0]), number);
+    let rate = rows[talks][0][place(tables::ALL[talks], "rate")].clone();
+    assert_eq!(rate, Cell::Integer(2), "as it is by then");
 }
 
 proptest! {

@@ -114,7 +114,10 @@ async fn publish(
 ) -> Result<(), PublishError> {
     let Some(last) = batch.last() else { return Ok(()) };
     let wanted = if changes::is_sending_all(source.mirror)? {
-        batch.iter().map(|change| Wanted { talk_id: change.talk_id, from_version: 0 }).collect()
+        batch
+            .iter()
+            .map(|Change { talk_id, seq }| Wanted { talk_id: *talk_id, from_version: 0, seq: *seq })
+            .collect()
     } else {
         wanted(connection, claim.account_id, batch).await?
     };
@@ -158,11 +161,15 @@ async fn wanted(
     );
     let rows =
         connection.query_typed(&sql, &[(&account_id, Type::INT8), (&talk_ids, Type::INT8_ARRAY)]).await?;
-    let last: HashMap<i64, Option<i64>> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let last: HashMap<i64, Option<i64>> = rows
+        .iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        .collect::<Result<_, tokio_postgres::Error>>()?;
     Ok(batch
         .iter()
         .map(|change| Wanted {
             talk_id: change.talk_id,
+            seq: change.seq,
             from_version: last.get(&change.talk_id.get()).copied().flatten().unwrap_or(0),
         })
         .collect())

@@ -34,9 +34,10 @@ pub(in crate::publish) const TABLE: Table = Table {
         required("seq", Kind::Integer, "the number of its last change"),
     ],
     key: &["talk_id"],
+    // The number is the batch's. A talk that has changed since has one above the position, as none on the server may be.
     select: "SELECT talk_id, created_at, updated_at, rate, contact_id, chat_id, entity_id, entity_type, is_in_work, is_read,
                     origin, missed_at, status, source_id, lead_id, customer_id, payload, first_fetched_at, fetched_at,
-                    version, changed_at, closed_at, gone_at, denied_at, seq
-               FROM json_each(?1) AS wanted JOIN talks ON talk_id = wanted.value ->> 0 JOIN changes USING (talk_id)",
+                    version, changed_at, closed_at, gone_at, denied_at, wanted.value ->> 2
+               FROM json_each(?1) AS wanted JOIN talks ON talk_id = wanted.value ->> 0",
     on_conflict: OnConflict::Newest,
 };

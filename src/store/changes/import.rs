@@ -181,7 +181,10 @@ impl<'tx> Writing<'tx> {
             version: tx.prepare_cached(&insert_sql("talk_history", &versions.columns, true))?,
             talk: tx.prepare_cached(&insert_sql("talks", &columns, true))?,
             mark: tx.prepare_cached(
-                "INSERT INTO changes (talk_id, seq) VALUES (?1, ?2)
+                "INSERT INTO changes (talk_id, seq)
+                 SELECT ?1, CASE WHEN EXISTS (SELECT 1 FROM changes WHERE seq = ?2 AND talk_id <> ?1)
+                                 THEN (SELECT max(seq) FROM changes) + 1 ELSE ?2 END
+                  WHERE true
                  ON CONFLICT (talk_id) DO UPDATE SET seq = excluded.seq WHERE changes.seq < excluded.seq",
             )?,
             queue: tx.prepare_cached(
@@ -204,7 +207,8 @@ impl<'tx> Writing<'tx> {
         self.same.exists([&row[0], &row[self.gone_at], &row[self.denied_at], &row[self.seq]])
     }
 
-    /// What is published has the server's number. What changed here since has a number above.
+    /// What is published has the server's number. What changed here since has a number above. Should another talk have
+    /// the number, this one gets the next free one: at worst it is published again.
     fn mark(&mut self, row: &[Cell]) -> rusqlite::Result<()> {
         self.mark.execute([&row[0], &row[self.seq]])?;
         Ok(())

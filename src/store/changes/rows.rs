@@ -19,10 +19,12 @@ pub(crate) struct Wanted {
     pub talk_id: TalkId,
     /// Its versions from this number on.
     pub from_version: i64,
+    /// The number of its last change, as the batch has it.
+    pub seq: i64,
 }
 
 /// Runs each SELECT for these talks, all at one moment of the database. Its only parameter is a JSON list of
-/// `[talk_id, from_version]`. Gives each row, with its columns in their order, to `take`, after its SELECT's place.
+/// `[talk_id, from_version, seq]`. Gives each row, with its columns in their order, to `take`, after its SELECT's place.
 ///
 /// # Errors
 /// If the database cannot be read.
@@ -33,7 +35,8 @@ pub(crate) fn read(
     mut take: impl FnMut(usize, Vec<Cell>),
 ) -> rusqlite::Result<()> {
     let moment = connection.unchecked_transaction()?;
-    let wanted: Vec<_> = wanted.iter().map(|wanted| json!([wanted.talk_id, wanted.from_version])).collect();
+    let wanted: Vec<_> =
+        wanted.iter().map(|wanted| json!([wanted.talk_id, wanted.from_version, wanted.seq])).collect();
     let wanted = json!(wanted).to_string();
     for (place, select) in selects.iter().enumerate() {
         let mut statement = moment.prepare_cached(select)?;

@@ -117,7 +117,7 @@ fn each_step_of_a_closing_is_marked() {
         &[
             "SELECT outcome, verified_at FROM closures WHERE talk_id IN (SELECT value ->> 0 FROM json_each(?1))",
         ],
-        &[Wanted { talk_id: closed.talk_id, from_version: 1 }],
+        &[Wanted { talk_id: closed.talk_id, from_version: 1, seq: 1 }],
         |place, row| rows.push((place, row)),
     )
     .unwrap();

@@ -134,6 +134,22 @@ fn a_file_that_has_all_and_more_is_left_as_it_is_also_within_one_second() {
 }
 
 #[test]
+fn a_talk_whose_number_another_one_has_gets_the_next_free_one() {
+    let mut connection = in_memory();
+    work(&mut connection, &ChangesRequest::SwitchOn { floor: 0 }).unwrap();
+    for talk_id in [6, 7] {
+        fetched(&connection, Talk { talk_id: TalkId::new(talk_id), ..talk(1) }, START);
+    }
+    begin(&mut connection, 90, 1);
+    // The number of the one that changed here since, and of the one that did not.
+    import(&mut connection, &ImportStep::Talks(on_server(5, 1, 91))).unwrap();
+    import(&mut connection, &ImportStep::Talks(on_server(8, 1, 1))).unwrap();
+    let changes = since(&connection, 0, 9, u64::MAX).unwrap().list;
+    let changes: Vec<_> = changes.iter().map(|change| (change.talk_id.get(), change.seq)).collect();
+    assert_eq!(changes, [(6, 1), (7, 91), (5, 92), (8, 93)]);
+}
+
+#[test]
 fn closings_go_forward_and_one_of_this_file_under_the_same_number_gets_another() {
     let mut connection = in_memory();
     let insert = "INSERT INTO closures (closure_id, talk_id, mode, talk_updated_at, reason, force_close, decided_at, outcome,
