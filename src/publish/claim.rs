@@ -118,13 +118,14 @@ async fn lock(connection: &Connection, account_id: i64) -> Result<Option<ServerR
            FROM {SCHEMA}.accounts WHERE account_id = $1 FOR UPDATE"
     );
     let row = connection.query_typed_opt(&sql, &[(&account_id, Type::INT8)]).await?;
-    Ok(row.map(|row| ServerRow {
-        mirror: row.get(0),
-        position: row.get(1),
-        epoch: row.get(2),
-        publisher: row.get(3),
-        published_at: row.get(4),
-        is_held: row.get(5),
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(ServerRow {
+        mirror: row.try_get(0)?,
+        position: row.try_get(1)?,
+        epoch: row.try_get(2)?,
+        publisher: row.try_get(3)?,
+        published_at: row.try_get(4)?,
+        is_held: row.try_get(5)?,
     }))
 }
 
@@ -173,8 +174,7 @@ pub(super) async fn claim(
     };
     if let Some(writer) = writer.filter(|_| above.is_none()) {
         // First here: a kill or a lost answer between the two must not look like the claim of another copy of this file.
-        let identity = ChangesRequest::Identity(identity(&claim));
-        writer.changes(identity).await.ok_or(PublishError::Stopped)?;
+        written(writer, ChangesRequest::Identity(identity(&claim))).await?;
     }
     let hold = if above.is_some() { claimant.hold.max(IMPORT_HOLD) } else { claimant.hold };
     write(connection, &claim, claimant, hold).await?;
@@ -185,13 +185,27 @@ pub(super) async fn claim(
     })
 }
 
+/// Has the mirror write something down.
+///
+/// # Errors
+/// If it does not take it, or its writer has ended.
+pub(super) async fn written(writer: &Writer, wanted: ChangesRequest) -> Result<(), PublishError> {
+    match writer.changes(wanted).await {
+        Some(Ok(_)) => Ok(()),
+        Some(Err(error)) => {
+            Err(PublishError::Refused(format!("the mirror does not take what the server has: {error}")))
+        }
+        None => Err(PublishError::Stopped),
+    }
+}
+
 /// The account of an address, if the server knows one.
 pub(super) async fn account_at(connection: &Connection, base_url: &str) -> Result<Option<i64>, PublishError> {
     let sql = format!(
         "SELECT account_id FROM {SCHEMA}.accounts WHERE base_url = $1 ORDER BY published_at DESC LIMIT 1"
     );
     let row = connection.query_typed_opt(&sql, &[(&base_url, Type::TEXT)]).await?;
-    Ok(row.map(|row| row.get(0)))
+    Ok(row.map(|row| row.try_get(0)).transpose()?)
 }
 
 /// How many talks of an account the server has.

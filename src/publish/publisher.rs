@@ -1,6 +1,6 @@
 //! The publisher: a thread with its own reader of the mirror, woken by the writer.
 
-use super::claim::{self, Claim, Claimant, Claimed};
+use super::claim::{self, Claim, Claimant, Claimed, written};
 use super::connection::Connection;
 use super::error::{Class, PublishError};
 use super::hold::Hold;
@@ -104,7 +104,7 @@ impl Publisher {
 
 /// Forgets what was marked while publishing was on. Does nothing if it never was.
 pub(crate) async fn switch_off(writer: &Writer) {
-    while writer.changes(ChangesRequest::SwitchOff).await == Some(CaptureStep::More) {}
+    while let Some(Ok(CaptureStep::More)) = writer.changes(ChangesRequest::SwitchOff).await {}
     writer.publishing(None);
 }
 
@@ -208,7 +208,7 @@ impl Publishing {
                 continue;
             }
             if changes::is_sending_all(&mirror)? {
-                self.writer.changes(ChangesRequest::AllSent).await.ok_or(PublishError::Stopped)?;
+                written(&self.writer, ChangesRequest::AllSent).await?;
             }
             self.wait(turned_at).await;
         }
@@ -272,10 +272,7 @@ impl Publishing {
         claim: Claim,
         above: i64,
     ) -> Result<Claim, PublishError> {
-        let import = async |step| {
-            let import = ChangesRequest::Import(Box::new(step));
-            self.writer.changes(import).await.map(|_| ()).ok_or(PublishError::Stopped)
-        };
+        let import = async |step| written(&self.writer, ChangesRequest::Import(Box::new(step))).await;
         let Pulled { talks, versions, closures } = pull(connection, &claim, above, import).await?;
         tracing::info!(
             talks,
@@ -290,8 +287,7 @@ impl Publishing {
     /// Stores the claim, and begins to mark changes.
     async fn begin(&self, mirror: &store::Connection, claim: &Claim) -> Result<(), PublishError> {
         // Before anything is published under it: a later claim of another copy of this file shows by a higher epoch.
-        let identity = ChangesRequest::Identity(claim::identity(claim));
-        self.writer.changes(identity).await.ok_or(PublishError::Stopped)?;
+        written(&self.writer, ChangesRequest::Identity(claim::identity(claim))).await?;
         if !changes::local(mirror)?.is_captured {
             self.mark(claim.position).await?;
         }
@@ -308,9 +304,7 @@ impl Publishing {
 
     /// Marks the next of the talks that were there before publishing was switched on.
     async fn mark(&self, floor: i64) -> Result<(), PublishError> {
-        let marked = self.writer.changes(ChangesRequest::SwitchOn { floor }).await;
-        // A writer that has ended marks nothing more, and nothing more changes.
-        marked.map(|_| ()).ok_or(PublishError::Stopped)
+        written(&self.writer, ChangesRequest::SwitchOn { floor }).await
     }
 
     /// Waits for a change, then gathers others for the rest of the interval. Ends early for a stop, or when a sign of

@@ -127,8 +127,9 @@ impl Writer {
         self.write(Write::Publish(state.map(Box::new)));
     }
 
-    /// Does what the publisher wants, and waits until it is committed; `None` if the thread has ended.
-    pub(crate) async fn changes(&self, wanted: ChangesRequest) -> Option<CaptureStep> {
+    /// Does what the publisher wants, and waits until it is committed; `None` if the thread has ended. An error is of
+    /// what was to be written, and the thread goes on.
+    pub(crate) async fn changes(&self, wanted: ChangesRequest) -> Option<rusqlite::Result<CaptureStep>> {
         let (sender, reply) = oneshot::channel();
         self.query(Query::Changes(wanted, sender));
         reply.await.ok()

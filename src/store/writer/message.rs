@@ -52,7 +52,7 @@ pub(crate) enum Query {
     /// What can wait.
     Maintain(MaintenanceTask),
     /// What the publisher wants.
-    Changes(ChangesRequest, oneshot::Sender<CaptureStep>),
+    Changes(ChangesRequest, oneshot::Sender<rusqlite::Result<CaptureStep>>),
     /// Has another process written?
     Poll,
     /// Count a turn: the thread is not stuck.

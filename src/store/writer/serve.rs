@@ -3,7 +3,7 @@
 use super::Pulse;
 use super::commit::{Done, commit};
 use super::message::{Event, Message, Query, Spent, Write};
-use super::write_error::{explain, may_pass};
+use super::write_error::{explain, is_one_row_s, may_pass};
 use crate::clock::{self, UnixSeconds, unix_now};
 use crate::policy::closing::CloseRules;
 use crate::sqlite::checkpoint::{self, Checkpoints, WalView};
@@ -181,7 +181,13 @@ fn answer_query(
             sender.notify(Event::Maintained(maintained));
         }
         Query::Changes(wanted, reply) => {
-            let step = retry_until_ok(sender, connection, |connection| changes::work(connection, &wanted))?;
+            let step = retry_until_ok(sender, connection, |connection| {
+                match changes::work(connection, &wanted) {
+                    // Of rows of the server: what the mirror itself records may go through.
+                    Err(error) if is_one_row_s(&error) => Ok(Err(error)),
+                    step => step.map(Ok),
+                }
+            })?;
             // A publisher that no longer waits for it has been stopped.
             let _ = reply.send(step);
         }
@@ -309,5 +315,34 @@ fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
 fn optimize(connection: &Connection, pragma: &str) {
     if let Err(error) = connection.execute_batch(pragma) {
         tracing::debug!("{pragma}: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::changes::import::{ImportStep, ImportedRows, ImportedTalks};
+    use crate::store::changes::{Cell, ChangesRequest};
+    use crate::store::open;
+    use crate::store::writer::{Event, Writer};
+
+    #[tokio::test]
+    async fn a_row_of_the_server_that_the_mirror_does_not_take_is_refused_and_the_thread_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("talks.db");
+        let (writer, mut events) = Writer::start(open(&database, true).unwrap(), &database).unwrap();
+        let columns = vec!["talk_id", "seq", "gone_at", "denied_at", "changed_at"];
+        // Without what a talk always has.
+        let talks = ImportedRows {
+            columns,
+            rows: vec![vec![Cell::Integer(5), Cell::Integer(1), Cell::Null, Cell::Null, Cell::Integer(1)]],
+        };
+        let versions =
+            ImportedRows { columns: vec!["talk_id", "version", "valid_from", "valid_to"], rows: vec![] };
+        let step = ImportStep::Talks(ImportedTalks { talks, versions });
+        let refused = writer.changes(ChangesRequest::Import(Box::new(step))).await.unwrap().unwrap_err();
+        assert!(refused.to_string().contains("NOT NULL constraint failed"), "{refused}");
+        assert!(writer.changes(ChangesRequest::SwitchOn { floor: 0 }).await.unwrap().is_ok());
+        writer.stop();
+        assert!(matches!(events.recv().await, Some(Event::Stopped)));
     }
 }
