@@ -111,7 +111,7 @@ async fn read(
     let rows = rows.map_err(|_| PublishError::Timeout("read back what is published"))??;
     Ok(ImportedRows {
         columns: table.columns.iter().map(|column| column.name).collect(),
-        rows: rows.iter().map(|row| cells(table, row)).collect(),
+        rows: rows.iter().map(|row| cells(table, row)).collect::<Result<_, _>>()?,
     })
 }
 
@@ -134,10 +134,24 @@ fn select(table: &Table) -> String {
     format!("SELECT {} FROM {SCHEMA}.{}", columns.join(", "), table.name)
 }
 
-fn cells(table: &Table, row: &Row) -> Vec<Cell> {
-    let cell = |(place, column): (usize, &super::table::Column)| match column.kind {
-        Kind::Text | Kind::Json => row.get::<_, Option<String>>(place).map_or(Cell::Null, Cell::Text),
-        _ => row.get::<_, Option<i64>>(place).map_or(Cell::Null, Cell::Integer),
+/// A row's values. A column may have got another type since its creation.
+fn cells(table: &Table, row: &Row) -> Result<Vec<Cell>, PublishError> {
+    let cell = |(place, column): (usize, &super::table::Column)| {
+        let cell = match column.kind {
+            Kind::Text | Kind::Json => {
+                row.try_get::<_, Option<String>>(place).map(|text| text.map_or(Cell::Null, Cell::Text))
+            }
+            _ => row.try_get::<_, Option<i64>>(place).map(|number| number.map_or(Cell::Null, Cell::Integer)),
+        };
+        cell.map_err(|_| {
+            PublishError::Refused(format!(
+                "{SCHEMA}.{}.{} is of the type {}: give it back the type {}",
+                table.name,
+                column.name,
+                row.columns()[place].type_(),
+                column.kind.sql_type()
+            ))
+        })
     };
     table.columns.iter().enumerate().map(cell).collect()
 }

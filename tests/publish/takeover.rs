@@ -203,6 +203,29 @@ fn the_command_adopts_into_a_new_file_and_keeps_one_that_has_talks_of_its_own() 
 }
 
 #[test]
+fn a_column_that_has_another_type_is_named_and_nothing_is_taken_over_until_it_has_its_own_again() {
+    let Some(server) = Server::shared() else { return };
+    let database = server.database();
+    let first = Mirror::new(account(5));
+    first.configure(&database.config());
+    let daemon = first.daemon();
+    publish_all(&first, &database, "1..5");
+    daemon.stop();
+    database.sql("ALTER TABLE talkmirror.talk_versions ALTER COLUMN customer_id TYPE integer");
+    let second = another(&first, &database.config());
+    let (_, err) = second.ends(1, &["adopt"]);
+    assert!(
+        err.contains(
+            "talkmirror.talk_versions.customer_id is of the type int4: give it back the type bigint"
+        ),
+        "{err}"
+    );
+    database.sql("ALTER TABLE talkmirror.talk_versions ALTER COLUMN customer_id TYPE bigint");
+    second.ends(0, &["adopt"]);
+    assert_eq!(second.sql::<i64>("SELECT count(*) FROM talks"), 5);
+}
+
+#[test]
 fn a_file_of_another_account_is_not_replaced_and_the_account_stays_unclaimed() {
     let Some(server) = Server::shared() else { return };
     let database = server.database();
