@@ -187,7 +187,9 @@ pub(crate) fn since(
     bytes: u64,
 ) -> rusqlite::Result<Changes> {
     let mut statement = connection.prepare_cached(
-        "SELECT seq, talk_id, coalesce(octet_length(payload), 0) + coalesce(version, 0) * ?2
+        "SELECT seq, talk_id,
+                coalesce(octet_length(payload), 0) + ?2 * (coalesce(version, 0)
+                    + (SELECT count(*) FROM talk_events WHERE talk_events.talk_id = changes.talk_id))
            FROM changes LEFT JOIN talks USING (talk_id) WHERE seq > ?1 ORDER BY seq",
     )?;
     let mut rows = statement.query([position, VERSION_BYTES])?;

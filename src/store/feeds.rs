@@ -12,6 +12,7 @@ mod rows;
 
 pub use backfill::{Backfill, Begun, begin as begin_backfill, end as end_backfill, state as backfill};
 pub use candidates::Candidates;
+pub(super) use events::begin as begin_events;
 pub use past_events::{PastEvents, state as past_events};
 pub use rows::{FeederRow, Note, note, note_enabled, row, rows};
 

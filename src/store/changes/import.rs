@@ -1,4 +1,4 @@
-//! Takes over what the server has: the talks with their versions, and the closings.
+//! Takes over what the server has: the talks with their versions, the closings and the events.
 //!
 //! A talk that this file does not have, or has in an earlier state, becomes as it is on the server. States that this
 //! file saw later are recorded again after those of the server, under new numbers. Each step is a transaction, and the
@@ -8,7 +8,7 @@ use super::{CAPTURE, Capture, Cell, FIRST, IDENTITY, Identity, top};
 use crate::clock::UnixSeconds;
 use crate::policy::lanes::Lane;
 use crate::store::record::{FetchedTalk, Outcome, Record, Recorder, stored_talk, talk_in};
-use crate::store::{account, closures};
+use crate::store::{account, closures, feeds};
 use crate::talk::{Talk, TalkId};
 use rusqlite::types::{ToSql, ToSqlOutput};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction, params_from_iter};
@@ -47,6 +47,8 @@ pub(crate) enum ImportStep {
     Talks(ImportedTalks),
     /// The first columns are `closure_id` and `talk_id`.
     Closures(ImportedRows),
+    /// Columns of `talk_events`.
+    Events(ImportedRows),
     /// Ends it: up to this position, this file has what the server has.
     End {
         position: i64,
@@ -81,7 +83,9 @@ pub(crate) fn import(connection: &mut Connection, step: &ImportStep) -> rusqlite
                 IDENTITY.set(&tx, &Identity { seen: *position, importing: false, ..identity })?;
             }
             closures::requeue_open(&tx)?;
+            feeds::begin_events(&tx)?;
         }
+        ImportStep::Events(imported) => events(&tx, imported)?,
     }
     tx.commit()
 }
@@ -274,6 +278,16 @@ fn insert_sql(table: &str, columns: &[&str], account: bool) -> String {
     };
     let values: Vec<String> = names.iter().enumerate().map(value).collect();
     format!("INSERT OR REPLACE INTO {table} ({}) VALUES ({})", names.join(", "), values.join(", "))
+}
+
+/// Events that this file does not know.
+fn events(tx: &Transaction<'_>, imported: &ImportedRows) -> rusqlite::Result<()> {
+    let sql = insert_sql("talk_events", &imported.columns, false).replace("OR REPLACE", "OR IGNORE");
+    let mut insert = tx.prepare_cached(&sql)?;
+    for row in &imported.rows {
+        insert.execute(params_from_iter(row))?;
+    }
+    Ok(())
 }
 
 /// Takes over closings that this file does not know, or that are at least as far on the server. A closing of this file's

@@ -36,6 +36,17 @@ pub(super) fn keep(
     Ok(Fed::Queued(queued))
 }
 
+/// A file that has taken over events, and has read none itself, reads on from the last of them.
+pub(in crate::store) fn begin(tx: &Transaction<'_>) -> rusqlite::Result<()> {
+    tx.execute(
+        "INSERT INTO feeders (feeder, enabled, found, found_in_all, cursor)
+         SELECT ?1, 1, 0, 0, json_object('until', max(at)) FROM talk_events HAVING max(at) IS NOT NULL
+         ON CONFLICT (feeder) DO UPDATE SET cursor = coalesce(feeders.cursor, excluded.cursor)",
+        [Feeder::Events],
+    )?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

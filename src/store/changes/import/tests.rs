@@ -209,3 +209,27 @@ fn closings_go_forward_and_one_of_this_file_under_the_same_number_gets_another()
     let own = "SELECT closure_id > 7 FROM closures WHERE talk_id = 30";
     assert_eq!(connection.query_row(own, [], |row| row.get(0)), Ok(true));
 }
+
+#[test]
+fn events_are_taken_over_once_and_are_read_on_from_the_last() {
+    let mut connection = in_memory();
+    begin(&mut connection, 40, 0);
+    let row = |id: &str, at: i64| {
+        let texts = [Cell::Text(id.into()), Cell::Text("talk_closed".into())];
+        vec![Cell::Integer(7), texts[0].clone(), texts[1].clone(), Cell::Integer(at), Cell::Null]
+    };
+    let columns = vec!["talk_id", "event_id", "type", "at", "created_by"];
+    let step = ImportStep::Events(ImportedRows { columns, rows: vec![row("a", 100), row("b", 300)] });
+    import(&mut connection, &step).unwrap();
+    import(&mut connection, &step).unwrap();
+    import(&mut connection, &ImportStep::End { position: 40 }).unwrap();
+    let state =
+        "SELECT (SELECT count(*) FROM talk_events) || ' ' || cursor FROM feeders WHERE feeder = 'events'";
+    let read =
+        |connection: &Connection| -> String { connection.query_row(state, [], |row| row.get(0)).unwrap() };
+    assert_eq!(read(&connection), r#"2 {"until":300}"#);
+    // One that has read events itself goes on from there.
+    connection.execute("UPDATE feeders SET cursor = '{\"until\":900}'", []).unwrap();
+    import(&mut connection, &ImportStep::End { position: 40 }).unwrap();
+    assert_eq!(read(&connection), r#"2 {"until":900}"#);
+}
