@@ -163,8 +163,8 @@ pub(crate) fn top(connection: &Connection) -> rusqlite::Result<i64> {
     connection.prepare_cached("SELECT coalesce(max(seq), 0) FROM changes")?.query_row([], |row| row.get(0))
 }
 
-/// How many of a batch's bytes a version counts as: most talks have few versions, and some have thousands.
-const VERSION_BYTES: i64 = 40;
+/// How many of a batch's bytes a version or an event counts as: most talks have few, and some have thousands.
+const ROW_BYTES: i64 = 40;
 
 /// The next talks after a position.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,7 +175,7 @@ pub(crate) struct Changes {
     pub more: bool,
 }
 
-/// The next talks after a position: at most `limit`, and no more than with `bytes` of JSON and versions, but at least
+/// The next talks after a position: at most `limit`, and no more than with `bytes` of JSON, versions and events, but at least
 /// one.
 ///
 /// # Errors
@@ -192,7 +192,7 @@ pub(crate) fn since(
                     + (SELECT count(*) FROM talk_events WHERE talk_events.talk_id = changes.talk_id))
            FROM changes LEFT JOIN talks USING (talk_id) WHERE seq > ?1 ORDER BY seq",
     )?;
-    let mut rows = statement.query([position, VERSION_BYTES])?;
+    let mut rows = statement.query([position, ROW_BYTES])?;
     let (mut list, mut left) = (Vec::new(), bytes);
     while let Some(row) = rows.next()? {
         let size = number::positive(row.get(2)?);
