@@ -39,6 +39,24 @@ impl Now {
     }
 }
 
+/// So long after a reading of both clocks. The clock that shows more counts: a sleep of the machine may show only in the
+/// wall clock.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Deadline {
+    /// The reading.
+    pub since: Now,
+    /// How long after it.
+    pub lasts: Duration,
+}
+
+impl Deadline {
+    /// Whether it has passed.
+    pub fn is_over(&self, now: Now) -> bool {
+        let lived = now.mono.saturating_duration_since(self.since.mono).as_secs_f64();
+        lived.max(now.unix - self.since.unix) >= self.lasts.as_secs_f64()
+    }
+}
+
 /// Detects that the wall clock was set, or that the machine slept: the monotonic clock stands still then.
 #[derive(Debug)]
 pub struct ClockWatch {

@@ -50,7 +50,7 @@ pub(crate) use counters::{Closures, Counters};
 pub(crate) use pages::ApiHandle;
 
 use crate::amocrm::{self, Client};
-use crate::clock::{self, Now};
+use crate::clock::{self, Deadline, Now};
 use crate::gate::Permit;
 use crate::store::queue::Repair;
 use crate::store::record::Record;
@@ -111,6 +111,8 @@ pub(crate) struct Worker {
     stopping: bool,
     /// Another host may be working the account: no request leaves.
     stands_by: bool,
+    /// Nor after this.
+    may_send_until: Option<Deadline>,
 }
 
 /// Ids that a command wants queued.
@@ -359,18 +361,20 @@ impl Worker {
         }
     }
 
-    /// While another host may be working the account (`why`), sends nothing. Requests under way continue.
-    pub(crate) fn stand_by(&mut self, why: Option<&str>, now: Now) {
-        if self.stands_by == why.is_some() {
+    /// While another host may be working the account (the error says why), sends nothing. Otherwise nothing is sent after
+    /// the deadline, if there is one, until another is given. Requests under way continue.
+    pub(crate) fn stand_by(&mut self, may_request: Result<Option<Deadline>, &str>, now: Now) {
+        self.may_send_until = may_request.unwrap_or(None);
+        if self.stands_by == may_request.is_err() {
             return;
         }
-        self.stands_by = why.is_some();
-        match why {
-            Some(why) => {
+        self.stands_by = may_request.is_err();
+        match may_request {
+            Err(why) => {
                 tracing::info!("standing by, nothing is requested or closed: {why}");
                 self.drop_pending("not sent: another host may be working the account", now);
             }
-            None => tracing::info!("working the account"),
+            Ok(_) => tracing::info!("working the account"),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Starts and stops the publisher as `[publish]` asks.
 
 use super::DaemonError;
-use crate::clock::Now;
+use crate::clock::{Deadline, Now};
 use crate::config::Config;
 use crate::publish::{self, Hold, PublishRules, Publisher};
 use crate::store::writer::Writer;
@@ -52,22 +52,23 @@ impl Publishing {
         }
     }
 
-    /// Why nothing may be requested now, if so: another host may be working the account.
-    pub(super) fn stands_by(&mut self, now: Now) -> Option<&'static str> {
-        let (rules, publisher) = self.running.as_mut()?;
+    /// Until when requests may leave; `None`: without an end. The error: why none may, such as another host that may be
+    /// working the account.
+    pub(super) fn may_request(&mut self, now: Now) -> Result<Option<Deadline>, &'static str> {
+        let Some((rules, publisher)) = self.running.as_mut() else { return Ok(None) };
         let hold = publisher.hold();
         if hold != Hold::No {
             self.awaits_adoption = false;
         }
         match rules.standby_after {
-            Some(after) if hold.is_valid(after, now) => None,
-            Some(_) => {
-                Some("another host may be working the account, or the server of publish.server is away")
-            }
+            Some(after) => hold
+                .ends(after, now)
+                .map(Some)
+                .ok_or("another host may be working the account, or the server of publish.server is away"),
             None if self.awaits_adoption => {
-                Some("the account is to be taken over from the server of publish.server")
+                Err("the account is to be taken over from the server of publish.server")
             }
-            None => None,
+            None => Ok(None),
         }
     }
 

@@ -218,8 +218,8 @@ impl<'a> Running<'a> {
 
     /// Requests wait while another host may be working the account.
     fn check_hold(&mut self, now: Now) {
-        let why = self.publishing.stands_by(now);
-        self.worker.stand_by(why, now);
+        let may_request = self.publishing.may_request(now);
+        self.worker.stand_by(may_request, now);
     }
 
     /// Runs each second: updates the state for systemd and the status page.

@@ -1,6 +1,6 @@
 //! Whether this process may act for the account: with a standby, one of two hosts may, and the server's row says which.
 
-use crate::clock::Now;
+use crate::clock::{Deadline, Now};
 use std::time::Duration;
 
 /// What the publisher knows of the account's row.
@@ -15,15 +15,14 @@ pub(crate) enum Hold {
 }
 
 impl Hold {
-    /// Whether this process may act now, if a hold lasts so long on the server. Here it ends earlier, after four fifths.
-    /// The clock that shows more counts: a sleep of the machine may show only in the wall clock.
-    pub(crate) fn is_valid(self, lasts: Duration, now: Now) -> bool {
+    /// Until when this process may act, if a hold lasts so long on the server. Here it ends earlier, after four fifths.
+    /// `None` if it may not.
+    pub(crate) fn ends(self, lasts: Duration, now: Now) -> Option<Deadline> {
         match self {
             Hold::Held { renewed: since } | Hold::Unknown { asked: since } => {
-                let lived = now.mono.saturating_duration_since(since.mono).as_secs_f64();
-                lived.max(now.unix - since.unix) < usable(lasts).as_secs_f64()
+                Some(Deadline { since, lasts: usable(lasts) }).filter(|ends| !ends.is_over(now))
             }
-            Hold::No => false,
+            Hold::No => None,
         }
     }
 }
@@ -45,11 +44,11 @@ mod tests {
             mono: renewed.mono + Duration::from_secs_f64(mono),
             unix: renewed.unix + unix,
         };
-        let valid = |now| Hold::Held { renewed }.is_valid(Duration::from_secs(100), now);
+        let valid = |now| Hold::Held { renewed }.ends(Duration::from_secs(100), now).is_some();
         assert!(valid(after(0.0, 0.0)) && valid(after(79.9, 79.9)));
         assert!(!valid(after(80.1, 80.1)));
         assert!(!valid(after(1.0, 90.0)), "it slept");
         assert!(valid(after(1.0, -3600.0)), "the clock was set back");
-        assert!(!Hold::No.is_valid(Duration::MAX, renewed));
+        assert_eq!(Hold::No.ends(Duration::MAX, renewed), None);
     }
 }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, oneshot, watch};
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 
 /// A turn may take so long.
 const TURN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -308,11 +308,12 @@ impl Publishing {
     }
 
     /// Waits for a change, then gathers others for the rest of the interval. Ends early for a stop, or when a sign of
-    /// life is due.
+    /// life is due: a fifth of the hold after the last.
     async fn wait(&self, turned_at: Instant) {
+        let sign_due = self.rules.hold() / 5;
         let gathered = async {
-            let _ = timeout(self.rules.hold() / 5, self.writer.changed()).await;
-            sleep_until((turned_at + self.rules.interval).into()).await;
+            let _ = timeout_at((turned_at + sign_due).into(), self.writer.changed()).await;
+            sleep_until((turned_at + self.rules.interval.min(sign_due)).into()).await;
         };
         let mut stopping = self.stopping.clone();
         tokio::select! {

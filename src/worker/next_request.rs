@@ -84,7 +84,9 @@ impl Worker {
     pub(super) fn next_to_leave(&mut self, now: Now) -> Leaves {
         let far = now.mono + LONGEST_SLEEP;
         let is_full = self.requests.len() >= self.config.max_in_flight || self.dispatch.busy() >= MAX_BUSY;
-        let may_send = !self.stopping && !self.stands_by && self.reporter.write_error().is_none();
+        // Asked at each request: whoever sets `stands_by` looks only each second.
+        let may_act = !self.stands_by && self.may_send_until.is_none_or(|until| !until.is_over(now));
+        let may_send = !self.stopping && may_act && self.reporter.write_error().is_none();
         if !may_send || is_full {
             return Leaves::NothingBefore(self.wake_for_rows(far, now));
         }

@@ -58,6 +58,7 @@ impl Worker {
             next_tick: now.mono,
             stopping: false,
             stands_by: false,
+            may_send_until: None,
             config,
         }
     }

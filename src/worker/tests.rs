@@ -14,7 +14,7 @@ use crate::amocrm::tests::fetched;
 use crate::amocrm::{
     AccountInfo as Described, Client, ClientConfig, Failure, FetchError, Kind, Token, TokenSource,
 };
-use crate::clock::{self, Now, UnixSeconds};
+use crate::clock::{self, Deadline, Now, UnixSeconds};
 use crate::gate::{Gate, Permit};
 use crate::policy::RetryRules;
 use crate::policy::closing::{CloseMode, CloseRules, FetchReason};
@@ -248,4 +248,21 @@ fn retry(outcome: &Outcome) -> (UnixSeconds, bool) {
         Outcome::Retry { due_at, spent, .. } => (*due_at, *spent),
         other => panic!("{other:?} is no retry"),
     }
+}
+
+#[test]
+fn nothing_leaves_after_the_deadline_although_nobody_has_looked_at_it_since() {
+    let mut world = world();
+    world.due(&[row(1), row(2), row(3)]);
+    let lasts = Duration::from_secs(4);
+    world.worker.stand_by(Ok(Some(Deadline { since: world.now, lasts })), world.now);
+    drop(world.fetches());
+    world.pass(4.0);
+    assert!(world.try_leaves().is_err(), "it is over");
+    world.worker.stand_by(Ok(Some(Deadline { since: world.now, lasts })), world.now);
+    drop(world.fetches());
+    world.now.unix += 60.0;
+    assert!(world.try_leaves().is_err(), "the machine slept");
+    world.worker.stand_by(Ok(None), world.now);
+    drop(world.fetches());
 }

@@ -278,3 +278,26 @@ fn with_a_standby_a_host_that_cannot_reach_the_server_requests_nothing_until_it_
     mirror.ends(0, &["status"]);
     daemon.stop();
 }
+
+#[test]
+fn a_holder_that_gathers_changes_for_long_still_gives_signs_of_life() {
+    let Some(server) = Server::shared() else { return };
+    let database = server.database();
+    let slow = database.config().replace("publish.interval = \"100ms\"", "publish.interval = \"1h\"");
+    let config = format!("{slow}publish.adopt = true\npublish.standby_after = \"5s\"\n");
+    let first = Mirror::new(account(10));
+    first.configure(&config);
+    let holder = first.daemon();
+    publish_all(&first, &database, "1..10");
+    let claims = || database.sql("SELECT epoch, publisher FROM talkmirror.accounts");
+    let (claimed, began) = (claims(), database.sql("SELECT now()"));
+    let second = another(&first, &config);
+    let standby = second.daemon();
+    second.wait("it stands by", || second.log().contains("standing by for 127.0.0.1"));
+    let later =
+        format!("SELECT published_at > '{began}'::timestamptz + interval '8 s' FROM talkmirror.accounts");
+    first.wait("more time has passed than a hold lasts", || database.sql(&later) == "t");
+    assert_eq!(claims(), claimed, "{}", second.log());
+    holder.stop();
+    standby.stop();
+}
