@@ -54,6 +54,7 @@ pub(crate) async fn adopt(
         publisher: publisher_name(database),
         hold: rules.hold(),
         adopt: true,
+        has_rival: false,
     };
     let nothing = Local { identity: None, top: 0, is_captured: false, has_talks: false };
     let Claimed::Behind { claim, above } = claim::claim(&connection, &nothing, &claimant, None).await? else {

@@ -4,6 +4,10 @@
 //! earlier claim changes nothing. The mirror stores the epoch before the server does. If the server's is higher,
 //! another copy of the file has claimed the account since: this one was restored from a backup, or copied.
 
+mod rival;
+
+pub(super) use rival::RivalWatch;
+
 use super::connection::Connection;
 use super::error::PublishError;
 use super::table::SCHEMA;
@@ -24,6 +28,8 @@ pub(super) struct Claimant {
     pub hold: Duration,
     /// Whether an empty file takes the account over from a mirror that is gone.
     pub adopt: bool,
+    /// Whether another process seems to claim it under the same name.
+    pub has_rival: bool,
 }
 
 /// While a file takes over what the server has, the account is held so long at least.
@@ -51,6 +57,13 @@ pub(super) struct ServerRow {
     pub is_held: bool,
 }
 
+impl ServerRow {
+    /// Its last sign of life, as text.
+    pub(super) fn last_sign(&self) -> String {
+        chrono::DateTime::<chrono::Utc>::from(self.published_at).format("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+}
+
 /// What follows from the server's row and the mirror's own state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Decision {
@@ -73,10 +86,10 @@ pub(super) fn decide(server: Option<&ServerRow>, local: &Local, claimant: &Claim
     let Claimant { account_id, publisher, adopt, .. } = claimant;
     let Some(server) = server else { return Decision::Begin };
     let named = |what: &str| {
-        let since = chrono::DateTime::<chrono::Utc>::from(server.published_at).format("%Y-%m-%dT%H:%M:%SZ");
         format!(
-            "account {account_id} is published by {} (last sign of life {since}): {what}",
-            server.publisher
+            "account {account_id} is published by {} (last sign of life {}): {what}",
+            server.publisher,
+            server.last_sign()
         )
     };
     // A file of ours that is gone holds nothing: this one has its place.
@@ -151,6 +164,10 @@ pub(super) async fn claim(
     connection.batch_execute(super::BEGIN).await?;
     let server = lock(connection, claimant.account_id).await?;
     let own_epoch = local.identity.as_ref().map_or(0, |identity| identity.epoch);
+    if let Some(why) = rival::refusal(server.as_ref(), own_epoch, claimant) {
+        connection.batch_execute("ROLLBACK").await?;
+        return Err(PublishError::Refused(why));
+    }
     let own_mirror = || local.identity.as_ref().map_or_else(new_id, |identity| identity.mirror.clone());
     let server_position = server.as_ref().map_or(0, |server| server.position);
     let next_epoch = server.as_ref().map_or(0, |server| server.epoch).max(own_epoch) + 1;
@@ -301,6 +318,7 @@ mod tests {
             publisher: "here:/talks.db".into(),
             hold: Duration::from_secs(300),
             adopt,
+            has_rival: false,
         };
         decide(server.as_ref(), local, &claimant)
     }

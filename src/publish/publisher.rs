@@ -1,6 +1,6 @@
 //! The publisher: a thread with its own reader of the mirror, woken by the writer.
 
-use super::claim::{self, Claim, Claimant, Claimed, written};
+use super::claim::{self, Claim, Claimant, Claimed, RivalWatch, written};
 use super::connection::Connection;
 use super::error::{Class, PublishError};
 use super::hold::Hold;
@@ -67,6 +67,7 @@ impl Publisher {
                 retry: retrying,
                 reporter,
                 limit: BatchLimit::MOST,
+                rival: RivalWatch::default(),
             };
             runtime.block_on(publishing.run());
             // A name may be looked up in a thread of the runtime for longer than a stop may take.
@@ -118,6 +119,7 @@ struct Publishing {
     retry: Arc<Notify>,
     reporter: Reporter,
     limit: BatchLimit,
+    rival: RivalWatch,
 }
 
 impl Publishing {
@@ -143,7 +145,10 @@ impl Publishing {
                 backoff = FIRST_BACKOFF;
             }
             telemetry::publish_error(error.label());
-            if matches!(error, PublishError::Held(_)) {
+            if matches!(error, PublishError::Fenced) {
+                self.rival.note_fenced(clock::mono());
+            }
+            if matches!(error, PublishError::Fenced | PublishError::Held(_)) {
                 self.holds.send_replace(Hold::No);
             }
             self.reporter.fail(&error);
@@ -260,6 +265,7 @@ impl Publishing {
             publisher: publisher_name(&self.database),
             hold: self.rules.hold(),
             adopt: self.rules.adopt,
+            has_rival: self.rival.has_rival(),
         };
         let local = changes::local(mirror)?;
         claim::claim(connection, &local, &claimant, Some(&self.writer)).await

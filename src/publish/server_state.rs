@@ -66,6 +66,7 @@ impl ServerAccount {
             publisher: publisher_name(database),
             hold: Duration::ZERO,
             adopt: rules.adopt,
+            has_rival: false,
         };
         match claim::decide(Some(&row), local, &claimant) {
             Decision::Begin | Decision::Continue { .. } => Ok("is published there by this mirror"),

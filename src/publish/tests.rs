@@ -158,6 +158,7 @@ impl World {
             publisher: HERE.into(),
             hold: Duration::from_secs(300),
             adopt: false,
+            has_rival: false,
         };
         let server = self.server.account.clone().map(|(mirror, position, epoch)| ServerRow {
             mirror,

@@ -301,3 +301,43 @@ fn a_holder_that_gathers_changes_for_long_still_gives_signs_of_life() {
     holder.stop();
     standby.stop();
 }
+
+#[test]
+fn a_host_that_claims_under_the_same_name_is_reported_instead_of_fought() {
+    let Some(server) = Server::shared() else { return };
+    let database = server.database();
+    let mirror = Mirror::new(account(10));
+    mirror.configure(&format!("{}publish.standby_after = \"5s\"\n", database.config()));
+    let daemon = mirror.daemon();
+    publish_all(&mirror, &database, "1..10");
+    let epoch = || database.sql("SELECT epoch FROM talkmirror.accounts").parse::<i64>().unwrap();
+    let refused = || mirror.log().contains("is published by another process under the name of this one");
+    // As the other host does: it is a copy of the machine, its file too.
+    let claim_as_rival = || {
+        let until = "now() + interval '1 h'";
+        database.sql(&format!("UPDATE talkmirror.accounts SET epoch = epoch + 1, held_until = {until}"));
+        epoch()
+    };
+    for _ in 0..2 {
+        let claimed = claim_as_rival();
+        mirror.wait("it claims anew", || epoch() > claimed);
+        publish_all(&mirror, &database, "1..10");
+    }
+    let claimed = claim_as_rival();
+    mirror.wait("it is refused", refused);
+    assert_eq!(epoch(), claimed, "{}", mirror.log());
+    mirror.wait("it requests nothing", || {
+        let (out, _) = text(&mirror.output(&["status"]));
+        out.contains("give each host its own name, or its database another path, or stop one of the two")
+    });
+    mirror.ends(1, &["status"]);
+    let before = mirror.simulator.account().log.len();
+    mirror.ends(0, &["enqueue", "1..10"]);
+    assert_eq!(mirror.simulator.account().log.len(), before, "{}", mirror.log());
+    // The other one is stopped.
+    database.sql("UPDATE talkmirror.accounts SET held_until = now()");
+    publish_all(&mirror, &database, "1..10");
+    assert_same(&mirror, &database);
+    mirror.ends(0, &["status"]);
+    daemon.stop();
+}
