@@ -8,8 +8,8 @@ use super::tables;
 use super::turn::Turn;
 use crate::clock::{self, UnixSeconds};
 use crate::store;
-use crate::store::changes;
 use crate::store::changes::state::{PublishState, PublishTrouble, SetAside};
+use crate::store::changes::{self, Change};
 use crate::store::writer::Writer;
 use crate::telemetry;
 use crate::text::shown;
@@ -95,19 +95,6 @@ impl Reporter {
             self.state.caught_up_at = Some(at);
         }
         let has_dropped = changes::state::drop_published(mirror, &mut self.state)?;
-        for (change, error) in &done.set_aside {
-            tracing::error!(
-                talk_id = %change.talk_id,
-                "the server refuses talk {}, and it is left out until its next change: {}",
-                change.talk_id,
-                shown(error)
-            );
-            self.state.set_aside.retain(|set_aside| set_aside.talk_id != change.talk_id);
-            let (talk_id, seq) = (change.talk_id, change.seq);
-            self.state.set_aside.push(SetAside { talk_id, seq, at, error: error.clone() });
-        }
-        let surplus = self.state.set_aside.len().saturating_sub(MAX_SET_ASIDE);
-        self.state.set_aside.drain(..surplus);
         let recovered = self.state.trouble.take();
         if let Some(trouble) = &recovered
             && self.logged_at.take().is_some()
@@ -119,10 +106,36 @@ impl Reporter {
             self.noted_at.is_none_or(|noted_at| now.mono >= noted_at + NOTE_INTERVAL.min(self.hold / 5));
         // Else a mirror in which nothing changes for long would show the backlog of its last change.
         let has_caught_up = self.state.backlog == 0 && self.noted_backlog > 0;
-        if recovered.is_some() || has_dropped || !done.set_aside.is_empty() || is_due || has_caught_up {
+        if recovered.is_some() || has_dropped || is_due || has_caught_up {
             self.store(now.mono);
         }
         Ok(())
+    }
+
+    /// The server refuses a talk, and has the position after it.
+    pub(super) fn leave_out(&mut self, change: Change, error: String) {
+        let now = clock::now();
+        let Change { talk_id, seq } = change;
+        tracing::error!(
+            %talk_id,
+            "the server refuses talk {talk_id}, and it is left out until its next change: {}",
+            shown(&error)
+        );
+        let set_aside = &mut self.state.set_aside;
+        set_aside.retain(|set_aside| set_aside.talk_id != talk_id);
+        set_aside.push(SetAside { talk_id, seq, at: now.secs(), error });
+        let surplus = set_aside.len().saturating_sub(MAX_SET_ASIDE);
+        set_aside.drain(..surplus);
+        self.store(now.mono);
+    }
+
+    /// Forgets the talks that were left out after a position: the server has lost what came after it, and gets it again.
+    pub(super) fn forget_left_out_after(&mut self, position: i64) {
+        let count = self.state.set_aside.len();
+        self.state.set_aside.retain(|set_aside| set_aside.seq <= position);
+        if self.state.set_aside.len() < count {
+            self.store(clock::mono());
+        }
     }
 
     /// A session failed.

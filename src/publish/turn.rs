@@ -48,8 +48,6 @@ pub(super) struct Turn {
     pub rows: [u64; tables::ALL.len()],
     /// Values that were converted to what the server takes.
     pub converted: usize,
-    /// Talks that the server refuses, and its words.
-    pub set_aside: Vec<(Change, String)>,
     /// Whether more changes wait.
     pub more: bool,
 }
@@ -63,7 +61,8 @@ pub(super) struct Source<'a> {
     pub limit: BatchLimit,
 }
 
-/// Publishes the next changes. Without any, only the sign of life is renewed.
+/// Publishes the next changes. Without any, only the sign of life is renewed. Calls `leave_out` with each talk that the
+/// server refuses, and its words: at once, because the position on the server is then past it, whatever fails later.
 ///
 /// # Errors
 /// If the claim no longer holds, or the server or the mirror fails. The position is then on the server.
@@ -71,6 +70,7 @@ pub(super) async fn turn(
     connection: &Connection,
     claim: &mut Claim,
     source: &Source<'_>,
+    mut leave_out: impl FnMut(Change, String),
 ) -> Result<Turn, PublishError> {
     let BatchLimit { changes, bytes } = source.limit;
     let Changes { list: changes, more } = changes::since(source.mirror, claim.position, changes, bytes)?;
@@ -93,7 +93,7 @@ pub(super) async fn turn(
                 connection.batch_execute("ROLLBACK").await?;
                 if let [change] = batch {
                     set_aside(connection, claim, source, *change).await?;
-                    turn.set_aside.push((*change, error.to_string()));
+                    leave_out(*change, error.to_string());
                     rest = after;
                 }
                 size = (size / 2).max(1);

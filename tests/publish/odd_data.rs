@@ -154,6 +154,35 @@ fn a_talk_that_the_server_refuses_is_left_out_by_name_until_it_takes_it() {
 }
 
 #[test]
+fn a_talk_that_is_left_out_is_named_also_if_the_turn_fails_then_and_not_once_it_is_sent_again() {
+    let Some(server) = Server::shared() else { return };
+    let database = server.database();
+    database.sql(
+        "ALTER TABLE talkmirror.talks ADD CONSTRAINT taboo CHECK (talk_id <> 3);
+         CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE EXCEPTION 'not now' USING ERRCODE = 'serialization_failure'; END $$;
+         CREATE TRIGGER fails BEFORE INSERT ON talkmirror.talks FOR EACH ROW WHEN (new.talk_id = 4)
+            EXECUTE FUNCTION fails()",
+    );
+    let mirror = Mirror::new(account(10));
+    mirror.configure(&database.config());
+    mirror.ends(0, &["sync", "1..10"]);
+    let daemon = mirror.running_daemon();
+    mirror.wait("it is named", || left_out(&mirror).iter().any(|line| line.contains("talk 3: ")));
+    database.sql("DROP FUNCTION fails CASCADE; ALTER TABLE talkmirror.talks DROP CONSTRAINT taboo");
+    database.wait_until_published(&mirror);
+    assert_eq!(left_out(&mirror).len(), 1, "it has not changed");
+    // As after the restore of an earlier state.
+    database.sql("UPDATE talkmirror.accounts SET position = 0");
+    mirror.simulator.account().talk(5).updated_at += 1;
+    mirror.ends(0, &["enqueue", "5"]);
+    mirror.wait("it is published", || left_out(&mirror).is_empty());
+    database.wait_until_published(&mirror);
+    assert_same(&mirror, &database);
+    daemon.stop();
+}
+
+#[test]
 fn json_that_is_none_leaves_out_its_talk_alone() {
     let Some(server) = Server::shared() else { return };
     let database = server.database();

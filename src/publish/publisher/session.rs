@@ -41,13 +41,16 @@ impl Publishing {
             Claimed::Held(claim) => claim,
             Claimed::Behind { claim, above } => self.catch_up(&connection, claim, above).await?,
         };
+        self.reporter.forget_left_out_after(claim.position);
         self.begin(&mirror, &claim).await?;
         let hold = self.rules.hold();
         loop {
             let began = clock::now();
             let turned_at = began.mono;
             let source = Source { mirror: &mirror, payload: self.rules.payload, hold, limit: self.limit };
-            let Ok(turned) = timeout(TURN_TIMEOUT, turn(&connection, &mut claim, &source)).await else {
+            let leave_out = |change, error| self.reporter.leave_out(change, error);
+            let turning = turn(&connection, &mut claim, &source, leave_out);
+            let Ok(turned) = timeout(TURN_TIMEOUT, turning).await else {
                 self.limit = self.limit.fewer(changes::backlog(&mirror, claim.position)?);
                 return Err(PublishError::Timeout("published a batch"));
             };
