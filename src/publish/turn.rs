@@ -96,7 +96,8 @@ pub(super) async fn turn(
                     leave_out(*change, error.to_string());
                     rest = after;
                 }
-                size = (size / 2).max(1);
+                // Of the batch: with few left, `size` is more than that, and the same batch would be sent again.
+                size = (batch.len() / 2).max(1);
             }
             Err(error) => return Err(error),
         }

@@ -183,6 +183,28 @@ fn a_talk_that_is_left_out_is_named_also_if_the_turn_fails_then_and_not_once_it_
 }
 
 #[test]
+fn a_talk_that_the_server_refuses_is_found_by_halves() {
+    let Some(server) = Server::shared() else { return };
+    let database = server.database();
+    // A sequence keeps what a transaction that was rolled back counted.
+    database.sql(
+        "ALTER TABLE talkmirror.talks ADD CONSTRAINT taboo CHECK (talk_id <> 16);
+         CREATE SEQUENCE attempts;
+         CREATE FUNCTION counted() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
+            $$ BEGIN PERFORM nextval('attempts'); RETURN null; END $$;
+         CREATE TRIGGER counts BEFORE INSERT ON talkmirror.talks EXECUTE FUNCTION counted()",
+    );
+    let mirror = Mirror::new(account(16));
+    mirror.configure(&database.config());
+    mirror.ends(0, &["sync", "1..16"]);
+    let daemon = mirror.running_daemon();
+    database.wait_until_published(&mirror);
+    mirror.wait("it is named", || left_out(&mirror).len() == 1);
+    assert_eq!(database.sql("SELECT last_value FROM attempts"), "9", "16, twice 8, 4, 2 and 1");
+    daemon.stop();
+}
+
+#[test]
 fn json_that_is_none_leaves_out_its_talk_alone() {
     let Some(server) = Server::shared() else { return };
     let database = server.database();
