@@ -1,8 +1,9 @@
 //! Takes an account over into a new file, for a host whose daemon does not run.
 
 use super::claim::{self, Claimant, Claimed};
+use super::connection::{ANSWER_TIMEOUT, within};
 use super::error::PublishError;
-use super::pull::{Pulled, pull};
+use super::pull::{Pulled, STEP_TIMEOUT, pull};
 use super::rules::{PublishRules, publisher_name};
 use super::schema;
 use crate::store::StoreError;
@@ -34,8 +35,9 @@ pub(crate) async fn adopt(
     mut observe: impl FnMut(u64, u64),
 ) -> Result<Adopted, PublishError> {
     let connection = rules.server.connect().await?;
-    schema::require(&connection).await?;
-    let Some(account_id) = claim::account_at(&connection, base_url).await? else {
+    within(ANSWER_TIMEOUT, "read the schema's version", schema::require(&connection)).await?;
+    let account = claim::account_at(&connection, base_url);
+    let Some(account_id) = within(ANSWER_TIMEOUT, "looked the account up", account).await? else {
         return Err(PublishError::Refused(format!(
             "the server has no account at {base_url}: nothing was published from there, or under another address"
         )));
@@ -57,7 +59,9 @@ pub(crate) async fn adopt(
         has_rival: false,
     };
     let nothing = Local { identity: None, top: 0, is_captured: false, has_talks: false };
-    let Claimed::Behind { claim, above } = claim::claim(&connection, &nothing, &claimant, None).await? else {
+    let claiming = claim::claim(&connection, &nothing, &claimant, None);
+    let Claimed::Behind { claim, above } = within(ANSWER_TIMEOUT, "claimed the account", claiming).await?
+    else {
         return Err(PublishError::Refused("the account was removed from the server meanwhile".into()));
     };
     let unwritable = |error| match error {
@@ -65,7 +69,7 @@ pub(crate) async fn adopt(
         error => PublishError::Refused(error.to_string()),
     };
     let mut mirror = Some(NewFile::make(file).map_err(unwritable)?);
-    let all = claim::talks(&connection, account_id).await?;
+    let all = within(STEP_TIMEOUT, "counted the talks", claim::talks(&connection, account_id)).await?;
     let mut talks = 0;
     let import = async |step: ImportStep| {
         if let ImportStep::Talks(imported) = &step {

@@ -18,6 +18,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// One host may take so long, with TLS and the password.
 const HOST_TIMEOUT: Duration = Duration::from_secs(5);
+/// Small queries, such as those of the account's row, may take so long.
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where to publish to, and as whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,8 +66,7 @@ impl Server {
             if let Some(password) = &password {
                 config.password(password.expose_secret());
             }
-            let connected = timeout(HOST_TIMEOUT, connect(&config, tls.clone())).await;
-            match connected.unwrap_or(Err(PublishError::Timeout("connected"))) {
+            match within(HOST_TIMEOUT, "connected", connect(&config, tls.clone())).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => failed = error,
             }
@@ -110,6 +111,16 @@ impl Server {
             .map_err(|error| PublishError::Refused(error.to_string()))?;
         Ok(builder.with_root_certificates(roots).with_no_client_auth())
     }
+}
+
+/// What the server answers, unless that takes longer than `limit`. Nothing else ends the wait: the kernel of a server that
+/// is stopped, and a pooler, acknowledge what is sent. `what` follows "while talkmirror".
+pub(super) async fn within<T, E: Into<PublishError>>(
+    limit: Duration,
+    what: &'static str,
+    answer: impl Future<Output = Result<T, E>>,
+) -> Result<T, PublishError> {
+    timeout(limit, answer).await.map_err(|_| PublishError::Timeout(what))?.map_err(Into::into)
 }
 
 async fn connect(config: &Config, tls: Option<ClientConfig>) -> Result<Connection, PublishError> {

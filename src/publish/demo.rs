@@ -1,6 +1,6 @@
 //! What the demo does on a server: makes the schema if it may, and shows what is there.
 
-use super::connection::Server;
+use super::connection::{ANSWER_TIMEOUT, Connection, Server, within};
 use super::error::{Class, PublishError};
 use super::schema;
 use super::server_state::state;
@@ -29,7 +29,7 @@ pub(crate) async fn prepare(server: &Server) -> Result<bool, PublishError> {
         Err(error) => return Err(error),
     }
     let connection = server.connect().await?;
-    match schema::init(&connection, false).await {
+    match within(ANSWER_TIMEOUT, "created the schema", schema::init(&connection, false)).await {
         Ok(_) => {}
         Err(PublishError::Server(error)) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
             let (user, database) = (server.address.user(), server.address.database());
@@ -59,6 +59,10 @@ fn is_of_login(error: &PublishError) -> bool {
 /// If it cannot be read.
 pub(crate) async fn contents(server: &Server, account_id: i64) -> Result<Contents, PublishError> {
     let connection = server.connect().await?;
+    within(ANSWER_TIMEOUT, "read what is published", read(&connection, account_id)).await
+}
+
+async fn read(connection: &Connection, account_id: i64) -> Result<Contents, PublishError> {
     let of_account = [(&account_id as &(dyn tokio_postgres::types::ToSql + Sync), Type::INT8)];
     let sql = format!(
         "SELECT fields.key, fields.value FROM {SCHEMA}.fleet, json_each_text(row_to_json(fleet)) AS fields

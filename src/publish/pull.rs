@@ -2,7 +2,7 @@
 //! it has published.
 
 use super::claim::{Claim, identity};
-use super::connection::Connection;
+use super::connection::{Connection, within};
 use super::error::PublishError;
 use super::rows::{END_OF_TIME, FIRST_TIME};
 use super::table::{Kind, SCHEMA, Table};
@@ -10,14 +10,14 @@ use super::tables::{closures, talk_versions, talks};
 use crate::store::changes::Cell;
 use crate::store::changes::import::{ImportStep, ImportedRows, ImportedTalks};
 use std::time::Duration;
-use tokio::time::timeout;
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
 /// Talks, or closings, in one step.
 const STEP_ROWS: i64 = 1000;
-/// One statement, or one step of the mirror, may take so long.
-const STEP_TIMEOUT: Duration = Duration::from_secs(60);
+/// The server may take so long for one statement. A step of the mirror takes as long as its disk does.
+pub(super) const STEP_TIMEOUT: Duration = Duration::from_secs(60);
+const READING: &str = "read back what is published";
 
 /// Reads all at one moment of the server, whatever others write meanwhile.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '60s'; \
@@ -42,7 +42,7 @@ pub(super) async fn pull(
     above: i64,
     mut import: impl AsyncFnMut(ImportStep) -> Result<(), PublishError>,
 ) -> Result<Pulled, PublishError> {
-    connection.batch_execute(BEGIN).await?;
+    within(STEP_TIMEOUT, READING, connection.batch_execute(BEGIN)).await?;
     let (account_id, position) = (claim.account_id, claim.position);
     let identity = crate::store::changes::Identity { seen: above, ..identity(claim) };
     import(ImportStep::Begin { identity, account_id, position, above }).await?;
@@ -72,7 +72,7 @@ pub(super) async fn pull(
         import(ImportStep::Closures(closures)).await?;
     }
     import(ImportStep::End { position }).await?;
-    connection.batch_execute("COMMIT").await?;
+    within(STEP_TIMEOUT, READING, connection.batch_execute("COMMIT")).await?;
     Ok(pulled)
 }
 
@@ -107,8 +107,7 @@ async fn read(
     sql: &str,
     parameters: &[(&(dyn ToSql + Sync), Type)],
 ) -> Result<ImportedRows, PublishError> {
-    let rows = timeout(STEP_TIMEOUT, connection.query_typed(sql, parameters)).await;
-    let rows = rows.map_err(|_| PublishError::Timeout("read back what is published"))??;
+    let rows = within(STEP_TIMEOUT, READING, connection.query_typed(sql, parameters)).await?;
     Ok(ImportedRows {
         columns: table.columns.iter().map(|column| column.name).collect(),
         rows: rows.iter().map(|row| cells(table, row)).collect::<Result<_, _>>()?,

@@ -1,7 +1,7 @@
 //! What people ask of the server: its schema, the account's row, and whether this program may publish.
 
 use super::claim::{self, Claimant, Decision, ServerRow};
-use super::connection::{Connection, Server};
+use super::connection::{ANSWER_TIMEOUT, Connection, Server, within};
 use super::error::PublishError;
 use super::rules::{PublishRules, publisher_name};
 use super::schema;
@@ -13,6 +13,9 @@ use serde::Serialize;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 use tokio_postgres::types::Type;
+
+/// Creating the schema may take so long: on Citus, rows that are there are moved.
+const INIT_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 
 /// What the server has of an account. Times are by its clock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -88,7 +91,7 @@ impl ServerAccount {
 /// If the role may not, or the server cannot be reached.
 pub(crate) async fn init(server: &Server, distribute: bool) -> Result<i32, PublishError> {
     let connection = server.connect().await?;
-    schema::init(&connection, distribute).await
+    within(INIT_TIMEOUT, "created the schema", schema::init(&connection, distribute)).await
 }
 
 /// Reads what the server has of an account, and whether this program's role may publish it.
@@ -97,13 +100,16 @@ pub(crate) async fn init(server: &Server, distribute: bool) -> Result<i32, Publi
 /// If the server cannot be reached, its schema has another version, or the role lacks a right.
 pub(crate) async fn state(server: &Server, account_id: Option<i64>) -> Result<ServerState, PublishError> {
     let connection = server.connect().await?;
-    let schema = schema::require(&connection).await?;
-    rights(&connection, server).await?;
-    let account = match account_id {
-        Some(account_id) => account(&connection, account_id).await?,
-        None => None,
+    let reading = async {
+        let schema = schema::require(&connection).await?;
+        rights(&connection, server).await?;
+        let account = match account_id {
+            Some(account_id) => account(&connection, account_id).await?,
+            None => None,
+        };
+        Ok::<_, PublishError>(ServerState { schema, account })
     };
-    Ok(ServerState { schema, account })
+    within(ANSWER_TIMEOUT, "read the account's state", reading).await
 }
 
 async fn account(connection: &Connection, account_id: i64) -> Result<Option<ServerAccount>, PublishError> {

@@ -176,3 +176,56 @@ fn a_slow_server_gets_as_much_as_it_commits_in_time() {
     assert_same(&mirror, &database);
     daemon.stop();
 }
+
+/// A session that keeps a table to itself: whoever reads it gets no answer.
+struct Locked(std::process::Child);
+
+impl Locked {
+    fn table(database: &Database, table: &str) -> Locked {
+        let port = database.server.port.to_string();
+        let sql = format!("LOCK TABLE talkmirror.{table}; SELECT pg_sleep(600)");
+        let mut psql = crate::postgres::program("psql");
+        psql.args(["-X", "-1", "-q", "-h", "127.0.0.1", "-U", "postgres", "-p", &port, "-d", &database.name]);
+        let locked = Locked(psql.args(["-c", &sql]).stdout(std::process::Stdio::null()).spawn().unwrap());
+        let granted = "SELECT count(*) FROM pg_locks WHERE granted AND mode = 'AccessExclusiveLock'
+                          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        let began = Instant::now();
+        while database.sql(granted) == "0" {
+            assert!(began.elapsed() < Duration::from_secs(60));
+        }
+        locked
+    }
+
+    fn free(mut self, database: &Database) {
+        database.sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LOCK TABLE%'");
+        self.0.wait().unwrap();
+    }
+}
+
+#[test]
+fn a_server_that_accepts_and_answers_nothing_ends_each_command_and_keeps_no_standby() {
+    let Some(server) = Server::shared() else { return };
+    let database = server.database();
+    let mirror = Mirror::new(account(5));
+    let standby = format!("{}publish.adopt = true\npublish.standby_after = \"5s\"\n", database.config());
+    mirror.configure(&standby);
+    let locked = Locked::table(&database, "schema_info");
+    let daemon = mirror.daemon();
+    let (empty, filled) = (Mirror::new(account(5)), Mirror::new(account(5)));
+    empty.configure(&database.config());
+    filled.configure(&database.config());
+    filled.ends(0, &["sync", "1..5"]);
+    std::thread::scope(|scope| {
+        let commands = [(&filled, &["check"][..]), (&filled, &["publish", "status"]), (&empty, &["adopt"])];
+        for (mirror, command) in commands {
+            scope.spawn(move || {
+                let (out, err) = mirror.ends(1, command);
+                assert!(format!("{out}{err}").contains("did not answer in time"), "{command:?}: {out}{err}");
+            });
+        }
+    });
+    mirror.wait("it retries, and says why", || mirror.log().contains("did not answer in time"));
+    locked.free(&database);
+    mirror.wait("it works", || mirror.log().contains("publishing to"));
+    daemon.stop();
+}

@@ -3,7 +3,7 @@
 use super::Publishing;
 use crate::clock;
 use crate::publish::claim::{self, Claim, Claimant, Claimed, written};
-use crate::publish::connection::Connection;
+use crate::publish::connection::{ANSWER_TIMEOUT, Connection, within};
 use crate::publish::error::PublishError;
 use crate::publish::hold::Hold;
 use crate::publish::pull::{Pulled, pull};
@@ -36,8 +36,8 @@ impl Publishing {
             Some(account_id) => account_id,
             None => self.account_to_adopt(&connection, &mirror).await?,
         };
-        let claimed = timeout(TURN_TIMEOUT, self.claim(&connection, &mirror, account_id)).await;
-        let mut claim = match claimed.map_err(|_| PublishError::Timeout("claimed the account"))?? {
+        let claiming = self.claim(&connection, &mirror, account_id);
+        let mut claim = match within(TURN_TIMEOUT, "claimed the account", claiming).await? {
             Claimed::Held(claim) => claim,
             Claimed::Behind { claim, above } => self.catch_up(&connection, claim, above).await?,
         };
@@ -82,10 +82,11 @@ impl Publishing {
         connection: &Connection,
         mirror: &store::Connection,
     ) -> Result<i64, PublishError> {
-        schema::require(connection).await?;
+        within(ANSWER_TIMEOUT, "read the schema's version", schema::require(connection)).await?;
         loop {
             let asked = clock::now();
-            if let Some(account_id) = claim::account_at(connection, &self.base_url).await? {
+            let account = claim::account_at(connection, &self.base_url);
+            if let Some(account_id) = within(ANSWER_TIMEOUT, "looked the account up", account).await? {
                 return Ok(account_id);
             }
             self.holds.send_replace(Hold::Unknown { asked });
