@@ -96,6 +96,7 @@ talkmirror_publish_trouble 0
     let talk_id = mirror.simulator.account().create_talk().to_string();
     mirror.ends(0, &["enqueue", &talk_id]);
     mirror.wait("it is refused", || mirror.status()["publish"]["trouble"]["refused"] == true);
+    mirror.wait("the change has waited for a second", || line(1).contains("for up to"));
     let (out, _) = mirror.ends(1, &["status"]);
     assert_said!(part(&out, "Publishing"), masks, @"Publishing  to 127.0.0.1:[port]/warehouse: 1 talk waits, for up to [n] s; error for [n] s: permission denied for table accounts (SQLSTATE 42501): give the role its rights: `talkmirror publish init` with the schema's owner, and GRANT talkmirror_publisher TO the role of publish.server");
     assert_said!(complaints(&out), masks, @r"
