@@ -67,8 +67,9 @@ impl PublishError {
 fn class_of(state: &SqlState) -> Class {
     let code = state.code();
     match (state, code.get(..2).unwrap_or_default()) {
-        // Data, integrity and limits: a row's own.
-        (_, "21" | "22" | "23" | "54") => Class::OfRows,
+        // Data, integrity, limits, a view's check, and what a trigger raises: a row's own.
+        (_, "21" | "22" | "23" | "44" | "54") => Class::OfRows,
+        (state, _) if *state == SqlState::RAISE_EXCEPTION => Class::OfRows,
         // Who connects, what it may do, and what must be there.
         (_, "28" | "42" | "3D" | "3F" | "0A") => Class::Refused,
         _ => Class::Transient,
@@ -223,6 +224,9 @@ mod tests {
             Class::Transient,
         );
         classes(&["28P01", "28000", "42501", "42P01", "42703", "3D000", "3F000", "0A000"], Class::Refused);
-        classes(&["21000", "22021", "22P02", "22008", "23502", "23514", "54001", "54000"], Class::OfRows);
+        classes(
+            &["21000", "22021", "22P02", "22008", "23502", "23514", "44000", "54001", "54000", "P0001"],
+            Class::OfRows,
+        );
     }
 }
