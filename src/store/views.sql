@@ -205,11 +205,10 @@ SELECT coalesce(origin, '(none)') AS origin, -- the channel
 CREATE VIEW responses AS
 -- How long did each missed talk wait until somebody answered or closed it, and who was that? One row for each miss. The
 -- account's events have the exact time. Without one it is the fetch that first saw it, so as late as the mirror's freshness.
--- A miss that was over before the talk's first fetch is only here if an event has its end.
+-- A miss that was over before the talk's first fetch is only here if there is an event of its end.
 WITH spells AS (
-    -- A talk while it was marked as missed, in superseded states, in the order of the index. The channel is from any of
-    -- these states: it is the talk's own.
-    SELECT missed_at, talk_id, origin,
+    -- A talk while it was marked as missed, in superseded states, in the order of the index.
+    SELECT missed_at, talk_id, min(origin) AS origin, max(version) AS last_version,
            min(version * 4 + coalesce(is_read, 0) * 2 + is_in_work) AS first_state,
            min(valid_from) FILTER (WHERE is_read) AS read_at,
            min(valid_from) FILTER (WHERE NOT is_in_work) AS closed_at,
@@ -226,7 +225,12 @@ WITH spells AS (
                          CASE WHEN now.talk_id IS NULL THEN ended_at
                               WHEN now.is_in_work = 0 THEN now.changed_at
                               ELSE 1 << 62 END) END AS seen_at,
-           spells.closed_at IS NOT NULL OR now.is_in_work IS 0 AS seen_closed
+           spells.closed_at IS NOT NULL OR now.is_in_work IS 0
+               -- The closing may have ended the miss too.
+               OR now.talk_id IS NULL
+                  AND coalesce((SELECT next.is_in_work FROM talk_history AS next
+                                 WHERE next.talk_id = spells.talk_id AND next.version = last_version + 1),
+                               (SELECT next.is_in_work FROM talks AS next WHERE next.talk_id = spells.talk_id)) IS 0 AS seen_closed
       -- It may still be missed.
       FROM spells LEFT JOIN talks AS now ON now.missed_at = spells.missed_at AND now.talk_id = spells.talk_id
     UNION ALL
@@ -246,16 +250,17 @@ WITH spells AS (
                         WHERE now.talk_id = event.talk_id AND now.missed_at BETWEEN at - 60 AND at + 60)
 ), responded AS (
     SELECT misses.talk_id, misses.origin, misses.missed_at, read_at, created_by,
-           nullif(min(coalesce(event.at, 1 << 62), seen_at), 1 << 62) AS responded_at,
-           coalesce(event.at <= seen_at, 0) AS by_event,
-           iif(coalesce(event.at <= seen_at, 0), type = 'talk_closed', seen_closed) AS is_closed
+           -- The clocks of this machine and of the API may differ by a minute.
+           iif(event.at <= seen_at + 60, event.at, nullif(seen_at, 1 << 62)) AS responded_at,
+           coalesce(event.at <= seen_at + 60, 0) AS by_event,
+           iif(event.at <= seen_at + 60, type = 'talk_closed', seen_closed) AS is_closed
       FROM misses
-      -- The first answer or closing since then.
+      -- The first answer or closing since then, unless the talk was missed again before it.
       LEFT JOIN talk_events AS event ON event.rowid = (
           SELECT rowid FROM talk_events AS event
            WHERE event.talk_id = misses.talk_id AND at >= missed_at
-             AND type IN ('conversation_answered', 'talk_closed')
-           ORDER BY at, type LIMIT 1)
+             AND (type IN ('conversation_answered', 'talk_closed') OR type = 'talk_missed_event' AND at > missed_at + 60)
+           ORDER BY at, type, created_by LIMIT 1) AND event.type <> 'talk_missed_event'
      WHERE was_open OR event.at IS NOT NULL
 )
 SELECT talk_id,      -- the talk
@@ -363,13 +368,13 @@ SELECT talk_id, -- the talk
                 WHEN 'changed' THEN NOT is_first AND missed_at IS missed_before AND is_read IS read_before
                                     AND is_in_work = open_before AND (rate IS rate_before OR coalesce(rate, 0) <= 0)
            END
-       -- An event says the same, and better. The clocks of this machine and of the API may differ by a minute.
+       -- An event has the same, with its exact time. The clocks of this machine and of the API may differ by a minute.
        AND NOT (type IS NOT NULL AND EXISTS (
-               SELECT 1 FROM talk_events AS told
-                WHERE told.talk_id = changes.talk_id AND told.type = kinds.type
+               SELECT 1 FROM talk_events AS listed
+                WHERE listed.talk_id = changes.talk_id AND listed.type = kinds.type
                   AND CASE event WHEN 'opened' THEN 1
-                                 WHEN 'missed' THEN told.at BETWEEN missed_at - 60 AND missed_at + 60
-                                 ELSE told.at BETWEEN coalesce(from_before, 0) - 60 AND valid_from + 60 END))
+                                 WHEN 'missed' THEN listed.at BETWEEN missed_at - 60 AND missed_at + 60
+                                 ELSE listed.at BETWEEN coalesce(from_before, 0) - 60 AND valid_from + 60 END))
     UNION ALL
     SELECT talk_id, coalesce(kinds.event, talk_events.type), at,
            CASE talk_events.type

@@ -105,7 +105,7 @@ CREATE OR REPLACE VIEW talkmirror.responses AS
 WITH spells AS (
     -- A talk while it was marked as missed.
     SELECT account_id, talk_id, missed_at,
-           (array_agg(origin ORDER BY version))[1] AS origin,
+           min(origin COLLATE "C") AS origin, max(version) AS last_version,
            (array_agg(is_in_work ORDER BY version))[1] AS was_open,
            CASE WHEN (array_agg(is_read ORDER BY version))[1] THEN NULL ELSE min(valid_from) FILTER (WHERE is_read) END AS read_at,
            min(valid_from) FILTER (WHERE NOT is_in_work) AS closed_at,
@@ -113,10 +113,13 @@ WITH spells AS (
       FROM talkmirror.talk_versions WHERE missed_at IS NOT NULL
      GROUP BY account_id, talk_id, missed_at
 ), misses AS (
-    SELECT account_id, talk_id, missed_at, origin, was_open, read_at,
+    SELECT spells.account_id, spells.talk_id, spells.missed_at, spells.origin, was_open, read_at,
            CASE WHEN was_open THEN coalesce(least(closed_at, ended_at), 'infinity') ELSE 'infinity' END AS seen_at,
-           closed_at IS NOT NULL AS seen_closed
+           -- The closing may have ended the miss too.
+           closed_at IS NOT NULL OR ended_at IS NOT NULL AND NOT next.is_in_work AS seen_closed
       FROM spells
+      LEFT JOIN talkmirror.talk_versions AS next
+        ON next.account_id = spells.account_id AND next.talk_id = spells.talk_id AND next.version = last_version + 1
     UNION ALL
     -- No fetch saw it. The event may have been created a little before or after missed_at.
     SELECT event.account_id, event.talk_id, event.at, talks.origin, false, NULL, 'infinity', false
@@ -132,16 +135,19 @@ WITH spells AS (
      GROUP BY account_id, talk_id
 ), responded AS (
     SELECT misses.account_id, misses.talk_id, misses.origin, misses.missed_at, misses.read_at, event.created_by, closed.times,
-           nullif(least(event.at, seen_at), 'infinity') AS responded_at,
-           coalesce(event.at <= seen_at, false) AS by_event,
-           CASE WHEN event.at <= seen_at THEN event.type = 'talk_closed' ELSE seen_closed END AS is_closed
+           -- The clocks of the mirror's host and of the API may differ by a minute.
+           CASE WHEN event.at <= seen_at + interval '1 minute' THEN event.at ELSE nullif(seen_at, 'infinity') END AS responded_at,
+           coalesce(event.at <= seen_at + interval '1 minute', false) AS by_event,
+           CASE WHEN event.at <= seen_at + interval '1 minute' THEN event.type = 'talk_closed' ELSE seen_closed END AS is_closed
       FROM misses
-      -- The first answer or closing since then.
+      -- The first answer or closing since then, unless the talk was missed again before it.
       LEFT JOIN LATERAL (
-          SELECT told.at, told.type, told.created_by FROM talkmirror.talk_events AS told
-           WHERE told.account_id = misses.account_id AND told.talk_id = misses.talk_id AND told.at >= misses.missed_at
-             AND told.type IN ('conversation_answered', 'talk_closed')
-           ORDER BY told.at, told.type LIMIT 1) AS event ON true
+          SELECT listed.at, listed.type, listed.created_by FROM talkmirror.talk_events AS listed
+           WHERE listed.account_id = misses.account_id AND listed.talk_id = misses.talk_id AND listed.at >= misses.missed_at
+             AND (listed.type IN ('conversation_answered', 'talk_closed')
+                  OR listed.type = 'talk_missed_event' AND listed.at > misses.missed_at + interval '1 minute')
+           ORDER BY listed.at, listed.type COLLATE "C", listed.created_by NULLS FIRST LIMIT 1) AS event
+        ON event.type <> 'talk_missed_event'
       LEFT JOIN closed ON closed.account_id = misses.account_id AND closed.talk_id = misses.talk_id
      WHERE was_open OR event.at IS NOT NULL
 )

@@ -59,12 +59,20 @@ impl History {
         rows
     }
 
+    /// Whether the state that began then is closed.
+    fn closed_at(&self, at: Option<i64>) -> bool {
+        self.states.iter().any(|state| Some(state.seen) == at && !state.open)
+    }
+
     /// A miss, with the states of it, each with its end.
     fn row(&self, missed_at: i64, spell: &[(TalkState, Option<i64>)]) -> Option<Row> {
-        let answers = self.events.iter().filter(|event| {
-            ["conversation_answered", "talk_closed"].contains(&event.kind) && event.at >= missed_at
+        let follows = self.events.iter().filter(|event| match event.kind {
+            "conversation_answered" | "talk_closed" => event.at >= missed_at,
+            "talk_missed_event" => event.at > missed_at + 60,
+            _ => false,
         });
-        let event = answers.min_by_key(|event| (event.at, event.kind, event.user_id));
+        let event = follows.min_by_key(|event| (event.at, event.kind, event.user_id));
+        let event = event.filter(|event| event.kind != "talk_missed_event");
         let was_open = spell.first().is_some_and(|(state, _)| state.open);
         if !was_open && event.is_none() {
             return None;
@@ -80,11 +88,11 @@ impl History {
             Some((state, _)) if state.read => None,
             _ => first(|state| state.read),
         };
-        let by_event = event.filter(|event| seen_at.is_none_or(|seen| event.at <= seen));
+        let by_event = event.filter(|event| seen_at.is_none_or(|seen| event.at <= seen + 60));
         let responded_at = by_event.map(|event| event.at).or(seen_at);
         let is_closed = match by_event {
             Some(event) => event.kind == "talk_closed",
-            None => closed_at.is_some(),
+            None => closed_at.is_some() || is_over && self.closed_at(ended_at),
         };
         let by_talkmirror = self.closed_for.is_some_and(|closed| (closed - missed_at).abs() <= 60);
         let user_id = by_event.and_then(|event| event.user_id);
@@ -161,9 +169,9 @@ fn history() -> impl Strategy<Value = History> {
         "talk_closed",
         "talk_merged",
     ]);
-    let at = prop_oneof![0i64..400, 0i64..200_000];
-    // One user a time, so that the order of two events at one time does not matter.
-    let told = (kind, at).prop_map(|(kind, at)| Told { kind, at, user_id: (at % 3 > 0).then_some(at) });
+    let at = prop_oneof![(0i64..8).prop_map(|tens| tens * 10), 0i64..400, 0i64..200_000];
+    let user_id = prop::option::of(31i64..34);
+    let told = (kind, at, user_id).prop_map(|(kind, at, user_id)| Told { kind, at, user_id });
     let closed_for = prop::option::of(prop::sample::select(vec![0, 30, 90_000]));
     (
         prop::collection::vec(state, 1..6),
