@@ -122,7 +122,7 @@ pub struct TalkEvent {
     pub kind: String,
     /// When it happened.
     pub created_at: UnixSeconds,
-    /// The user who did it. `None`: no user did it, or the API does not say who.
+    /// The user who did it. `None`: no user did it, or it is not known.
     pub created_by: Option<i64>,
 }
 

@@ -89,8 +89,8 @@ impl Client {
         let body = text_of(body, content_type.as_deref(), "list").map_err(with_request_id)?;
         let (rows, more) = match query {
             PageQuery::Talks { .. } => talks(&body, account_id).map(|(rows, more)| (Rows::Talks(rows), more)),
-            PageQuery::Events { .. } => {
-                events(&body, account_id).map(|(rows, more)| (Rows::Events(rows), more))
+            PageQuery::Events { until, .. } => {
+                events(&body, account_id, until.is_some()).map(|(rows, more)| (Rows::Events(rows), more))
             }
         }
         .map_err(|(shape, error)| with_request_id(Failure::unexpected(shape, self.without_token(&error))))?;
@@ -251,8 +251,9 @@ fn talks(body: &str, account_id: Option<i64>) -> Result<(Vec<Listed>, bool), Pag
     Ok((listed, more))
 }
 
-/// Reads a page of events, and whether another follows. Events that do not concern talks are left out.
-fn events(body: &str, account_id: Option<i64>) -> Result<(Vec<TalkEvent>, bool), PageError> {
+/// Reads a page of events, and whether another follows. Events that do not concern talks are left out. Of past events, a
+/// page may have none that is usable: it would be the same the next time.
+fn events(body: &str, account_id: Option<i64>, past: bool) -> Result<(Vec<TalkEvent>, bool), PageError> {
     let what = "the answer holds no valid list of events";
     let (rows, more) = page(body, "events", what)?;
     let (mut read, mut others) = (Vec::new(), false);
@@ -293,7 +294,7 @@ fn events(body: &str, account_id: Option<i64>) -> Result<(Vec<TalkEvent>, bool),
             });
         }
     }
-    require_usable(!read.is_empty() || others, &rows, what)?;
+    require_usable(!read.is_empty() || others || past, &rows, what)?;
     Ok((read, more))
 }
 

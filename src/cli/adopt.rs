@@ -61,11 +61,12 @@ pub(super) fn adopt(config: &Config, take_over: bool, yes: bool) -> Result<ExitC
     let restored = new.ready()?.put_in_place(unix_now())?;
     let mut out = Out::new();
     out.line(format!(
-        "{}: account {account_id}, {} with {} states and {} decisions to close, from {}",
+        "{}: account {account_id}, {} with {} states, {} decisions to close and {} events, from {}",
         database.display(),
         humanize::talks(i64::try_from(pulled.talks).unwrap_or(i64::MAX)),
         humanize::count(pulled.versions),
         humanize::count(pulled.closures),
+        humanize::count(pulled.events),
         rules.server.address,
     ))?;
     let Restored { kept, carried } = restored;

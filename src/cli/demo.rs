@@ -122,7 +122,7 @@ fn account() -> Account {
     account.script(3, [Fault::Html(502)]);
     account.script(11, [Fault::Reset]);
     account.talks.remove(&20);
-    account.tell_past();
+    account.add_past_events();
     // The longest missed talk is mirrored as missed, then answered just before it would be closed.
     let missed = |talk: &&Talk| talk.is_in_work && talk.missed_at.is_some();
     let longest = account.talks.values().filter(missed).min_by_key(|talk| talk.missed_at);

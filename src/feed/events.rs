@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 /// Reading starts this long before the last event.
 pub(crate) const OVERLAP: Duration = Duration::from_secs(10 * 60);
-/// At most this many pages per run. The listing finds older changes.
+/// At most this many pages per run. The listing finds the changes of older ones.
 const MAX_PAGES: u32 = 1000;
 
 /// The time of the last event that this feeder has read, by its stored row.
@@ -29,13 +29,14 @@ pub(crate) fn cursor(row: Option<&FeederRow>) -> Option<UnixSeconds> {
 pub(crate) struct Events {
     context: FeederContext,
     /// The time of the last event read.
-    cursor: Option<UnixSeconds>,
+    cursor: UnixSeconds,
 }
 
 impl Events {
     /// `before` is the stored row of this feeder.
     pub(crate) fn new(context: FeederContext, before: Option<&FeederRow>) -> Events {
-        Events { context, cursor: cursor(before) }
+        // An account that never had an event is read from here on, also if the API fails at first.
+        Events { context, cursor: cursor(before).unwrap_or_else(unix_now) }
     }
 
     /// Polls at each tick, until the worker ends.
@@ -54,20 +55,20 @@ impl Events {
         let mut queued = 0;
         let error = match self.read(&mut queued).await? {
             Ok(until) => {
-                self.cursor = Some(until);
+                self.cursor = until;
                 None
             }
             Err(list_error) => Some(self.context.describe_list_error(list_error)),
         };
-        let cursor = self.cursor.map(|until| json!({"until": until}));
-        self.context.record_run((queued, 0), error, cursor).await
+        let cursor = json!({"until": self.cursor});
+        self.context.record_run((queued, 0), error, Some(cursor)).await
     }
 
     /// Reads all pages since the cursor. Returns the time of the last event.
     async fn read(&self, queued: &mut u64) -> Result<Result<UnixSeconds, ListError>, FeederEnded> {
         // A cursor in the future comes from a wrong clock.
-        let mut last = self.cursor.map(|until| until.min(unix_now()));
-        let since = last.unwrap_or_else(unix_now) - OVERLAP;
+        let mut last = self.cursor.min(unix_now());
+        let since = last - OVERLAP;
         let mut seen = HashSet::new();
         for page in 1..=MAX_PAGES {
             let query = PageQuery::Events { page, since, until: None };
@@ -76,7 +77,7 @@ impl Events {
                 Err(list_error) => return Ok(Err(list_error)),
             };
             let now = unix_now();
-            let Rows::Events(events) = page.rows else { break };
+            let Rows::Events(events) = page.rows else { return Ok(Ok(last)) };
             if events.iter().any(|event| event.created_at < since) {
                 // Otherwise each run would read the whole history.
                 let why = "the list of events ignores filter[created_at][from]".to_owned();
@@ -84,17 +85,18 @@ impl Events {
             }
             // A wrong clock, here or there, must not move the cursor past future events.
             let latest = page.date.unix().unwrap_or(now).min(now);
-            last = last.max(events.iter().map(|event| event.created_at.min(latest)).max());
-            // If there was never an event, the next run starts here.
-            last = last.or(Some(latest));
+            last = events.iter().map(|event| event.created_at.min(latest)).fold(last, UnixSeconds::max);
             let before = seen.len();
             seen.extend(events.iter().map(|event| event.event_id.clone()));
             let repeats = !events.is_empty() && seen.len() == before;
             *queued += self.context.queue(FeedRequest::Events { events, since, now }).await?;
             if !page.more || repeats {
-                break;
+                return Ok(Ok(last));
             }
         }
-        Ok(Ok(last.unwrap_or_else(unix_now)))
+        tracing::warn!(
+            "too many events since the last run: {MAX_PAGES} pages are read, and the oldest are not kept"
+        );
+        Ok(Ok(last))
     }
 }

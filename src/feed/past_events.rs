@@ -1,4 +1,4 @@
-//! `[events] since`: keeps the account's past events, read once with the requests that the other lanes leave.
+//! `[events] since`: keeps the account's past events. They are read once, in the lane of talks never fetched.
 //!
 //! How far it is stands in the database ([`crate::store::feeds::PastEvents`]). This task drives it.
 
@@ -13,14 +13,18 @@ use std::time::Duration;
 
 /// Between two pages: a sixth of the usual quota, so that talks stay as fresh as they are.
 const PAGE_INTERVAL: Duration = Duration::from_secs(1);
-/// A day has far fewer. Bounds what an account that never ends its list costs.
-const MAX_PAGES: u32 = 10_000;
+/// More pages than these make a window shorter: an account may not serve them, or repeat one for ever.
+const MAX_PAGES: u32 = 1000;
+/// A first answer that is dated further from this machine's clock begins the walk anew, by the answer's time.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 
 /// See the module documentation.
 #[derive(Debug)]
 pub(crate) struct PastEventsFeeder {
     context: FeederContext,
     walk: PastEvents,
+    /// `events.since`.
+    length: Duration,
     /// The first event of the page before, of the same window.
     first: Option<String>,
 }
@@ -38,7 +42,7 @@ impl PastEventsFeeder {
         let walk = before
             .and_then(|before| before.of_length(length, now))
             .unwrap_or_else(|| PastEvents::new(length, queue_since, now));
-        PastEventsFeeder { context, walk, first: None }
+        PastEventsFeeder { context, walk, length, first: None }
     }
 
     /// Reads until the end, and then waits for the worker's.
@@ -82,9 +86,18 @@ impl PastEventsFeeder {
         let query = PageQuery::Events { page, since, until: Some(until) };
         let found = match self.context.page(Lane::Unmirrored, query).await? {
             Ok(found) => found,
+            Err(ListError::NotServed(_)) if self.walk.shorten() => return Ok(Ok(0)),
             Err(list_error) => return Ok(Err(list_error)),
         };
         let now = unix_now();
+        if self.walk.is_new()
+            && let Some(at) = found.date.unix()
+            && !(at - CLOCK_TOLERANCE..=at + CLOCK_TOLERANCE).contains(&until)
+        {
+            let queue_since = self.walk.queue_since.min(at - OVERLAP);
+            self.walk = PastEvents::new(self.length, queue_since, at);
+            return Ok(Ok(0));
+        }
         let Rows::Events(events) = found.rows else { return Ok(Ok(0)) };
         // Otherwise each window would read the whole history.
         if events.iter().any(|event| !(since..=until).contains(&event.created_at)) {
@@ -93,12 +106,18 @@ impl PastEventsFeeder {
         }
         let first = events.first().map(|event| event.event_id.clone());
         let repeats = first.is_some() && first == self.first;
+        if found.more && (repeats || page >= MAX_PAGES) {
+            self.first = None;
+            return Ok(match self.walk.shorten() {
+                true => Ok(0),
+                false => Err(ListError::NotServed("the list of events does not end".to_owned())),
+            });
+        }
         let count = events.len() as u64;
-        let more = found.more && !repeats && page < MAX_PAGES;
         let order = FeedRequest::Events { events, since: self.walk.queue_since, now };
         let queued = self.context.queue(order).await?;
-        self.first = first.filter(|_| more);
-        self.walk.has_read(count, more, now);
+        self.first = first.filter(|_| found.more);
+        self.walk.has_read(count, found.more, now);
         Ok(Ok(queued))
     }
 }

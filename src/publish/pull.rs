@@ -6,7 +6,7 @@ use super::connection::{Connection, within};
 use super::error::PublishError;
 use super::rows::{END_OF_TIME, FIRST_TIME};
 use super::table::{Kind, SCHEMA, Table};
-use super::tables::{closures, talk_versions, talks};
+use super::tables::{closures, talk_events, talk_versions, talks};
 use crate::store::changes::Cell;
 use crate::store::changes::import::{ImportStep, ImportedRows, ImportedTalks};
 use std::time::Duration;
@@ -15,6 +15,8 @@ use tokio_postgres::types::{ToSql, Type};
 
 /// Talks, or closings, in one step.
 const STEP_ROWS: i64 = 1000;
+/// Events in one step: some 100 bytes each.
+const STEP_EVENTS: i64 = 10_000;
 /// The server may take so long for one statement. A step of the mirror takes as long as its disk does.
 pub(super) const STEP_TIMEOUT: Duration = Duration::from_secs(60);
 const READING: &str = "read back what is published";
@@ -29,6 +31,7 @@ pub(crate) struct Pulled {
     pub talks: u64,
     pub versions: u64,
     pub closures: u64,
+    pub events: u64,
 }
 
 /// Reads the talks whose last change is above a position, with all of their versions, and all closings. Hands them on
@@ -71,6 +74,14 @@ pub(super) async fn pull(
         pulled.closures += closures.rows.len() as u64;
         import(ImportStep::Closures(closures)).await?;
     }
+    let mut next = next_events(connection, account_id, above, (i64::MIN, String::new())).await?;
+    while let Some((last, events)) = next {
+        pulled.events += events.rows.len() as u64;
+        let following = next_events(connection, account_id, above, last);
+        let (imported, following) = tokio::join!(import(ImportStep::Events(events)), following);
+        imported?;
+        next = following?;
+    }
     import(ImportStep::End { position }).await?;
     within(STEP_TIMEOUT, READING, connection.batch_execute("COMMIT")).await?;
     Ok(pulled)
@@ -99,6 +110,36 @@ async fn next_talks(
     let parameters: [(&(dyn ToSql + Sync), Type); 2] = [(&account_id, Type::INT8), (&ids, Type::INT8_ARRAY)];
     let versions = read(connection, &talk_versions::TABLE, &sql, &parameters).await?;
     Ok(Some((last, ImportedTalks { talks, versions })))
+}
+
+/// The next events after a key, of talks that changed above a position or are not mirrored, and the key of the last of
+/// them. `None` after the end.
+async fn next_events(
+    connection: &Connection,
+    account_id: i64,
+    above: i64,
+    (talk_id, event_id): (i64, String),
+) -> Result<Option<((i64, String), ImportedRows)>, PublishError> {
+    let sql = format!(
+        "{} AS event WHERE account_id = $1 AND (talk_id, event_id) > ($2, $3)
+            AND NOT EXISTS (SELECT 1 FROM {SCHEMA}.talks
+                             WHERE talks.account_id = $1 AND talks.talk_id = event.talk_id AND talks.seq <= $4)
+          ORDER BY talk_id, event_id LIMIT $5",
+        select(&talk_events::TABLE)
+    );
+    let parameters: [(&(dyn ToSql + Sync), Type); 5] = [
+        (&account_id, Type::INT8),
+        (&talk_id, Type::INT8),
+        (&event_id, Type::TEXT),
+        (&above, Type::INT8),
+        (&STEP_EVENTS, Type::INT8),
+    ];
+    let events = read(connection, &talk_events::TABLE, &sql, &parameters).await?;
+    let last = events.rows.last().and_then(|row| match row.get(..2)? {
+        [Cell::Integer(talk_id), Cell::Text(event_id)] => Some((*talk_id, event_id.clone())),
+        _ => None,
+    });
+    Ok(last.map(|last| (last, events)))
 }
 
 async fn read(

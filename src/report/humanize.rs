@@ -141,9 +141,12 @@ pub(crate) fn backfill(walk: &Backfill, now: UnixSeconds) -> String {
 }
 
 /// How far the past events are read, and when they will be.
-pub(crate) fn past_events(walk: &PastEvents, now: UnixSeconds) -> String {
+pub(crate) fn past_events(walk: &PastEvents, enabled: bool, now: UnixSeconds) -> String {
     let (since, events) = (written(walk.since, "%Y-%m-%d"), count(walk.events));
     match (walk.ended_at, walk.seconds_left(now)) {
+        (None, _) if !enabled => {
+            format!("off; read since {}: {events} events", written(walk.window().1, "%Y-%m-%d"))
+        }
         (Some(at), _) => format!("read since {since}, {}: {events} events", ago(at, now)),
         (None, Some(left)) => {
             let percent = (walk.share() * 100.0).floor();
@@ -152,7 +155,7 @@ pub(crate) fn past_events(walk: &PastEvents, now: UnixSeconds) -> String {
                 duration(left)
             )
         }
-        (None, None) => format!("to be read since {since}; started {}", ago(walk.began_at, now)),
+        (None, None) => format!("to be read since {since}; started {}", ago(walk.resumed_at, now)),
     }
 }
 

@@ -41,7 +41,7 @@ impl Account {
     }
 
     /// Adds the events that the talks of the past would have left. Some of those that are closed were missed before.
-    pub fn tell_past(&mut self) {
+    pub fn add_past_events(&mut self) {
         let talks: Vec<Talk> = self.talks.values().cloned().collect();
         for talk in talks {
             let Talk { talk_id, created_at, updated_at, .. } = talk;

@@ -62,7 +62,7 @@ fn an_odd_row_spoils_none_of_the_others() {
     assert_eq!(talks(empty, None).unwrap(), (vec![], false), "a next page of nothing is none");
     let body = r#"{"_embedded":{"events":[{"id":"a","entity_type":"talk","entity_id":1,"created_at":1,"account_id":2},
                     {"entity_id":2},{"id":"c","entity_type":"talk","entity_id":3,"created_at":1,"account_id":1}]}}"#;
-    let (events, _) = events(body, Some(1)).unwrap();
+    let (events, _) = events(body, Some(1), false).unwrap();
     assert_eq!(events.iter().map(|event| event.talk_id.get()).collect::<Vec<_>>(), [3]);
 }
 
@@ -93,7 +93,7 @@ fn a_page_is_read_in_every_shape_that_php_gives_it() {
         ["[]", " [ ] ", "null", r#"{"_page":1}"#, r#"{"_links":[]}"#, r#"{"_page":1,"_links":{"next":7}}"#]
     {
         assert_eq!(ids(empty), (vec![], false), "{empty}");
-        assert_eq!(events(empty, None).unwrap(), (vec![], false), "{empty}");
+        assert_eq!(events(empty, None, false).unwrap(), (vec![], false), "{empty}");
     }
     assert_eq!(ids(r#"{"_embedded":{"talks":{"-1":{"talk_id":3},"0":{"talk_id":4}}}}"#), (vec![3, 4], false));
 }
@@ -112,7 +112,7 @@ fn events_of_talks_are_read_and_others_left_out() {
         created_at: UnixSeconds::new(created_at),
         created_by,
     };
-    let read = events(&body.to_string(), Some(1)).unwrap();
+    let read = events(&body.to_string(), Some(1), false).unwrap();
     // A type of talks that is not known is kept by its name.
     let expected =
         vec![event("01abc", "talk_closed", 5, 7, Some(31)), event("12", "talk_merged", 6, 8, None)];
@@ -122,17 +122,22 @@ fn events_of_talks_are_read_and_others_left_out() {
         r#"{"id":"a","created_at":9,"entity_type":"talk"}"#,
         r#"{"id":"a","entity_id":5}"#,
     ] {
-        assert!(events(&format!(r#"{{"_embedded":{{"events":[{useless}]}}}}"#), None).is_err(), "{useless}");
+        assert!(
+            events(&format!(r#"{{"_embedded":{{"events":[{useless}]}}}}"#), None, false).is_err(),
+            "{useless}"
+        );
+        let past = events(&format!(r#"{{"_embedded":{{"events":[{useless}]}}}}"#), None, true);
+        assert_eq!(past.unwrap(), (vec![], false), "{useless}");
     }
     let other = r#"{"_embedded":{"events":[{"id":"x","type":"lead_added","created_at":7}]}}"#;
-    assert!(events(other, None).unwrap_err().1.contains("ignores filter[type]"));
+    assert!(events(other, None, false).unwrap_err().1.contains("ignores filter[type]"));
 }
 
 #[test]
 fn an_event_without_id_or_entity_type_is_one_of_its_talk() {
     let read = |row: serde_json::Value| {
         let body = json!({"_embedded": {"events": [row]}}).to_string();
-        events(&body, Some(1))
+        events(&body, Some(1), false)
             .unwrap()
             .0
             .into_iter()
@@ -163,7 +168,7 @@ proptest! {
         if let Ok((rows, _)) = talks(&body, Some(17029541)) {
             prop_assert!(rows.iter().all(|row| row.talk_id.get() > 0));
         }
-        if let Ok((rows, _)) = events(&body, Some(17029541)) {
+        if let Ok((rows, _)) = events(&body, Some(17029541), false) {
             prop_assert!(rows.iter().all(|row| row.talk_id.get() > 0 && (0..YEAR_2100).contains(&row.created_at.get())));
         }
     }

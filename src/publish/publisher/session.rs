@@ -137,11 +137,12 @@ impl Publishing {
         above: i64,
     ) -> Result<Claim, PublishError> {
         let import = async |step| written(&self.writer, ChangesRequest::Import(Box::new(step))).await;
-        let Pulled { talks, versions, closures } = pull(connection, &claim, above, import).await?;
+        let Pulled { talks, versions, closures, events } = pull(connection, &claim, above, import).await?;
         tracing::info!(
             talks,
             versions,
             closures,
+            events,
             "compared with {} the {talks} talks published above change {above}, and took over what was missing here",
             shown(self.reporter.server())
         );

@@ -4,7 +4,7 @@ use crate::publish::table::{Kind, OnConflict, Table, optional, required};
 
 pub(in crate::publish) const TABLE: Table = Table {
     name: "talk_events",
-    comment: "What happened to talks, as the list of events of the account says it. Nothing is removed.",
+    comment: "What happened to talks, from the list of events of the API. Nothing is removed.",
     columns: &[
         required("talk_id", Kind::Integer, "the talk, mirrored or not"),
         required("event_id", Kind::Text, "the id of the event in the API"),
@@ -17,7 +17,7 @@ pub(in crate::publish) const TABLE: Table = Table {
         optional(
             "created_by",
             Kind::Integer,
-            "the user who did it; NULL: no user did it, or the API does not say who",
+            "the user who did it; NULL: no user did it, or it is not known",
         ),
     ],
     // Views look events up by their talk.

@@ -6,6 +6,10 @@ use crate::policy::lanes::Lane;
 use crate::store::changes::Marker;
 use crate::talk::TalkEvent;
 use rusqlite::Transaction;
+use std::time::Duration;
+
+/// The talks of the events of this length of time before the last may not have been fetched.
+const LATELY: Duration = Duration::from_secs(10 * 60);
 
 /// Keeps the events that are new. Those since `since` also queue their talks, because the talks may have changed since
 /// they were mirrored.
@@ -36,8 +40,16 @@ pub(super) fn keep(
     Ok(Fed::Queued(queued))
 }
 
-/// A file that has taken over events, and has read none itself, reads on from the last of them.
+/// A file that has taken over events, and has read none itself, reads on from the last of them. It has them already, so
+/// the talks of the last of them are queued: the mirror that kept these may not have fetched the talks.
 pub(in crate::store) fn begin(tx: &Transaction<'_>) -> rusqlite::Result<()> {
+    tx.execute(
+        "INSERT INTO talk_queue (talk_id, reason, priority)
+         SELECT DISTINCT talk_id, ?1, ?2 FROM talk_events
+          WHERE at >= (SELECT max(at) FROM talk_events) - ?3
+            AND talk_id NOT IN (SELECT talk_id FROM talk_queue)",
+        (Feeder::Events, Lane::Hints.priority(), LATELY.as_secs().cast_signed()),
+    )?;
     tx.execute(
         "INSERT INTO feeders (feeder, enabled, found, found_in_all, cursor)
          SELECT ?1, 1, 0, 0, json_object('until', max(at)) FROM talk_events HAVING max(at) IS NOT NULL
