@@ -170,6 +170,12 @@ fn the_command_adopts_into_a_new_file_and_keeps_one_that_has_talks_of_its_own() 
     let database = server.database();
     let first = Mirror::new(account(25));
     first.configure(&database.config());
+    first.ends(0, &["sync", "1"]);
+    // Of a mirrored talk, and of one that is not.
+    first.execute(
+        "INSERT INTO talk_events VALUES ('a', 1, 'conversation_answered', unixepoch() - 100, 31),
+                                        ('b', 999, 'talk_created', 1700000000, NULL)",
+    );
     let daemon = first.daemon();
     publish_all(&first, &database, "1..20");
     let second = another(&first, &database.config());
@@ -177,7 +183,7 @@ fn the_command_adopts_into_a_new_file_and_keeps_one_that_has_talks_of_its_own() 
     assert!(err.contains("is published by"), "{err}");
     daemon.stop();
     let (out, _) = second.ends(0, &["adopt"]);
-    assert!(out.contains("account 17029541, 20 talks with 20 states, 0 decisions to close and 0 events"), "{out}");
+    assert!(out.contains("account 17029541, 20 talks with 20 states, 0 decisions to close and 2 events"), "{out}");
     let daemon = second.daemon();
     second.wait_sql("the open ones are fetched", "SELECT count(*) FROM talk_queue", 0);
     publish_all(&second, &database, "21..25");
