@@ -71,7 +71,7 @@ pub(super) enum Decision {
     Begin,
     /// Go on from this position.
     Continue { position: i64, epoch: i64 },
-    /// The file is older than what it published: take over what the server has above this position, then go on.
+    /// The server may have what this file does not: take that over from above this position, then go on.
     CatchUp { above: i64 },
     /// The file is empty, and the account's mirror is gone: take over all that the server has.
     Adopt,
@@ -111,14 +111,14 @@ pub(super) fn decide(server: Option<&ServerRow>, local: &Local, claimant: &Claim
     if is_held {
         return Decision::Wait(named("this is a copy of that database: stop one of the two"));
     }
-    // While nothing is captured, no change has a number to compare. All talks are published again then.
     // The publisher counts too: a claim that is stored here may not have reached the server, and another host may then
     // have claimed under its number.
-    let is_older = identity.importing
-        || server.publisher != *publisher
-        || server.epoch > identity.epoch
-        || local.is_captured && server.position > local.top;
-    if is_older {
+    if server.publisher != *publisher || server.epoch > identity.epoch {
+        // It may have begun below what the server had confirmed here, if the server lost that.
+        return Decision::CatchUp { above: 0 };
+    }
+    // While nothing is captured, no change has a number to compare. All talks are published again then.
+    if identity.importing || local.is_captured && server.position > local.top {
         return Decision::CatchUp { above: identity.seen };
     }
     Decision::Continue { position: server.position, epoch: server.epoch.max(identity.epoch) + 1 }
@@ -351,6 +351,19 @@ mod tests {
         let ours = local(Some("a"), 3, 50);
         let catch_up = Decision::CatchUp { above: 30 };
         assert_eq!(decided(Some(server("a", 60, 3, false)), &ours), catch_up, "in the same claim");
+        let identity = ours.identity.clone().map(|identity| Identity { importing: true, ..identity });
+        let interrupted = Local { identity, ..ours };
+        assert_eq!(
+            decided(Some(server("a", 40, 3, false)), &interrupted),
+            catch_up,
+            "a kill interrupted that, or it was restored"
+        );
+    }
+
+    #[test]
+    fn after_another_claim_no_number_of_this_file_counts() {
+        let ours = local(Some("a"), 3, 50);
+        let catch_up = Decision::CatchUp { above: 0 };
         assert_eq!(
             decided(Some(server("a", 40, 4, false)), &ours),
             catch_up,
@@ -361,13 +374,6 @@ mod tests {
             decided(Some(other), &ours),
             catch_up,
             "another host has the number of a claim that was lost"
-        );
-        let identity = ours.identity.clone().map(|identity| Identity { importing: true, ..identity });
-        let interrupted = Local { identity, ..ours };
-        assert_eq!(
-            decided(Some(server("a", 40, 3, false)), &interrupted),
-            catch_up,
-            "a kill interrupted that"
         );
     }
 

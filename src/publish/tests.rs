@@ -1,11 +1,12 @@
 //! Changes, turns, kills and servers that lose what they had, in any order, on the real SQL of the mirror and the real
-//! decisions of a claim. The server is a model in memory.
+//! decisions of a claim, by one host or by two in turn. The server is a model in memory.
 
-use super::claim::{Claim, Claimant, Decision, ServerRow, decide};
+use super::claim::{Claim, Claimant, Decision, ServerRow, decide, identity};
 use super::table::OnConflict;
 use super::tables;
 use crate::clock::UnixSeconds;
 use crate::store::Connection;
+use crate::store::changes::import::{ImportStep, ImportedRows, ImportedTalks};
 use crate::store::changes::{self, Cell, ChangesRequest, Identity, Wanted};
 use crate::store::record::tests::{fetched, record};
 use crate::store::record::{Outcome, Record};
@@ -19,13 +20,21 @@ use std::time::{Duration, SystemTime};
 /// Ids of the talks.
 const TALKS: i64 = 5;
 const HERE: &str = "here:/talks.db";
+const THERE: &str = "there:/talks.db";
 
 type Row = Vec<Cell>;
+
+/// The account's row on the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Account {
+    claim: Claim,
+    publisher: &'static str,
+}
 
 /// What the server has committed.
 #[derive(Debug, Clone, Default)]
 struct Server {
-    account: Option<(String, i64, i64)>,
+    account: Option<Account>,
     /// By the values of their keys.
     tables: [BTreeMap<String, Row>; tables::ALL.len()],
 }
@@ -64,9 +73,13 @@ enum Step {
     Rewind(usize),
     SendAll,
     SwitchOff,
+    /// This host is gone for a while. Another one, with a new file, takes the account over, sees these changes, publishes
+    /// so many batches, and is gone for good.
+    OtherHost(Vec<(i64, u8)>, usize),
 }
 
 struct World {
+    host: &'static str,
     mirror: Connection,
     server: Server,
     past: Vec<Server>,
@@ -78,6 +91,7 @@ struct World {
 impl World {
     fn new() -> World {
         World {
+            host: HERE,
             mirror: in_memory(),
             server: Server::default(),
             past: Vec::new(),
@@ -130,7 +144,31 @@ impl World {
                 self.session = None;
                 while self.ask(&ChangesRequest::SwitchOff) == changes::CaptureStep::More {}
             }
+            Step::OtherHost(ref seen, batches) => self.other_host(seen, batches),
         }
+    }
+
+    fn other_host(&mut self, seen: &[(i64, u8)], batches: usize) {
+        if self.server.account.is_none() {
+            return;
+        }
+        let mut other = World { host: THERE, now: self.now, ..World::new() };
+        std::mem::swap(&mut self.server, &mut other.server);
+        std::mem::swap(&mut self.past, &mut other.past);
+        other.turn(3, Fate::Committed);
+        for (talk_id, rate) in seen {
+            other.take(&match rate {
+                0 => Step::Gone(*talk_id),
+                1 => Step::Close(*talk_id),
+                _ => Step::Fetch(*talk_id, *rate),
+            });
+        }
+        for _ in 0..batches {
+            other.turn(3, Fate::Committed);
+        }
+        self.now = other.now;
+        self.session = None;
+        (self.server, self.past) = (other.server, other.past);
     }
 
     fn fetch(&mut self, talk_id: i64, change: impl FnOnce(&mut Talk)) {
@@ -149,45 +187,76 @@ impl World {
         changes::work(&mut self.mirror, wanted).unwrap()
     }
 
-    /// Decides on a claim, and notes it in the mirror.
-    fn decided(&mut self) -> Claim {
+    /// Decides on a claim, and notes it in the mirror, unless that must first take over what is above a position.
+    fn decided(&mut self) -> (Claim, Option<i64>) {
         let local = changes::local(&self.mirror).unwrap();
         let claimant = Claimant {
             account_id: 1,
             base_url: String::new(),
-            publisher: HERE.into(),
+            publisher: self.host.into(),
             hold: Duration::from_secs(300),
-            adopt: false,
+            adopt: true,
             has_rival: false,
         };
-        let server = self.server.account.clone().map(|(mirror, position, epoch)| ServerRow {
-            mirror,
-            position,
-            epoch,
-            publisher: HERE.into(),
+        let server = self.server.account.clone().map(|Account { claim, publisher }| ServerRow {
+            mirror: claim.mirror,
+            position: claim.position,
+            epoch: claim.epoch,
+            publisher: publisher.into(),
             published_at: SystemTime::UNIX_EPOCH,
-            is_held: true,
+            is_held: publisher == self.host,
         });
         let own_epoch = local.identity.as_ref().map_or(0, |identity| identity.epoch);
-        let (position, epoch) = match decide(server.as_ref(), &local, &claimant) {
-            Decision::Begin => (0, own_epoch + 1),
-            Decision::Continue { position, epoch } => (position, epoch),
+        let next_epoch = own_epoch.max(server.as_ref().map_or(0, |server| server.epoch)) + 1;
+        let there = server.as_ref().map_or(0, |server| server.position);
+        let (position, epoch, above) = match decide(server.as_ref(), &local, &claimant) {
+            Decision::Begin => (0, own_epoch + 1, None),
+            Decision::Continue { position, epoch } => (position, epoch, None),
+            Decision::CatchUp { above } => (there, next_epoch, Some(above)),
+            Decision::Adopt => (there, next_epoch, Some(0)),
             other => panic!("{other:?}: {server:?} {local:?}"),
         };
-        let mirror = local.identity.map_or_else(|| "a".into(), |identity| identity.mirror);
-        let identity = Identity { mirror: mirror.clone(), epoch, seen: position, importing: false };
-        self.ask(&ChangesRequest::Identity(identity));
-        Claim { account_id: 1, mirror, epoch, position }
+        let claim = Claim { account_id: 1, mirror: "a".into(), epoch, position };
+        if above.is_none() {
+            self.ask(&ChangesRequest::Identity(identity(&claim)));
+        }
+        (claim, above)
     }
 
     fn claim(&mut self) -> Claim {
-        let claim = self.decided();
+        let (claim, above) = self.decided();
         self.past.push(self.server.clone());
-        self.server.account = Some((claim.mirror.clone(), claim.position, claim.epoch));
+        self.server.account = Some(Account { claim: claim.clone(), publisher: self.host });
+        if let Some(above) = above {
+            self.pull(&claim, above);
+        }
+        self.ask(&ChangesRequest::Identity(identity(&claim)));
         if !changes::local(&self.mirror).unwrap().is_captured {
             self.ask(&ChangesRequest::SwitchOn { floor: claim.position });
         }
         claim
+    }
+
+    /// Takes over what the server has above a position, as `pull` does.
+    fn pull(&mut self, claim: &Claim, above: i64) {
+        let [talks, versions, closures] = ["talks", "talk_versions", "closures"].map(|name| {
+            let place = tables::ALL.iter().position(|table| table.name == name).unwrap();
+            let columns = tables::ALL[place].columns.iter().map(|column| column.name).collect();
+            let mut rows: Vec<Row> = self.server.tables[place].values().cloned().collect();
+            rows.sort_by_key(|row| [number(&row[0]), number(&row[1])]);
+            ImportedRows { columns, rows }
+        });
+        let mut talks = talks;
+        talks.rows.retain(|row| number(row.last().unwrap()) > above);
+        let identity = Identity { seen: above, ..identity(claim) };
+        for step in [
+            ImportStep::Begin { identity, account_id: 1, position: claim.position, above },
+            ImportStep::Talks(ImportedTalks { talks, versions }),
+            ImportStep::Closures(closures),
+            ImportStep::End { position: claim.position },
+        ] {
+            self.ask(&ChangesRequest::Import(Box::new(step)));
+        }
     }
 
     fn turn(&mut self, limit: usize, fate: Fate) {
@@ -254,12 +323,11 @@ impl World {
     /// Commits a batch, unless the account was claimed since or its position has moved.
     fn commit(&mut self, batch: &Batch) -> bool {
         let Batch { claim, last, rows } = batch;
-        let mine = Some((claim.mirror.clone(), claim.position, claim.epoch));
-        if self.server.account != mine {
+        let Some(account) = self.server.account.clone().filter(|account| account.claim == *claim) else {
             return false;
-        }
+        };
         self.past.push(self.server.clone());
-        self.server.account = Some((claim.mirror.clone(), *last, claim.epoch));
+        self.server.account = Some(Account { claim: Claim { position: *last, ..claim.clone() }, ..account });
         for ((table, there), rows) in tables::ALL.iter().zip(&mut self.server.tables).zip(rows) {
             for row in rows {
                 let kept = there.get(&key(table, row)).is_some_and(|old| {
@@ -317,8 +385,12 @@ fn key(table: &super::table::Table, row: &Row) -> String {
 }
 
 fn seq(table: &super::table::Table, row: &Row) -> i64 {
-    match row[place(table, "seq")] {
-        Cell::Integer(seq) => seq,
+    number(&row[place(table, "seq")])
+}
+
+fn number(cell: &Cell) -> i64 {
+    match cell {
+        Cell::Integer(number) => *number,
         _ => 0,
     }
 }
@@ -351,6 +423,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0usize..6).prop_map(Step::Rewind),
         1 => Just(Step::SendAll),
         1 => Just(Step::SwitchOff),
+        1 => (proptest::collection::vec((talk(), 0..9u8), 0..6), 0usize..4)
+            .prop_map(|(seen, batches)| Step::OtherHost(seen, batches)),
     ]
 }
 
@@ -367,6 +441,26 @@ fn a_talk_that_changes_while_its_batch_is_read_has_the_batch_s_number_on_the_ser
     assert_eq!(seq(tables::ALL[talks], &rows[talks][0]), number);
     let rate = rows[talks][0][place(tables::ALL[talks], "rate")].clone();
     assert_eq!(rate, Cell::Integer(2), "as it is by then");
+}
+
+#[test]
+fn a_host_that_returns_takes_over_what_another_published_below_the_position_that_it_had_confirmed() {
+    let mut world = World::new();
+    world.take(&Step::Fetch(1, 10));
+    world.assert_drains();
+    world.take(&Step::Fetch(2, 20));
+    world.assert_drains();
+    world.take(&Step::Kill);
+    world.assert_drains();
+    // The server loses this claim and talk 2.
+    world.take(&Step::Rewind(2));
+    world.take(&Step::OtherHost(vec![(3, 30), (4, 40)], 2));
+    world.assert_drains();
+    let talks = "SELECT group_concat(talk_id || ' ' || rate) FROM (SELECT * FROM talks ORDER BY talk_id)";
+    assert_eq!(
+        world.mirror.query_row(talks, [], |row| row.get::<_, String>(0)).unwrap(),
+        "1 10,2 20,3 30,4 40"
+    );
 }
 
 proptest! {

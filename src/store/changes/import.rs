@@ -4,7 +4,7 @@
 //! file saw later are recorded again after those of the server, under new numbers. Each step is a transaction, and the
 //! whole may be repeated: an import that a kill interrupts begins again.
 
-use super::{CAPTURE, Capture, Cell, FIRST, IDENTITY, Identity, top};
+use super::{CAPTURE, Capture, Cell, FIRST, IDENTITY, Identity, local, top};
 use crate::clock::UnixSeconds;
 use crate::policy::lanes::Lane;
 use crate::store::record::{FetchedTalk, Outcome, Record, Recorder, stored_talk, talk_in};
@@ -36,8 +36,8 @@ pub(crate) struct ImportedTalks {
 /// One step of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ImportStep {
-    /// Begins it: this file publishes under that claim from now on, once the import has ended. What it marked above
-    /// `above` gets numbers above `position`, the server's.
+    /// Begins it: this file publishes under that claim from now on, once the import has ended. What the server has not
+    /// confirmed gets numbers above `position`, the server's. What it has confirmed above `above` is marked again.
     Begin {
         identity: Identity,
         account_id: i64,
@@ -91,28 +91,35 @@ pub(crate) fn import(connection: &mut Connection, step: &ImportStep) -> rusqlite
 }
 
 fn begin(tx: &Transaction<'_>, identity: &Identity, position: i64, above: i64) -> rusqlite::Result<()> {
+    let confirmed = local(tx)?.identity.map_or(above, |identity| identity.seen.max(above));
     IDENTITY.set(tx, &Identity { importing: true, ..identity.clone() })?;
-    let by = position.saturating_sub(above).max(0);
+    // The server may have lost these, and given their numbers to others.
+    tx.execute("DELETE FROM changes WHERE seq > ?1 AND seq <= ?2", (above, confirmed))?;
+    let by = position.saturating_sub(confirmed).max(0);
     // By way of negative numbers, so that no number occurs twice at any moment.
-    tx.execute("UPDATE changes SET seq = -(seq + ?2) WHERE seq > ?1", (above, by))?;
+    tx.execute("UPDATE changes SET seq = -(seq + ?2) WHERE seq > ?1", (confirmed, by))?;
     tx.execute("UPDATE changes SET seq = -seq WHERE seq < 0", [])?;
     // What changed while publishing was off has no mark.
     let has_talks = tx.prepare_cached("SELECT 1 FROM talks")?.exists([])?;
     let marked_to = has_talks.then_some(FIRST);
     let capture = CAPTURE.get(tx)?.unwrap_or(Capture { floor: 0, marked_to, sends_all: false });
-    CAPTURE.set(tx, &Capture { floor: capture.floor.max(position).max(top(tx)?), ..capture })
+    // What was confirmed from there on is published again.
+    let marked_to = if confirmed > above { Some(FIRST) } else { capture.marked_to };
+    CAPTURE.set(tx, &Capture { floor: capture.floor.max(position).max(top(tx)?), marked_to, ..capture })
 }
 
 fn talks(tx: &Transaction<'_>, imported: &ImportedTalks) -> rusqlite::Result<()> {
     let ImportedTalks { talks, versions } = imported;
     let place = |name: &str| talks.columns.iter().position(|column| *column == name);
-    let places = ["seq", "gone_at", "denied_at", "changed_at"].map(place);
-    let [Some(seq), Some(gone_at), Some(denied_at), Some(changed_at)] = places else { return Ok(()) };
+    let places = ["seq", "gone_at", "denied_at", "version", "changed_at"].map(place);
+    let [Some(seq), Some(gone_at), Some(denied_at), Some(version), Some(changed_at)] = places else {
+        return Ok(());
+    };
     let mut of_talk: HashMap<i64, Vec<&[Cell]>> = HashMap::new();
     for version in &versions.rows {
         of_talk.entry(number(&version[0])).or_default().push(version);
     }
-    let mut writing = Writing::new(tx, imported, [seq, gone_at, denied_at])?;
+    let mut writing = Writing::new(tx, imported, [seq, gone_at, denied_at, version])?;
     let mut later = Vec::new();
     for row in &talks.rows {
         let talk_id = TalkId::new(number(&row[0]));
@@ -143,6 +150,7 @@ struct Writing<'tx> {
     seq: usize,
     gone_at: usize,
     denied_at: usize,
+    version_place: usize,
     account: Cell,
     current: CachedStatement<'tx>,
     same: CachedStatement<'tx>,
@@ -157,7 +165,7 @@ impl<'tx> Writing<'tx> {
     fn new(
         tx: &'tx Transaction<'tx>,
         imported: &ImportedTalks,
-        [seq, gone_at, denied_at]: [usize; 3],
+        [seq, gone_at, denied_at, version]: [usize; 4],
     ) -> rusqlite::Result<Writing<'tx>> {
         let ImportedTalks { talks, versions } = imported;
         let columns: Vec<&str> = talks.columns.iter().copied().filter(|column| *column != "seq").collect();
@@ -173,12 +181,13 @@ impl<'tx> Writing<'tx> {
             seq,
             gone_at,
             denied_at,
+            version_place: version,
             account: Cell::Integer(crate::store::account_id(tx)?.unwrap_or_default()),
             current: tx
                 .prepare_cached(&format!("SELECT 1 FROM talk_versions WHERE ?4 IS NULL AND {same}"))?,
             same: tx.prepare_cached(
                 "SELECT 1 FROM talks WHERE talk_id = ?1
-                    AND (gone_at IS ?2 AND denied_at IS ?3
+                    AND (gone_at IS ?2 AND denied_at IS ?3 OR version > ?5
                          OR EXISTS (SELECT 1 FROM changes WHERE changes.talk_id = ?1 AND seq > ?4))",
             )?,
             forget: tx.prepare_cached("DELETE FROM talk_history WHERE talk_id = ?1")?,
@@ -208,7 +217,8 @@ impl<'tx> Writing<'tx> {
 
     /// Whether a talk of which this file has the current version is as on the server in the rest, or newer.
     fn is_same(&mut self, row: &[Cell]) -> rusqlite::Result<bool> {
-        self.same.exists([&row[0], &row[self.gone_at], &row[self.denied_at], &row[self.seq]])
+        let places = [0, self.gone_at, self.denied_at, self.seq, self.version_place];
+        self.same.exists(places.map(|place| &row[place]))
     }
 
     /// What is published has the server's number. What changed here since has a number above. Should another talk have

@@ -330,11 +330,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("talks.db");
         let (writer, mut events) = Writer::start(open(&database, true).unwrap(), &database).unwrap();
-        let columns = vec!["talk_id", "seq", "gone_at", "denied_at", "changed_at"];
+        let columns = vec!["talk_id", "seq", "gone_at", "denied_at", "version", "changed_at"];
         // Without what a talk always has.
         let talks = ImportedRows {
             columns,
-            rows: vec![vec![Cell::Integer(5), Cell::Integer(1), Cell::Null, Cell::Null, Cell::Integer(1)]],
+            rows: vec![vec![
+                Cell::Integer(5),
+                Cell::Integer(1),
+                Cell::Null,
+                Cell::Null,
+                Cell::Integer(1),
+                Cell::Integer(1),
+            ]],
         };
         let versions =
             ImportedRows { columns: vec!["talk_id", "version", "valid_from", "valid_to"], rows: vec![] };
