@@ -147,6 +147,7 @@ async fn publish(
 
 /// From which version on the server needs each talk: the last that it has, whose end may be new. The position cannot
 /// show it, because versions have no numbers of changes: some before the talk's last change may never have been sent.
+/// If one before it is in the future, a wrong clock set it, and the mirror may have repaired it since.
 async fn wanted(
     connection: &Connection,
     account_id: i64,
@@ -156,8 +157,11 @@ async fn wanted(
     // A subquery for each talk always uses the key. With a join or `= ANY`, a server that has no statistics yet reads
     // the whole account for each batch.
     let sql = format!(
-        "SELECT talk_id, (SELECT max(version) FROM {SCHEMA}.talk_versions AS v
-                           WHERE v.account_id = $1 AND v.talk_id = wanted.talk_id)
+        "SELECT talk_id, least((SELECT max(version) FROM {SCHEMA}.talk_versions AS v
+                                 WHERE v.account_id = $1 AND v.talk_id = wanted.talk_id),
+                               (SELECT min(version) FROM {SCHEMA}.talk_versions AS v
+                                 WHERE v.account_id = $1 AND v.talk_id = wanted.talk_id
+                                   AND (v.valid_from > now() OR v.valid_to > now())))
            FROM unnest($2) AS wanted (talk_id)"
     );
     let rows =

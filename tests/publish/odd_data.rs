@@ -78,6 +78,34 @@ fn times_beyond_the_years_of_the_server_become_infinite() {
 }
 
 #[test]
+fn times_that_a_wrong_clock_put_into_the_future_are_published_again_once_they_are_repaired() {
+    let Some(server) = Server::shared() else { return };
+    let database = server.database();
+    let mirror = Mirror::new(account(3));
+    mirror.configure(&database.config());
+    mirror.ends(0, &["sync", "1..3"]);
+    // Two states that it saw while the clock was ahead.
+    mirror.execute(&format!(
+        "INSERT INTO talk_history (talk_id, version, valid_from, valid_to, created_at, updated_at, is_in_work, account_id)
+         SELECT talk_id, n, changed_at + (n - 1) * {DAY}, changed_at + n * {DAY}, created_at, n, 1, account_id
+           FROM talks, (SELECT 1 AS n UNION SELECT 2) WHERE talk_id = 1;
+         UPDATE talks SET version = 3, changed_at = changed_at + 2 * {DAY} WHERE talk_id = 1"
+    ));
+    let daemon = mirror.daemon();
+    database.wait_until_published(&mirror);
+    assert_same(&mirror, &database);
+    let ahead = "SELECT count(*) FROM talkmirror.talk_versions WHERE valid_from > now() OR valid_to > now()";
+    assert_eq!(database.sql(ahead), "3");
+    mirror.simulator.account().talk(1).updated_at += 1;
+    mirror.ends(0, &["enqueue", "1"]);
+    mirror.wait_sql("it is recorded", "SELECT version FROM talks WHERE talk_id = 1", 4);
+    database.wait_until_published(&mirror);
+    assert_same(&mirror, &database);
+    assert_eq!(database.sql(ahead), "0");
+    daemon.stop();
+}
+
+#[test]
 fn odd_closings_are_published() {
     let Some(server) = Server::shared() else { return };
     let database = server.database();
