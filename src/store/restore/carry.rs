@@ -104,13 +104,14 @@ fn closures(tx: &Connection) -> rusqlite::Result<usize> {
     Ok(later)
 }
 
-/// Closings that were taken over are published, if the copy is.
+/// Closings that were taken over are published, if the copy is: under numbers above those that the server may have.
 fn mark_closures(tx: &Connection) -> rusqlite::Result<()> {
     tx.execute(
         "INSERT INTO new.changes (talk_id, seq)
-         SELECT talk_id, row_number() OVER (ORDER BY talk_id) + (SELECT coalesce(max(seq), 0) FROM new.changes)
-           FROM (SELECT DISTINCT talk_id FROM new.closures)
-          WHERE EXISTS (SELECT 1 FROM new.mirror_info WHERE key = 'publish.capture')
+         SELECT talk_id, row_number() OVER (ORDER BY talk_id)
+                         + max(value ->> 'floor', (SELECT coalesce(max(seq), 0) FROM new.changes))
+           FROM (SELECT DISTINCT talk_id FROM new.closures), new.mirror_info
+          WHERE key = 'publish.capture'
          ON CONFLICT (talk_id) DO UPDATE SET seq = excluded.seq",
         [],
     )?;

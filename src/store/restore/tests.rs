@@ -69,6 +69,29 @@ fn an_older_daemon_status_is_replaced_and_without_any_it_is_not_running() {
 }
 
 #[test]
+fn closings_that_are_carried_get_numbers_above_what_the_server_may_have() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, backup) = (folder.path().join("talks.db"), folder.path().join("backup.db"));
+    let closing = "INSERT INTO closures (talk_id, mode, talk_updated_at, reason, force_close, decided_at, outcome, attempts)
+                   VALUES (1, 'live', 1, 'missed', 1, 1, 'closed', 1)";
+    database(&path).execute_batch(closing).unwrap();
+    for (floor, top, number) in [(90, 30, 91), (20, 30, 31)] {
+        let _ = fs::remove_file(&backup);
+        database(&backup)
+            .execute_batch(&format!(
+                "INSERT INTO mirror_info VALUES ('publish.capture', json_object('floor', {floor}));
+                 INSERT INTO changes (talk_id, seq) VALUES (2, {top})"
+            ))
+            .unwrap();
+        let restore = Restore::prepare(&backup, &path, &Arc::default()).unwrap();
+        restore.put_in_place(UnixSeconds::EPOCH).unwrap();
+        let seq = "SELECT seq FROM changes WHERE talk_id = 1";
+        let connection = store::open_read_only(&path).unwrap();
+        assert_eq!(connection.query_row(seq, [], |row| row.get(0)), Ok(number));
+    }
+}
+
+#[test]
 fn a_name_that_is_taken_is_left_to_whom_it_belongs() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("talks.db");
