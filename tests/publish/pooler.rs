@@ -25,7 +25,10 @@ fn a_mirror_is_published_through_a_pooler_in_transaction_mode_row_by_row() {
     mirror.wait_sql("no closing is under way", "SELECT count(*) FROM talk_queue", 0);
     database.wait_until_published(&mirror);
     // Their sessions end, and those that wait for one get another.
-    database.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'talkmirror'");
+    database.sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+          WHERE usename = 'talkmirror' AND datname = current_database()",
+    );
     mirror.simulator.account().talks.values_mut().for_each(|talk| talk.updated_at += 60);
     mirror.ends(0, &["enqueue", "1..60"]);
     mirror.wait_sql("all are mirrored again", "SELECT count(*) FROM talk_queue", 0);
