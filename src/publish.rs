@@ -8,6 +8,7 @@
 
 mod address;
 mod adopt;
+mod batch_limit;
 mod claim;
 mod connection;
 #[cfg(feature = "demo")]
@@ -35,6 +36,12 @@ pub(crate) use publisher::{Publisher, switch_off};
 pub(crate) use rules::PublishRules;
 pub(crate) use server_state::{ServerState, init, state};
 
-/// Begins a transaction. If this end dies, the server ends it by itself: nobody waits for a lock of ours.
-const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = '30s'; SET LOCAL lock_timeout = '5s'; \
-                     SET LOCAL idle_in_transaction_session_timeout = '30s'";
+/// Begins a transaction that may take so long. If this end dies or gives up, the server ends it by itself: nobody waits for
+/// a lock of ours.
+fn begin(timeout: std::time::Duration) -> String {
+    format!(
+        "BEGIN; SET LOCAL statement_timeout = '{}ms'; SET LOCAL lock_timeout = '5s'; \
+         SET LOCAL idle_in_transaction_session_timeout = '30s'",
+        timeout.as_millis()
+    )
+}

@@ -8,6 +8,7 @@ mod rival;
 
 pub(super) use rival::RivalWatch;
 
+use super::batch_limit::TURN_TIMEOUT;
 use super::connection::Connection;
 use super::error::PublishError;
 use super::table::SCHEMA;
@@ -161,7 +162,7 @@ pub(super) async fn claim(
     claimant: &Claimant,
     writer: Option<&Writer>,
 ) -> Result<Claimed, PublishError> {
-    connection.batch_execute(super::BEGIN).await?;
+    connection.batch_execute(&super::begin(TURN_TIMEOUT)).await?;
     let server = lock(connection, claimant.account_id).await?;
     let own_epoch = local.identity.as_ref().map_or(0, |identity| identity.epoch);
     if let Some(why) = rival::refusal(server.as_ref(), own_epoch, claimant) {

@@ -2,12 +2,12 @@
 
 mod session;
 
+use super::batch_limit::BatchLimit;
 use super::claim::RivalWatch;
 use super::error::{Class, PublishError};
 use super::hold::Hold;
 use super::reporter::Reporter;
 use super::rules::{FIRST_BACKOFF, LAST_BACKOFF, PublishRules};
-use super::turn::BatchLimit;
 use crate::clock;
 use crate::store::changes::{CaptureStep, ChangesRequest};
 use crate::store::writer::Writer;

@@ -1,6 +1,7 @@
 //! One turn: the next changes are read from the mirror and committed on the server, with the position, in one
 //! transaction.
 
+use super::batch_limit::{BatchLimit, SINGLE_TIMEOUT};
 use super::claim::Claim;
 use super::connection::Connection;
 use super::error::{Class, PublishError};
@@ -12,34 +13,6 @@ use crate::store::changes::{self, Change, Changes, Wanted};
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio_postgres::types::{ToSql, Type};
-
-/// How much a turn takes: so many changes, and so many bytes of JSON and versions, unless one talk has more. A slow
-/// server gets as much as it commits in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct BatchLimit {
-    changes: usize,
-    bytes: u64,
-}
-
-impl BatchLimit {
-    /// More is hardly faster, and the daemon holds several copies of it: 2000 changes with 2 MiB took 7 MiB more.
-    pub(super) const MOST: BatchLimit = BatchLimit { changes: 500, bytes: 256 << 10 };
-
-    /// After a turn that took too long, of so many changes that waited.
-    pub(super) fn fewer(self, waiting: u64) -> BatchLimit {
-        let taken = usize::try_from(waiting).unwrap_or(usize::MAX).min(self.changes);
-        BatchLimit { changes: (taken / 4).max(1), bytes: self.bytes / 4 }
-    }
-
-    /// After one that did not.
-    pub(super) fn more(self) -> BatchLimit {
-        let most = BatchLimit::MOST;
-        BatchLimit {
-            changes: (self.changes * 2).min(most.changes),
-            bytes: (self.bytes * 2).clamp(1, most.bytes),
-        }
-    }
-}
 
 /// What one turn did.
 #[derive(Debug, Default)]
@@ -72,13 +45,19 @@ pub(super) async fn turn(
     source: &Source<'_>,
     mut leave_out: impl FnMut(Change, String),
 ) -> Result<Turn, PublishError> {
-    let BatchLimit { changes, bytes } = source.limit;
+    let BatchLimit { changes, bytes, .. } = source.limit;
     let Changes { list: changes, more } = changes::since(source.mirror, claim.position, changes, bytes)?;
     let mut turn = Turn { more, ..Turn::default() };
     if changes.is_empty() {
-        connection.batch_execute(super::BEGIN).await?;
+        connection.batch_execute(&super::begin(source.limit.timeout())).await?;
         advance(connection, claim, claim.position, source).await?;
         connection.batch_execute("COMMIT").await?;
+        return Ok(turn);
+    }
+    if let Some(first) = changes.first().filter(|first| source.limit.is_too_slow(**first)) {
+        set_aside(connection, claim, source, *first).await?;
+        leave_out(*first, format!("it took longer than {} s", SINGLE_TIMEOUT.as_secs()));
+        turn.more = true;
         return Ok(turn);
     }
     let (mut rest, mut size) = (changes.as_slice(), changes.len());
@@ -125,7 +104,7 @@ async fn publish(
     let selects = tables::ALL.map(|table| table.select);
     let mut read = tables::ALL.map(|table| Rows::new(table, source.payload));
     changes::read(source.mirror, &selects, &wanted, |place, row| read[place].push(row))?;
-    connection.batch_execute(super::BEGIN).await?;
+    connection.batch_execute(&super::begin(source.limit.timeout())).await?;
     advance(connection, claim, last.seq, source).await?;
     let mut converted = 0;
     let mut taken = [0; tables::ALL.len()];
@@ -220,7 +199,7 @@ async fn set_aside(
     source: &Source<'_>,
     change: Change,
 ) -> Result<(), PublishError> {
-    connection.batch_execute(super::BEGIN).await?;
+    connection.batch_execute(&super::begin(source.limit.timeout())).await?;
     advance(connection, claim, change.seq, source).await?;
     connection.batch_execute("COMMIT").await?;
     claim.position = change.seq;

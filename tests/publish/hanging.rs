@@ -229,3 +229,32 @@ fn a_server_that_accepts_and_answers_nothing_ends_each_command_and_keeps_no_stan
     mirror.wait("it works", || mirror.log().contains("publishing to"));
     daemon.stop();
 }
+
+#[test]
+fn a_talk_that_takes_long_alone_gets_more_time_and_is_left_out_if_that_is_not_enough() {
+    let Some(server) = Server::shared() else { return };
+    let database = server.database();
+    // Longer than a turn may take, and longer than anything may.
+    database.sql(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN PERFORM pg_sleep(CASE new.talk_id WHEN 2 THEN 12 ELSE 600 END); RETURN new; END $$;
+         CREATE TRIGGER slow BEFORE INSERT ON talkmirror.talks FOR EACH ROW WHEN (new.talk_id IN (2, 3))
+            EXECUTE FUNCTION slow()",
+    );
+    let mirror = Mirror::new(account(4));
+    mirror.configure(&database.config());
+    let daemon = mirror.daemon();
+    mirror.ends(0, &["enqueue", "1..2"]);
+    database.wait_until_published(&mirror);
+    assert_same(&mirror, &database);
+    mirror.ends(0, &["enqueue", "3"]);
+    let left_out =
+        "the server refuses talk 3, and it is left out until its next change: it took longer than 30 s";
+    mirror.wait("it is left out", || mirror.log().contains(left_out));
+    mirror.ends(0, &["enqueue", "4"]);
+    mirror.wait("the next is published", || {
+        database.sql("SELECT string_agg(talk_id::text, ' ' ORDER BY talk_id) FROM talkmirror.talks")
+            == "1 2 4"
+    });
+    daemon.stop();
+}

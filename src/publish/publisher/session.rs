@@ -2,6 +2,7 @@
 
 use super::Publishing;
 use crate::clock;
+use crate::publish::batch_limit::TURN_TIMEOUT;
 use crate::publish::claim::{self, Claim, Claimant, Claimed, written};
 use crate::publish::connection::{ANSWER_TIMEOUT, Connection, within};
 use crate::publish::error::PublishError;
@@ -15,9 +16,6 @@ use crate::store::{self, account};
 use crate::text::shown;
 use std::time::{Duration, Instant};
 use tokio::time::{sleep, sleep_until, timeout, timeout_at};
-
-/// A turn may take so long.
-const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Publishing {
     /// Claims the account and publishes until something fails.
@@ -50,8 +48,9 @@ impl Publishing {
             let source = Source { mirror: &mirror, payload: self.rules.payload, hold, limit: self.limit };
             let leave_out = |change, error| self.reporter.leave_out(change, error);
             let turning = turn(&connection, &mut claim, &source, leave_out);
-            let Ok(turned) = timeout(TURN_TIMEOUT, turning).await else {
-                self.limit = self.limit.fewer(changes::backlog(&mirror, claim.position)?);
+            let Ok(turned) = timeout(self.limit.timeout(), turning).await else {
+                let first = changes::since(&mirror, claim.position, 1, 0)?.list.first().copied();
+                self.limit = self.limit.fewer(changes::backlog(&mirror, claim.position)?, first);
                 return Err(PublishError::Timeout("published a batch"));
             };
             let done = turned?;
