@@ -183,7 +183,10 @@ fn the_command_adopts_into_a_new_file_and_keeps_one_that_has_talks_of_its_own() 
     assert!(err.contains("is published by"), "{err}");
     daemon.stop();
     let (out, _) = second.ends(0, &["adopt"]);
-    assert!(out.contains("account 17029541, 20 talks with 20 states, 0 decisions to close and 2 events"), "{out}");
+    assert!(
+        out.contains("account 17029541, 20 talks with 20 states, 0 decisions to close and 2 events"),
+        "{out}"
+    );
     let daemon = second.daemon();
     second.wait_sql("the open ones are fetched", "SELECT count(*) FROM talk_queue", 0);
     publish_all(&second, &database, "21..25");
