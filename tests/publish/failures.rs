@@ -100,7 +100,7 @@ fn what_the_schema_lacks_is_named_and_init_brings_it_back() {
     };
     published.survives(
         "a dropped column",
-        |database| drop(database.sql("ALTER TABLE talkmirror.talk_versions DROP COLUMN origin")),
+        |database| drop(database.sql("ALTER TABLE talkmirror.talk_versions DROP COLUMN origin CASCADE")),
         &["SQLSTATE 42703", "origin", "talkmirror publish init", "talkmirror publish all"],
         init_and_all,
     );
@@ -127,7 +127,7 @@ fn what_the_schema_lacks_is_named_and_init_brings_it_back() {
     published.survives(
         "an older schema",
         version(0, 0),
-        &["version 0", "publishes version 1", "run `talkmirror publish init`", "The changes wait meanwhile"],
+        &["version 0", "publishes version 2", "run `talkmirror publish init`", "The changes wait meanwhile"],
         init,
     );
     published.survives(
