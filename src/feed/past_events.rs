@@ -113,7 +113,9 @@ impl PastEventsFeeder {
                 false => Err(ListError::NotServed("the list of events does not end".to_owned())),
             });
         }
-        let count = events.len() as u64;
+        // The last second was the first of the window before.
+        let is_new = |at: UnixSeconds| at < until || until == self.walk.until;
+        let count = events.iter().filter(|event| is_new(event.created_at)).count() as u64;
         let order = FeedRequest::Events { events, since: self.walk.queue_since, now };
         let queued = self.context.queue(order).await?;
         self.first = first.filter(|_| found.more);
