@@ -63,13 +63,13 @@ impl Reporter {
         self.state.trouble.is_some()
     }
 
-    /// Takes over from the last process which talks are left out.
+    /// Takes over from the last process what the server has, since when changes wait, and which talks are left out.
     pub(super) fn recall(&mut self, mirror: &store::Connection) -> Result<(), PublishError> {
         if self.noted_at.is_some() {
             return Ok(());
         }
         if let Some(last) = changes::state::read(mirror)?.filter(|last| last.server == self.state.server) {
-            self.state.set_aside = last.set_aside;
+            self.state = PublishState { acts_until: None, trouble: None, ..last };
         }
         Ok(())
     }

@@ -128,6 +128,8 @@ fn while_the_server_is_down_the_backlog_is_shown_and_the_mirror_is_healthy() {
     let server: &'static Server = Box::leak(Box::new(Server::start("")));
     let database = server.database();
     let (mirror, daemon, port) = publishing(&database);
+    let there = |key: &str| mirror.status()["publish"][key].clone();
+    mirror.wait("all is noted as published", || there("backlog") == 0 && there("position") != 0);
     server.stop("immediate");
     let talk_id = mirror.simulator.account().create_talk().to_string();
     mirror.ends(0, &["enqueue", &talk_id]);
@@ -151,6 +153,16 @@ fn while_the_server_is_down_the_backlog_is_shown_and_the_mirror_is_healthy() {
     daemon.stop();
     let (out, _) = mirror.ends(0, &["status"]);
     assert_said!(part(&out, "Publishing"), masks, @"Publishing  to 127.0.0.1:[port]/warehouse while the daemon runs");
+
+    let known = ["position", "caught_up_at", "confirmed_at"].map(|key| (key, there(key)));
+    let failed = there("trouble");
+    let daemon = mirror.daemon();
+    mirror.wait("the next process fails too", || there("trouble")["at"] != failed["at"]);
+    assert_eq!(there("backlog"), 1);
+    for (key, value) in known {
+        assert_eq!(there(key), value, "{key}");
+    }
+    daemon.stop();
 }
 
 #[test]
