@@ -31,8 +31,6 @@ pub(super) struct Reporter {
     hold: Duration,
     /// When the state was last stored in the mirror, …
     noted_at: Option<Instant>,
-    /// … with this backlog, …
-    noted_backlog: u64,
     /// … when a trouble was last logged, …
     logged_at: Option<Instant>,
     /// … and when values that the server does not take.
@@ -47,7 +45,6 @@ impl Reporter {
             standby_after: rules.standby_after,
             hold: rules.hold(),
             noted_at: None,
-            noted_backlog: 0,
             logged_at: None,
             converted_logged_at: None,
         }
@@ -90,8 +87,7 @@ impl Reporter {
         self.state.position = claim.position;
         self.state.confirmed_at = Some(at);
         self.state.acts_until = self.standby_after.map(|after| began + usable(after));
-        self.state.backlog = changes::backlog(mirror, claim.position)?;
-        if self.state.backlog == 0 || !done.more {
+        if !done.more {
             self.state.caught_up_at = Some(at);
         }
         let has_dropped = changes::state::drop_published(mirror, &mut self.state)?;
@@ -105,9 +101,14 @@ impl Reporter {
         let is_due =
             self.noted_at.is_none_or(|noted_at| now.mono >= noted_at + NOTE_INTERVAL.min(self.hold / 5));
         // Else a mirror in which nothing changes for long would show the backlog of its last change.
-        let has_caught_up = self.state.backlog == 0 && self.noted_backlog > 0;
-        if recovered.is_some() || has_dropped || is_due || has_caught_up {
-            self.store(now.mono);
+        let may_be_caught_up = !done.more && self.state.backlog > 0;
+        let must_store = recovered.is_some() || has_dropped || is_due;
+        if must_store || may_be_caught_up {
+            // Counted only now: it reads all that waits, which after each batch of a full load would be quadratic.
+            self.state.backlog = changes::backlog(mirror, claim.position)?;
+            if must_store || self.state.backlog == 0 {
+                self.store(now.mono);
+            }
         }
         Ok(())
     }
@@ -175,7 +176,6 @@ impl Reporter {
 
     fn store(&mut self, now: Instant) {
         self.noted_at = Some(now);
-        self.noted_backlog = self.state.backlog;
         self.writer.publishing(Some(self.state.clone()));
     }
 
