@@ -67,10 +67,10 @@ impl Published {
         let (out, _) = self.mirror.ends(1, &["publish", "status"]);
         assert!(said(&out), "{what}: {out}");
         assert!(out.contains("failing "), "{what}: {out}");
-        // It has been tried again and again meanwhile.
+        // Once, however often it was retried meanwhile.
         assert_eq!(self.logged("nothing is published"), troubles + 1, "{what}: {}", self.mirror.log());
         repair(&self.database);
-        // What needs a person is tried again by a reload.
+        // What needs a person is retried each minute, and by a reload at once.
         self.daemon.signal(Signal::SIGHUP);
         self.database.wait_until_published(&self.mirror);
         self.mirror.wait(&format!("{what}: its end is known"), || self.logged("works again") == ends + 1);

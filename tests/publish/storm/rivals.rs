@@ -26,8 +26,9 @@ impl Rivals {
 
     fn copy_anew(&mut self, mirror: &Mirror) {
         self.daemons.truncate(1);
-        for ending in ["", "-wal", "-shm"] {
-            let _ = std::fs::remove_file(self.copy.path(&format!("talks.db{ending}")));
+        // The log too: what the last copy logged must not count for this one.
+        for name in ["talks.db", "talks.db-wal", "talks.db-shm", "daemon.log"] {
+            let _ = std::fs::remove_file(self.copy.path(name));
         }
         mirror.connect().execute("VACUUM INTO ?1", [self.copy.database().to_str().unwrap()]).unwrap();
         // It would work the first one's queue at its own account.
