@@ -30,6 +30,7 @@ pub(super) struct Completed {
 
 /// What came back, by what was asked for.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are fetched talks, the largest")]
 pub(super) enum Response {
     Fetched { row: DueRow, result: Result<Fetched, FetchError> },
     Closed { pending: Pending, result: Result<u16, Failure> },
