@@ -350,3 +350,21 @@ fn a_host_that_claims_under_the_same_name_is_reported_instead_of_fought() {
     mirror.ends(0, &["status"]);
     daemon.stop();
 }
+
+#[test]
+fn an_account_of_many_steps_is_taken_over_whole() {
+    let Some(server) = Server::shared() else { return };
+    let database = server.database();
+    let first = Mirror::new(account(450));
+    first.configure(&database.config());
+    let daemon = first.daemon();
+    publish_all(&first, &database, "1..450");
+    change(&first, 100..=300);
+    publish_all(&first, &database, "100..300");
+    daemon.stop();
+    let second = another(&first, &database.config());
+    let (out, _) = second.ends(0, &["adopt"]);
+    assert!(out.contains("account 17029541, 450 talks with 651 states and 0 decisions to close"), "{out}");
+    let states = "SELECT count(*) || ' ' || sum(talk_id * version * valid_from) FROM talk_versions";
+    assert_eq!(second.sql::<String>(states), first.sql::<String>(states));
+}
