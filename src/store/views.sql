@@ -217,7 +217,7 @@ WITH spells AS (
       FROM talk_history WHERE missed_at IS NOT NULL
      GROUP BY missed_at, talk_id
 ), misses AS (
-    -- seen_at: the fetch that first saw it answered or closed. 1 << 62 means never.
+    -- seen_at: the fetch that first saw it answered or closed. 1 << 62 means never. last_version: of its superseded states.
     SELECT spells.missed_at, spells.talk_id, spells.origin, first_state & 1 AS was_open,
            iif(first_state & 2, NULL, coalesce(read_at, iif(now.is_read, now.changed_at, NULL))) AS read_at,
            CASE WHEN NOT first_state & 1 THEN 1 << 62
@@ -225,23 +225,18 @@ WITH spells AS (
                          CASE WHEN now.talk_id IS NULL THEN ended_at
                               WHEN now.is_in_work = 0 THEN now.changed_at
                               ELSE 1 << 62 END) END AS seen_at,
-           spells.closed_at IS NOT NULL OR now.is_in_work IS 0
-               -- The closing may have ended the miss too.
-               OR now.talk_id IS NULL
-                  AND coalesce((SELECT next.is_in_work FROM talk_history AS next
-                                 WHERE next.talk_id = spells.talk_id AND next.version = last_version + 1),
-                               (SELECT next.is_in_work FROM talks AS next WHERE next.talk_id = spells.talk_id)) IS 0 AS seen_closed
+           spells.closed_at IS NOT NULL OR now.is_in_work IS 0 AS seen_closed, last_version
       -- It may still be missed.
       FROM spells LEFT JOIN talks AS now ON now.missed_at = spells.missed_at AND now.talk_id = spells.talk_id
     UNION ALL
-    SELECT missed_at, talk_id, origin, is_in_work, NULL, 1 << 62, 0
+    SELECT missed_at, talk_id, origin, is_in_work, NULL, 1 << 62, 0, NULL
       FROM talks
      WHERE missed_at IS NOT NULL
        AND NOT EXISTS (SELECT 1 FROM talk_history AS before
                         WHERE before.missed_at = talks.missed_at AND before.talk_id = talks.talk_id)
     UNION ALL
     -- No fetch saw it. The event may have been created a little before or after missed_at.
-    SELECT at, talk_id, (SELECT origin FROM talks WHERE talks.talk_id = event.talk_id), 0, NULL, 1 << 62, 0
+    SELECT at, talk_id, (SELECT origin FROM talks WHERE talks.talk_id = event.talk_id), 0, NULL, 1 << 62, 0, NULL
       FROM talk_events AS event
      WHERE type = 'talk_missed_event'
        AND NOT EXISTS (SELECT 1 FROM talk_history AS before NOT INDEXED
@@ -253,7 +248,12 @@ WITH spells AS (
            -- The clocks of this machine and of the API may differ by a minute.
            iif(event.at <= seen_at + 60, event.at, nullif(seen_at, 1 << 62)) AS responded_at,
            coalesce(event.at <= seen_at + 60, 0) AS by_event,
-           iif(event.at <= seen_at + 60, type = 'talk_closed', seen_closed) AS is_closed
+           iif(event.at <= seen_at + 60, type = 'talk_closed',
+               -- The closing may have ended the miss too.
+               seen_closed OR coalesce((SELECT next.is_in_work FROM talk_history AS next
+                                         WHERE next.talk_id = misses.talk_id AND next.version = last_version + 1),
+                                       (SELECT next.is_in_work FROM talks AS next
+                                         WHERE next.talk_id = misses.talk_id AND next.version = last_version + 1)) IS 0) AS is_closed
       FROM misses
       -- The first answer or closing since then, unless the talk was missed again before it.
       LEFT JOIN talk_events AS event ON event.rowid = (
