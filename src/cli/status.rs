@@ -279,7 +279,7 @@ fn past_events_line(overview: &Overview, now: UnixSeconds) -> Option<Text> {
     let feeder = overview.feeders.iter().find(|row| row.feeder == Feeder::PastEvents.as_str());
     let feeder = feeder.filter(|row| row.enabled || overview.past_events.is_some())?;
     let read = match &overview.past_events {
-        Some(walk) => past_events(walk, feeder.enabled, now),
+        Some(walk) => past_events(walk, feeder, now),
         None => "none is read yet".into(),
     };
     Some(with_error(read, feeder, now))

@@ -20,7 +20,7 @@ pub(super) struct BatchLimit {
 }
 
 impl BatchLimit {
-    /// More is hardly faster, and the daemon holds several copies of it: 2000 changes with 2 MiB took 7 MiB more.
+    /// More is hardly faster, and the daemon holds several copies of it: 2000 changes with 2 MiB took 17 MiB at the peak.
     pub(super) const MOST: BatchLimit =
         BatchLimit { changes: 500, bytes: 256 << 10, slow: None, is_too_slow: false };
 

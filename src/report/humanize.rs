@@ -7,7 +7,7 @@ use crate::policy::closing::CloseMode;
 pub(crate) use crate::sqlite::causes;
 use crate::store::completeness::Completeness;
 use crate::store::counts::Freshness;
-use crate::store::feeds::{Backfill, PastEvents};
+use crate::store::feeds::{Backfill, FeederRow, PastEvents};
 pub(crate) use crate::text::{brief, shown};
 use std::time::Duration;
 
@@ -140,11 +140,11 @@ pub(crate) fn backfill(walk: &Backfill, now: UnixSeconds) -> String {
     }
 }
 
-/// How far the past events are read, and when they will be.
-pub(crate) fn past_events(walk: &PastEvents, enabled: bool, now: UnixSeconds) -> String {
+/// How far the past events are read, and when they will be: at the pace until the feeder's last run.
+pub(crate) fn past_events(walk: &PastEvents, feeder: &FeederRow, now: UnixSeconds) -> String {
     let (since, events) = (written(walk.since, "%Y-%m-%d"), count(walk.events));
-    match (walk.ended_at, walk.seconds_left(now)) {
-        (None, _) if !enabled => {
+    match (walk.ended_at, walk.seconds_left(feeder.ran_at.unwrap_or(now))) {
+        (None, _) if !feeder.enabled => {
             format!("off; read since {}: {events} events", written(walk.window().1, "%Y-%m-%d"))
         }
         (Some(at), _) => format!("read since {since}, {}: {events} events", ago(at, now)),
@@ -198,5 +198,27 @@ mod tests {
             [2 * YEAR_SECS - 1, 2 * YEAR_SECS, 3000 * YEAR_SECS].map(years),
             ["729 d", "2 years", "3,000 years"]
         );
+    }
+
+    #[test]
+    fn past_events_are_described_until_they_are_read_and_when_they_are_off() {
+        let (now, day) = (UnixSeconds::new(1_700_000_000), Duration::from_secs(86_400));
+        let feeder = |enabled| FeederRow {
+            enabled,
+            ran_at: Some(now + Duration::from_secs(20)),
+            ..FeederRow::default()
+        };
+        let mut walk = PastEvents::new(day * 10, now, now);
+        let text =
+            |walk: &PastEvents, enabled| past_events(walk, &feeder(enabled), now + Duration::from_secs(3600));
+        assert_eq!(text(&walk, true), "to be read since 2023-11-04; started 1 h ago");
+        walk.has_read(1234, false, now);
+        let under_way = "10 % of the time since 2023-11-04 is read: 1,234 events; done in about 3 min";
+        assert_eq!(text(&walk, true), under_way, "at the pace of its runs, not of the time since");
+        assert_eq!(text(&walk, false), "off; read since 2023-11-13: 1,234 events");
+        while walk.ended_at.is_none() {
+            walk.has_read(0, false, now);
+        }
+        assert_eq!(text(&walk, false), "read since 2023-11-04, 1 h ago: 1,234 events");
     }
 }

@@ -84,9 +84,9 @@ fn a_disk_with_little_left_is_complained_of() {
     mirror.configure("database.path = \"disk/talks.db\"\n");
     mirror.ends(0, &["sync", "1"]);
     let (out, _) = status(&mirror, 1);
-    let nineties = [(r"\b9\d\.\d MiB", "9[n] MiB")];
+    let nineties = [(r"\b9\d\.\d\d MiB", "9[n] MiB")];
     assert_said!(complaints(&out), nineties, @"
-    ! the database's disk is nearly full: 99.64 MiB are free
+    ! the database's disk is nearly full: 9[n] MiB are free
       → make room on that disk, or stop talkmirror and move the database to a larger one (database.path); retention.versions removes old states, and SQLite uses their room again
     ");
 }

@@ -311,7 +311,7 @@ fn feeder(row: &FeederRow, screen: &Screen) -> Markup {
     let Overview { backfill: ids, past_events: events, .. } = &screen.overview;
     let walk = match Feeder::parse(&row.feeder) {
         Some(Feeder::Backfill) => ids.as_ref().map(|walk| backfill(walk, now)),
-        Some(Feeder::PastEvents) => events.as_ref().map(|walk| past_events(walk, row.enabled, now)),
+        Some(Feeder::PastEvents) => events.as_ref().map(|walk| past_events(walk, row, now)),
         _ => None,
     };
     html! {
