@@ -364,7 +364,10 @@ fn an_account_of_many_steps_is_taken_over_whole() {
     daemon.stop();
     let second = another(&first, &database.config());
     let (out, _) = second.ends(0, &["adopt"]);
-    assert!(out.contains("account 17029541, 450 talks with 651 states and 0 decisions to close"), "{out}");
+    assert!(
+        out.contains("account 17029541, 450 talks with 651 states, 0 decisions to close and 0 events"),
+        "{out}"
+    );
     let states = "SELECT count(*) || ' ' || sum(talk_id * version * valid_from) FROM talk_versions";
     assert_eq!(second.sql::<String>(states), first.sql::<String>(states));
 }
