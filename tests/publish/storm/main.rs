@@ -113,6 +113,11 @@ fn storm(end: &End, mut rng: fastrand::Rng) {
         stormed.elapsed()
     });
     println!("storm: {}", line(&mirror, &kills, stormed));
+    // Otherwise the next sweep may begin between the two reads of the comparison.
+    mirror.configure(&configuration(&database).replace("\"live\"", "\"off\""));
+    daemon.as_ref().unwrap().signal(nix::sys::signal::Signal::SIGHUP);
+    let rules = "SELECT value ->> 'mode' = 'off' FROM mirror_info WHERE key = 'auto_close.rules'";
+    mirror.wait_for_long("no sweep begins", rules, 1);
     // What may not be read waits a day.
     let waiting = "SELECT count(*) FROM talk_queue WHERE failed_at IS NULL AND due_at < unixepoch() + 60";
     mirror.wait_for_long("the mirror has settled", waiting, 0);
