@@ -75,7 +75,7 @@ impl PastEventsFeeder {
         self.context.record_run((queued, 0), None, Some(json!(self.walk))).await?;
         if self.walk.ended_at.is_some() {
             let (since, events) = (day(self.walk.since), self.walk.events);
-            tracing::info!("the past events since {since} are read, {events} of them");
+            tracing::info!("all past events since {since} are read: {events}");
         }
         Ok(None)
     }
@@ -86,7 +86,7 @@ impl PastEventsFeeder {
         let query = PageQuery::Events { page, since, until: Some(until) };
         let found = match self.context.page(Lane::Unmirrored, query).await? {
             Ok(found) => found,
-            Err(ListError::NotServed(_)) if self.walk.shorten() => return Ok(Ok(0)),
+            Err(ListError::NotServed(_)) if self.shorten() => return Ok(Ok(0)),
             Err(list_error) => return Ok(Err(list_error)),
         };
         let now = unix_now();
@@ -107,8 +107,7 @@ impl PastEventsFeeder {
         let first = events.first().map(|event| event.event_id.clone());
         let repeats = first.is_some() && first == self.first;
         if found.more && (repeats || page >= MAX_PAGES) {
-            self.first = None;
-            return Ok(match self.walk.shorten() {
+            return Ok(match self.shorten() {
                 true => Ok(0),
                 false => Err(ListError::NotServed("the list of events does not end".to_owned())),
             });
@@ -121,6 +120,14 @@ impl PastEventsFeeder {
         self.first = first.filter(|_| found.more);
         self.walk.has_read(count, found.more, now);
         Ok(Ok(queued))
+    }
+}
+
+impl PastEventsFeeder {
+    /// The next try has a shorter window, if there is one. It begins with the same event.
+    fn shorten(&mut self) -> bool {
+        self.first = None;
+        self.walk.shorten()
     }
 }
 

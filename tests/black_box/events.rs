@@ -94,3 +94,20 @@ fn an_account_that_ignores_the_times_is_not_read_whole() {
     daemon.stop();
     assert!(mirror.simulator.account().events_requests() <= 3);
 }
+
+#[test]
+fn an_account_that_refuses_later_pages_is_read_in_shorter_windows() {
+    let mirror = Mirror::new(account(3));
+    {
+        let mut account = mirror.simulator.account();
+        account.last_events_page = Some(1);
+        // 250 in the first day.
+        account.events.extend((1..=250).map(|nth| event(1, nth * 340, 31)));
+    }
+    mirror.configure(&PAST.replace("40d", "2d"));
+    let daemon = mirror.running_daemon();
+    let ended = "SELECT count(*) FROM feeders WHERE feeder = 'past_events' AND cursor ->> 'ended_at' > 0";
+    mirror.wait_sql("it ends", ended, 1);
+    daemon.stop();
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM talk_events"), 250);
+}

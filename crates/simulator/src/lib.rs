@@ -183,6 +183,8 @@ pub struct Account {
     pub scripted_events: VecDeque<Fault>,
     /// The listing also shows closed talks, and the events also show older ones.
     pub ignores_filter: bool,
+    /// Later pages of the events are refused with a 400.
+    pub last_events_page: Option<u64>,
     /// The listing always shows its first page, and names a next one.
     pub ignores_page: bool,
     /// Called after each page of the listing, so that tests can change talks while it is read.
@@ -238,6 +240,7 @@ impl Account {
             scripted_list: VecDeque::new(),
             scripted_events: VecDeque::new(),
             ignores_filter: false,
+            last_events_page: None,
             ignores_page: false,
             after_page: None,
             storm: None,

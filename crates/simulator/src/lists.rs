@@ -160,6 +160,11 @@ impl Account {
         rendered
     }
 
+    /// Whether a page of events is later than the account serves.
+    pub(super) fn refuses_page(&self, query: &Query) -> bool {
+        self.last_events_page.is_some_and(|last| query.page > last)
+    }
+
     /// A page of events, newest first.
     pub(super) fn events_page(&self, query: &Query) -> Option<Value> {
         let wanted = |event: &&TalkEvent| {

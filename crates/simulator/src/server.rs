@@ -202,6 +202,7 @@ impl Account {
             Requested::Show(talk_id) => return self.show(*talk_id),
             Requested::Close(talk_id, force_close) => return self.close(*talk_id, *force_close),
             Requested::List(query) => self.list_page(query),
+            Requested::Events(query) if self.refuses_page(query) => return problem(400),
             Requested::Events(query) => self.events_page(query),
             Requested::Account => return ok(self.described().to_string()),
             Requested::Tokens(body) => return self.oauth.answer(body),
