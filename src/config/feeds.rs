@@ -41,15 +41,7 @@ pub(super) fn schedule(
 pub(super) fn events_since(keys: &mut Keys) -> Option<Duration> {
     let (least, most) = (Duration::from_secs(60 * 60), Duration::from_secs(3650 * 24 * 60 * 60));
     let expected = "a duration such as \"90d\", from 1h to 3650d, or \"\" to read no past events";
-    keys.optional("events.since", expected, |found| {
-        let text = found.string()?;
-        if text.is_empty() {
-            return Some(None);
-        }
-        let length = humantime::parse_duration(&text).ok()?;
-        (least..=most).contains(&length).then_some(Some(length))
-    })
-    .flatten()
+    keys.optional_duration("events.since", expected, (least, most))
 }
 
 /// `http.listen`: only this machine can reach it, unless configured otherwise.

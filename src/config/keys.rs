@@ -116,6 +116,24 @@ impl Keys {
         .unwrap_or_else(|| parse(default).expect("defaults are valid"))
     }
 
+    /// Takes a duration from `least` to `most`. `None` if the key is missing or "".
+    pub(super) fn optional_duration(
+        &mut self,
+        key: &'static str,
+        expected: &str,
+        (least, most): (Duration, Duration),
+    ) -> Option<Duration> {
+        self.optional(key, expected, |found| {
+            let text = found.string()?;
+            if text.is_empty() {
+                return Some(None);
+            }
+            let duration = humantime::parse_duration(&text).ok()?;
+            (least..=most).contains(&duration).then_some(Some(duration))
+        })
+        .flatten()
+    }
+
     /// Takes a cron expression of six fields, seconds first.
     pub(super) fn schedule(&mut self, key: &'static str, default: &str) -> String {
         let expected = format!("a cron expression of six fields, seconds first, such as \"{default}\"");

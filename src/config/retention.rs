@@ -11,15 +11,7 @@ const MAX_RETENTION: Duration = Duration::from_secs(36_500 * 24 * 60 * 60);
 /// `retention.versions`. `None` keeps all.
 pub(super) fn versions(keys: &mut Keys) -> Option<Duration> {
     let expected = "a duration such as \"730d\", from 1d to 36500d, or \"\" to keep all";
-    keys.optional("retention.versions", expected, |found| {
-        let text = found.string()?;
-        if text.is_empty() {
-            return Some(None);
-        }
-        let age = humantime::parse_duration(&text).ok()?;
-        (MIN_RETENTION..=MAX_RETENTION).contains(&age).then_some(Some(age))
-    })
-    .flatten()
+    keys.optional_duration("retention.versions", expected, (MIN_RETENTION, MAX_RETENTION))
 }
 
 #[cfg(test)]
