@@ -44,16 +44,9 @@ pub(super) fn publish(keys: &mut Keys, folder: &Path, needs: Needs) -> Option<Pu
     let interval = keys.duration("publish.interval", "1s", "100ms", "1h");
     let payload = keys.boolean("publish.payload", true);
     let adopt = keys.boolean("publish.adopt", false);
-    let standby_after = keys
-        .optional("publish.standby_after", "a duration such as \"5m\", from 5s to 1d, or \"\"", |found| {
-            let text = found.string()?;
-            if text.is_empty() {
-                return Some(None);
-            }
-            let after = humantime::parse_duration(&text).ok()?;
-            (Duration::from_secs(5)..=Duration::from_secs(86_400)).contains(&after).then_some(Some(after))
-        })
-        .flatten();
+    let expected = "a duration such as \"5m\", from 5s to 1d, or \"\"";
+    let (least, most) = (Duration::from_secs(5), Duration::from_secs(86_400));
+    let standby_after = keys.optional_duration("publish.standby_after", expected, (least, most));
     let server = Server { address: address?, password_file, ca_file };
     (enabled || needs == Needs::Publish).then_some(PublishRules {
         server,
