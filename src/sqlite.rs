@@ -26,7 +26,7 @@ use std::thread;
 use std::time::Duration;
 
 /// The schema version that this program knows: `user_version` of a database.
-pub const SCHEMA_VERSION: i64 = 3;
+pub const SCHEMA_VERSION: i64 = 4;
 
 /// Set by the baseline schema: "tlkm".
 const APPLICATION_ID: i64 = 0x746c_6b6d;

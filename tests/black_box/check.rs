@@ -50,14 +50,14 @@ fn a_database_that_this_user_cannot_write_is_bad() {
     let outsider = as_user(OUTSIDER);
     let (out, err) = text(&outsider);
     assert_eq!(outsider.status.code(), Some(1), "{out}{err}");
-    assert_said!(verdicts(&out, &["database"]), @"database  BAD  [folder]/state/talks.db mirrors account 17029541: 1 talk, schema 3; but [folder]/state/talks.db cannot be written: give this user the right to write the file and its folder");
+    assert_said!(verdicts(&out, &["database"]), @"database  BAD  [folder]/state/talks.db mirrors account 17029541: 1 talk, schema 4; but [folder]/state/talks.db cannot be written: give this user the right to write the file and its folder");
     let owner = as_user((DAEMON, DAEMON));
     assert!(owner.status.success(), "{:?}", text(&owner));
     // Another user's lock, in a database that is open to all.
     open(&[""], 0o777);
     open(&database, 0o666);
     let (out, _) = text(&as_user(OUTSIDER));
-    assert_said!(verdicts(&out, &["database"]), @"database  BAD  [folder]/state/talks.db mirrors account 17029541: 1 talk, schema 3; but cannot lock [folder]/state/talks.db.lock: can this user write to the folder of database.path (under systemd, $STATE_DIRECTORY), and does this user own that file?: Permission denied (os error 13)");
+    assert_said!(verdicts(&out, &["database"]), @"database  BAD  [folder]/state/talks.db mirrors account 17029541: 1 talk, schema 4; but cannot lock [folder]/state/talks.db.lock: can this user write to the folder of database.path (under systemd, $STATE_DIRECTORY), and does this user own that file?: Permission denied (os error 13)");
     let named = |files: Vec<(String, Vec<u8>)>| files.into_iter().find(|(name, _)| name == "talks.db");
     assert_eq!(named(files(&state.mirror, "state")), named(before), "it changes nothing");
 }
@@ -118,7 +118,7 @@ fn a_write_lock_that_is_held_for_a_moment_is_no_fault() {
     locked.rollback().unwrap();
     let mut check = check;
     assert!(check.wait().success(), "{}", mirror.log());
-    assert_said!(verdicts(&mirror.log(), &["database"]), @"database  ok  [folder]/talks.db mirrors account 17029541: 1 talk, schema 3");
+    assert_said!(verdicts(&mirror.log(), &["database"]), @"database  ok  [folder]/talks.db mirrors account 17029541: 1 talk, schema 4");
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn a_database_that_no_restart_helps_ends_with_78() {
     mirror.ends(0, &["sync", "1"]);
     let refusal = || verdicts(&mirror.ends(78, &["check"]).0, &["database"]);
     mirror.execute("PRAGMA user_version = 999");
-    assert_said!(refusal(), @"database  BAD  [folder]/talks.db was written by a newer talkmirror (schema 999; this one knows 3): upgrade talkmirror");
+    assert_said!(refusal(), @"database  BAD  [folder]/talks.db was written by a newer talkmirror (schema 999; this one knows 4): upgrade talkmirror");
     mirror.execute("PRAGMA user_version = 5; PRAGMA application_id = 7");
     assert_said!(refusal(), @"database  BAD  [folder]/talks.db is a SQLite database of something else: set database.path to another file");
     fs::write(mirror.database(), "a text that is no database, and long enough to be read as one").unwrap();

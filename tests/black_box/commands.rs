@@ -260,7 +260,7 @@ fn check_gives_a_verdict_each_and_changes_nothing() {
     mirror.simulator.account().token = "another".into();
     let (out, _) = mirror.ends(1, &["check"]);
     assert_said!(verdicts(&out, &["database", "token"]), @"
-    database  ok  [folder]/talks.db mirrors account 17029541: 5 talks, schema 3
+    database  ok  [folder]/talks.db mirrors account 17029541: 5 talks, schema 4
     token  BAD  http://127.0.0.1:[port]: HTTP 401: the token is not accepted
     ");
 }

@@ -38,7 +38,7 @@ fn a_newer_database_is_refused() {
     mirror.execute("PRAGMA user_version = 99");
     for arguments in [&["run"][..], &["sync"], &["enqueue", "1"], &["status"], &["backup", "copy.db"]] {
         let (_, err) = mirror.ends(78, arguments);
-        assert_said!(err, @"error: [folder]/talks.db was written by a newer talkmirror (schema 99; this one knows 3): upgrade talkmirror");
+        assert_said!(err, @"error: [folder]/talks.db was written by a newer talkmirror (schema 99; this one knows 4): upgrade talkmirror");
     }
     assert_eq!(mirror.sql::<i64>("PRAGMA user_version"), 99);
 }

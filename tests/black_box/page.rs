@@ -396,7 +396,7 @@ fn a_database_that_cannot_be_read_is_said_on_the_page() {
     });
     let (_, page) = answer.split_once("<h1").unwrap();
     let (heading, _) = page.split_once("</h1>").unwrap();
-    assert_said!(heading, @r#" id="state">No. The database cannot be read: [folder]/talks.db was written by a newer talkmirror (schema 999; this one knows 3): upgrade talkmirror"#);
+    assert_said!(heading, @r#" id="state">No. The database cannot be read: [folder]/talks.db was written by a newer talkmirror (schema 999; this one knows 4): upgrade talkmirror"#);
     assert!(shown.get("/readyz").starts_with("HTTP/1.1 503"));
     let metrics = shown.get("/metrics");
     assert!(metrics.starts_with("HTTP/1.1 200") && metrics.contains("talkmirror_ready 0"), "{metrics}");

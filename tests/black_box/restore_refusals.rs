@@ -67,7 +67,7 @@ fn what_is_no_backup_of_this_mirror_is_refused_and_nothing_is_replaced() {
     error: [folder]/notes.db is not a backup: it is a SQLite database of something else, or an empty one
     error: [folder]/half.db is damaged: database disk image is malformed
     error: [folder]/damaged.db is damaged: database disk image is malformed
-    error: [folder]/newer.db was written by a newer talkmirror (schema 99; this one knows 3): upgrade talkmirror
+    error: [folder]/newer.db was written by a newer talkmirror (schema 99; this one knows 4): upgrade talkmirror
     error: [folder]/other.db is a backup of account 4711, and the database [folder]/talks.db mirrors account 17029541: restore it under another database.path, or move that database away first
     error: [folder]/nameless.db cannot be restored, because it is not as talkmirror created it: the talks are of account 17029541, and mirror_info has no account_id; use another backup, or sync into a new database
     error: [folder]/talks-of-others.db cannot be restored, because it is not as talkmirror created it: the talks are of account 4711, and mirror_info has "17029541"; use another backup, or sync into a new database

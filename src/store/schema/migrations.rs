@@ -16,6 +16,7 @@ const SCHEMA: Schema = Schema {
         include_str!("../migrations/001.sql"),
         include_str!("../migrations/002.sql"),
         include_str!("../migrations/003.sql"),
+        include_str!("../migrations/004.sql"),
     ],
     views: include_str!("../views.sql"),
 };
