@@ -14,6 +14,7 @@ mod file;
 mod keys;
 mod oauth;
 mod publish;
+mod report;
 mod retention;
 mod schedule;
 
@@ -26,6 +27,7 @@ pub(crate) use schedule::{either_day, next_tick};
 use crate::amocrm::{self, ClientConfig, Token, TokenSource, vendor_of};
 use crate::number;
 use crate::policy::RetryRules;
+use crate::policy::hours::ReportRules;
 use crate::policy::refresh::RefreshRules;
 use crate::publish::PublishRules;
 use keys::Keys;
@@ -55,6 +57,7 @@ pub(crate) struct Config {
     /// `events.since`: past events of this length of time are read once. `None`: none are.
     pub events_since: Option<Duration>,
     pub webhook: Option<Webhook>,
+    pub report: ReportRules,
     /// `retention.versions`: older ended states are removed. `None` keeps all.
     pub retention: Option<Duration>,
     /// `http.listen`. `None` if nothing is served.
@@ -269,6 +272,7 @@ impl Config {
         let http = feeds::http(keys);
         let http_hosts = feeds::hosts(keys);
         let webhook = feeds::webhook(keys, folder, needs, http);
+        let report = report::report(keys);
         let retention = retention::versions(keys);
         let backup = backup::backup(keys, &database);
         let publish = publish::publish(keys, folder, needs);
@@ -303,6 +307,7 @@ impl Config {
             events,
             events_since,
             webhook,
+            report,
             retention,
             http,
             http_hosts,

@@ -26,6 +26,7 @@ use crate::policy::closing::CloseMode;
 use crate::sqlite::{self, busy_wait};
 use crate::store::Connection;
 use crate::store::closures;
+use crate::store::local_time;
 use crate::store::lock::{self, InstanceLock, LockError};
 use crate::store::queue::Repair;
 use crate::store::status::DaemonStatus;
@@ -279,6 +280,7 @@ fn worker(
     // Requeues closings that a crash left without a row, and stores the current rules.
     closures::requeue_open(&connection).map_err(StoreError::from)?;
     sweep::note_rules(&connection, &config.auto_close.rules).map_err(StoreError::from)?;
+    local_time::store(&connection, &config.report).map_err(StoreError::from)?;
     let worker_config = WorkerConfig { no_close: work.no_close, ..worker_config(config, work.mode) };
     busy_wait::end(&connection).map_err(StoreError::from)?;
     let store = Writer::start(connection, &config.database).map_err(DaemonError::Thread)?;

@@ -6,6 +6,7 @@
 pub mod closing;
 pub(crate) mod gone;
 pub(crate) mod growth;
+pub mod hours;
 pub mod lanes;
 pub(crate) mod origin;
 pub mod refresh;

@@ -120,7 +120,8 @@ impl Running<'_> {
         self.publishing.apply(&config).await?;
         self.feeders.apply(&config, &feeder_state, &self.worker, &self.schedule).await?;
         self.hosts.send_replace(config.http_hosts.clone());
-        self.worker.writer().configure(config.auto_close.rules.clone(), feeders::enabled(&config));
+        let (rules, report) = (config.auto_close.rules.clone(), config.report.clone());
+        self.worker.writer().configure(rules, report, feeders::enabled(&config));
         self.config = config;
         self.config.warn();
         self.set_sweeps().await?;

@@ -27,6 +27,7 @@ use super::sweep::{self, ToClose};
 use super::tokens::TokenStatus;
 use crate::clock::UnixSeconds;
 use crate::policy::closing::CloseRules;
+use crate::policy::hours::ReportRules;
 use crate::sqlite::checkpoint::{WalStatus, WalView};
 use crate::talk::TalkId;
 use message::{Message, Query, Write};
@@ -178,8 +179,8 @@ impl Writer {
     }
 
     /// Stores the rules of the configuration, for those who read the database.
-    pub fn configure(&self, rules: CloseRules, feeders: Vec<(Feeder, bool)>) {
-        self.query(Query::Configure { rules: Box::new(rules), feeders });
+    pub fn configure(&self, rules: CloseRules, report: ReportRules, feeders: Vec<(Feeder, bool)>) {
+        self.query(Query::Configure { rules: Box::new(rules), report: Box::new(report), feeders });
     }
 
     /// Runs a maintenance task once; answered by [`Event::Maintained`].

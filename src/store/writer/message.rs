@@ -2,6 +2,7 @@
 
 use crate::clock::UnixSeconds;
 use crate::policy::closing::CloseRules;
+use crate::policy::hours::ReportRules;
 use crate::store::account::AccountName;
 use crate::store::backup::state::BackupState;
 use crate::store::changes::state::PublishState;
@@ -47,6 +48,7 @@ pub(crate) enum Query {
     /// The rules of the configuration, and which feeders it switches on.
     Configure {
         rules: Box<CloseRules>,
+        report: Box<ReportRules>,
         feeders: Vec<(Feeder, bool)>,
     },
     /// What can wait.

@@ -6,10 +6,11 @@ use super::message::{Event, Message, Query, Spent, Write};
 use super::write_error::{explain, is_one_row_s, may_pass};
 use crate::clock::{self, UnixSeconds, unix_now};
 use crate::policy::closing::CloseRules;
+use crate::policy::hours::ReportRules;
 use crate::sqlite::checkpoint::{self, Checkpoints, WalView};
 use crate::store::feeds::{self, Candidates, Fed, Feeder};
 use crate::store::maintenance::{self, Maintained};
-use crate::store::{changes, completeness, queue, resume, sweep};
+use crate::store::{changes, completeness, local_time, queue, resume, sweep};
 use crate::text::shown;
 use rusqlite::Connection;
 use std::path::PathBuf;
@@ -155,8 +156,10 @@ fn answer_query(
             sender.notify(Event::QueuedToClose(queued));
         }
         // After the sweeps that were asked for before it: they write down the rules they go by.
-        Query::Configure { rules, feeders } => {
-            retry_until_ok(sender, connection, |connection| configure(connection, &rules, &feeders))?;
+        Query::Configure { rules, report, feeders } => {
+            retry_until_ok(sender, connection, |connection| {
+                configure(connection, &rules, &report, &feeders)
+            })?;
             for (feeder, _) in feeders.iter().filter(|(_, on)| !on) {
                 state.candidates.works(*feeder, false);
             }
@@ -297,8 +300,10 @@ fn answer(batch: &mut [Write], fed: Vec<Fed>, sender: &EventSender) {
 fn configure(
     connection: &mut Connection,
     rules: &CloseRules,
+    report: &ReportRules,
     feeders: &[(Feeder, bool)],
 ) -> rusqlite::Result<()> {
+    local_time::store(connection, report)?;
     let tx = connection.transaction()?;
     sweep::note_rules(&tx, rules)?;
     for (feeder, on) in feeders {
