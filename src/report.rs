@@ -13,6 +13,7 @@ use crate::store::changes::state::{self as publishing, PublishState};
 use crate::store::completeness::{self, Completeness};
 use crate::store::counts::{self, Freshness, QueueCounts, TalkCounts};
 use crate::store::feeds::{self, Backfill, FeederRow, PastEvents};
+use crate::store::local_time;
 use crate::store::odd::{self, OddField};
 use crate::store::retention::{self, Retention};
 use crate::store::sizes::{self, Size};
@@ -37,7 +38,9 @@ pub(crate) struct Overview {
     pub queue: QueueCounts,
     /// The process that works the queue, or the last one that did.
     pub daemon: Option<DaemonStatus>,
-    /// Closings since midnight UTC, by outcome.
+    /// `report.timezone`: whose midnight begins a day.
+    pub timezone: String,
+    /// Closings since midnight, by outcome.
     pub closures_today: BTreeMap<ClosingOutcome, i64>,
     /// Unfinished closings, from any day.
     pub closures_under_way: i64,
@@ -78,7 +81,8 @@ pub(crate) fn overview(connection: &Connection, now: UnixSeconds) -> Result<Over
             talks,
             queue: counts::queue(moment, now)?,
             daemon: DaemonStatus::read(moment)?,
-            closures_today: counts::closures_since(moment, now.start_of_day())?,
+            timezone: local_time::zone_name(moment)?,
+            closures_today: counts::closures_since(moment, local_time::start_of_day(moment, now)?)?,
             closures_under_way: counts::closures_under_way(moment)?,
             sweeps: sweep::state(moment)?,
             feeders: feeds::rows(moment)?,

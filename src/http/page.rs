@@ -75,7 +75,7 @@ pub(super) fn render(screen: &Screen) -> String {
         (tables::closures(screen))
         (tables::feeders(screen))
     };
-    shell(mood, &screen.account, screen.now, &main)
+    shell(mood, &screen.account, (screen.now, &screen.overview.timezone), &main)
 }
 
 /// The page if the database cannot be read.
@@ -84,10 +84,10 @@ fn render_unreadable(account: &str, why: &str, now: UnixSeconds) -> String {
     let main = html! {
         (state::headline(Mood::Down, &sentence, &html! {}))
     };
-    shell(Mood::Down, account, now, &main)
+    shell(Mood::Down, account, (now, "UTC"), &main)
 }
 
-fn shell(mood: Mood, account: &str, now: UnixSeconds, main: &Markup) -> String {
+fn shell(mood: Mood, account: &str, (now, timezone): (UnixSeconds, &str), main: &Markup) -> String {
     let version = env!("CARGO_PKG_VERSION");
     let page = html! {
         (DOCTYPE)
@@ -112,8 +112,11 @@ fn shell(mood: Mood, account: &str, now: UnixSeconds, main: &Markup) -> String {
                 p id="lost" role="alert" {}
                 main { (main) (as_of(now)) }
                 footer {
-                    p { "This page refreshes itself every " (RELOAD_INTERVAL_SECS) " s. Days and times are \
-                                                                                    UTC." }
+                    p {
+                        "This page refreshes itself every " (RELOAD_INTERVAL_SECS) " s. "
+                        @if timezone == "UTC" { "Days and times are UTC." }
+                        @else { "Days are those of " (timezone) ", times are UTC." }
+                    }
                     p { "talkmirror " (version) ". For programs: " a href="metrics" { "metrics" } ", "
                         a href="readyz" { "readiness" } ", " a href="healthz" { "health" } "." }
                 }
@@ -133,7 +136,7 @@ fn figures(screen: &Screen) -> Markup {
     let days = &screen.days;
     let values = |figure: fn(&Day) -> i64| days.iter().map(figure).collect::<Vec<i64>>();
     let (open, missed, closed) = (values(|day| day.open), values(|day| day.missed), values(|day| day.closed));
-    let times = [days[0].starts_at, days[DAYS / 2].starts_at].map(day);
+    let times = [days[0].day, days[DAYS / 2].day].map(day);
     let times = [times[0].clone(), times[1].clone(), "today".to_owned()];
     let requests: Vec<i64> = screen.requests_by_minute.iter().map(|requests| i64::from(*requests)).collect();
     // The current minute is not over and would look like a fall.
@@ -174,7 +177,7 @@ fn figures(screen: &Screen) -> Markup {
 fn extremes(days: &[Day], values: &[i64]) -> String {
     let of = |place: Option<usize>| {
         let place = place.unwrap_or(0);
-        format!("{} on {}", count(values[place]), day(days[place].starts_at))
+        format!("{} on {}", count(values[place]), day(days[place].day))
     };
     let least = of((0..values.len()).min_by_key(|place| values[*place]));
     let most = of((0..values.len()).rev().max_by_key(|place| values[*place]));

@@ -8,6 +8,7 @@ pub(crate) use crate::sqlite::causes;
 use crate::store::completeness::Completeness;
 use crate::store::counts::Freshness;
 use crate::store::feeds::{Backfill, FeederRow, PastEvents};
+use crate::store::local_time::LocalDay;
 pub(crate) use crate::text::{brief, shown};
 use std::time::Duration;
 
@@ -50,9 +51,9 @@ pub(crate) fn timestamp_ago(at: UnixSeconds, now: UnixSeconds) -> String {
     format!("{} ({})", timestamp(at), ago(at, now))
 }
 
-/// A day of this or the last year, UTC: `23 Nov`.
-pub(crate) fn day(at: UnixSeconds) -> String {
-    written(at, "%-d %b")
+/// A day of this or the last year: `23 Nov`.
+pub(crate) fn day(day: LocalDay) -> String {
+    written(day.as_utc(), "%-d %b")
 }
 
 /// A count with thousands separated: `1,234,567`.
@@ -193,7 +194,7 @@ mod tests {
         assert_eq!(in_time(now + 60, now), "in 1 min");
         let epoch = UnixSeconds::EPOCH;
         assert_eq!(timestamp(epoch), "1970-01-01 00:00:00");
-        assert_eq!((day(epoch), iso(epoch)), ("1 Jan".into(), "1970-01-01T00:00:00Z".into()));
+        assert_eq!((day(LocalDay(0)), iso(epoch)), ("1 Jan".into(), "1970-01-01T00:00:00Z".into()));
         assert_eq!(
             [2 * YEAR_SECS - 1, 2 * YEAR_SECS, 3000 * YEAR_SECS].map(years),
             ["729 d", "2 years", "3,000 years"]

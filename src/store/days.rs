@@ -1,5 +1,6 @@
 //! The talks of the last days, counted by indexes alone: the page reads them often, and a mirror may hold millions.
 
+use super::local_time::{LocalDay, LocalTime};
 use crate::clock::UnixSeconds;
 use crate::number;
 use rusqlite::{Connection, Params, Row};
@@ -7,13 +8,14 @@ use std::time::Duration;
 
 /// How many days are counted, today included.
 pub(crate) const DAYS: usize = 30;
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// A local day may begin this long before or after the same day in UTC, and the clocks may change meanwhile.
+const ZONE_MARGIN: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 
-/// The talks of one day, UTC, as currently mirrored.
+/// The talks of one local day, as currently mirrored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Day {
-    /// The start of the day.
-    pub starts_at: UnixSeconds,
+    /// The day.
+    pub day: LocalDay,
     /// Open at its end. For today: now.
     pub open: i64,
     /// Missed on this day.
@@ -40,13 +42,14 @@ const MISSED: &str = "SELECT missed_at FROM talks INDEXED BY talks_missed WHERE 
 pub(crate) fn days(connection: &Connection, now: UnixSeconds) -> rusqlite::Result<[Day; DAYS]> {
     let tx = connection.unchecked_transaction()?;
     let mut days = [Day::default(); DAYS];
-    let mut starts_at = now.start_of_day();
-    for day in days.iter_mut().rev() {
-        day.starts_at = starts_at;
-        starts_at = starts_at - DAY;
+    let last = number::whole(DAYS) - 1;
+    let local = LocalTime::read(&tx, now - Duration::from_secs(DAYS as u64 * 24 * 60 * 60) - ZONE_MARGIN)?;
+    let today = local.day(now);
+    for (place, day) in (0..).zip(&mut days) {
+        day.day = LocalDay(today.0 - last + place);
     }
-    let first = days[0].starts_at;
-    let mut count = DayCounts { first, days };
+    let first = local.start(days[0].day);
+    let mut count = DayCounts { local, days };
     scan(&tx, OPEN, [], |row| {
         count.open(row.get(0)?, UnixSeconds::MAX);
         Ok(())
@@ -84,7 +87,7 @@ fn scan(
 }
 
 struct DayCounts {
-    first: UnixSeconds,
+    local: LocalTime,
     /// While counting, `open` is the difference from the day before.
     days: [Day; DAYS],
 }
@@ -92,8 +95,8 @@ struct DayCounts {
 impl DayCounts {
     /// The day of a time. A time in the future counts as today.
     fn day(&self, at: UnixSeconds) -> Option<usize> {
-        let day = usize::try_from(at.seconds_since(self.first).div_euclid(number::seconds(DAY))).ok()?;
-        Some(day.min(DAYS - 1))
+        let day = self.local.day(at).0.saturating_sub(self.days[0].day.0);
+        Some(usize::try_from(day).ok()?.min(DAYS - 1))
     }
 
     /// Counts a talk as open at the end of each day from `from` until `until`.
@@ -137,6 +140,8 @@ impl DayCounts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::hours::ReportRules;
+    use crate::store::local_time;
     use crate::store::migrations::tests::in_memory;
 
     /// 2023-11-14 22:13:20 UTC.
@@ -158,6 +163,17 @@ mod tests {
                     closed.map(|(_, seen)| at(seen)),
                     gone.map(at),
                 ),
+            )
+            .unwrap();
+    }
+
+    fn missed(connection: &Connection, missed_at: UnixSeconds) {
+        connection
+            .execute(
+                "INSERT INTO talks (created_at, updated_at, missed_at, is_in_work, contact_id, is_read,
+                                    account_id, payload, first_fetched_at, fetched_at, changed_at)
+                 VALUES (1, 1, ?1, 1, 1, 0, 1, '{}', 1, 1, 1)",
+                [missed_at],
             )
             .unwrap();
     }
@@ -186,7 +202,7 @@ mod tests {
         let days = days(&connection, NOW).unwrap();
         assert_eq!(steps(&days, |day| day.open), [(29, 1), (10, 2), (8, 3), (7, 4), (6, 3), (5, 2)]);
         assert_eq!(steps(&days, |day| day.closed), [(5, 1), (4, 0), (3, 1), (2, 0)]);
-        assert_eq!((days[29].starts_at, days[0].starts_at), (TODAY, TODAY - 29 * DAY));
+        assert_eq!([days[29], days[0]].map(|day| day.day.as_utc()), [TODAY, TODAY - 29 * DAY]);
         let open: i64 =
             connection.query_row("SELECT count(*) FROM open_talks", [], |row| row.get(0)).unwrap();
         assert_eq!(days[29].open, open, "what is open today is what the mirror says is");
@@ -211,17 +227,26 @@ mod tests {
         let connection = in_memory();
         let first = TODAY - 29 * DAY;
         for missed_at in [first - 1, first, TODAY - 1, TODAY, NOW + 2 * DAY] {
-            connection
-                .execute(
-                    "INSERT INTO talks (created_at, updated_at, missed_at, is_in_work, contact_id, is_read,
-                                        account_id, payload, first_fetched_at, fetched_at, changed_at)
-                     VALUES (1, 1, ?1, 1, 1, 0, 1, '{}', 1, 1, 1)",
-                    [missed_at],
-                )
-                .unwrap();
+            missed(&connection, missed_at);
         }
         let days = days(&connection, NOW).unwrap();
         assert_eq!(steps(&days, |day| day.missed), [(29, 1), (28, 0), (1, 1), (0, 2)]);
+    }
+
+    #[test]
+    fn days_are_those_of_the_zone_also_when_the_clocks_change() {
+        let connection = in_memory();
+        let zone = ReportRules::zone("Europe/Berlin").unwrap();
+        local_time::store(&connection, &ReportRules { zone, work_hours: None }).unwrap();
+        // 2026-10-26 00:30 in Berlin. The day before has 25 hours: it began at 2026-10-24 22:00 UTC.
+        let now = UnixSeconds::new(1_792_971_000);
+        let today = now - 30 * 60;
+        for missed_at in [today - 25 * 3600 - 1, today - 25 * 3600, today - 1, today] {
+            missed(&connection, missed_at);
+        }
+        let days = days(&connection, now).unwrap();
+        assert_eq!(steps(&days, |day| day.missed), [(2, 1), (1, 2), (0, 1)]);
+        assert_eq!(crate::clock::written(days[29].day.as_utc(), "%Y-%m-%d"), "2026-10-26");
     }
 
     #[test]

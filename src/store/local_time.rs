@@ -6,6 +6,7 @@ use super::info::InfoKey;
 use crate::clock::UnixSeconds;
 use crate::policy::hours::{ReportRules, UtcOffset};
 use rusqlite::{Connection, Row, ToSql, params_from_iter};
+use std::time::Duration;
 
 /// `mirror_info`: the IANA name of the zone, …
 const ZONE: InfoKey<String> = InfoKey::text("report.timezone");
@@ -91,8 +92,17 @@ pub(crate) fn zone_name(connection: &Connection) -> rusqlite::Result<String> {
     Ok(ZONE.get(connection)?.unwrap_or_else(|| "UTC".into()))
 }
 
+/// The first second of the local day of a time.
+///
+/// # Errors
+/// If the database cannot be read.
+pub(crate) fn start_of_day(connection: &Connection, at: UnixSeconds) -> rusqlite::Result<UnixSeconds> {
+    let local = LocalTime::read(connection, at - Duration::from_secs(2 * DAY_SECONDS.unsigned_abs()))?;
+    Ok(local.start(local.day(at)))
+}
+
 /// A local day: the number of days since 1970-01-01.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LocalDay(pub i64);
 
 impl LocalDay {

@@ -74,7 +74,7 @@ pub(super) fn days(days: &[Day; DAYS]) -> Markup {
                         @for (place, one) in days.iter().enumerate().rev() {
                             tr {
                                 th scope="row" {
-                                    (day(one.starts_at)) @if place + 1 == DAYS { " (today, so far)" }
+                                    (day(one.day)) @if place + 1 == DAYS { " (today, so far)" }
                                 }
                                 td.number { (count(one.open)) }
                                 td.number { (count(one.missed)) }

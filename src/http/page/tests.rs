@@ -4,6 +4,7 @@ use crate::report::health::tests::{NOW, overview};
 use crate::store::completeness::Completeness;
 use crate::store::counts::{Freshness, QueueCounts, TalkCounts};
 use crate::store::feeds::FeederRow;
+use crate::store::local_time::LocalDay;
 use crate::store::status::{DaemonStatus, PauseStatus};
 use crate::store::sweep::SweepState;
 use crate::talk::TalkId;
@@ -17,7 +18,7 @@ fn screen() -> Screen {
         let place = place as i64;
         let open = 1180 + place * place * 7 % 300;
         *day = Day {
-            starts_at: NOW.start_of_day() - ago * 86_400,
+            day: LocalDay(NOW.get().div_euclid(86_400) - ago),
             open,
             missed: 20 + place * 17 % 61,
             closed: 30 + place * 29 % 83,
@@ -152,7 +153,7 @@ fn empty() -> Screen {
     let daemon = overview.daemon.as_mut().unwrap();
     (daemon.last_success_at, daemon.last_failure_at, daemon.last_failure) = (None, None, None);
     for day in &mut screen.days {
-        *day = Day { starts_at: day.starts_at, ..Day::default() };
+        *day = Day { day: day.day, ..Day::default() };
     }
     screen.closures.clear();
     screen.requests_by_minute = vec![0];

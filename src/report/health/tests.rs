@@ -13,6 +13,7 @@ pub(crate) const NOW: UnixSeconds = UnixSeconds::new(1_700_000_000);
 /// The mirror of a running daemon with one open talk and an empty queue.
 pub(crate) fn overview() -> Overview {
     Overview {
+        timezone: "UTC".into(),
         account_id: Some(1),
         account: Default::default(),
         odd_fields: Vec::new(),
