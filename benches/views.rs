@@ -14,9 +14,10 @@
 use criterion::Criterion;
 use rusqlite::Connection;
 use std::time::Duration;
-use talkmirror::store;
+use talkmirror::policy::hours::{ReportRules, WorkHours};
+use talkmirror::store::{self, local_time};
 
-const QUESTIONS: [&str; 17] = [
+const QUESTIONS: [&str; 21] = [
     "SELECT * FROM talks_iso WHERE talk_id = 707000",
     "SELECT * FROM open_talks",
     "SELECT * FROM stale_talks",
@@ -25,7 +26,11 @@ const QUESTIONS: [&str; 17] = [
     "SELECT * FROM responses",
     "SELECT * FROM responses WHERE talk_id = 707001",
     "SELECT * FROM responses WHERE missed_at >= unixepoch('now', '-7 days')",
+    "SELECT talk_id, origin, missed_at, responded_at, seconds, how, responded_by, user_id FROM responses",
     "SELECT * FROM response_sla",
+    "SELECT * FROM missed_by_user",
+    "SELECT * FROM missed_by_pipeline",
+    "SELECT * FROM open_by_day",
     "SELECT * FROM talk_timeline WHERE talk_id = 707000 ORDER BY at",
     "SELECT * FROM closures_by_day",
     "SELECT * FROM ratings",
@@ -48,8 +53,10 @@ fn main() {
     writer.execute_batch(include_str!("../tests/million.sql")).expect("a million talks");
     writer.execute_batch("CREATE TEMP VIEW told AS SELECT * FROM t").expect("all of them");
     writer.execute_batch(include_str!("../tests/million_events.sql")).expect("their events");
+    writer.execute_batch(include_str!("../tests/million_names.sql")).expect("their leads");
     // As the daemon does.
     writer.execute_batch("COMMIT; PRAGMA optimize = 0x10002").expect("statistics");
+    local_time::store(&writer, &rules()).expect("the zone and the working hours");
     let reader = store::open_read_only(&path).expect("a reader");
     for question in QUESTIONS {
         let name = question.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -58,6 +65,12 @@ fn main() {
         });
     }
     criterion.final_summary();
+}
+
+/// A zone whose clocks change, and hours of work.
+fn rules() -> ReportRules {
+    let zone = ReportRules::zone("Europe/Berlin").expect("a zone");
+    ReportRules { zone, work_hours: WorkHours::parse("Mon-Fri 09:00-18:00").ok() }
 }
 
 fn count(connection: &Connection, question: &str) -> usize {

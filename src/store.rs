@@ -16,7 +16,7 @@ pub(crate) mod days;
 pub mod feeds;
 pub(crate) mod figures;
 mod info;
-pub(crate) mod local_time;
+pub mod local_time;
 pub mod lock;
 pub(crate) mod maintenance;
 pub(crate) mod named;

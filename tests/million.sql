@@ -18,10 +18,10 @@ SELECT talk_id, created_at, created_at + 600 + wait, CASE WHEN NOT open AND dice
 FROM t ORDER BY talk_id;
 UPDATE talks SET gone_at = updated_at + 1000 WHERE talk_id % 333 = 0;
 -- Superseded: as it began, unread ...
-INSERT INTO talk_history (talk_id, version, valid_from, valid_to, created_at, updated_at, contact_id, chat_id, is_in_work, is_read, origin, account_id)
-SELECT talk_id, 1, created_at+30, created_at + CASE WHEN dice < 30 THEN 930 ELSE 1000 + wait END, created_at, created_at, contact_id, chat_id, 1, 0, origin, 17029541 FROM t WHERE dice < 30 OR NOT open ORDER BY talk_id;
+INSERT INTO talk_history (talk_id, version, valid_from, valid_to, created_at, updated_at, contact_id, chat_id, is_in_work, is_read, origin, account_id, lead_id)
+SELECT talk_id, 1, created_at+30, created_at + CASE WHEN dice < 30 THEN 930 ELSE 1000 + wait END, created_at, created_at, contact_id, chat_id, 1, 0, origin, 17029541, 6000000 + talk_id FROM t WHERE dice < 30 OR NOT open ORDER BY talk_id;
 -- ... and missed.
-INSERT INTO talk_history (talk_id, version, valid_from, valid_to, created_at, updated_at, contact_id, chat_id, is_in_work, is_read, origin, missed_at, account_id)
-SELECT talk_id, 2, created_at+930, created_at + 1000 + wait, created_at, created_at+900, contact_id, chat_id, 1, 0, origin, created_at + 900, 17029541 FROM t WHERE dice < 30 AND NOT open ORDER BY talk_id;
+INSERT INTO talk_history (talk_id, version, valid_from, valid_to, created_at, updated_at, contact_id, chat_id, is_in_work, is_read, origin, missed_at, account_id, lead_id)
+SELECT talk_id, 2, created_at+930, created_at + 1000 + wait, created_at, created_at+900, contact_id, chat_id, 1, 0, origin, created_at + 900, 17029541, 6000000 + talk_id FROM t WHERE dice < 30 AND NOT open ORDER BY talk_id;
 INSERT INTO closures (talk_id, mode, missed_at, talk_updated_at, reason, force_close, decided_at, outcome, attempts)
 SELECT talk_id, 'live', created_at + 900, created_at+600, 'missed 1 day ago, quiet for 23 h', 1, created_at + 90000, CASE talk_id % 5 WHEN 0 THEN 'withdrawn' WHEN 1 THEN 'would_close' ELSE 'closed' END, 1 FROM t;

@@ -24,14 +24,18 @@ pub(crate) struct Day {
     pub closed: i64,
 }
 
-// A talk counts as closed when the account last changed it, or when it was first seen closed if that is earlier. So
-// a talk closed long before its first fetch does not count today, and a later rating does not move it. A talk that
-// is gone without being seen closed ended when the API first reported that.
+// As the view open_by_day. A talk counts as closed at its event. Without one, when the account last changed it, or when it
+// was first seen closed if that is earlier: so a talk closed long before its first fetch does not count today, and a later
+// rating does not move it. A talk that is gone without being seen closed ended when the API first reported that.
 const OPEN: &str =
     "SELECT created_at FROM talks INDEXED BY talks_open WHERE is_in_work = 1 AND gone_at IS NULL";
-const CLOSED: &str = "SELECT created_at, min(closed_at, updated_at) FROM talks INDEXED BY talks_closed
+const CLOSED: &str = "SELECT created_at, coalesce((SELECT max(at) FROM talk_events AS event
+                                   WHERE event.talk_id = talks.talk_id AND type = 'talk_closed'), min(closed_at, updated_at))
+       FROM talks INDEXED BY talks_closed
       WHERE is_in_work = 0 AND gone_at IS NULL AND updated_at >= ?1";
-const GONE: &str = "SELECT created_at, min(closed_at, updated_at), gone_at FROM talks INDEXED BY talks_gone
+const GONE: &str = "SELECT created_at, iif(closed_at IS NULL, NULL, coalesce((SELECT max(at) FROM talk_events AS event
+                                   WHERE event.talk_id = talks.talk_id AND type = 'talk_closed'), min(closed_at, updated_at))), gone_at
+       FROM talks INDEXED BY talks_gone
       WHERE gone_at >= ?1";
 const MISSED: &str = "SELECT missed_at FROM talks INDEXED BY talks_missed WHERE missed_at >= ?1";
 
@@ -115,6 +119,7 @@ impl DayCounts {
     }
 
     fn closed(&mut self, from: UnixSeconds, at: UnixSeconds) {
+        let at = at.max(from);
         self.open(from, at);
         if let Some(day) = self.day(at) {
             self.days[day].closed += 1;
@@ -261,8 +266,9 @@ mod tests {
                 .unwrap()
                 .collect::<Result<_, _>>()
                 .unwrap();
-            assert!(plan.iter().all(|step| step.contains("COVERING INDEX")), "{sql}: {plan:?}");
-            assert!(sql == OPEN || plan.iter().all(|step| step.starts_with("SEARCH")), "{sql}: {plan:?}");
+            let reads: Vec<&String> = plan.iter().filter(|step| !step.contains("SCALAR SUBQUERY")).collect();
+            assert!(reads.iter().all(|step| step.contains("COVERING INDEX")), "{sql}: {plan:?}");
+            assert!(sql == OPEN || reads.iter().all(|step| step.starts_with("SEARCH")), "{sql}: {plan:?}");
         }
     }
 }

@@ -20,13 +20,13 @@ const DAY_SECONDS: i64 = 24 * 60 * 60;
 ///
 /// # Errors
 /// If the database cannot be written.
-pub(crate) fn store(connection: &Connection, rules: &ReportRules) -> rusqlite::Result<()> {
+pub fn store(connection: &Connection, rules: &ReportRules) -> rusqlite::Result<()> {
     let tx = connection.unchecked_transaction()?;
     let offsets = rules.utc_offsets();
     let offsets = offsets.iter().map(|offset| {
         [offset.valid_from.get(), offset.valid_to.get(), offset.seconds].map(rusqlite::types::Value::from)
     });
-    replace(&tx, "utc_offsets", &["valid_from", "valid_to", "seconds"], offsets.collect())?;
+    replace(&tx, "utc_offsets", &["valid_from", "valid_to", "seconds"], &offsets.collect::<Vec<_>>())?;
     let mut before = 0;
     let shifts = rules.shifts().into_iter().map(|shift| {
         let row = [
@@ -60,12 +60,12 @@ fn replace<const N: usize>(
     tx: &Connection,
     table: &str,
     columns: &[&str; N],
-    rows: Vec<[rusqlite::types::Value; N]>,
+    rows: &[[rusqlite::types::Value; N]],
 ) -> rusqlite::Result<()> {
     let columns = columns.join(", ");
     let found: Vec<[rusqlite::types::Value; N]> = tx
         .prepare(&format!("SELECT {columns} FROM {table} ORDER BY 1"))?
-        .query_map([], |row| values(row))?
+        .query_map([], values)?
         .collect::<rusqlite::Result<_>>()?;
     if found == rows {
         return Ok(());
@@ -73,10 +73,11 @@ fn replace<const N: usize>(
     tx.execute(&format!("DELETE FROM {table}"), [])?;
     let values = vec!["?"; N].join(", ");
     let mut insert = tx.prepare(&format!("INSERT INTO {table} ({columns}) VALUES ({values})"))?;
-    for row in &rows {
+    for row in rows {
         insert.execute(params_from_iter(row.iter().map(|value| value as &dyn ToSql)))?;
     }
-    Ok(())
+    // Otherwise SQLite reads all rows for each time: it takes the table for as small as it was.
+    tx.execute_batch(&format!("ANALYZE {table}"))
 }
 
 fn values<const N: usize>(row: &Row<'_>) -> rusqlite::Result<[rusqlite::types::Value; N]> {

@@ -1,15 +1,21 @@
 //! Tests of the views: each is documented, means what it says, and answers from an index with millions of rows.
 
+mod days;
+mod missed;
 mod responses;
 mod states;
+mod talks;
+mod timeline;
 
 use super::migrations::tests::in_memory;
 use crate::clock::UnixSeconds;
+use crate::policy::hours::{ReportRules, WorkHours};
+use crate::store::local_time;
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, Params};
 
 /// All views, each with a typical question.
-const VIEWS: [(&str, &str); 14] = [
+const VIEWS: [(&str, &str); 17] = [
     ("talk_versions", "SELECT * FROM talk_versions WHERE talk_id = 707000"),
     ("talks_iso", "SELECT * FROM talks_iso WHERE talk_id = 707000"),
     ("open_talks", "SELECT * FROM open_talks"),
@@ -18,6 +24,9 @@ const VIEWS: [(&str, &str); 14] = [
     ("missed_by_origin", "SELECT * FROM missed_by_origin"),
     ("responses", "SELECT * FROM responses"),
     ("response_sla", "SELECT * FROM response_sla"),
+    ("missed_by_user", "SELECT * FROM missed_by_user"),
+    ("missed_by_pipeline", "SELECT * FROM missed_by_pipeline"),
+    ("open_by_day", "SELECT * FROM open_by_day"),
     ("talk_timeline", "SELECT * FROM talk_timeline WHERE talk_id = 707000 ORDER BY at"),
     ("closures_by_day", "SELECT * FROM closures_by_day"),
     ("ratings", "SELECT * FROM ratings"),
@@ -86,7 +95,11 @@ fn every_view_answers_from_an_index_in_a_mirror_of_a_million_talks() {
     connection.execute_batch(include_str!("../../tests/million.sql")).unwrap();
     connection.execute_batch("CREATE TEMP VIEW told AS SELECT * FROM t WHERE talk_id % 50 < 2").unwrap();
     connection.execute_batch(include_str!("../../tests/million_events.sql")).unwrap();
+    connection.execute_batch(include_str!("../../tests/million_names.sql")).unwrap();
+    let zone = ReportRules::zone("Europe/Berlin").unwrap();
+    let work_hours = Some(WorkHours::parse("Mon-Fri 09:00-18:00").unwrap());
     connection.execute_batch("COMMIT").unwrap();
+    local_time::store(&connection, &ReportRules { zone, work_hours }).unwrap();
     for table in ["talks", "talk_history", "closures"] {
         let count: i64 = one(&connection, &format!("SELECT count(*) FROM {table}"), []);
         assert!(count >= 1_000_000, "{table}: {count}");
@@ -127,8 +140,21 @@ fn plan(connection: &Connection, question: &str) -> Vec<String> {
 
 /// Whether a step of a plan reads a table of the mirror, not the result of another step.
 fn is_of_a_table(step: &str) -> bool {
-    let tables =
-        ["talks", "talk_history", "talk_events", "closures", "now", "before", "event", "told", "mirror_info"];
+    let tables = [
+        "talks",
+        "talk_history",
+        "talk_events",
+        "closures",
+        "now",
+        "before",
+        "event",
+        "told",
+        "mirror_info",
+        "leads",
+        "users",
+        "utc_offsets",
+        "work_time",
+    ];
     let mut words = step.split(' ');
     matches!(words.next(), Some("SCAN" | "SEARCH")) && words.next().is_some_and(|name| tables.contains(&name))
 }
@@ -184,177 +210,6 @@ impl Mirror {
 }
 
 #[test]
-fn a_missed_talk_has_its_response_when_it_is_answered_or_closed_and_not_when_it_is_read() {
-    let mirror = Mirror::new();
-    let missed = TalkState { missed: Some(10), seen: 20, ..NEW };
-    // Read, then closed.
-    let read = TalkState { seen: 110, read: true, ..missed };
-    mirror.talk(1, Some("viber"), &[NEW, missed, read, TalkState { seen: 500, open: false, ..read }]);
-    // Answered: missed_at is cleared.
-    mirror.talk(2, Some("viber"), &[missed, TalkState { seen: 210, missed: None, ..missed }]);
-    // Closed, and still marked as missed.
-    mirror.talk(3, Some("viber"), &[missed, TalkState { seen: 7_210, open: false, ..missed }]);
-    // It waits. Other changes are not a response.
-    mirror.talk(4, Some("viber"), &[missed, TalkState { seen: 300, rate: Some(5), read: true, ..missed }]);
-    let sla = "SELECT day, origin, missed, responses, waiting, p50, p95, max, within_hour, within_day, read FROM response_sla";
-    assert_eq!(mirror.rows(sla), ["2023-11-14|viber|4|3|1|490|7200|7200|2|3|1"]);
-    // A gone talk no longer waits. Its response, if any, counts.
-    mirror.0.execute("UPDATE talks SET gone_at = 1 WHERE talk_id IN (3, 4)", []).unwrap();
-    assert_eq!(mirror.rows(sla), ["2023-11-14|viber|3|3|0|490|7200|7200|2|3|0"]);
-    // First fetched long after it was closed.
-    mirror.talk(5, Some("avito"), &[TalkState { seen: 9_000, open: false, ..missed }]);
-    assert_eq!(mirror.rows("SELECT count(*) FROM responses WHERE origin = 'avito'"), ["0"]);
-}
-
-#[test]
-fn a_talk_that_is_missed_again_counts_again_and_one_still_missed_counts_as_open() {
-    let mirror = Mirror::new();
-    let missed = TalkState { missed: Some(10), seen: 20, ..NEW };
-    let again = TalkState { missed: Some(90_000), seen: 90_010, ..NEW };
-    mirror.talk(1, Some("viber"), &[missed, TalkState { seen: 50, missed: None, ..missed }, again]);
-    mirror.talk(2, Some("avito"), &[missed, TalkState { seen: 60, ..again }]);
-    mirror.talk(3, Some("avito"), &[NEW]);
-    mirror.talk(4, Some("avito"), &[missed, TalkState { seen: 50, missed: None, open: false, ..missed }]);
-    assert_eq!(mirror.rows("SELECT * FROM missed_by_day"), ["2023-11-14|3|0|", "2023-11-15|2|2|"]);
-    assert_eq!(
-        mirror.rows(
-            "SELECT origin, talks, missed, missed_talks, missed_percent, still_open FROM missed_by_origin"
-        ),
-        ["avito|3|3|2|66.7|1", "viber|1|2|1|100|1"]
-    );
-    // Being missed again ends the first wait: it was answered in between.
-    assert_eq!(
-        mirror.rows("SELECT day, origin, missed, responses, max FROM response_sla"),
-        [
-            "2023-11-14|avito|2|2|50",
-            "2023-11-14|viber|1|1|40",
-            "2023-11-15|avito|1|0|",
-            "2023-11-15|viber|1|0|"
-        ]
-    );
-}
-
-#[test]
-fn a_timeline_shows_each_change_and_who_closed_the_talk() {
-    let mirror = Mirror::new();
-    let missed = TalkState { missed: Some(10), seen: 20, ..NEW };
-    let read = TalkState { seen: 30, read: true, ..missed };
-    let answered = TalkState { seen: 40, missed: None, ..read };
-    let wrote = TalkState { seen: 50, read: false, ..answered };
-    let rated = TalkState { seen: 60, rate: Some(9), ..wrote };
-    mirror.talk(
-        1,
-        None,
-        &[NEW, missed, read, answered, wrote, rated, TalkState { seen: 70, open: false, ..rated }],
-    );
-    let timeline = |talk_id: i64| {
-        mirror.rows(&format!(
-            "SELECT at - {NOW}, event, what FROM talk_timeline WHERE talk_id = {talk_id} ORDER BY at"
-        ))
-    };
-    assert_eq!(
-        timeline(1),
-        [
-            "-60|opened|opened",
-            "10|missed|missed: nobody answered in time",
-            "30|read|read",
-            "40|answered|no longer missed: answered",
-            "50|unread|unread: the client wrote",
-            "60|rated|rated 9 by the client",
-            "70|closed|closed in the account",
-        ]
-    );
-    mirror.talk(2, None, &[missed, TalkState { seen: 100, open: false, ..missed }]);
-    mirror
-        .0
-        .execute(
-            "INSERT INTO closures (talk_id, mode, missed_at, talk_updated_at, reason, force_close, decided_at,
-                                   requested_at, outcome, verified_at, attempts)
-             VALUES (2, 'live', ?1, ?1, 'missed 1 day ago', 1, ?1 + 70, ?1 + 70, 'closed', ?1 + 80, 1)",
-            [NOW + 20],
-        )
-        .unwrap();
-    assert_eq!(
-        timeline(2),
-        [
-            "-60|opened|opened",
-            "10|missed|missed: nobody answered in time",
-            "90|auto-close|talkmirror decided to close it: missed 1 day ago",
-            "100|closed|closed by talkmirror",
-        ]
-    );
-    // As after a restore: the state was fetched again, after the verification of the closing.
-    mirror.0.execute("UPDATE talks SET changed_at = ?1 WHERE talk_id = 2", [NOW + 900]).unwrap();
-    assert_eq!(timeline(2)[3], "900|closed|closed by talkmirror");
-    // Open again, and closed by another person.
-    let reopened = TalkState { seen: 1000, ..missed };
-    mirror.talk(2, None, &[reopened, TalkState { seen: 1100, open: false, ..missed }]);
-    assert_eq!(timeline(2)[4..], ["1000|reopened|opened again", "1100|closed|closed in the account"]);
-    // Closed, and rated, before it was first fetched.
-    mirror.talk(3, None, &[TalkState { seen: -30, open: false, rate: Some(1), ..NEW }]);
-    mirror.0.execute("UPDATE talks SET changed_at = changed_at + 1000 WHERE talk_id = 3", []).unwrap();
-    assert_eq!(
-        timeline(3),
-        ["-60|opened|opened", "-30|rated|rated 1 by the client", "-30|closed|closed in the account"]
-    );
-    // What retention has removed.
-    mirror.0.execute("DELETE FROM talk_history WHERE talk_id = 1 AND version < 6", []).unwrap();
-    assert_eq!(
-        timeline(1),
-        ["60|trimmed|what was before is no longer kept", "70|closed|closed in the account"]
-    );
-}
-
-#[test]
-fn a_timeline_has_what_events_say_once_with_its_exact_time_and_its_user() {
-    let mirror = Mirror::new();
-    let missed = TalkState { missed: Some(10), seen: 20, ..NEW };
-    let read = TalkState { seen: 30, read: true, ..missed };
-    let answered = TalkState { seen: 300, missed: None, ..read };
-    mirror.talk(1, None, &[NEW, missed, read, answered, TalkState { seen: 900, open: false, ..answered }]);
-    let tell = |kind: &str, at: i64, user_id: Option<i64>| {
-        let event = (format!("{kind} {at}"), kind, NOW + at, user_id);
-        mirror.0.execute("INSERT INTO talk_events VALUES (?1, 1, ?2, ?3, ?4)", event).unwrap();
-    };
-    tell("talk_created", -61, None);
-    tell("talk_missed_event", 12, None);
-    tell("conversation_answered", 250, Some(31));
-    tell("conversation_answered", 400, None);
-    tell("talk_merged", 500, Some(31));
-    tell("talk_closed", 800, Some(32));
-    let timeline = || {
-        mirror.rows(&format!(
-            "SELECT at - {NOW}, event, what, source, user_id FROM talk_timeline WHERE talk_id = 1 ORDER BY at"
-        ))
-    };
-    assert_eq!(
-        timeline(),
-        [
-            "-61|opened|opened|event|",
-            "12|missed|missed: nobody answered in time|event|",
-            "30|read|read|fetch|",
-            "250|answered|answered by user 31|event|31",
-            "400|answered|answered|event|",
-            "500|talk_merged|talk_merged|event|31",
-            "800|closed|closed by user 32|event|32",
-        ]
-    );
-    let closure = "INSERT INTO closures (talk_id, mode, missed_at, talk_updated_at, reason, force_close, decided_at,
-                                         requested_at, outcome, verified_at, attempts)
-                   VALUES (1, 'live', 0, 0, 'missed 1 day ago', 1, ?1 + 790, ?1 + 799, 'closed', ?1 + 806, 1)";
-    mirror.0.execute(closure, [NOW]).unwrap();
-    assert_eq!(timeline().last().unwrap(), "800|closed|closed by talkmirror|event|32");
-    // An account that does not send some types has the times of the fetches.
-    mirror.0.execute("DELETE FROM talk_events WHERE type <> 'talk_missed_event'", []).unwrap();
-    let times: Vec<String> =
-        timeline().iter().map(|row| row.split('|').take(2).collect::<Vec<_>>().join(" ")).collect();
-    assert_eq!(times, ["-60 opened", "12 missed", "30 read", "300 answered", "790 auto-close", "900 closed"]);
-    // Nor is anything of a talk that is not mirrored lost.
-    mirror.0.execute("INSERT INTO talk_events VALUES ('x', 7, 'talk_closed', 1, 31)", []).unwrap();
-    assert_eq!(mirror.rows("SELECT what FROM talk_timeline WHERE talk_id = 7"), ["closed by user 31"]);
-}
-
-#[test]
 fn views_over_the_account_show_whether_all_known_talks_are_mirrored() {
     let mirror = Mirror::new();
     let rated = TalkState { rate: Some(9), missed: Some(10), seen: 20, ..NEW };
@@ -364,9 +219,16 @@ fn views_over_the_account_show_whether_all_known_talks_are_mirrored() {
             (id, mode, version, pid, started_at, seen_at, requests_per_second, request_rate, complete)
             VALUES (1, 'run', '0', 1, 1, 1, 6, 0, ?1)";
         mirror.0.execute(status, [complete]).unwrap();
-        for view in
-            ["missed_by_day", "missed_by_origin", "response_sla", "ratings", "contact_talks", "chat_talks"]
-        {
+        for view in [
+            "missed_by_day",
+            "missed_by_origin",
+            "response_sla",
+            "missed_by_user",
+            "missed_by_pipeline",
+            "ratings",
+            "contact_talks",
+            "chat_talks",
+        ] {
             let found = mirror.rows(&format!("SELECT complete FROM {view}"));
             assert_eq!(found, [complete.to_string()], "{view}");
         }
@@ -406,42 +268,6 @@ fn the_other_views_count_what_their_names_promise() {
         mirror.rows("SELECT * FROM closures_by_day"),
         ["2023-11-14|live|3|0|1|1|1|0|0", "2023-11-15|live|1|0|0|0|0|0|1"]
     );
-}
-
-#[test]
-fn a_talk_was_closed_when_the_best_source_says_so() {
-    let mirror = Mirror::new();
-    let closed = TalkState { seen: 500, open: false, ..NEW };
-    mirror.talk(1, None, &[NEW, closed, TalkState { seen: 900, rate: Some(9), ..closed }]);
-    let of = || mirror.rows(&format!("SELECT unixepoch(closed_at) - {NOW}, closed_source FROM talks_iso"));
-    assert_eq!(of(), ["500|updated_at"], "and not when it was rated");
-    let tell = |id: &str, at: i64| {
-        let event = (id, NOW + at);
-        mirror.0.execute("INSERT INTO talk_events VALUES (?1, 1, 'talk_closed', ?2, NULL)", event).unwrap();
-    };
-    tell("a", 490);
-    assert_eq!(of(), ["490|event"]);
-    // Open and closed again: the first closing is not the last.
-    let again = TalkState { seen: 2000, ..NEW };
-    mirror.talk(1, None, &[again]);
-    assert_eq!(of(), ["|"]);
-    mirror.talk(1, None, &[TalkState { seen: 3000, open: false, ..again }]);
-    assert_eq!(of(), ["3000|updated_at"]);
-    mirror.0.execute("UPDATE talks SET updated_at = updated_at + 1000", []).unwrap();
-    assert_eq!(of(), ["3000|fetch"], "what changed later says nothing of it");
-    tell("b", 2990);
-    assert_eq!(of(), ["2990|event"]);
-}
-
-#[test]
-fn who_waits_is_who_was_missed_or_not_read() {
-    let mirror = Mirror::new();
-    mirror.talk(1, None, &[TalkState { missed: Some(10), read: true, ..NEW }]);
-    mirror.talk(2, None, &[NEW]);
-    mirror.talk(3, None, &[TalkState { read: true, ..NEW }]);
-    let since =
-        format!("SELECT talk_id, unixepoch() - {NOW} - waiting_seconds FROM open_talks ORDER BY talk_id");
-    assert_eq!(mirror.rows(&since), ["1|10", "2|0", "3|"]);
 }
 
 #[test]

@@ -106,12 +106,12 @@ SELECT talk_id,          -- the API's id
   FROM talks LEFT JOIN ended ON closed_talk = talk_id;
 
 CREATE VIEW open_talks AS
--- Which talks are open, and for how long has each client been waiting?
-SELECT talk_id,          -- the talk
+-- Which talks are open, for how long has each client been waiting, and whose client is it?
+SELECT talks.talk_id AS talk_id, -- the talk
        origin,           -- the channel
-       contact_id,       -- the client
+       talks.contact_id AS contact_id, -- the client
        chat_id,          -- the chat
-       lead_id,          -- the lead it is linked with
+       talks.lead_id AS lead_id, -- the lead it is linked with
        customer_id,      -- the customer it is linked with
        entity_type,      -- what it is about: 'lead' or 'customer'
        entity_id,        -- and which one
@@ -123,9 +123,26 @@ SELECT talk_id,          -- the talk
        unixepoch() - missed_at AS missed_seconds, -- since it was missed
        -- Since it was missed, else since the last change if it is unread.
        unixepoch() - coalesce(missed_at, iif(is_read = 0, updated_at, NULL)) AS waiting_seconds, -- NULL: the client does not wait
-       fetched_at        -- the fetch that this row shows
+       talks.fetched_at AS fetched_at, -- the fetch that this row shows
+       contacts.name AS contact, -- the name of the client, if directory.contacts is on
+       leads.name AS lead, -- the name of the lead
+       leads.price AS price, -- the budget of the lead
+       leads.responsible_user_id AS responsible_user_id, -- the user who is responsible for the lead
+       users.name AS responsible_user, -- the name of that user
+       leads.pipeline_id AS pipeline_id, -- the pipeline of the lead
+       pipelines.name AS pipeline, -- the name of that pipeline
+       leads.status_id AS lead_status_id, -- the stage of the lead
+       statuses.name AS lead_status, -- the name of that stage
+       account.value || '/leads/detail/' || talks.lead_id AS lead_url, -- the lead in the account
+       account.value || '/chats/' || talks.talk_id || '/leads/detail/' || talks.lead_id AS chat_url -- the talk in the account
   FROM talks
- WHERE is_in_work = 1 AND gone_at IS NULL;
+  LEFT JOIN leads ON leads.lead_id = talks.lead_id
+  LEFT JOIN users ON users.user_id = leads.responsible_user_id
+  LEFT JOIN pipelines ON pipelines.pipeline_id = leads.pipeline_id
+  LEFT JOIN statuses ON statuses.pipeline_id = leads.pipeline_id AND statuses.status_id = leads.status_id
+  LEFT JOIN contacts ON contacts.contact_id = talks.contact_id
+  LEFT JOIN mirror_info AS account ON account.key = 'account_url'
+ WHERE is_in_work = 1 AND talks.gone_at IS NULL;
 
 CREATE VIEW stale_talks AS
 -- Which talks would auto-close close now? Judged by the mirror alone and by the rules of the running configuration
@@ -159,20 +176,21 @@ SELECT talk_id,          -- the talk
    AND (origin IS NULL OR origin NOT IN (SELECT value FROM json_each(except_origins)));
 
 CREATE VIEW missed_by_day AS
--- How many talks were missed on each day (UTC), and how many of them still wait? A talk that was missed,
--- answered and missed again counts each time.
-SELECT date(day * 86400, 'unixepoch') AS day, -- the day on which they were missed
+-- How many talks were missed on each day, and how many of them still wait? A talk that was missed, answered and missed
+-- again counts each time.
+SELECT date(day * 86400, 'unixepoch') AS day, -- the day on which they were missed, in report.timezone
        sum(missed) AS missed,                 -- talks missed on this day
        sum(still_open) AS still_open,         -- how many of them are still open and marked as missed
        (SELECT complete FROM daemon_status) AS complete -- 0: known talks are not mirrored yet, so these are too low
-  FROM (SELECT missed_at / 86400 AS day, count(*) AS missed, 0 AS still_open
+  FROM (SELECT (missed_at + (SELECT seconds FROM utc_offsets WHERE valid_from <= missed_at ORDER BY valid_from DESC LIMIT 1)) / 86400 AS day,
+               count(*) AS missed, 0 AS still_open
           FROM (SELECT missed_at, talk_id FROM talk_history WHERE missed_at IS NOT NULL
                 UNION
                 SELECT missed_at, talk_id FROM talks WHERE missed_at IS NOT NULL
                 ORDER BY missed_at, talk_id)
          GROUP BY 1
         UNION ALL
-        SELECT missed_at / 86400, 0, count(*)
+        SELECT (missed_at + (SELECT seconds FROM utc_offsets WHERE valid_from <= missed_at ORDER BY valid_from DESC LIMIT 1)) / 86400, 0, count(*)
           FROM talks WHERE is_in_work = 1 AND gone_at IS NULL AND missed_at IS NOT NULL
          GROUP BY 1)
  GROUP BY day;
@@ -202,13 +220,58 @@ SELECT coalesce(origin, '(none)') AS origin, -- the channel
          GROUP BY origin)
  GROUP BY 1;
 
+CREATE VIEW open_by_day AS
+-- How many talks were open at the end of each day of the last 400, and how many began and were closed on it? A talk is
+-- closed at its last talk_closed event, else when the closed state last changed, else at the fetch that first saw it
+-- closed. A talk that is gone without being closed ended when the API first reported that.
+WITH RECURSIVE days (day) AS (
+    SELECT (unixepoch() + (SELECT seconds FROM utc_offsets WHERE valid_from <= unixepoch() ORDER BY valid_from DESC LIMIT 1)) / 86400
+    UNION ALL
+    SELECT day - 1 FROM days LIMIT 400
+), ended AS MATERIALIZED (
+    SELECT created_at, coalesce((SELECT max(at) FROM talk_events AS event
+                                  WHERE event.talk_id = talks.talk_id AND type = 'talk_closed'),
+                                min(closed_at, updated_at)) AS ended_at, 1 AS is_closed
+      FROM talks INDEXED BY talks_closed
+     WHERE is_in_work = 0 AND gone_at IS NULL AND updated_at >= unixepoch() - 402 * 86400
+    UNION ALL
+    SELECT created_at, coalesce((SELECT max(at) FROM talk_events AS event
+                                  WHERE event.talk_id = talks.talk_id AND type = 'talk_closed'),
+                                min(closed_at, updated_at), gone_at), closed_at IS NOT NULL
+      FROM talks INDEXED BY talks_gone
+     WHERE gone_at >= unixepoch() - 402 * 86400
+), moves (at, began, ended, closed) AS (
+    SELECT min(created_at, unixepoch()), 1, 0, 0 FROM ended WHERE created_at >= unixepoch() - 402 * 86400
+    UNION ALL
+    -- No talk ends before it begins.
+    SELECT min(max(created_at, ended_at), unixepoch()), 0, 1, is_closed FROM ended
+     WHERE max(created_at, ended_at) >= unixepoch() - 402 * 86400
+    UNION ALL
+    SELECT min(created_at, unixepoch()), 1, 0, 0 FROM talks INDEXED BY talks_open
+     WHERE is_in_work = 1 AND gone_at IS NULL AND created_at >= unixepoch() - 402 * 86400
+), summed AS (
+    SELECT (at + (SELECT seconds FROM utc_offsets WHERE valid_from <= at ORDER BY valid_from DESC LIMIT 1)) / 86400 AS day,
+           sum(began) AS began, sum(ended) AS ended, sum(closed) AS closed
+      FROM moves GROUP BY 1
+)
+SELECT date(days.day * 86400, 'unixepoch') AS day, -- the day, in report.timezone; today: so far
+       (SELECT count(*) FROM talks INDEXED BY talks_open WHERE is_in_work = 1 AND gone_at IS NULL)
+       - coalesce(sum(began - ended) OVER (ORDER BY days.day DESC
+                                           ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS open, -- open at its end
+       coalesce(began, 0) AS began, -- talks that began on it
+       coalesce(closed, 0) AS closed, -- talks that were closed on it
+       (SELECT complete FROM daemon_status) AS complete -- 0: known talks are not mirrored yet, so these are too low
+  FROM days LEFT JOIN summed ON summed.day = days.day
+ WHERE days.day >= (SELECT min(day) FROM summed);
+
 CREATE VIEW responses AS
 -- How long did each missed talk wait until somebody answered or closed it, and who was that? One row for each miss. The
 -- account's events have the exact time. Without one it is the fetch that first saw it, so as late as the mirror's freshness.
--- A miss that was over before the talk's first fetch is only here if there is an event of its end.
+-- A miss that was over before the talk's first fetch is only here if there is an event of its end. The lead is that of the
+-- time; who is responsible for it, and its pipeline, are of today.
 WITH spells AS (
     -- A talk while it was marked as missed, in superseded states, in the order of the index.
-    SELECT missed_at, talk_id, min(origin) AS origin, max(version) AS last_version,
+    SELECT missed_at, talk_id, min(origin) AS origin, max(version) AS last_version, max(lead_id) AS lead_id,
            min(version * 4 + coalesce(is_read, 0) * 2 + is_in_work) AS first_state,
            min(valid_from) FILTER (WHERE is_read) AS read_at,
            min(valid_from) FILTER (WHERE NOT is_in_work) AS closed_at,
@@ -225,18 +288,20 @@ WITH spells AS (
                          CASE WHEN now.talk_id IS NULL THEN ended_at
                               WHEN now.is_in_work = 0 THEN now.changed_at
                               ELSE 1 << 62 END) END AS seen_at,
-           spells.closed_at IS NOT NULL OR now.is_in_work IS 0 AS seen_closed, last_version
+           spells.closed_at IS NOT NULL OR now.is_in_work IS 0 AS seen_closed, last_version,
+           coalesce(now.lead_id, spells.lead_id) AS lead_id
       -- It may still be missed.
       FROM spells LEFT JOIN talks AS now ON now.missed_at = spells.missed_at AND now.talk_id = spells.talk_id
     UNION ALL
-    SELECT missed_at, talk_id, origin, is_in_work, NULL, 1 << 62, 0, NULL
+    SELECT missed_at, talk_id, origin, is_in_work, NULL, 1 << 62, 0, NULL, lead_id
       FROM talks
      WHERE missed_at IS NOT NULL
        AND NOT EXISTS (SELECT 1 FROM talk_history AS before
                         WHERE before.missed_at = talks.missed_at AND before.talk_id = talks.talk_id)
     UNION ALL
     -- No fetch saw it. The event may have been created a little before or after missed_at.
-    SELECT at, talk_id, (SELECT origin FROM talks WHERE talks.talk_id = event.talk_id), 0, NULL, 1 << 62, 0, NULL
+    SELECT at, talk_id, (SELECT origin FROM talks WHERE talks.talk_id = event.talk_id), 0, NULL, 1 << 62, 0, NULL,
+           (SELECT lead_id FROM talks WHERE talks.talk_id = event.talk_id)
       FROM talk_events AS event
      WHERE type = 'talk_missed_event'
        AND NOT EXISTS (SELECT 1 FROM talk_history AS before NOT INDEXED
@@ -244,7 +309,7 @@ WITH spells AS (
        AND NOT EXISTS (SELECT 1 FROM talks AS now NOT INDEXED
                         WHERE now.talk_id = event.talk_id AND now.missed_at BETWEEN at - 60 AND at + 60)
 ), responded AS (
-    SELECT misses.talk_id, misses.origin, misses.missed_at, read_at, created_by,
+    SELECT misses.talk_id, misses.origin, misses.missed_at, misses.lead_id, read_at, created_by,
            -- The clocks of this machine and of the API may differ by a minute.
            iif(event.at <= seen_at + 60, event.at, nullif(seen_at, 1 << 62)) AS responded_at,
            coalesce(event.at <= seen_at + 60, 0) AS by_event,
@@ -263,7 +328,7 @@ WITH spells AS (
            ORDER BY at, type, created_by LIMIT 1) AND event.type <> 'talk_missed_event'
      WHERE was_open OR event.at IS NOT NULL
 )
-SELECT talk_id,      -- the talk
+SELECT responded.talk_id AS talk_id, -- the talk
        origin,       -- the channel; NULL: none, or the talk is not mirrored
        missed_at,    -- when it was missed
        responded_at, -- when it was answered or closed; NULL: the client waits
@@ -279,21 +344,39 @@ SELECT talk_id,      -- the talk
             ELSE 'unknown' END AS responded_by, -- talkmirror, user or unknown
        iif(by_event, created_by, NULL) AS user_id, -- the user who did it, if an event says so
        iif(responded_at IS NULL, NULL, iif(by_event, 'event', 'fetch')) AS source, -- event: exact; fetch: when the mirror saw it
-       read_at       -- the fetch that first saw it read since it was missed
+       read_at,      -- the fetch that first saw it read since it was missed
+       max(0, (SELECT seconds_before + min(responded_at, closes_at) - opens_at FROM work_time WHERE opens_at <= responded_at ORDER BY opens_at DESC LIMIT 1)
+              - (SELECT seconds_before + min(missed_at, closes_at) - opens_at FROM work_time WHERE opens_at <= missed_at ORDER BY opens_at DESC LIMIT 1)) AS work_seconds, -- of seconds, those in report.work_hours; NULL: the client waits, or nobody said them
+       datetime(missed_at + (SELECT seconds FROM utc_offsets WHERE valid_from <= missed_at ORDER BY valid_from DESC LIMIT 1),
+                'unixepoch') AS missed_local, -- missed_at by the clock of report.timezone: 2026-11-30 14:05:00
+       responder.name AS user_name, -- the name of user_id
+       responded.lead_id AS lead_id, -- the lead that it was about
+       leads.responsible_user_id AS responsible_user_id, -- the user who is responsible for the lead
+       responsible.name AS responsible_user, -- the name of that user
+       leads.pipeline_id AS pipeline_id, -- the pipeline of the lead
+       pipelines.name AS pipeline -- the name of that pipeline
   FROM responded
+  LEFT JOIN users AS responder ON responder.user_id = iif(by_event, created_by, NULL)
+  LEFT JOIN leads ON leads.lead_id = responded.lead_id
+  LEFT JOIN users AS responsible ON responsible.user_id = leads.responsible_user_id
+  LEFT JOIN pipelines ON pipelines.pipeline_id = leads.pipeline_id
  -- A gone talk no longer waits.
  WHERE responded_at IS NOT NULL
     OR NOT EXISTS (SELECT 1 FROM talks WHERE talks.talk_id = responded.talk_id AND gone_at IS NOT NULL);
 
 CREATE VIEW response_sla AS
--- How long did missed talks wait until they were answered or closed? By the day (UTC) on which they were missed and by
--- channel: a sum over responses. A talk that was only read still waits.
-WITH ranked AS (
-    SELECT missed_at / 86400 AS day, origin, seconds, read_at,
-           cume_dist() OVER (PARTITION BY missed_at / 86400, origin, seconds IS NULL ORDER BY seconds) AS share
+-- How long did missed talks wait until they were answered or closed? By the day on which they were missed and by channel: a
+-- sum over responses. A talk that was only read still waits.
+WITH dated AS (
+    SELECT (missed_at + (SELECT seconds FROM utc_offsets WHERE valid_from <= missed_at ORDER BY valid_from DESC LIMIT 1)) / 86400 AS day,
+           origin, seconds, read_at
       FROM responses
+), ranked AS (
+    SELECT day, origin, seconds, read_at,
+           cume_dist() OVER (PARTITION BY day, origin, seconds IS NULL ORDER BY seconds) AS share
+      FROM dated
 )
-SELECT date(day * 86400, 'unixepoch') AS day, -- the day on which they were missed
+SELECT date(day * 86400, 'unixepoch') AS day, -- the day on which they were missed, in report.timezone
        coalesce(origin, '(none)') AS origin,  -- the channel
        count(*) AS missed,                    -- how often talks were missed: see responses
        count(seconds) AS responses,           -- how many of these were answered or closed
@@ -307,6 +390,50 @@ SELECT date(day * 86400, 'unixepoch') AS day, -- the day on which they were miss
        count(*) FILTER (WHERE seconds IS NULL AND read_at IS NOT NULL) AS read -- how many still wait but were read
   FROM ranked
  GROUP BY ranked.day, ranked.origin;
+
+CREATE VIEW missed_by_user AS
+-- Which manager leaves clients waiting, and for how long? A sum over responses, by the lead's responsible user of today.
+-- Misses without a lead, or with one that is not known, are in the row of NULL.
+WITH ranked AS (
+    SELECT responsible_user_id, responsible_user, talk_id, missed_at, seconds,
+           cume_dist() OVER (PARTITION BY responsible_user_id, seconds IS NULL ORDER BY seconds) AS share
+      FROM responses
+)
+SELECT responsible_user_id, -- the user who is responsible for the lead
+       max(responsible_user) AS responsible_user, -- its name
+       count(*) AS missed,             -- how often talks were missed
+       count(DISTINCT talk_id) AS missed_talks, -- talks that were missed at least once
+       count(seconds) AS responses,    -- how many of the misses were answered or closed
+       count(*) - count(seconds) AS waiting, -- how many still wait
+       unixepoch() - min(missed_at) FILTER (WHERE seconds IS NULL) AS longest_seconds, -- since the longest waiting was missed
+       min(seconds) FILTER (WHERE share >= 0.50) AS p50, -- seconds until then: half of the responses came as soon,
+       min(seconds) FILTER (WHERE share >= 0.95) AS p95, -- and 95 % of them
+       count(*) FILTER (WHERE seconds <= 3600) AS within_hour, -- responses within an hour
+       (SELECT complete FROM daemon_status) AS complete -- 0: known talks are not mirrored yet, so these are too low
+  FROM ranked
+ GROUP BY ranked.responsible_user_id;
+
+CREATE VIEW missed_by_pipeline AS
+-- In which pipeline do clients wait, and for how long? A sum over responses, by the lead's pipeline of today.
+-- Misses without a lead, or with one that is not known, are in the row of NULL.
+WITH ranked AS (
+    SELECT pipeline_id, pipeline, talk_id, missed_at, seconds,
+           cume_dist() OVER (PARTITION BY pipeline_id, seconds IS NULL ORDER BY seconds) AS share
+      FROM responses
+)
+SELECT pipeline_id, -- the pipeline of the lead
+       max(pipeline) AS pipeline, -- its name
+       count(*) AS missed,             -- how often talks were missed
+       count(DISTINCT talk_id) AS missed_talks, -- talks that were missed at least once
+       count(seconds) AS responses,    -- how many of the misses were answered or closed
+       count(*) - count(seconds) AS waiting, -- how many still wait
+       unixepoch() - min(missed_at) FILTER (WHERE seconds IS NULL) AS longest_seconds, -- since the longest waiting was missed
+       min(seconds) FILTER (WHERE share >= 0.50) AS p50, -- seconds until then: half of the responses came as soon,
+       min(seconds) FILTER (WHERE share >= 0.95) AS p95, -- and 95 % of them
+       count(*) FILTER (WHERE seconds <= 3600) AS within_hour, -- responses within an hour
+       (SELECT complete FROM daemon_status) AS complete -- 0: known talks are not mirrored yet, so these are too low
+  FROM ranked
+ GROUP BY ranked.pipeline_id;
 
 CREATE VIEW talk_timeline AS
 -- What happened to one talk?
@@ -380,16 +507,18 @@ SELECT talk_id, -- the talk
            CASE talk_events.type
                 WHEN 'talk_created' THEN 'opened'
                 WHEN 'talk_missed_event' THEN 'missed: nobody answered in time'
-                WHEN 'conversation_answered' THEN 'answered' || coalesce(' by user ' || created_by, '')
+                WHEN 'conversation_answered' THEN 'answered' || coalesce(' by ' || coalesce(name, 'user ' || created_by), '')
                 WHEN 'talk_closed' THEN
                      CASE WHEN EXISTS (SELECT 1 FROM closures
                                         WHERE closures.talk_id = talk_events.talk_id AND outcome = 'closed'
                                           AND requested_at <= at + 60 AND verified_at >= at - 60)
                           THEN 'closed by talkmirror'
-                          ELSE coalesce('closed by user ' || created_by, 'closed in the account') END
+                          ELSE coalesce('closed by ' || coalesce(name, 'user ' || created_by), 'closed in the account') END
                 ELSE talk_events.type
            END, 'event', created_by
-      FROM talk_events LEFT JOIN kinds ON kinds.type = talk_events.type
+      FROM talk_events
+      LEFT JOIN kinds ON kinds.type = talk_events.type
+      LEFT JOIN users ON users.user_id = created_by
     UNION ALL
     SELECT talk_id, 'auto-close', decided_at,
            CASE outcome WHEN 'would_close' THEN 'talkmirror would close it (dry-run): '
@@ -405,8 +534,13 @@ SELECT talk_id, -- the talk
       FROM talks WHERE denied_at IS NOT NULL);
 
 CREATE VIEW closures_by_day AS
--- What did auto-close do on each day (UTC)?
-SELECT date(decided_at / 86400 * 86400, 'unixepoch') AS day, -- the day of the decision
+-- What did auto-close do on each day?
+WITH dated AS (
+    SELECT mode, outcome,
+           (decided_at + (SELECT seconds FROM utc_offsets WHERE valid_from <= decided_at ORDER BY valid_from DESC LIMIT 1)) / 86400 AS day
+      FROM closures
+)
+SELECT date(day * 86400, 'unixepoch') AS day,              -- the day of the decision, in report.timezone
        mode,                                               -- auto_close.mode then: dry-run or live
        count(*) AS decided,                                -- decisions, of them:
        count(*) FILTER (WHERE outcome = 'would_close') AS would_close, -- dry-run: would have been closed
@@ -415,13 +549,18 @@ SELECT date(decided_at / 86400 * 86400, 'unixepoch') AS day, -- the day of the d
        count(*) FILTER (WHERE outcome = 'withdrawn') AS withdrawn,     -- kept: no longer stale just before closing
        count(*) FILTER (WHERE outcome = 'refused') AS refused,         -- the API refused it (403)
        count(*) FILTER (WHERE outcome = 'failed') AS failed            -- not closed; see closures.error
-  FROM closures
- GROUP BY decided_at / 86400, mode;
+  FROM dated
+ GROUP BY dated.day, mode;
 
 CREATE VIEW ratings AS
--- How do clients rate us, by day (UTC) and channel? NPS is the share of promoters (9, 10) less that of
+-- How do clients rate us, by day and channel? NPS is the share of promoters (9, 10) less that of
 -- detractors (1 to 6), -100 to 100.
-SELECT date(updated_at / 86400 * 86400, 'unixepoch') AS day, -- the last change of the rated talk
+WITH dated AS (
+    SELECT origin, rate,
+           (updated_at + (SELECT seconds FROM utc_offsets WHERE valid_from <= updated_at ORDER BY valid_from DESC LIMIT 1)) / 86400 AS day
+      FROM talks WHERE rate > 0
+)
+SELECT date(day * 86400, 'unixepoch') AS day,                -- the last change of the rated talk, in report.timezone
        coalesce(origin, '(none)') AS origin,                 -- the channel
        count(*) AS ratings,                                  -- talks that were rated
        round(avg(rate), 2) AS average,                       -- their mean rating
@@ -430,8 +569,8 @@ SELECT date(updated_at / 86400 * 86400, 'unixepoch') AS day, -- the last change 
        count(*) FILTER (WHERE rate <= 6) AS detractors,      -- rated 1 to 6
        round(100.0 * (count(*) FILTER (WHERE rate >= 9) - count(*) FILTER (WHERE rate <= 6)) / count(*)) AS nps, -- -100 to 100
        (SELECT complete FROM daemon_status) AS complete -- 0: known talks are not mirrored yet, so these are too low
-  FROM talks WHERE rate > 0
- GROUP BY updated_at / 86400, 2;
+  FROM dated
+ GROUP BY dated.day, 2;
 
 CREATE VIEW contact_talks AS
 -- Who are our clients: how many talks did each have, and is one open?

@@ -78,7 +78,7 @@ fn the_account_s_name_and_address_are_kept() {
     let info =
         |key: &str| mirror.sql::<String>(&format!("SELECT value FROM mirror_info WHERE key = '{key}'"));
     assert_eq!(info("account_name"), "Simulated");
-    assert_eq!(info("base_url"), mirror.simulator.base_url());
+    assert_eq!(info("account_url"), mirror.simulator.base_url());
     assert!(mirror.sql::<bool>(
         "SELECT abs(value - unixepoch()) < 60 FROM mirror_info WHERE key = 'account_confirmed_at'"
     ));

@@ -46,6 +46,17 @@ CREATE TABLE leads (
 
 -- The talks of a lead.
 CREATE INDEX talks_lead ON talks (lead_id) WHERE lead_id IS NOT NULL;
+-- As before, and with the lead: for the views on who and which pipeline leaves clients waiting.
+DROP INDEX talks_missed;
+CREATE INDEX talks_missed ON talks (missed_at, talk_id, origin, changed_at, is_read, is_in_work, lead_id)
+ WHERE missed_at IS NOT NULL;
+DROP INDEX talk_history_missed;
+CREATE INDEX talk_history_missed
+    ON talk_history (missed_at, talk_id, origin, version, valid_from, valid_to, is_read, is_in_work, lead_id)
+ WHERE missed_at IS NOT NULL;
+
+-- When talks were closed, for the view open_by_day.
+CREATE INDEX talk_events_closed ON talk_events (talk_id, at) WHERE type = 'talk_closed';
 
 CREATE TABLE contacts (
     -- The clients of mirrored talks, if directory.contacts is on. A removed one stays, with the last name.
@@ -90,3 +101,6 @@ CREATE TABLE close_exemptions (
     CHECK ((talk_id IS NOT NULL) + (contact_id IS NOT NULL) + (chat_id IS NOT NULL) + (user_id IS NOT NULL)
            + (pipeline_id IS NOT NULL) = 1)
 ) STRICT;
+
+-- The address of the account has the name that people look for.
+UPDATE mirror_info SET key = 'account_url' WHERE key = 'base_url';

@@ -1,10 +1,10 @@
 //! `responses` and `response_sla` say what a plain reading of each talk's states and events says.
 
 use super::{Mirror, NEW, NOW, TalkState};
+use crate::policy::hours::{ReportRules, WorkHours};
+use crate::store::local_time;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-
-const DAY: i64 = 86_400;
 
 /// An event, so many seconds after [`NOW`].
 #[derive(Debug, Clone, Copy)]
@@ -121,6 +121,12 @@ impl Row {
         self.responded_at.map(|at| (at - self.missed_at).max(0))
     }
 
+    fn work_seconds(&self, rules: &ReportRules) -> String {
+        let at = self.responded_at.map(|at| at.max(self.missed_at));
+        let seconds = at.and_then(|at| rules.work_seconds(NOW + self.missed_at, NOW + at));
+        seconds.map(|seconds| seconds.to_string()).unwrap_or_default()
+    }
+
     fn text(&self, talk_id: i64) -> String {
         let time = |at: Option<i64>| at.map(|at| (NOW + at).to_string()).unwrap_or_default();
         let number = |number: Option<i64>| number.map(|number| number.to_string()).unwrap_or_default();
@@ -194,33 +200,42 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_views_say_what_states_and_events_say(histories in prop::collection::vec(history(), 1..6)) {
+    fn the_views_say_what_states_and_events_say(
+        histories in prop::collection::vec(history(), 1..6),
+        zone in prop::sample::select(vec!["UTC", "Europe/Moscow", "Asia/Kathmandu", "America/Sao_Paulo"]),
+        hours in prop::option::of(prop::sample::select(vec!["Mon-Fri 09:00-18:00", "Mon-Sun 22:00-07:00 12:00-13:00"])),
+    ) {
+        let work_hours = hours.map(|hours| WorkHours::parse(hours).unwrap());
+        let rules = ReportRules { zone: ReportRules::zone(zone).unwrap(), work_hours };
         let mirror = Mirror::new();
+        local_time::store(&mirror.0, &rules).unwrap();
         let mut expected = Vec::new();
-        let mut groups: BTreeMap<(i64, &str), Vec<Row>> = BTreeMap::new();
+        let mut groups: BTreeMap<(String, &str), Vec<Row>> = BTreeMap::new();
         for (talk_id, history) in (1..).zip(&histories) {
             write(&mirror, talk_id, history);
             let origin = ["viber", "avito"][talk_id as usize % 2];
             for row in history.rows() {
-                expected.push(row.text(talk_id));
-                groups.entry(((NOW + row.missed_at).get().div_euclid(DAY), origin)).or_default().push(row);
+                let local = rules.zone.to_datetime(jiff::Timestamp::from_second((NOW + row.missed_at).get()).unwrap());
+                expected.push(format!("{}|{}|{}", row.text(talk_id), row.work_seconds(&rules), local.strftime("%F %T")));
+                groups.entry((local.date().to_string(), origin)).or_default().push(row);
             }
         }
         expected.sort();
         let mut found = mirror.rows(
-            "SELECT talk_id, missed_at, responded_at, seconds, how, responded_by, user_id, source, read_at FROM responses");
+            "SELECT talk_id, missed_at, responded_at, seconds, how, responded_by, user_id, source, read_at,
+                    work_seconds, missed_local FROM responses");
         found.sort();
         prop_assert_eq!(found, expected);
-        let sums: Vec<String> = groups.iter().map(|((day, origin), rows)| sum(*day, origin, rows)).collect();
+        let sums: Vec<String> = groups.iter().map(|((day, origin), rows)| sum(day, origin, rows)).collect();
         prop_assert_eq!(
-            mirror.rows("SELECT unixepoch(day) / 86400, origin, missed, responses, waiting, p50, p95, max, read
+            mirror.rows("SELECT day, origin, missed, responses, waiting, p50, p95, max, read
                            FROM response_sla ORDER BY day, origin"),
             sums
         );
     }
 }
 
-fn sum(day: i64, origin: &str, rows: &[Row]) -> String {
+fn sum(day: &str, origin: &str, rows: &[Row]) -> String {
     let mut seconds: Vec<i64> = rows.iter().filter_map(Row::seconds).collect();
     seconds.sort_unstable();
     let answered = seconds.len();
