@@ -43,7 +43,7 @@ pub fn store(connection: &Connection, rules: &ReportRules) -> rusqlite::Result<(
         &tx,
         "work_time",
         &["opens_at", "closes_at", "day", "seconds", "seconds_before"],
-        shifts.collect(),
+        &shifts.collect::<Vec<_>>(),
     )?;
     let work_hours = rules.work_hours.as_ref().map(ToString::to_string);
     if ZONE.get(&tx)?.as_deref() != Some(rules.zone_name()) {
