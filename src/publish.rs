@@ -2,7 +2,8 @@
 //!
 //! Each committed state reaches the server once, in whole transactions, in the order of the changes. What the server
 //! loses is sent again. At most one mirror publishes an account. Nothing waits for the server: no fetch, no commit, no
-//! stop. It never deletes there, and only `publish init` changes its schema.
+//! stop. It deletes nothing there but rows of small tables that are published whole, and only `publish init` changes its
+//! schema.
 //!
 //! Uses `clock`, `files`, `number`, `store`, `telemetry`, `text`. Alone knows `tokio_postgres`.
 
@@ -27,6 +28,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod whole;
 
 pub(crate) use address::ServerAddress;
 pub(crate) use adopt::{Adopted, adopt};

@@ -71,7 +71,7 @@ async fn read(connection: &Connection, account_id: i64) -> Result<Contents, Publ
     let fleet = connection.query_typed(&sql, &of_account).await?;
     let fleet = fleet.iter().map(|row| (row.get(0), row.get(1))).collect();
     let mut rows = Vec::new();
-    for table in tables::ALL {
+    for table in tables::all() {
         let sql = format!("SELECT count(*) FROM {SCHEMA}.{} WHERE account_id = $1", table.name);
         rows.push((table.name, connection.query_typed_one(&sql, &of_account).await?.get(0)));
     }

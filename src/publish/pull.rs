@@ -6,7 +6,7 @@ use super::connection::{Connection, within};
 use super::error::PublishError;
 use super::rows::{END_OF_TIME, FIRST_TIME};
 use super::table::{Kind, SCHEMA, Table};
-use super::tables::{closures, talk_events, talk_versions, talks};
+use super::tables::{TAKEN_OVER, WHOLE, closures, talk_events, talk_versions, talks};
 use crate::store::changes::Cell;
 use crate::store::changes::import::{ImportStep, ImportedRows, ImportedTalks};
 use std::time::Duration;
@@ -19,6 +19,8 @@ const STEP_TALKS: i64 = 200;
 const STEP_CLOSINGS: i64 = 1000;
 /// Events in one step: some 100 bytes each.
 const STEP_EVENTS: i64 = 10_000;
+/// Rows of other tables in one step.
+const STEP_ROWS: i64 = 20_000;
 /// The server may take so long for one statement. A step of the mirror takes as long as its disk does.
 pub(super) const STEP_TIMEOUT: Duration = Duration::from_secs(60);
 const READING: &str = "read back what is published";
@@ -84,9 +86,39 @@ pub(super) async fn pull(
         imported?;
         next = following?;
     }
+    pull_tables(connection, account_id, above, &mut import).await?;
     import(ImportStep::End { position }).await?;
     within(STEP_TIMEOUT, READING, connection.batch_execute("COMMIT")).await?;
     Ok(pulled)
+}
+
+/// Hands on the exemptions and the names. Those of leads and clients only to a new file: another one fetches what it lacks.
+async fn pull_tables(
+    connection: &Connection,
+    account_id: i64,
+    above: i64,
+    import: &mut impl AsyncFnMut(ImportStep) -> Result<(), PublishError>,
+) -> Result<(), PublishError> {
+    for table in TAKEN_OVER {
+        if above > 0 && !WHOLE.iter().any(|whole| whole.name == table.name) {
+            continue;
+        }
+        // Ids may be missing in between, and the stages of pipelines have no id of their own.
+        let key = table.key.join(", ");
+        let sql = format!("{} WHERE account_id = $1 ORDER BY {key} LIMIT $2 OFFSET $3", select(table));
+        for step in 0.. {
+            let offset = step * STEP_ROWS;
+            let parameters: [(&(dyn ToSql + Sync), Type); 3] =
+                [(&account_id, Type::INT8), (&STEP_ROWS, Type::INT8), (&offset, Type::INT8)];
+            let rows = read(connection, table, &sql, &parameters).await?;
+            let is_last = rows.rows.len() < usize::try_from(STEP_ROWS).unwrap_or(usize::MAX);
+            import(ImportStep::Table { name: table.name, rows }).await?;
+            if is_last {
+                break;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The next talks after an id, and the id of the last of them. `None` after the end.

@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn what_the_server_does_not_take_is_converted_and_counted_and_json_is_left_out_if_it_is_not_wanted() {
-        let talks = tables::ALL.iter().find(|table| table.name == "talks").unwrap();
+        let talks = tables::BY_TALK.iter().find(|table| table.name == "talks").unwrap();
         let row: Vec<Cell> = talks
             .columns
             .iter()

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use tokio_postgres::types::Type;
 
 /// The version of the schema that this program makes. It grows with each addition.
-pub(crate) const VERSION: i32 = 2;
+pub(crate) const VERSION: i32 = 3;
 /// A publisher below this version would write what the schema no longer means. Additions never raise it.
 const MIN_PUBLISHER: i32 = 1;
 
@@ -21,7 +21,7 @@ const VIEWS: &str = include_str!("schema/views.sql");
 pub(crate) fn script(distribute: bool) -> String {
     // Without notices about what exists already.
     let mut script = format!("BEGIN;\nSET LOCAL client_min_messages = warning;\n\n{BASE}\n");
-    for table in tables::ALL {
+    for table in tables::all() {
         script.push_str(&table.create());
         script.push('\n');
     }
@@ -35,10 +35,12 @@ pub(crate) fn script(distribute: bool) -> String {
     );
     let all: Vec<String> = ["accounts"]
         .into_iter()
-        .chain(tables::ALL.iter().map(|table| table.name))
+        .chain(tables::all().map(|table| table.name))
         .map(|name| format!("{SCHEMA}.{name}"))
         .collect();
-    let _ = writeln!(script, "GRANT INSERT, UPDATE ON {} TO talkmirror_publisher;\n", all.join(", "));
+    let _ = writeln!(script, "GRANT INSERT, UPDATE ON {} TO talkmirror_publisher;", all.join(", "));
+    let whole: Vec<String> = tables::WHOLE.iter().map(|table| format!("{SCHEMA}.{}", table.name)).collect();
+    let _ = writeln!(script, "GRANT DELETE ON {} TO talkmirror_publisher;\n", whole.join(", "));
     let _ = writeln!(
         script,
         "INSERT INTO {SCHEMA}.schema_info (id, version, min_publisher) VALUES (1, {VERSION}, {MIN_PUBLISHER})\n\
@@ -59,7 +61,7 @@ fn distributed() -> String {
     };
     each("schema_info", &format!("create_reference_table('{SCHEMA}.schema_info')"));
     each("accounts", &format!("create_distributed_table('{SCHEMA}.accounts', 'account_id')"));
-    for table in tables::ALL {
+    for table in tables::all() {
         let name = table.name;
         let colocated = format!("colocate_with => '{SCHEMA}.accounts'");
         each(name, &format!("create_distributed_table('{SCHEMA}.{name}', 'account_id', {colocated})"));
@@ -129,6 +131,6 @@ mod tests {
         ] {
             assert!(!script.contains(word), "{word}");
         }
-        assert_eq!(script.matches("create_distributed_table").count(), tables::ALL.len() + 1);
+        assert_eq!(script.matches("create_distributed_table").count(), tables::all().count() + 1);
     }
 }

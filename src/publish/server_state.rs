@@ -133,7 +133,7 @@ async fn account(connection: &Connection, account_id: i64) -> Result<Option<Serv
 
 /// Whether the role may read and write each table.
 async fn rights(connection: &Connection, server: &Server) -> Result<(), PublishError> {
-    for table in tables::ALL.iter().map(|table| table.name).chain(["accounts"]) {
+    for table in tables::all().map(|table| table.name).chain(["accounts"]) {
         let name = format!("{SCHEMA}.{table}");
         let sql = "SELECT has_table_privilege($1::text, 'SELECT') AND has_table_privilege($1::text, 'INSERT')
                           AND has_table_privilege($1::text, 'UPDATE')";

@@ -16,8 +16,8 @@ pub(super) struct Table {
     pub columns: &'static [Column],
     /// Its key in the mirror.
     pub key: &'static [&'static str],
-    /// Brings these columns of the talks of a batch. `?1` is a JSON list of `[talk_id, from_version,
-    /// seq]`.
+    /// Brings these columns: of the talks of a batch, where `?1` is a JSON list of `[talk_id, from_version, seq]`. Or all
+    /// rows, of a table that is published whole.
     pub select: &'static str,
     pub on_conflict: OnConflict,
 }
@@ -126,6 +126,24 @@ impl Table {
             OnConflict::Keep => sql.push_str("NOTHING"),
         }
         sql
+    }
+
+    /// Deletes the account's rows with other keys than these. `$1` is the account, and each column of the key is an array, in
+    /// the order of the columns.
+    pub(super) fn delete_others(&self) -> String {
+        let key: Vec<&Column> =
+            self.columns.iter().filter(|column| self.key.contains(&column.name)).collect();
+        let list = |of: &dyn Fn(usize, &Column) -> String| {
+            key.iter().enumerate().map(|(place, column)| of(place, column)).collect::<Vec<_>>()
+        };
+        let names = list(&|_, column| column.name.to_owned()).join(", ");
+        let sent = list(&|place, column| format!("${}::{}[]", place + 2, column.kind.sent_type())).join(", ");
+        let same = list(&|_, column| format!("r.{0} = t.{0}", column.name)).join(" AND ");
+        format!(
+            "DELETE FROM {SCHEMA}.{} AS t WHERE account_id = $1
+                AND NOT EXISTS (SELECT 1 FROM unnest({sent}) AS r ({names}) WHERE {same})",
+            self.name
+        )
     }
 
     /// Creates the table, and adds the columns that an earlier version of it does not have.

@@ -36,7 +36,7 @@ struct Account {
 struct Server {
     account: Option<Account>,
     /// By the values of their keys.
-    tables: [BTreeMap<String, Row>; tables::ALL.len()],
+    tables: [BTreeMap<String, Row>; tables::BY_TALK.len()],
 }
 
 /// A batch on its way.
@@ -240,8 +240,8 @@ impl World {
     /// Takes over what the server has above a position, as `pull` does.
     fn pull(&mut self, claim: &Claim, above: i64) {
         let [talks, versions, closures] = ["talks", "talk_versions", "closures"].map(|name| {
-            let place = tables::ALL.iter().position(|table| table.name == name).unwrap();
-            let columns = tables::ALL[place].columns.iter().map(|column| column.name).collect();
+            let place = tables::BY_TALK.iter().position(|table| table.name == name).unwrap();
+            let columns = tables::BY_TALK[place].columns.iter().map(|column| column.name).collect();
             let mut rows: Vec<Row> = self.server.tables[place].values().cloned().collect();
             rows.sort_by_key(|row| [number(&row[0]), number(&row[1])]);
             ImportedRows { columns, rows }
@@ -305,15 +305,15 @@ impl World {
 
     /// The rows of these talks in the mirror, by table.
     fn read(&self, wanted: &[Wanted]) -> Vec<Vec<Vec<Cell>>> {
-        let mut rows = vec![Vec::new(); tables::ALL.len()];
-        let selects = tables::ALL.map(|table| table.select);
+        let mut rows = vec![Vec::new(); tables::BY_TALK.len()];
+        let selects = tables::BY_TALK.map(|table| table.select);
         changes::read(&self.mirror, &selects, wanted, |place, row| rows[place].push(row)).unwrap();
         rows
     }
 
     /// The versions of a talk that the server has.
     fn versions(&self, talk_id: i64) -> impl Iterator<Item = i64> {
-        let place = tables::ALL.iter().position(|table| table.name == "talk_versions").unwrap();
+        let place = tables::BY_TALK.iter().position(|table| table.name == "talk_versions").unwrap();
         self.server.tables[place].values().filter_map(move |row| match row[..] {
             [Cell::Integer(of), Cell::Integer(version), ..] if of == talk_id => Some(version),
             _ => None,
@@ -328,7 +328,7 @@ impl World {
         };
         self.past.push(self.server.clone());
         self.server.account = Some(Account { claim: Claim { position: *last, ..claim.clone() }, ..account });
-        for ((table, there), rows) in tables::ALL.iter().zip(&mut self.server.tables).zip(rows) {
+        for ((table, there), rows) in tables::BY_TALK.iter().zip(&mut self.server.tables).zip(rows) {
             for row in rows {
                 let kept = there.get(&key(table, row)).is_some_and(|old| {
                     table.on_conflict == OnConflict::Newest && seq(table, old) > seq(table, row)
@@ -362,7 +362,7 @@ impl World {
             .map(|change| Wanted { talk_id: change.talk_id, from_version: 0, seq: change.seq })
             .collect();
         let here = self.read(&wanted);
-        for ((table, there), here) in tables::ALL.iter().zip(&self.server.tables).zip(here) {
+        for ((table, there), here) in tables::BY_TALK.iter().zip(&self.server.tables).zip(here) {
             let here: BTreeMap<String, Row> =
                 here.into_iter().map(|row| (key(table, &row), compared(table, row))).collect();
             let there: BTreeMap<String, Row> = there
@@ -437,9 +437,9 @@ fn a_talk_that_changes_while_its_batch_is_read_has_the_batch_s_number_on_the_ser
     let changes::Change { talk_id, seq: number } = list[0];
     world.take(&Step::Fetch(1, 2));
     let rows = world.read(&[Wanted { talk_id, from_version: 0, seq: number }]);
-    let talks = tables::ALL.iter().position(|table| table.name == "talks").unwrap();
-    assert_eq!(seq(tables::ALL[talks], &rows[talks][0]), number);
-    let rate = rows[talks][0][place(tables::ALL[talks], "rate")].clone();
+    let talks = tables::BY_TALK.iter().position(|table| table.name == "talks").unwrap();
+    assert_eq!(seq(tables::BY_TALK[talks], &rows[talks][0]), number);
+    let rate = rows[talks][0][place(tables::BY_TALK[talks], "rate")].clone();
     assert_eq!(rate, Cell::Integer(2), "as it is by then");
 }
 

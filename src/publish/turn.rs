@@ -18,7 +18,7 @@ use tokio_postgres::types::{ToSql, Type};
 #[derive(Debug, Default)]
 pub(super) struct Turn {
     /// Rows that the server took, by table.
-    pub rows: [u64; tables::ALL.len()],
+    pub rows: [u64; tables::BY_TALK.len()],
     /// Values that were converted to what the server takes.
     pub converted: usize,
     /// Whether more changes wait.
@@ -101,14 +101,14 @@ async fn publish(
     } else {
         wanted(connection, claim.account_id, batch).await?
     };
-    let selects = tables::ALL.map(|table| table.select);
-    let mut read = tables::ALL.map(|table| Rows::new(table, source.payload));
+    let selects = tables::BY_TALK.map(|table| table.select);
+    let mut read = tables::BY_TALK.map(|table| Rows::new(table, source.payload));
     changes::read(source.mirror, &selects, &wanted, |place, row| read[place].push(row))?;
     connection.batch_execute(&super::begin(source.limit.timeout())).await?;
     advance(connection, claim, last.seq, source).await?;
     let mut converted = 0;
-    let mut taken = [0; tables::ALL.len()];
-    for ((table, rows), taken) in tables::ALL.iter().zip(read).zip(&mut taken) {
+    let mut taken = [0; tables::BY_TALK.len()];
+    for ((table, rows), taken) in tables::BY_TALK.iter().zip(read).zip(&mut taken) {
         if rows.count == 0 {
             continue;
         }
@@ -160,7 +160,7 @@ async fn wanted(
 }
 
 /// Moves the position, and gives a sign of life. If another process has claimed the account since, nothing changes.
-async fn advance(
+pub(super) async fn advance(
     connection: &Connection,
     claim: &Claim,
     to: i64,

@@ -9,7 +9,7 @@ pub(crate) mod new_file;
 mod rows;
 pub(crate) mod state;
 
-pub(crate) use rows::{Cell, Wanted, read};
+pub(crate) use rows::{Cell, Wanted, read, read_whole};
 
 use super::StoreError;
 use super::info::InfoKey;

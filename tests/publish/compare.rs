@@ -6,12 +6,20 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// The server's table, and what stands for it in the mirror.
-const TABLES: [(&str, &str); 5] = [
+const TABLES: [(&str, &str); 13] = [
     ("talks", "talks JOIN changes USING (talk_id)"),
     ("talk_versions", "talk_versions"),
     ("closures", "closures"),
     ("tombstones", "tombstones"),
     ("talk_events", "talk_events"),
+    ("leads", "leads WHERE lead_id IN (SELECT lead_id FROM talks)"),
+    ("contacts", "contacts WHERE contact_id IN (SELECT contact_id FROM talks)"),
+    ("users", "users"),
+    ("pipelines", "pipelines"),
+    ("statuses", "statuses"),
+    ("close_exemptions", "close_exemptions"),
+    ("utc_offsets", "utc_offsets"),
+    ("work_time", "work_time"),
 ];
 
 /// Checks that every row of the account is the same on both sides, in every table.

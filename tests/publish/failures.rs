@@ -127,7 +127,7 @@ fn what_the_schema_lacks_is_named_and_init_brings_it_back() {
     published.survives(
         "an older schema",
         version(0, 0),
-        &["version 0", "publishes version 2", "run `talkmirror publish init`", "The changes wait meanwhile"],
+        &["version 0", "publishes version 3", "run `talkmirror publish init`", "The changes wait meanwhile"],
         init,
     );
     published.survives(

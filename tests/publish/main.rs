@@ -39,3 +39,4 @@ mod shown;
 mod snapshots;
 mod takeover;
 mod views;
+mod whole;

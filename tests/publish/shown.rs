@@ -50,14 +50,14 @@ fn check_connects_as_the_daemon_does_and_changes_nothing() {
     database.sql("REVOKE INSERT ON talkmirror.talks FROM talkmirror_publisher");
     assert_said!(verdict(1), masks, @"publish  BAD  127.0.0.1:[port]/warehouse: the role talkmirror may not read and write talkmirror.talks: GRANT talkmirror_publisher TO talkmirror");
     mirror.ends(0, &init);
-    assert_said!(verdict(0), masks, @"publish  ok  127.0.0.1:[port]/warehouse accepts the role talkmirror; schema version 2; account 17029541 is not published there yet");
+    assert_said!(verdict(0), masks, @"publish  ok  127.0.0.1:[port]/warehouse accepts the role talkmirror; schema version 3; account 17029541 is not published there yet");
     assert_eq!(database.sql("SELECT count(*) FROM talkmirror.accounts"), "0");
 
     mirror.ends(0, &["enqueue", "1..3"]);
     let daemon = mirror.daemon();
     mirror.wait_sql("all are mirrored", "SELECT count(*) FROM talks", 3);
     database.wait_until_published(&mirror);
-    assert_said!(verdict(0), masks, @"publish  ok  127.0.0.1:[port]/warehouse accepts the role talkmirror; schema version 2; account 17029541 is published there by this mirror; last sign of life [time]");
+    assert_said!(verdict(0), masks, @"publish  ok  127.0.0.1:[port]/warehouse accepts the role talkmirror; schema version 3; account 17029541 is published there by this mirror; last sign of life [time]");
     let other = Mirror::new(account(3));
     other.configure(&database.config());
     let name = format!("published by [^ ]*{}", mirror.database().display());

@@ -5,14 +5,16 @@ use crate::postgres::{Database, Server};
 use std::process::Command;
 
 /// A view, its columns here, and the same there. What counts from now on is left out.
-const VIEWS: [(&str, &str, &str); 4] = [
+const VIEWS: [(&str, &str, &str); 6] = [
     (
         "open_talks",
         "talk_id, origin, contact_id, chat_id, lead_id, customer_id, entity_type, entity_id, status, is_read, created_at,
-         updated_at, missed_at, missed_seconds IS NULL, waiting_seconds IS NULL",
+         updated_at, missed_at, missed_seconds IS NULL, waiting_seconds IS NULL, contact, lead, price, responsible_user_id,
+         responsible_user, pipeline_id, pipeline, lead_status_id, lead_status, lead_url, chat_url",
         "talk_id, origin, contact_id, chat_id, lead_id, customer_id, entity_type, entity_id, status, is_read::int,
          extract(epoch FROM created_at)::bigint, extract(epoch FROM updated_at)::bigint,
-         extract(epoch FROM missed_at)::bigint, (missed_seconds IS NULL)::int, (waiting_seconds IS NULL)::int",
+         extract(epoch FROM missed_at)::bigint, (missed_seconds IS NULL)::int, (waiting_seconds IS NULL)::int, contact, lead,
+         price, responsible_user_id, responsible_user, pipeline_id, pipeline, lead_status_id, lead_status, lead_url, chat_url",
     ),
     ("missed_by_day", "day, missed, still_open", "day::text, missed, still_open"),
     (
@@ -22,9 +24,22 @@ const VIEWS: [(&str, &str, &str); 4] = [
     ),
     (
         "responses",
-        "talk_id, origin, missed_at, responded_at, seconds, how, responded_by, user_id, source, read_at",
+        "talk_id, origin, missed_at, responded_at, seconds, how, responded_by, user_id, source, read_at,
+         work_seconds, missed_local, user_name, lead_id, responsible_user_id, responsible_user, pipeline_id, pipeline",
         "talk_id, origin, extract(epoch FROM missed_at)::bigint, extract(epoch FROM responded_at)::bigint, seconds, how,
-         responded_by, user_id, source, extract(epoch FROM read_at)::bigint",
+         responded_by, user_id, source, extract(epoch FROM read_at)::bigint, work_seconds,
+         to_char(missed_local, 'YYYY-MM-DD HH24:MI:SS'), user_name, lead_id, responsible_user_id, responsible_user,
+         pipeline_id, pipeline",
+    ),
+    (
+        "missed_by_user",
+        "responsible_user_id, responsible_user, missed, missed_talks, responses, waiting, p50, p95, within_hour",
+        "responsible_user_id, responsible_user, missed, missed_talks, responses, waiting, p50, p95, within_hour",
+    ),
+    (
+        "missed_by_pipeline",
+        "pipeline_id, pipeline, missed, missed_talks, responses, waiting, p50, p95, within_hour",
+        "pipeline_id, pipeline, missed, missed_talks, responses, waiting, p50, p95, within_hour",
     ),
 ];
 
@@ -69,7 +84,19 @@ fn the_views_of_the_demo_s_data_are_the_same_on_both_sides() {
          INSERT INTO talk_events VALUES ('m0', 999999, 'talk_missed_event', 1700000000, NULL),
                                         ('a0', 999999, 'conversation_answered', 1700000060, 31)",
     );
-    mirror.configure(&database.config());
+    // Names, of most leads.
+    mirror.execute(
+        "DELETE FROM users; DELETE FROM pipelines; DELETE FROM statuses; DELETE FROM leads; DELETE FROM contacts;
+         INSERT INTO users (user_id, name, fetched_at) VALUES (501, 'Anna', 1), (502, 'Boris', 1), (503, NULL, 1);
+         INSERT INTO pipelines (pipeline_id, name, fetched_at) VALUES (7, 'Sales', 1), (8, 'Service', 1);
+         INSERT INTO statuses (pipeline_id, status_id, name, fetched_at) VALUES (7, 142, 'Won', 1), (8, 142, 'Done', 1);
+         INSERT INTO leads (lead_id, name, price, responsible_user_id, pipeline_id, status_id, fetched_at)
+         SELECT DISTINCT lead_id, 'Lead #' || lead_id, lead_id % 9 * 100, 501 + lead_id % 4, 7 + lead_id % 2, 142, 1
+           FROM talks WHERE lead_id % 5;
+         INSERT INTO contacts (contact_id, name, fetched_at) SELECT DISTINCT contact_id, 'Client', 1 FROM talks WHERE contact_id % 2",
+    );
+    let report = "[report]\ntimezone = \"Asia/Kathmandu\"\nwork_hours = \"Mon-Sat 09:00-18:00\"\n";
+    mirror.configure(&format!("{}\n{report}", database.config()));
     let daemon = mirror.daemon();
     database.wait_until_published(&mirror);
     daemon.stop();

@@ -11,6 +11,7 @@ use crate::publish::pull::{Pulled, pull};
 use crate::publish::rules::publisher_name;
 use crate::publish::schema;
 use crate::publish::turn::{Source, turn};
+use crate::publish::whole::{COMPARE_INTERVAL, WholeTables};
 use crate::store::changes::{self, ChangesRequest};
 use crate::store::{self, account};
 use crate::text::shown;
@@ -42,12 +43,16 @@ impl Publishing {
         self.reporter.forget_left_out_after(claim.position);
         self.begin(&mirror, &claim).await?;
         let hold = self.rules.hold();
+        let mut whole = WholeTables::default();
         loop {
             let began = clock::now();
             let turned_at = began.mono;
             let source = Source { mirror: &mirror, payload: self.rules.payload, hold, limit: self.limit };
             let leave_out = |change, error| self.reporter.leave_out(change, error);
-            let turning = turn(&connection, &mut claim, &source, leave_out);
+            let turning = async {
+                whole.publish(&connection, &claim, &source).await?;
+                turn(&connection, &mut claim, &source, leave_out).await
+            };
             let Ok(turned) = timeout(self.limit.timeout(), turning).await else {
                 let first = changes::since(&mirror, claim.position, 1, 0)?.list.first().copied();
                 self.limit = self.limit.fewer(changes::backlog(&mirror, claim.position)?, first);
@@ -71,7 +76,7 @@ impl Publishing {
             if changes::is_sending_all(&mirror)? {
                 written(&self.writer, ChangesRequest::AllSent).await?;
             }
-            self.wait(turned_at).await;
+            self.wait(turned_at, &mirror, &whole).await?;
         }
     }
 
@@ -171,18 +176,32 @@ impl Publishing {
         written(&self.writer, ChangesRequest::SwitchOn { floor }).await
     }
 
-    /// Waits for a change, then gathers others for the rest of the interval. Ends early for a stop, or when a sign of
-    /// life is due: a fifth of the hold after the last.
-    async fn wait(&self, turned_at: Instant) {
+    /// Waits for a change, then gathers others for the rest of the interval. Ends early for a stop, when a table differs that
+    /// is published whole, or when a sign of life is due: a fifth of the hold after the last.
+    async fn wait(
+        &self,
+        turned_at: Instant,
+        mirror: &store::Connection,
+        whole: &WholeTables,
+    ) -> Result<(), PublishError> {
         let sign_due = self.rules.hold() / 5;
         let gathered = async {
             let _ = timeout_at((turned_at + sign_due).into(), self.writer.changed()).await;
             sleep_until((turned_at + self.rules.interval.min(sign_due)).into()).await;
         };
+        let differing = async {
+            loop {
+                sleep(COMPARE_INTERVAL).await;
+                if whole.differ(mirror)? {
+                    return Ok(());
+                }
+            }
+        };
         let mut stopping = self.stopping.clone();
         tokio::select! {
-            () = gathered => {}
-            _ = stopping.wait_for(|stop| *stop) => {}
+            () = gathered => Ok(()),
+            differing = differing => differing,
+            _ = stopping.wait_for(|stop| *stop) => Ok(()),
         }
     }
 }

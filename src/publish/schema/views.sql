@@ -31,16 +31,29 @@ COMMENT ON COLUMN talkmirror.fleet.pause_reason IS 'why everything pauses; NULL:
 COMMENT ON COLUMN talkmirror.fleet.last_success_at IS 'the last successful answer of the API';
 COMMENT ON COLUMN talkmirror.fleet.not_closing IS 'why nothing is closed; NULL: closing works, or is off';
 
--- Which talks are open, and for how long has each client been waiting?
+-- Which talks are open, for how long has each client been waiting, and whose client is it?
 CREATE OR REPLACE VIEW talkmirror.open_talks AS
-SELECT account_id, talk_id, origin, contact_id, chat_id, lead_id, customer_id, entity_type, entity_id, status, is_read,
-       created_at, updated_at, missed_at,
-       extract(epoch FROM now() - missed_at)::bigint AS missed_seconds,
+SELECT talks.account_id, talks.talk_id, talks.origin, talks.contact_id, talks.chat_id, talks.lead_id, talks.customer_id,
+       talks.entity_type, talks.entity_id, talks.status, talks.is_read, talks.created_at, talks.updated_at, talks.missed_at,
+       extract(epoch FROM now() - talks.missed_at)::bigint AS missed_seconds,
        -- Since it was missed, else since the last change if it is unread.
-       extract(epoch FROM now() - coalesce(missed_at, CASE WHEN NOT is_read THEN updated_at END))::bigint AS waiting_seconds,
-       fetched_at
-  FROM talkmirror.talks WHERE is_in_work AND gone_at IS NULL;
-COMMENT ON VIEW talkmirror.open_talks IS 'Which talks are open, and for how long has each client been waiting?';
+       extract(epoch FROM now() - coalesce(talks.missed_at, CASE WHEN NOT talks.is_read THEN talks.updated_at END))::bigint
+           AS waiting_seconds,
+       talks.fetched_at, contacts.name AS contact, leads.name AS lead, leads.price, leads.responsible_user_id,
+       users.name AS responsible_user, leads.pipeline_id, pipelines.name AS pipeline, leads.status_id AS lead_status_id,
+       statuses.name AS lead_status, accounts.base_url || '/leads/detail/' || talks.lead_id AS lead_url,
+       accounts.base_url || '/chats/' || talks.talk_id || '/leads/detail/' || talks.lead_id AS chat_url
+  FROM talkmirror.talks AS talks
+  LEFT JOIN talkmirror.accounts AS accounts ON accounts.account_id = talks.account_id
+  LEFT JOIN talkmirror.leads AS leads ON leads.account_id = talks.account_id AND leads.lead_id = talks.lead_id
+  LEFT JOIN talkmirror.users AS users ON users.account_id = talks.account_id AND users.user_id = leads.responsible_user_id
+  LEFT JOIN talkmirror.pipelines AS pipelines
+    ON pipelines.account_id = talks.account_id AND pipelines.pipeline_id = leads.pipeline_id
+  LEFT JOIN talkmirror.statuses AS statuses
+    ON statuses.account_id = talks.account_id AND statuses.pipeline_id = leads.pipeline_id AND statuses.status_id = leads.status_id
+  LEFT JOIN talkmirror.contacts AS contacts ON contacts.account_id = talks.account_id AND contacts.contact_id = talks.contact_id
+ WHERE talks.is_in_work AND talks.gone_at IS NULL;
+COMMENT ON VIEW talkmirror.open_talks IS 'Which talks are open, for how long has each client been waiting, and whose client is it?';
 COMMENT ON COLUMN talkmirror.open_talks.account_id IS 'the account';
 COMMENT ON COLUMN talkmirror.open_talks.talk_id IS 'the talk';
 COMMENT ON COLUMN talkmirror.open_talks.origin IS 'the channel: telegram, viber, …; free text';
@@ -58,27 +71,42 @@ COMMENT ON COLUMN talkmirror.open_talks.missed_at IS 'when it was missed; NULL: 
 COMMENT ON COLUMN talkmirror.open_talks.missed_seconds IS 'for how long it has been missed';
 COMMENT ON COLUMN talkmirror.open_talks.waiting_seconds IS 'since it was missed, else since its last change if it is unread; NULL: nobody waits';
 COMMENT ON COLUMN talkmirror.open_talks.fetched_at IS 'the last fetch that found something new';
+COMMENT ON COLUMN talkmirror.open_talks.contact IS 'the name of the client, if directory.contacts is on';
+COMMENT ON COLUMN talkmirror.open_talks.lead IS 'the name of the lead';
+COMMENT ON COLUMN talkmirror.open_talks.price IS 'the budget of the lead';
+COMMENT ON COLUMN talkmirror.open_talks.responsible_user_id IS 'the user who is responsible for the lead';
+COMMENT ON COLUMN talkmirror.open_talks.responsible_user IS 'the name of that user';
+COMMENT ON COLUMN talkmirror.open_talks.pipeline_id IS 'the pipeline of the lead';
+COMMENT ON COLUMN talkmirror.open_talks.pipeline IS 'the name of that pipeline';
+COMMENT ON COLUMN talkmirror.open_talks.lead_status_id IS 'the stage of the lead';
+COMMENT ON COLUMN talkmirror.open_talks.lead_status IS 'the name of that stage';
+COMMENT ON COLUMN talkmirror.open_talks.lead_url IS 'the lead in the account';
+COMMENT ON COLUMN talkmirror.open_talks.chat_url IS 'the talk in the account';
 
--- How many talks were missed on each day (UTC), and how many of them still wait?
+-- How many talks were missed on each day, and how many of them still wait?
 CREATE OR REPLACE VIEW talkmirror.missed_by_day AS
 SELECT account_id, day, sum(missed)::bigint AS missed, sum(still_open)::bigint AS still_open
-  FROM (SELECT account_id, (missed_at AT TIME ZONE 'UTC')::date AS day, count(*) AS missed, 0 AS still_open
+  FROM (SELECT account_id, (missed_at AT TIME ZONE 'UTC' + coalesce((SELECT make_interval(secs => o.seconds) FROM talkmirror.utc_offsets AS o
+                       WHERE o.account_id = misses.account_id AND o.valid_from <= missed_at ORDER BY o.valid_from DESC LIMIT 1), '0'))::date AS day,
+               count(*) AS missed, 0 AS still_open
           FROM (SELECT DISTINCT account_id, talk_id, missed_at FROM talkmirror.talk_versions WHERE missed_at IS NOT NULL) AS misses
          GROUP BY 1, 2
         UNION ALL
-        SELECT account_id, (missed_at AT TIME ZONE 'UTC')::date, 0, count(*)
-          FROM talkmirror.talks WHERE is_in_work AND gone_at IS NULL AND missed_at IS NOT NULL
+        SELECT account_id, (missed_at AT TIME ZONE 'UTC' + coalesce((SELECT make_interval(secs => o.seconds) FROM talkmirror.utc_offsets AS o
+                       WHERE o.account_id = talks.account_id AND o.valid_from <= missed_at ORDER BY o.valid_from DESC LIMIT 1), '0'))::date, 0, count(*)
+          FROM talkmirror.talks AS talks WHERE is_in_work AND gone_at IS NULL AND missed_at IS NOT NULL
          GROUP BY 1, 2) AS counted
  GROUP BY account_id, day;
-COMMENT ON VIEW talkmirror.missed_by_day IS 'How many talks were missed on each day (UTC), and how many of them still wait?';
+COMMENT ON VIEW talkmirror.missed_by_day IS 'How many talks were missed on each day, and how many of them still wait?';
 COMMENT ON COLUMN talkmirror.missed_by_day.account_id IS 'the account';
-COMMENT ON COLUMN talkmirror.missed_by_day.day IS 'UTC';
+COMMENT ON COLUMN talkmirror.missed_by_day.day IS 'in report.timezone of the account';
 COMMENT ON COLUMN talkmirror.missed_by_day.missed IS 'talks that were missed on that day';
 COMMENT ON COLUMN talkmirror.missed_by_day.still_open IS 'of these, open and missed until now';
 
--- What did auto-close do on each day (UTC)?
+-- What did auto-close do on each day?
 CREATE OR REPLACE VIEW talkmirror.closures_by_day AS
-SELECT account_id, (decided_at AT TIME ZONE 'UTC')::date AS day, mode,
+SELECT account_id, (decided_at AT TIME ZONE 'UTC' + coalesce((SELECT make_interval(secs => o.seconds) FROM talkmirror.utc_offsets AS o
+                       WHERE o.account_id = closures.account_id AND o.valid_from <= decided_at ORDER BY o.valid_from DESC LIMIT 1), '0'))::date AS day, mode,
        count(*) AS decided,
        count(*) FILTER (WHERE outcome = 'would_close') AS would_close,
        count(*) FILTER (WHERE outcome = 'closed') AS closed,
@@ -86,11 +114,11 @@ SELECT account_id, (decided_at AT TIME ZONE 'UTC')::date AS day, mode,
        count(*) FILTER (WHERE outcome = 'withdrawn') AS withdrawn,
        count(*) FILTER (WHERE outcome = 'refused') AS refused,
        count(*) FILTER (WHERE outcome = 'failed') AS failed
-  FROM talkmirror.closures
+  FROM talkmirror.closures AS closures
  GROUP BY 1, 2, 3;
-COMMENT ON VIEW talkmirror.closures_by_day IS 'What did auto-close do on each day (UTC)?';
+COMMENT ON VIEW talkmirror.closures_by_day IS 'What did auto-close do on each day?';
 COMMENT ON COLUMN talkmirror.closures_by_day.account_id IS 'the account';
-COMMENT ON COLUMN talkmirror.closures_by_day.day IS 'of the decisions, UTC';
+COMMENT ON COLUMN talkmirror.closures_by_day.day IS 'of the decisions, in report.timezone of the account';
 COMMENT ON COLUMN talkmirror.closures_by_day.mode IS 'auto_close.mode: dry-run or live';
 COMMENT ON COLUMN talkmirror.closures_by_day.decided IS 'all decisions';
 COMMENT ON COLUMN talkmirror.closures_by_day.would_close IS 'in a dry run: would be closed';
@@ -105,7 +133,8 @@ CREATE OR REPLACE VIEW talkmirror.responses AS
 WITH spells AS (
     -- A talk while it was marked as missed.
     SELECT account_id, talk_id, missed_at,
-           min(origin COLLATE "C") AS origin, max(version) AS last_version,
+           min(origin COLLATE "C") AS origin, max(version) AS last_version, max(lead_id) AS lead_id,
+           max(lead_id) FILTER (WHERE valid_to IS NULL) AS lead_now,
            (array_agg(is_in_work ORDER BY version))[1] AS was_open,
            CASE WHEN (array_agg(is_read ORDER BY version))[1] THEN NULL ELSE min(valid_from) FILTER (WHERE is_read) END AS read_at,
            min(valid_from) FILTER (WHERE NOT is_in_work) AS closed_at,
@@ -116,13 +145,14 @@ WITH spells AS (
     SELECT spells.account_id, spells.talk_id, spells.missed_at, spells.origin, was_open, read_at,
            CASE WHEN was_open THEN coalesce(least(closed_at, ended_at), 'infinity') ELSE 'infinity' END AS seen_at,
            -- The closing may have ended the miss too.
-           closed_at IS NOT NULL OR ended_at IS NOT NULL AND NOT next.is_in_work AS seen_closed
+           closed_at IS NOT NULL OR ended_at IS NOT NULL AND NOT next.is_in_work AS seen_closed,
+           coalesce(lead_now, spells.lead_id) AS lead_id
       FROM spells
       LEFT JOIN talkmirror.talk_versions AS next
         ON next.account_id = spells.account_id AND next.talk_id = spells.talk_id AND next.version = last_version + 1
     UNION ALL
     -- No fetch saw it. The event may have been created a little before or after missed_at.
-    SELECT event.account_id, event.talk_id, event.at, talks.origin, false, NULL, 'infinity', false
+    SELECT event.account_id, event.talk_id, event.at, talks.origin, false, NULL, 'infinity', false, talks.lead_id
       FROM talkmirror.talk_events AS event
       LEFT JOIN talkmirror.talks AS talks ON talks.account_id = event.account_id AND talks.talk_id = event.talk_id
      WHERE event.type = 'talk_missed_event'
@@ -134,7 +164,8 @@ WITH spells AS (
       FROM talkmirror.closures WHERE outcome = 'closed'
      GROUP BY account_id, talk_id
 ), responded AS (
-    SELECT misses.account_id, misses.talk_id, misses.origin, misses.missed_at, misses.read_at, event.created_by, closed.times,
+    SELECT misses.account_id, misses.talk_id, misses.origin, misses.missed_at, misses.read_at, misses.lead_id, event.created_by,
+           closed.times,
            -- The clocks of the mirror's host and of the API may differ by a minute.
            CASE WHEN event.at <= seen_at + interval '1 minute' THEN event.at ELSE nullif(seen_at, 'infinity') END AS responded_at,
            coalesce(event.at <= seen_at + interval '1 minute', false) AS by_event,
@@ -151,7 +182,7 @@ WITH spells AS (
       LEFT JOIN closed ON closed.account_id = misses.account_id AND closed.talk_id = misses.talk_id
      WHERE was_open OR event.at IS NOT NULL
 )
-SELECT account_id, talk_id, origin, missed_at, responded_at,
+SELECT responded.account_id, responded.talk_id, origin, missed_at, responded_at,
        -- greatest() passes over NULL.
        CASE WHEN responded_at IS NOT NULL THEN greatest(0, extract(epoch FROM responded_at - missed_at))::bigint END AS seconds,
        CASE WHEN responded_at IS NOT NULL THEN CASE WHEN is_closed THEN 'closed' ELSE 'answered' END
@@ -164,8 +195,26 @@ SELECT account_id, talk_id, origin, missed_at, responded_at,
             ELSE 'unknown' END AS responded_by,
        CASE WHEN by_event THEN created_by END AS user_id,
        CASE WHEN responded_at IS NOT NULL THEN CASE WHEN by_event THEN 'event' ELSE 'fetch' END END AS source,
-       read_at
+       read_at,
+       CASE WHEN responded_at IS NOT NULL
+            THEN greatest(0, (SELECT w.seconds_before + extract(epoch FROM least(responded_at, w.closes_at) - w.opens_at)::bigint
+                             FROM talkmirror.work_time AS w
+                            WHERE w.account_id = responded.account_id AND w.opens_at <= responded_at ORDER BY w.opens_at DESC LIMIT 1)
+                             - (SELECT w.seconds_before + extract(epoch FROM least(missed_at, w.closes_at) - w.opens_at)::bigint
+                             FROM talkmirror.work_time AS w
+                            WHERE w.account_id = responded.account_id AND w.opens_at <= missed_at ORDER BY w.opens_at DESC LIMIT 1)) END AS work_seconds,
+       (missed_at AT TIME ZONE 'UTC' + coalesce((SELECT make_interval(secs => o.seconds) FROM talkmirror.utc_offsets AS o
+                       WHERE o.account_id = responded.account_id AND o.valid_from <= missed_at ORDER BY o.valid_from DESC LIMIT 1), '0')) AS missed_local,
+       responder.name AS user_name, responded.lead_id, leads.responsible_user_id, responsible.name AS responsible_user,
+       leads.pipeline_id, pipelines.name AS pipeline
   FROM responded
+  LEFT JOIN talkmirror.users AS responder
+    ON responder.account_id = responded.account_id AND responder.user_id = CASE WHEN by_event THEN created_by END
+  LEFT JOIN talkmirror.leads AS leads ON leads.account_id = responded.account_id AND leads.lead_id = responded.lead_id
+  LEFT JOIN talkmirror.users AS responsible
+    ON responsible.account_id = responded.account_id AND responsible.user_id = leads.responsible_user_id
+  LEFT JOIN talkmirror.pipelines AS pipelines
+    ON pipelines.account_id = responded.account_id AND pipelines.pipeline_id = leads.pipeline_id
  -- A gone talk no longer waits.
  WHERE responded_at IS NOT NULL
     OR NOT EXISTS (SELECT 1 FROM talkmirror.talks AS talks
@@ -182,3 +231,63 @@ COMMENT ON COLUMN talkmirror.responses.responded_by IS 'talkmirror, user or unkn
 COMMENT ON COLUMN talkmirror.responses.user_id IS 'the user who did it, if an event says so';
 COMMENT ON COLUMN talkmirror.responses.source IS 'event: exact; fetch: when the mirror saw it';
 COMMENT ON COLUMN talkmirror.responses.read_at IS 'the fetch that first saw it read since it was missed';
+COMMENT ON COLUMN talkmirror.responses.work_seconds IS 'of seconds, those in report.work_hours; NULL: the client waits, or nobody said them';
+COMMENT ON COLUMN talkmirror.responses.missed_local IS 'missed_at by the clock of report.timezone';
+COMMENT ON COLUMN talkmirror.responses.user_name IS 'the name of user_id';
+COMMENT ON COLUMN talkmirror.responses.lead_id IS 'the lead that it was about';
+COMMENT ON COLUMN talkmirror.responses.responsible_user_id IS 'the user who is responsible for the lead';
+COMMENT ON COLUMN talkmirror.responses.responsible_user IS 'the name of that user';
+COMMENT ON COLUMN talkmirror.responses.pipeline_id IS 'the pipeline of the lead';
+COMMENT ON COLUMN talkmirror.responses.pipeline IS 'the name of that pipeline';
+
+-- Which manager leaves clients waiting, and for how long?
+CREATE OR REPLACE VIEW talkmirror.missed_by_user AS
+SELECT account_id, responsible_user_id, max(responsible_user) AS responsible_user,
+       count(*) AS missed,
+       count(DISTINCT talk_id) AS missed_talks,
+       count(seconds) AS responses,
+       count(*) - count(seconds) AS waiting,
+       extract(epoch FROM now() - min(missed_at) FILTER (WHERE seconds IS NULL))::bigint AS longest_seconds,
+       percentile_disc(0.5) WITHIN GROUP (ORDER BY seconds) AS p50,
+       percentile_disc(0.95) WITHIN GROUP (ORDER BY seconds) AS p95,
+       count(*) FILTER (WHERE seconds <= 3600) AS within_hour
+  FROM talkmirror.responses
+ GROUP BY account_id, responsible_user_id;
+COMMENT ON VIEW talkmirror.missed_by_user IS 'Which manager leaves clients waiting, and for how long?';
+COMMENT ON COLUMN talkmirror.missed_by_user.account_id IS 'the account';
+COMMENT ON COLUMN talkmirror.missed_by_user.responsible_user_id IS 'the responsible user of the lead; NULL: no lead, or it is not known';
+COMMENT ON COLUMN talkmirror.missed_by_user.responsible_user IS 'the name';
+COMMENT ON COLUMN talkmirror.missed_by_user.missed IS 'how often talks were missed';
+COMMENT ON COLUMN talkmirror.missed_by_user.missed_talks IS 'talks that were missed at least once';
+COMMENT ON COLUMN talkmirror.missed_by_user.responses IS 'how many of the misses were answered or closed';
+COMMENT ON COLUMN talkmirror.missed_by_user.waiting IS 'how many still wait';
+COMMENT ON COLUMN talkmirror.missed_by_user.longest_seconds IS 'since the longest waiting was missed';
+COMMENT ON COLUMN talkmirror.missed_by_user.p50 IS 'seconds until then: half of the responses came as soon';
+COMMENT ON COLUMN talkmirror.missed_by_user.p95 IS 'and 95 % of them';
+COMMENT ON COLUMN talkmirror.missed_by_user.within_hour IS 'responses within an hour';
+
+-- In which pipeline do clients wait, and for how long?
+CREATE OR REPLACE VIEW talkmirror.missed_by_pipeline AS
+SELECT account_id, pipeline_id, max(pipeline) AS pipeline,
+       count(*) AS missed,
+       count(DISTINCT talk_id) AS missed_talks,
+       count(seconds) AS responses,
+       count(*) - count(seconds) AS waiting,
+       extract(epoch FROM now() - min(missed_at) FILTER (WHERE seconds IS NULL))::bigint AS longest_seconds,
+       percentile_disc(0.5) WITHIN GROUP (ORDER BY seconds) AS p50,
+       percentile_disc(0.95) WITHIN GROUP (ORDER BY seconds) AS p95,
+       count(*) FILTER (WHERE seconds <= 3600) AS within_hour
+  FROM talkmirror.responses
+ GROUP BY account_id, pipeline_id;
+COMMENT ON VIEW talkmirror.missed_by_pipeline IS 'In which pipeline do clients wait, and for how long?';
+COMMENT ON COLUMN talkmirror.missed_by_pipeline.account_id IS 'the account';
+COMMENT ON COLUMN talkmirror.missed_by_pipeline.pipeline_id IS 'the pipeline of the lead; NULL: no lead, or it is not known';
+COMMENT ON COLUMN talkmirror.missed_by_pipeline.pipeline IS 'the name';
+COMMENT ON COLUMN talkmirror.missed_by_pipeline.missed IS 'how often talks were missed';
+COMMENT ON COLUMN talkmirror.missed_by_pipeline.missed_talks IS 'talks that were missed at least once';
+COMMENT ON COLUMN talkmirror.missed_by_pipeline.responses IS 'how many of the misses were answered or closed';
+COMMENT ON COLUMN talkmirror.missed_by_pipeline.waiting IS 'how many still wait';
+COMMENT ON COLUMN talkmirror.missed_by_pipeline.longest_seconds IS 'since the longest waiting was missed';
+COMMENT ON COLUMN talkmirror.missed_by_pipeline.p50 IS 'seconds until then: half of the responses came as soon';
+COMMENT ON COLUMN talkmirror.missed_by_pipeline.p95 IS 'and 95 % of them';
+COMMENT ON COLUMN talkmirror.missed_by_pipeline.within_hour IS 'responses within an hour';

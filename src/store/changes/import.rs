@@ -1,8 +1,10 @@
-//! Takes over what the server has: the talks with their versions, the closings and the events.
+//! Takes over what the server has: the talks with their versions, the closings, the events, the exemptions and the names.
 //!
 //! A talk that this file does not have, or has in an earlier state, becomes as it is on the server. States that this
 //! file saw later are recorded again after those of the server, under new numbers. Each step is a transaction, and the
 //! whole may be repeated: an import that a kill interrupts begins again.
+
+mod others;
 
 use super::{CAPTURE, Capture, Cell, FIRST, IDENTITY, Identity, local, top};
 use crate::clock::UnixSeconds;
@@ -49,6 +51,11 @@ pub(crate) enum ImportStep {
     Closures(ImportedRows),
     /// Columns of `talk_events`.
     Events(ImportedRows),
+    /// Exemptions, or names.
+    Table {
+        name: &'static str,
+        rows: ImportedRows,
+    },
     /// Ends it: up to this position, this file has what the server has.
     End {
         position: i64,
@@ -86,6 +93,7 @@ pub(crate) fn import(connection: &mut Connection, step: &ImportStep) -> rusqlite
             feeds::begin_events(&tx)?;
         }
         ImportStep::Events(imported) => events(&tx, imported)?,
+        ImportStep::Table { name, rows } => others::import(&tx, name, rows)?,
     }
     tx.commit()
 }

@@ -4,9 +4,10 @@ use crate::talk::TalkId;
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use serde_json::json;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// A value of the mirror. Its tables have no others.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Cell {
     Null,
     Integer(i64),
@@ -48,6 +49,28 @@ pub(crate) fn read(
         }
     }
     Ok(())
+}
+
+/// Gives each row of a SELECT without parameters to `take`. Returns a digest of them all, for this process alone.
+///
+/// # Errors
+/// If the database cannot be read.
+pub(crate) fn read_whole(
+    connection: &Connection,
+    select: &str,
+    mut take: impl FnMut(Vec<Cell>),
+) -> rusqlite::Result<u64> {
+    let mut statement = connection.prepare_cached(select)?;
+    let columns = statement.column_count();
+    let mut rows = statement.query([])?;
+    let mut digest = DefaultHasher::new();
+    while let Some(row) = rows.next()? {
+        let cells: Vec<Cell> =
+            (0..columns).map(|column| Ok(cell(row.get_ref(column)?))).collect::<rusqlite::Result<_>>()?;
+        cells.hash(&mut digest);
+        take(cells);
+    }
+    Ok(digest.finish())
 }
 
 fn cell(value: ValueRef<'_>) -> Cell {
