@@ -212,9 +212,10 @@ fn closures(overview: &Overview) -> String {
         .map(|(outcome, count)| format!("{} {}", humanize::count(*count), outcome.as_str().replace('_', " ")))
         .collect();
     let today = if today.is_empty() { "none".into() } else { today.join(", ") };
+    let today = format!("{today} today ({})", overview.timezone);
     match overview.closures_under_way {
-        0 => format!("{today} today (UTC)"),
-        under_way => format!("{today} today (UTC); {} under way", humanize::count(under_way)),
+        0 => today,
+        under_way => format!("{today}; {} under way", humanize::count(under_way)),
     }
 }
 

@@ -43,6 +43,7 @@ mod identity;
 mod instances;
 mod journal;
 mod listing;
+mod local_time;
 mod oauth;
 mod oauth_crash;
 mod oauth_login;
