@@ -11,6 +11,7 @@ mod completions;
 #[cfg(feature = "demo")]
 mod demo;
 mod enqueue;
+mod exempt;
 mod exit;
 mod logging;
 mod login;
@@ -34,6 +35,7 @@ use crate::talk::TalkId;
 use anyhow::{Context, Result};
 use clap::{ArgAction, Parser, Subcommand};
 use clap_complete::Shell;
+use exempt::ExemptCommand;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -108,6 +110,9 @@ enum Command {
         #[arg(short, long)]
         yes: bool,
     },
+    /// Keep talks from being closed
+    #[command(subcommand, disable_help_subcommand = true)]
+    Exempt(ExemptCommand),
     /// Show all that is known about one talk, and what happens to it next
     Why {
         /// The talk's id
@@ -349,6 +354,7 @@ impl Cli {
                 }
                 close::close(&config(Needs::Api)?, &request)
             }
+            Command::Exempt(ref command) => exempt::exempt(&for_database()?.database, command),
             Command::Why { talk_id } => why::why(&for_database()?, talk_id),
             Command::Resume => resume::resume(&for_database()?.database),
             Command::Backfill { from, to, stop } => backfill::backfill(&database()?, from, to, stop),

@@ -4,6 +4,7 @@
 //! Uses `clock`, `named`, `number`, `talk`, `text`.
 
 pub mod closing;
+pub mod exemption;
 pub(crate) mod gone;
 pub(crate) mod growth;
 pub mod hours;

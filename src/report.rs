@@ -18,7 +18,7 @@ use crate::store::odd::{self, OddField};
 use crate::store::retention::{self, Retention};
 use crate::store::sizes::{self, Size};
 use crate::store::status::DaemonStatus;
-use crate::store::sweep::{self, SweepState};
+use crate::store::sweep::{self, ExemptTalks, SweepState};
 use crate::store::tokens::{OAuthStatus, TokenStatus};
 use crate::store::{self, Connection, SqlError};
 use serde::Serialize;
@@ -45,6 +45,8 @@ pub(crate) struct Overview {
     /// Unfinished closings, from any day.
     pub closures_under_way: i64,
     pub sweeps: SweepState,
+    /// What exemptions keep from being closed, by the rules of the running or last daemon.
+    pub exempt: ExemptTalks,
     pub feeders: Vec<FeederRow>,
     pub backfill: Option<Backfill>,
     /// How far the past events are read, if `events.since` has ever been set.
@@ -63,6 +65,17 @@ pub(crate) struct Overview {
     pub backup: BackupState,
     /// How publishing goes. `None` while it is off.
     pub publish: Option<PublishState>,
+}
+
+/// The overview names so many exempt talks.
+const EXEMPT_NAMED: usize = 5;
+
+fn exempt(connection: &Connection, now: UnixSeconds) -> Result<ExemptTalks, SqlError> {
+    match sweep::running_rules(connection)? {
+        Some((_, rules)) => sweep::exempt(connection, &rules, EXEMPT_NAMED, now),
+        // No process has worked here yet.
+        None => Ok(ExemptTalks::default()),
+    }
 }
 
 /// Reads the overview at one moment.
@@ -85,6 +98,7 @@ pub(crate) fn overview(connection: &Connection, now: UnixSeconds) -> Result<Over
             closures_today: counts::closures_since(moment, local_time::start_of_day(moment, now)?)?,
             closures_under_way: counts::closures_under_way(moment)?,
             sweeps: sweep::state(moment)?,
+            exempt: exempt(moment, now)?,
             feeders: feeds::rows(moment)?,
             backfill: feeds::backfill(moment)?,
             past_events: feeds::past_events(moment)?,

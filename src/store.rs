@@ -13,6 +13,7 @@ pub(crate) mod closures;
 pub(crate) mod completeness;
 pub(crate) mod counts;
 pub(crate) mod days;
+pub(crate) mod exemptions;
 pub mod feeds;
 pub(crate) mod figures;
 mod info;

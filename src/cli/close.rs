@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::daemon::{self, Closed, DaemonError, SyncEnd};
 use crate::number;
 use crate::policy::closing::{CloseMode, ClosingOutcome, FetchReason};
+use crate::policy::exemption::Exempting;
 use crate::report::humanize;
 use crate::store::Connection;
 use crate::store::lock::{self, LockError};
@@ -58,7 +59,7 @@ pub(super) fn queue_for_daemon(
         "the running daemon uses auto_close.mode = \"{}\": restart it, then run the command again",
         running.unwrap_or_default()
     );
-    let QueuedToClose { queued, under_way } =
+    let QueuedToClose { queued, under_way, exempt } =
         sweep::queue_to_close(&mut connection, &config.auto_close.rules, &to_close, unix_now())
             .map_err(StoreError::from)?;
     let mut out = Out::new();
@@ -78,7 +79,17 @@ pub(super) fn queue_for_daemon(
     if !under_way.is_empty() {
         out.line(format!("{}: a closing is already under way", humanize::talks(under_way.len())))?;
     }
-    out.done()
+    for (talk_id, exempting) in &exempt {
+        out.line(format!("Talk {talk_id} is not queued: {}", kept(exempting)))?;
+    }
+    let done = out.done()?;
+    Ok(if exempt.is_empty() { done } else { ExitCode::FAILURE })
+}
+
+/// Why an exempt talk is not closed, and what a person can do.
+fn kept(exempting: &Exempting) -> String {
+    let id = exempting.exemption.id;
+    format!("{exempting}; `talkmirror exempt remove {id}` ends that")
 }
 
 /// Closes talks and prints each outcome. Returns 1 if one is not settled.
@@ -97,7 +108,7 @@ pub(super) fn close(config: &Config, request: &CloseArguments<'_>) -> Result<Exi
     let connection = store::open_read_only(&config.database)?;
     let mut table = Table::headed(["TALK", "OUTCOME", "WHY"]);
     let mut unsettled = 0;
-    let QueuedToClose { queued, under_way } = closed.queued_to_close.clone().unwrap_or_default();
+    let QueuedToClose { queued, under_way, exempt } = closed.queued_to_close.clone().unwrap_or_default();
     for &talk_id in &queued {
         let (end, why) = end(&connection, &closed, talk_id, began)?;
         unsettled += usize::from(!end.is_settled());
@@ -108,8 +119,12 @@ pub(super) fn close(config: &Config, request: &CloseArguments<'_>) -> Result<Exi
         let why = format!("a closing of it is already under way: see `talkmirror why {talk_id}`");
         table.row([talk_id.to_string(), End::Left.as_str().to_owned(), why].map(Text::from));
     }
+    for (talk_id, exempting) in &exempt {
+        unsettled += 1;
+        table.row([talk_id.to_string(), End::Left.as_str().to_owned(), kept(exempting)].map(Text::from));
+    }
     let mut out = Out::new();
-    match queued.is_empty() && under_way.is_empty() {
+    match queued.is_empty() && under_way.is_empty() && exempt.is_empty() {
         true if closed.queued_to_close.is_none() => out.line("Nothing was queued.")?,
         true if to_close.reason == FetchReason::DryRun => {
             out.line("Every stale talk is already recorded: see the table closures.")?;

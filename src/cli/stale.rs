@@ -10,6 +10,7 @@ use crate::policy::unknown_origin::{UnknownOrigin, unknown_origins};
 use crate::report::humanize;
 use crate::store::Connection;
 use crate::store::closures::{self, held_back, is_recorded};
+use crate::store::exemptions;
 use crate::store::status::DaemonStatus;
 use crate::store::story;
 use crate::store::{self, StoreError, sweep};
@@ -22,6 +23,8 @@ use std::process::ExitCode;
 const MAX_ROWS_SHOWN: usize = 1000;
 /// The maximum width of an origin in a table.
 const ORIGIN_WIDTH: usize = 40;
+/// The maximum width of why a talk is kept: a status or the reason of an exemption in it may be long.
+const KEPT_WIDTH: usize = 200;
 
 /// Prints every open talk with its verdict, the stale ones first.
 pub(super) fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
@@ -31,6 +34,8 @@ pub(super) fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
     let (mut stale, mut kept) = (Vec::new(), Vec::new());
     story::open_talks(&connection, |talk, reach| -> Result<()> {
         let verdict = decide(&talk, reach, now, &rules.stale);
+        let verdict =
+            exemptions::applied(&connection, talk.talk_id, verdict, now).map_err(StoreError::from)?;
         let earlier = match verdict.is_stale() {
             true => closures::of_talk(&connection, talk.talk_id).map_err(StoreError::from)?,
             false => Vec::new(),
@@ -51,7 +56,8 @@ pub(super) fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
         let row = |row: &Row| -> Value {
             json!({"talk_id": row.talk_id, "origin": row.origin, "missed_at": row.missed_at,
                    "updated_at": row.updated_at, "stale": row.verdict.is_stale(),
-                   "why": row.verdict.to_string(), "held_back": row.held_back, "recorded": row.recorded})
+                   "why": row.verdict.to_string(), "held_back": row.held_back, "recorded": row.recorded,
+                   "exemption": row.verdict.exempting()})
         };
         let rows = |list: &[Row]| list.iter().map(row).collect::<Vec<_>>();
         let all = json!({"mode": rules.mode.as_str(), "rules": rules.stale.to_string(), "not_closing": not_closing,
@@ -87,7 +93,9 @@ pub(super) fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
         for row in stale.iter().chain(&kept).take(MAX_ROWS_SHOWN) {
             let mut text = match &row.verdict {
                 verdict @ Verdict::Stale { .. } => verdict.to_string(),
-                Verdict::Kept(kept) => format!("kept: {kept}"),
+                Verdict::Kept(kept) => {
+                    format!("kept: {}", humanize::brief(&kept.to_string(), KEPT_WIDTH))
+                }
             };
             if let Some(held_back) = &row.held_back {
                 text.push_str(&format!("; {held_back}"));

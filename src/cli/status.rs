@@ -13,7 +13,7 @@ use crate::policy::closing::CloseMode;
 use crate::policy::tokens::Expiry;
 use crate::report::health::{self, Complaint, warnings};
 use crate::report::humanize;
-use crate::report::humanize::{backfill, capitalised, completeness, freshness, past_events};
+use crate::report::humanize::{backfill, capitalised, completeness, exempt, freshness, past_events};
 use crate::report::{self, Overview};
 use crate::store::account::{AccountName, AccountStatus};
 use crate::store::feeds::{Feeder, FeederRow};
@@ -175,6 +175,9 @@ fn screen(
         row("Publishing", line);
     }
     row("Closing", auto_close(overview, config, now).into());
+    if overview.exempt.rows > 0 {
+        row("Exempt", format!("{}; see `talkmirror exempt list`", exempt(&overview.exempt)).into());
+    }
     row("Closures", closures(overview).into());
     out.table(&table)?;
     for Complaint { what, action } in complaints.iter().chain(warnings) {

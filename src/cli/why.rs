@@ -26,8 +26,8 @@ pub(super) fn why(config: &Config, talk_id: TalkId) -> Result<ExitCode> {
     // Checked before this process opens the database.
     let held = lock::is_held(&config.database);
     let connection = store::open_read_only(&config.database)?;
-    let story = story::story(&connection, talk_id).map_err(StoreError::from)?;
     let now = unix_now();
+    let story = story::story(&connection, talk_id, now).map_err(StoreError::from)?;
     let alive = story.daemon.as_ref().map(|daemon| daemon.liveness(held, now));
     let runs = matches!(alive, Some(Liveness::Running | Liveness::Silent));
     let mut out = Out::new();
@@ -95,6 +95,9 @@ fn print_story(
     }
     row("Queue", queue(story, config, now));
     row("Next", next(story, talk_id, config, runs, now));
+    if let Some(exempting) = &story.exempting {
+        row("Exempt", brief(&exempting.to_string()));
+    }
     row("Closing", auto_close(story, talk_id, config, runs, now));
     out.table(&table)?;
     if !story.closures.is_empty() {
@@ -251,7 +254,7 @@ fn auto_close(story: &Story, talk_id: TalkId, config: &Config, runs: bool, now: 
         return "only mirrored talks are considered".into();
     };
     let reach = Reach { gone: mirrored.gone_at.is_some(), denied: mirrored.denied_at.is_some() };
-    let verdict = stale(&mirrored.talk, reach, now, &rules.stale);
+    let verdict = stale(&mirrored.talk, reach, now, &rules.stale).with_exemption(story.exempting.clone());
     let held = held_back(&story.closures, rules.mode, mirrored.talk.missed_at, now);
     // A started closing continues whatever the mirror shows now.
     if let Some(held) = held.as_ref().filter(|_| story.closures.iter().any(Closure::is_under_way)) {

@@ -1,5 +1,6 @@
 //! Decides whether a talk is stale, so that it may be closed. One pure function, with a reason either way.
 
+use super::exemption::Exempting;
 use super::origin::{origin_key, same_origin};
 use crate::clock::{UnixSeconds, duration};
 use crate::talk::Talk;
@@ -71,6 +72,8 @@ pub enum KeptReason {
     },
     /// Its origin is excluded, or not among those named.
     Origin(Option<String>),
+    /// A person exempted it. Only the store finds that out: see [`Verdict::with_exemption`].
+    Exempt(Box<Exempting>),
 }
 
 /// Statuses of an open talk that is not already being closed.
@@ -124,6 +127,22 @@ impl Verdict {
     /// Whether it may be closed.
     pub fn is_stale(&self) -> bool {
         matches!(self, Verdict::Stale { .. })
+    }
+
+    /// The row that exempts the talk, if that is what keeps it.
+    pub fn exempting(&self) -> Option<&Exempting> {
+        match self {
+            Verdict::Kept(KeptReason::Exempt(exempting)) => Some(exempting),
+            _ => None,
+        }
+    }
+
+    /// The verdict that remains if this row exempts the talk.
+    pub fn with_exemption(self, exempting: Option<Exempting>) -> Verdict {
+        match exempting {
+            Some(exempting) if self.is_stale() => Verdict::Kept(KeptReason::Exempt(Box::new(exempting))),
+            _ => self,
+        }
     }
 }
 
@@ -206,6 +225,7 @@ impl fmt::Display for KeptReason {
             }
             KeptReason::Origin(None) => f.write_str("it has no origin"),
             KeptReason::Origin(Some(origin)) => write!(f, "its origin, {origin}, is excluded"),
+            KeptReason::Exempt(exempting) => exempting.fmt(f),
         }
     }
 }

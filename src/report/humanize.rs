@@ -9,6 +9,7 @@ use crate::store::completeness::Completeness;
 use crate::store::counts::Freshness;
 use crate::store::feeds::{Backfill, FeederRow, PastEvents};
 use crate::store::local_time::LocalDay;
+use crate::store::sweep::ExemptTalks;
 pub(crate) use crate::text::{brief, shown};
 use std::time::Duration;
 
@@ -115,6 +116,20 @@ pub(crate) fn completeness(completeness: &Completeness, now: UnixSeconds) -> Opt
         true => format!("{} of {} known talks mirrored{left}", count(mirrored), count(known)),
         false => format!("{} talks mirrored, more are being looked for{left}", count(mirrored)),
     })
+}
+
+/// How many stale talks how many rows keep: `2 rows of close_exemptions keep 3 stale talks from being closed`.
+pub(crate) fn exempt(exempt: &ExemptTalks) -> String {
+    let rows = match exempt.rows {
+        1 => "1 row of close_exemptions keeps".to_owned(),
+        rows => format!("{} rows of close_exemptions keep", count(rows)),
+    };
+    let stale = match exempt.stale {
+        0 => "no stale talk".to_owned(),
+        1 => "1 stale talk".to_owned(),
+        stale => format!("{} stale talks", count(stale)),
+    };
+    format!("{rows} {stale} from being closed")
 }
 
 /// The purpose of a sweep's talks: to be `closed`, or `decided on`.

@@ -7,6 +7,7 @@ mod history;
 
 pub(crate) use history::{Closure, held_back, is_recorded, last, last_of_talk, of_talk};
 
+use super::exemptions;
 use super::queue::Ticket;
 use crate::clock::{Now, UnixSeconds};
 use crate::number;
@@ -68,7 +69,7 @@ pub enum Answer {
     Gone { http_status: Option<u16>, error: String },
 }
 
-/// Decides on a talk as just recorded, and writes the step down. `previous_missed_at` is what the
+/// Decides on a talk as just recorded, and writes the step down. What exempts it is looked up in the same transaction. `previous_missed_at` is what the
 /// mirror held before. If the talk is to be fetched again, the queue row of `ticket` is for that.
 ///
 /// # Errors
@@ -81,6 +82,11 @@ pub(super) fn step(
     ticket: Option<Ticket>,
     at: UnixSeconds,
 ) -> rusqlite::Result<Stepped> {
+    let mut close_context = close_context.cloned();
+    if let Some(CloseContext { decision: Decision { verdict, .. }, .. }) = &mut close_context {
+        *verdict = exemptions::applied(tx, talk.talk_id, verdict.clone(), at)?;
+    }
+    let close_context = close_context.as_ref();
     let open = open(tx, talk.talk_id, at)?;
     let barred = match (&open, close_context) {
         (None, Some(_)) => barred_since(tx, talk.talk_id, at)?,

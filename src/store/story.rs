@@ -1,11 +1,13 @@
 //! Everything the mirror knows about one talk, and which talks it holds.
 
 use super::closures::{self, Closure};
+use super::exemptions;
 use super::queue::QueueRow;
 use super::record::stored_talk;
 use super::status::DaemonStatus;
 use super::sweep::{self, SweepState};
 use crate::clock::UnixSeconds;
+use crate::policy::exemption::Exempting;
 use crate::policy::lanes::Lane;
 use crate::policy::stale::Reach;
 use crate::talk::{Talk, TalkId};
@@ -28,6 +30,8 @@ pub(crate) struct Story {
     pub closures: Vec<Closure>,
     pub daemon: Option<DaemonStatus>,
     pub sweeps: SweepState,
+    /// The row that exempts it from being closed now.
+    pub exempting: Option<Exempting>,
 }
 
 /// A mirrored talk, and its times.
@@ -58,11 +62,11 @@ pub(crate) struct Version {
     pub status: Option<String>,
 }
 
-/// Reads a talk's story in one transaction.
+/// Reads a talk's story at `now`, in one transaction.
 ///
 /// # Errors
 /// If the database cannot be read.
-pub(crate) fn story(connection: &Connection, talk_id: TalkId) -> rusqlite::Result<Story> {
+pub(crate) fn story(connection: &Connection, talk_id: TalkId, now: UnixSeconds) -> rusqlite::Result<Story> {
     let tx = connection.unchecked_transaction()?;
     let mirrored = match stored_talk(&tx, talk_id)? {
         None => None,
@@ -127,6 +131,7 @@ pub(crate) fn story(connection: &Connection, talk_id: TalkId) -> rusqlite::Resul
         closures: closures::of_talk(&tx, talk_id)?,
         daemon: DaemonStatus::read(&tx)?,
         sweeps: sweep::state(&tx)?,
+        exempting: exemptions::of_talk(&tx, talk_id, now)?,
     })
 }
 

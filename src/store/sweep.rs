@@ -3,20 +3,23 @@
 //! It closes nothing and makes no request. It queues nothing if more talks are stale than `max_share` allows,
 //! unless a person asked for it. It only reads the index of missed open talks.
 
+mod candidates;
 mod manual;
 
+pub(crate) use candidates::{ExemptTalk, ExemptTalks, exempt};
+pub use candidates::{candidates, counts};
 pub use manual::{QueuedToClose, ToClose, queue as queue_to_close};
 
 use super::closures::{self, CLOSE_PRIORITY};
 use super::info::InfoKey;
 use crate::clock::UnixSeconds;
 use crate::number;
-use crate::policy::closing::{BARRED, CloseMode, CloseRules, FetchReason};
-use crate::policy::origin::origin_key;
+use crate::policy::closing::{CloseMode, CloseRules, FetchReason};
 use crate::policy::stale::StaleRules;
 use crate::talk::TalkId;
 use crate::text::shown;
-use rusqlite::{Connection, Transaction, named_params};
+use candidates::spelt;
+use rusqlite::{Connection, Transaction};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -66,7 +69,7 @@ pub enum Swept {
 /// A sweep that was not stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sweep {
-    /// Stale talks in the mirror.
+    /// Stale talks in the mirror that are not exempt.
     pub stale: i64,
     /// How many talks are open.
     pub open: i64,
@@ -75,11 +78,6 @@ pub struct Sweep {
     /// Whether it is the first to queue talks under these rules, or rules as wide.
     pub wider: bool,
 }
-
-const OPEN_TALKS: &str =
-    "SELECT count(*) FROM talks INDEXED BY talks_open WHERE is_in_work = 1 AND gone_at IS NULL";
-/// Without INDEXED BY, SQLite would read every talk that was ever missed.
-const MISSED: &str = "talks INDEXED BY talks_open_missed";
 
 impl Sweep {
     /// Logs how many talks are stale, before the first are closed under such rules.
@@ -97,17 +95,6 @@ impl Sweep {
         }
     }
 }
-
-/// Which talks are stale in the mirror: `policy::stale` in SQL. A test holds them equal.
-const IS_STALE: &str = "is_in_work = 1 AND gone_at IS NULL AND denied_at IS NULL
-       AND coalesce(status, '') IN ('', 'in_work', 'with_error')
-       AND missed_at < :now - :stale_after
-       AND updated_at < :now - :quiet_for
-       AND (:only_origins = '[]' OR origin IN (SELECT value FROM json_each(:only_origins)))
-       AND (origin IS NULL OR origin NOT IN (SELECT value FROM json_each(:except_origins)))
-       AND NOT EXISTS (SELECT 1 FROM closures c INDEXED BY closures_open
-                        WHERE c.talk_id = talks.talk_id AND c.outcome IN ('requested', 'accepted')
-                          AND c.attempts > 0)";
 
 /// Sweeps once, in one transaction.
 ///
@@ -184,56 +171,6 @@ fn waiting(connection: &Connection, now: UnixSeconds) -> rusqlite::Result<i64> {
         .query_row((CLOSE_PRIORITY, now), |row| row.get(0))
 }
 
-/// How many talks are stale in the mirror, and how many are open.
-///
-/// # Errors
-/// If the database cannot be read.
-pub fn counts(connection: &Connection, rules: &StaleRules, now: UnixSeconds) -> rusqlite::Result<(i64, i64)> {
-    let parameters = Parameters::new(&spelt(connection, rules)?, now);
-    let stale = connection
-        .prepare_cached(&format!("SELECT count(*) FROM {MISSED} WHERE {IS_STALE}"))?
-        .query_row(&*parameters.named(), |row| row.get(0))?;
-    let open = connection.prepare_cached(OPEN_TALKS)?.query_row([], |row| row.get(0))?;
-    Ok((stale, open))
-}
-
-/// The stale talks that a sweep would queue, longest missed first. Leaves out those that a dry run has decided on
-/// already (in a dry run), were refused or failed less than a day ago, or back off.
-///
-/// # Errors
-/// If the database cannot be read.
-pub fn candidates(
-    connection: &Connection,
-    rules: &StaleRules,
-    reason: FetchReason,
-    limit: usize,
-    now: UnixSeconds,
-) -> rusqlite::Result<Vec<TalkId>> {
-    let parameters = Parameters::new(&spelt(connection, rules)?, now);
-    let (barred, limit) = (now - BARRED, i64::try_from(limit).unwrap_or(i64::MAX));
-    let dry_run = reason == FetchReason::DryRun;
-    let mut named = parameters.named();
-    named.extend(named_params! {":barred": barred, ":dry_run": dry_run, ":limit": limit});
-    connection.prepare_cached(&candidates_sql())?.query_map(&*named, |row| row.get(0))?.collect()
-}
-
-fn candidates_sql() -> String {
-    format!(
-        "SELECT talk_id FROM {MISSED}
-          WHERE {IS_STALE}
-            AND NOT EXISTS (SELECT 1 FROM closures c
-                             WHERE c.talk_id = talks.talk_id
-                               AND (c.outcome IN ('refused', 'failed')
-                                        AND coalesce(c.requested_at, c.decided_at) BETWEEN :barred + 1 AND :now
-                                    OR :dry_run AND c.outcome = 'would_close'
-                                        AND c.missed_at = talks.missed_at))
-            AND NOT EXISTS (SELECT 1 FROM talk_queue q
-                             WHERE q.talk_id = talks.talk_id
-                               AND (q.attempts > 0 OR q.failed_at IS NOT NULL OR q.due_at > :now))
-          ORDER BY missed_at LIMIT :limit"
-    )
-}
-
 /// Queues a talk to close, due at `due_at` or sooner. Takes over a waiting row: its new ticket causes a fetch for
 /// this reason even if one is in flight. False if a closing of the talk is under way, which stays as it is.
 ///
@@ -264,28 +201,6 @@ pub fn enqueue(
 /// If the database cannot be written.
 pub fn note_rules(connection: &Connection, rules: &CloseRules) -> rusqlite::Result<()> {
     RUNNING_RULES_KEY.set(connection, &described(rules, &spelt(connection, &rules.stale)?))
-}
-
-/// The rules, with each origin also as it is spelt in the mirror: SQL compares code points.
-fn spelt(connection: &Connection, rules: &StaleRules) -> rusqlite::Result<StaleRules> {
-    let mut rules = rules.clone();
-    if rules.only_origins.is_empty() && rules.except_origins.is_empty() {
-        return Ok(rules);
-    }
-    let origins: Vec<String> = connection
-        .prepare_cached(
-            "SELECT DISTINCT origin FROM talks INDEXED BY talks_open_missed
-              WHERE is_in_work = 1 AND gone_at IS NULL AND missed_at IS NOT NULL AND origin IS NOT NULL",
-        )?
-        .query_map([], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
-    for list in [&mut rules.only_origins, &mut rules.except_origins] {
-        let keys: Vec<String> = list.iter().map(|named| origin_key(named)).collect();
-        let spellings = origins.iter().filter(|origin| keys.contains(&origin_key(origin)));
-        let spellings: Vec<String> = spellings.filter(|origin| !list.contains(origin)).cloned().collect();
-        list.extend(spellings);
-    }
-    Ok(rules)
 }
 
 /// Each origin of a stored talk, whatever its state.
@@ -361,37 +276,6 @@ fn parse(value: &Value) -> Option<(CloseMode, StaleRules)> {
         except_origins: list("except_origins")?,
     };
     Some((CloseMode::parse(value["mode"].as_str()?)?, rules))
-}
-
-/// The parameters of [`IS_STALE`].
-struct Parameters {
-    now: UnixSeconds,
-    stale_after: i64,
-    quiet_for: i64,
-    only_origins: String,
-    except_origins: String,
-}
-
-impl Parameters {
-    fn new(rules: &StaleRules, now: UnixSeconds) -> Parameters {
-        Parameters {
-            now,
-            stale_after: rules.stale_after_seconds(),
-            quiet_for: rules.quiet_for_seconds(),
-            only_origins: json!(rules.only_origins).to_string(),
-            except_origins: json!(rules.except_origins).to_string(),
-        }
-    }
-
-    fn named(&self) -> Vec<(&str, &dyn rusqlite::ToSql)> {
-        vec![
-            (":now", &self.now),
-            (":stale_after", &self.stale_after),
-            (":quiet_for", &self.quiet_for),
-            (":only_origins", &self.only_origins),
-            (":except_origins", &self.except_origins),
-        ]
-    }
 }
 
 #[cfg(test)]

@@ -146,14 +146,18 @@ SELECT talks.talk_id AS talk_id, -- the talk
 
 CREATE VIEW stale_talks AS
 -- Which talks would auto-close close now? Judged by the mirror alone and by the rules of the running configuration
--- (mirror_info, 'auto_close.rules'; without it the defaults: 24 h missed, 15 min quiet). A fetch just before
--- closing decides.
+-- (mirror_info, 'auto_close.rules'; without it the defaults: 24 h missed, 15 min quiet). Talks that close_exemptions
+-- keeps are not among them, nor those of which the mirror does not know whether it does. A fetch just before closing
+-- decides.
 WITH rules AS (
     SELECT coalesce(max(value ->> 'stale_after'), 86400) AS stale_after,
            coalesce(max(value ->> 'quiet_for'), 900) AS quiet_for,
            coalesce(max(value -> 'only_origins'), '[]') AS only_origins,
            coalesce(max(value -> 'except_origins'), '[]') AS except_origins
       FROM mirror_info WHERE key = 'auto_close.rules'
+), exempt AS (
+    SELECT talk_id, contact_id, lower(trim(chat_id)) AS chat_id, user_id, pipeline_id
+      FROM close_exemptions WHERE until IS NULL OR until > unixepoch()
 )
 SELECT talk_id,          -- the talk
        origin,           -- the channel
@@ -173,7 +177,17 @@ SELECT talk_id,          -- the talk
    AND missed_at < unixepoch() - stale_after
    AND updated_at < unixepoch() - quiet_for
    AND (only_origins = '[]' OR origin IN (SELECT value FROM json_each(only_origins)))
-   AND (origin IS NULL OR origin NOT IN (SELECT value FROM json_each(except_origins)));
+   AND (origin IS NULL OR origin NOT IN (SELECT value FROM json_each(except_origins)))
+   AND talk_id NOT IN (SELECT exempt.talk_id FROM exempt WHERE exempt.talk_id IS NOT NULL)
+   AND NOT coalesce(contact_id IN (SELECT exempt.contact_id FROM exempt WHERE exempt.contact_id IS NOT NULL), 1)
+   AND NOT coalesce(lower(trim(chat_id)) IN (SELECT exempt.chat_id FROM exempt WHERE exempt.chat_id IS NOT NULL), 0)
+   AND NOT ((lead_id IS NOT NULL OR coalesce(entity_type = 'lead', 0))
+            AND (coalesce((SELECT responsible_user_id FROM leads
+                            WHERE leads.lead_id = coalesce(talks.lead_id, talks.entity_id))
+                          IN (SELECT user_id FROM exempt WHERE user_id IS NOT NULL), 1)
+                 OR coalesce((SELECT leads.pipeline_id FROM leads
+                               WHERE leads.lead_id = coalesce(talks.lead_id, talks.entity_id))
+                             IN (SELECT pipeline_id FROM exempt WHERE pipeline_id IS NOT NULL), 1)));
 
 CREATE VIEW missed_by_day AS
 -- How many talks were missed on each day, and how many of them still wait? A talk that was missed, answered and missed

@@ -34,6 +34,8 @@ mod docs_configuration;
 mod docs_troubleshooting;
 mod events;
 mod everybody;
+mod exempt_command;
+mod exemptions;
 mod feeders;
 mod growth;
 mod harness;

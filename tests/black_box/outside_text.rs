@@ -34,6 +34,17 @@ fn hostile() -> Mirror {
     mirror.ends(0, &["sync", "1..3"]);
     mirror
         .connect()
+        .execute("INSERT INTO close_exemptions (talk_id, reason) VALUES (2, ?1)", [HOSTILE])
+        .unwrap();
+    mirror
+        .connect()
+        .execute(
+            "INSERT INTO close_exemptions (chat_id, reason) VALUES (?1, ?2)",
+            [&"z".repeat(3000), HOSTILE],
+        )
+        .unwrap();
+    mirror
+        .connect()
         .execute(
             "INSERT INTO talk_queue (talk_id, reason, last_error, failed_at) VALUES (9, ?1, ?1, 1), (8, ?2, ?2, NULL)",
             [HOSTILE, &"y".repeat(3000)],
@@ -42,7 +53,7 @@ fn hostile() -> Mirror {
     mirror
 }
 
-fn assert_harmless(what: &str, text: &str) {
+pub fn assert_harmless(what: &str, text: &str) {
     let odd: Vec<char> = text
         .chars()
         .filter(|letter| {
@@ -54,7 +65,7 @@ fn assert_harmless(what: &str, text: &str) {
     assert!(longest < 500, "{what}: {longest}\n{text}");
 }
 
-const LOOKS: [&[&str]; 8] = [
+const LOOKS: [&[&str]; 9] = [
     &["stale"],
     &["why", "1"],
     &["why", "2"],
@@ -62,6 +73,7 @@ const LOOKS: [&[&str]; 8] = [
     &["why", "8"],
     &["why", "9"],
     &["queue", "list"],
+    &["exempt", "list"],
     &["status"],
 ];
 

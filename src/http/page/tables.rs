@@ -2,15 +2,17 @@
 
 use super::Screen;
 use crate::clock::UnixSeconds;
+use crate::number;
 use crate::policy::closing::{CloseMode, ClosingOutcome};
 use crate::report::Overview;
 use crate::report::humanize::{
-    ago, aim, backfill, brief, capitalised, count, day, duration, in_time, iso, lasting, past_events,
+    ago, aim, backfill, brief, capitalised, count, day, duration, exempt, in_time, iso, lasting, past_events,
     timestamp,
 };
 use crate::store::closures::Closure;
 use crate::store::days::{DAYS, Day};
 use crate::store::feeds::{Feeder, FeederRow};
+use crate::store::sweep::{ExemptTalk, ExemptTalks};
 use maud::{Markup, html};
 
 /// How long ago something was, with the exact time on hover.
@@ -204,24 +206,30 @@ pub(super) fn auto_close(screen: &Screen) -> Markup {
         .iter()
         .map(|(name, number)| format!("{} {}", count(*number), outcome(*name)))
         .collect();
-    facts(
-        "Auto-close",
-        "auto-close",
-        "What is done about talks that were missed",
-        &[
-            ("Mode", mode),
-            ("Last sweep", sweep),
-            (
-                "Decisions today",
-                if today.is_empty() {
-                    html! { "none" }
-                } else {
-                    html! { (today.join(", ")) }
-                },
-            ),
-            ("Under way", counted(overview.closures_under_way, None)),
-        ],
-    )
+    let today = if today.is_empty() { "none".to_owned() } else { today.join(", ") };
+    let mut rows = vec![
+        ("Mode", mode),
+        ("Last sweep", sweep),
+        ("Decisions today", html! { (today) }),
+        ("Under way", counted(overview.closures_under_way, None)),
+    ];
+    if overview.exempt.rows > 0 {
+        rows.push(("Exempt", exempt_talks(&overview.exempt)));
+    }
+    facts("Auto-close", "auto-close", "What is done about talks that were missed", &rows)
+}
+
+/// How many stale talks exemptions keep, and what keeps the longest missed of them.
+fn exempt_talks(talks: &ExemptTalks) -> Markup {
+    let more = talks.stale - number::whole(talks.first.len());
+    html! {
+        b { (count(talks.stale)) }
+        small { (exempt(talks)) }
+        @for ExemptTalk { talk_id, exemption } in &talks.first {
+            small { "Talk " (talk_id) ": " (outside(&exemption.to_string())) }
+        }
+        @if more > 0 { small { "… and " (count(more)) " more" } }
+    }
 }
 
 /// An outcome, for people.

@@ -45,6 +45,7 @@ pub(crate) fn overview() -> Overview {
         closures_today: BTreeMap::new(),
         closures_under_way: 0,
         sweeps: SweepState::default(),
+        exempt: Default::default(),
         feeders: Vec::new(),
         backfill: None,
         past_events: None,

@@ -3,6 +3,8 @@
 use super::{SweepRequest, Swept, enqueue, sweep};
 use crate::clock::UnixSeconds;
 use crate::policy::closing::{CloseRules, FetchReason};
+use crate::policy::exemption::Exempting;
+use crate::store::exemptions;
 use crate::talk::TalkId;
 use rusqlite::Connection;
 
@@ -22,6 +24,8 @@ pub struct QueuedToClose {
     pub queued: Vec<TalkId>,
     /// Talks whose closing was already under way.
     pub under_way: Vec<TalkId>,
+    /// Exempt talks, and what exempts them. They are not queued.
+    pub exempt: Vec<(TalkId, Exempting)>,
 }
 
 /// Queues talks to close by hand, due at `now`.
@@ -41,7 +45,7 @@ pub fn queue(
         return Ok(match sweep(connection, &request)? {
             Swept::Done(sweep) => {
                 sweep.announce(&request.rules);
-                QueuedToClose { queued: sweep.queued, under_way: Vec::new() }
+                QueuedToClose { queued: sweep.queued, ..QueuedToClose::default() }
             }
             Swept::Overlaps(_) | Swept::Stopped { .. } => QueuedToClose::default(),
         });
@@ -49,6 +53,10 @@ pub fn queue(
     let mut found = QueuedToClose::default();
     let tx = connection.transaction()?;
     for &talk_id in talk_ids {
+        if let Some(exempting) = exemptions::of_talk(&tx, talk_id, now)? {
+            found.exempt.push((talk_id, exempting));
+            continue;
+        }
         match enqueue(&tx, talk_id, *reason, now)? {
             true => found.queued.push(talk_id),
             false => found.under_way.push(talk_id),

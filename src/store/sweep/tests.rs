@@ -1,3 +1,4 @@
+use super::candidates::{OPEN_TALKS, candidates_sql, exempt_sql, stale_sql};
 use super::*;
 use crate::clock::UnixSeconds;
 use crate::policy::origin::tests::SPELLINGS;
@@ -110,9 +111,10 @@ fn plan(connection: &Connection, sql: &str) -> String {
 fn a_sweep_reads_the_index_of_open_talks_and_never_scans() {
     let connection = in_memory();
     for (what, sql) in [
-        ("count", format!("SELECT count(*) FROM {MISSED} WHERE {IS_STALE}")),
+        ("count", stale_sql()),
         ("open", OPEN_TALKS.into()),
         ("candidates", candidates_sql()),
+        ("exempt", exempt_sql()),
         ("view", "SELECT * FROM stale_talks".into()),
     ] {
         let plan = plan(&connection, &sql);
