@@ -1,4 +1,5 @@
-//! When a request left. A request on a new connection leaves when the connection is established.
+//! When a request left. A request on a new connection leaves when the connection is established, and a close request
+//! after a last look at the exemptions.
 //!
 //! Uses no other room.
 
@@ -12,7 +13,7 @@ pub struct Departure(Arc<Mutex<DepartureState>>);
 #[derive(Debug, Clone, Copy)]
 enum DepartureState {
     At(Instant),
-    /// It waits for its connection.
+    /// It waits for its connection, or for that look.
     Connecting,
 }
 
@@ -22,7 +23,7 @@ impl Departure {
         Departure(Arc::new(Mutex::new(DepartureState::At(now))))
     }
 
-    /// Notes that its connection is being made: it has not left.
+    /// Notes that its connection is being made, or that something is looked up for it: it has not left.
     pub fn connecting(&self) {
         *self.lock() = DepartureState::Connecting;
     }

@@ -198,11 +198,19 @@ impl Worker {
     fn send(&mut self, request: Request, permit: Permit, sent: Now) {
         let (client, account_id) = (Arc::clone(&self.client), self.account.account_id());
         let token_epoch = self.tokens.epoch();
-        let performed = amocrm::noting_departure(permit.departure(), async move {
-            request.perform(&client, account_id).await
+        let (departure, writer) = (permit.departure(), self.writer.clone());
+        if request.has_last_look() {
+            departure.connecting();
+        }
+        self.requests.spawn(async move {
+            let response = match request.after_last_look(&writer).await {
+                Ok(request) => {
+                    amocrm::noting_departure(departure, request.perform(&client, account_id)).await
+                }
+                Err(not_sent) => not_sent,
+            };
+            Completed { response, permit, sent, token_epoch }
         });
-        self.requests
-            .spawn(async move { Completed { response: performed.await, permit, sent, token_epoch } });
     }
 
     fn handle(&mut self, completed: Completed, now: Now) -> Result<(), WorkError> {

@@ -27,6 +27,7 @@ use super::sweep::{self, ToClose};
 use super::tokens::TokenStatus;
 use crate::clock::UnixSeconds;
 use crate::policy::closing::CloseRules;
+use crate::policy::exemption::Exempting;
 use crate::policy::hours::ReportRules;
 use crate::sqlite::checkpoint::{WalStatus, WalView};
 use crate::talk::TalkId;
@@ -169,6 +170,13 @@ impl Writer {
     /// Sweeps once; answered by [`Event::Swept`].
     pub fn sweep(&self, order: sweep::SweepRequest) {
         self.query(Query::Sweep(Box::new(order)));
+    }
+
+    /// What exempts a talk from being closed at `now`, as committed by anybody; the outer `None` if the thread has ended.
+    pub(crate) async fn exempting(&self, talk_id: TalkId, now: UnixSeconds) -> Option<Option<Exempting>> {
+        let (sender, reply) = oneshot::channel();
+        self.query(Query::Exempting(talk_id, now, sender));
+        reply.await.ok()
     }
 
     /// Does what a feeder wants, and waits until it is committed; `None` if the thread has ended.

@@ -5,20 +5,26 @@ use super::Worker;
 use super::account_check::CheckRequest;
 use super::closer::Pending;
 use super::pages::PageRequest;
-use super::responses::Response;
+use super::responses::{NotSent, Response};
 use crate::amocrm::Client;
 use crate::amocrm::oauth::{Issuer, Pair};
-use crate::clock::Now;
+use crate::clock::{self, Now};
 use crate::gate::{Permit, Reason, Source, Wait};
+use crate::policy::closing;
 use crate::policy::lanes::Lane;
 use crate::store::queue::DueRow;
+use crate::store::writer::Writer;
 use crate::talk::TalkId;
 use std::time::{Duration, Instant};
+use tokio::time::timeout;
 
 /// Talks that are fetched or wait to be recorded at most: bounds memory, and what a kill wastes.
 const MAX_BUSY: usize = 2048;
 /// When to wake if nothing else is due.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
+
+/// A close request whose talk's exemptions cannot be looked up within this time does not leave, and others may.
+const MAX_EXEMPTION_WAIT: Duration = Duration::from_secs(5);
 
 /// A request that may leave, if there is any.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,6 +57,30 @@ pub(super) enum Request {
 }
 
 impl Request {
+    /// Whether something is looked up for it before it leaves: [`Request::after_last_look`].
+    pub(super) fn has_last_look(&self) -> bool {
+        matches!(self, Request::Close { .. })
+    }
+
+    /// Looks whether somebody has exempted the talk since its close request was written down. It waited for the pace, so
+    /// that may be seconds ago.
+    ///
+    /// # Errors
+    /// What is handled in place of a response, if the request is not to leave.
+    pub(super) async fn after_last_look(self, writer: &Writer) -> Result<Request, Response> {
+        let Request::Close { pending, .. } = self else { return Ok(self) };
+        let looked = writer.exempting(pending.talk_id, clock::unix_now());
+        let why = match timeout(MAX_EXEMPTION_WAIT, looked).await {
+            Ok(Some(None)) => match closing::time_to_close(pending.requested.sent, clock::now()) {
+                Some(within) => return Ok(Request::Close { pending, within }),
+                None => NotSent::NoLook,
+            },
+            Ok(Some(Some(exempting))) => NotSent::Exempt(exempting),
+            Ok(None) | Err(_) => NotSent::NoLook,
+        };
+        Err(Response::NotSent { pending, why })
+    }
+
     /// Sends it, and waits for the response.
     pub(super) async fn perform(self, client: &Client, account_id: Option<i64>) -> Response {
         match self {

@@ -14,6 +14,7 @@ use crate::amocrm::oauth::Renewal;
 use crate::amocrm::{AccountInfo, Failure, FetchError, Fetched, Kind, Page};
 use crate::clock::Now;
 use crate::gate::{Permit, Signal, Source};
+use crate::policy::exemption::Exempting;
 use crate::store::queue::DueRow;
 use crate::telemetry;
 
@@ -32,11 +33,34 @@ pub(super) struct Completed {
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "nearly all are fetched talks, the largest")]
 pub(super) enum Response {
-    Fetched { row: DueRow, result: Result<Fetched, FetchError> },
-    Closed { pending: Pending, result: Result<u16, Failure> },
+    Fetched {
+        row: DueRow,
+        result: Result<Fetched, FetchError>,
+    },
+    Closed {
+        pending: Pending,
+        result: Result<u16, Failure>,
+    },
+    /// None: the close request did not leave.
+    NotSent {
+        pending: Pending,
+        why: NotSent,
+    },
     Account(Result<AccountInfo, Failure>),
-    Page { request: PageRequest, result: Result<Page, Failure> },
+    Page {
+        request: PageRequest,
+        result: Result<Page, Failure>,
+    },
     Renewed(Renewal),
+}
+
+/// Why a close request did not leave after its last look.
+#[derive(Debug)]
+pub(super) enum NotSent {
+    /// Somebody has exempted its talk.
+    Exempt(Exempting),
+    /// The look took too long.
+    NoLook,
 }
 
 impl Response {
@@ -46,7 +70,9 @@ impl Response {
             result.as_ref().map_or_else(|failure| failure.http_status, |_| Some(200))
         }
         Some(match self {
-            Response::Renewed(Renewal::Elsewhere(..) | Renewal::Busy) => return None,
+            Response::Renewed(Renewal::Elsewhere(..) | Renewal::Busy) | Response::NotSent { .. } => {
+                return None;
+            }
             Response::Renewed(Renewal::Renewed(_) | Renewal::NotStored(_)) => ("oauth", Some(200)),
             Response::Renewed(Renewal::Failed(failure)) => ("oauth", failure.http_status),
             Response::Fetched { result: Ok(_), .. } => ("talk", Some(200)),
@@ -75,6 +101,7 @@ impl Worker {
             Response::Closed { pending, result } => {
                 self.handle_close(pending, permit, result, is_current, now);
             }
+            Response::NotSent { pending, why } => self.handle_not_sent(pending, permit, &why, now),
             Response::Renewed(renewal) => self.handle_renewal(permit, renewal, now),
             Response::Page { request, result } => {
                 self.handle_page(request, permit, result, is_current, now);

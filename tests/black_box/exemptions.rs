@@ -130,6 +130,21 @@ fn a_row_that_comes_after_the_sweep_withdraws_the_closing() {
 }
 
 #[test]
+fn a_row_that_comes_after_the_decision_keeps_the_close_request_from_leaving() {
+    let mirror = unlike(1, LIVE);
+    exempt_when(&mirror, "INSERT ON closures WHEN new.outcome = 'requested'", "new.talk_id");
+    let daemon = mirror.running_daemon();
+    mirror.wait_outcome(1, "withdrawn");
+    mirror.wait_sql("nothing is left to do", "SELECT count(*) FROM talk_queue", 0);
+    daemon.stop();
+    assert_said!(mirror.wait_logged(journal::REQUEST_TOO_LATE), @"INFO close request of talk 1 not sent: exempt by row 1 of close_exemptions (talk 1): VIP talk_id=1");
+    let row = "SELECT outcome || ' ' || attempts || ' ' || reason FROM closures";
+    assert_said!(mirror.sql::<String>(row), @"withdrawn 0 exempt by row 1 of close_exemptions (talk 1): VIP");
+    assert!(mirror.simulator.account().closes.is_empty());
+    assert_eq!(mirror.open(), [1]);
+}
+
+#[test]
 fn a_row_that_comes_after_a_lost_answer_keeps_the_request_from_being_repeated() {
     let mirror = unlike(1, LIVE);
     mirror.simulator.account().script_close(1, [talkmirror_simulator::Fault::Problem(500)]);

@@ -2,6 +2,7 @@
 
 use crate::clock::UnixSeconds;
 use crate::policy::closing::CloseRules;
+use crate::policy::exemption::Exempting;
 use crate::policy::hours::ReportRules;
 use crate::store::account::AccountName;
 use crate::store::backup::state::BackupState;
@@ -45,6 +46,8 @@ pub(crate) enum Query {
         only: Option<Arc<[TalkId]>>,
     },
     Sweep(Box<SweepRequest>),
+    /// What exempts this talk from being closed, at this time?
+    Exempting(TalkId, UnixSeconds, oneshot::Sender<Option<Exempting>>),
     /// The rules of the configuration, and which feeders it switches on.
     Configure {
         rules: Box<CloseRules>,

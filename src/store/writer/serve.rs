@@ -10,7 +10,7 @@ use crate::policy::hours::ReportRules;
 use crate::sqlite::checkpoint::{self, Checkpoints, WalView};
 use crate::store::feeds::{self, Candidates, Fed, Feeder};
 use crate::store::maintenance::{self, Maintained};
-use crate::store::{changes, completeness, local_time, queue, resume, sweep};
+use crate::store::{changes, completeness, exemptions, local_time, queue, resume, sweep};
 use crate::text::shown;
 use rusqlite::Connection;
 use std::path::PathBuf;
@@ -174,6 +174,13 @@ fn answer_query(
         Query::Sweep(request) => {
             let swept = retry_until_ok(sender, connection, |connection| sweep::sweep(connection, &request))?;
             sender.notify(Event::Swept(swept));
+        }
+        Query::Exempting(talk_id, now, reply) => {
+            let exempting = retry_until_ok(sender, connection, |connection| {
+                exemptions::of_talk(connection, talk_id, now)
+            })?;
+            // Who no longer waits for it does not close the talk.
+            let _ = reply.send(exempting);
         }
         Query::Maintain(task) => {
             let worked = run_once(sender, connection, |connection| maintenance::work(connection, &task));

@@ -6,8 +6,10 @@ use crate::gate::{Permit, Reason, Signal, Source};
 use crate::policy::closing;
 use crate::store::closures::Answer;
 use crate::store::record::{Outcome, Record};
+use crate::text::shown;
 use crate::worker::Worker;
 use crate::worker::closer::Pending;
+use crate::worker::responses::NotSent;
 
 impl Worker {
     pub(super) fn handle_close(
@@ -44,6 +46,21 @@ impl Worker {
             }
         };
         self.record_answer(pending, answer, now);
+    }
+
+    /// The talk is fetched again, and its closing decided on anew.
+    pub(super) fn handle_not_sent(&mut self, pending: Pending, permit: Permit, why: &NotSent, now: Now) {
+        self.circuit.return_permit(permit, Signal::Inconclusive, now);
+        let talk_id = pending.talk_id;
+        let (error, due_at) = match why {
+            NotSent::Exempt(exempting) => (format!("not sent: {exempting}"), now.secs()),
+            NotSent::NoLook => {
+                let error = "not sent: the database did not show in time whether the talk is exempt";
+                (error.to_owned(), closing::not_sent_look(now.secs()))
+            }
+        };
+        tracing::info!(talk_id = talk_id.get(), "close request of talk {talk_id} {}", shown(&error));
+        self.record_answer(pending, Answer::NotSent { error, due_at }, now);
     }
 
     /// Writes down that no close request that waits is sent, and why. The talks are decided on anew.

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::policy::closing::{Decision, Step};
+use crate::policy::exemption::{Exempting, Exemption, ExemptionTarget};
 use crate::store::closures::{Answer, Requested, Stepped};
+use crate::worker::responses::NotSent;
 
 fn to_close(talk_id: i64) -> DueRow {
     DueRow { reason: FetchReason::Close, lane: Lane::Closing, ..row(talk_id) }
@@ -52,6 +54,41 @@ fn a_stale_talk_s_close_request_leaves_on_the_fetch_that_showed_it_and_the_talk_
     assert_eq!(world.close_answer(), Answer::Accepted { http_status: 202 });
     world.recorded(7, Effect::Closing);
     assert!(world.worker.next_due_at().is_some_and(|at| (5..=8).contains(&at.seconds_since(START))));
+}
+
+#[test]
+fn a_close_request_that_is_held_by_its_last_look_does_not_leave_and_its_talk_is_decided_on_anew() {
+    let exemption = Exemption { id: 3, target: ExemptionTarget::Contact(42), reason: None, until: None };
+    let exempt = NotSent::Exempt(Exempting { exemption, is_certain: true });
+    for (why, waits) in [(exempt, 0..=2), (NotSent::NoLook, 299..=303)] {
+        let mut world = world();
+        let decision = world.decides(7);
+        world.requested(7, decision);
+        let (request, permit) = world.leaves();
+        let Request::Close { pending, .. } = request else { panic!("{request:?}") };
+        world.answer(permit, Response::NotSent { pending, why }).unwrap();
+        let Answer::NotSent { error, due_at } = world.close_answer() else { panic!("it did not leave") };
+        assert!(error.starts_with("not sent: "), "{error}");
+        assert!(waits.contains(&due_at.seconds_since(START)), "{due_at}: {error}");
+        world.recorded(7, Effect::Closing);
+        assert!(!world.worker.dispatch.is_busy(TalkId::new(7)), "it may be fetched again");
+        assert!(world.worker.circuit.pause().is_none());
+    }
+}
+
+#[tokio::test]
+async fn only_a_close_request_is_looked_at_before_it_leaves_and_not_without_the_writer() {
+    let mut world = world();
+    let decision = world.decides(7);
+    world.requested(7, decision);
+    let (request, _) = world.leaves();
+    assert!(request.has_last_look() && !Request::Account.has_last_look());
+    // Its writer has ended, so nobody knows whether the talk is exempt.
+    let (writer, inbox) = Writer::detached();
+    drop(inbox);
+    let held = request.after_last_look(&writer).await;
+    assert!(matches!(held, Err(Response::NotSent { why: NotSent::NoLook, .. })), "{held:?}");
+    assert!(matches!(Request::Account.after_last_look(&writer).await, Ok(Request::Account)));
 }
 
 #[test]
