@@ -115,11 +115,12 @@ fn describe(path: &Path, restore: &Restore) -> String {
 
 fn taken_over(carried: &Result<Carried, String>) -> String {
     match carried {
-        Ok(Carried { closures, queued, differing }) => format!(
-            "Copied from it: {} to close, {} of the queue. {} that differ are queued to be fetched. Only the \
+        Ok(Carried { closures, queued, differing, exemptions }) => format!(
+            "Copied from it: {} to close, {} of the queue, {}. {} that differ are queued to be fetched. Only the \
              old database has the states that it saw since",
             plural(*closures, "decision"),
             plural(*queued, "row"),
+            plural(*exemptions, "exemption"),
             humanize::talks(*differing),
         ),
         Err(_) => "The restored database does not know what was closed and queued since the backup".into(),

@@ -290,3 +290,20 @@ fn whatever_is_in_a_row_it_stops_no_sweep_and_drives_no_terminal() {
     daemon.stop();
     assert_eq!(mirror.open(), [1, 2]);
 }
+
+#[test]
+fn a_restored_copy_has_the_exemptions_of_the_database_that_it_replaces() {
+    let mirror = unlike(1, LIVE);
+    mirror.exempt("talk_id, reason", "1, 'of the copy'");
+    let backup = mirror.back_up("good.db");
+    mirror.execute("DELETE FROM close_exemptions");
+    mirror.exempt("id, contact_id, reason, until, created_at", "9, 41, 'VIP', 7000000000, 5");
+    let (report, _) = mirror.restore(&backup);
+    assert_eq!(report["carried"]["exemptions"], 1);
+    let rows =
+        "SELECT group_concat(id || ' ' || contact_id || ' ' || reason || ' ' || until || ' ' || created_at)
+                  FROM close_exemptions";
+    assert_eq!(mirror.sql::<String>(rows), "9 41 VIP 7000000000 5");
+    mirror.ends(0, &["sync"]);
+    assert!(mirror.simulator.account().closes.is_empty());
+}

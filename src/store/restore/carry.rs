@@ -1,7 +1,7 @@
 //! What a restored database takes over from the one that it replaces.
 //!
 //! The talks and their versions are the copy's. But what talkmirror did and was asked to do since is kept:
-//! closings, queue rows, and a pause. A talk that differs in the old database, or is unknown to the copy, is
+//! closings, queue rows, exemptions, and a pause. A talk that differs in the old database, or is unknown to the copy, is
 //! fetched again.
 
 use crate::number;
@@ -19,6 +19,8 @@ pub(crate) struct Carried {
     pub queued: usize,
     /// Talks to fetch again because they differ.
     pub differing: usize,
+    /// Exemptions: all of the old database, in place of the copy's.
+    pub exemptions: usize,
 }
 
 /// The reason of rows that are queued because the old database differs.
@@ -33,6 +35,9 @@ const QUEUE: &str = "talk_id, reason, priority, enqueued_at, due_at, attempts, l
 const CLOSURE: &str =
     "talk_id, mode, missed_at, talk_updated_at, reason, force_close, decided_at, requested_at,
                        http_status, outcome, verified_at, attempts, error";
+const EXEMPTION: &str = "id, talk_id, contact_id, chat_id, user_id, pipeline_id, reason, until, created_at";
+/// The first version of the schema that has the table.
+const FIRST_WITH_EXEMPTIONS: i64 = 4;
 /// Rows `o` and `n` are the same closing.
 const SAME: &str = "o.talk_id = n.talk_id AND o.decided_at = n.decided_at AND o.mode = n.mode";
 /// Row `o` is at least as far as row `n`.
@@ -60,10 +65,11 @@ fn attached(old: &Connection, new: &Path) -> rusqlite::Result<Carried> {
         tx.execute(&format!("INSERT INTO new.talk_queue ({QUEUE}) SELECT {QUEUE} FROM main.talk_queue"), [])?;
     let differing = differing(&tx)?;
     mark_closures(&tx)?;
+    let exemptions = if schema >= FIRST_WITH_EXEMPTIONS { exemptions(&tx)? } else { 0 };
     conditions(&tx)?;
     tx.commit()?;
     old.execute_batch("DETACH new")?;
-    Ok(Carried { closures, queued, differing })
+    Ok(Carried { closures, queued, differing, exemptions })
 }
 
 /// Closings that the copy does not know, and later states of those that it knows.
@@ -116,6 +122,17 @@ fn mark_closures(tx: &Connection) -> rusqlite::Result<()> {
         [],
     )?;
     Ok(())
+}
+
+/// What people last wanted: a row that was removed since the copy stays removed.
+fn exemptions(tx: &Connection) -> rusqlite::Result<usize> {
+    tx.execute("DELETE FROM new.close_exemptions", [])?;
+    tx.execute(
+        &format!(
+            "INSERT INTO new.close_exemptions ({EXEMPTION}) SELECT {EXEMPTION} FROM main.close_exemptions"
+        ),
+        [],
+    )
 }
 
 /// Queues the talks that differ.
