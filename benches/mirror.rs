@@ -183,6 +183,7 @@ fn sweep(criterion: &mut Criterion) {
             stale_after: Duration::from_secs(86_400),
             quiet_for: Duration::from_secs(900),
             only_origins: Vec::new(),
+            work_time: None,
             except_origins: vec!["avito".into()],
         },
         force_close: true,

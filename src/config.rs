@@ -264,7 +264,8 @@ impl Config {
             keys.mistake("queue.retry_max", &format!("at least queue.retry_base ({base})"), &max.to_string());
         }
 
-        let auto_close = auto_close::auto_close(keys);
+        let report = report::report(keys);
+        let auto_close = auto_close::auto_close(keys, &report);
         let refresh = feeds::refresh(keys);
         let listing = feeds::schedule(keys, "listing.enabled", "listing.schedule", "0 */10 * * * *");
         let events = feeds::schedule(keys, "events.enabled", "events.schedule", "0 * * * * *");
@@ -272,7 +273,6 @@ impl Config {
         let http = feeds::http(keys);
         let http_hosts = feeds::hosts(keys);
         let webhook = feeds::webhook(keys, folder, needs, http);
-        let report = report::report(keys);
         let retention = retention::versions(keys);
         let backup = backup::backup(keys, &database);
         let publish = publish::publish(keys, folder, needs);

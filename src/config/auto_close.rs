@@ -2,8 +2,10 @@
 
 use super::keys::Keys;
 use crate::policy::closing::{CloseMode, CloseRules};
+use crate::policy::hours::ReportRules;
 use crate::policy::origin::same_origin;
 use crate::policy::stale::StaleRules;
+use std::sync::Arc;
 
 /// `[auto_close]`
 #[derive(Debug, Clone, PartialEq)]
@@ -16,7 +18,8 @@ pub(crate) struct AutoClose {
 const ORIGINS: &str = "a list of words: [\"telegram\", \"viber\"]";
 
 /// Reads the section.
-pub(super) fn auto_close(keys: &mut Keys) -> AutoClose {
+/// `report` is for `in_work_time`.
+pub(super) fn auto_close(keys: &mut Keys, report: &ReportRules) -> AutoClose {
     let mode = keys.optional("auto_close.mode", "off, dry-run or live", |value| {
         let mode = value.string()?;
         [CloseMode::Off, CloseMode::DryRun, CloseMode::Live].into_iter().find(|known| known.as_str() == mode)
@@ -28,6 +31,7 @@ pub(super) fn auto_close(keys: &mut Keys) -> AutoClose {
             quiet_for: keys.duration("auto_close.quiet_for", "15m", "0s", "1000d"),
             only_origins: keys.string_list("auto_close.only_origins", ORIGINS),
             except_origins: keys.string_list("auto_close.except_origins", ORIGINS),
+            work_time: work_time(keys, report),
         },
         force_close: keys.boolean("auto_close.force_close", true),
         max_per_sweep: keys.whole("auto_close.max_per_sweep", 50, 1..=100_000),
@@ -40,4 +44,16 @@ pub(super) fn auto_close(keys: &mut Keys) -> AutoClose {
         }
     }
     AutoClose { rules, schedule: keys.schedule("auto_close.schedule", "0 */5 * * * *") }
+}
+
+/// `auto_close.in_work_time`: the hours that count.
+fn work_time(keys: &mut Keys, report: &ReportRules) -> Option<Arc<ReportRules>> {
+    if !keys.boolean("auto_close.in_work_time", false) {
+        return None;
+    }
+    if report.work_hours.is_none() && !keys.has_mistake("report.work_hours") {
+        let expected = "days and times, such as \"Mon-Fri 09:00-18:00\", as auto_close.in_work_time is true";
+        keys.mistake("report.work_hours", expected, "nothing");
+    }
+    Some(Arc::new(report.clone()))
 }

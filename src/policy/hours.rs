@@ -22,7 +22,8 @@ const DAY: u16 = 24 * 60;
 const BLOCK_DAYS: i64 = 32;
 
 /// `report.timezone`, `report.work_hours` and `report.holidays`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(into = "WrittenRules", try_from = "WrittenRules")]
 pub struct ReportRules {
     /// The zone of days and of working hours.
     pub zone: TimeZone,
@@ -37,6 +38,45 @@ pub struct WorkHours {
     week: [Vec<(u16, u16)>; 7],
     /// Nobody begins to work on these days.
     pub holidays: BTreeSet<Date>,
+}
+
+/// [`ReportRules`], as they are written in the database.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct WrittenRules {
+    timezone: String,
+    work_hours: Option<String>,
+    holidays: Vec<String>,
+}
+
+impl From<ReportRules> for WrittenRules {
+    fn from(rules: ReportRules) -> WrittenRules {
+        let holidays = rules.work_hours.iter().flat_map(|hours| &hours.holidays);
+        WrittenRules {
+            timezone: rules.zone_name().to_owned(),
+            holidays: holidays.map(ToString::to_string).collect(),
+            work_hours: rules.work_hours.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+impl TryFrom<WrittenRules> for ReportRules {
+    type Error = &'static str;
+
+    fn try_from(written: WrittenRules) -> Result<ReportRules, &'static str> {
+        let WrittenRules { timezone, work_hours, holidays } = written;
+        let zone = ReportRules::zone(&timezone).ok_or("no such time zone")?;
+        let mut work_hours = work_hours
+            .map(|text| WorkHours::parse(&text))
+            .transpose()
+            .map_err(|NoWorkHours| "no working hours")?;
+        for day in holidays {
+            let day = day.parse().map_err(|_| "no day")?;
+            if let Some(work_hours) = &mut work_hours {
+                work_hours.holidays.insert(day);
+            }
+        }
+        Ok(ReportRules { zone, work_hours })
+    }
 }
 
 /// A stretch of time with one offset from UTC.
@@ -147,6 +187,13 @@ impl ReportRules {
             until = from.saturating_sub(1.day());
         }
         Some(UnixSeconds::MIN)
+    }
+
+    /// The shifts of a day and of those before it.
+    #[cfg(test)]
+    pub(crate) fn shifts_of_days_before(&self, at: UnixSeconds, days: i64) -> Vec<Shift> {
+        let today = self.day_before(at).saturating_add(1.day());
+        self.shifts_between(today.saturating_sub(days.days()), today)
     }
 
     /// The local day before that of a time. Its shifts may still last.

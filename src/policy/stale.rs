@@ -1,10 +1,12 @@
 //! Decides whether a talk is stale, so that it may be closed. One pure function, with a reason either way.
 
 use super::exemption::Exempting;
+use super::hours::ReportRules;
 use super::origin::{origin_key, same_origin};
 use crate::clock::{UnixSeconds, duration};
 use crate::talk::Talk;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What makes a talk stale (`[auto_close]` in the configuration).
@@ -18,6 +20,8 @@ pub struct StaleRules {
     pub only_origins: Vec<String>,
     /// No talk of these origins; see [`same_origin`].
     pub except_origins: Vec<String>,
+    /// Only the working time of these counts for `stale_after`. `None`: all time does.
+    pub work_time: Option<Arc<ReportRules>>,
 }
 
 /// What the API reported about a talk besides its state.
@@ -34,8 +38,8 @@ pub struct Reach {
 pub enum Verdict {
     /// Missed and unchanged for so long.
     Stale {
-        /// In seconds.
-        missed_for: i64,
+        /// For how long it has been missed.
+        missed_for: MissedFor,
         /// In seconds.
         quiet_for: i64,
     },
@@ -58,8 +62,8 @@ pub enum KeptReason {
     NotMissed,
     /// It was missed, but not for long enough.
     MissedLately {
-        /// In seconds.
-        missed_for: i64,
+        /// For how long it has been missed.
+        missed_for: MissedFor,
         /// How many seconds make it stale.
         stale_after: i64,
     },
@@ -74,6 +78,33 @@ pub enum KeptReason {
     Origin(Option<String>),
     /// A person exempted it. Only the store finds that out: see [`Verdict::with_exemption`].
     Exempt(Box<Exempting>),
+}
+
+/// For how long a talk has been missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MissedFor {
+    /// In seconds; negative if it was missed in the future.
+    pub seconds: i64,
+    /// The working time in it, if that is what counts.
+    pub work_seconds: Option<i64>,
+}
+
+impl MissedFor {
+    /// The seconds that count for [`StaleRules::stale_after`].
+    fn counted(self) -> i64 {
+        self.work_seconds.unwrap_or(self.seconds)
+    }
+}
+
+/// `3 days ago`, or `3 days ago (9 h of work)`
+impl fmt::Display for MissedFor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ago", duration(self.seconds))?;
+        match self.work_seconds {
+            Some(work) => write!(f, " ({} of work)", duration(work)),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Statuses of an open talk that is not already being closed.
@@ -104,9 +135,9 @@ pub fn stale(talk: &Talk, reach: Reach, now: UnixSeconds, rules: &StaleRules) ->
         return kept(KeptReason::Origin(talk.origin.clone()));
     }
     // "Longer than" excludes equality. A time in the future has no age.
-    let missed_for = now.seconds_since(missed_at);
+    let missed_for = rules.missed_for(missed_at, now);
     let stale_after = rules.stale_after_seconds();
-    if missed_for <= stale_after {
+    if missed_for.counted() <= stale_after {
         return kept(KeptReason::MissedLately { missed_for, stale_after });
     }
     let quiet_for = now.seconds_since(talk.updated_at);
@@ -152,6 +183,24 @@ impl StaleRules {
         seconds(self.stale_after)
     }
 
+    fn missed_for(&self, missed_at: UnixSeconds, now: UnixSeconds) -> MissedFor {
+        // Without hours of work, no working time passes.
+        let work = self.work_time.as_ref().map(|report| report.work_seconds(missed_at, now).unwrap_or(0));
+        MissedFor { seconds: now.seconds_since(missed_at), work_seconds: work }
+    }
+
+    /// A talk that was missed before this is missed for long enough at `now`.
+    pub fn missed_before(&self, now: UnixSeconds) -> UnixSeconds {
+        let stale_after = self.stale_after_seconds();
+        match &self.work_time {
+            None => now.later_by(-stale_after),
+            Some(report) => {
+                let length = Duration::from_secs(crate::number::positive(stale_after));
+                report.before_work_time(now, length).unwrap_or(UnixSeconds::MIN)
+            }
+        }
+    }
+
     /// How long a talk is unchanged before it is stale, in whole seconds.
     pub fn quiet_for_seconds(&self) -> i64 {
         seconds(self.quiet_for)
@@ -166,7 +215,10 @@ impl StaleRules {
             (false, false) => self.only_origins.iter().any(|origin| !has(&before.only_origins, origin)),
         };
         let fewer_excepted = before.except_origins.iter().any(|origin| !has(&self.except_origins, origin));
+        // Other hours may count more of the same time.
+        let more_time = before.work_time.is_some() && self.work_time != before.work_time;
         self.stale_after < before.stale_after
+            || more_time
             || self.quiet_for < before.quiet_for
             || more_named
             || fewer_excepted
@@ -176,6 +228,9 @@ impl StaleRules {
 impl fmt::Display for StaleRules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "missed for over {}", written(self.stale_after_seconds()))?;
+        if self.work_time.is_some() {
+            f.write_str(" of work")?;
+        }
         write!(f, " and unchanged for over {}", written(self.quiet_for_seconds()))?;
         if !self.only_origins.is_empty() {
             write!(f, ", only {}", self.only_origins.join(", "))?;
@@ -191,12 +246,7 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Verdict::Stale { missed_for, quiet_for } => {
-                write!(
-                    f,
-                    "stale: missed {} ago, unchanged for {}",
-                    duration(*missed_for),
-                    duration(*quiet_for)
-                )
+                write!(f, "stale: missed {missed_for}, unchanged for {}", duration(*quiet_for))
             }
             Verdict::Kept(kept) => kept.fmt(f),
         }
@@ -211,11 +261,11 @@ impl fmt::Display for KeptReason {
             KeptReason::Closed => f.write_str("already closed"),
             KeptReason::Status(status) => write!(f, "its status is {status}"),
             KeptReason::NotMissed => f.write_str("not missed"),
-            KeptReason::MissedLately { missed_for, .. } if *missed_for < 0 => {
+            KeptReason::MissedLately { missed_for, .. } if missed_for.seconds < 0 => {
                 f.write_str("missed in the future, by this machine's clock")
             }
             KeptReason::MissedLately { missed_for, stale_after } => {
-                write!(f, "missed {} ago: not over {} yet", duration(*missed_for), duration(*stale_after))
+                write!(f, "missed {missed_for}: not over {} yet", duration(*stale_after))
             }
             KeptReason::ChangedLately { quiet_for, .. } if *quiet_for < 0 => {
                 f.write_str("changed in the future, by this machine's clock")
@@ -243,6 +293,7 @@ fn written(seconds: i64) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::policy::hours::WorkHours;
     use crate::talk::tests::open_talk;
     use proptest::prelude::*;
 
@@ -255,6 +306,7 @@ pub(crate) mod tests {
             quiet_for: Duration::from_secs(900),
             only_origins: Vec::new(),
             except_origins: Vec::new(),
+            work_time: None,
         }
     }
 
@@ -269,6 +321,10 @@ pub(crate) mod tests {
         }
     }
 
+    fn for_seconds(seconds: i64) -> MissedFor {
+        MissedFor { seconds, work_seconds: None }
+    }
+
     fn verdict(change: impl FnOnce(&mut Talk)) -> Verdict {
         let mut talk = just_stale(NOW);
         change(&mut talk);
@@ -277,15 +333,45 @@ pub(crate) mod tests {
 
     #[test]
     fn a_talk_missed_and_quiet_for_a_second_more_than_wanted_is_stale() {
-        assert_eq!(verdict(|_| {}), Verdict::Stale { missed_for: DAY + 1, quiet_for: 901 });
+        assert_eq!(verdict(|_| {}), Verdict::Stale { missed_for: for_seconds(DAY + 1), quiet_for: 901 });
     }
 
     #[test]
     fn missed_exactly_as_long_ago_is_kept() {
         let kept = verdict(|talk| talk.missed_at = Some(NOW - DAY));
-        assert_eq!(kept, Verdict::Kept(KeptReason::MissedLately { missed_for: DAY, stale_after: DAY }));
+        assert_eq!(
+            kept,
+            Verdict::Kept(KeptReason::MissedLately { missed_for: for_seconds(DAY), stale_after: DAY })
+        );
         assert_eq!(verdict(|talk| talk.missed_at = None), Verdict::Kept(KeptReason::NotMissed));
         assert!(verdict(|talk| talk.missed_at = Some(NOW + 5)).to_string().contains("future"));
+    }
+
+    #[test]
+    fn in_work_time_nights_and_weekends_do_not_count() {
+        let report = |hours: &str| {
+            Some(Arc::new(ReportRules { work_hours: WorkHours::parse(hours).ok(), ..ReportRules::default() }))
+        };
+        let rules = StaleRules {
+            stale_after: Duration::from_secs(9 * 3600),
+            work_time: report("Mon-Fri 09:00-18:00"),
+            ..rules()
+        };
+        // 2023-11-13 17:00 UTC, a Monday.
+        let missed_at = UnixSeconds::new(1_699_894_800);
+        let talk = Talk { missed_at: Some(missed_at), updated_at: missed_at, ..just_stale(NOW) };
+        let at = |later| stale(&talk, Reach::default(), missed_at + later, &rules);
+        // An hour on Monday, and eight on Tuesday.
+        let just = 24 * 3600;
+        assert_eq!(at(just).to_string(), "missed 24 h ago (9 h of work): not over 9 h yet");
+        assert_eq!(at(just + 1).to_string(), "stale: missed 24 h ago (9 h of work), unchanged for 24 h");
+        assert_eq!(rules.missed_before(missed_at + just), missed_at);
+        assert_eq!(rules.missed_before(missed_at + just + 1), missed_at + 1);
+        assert_eq!(rules.to_string(), "missed for over 9h of work and unchanged for over 15m");
+        // Other hours may count more, and none count all.
+        let with = |work_time| StaleRules { work_time, ..rules.clone() };
+        assert!(with(None).wider_than(&rules) && with(report("Mon 09:00-18:00")).wider_than(&rules));
+        assert!(!rules.wider_than(&rules) && !rules.wider_than(&with(None)));
     }
 
     #[test]
@@ -391,6 +477,7 @@ pub(crate) mod tests {
                 quiet_for: Duration::from_secs(quiet),
                 only_origins: list(only),
                 except_origins: list(except),
+                work_time: None,
             };
             let (before, after) = (rules(a), rules(b));
             let talk = Talk {

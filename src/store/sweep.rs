@@ -15,12 +15,14 @@ use super::info::InfoKey;
 use crate::clock::UnixSeconds;
 use crate::number;
 use crate::policy::closing::{CloseMode, CloseRules, FetchReason};
+use crate::policy::hours::ReportRules;
 use crate::policy::stale::StaleRules;
 use crate::talk::TalkId;
 use crate::text::shown;
 use candidates::spelt;
 use rusqlite::{Connection, Transaction};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// This few talks may always be closed at once, whatever their share of the open ones.
@@ -259,6 +261,7 @@ fn described(rules: &CloseRules, stale: &StaleRules) -> Value {
         "quiet_for": stale.quiet_for_seconds(),
         "only_origins": stale.only_origins,
         "except_origins": stale.except_origins,
+        "work_time": stale.work_time.as_deref(),
         "force_close": rules.force_close,
         "max_per_sweep": rules.max_per_sweep,
         "max_share": rules.max_share,
@@ -274,6 +277,9 @@ fn parse(value: &Value) -> Option<(CloseMode, StaleRules)> {
         quiet_for: seconds("quiet_for")?,
         only_origins: list("only_origins")?,
         except_origins: list("except_origins")?,
+        work_time: serde_json::from_value::<Option<ReportRules>>(value["work_time"].clone())
+            .ok()?
+            .map(Arc::new),
     };
     Some((CloseMode::parse(value["mode"].as_str()?)?, rules))
 }

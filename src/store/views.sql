@@ -153,8 +153,18 @@ WITH rules AS (
     SELECT coalesce(max(value ->> 'stale_after'), 86400) AS stale_after,
            coalesce(max(value ->> 'quiet_for'), 900) AS quiet_for,
            coalesce(max(value -> 'only_origins'), '[]') AS only_origins,
-           coalesce(max(value -> 'except_origins'), '[]') AS except_origins
+           coalesce(max(value -> 'except_origins'), '[]') AS except_origins,
+           max(value ->> 'work_time') IS NOT NULL AS in_work_time
       FROM mirror_info WHERE key = 'auto_close.rules'
+), due AS (
+    SELECT CASE WHEN in_work_time
+                -- So much working time has passed since.
+                THEN (SELECT opens_at + done - stale_after - seconds_before
+                        FROM work_time, (SELECT seconds_before + min(unixepoch(), closes_at) - opens_at AS done
+                                           FROM work_time WHERE opens_at <= unixepoch() ORDER BY opens_at DESC LIMIT 1)
+                       WHERE seconds_before < done - stale_after ORDER BY opens_at DESC LIMIT 1)
+                ELSE unixepoch() - stale_after END AS missed_before
+      FROM rules
 ), exempt AS (
     SELECT talk_id, contact_id, lower(trim(chat_id)) AS chat_id, user_id, pipeline_id
       FROM close_exemptions WHERE until IS NULL OR until > unixepoch()
@@ -171,10 +181,10 @@ SELECT talk_id,          -- the talk
        updated_at,       -- when the account last changed it
        unixepoch() - updated_at AS quiet_seconds, -- since then
        fetched_at        -- the fetch that this row shows
-  FROM rules, talks INDEXED BY talks_open_missed
+  FROM rules, due, talks INDEXED BY talks_open_missed
  WHERE is_in_work = 1 AND gone_at IS NULL AND denied_at IS NULL
    AND coalesce(status, '') IN ('', 'in_work', 'with_error')
-   AND missed_at < unixepoch() - stale_after
+   AND missed_at < missed_before
    AND updated_at < unixepoch() - quiet_for
    AND (only_origins = '[]' OR origin IN (SELECT value FROM json_each(only_origins)))
    AND (origin IS NULL OR origin NOT IN (SELECT value FROM json_each(except_origins)))

@@ -60,3 +60,30 @@ fn a_reply_after_the_weekend_took_only_the_hours_of_work() {
     mirror.ends(0, &["sync", "--no-close"]);
     assert_eq!(mirror.sql::<String>(times), "3825 30 2026-11-27 17:30:00");
 }
+
+#[test]
+fn in_work_time_a_talk_is_stale_only_after_so_many_hours_of_work() {
+    let mut account = account(0);
+    account.create_missed(3 * DAY);
+    account.create_missed(40 * DAY);
+    let mirror = Mirror::new(account);
+    // Half an hour in each day: twenty hours of work are forty days.
+    let hours = "report.work_hours = \"Mon-Sun 12:00-12:30\"\nauto_close.in_work_time = true\n";
+    mirror.configure(&format!("{LIVE}auto_close.stale_after = \"19h\"\n{hours}"));
+    mirror.ends(0, &["sync", "--no-close", "1..2"]);
+    let closed = "SELECT group_concat(talk_id) FROM talks WHERE is_in_work = 0";
+    let daemon = mirror.daemon();
+    mirror.wait_sql("the older one is closed", closed, "2".to_owned());
+    mirror.wait_outcome(2, "closed");
+    daemon.stop();
+    let reason: String = mirror.sql("SELECT reason FROM closures");
+    assert!(reason.contains(" h of work)"), "{reason}");
+    let (why, _) = mirror.ends(0, &["why", "1"]);
+    assert!(why.contains("of work): not over 19 h yet"), "{why}");
+    let (stale, _) = mirror.ends(0, &["stale"]);
+    assert!(stale.contains("19h of work"), "{stale}");
+    // Without the hours it is a mistake.
+    mirror.configure("auto_close.in_work_time = true\n");
+    let (_, error) = mirror.ends(78, &["sync"]);
+    assert!(error.contains("report.work_hours: expected days and times"), "{error}");
+}

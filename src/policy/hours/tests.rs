@@ -198,6 +198,12 @@ fn any_rules() -> impl Strategy<Value = ReportRules> {
 
 proptest! {
     #[test]
+    fn rules_that_are_written_are_read_the_same(rules in any_rules()) {
+        let written = serde_json::to_string(&rules).unwrap();
+        prop_assert_eq!(serde_json::from_str::<ReportRules>(&written).unwrap(), rules);
+    }
+
+    #[test]
     fn what_was_before_the_bound_is_longer_ago_in_working_time(
         rules in any_rules(), now in 1_262_000_000i64..1_400_000_000, length in 0u64..400 * 3600, around in -200_000i64..200_000,
     ) {

@@ -20,7 +20,7 @@ const MISSED: &str = "talks INDEXED BY talks_open_missed";
 /// Which talks are stale in the mirror but for exemptions: `policy::stale` in SQL. A test holds them equal.
 const IS_STALE: &str = "is_in_work = 1 AND gone_at IS NULL AND denied_at IS NULL
        AND coalesce(status, '') IN ('', 'in_work', 'with_error')
-       AND missed_at < :now - :stale_after
+       AND missed_at < :missed_before
        AND updated_at < :now - :quiet_for
        AND (:only_origins = '[]' OR origin IN (SELECT value FROM json_each(:only_origins)))
        AND (origin IS NULL OR origin NOT IN (SELECT value FROM json_each(:except_origins)))
@@ -158,7 +158,7 @@ pub(super) fn spelt(connection: &Connection, rules: &StaleRules) -> rusqlite::Re
 /// The parameters of [`IS_STALE`].
 struct Parameters {
     now: UnixSeconds,
-    stale_after: i64,
+    missed_before: UnixSeconds,
     quiet_for: i64,
     only_origins: String,
     except_origins: String,
@@ -168,7 +168,7 @@ impl Parameters {
     fn new(rules: &StaleRules, now: UnixSeconds) -> Parameters {
         Parameters {
             now,
-            stale_after: rules.stale_after_seconds(),
+            missed_before: rules.missed_before(now),
             quiet_for: rules.quiet_for_seconds(),
             only_origins: json!(rules.only_origins).to_string(),
             except_origins: json!(rules.except_origins).to_string(),
@@ -178,7 +178,7 @@ impl Parameters {
     fn named(&self) -> Vec<(&str, &dyn rusqlite::ToSql)> {
         vec![
             (":now", &self.now),
-            (":stale_after", &self.stale_after),
+            (":missed_before", &self.missed_before),
             (":quiet_for", &self.quiet_for),
             (":only_origins", &self.only_origins),
             (":except_origins", &self.except_origins),

@@ -1,6 +1,7 @@
 use super::candidates::{OPEN_TALKS, candidates_sql, exempt_sql, stale_sql};
 use super::*;
 use crate::clock::UnixSeconds;
+use crate::policy::hours::WorkHours;
 use crate::policy::origin::tests::SPELLINGS;
 use crate::policy::stale::tests::{just_stale, rules as stale_rules};
 use crate::policy::stale::{Reach, stale};
@@ -8,6 +9,7 @@ use crate::store::migrations::tests::in_memory;
 use crate::store::record::tests::fetched;
 use crate::talk::Talk;
 use proptest::prelude::*;
+use std::sync::LazyLock;
 
 fn store(connection: &mut Connection, talk: &Talk, reach: Reach) {
     fetched(connection, talk.clone(), UnixSeconds::new(1));
@@ -48,14 +50,26 @@ fn talk(now: UnixSeconds) -> impl Strategy<Value = (Talk, Reach)> {
     )
 }
 
+/// People work in every other minute.
+fn every_other_minute() -> Arc<ReportRules> {
+    static RULES: LazyLock<Arc<ReportRules>> = LazyLock::new(|| {
+        let minute = |minute: i32| format!("{:02}:{:02}", minute / 60, minute % 60);
+        let times: Vec<String> = (0..720).map(|nth| minute(2 * nth) + "-" + &minute(2 * nth + 1)).collect();
+        let hours = WorkHours::parse(&format!("Mon-Sun {}", times.join(" "))).unwrap();
+        Arc::new(ReportRules { work_hours: Some(hours), ..ReportRules::default() })
+    });
+    Arc::clone(&RULES)
+}
+
 fn rules() -> impl Strategy<Value = StaleRules> {
     let spelt = SPELLINGS.iter().map(|(one, _)| *one).collect::<Vec<_>>();
     let list = move || proptest::sample::subsequence(spelt.clone(), 0..8);
-    (list(), list()).prop_map(|(only, except)| StaleRules {
+    (list(), list(), any::<bool>()).prop_map(|(only, except, in_work_time)| StaleRules {
         stale_after: Duration::from_secs(100),
         quiet_for: Duration::from_secs(10),
         only_origins: only.into_iter().map(str::to_owned).collect(),
         except_origins: except.into_iter().map(str::to_owned).collect(),
+        work_time: in_work_time.then(every_other_minute),
     })
 }
 
@@ -81,7 +95,10 @@ proptest! {
         prop_assert_eq!(&found, &ids(now));
         prop_assert_eq!(counts(&connection, &rules, now).unwrap().0, found.len() as i64);
 
-        // The view reads the clock.
+        // The view reads the clock, and the hours of these days.
+        if let Some(work_time) = &rules.work_time {
+            write_work_time(&connection, work_time, now);
+        }
         note_rules(&connection, &live(rules.clone())).unwrap();
         let before = crate::clock::unix_now();
         let viewed: Vec<TalkId> = connection
@@ -94,6 +111,17 @@ proptest! {
         if before == crate::clock::unix_now() {
             prop_assert_eq!(viewed, ids(before));
         }
+    }
+}
+
+/// As `local_time::store` does, but only for the last days.
+fn write_work_time(connection: &Connection, rules: &ReportRules, now: UnixSeconds) {
+    let mut before = 0;
+    for shift in rules.shifts_of_days_before(now, 3) {
+        let seconds = shift.seconds();
+        let row = (shift.opens_at, shift.closes_at, seconds, before);
+        connection.execute("INSERT INTO work_time VALUES (?1, ?2, '', ?3, ?4)", row).unwrap();
+        before += seconds;
     }
 }
 
