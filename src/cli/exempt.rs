@@ -6,10 +6,11 @@ use crate::clock::{UnixSeconds, unix_now};
 use crate::policy::exemption::{Exemption, ExemptionTarget};
 use crate::report::humanize;
 use crate::store::exemptions::{self, KeptTalks};
-use crate::store::{self, StoreError};
+use crate::store::local_time::{self, LocalDay};
+use crate::store::{self, Connection, StoreError};
 use crate::talk::TalkId;
 use anyhow::{Result, ensure};
-use chrono::{DateTime, NaiveDate, NaiveTime};
+use chrono::{DateTime, NaiveDate};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -32,7 +33,7 @@ pub(super) enum ExemptCommand {
     Add {
         #[command(flatten)]
         target: TargetArguments,
-        /// From when on it no longer counts: 2027-01-01 (UTC), 2027-01-01T12:00:00Z, or 30d from now [default: never]
+        /// From when on it no longer counts: 2027-01-01 (in report.timezone), 2027-01-01T12:00:00Z, or 30d from now [default: never]
         #[arg(long, value_name = "TIME", value_parser = until)]
         until: Option<Until>,
         /// Why: `talkmirror stale` and `talkmirror why` show it
@@ -101,18 +102,17 @@ pub(super) enum Until {
 }
 
 impl Until {
-    fn resolved(self, now: UnixSeconds) -> UnixSeconds {
-        match self {
-            Until::Day(day) => start_of(day),
+    fn resolved(self, connection: &Connection, now: UnixSeconds) -> Result<UnixSeconds> {
+        Ok(match self {
+            Until::Day(day) => local_time::start(connection, local_day(day)).map_err(StoreError::from)?,
             Until::At(at) => at,
             Until::After(length) => now + length,
-        }
+        })
     }
 }
 
-/// When a day begins, UTC.
-fn start_of(day: NaiveDate) -> UnixSeconds {
-    UnixSeconds::new(day.and_time(NaiveTime::MIN).and_utc().timestamp())
+fn local_day(day: NaiveDate) -> LocalDay {
+    LocalDay(day.signed_duration_since(NaiveDate::default()).num_days())
 }
 
 fn until(text: &str) -> Result<Until, String> {
@@ -167,12 +167,12 @@ fn add(
     reason: Option<&str>,
 ) -> Result<ExitCode> {
     let now = unix_now();
-    let until = until.map(|until| until.resolved(now));
+    let connection = store::open(database, false)?;
+    let until = until.map(|until| until.resolved(&connection, now)).transpose()?;
     if let Some(until) = until {
         let at = humanize::timestamp(until);
         ensure!(until > now, "--until {at} UTC is over: nothing was added; give a time in the future");
     }
-    let connection = store::open(database, false)?;
     let id = exemptions::add(&connection, target, until, reason, now).map_err(StoreError::from)?;
     let kept = exemptions::kept_by(&connection, id).map_err(StoreError::from)?;
     let until = until.map_or(String::new(), |at| format!(" until {} UTC", humanize::timestamp(at)));
@@ -287,11 +287,13 @@ fn remove(database: &Path, ids: &[i64]) -> Result<ExitCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::hours::ReportRules;
 
     #[test]
     fn until_is_a_day_a_time_or_a_length_of_time() {
         let now = UnixSeconds::new(1_700_000_000);
-        let at = |text: &str| until(text).map(|until| until.resolved(now).get());
+        let connection = crate::store::migrations::tests::in_memory();
+        let at = |text: &str| until(text).map(|until| until.resolved(&connection, now).unwrap().get());
         assert_eq!(at("2027-01-01"), Ok(1_798_761_600));
         assert_eq!(at("2027-01-01T12:00:00Z"), Ok(1_798_761_600 + 12 * 3600));
         assert_eq!(at("2027-01-01T12:00:00+03:00"), Ok(1_798_761_600 + 9 * 3600));
@@ -302,5 +304,8 @@ mod tests {
         {
             assert!(at(wrong).is_err(), "{wrong}");
         }
+        let zone = ReportRules::zone("Europe/Moscow").unwrap();
+        local_time::store(&connection, &ReportRules { zone, work_hours: None }).unwrap();
+        assert_eq!(at("2027-01-01"), Ok(1_798_761_600 - 3 * 3600), "the local midnight");
     }
 }

@@ -102,6 +102,15 @@ pub(crate) fn start_of_day(connection: &Connection, at: UnixSeconds) -> rusqlite
     Ok(local.start(local.day(at)))
 }
 
+/// The first second of a local day.
+///
+/// # Errors
+/// If the database cannot be read.
+pub(crate) fn start(connection: &Connection, day: LocalDay) -> rusqlite::Result<UnixSeconds> {
+    let since = day.as_utc() - Duration::from_secs(2 * DAY_SECONDS.unsigned_abs());
+    Ok(LocalTime::read(connection, since)?.start(day))
+}
+
 /// A local day: the number of days since 1970-01-01.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LocalDay(pub i64);
