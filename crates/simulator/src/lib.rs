@@ -1,5 +1,5 @@
 //! A simulated account on loopback: a real HTTP server with the endpoints of talks, the listing, the events, the
-//! account and the tokens, with the limits and errors of the real one. The demo and the tests share it.
+//! account, its names and the tokens, with the limits and errors of the real one. The demo and the tests share it.
 //!
 //! It records each request with its time, how often the rate limit was exceeded, and whether a talk was requested
 //! twice at once. Tests script the faults (see [`Fault`]).
@@ -10,6 +10,7 @@ mod clock;
 mod fault;
 mod life;
 mod lists;
+mod names;
 mod oauth;
 mod reply;
 mod server;
@@ -19,6 +20,7 @@ mod tests;
 
 pub use fault::{Fault, Storm};
 pub use lists::{PageHook, TalkEvent};
+pub use names::{Lead, NameList, Pipeline, User};
 pub use oauth::OAuth;
 
 pub use talk::Talk;
@@ -117,7 +119,7 @@ pub struct Request {
     pub method: String,
     /// Path and query as received.
     pub path: String,
-    /// 0 for the listing, the events, the account and tokens.
+    /// 0 for lists, the account and tokens.
     pub talk_id: i64,
     /// The response's status. 0 if the connection was dropped or is still open.
     pub status: u16,
@@ -175,17 +177,29 @@ pub struct Account {
     pub list_fault: Option<Fault>,
     /// Happens to every request of the events while it is set.
     pub events_fault: Option<Fault>,
+    /// The users, by id.
+    pub users: BTreeMap<i64, User>,
+    /// The pipelines, by id.
+    pub pipelines: BTreeMap<i64, Pipeline>,
+    /// The leads of the talks, by id.
+    pub leads: BTreeMap<i64, Lead>,
+    /// The names of the contacts, by id.
+    pub contacts: BTreeMap<i64, String>,
+    /// Happens to every request of a list of names while it is set.
+    pub name_faults: HashMap<NameList, Fault>,
+    /// What happens to the next requests of a list of names, in order.
+    pub scripted_names: HashMap<NameList, VecDeque<Fault>>,
     /// Happens to every request of the account while it is set.
     pub account_fault: Option<Fault>,
     /// What happens to the next requests of the listing, in order.
     pub scripted_list: VecDeque<Fault>,
     /// What happens to the next requests of the events, in order.
     pub scripted_events: VecDeque<Fault>,
-    /// The listing also shows closed talks, and the events also show older ones.
+    /// The listing also shows closed talks, the events also show older ones, and the leads and contacts all others.
     pub ignores_filter: bool,
     /// Later pages of the events are refused with a 400.
     pub last_events_page: Option<u64>,
-    /// The listing always shows its first page, and names a next one.
+    /// The listing and the users always show their first page, and name a next one.
     pub ignores_page: bool,
     /// Called after each page of the listing, so that tests can change talks while it is read.
     pub after_page: Option<PageHook>,
@@ -236,6 +250,12 @@ impl Account {
             events: Vec::new(),
             list_fault: None,
             events_fault: None,
+            users: names::users(),
+            pipelines: names::pipelines(),
+            leads: BTreeMap::new(),
+            contacts: BTreeMap::new(),
+            name_faults: HashMap::new(),
+            scripted_names: HashMap::new(),
             account_fault: None,
             scripted_list: VecDeque::new(),
             scripted_events: VecDeque::new(),
@@ -320,6 +340,11 @@ impl Account {
     /// Requests for the events so far.
     pub fn events_requests(&self) -> usize {
         self.requests_at(EVENTS)
+    }
+
+    /// Requests for a list of names so far.
+    pub fn name_requests(&self, list: NameList) -> usize {
+        self.requests_at(list.path())
     }
 
     /// Requests so far, without those for the account, which each process makes.

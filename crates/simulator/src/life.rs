@@ -7,10 +7,10 @@ use super::talk::Talk;
 /// The user that close requests of an integration count for.
 pub(super) const INTEGRATION: i64 = 500;
 /// The managers. Each answers and closes talks of their own.
-const MANAGERS: [i64; 4] = [501, 502, 503, 504];
+pub(super) const MANAGERS: [i64; 4] = [501, 502, 503, 504];
 
 /// The user whose talk it is.
-fn manager_of(talk_id: i64) -> i64 {
+pub(super) fn manager_of(talk_id: i64) -> i64 {
     let place = usize::try_from(talk_id).unwrap_or_default() % MANAGERS.len();
     MANAGERS[place]
 }
@@ -160,6 +160,7 @@ impl Account {
             customer_id: None,
         };
         self.talks.insert(talk_id, talk);
+        self.name(talk_id);
         talk_id
     }
 }

@@ -11,8 +11,8 @@ use url::form_urlencoded;
 
 /// Rows per page if the request does not specify it.
 const DEFAULT_LIMIT: usize = 50;
-/// The maximum number of talks per page. A higher limit counts as this.
-const MAX_TALKS_PER_PAGE: usize = 250;
+/// The maximum number of talks, users, leads and contacts per page. A higher limit counts as this.
+const MAX_ROWS_PER_PAGE: usize = 250;
 /// The maximum number of events per page.
 const MAX_EVENTS_PER_PAGE: usize = 100;
 
@@ -46,13 +46,15 @@ impl fmt::Debug for PageHook {
 /// The parameters of a request for a page.
 #[derive(Debug)]
 pub(super) struct Query {
-    page: u64,
+    pub(super) page: u64,
     limit: usize,
     only_in_work: bool,
     /// The wanted types of events. `None` means all.
     kinds: Option<Vec<String>>,
     from: Option<i64>,
     to: Option<i64>,
+    /// The wanted ids. Empty means all.
+    pub(super) ids: Vec<i64>,
     /// The requested address, for the links to other pages.
     address: String,
     /// All parameters except the page.
@@ -62,7 +64,7 @@ pub(super) struct Query {
 impl Query {
     /// Reads the parameters tolerantly: invalid ones count as missing.
     pub(super) fn read(host: &str, uri: &Uri) -> Query {
-        let most = if uri.path() == EVENTS { MAX_EVENTS_PER_PAGE } else { MAX_TALKS_PER_PAGE };
+        let most = if uri.path() == EVENTS { MAX_EVENTS_PER_PAGE } else { MAX_ROWS_PER_PAGE };
         let mut query = Query {
             page: 1,
             limit: DEFAULT_LIMIT,
@@ -70,6 +72,7 @@ impl Query {
             kinds: None,
             from: None,
             to: None,
+            ids: Vec::new(),
             address: format!("http://{host}{}", uri.path()),
             others: Vec::new(),
         };
@@ -82,6 +85,7 @@ impl Query {
                 "limit" => {
                     query.limit = value.parse().map_or(DEFAULT_LIMIT, |limit: usize| limit.clamp(1, most));
                 }
+                key if key.starts_with("filter[id]") => query.ids.extend(value.parse::<i64>()),
                 "filter[only_in_work]" => query.only_in_work = value == "1",
                 "filter[type]" => query.kinds = Some(value.split(',').map(str::to_owned).collect()),
                 "filter[created_at][from]" => query.from = value.parse().ok(),
@@ -94,7 +98,7 @@ impl Query {
     }
 
     /// The rows of a page, and whether there are more.
-    fn cut<T>(&self, page: u64, rows: impl Iterator<Item = T>) -> (Vec<T>, bool) {
+    pub(super) fn cut<T>(&self, page: u64, rows: impl Iterator<Item = T>) -> (Vec<T>, bool) {
         let before = usize::try_from(page - 1).unwrap_or(usize::MAX).saturating_mul(self.limit);
         let mut rows: Vec<T> = rows.skip(before).take(self.limit + 1).collect();
         let more = rows.len() > self.limit;
@@ -104,7 +108,7 @@ impl Query {
 
     /// A page as the API writes it. `None` if it would be empty.
     #[expect(clippy::needless_pass_by_value, reason = "json! takes the rows")]
-    fn render(&self, page: u64, name: &str, rows: Vec<Value>, more: bool) -> Option<Value> {
+    pub(super) fn render(&self, page: u64, name: &str, rows: Vec<Value>, more: bool) -> Option<Value> {
         if rows.is_empty() {
             return None;
         }

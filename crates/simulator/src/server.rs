@@ -2,6 +2,7 @@
 
 use super::clock::{http_date, unix_now};
 use super::lists::Query;
+use super::names::NameList;
 use super::reply::{Reply, cut_off, html, json, ok, problem, reply};
 use super::{ACCOUNT, Account, CloseRequest, EVENTS, Fault, LIST, Request, TOKENS, lock};
 use bytes::Bytes;
@@ -21,6 +22,9 @@ use tokio_util::sync::CancellationToken;
 
 /// The interval between two events of an account that is alive.
 const LIFE_EVENT_INTERVAL: Duration = Duration::from_millis(150);
+
+/// A longer path and query is refused, as nginx does by default: the whole line may have 8 KiB.
+const MAX_LINE_BYTES: usize = 8100;
 
 /// Serves until `stop`.
 pub(crate) async fn serve(
@@ -71,6 +75,9 @@ async fn answer(
     let Some(endpoint) = Endpoint::at(path) else {
         return Ok(problem(404));
     };
+    if request.uri().path_and_query().is_some_and(|line| line.as_str().len() > MAX_LINE_BYTES) {
+        return Ok(html(414));
+    }
     if method != (if close || endpoint == Endpoint::Tokens { Method::POST } else { Method::GET }) {
         return Ok(problem(405));
     }
@@ -112,6 +119,7 @@ async fn answer(
         Endpoint::Talk(talk_id) => Requested::Show(talk_id),
         Endpoint::List => Requested::List(Query::read(header(header::HOST), request.uri())),
         Endpoint::Events => Requested::Events(Query::read(header(header::HOST), request.uri())),
+        Endpoint::Names(list) => Requested::Names(list, Query::read(header(header::HOST), request.uri())),
         Endpoint::Account => Requested::Account,
         Endpoint::Tokens => {
             Requested::Tokens(request.into_body().collect().await.map_err(io::Error::other)?.to_bytes())
@@ -181,6 +189,9 @@ impl Account {
             Endpoint::Talk(talk_id) => (None, self.scripted.get_mut(&talk_id)),
             Endpoint::List => (self.list_fault.clone(), Some(&mut self.scripted_list)),
             Endpoint::Events => (self.events_fault.clone(), Some(&mut self.scripted_events)),
+            Endpoint::Names(list) => {
+                (self.name_faults.get(&list).cloned(), self.scripted_names.get_mut(&list))
+            }
             Endpoint::Account => (self.account_fault.clone(), None),
             Endpoint::Tokens => (self.oauth.fault.clone(), Some(&mut self.oauth.scripted)),
         };
@@ -204,6 +215,7 @@ impl Account {
             Requested::List(query) => self.list_page(query),
             Requested::Events(query) if self.refuses_page(query) => return problem(400),
             Requested::Events(query) => self.events_page(query),
+            Requested::Names(list, query) => self.names_page(*list, query),
             Requested::Account => return ok(self.described().to_string()),
             Requested::Tokens(body) => return self.oauth.answer(body),
         };
@@ -216,6 +228,7 @@ impl Account {
             Requested::Show(talk_id) | Requested::Close(talk_id, _) => self.talks.get(talk_id).map(json),
             Requested::List(query) => self.list_page(query),
             Requested::Events(query) => self.events_page(query),
+            Requested::Names(list, query) => self.names_page(*list, query),
             Requested::Account => Some(self.described()),
             Requested::Tokens(_) => None,
         };
@@ -278,6 +291,7 @@ pub(crate) enum Endpoint {
     Talk(i64),
     List,
     Events,
+    Names(NameList),
     Account,
     Tokens,
 }
@@ -289,6 +303,7 @@ impl Endpoint {
             EVENTS => Some(Endpoint::Events),
             ACCOUNT => Some(Endpoint::Account),
             TOKENS => Some(Endpoint::Tokens),
+            _ if NameList::at(path).is_some() => NameList::at(path).map(Endpoint::Names),
             _ => {
                 let talk_id = path.strip_prefix("/api/v4/talks/")?.trim_end_matches("/close");
                 talk_id.parse().ok().map(Endpoint::Talk)
@@ -299,7 +314,9 @@ impl Endpoint {
     fn talk_id(self) -> i64 {
         match self {
             Endpoint::Talk(talk_id) => talk_id,
-            Endpoint::List | Endpoint::Events | Endpoint::Account | Endpoint::Tokens => 0,
+            Endpoint::List | Endpoint::Events | Endpoint::Names(_) | Endpoint::Account | Endpoint::Tokens => {
+                0
+            }
         }
     }
 }
@@ -311,6 +328,7 @@ enum Requested {
     Close(i64, bool),
     List(Query),
     Events(Query),
+    Names(NameList, Query),
     Account,
     Tokens(Bytes),
 }
@@ -336,12 +354,8 @@ async fn fail(
             }
             (talk_id, fault)
         }
-        Requested::List(_) | Requested::Events(_) | Requested::Account | Requested::Tokens(_)
-            if fault.needs_talk() =>
-        {
-            (0, Fault::Nothing)
-        }
-        Requested::List(_) | Requested::Events(_) | Requested::Account | Requested::Tokens(_) => (0, fault),
+        _ if fault.needs_talk() => (0, Fault::Nothing),
+        _ => (0, fault),
     };
     // The response with an error in it.
     let spoilt = |spoil: &dyn Fn(&mut Value)| {
