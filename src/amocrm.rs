@@ -4,7 +4,7 @@
 //! and the token goes to the configured host only. The gate decides when a request may leave; the worker decides
 //! what follows from a response.
 //!
-//! Uses `clock`, `departure`, `files`, `number`, `talk`. Alone knows `reqwest`.
+//! Uses `clock`, `departure`, `directory`, `files`, `number`, `talk`. Alone knows `reqwest`.
 
 mod account;
 mod body;
@@ -23,6 +23,7 @@ pub use account::AccountInfo;
 pub use connection::noting_departure;
 pub use error::{Failure, Kind, Shape};
 pub use hints::Date;
+pub(crate) use pages::IDS_PER_REQUEST;
 pub use pages::{Page, PageQuery, Rows};
 pub use proxy::proxy;
 pub use token::{Token, TokenSource};

@@ -20,7 +20,7 @@ mod schedule;
 
 pub(crate) use auto_close::AutoClose;
 pub(crate) use backup::Backup;
-pub(crate) use feeds::MAX_SECRET_BYTES;
+pub(crate) use feeds::{DirectoryRules, MAX_SECRET_BYTES};
 pub(crate) use file::ConfigFile;
 pub(crate) use schedule::{either_day, next_tick};
 
@@ -56,6 +56,7 @@ pub(crate) struct Config {
     pub events: Option<String>,
     /// `events.since`: past events of this length of time are read once. `None`: none are.
     pub events_since: Option<Duration>,
+    pub directory: Option<DirectoryRules>,
     pub webhook: Option<Webhook>,
     pub report: ReportRules,
     /// `retention.versions`: older ended states are removed. `None` keeps all.
@@ -270,6 +271,7 @@ impl Config {
         let listing = feeds::schedule(keys, "listing.enabled", "listing.schedule", "0 */10 * * * *");
         let events = feeds::schedule(keys, "events.enabled", "events.schedule", "0 * * * * *");
         let events_since = feeds::events_since(keys).filter(|_| events.is_some());
+        let directory = feeds::directory(keys);
         let http = feeds::http(keys);
         let http_hosts = feeds::hosts(keys);
         let webhook = feeds::webhook(keys, folder, needs, http);
@@ -306,6 +308,7 @@ impl Config {
             listing,
             events,
             events_since,
+            directory,
             webhook,
             report,
             retention,

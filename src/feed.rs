@@ -1,11 +1,12 @@
 //! Feeders put talk ids into the queue on their own.
 //!
-//! A feeder only queues. It stores no talk and decides nothing about one. It fetches only lists, through the worker
-//! and the gate. Its state after a restart is in the table `feeders`, which anyone can read.
+//! A feeder only queues, and keeps events and names. It stores no talk and decides nothing about one. It fetches only
+//! lists, through the worker and the gate. Its state after a restart is in the table `feeders`, which anyone can read.
 //!
-//! Uses `amocrm`, `clock`, `config`, `number`, `policy`, `store`, `talk`, `text`, `worker`.
+//! Uses `amocrm`, `clock`, `config`, `directory`, `number`, `policy`, `store`, `talk`, `text`, `worker`.
 
 pub(crate) mod backfill;
+pub(crate) mod directory;
 pub(crate) mod events;
 pub(crate) mod listing;
 pub(crate) mod past_events;
@@ -41,6 +42,8 @@ pub(crate) struct FeederEnded;
 /// Why a list could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum ListError {
+    /// The API does not show the list to this token.
+    Refused(String),
     /// The account does not serve the list, or not as documented.
     NotServed(String),
     /// The server failed, and every retry failed too.
@@ -101,12 +104,15 @@ impl FeederContext {
     async fn page(&self, lane: Lane, query: PageQuery) -> Result<Result<Page, ListError>, FeederEnded> {
         let mut waits = PAGE_RETRY_DELAYS.iter();
         loop {
-            let failure = match self.api.page(self.feeder, lane, query).await.ok_or(FeederEnded)? {
+            let failure = match self.api.page(self.feeder, lane, query.clone()).await.ok_or(FeederEnded)? {
                 Ok(page) => return Ok(Ok(page)),
                 Err(failure) => failure,
             };
             let Failure { kind, shape, detail, .. } = failure;
             let passes = matches!(kind, Kind::Transient | Kind::NoAnswer) || shape == Some(Shape::Empty);
+            if matches!(kind, Kind::NotServed | Kind::Unauthorized) {
+                return Ok(Err(ListError::Refused(detail)));
+            }
             if !passes {
                 return Ok(Err(ListError::NotServed(detail)));
             }
@@ -156,7 +162,7 @@ impl FeederContext {
     /// Describes the error, and starts a rest if it will not pass soon.
     fn describe_list_error(&mut self, list_error: ListError) -> String {
         let allowed_failures = match list_error {
-            ListError::NotServed(_) => 1,
+            ListError::Refused(_) | ListError::NotServed(_) => 1,
             ListError::Failed(_) => FAILURES_BEFORE_REST,
         };
         self.failures = self.failures.saturating_add(1);
@@ -166,7 +172,7 @@ impl FeederContext {
             self.rest_until = unix_now() + rest.min(MAX_REST);
         }
         match list_error {
-            ListError::NotServed(why) => {
+            ListError::Refused(why) | ListError::NotServed(why) => {
                 format!(
                     "this account does not offer it ({why}); talkmirror retries at growing intervals, at \
                      most once an hour"

@@ -13,7 +13,8 @@
 //! - [`cli`] parses the command line and prints; [`daemon`] builds the parts and runs them.
 //! - [`worker`] is the path: it prefetches due ids, sends requests through the [`gate`] with the client of [`amocrm`],
 //!   and hands the results to the writer of [`store`].
-//! - [`feed`] finds talks on its own: refreshes, the account's list and events, webhooks, the backfill. It only queues.
+//! - [`feed`] finds talks on its own: refreshes, the account's list and events, webhooks, the backfill. It only queues,
+//!   and keeps events and the names of [`directory`].
 //! - [`policy`] decides when to fetch a talk again, whether it is stale, the next step of its closing, which talk to
 //!   refresh and which lane sends next. [`report::health`] decides whether the mirror is healthy. Both are pure functions
 //!   of given times.
@@ -69,6 +70,7 @@ pub mod clock;
 mod config;
 mod daemon;
 pub mod departure;
+pub mod directory;
 mod feed;
 mod files;
 pub mod gate;

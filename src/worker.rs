@@ -20,7 +20,7 @@
 //! recorded. Errors are sorted by [`crate::amocrm`], when to retry is
 //! decided by [`crate::policy`], and whether a request may leave by [`crate::gate`].
 //!
-//! Uses `amocrm`, `clock`, `gate`, `number`, `policy`, `report`, `sqlite`, `store`, `talk`, `telemetry`, `text`.
+//! Uses `amocrm`, `clock`, `directory`, `gate`, `number`, `policy`, `report`, `sqlite`, `store`, `talk`, `telemetry`, `text`.
 
 mod account_check;
 mod circuit;

@@ -1,48 +1,30 @@
-//! Pages of lists: the talks, and the events that happened to them.
+//! Pages of lists: the talks, the events that happened to them, and what names things.
 //!
 //! The address of the next page is built here and never taken from a response, so the token goes to the configured
 //! host only.
 
+mod names;
+mod query;
+mod talks;
+
+pub(crate) use query::IDS_PER_REQUEST;
+pub use query::PageQuery;
+
 use super::error::RequestKind;
-use super::loose::{self, Int, Loose, is_nothing};
-use super::wire::YEAR_2100;
+use super::loose::{self, Loose, is_nothing};
 use super::{Client, Date, Failure, Shape, body, content_type, request_id, text_of, with_request_id};
-use crate::clock::UnixSeconds;
-use crate::talk::{Listed, TalkEvent, TalkId};
+use crate::directory::{Contact, Lead, Pipeline, User};
+use crate::talk::{Listed, TalkEvent};
+use names::NamePage;
 use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use url::Url;
 
-/// The most talks that the API lists in a page.
-pub(super) const TALKS_PER_PAGE: u32 = 250;
-/// The most events that the API lists in a page.
-const EVENTS_PER_PAGE: u32 = 100;
-/// A talk with its links takes about 1 KiB, so a far larger page is not a list of talks.
+/// A talk with its links takes about 1 KiB, and a lead or a user with what is not read some 20 KiB. So a far larger page
+/// is none of these lists.
 const PAGE_CAP: usize = 4 * 1024 * 1024;
 /// An id or a type of an event that is longer is none of the API's: an id has 26 characters.
-const MAX_NAME_CHARS: usize = 64;
-/// The events that make a talk worth fetching.
-const EVENT_TYPES: &str = "talk_created,talk_closed,talk_missed_event,conversation_answered";
-
-/// A request for a page of a list. Pages count from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each variant says what its fields are for")]
-pub enum PageQuery {
-    /// `GET /api/v4/talks`
-    Talks { page: u32, only_in_work: bool },
-    /// `GET /api/v4/events`, of the events since this time, and up to `until`, if given. Both count.
-    Events { page: u32, since: UnixSeconds, until: Option<UnixSeconds> },
-}
-
-impl PageQuery {
-    fn no_rows(self) -> Rows {
-        match self {
-            PageQuery::Talks { .. } => Rows::Talks(Vec::new()),
-            PageQuery::Events { .. } => Rows::Events(Vec::new()),
-        }
-    }
-}
+const MAX_ID_CHARS: usize = 64;
 
 /// A page as the API returned it.
 #[derive(Debug, Clone)]
@@ -51,6 +33,8 @@ pub struct Page {
     pub rows: Rows,
     /// Another page follows, and this one is not empty.
     pub more: bool,
+    /// How many of its rows could not be read, or are of another account. Only counted in lists that name things.
+    pub unread: usize,
     /// The server's time of the response.
     pub date: Date,
 }
@@ -62,6 +46,14 @@ pub enum Rows {
     Talks(Vec<Listed>),
     /// The page's events that concern talks.
     Events(Vec<TalkEvent>),
+    /// Of the list of users.
+    Users(Vec<User>),
+    /// Of the list of pipelines.
+    Pipelines(Vec<Pipeline>),
+    /// The leads of the page, whether asked for or not.
+    Leads(Vec<Lead>),
+    /// The contacts of the page, whether asked for or not.
+    Contacts(Vec<Contact>),
 }
 
 impl Client {
@@ -72,8 +64,8 @@ impl Client {
     /// # Errors
     /// Every response that is not such a page, classified: [`super::Kind::NotServed`] if the account does not offer
     /// it.
-    pub async fn page(&self, query: PageQuery, account_id: Option<i64>) -> Result<Page, Failure> {
-        let mut response = self.send(self.http.get(self.page_url(query))).await?;
+    pub async fn page(&self, query: &PageQuery, account_id: Option<i64>) -> Result<Page, Failure> {
+        let mut response = self.send(self.http.get(query.url(self.talks_url.clone()))).await?;
         let request_id = request_id(&response);
         let with_request_id = |failure| with_request_id(failure, request_id.as_ref());
         if let Some(failure) = self.classify(&mut response, RequestKind::List).await {
@@ -81,51 +73,38 @@ impl Client {
         }
         let (date, content_type) = (Date::of(&response), content_type(&response));
         if response.status() == StatusCode::NO_CONTENT {
-            return Ok(Page { rows: query.no_rows(), more: false, date });
+            return Ok(Page { rows: query.no_rows(), more: false, unread: 0, date });
         }
         let body = body::read(&mut response, PAGE_CAP).await.map_err(with_request_id)?;
         // An empty body is not the end of the list. Treated as the end, it would cause every open talk to be
         // fetched.
         let body = text_of(body, content_type.as_deref(), "list").map_err(with_request_id)?;
-        let (rows, more) = match query {
-            PageQuery::Talks { .. } => talks(&body, account_id).map(|(rows, more)| (Rows::Talks(rows), more)),
-            PageQuery::Events { until, .. } => {
-                events(&body, account_id, until.is_some()).map(|(rows, more)| (Rows::Events(rows), more))
-            }
-        }
-        .map_err(|(shape, error)| with_request_id(Failure::unexpected(shape, self.without_token(&error))))?;
-        Ok(Page { rows, more, date })
+        let (rows, more, unread) = rows(&body, query, account_id).map_err(|(shape, error)| {
+            with_request_id(Failure::unexpected(shape, self.without_token(&error)))
+        })?;
+        Ok(Page { rows, more, unread, date })
     }
+}
 
-    fn page_url(&self, query: PageQuery) -> Url {
-        let mut url = self.talks_url.clone();
-        match query {
-            PageQuery::Talks { page, only_in_work } => {
-                url.set_path("/api/v4/talks");
-                let mut pairs = url.query_pairs_mut();
-                pairs
-                    .append_pair("limit", &TALKS_PER_PAGE.to_string())
-                    .append_pair("page", &page.to_string());
-                if only_in_work {
-                    pairs.append_pair("filter[only_in_work]", "1");
-                }
-            }
-            PageQuery::Events { page, since, until } => {
-                url.set_path("/api/v4/events");
-                let mut pairs = url.query_pairs_mut();
-                pairs
-                    .append_pair("limit", &EVENTS_PER_PAGE.to_string())
-                    .append_pair("page", &page.to_string())
-                    .append_pair("filter[type]", EVENT_TYPES)
-                    // Documented, as is `[to]`; which order the events come in is not: the newest first, as seen.
-                    .append_pair("filter[created_at][from]", &since.to_string());
-                if let Some(until) = until {
-                    pairs.append_pair("filter[created_at][to]", &until.to_string());
-                }
-            }
-        }
-        url
+/// Reads the rows of a page: whether another follows, and how many could not be read.
+fn rows(body: &str, query: &PageQuery, account_id: Option<i64>) -> Result<(Rows, bool, usize), PageError> {
+    fn named<T>(page: NamePage<T>, rows: fn(Vec<T>) -> Rows) -> (Rows, bool, usize) {
+        (rows(page.rows), page.more, page.unread)
     }
+    Ok(match query {
+        PageQuery::Talks { .. } => {
+            let (rows, more) = talks::talks(body, account_id)?;
+            (Rows::Talks(rows), more, 0)
+        }
+        PageQuery::Events { until, .. } => {
+            let (rows, more) = talks::events(body, account_id, until.is_some())?;
+            (Rows::Events(rows), more, 0)
+        }
+        PageQuery::Users { .. } => named(names::users(body, account_id)?, Rows::Users),
+        PageQuery::Pipelines => named(names::pipelines(body, account_id)?, Rows::Pipelines),
+        PageQuery::Leads { .. } => named(names::leads(body, account_id)?, Rows::Leads),
+        PageQuery::Contacts { .. } => named(names::contacts(body, account_id)?, Rows::Contacts),
+    })
 }
 
 /// Why a body is not a page of a list.
@@ -177,39 +156,6 @@ fn members(raw: &RawValue) -> Option<Members<'_>> {
     serde_json::from_str(raw.get()).ok()
 }
 
-/// A row of the listing as sent.
-#[derive(Deserialize)]
-struct RawListed<'a> {
-    talk_id: Int,
-    #[serde(borrow)]
-    updated_at: Option<&'a RawValue>,
-    #[serde(borrow)]
-    is_in_work: Option<&'a RawValue>,
-    #[serde(borrow)]
-    is_read: Option<&'a RawValue>,
-    #[serde(borrow)]
-    account_id: Option<&'a RawValue>,
-}
-
-/// A row of the events as sent.
-#[derive(Deserialize)]
-struct RawEvent<'a> {
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-    created_at: Int,
-    #[serde(borrow, rename = "type")]
-    kind: Option<&'a RawValue>,
-    #[serde(borrow)]
-    entity_type: Option<&'a RawValue>,
-    #[serde(borrow)]
-    entity_id: Option<&'a RawValue>,
-    /// Documented: the id of the user. Seen: 0 for what no user did.
-    #[serde(borrow)]
-    created_by: Option<&'a RawValue>,
-    #[serde(borrow)]
-    account_id: Option<&'a RawValue>,
-}
-
 /// The rows that can be read and belong to this account.
 fn readable<'a, T: Deserialize<'a>>(
     rows: &[&'a RawValue],
@@ -233,70 +179,3 @@ fn require_usable(of_use: bool, rows: &[&RawValue], what: &str) -> Result<(), Pa
         }
     }
 }
-
-/// Reads a page of talks, and whether there is another.
-fn talks(body: &str, account_id: Option<i64>) -> Result<(Vec<Listed>, bool), PageError> {
-    let what = "the answer holds no valid list of talks";
-    let (rows, more) = page(body, "talks", what)?;
-    let listed: Vec<Listed> = readable(&rows, account_id, |row: &RawListed<'_>| row.account_id)
-        .map(|row| Listed {
-            talk_id: TalkId::new(row.talk_id.0),
-            updated_at: loose::int(row.updated_at).value().map(UnixSeconds::new),
-            is_in_work: loose::boolean(row.is_in_work).value(),
-            is_read: loose::boolean(row.is_read).value(),
-        })
-        .filter(|row| row.talk_id.get() > 0)
-        .collect();
-    require_usable(!listed.is_empty(), &rows, what)?;
-    Ok((listed, more))
-}
-
-/// Reads a page of events, and whether another follows. Events that do not concern talks are left out. Of past events, a
-/// page may have none that is usable: it would be the same the next time.
-fn events(body: &str, account_id: Option<i64>, past: bool) -> Result<(Vec<TalkEvent>, bool), PageError> {
-    let what = "the answer holds no valid list of events";
-    let (rows, more) = page(body, "events", what)?;
-    let (mut read, mut others) = (Vec::new(), false);
-    for row in readable(&rows, account_id, |row: &RawEvent<'_>| row.account_id) {
-        let text = |raw| loose::text(raw).value();
-        let (kind, entity_type) = (text(row.kind), text(row.entity_type));
-        let is_wanted = kind.as_ref().is_none_or(|kind| EVENT_TYPES.split(',').any(|wanted| wanted == kind));
-        match entity_type.as_deref() {
-            Some("talk") => {}
-            // All requested types concern talks, so a row without an entity type does too.
-            None if is_wanted => {}
-            Some(_) if is_wanted => {
-                others = true;
-                continue;
-            }
-            // An account that ignores the filter would list its whole history.
-            _ => {
-                let detail = format!("{what}: it holds other types, so the API ignores filter[type]");
-                return Err((Shape::WrongAt("type".into()), detail));
-            }
-        }
-        let Int(created_at) = row.created_at;
-        if let Some(talk_id) = loose::int(row.entity_id).value()
-            && talk_id > 0
-            && (0..YEAR_2100).contains(&created_at)
-        {
-            let kind: String = kind.unwrap_or_default().chars().take(MAX_NAME_CHARS).collect();
-            // The id only distinguishes known events from new ones. The event's content does that too.
-            let event_id = text(row.id)
-                .filter(|id| id.len() <= MAX_NAME_CHARS)
-                .unwrap_or_else(|| format!("{kind} of talk {talk_id} at {created_at}"));
-            read.push(TalkEvent {
-                event_id,
-                talk_id: TalkId::new(talk_id),
-                kind,
-                created_at: UnixSeconds::new(created_at),
-                created_by: loose::int(row.created_by).value().filter(|user_id| *user_id > 0),
-            });
-        }
-    }
-    require_usable(!read.is_empty() || others || past, &rows, what)?;
-    Ok((read, more))
-}
-
-#[cfg(test)]
-mod tests;

@@ -293,6 +293,11 @@ fn feeder_line(feeder: &FeederRow, now: UnixSeconds) -> Text {
     if !feeder.enabled {
         return "off".into();
     }
+    if feeder.feeder == Feeder::Directory.as_str() {
+        // It stores names, and queues nothing.
+        let read = feeder.ran_at.map(|at| format!("last read {}", humanize::ago(at, now)));
+        return with_error(read.unwrap_or_else(|| "on, nothing read yet".into()), feeder, now);
+    }
     let found = humanize::talks(feeder.found);
     let in_all = humanize::count(feeder.found_in_all);
     let ran = match feeder.ran_at {

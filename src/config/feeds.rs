@@ -1,4 +1,4 @@
-//! `[refresh]`, `[listing]`, `[events]`, `[webhook]` and `[http]`.
+//! `[refresh]`, `[listing]`, `[events]`, `[directory]`, `[webhook]` and `[http]`.
 
 use super::keys::Keys;
 use super::{Needs, Webhook, credentials};
@@ -42,6 +42,25 @@ pub(super) fn events_since(keys: &mut Keys) -> Option<Duration> {
     let (least, most) = (Duration::from_secs(60 * 60), Duration::from_secs(3650 * 24 * 60 * 60));
     let expected = "a duration such as \"90d\", from 1h to 3650d, or \"\" to read no past events";
     keys.optional_duration("events.since", expected, (least, most))
+}
+
+/// `[directory]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DirectoryRules {
+    /// When a round begins: a cron expression of six fields, seconds first; UTC.
+    pub schedule: String,
+    /// For so long, ids are gathered that talks name for the first time.
+    pub interval: Duration,
+    /// Whether the names of clients are stored.
+    pub contacts: bool,
+}
+
+/// `[directory]`. `None` if it is off.
+pub(super) fn directory(keys: &mut Keys) -> Option<DirectoryRules> {
+    let schedule = schedule(keys, "directory.enabled", "directory.schedule", "0 30 2 * * *");
+    let interval = keys.duration("directory.interval", "1m", "100ms", "1d");
+    let contacts = keys.boolean("directory.contacts", false);
+    schedule.map(|schedule| DirectoryRules { schedule, interval, contacts })
 }
 
 /// `http.listen`: only this machine can reach it, unless configured otherwise.

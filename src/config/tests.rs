@@ -75,6 +75,7 @@ fn the_example_file_shows_every_key_with_its_default() {
         "min_interval",
         "recheck",
         "closed_for",
+        "contacts",
         "secret_file",
         "client_id",
         "client_secret_file",
@@ -99,9 +100,9 @@ fn the_example_file_shows_every_key_with_its_default() {
     ] {
         let shown = text.lines().filter(|line| line.starts_with(&format!("{key} = "))).count();
         let sections = match key {
-            "enabled" => 5,
-            "schedule" => 4,
-            "path" => 2,
+            "enabled" => 6,
+            "schedule" => 5,
+            "path" | "interval" => 2,
             _ => 1,
         };
         assert_eq!(shown, sections, "{key}");
@@ -166,7 +167,7 @@ fn all_mistakes_are_reported_at_once_with_key_expected_and_found() {
             "config.toml: log.level: expected error, warn, info, debug or trace, found \"loud\"",
             "config.toml: log.format: expected auto, text, json or journald, found 3",
             "config.toml: api.max_in_fligth: expected a known key: api.max_in_flight?, found an unknown one",
-            "config.toml: metrics.secret: expected a known key: api.base_url, api.token_file, api.token, api.oauth.client_id, api.oauth.client_secret_file, api.oauth.redirect_uri, api.oauth.store, api.requests_per_second, api.raised_limit, api.max_in_flight, api.connect_timeout, api.timeout, database.path, queue.poll_interval, queue.max_attempts, queue.retry_base, queue.retry_max, report.timezone, report.work_hours, report.holidays, auto_close.mode, auto_close.stale_after, auto_close.quiet_for, auto_close.only_origins, auto_close.except_origins, auto_close.in_work_time, auto_close.force_close, auto_close.max_per_sweep, auto_close.max_share, auto_close.schedule, refresh.enabled, refresh.min_interval, refresh.recheck, refresh.closed_for, listing.enabled, listing.schedule, events.enabled, events.schedule, events.since, http.allow_remote, http.listen, http.hosts, webhook.enabled, webhook.secret_file, retention.versions, backup.path, backup.schedule, backup.keep, publish.enabled, publish.server, publish.password_file, publish.ca_file, publish.interval, publish.payload, publish.adopt, publish.standby_after, log.level, log.format, found an unknown one",
+            "config.toml: metrics.secret: expected a known key: api.base_url, api.token_file, api.token, api.oauth.client_id, api.oauth.client_secret_file, api.oauth.redirect_uri, api.oauth.store, api.requests_per_second, api.raised_limit, api.max_in_flight, api.connect_timeout, api.timeout, database.path, queue.poll_interval, queue.max_attempts, queue.retry_base, queue.retry_max, report.timezone, report.work_hours, report.holidays, auto_close.mode, auto_close.stale_after, auto_close.quiet_for, auto_close.only_origins, auto_close.except_origins, auto_close.in_work_time, auto_close.force_close, auto_close.max_per_sweep, auto_close.max_share, auto_close.schedule, refresh.enabled, refresh.min_interval, refresh.recheck, refresh.closed_for, listing.enabled, listing.schedule, events.enabled, events.schedule, events.since, directory.enabled, directory.schedule, directory.interval, directory.contacts, http.allow_remote, http.listen, http.hosts, webhook.enabled, webhook.secret_file, retention.versions, backup.path, backup.schedule, backup.keep, publish.enabled, publish.server, publish.password_file, publish.ca_file, publish.interval, publish.payload, publish.adopt, publish.standby_after, log.level, log.format, found an unknown one",
         ]
     );
 }
@@ -315,9 +316,17 @@ fn more_than_7_requests_a_second_are_warned_of_on_the_vendor_s_hosts_alone() {
 fn feeders_are_on_but_for_the_webhook_and_can_be_switched_off() {
     let config = load(LEAST, Needs::Api).unwrap();
     assert!(config.refresh.is_some() && config.listing.is_some() && config.events.is_some());
-    let off = "[refresh]\nenabled = false\n[listing]\nenabled = false\n[events]\nenabled = false\n";
+    let directory = DirectoryRules {
+        schedule: "0 30 2 * * *".into(),
+        interval: Duration::from_secs(60),
+        contacts: false,
+    };
+    assert_eq!(config.directory, Some(directory), "names of clients are not asked for");
+    let off = "[refresh]\nenabled = false\n[listing]\nenabled = false\n[events]\nenabled = false\n\
+               [directory]\nenabled = false\ncontacts = true\n";
     let config = load(&format!("{LEAST}{off}"), Needs::Api).unwrap();
     assert!(config.refresh.is_none() && config.listing.is_none() && config.events.is_none());
+    assert_eq!(config.directory, None);
     let since = |lines: &str| load(&format!("{LEAST}[events]\n{lines}"), Needs::Api).unwrap().events_since;
     assert_eq!(
         (since("since = \"\""), since("since = \"90d\"")),
@@ -330,7 +339,8 @@ fn feeders_are_on_but_for_the_webhook_and_can_be_switched_off() {
 fn every_mistake_about_feeders_is_named() {
     let found = mistakes(&format!(
         "{LEAST}[refresh]\nmin_interval = \"0s\"\nclosed_for = 7\n[listing]\nenabled = \"on\"\n\
-         schedule = \"hourly\"\n[events]\nschedule = \"* * * * *\"\nsince = \"59m\"\n[webhook]\nenabled = true\n"
+         schedule = \"hourly\"\n[events]\nschedule = \"* * * * *\"\nsince = \"59m\"\n\
+         [directory]\ncontacts = 1\ninterval = \"2d\"\n[webhook]\nenabled = true\n"
     ));
     for part in [
         "refresh.min_interval: expected a duration such as \"2m\", from 1s to 30d, found \"0s\"",
@@ -339,12 +349,14 @@ fn every_mistake_about_feeders_is_named() {
         "such as \"0 */10 * * * *\", found \"hourly\"",
         "such as \"0 * * * * *\", found \"* * * * *\"",
         "events.since: expected a duration such as \"90d\", from 1h to 3650d, or \"\" to read no past events, found \"59m\"",
+        "directory.contacts: expected true or false, found 1",
+        "directory.interval: expected a duration such as \"1m\", from 100ms to 1d, found \"2d\"",
         "http.listen: expected an address to receive webhooks at, as webhook.enabled is true, found nothing",
         "webhook.secret_file: expected the path of a file with a secret, as webhook.enabled is true, found nothing",
     ] {
         assert!(found.iter().any(|line| line.ends_with(part)), "{part}\n{found:#?}");
     }
-    assert_eq!(found.len(), 8);
+    assert_eq!(found.len(), 10);
 }
 
 #[test]

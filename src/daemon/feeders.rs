@@ -2,8 +2,9 @@
 
 use super::DaemonError;
 use super::schedule::{Schedule, Ticks};
-use crate::clock;
-use crate::config::{Config, next_tick};
+use crate::clock::{self, UnixSeconds};
+use crate::config::{Config, DirectoryRules, next_tick};
+use crate::feed::directory::{self, Directory};
 use crate::feed::events::{self, Events};
 use crate::feed::listing::Listing;
 use crate::feed::past_events::PastEventsFeeder;
@@ -41,8 +42,16 @@ pub(super) fn enabled(config: &Config) -> Vec<(Feeder, bool)> {
         (Feeder::Listing, config.listing.is_some()),
         (Feeder::Events, config.events.is_some()),
         (Feeder::PastEvents, config.events_since.is_some()),
+        (Feeder::Directory, config.directory.is_some()),
         (Feeder::Webhook, config.webhook.is_some()),
     ]
+}
+
+/// Whether a run was missed while no daemon ran: then the first one starts at once.
+fn is_due(cron: &str, ran_at: Option<UnixSeconds>) -> bool {
+    // A time in the future comes from a wrong clock.
+    let now = clock::unix_now();
+    ran_at.and_then(|at| next_tick(cron, at.min(now))).is_none_or(|at| at <= now)
 }
 
 /// The running feeders. Dropping this stops them; the writer still completes what they asked for.
@@ -54,6 +63,8 @@ pub(super) struct Feeders {
     listing: Ticks,
     events: Ticks,
     past_events: Option<Duration>,
+    directory: Option<DirectoryRules>,
+    rounds: Ticks,
     webhooks: watch::Sender<Option<Arc<Webhooks>>>,
     /// The secret of the accepted webhooks.
     secret: Option<SecretString>,
@@ -86,11 +97,7 @@ impl Feeders {
                 continue;
             }
             let row = feeder_state.of(feeder);
-            // The first run starts at once if one was missed while no daemon ran.
-            // A time in the future comes from a wrong clock.
-            let now = clock::unix_now();
-            let next = row.and_then(|row| row.ran_at).and_then(|at| next_tick(cron, at.min(now)));
-            if next.is_none_or(|at| at <= now) {
+            if is_due(cron, row.and_then(|row| row.ran_at)) {
                 notify.notify_one();
             }
             let context = context(feeder);
@@ -127,6 +134,7 @@ impl Feeders {
                 self.running.insert(Feeder::PastEvents, task);
             }
         }
+        self.apply_directory(config, feeder_state, worker, schedule).await?;
         if !self.running.contains_key(&Feeder::Backfill) {
             let context = context(Feeder::Backfill);
             let task = self.tasks.spawn(backfill::run(context));
@@ -138,7 +146,34 @@ impl Feeders {
     /// Renews the schedules after the clock was set.
     pub(super) async fn renew_schedules(&mut self, schedule: &Schedule) -> Result<(), DaemonError> {
         schedule.renew(&mut self.listing).await?;
-        schedule.renew(&mut self.events).await
+        schedule.renew(&mut self.events).await?;
+        schedule.renew(&mut self.rounds).await
+    }
+
+    async fn apply_directory(
+        &mut self,
+        config: &Config,
+        feeder_state: &FeederState,
+        worker: &Worker,
+        schedule: &Schedule,
+    ) -> Result<(), DaemonError> {
+        if self.directory == config.directory {
+            return Ok(());
+        }
+        self.end(Feeder::Directory);
+        self.directory.clone_from(&config.directory);
+        let cron = self.directory.as_ref().map(|rules| rules.schedule.as_str());
+        schedule.set(&mut self.rounds, cron).await?;
+        let Some(rules) = self.directory.clone() else { return Ok(()) };
+        let row = feeder_state.of(Feeder::Directory);
+        let notify = self.rounds.notify();
+        if is_due(&rules.schedule, directory::began_at(row)) {
+            notify.notify_one();
+        }
+        let context = FeederContext::new(Feeder::Directory, worker.api(), worker.writer(), row);
+        let task = self.tasks.spawn(Directory::new(context, rules, row).run(notify));
+        self.running.insert(Feeder::Directory, task);
+        Ok(())
     }
 
     fn apply_webhook(&mut self, config: &Config, feeder_state: &FeederState, worker: &Worker) {

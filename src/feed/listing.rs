@@ -193,7 +193,7 @@ impl Listing {
                     self.whole_at = Some(unix_now());
                 }
             }
-            Ok(Page { rows: Rows::Events(_), .. }) => {}
+            Ok(_) => {}
             Err(list_error) => {
                 let error = Some(self.context.describe_list_error(list_error));
                 return self.context.record_run((0, 0), error, Some(self.cursor())).await;

@@ -86,7 +86,7 @@ impl PastEventsFeeder {
         let query = PageQuery::Events { page, since, until: Some(until) };
         let found = match self.context.page(Lane::Unmirrored, query).await? {
             Ok(found) => found,
-            Err(ListError::NotServed(_)) if self.shorten() => return Ok(Ok(0)),
+            Err(ListError::Refused(_) | ListError::NotServed(_)) if self.shorten() => return Ok(Ok(0)),
             Err(list_error) => return Ok(Err(list_error)),
         };
         let now = unix_now();

@@ -6,12 +6,14 @@
 
 mod backfill;
 mod candidates;
+mod directory;
 mod events;
 mod past_events;
 mod rows;
 
 pub use backfill::{Backfill, Begun, begin as begin_backfill, end as end_backfill, state as backfill};
 pub use candidates::Candidates;
+pub use directory::{NamesRequest, NeededIds, Round};
 pub(super) use events::begin as begin_events;
 pub use past_events::{PastEvents, state as past_events};
 pub use rows::{FeederRow, Note, note, note_enabled, row, rows};
@@ -40,6 +42,7 @@ named! {
         Listing = "listing",
         Events = "events",
         PastEvents = "past_events",
+        Directory = "directory",
         Webhook = "webhook",
         Backfill = "backfill",
     }
@@ -87,6 +90,8 @@ pub enum FeedRequest {
     Events { events: Vec<TalkEvent>, since: UnixSeconds, now: UnixSeconds },
     /// Continue the backfill, so that `room` rows wait in the lane.
     Backfill { room: usize, now: UnixSeconds },
+    /// What the feeder of names wants.
+    Names(NamesRequest),
     /// Store the state of the feeder.
     Note(Note),
 }
@@ -100,7 +105,10 @@ impl FeedRequest {
             FeedRequest::Refresh { now, .. } | FeedRequest::Backfill { now, .. } => {
                 matches!(fed, Fed::Refreshed { queued: 1.., .. } | Fed::Backfill(_, 1..)).then_some(*now)
             }
-            FeedRequest::Compare { .. } | FeedRequest::Unseen { .. } | FeedRequest::Note(_) => None,
+            FeedRequest::Compare { .. }
+            | FeedRequest::Unseen { .. }
+            | FeedRequest::Names(_)
+            | FeedRequest::Note(_) => None,
         }
     }
 }
@@ -125,6 +133,22 @@ pub enum Fed {
     OtherAccount,
     /// The progress of the backfill, if there is one, and how many ids were queued.
     Backfill(Option<Backfill>, u64),
+    /// The ids of leads and contacts to ask for.
+    NewNames {
+        /// Which.
+        ids: NeededIds,
+        /// There were too many talks to look at: others may name more.
+        overflowed: bool,
+    },
+    /// The talks whose names are asked for each day, the newest first.
+    Talks(Vec<TalkId>),
+    /// Ids without a row.
+    Unknown {
+        /// Which.
+        ids: Vec<i64>,
+        /// Where the walk goes on. `None` at its end.
+        after: Option<i64>,
+    },
     /// Nothing to report.
     Done,
 }
@@ -183,6 +207,7 @@ pub(super) fn work(
             let (state, queued) = backfill::go_on(tx, *room, *now)?;
             Fed::Backfill(state, queued)
         }
+        FeedRequest::Names(request) => directory::work(tx, request, candidates.new_talks(), marker)?,
         FeedRequest::Note(note) => {
             self::note(tx, note)?;
             Fed::Done

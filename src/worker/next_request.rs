@@ -95,7 +95,7 @@ impl Request {
                 Response::Closed { pending, result }
             }
             Request::Page(request) => {
-                let result = client.page(request.query, account_id).await;
+                let result = client.page(&request.query, account_id).await;
                 Response::Page { request, result }
             }
         }
@@ -182,7 +182,7 @@ impl Worker {
             Some(_) => knows_none,
             None => !self.circuit.gate().is_doubting() || knows_none && !self.account.may_probe(),
         };
-        may && self.pages.has(lane)
+        may && self.pages.has(lane, self.account.is_confirmed())
     }
 
     /// Decides which request leaves next.
@@ -301,7 +301,7 @@ impl Worker {
                 self.dispatch.begin(row);
                 (Request::Fetch(row), Lane::Closing)
             }
-            Next::Page(lane) => match self.pages.take(lane) {
+            Next::Page(lane) => match self.pages.take(lane, self.account.is_confirmed()) {
                 Some(request) => {
                     tracing::debug!("asking for {:?}", request.query);
                     (Request::Page(request), lane)

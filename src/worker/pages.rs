@@ -1,6 +1,8 @@
 //! Pages of lists, which feeders ask for: their requests pass the gate and count for a lane like all others.
 
 use crate::amocrm::{Failure, Page, PageQuery};
+use crate::directory::NameList;
+use crate::gate::Source;
 use crate::policy::lanes::Lane;
 use crate::store::feeds::Feeder;
 use std::collections::VecDeque;
@@ -38,7 +40,24 @@ impl PageRequest {
         match self.query {
             PageQuery::Talks { .. } => "list",
             PageQuery::Events { .. } => "events",
+            PageQuery::Users { .. } => NameList::Users.as_str(),
+            PageQuery::Pipelines => NameList::Pipelines.as_str(),
+            PageQuery::Leads { .. } => NameList::Leads.as_str(),
+            PageQuery::Contacts { .. } => NameList::Contacts.as_str(),
         }
+    }
+
+    /// Whose failure it is: each list of names may be refused by itself.
+    pub(super) fn source(&self) -> Source {
+        Source::List(match self.feeder {
+            Feeder::Directory => self.endpoint(),
+            feeder => feeder.as_str(),
+        })
+    }
+
+    /// What it brings is stored as it comes, or that there is nothing. So it leaves only while the account is confirmed.
+    pub(super) fn needs_account(&self) -> bool {
+        self.feeder == Feeder::Directory
     }
 
     /// A feeder that no longer waits for it has been stopped.
@@ -111,14 +130,20 @@ impl Pages {
         self.pending.is_empty()
     }
 
-    pub(super) fn has(&self, lane: Lane) -> bool {
-        self.pending.iter().any(|request| request.lane == lane)
+    /// Whether one waits in a lane that may leave, now that the account `is_confirmed` or not.
+    pub(super) fn has(&self, lane: Lane, is_confirmed: bool) -> bool {
+        self.place(lane, is_confirmed).is_some()
     }
 
-    /// Takes the first request of a lane.
-    pub(super) fn take(&mut self, lane: Lane) -> Option<PageRequest> {
-        let place = self.pending.iter().position(|request| request.lane == lane)?;
+    /// Takes the first request of a lane that may leave.
+    pub(super) fn take(&mut self, lane: Lane, is_confirmed: bool) -> Option<PageRequest> {
+        let place = self.place(lane, is_confirmed)?;
         self.pending.remove(place)
+    }
+
+    fn place(&self, lane: Lane, is_confirmed: bool) -> Option<usize> {
+        let may_leave = |request: &PageRequest| is_confirmed || !request.needs_account();
+        self.pending.iter().position(|request| request.lane == lane && may_leave(request))
     }
 
     /// Notes how many requests there are to share.

@@ -3,7 +3,8 @@
 //! They are read once, follow each commit, and are reloaded each hour, because other processes may write too. Only
 //! this module knows when the listing last showed a talk. After a restart the next pass shows it.
 
-use super::{Fed, FeedRequest, Feeder};
+use super::directory::NewTalks;
+use super::{Fed, FeedRequest, Feeder, NamesRequest};
 use crate::clock::UnixSeconds;
 use crate::policy::refresh::{Candidate, Choice, Class, RefreshRules};
 use crate::store::record::{Effect, Outcome, Record};
@@ -26,6 +27,7 @@ pub struct Candidates {
     passed_at: Option<UnixSeconds>,
     listing_works: bool,
     events_work: bool,
+    new_talks: NewTalks,
 }
 
 /// A compact [`Candidate`]: there may be a hundred thousand. `checked_at` is in Unix seconds, so that `None` needs no room.
@@ -119,6 +121,11 @@ impl Candidates {
         self.listing_works && self.events_work
     }
 
+    /// The talks that changed since the feeder of names last looked.
+    pub(super) fn new_talks(&self) -> &NewTalks {
+        &self.new_talks
+    }
+
     /// The open talks last fetched before `before` that are not in `seen`.
     pub(super) fn unseen(
         &self,
@@ -139,6 +146,7 @@ impl Candidates {
 
     /// Follows a committed record and its effect.
     pub fn recorded(&mut self, record: &Record, effect: Effect) {
+        self.new_talks.recorded(record, effect);
         let Some((_, closed_since)) = self.read else { return };
         let talk_id = record.talk_id;
         match (&record.outcome, effect) {
@@ -178,17 +186,28 @@ impl Candidates {
                 }
             }
             (FeedRequest::Unseen { before, .. }, Fed::Unseen(_)) => self.passed_at = Some(*before),
+            (FeedRequest::Names(NamesRequest::New { .. }), _) => self.new_talks.looked(),
             (FeedRequest::Note(note), _) => self.works(note.feeder, note.error.is_none()),
             _ => {}
         }
     }
 
+    /// A feeder was switched off.
+    pub fn switched_off(&mut self, feeder: Feeder) {
+        self.works(feeder, false);
+        if feeder == Feeder::Directory {
+            self.new_talks.forget();
+        }
+    }
+
     /// Records whether a feeder works, and so shows changes.
-    pub fn works(&mut self, feeder: Feeder, works: bool) {
+    fn works(&mut self, feeder: Feeder, works: bool) {
         match feeder {
             Feeder::Listing => self.listing_works = works,
             Feeder::Events => self.events_work = works,
             Feeder::Refresh | Feeder::PastEvents | Feeder::Webhook | Feeder::Backfill => {}
+            // One that failed to read a list goes on with the others.
+            Feeder::Directory => {}
         }
     }
 }

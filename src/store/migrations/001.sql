@@ -195,7 +195,7 @@ CREATE TABLE daemon_status (
 
 CREATE TABLE feeders (
     -- What finds talks automatically: one row each, with its last state.
-    feeder        TEXT PRIMARY KEY NOT NULL, -- refresh, listing, events, past_events, webhook or backfill
+    feeder        TEXT PRIMARY KEY NOT NULL, -- refresh, listing, events, past_events, directory, webhook or backfill
     enabled       INTEGER NOT NULL CHECK (enabled IN (0, 1)), -- in the configuration of the running or last daemon
     ran_at        INTEGER,          -- its last run; of the webhook: the last call
     found         INTEGER NOT NULL, -- ids that it queued then

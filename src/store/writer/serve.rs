@@ -161,7 +161,7 @@ fn answer_query(
                 configure(connection, &rules, &report, &feeders)
             })?;
             for (feeder, _) in feeders.iter().filter(|(_, on)| !on) {
-                state.candidates.works(*feeder, false);
+                state.candidates.switched_off(*feeder);
             }
         }
         Query::Head { now, limit, only } => {

@@ -2,7 +2,7 @@
 
 use crate::amocrm::{Failure, Kind, Page};
 use crate::clock::Now;
-use crate::gate::{Permit, Reason, Signal, Source};
+use crate::gate::{Permit, Reason, Signal};
 use crate::worker::Worker;
 use crate::worker::pages::{PageRequest, Quota};
 
@@ -15,7 +15,7 @@ impl Worker {
         is_current: bool,
         now: Now,
     ) {
-        let source = Source::List(request.feeder.as_str());
+        let source = request.source();
         let failure = result.as_ref().err();
         let is_repeat = self.dispatch.was_repeated(source);
         if failure.is_some_and(|failure| failure.repeatable) && !is_repeat {
@@ -38,6 +38,10 @@ impl Worker {
         if matches!(kind, Some(Kind::Forbidden | Kind::Unexpected)) {
             // Whether it is the list's or everybody's shows at another address.
             self.account.want();
+        }
+        if request.needs_account() && !(is_current && self.account.is_confirmed()) {
+            // It may be another account's.
+            return self.pages.push_again(request);
         }
         let is_everybody_s = match kind {
             // Others are answered: it is this list that is refused so.

@@ -1,0 +1,166 @@
+//! The feeder's requests to the API, and what it stores of their answers.
+
+use super::Directory;
+use crate::amocrm::{IDS_PER_REQUEST, Page, PageQuery, Rows};
+use crate::clock::unix_now;
+use crate::directory::NameList;
+use crate::feed::{FeederEnded, ListError};
+use crate::policy::lanes::Lane;
+use crate::store::feeds::NamesRequest;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The share of the quota that the pages take while many are needed, as the least of a lane: talks stay as fresh as they
+/// are. The pages of a round are in the lane of talks never fetched, so hints do not wait for them.
+const QUOTA_SHARE: f64 = 0.05;
+/// Between two pages, however high or low the quota is.
+const PAGE_INTERVAL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// At most this many pages of a list: 10,000 users. A list that does not end shows no user as removed.
+const MAX_PAGES: u32 = 200;
+/// A request names at least this many ids, also after answers that could not be read.
+const LEAST_IDS: usize = 10;
+
+impl Directory {
+    /// Reads a list as a whole, and stores it.
+    pub(super) async fn read_whole(&mut self, list: NameList) -> Result<(), FeederEnded> {
+        let (mut users, mut pipelines) = (BTreeMap::new(), BTreeMap::new());
+        let mut all = true;
+        for page in 1..=MAX_PAGES {
+            if page > 1 {
+                tokio::time::sleep(self.page_interval().await?).await;
+            }
+            let query = match list {
+                NameList::Users => PageQuery::Users { page },
+                _ => PageQuery::Pipelines,
+            };
+            let Page { rows, more, unread, .. } = match self.context.page(self.lane(), query).await? {
+                Ok(page) => page,
+                Err(list_error) => return self.fail(list, &list_error).await,
+            };
+            all &= unread == 0;
+            let before = users.len();
+            match rows {
+                Rows::Users(rows) => users.extend(rows.into_iter().map(|user| (user.user_id, user))),
+                Rows::Pipelines(rows) => {
+                    pipelines.extend(rows.into_iter().map(|pipeline| (pipeline.pipeline_id, pipeline)));
+                }
+                _ => {}
+            }
+            if !more {
+                break;
+            }
+            if users.len() == before || page == MAX_PAGES {
+                // Each page shows the same, or the list has a second page that is not documented.
+                all = false;
+                break;
+            }
+        }
+        let now = unix_now();
+        self.feed(match list {
+            NameList::Users => NamesRequest::Users { users: users.into_values().collect(), all, now },
+            _ => NamesRequest::Pipelines { pipelines: pipelines.into_values().collect(), all, now },
+        })
+        .await?;
+        self.state.has_read(list);
+        self.note().await
+    }
+
+    /// Asks for the next leads or contacts, those with the highest ids first, and stores them.
+    pub(super) async fn ask(&mut self, list: NameList) -> Result<(), FeederEnded> {
+        let most = self.ids_per_request;
+        let needed = self.ids(list);
+        let asked: Arc<[i64]> = std::iter::from_fn(|| needed.pop_last()).take(most).collect();
+        let (mut leads, mut contacts, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
+        let mut all = true;
+        for page in 1..=MAX_PAGES {
+            if page > 1 {
+                tokio::time::sleep(self.page_interval().await?).await;
+            }
+            let ids = Arc::clone(&asked);
+            let query = match list {
+                NameList::Contacts => PageQuery::Contacts { ids, page },
+                _ => PageQuery::Leads { ids, page },
+            };
+            let Page { rows, more, unread, .. } = match self.context.page(self.lane(), query).await? {
+                Ok(page) => page,
+                Err(list_error) => {
+                    if matches!(list_error, ListError::NotServed(_)) {
+                        // Perhaps one of these rows alone is too large, or spoils the others.
+                        self.ids_per_request = (most / 2).max(LEAST_IDS);
+                    }
+                    return self.fail(list, &list_error).await;
+                }
+            };
+            all &= unread == 0;
+            let before = seen.len();
+            match rows {
+                Rows::Leads(rows) => {
+                    seen.extend(rows.iter().map(|lead| lead.lead_id));
+                    leads.extend(rows);
+                }
+                Rows::Contacts(rows) => {
+                    seen.extend(rows.iter().map(|contact| contact.contact_id));
+                    contacts.extend(rows);
+                }
+                _ => {}
+            }
+            let ignores_filter = seen.iter().any(|id| !asked.contains(id));
+            all &= !ignores_filter;
+            if !more || ignores_filter {
+                break;
+            }
+            if seen.len() == before || page == MAX_PAGES {
+                all = false;
+                break;
+            }
+        }
+        let ignores_filter = seen.iter().any(|id| !asked.contains(id));
+        let now = unix_now();
+        self.feed(match list {
+            NameList::Contacts => NamesRequest::Contacts { asked, contacts, all, now },
+            _ => NamesRequest::Leads { asked, leads, all, now },
+        })
+        .await?;
+        if ignores_filter {
+            // Otherwise what it does not show would be asked for again and again.
+            let why =
+                "the list ignores filter[id]; ask amoCRM's support to switch filters on for this account";
+            self.state.fail_for_a_day(list, why.into(), now);
+            return self.drop_ids(list).await;
+        }
+        self.ids_per_request = (self.ids_per_request * 2).min(IDS_PER_REQUEST);
+        self.state.works(list);
+        self.note().await
+    }
+
+    /// A list could not be read: it rests, and the others go on.
+    async fn fail(&mut self, list: NameList, list_error: &ListError) -> Result<(), FeederEnded> {
+        self.state.fail(list, list_error, unix_now());
+        self.drop_ids(list).await
+    }
+
+    /// What is to be asked of a list that rests is found again when it is over.
+    async fn drop_ids(&mut self, list: NameList) -> Result<(), FeederEnded> {
+        if matches!(list, NameList::Leads | NameList::Contacts) {
+            self.ids(list).clear();
+            self.walks.remove(&list);
+        }
+        self.note().await
+    }
+
+    /// New names are hints like others: one request now and then. A round must not hold them up.
+    fn lane(&self) -> Lane {
+        match self.state.runs() || !self.walks.is_empty() {
+            true => Lane::Unmirrored,
+            false => Lane::Hints,
+        }
+    }
+
+    /// How long to wait before the next page.
+    pub(super) async fn page_interval(&self) -> Result<Duration, FeederEnded> {
+        let quota = self.context.api.quota().await.ok_or(FeederEnded)?;
+        let interval = Duration::try_from_secs_f64(1.0 / (quota.pace * QUOTA_SHARE)).unwrap_or(Duration::MAX);
+        Ok(interval.clamp(PAGE_INTERVAL.0, PAGE_INTERVAL.1))
+    }
+}
