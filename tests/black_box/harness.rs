@@ -62,7 +62,7 @@ impl Mirror {
             "api.base_url = \"{}\"\napi.token_file = \"token\"\napi.requests_per_second = 1000\n\
              api.max_in_flight = 8\napi.timeout = \"2s\"\nqueue.poll_interval = \"50ms\"\n\
              queue.retry_base = \"10ms\"\nqueue.retry_max = \"1s\"\n\
-             refresh.enabled = false\nlisting.enabled = false\nevents.enabled = false\n{}",
+             refresh.enabled = false\nlisting.enabled = false\nevents.enabled = false\ndirectory.enabled = false\n{}",
             self.simulator.base_url(),
             match self.database {
                 "talks.db" => String::new(),

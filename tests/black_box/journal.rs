@@ -16,6 +16,7 @@ pub const CONFIG_REFUSED: &str = "ERROR refused the new configuration";
 pub const CONFIG_APPLIED: &str = "INFO applied the new configuration";
 pub const DATABASE_WRITABLE_AGAIN: &str = "INFO the database can be written again";
 pub const DATABASE_NOT_WRITABLE: &str = "ERROR cannot write the database: ";
+pub const DIRECTORY_TROUBLE: &str = "feeder=\"directory\"";
 pub const EVENTS_TROUBLE: &str = "feeder=\"events\"";
 pub const FIRST_LIVE_SWEEP: &str = "WARN the first live sweep";
 pub const HOST_REFUSED: &str = "WARN http.listen: refused a request";

@@ -29,6 +29,7 @@ mod contrib;
 mod databases;
 mod datasette;
 mod demo;
+mod directory;
 mod docs;
 mod docs_configuration;
 mod docs_troubleshooting;
