@@ -108,7 +108,8 @@ fn folder(base_url: &str, talks: i64) -> tempfile::TempDir {
     std::fs::set_permissions(folder.path().join("token"), private).expect("a token");
     let config = format!(
         "[api]\nbase_url = \"{base_url}\"\ntoken_file = \"token\"\nrequests_per_second = 1000000\nmax_in_flight = 16\n\
-         [refresh]\nenabled = false\n[listing]\nenabled = false\n[events]\nenabled = false\n"
+         [refresh]\nenabled = false\n[listing]\nenabled = false\n[events]\nenabled = false\n\
+         [directory]\nenabled = false\n"
     );
     std::fs::write(folder.path().join("config.toml"), config).expect("a configuration");
     let mut connection = store::open(&folder.path().join("talks.db"), true).expect("a database");

@@ -66,7 +66,8 @@ impl Case {
         fs::set_permissions(path.join("token"), fs::Permissions::from_mode(0o600)).expect("a token");
         let config = format!(
             "[api]\nbase_url = \"{base_url}\"\ntoken_file = \"token\"\nrequests_per_second = 1000000\nmax_in_flight = 16\n\
-             [refresh]\nenabled = false\n[listing]\nenabled = false\n[events]\nenabled = false\n"
+             [refresh]\nenabled = false\n[listing]\nenabled = false\n[events]\nenabled = false\n\
+             [directory]\nenabled = false\n"
         );
         fs::write(path.join("config.toml"), config).expect("a configuration");
         for round in [&mut self.new, &mut self.unchanged] {

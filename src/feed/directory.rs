@@ -126,7 +126,7 @@ impl Directory {
 
     /// Finds what the round has yet to do. Rows that it has read already are not older than it.
     async fn take_up_round(&mut self) -> Result<(), FeederEnded> {
-        self.lists = self.state.lists_left();
+        self.lists = self.state.lists_left(unix_now());
         for list in self.linked() {
             self.walks.insert(*list, 0);
         }

@@ -149,6 +149,13 @@ pub enum Fed {
         /// Where the walk goes on. `None` at its end.
         after: Option<i64>,
     },
+    /// Leads were stored. Whether they name users or pipelines that the lists did not show.
+    UnknownNames {
+        /// Users.
+        users: bool,
+        /// Pipelines, or statuses of them.
+        pipelines: bool,
+    },
     /// Nothing to report.
     Done,
 }

@@ -166,6 +166,55 @@ fn a_list_that_fails_for_a_while_is_read_later() {
 }
 
 #[test]
+fn a_refused_list_is_asked_for_again_after_a_day_and_one_that_cannot_be_read_after_minutes() {
+    let mirror = mirror_of(3);
+    {
+        let mut account = mirror.simulator.account();
+        account.name_faults.insert(NameList::Users, Fault::Problem(403));
+        account.name_faults.insert(NameList::Leads, Fault::NotJson);
+    }
+    mirror.configure(LOOKS);
+    let daemon = mirror.daemon_with_shifted_clock();
+    mirror.wait_sql("the round ends", ROUND_ENDED, 1);
+    assert_eq!(requests(&mirror), [1, 1, 1, 0]);
+    mirror.simulator.account().name_faults.remove(&NameList::Leads);
+    mirror.shift_clock(120);
+    mirror.wait_sql("the leads come", "SELECT count(*) FROM leads WHERE name IS NOT NULL", 3);
+    mirror.shift_clock(86_000);
+    let later = "SELECT count(*) FROM feeders WHERE trouble LIKE 'users: %'";
+    mirror.wait_sql("users are still refused", later, 1);
+    assert_eq!(requests(&mirror)[0], 1, "not within a day");
+    mirror.simulator.account().name_faults.clear();
+    mirror.shift_clock(86_500);
+    mirror.wait_sql("the users come", "SELECT count(*) FROM users WHERE name IS NOT NULL", 5);
+    mirror.wait_sql("nothing is wrong", "SELECT count(*) FROM feeders WHERE trouble IS NOT NULL", 0);
+    daemon.stop();
+    assert_eq!(requests(&mirror)[0], 2);
+}
+
+#[test]
+fn a_new_user_whose_lead_is_read_has_a_name_before_the_next_round() {
+    let mirror = mirror_of(3);
+    mirror.configure(LOOKS);
+    let daemon = mirror.daemon_with_shifted_clock();
+    mirror.wait_sql("the round ends", ROUND_ENDED, 1);
+    mirror.shift_clock(2 * 3600);
+    let talk_id = {
+        let mut account = mirror.simulator.account();
+        let talk_id = create_talk_with_lead(&mut account);
+        let lead_id = account.talk(talk_id).lead_id.unwrap();
+        let user = account.users[&501].clone();
+        account.users.insert(505, user);
+        account.leads.get_mut(&lead_id).unwrap().responsible_user_id = 505;
+        talk_id
+    };
+    mirror.ends(0, &["enqueue", &talk_id.to_string()]);
+    mirror.wait_sql("the user comes", "SELECT count(*) FROM users WHERE user_id = 505", 1);
+    daemon.stop();
+    assert_eq!(requests(&mirror), [2, 1, 2, 0]);
+}
+
+#[test]
 fn what_is_removed_keeps_its_last_name_and_what_is_renamed_has_the_new_one() {
     let mirror = mirror_of(3);
     let lead = mirror.simulator.account().talk(1).lead_id.unwrap();

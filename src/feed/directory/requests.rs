@@ -6,7 +6,7 @@ use crate::clock::unix_now;
 use crate::directory::NameList;
 use crate::feed::{FeederEnded, ListError};
 use crate::policy::lanes::Lane;
-use crate::store::feeds::NamesRequest;
+use crate::store::feeds::{Fed, NamesRequest};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,7 +62,7 @@ impl Directory {
             _ => NamesRequest::Pipelines { pipelines: pipelines.into_values().collect(), all, now },
         })
         .await?;
-        self.state.has_read(list);
+        self.state.has_read(list, now);
         self.note().await
     }
 
@@ -117,11 +117,20 @@ impl Directory {
         }
         let ignores_filter = seen.iter().any(|id| !asked.contains(id));
         let now = unix_now();
-        self.feed(match list {
-            NameList::Contacts => NamesRequest::Contacts { asked, contacts, all, now },
-            _ => NamesRequest::Leads { asked, leads, all, now },
-        })
-        .await?;
+        let stored = self
+            .feed(match list {
+                NameList::Contacts => NamesRequest::Contacts { asked, contacts, all, now },
+                _ => NamesRequest::Leads { asked, leads, all, now },
+            })
+            .await?;
+        if let Fed::UnknownNames { users, pipelines } = stored {
+            let named = [(NameList::Users, users), (NameList::Pipelines, pipelines)];
+            let again =
+                named.into_iter().filter(|(list, unknown)| *unknown && self.state.may_read_again(*list, now));
+            let again: Vec<NameList> =
+                again.map(|(list, _)| list).filter(|list| !self.lists.contains(list)).collect();
+            self.lists.extend(again);
+        }
         if ignores_filter {
             // Otherwise what it does not show would be asked for again and again.
             let why =

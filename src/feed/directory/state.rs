@@ -12,6 +12,9 @@ use std::time::Duration;
 /// A list that the token may not read is asked for again after so long.
 const DAILY_REST: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Users and pipelines that a lead names and that are not known are asked for at most this often.
+const READ_AGAIN_INTERVAL: Duration = Duration::from_secs(60 * 60);
+
 /// See the module documentation.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -20,8 +23,8 @@ pub(super) struct DirectoryState {
     began_at: Option<UnixSeconds>,
     /// … and when it ended. `None`: it runs.
     ended_at: Option<UnixSeconds>,
-    /// The whole lists that it has read.
-    read: Vec<String>,
+    /// When each whole list was last read, by name.
+    read_at: BTreeMap<String, UnixSeconds>,
     /// The lists that fail, by name.
     failing: BTreeMap<String, Failing>,
 }
@@ -73,7 +76,6 @@ impl DirectoryState {
 
     pub(super) fn begin(&mut self, now: UnixSeconds) {
         (self.began_at, self.ended_at) = (Some(now), None);
-        self.read.clear();
     }
 
     pub(super) fn end(&mut self, now: UnixSeconds) {
@@ -81,14 +83,26 @@ impl DirectoryState {
     }
 
     /// The whole lists that the round has yet to read; the last comes first.
-    pub(super) fn lists_left(&self) -> Vec<NameList> {
-        let has_read = |list: &NameList| self.read.iter().any(|name| name == list.as_str());
-        [NameList::Pipelines, NameList::Users].into_iter().filter(|list| !has_read(list)).collect()
+    pub(super) fn lists_left(&self, now: UnixSeconds) -> Vec<NameList> {
+        let began_at = self.began_at.unwrap_or(now);
+        let is_left = |list: &NameList| !self.has_read_since(*list, began_at, now);
+        [NameList::Pipelines, NameList::Users].into_iter().filter(is_left).collect()
+    }
+
+    /// Whether a whole list is worth another read, because a lead names what it did not show. A user who is removed is in
+    /// no list, so this is not done again and again.
+    pub(super) fn may_read_again(&self, list: NameList, now: UnixSeconds) -> bool {
+        !self.is_resting(list, now) && !self.has_read_since(list, now - READ_AGAIN_INTERVAL, now)
+    }
+
+    fn has_read_since(&self, list: NameList, since: UnixSeconds, now: UnixSeconds) -> bool {
+        // A time in the future comes from a wrong clock.
+        self.read_at.get(list.as_str()).is_some_and(|at| (since..=now).contains(at))
     }
 
     /// A whole list was read.
-    pub(super) fn has_read(&mut self, list: NameList) {
-        self.read.push(list.as_str().to_owned());
+    pub(super) fn has_read(&mut self, list: NameList, now: UnixSeconds) {
+        self.read_at.insert(list.as_str().to_owned(), now);
         self.works(list);
     }
 
@@ -181,11 +195,14 @@ mod tests {
         let mut state = DirectoryState::of(None, NOW);
         assert!(!state.runs());
         state.begin(NOW);
-        assert_eq!(state.lists_left(), [NameList::Pipelines, NameList::Users]);
-        state.has_read(NameList::Users);
+        assert_eq!(state.lists_left(NOW), [NameList::Pipelines, NameList::Users]);
+        state.has_read(NameList::Users, NOW + 1);
         let mut state = DirectoryState::of(Some(&row(&state)), NOW + 5);
         assert!(state.runs());
-        assert_eq!((state.lists_left(), state.began_at()), (vec![NameList::Pipelines], Some(NOW)));
+        assert_eq!((state.lists_left(NOW + 5), state.began_at()), (vec![NameList::Pipelines], Some(NOW)));
+        assert!(!state.may_read_again(NameList::Users, NOW + 3600));
+        assert!(state.may_read_again(NameList::Users, NOW + 3602));
+        assert!(state.may_read_again(NameList::Users, NOW), "it was read by a clock that was ahead");
         state.end(NOW + 9);
         let state = DirectoryState::of(Some(&row(&state)), NOW + 10);
         assert!(!state.runs());

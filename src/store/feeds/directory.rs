@@ -89,7 +89,8 @@ pub(super) fn work(
         }
         NamesRequest::Leads { asked, leads, all, now } => {
             stored::leads(tx, (asked, *all), leads, *now, marker)?;
-            Fed::Done
+            let (users, pipelines) = stored::unknown_names(tx, leads)?;
+            Fed::UnknownNames { users, pipelines }
         }
         NamesRequest::Contacts { asked, contacts, all, now } => {
             stored::contacts(tx, (asked, *all), contacts, *now, marker)?;

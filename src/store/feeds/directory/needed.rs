@@ -18,6 +18,23 @@ const STEP_ENTRIES: usize = 10_000;
 /// How many ids one step finds at most: those of a few requests.
 const STEP_IDS: usize = 500;
 
+/// The talks whose leads and contacts are asked for each day.
+pub(super) const DAILY: &str = "\
+    SELECT talk_id FROM talks INDEXED BY talks_open WHERE is_in_work = 1 AND gone_at IS NULL
+     UNION
+    SELECT talk_id FROM talks INDEXED BY talks_closed WHERE is_in_work = 0 AND gone_at IS NULL AND updated_at >= ?1
+     UNION
+    SELECT talk_id FROM talks INDEXED BY talks_missed WHERE missed_at >= ?1
+     ORDER BY talk_id DESC";
+/// The leads that talks name after one, and whether each has a row.
+pub(super) const NAMED_LEADS: &str = "\
+    SELECT lead_id, EXISTS (SELECT 1 FROM leads WHERE leads.lead_id = talks.lead_id)
+      FROM talks INDEXED BY talks_lead WHERE lead_id > ?1 ORDER BY lead_id";
+/// The same of contacts.
+pub(super) const NAMED_CONTACTS: &str = "\
+    SELECT contact_id, EXISTS (SELECT 1 FROM contacts WHERE contacts.contact_id = talks.contact_id)
+      FROM talks INDEXED BY talks_contact WHERE contact_id > ?1 ORDER BY contact_id";
+
 /// The talks that were recorded with a change since the feeder last looked, in the writer's memory.
 #[derive(Debug, Default)]
 pub(in crate::store::feeds) struct NewTalks {
@@ -61,18 +78,7 @@ impl NewTalks {
 
 /// The talks whose leads and contacts are asked for each day, the newest first. All from indexes.
 pub(super) fn daily(connection: &Connection, since: UnixSeconds) -> rusqlite::Result<Vec<TalkId>> {
-    connection
-        .prepare_cached(
-            "SELECT talk_id FROM talks INDEXED BY talks_open WHERE is_in_work = 1 AND gone_at IS NULL
-             UNION
-             SELECT talk_id FROM talks INDEXED BY talks_closed
-              WHERE is_in_work = 0 AND gone_at IS NULL AND updated_at >= ?1
-             UNION
-             SELECT talk_id FROM talks INDEXED BY talks_missed WHERE missed_at >= ?1
-              ORDER BY talk_id DESC",
-        )?
-        .query_map([since], |row| row.get(0))?
-        .collect()
+    connection.prepare_cached(DAILY)?.query_map([since], |row| row.get(0))?.collect()
 }
 
 /// What these talks name that has no row. In a round also what has an older row: of an open talk always, else unless it is
@@ -127,14 +133,8 @@ pub(super) fn unknown(
 ) -> rusqlite::Result<(Vec<i64>, Option<i64>)> {
     // Only entries of these indexes are read, and rows of the table of names.
     let sql = match list {
-        NameList::Leads => {
-            "SELECT lead_id, EXISTS (SELECT 1 FROM leads WHERE leads.lead_id = talks.lead_id)
-               FROM talks INDEXED BY talks_lead WHERE lead_id > ?1 ORDER BY lead_id"
-        }
-        NameList::Contacts => {
-            "SELECT contact_id, EXISTS (SELECT 1 FROM contacts WHERE contacts.contact_id = talks.contact_id)
-               FROM talks INDEXED BY talks_contact WHERE contact_id > ?1 ORDER BY contact_id"
-        }
+        NameList::Leads => NAMED_LEADS,
+        NameList::Contacts => NAMED_CONTACTS,
         NameList::Users | NameList::Pipelines => return Ok((Vec::new(), None)),
     };
     let mut statement = tx.prepare_cached(sql)?;

@@ -161,6 +161,22 @@ pub(super) fn leads(
     Ok(())
 }
 
+/// Whether these leads name users, and pipelines or statuses, that have no row.
+pub(super) fn unknown_names(tx: &Transaction<'_>, leads: &[Lead]) -> rusqlite::Result<(bool, bool)> {
+    let mut user = tx.prepare_cached("SELECT 1 FROM users WHERE user_id = ?1")?;
+    let mut status = tx.prepare_cached("SELECT 1 FROM statuses WHERE pipeline_id = ?1 AND status_id = ?2")?;
+    let (mut users, mut pipelines) = (false, false);
+    for Lead { responsible_user_id, pipeline_id, status_id, .. } in leads {
+        if let Some(user_id) = responsible_user_id {
+            users = users || !user.exists([user_id])?;
+        }
+        if let (Some(pipeline_id), Some(status_id)) = (pipeline_id, status_id) {
+            pipelines = pipelines || !status.exists((pipeline_id, status_id))?;
+        }
+    }
+    Ok((users, pipelines))
+}
+
 /// Stores contacts that were asked for, as [`leads`] does.
 pub(super) fn contacts(
     tx: &Transaction<'_>,

@@ -47,8 +47,7 @@ fn wanted(connection: &mut Connection, request: NamesRequest) -> Fed {
 }
 
 fn store_leads(connection: &mut Connection, asked: &[i64], leads: &[Lead], all: bool, now: UnixSeconds) {
-    let request = NamesRequest::Leads { asked: asked.into(), leads: leads.into(), all, now };
-    assert_eq!(wanted(connection, request), Fed::Done);
+    wanted(connection, NamesRequest::Leads { asked: asked.into(), leads: leads.into(), all, now });
 }
 
 fn text(connection: &Connection, sql: &str) -> String {
@@ -182,6 +181,29 @@ fn a_lead_that_changes_is_a_change_of_its_talks() {
 }
 
 #[test]
+fn a_lead_shows_that_a_user_or_a_status_is_not_known() {
+    let mut connection = in_memory();
+    let unknown = |connection: &mut Connection| {
+        let request =
+            NamesRequest::Leads { asked: [7].into(), leads: vec![lead(7, None)], all: true, now: NOW };
+        match wanted(connection, request) {
+            Fed::UnknownNames { users, pipelines } => (users, pipelines),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(unknown(&mut connection), (true, true));
+    connection.execute("INSERT INTO users (user_id, fetched_at, gone_at) VALUES (31, 1, 1)", []).unwrap();
+    assert_eq!(unknown(&mut connection), (false, true));
+    connection
+        .execute("INSERT INTO statuses (pipeline_id, status_id, fetched_at) VALUES (1, 142, 1)", [])
+        .unwrap();
+    assert_eq!(unknown(&mut connection), (false, false));
+    let nobody = Lead { responsible_user_id: None, pipeline_id: None, status_id: None, ..lead(8, None) };
+    let request = NamesRequest::Leads { asked: [8].into(), leads: vec![nobody], all: true, now: NOW };
+    assert_eq!(wanted(&mut connection, request), Fed::UnknownNames { users: false, pipelines: false });
+}
+
+#[test]
 fn a_contact_that_changes_is_a_change_of_its_talks_and_keeps_its_name() {
     let mut connection = in_memory();
     fetched(&connection, talk(1, 11), NOW);
@@ -278,13 +300,17 @@ fn what_is_looked_for_reads_indexes_alone() {
     let connection = in_memory();
     let plan = |sql: &str| {
         let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let lines = statement.query_map([], |row| row.get::<_, String>(3)).unwrap();
+        let lines = statement.query_map([1], |row| row.get::<_, String>(3)).unwrap();
         lines.collect::<rusqlite::Result<Vec<_>>>().unwrap().join("; ")
     };
-    let walk = plan(
-        "SELECT lead_id, EXISTS (SELECT 1 FROM leads WHERE leads.lead_id = talks.lead_id)
-           FROM talks INDEXED BY talks_lead WHERE lead_id > 1 ORDER BY lead_id",
-    );
-    assert!(walk.starts_with("SEARCH talks USING COVERING INDEX talks_lead (lead_id>?)"), "{walk}");
-    assert!(!walk.contains("TEMP B-TREE"), "{walk}");
+    for (sql, index) in [
+        (needed::NAMED_LEADS, "talks_lead (lead_id>?)"),
+        (needed::NAMED_CONTACTS, "talks_contact (contact_id>?)"),
+    ] {
+        let walk = plan(sql);
+        assert!(walk.starts_with(&format!("SEARCH talks USING COVERING INDEX {index}")), "{walk}");
+        assert!(!walk.contains("TEMP B-TREE"), "{walk}");
+    }
+    let daily = plan(needed::DAILY);
+    assert_eq!(daily.matches("USING COVERING INDEX").count(), 3, "{daily}");
 }
