@@ -36,6 +36,8 @@ pub(crate) struct Directory {
     state: DirectoryState,
     /// When the talks that changed are looked at next.
     look_at: Instant,
+    /// No page is asked for before.
+    page_at: Instant,
     /// The whole lists that the round has yet to read.
     lists: Vec<NameList>,
     /// The talks that the round has yet to look up; the last come first.
@@ -66,6 +68,7 @@ impl Directory {
             rules,
             state,
             look_at: clock::mono(),
+            page_at: clock::mono(),
             lists: Vec::new(),
             talks: Vec::new(),
             walks: BTreeMap::new(),
@@ -159,19 +162,24 @@ impl Directory {
                 }
             }
         }
-        if let Some(list) = self.lists.pop() {
-            if !self.state.is_resting(list, now) {
+        // A tick ends a wait early. The next page waits nevertheless.
+        let page_wait = self.page_at.saturating_duration_since(clock::mono());
+        self.lists.retain(|list| !self.state.is_resting(*list, now));
+        if let Some(list) = self.lists.last().copied() {
+            if page_wait.is_zero() {
+                self.lists.pop();
                 self.read_whole(list).await?;
-                return self.page_interval().await;
             }
-            return Ok(Duration::ZERO);
+            return Ok(page_wait);
         }
         let is_scanning = !self.talks.is_empty() || !self.walks.is_empty();
         for list in self.linked() {
             let count = self.ids(*list).len();
             if count > 0 && (count >= self.ids_per_request || !is_scanning) {
-                self.ask(*list).await?;
-                return self.page_interval().await;
+                if page_wait.is_zero() {
+                    self.ask(*list).await?;
+                }
+                return Ok(page_wait);
             }
         }
         if is_scanning {

@@ -2,7 +2,7 @@
 
 use super::Directory;
 use crate::amocrm::{IDS_PER_REQUEST, Page, PageQuery, Rows};
-use crate::clock::unix_now;
+use crate::clock::{self, unix_now};
 use crate::directory::NameList;
 use crate::feed::{FeederEnded, ListError};
 use crate::policy::lanes::Lane;
@@ -27,14 +27,11 @@ impl Directory {
         let (mut users, mut pipelines) = (BTreeMap::new(), BTreeMap::new());
         let mut all = true;
         for page in 1..=MAX_PAGES {
-            if page > 1 {
-                tokio::time::sleep(self.page_interval().await?).await;
-            }
             let query = match list {
                 NameList::Users => PageQuery::Users { page },
                 _ => PageQuery::Pipelines,
             };
-            let Page { rows, more, unread, .. } = match self.context.page(self.lane(), query).await? {
+            let Page { rows, more, unread, .. } = match self.page(query).await? {
                 Ok(page) => page,
                 Err(list_error) => return self.fail(list, &list_error).await,
             };
@@ -74,15 +71,12 @@ impl Directory {
         let (mut leads, mut contacts, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
         let mut all = true;
         for page in 1..=MAX_PAGES {
-            if page > 1 {
-                tokio::time::sleep(self.page_interval().await?).await;
-            }
             let ids = Arc::clone(&asked);
             let query = match list {
                 NameList::Contacts => PageQuery::Contacts { ids, page },
                 _ => PageQuery::Leads { ids, page },
             };
-            let Page { rows, more, unread, .. } = match self.context.page(self.lane(), query).await? {
+            let Page { rows, more, unread, .. } = match self.page(query).await? {
                 Ok(page) => page,
                 Err(list_error) => {
                     if matches!(list_error, ListError::NotServed(_)) {
@@ -166,10 +160,13 @@ impl Directory {
         }
     }
 
-    /// How long to wait before the next page.
-    pub(super) async fn page_interval(&self) -> Result<Duration, FeederEnded> {
+    /// Fetches a page when it is due.
+    async fn page(&mut self, query: PageQuery) -> Result<Result<Page, ListError>, FeederEnded> {
+        tokio::time::sleep(self.page_at.saturating_duration_since(clock::mono())).await;
         let quota = self.context.api.quota().await.ok_or(FeederEnded)?;
+        let page = self.context.page(self.lane(), query).await?;
         let interval = Duration::try_from_secs_f64(1.0 / (quota.pace * QUOTA_SHARE)).unwrap_or(Duration::MAX);
-        Ok(interval.clamp(PAGE_INTERVAL.0, PAGE_INTERVAL.1))
+        self.page_at = clock::mono() + interval.clamp(PAGE_INTERVAL.0, PAGE_INTERVAL.1);
+        Ok(page)
     }
 }
