@@ -145,7 +145,8 @@ fn configure(dir: &Path, simulator: &Simulator, publish: Option<&Target>) -> Res
             "# Written by `talkmirror demo`; the simulated account ends with it.\n\
              [api]\nbase_url = \"{}\"\ntoken_file = \"token\"\n\n[queue]\nretry_base = \"2s\"\n\n\
              [auto_close]\nmode = \"live\"\nschedule = \"*/4 * * * * *\"\nmax_per_sweep = 3\n\n\
-             [events]\nschedule = \"*/2 * * * * *\"\nsince = \"31d\"\n{}",
+             [events]\nschedule = \"*/2 * * * * *\"\nsince = \"31d\"\n\n\
+             [directory]\ninterval = \"2s\"\n{}",
             simulator.base_url(),
             publish.map_or(String::new(), Target::lines)
         ),

@@ -9,7 +9,7 @@ mod state;
 
 pub(crate) use state::began_at;
 
-use super::{FeederContext, FeederEnded};
+use super::{FIRST_REST, FeederContext, FeederEnded};
 use crate::amocrm::IDS_PER_REQUEST;
 use crate::clock::{self, unix_now};
 use crate::config::DirectoryRules;
@@ -190,7 +190,8 @@ impl Directory {
             self.state.end(now);
             self.note().await?;
         }
-        Ok(self.look_at.saturating_duration_since(clock::mono()))
+        // A rest of a list may end sooner.
+        Ok(self.look_at.saturating_duration_since(clock::mono()).min(FIRST_REST))
     }
 
     /// Looks which talks changed since the last look.

@@ -11,8 +11,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The share of the quota that the pages take while many are needed, as the least of a lane: talks stay as fresh as they
-/// are. The pages of a round are in the lane of talks never fetched, so hints do not wait for them.
+/// The share of the quota that the pages take while many are needed, as the least of a lane. They are in the lane of hints:
+/// a hint waits for one of them at most, and talks stay as fresh as they are. In the lane of talks never fetched, names
+/// would come last in a first load.
 const QUOTA_SHARE: f64 = 0.05;
 /// Between two pages, however high or low the quota is.
 const PAGE_INTERVAL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -152,21 +153,21 @@ impl Directory {
         self.note().await
     }
 
-    /// New names are hints like others: one request now and then. A round must not hold them up.
-    fn lane(&self) -> Lane {
-        match self.state.runs() || !self.walks.is_empty() {
-            true => Lane::Unmirrored,
-            false => Lane::Hints,
-        }
-    }
-
     /// Fetches a page when it is due.
     async fn page(&mut self, query: PageQuery) -> Result<Result<Page, ListError>, FeederEnded> {
+        // Users and pipelines are a few pages a day.
+        let is_of_few = matches!(query, PageQuery::Users { .. } | PageQuery::Pipelines);
         tokio::time::sleep(self.page_at.saturating_duration_since(clock::mono())).await;
         let quota = self.context.api.quota().await.ok_or(FeederEnded)?;
-        let page = self.context.page(self.lane(), query).await?;
-        let interval = Duration::try_from_secs_f64(1.0 / (quota.pace * QUOTA_SHARE)).unwrap_or(Duration::MAX);
-        self.page_at = clock::mono() + interval.clamp(PAGE_INTERVAL.0, PAGE_INTERVAL.1);
+        let page = self.context.page(Lane::Hints, query).await?;
+        let interval = match is_of_few {
+            true => PAGE_INTERVAL.0,
+            false => {
+                let interval = Duration::try_from_secs_f64(1.0 / (quota.pace * QUOTA_SHARE));
+                interval.unwrap_or(Duration::MAX).clamp(PAGE_INTERVAL.0, PAGE_INTERVAL.1)
+            }
+        };
+        self.page_at = clock::mono() + interval;
         Ok(page)
     }
 }
