@@ -135,6 +135,8 @@ fn configuration(port: u16) -> String {
          refresh.enabled = true\nrefresh.min_interval = \"5s\"\n\
          listing.enabled = true\nlisting.schedule = \"*/2 * * * * *\"\n\
          events.enabled = true\nevents.schedule = \"* * * * * *\"\n\
+         directory.enabled = true\ndirectory.schedule = \"*/3 * * * * *\"\ndirectory.interval = \"1s\"\n\
+         directory.contacts = true\n\
          http.listen = \"127.0.0.1:{port}\"\nwebhook.enabled = true\nwebhook.secret_file = \"secret\"\n\
          backup.path = \"disk\"\nbackup.schedule = \"*/5 * * * * *\"\nbackup.keep = 2\n\
          auto_close.mode = \"live\"\nauto_close.schedule = \"* * * * * *\"\nauto_close.stale_after = \"1h\"\n\
