@@ -49,6 +49,8 @@ pub(crate) struct Directory {
     contacts: BTreeSet<i64>,
     /// How many ids a request names.
     ids_per_request: usize,
+    /// The last id of a request whose answer could not be read, until answers can be read again.
+    failed_at: Option<i64>,
 }
 
 impl Directory {
@@ -75,6 +77,7 @@ impl Directory {
             leads: BTreeSet::new(),
             contacts: BTreeSet::new(),
             ids_per_request: IDS_PER_REQUEST,
+            failed_at: None,
         }
     }
 

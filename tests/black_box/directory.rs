@@ -193,6 +193,29 @@ fn a_refused_list_is_asked_for_again_after_a_day_and_one_that_cannot_be_read_aft
 }
 
 #[test]
+fn a_lead_that_spoils_each_answer_does_not_keep_the_others_from_being_read() {
+    let mirror = mirror_of(12);
+    {
+        let mut account = mirror.simulator.account();
+        let lead_id = account.talk(5).lead_id.unwrap();
+        account.spoilt.insert(lead_id);
+    }
+    mirror.configure(LOOKS);
+    let daemon = mirror.daemon_with_shifted_clock();
+    let mut shift = 0;
+    mirror.wait("the others are read", || {
+        // The rests grow to an hour.
+        shift += 3600;
+        mirror.shift_clock(shift);
+        let asked = requests(&mirror)[2];
+        mirror.wait("it is asked for again", || requests(&mirror)[2] > asked);
+        mirror.sql::<i64>("SELECT count(*) FROM leads WHERE name IS NOT NULL") == 11
+    });
+    daemon.stop();
+    assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM leads"), 11, "the other is not gone");
+}
+
+#[test]
 fn a_new_user_whose_lead_is_read_has_a_name_before_the_next_round() {
     let mirror = mirror_of(3);
     mirror.configure(LOOKS);

@@ -25,7 +25,7 @@ pub use oauth::OAuth;
 
 pub use talk::Talk;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -187,6 +187,8 @@ pub struct Account {
     pub contacts: BTreeMap<i64, String>,
     /// Happens to every request of a list of names while it is set.
     pub name_faults: HashMap<NameList, Fault>,
+    /// A request that names one of these leads or contacts gets a web page.
+    pub spoilt: HashSet<i64>,
     /// What happens to the next requests of a list of names, in order.
     pub scripted_names: HashMap<NameList, VecDeque<Fault>>,
     /// Happens to every request of the account while it is set.
@@ -255,6 +257,7 @@ impl Account {
             leads: BTreeMap::new(),
             contacts: BTreeMap::new(),
             name_faults: HashMap::new(),
+            spoilt: HashSet::new(),
             scripted_names: HashMap::new(),
             account_fault: None,
             scripted_list: VecDeque::new(),

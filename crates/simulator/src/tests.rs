@@ -305,3 +305,31 @@ fn a_listing_and_events_at_once_are_no_overlap_but_two_listings_are() {
     assert_eq!(simulator.account().most_in_flight, 2);
     assert_eq!(at_once(["/api/v4/talks", "/api/v4/talks"]), 1);
 }
+
+#[test]
+fn names_are_listed_by_page_and_by_id_and_a_long_address_is_refused() {
+    let mut account = account_with(40);
+    account.leads.clear();
+    account.talks.keys().copied().collect::<Vec<_>>().into_iter().for_each(|talk_id| account.name(talk_id));
+    let leads: Vec<i64> = account.leads.keys().copied().collect();
+    let simulator = Simulator::start(account).unwrap();
+    let ids = |path: &str, name: &str| -> Vec<i64> {
+        let (_, page) = get(&simulator, path);
+        page["_embedded"][name]
+            .as_array()
+            .map_or(vec![], |rows| rows.iter().map(|row| row["id"].as_i64().unwrap()).collect())
+    };
+    assert_eq!(ids("/api/v4/users?limit=2&page=2", "users"), [502, 503]);
+    assert_eq!(ids("/api/v4/leads/pipelines", "pipelines"), [1001, 1002]);
+    assert_eq!(ids("/api/v4/leads?limit=250", "leads"), leads);
+    let two =
+        format!("/api/v4/leads?filter%5Bid%5D%5B%5D={}&filter[id][]=7&filter[id][]={}", leads[3], leads[0]);
+    assert_eq!(ids(&two, "leads"), [leads[0], leads[3]]);
+    assert_eq!(get(&simulator, "/api/v4/contacts?filter[id][]=7").0, 204);
+    let long = format!("/api/v4/leads?{}", "filter[id][]=600000001&".repeat(400));
+    assert_eq!(get(&simulator, &long).0, 414);
+    simulator.account().name_faults.insert(NameList::Users, Fault::Problem(403));
+    assert_eq!(get(&simulator, "/api/v4/users").0, 403);
+    assert_eq!(get(&simulator, "/api/v4/leads").0, 200);
+    assert_eq!(simulator.account().name_requests(NameList::Users), 2);
+}

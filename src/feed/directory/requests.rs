@@ -19,9 +19,6 @@ const QUOTA_SHARE: f64 = 0.05;
 const PAGE_INTERVAL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// At most this many pages of a list: 10,000 users. A list that does not end shows no user as removed.
 const MAX_PAGES: u32 = 200;
-/// A request names at least this many ids, also after answers that could not be read.
-const LEAST_IDS: usize = 10;
-
 impl Directory {
     /// Reads a list as a whole, and stores it.
     pub(super) async fn read_whole(&mut self, list: NameList) -> Result<(), FeederEnded> {
@@ -64,11 +61,20 @@ impl Directory {
         self.note().await
     }
 
-    /// Asks for the next leads or contacts, those with the highest ids first, and stores them.
+    /// Asks for the next leads or contacts, and stores them. After an answer that could not be read, the next request names
+    /// half as many, others than that one: a single row may have spoilt it, and the others are not to wait for that one.
     pub(super) async fn ask(&mut self, list: NameList) -> Result<(), FeederEnded> {
         let most = self.ids_per_request;
+        let failed_at = self.failed_at;
         let needed = self.ids(list);
-        let asked: Arc<[i64]> = std::iter::from_fn(|| needed.pop_last()).take(most).collect();
+        let next = || match failed_at {
+            None => needed.pop_last(),
+            Some(id) => {
+                let id = needed.range(id.saturating_add(1)..).next().or(needed.first()).copied()?;
+                needed.take(&id)
+            }
+        };
+        let asked: Arc<[i64]> = std::iter::from_fn(next).take(most).collect();
         let (mut leads, mut contacts, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
         let mut all = true;
         for page in 1..=MAX_PAGES {
@@ -81,8 +87,8 @@ impl Directory {
                 Ok(page) => page,
                 Err(list_error) => {
                     if matches!(list_error, ListError::NotServed(_)) {
-                        // Perhaps one of these rows alone is too large, or spoils the others.
-                        self.ids_per_request = (most / 2).max(LEAST_IDS);
+                        self.ids_per_request = (asked.len() / 2).max(1);
+                        self.failed_at = asked.last().copied();
                     }
                     return self.fail(list, &list_error).await;
                 }
@@ -134,6 +140,7 @@ impl Directory {
             return self.drop_ids(list).await;
         }
         self.ids_per_request = (self.ids_per_request * 2).min(IDS_PER_REQUEST);
+        self.failed_at = self.failed_at.filter(|_| self.ids_per_request < IDS_PER_REQUEST);
         self.state.works(list);
         self.note().await
     }
