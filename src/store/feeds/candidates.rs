@@ -50,6 +50,10 @@ impl Candidates {
             FeedRequest::Unseen { now, .. } => {
                 (*now, self.read.map_or(*now, |(_, closed_since)| closed_since))
             }
+            FeedRequest::Names(NamesRequest::New { .. }) => {
+                self.new_talks.look();
+                return Ok(());
+            }
             _ => return Ok(()),
         };
         // A smaller range than the loaded one needs no reload.

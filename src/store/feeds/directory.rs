@@ -67,8 +67,8 @@ pub(super) fn work(
 ) -> rusqlite::Result<Fed> {
     Ok(match request {
         NamesRequest::New { contacts } => {
-            let ids = needed::of_talks(tx, new.talks(), *contacts, None)?;
-            Fed::NewNames { ids, overflowed: new.has_overflowed() }
+            let ids = needed::of_talks(tx, new.looked_at(), *contacts, None)?;
+            Fed::NewNames { ids, overflowed: new.has_missed() }
         }
         NamesRequest::Daily { since } => Fed::Talks(needed::daily(tx, *since)?),
         NamesRequest::Of { talks, contacts, round } => {

@@ -42,12 +42,24 @@ pub(in crate::store::feeds) struct NewTalks {
     is_wanted: bool,
     talks: HashSet<TalkId>,
     has_overflowed: bool,
+    /// Those that it looks at now. Others may be recorded in the same transaction.
+    looked_at: HashSet<TalkId>,
+    /// Those are not all.
+    has_missed: bool,
 }
 
 impl NewTalks {
-    /// The feeder has looked at them, and will look again.
+    /// The feeder is about to look, for the first time or once more.
+    pub(in crate::store::feeds) fn look(&mut self) {
+        self.is_wanted = true;
+        self.looked_at.extend(self.talks.drain());
+        self.has_missed |= std::mem::take(&mut self.has_overflowed);
+    }
+
+    /// The feeder has looked, and that is committed.
     pub(in crate::store::feeds) fn looked(&mut self) {
-        *self = NewTalks { is_wanted: true, ..NewTalks::default() };
+        self.looked_at.clear();
+        self.has_missed = false;
     }
 
     /// The feeder is off.
@@ -67,12 +79,12 @@ impl NewTalks {
         }
     }
 
-    pub(super) fn talks(&self) -> impl Iterator<Item = TalkId> {
-        self.talks.iter().copied()
+    pub(super) fn looked_at(&self) -> impl Iterator<Item = TalkId> {
+        self.looked_at.iter().copied()
     }
 
-    pub(super) fn has_overflowed(&self) -> bool {
-        self.has_overflowed
+    pub(super) fn has_missed(&self) -> bool {
+        self.has_missed
     }
 }
 

@@ -113,6 +113,7 @@ fn what_changed_talks_name_is_looked_up_once_and_nothing_is_kept_while_the_feede
     let mut candidates = Candidates::default();
     let look = |candidates: &mut Candidates, connection: &mut Connection, contacts| {
         let request = FeedRequest::Names(NamesRequest::New { contacts });
+        candidates.prepare(connection, &request).unwrap();
         let tx = connection.transaction().unwrap();
         let fed = work_alone(&tx, &request, candidates).unwrap();
         tx.commit().unwrap();
@@ -141,6 +142,13 @@ fn what_changed_talks_name_is_looked_up_once_and_nothing_is_kept_while_the_feede
     let mut other = candidates;
     assert_eq!(look(&mut other, &mut connection, true), (vec![12], vec![1]));
     assert_eq!(look(&mut other, &mut connection, false), (vec![], vec![]), "they were looked at");
+    // One that is recorded in the transaction of a look is looked at next time.
+    let request = FeedRequest::Names(NamesRequest::New { contacts: false });
+    other.prepare(&connection, &request).unwrap();
+    fetched(&connection, talk(4, 14), NOW);
+    other.recorded(&record(talk(4, 14)), Effect::New);
+    other.fed(&request, &Fed::Done);
+    assert_eq!(look(&mut other, &mut connection, false), (vec![14], vec![]));
     other.recorded(&record(talk(2, 12)), Effect::Changed);
     other.switched_off(Feeder::Directory);
     assert_eq!(look(&mut other, &mut connection, false), (vec![], vec![]));
