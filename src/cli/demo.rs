@@ -9,6 +9,7 @@ use super::print::Out;
 use super::progress::{ProgressDisplay, eprint_line};
 use super::run::runtime;
 use super::table::{Table, Text};
+use crate::clock;
 use crate::config::{Config, Needs};
 use crate::daemon;
 use crate::report::humanize;
@@ -25,9 +26,11 @@ use talkmirror_simulator::{Account, Fault, Simulator, TOKEN, Talk};
 
 /// How many talks exist when the demo begins.
 const TALK_COUNT: i64 = 36;
-const RUN_TIME: Duration = Duration::from_secs(16);
+const RUN_TIME: Duration = Duration::from_secs(20);
+/// Then nothing more happens in the account, so that in the end all of it is mirrored, with its names.
+const LIVELY_TIME: Duration = Duration::from_secs(11);
 
-/// Runs the demo; ends within 20 s.
+/// Runs the demo; ends within 24 s.
 pub(super) fn demo(dir: Option<&Path>, publish: Option<&Target>) -> Result<ExitCode> {
     let mut account = account();
     if let Some(target) = publish {
@@ -53,13 +56,17 @@ pub(super) fn demo(dir: Option<&Path>, publish: Option<&Target>) -> Result<ExitC
     insert(&connection, (1..=TALK_COUNT).map(TalkId::new).collect())?;
     let mut progress = ProgressDisplay::new(TALK_COUNT as u64);
     let runtime = runtime()?;
+    let began = clock::mono();
     let counters = runtime.block_on(daemon::run_until(
         &config,
         &|_| {},
         async { tokio::time::sleep(RUN_TIME).await },
         (Duration::from_millis(200), |worker| {
             let counters = worker.counters();
-            let event = simulator.account().last_event.clone();
+            let mut account = simulator.account();
+            account.alive = clock::since(began) < LIVELY_TIME;
+            let event = account.last_event.clone();
+            drop(account);
             let note = format!(
                 "{} new, {} changed, {} closed, {} kept; in the account, {event}",
                 counters.new, counters.changed, counters.closures.closed, counters.closures.withdrawn
@@ -146,7 +153,7 @@ fn configure(dir: &Path, simulator: &Simulator, publish: Option<&Target>) -> Res
              [api]\nbase_url = \"{}\"\ntoken_file = \"token\"\n\n[queue]\nretry_base = \"2s\"\n\n\
              [auto_close]\nmode = \"live\"\nschedule = \"*/4 * * * * *\"\nmax_per_sweep = 3\n\n\
              [events]\nschedule = \"*/2 * * * * *\"\nsince = \"31d\"\n\n\
-             [directory]\ninterval = \"2s\"\n{}",
+             [directory]\ninterval = \"2s\"\n\n[report]\nwork_hours = \"Mon-Fri 09:00-18:00\"\n{}",
             simulator.base_url(),
             publish.map_or(String::new(), Target::lines)
         ),

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use std::time::{Duration, Instant};
 
 #[test]
-fn it_ends_within_20_s_with_a_table_a_database_and_queries_that_work() {
+fn it_ends_within_25_s_with_a_table_a_database_and_queries_that_work() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("demo");
     let began = Instant::now();
@@ -16,7 +16,7 @@ fn it_ends_within_20_s_with_a_table_a_database_and_queries_that_work() {
         command.arg("demo").arg("--dir").arg(&dir).timeout(Duration::from_secs(60)).output().unwrap();
     let (out, err) = text(&output);
     assert!(output.status.success(), "{out}\n{err}");
-    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
     // Plain lines where there is no terminal.
     let progress = err.lines().last().and_then(|line| line.split(';').next()).unwrap_or_default();
     assert_said!(progress, [(r"\d+", "[n]")], @"[n] of [n] talks done");

@@ -79,7 +79,7 @@ fn every_question_of_the_cookbook_is_answered_by_the_demo_s_database() {
     let demo = demo.arg("demo").arg("--dir").arg(folder.path()).output().unwrap();
     assert!(demo.status.success(), "{:?}", text(&demo));
     let questions = questions();
-    assert_eq!(questions.len(), 22);
+    assert_eq!(questions.len(), 30);
     for Question { text, sql, shown } in &questions {
         assert!(text.ends_with('?') || text.ends_with(')'), "{text}");
         let rows = ask(&folder.path().join("talks.db"), sql);

@@ -139,7 +139,7 @@ impl Account {
             low >> 52,
             low & 0xffff_ffff_ffff
         );
-        let lead_id = self.rng.bool().then(|| 600_000_000 + talk_id);
+        let lead_id = (self.rng.u8(..8) > 0).then(|| 600_000_000 + talk_id);
         let talk = Talk {
             talk_id,
             created_at: began,
