@@ -9,7 +9,8 @@
 //!
 //! A talk is stale since the first change that the mirror does not show. The mean and the 95th percentile are over
 //! all talks, sampled every 30 s. The delay is from a change to the fetch that showed it; a change never shown
-//! counts at the end. Responses are instant. "by the last fetch" is talkmirror's score without the listing's
+//! counts at the end. Pages of names and of events take requests, and show no change: what events report is not simulated.
+//! Responses are instant. "by the last fetch" is talkmirror's score without the listing's
 //! knowledge of unchanged talks.
 //!
 //! Then the first load of an account: see [`load`].
@@ -57,6 +58,12 @@ const RULES: RefreshRules = RefreshRules {
 /// How often a listing pass begins, in seconds.
 const LISTING_INTERVAL_SECS: i64 = 600;
 const PAGE: usize = 250;
+/// How often a page of events and one of new names are asked for, in seconds.
+const OTHERS_INTERVAL_SECS: i64 = 60;
+/// Ids in a request for names: a daily round asks for the leads of all talks, …
+const NAMES_PAGE: usize = 100;
+/// … with a twentieth of the requests.
+const NAMES_INTERVAL_SECS: i64 = 20 / REQUESTS_PER_SECOND;
 const SAMPLE_INTERVAL_SECS: i64 = 30;
 
 #[derive(Clone, Copy, Default)]
@@ -83,6 +90,8 @@ const POLICIES: [(Policy, &str); 4] = [
 enum Hint {
     Page(usize),
     Talk(usize),
+    /// A page of names or of events, which shows no change.
+    Other,
 }
 
 /// How often each number of whole seconds occurred.
@@ -139,6 +148,8 @@ struct Run<'a> {
     requests: u64,
     /// Whether the listing is on.
     listing: bool,
+    /// Whether pages of names and of events are asked for.
+    others: bool,
 }
 
 /// The id of the talk at this place.
@@ -201,6 +212,12 @@ impl<'a> Run<'a> {
         if listing && now % LISTING_INTERVAL_SECS == 0 && !passing() {
             self.hints.push_back(Hint::Page(0));
         }
+        if self.others {
+            let is_round = (now / NAMES_INTERVAL_SECS) < (self.mirror.len() / NAMES_PAGE) as i64;
+            let pages = 2 * i64::from(now % OTHERS_INTERVAL_SECS == 0)
+                + i64::from(is_round && now % NAMES_INTERVAL_SECS == 0);
+            (0..pages).for_each(|_| self.hints.push_back(Hint::Other));
+        }
         if now % REFILL_INTERVAL_SECS == 0 {
             let room = (REQUESTS_PER_SECOND * REFILL_INTERVAL_SECS) as usize - self.refresh.len();
             let chosen = self.choose(room, now);
@@ -217,6 +234,7 @@ impl<'a> Run<'a> {
         match self.hints.pop_front().expect("it has work") {
             Hint::Talk(talk) => self.fetch(talk, now),
             Hint::Page(page) => self.list(page, now),
+            Hint::Other => {}
         }
     }
 
@@ -327,11 +345,17 @@ fn main() -> ExitCode {
         let worst = before.iter().zip(now).map(|(before, now)| now / before).fold(0.0, f64::max);
         at_most(&format!("talkmirror, listing, {what}, of by the last fetch"), worst, 1.0)
     };
+    let others_cost_little = |what: &str, rows: &[Row]| {
+        let [without, with] = [&rows[ours], &rows[ours + 1]].map(|row| median(row.figures[0].clone()));
+        at_most(&format!("talkmirror, names and events, {what}, of without"), with / without, 1.05)
+    };
     let met = [
         at_most("talkmirror, no hints, of round-robin", ratio(3), 0.45),
         at_most("talkmirror, listing, of round-robin", ratio(ours), 0.15),
         not_staler("as people write", &supposed),
         not_staler("at steady rates", &steady),
+        others_cost_little("as people write", &supposed),
+        others_cost_little("at steady rates", &steady),
         none_forgotten(),
         load::is_within_target(),
     ];
@@ -348,13 +372,16 @@ fn measure(model: Model, title: &str) -> Vec<Row> {
     rows
 }
 
-/// Each policy without hints, then with the listing. The first is the baseline.
+/// Each policy without hints, then with the listing; last talkmirror's with names and events too. The first is the baseline.
 fn table(histories: &[History]) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
-    for (hints, (policy, name)) in ["none", "listing"].into_iter().flat_map(|h| POLICIES.map(|p| (h, p))) {
+    let all = ["none", "listing"].into_iter().flat_map(|h| POLICIES.map(|p| (h, p)));
+    let with_others = ("listing, names, events", (Policy::Ours, "talkmirror"));
+    for (hints, (policy, name)) in all.chain([with_others]) {
         let mut figures: [Vec<f64>; 7] = Default::default();
         for (seed, history) in histories.iter().enumerate() {
-            let run = Run::new(history, policy).until_end(hints == "listing");
+            let run = Run { others: hints.contains("names"), ..Run::new(history, policy) };
+            let run = run.until_end(hints != "none");
             let mean = run.staleness.mean();
             let ratio = mean / rows.first().map_or(mean, |row| row.figures[0][seed]);
             let unseen = run.longest_unseen as f64;

@@ -26,7 +26,6 @@ use crate::policy::closing::CloseMode;
 use crate::sqlite::{self, busy_wait};
 use crate::store::Connection;
 use crate::store::closures;
-use crate::store::local_time;
 use crate::store::lock::{self, InstanceLock, LockError};
 use crate::store::queue::Repair;
 use crate::store::status::DaemonStatus;
@@ -280,10 +279,11 @@ fn worker(
     // Requeues closings that a crash left without a row, and stores the current rules.
     closures::requeue_open(&connection).map_err(StoreError::from)?;
     sweep::note_rules(&connection, &config.auto_close.rules).map_err(StoreError::from)?;
-    local_time::store(&connection, &config.report).map_err(StoreError::from)?;
     let worker_config = WorkerConfig { no_close: work.no_close, ..worker_config(config, work.mode) };
     busy_wait::end(&connection).map_err(StoreError::from)?;
     let store = Writer::start(connection, &config.database).map_err(DaemonError::Thread)?;
+    // The zone and the hours too. On a full disk the writer waits.
+    store.0.configure(config.auto_close.rules.clone(), config.report.clone(), Vec::new());
     // A time that an earlier process wrote for the future shows how far the clock was set back.
     let back = earlier.as_ref().map_or(0, |earlier| earlier.seen_at.seconds_since(now.secs()));
     store.0.repair(Repair::Clock { back, retry_max: config.queue.retry.max, now: now.secs() });

@@ -7,7 +7,7 @@ use crate::policy::exemption::{Exemption, ExemptionTarget};
 use crate::report::humanize;
 use crate::store::exemptions::{self, KeptTalks};
 use crate::store::local_time::{self, LocalDay};
-use crate::store::{self, Connection, StoreError};
+use crate::store::{self, StoreError};
 use crate::talk::TalkId;
 use anyhow::{Result, ensure};
 use chrono::{DateTime, NaiveDate};
@@ -102,9 +102,14 @@ pub(super) enum Until {
 }
 
 impl Until {
-    fn resolved(self, connection: &Connection, now: UnixSeconds) -> Result<UnixSeconds> {
+    fn resolved(self, database: &Path, now: UnixSeconds) -> Result<UnixSeconds> {
         Ok(match self {
-            Until::Day(day) => local_time::start(connection, local_day(day)).map_err(StoreError::from)?,
+            // Until the daemon has run, no zone is known.
+            Until::Day(day) if !database.exists() => local_day(day).as_utc(),
+            Until::Day(day) => {
+                let mirror = store::open_read_only(database)?;
+                local_time::start(&mirror, local_day(day)).map_err(StoreError::from)?
+            }
             Until::At(at) => at,
             Until::After(length) => now + length,
         })
@@ -167,12 +172,12 @@ fn add(
     reason: Option<&str>,
 ) -> Result<ExitCode> {
     let now = unix_now();
-    let connection = store::open(database, false)?;
-    let until = until.map(|until| until.resolved(&connection, now)).transpose()?;
+    let until = until.map(|until| until.resolved(database, now)).transpose()?;
     if let Some(until) = until {
         let at = humanize::timestamp(until);
         ensure!(until > now, "--until {at} UTC is over: nothing was added; give a time in the future");
     }
+    let connection = store::open(database, false)?;
     let id = exemptions::add(&connection, target, until, reason, now).map_err(StoreError::from)?;
     let kept = exemptions::kept_by(&connection, id).map_err(StoreError::from)?;
     let until = until.map_or(String::new(), |at| format!(" until {} UTC", humanize::timestamp(at)));
@@ -292,8 +297,9 @@ mod tests {
     #[test]
     fn until_is_a_day_a_time_or_a_length_of_time() {
         let now = UnixSeconds::new(1_700_000_000);
-        let connection = crate::store::migrations::tests::in_memory();
-        let at = |text: &str| until(text).map(|until| until.resolved(&connection, now).unwrap().get());
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("talks.db");
+        let at = |text: &str| until(text).map(|until| until.resolved(&database, now).unwrap().get());
         assert_eq!(at("2027-01-01"), Ok(1_798_761_600));
         assert_eq!(at("2027-01-01T12:00:00Z"), Ok(1_798_761_600 + 12 * 3600));
         assert_eq!(at("2027-01-01T12:00:00+03:00"), Ok(1_798_761_600 + 9 * 3600));
@@ -305,6 +311,7 @@ mod tests {
             assert!(at(wrong).is_err(), "{wrong}");
         }
         let zone = ReportRules::zone("Europe/Moscow").unwrap();
+        let connection = store::open(&database, true).unwrap();
         local_time::store(&connection, &ReportRules { zone, work_hours: None }).unwrap();
         assert_eq!(at("2027-01-01"), Ok(1_798_761_600 - 3 * 3600), "the local midnight");
     }

@@ -9,6 +9,7 @@ mod present;
 
 pub(crate) use crate::sqlite::place::tidy;
 pub(crate) use carry::Carried;
+use carry::Origin;
 pub(crate) use present::Present;
 
 use super::backup::{self, BackupError, Contents, CopyProgress};
@@ -83,6 +84,7 @@ pub(crate) struct Restore {
     scratch: Scratch,
     pub contents: Contents,
     pub present: Present,
+    origin: Origin,
 }
 
 /// A place for a file that is to replace the database.
@@ -114,7 +116,7 @@ impl NewDatabase {
     pub(crate) fn ready(self) -> Result<Restore, RestoreError> {
         let NewDatabase { database, scratch, present } = self;
         let contents = backup::contents_of(&scratch.copy()).map_err(RestoreError::Backup)?;
-        Ok(Restore { database, scratch, contents, present })
+        Ok(Restore { database, scratch, contents, present, origin: Origin::Server })
     }
 }
 
@@ -162,7 +164,7 @@ impl Restore {
             return Err(RestoreError::OtherAccount { path, account, database, present: *present });
         }
         ready(&scratch.copy(), path)?;
-        Ok(Restore { database, scratch, contents, present })
+        Ok(Restore { database, scratch, contents, present, origin: Origin::Backup })
     }
 
     /// Begins with a file that is yet to be made, beside the database: [`NewDatabase::file`].
@@ -183,7 +185,7 @@ impl Restore {
     /// # Errors
     /// Nothing is replaced then, unless the error says so.
     pub(crate) fn put_in_place(self, now: UnixSeconds) -> Result<Restored, RestoreError> {
-        let Restore { database, scratch, present, .. } = self;
+        let Restore { database, scratch, present, origin, .. } = self;
         let new = scratch.copy();
         // Locks out other processes until the end.
         let mut held = None;
@@ -191,7 +193,7 @@ impl Restore {
             Present::Nothing => Ok(Carried::default()),
             Present::Damaged(why) => Err(why.clone()),
             Present::Mirror(_) => match settle(&database)? {
-                Settled::Held(old) => carried(&held.insert(old).connection, &new, &database)?,
+                Settled::Held(old) => carried(&held.insert(old).connection, (&new, origin), &database)?,
                 Settled::Damaged(why) => Err(why),
             },
         };
@@ -216,8 +218,12 @@ impl Restore {
 }
 
 /// What was taken over, or why the old database is too damaged for it.
-fn carried(old: &Connection, new: &Path, database: &Path) -> Result<Result<Carried, String>, RestoreError> {
-    match carry::carry(old, new) {
+fn carried(
+    old: &Connection,
+    (new, origin): (&Path, Origin),
+    database: &Path,
+) -> Result<Result<Carried, String>, RestoreError> {
+    match carry::carry(old, new, origin) {
         Ok(carried) => Ok(Ok(carried)),
         Err(error)
             if matches!(

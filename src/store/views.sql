@@ -162,7 +162,8 @@ WITH rules AS (
                 THEN (SELECT opens_at + done - stale_after - seconds_before
                         FROM work_time, (SELECT seconds_before + min(unixepoch(), closes_at) - opens_at AS done
                                            FROM work_time WHERE opens_at <= unixepoch() ORDER BY opens_at DESC LIMIT 1)
-                       WHERE seconds_before < done - stale_after ORDER BY opens_at DESC LIMIT 1)
+                       WHERE opens_at <= unixepoch() AND seconds_before < done - stale_after
+                       ORDER BY opens_at DESC LIMIT 1)
                 ELSE unixepoch() - stale_after END AS missed_before
       FROM rules
 ), exempt AS (

@@ -136,8 +136,8 @@ fn a_body_that_is_no_such_talk_is_that_talk_s_failure_and_touches_no_stored_row(
     the answer holds no valid talk: the body is empty
     the answer holds no valid talk: it is a web page
     the answer holds no valid talk: talk_id: expected 117, found 118
-    the answer holds no valid talk: the body: missing field `is_in_work` at line 1 column 482
-    the answer holds no valid talk: the body: EOF while parsing a string at line 1 column 250
+    the answer holds no valid talk: the body: missing field `is_in_work` at line 1 column 583
+    the answer holds no valid talk: the body: EOF while parsing a string at line 1 column 300
     the body is over 1 MiB
     the answer holds no valid talk: updated_at: invalid value: string "soon", expected a whole number at line 1 column 585
     the answer holds no valid talk: is_in_work: invalid type: map, expected true or false at line 1 column 488

@@ -65,4 +65,12 @@ fn a_host_that_takes_an_account_over_knows_its_exemptions_and_names() {
     std::fs::rename(mirror.database(), mirror.path("lost.db")).unwrap();
     mirror.ends(0, &["adopt"]);
     assert_eq!(mirror.sql::<String>(kept), "42 VIP 4000000000 Anna");
+    // A file that never heard of it does not remove it, and keeps what it has itself.
+    mirror.execute(
+        "DELETE FROM close_exemptions;
+         INSERT INTO close_exemptions (contact_id, reason, until) VALUES (43, 'ours', 4000000001)",
+    );
+    mirror.ends(0, &["adopt", "--take-over", "--yes"]);
+    let both = "SELECT group_concat(contact_id, ' ' ORDER BY contact_id) FROM close_exemptions";
+    assert_eq!(mirror.sql::<String>(both), "42 43");
 }

@@ -19,8 +19,17 @@ pub(crate) struct Carried {
     pub queued: usize,
     /// Talks to fetch again because they differ.
     pub differing: usize,
-    /// Exemptions: all of the old database, in place of the copy's.
+    /// Exemptions: all of the old database in place of a backup's, or those that the server does not have.
     pub exemptions: usize,
+}
+
+/// Where the file is from that replaces the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// It is an earlier moment of the database.
+    Backup,
+    /// It was published, perhaps from another host, and may be newer.
+    Server,
 }
 
 /// The reason of rows that are queued because the old database differs.
@@ -44,8 +53,8 @@ const SAME: &str = "o.talk_id = n.talk_id AND o.decided_at = n.decided_at AND o.
 const AS_FAR: &str = "(n.outcome IN ('requested', 'accepted') OR o.outcome NOT IN ('requested', 'accepted'))";
 
 /// Takes over from `old`, in one transaction. If that fails, the copy is unchanged.
-pub(super) fn carry(old: &Connection, new: &Path) -> rusqlite::Result<Carried> {
-    let carried = attached(old, new);
+pub(super) fn carry(old: &Connection, new: &Path, origin: Origin) -> rusqlite::Result<Carried> {
+    let carried = attached(old, new, origin);
     if carried.is_err() {
         // Fails if it was not attached.
         let _ = old.execute_batch("DETACH new");
@@ -53,7 +62,7 @@ pub(super) fn carry(old: &Connection, new: &Path) -> rusqlite::Result<Carried> {
     carried
 }
 
-fn attached(old: &Connection, new: &Path) -> rusqlite::Result<Carried> {
+fn attached(old: &Connection, new: &Path, origin: Origin) -> rusqlite::Result<Carried> {
     let schema: i64 = old.query_row("PRAGMA main.user_version", [], |row| row.get(0))?;
     if schema == 0 {
         return nothing(new);
@@ -65,7 +74,7 @@ fn attached(old: &Connection, new: &Path) -> rusqlite::Result<Carried> {
         tx.execute(&format!("INSERT INTO new.talk_queue ({QUEUE}) SELECT {QUEUE} FROM main.talk_queue"), [])?;
     let differing = differing(&tx)?;
     mark_closures(&tx)?;
-    let exemptions = if schema >= FIRST_WITH_EXEMPTIONS { exemptions(&tx)? } else { 0 };
+    let exemptions = if schema >= FIRST_WITH_EXEMPTIONS { exemptions(&tx, origin)? } else { 0 };
     conditions(&tx)?;
     tx.commit()?;
     old.execute_batch("DETACH new")?;
@@ -124,12 +133,25 @@ fn mark_closures(tx: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// What people last wanted: a row that was removed since the copy stays removed.
-fn exemptions(tx: &Connection) -> rusqlite::Result<usize> {
-    tx.execute("DELETE FROM new.close_exemptions", [])?;
+/// What people last wanted: a row that was removed since a backup stays removed. Of those on the server none is removed,
+/// because another host's people wanted them.
+fn exemptions(tx: &Connection, origin: Origin) -> rusqlite::Result<usize> {
+    if origin == Origin::Backup {
+        tx.execute("DELETE FROM new.close_exemptions", [])?;
+    }
+    let columns: Vec<&str> = EXEMPTION.split(", ").collect();
+    let (id, others) = columns.split_first().expect("there are several");
+    let same: Vec<String> = others.iter().map(|column| format!("n.{column} IS o.{column}")).collect();
+    // A row whose number is taken gets a new one, after the others.
     tx.execute(
         &format!(
-            "INSERT INTO new.close_exemptions ({EXEMPTION}) SELECT {EXEMPTION} FROM main.close_exemptions"
+            "INSERT INTO new.close_exemptions ({EXEMPTION})
+             SELECT iif({id} IN (SELECT {id} FROM new.close_exemptions), NULL, {id}), {}
+               FROM main.close_exemptions o
+              WHERE NOT EXISTS (SELECT 1 FROM new.close_exemptions n WHERE {})
+              ORDER BY {id} IN (SELECT {id} FROM new.close_exemptions), {id}",
+            others.join(", "),
+            same.join(" AND ")
         ),
         [],
     )
