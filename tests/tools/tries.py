@@ -274,12 +274,13 @@ MANAGER = "manager<img src=x onerror=\"document.title='taken'\">"
 
 
 def with_names():
-    """A Datasette on a copy whose leads, clients, managers and pipelines have odd names."""
+    """A Datasette on a copy with odd names of leads, clients, managers and pipelines, and with a table of somebody's own."""
     copy = folder / "named" / "talks.db"
     copy.parent.mkdir()
     shell(f".backup '{copy}'")
     name = "'" + MANAGER.replace("'", "''") + "'"
     run("sqlite3", copy, f"""
+        CREATE TABLE own_notes (note TEXT); ANALYZE;
         DELETE FROM users; DELETE FROM pipelines; DELETE FROM leads; DELETE FROM contacts;
         INSERT INTO users (user_id, name, fetched_at) VALUES (1, {name}, 1);
         INSERT INTO pipelines (pipeline_id, name, fetched_at) VALUES (1, {name}, 1);
@@ -387,6 +388,9 @@ def datasette():
             drawn = page_in_chromium(named, path, "names")
             expect("manager&lt;img src=x" in drawn or "manager%3Cimg" in drawn, (path, "no name", drawn))
             expect("<img" not in drawn and "<title>taken" not in drawn, (path, "a name is HTML"))
+    with holds("Datasette: somebody's own table is listed, and SQLite's are folded"):
+        ours, theirs = named.get("/talks").split('<details class="internal">')
+        expect(">own_notes<" in ours and "sqlite_stat" not in ours and ">sqlite_stat1<" in theirs, ours)
         named.stop()
     with holds("Datasette: nothing is written by it"):
         write = "INSERT INTO talk_queue (talk_id) VALUES (987654321)"
