@@ -274,7 +274,8 @@ fn a_full_disk_is_named_waited_for_and_nothing_is_lost() {
     let mirror = Mirror::with_database(account(400), "disk/talks.db");
     let Some(disk) = SmallDisk::mount(mirror.path("disk"), "12m") else { return };
     mirror.ends(0, &["enqueue", "1..400"]);
-    let _ = fs::write(disk.0.join("ballast"), vec![0; 12_000_000]);
+    // There is room for a start, and not for 400 talks.
+    let _ = fs::write(disk.0.join("ballast"), vec![0; 11_880_000]);
     let daemon = mirror.daemon();
     let full = mirror.wait_logged(journal::DATABASE_NOT_WRITABLE);
     assert_said!(full, @"ERROR cannot write the database: the disk is full: make room; no talk is fetched until it can be written");
