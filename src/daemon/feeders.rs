@@ -167,11 +167,12 @@ impl Feeders {
         let Some(rules) = self.directory.clone() else { return Ok(()) };
         let row = feeder_state.of(Feeder::Directory);
         let notify = self.rounds.notify();
-        if is_due(&rules.schedule, directory::began_at(row)) {
+        let is_due = is_due(&rules.schedule, directory::began_at(row));
+        if is_due {
             notify.notify_one();
         }
         let context = FeederContext::new(Feeder::Directory, worker.api(), worker.writer(), row);
-        let task = self.tasks.spawn(Directory::new(context, rules, row).run(notify));
+        let task = self.tasks.spawn(Directory::new(context, rules, row, is_due).run(notify));
         self.running.insert(Feeder::Directory, task);
         Ok(())
     }

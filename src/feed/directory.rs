@@ -54,13 +54,18 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    /// `before` is the stored row of this feeder.
+    /// `before` is the stored row of this feeder. `is_due`: a tick follows at once.
     pub(crate) fn new(
         context: FeederContext,
         rules: DirectoryRules,
         before: Option<&FeederRow>,
+        is_due: bool,
     ) -> Directory {
         let mut state = DirectoryState::of(before, unix_now());
+        if is_due && state.runs() {
+            // It would take what it read days ago for new, and the tick would begin none.
+            state.end(unix_now());
+        }
         if !rules.contacts {
             // They are no longer asked for.
             state.works(NameList::Contacts);

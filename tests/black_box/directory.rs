@@ -341,6 +341,24 @@ fn a_restart_reads_nothing_again_and_goes_on_where_it_was() {
 }
 
 #[test]
+fn a_round_that_a_stop_of_days_interrupts_is_not_continued_but_begun_anew() {
+    let mirror = mirror_of(3);
+    mirror.configure(&LOOKS.replace("0 0 0 1 1 *", "0 0 0 * * *"));
+    let daemon = mirror.running_daemon();
+    mirror.wait_sql("the round ends", ROUND_ENDED, 1);
+    daemon.stop();
+    // It did not end, but read the leads.
+    mirror.execute(
+        "UPDATE feeders SET cursor = json_set(cursor, '$.began_at', unixepoch() - 3 * 86400, '$.ended_at', NULL)
+          WHERE feeder = 'directory';
+         UPDATE leads SET name = 'Old', fetched_at = unixepoch() - 3 * 86400 + 1",
+    );
+    let daemon = mirror.running_daemon();
+    mirror.wait_sql("they are read again", "SELECT count(*) FROM leads WHERE name <> 'Old'", 3);
+    daemon.stop();
+}
+
+#[test]
 fn odd_answers_are_read_and_spoil_nothing() {
     let mirror = mirror_of(3);
     let lead = mirror.simulator.account().talk(1).lead_id.unwrap();
