@@ -5,7 +5,7 @@
 
 use crate::clock::UnixSeconds;
 use jiff::civil::{Date, Time, Weekday, date};
-use jiff::tz::TimeZone;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
 use jiff::{Timestamp, ToSpan};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -119,8 +119,11 @@ impl ReportRules {
     pub fn zone(name: &str) -> Option<TimeZone> {
         // Other files in the system's folder of zones: this machine's own zone, and copies with leap seconds.
         let is_other =
-            ["localtime", "posix"].iter().any(|other| name.starts_with(other)) || name.starts_with("right/");
-        TimeZone::get(name).ok().filter(|zone| zone.iana_name().is_some() && !is_other)
+            |name: &str| ["localtime", "posix", "right/"].iter().any(|other| name.starts_with(other));
+        // Some systems have no old names, such as Europe/Kiev, or lose them with an update. A start is not to fail for that.
+        let zone = TimeZone::get(name).or_else(|_| TimeZoneDatabase::bundled().get(name)).ok()?;
+        let is_zone = zone.iana_name().is_some_and(|name| !is_other(name));
+        is_zone.then_some(zone)
     }
 
     /// The IANA name of the zone.

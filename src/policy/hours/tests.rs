@@ -64,6 +64,8 @@ fn only_names_of_the_iana_database_are_zones() {
         "Europe/Moscow\n",
         "localtime",
         "right/Europe/Moscow",
+        "Right/Europe/Moscow",
+        "LOCALTIME",
         "MSK",
     ] {
         assert!(ReportRules::zone(name).is_none(), "{name}");
