@@ -179,7 +179,7 @@ fn add(
     }
     let connection = store::open(database, false)?;
     let id = exemptions::add(&connection, target, until, reason, now).map_err(StoreError::from)?;
-    let kept = exemptions::kept_by(&connection, id).map_err(StoreError::from)?;
+    let kept = exemptions::kept_by(&connection, id, now).map_err(StoreError::from)?;
     let until = until.map_or(String::new(), |at| format!(" until {} UTC", humanize::timestamp(at)));
     let mut out = Out::new();
     out.line(format!(
@@ -204,7 +204,7 @@ fn open_now(target: &ExemptionTarget, kept: KeptTalks) -> String {
         certain => format!("{} {} open now", humanize::talks(certain), is(certain)),
     };
     let unknown = match target {
-        ExemptionTarget::User(_) | ExemptionTarget::Pipeline(_) => "lead is not known yet",
+        ExemptionTarget::User(_) | ExemptionTarget::Pipeline(_) => "lead is not known",
         _ => "contact is not known",
     };
     match possible {

@@ -102,7 +102,7 @@ impl fmt::Display for Exempting {
             return write!(f, "exempt by {exemption}");
         }
         let unknown = match exemption.target {
-            ExemptionTarget::User(_) | ExemptionTarget::Pipeline(_) => "lead is not known yet",
+            ExemptionTarget::User(_) | ExemptionTarget::Pipeline(_) => "lead is not known",
             _ => "contact is not known",
         };
         write!(f, "its {unknown}, so it may be exempt by {exemption}")
@@ -140,7 +140,7 @@ mod tests {
         );
         assert_eq!(
             exempting(exemption(ExemptionTarget::Pipeline(7)), false),
-            "its lead is not known yet, so it may be exempt by row 3 of close_exemptions (pipeline 7)"
+            "its lead is not known, so it may be exempt by row 3 of close_exemptions (pipeline 7)"
         );
         let odd =
             Exemption { until: Some(UnixSeconds::MAX), ..exemption(ExemptionTarget::Talk(TalkId::new(1))) };

@@ -17,10 +17,14 @@ const REASON_NAMED: i64 = 200;
 const COUNTS: &str = "(until IS NULL OR until > :now)";
 /// The lead of a talk. `entity_id` has it too if `_embedded` was not readable.
 const LEAD: &str = "coalesce(talks.lead_id, iif(talks.entity_type = 'lead', talks.entity_id, NULL))";
+/// Whether a row of `leads` shows who is responsible for the lead now, and its pipeline. Not if it was last read before the
+/// last two daily rounds, or by a clock that was ahead, nor if the API no longer shows it: to another user, it may.
+const LEAD_IS_KNOWN: &str =
+    "leads.gone_at IS NULL AND leads.fetched_at BETWEEN :now - 2 * 86400 AND :now + 60";
 /// Whether a talk has a lead, known or not.
 const HAS_LEAD: &str = "(talks.lead_id IS NOT NULL OR coalesce(talks.entity_type = 'lead', 0))";
 
-/// Whether a row keeps the talk of a row of `talks` from being closed at `:now`, in SQL. What is not known (NULL) matches
+/// Whether a row keeps the talk of a row of `talks` from being closed at `:now`, in SQL. What is not known matches
 /// each row of its kind, because a talk that is closed wrongly cuts off a client. A test holds the view `stale_talks`
 /// and [`of_talk`] equal.
 pub(super) fn is_exempt() -> String {
@@ -31,7 +35,9 @@ pub(super) fn is_exempt() -> String {
     let (talks, contacts, chats) =
         (counting("talk_id"), counting("contact_id"), counting("lower(trim(chat_id))"));
     let (users, pipelines) = (counting("user_id"), counting("pipeline_id"));
-    let of_lead = |column: &str| format!("(SELECT {column} FROM leads WHERE leads.lead_id = {LEAD})");
+    let of_lead = |column: &str| {
+        format!("(SELECT {column} FROM leads WHERE leads.lead_id = {LEAD} AND {LEAD_IS_KNOWN})")
+    };
     let (user, pipeline) = (of_lead("responsible_user_id"), of_lead("pipeline_id"));
     // Mostly no row counts: then only the index of talks is read.
     format!(
@@ -77,7 +83,7 @@ pub(crate) fn of_talk(
     let sql = format!(
         "SELECT {IS_CERTAIN} AS is_certain, e.id, e.talk_id, e.contact_id, e.chat_id, e.user_id, e.pipeline_id, e.until,
                 substr(e.reason, 1, {REASON_NAMED}) AS reason
-           FROM talks CROSS JOIN close_exemptions e LEFT JOIN leads ON leads.lead_id = {LEAD}
+           FROM talks CROSS JOIN close_exemptions e LEFT JOIN leads ON leads.lead_id = {LEAD} AND {LEAD_IS_KNOWN}
           WHERE talks.talk_id = :talk_id AND {COUNTS} AND {matches}
           ORDER BY is_certain DESC, e.id LIMIT 1"
     );
@@ -126,20 +132,20 @@ pub(crate) struct KeptTalks {
     pub being_closed: i64,
 }
 
-/// How many open talks a row keeps while it counts.
+/// How many open talks a row keeps at `now`, if it counts.
 ///
 /// # Errors
 /// If the database cannot be read.
-pub(crate) fn kept_by(connection: &Connection, id: i64) -> rusqlite::Result<KeptTalks> {
+pub(crate) fn kept_by(connection: &Connection, id: i64, now: UnixSeconds) -> rusqlite::Result<KeptTalks> {
     let matches = matches();
     let sql = format!(
         "SELECT count(*) FILTER (WHERE {IS_CERTAIN}), count(*) FILTER (WHERE NOT ({IS_CERTAIN})),
                 count(*) FILTER (WHERE EXISTS (SELECT 1 FROM closures c WHERE c.talk_id = talks.talk_id
                                                   AND c.outcome IN ('requested', 'accepted') AND c.attempts > 0))
-           FROM close_exemptions e CROSS JOIN talks LEFT JOIN leads ON leads.lead_id = {LEAD}
-          WHERE e.id = ?1 AND talks.is_in_work = 1 AND talks.gone_at IS NULL AND {matches}"
+           FROM close_exemptions e CROSS JOIN talks LEFT JOIN leads ON leads.lead_id = {LEAD} AND {LEAD_IS_KNOWN}
+          WHERE e.id = :id AND talks.is_in_work = 1 AND talks.gone_at IS NULL AND {matches}"
     );
-    connection.query_row(&sql, [id], |row| {
+    connection.query_row(&sql, named_params! {":id": id, ":now": now}, |row| {
         Ok(KeptTalks { certain: row.get(0)?, possible: row.get(1)?, being_closed: row.get(2)? })
     })
 }

@@ -194,10 +194,12 @@ SELECT talk_id,          -- the talk
    AND NOT coalesce(lower(trim(chat_id)) IN (SELECT exempt.chat_id FROM exempt WHERE exempt.chat_id IS NOT NULL), 0)
    AND NOT ((lead_id IS NOT NULL OR coalesce(entity_type = 'lead', 0))
             AND (coalesce((SELECT responsible_user_id FROM leads
-                            WHERE leads.lead_id = coalesce(talks.lead_id, talks.entity_id))
+                            WHERE leads.lead_id = coalesce(talks.lead_id, talks.entity_id) AND leads.gone_at IS NULL
+                              AND leads.fetched_at BETWEEN unixepoch() - 2 * 86400 AND unixepoch() + 60)
                           IN (SELECT user_id FROM exempt WHERE user_id IS NOT NULL), 1)
                  OR coalesce((SELECT leads.pipeline_id FROM leads
-                               WHERE leads.lead_id = coalesce(talks.lead_id, talks.entity_id))
+                               WHERE leads.lead_id = coalesce(talks.lead_id, talks.entity_id) AND leads.gone_at IS NULL
+                                 AND leads.fetched_at BETWEEN unixepoch() - 2 * 86400 AND unixepoch() + 60)
                              IN (SELECT pipeline_id FROM exempt WHERE pipeline_id IS NOT NULL), 1)));
 
 CREATE VIEW missed_by_day AS

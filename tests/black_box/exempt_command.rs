@@ -13,8 +13,8 @@ fn a_row_is_added_listed_and_removed_while_the_daemon_runs() {
     assert_said!(add(&["--contact", "42", "--until", "2099-01-01", "--reason", "VIP"]), @"Row 1 of close_exemptions keeps talks of contact 42 from being closed until [time] UTC: 2 talks are open now");
     assert_said!(add(&["--talk", "1", "--until", "30d"]), @"Row 2 of close_exemptions keeps talk 1 from being closed until [time] UTC: 1 talk is open now");
     assert_said!(add(&["--chat", " a-1 ", "--reason", "a\x1b[2Jb"]), @"Row 3 of close_exemptions keeps talks of chat a-1 from being closed: none is open now");
-    assert_said!(add(&["--user", "501", "--until", "2099-01-01T12:00:00+03:00"]), @"Row 4 of close_exemptions keeps talks whose lead is user 501's from being closed until [time] UTC: none is open now; 2 talks whose lead is not known yet are kept too");
-    mirror.execute("INSERT INTO leads (lead_id, pipeline_id, fetched_at) VALUES (51, 7, 1), (52, 8, 1)");
+    assert_said!(add(&["--user", "501", "--until", "2099-01-01T12:00:00+03:00"]), @"Row 4 of close_exemptions keeps talks whose lead is user 501's from being closed until [time] UTC: none is open now; 2 talks whose lead is not known are kept too");
+    mirror.execute("INSERT INTO leads (lead_id, pipeline_id, fetched_at) VALUES (51, 7, unixepoch()), (52, 8, unixepoch())");
     assert_said!(add(&["--pipeline", "7"]), @"Row 5 of close_exemptions keeps talks whose lead is in pipeline 7 from being closed: 1 talk is open now");
     let rows = "SELECT group_concat(concat_ws(' ', id, talk_id, contact_id, chat_id, user_id, pipeline_id, reason), '; ')
                   FROM close_exemptions";

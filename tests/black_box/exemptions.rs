@@ -62,7 +62,7 @@ fn a_row_for_a_talk_a_contact_a_chat_a_user_or_a_pipeline_keeps_its_talks() {
     mirror.exempt("pipeline_id", "7");
     mirror.execute(
         "INSERT INTO leads (lead_id, responsible_user_id, pipeline_id, fetched_at)
-         VALUES (54, 501, 8, 1), (55, 502, 7, 1), (57, 502, 8, 1)",
+         VALUES (54, 501, 8, unixepoch()), (55, 502, 7, unixepoch()), (57, 502, 8, unixepoch())",
     );
     // Talk 6 has a lead that is not known. Talk 8 has none.
     let mut account = mirror.simulator.account();
@@ -218,7 +218,7 @@ fn stale_why_status_and_the_page_name_the_row() {
     mirror.exempt("pipeline_id", "7");
     mirror.exempt("talk_id, until", "3, 5");
     mirror.execute(
-        "INSERT INTO leads (lead_id, pipeline_id, responsible_user_id, fetched_at) VALUES (52, 8, 1, 1)",
+        "INSERT INTO leads (lead_id, pipeline_id, responsible_user_id, fetched_at) VALUES (52, 8, 1, unixepoch())",
     );
     let (out, _) = mirror.ends(0, &["stale"]);
     assert_said!(out, @"
@@ -227,7 +227,7 @@ fn stale_why_status_and_the_page_name_the_row() {
     TALK  CHANNEL  MISSED  CHANGED  VERDICT
     2  viber  10 d ago  10 d ago  stale: missed 10 d ago, unchanged for 10 d
     1  instagram  10 d ago  10 d ago  kept: exempt by row 1 of close_exemptions (contact 41, until [time] UTC): VIP
-    3  instagram  10 d ago  10 d ago  kept: its lead is not known yet, so it may be exempt by row 2 of close_exemptions (pipeline 7)
+    3  instagram  10 d ago  10 d ago  kept: its lead is not known, so it may be exempt by row 2 of close_exemptions (pipeline 7)
 
     Next: the next sweeps close them, if a fetch just before shows the same.
     ");
@@ -241,7 +241,7 @@ fn stale_why_status_and_the_page_name_the_row() {
     assert_said!(part(&out, "Exempt"), @"Exempt  exempt by row 1 of close_exemptions (contact 41, until [time] UTC): VIP");
     assert_said!(part(&out, "Closing"), @"Closing  kept: exempt by row 1 of close_exemptions (contact 41, until [time] UTC): VIP");
     let (out, _) = mirror.ends(0, &["why", "3"]);
-    assert_said!(part(&out, "Closing"), @"Closing  kept: its lead is not known yet, so it may be exempt by row 2 of close_exemptions (pipeline 7)");
+    assert_said!(part(&out, "Closing"), @"Closing  kept: its lead is not known, so it may be exempt by row 2 of close_exemptions (pipeline 7)");
     let (out, _) = mirror.ends(0, &["why", "2"]);
     assert!(!out.contains("exempt"), "{out}");
 
@@ -253,7 +253,7 @@ fn stale_why_status_and_the_page_name_the_row() {
     let (_, page) = mirror.get(port, "/");
     for named in [
         "Talk 1: exempt by row 1 of close_exemptions (contact 41, until 2099-01-01 00:00:00 UTC): VIP",
-        "Talk 3: its lead is not known yet, so it may be exempt by row 2 of close_exemptions (pipeline 7)",
+        "Talk 3: its lead is not known, so it may be exempt by row 2 of close_exemptions (pipeline 7)",
     ] {
         assert!(page.contains(named), "{page}");
     }

@@ -28,8 +28,8 @@ fn row() -> impl Strategy<Value = (&'static str, String, Option<i64>)> {
     (target, ends).prop_map(|((column, value), ends)| (column, value, ends))
 }
 
-/// The user and the pipeline of a lead, as far as they are known.
-type Lead = (Option<i64>, Option<i64>);
+/// The user and the pipeline of a lead, as far as they are known, whether it is gone, and whether it was read lately.
+type Lead = (Option<i64>, Option<i64>, bool, bool);
 
 /// What of a talk exemptions go by: its contact, chat, lead, and what it is about.
 type Links = (Option<i64>, Option<&'static str>, Option<i64>, Option<&'static str>, Option<i64>);
@@ -51,7 +51,8 @@ fn exempts(
     let of_lead = |pick: fn(&Lead) -> Option<i64>| {
         let about = entity_id.filter(|_| *entity == Some("lead"));
         let has_lead = lead.is_some() || *entity == Some("lead");
-        let known = lead.or(about).and_then(|id| leads.get(usize::try_from(id - 1).ok()?)).and_then(pick);
+        let row = lead.or(about).and_then(|id| leads.get(usize::try_from(id - 1).ok()?));
+        let known = row.filter(|(.., is_gone, is_recent)| !is_gone && *is_recent).and_then(pick);
         has_lead && known.is_none_or(|id| id.to_string() == *value)
     };
     let counts = ends.is_none_or(|ends| ends > 0);
@@ -74,15 +75,18 @@ proptest! {
     fn sweep_view_and_decision_agree_on_what_is_exempt(
         talks in proptest::collection::vec(links(), 20),
         leads in proptest::collection::vec(
-            (proptest::option::weighted(0.8, FEW), proptest::option::weighted(0.8, FEW)), 0..4),
+            (proptest::option::weighted(0.8, FEW), proptest::option::weighted(0.8, FEW),
+             proptest::bool::weighted(0.2), proptest::bool::weighted(0.8)), 0..4),
         rows in proptest::collection::vec(row(), 0..4),
     ) {
         let connection = in_memory();
-        for (id, (user, pipeline)) in (1i64..).zip(&leads) {
-            let lead = "INSERT INTO leads (lead_id, responsible_user_id, pipeline_id, fetched_at) VALUES (?1, ?2, ?3, 1)";
-            connection.execute(lead, (id, user, pipeline)).unwrap();
-        }
         let now = crate::clock::unix_now();
+        for (id, (user, pipeline, is_gone, is_recent)) in (1i64..).zip(&leads) {
+            let lead = "INSERT INTO leads (lead_id, responsible_user_id, pipeline_id, fetched_at, gone_at)
+                        VALUES (?1, ?2, ?3, ?4, iif(?5, 1, NULL))";
+            let fetched_at = if *is_recent { now } else { now - 3 * 86_400 };
+            connection.execute(lead, (id, user, pipeline, fetched_at, is_gone)).unwrap();
+        }
         for (column, value, ends) in &rows {
             let row = format!("INSERT INTO close_exemptions ({column}, until) VALUES ({value}, ?1)");
             connection.execute(&row, [ends.map(|ends| now.later_by(ends))]).unwrap();

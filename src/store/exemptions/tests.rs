@@ -41,7 +41,7 @@ fn a_row_exempts_until_the_second_that_it_names() {
 fn a_row_that_certainly_matches_is_named_before_one_that_may_and_then_the_lowest_id() {
     let connection = mirror();
     insert(&connection, "pipeline_id", "7");
-    let unknown = "its lead is not known yet, so it may be exempt by row 1 of close_exemptions (pipeline 7)";
+    let unknown = "its lead is not known, so it may be exempt by row 1 of close_exemptions (pipeline 7)";
     assert_eq!(exempting(&connection, NOW).unwrap(), unknown);
     insert(&connection, "chat_id", "' A-1'");
     insert(&connection, "contact_id, reason", "42, 'VIP'");
@@ -55,24 +55,44 @@ fn a_lead_of_another_user_and_pipeline_does_not_exempt_once_it_is_known() {
     let connection = mirror();
     insert(&connection, "pipeline_id", "7");
     insert(&connection, "user_id", "501");
-    let lead = |user: &str, pipeline: &str| {
+    let lead = |user: &str, pipeline: &str, gone_at: &str| {
         let sql = format!(
             "INSERT OR REPLACE INTO leads (lead_id, responsible_user_id, pipeline_id, fetched_at, gone_at)
-             VALUES (5, {user}, {pipeline}, 1, 1)"
+             VALUES (5, {user}, {pipeline}, {}, {gone_at})",
+            NOW - 9
         );
         connection.execute_batch(&sql).unwrap();
     };
-    lead("NULL", "NULL");
-    assert!(
-        exempting(&connection, NOW).unwrap().contains("not known yet"),
-        "it was gone before it was fetched"
-    );
-    lead("502", "NULL");
+    lead("NULL", "NULL", "1");
+    assert!(exempting(&connection, NOW).unwrap().contains("not known"), "it was gone before it was fetched");
+    lead("502", "NULL", "NULL");
     assert!(exempting(&connection, NOW).unwrap().contains("row 1"));
-    lead("502", "8");
+    lead("502", "8", "NULL");
     assert_eq!(exempting(&connection, NOW), None);
-    lead("501", "8");
+    lead("502", "8", "1");
+    assert!(
+        exempting(&connection, NOW).unwrap().contains("not known"),
+        "it may be another user's now, whom the token may not see"
+    );
+    lead("501", "8", "NULL");
     assert_eq!(exempting(&connection, NOW).unwrap(), "exempt by row 2 of close_exemptions (user 501)");
+}
+
+#[test]
+fn a_lead_that_was_last_read_more_than_two_days_ago_is_not_known() {
+    let connection = mirror();
+    insert(&connection, "user_id", "501");
+    for (ago, is_known) in [(0, true), (2 * 86_400, true), (2 * 86_400 + 1, false), (-60, true), (-61, false)]
+    {
+        connection
+            .execute(
+                "INSERT OR REPLACE INTO leads (lead_id, responsible_user_id, pipeline_id, fetched_at)
+                 VALUES (5, 502, 8, ?1)",
+                [NOW - ago],
+            )
+            .unwrap();
+        assert_eq!(exempting(&connection, NOW).is_none(), is_known, "{ago} s ago");
+    }
 }
 
 #[test]
@@ -120,11 +140,13 @@ fn a_row_counts_the_open_talks_that_it_keeps() {
         fetched(&connection, talk, NOW);
     }
     connection
-        .execute_batch("INSERT INTO leads (lead_id, responsible_user_id, fetched_at) VALUES (5, 501, 1)")
+        .execute_batch(
+            "INSERT INTO leads (lead_id, responsible_user_id, fetched_at) VALUES (5, 501, 1700000000)",
+        )
         .unwrap();
     let kept = |target| {
         let id = add(&connection, &target, None, None, NOW).unwrap();
-        let KeptTalks { certain, possible, being_closed } = kept_by(&connection, id).unwrap();
+        let KeptTalks { certain, possible, being_closed } = kept_by(&connection, id, NOW).unwrap();
         assert_eq!(being_closed, 0);
         (certain, possible)
     };
@@ -139,5 +161,5 @@ fn a_row_counts_the_open_talks_that_it_keeps() {
                        VALUES (?1, 'live', 1, 'missed', 1, 1, 1, 'requested', ?2)";
         connection.execute(closure, [talk_id, attempts]).unwrap();
     }
-    assert_eq!(kept_by(&connection, 1).unwrap().being_closed, 1, "the request for talk 2 has not left");
+    assert_eq!(kept_by(&connection, 1, NOW).unwrap().being_closed, 1, "the request for talk 2 has not left");
 }
