@@ -101,6 +101,13 @@ fn the_views_of_the_demo_s_data_are_the_same_on_both_sides() {
     database.wait_until_published(&mirror);
     daemon.stop();
     assert_same_views(&mirror, &database);
+    // Nobody says when the team works.
+    mirror.configure(&database.config());
+    let daemon = mirror.daemon();
+    let shifts = "SELECT count(*) FROM talkmirror.work_time";
+    mirror.wait_long("the hours are gone", || database.sql(shifts) == "0");
+    daemon.stop();
+    assert_same_views(&mirror, &database);
     let open = "SELECT count(*) FROM talks WHERE is_in_work AND gone_at IS NULL";
     let fleet = "SELECT open FROM talkmirror.fleet";
     assert_eq!(database.sql(fleet), mirror.sql::<i64>(open).to_string());

@@ -196,13 +196,15 @@ SELECT responded.account_id, responded.talk_id, origin, missed_at, responded_at,
        CASE WHEN by_event THEN created_by END AS user_id,
        CASE WHEN responded_at IS NOT NULL THEN CASE WHEN by_event THEN 'event' ELSE 'fetch' END END AS source,
        read_at,
+       -- greatest() would make 0 of the NULL of an account that says no hours.
        CASE WHEN responded_at IS NOT NULL
-            THEN greatest(0, (SELECT w.seconds_before + extract(epoch FROM least(responded_at, w.closes_at) - w.opens_at)::bigint
-                             FROM talkmirror.work_time AS w
-                            WHERE w.account_id = responded.account_id AND w.opens_at <= responded_at ORDER BY w.opens_at DESC LIMIT 1)
-                             - (SELECT w.seconds_before + extract(epoch FROM least(missed_at, w.closes_at) - w.opens_at)::bigint
-                             FROM talkmirror.work_time AS w
-                            WHERE w.account_id = responded.account_id AND w.opens_at <= missed_at ORDER BY w.opens_at DESC LIMIT 1)) END AS work_seconds,
+            THEN (SELECT w.seconds_before + extract(epoch FROM least(greatest(responded_at, missed_at), w.closes_at) - w.opens_at)::bigint
+                    FROM talkmirror.work_time AS w
+                   WHERE w.account_id = responded.account_id AND w.opens_at <= greatest(responded_at, missed_at)
+                   ORDER BY w.opens_at DESC LIMIT 1)
+                 - (SELECT w.seconds_before + extract(epoch FROM least(missed_at, w.closes_at) - w.opens_at)::bigint
+                      FROM talkmirror.work_time AS w
+                     WHERE w.account_id = responded.account_id AND w.opens_at <= missed_at ORDER BY w.opens_at DESC LIMIT 1) END AS work_seconds,
        (missed_at AT TIME ZONE 'UTC' + coalesce((SELECT make_interval(secs => o.seconds) FROM talkmirror.utc_offsets AS o
                        WHERE o.account_id = responded.account_id AND o.valid_from <= missed_at ORDER BY o.valid_from DESC LIMIT 1), '0')) AS missed_local,
        responder.name AS user_name, responded.lead_id, leads.responsible_user_id, responsible.name AS responsible_user,
