@@ -2,6 +2,7 @@
 //!
 //! They have no numbers of changes. What the server lost of them is sent again when the next session begins.
 
+use super::batch_limit::SINGLE_TIMEOUT;
 use super::claim::Claim;
 use super::connection::Connection;
 use super::error::{Class, PublishError};
@@ -85,7 +86,7 @@ async fn replace(
     source: &Source<'_>,
     (table, rows): (&Table, &Rows),
 ) -> Result<(), PublishError> {
-    connection.batch_execute(&super::begin(source.limit.timeout())).await?;
+    connection.batch_execute(&super::begin(SINGLE_TIMEOUT)).await?;
     advance(connection, claim, claim.position, source).await?;
     let all = rows.parameters();
     let account: (&(dyn ToSql + Sync), Type) = (&claim.account_id, Type::INT8);

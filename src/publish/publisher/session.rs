@@ -2,7 +2,7 @@
 
 use super::Publishing;
 use crate::clock;
-use crate::publish::batch_limit::TURN_TIMEOUT;
+use crate::publish::batch_limit::{SINGLE_TIMEOUT, TURN_TIMEOUT};
 use crate::publish::claim::{self, Claim, Claimant, Claimed, written};
 use crate::publish::connection::{ANSWER_TIMEOUT, Connection, within};
 use crate::publish::error::PublishError;
@@ -49,10 +49,10 @@ impl Publishing {
             let turned_at = began.mono;
             let source = Source { mirror: &mirror, payload: self.rules.payload, hold, limit: self.limit };
             let leave_out = |change, error| self.reporter.leave_out(change, error);
-            let turning = async {
-                whole.publish(&connection, &claim, &source).await?;
-                turn(&connection, &mut claim, &source, leave_out).await
-            };
+            // Apart from the turn: what takes long here is no talk's.
+            let tables = whole.publish(&connection, &claim, &source);
+            within(SINGLE_TIMEOUT, "published names, exemptions or hours", tables).await?;
+            let turning = turn(&connection, &mut claim, &source, leave_out);
             let Ok(turned) = timeout(self.limit.timeout(), turning).await else {
                 let first = changes::since(&mirror, claim.position, 1, 0)?.list.first().copied();
                 self.limit = self.limit.fewer(changes::backlog(&mirror, claim.position)?, first);
