@@ -262,9 +262,11 @@ WITH RECURSIVE days (day) AS (
       FROM talks INDEXED BY talks_closed
      WHERE is_in_work = 0 AND gone_at IS NULL AND updated_at >= unixepoch() - 402 * 86400
     UNION ALL
-    SELECT created_at, coalesce((SELECT max(at) FROM talk_events AS event
-                                  WHERE event.talk_id = talks.talk_id AND type = 'talk_closed'),
-                                min(closed_at, updated_at), gone_at), closed_at IS NOT NULL
+    -- It may be gone before a fetch saw what its event reports.
+    SELECT created_at, iif(closed_at IS NULL, gone_at,
+                           coalesce((SELECT max(at) FROM talk_events AS event
+                                      WHERE event.talk_id = talks.talk_id AND type = 'talk_closed'),
+                                    min(closed_at, updated_at))), closed_at IS NOT NULL
       FROM talks INDEXED BY talks_gone
      WHERE gone_at >= unixepoch() - 402 * 86400
 ), moves (at, began, ended, closed) AS (

@@ -65,7 +65,7 @@ proptest! {
                 "INSERT INTO talks (talk_id, created_at, updated_at, closed_at, gone_at, is_in_work, account_id, payload,
                                     first_fetched_at, fetched_at, changed_at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?4 IS NULL, 1, '{}', 1, 1, 1)", times).unwrap();
-            if let (Some(event), Some(_)) = (talk.event, talk.closed) {
+            if let Some(event) = talk.event.filter(|_| talk.closed.is_some() || talk.gone.is_some()) {
                 let event = (talk_id, at(event));
                 mirror.0.execute("INSERT INTO talk_events VALUES (?1, ?1, 'talk_closed', ?2, NULL)", event).unwrap();
             }
