@@ -22,8 +22,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
-/// Between two reads of the database that found nothing to ask for.
+/// Between two reads of the database that found nothing to ask for, …
 const SCAN_INTERVAL: Duration = Duration::from_millis(250);
+/// … and between others: the writer has other work too.
+const SHORT_SCAN_INTERVAL: Duration = Duration::from_millis(20);
 /// How many talks one such read looks up: some milliseconds.
 const TALKS_PER_SCAN: usize = 500;
 /// Leads and contacts of talks that changed or were missed since this time are asked for again each day.
@@ -192,7 +194,7 @@ impl Directory {
         }
         if is_scanning {
             let found = self.scan().await?;
-            return Ok(if found { Duration::ZERO } else { SCAN_INTERVAL });
+            return Ok(if found { SHORT_SCAN_INTERVAL } else { SCAN_INTERVAL });
         }
         if self.state.runs() {
             self.state.end(now);
