@@ -4,7 +4,7 @@
 //! expected and what was found. `config.example.toml` explains each key; a test holds it equal to the defaults
 //! here.
 //!
-//! Uses `amocrm`, `clock`, `files`, `number`, `policy`, `publish`. Alone knows the crate `config`.
+//! Uses `amocrm`, `clock`, `files`, `language`, `number`, `policy`, `publish`. Alone knows the crate `config`.
 
 mod auto_close;
 mod backup;
@@ -25,6 +25,7 @@ pub(crate) use file::ConfigFile;
 pub(crate) use schedule::{either_day, next_tick};
 
 use crate::amocrm::{self, ClientConfig, Token, TokenSource, vendor_of};
+use crate::language::Language;
 use crate::number;
 use crate::policy::RetryRules;
 use crate::policy::hours::ReportRules;
@@ -65,6 +66,8 @@ pub(crate) struct Config {
     pub http: Option<SocketAddr>,
     /// `http.hosts`, in the form used to compare.
     pub http_hosts: Vec<String>,
+    /// `http.language`. `None`: that of the reader's browser.
+    pub http_language: Option<Language>,
     pub backup: Option<Backup>,
     /// `[publish]`. For a command that [`Needs::Publish`], also if it is not enabled.
     pub publish: Option<PublishRules>,
@@ -274,6 +277,7 @@ impl Config {
         let directory = feeds::directory(keys);
         let http = feeds::http(keys);
         let http_hosts = feeds::hosts(keys);
+        let http_language = feeds::language(keys);
         let webhook = feeds::webhook(keys, folder, needs, http);
         let retention = retention::versions(keys);
         let backup = backup::backup(keys, &database);
@@ -314,6 +318,7 @@ impl Config {
             retention,
             http,
             http_hosts,
+            http_language,
             backup,
             publish,
             log,

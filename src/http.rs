@@ -3,7 +3,7 @@
 //! Nothing here changes anything, except that webhooks queue talks. No response contains a secret. Frequent
 //! requests cost the daemon little: the database is read at most once a second, by an ordinary reader.
 //!
-//! Uses `clock`, `config`, `feed`, `gate`, `number`, `policy`, `report`, `sqlite`, `store`, `telemetry`, `text`.
+//! Uses `clock`, `config`, `feed`, `gate`, `language`, `number`, `policy`, `report`, `sqlite`, `store`, `telemetry`, `text`.
 
 mod hosts;
 mod metrics;
@@ -12,6 +12,7 @@ mod screen;
 
 use crate::clock::{self, UnixSeconds, unix_now};
 use crate::feed::webhook::Webhooks;
+use crate::language::Language;
 use crate::report::health::{self, Complaint, Live};
 use crate::report::humanize::causes;
 use crate::report::{self, Overview};
@@ -22,7 +23,7 @@ use crate::text::shown;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use hosts::Hosts;
@@ -67,9 +68,28 @@ pub(crate) struct Site {
     metrics: PrometheusHandle,
     /// Which host names are accepted.
     hosts: Hosts,
+    /// `http.language`. `None`: that of the reader's browser.
+    language: watch::Receiver<Option<Language>>,
     read: Mutex<Option<(Instant, SnapshotResult)>>,
     /// Data that only the page shows.
     page_cache: screen::PageCache,
+}
+
+/// What a [`Site`] is made of. The daemon updates the receivers.
+#[derive(Debug)]
+pub(crate) struct SiteSettings {
+    pub database: PathBuf,
+    /// The account's host.
+    pub account: String,
+    pub live: watch::Receiver<Live>,
+    /// The receiver of webhooks, if enabled.
+    pub webhooks: watch::Receiver<Option<Arc<Webhooks>>>,
+    /// The names of `http.hosts`.
+    pub hosts: watch::Receiver<Vec<String>>,
+    /// `http.language`.
+    pub language: watch::Receiver<Option<Language>>,
+    /// The process's metrics.
+    pub metrics: PrometheusHandle,
 }
 
 /// The result of reading the database.
@@ -97,18 +117,19 @@ struct MirrorState {
 }
 
 impl Site {
-    /// `account` is the account's host. The daemon updates `live`, `webhooks` holds the receiver of webhooks,
-    /// `hosts` the names of `http.hosts`, and `metrics` the process's metrics.
-    pub(crate) fn new(
-        database: PathBuf,
-        account: String,
-        live: watch::Receiver<Live>,
-        webhooks: watch::Receiver<Option<Arc<Webhooks>>>,
-        hosts: watch::Receiver<Vec<String>>,
-        metrics: PrometheusHandle,
-    ) -> Site {
+    pub(crate) fn new(settings: SiteSettings) -> Site {
+        let SiteSettings { database, account, live, webhooks, hosts, language, metrics } = settings;
         let (hosts, page_cache) = (Hosts::new(hosts), screen::PageCache::new(account));
-        Site { database, live, webhooks, metrics, hosts, read: Mutex::new(None), page_cache }
+        Site { database, live, webhooks, metrics, hosts, language, read: Mutex::new(None), page_cache }
+    }
+
+    /// The language of the response to a request with these headers.
+    fn language(&self, headers: &HeaderMap) -> Language {
+        let configured = *self.language.borrow();
+        configured.unwrap_or_else(|| {
+            let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|accepted| accepted.to_str().ok());
+            Language::accepted(accepted.unwrap_or_default())
+        })
     }
 
     /// Reads the state of the mirror and of the process.

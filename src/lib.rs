@@ -19,7 +19,8 @@
 //!   refresh and which lane sends next. [`report::health`] decides whether the mirror is healthy. Both are pure functions
 //!   of given times.
 //! - [`http`] shows the state to programs and people; [`telemetry`] counts, [`report::humanize`] formats times and
-//!   numbers, [`text`] escapes text from outside.
+//!   numbers, [`language`] has the sentences of the status page and of `status` in each language, [`text`] escapes text
+//!   from outside.
 //! - [`config`] is checked as a whole before anything starts. [`clock`] reads the time, [`departure`] notes when a request
 //!   left, [`files`] reads text files, `number` converts numbers.
 //!
@@ -75,6 +76,7 @@ mod feed;
 mod files;
 pub mod gate;
 mod http;
+mod language;
 #[cfg(test)]
 mod mutated;
 mod named;

@@ -3,6 +3,7 @@
 use super::keys::Keys;
 use super::{Needs, Webhook, credentials};
 use crate::files::read_text;
+use crate::language::Language;
 use crate::policy::refresh::RefreshRules;
 use secrecy::SecretString;
 use std::net::SocketAddr;
@@ -95,6 +96,15 @@ pub(super) fn hosts(keys: &mut Keys) -> Vec<String> {
         }
     }
     hosts
+}
+
+/// `http.language`: the language of the status page. `None`: that of the reader's browser.
+pub(super) fn language(keys: &mut Keys) -> Option<Language> {
+    keys.optional("http.language", "auto, en, ru or pt-BR", |found| match found.string()?.as_str() {
+        "auto" => Some(None),
+        tag => Language::parse(tag).map(Some),
+    })
+    .flatten()
 }
 
 /// The webhook needs an address and a secret. The secret is read only if webhooks are received.

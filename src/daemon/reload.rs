@@ -120,6 +120,7 @@ impl Running<'_> {
         self.publishing.apply(&config).await?;
         self.feeders.apply(&config, &feeder_state, &self.worker, &self.schedule).await?;
         self.hosts.send_replace(config.http_hosts.clone());
+        self.language.send_replace(config.http_language);
         let (rules, report) = (config.auto_close.rules.clone(), config.report.clone());
         self.worker.writer().configure(rules, report, feeders::enabled(&config));
         self.config = config;

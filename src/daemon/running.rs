@@ -10,7 +10,8 @@ use super::summary::Summary;
 use super::{DaemonError, STOP_RECORDS_TIMEOUT, Work, open, stop, worker};
 use crate::clock::{self, ClockWatch, Now, UnixSeconds, duration};
 use crate::config::Config;
-use crate::http::{self, Site};
+use crate::http::{self, Site, SiteSettings};
+use crate::language::Language;
 use crate::number;
 use crate::policy::closing::CloseMode;
 use crate::report::health::Live;
@@ -123,6 +124,8 @@ pub(super) struct Running<'a> {
     live: watch::Sender<Live>,
     /// `http.hosts`.
     pub hosts: watch::Sender<Vec<String>>,
+    /// `http.language`.
+    pub language: watch::Sender<Option<Language>>,
     /// Set if `http.listen` is set.
     metrics: Option<PrometheusHandle>,
     upkeep_at: Instant,
@@ -163,6 +166,7 @@ impl<'a> Running<'a> {
             refused: None,
             live: watch::Sender::new(Live::default()),
             hosts: watch::Sender::new(config.http_hosts.clone()),
+            language: watch::Sender::new(config.http_language),
             metrics: None,
             upkeep_at: started.mono,
             server: JoinSet::new(),
@@ -195,10 +199,16 @@ impl<'a> Running<'a> {
         let listener = bound.map_err(|source| DaemonError::Listen { address, source })?;
         let metrics = telemetry::start().map_err(DaemonError::Metrics)?;
         self.metrics = Some(metrics.clone());
-        let (live, webhooks, hosts) =
-            (self.live.subscribe(), self.feeders.webhooks(), self.hosts.subscribe());
-        let account = self.config.api.base_url.host_str().unwrap_or_default().to_owned();
-        let site = Site::new(self.config.database.clone(), account, live, webhooks, hosts, metrics);
+        let settings = SiteSettings {
+            database: self.config.database.clone(),
+            account: self.config.api.base_url.host_str().unwrap_or_default().to_owned(),
+            live: self.live.subscribe(),
+            webhooks: self.feeders.webhooks(),
+            hosts: self.hosts.subscribe(),
+            language: self.language.subscribe(),
+            metrics,
+        };
+        let site = Site::new(settings);
         self.server.spawn(http::serve(listener, Arc::new(site)));
         tracing::info!("the status page is at http://{address}/");
         Ok(())

@@ -12,6 +12,7 @@ mod tables;
 pub(super) use answers::{icon, page, script, style, unreadable};
 
 use crate::clock::UnixSeconds;
+use crate::language::Language;
 use crate::number;
 use crate::policy::closing::CloseMode;
 use crate::report::Overview;
@@ -51,7 +52,7 @@ pub(super) struct Screen {
 const RELOAD_INTERVAL_SECS: u32 = 15;
 
 /// The page as HTML.
-pub(super) fn render(screen: &Screen) -> String {
+pub(super) fn render(screen: &Screen, language: Language) -> String {
     let (mood, sentence) = state::state(screen);
     let incomplete = screen.overview.completeness.as_ref();
     let incomplete = incomplete.and_then(|counted| completeness(counted, screen.now));
@@ -75,23 +76,29 @@ pub(super) fn render(screen: &Screen) -> String {
         (tables::closures(screen))
         (tables::feeders(screen))
     };
-    shell(mood, &screen.account, (screen.now, &screen.overview.timezone), &main)
+    shell(mood, &screen.account, (screen.now, &screen.overview.timezone), language, &main)
 }
 
 /// The page if the database cannot be read.
-fn render_unreadable(account: &str, why: &str, now: UnixSeconds) -> String {
+fn render_unreadable(account: &str, why: &str, language: Language, now: UnixSeconds) -> String {
     let sentence = format!("No. The database cannot be read: {why}");
     let main = html! {
         (state::headline(Mood::Down, &sentence, &html! {}))
     };
-    shell(Mood::Down, account, (now, "UTC"), &main)
+    shell(Mood::Down, account, (now, "UTC"), language, &main)
 }
 
-fn shell(mood: Mood, account: &str, (now, timezone): (UnixSeconds, &str), main: &Markup) -> String {
+fn shell(
+    mood: Mood,
+    account: &str,
+    (now, timezone): (UnixSeconds, &str),
+    language: Language,
+    main: &Markup,
+) -> String {
     let version = env!("CARGO_PKG_VERSION");
     let page = html! {
         (DOCTYPE)
-        html lang="en" data-version=(version) {
+        html lang=(language.tag()) data-version=(version) {
             head {
                 meta charset="utf-8";
                 title { (mood.title()) " – talkmirror " (account) }

@@ -12,6 +12,7 @@ use crate::store::days::{self, DAYS, Day};
 use crate::store::status::Liveness;
 use crate::store::{self, StoreError, sweep};
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::Response;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -106,9 +107,10 @@ async fn screen(site: &Site) -> Result<Screen, Arc<StoreError>> {
 }
 
 /// `/`
-pub(super) async fn page(State(site): State<Arc<Site>>) -> Response {
+pub(super) async fn page(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
+    let language = site.language(&headers);
     match screen(&site).await {
-        Ok(screen) => page::page(&screen),
-        Err(error) => page::unreadable(&site.page_cache.account, &causes(&error), unix_now()),
+        Ok(screen) => page::page(&screen, language),
+        Err(error) => page::unreadable(&site.page_cache.account, &causes(&error), language, unix_now()),
     }
 }

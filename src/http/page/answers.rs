@@ -2,6 +2,7 @@
 
 use super::{Screen, render, render_unreadable};
 use crate::clock::UnixSeconds;
+use crate::language::Language;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
@@ -10,13 +11,13 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// `/`
-pub(crate) fn page(screen: &Screen) -> Response {
-    response(StatusCode::OK, "text/html; charset=utf-8", render(screen))
+pub(crate) fn page(screen: &Screen, language: Language) -> Response {
+    response(StatusCode::OK, "text/html; charset=utf-8", render(screen, language))
 }
 
 /// `/` if the database cannot be read. Still a page, so that an open page shows it by itself.
-pub(crate) fn unreadable(account: &str, why: &str, now: UnixSeconds) -> Response {
-    let page = render_unreadable(account, why, now);
+pub(crate) fn unreadable(account: &str, why: &str, language: Language, now: UnixSeconds) -> Response {
+    let page = render_unreadable(account, why, language, now);
     response(StatusCode::SERVICE_UNAVAILABLE, "text/html; charset=utf-8", page)
 }
 

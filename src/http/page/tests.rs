@@ -169,12 +169,12 @@ fn mood_of(screen: &Screen) -> (Mood, String) {
 #[test]
 fn while_known_talks_are_not_mirrored_the_page_shows_that_beside_its_counts() {
     let mut screen = screen();
-    assert!(!render(&screen).contains("Until all talks are mirrored"));
+    assert!(!render(&screen, Language::English).contains("Until all talks are mirrored"));
     let (known, mirrored) = (4071, 813);
     let at = |complete, complete_at| Some(Completeness { known, mirrored, complete, complete_at });
     screen.overview.completeness = at(false, Some(NOW + 3 * 3600));
     assert_eq!(mood_of(&screen), (Mood::Works, "Yes, it works. Not all talks are mirrored yet.".into()));
-    let page = render(&screen);
+    let page = render(&screen, Language::English);
     let how = "813 of 4,071 known talks mirrored, about 3 h left";
     assert_eq!(page.matches(how).count(), 2, "in the headline and above the charts");
     screen.overview.completeness = at(true, None);
@@ -204,16 +204,16 @@ fn the_page_answers_in_one_sentence() {
 
 #[test]
 fn an_obstacle_stands_in_the_list_once_and_with_what_to_do_about_it() {
-    let page = render(&paused());
+    let page = render(&paused(), Language::English);
     assert_eq!(page.matches("<li>").count(), 1);
     assert!(page.contains("What to do: put a valid token into api.token_file"));
     let mut screen = paused();
     screen.complaints[0].action = "look at `talkmirror queue list`, <then>".into();
-    let page = render(&screen);
+    let page = render(&screen, Language::English);
     assert!(page.contains("look at <code>talkmirror queue list</code>, &lt;then&gt;."));
     let mut screen = paused();
     screen.obstacles.push("the database cannot be written: disk full".into());
-    assert_eq!(render(&screen).matches("<li>").count(), 2);
+    assert_eq!(render(&screen, Language::English).matches("<li>").count(), 2);
 }
 
 #[test]
@@ -236,7 +236,9 @@ fn what_comes_from_outside_is_text() {
     let pause = daemon.pause.as_mut().unwrap();
     pause.reason = HOSTILE.into();
     pause.detail = HOSTILE.into();
-    for page in [render(&screen), render_unreadable(HOSTILE, HOSTILE, NOW)] {
+    for page in
+        [render(&screen, Language::English), render_unreadable(HOSTILE, HOSTILE, Language::English, NOW)]
+    {
         assert_eq!(page.matches("<script").count(), 1, "our own");
         assert!(!page.contains("<img") && !page.contains("</small><script"));
         assert!(page.contains("&lt;script&gt;alert(1)"), "it is shown");
@@ -249,7 +251,7 @@ fn what_hides_text_or_turns_its_direction_is_escaped() {
     screen.account = "a\u{202e}b".into();
     screen.closures[0].reason = "wa\u{1b}[2J\u{9b}\u{2066}x".into();
     screen.complaints[0].what = "no\u{200b}thing".into();
-    let page = render(&screen);
+    let page = render(&screen, Language::English);
     assert!(!page.contains(['\u{202e}', '\u{1b}', '\u{9b}', '\u{2066}', '\u{200b}']));
     assert!(page.contains("a\\u{202e}b") && page.contains("wa\\u{1b}[2J\\u{9b}\\u{2066}x"), "{page}");
 }
@@ -258,17 +260,17 @@ fn what_hides_text_or_turns_its_direction_is_escaped() {
 fn a_long_text_from_outside_is_cut() {
     let mut screen = screen();
     screen.closures[0].reason = "x".repeat(5000);
-    assert!(render(&screen).contains(&format!("{}…", "x".repeat(299))));
-    assert!(!render(&screen).contains(&"x".repeat(300)));
+    assert!(render(&screen, Language::English).contains(&format!("{}…", "x".repeat(299))));
+    assert!(!render(&screen, Language::English).contains(&"x".repeat(300)));
 }
 
 #[test]
 fn what_a_dry_run_queues_is_not_to_be_closed() {
     let mut screen = screen();
-    assert!(render(&screen).contains("3 queued to be closed"));
+    assert!(render(&screen, Language::English).contains("3 queued to be closed"));
     screen.overview.sweeps.last =
         Some(serde_json::json!({"at": NOW - 140, "mode": "dry-run", "stale": 3, "queued": 3}));
-    let page = render(&screen);
+    let page = render(&screen, Language::English);
     assert!(page.contains("3 queued to be decided on (dry run)") && !page.contains("to be closed"));
 }
 
@@ -287,7 +289,7 @@ fn absurd_times_stop_no_page() {
         (daemon.last_success_at, daemon.last_failure_at) = (Some(absurd), Some(absurd));
         let pause = daemon.pause.as_mut().unwrap();
         (pause.since, pause.until) = (absurd, absurd);
-        assert!(render(&screen).ends_with("</html>"));
+        assert!(render(&screen, Language::English).ends_with("</html>"));
     }
 }
 
@@ -296,14 +298,14 @@ fn a_time_in_the_future_is_shown_as_such() {
     let mut screen = screen();
     screen.overview.daemon.as_mut().unwrap().last_failure_at = Some(NOW + 3 * 3600);
     screen.overview.queue.oldest_due_at = Some(NOW + 7200);
-    let page = render(&screen);
+    let page = render(&screen, Language::English);
     assert!(page.contains("3 h in the future") && page.contains("the oldest since 2 h in the future"));
 }
 
 #[test]
 fn nothing_is_inline_or_from_elsewhere() {
     for screen in [screen(), paused(), empty()] {
-        let page = render(&screen);
+        let page = render(&screen, Language::English);
         assert!(!page.contains(" style=") && !page.contains("<style") && !page.contains("://"));
         assert_eq!(page.matches("<script").count(), page.matches("<script src=\"page.js\"").count());
     }
@@ -318,7 +320,7 @@ fn nothing_is_inline_or_from_elsewhere() {
 
 #[test]
 fn each_chart_has_its_numbers_as_text_and_each_table_a_caption() {
-    let page = render(&screen());
+    let page = render(&screen(), Language::English);
     assert!(page.contains("Open talks at the end of each of the last 30 days: "));
     assert!(page.contains("14 today so far, ") && page.contains("at most "));
     assert_eq!(page.matches("role=\"img\" aria-label=\"").count(), 4);
@@ -329,7 +331,7 @@ fn each_chart_has_its_numbers_as_text_and_each_table_a_caption() {
     );
     assert_eq!(page.matches("<h1").count(), 1);
     // An empty mirror has no feeder and no closure, and says so.
-    let page = render(&empty());
+    let page = render(&empty(), Language::English);
     assert!(
         page.contains("Nothing has been decided on yet.") && page.contains("No feeder has run yet."),
         "{page}"
@@ -352,7 +354,7 @@ fn each_page_is_whole() {
     for (name, screen) in
         [("works", screen()), ("paused", paused()), ("empty", empty()), ("troubled", with_errors)]
     {
-        let page = render(&screen);
+        let page = render(&screen, Language::English);
         assert!(page.starts_with("<!") && page.trim_end().ends_with("</html>"), "{name}");
         if let Some(folder) = &folder {
             std::fs::write(folder.join(format!("{name}.html")), page).unwrap();

@@ -1,0 +1,1 @@
+# The pages of talks, the queue, closings and feeders.
