@@ -8,6 +8,7 @@
 mod hosts;
 mod metrics;
 mod page;
+mod query;
 mod screen;
 
 use crate::clock::{self, UnixSeconds, unix_now};
@@ -172,6 +173,7 @@ impl Site {
 /// Serves until this future is dropped.
 pub(crate) async fn serve(listener: TcpListener, site: Arc<Site>) {
     let router = Router::new()
+        // Each page for people: its section in page/shell.rs, its handler by `screen::answer`.
         .route("/", get(screen::page))
         .route("/page.css", get(page::style))
         .route("/page.js", get(page::script))
@@ -182,6 +184,7 @@ pub(crate) async fn serve(listener: TcpListener, site: Arc<Site>) {
         .route("/metrics", get(metrics::metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
+        .fallback(screen::not_found)
         .with_state(Arc::clone(&site));
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut serving = tokio::task::JoinSet::new();

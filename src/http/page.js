@@ -1,4 +1,4 @@
-// Fetches the page again and swaps <main>, without losing the place; tells a screen reader when the state
+// Fetches the page again and swaps <main>, without losing the place; tells a screen reader when the heading
 // changes, and says in words when the daemon can no longer be reached.
 (() => {
   "use strict";
@@ -6,35 +6,53 @@
   const PATIENCE = 10000;
   const heard = document.getElementById("heard");
   const lost = document.getElementById("lost");
-  let reached = new Date();
   let title = document.title;
   let pending = 0;
   let busy = false;
 
-  const state = (page) => page.querySelector("h1").textContent;
+  const heading = (page) => page.querySelector("h1").textContent;
+  const reached = (page) => page.getElementById("as-of").dataset.time;
+  let since = reached(document);
   // A span that grows ("for 5 min") is no news.
-  const news = (before, after) => before.replace(/\d+ (s|min|h|d)\b/g, "") !== after.replace(/\d+ (s|min|h|d)\b/g, "");
+  const span = /\d+[ \u00a0](s|min|h|d|с|мин|ч|дн\.)(?!\p{L})/gu;
+  const news = (before, after) => before.replace(span, "") !== after.replace(span, "");
   const say = (element, text) => {
     if (element.textContent !== text) element.textContent = text;
   };
 
+  // Somebody copies a text or types one: it stays until they are done.
+  function isInUse(main) {
+    const selected = getSelection();
+    if (!selected.isCollapsed && main.contains(selected.anchorNode)) return true;
+    return [...main.querySelectorAll("input")].some((field) => field.value !== field.defaultValue);
+  }
+
+  // What may have the focus, in a form that finds it again on the next page.
+  const focusable = (main) => [...main.querySelectorAll("a[href], summary, input, button, [tabindex]")];
+  function name(element, main) {
+    if (element.id) return "#" + element.id;
+    const key = (one) => one.tagName + (one.getAttribute("href") ?? one.parentElement?.id ?? "");
+    const alike = focusable(main).filter((one) => key(one) === key(element));
+    return key(element) + " " + alike.indexOf(element);
+  }
+
   function swap(page) {
     const before = document.querySelector("main");
     const after = page.querySelector("main");
-    const changed = news(state(document), state(page));
-    const selected = getSelection();
-    // Somebody is copying a text: it stays until they are done, or until the state is another.
-    if (!changed && !selected.isCollapsed && before.contains(selected.anchorNode)) return;
-    for (const one of before.querySelectorAll("details[open]")) {
-      after.querySelector("#" + one.id)?.setAttribute("open", "");
+    const changed = news(heading(document), heading(page));
+    if (!changed && isInUse(before)) return;
+    for (const one of before.querySelectorAll("details[id]")) {
+      const same = after.querySelector("#" + CSS.escape(one.id));
+      if (same) same.open = one.open;
     }
-    const focused = before.contains(document.activeElement) ? document.activeElement.id : "";
+    const active = document.activeElement;
+    const focused = before !== active && before.contains(active) ? name(active, before) : "";
     const [x, y] = [scrollX, scrollY];
     before.replaceWith(document.adoptNode(after));
-    if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+    if (focused) focusable(after).find((one) => name(one, after) === focused)?.focus({ preventScroll: true });
     scrollTo(x, y);
     title = page.title;
-    if (changed) say(heard, state(document));
+    if (changed) say(heard, heading(document));
   }
 
   async function look() {
@@ -47,14 +65,13 @@
       if (!page.querySelector("main h1")) throw new Error("not the page: HTTP " + answer.status);
       // Another version is running: its style and script are others.
       if (page.documentElement.dataset.version !== document.documentElement.dataset.version) return location.reload();
+      since = reached(page);
       swap(page);
-      reached = new Date();
       say(lost, "");
       document.title = title;
     } catch {
-      const since = reached.toISOString().slice(0, 19).replace("T", " ");
-      say(lost, "The daemon has not been reached since " + since + " UTC. What is below was true then.");
-      document.title = "Not reached – " + title;
+      say(lost, lost.dataset.text.replace("{}", since));
+      document.title = lost.dataset.title + " – " + title;
     } finally {
       busy = false;
       pending = setTimeout(look, EVERY);

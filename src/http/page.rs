@@ -1,15 +1,18 @@
-//! The status page, which answers "is it working?".
+//! The pages for people. The front page answers "is it working?".
 //!
 //! Text from outside (channels, errors, reasons) stays text and cannot hide or turn parts of the page: templates
-//! escape all of it. The page reads nothing: [`Screen`] holds all that it shows.
+//! escape all of it. A page reads nothing: it gets all that it shows.
 
 mod answers;
 mod charts;
+mod parts;
 mod publishing;
+mod shell;
 mod state;
 mod tables;
 
-pub(super) use answers::{icon, page, script, style, unreadable};
+pub(super) use answers::{answer, icon, script, style};
+pub(super) use shell::{Content, Frame, Section};
 
 use crate::clock::UnixSeconds;
 use crate::language::Language;
@@ -17,14 +20,15 @@ use crate::number;
 use crate::policy::closing::CloseMode;
 use crate::report::Overview;
 use crate::report::health::Complaint;
-use crate::report::humanize::{completeness, count, day, duration, shown, timestamp};
+use crate::report::humanize::{completeness, count, day, duration};
 use crate::store::closures::Closure;
 use crate::store::days::{DAYS, Day};
+use axum::http::StatusCode;
 use charts::{Chart, ChartKind, figure};
-use maud::{DOCTYPE, Markup, html};
+use maud::{Markup, html};
 use state::Mood;
 
-/// Everything that the page shows at one moment.
+/// Everything that the front page shows at one moment.
 #[derive(Debug, Clone)]
 pub(super) struct Screen {
     pub now: UnixSeconds,
@@ -48,11 +52,8 @@ pub(super) struct Screen {
     pub token_expires_at: Option<UnixSeconds>,
 }
 
-/// How often the page reloads, in seconds. `page.js` has the same value in milliseconds.
-const RELOAD_INTERVAL_SECS: u32 = 15;
-
-/// The page as HTML.
-pub(super) fn render(screen: &Screen, language: Language) -> String {
+/// The front page.
+pub(super) fn front(screen: &Screen, language: Language) -> Content {
     let (mood, sentence) = state::state(screen);
     let incomplete = screen.overview.completeness.as_ref();
     let incomplete = incomplete.and_then(|counted| completeness(counted, screen.now));
@@ -67,75 +68,23 @@ pub(super) fn render(screen: &Screen, language: Language) -> String {
             (tables::days(&screen.days))
         }
         div.columns {
-            (tables::queue(screen))
-            (tables::pauses(screen))
-            (tables::talks(screen))
-            (tables::auto_close(screen))
-            (publishing::table(screen))
+            (tables::queue(screen, language))
+            (tables::pauses(screen, language))
+            (tables::talks(screen, language))
+            (tables::auto_close(screen, language))
+            (publishing::table(screen, language))
         }
-        (tables::closures(screen))
-        (tables::feeders(screen))
+        (tables::closures(screen, language))
+        (tables::feeders(screen, language))
     };
-    shell(mood, &screen.account, (screen.now, &screen.overview.timezone), language, &main)
+    Content::new(mood.title(), main)
 }
 
-/// The page if the database cannot be read.
-fn render_unreadable(account: &str, why: &str, language: Language, now: UnixSeconds) -> String {
+/// What every page shows if the database cannot be read.
+pub(super) fn unreadable(why: &str) -> Content {
     let sentence = format!("No. The database cannot be read: {why}");
-    let main = html! {
-        (state::headline(Mood::Down, &sentence, &html! {}))
-    };
-    shell(Mood::Down, account, (now, "UTC"), language, &main)
-}
-
-fn shell(
-    mood: Mood,
-    account: &str,
-    (now, timezone): (UnixSeconds, &str),
-    language: Language,
-    main: &Markup,
-) -> String {
-    let version = env!("CARGO_PKG_VERSION");
-    let page = html! {
-        (DOCTYPE)
-        html lang=(language.tag()) data-version=(version) {
-            head {
-                meta charset="utf-8";
-                title { (mood.title()) " – talkmirror " (account) }
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta name="robots" content="noindex";
-                link rel="icon" type="image/svg+xml" href="page.svg";
-                link rel="stylesheet" href="page.css";
-                script src="page.js" defer {}
-                noscript { meta http-equiv="refresh" content=(RELOAD_INTERVAL_SECS); }
-            }
-            body {
-                header {
-                    p { strong { "talkmirror" } " mirrors " (account) }
-                    p { "Is it working?" }
-                }
-                p.heard id="heard" role="status" {}
-                p id="lost" role="alert" {}
-                main { (main) (as_of(now)) }
-                footer {
-                    p {
-                        "This page refreshes itself every " (RELOAD_INTERVAL_SECS) " s. "
-                        @if timezone == "UTC" { "Days and times are UTC." }
-                        @else { "Days are those of " (timezone) ", times are UTC." }
-                    }
-                    p { "talkmirror " (version) ". For programs: " a href="metrics" { "metrics" } ", "
-                        a href="readyz" { "readiness" } ", " a href="healthz" { "health" } "." }
-                }
-            }
-        }
-    };
-    // Escapes the whole page at once, so that no text is missed. The templates contain nothing that this changes.
-    shown(&page.into_string()).into_owned()
-}
-
-fn as_of(now: UnixSeconds) -> Markup {
-    html! { p.note { "As of " (timestamp(now)) " UTC." } }
+    let main = state::headline(Mood::Down, &sentence, &html! {});
+    Content { status: StatusCode::SERVICE_UNAVAILABLE, ..Content::new(Mood::Down.title(), main) }
 }
 
 /// The four charts.

@@ -1,8 +1,10 @@
-//! Gathers what the status page shows from the process and, with its own reader, from the database.
+//! Answers with pages: gathers what they show from the process and, with its own reader, from the database.
 
-use super::page::{self, Screen};
+use super::page::{self, Content, Frame, Screen, Section};
+use super::query::Query;
 use super::{MirrorState, Site};
-use crate::clock::{self, unix_now};
+use crate::clock::{self, UnixSeconds, unix_now};
+use crate::language::Message;
 use crate::policy::closing::CloseMode;
 use crate::report::health::{self, Complaint};
 use crate::report::humanize::causes;
@@ -10,9 +12,9 @@ use crate::store::Connection;
 use crate::store::closures::{self, Closure};
 use crate::store::days::{self, DAYS, Day};
 use crate::store::status::Liveness;
-use crate::store::{self, StoreError, sweep};
+use crate::store::{self, SqlError, StoreError, local_time, sweep};
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::request::Parts;
 use axum::response::Response;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -107,10 +109,67 @@ async fn screen(site: &Site) -> Result<Screen, Arc<StoreError>> {
 }
 
 /// `/`
-pub(super) async fn page(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
-    let language = site.language(&headers);
+pub(super) async fn page(State(site): State<Arc<Site>>, request: Parts) -> Response {
+    let frame = site.frame(&request, Some(Section::Overview));
+    if let Err(refusal) = Query::parse(&request.uri, &[]) {
+        return page::answer(&frame, &Content::bad_request(frame.language, &refusal));
+    }
     match screen(&site).await {
-        Ok(screen) => page::page(&screen, language),
-        Err(error) => page::unreadable(&site.page_cache.account, &causes(&error), language, unix_now()),
+        Ok(screen) => {
+            let frame = Frame { timezone: Some(&screen.overview.timezone), now: screen.now, ..frame };
+            page::answer(&frame, &page::front(&screen, frame.language))
+        }
+        Err(error) => page::answer(&frame, &page::unreadable(&causes(&error))),
     }
 }
+
+/// Any address without a page.
+pub(super) async fn not_found(State(site): State<Arc<Site>>, request: Parts) -> Response {
+    let content = Content::not_found(site.language(&request.headers), &Message::new("not-found-page"));
+    page::answer(&site.frame(&request, None), &content)
+}
+
+/// Answers with a page of what `read` finds in the database at one moment. `content` gets the frame for its language,
+/// the time of the read and the way to the other pages.
+pub(super) async fn answer<T: Send + 'static>(
+    site: &Site,
+    request: &Parts,
+    section: Section,
+    read: impl FnOnce(&Connection, UnixSeconds) -> Result<T, SqlError> + Send + 'static,
+    content: impl FnOnce(&Frame<'_>, T) -> Content,
+) -> Response {
+    let (database, frame) = (site.database.clone(), site.frame(request, Some(section)));
+    let now = frame.now;
+    let found = run_blocking(move || {
+        let connection = store::open_read_only(&database)?;
+        Ok(store::at_one_moment(&connection, |moment| {
+            Ok((read(moment, now)?, local_time::zone_name(moment)?))
+        })?)
+    });
+    match found.await {
+        Ok((found, zone)) => {
+            let frame = Frame { timezone: Some(&zone), ..frame };
+            page::answer(&frame, &content(&frame, found))
+        }
+        Err(error) => page::answer(&frame, &page::unreadable(&causes(&error))),
+    }
+}
+
+impl Site {
+    /// The frame of a response to a request.
+    pub(super) fn frame(&self, request: &Parts, section: Option<Section>) -> Frame<'_> {
+        let folders = request.uri.path().matches('/').count().saturating_sub(1);
+        Frame {
+            language: self.language(&request.headers),
+            account: &self.page_cache.account,
+            now: unix_now(),
+            timezone: None,
+            section,
+            root: &ROOT[..folders.min(MAX_FOLDERS) * "../".len()],
+        }
+    }
+}
+
+/// The way up from the deepest folder that is told from the others.
+const ROOT: &str = "../../../../../../../../";
+const MAX_FOLDERS: usize = ROOT.len() / "../".len();

@@ -188,7 +188,7 @@ fn the_answers_forbid_whatever_the_page_does_not_need() {
             "http/1.1 200",
             &format!("content-type: {kind}"),
             "content-security-policy: default-src 'none'; script-src 'self'; style-src 'self'; ",
-            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+            "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
             "x-content-type-options: nosniff",
             "referrer-policy: no-referrer",
             "cache-control: no-store",

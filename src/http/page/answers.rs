@@ -1,24 +1,16 @@
-//! Responses with the page and its files. Nothing from elsewhere is run, shown or loaded, and nothing is cached.
+//! Responses with the pages and their files. Nothing from elsewhere is run, shown or loaded, and nothing is cached.
 
-use super::{Screen, render, render_unreadable};
-use crate::clock::UnixSeconds;
-use crate::language::Language;
+use super::shell::{Content, Frame, shell};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-/// Only own files, loaded only by the page. No inline styles or scripts.
+/// Only own files, loaded only by the pages. The search of talks is a form that asks for an address here. No inline styles or scripts.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-                      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                      connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// `/`
-pub(crate) fn page(screen: &Screen, language: Language) -> Response {
-    response(StatusCode::OK, "text/html; charset=utf-8", render(screen, language))
-}
-
-/// `/` if the database cannot be read. Still a page, so that an open page shows it by itself.
-pub(crate) fn unreadable(account: &str, why: &str, language: Language, now: UnixSeconds) -> Response {
-    let page = render_unreadable(account, why, language, now);
-    response(StatusCode::SERVICE_UNAVAILABLE, "text/html; charset=utf-8", page)
+/// A page in its frame. Also an error is a page, so that an open page shows it by itself.
+pub(crate) fn answer(frame: &Frame<'_>, content: &Content) -> Response {
+    response(content.status, "text/html; charset=utf-8", shell(frame, content))
 }
 
 /// `/page.css`

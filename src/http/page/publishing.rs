@@ -1,14 +1,15 @@
 //! The table about publishing.
 
 use super::Screen;
-use super::tables::{counted, facts, outside, when};
+use super::parts::{counted, facts, outside, when};
+use crate::language::Language;
 use crate::number;
 use crate::report::health::publish::trouble;
 use crate::report::humanize::{capitalised, duration, lasting};
 use maud::{Markup, html};
 
 /// How publishing goes. Nothing while it is off.
-pub(super) fn table(screen: &Screen) -> Markup {
+pub(super) fn table(screen: &Screen, language: Language) -> Markup {
     let (overview, now) = (&screen.overview, screen.now);
     let Some(state) = &overview.publish else { return html! {} };
     let lag = state.lag(now);
@@ -27,21 +28,25 @@ pub(super) fn table(screen: &Screen) -> Markup {
         format!("the server refuses them; the last, talk {}: {}", last.talk_id, outside(&last.error))
     });
     facts(
-        "Publishing",
+        "Publishing".into(),
         "publishing",
         "What the PostgreSQL server has of this mirror",
         &[
-            ("Server", html! { (state.server) }),
+            ("Server".into(), html! { (state.server) }),
             (
-                "Talks that wait",
+                "Talks that wait".into(),
                 counted(
+                    language,
                     number::whole(state.backlog),
                     (lag > 0).then(|| format!("for up to {}", duration(lag))),
                 ),
             ),
-            ("Last confirmed", state.confirmed_at.map_or(html! { "nothing yet" }, |at| when(at, now))),
-            ("Error", error),
-            ("Talks left out", counted(number::whole(state.set_aside.len()), left_out)),
+            (
+                "Last confirmed".into(),
+                state.confirmed_at.map_or(html! { "nothing yet" }, |at| when(language, at, now)),
+            ),
+            ("Error".into(), error),
+            ("Talks left out".into(), counted(language, number::whole(state.set_aside.len()), left_out)),
         ],
     )
 }

@@ -1,8 +1,9 @@
 //! The answer to the page's question: one sentence, and what to do.
 
 use super::Screen;
+use super::parts::{marked, sentence as quoted};
 use crate::policy::closing::{CloseMode, ClosingOutcome};
-use crate::report::humanize::{ago, brief, capitalised, completeness, count, duration, talks};
+use crate::report::humanize::{ago, capitalised, completeness, count, duration, talks};
 use maud::{Markup, html};
 
 /// The state of the mirror at a glance.
@@ -74,9 +75,6 @@ pub(super) fn state(screen: &Screen) -> (Mood, String) {
     (Mood::Works, sentence.into())
 }
 
-/// The maximum width of a sentence in the list. It may quote the API or other programs.
-const MAX_SENTENCE_WIDTH: usize = 400;
-
 /// The sentence, its background, and what to do.
 pub(super) fn section(screen: &Screen, mood: Mood, sentence: &str) -> Markup {
     let todo = screen.complaints.iter().chain(&screen.warnings);
@@ -93,7 +91,7 @@ pub(super) fn section(screen: &Screen, mood: Mood, sentence: &str) -> Markup {
             ul.todo aria-label="What there is to do" {
                 @for (what, action) in todo {
                     li {
-                        (marked(&brief(&capitalised(what), MAX_SENTENCE_WIDTH))) "."
+                        (marked(&quoted(&capitalised(what)))) "."
                         @if let Some(action) = action { span { "What to do: " (marked(action)) "." } }
                     }
                 }
@@ -103,21 +101,12 @@ pub(super) fn section(screen: &Screen, mood: Mood, sentence: &str) -> Markup {
     headline(mood, sentence, &rest)
 }
 
-/// Formats `commands` in a text.
-fn marked(text: &str) -> Markup {
-    html! {
-        @for (place, part) in text.split('`').enumerate() {
-            @if place % 2 == 1 { code { (part) } } @else { (part) }
-        }
-    }
-}
-
 /// The sentence with its sign.
 pub(super) fn headline(mood: Mood, sentence: &str, rest: &Markup) -> Markup {
     html! {
         section class=(mood.class()) aria-labelledby="state" {
             svg viewBox="0 0 24 24" aria-hidden="true" { path d=(mood.sign()) {} }
-            h1 id="state" { (brief(sentence, MAX_SENTENCE_WIDTH)) }
+            h1 id="state" { (quoted(sentence)) }
             (rest)
         }
     }

@@ -1,56 +1,20 @@
 //! The tables of the page, each with a caption and headed rows or columns.
 
 use super::Screen;
+use super::parts::{counted, facts, outside, when};
 use crate::clock::UnixSeconds;
+use crate::language::Language;
 use crate::number;
 use crate::policy::closing::{CloseMode, ClosingOutcome};
 use crate::report::Overview;
 use crate::report::humanize::{
-    ago, aim, backfill, brief, capitalised, count, day, duration, exempt, in_time, iso, lasting, past_events,
-    timestamp,
+    aim, backfill, capitalised, count, day, duration, exempt, in_time, lasting, past_events,
 };
 use crate::store::closures::Closure;
 use crate::store::days::{DAYS, Day};
 use crate::store::feeds::{Feeder, FeederRow};
 use crate::store::sweep::{ExemptTalk, ExemptTalks};
 use maud::{Markup, html};
-
-/// How long ago something was, with the exact time on hover.
-pub(super) fn when(at: UnixSeconds, now: UnixSeconds) -> Markup {
-    html! { time datetime=(iso(at)) title={ (timestamp(at)) " UTC" } { (ago(at, now)) } }
-}
-
-/// A text of the API or of another program, truncated to leave room for the rest of the page.
-pub(super) fn outside(text: &str) -> String {
-    brief(text, 300)
-}
-
-/// A table of names and values.
-pub(super) fn facts(title: &str, id: &str, caption: &str, rows: &[(&str, Markup)]) -> Markup {
-    html! {
-        section aria-labelledby=(id) {
-            h2 id=(id) { (title) }
-            div.wide {
-                table.facts {
-                    caption { (caption) }
-                    tbody {
-                        @for (name, value) in rows {
-                            tr { th scope="row" { (name) } td { (value) } }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// A count, and a remark beside it.
-pub(super) fn counted(number: i64, more: Option<String>) -> Markup {
-    html! {
-        b { (count(number)) }
-        @if let Some(more) = more { small { (more) } }
-    }
-}
 
 /// The figures behind the charts.
 pub(super) fn days(days: &[Day; DAYS]) -> Markup {
@@ -91,29 +55,32 @@ pub(super) fn days(days: &[Day; DAYS]) -> Markup {
 }
 
 /// The queue.
-pub(super) fn queue(screen: &Screen) -> Markup {
+pub(super) fn queue(screen: &Screen, language: Language) -> Markup {
     let (queue, now) = (&screen.overview.queue, screen.now);
     let oldest = queue.oldest_due_at.map(|at| format!("the oldest {}", lasting(at, now)));
     let next = queue.next_due_at.map(|at| format!("the next {}", in_time(at, now)));
     let urgent = queue.urgent_since.map(|at| format!("the oldest {}", lasting(at, now)));
     facts(
-        "Queue",
+        "Queue".into(),
         "queue",
         "Talks that wait to be fetched",
         &[
-            ("Due now", counted(queue.due, oldest)),
-            ("Of these asked for or hinted at", counted(queue.urgent, urgent)),
-            ("Due later", counted(queue.later, next)),
-            ("Failed", counted(queue.failed, (queue.failed > 0).then(|| "after repeated attempts".into()))),
+            ("Due now".into(), counted(language, queue.due, oldest)),
+            ("Of these asked for or hinted at".into(), counted(language, queue.urgent, urgent)),
+            ("Due later".into(), counted(language, queue.later, next)),
+            (
+                "Failed".into(),
+                counted(language, queue.failed, (queue.failed > 0).then(|| "after repeated attempts".into())),
+            ),
         ],
     )
 }
 
 /// Pauses, and how requests are doing.
-pub(super) fn pauses(screen: &Screen) -> Markup {
+pub(super) fn pauses(screen: &Screen, language: Language) -> Markup {
     let now = screen.now;
     let Some(daemon) = &screen.overview.daemon else {
-        return facts("Pauses and requests", "pauses", "None yet: the daemon is starting", &[]);
+        return facts("Pauses and requests".into(), "pauses", "None yet: the daemon is starting", &[]);
     };
     let pause = match &daemon.pause {
         None => html! { "none" },
@@ -127,34 +94,37 @@ pub(super) fn pauses(screen: &Screen) -> Markup {
         }
     };
     let failure = match (daemon.last_failure_at, &daemon.last_failure) {
-        (Some(at), Some(failure)) => html! { (when(at, now)) small { (outside(failure)) } },
+        (Some(at), Some(failure)) => html! { (when(language, at, now)) small { (outside(failure)) } },
         _ => html! { "none" },
     };
     let mut rows = vec![
-        ("Pause", pause),
+        ("Pause".into(), pause),
         (
-            "Requests a second",
+            "Requests a second".into(),
             html! {
                 b { (format!("{:.1}", daemon.request_rate)) }
                 small { "mean of the last minute, of " (format!("{:.1}", daemon.requests_per_second)) " allowed" }
             },
         ),
-        ("Last successful answer", daemon.last_success_at.map_or(html! { "none yet" }, |at| when(at, now))),
-        ("Last failure", failure),
+        (
+            "Last successful answer".into(),
+            daemon.last_success_at.map_or(html! { "none yet" }, |at| when(language, at, now)),
+        ),
+        ("Last failure".into(), failure),
     ];
     if let Some(at) = screen.token_expires_at {
         let expires = match (&screen.overview.oauth, at > now) {
-            (Some(oauth), true) => html! { "renews itself, last " (when(oauth.refreshed_at, now)) },
+            (Some(oauth), true) => html! { "renews itself, last " (when(language, oauth.refreshed_at, now)) },
             (None, true) => html! { "expires " (in_time(at, now)) },
-            (_, false) => html! { "expired " (when(at, now)) },
+            (_, false) => html! { "expired " (when(language, at, now)) },
         };
-        rows.push(("Token", expires));
+        rows.push(("Token".into(), expires));
     }
-    facts("Pauses and requests", "pauses", "What delays requests, and how they end", &rows)
+    facts("Pauses and requests".into(), "pauses", "What delays requests, and how they end", &rows)
 }
 
 /// The mirrored talks by state.
-pub(super) fn talks(screen: &Screen) -> Markup {
+pub(super) fn talks(screen: &Screen, language: Language) -> Markup {
     let (talks, fresh) = (&screen.overview.talks, &screen.overview.freshness);
     let fetched = (fresh.talks > 0).then(|| {
         format!(
@@ -165,22 +135,29 @@ pub(super) fn talks(screen: &Screen) -> Markup {
         )
     });
     let mut rows = vec![
-        ("Open", counted(talks.in_work, fetched)),
-        ("Of these missed", counted(talks.missed, None)),
-        ("Closed", counted(talks.closed, None)),
+        ("Open".into(), counted(language, talks.in_work, fetched)),
+        ("Of these missed".into(), counted(language, talks.missed, None)),
+        ("Closed".into(), counted(language, talks.closed, None)),
         (
-            "Gone",
-            counted(talks.gone, (talks.gone > 0).then(|| "the API reports that they no longer exist".into())),
+            "Gone".into(),
+            counted(
+                language,
+                talks.gone,
+                (talks.gone > 0).then(|| "the API reports that they no longer exist".into()),
+            ),
         ),
     ];
     if talks.denied > 0 {
-        rows.push(("Denied", counted(talks.denied, Some("the API refuses them to this token".into()))));
+        rows.push((
+            "Denied".into(),
+            counted(language, talks.denied, Some("the API refuses them to this token".into())),
+        ));
     }
-    facts("Talks", "talks", "Mirrored talks by state", &rows)
+    facts("Talks".into(), "talks", "Mirrored talks by state", &rows)
 }
 
 /// What auto-close does.
-pub(super) fn auto_close(screen: &Screen) -> Markup {
+pub(super) fn auto_close(screen: &Screen, language: Language) -> Markup {
     let (overview, now) = (&screen.overview, screen.now);
     let mode = match screen.close_mode {
         CloseMode::Off => html! { "off" },
@@ -196,7 +173,7 @@ pub(super) fn auto_close(screen: &Screen) -> Markup {
             let dry_run = last["mode"] == CloseMode::DryRun.as_str();
             let aim = aim(if dry_run { CloseMode::DryRun } else { CloseMode::Live });
             html! {
-                (when(UnixSeconds::new(number("at")), now))
+                (when(language, UnixSeconds::new(number("at")), now))
                 small { (count(number("stale"))) " stale, " (count(number("queued"))) " queued to be " (aim) }
             }
         }
@@ -208,15 +185,15 @@ pub(super) fn auto_close(screen: &Screen) -> Markup {
         .collect();
     let today = if today.is_empty() { "none".to_owned() } else { today.join(", ") };
     let mut rows = vec![
-        ("Mode", mode),
-        ("Last sweep", sweep),
-        ("Decisions today", html! { (today) }),
-        ("Under way", counted(overview.closures_under_way, None)),
+        ("Mode".into(), mode),
+        ("Last sweep".into(), sweep),
+        ("Decisions today".into(), html! { (today) }),
+        ("Under way".into(), counted(language, overview.closures_under_way, None)),
     ];
     if overview.exempt.rows > 0 {
-        rows.push(("Exempt", exempt_talks(&overview.exempt)));
+        rows.push(("Exempt".into(), exempt_talks(&overview.exempt)));
     }
-    facts("Auto-close", "auto-close", "What is done about talks that were missed", &rows)
+    facts("Auto-close".into(), "auto-close", "What is done about talks that were missed", &rows)
 }
 
 /// How many stale talks exemptions keep, and what keeps the longest missed of them.
@@ -242,7 +219,7 @@ fn outcome(outcome: ClosingOutcome) -> &'static str {
 }
 
 /// The last closings, and their reasons.
-pub(super) fn closures(screen: &Screen) -> Markup {
+pub(super) fn closures(screen: &Screen, language: Language) -> Markup {
     html! {
         section aria-labelledby="closures" {
             h2 id="closures" { "Last closures" }
@@ -260,7 +237,7 @@ pub(super) fn closures(screen: &Screen) -> Markup {
                             }
                         }
                         tbody {
-                            @for closure in &screen.closures { (decision(closure, screen.now)) }
+                            @for closure in &screen.closures { (decision(closure, language, screen.now)) }
                         }
                     }
                 }
@@ -269,10 +246,10 @@ pub(super) fn closures(screen: &Screen) -> Markup {
     }
 }
 
-fn decision(closure: &Closure, now: UnixSeconds) -> Markup {
+fn decision(closure: &Closure, language: Language, now: UnixSeconds) -> Markup {
     html! {
         tr {
-            th scope="row" { (closure.talk_id) small { (when(closure.decided_at, now)) } }
+            th scope="row" { (closure.talk_id) small { (when(language, closure.decided_at, now)) } }
             td {
                 (capitalised(outcome(closure.outcome)))
                 @if let Some(status) = closure.http_status { small { "HTTP " (status) } }
@@ -286,7 +263,7 @@ fn decision(closure: &Closure, now: UnixSeconds) -> Markup {
 }
 
 /// The feeders.
-pub(super) fn feeders(screen: &Screen) -> Markup {
+pub(super) fn feeders(screen: &Screen, language: Language) -> Markup {
     html! {
         section aria-labelledby="feeders" {
             h2 id="feeders" { "Feeders" }
@@ -305,7 +282,7 @@ pub(super) fn feeders(screen: &Screen) -> Markup {
                             }
                         }
                         tbody {
-                            @for row in &screen.overview.feeders { (feeder(row, screen)) }
+                            @for row in &screen.overview.feeders { (feeder(row, screen, language)) }
                         }
                     }
                 }
@@ -314,7 +291,7 @@ pub(super) fn feeders(screen: &Screen) -> Markup {
     }
 }
 
-fn feeder(row: &FeederRow, screen: &Screen) -> Markup {
+fn feeder(row: &FeederRow, screen: &Screen, language: Language) -> Markup {
     let now = screen.now;
     let Overview { backfill: ids, past_events: events, .. } = &screen.overview;
     let walk = match Feeder::parse(&row.feeder) {
@@ -335,7 +312,7 @@ fn feeder(row: &FeederRow, screen: &Screen) -> Markup {
                     (None, None) => small { @if row.enabled { "on" } @else { "off" } },
                 }
             }
-            td { @match row.ran_at { None => "never", Some(at) => (when(at, now)) } }
+            td { @match row.ran_at { None => "never", Some(at) => (when(language, at, now)) } }
             td.number { (count(row.found)) }
             td.number { (count(row.found_in_all)) }
         }
