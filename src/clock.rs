@@ -99,15 +99,36 @@ pub fn next_of(origin: Instant, every: Duration, now: Instant) -> Instant {
     origin + every.saturating_mul(u32::try_from(passed + 1).unwrap_or(u32::MAX))
 }
 
-/// A duration in its largest unit: `8 s`, `5 min`, `3 h`, `12 d`.
-pub fn duration(seconds: i64) -> String {
+/// A unit of durations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TimeUnit {
+    Second,
+    Minute,
+    Hour,
+    Day,
+}
+
+/// A duration in its largest unit, rounded down. None is below 0.
+pub(crate) fn in_largest_unit(seconds: i64) -> (i64, TimeUnit) {
     match seconds.max(0) {
-        seconds @ 0..60 => format!("{seconds} s"),
-        seconds @ 60..3600 => format!("{} min", seconds / 60),
+        seconds @ 0..60 => (seconds, TimeUnit::Second),
+        seconds @ 60..3600 => (seconds / 60, TimeUnit::Minute),
         // Up to two days in hours: "30 h" is more precise than "1 d".
-        seconds @ 3600..172_800 => format!("{} h", seconds / 3600),
-        seconds => format!("{} d", seconds / 86_400),
+        seconds @ 3600..172_800 => (seconds / 3600, TimeUnit::Hour),
+        seconds => (seconds / 86_400, TimeUnit::Day),
     }
+}
+
+/// A duration in its largest unit, in English: `8 s`, `5 min`, `3 h`, `12 d`.
+pub fn duration(seconds: i64) -> String {
+    let (number, unit) = in_largest_unit(seconds);
+    let unit = match unit {
+        TimeUnit::Second => "s",
+        TimeUnit::Minute => "min",
+        TimeUnit::Hour => "h",
+        TimeUnit::Day => "d",
+    };
+    format!("{number} {unit}")
 }
 
 /// Reads the monotonic clock alone.

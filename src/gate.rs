@@ -8,7 +8,7 @@
 //! A token bucket such as governor's does not work here. After a quiet minute a full bucket sends its burst on top
 //! of its steady rate. It also counts when requests leave, while the vendor counts when they arrive.
 //!
-//! Uses `departure`, `named`, `talk`.
+//! Uses `departure`, `language`, `named`, `talk`.
 
 mod places;
 mod reason;

@@ -13,7 +13,7 @@ mod screen;
 
 use crate::clock::{self, UnixSeconds, unix_now};
 use crate::feed::webhook::Webhooks;
-use crate::language::Language;
+use crate::language::{Language, Message};
 use crate::report::health::{self, Complaint, Live};
 use crate::report::humanize::causes;
 use crate::report::{self, Overview};
@@ -113,7 +113,7 @@ struct MirrorState {
     closing: screen::ClosingSummary,
     complaints: Vec<Complaint>,
     /// Why the daemon cannot work. Empty if it can.
-    obstacles: Vec<String>,
+    obstacles: Vec<Message>,
     now: UnixSeconds,
 }
 
@@ -268,7 +268,11 @@ async fn readyz(State(site): State<Arc<Site>>) -> Response {
     match site.mirror_state().await {
         Ok(mirror_state) if mirror_state.obstacles.is_empty() => plain(StatusCode::OK, "ready\n".into()),
         Ok(mirror_state) => {
-            let obstacles: Vec<_> = mirror_state.obstacles.iter().map(|obstacle| shown(obstacle)).collect();
+            let obstacles: Vec<_> = mirror_state
+                .obstacles
+                .iter()
+                .map(|obstacle| shown(&obstacle.to_string()).into_owned())
+                .collect();
             plain(StatusCode::SERVICE_UNAVAILABLE, obstacles.join("\n") + "\n")
         }
         Err(error) => plain(StatusCode::SERVICE_UNAVAILABLE, unreadable(&error)),

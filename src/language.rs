@@ -9,6 +9,9 @@ mod catalogue;
 mod choose;
 mod format;
 
+pub(crate) use format::{ago, in_time, lasting};
+
+use crate::clock::UnixSeconds;
 use catalogue::bundle;
 use fluent_bundle::{FluentArgs, FluentValue};
 use serde::{Serialize, Serializer};
@@ -53,6 +56,12 @@ pub(crate) enum MessageValue {
     Decimal(f64, usize),
     /// A duration in seconds: `3 h`.
     Duration(i64),
+    /// A size in bytes: `1.20 GiB`.
+    Bytes(u64),
+    /// A day, UTC: `2026-11-23`.
+    Date(UnixSeconds),
+    /// Several parts, with commas between them.
+    List(Vec<Message>),
     /// Another message.
     Message(Box<Message>),
 }
@@ -101,6 +110,12 @@ fn fluent_value(value: &MessageValue, language: Language) -> FluentValue<'static
         MessageValue::Count(number) => (*number).into(),
         MessageValue::Decimal(number, decimals) => language.decimal(*number, *decimals).into(),
         MessageValue::Duration(seconds) => language.duration(*seconds).into(),
+        MessageValue::Bytes(number) => language.bytes(*number).into(),
+        MessageValue::Date(day) => language.date(*day).into(),
+        MessageValue::List(parts) => {
+            let parts: Vec<_> = parts.iter().map(|part| part.to(language)).collect();
+            parts.join(", ").into()
+        }
         MessageValue::Message(message) => message.to(language).into(),
     }
 }
@@ -139,6 +154,18 @@ impl From<i64> for MessageValue {
 impl From<usize> for MessageValue {
     fn from(number: usize) -> MessageValue {
         MessageValue::Count(crate::number::whole(number))
+    }
+}
+
+impl From<u64> for MessageValue {
+    fn from(number: u64) -> MessageValue {
+        MessageValue::Count(crate::number::whole(number))
+    }
+}
+
+impl From<Vec<Message>> for MessageValue {
+    fn from(parts: Vec<Message>) -> MessageValue {
+        MessageValue::List(parts)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Decides what to do next: pure functions of given times and random numbers. When a talk is fetched again, whether
 //! it is stale, the next step of its closing, and who may send a request.
 //!
-//! Uses `clock`, `named`, `number`, `talk`, `text`.
+//! Uses `clock`, `language`, `named`, `number`, `talk`, `text`.
 
 pub mod closing;
 pub mod exemption;

@@ -1,6 +1,6 @@
 //! What people and programs see of the mirror: its state as a whole, its health, and formatted times and numbers.
 //!
-//! Uses `clock`, `config`, `gate`, `number`, `policy`, `sqlite`, `store`, `text`.
+//! Uses `clock`, `config`, `gate`, `language`, `number`, `policy`, `sqlite`, `store`, `text`.
 
 pub(crate) mod health;
 pub(crate) mod humanize;

@@ -4,7 +4,7 @@
 //! Related records are durable together. Readers never block writes. All writes of the daemon go through one thread
 //! ([`writer`]); commands open their own connections.
 //!
-//! Uses `clock`, `directory`, `files`, `gate`, `named`, `number`, `policy`, `sqlite`, `talk`, `telemetry`, `text`. Alone knows `rusqlite`, with `sqlite`.
+//! Uses `clock`, `directory`, `files`, `gate`, `language`, `named`, `number`, `policy`, `sqlite`, `talk`, `telemetry`, `text`. Alone knows `rusqlite`, with `sqlite`.
 
 pub(crate) mod account;
 pub(crate) mod backup;

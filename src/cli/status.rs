@@ -137,7 +137,7 @@ fn screen(
         )
         .into(),
     );
-    row("Freshness", freshness(&overview.freshness).into());
+    row("Freshness", freshness(&overview.freshness).to_string().into());
     let queue = &overview.queue;
     let oldest = queue
         .oldest_due_at
@@ -161,11 +161,11 @@ fn screen(
     for feeder in &overview.feeders {
         let walks = [Feeder::Backfill, Feeder::PastEvents].map(Feeder::as_str);
         if !walks.contains(&feeder.feeder.as_str()) {
-            row(&capitalised(&feeder.feeder), feeder_line(feeder, now));
+            row(&capitalised(&humanize::feeder(&feeder.feeder).to_string()), feeder_line(feeder, now));
         }
     }
     if let Some(walk) = &overview.backfill {
-        row("Backfill", backfill(walk, now).into());
+        row("Backfill", backfill(walk, now).to_string().into());
     }
     if let Some(line) = past_events_line(overview, now) {
         row("Past events", line);
@@ -182,7 +182,7 @@ fn screen(
     out.table(&table)?;
     for Complaint { what, action } in complaints.iter().chain(warnings) {
         out.line("")?;
-        out.line(format!("! {}", humanize::brief(what, MAX_COMPLAINT_WIDTH)))?;
+        out.line(format!("! {}", humanize::brief(&what.to_string(), MAX_COMPLAINT_WIDTH)))?;
         out.line(format!("  → {action}"))?;
     }
     Ok(())
@@ -205,14 +205,14 @@ fn auto_close(overview: &Overview, config: &Config, now: UnixSeconds) -> String 
             )
         }
     };
-    format!("{}, talks {}; {swept}", rules.mode, rules.stale)
+    format!("{}, talks {}; {swept}", humanize::close_mode(rules.mode), rules.stale)
 }
 
 fn closures(overview: &Overview) -> String {
     let today: Vec<String> = overview
         .closures_today
         .iter()
-        .map(|(outcome, count)| format!("{} {}", humanize::count(*count), outcome.as_str().replace('_', " ")))
+        .map(|(outcome, count)| format!("{} {}", humanize::count(*count), humanize::outcome(*outcome)))
         .collect();
     let today = if today.is_empty() { "none".into() } else { today.join(", ") };
     let today = format!("{today} today ({})", overview.timezone);
@@ -272,7 +272,7 @@ fn shares(lanes: &[LaneRequests]) -> Option<String> {
     let all: i64 = lanes.iter().map(|lane| lane.requests).sum();
     let share = |lane: &LaneRequests| {
         let percent = (lane.requests as f64 * 100.0 / all as f64).round();
-        format!("{} {percent} %", lane.lane)
+        format!("{} {percent} %", humanize::lane(&lane.lane))
     };
     let shares: Vec<String> = lanes.iter().map(share).collect();
     (all > 0).then(|| format!("{} of {} requests in 5 min", shares.join(", "), humanize::count(all)))
@@ -283,7 +283,7 @@ fn past_events_line(overview: &Overview, now: UnixSeconds) -> Option<Text> {
     let feeder = overview.feeders.iter().find(|row| row.feeder == Feeder::PastEvents.as_str());
     let feeder = feeder.filter(|row| row.enabled || overview.past_events.is_some())?;
     let read = match &overview.past_events {
-        Some(walk) => past_events(walk, feeder, now),
+        Some(walk) => past_events(walk, feeder, now).to_string(),
         None => "none is read yet".into(),
     };
     Some(with_error(read, feeder, now))

@@ -1,5 +1,6 @@
 //! Why everything pauses.
 
+use crate::language::Message;
 use crate::named::named;
 use std::fmt;
 
@@ -25,18 +26,24 @@ impl Reason {
     pub fn survives_restart(self) -> bool {
         matches!(self, Reason::RateLimited | Reason::Unpaid | Reason::Blocked | Reason::ManyGone)
     }
+
+    /// What it is, for people.
+    pub(crate) fn message(self) -> Message {
+        match self {
+            Reason::Unauthorized => Message::new("reason-unauthorized"),
+            Reason::Unpaid => Message::new("reason-unpaid"),
+            Reason::Blocked => Message::new("reason-blocked"),
+            Reason::RateLimited => Message::new("reason-rate-limited"),
+            Reason::Outage => Message::new("reason-outage"),
+            Reason::UnexpectedAnswer => Message::new("reason-unexpected-answer"),
+            Reason::ManyGone => Message::new("reason-many-gone"),
+        }
+    }
 }
 
+/// In English.
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Reason::Unauthorized => "the API does not accept the token",
-            Reason::Unpaid => "the account is not paid for",
-            Reason::Blocked => "the account or this address is blocked",
-            Reason::RateLimited => "too many requests for the API",
-            Reason::Outage => "the API fails or cannot be reached",
-            Reason::UnexpectedAnswer => "the API returns unexpected answers",
-            Reason::ManyGone => "the API reports too many stored open talks as missing",
-        })
+        self.message().fmt(f)
     }
 }

@@ -15,12 +15,12 @@ pub(super) use answers::{answer, icon, script, style};
 pub(super) use shell::{Content, Frame, Section};
 
 use crate::clock::UnixSeconds;
-use crate::language::Language;
+use crate::language::{Language, Message};
 use crate::number;
 use crate::policy::closing::CloseMode;
 use crate::report::Overview;
 use crate::report::health::Complaint;
-use crate::report::humanize::{completeness, count, day, duration};
+use crate::report::humanize::{completeness, count, duration};
 use crate::store::closures::Closure;
 use crate::store::days::{DAYS, Day};
 use axum::http::StatusCode;
@@ -36,7 +36,7 @@ pub(super) struct Screen {
     pub account: String,
     pub overview: Overview,
     /// Why the daemon cannot work. Empty if it can.
-    pub obstacles: Vec<String>,
+    pub obstacles: Vec<Message>,
     pub complaints: Vec<Complaint>,
     pub warnings: Vec<Complaint>,
     /// The last days, earliest first.
@@ -47,7 +47,7 @@ pub(super) struct Screen {
     pub requests_by_minute: Vec<u32>,
     pub close_mode: CloseMode,
     /// Which talks auto-close closes, for people: `missed for over 24h …`.
-    pub close_rules: String,
+    pub close_rules: Option<Message>,
     /// When the token expires, if known.
     pub token_expires_at: Option<UnixSeconds>,
 }
@@ -92,7 +92,7 @@ fn figures(screen: &Screen) -> Markup {
     let days = &screen.days;
     let values = |figure: fn(&Day) -> i64| days.iter().map(figure).collect::<Vec<i64>>();
     let (open, missed, closed) = (values(|day| day.open), values(|day| day.missed), values(|day| day.closed));
-    let times = [days[0].day, days[DAYS / 2].day].map(day);
+    let times = [days[0].day, days[DAYS / 2].day].map(|day| Language::English.day(day.as_utc()));
     let times = [times[0].clone(), times[1].clone(), "today".to_owned()];
     let requests: Vec<i64> = screen.requests_by_minute.iter().map(|requests| i64::from(*requests)).collect();
     // The current minute is not over and would look like a fall.
@@ -133,7 +133,7 @@ fn figures(screen: &Screen) -> Markup {
 fn extremes(days: &[Day], values: &[i64]) -> String {
     let of = |place: Option<usize>| {
         let place = place.unwrap_or(0);
-        format!("{} on {}", count(values[place]), day(days[place].day))
+        format!("{} on {}", count(values[place]), Language::English.day(days[place].day.as_utc()))
     };
     let least = of((0..values.len()).min_by_key(|place| values[*place]));
     let most = of((0..values.len()).rev().max_by_key(|place| values[*place]));

@@ -59,12 +59,12 @@ impl PageCache {
 }
 
 /// The last closings, `auto_close.mode`, and which talks it closes.
-pub(super) type ClosingSummary = (Vec<Closure>, CloseMode, String);
+pub(super) type ClosingSummary = (Vec<Closure>, CloseMode, Option<Message>);
 
 pub(super) fn closing(connection: &Connection) -> Result<ClosingSummary, StoreError> {
     let closures = closures::last(connection, CLOSURES_SHOWN)?;
     let (mode, rules) = sweep::running_rules(connection)?.unzip();
-    Ok((closures, mode.unwrap_or_default(), rules.map_or(String::new(), |rules| rules.to_string())))
+    Ok((closures, mode.unwrap_or_default(), rules.map(|rules| rules.message())))
 }
 
 /// Runs what reads the database in a thread that may block.
@@ -83,11 +83,10 @@ async fn screen(site: &Site) -> Result<Screen, Arc<StoreError>> {
     days[DAYS - 1].open = overview.talks.in_work;
     let (closures, close_mode, close_rules) = closing;
     if let Some(mistakes) = live.refused {
+        let mistakes = mistakes.trim_end().trim_end_matches('.');
         complaints.push(Complaint {
-            what: format!("a newer configuration was refused: {}", mistakes.trim_end().trim_end_matches('.')),
-            action: "correct it, then reload (`systemctl reload talkmirror`, or SIGHUP); the old one stays \
-                     in force"
-                .into(),
+            what: Message::new("what-config-refused").with("mistakes", mistakes),
+            action: Message::new("do-config-refused"),
         });
     }
     let alive = overview.daemon.is_some().then_some(Liveness::Running);

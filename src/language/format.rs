@@ -1,7 +1,7 @@
 //! Numbers, durations and times as each language writes them.
 
 use super::{Language, Message};
-use crate::clock::{UnixSeconds, written};
+use crate::clock::{TimeUnit, UnixSeconds, in_largest_unit, written};
 use std::time::Duration;
 
 /// Times this little ahead mean now, because two clocks were read.
@@ -40,14 +40,30 @@ impl Language {
 
     /// A duration in its largest unit, rounded down: `59 s`, `47 h`, `2 d`. In seconds, none below 0.
     pub(crate) fn duration(self, seconds: i64) -> String {
-        let (id, number) = match seconds.max(0) {
-            seconds @ 0..60 => ("duration-seconds", seconds),
-            seconds @ 60..3600 => ("duration-minutes", seconds / 60),
-            // Up to two days in hours: "30 h" is more precise than "1 d".
-            seconds @ 3600..172_800 => ("duration-hours", seconds / 3600),
-            seconds => ("duration-days", seconds / 86_400),
+        let (number, unit) = in_largest_unit(seconds);
+        let message = match unit {
+            TimeUnit::Second => Message::new("duration-seconds"),
+            TimeUnit::Minute => Message::new("duration-minutes"),
+            TimeUnit::Hour => Message::new("duration-hours"),
+            TimeUnit::Day => Message::new("duration-days"),
         };
-        Message::new(id).with("number", number).to(self)
+        message.with("number", number).to(self)
+    }
+
+    /// A size in binary units: `512 B`, `1.20 GiB`.
+    pub(crate) fn bytes(self, bytes: u64) -> String {
+        let (mut number, mut unit) = (bytes as f64, 0);
+        while number >= 1024.0 && unit < 4 {
+            (number, unit) = (number / 1024.0, unit + 1);
+        }
+        let message = match unit {
+            0 => Message::new("size-bytes"),
+            1 => Message::new("size-kib"),
+            2 => Message::new("size-mib"),
+            3 => Message::new("size-gib"),
+            _ => Message::new("size-tib"),
+        };
+        message.with("number", self.decimal(number, if unit == 0 { 0 } else { 2 })).to(self)
     }
 
     /// How long ago something was: `3 h ago`, or `3 h in the future` if a clock is or was wrong.
@@ -73,6 +89,18 @@ impl Language {
                 Language::English => "%Y-%m-%d %H:%M:%S",
                 Language::Russian => "%d.%m.%Y %H:%M:%S",
                 Language::Portuguese => "%d/%m/%Y %H:%M:%S",
+            },
+        )
+    }
+
+    /// A day with its year, UTC: `2026-11-23`, `23.11.2026`, `23/11/2026`.
+    pub(crate) fn date(self, day: UnixSeconds) -> String {
+        written(
+            day,
+            match self {
+                Language::English => "%Y-%m-%d",
+                Language::Russian => "%d.%m.%Y",
+                Language::Portuguese => "%d/%m/%Y",
             },
         )
     }

@@ -9,7 +9,8 @@ mod states;
 
 pub use states::{CloseContext, CloseMode, CloseRules, ClosingOutcome, Decision, FetchReason};
 
-use crate::clock::{Now, UnixSeconds, duration};
+use crate::clock::{Now, UnixSeconds};
+use crate::language::{Message, MessageValue};
 use crate::talk::Talk;
 use std::time::Duration;
 
@@ -219,16 +220,14 @@ pub fn first_look(now: UnixSeconds) -> UnixSeconds {
 
 /// Why nothing may be closed by a wall clock that is `skew` seconds ahead of the API's, where the answer
 /// shows its time; `None` if it may.
-pub fn clock_obstacle(skew: Option<i64>) -> Option<String> {
-    match skew {
-        None => Some("the API's answer has no Date to check this machine's clock by".into()),
-        Some(skew) if skew.unsigned_abs() > CLOCK_TOLERANCE.as_secs() => {
-            let span = duration(skew.abs());
-            let way = if skew > 0 { "ahead of" } else { "behind" };
-            Some(format!("this machine's clock is {span} {way} the API's"))
-        }
-        Some(_) => None,
-    }
+pub(crate) fn clock_obstacle(skew: Option<i64>) -> Option<Message> {
+    let Some(skew) = skew else { return Some(Message::new("clock-unknown")) };
+    let message = match skew {
+        _ if skew.unsigned_abs() <= CLOCK_TOLERANCE.as_secs() => return None,
+        1.. => Message::new("clock-ahead"),
+        _ => Message::new("clock-behind"),
+    };
+    Some(message.with("span", MessageValue::Duration(skew.saturating_abs())))
 }
 
 /// Whether the wall clock went on like the other one since `before`: it was not set, and the machine did not sleep.
@@ -296,8 +295,10 @@ mod tests {
     fn nothing_is_decided_by_a_wrong_clock() {
         let talk = just_stale(NOW);
         for mode in [CloseMode::Live, CloseMode::DryRun] {
-            let close_context =
-                CloseContext { obstacle: clock_obstacle(Some(61)), ..close_context(&talk, mode) };
+            let close_context = CloseContext {
+                obstacle: clock_obstacle(Some(61)).map(|why| why.to_string()),
+                ..close_context(&talk, mode)
+            };
             assert!(matches!(next(None, None, &talk, Some(&close_context), NOW), Step::Leave(Some(_))));
             let requested = open(OpenOutcome::Requested, 10);
             assert!(matches!(
@@ -307,7 +308,10 @@ mod tests {
         }
         assert_eq!(clock_obstacle(Some(60)), None);
         assert_eq!(clock_obstacle(Some(-60)), None);
-        assert_eq!(clock_obstacle(Some(-61)).unwrap(), "this machine's clock is 1 min behind the API's");
+        assert_eq!(
+            clock_obstacle(Some(-61)).unwrap().to_string(),
+            "this machine's clock is 1 min behind the API's"
+        );
         assert!(clock_obstacle(None).is_some());
     }
 

@@ -4,6 +4,7 @@ use super::exemption::Exempting;
 use super::hours::ReportRules;
 use super::origin::{origin_key, same_origin};
 use crate::clock::{UnixSeconds, duration};
+use crate::language::Message;
 use crate::talk::Talk;
 use std::fmt;
 use std::sync::Arc;
@@ -201,6 +202,26 @@ impl StaleRules {
         }
     }
 
+    /// Which talks these rules make stale, for people; follows "talks".
+    pub(crate) fn message(&self) -> Message {
+        let rules = match self.work_time {
+            None => Message::new("stale-rules"),
+            Some(_) => Message::new("stale-rules-work"),
+        };
+        let mut rules = rules
+            .with("missed", written(self.stale_after_seconds()))
+            .with("unchanged", written(self.quiet_for_seconds()));
+        if !self.only_origins.is_empty() {
+            let channels = self.only_origins.join(", ");
+            rules = Message::new("stale-rules-only").with("rules", rules).with("channels", channels);
+        }
+        if !self.except_origins.is_empty() {
+            let channels = self.except_origins.join(", ");
+            rules = Message::new("stale-rules-except").with("rules", rules).with("channels", channels);
+        }
+        rules
+    }
+
     /// How long a talk is unchanged before it is stale, in whole seconds.
     pub fn quiet_for_seconds(&self) -> i64 {
         seconds(self.quiet_for)
@@ -225,20 +246,10 @@ impl StaleRules {
     }
 }
 
+/// In English.
 impl fmt::Display for StaleRules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "missed for over {}", written(self.stale_after_seconds()))?;
-        if self.work_time.is_some() {
-            f.write_str(" of work")?;
-        }
-        write!(f, " and unchanged for over {}", written(self.quiet_for_seconds()))?;
-        if !self.only_origins.is_empty() {
-            write!(f, ", only {}", self.only_origins.join(", "))?;
-        }
-        if !self.except_origins.is_empty() {
-            write!(f, ", except {}", self.except_origins.join(", "))?;
-        }
-        Ok(())
+        self.message().fmt(f)
     }
 }
 
@@ -281,13 +292,14 @@ impl fmt::Display for KeptReason {
 }
 
 /// A duration as written in the configuration: `24h`, `15m`, `90s`.
-fn written(seconds: i64) -> String {
-    match seconds {
-        172_800.. if seconds % 86_400 == 0 => format!("{}d", seconds / 86_400),
-        1.. if seconds % 3600 == 0 => format!("{}h", seconds / 3600),
-        1.. if seconds % 60 == 0 => format!("{}m", seconds / 60),
-        _ => format!("{seconds}s"),
-    }
+fn written(seconds: i64) -> Message {
+    let (message, number) = match seconds {
+        172_800.. if seconds % 86_400 == 0 => (Message::new("exactly-days"), seconds / 86_400),
+        1.. if seconds % 3600 == 0 => (Message::new("exactly-hours"), seconds / 3600),
+        1.. if seconds % 60 == 0 => (Message::new("exactly-minutes"), seconds / 60),
+        _ => (Message::new("exactly-seconds"), seconds),
+    };
+    message.with("number", number.to_string())
 }
 
 #[cfg(test)]

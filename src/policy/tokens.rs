@@ -1,6 +1,7 @@
 //! Token lifetimes: when a person is warned of the end, and when an OAuth pair is renewed.
 
-use crate::clock::{UnixSeconds, written};
+use crate::clock::UnixSeconds;
+use crate::language::{Message, MessageValue};
 use std::fmt;
 use std::time::Duration;
 
@@ -53,24 +54,29 @@ impl Expiry {
             _ => Expiry::Far(span),
         }
     }
-}
 
-impl fmt::Display for Expiry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Expiry::Far(span) | Expiry::Soon(span) | Expiry::Over(span)) = *self;
-        let on = written(span.expires_at, "%Y-%m-%d");
+    /// When it expires or expired, for people: `expires in 13 days, on 2026-11-27`.
+    pub(crate) fn message(self) -> Message {
+        let (message, span) = match self {
+            Expiry::Far(span) | Expiry::Soon(span) => (Message::new("token-expires"), span),
+            Expiry::Over(span) => (Message::new("token-expired"), span),
+        };
         let time = days(span.expires_at.seconds_since(span.now).saturating_abs());
-        match self {
-            Expiry::Far(_) | Expiry::Soon(_) => write!(f, "expires in {time}, on {on}"),
-            Expiry::Over(_) => write!(f, "expired {time} ago, on {on}"),
-        }
+        message.with("span", time).with("day", MessageValue::Date(span.expires_at))
     }
 }
 
-fn days(seconds: i64) -> String {
+/// In English.
+impl fmt::Display for Expiry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.message().fmt(f)
+    }
+}
+
+fn days(seconds: i64) -> MessageValue {
     match seconds / 86_400 {
-        ..2 => crate::clock::duration(seconds),
-        days => format!("{days} days"),
+        ..2 => MessageValue::Duration(seconds),
+        days => Message::new("days").with("number", days).into(),
     }
 }
 

@@ -5,16 +5,16 @@ pub(crate) mod backup;
 mod clock;
 mod disk;
 pub(crate) mod publish;
+mod quota;
 mod tokens;
 pub(crate) mod wal;
 
 use crate::clock::UnixSeconds;
 use crate::gate::Reason;
-use crate::number;
-use crate::policy::lanes::Lane;
-use crate::report::Overview;
-use crate::report::humanize::{self, ago, duration, in_time, lasting};
-use crate::store::status::{DaemonStatus, LANES_SPAN, Liveness, Mode};
+use crate::language::{Message, ago, in_time, lasting};
+use crate::policy::closing;
+use crate::report::{Overview, humanize};
+use crate::store::status::{DaemonStatus, Liveness, Mode, PauseStatus};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -28,12 +28,12 @@ const STOPPED: Duration = Duration::from_secs(15 * 60);
 const SILENT: Duration = Duration::from_secs(2 * 60);
 
 /// A problem.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Complaint {
     /// What is wrong, as a sentence without a full stop.
-    pub what: String,
+    pub what: Message,
     /// What a person can do about it.
-    pub action: String,
+    pub action: Message,
 }
 
 /// The current state of the process, which the database does not have or not as fresh.
@@ -58,31 +58,37 @@ pub(crate) struct Live {
 }
 
 /// Why the daemon cannot work. Empty if it can.
-pub(crate) fn obstacles(live: &Live, overview: &Overview, now: UnixSeconds) -> Vec<String> {
+pub(crate) fn obstacles(live: &Live, overview: &Overview, now: UnixSeconds) -> Vec<Message> {
     let mut obstacles = Vec::new();
     if let Some(why) = &live.stalled {
-        obstacles.push(format!("the daemon makes no progress: {why}"));
+        obstacles.push(Message::new("what-stalled").with("why", why.as_str()));
     }
     if let Some(why) = &live.write_error {
-        obstacles.push(format!("the database cannot be written: {why}"));
+        obstacles.push(Message::new("what-write-error").with("why", why.as_str()));
     }
     let daemon = live.status.as_ref();
     if let Some(pause) = daemon.and_then(|daemon| daemon.pause.as_ref()) {
-        let what = pause.what();
         let next = in_time(pause.until, now);
-        obstacles.push(format!("everything pauses: {what} ({}); next probe {next}", pause.detail));
+        obstacles.push(Message::new("what-probes").with("pause", paused(pause, true)).with("time", next));
     } else if let Some((unanswered, _)) = daemon.and_then(|daemon| unanswered(daemon, overview, now)) {
         obstacles.push(unanswered);
     }
     obstacles
 }
 
+fn paused(pause: &PauseStatus, running: bool) -> Message {
+    let message = if running { Message::new("what-pauses") } else { Message::new("what-paused") };
+    message.with("why", pause.what()).with("detail", pause.detail.as_str())
+}
+
+/// Why nothing is closed: the clock, as the daemon found it.
+pub(crate) fn not_closing(daemon: &DaemonStatus) -> Option<Message> {
+    let stored = daemon.not_closing.as_ref()?;
+    Some(closing::clock_obstacle(daemon.clock_skew).unwrap_or_else(|| Message::verbatim(stored)))
+}
+
 /// The API serves no request, although nothing is paused: what, and what to do.
-fn unanswered(
-    daemon: &DaemonStatus,
-    overview: &Overview,
-    now: UnixSeconds,
-) -> Option<(String, &'static str)> {
+fn unanswered(daemon: &DaemonStatus, overview: &Overview, now: UnixSeconds) -> Option<(Message, Message)> {
     let lately = |since: &UnixSeconds| {
         now.duration_since(*since) > SILENT && daemon.last_success_at.is_none_or(|at| at < *since)
     };
@@ -92,11 +98,11 @@ fn unanswered(
         .filter(|row| row.enabled)
         .filter_map(|row| Some((row.trouble_since.filter(lately)?, &row.feeder, row.trouble.as_ref()?)));
     let (since, feeder, trouble) = failing_feeders.min()?;
-    Some((
-        format!("no talk was fetched {}; {feeder}: {trouble}", lasting(since, now)),
-        "check the network and api.base_url; if the account offers no lists, use webhooks or begin with \
-         `talkmirror backfill --from ID`",
-    ))
+    let what = Message::new("what-unanswered")
+        .with("time", lasting(since, now))
+        .with("feeder", humanize::feeder(feeder))
+        .with("error", trouble.as_str());
+    Some((what, Message::new("do-unanswered")))
 }
 
 /// All problems, the most serious first. Empty if the mirror is healthy.
@@ -110,72 +116,26 @@ pub(crate) fn complaints(
     now: UnixSeconds,
 ) -> Vec<Complaint> {
     let mut complaints = Vec::new();
-    let mut complain = |what: String, action: &str| {
-        complaints.push(Complaint { what, action: action.to_owned() });
-    };
+    let mut complain = |what: Message, action: Message| complaints.push(Complaint { what, action });
     let daemon = overview.daemon.as_ref();
     let running = matches!(alive, Some(Liveness::Running | Liveness::Silent));
 
     if let Some(daemon) = daemon {
         if let Some(pause) = &daemon.pause {
-            let when = if running { "everything pauses" } else { "everything paused when it last ran" };
-            let reason = Reason::parse(&pause.reason);
-            let what = reason.map_or_else(|| pause.reason.clone(), |reason| reason.to_string());
-            complain(
-                format!("{when}: {what} ({})", pause.detail),
-                match reason {
-                    Some(Reason::Unauthorized) => tokens::refused_action(overview),
-                    Some(Reason::Unpaid) => {
-                        "pay for the account: talkmirror resumes within 15 min by itself, or at once by \
-                         `talkmirror resume`"
-                    }
-                    Some(Reason::Blocked) => {
-                        "ask the vendor's support to lift the block; check api.base_url and who else uses this address"
-                    }
-                    Some(Reason::RateLimited | Reason::Outage | Reason::UnexpectedAnswer) | None
-                        if !running =>
-                    {
-                        "start it again (`talkmirror run` or `talkmirror sync`): it begins with one probe"
-                    }
-                    Some(Reason::RateLimited) => {
-                        "none: talkmirror resumes by itself; if it happens again, lower \
-                         api.requests_per_second"
-                    }
-                    Some(Reason::UnexpectedAnswer) => {
-                        "open the address in a browser: is it a maintenance or login page, a firewall, \
-                         another domain? Check api.base_url. talkmirror resumes by itself when the API \
-                         answers again"
-                    }
-                    Some(Reason::ManyGone) => {
-                        "check in the account whether they were deleted. If so, `talkmirror resume` accepts \
-                         that; else check api.base_url and the token's rights"
-                    }
-                    Some(Reason::Outage) | None => {
-                        "none if the vendor has an outage: talkmirror resumes by itself; else check the \
-                         network"
-                    }
-                },
-            );
+            complain(paused(pause, running), pause_action(pause, overview, running));
         }
         if alive == Some(Liveness::Silent) {
-            complain(
-                format!("the daemon has written nothing for {} min", now.seconds_since(daemon.seen_at) / 60),
-                "see its journal: is the disk full, or does another program hold the write lock?",
-            );
+            let minutes = now.seconds_since(daemon.seen_at) / 60;
+            complain(Message::new("what-silent").with("minutes", minutes), Message::new("do-silent"));
         }
         if let Some(stopped_at) = daemon.stopped_at.filter(|at| {
             alive == Some(Liveness::Stopped) && daemon.mode == Mode::Run && now.duration_since(*at) > STOPPED
         }) {
-            complain(
-                format!("the daemon was stopped {}, and nothing is kept fresh since", ago(stopped_at, now)),
-                "start it again: `systemctl start talkmirror`, or `talkmirror run`",
-            );
+            let what = Message::new("what-stopped").with("time", ago(stopped_at, now));
+            complain(what, Message::new("do-start"));
         }
         if alive == Some(Liveness::Vanished) && daemon.mode == Mode::Run {
-            complain(
-                "the daemon ended without a clean stop: it was killed, or the machine went down".into(),
-                "start it again: nothing is lost",
-            );
+            complain(Message::new("what-vanished"), Message::new("do-start-again"));
         }
     }
     let found = [
@@ -186,34 +146,29 @@ pub(crate) fn complaints(
         publish::complaint(overview, alive, now),
     ];
     for Complaint { what, action } in found.into_iter().flatten() {
-        complain(what, &action);
+        complain(what, action);
     }
     if let Some(doubt) = &overview.account.doubt {
-        complain(
-            format!("the account that answers is not confirmed: {doubt}; 404, 403 and 204 are ignored"),
-            "check api.base_url and the token: `talkmirror check` names the account that answers",
-        );
+        let what = Message::new("what-account").with("why", doubt.as_str());
+        complain(what, Message::new("do-account"));
     }
     if let Some(stopped) = overview.sweeps.stopped.as_ref().filter(|_| closes) {
         let number = |key: &str| stopped[key].as_i64().unwrap_or_default();
-        complain(
-            format!(
-                "auto-close stopped a sweep {}: {} of {} open talks are stale, more than auto_close.max_share allows",
-                ago(UnixSeconds::new(number("at")), now),
-                number("stale"),
-                number("open"),
-            ),
-            "see `talkmirror stale`; then change the rules, or run `talkmirror close --yes` to sweep once",
-        );
+        let what = Message::new("what-max-share")
+            .with("time", ago(UnixSeconds::new(number("at")), now))
+            .with("stale", number("stale"))
+            .with("open", number("open"));
+        complain(what, Message::new("do-max-share"));
     }
-    if let Some(why) = daemon.and_then(|daemon| daemon.not_closing.as_ref()).filter(|_| closes) {
-        let dated = daemon.is_some_and(|daemon| daemon.clock_skew.is_some());
+    if let Some((daemon, why)) =
+        daemon.and_then(|daemon| Some((daemon, not_closing(daemon)?))).filter(|_| closes)
+    {
         let action = match running {
-            _ if !dated => "find out what removes the Date from the API's answers: a proxy?",
-            true => "set the clock right (NTP): the daemon notices at the next sweep",
-            false => "set the clock right (NTP), and start it again",
+            _ if daemon.clock_skew.is_none() => Message::new("do-clock-unknown"),
+            true => Message::new("do-clock"),
+            false => Message::new("do-clock-start"),
         };
-        complain(format!("{why}: nothing is closed"), action);
+        complain(Message::new("what-not-closing").with("why", why), action);
     }
     let unpaused = daemon.filter(|daemon| running && daemon.pause.is_none());
     if let Some((what, action)) = unpaused.and_then(|daemon| unanswered(daemon, overview, now)) {
@@ -224,39 +179,39 @@ pub(crate) fn complaints(
         && let Some(oldest) = queue.oldest_due_at
         && now.duration_since(oldest) > NEGLECTED
     {
-        complain(
-            format!("{} talks are due and nobody fetches them", queue.due),
-            "start the daemon (`talkmirror run`), or `talkmirror sync`",
-        );
+        complain(Message::new("what-neglected").with("number", queue.due), Message::new("do-neglected"));
     }
     if queue.failed > 0 {
-        complain(
-            format!("{} failed after repeated attempts", humanize::talks(queue.failed)),
-            "see `talkmirror queue list --failed`, then `talkmirror queue retry` or `queue drop`",
-        );
+        complain(Message::new("what-failed").with("number", queue.failed), Message::new("do-failed"));
     }
     complaints
 }
 
-/// Each open talk should be fetched again within this time, on average.
-const FULL_ROUND: Duration = Duration::from_secs(60 * 60);
-/// Due talks that wait longer than this while the daemon runs are reported.
-const BACKLOG: Duration = Duration::from_secs(10 * 60);
+/// What to do about a pause.
+fn pause_action(pause: &PauseStatus, overview: &Overview, running: bool) -> Message {
+    match Reason::parse(&pause.reason) {
+        Some(Reason::Unauthorized) => tokens::refused_action(overview),
+        Some(Reason::Unpaid) => Message::new("do-unpaid"),
+        Some(Reason::Blocked) => Message::new("do-blocked"),
+        Some(Reason::RateLimited | Reason::Outage | Reason::UnexpectedAnswer) | None if !running => {
+            Message::new("do-start-with-probe")
+        }
+        Some(Reason::RateLimited) => Message::new("do-rate-limited"),
+        Some(Reason::UnexpectedAnswer) => Message::new("do-unexpected-answer"),
+        Some(Reason::ManyGone) => Message::new("do-many-gone"),
+        Some(Reason::Outage) | None => Message::new("do-outage"),
+    }
+}
 
 /// Warns that the last request failed. In a quiet account nothing else may show it for minutes.
 fn last_failure(overview: &Overview, alive: Option<Liveness>, now: UnixSeconds) -> Option<Complaint> {
     let daemon = overview.daemon.as_ref().filter(|_| alive == Some(Liveness::Running))?;
     let at = daemon.last_failure_at?;
     let failing = daemon.pause.is_none() && daemon.failing_since.is_some();
-    failing.then(|| Complaint {
-        what: format!(
-            "the last request failed, {}: {}",
-            ago(at, now),
-            daemon.last_failure.as_deref().unwrap_or("no reason is known")
-        ),
-        action:
-            "none if it was a single one: it is retried; three in a row without an answer pause everything"
-                .into(),
+    failing.then(|| {
+        let why = daemon.last_failure.as_ref().map_or_else(|| Message::new("no-reason"), Message::verbatim);
+        let what = Message::new("what-last-failure").with("time", ago(at, now)).with("why", why);
+        Complaint { what, action: Message::new("do-last-failure") }
     })
 }
 
@@ -273,72 +228,7 @@ pub(crate) fn warnings(overview: &Overview, alive: Option<Liveness>, now: UnixSe
         wal::warning(overview, alive, now),
         publish::warning(overview, alive),
     ];
-    found.into_iter().flatten().chain(quota_warnings(overview, alive, now)).collect()
-}
-
-/// Warns that the quota is too small, with the `api.requests_per_second` that would do.
-fn quota_warnings(overview: &Overview, alive: Option<Liveness>, now: UnixSeconds) -> Vec<Complaint> {
-    let Some(daemon) = overview.daemon.as_ref().filter(|_| alive == Some(Liveness::Running)) else {
-        return Vec::new();
-    };
-    if daemon.pause.is_some() || daemon.mode != Mode::Run {
-        return Vec::new();
-    }
-    let mut warnings = Vec::new();
-    // Earlier, the lanes' figures show only the first rush.
-    let settled = now.duration_since(daemon.started_at) >= LANES_SPAN;
-    let rate = |named: &[&str]| {
-        let counted = daemon.lanes.iter().filter(|lane| settled && named.contains(&lane.lane.as_str()));
-        counted.map(|lane| lane.requests as f64).sum::<f64>() / LANES_SPAN.as_secs_f64()
-    };
-    let unmirrored = rate(&[Lane::Unmirrored.as_str()]);
-    let others = rate(&[Lane::Closing, Lane::Asked, Lane::Hints].map(Lane::as_str)) + unmirrored;
-    let used = others + rate(&[Lane::Refresh.as_str()]);
-    let allowed = daemon.requests_per_second;
-    // Responses take time, so a used-up quota yields no more than it did.
-    let (had, cost) = if used > allowed * 0.6 { (used, allowed / used) } else { (allowed, 1.0) };
-    let spare = (had - others).max(had * Lane::Refresh.share());
-    let quota = |rate: f64| {
-        format!(
-            "api.requests_per_second = {} (amoCRM allows 7, and sells more in packs)",
-            (rate * cost).ceil()
-        )
-    };
-    let refreshes = overview.feeders.iter().any(|row| row.feeder == "refresh" && row.enabled);
-    let open = overview.freshness.talks as f64;
-    // While talks wait for their first fetch, refreshes get a tenth. Another warning covers that.
-    if refreshes && unmirrored == 0.0 && open / spare > FULL_ROUND.as_secs_f64() {
-        let round = duration(number::truncated(open / spare));
-        warnings.push(Complaint {
-            what: format!(
-                "the quota cannot keep up: {spare:.1} requests a second are left to refresh {open} open talks, \
-                 each every {round} on average"
-            ),
-            action: format!("{} would refresh them all within an hour", quota(others + open / FULL_ROUND.as_secs_f64())),
-        });
-    }
-    if let Some(oldest) =
-        overview.queue.urgent_since.filter(|oldest| settled && now.duration_since(*oldest) > BACKLOG)
-    {
-        let waiting = overview.queue.urgent;
-        let rate = others + waiting as f64 / BACKLOG.as_secs_f64();
-        warnings.push(Complaint {
-            what: format!(
-                "the quota cannot keep up: {} waiting to be fetched that were asked for or hinted at, the first {}",
-                talks(waiting),
-                lasting(oldest, now)
-            ),
-            action: format!("none if it happens once; {} would fetch them within 10 min", quota(rate)),
-        });
-    }
-    warnings
-}
-
-fn talks(count: i64) -> String {
-    match count {
-        1 => "1 talk is".into(),
-        count => format!("{count} talks are"),
-    }
+    found.into_iter().flatten().chain(quota::warnings(overview, alive, now)).collect()
 }
 
 #[cfg(test)]

@@ -1,50 +1,41 @@
 //! Times, counts and states for people, the same in the commands and on the status page.
+//!
+//! What the page and `status` show is a [`Message`]. The short functions write English for the journal and for the
+//! other commands.
 
-use crate::clock::{UnixSeconds, written};
+use crate::clock::UnixSeconds;
 pub(crate) use crate::clock::{duration, iso};
+use crate::language::{self, Language, Message, MessageValue};
 use crate::number;
-use crate::policy::closing::CloseMode;
+use crate::policy::closing::{CloseMode, ClosingOutcome};
+use crate::policy::lanes::Lane;
 pub(crate) use crate::sqlite::causes;
 use crate::store::completeness::Completeness;
 use crate::store::counts::Freshness;
-use crate::store::feeds::{Backfill, FeederRow, PastEvents};
-use crate::store::local_time::LocalDay;
+use crate::store::feeds::{Backfill, Feeder, FeederRow, PastEvents};
 use crate::store::sweep::ExemptTalks;
 pub(crate) use crate::text::{brief, shown};
-use std::time::Duration;
 
 const YEAR_SECS: i64 = 365 * 24 * 60 * 60;
 
-/// Times this little ahead mean now, because two clocks were read.
-const SAME_MOMENT: Duration = Duration::from_secs(2);
-
-/// How long ago something was: `3 h ago`, or `3 h in the future` if a clock is or was wrong.
+/// [`Language::ago`] in English.
 pub(crate) fn ago(at: UnixSeconds, now: UnixSeconds) -> String {
-    match at.duration_since(now) > SAME_MOMENT {
-        true => format!("{} in the future", duration(at.seconds_since(now))),
-        false => format!("{} ago", duration(now.seconds_since(at))),
-    }
+    Language::English.ago(at, now)
 }
 
-/// How long something has lasted: `for 3 h`, or `since 3 h in the future`.
+/// [`Language::lasting`] in English.
 pub(crate) fn lasting(since: UnixSeconds, now: UnixSeconds) -> String {
-    match since.duration_since(now) > SAME_MOMENT {
-        true => format!("since {}", ago(since, now)),
-        false => format!("for {}", duration(now.seconds_since(since))),
-    }
+    Language::English.lasting(since, now)
 }
 
-/// When something will be: `in 3 min`, or `now`.
+/// [`Language::in_time`] in English.
 pub(crate) fn in_time(at: UnixSeconds, now: UnixSeconds) -> String {
-    match at.seconds_since(now) {
-        ..=0 => "now".into(),
-        left => format!("in {}", duration(left)),
-    }
+    Language::English.in_time(at, now)
 }
 
-/// A time to the second, UTC: `2026-11-23 09:34:00`.
+/// [`Language::timestamp`] in English.
 pub(crate) fn timestamp(at: UnixSeconds) -> String {
-    written(at, "%Y-%m-%d %H:%M:%S")
+    Language::English.timestamp(at)
 }
 
 /// A time, and how long ago it was.
@@ -52,139 +43,179 @@ pub(crate) fn timestamp_ago(at: UnixSeconds, now: UnixSeconds) -> String {
     format!("{} ({})", timestamp(at), ago(at, now))
 }
 
-/// A day of this or the last year: `23 Nov`.
-pub(crate) fn day(day: LocalDay) -> String {
-    written(day.as_utc(), "%-d %b")
-}
-
-/// A count with thousands separated: `1,234,567`.
+/// [`Language::count`] in English.
 pub(crate) fn count(number: impl TryInto<i64>) -> String {
-    indicatif::HumanCount(number::positive(number::whole(number))).to_string()
+    Language::English.count(number)
 }
 
 /// `1 talk`, `2 talks`.
 pub(crate) fn talks(number: impl TryInto<i64>) -> String {
-    match number::whole(number) {
-        1 => "1 talk".into(),
-        number => format!("{} talks", count(number)),
-    }
+    Message::new("talks").with("number", number::whole(number)).to_string()
 }
 
 /// `1 state`, `2 states`.
 pub(crate) fn states(number: u64) -> String {
-    match number {
-        1 => "1 state".into(),
-        number => format!("{} states", indicatif::HumanCount(number)),
-    }
-}
-
-/// A size in binary units: `1.20 GiB`.
-pub(crate) fn bytes(number: u64) -> String {
-    indicatif::HumanBytes(number).to_string()
+    Message::new("states").with("number", number).to_string()
 }
 
 /// A duration in seconds that may span years: `20 d`, `8 years`.
-pub(crate) fn years(seconds: i64) -> String {
+pub(crate) fn years(seconds: i64) -> MessageValue {
     match seconds / YEAR_SECS {
-        ..2 => duration(seconds),
-        years => format!("{} years", count(years)),
+        ..2 => MessageValue::Duration(seconds),
+        years => Message::new("years").with("number", years).into(),
+    }
+}
+
+/// The name of a feeder. One of another version is named as it is.
+pub(crate) fn feeder(name: &str) -> Message {
+    match Feeder::parse(name) {
+        Some(Feeder::Refresh) => Message::new("feeder-refresh"),
+        Some(Feeder::Listing) => Message::new("feeder-listing"),
+        Some(Feeder::Events) => Message::new("feeder-events"),
+        Some(Feeder::PastEvents) => Message::new("feeder-past-events"),
+        Some(Feeder::Directory) => Message::new("feeder-directory"),
+        Some(Feeder::Webhook) => Message::new("feeder-webhook"),
+        Some(Feeder::Backfill) => Message::new("feeder-backfill"),
+        None => Message::verbatim(name.replace('_', " ")),
+    }
+}
+
+/// The name of a lane. One of another version is named as it is.
+pub(crate) fn lane(name: &str) -> Message {
+    match Lane::parse(name) {
+        Some(Lane::Closing) => Message::new("lane-closing"),
+        Some(Lane::Asked) => Message::new("lane-asked"),
+        Some(Lane::Hints) => Message::new("lane-hints"),
+        Some(Lane::Unmirrored) => Message::new("lane-unmirrored"),
+        Some(Lane::Refresh) => Message::new("lane-refresh"),
+        None => Message::verbatim(name),
+    }
+}
+
+/// What came of a closing; also after a count: `2 closed`.
+pub(crate) fn outcome(outcome: ClosingOutcome) -> Message {
+    match outcome {
+        ClosingOutcome::WouldClose => Message::new("outcome-would-close"),
+        ClosingOutcome::Requested => Message::new("outcome-requested"),
+        ClosingOutcome::Accepted => Message::new("outcome-accepted"),
+        ClosingOutcome::Closed => Message::new("outcome-closed"),
+        ClosingOutcome::Withdrawn => Message::new("outcome-withdrawn"),
+        ClosingOutcome::Refused => Message::new("outcome-refused"),
+        ClosingOutcome::Failed => Message::new("outcome-failed"),
+    }
+}
+
+/// `auto_close.mode`.
+pub(crate) fn close_mode(mode: CloseMode) -> Message {
+    match mode {
+        CloseMode::Off => Message::new("close-mode-off"),
+        CloseMode::DryRun => Message::new("close-mode-dry-run"),
+        CloseMode::Live => Message::new("close-mode-live"),
     }
 }
 
 /// The age of the mirrored states of open talks.
-pub(crate) fn freshness(freshness: &Freshness) -> String {
+pub(crate) fn freshness(freshness: &Freshness) -> Message {
     let Freshness { talks, p50, p95, max } = *freshness;
     if talks == 0 {
-        return "no open talk is mirrored".into();
+        return Message::new("freshness-none");
     }
-    let [p50, p95, max] = [p50, p95, max].map(duration);
-    format!(
-        "half of the open talks were fetched within {p50} (p50), 95 % within {p95} (p95), all within {max}"
-    )
+    Message::new("freshness")
+        .with("p50", MessageValue::Duration(p50))
+        .with("p95", MessageValue::Duration(p95))
+        .with("max", MessageValue::Duration(max))
 }
 
 /// How much of the account is mirrored. `None` once it is complete.
-pub(crate) fn completeness(completeness: &Completeness, now: UnixSeconds) -> Option<String> {
+pub(crate) fn completeness(completeness: &Completeness, now: UnixSeconds) -> Option<Message> {
     let Completeness { known, mirrored, complete, .. } = *completeness;
     if complete {
         return None;
     }
-    let left = completeness
-        .seconds_left(now)
-        .map_or(String::new(), |left| format!(", about {} left", duration(left)));
-    Some(match known > mirrored {
-        true => format!("{} of {} known talks mirrored{left}", count(mirrored), count(known)),
-        false => format!("{} talks mirrored, more are being looked for{left}", count(mirrored)),
+    let how = match known > mirrored {
+        true => Message::new("completeness-of").with("mirrored", mirrored).with("known", known),
+        false => Message::new("completeness-more").with("mirrored", mirrored),
+    };
+    Some(match completeness.seconds_left(now) {
+        None => how,
+        Some(left) => {
+            Message::new("completeness-left").with("how", how).with("left", MessageValue::Duration(left))
+        }
     })
 }
 
 /// How many stale talks how many rows keep: `2 rows of close_exemptions keep 3 stale talks from being closed`.
-pub(crate) fn exempt(exempt: &ExemptTalks) -> String {
-    let rows = match exempt.rows {
-        1 => "1 row of close_exemptions keeps".to_owned(),
-        rows => format!("{} rows of close_exemptions keep", count(rows)),
-    };
+pub(crate) fn exempt(exempt: &ExemptTalks) -> Message {
     let stale = match exempt.stale {
-        0 => "no stale talk".to_owned(),
-        1 => "1 stale talk".to_owned(),
-        stale => format!("{} stale talks", count(stale)),
+        0 => Message::new("no-stale-talk"),
+        stale => Message::new("stale-talks").with("number", stale),
     };
-    format!("{rows} {stale} from being closed")
+    Message::new("exempt").with("rows", exempt.rows).with("stale", stale)
 }
 
 /// The purpose of a sweep's talks: to be `closed`, or `decided on`.
-pub(crate) fn aim(mode: CloseMode) -> &'static str {
+pub(crate) fn aim(mode: CloseMode) -> Message {
     match mode {
-        CloseMode::Live => "closed",
-        CloseMode::DryRun | CloseMode::Off => "decided on (dry run)",
+        CloseMode::Live => Message::new("aim-closed"),
+        CloseMode::DryRun | CloseMode::Off => Message::new("aim-decided"),
     }
 }
 
 /// How many ids a backfill has checked.
-pub(crate) fn looked_at(walk: &Backfill) -> String {
+pub(crate) fn looked_at(walk: &Backfill) -> Message {
     let (done, all) = walk.progress();
-    format!("{} of {} ids are checked", count(done), count(all))
+    Message::new("backfill-checked").with("done", done).with("all", all)
 }
 
 /// The progress of a backfill, and when it ends.
-pub(crate) fn backfill(walk: &Backfill, now: UnixSeconds) -> String {
-    let what = format!("from {} to {}: {}", walk.from, walk.to, looked_at(walk));
-    match (&walk.ended, walk.seconds_left(now)) {
-        (Some((at, why)), _) => format!("{what}; ended {}: {why}", ago(*at, now)),
-        (None, Some(left)) => format!("{what}; done in about {}", duration(left)),
-        (None, None) => format!("{what}; started {}", ago(walk.began_at, now)),
-    }
+pub(crate) fn backfill(walk: &Backfill, now: UnixSeconds) -> Message {
+    // Ids are no counts: nothing separates their thousands.
+    let message = match (&walk.ended, walk.seconds_left(now)) {
+        (Some((at, why)), _) => {
+            Message::new("backfill-ended").with("time", language::ago(*at, now)).with("why", why.as_str())
+        }
+        (None, Some(left)) => Message::new("backfill-left").with("left", MessageValue::Duration(left)),
+        (None, None) => Message::new("backfill-began").with("time", language::ago(walk.began_at, now)),
+    };
+    message
+        .with("from", walk.from.to_string())
+        .with("to", walk.to.to_string())
+        .with("checked", looked_at(walk))
 }
 
 /// How far the past events are read, and when they will be: at the pace until the feeder's last run.
-pub(crate) fn past_events(walk: &PastEvents, feeder: &FeederRow, now: UnixSeconds) -> String {
-    let (since, events) = (written(walk.since, "%Y-%m-%d"), count(walk.events));
+pub(crate) fn past_events(walk: &PastEvents, feeder: &FeederRow, now: UnixSeconds) -> Message {
+    let (since, events) =
+        (MessageValue::Date(walk.since), Message::new("events").with("number", walk.events));
     match (walk.ended_at, walk.seconds_left(feeder.ran_at.unwrap_or(now))) {
-        (None, _) if !feeder.enabled => {
-            format!("off; read since {}: {events} events", written(walk.window().1, "%Y-%m-%d"))
-        }
-        (Some(at), _) => format!("read since {since}, {}: {events} events", ago(at, now)),
-        (None, Some(left)) => {
-            let percent = (walk.share() * 100.0).floor();
-            format!(
-                "{percent} % of the time since {since} is read: {events} events; done in about {}",
-                duration(left)
-            )
-        }
-        (None, None) => format!("to be read since {since}; started {}", ago(walk.resumed_at, now)),
+        (None, _) if !feeder.enabled => Message::new("past-events-off")
+            .with("since", MessageValue::Date(walk.window().1))
+            .with("events", events),
+        (Some(at), _) => Message::new("past-events-read")
+            .with("since", since)
+            .with("time", language::ago(at, now))
+            .with("events", events),
+        (None, Some(left)) => Message::new("past-events-left")
+            .with("percent", number::truncated(walk.share() * 100.0))
+            .with("since", since)
+            .with("events", events)
+            .with("left", MessageValue::Duration(left)),
+        (None, None) => Message::new("past-events-begin")
+            .with("since", since)
+            .with("time", language::ago(walk.resumed_at, now)),
     }
 }
 
-/// With a capital first letter, and blanks between words.
-pub(crate) fn capitalised(name: &str) -> String {
-    let name = name.replace('_', " ");
-    let mut letters = name.chars();
+/// With a capital first letter.
+pub(crate) fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn spans_are_in_their_largest_unit() {
@@ -209,9 +240,10 @@ mod tests {
         assert_eq!(in_time(now + 60, now), "in 1 min");
         let epoch = UnixSeconds::EPOCH;
         assert_eq!(timestamp(epoch), "1970-01-01 00:00:00");
-        assert_eq!((day(LocalDay(0)), iso(epoch)), ("1 Jan".into(), "1970-01-01T00:00:00Z".into()));
+        assert_eq!(iso(epoch), "1970-01-01T00:00:00Z");
         assert_eq!(
-            [2 * YEAR_SECS - 1, 2 * YEAR_SECS, 3000 * YEAR_SECS].map(years),
+            [2 * YEAR_SECS - 1, 2 * YEAR_SECS, 3000 * YEAR_SECS]
+                .map(|seconds| Message::new("verbatim").with("text", years(seconds)).to_string()),
             ["729 d", "2 years", "3,000 years"]
         );
     }
@@ -225,8 +257,9 @@ mod tests {
             ..FeederRow::default()
         };
         let mut walk = PastEvents::new(day * 10, now, now);
-        let text =
-            |walk: &PastEvents, enabled| past_events(walk, &feeder(enabled), now + Duration::from_secs(3600));
+        let text = |walk: &PastEvents, enabled| {
+            past_events(walk, &feeder(enabled), now + Duration::from_secs(3600)).to_string()
+        };
         assert_eq!(text(&walk, true), "to be read since 2023-11-04; started 1 h ago");
         walk.has_read(1234, false, now);
         let under_way = "10 % of the time since 2023-11-04 is read: 1,234 events; done in about 3 min";

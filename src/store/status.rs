@@ -4,6 +4,7 @@ use super::StoreError;
 use super::named::bind_by_name;
 use crate::clock::UnixSeconds;
 use crate::gate::Reason;
+use crate::language::Message;
 use crate::named::named;
 use rusqlite::{Connection, OptionalExtension, Transaction, named_params};
 use std::fmt;
@@ -89,8 +90,8 @@ pub struct PauseStatus {
 
 impl PauseStatus {
     /// Why everything pauses, for people. Another version may know other reasons: those are shown as they are.
-    pub fn what(&self) -> String {
-        Reason::parse(&self.reason).map_or(self.reason.clone(), |reason| reason.to_string())
+    pub(crate) fn what(&self) -> Message {
+        Reason::parse(&self.reason).map_or_else(|| Message::verbatim(&self.reason), Reason::message)
     }
 }
 

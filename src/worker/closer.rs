@@ -152,7 +152,7 @@ impl Closer {
         }
         self.clock_checked = Some(now);
         let skew = fetched.date.unix().map(|date| skew(date, sent.unix, now.unix));
-        let obstacle = closing::clock_obstacle(skew);
+        let obstacle = closing::clock_obstacle(skew).map(|why| why.to_string());
         match (&self.obstacle, &obstacle) {
             (None, Some(why)) => {
                 let what = match config.retention {

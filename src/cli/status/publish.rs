@@ -16,7 +16,7 @@ pub(super) fn line(overview: &Overview, runs: bool, now: UnixSeconds) -> Option<
     let lag = state.lag(now);
     let wait = match (state.backlog, lag) {
         (0, _) => "all changes are published".to_owned(),
-        (backlog, 0) => waiting(backlog),
+        (backlog, 0) => waiting(backlog).to_string(),
         (backlog, lag) => format!("{}, for up to {}", waiting(backlog), humanize::duration(lag)),
     };
     let left_out = match state.set_aside.len() {

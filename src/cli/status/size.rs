@@ -2,10 +2,11 @@
 
 use crate::cli::table::Text;
 use crate::clock::UnixSeconds;
+use crate::language::{Language, Message};
 use crate::number;
 use crate::report::Overview;
 use crate::report::humanize;
-use crate::report::humanize::{bytes, years};
+use crate::report::humanize::years;
 use crate::store::sizes::Size;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ pub(super) fn rows(
 }
 
 fn size(size: &Size, now: UnixSeconds) -> String {
+    let bytes = |number| Language::English.bytes(number);
     let positive = |bytes: i64| u64::try_from(bytes).unwrap_or_default();
     let Size { database_bytes, free_bytes, .. } = *size;
     let mut text = bytes(positive(database_bytes));
@@ -39,7 +41,10 @@ fn size(size: &Size, now: UnixSeconds) -> String {
         text.push_str(&format!("; {} free on the disk", bytes(free)));
     }
     if let Some(at) = size.disk_full_at {
-        text.push_str(&format!(": full in about {}", years(at.seconds_since(now))));
+        text.push_str(&format!(
+            ": full in about {}",
+            Message::new("verbatim").with("text", years(at.seconds_since(now)))
+        ));
     }
     text
 }

@@ -3,10 +3,10 @@
 
 use crate::cli::table::Text;
 use crate::clock::UnixSeconds;
+use crate::language::{Language, Message};
 use crate::report::Overview;
 use crate::report::health::Complaint;
 use crate::report::humanize;
-use crate::report::humanize::bytes;
 use crate::sqlite::lock_holders::{self, LockHolder};
 use crate::store::status::Liveness;
 use std::path::Path;
@@ -47,7 +47,7 @@ pub(super) fn find_reader(database: &Path, overview: &mut Overview) {
 
 /// The line about the WAL.
 pub(super) fn line(overview: &Overview, database: &Path, alive: Option<Liveness>, now: UnixSeconds) -> Text {
-    let size = bytes(overview.size.wal_bytes);
+    let size = Language::English.bytes(overview.size.wal_bytes);
     let daemon = overview.daemon.as_ref().filter(|_| alive == Some(Liveness::Running));
     let Some((daemon, since)) = daemon.and_then(|daemon| Some((daemon, daemon.wal_held_since?))) else {
         return size.into();
@@ -63,8 +63,8 @@ pub(super) fn line(overview: &Overview, database: &Path, alive: Option<Liveness>
 /// The complaint that another program holds the write lock.
 pub(super) fn locked(holder: &str) -> Complaint {
     Complaint {
-        what: format!("{holder} holds the write lock: nothing can be recorded meanwhile"),
-        action: "end its transaction; nothing is lost, and the daemon continues by itself".into(),
+        what: Message::new("what-write-lock").with("program", holder),
+        action: Message::new("do-write-lock"),
     }
 }
 

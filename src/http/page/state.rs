@@ -57,7 +57,7 @@ pub(super) fn state(screen: &Screen) -> (Mood, String) {
         return (Mood::Down, format!("No. Everything pauses: {what}."));
     }
     if let Some(obstacle) = screen.obstacles.first() {
-        return (Mood::Down, format!("No. {}.", capitalised(obstacle)));
+        return (Mood::Down, format!("No. {}.", capitalised(&obstacle.to_string())));
     }
     if let Some(first) = screen.complaints.iter().chain(&screen.warnings).next() {
         return (Mood::Attention, format!("Yes, but {}.", first.what));
@@ -80,10 +80,10 @@ pub(super) fn section(screen: &Screen, mood: Mood, sentence: &str) -> Markup {
     let todo = screen.complaints.iter().chain(&screen.warnings);
     let todo: Vec<_> = todo.map(|complaint| (&complaint.what, Some(&complaint.action))).collect();
     // Most obstacles are complaints too, which include what to do.
-    let bare = screen
-        .obstacles
-        .iter()
-        .filter(|obstacle| !screen.complaints.iter().any(|complaint| obstacle.starts_with(&complaint.what)));
+    let bare = screen.obstacles.iter().filter(|obstacle| {
+        let obstacle = obstacle.to_string();
+        !screen.complaints.iter().any(|complaint| obstacle.starts_with(&complaint.what.to_string()))
+    });
     let todo: Vec<_> = bare.map(|obstacle| (obstacle, None)).chain(todo).collect();
     let rest = html! {
         p { (background(screen)) }
@@ -91,8 +91,8 @@ pub(super) fn section(screen: &Screen, mood: Mood, sentence: &str) -> Markup {
             ul.todo aria-label="What there is to do" {
                 @for (what, action) in todo {
                     li {
-                        (marked(&quoted(&capitalised(what)))) "."
-                        @if let Some(action) = action { span { "What to do: " (marked(action)) "." } }
+                        (marked(&quoted(&capitalised(&what.to_string())))) "."
+                        @if let Some(action) = action { span { "What to do: " (marked(&action.to_string())) "." } }
                     }
                 }
             }
@@ -142,6 +142,6 @@ fn background(screen: &Screen) -> String {
         CloseMode::Live => format!("Auto-close closed {} today.", of_today(ClosingOutcome::Closed)),
     };
     let counted = overview.completeness.as_ref().and_then(|counted| completeness(counted, now));
-    let incomplete = counted.map_or(String::new(), |how| format!("{}. ", capitalised(&how)));
+    let incomplete = counted.map_or(String::new(), |how| format!("{}. ", capitalised(&how.to_string())));
     format!("{incomplete}{fresh} {answered} {closed}")
 }

@@ -5,10 +5,11 @@ use super::parts::{counted, facts, outside, when};
 use crate::clock::UnixSeconds;
 use crate::language::Language;
 use crate::number;
-use crate::policy::closing::{CloseMode, ClosingOutcome};
+use crate::policy::closing::CloseMode;
 use crate::report::Overview;
 use crate::report::humanize::{
-    aim, backfill, capitalised, count, day, duration, exempt, in_time, lasting, past_events,
+    aim, backfill, capitalised, count, duration, exempt, feeder as feeder_name, in_time, lasting, outcome,
+    past_events,
 };
 use crate::store::closures::Closure;
 use crate::store::days::{DAYS, Day};
@@ -40,7 +41,7 @@ pub(super) fn days(days: &[Day; DAYS]) -> Markup {
                         @for (place, one) in days.iter().enumerate().rev() {
                             tr {
                                 th scope="row" {
-                                    (day(one.day)) @if place + 1 == DAYS { " (today, so far)" }
+                                    (Language::English.day(one.day.as_utc())) @if place + 1 == DAYS { " (today, so far)" }
                                 }
                                 td.number { (count(one.open)) }
                                 td.number { (count(one.missed)) }
@@ -87,7 +88,7 @@ pub(super) fn pauses(screen: &Screen, language: Language) -> Markup {
         Some(pause) => {
             let what = pause.what();
             html! {
-                b { (capitalised(&what)) }
+                b { (capitalised(&what.to_string())) }
                 small { (lasting(pause.since, now)) ", next probe " (in_time(pause.until, now)) }
                 small.bad { (outside(&pause.detail)) }
             }
@@ -163,7 +164,7 @@ pub(super) fn auto_close(screen: &Screen, language: Language) -> Markup {
         CloseMode::Off => html! { "off" },
         mode => html! {
             b { @if mode == CloseMode::Live { "live" } @else { "dry run: it decides, and closes nothing" } }
-            small { "talks " (screen.close_rules) }
+            @if let Some(rules) = &screen.close_rules { small { "talks " (rules) } }
         },
     };
     let sweep = match &overview.sweeps.last {
@@ -209,15 +210,6 @@ fn exempt_talks(talks: &ExemptTalks) -> Markup {
     }
 }
 
-/// An outcome, for people.
-fn outcome(outcome: ClosingOutcome) -> &'static str {
-    match outcome {
-        ClosingOutcome::WouldClose => "would be closed",
-        ClosingOutcome::Accepted => "accepted, not yet seen closed",
-        other => other.as_str(),
-    }
-}
-
 /// The last closings, and their reasons.
 pub(super) fn closures(screen: &Screen, language: Language) -> Markup {
     html! {
@@ -251,7 +243,7 @@ fn decision(closure: &Closure, language: Language, now: UnixSeconds) -> Markup {
         tr {
             th scope="row" { (closure.talk_id) small { (when(language, closure.decided_at, now)) } }
             td {
-                (capitalised(outcome(closure.outcome)))
+                (capitalised(&outcome(closure.outcome).to_string()))
                 @if let Some(status) = closure.http_status { small { "HTTP " (status) } }
             }
             td {
@@ -302,7 +294,7 @@ fn feeder(row: &FeederRow, screen: &Screen, language: Language) -> Markup {
     html! {
         tr {
             th scope="row" {
-                (capitalised(&row.feeder))
+                (capitalised(&feeder_name(&row.feeder).to_string()))
                 @match (&row.trouble, walk) {
                     (Some(trouble), _) => small.bad {
                         "error" @if let Some(since) = row.trouble_since { " " (lasting(since, now)) } ": "

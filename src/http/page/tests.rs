@@ -10,6 +10,10 @@ use crate::store::sweep::SweepState;
 use crate::talk::TalkId;
 use std::collections::BTreeMap;
 
+fn complaint(what: &str, action: &str) -> Complaint {
+    Complaint { what: Message::verbatim(what), action: Message::verbatim(action) }
+}
+
 /// A mirror that works.
 fn screen() -> Screen {
     let mut days = [Day::default(); DAYS];
@@ -116,7 +120,7 @@ fn screen() -> Screen {
         ],
         requests_by_minute: (0..181).map(|minute: u32| 110 + minute * minute * 13 % 71).collect(),
         close_mode: CloseMode::Live,
-        close_rules: "missed for over 24h and unchanged for over 15m".into(),
+        close_rules: Some(Message::verbatim("missed for over 24h and unchanged for over 15m")),
         token_expires_at: Some(NOW + 86_400 * 400),
     }
 }
@@ -131,10 +135,12 @@ fn paused() -> Screen {
         until: NOW + 31,
     });
     let what = "everything pauses: the API does not accept the token (HTTP 401 (Unauthorized))";
-    screen.obstacles = vec![format!("{what}; next probe in 31 s")];
+    screen.obstacles = vec![Message::verbatim(format!("{what}; next probe in 31 s"))];
     screen.complaints = vec![Complaint {
-        what: what.into(),
-        action: "put a valid token into api.token_file: the daemon uses it without a restart".into(),
+        what: Message::verbatim(what),
+        action: Message::verbatim(
+            "put a valid token into api.token_file: the daemon uses it without a restart",
+        ),
     }];
     screen
 }
@@ -204,11 +210,11 @@ fn the_page_answers_in_one_sentence() {
         (Mood::Begins, "It has started, and waits for the API's first answer.".into())
     );
     let mut screen = screen();
-    screen.warnings = vec![Complaint { what: "the quota cannot keep up".into(), action: "buy more".into() }];
+    screen.warnings = vec![complaint("the quota cannot keep up", "buy more")];
     assert_eq!(mood_of(&screen), (Mood::Attention, "Yes, but the quota cannot keep up.".into()));
-    screen.complaints = vec![Complaint { what: "2 talks failed".into(), action: "look".into() }];
+    screen.complaints = vec![complaint("2 talks failed", "look")];
     assert_eq!(mood_of(&screen), (Mood::Attention, "Yes, but 2 talks failed.".into()), "the graver first");
-    screen.obstacles = vec!["the database cannot be written: disk full".into()];
+    screen.obstacles = vec![Message::verbatim("the database cannot be written: disk full")];
     assert_eq!(mood_of(&screen), (Mood::Down, "No. The database cannot be written: disk full.".into()));
 }
 
@@ -220,11 +226,11 @@ fn an_obstacle_stands_in_the_list_once_and_with_what_to_do_about_it() {
     assert_eq!(to_do(&page).matches("<li>").count(), 1);
     assert!(page.contains("What to do: put a valid token into api.token_file"));
     let mut screen = paused();
-    screen.complaints[0].action = "look at `talkmirror queue list`, <then>".into();
+    screen.complaints[0].action = Message::verbatim("look at `talkmirror queue list`, <then>");
     let page = render(&screen, Language::English);
     assert!(page.contains("look at <code>talkmirror queue list</code>, &lt;then&gt;."));
     let mut screen = paused();
-    screen.obstacles.push("the database cannot be written: disk full".into());
+    screen.obstacles.push(Message::verbatim("the database cannot be written: disk full"));
     assert_eq!(to_do(&render(&screen, Language::English)).matches("<li>").count(), 2);
 }
 
@@ -233,9 +239,9 @@ fn what_comes_from_outside_is_text() {
     const HOSTILE: &str = "</small><script>alert(1)</script><img src=x onerror='alert(2)'>\"&{{7*7}}";
     let mut screen = paused();
     screen.account = HOSTILE.into();
-    screen.close_rules = format!("only {HOSTILE}");
-    screen.obstacles = vec![HOSTILE.into()];
-    screen.complaints = vec![Complaint { what: HOSTILE.into(), action: HOSTILE.into() }];
+    screen.close_rules = Some(Message::verbatim(format!("only {HOSTILE}")));
+    screen.obstacles = vec![Message::verbatim(HOSTILE)];
+    screen.complaints = vec![complaint(HOSTILE, HOSTILE)];
     screen.warnings = screen.complaints.clone();
     let closure = &mut screen.closures[0];
     closure.reason = HOSTILE.into();
@@ -263,7 +269,7 @@ fn what_hides_text_or_turns_its_direction_is_escaped() {
     let mut screen = paused();
     screen.account = "a\u{202e}b".into();
     screen.closures[0].reason = "wa\u{1b}[2J\u{9b}\u{2066}x".into();
-    screen.complaints[0].what = "no\u{200b}thing".into();
+    screen.complaints[0].what = Message::verbatim("no\u{200b}thing");
     let page = render(&screen, Language::English);
     assert!(!page.contains(['\u{202e}', '\u{1b}', '\u{9b}', '\u{2066}', '\u{200b}']));
     assert!(page.contains("a\\u{202e}b") && page.contains("wa\\u{1b}[2J\\u{9b}\\u{2066}x"), "{page}");
@@ -357,10 +363,10 @@ fn each_chart_has_its_numbers_as_text_and_each_table_a_caption() {
 fn each_page_is_whole() {
     let folder = std::env::var_os("TALKMIRROR_PAGES").map(std::path::PathBuf::from);
     let mut with_errors = screen();
-    with_errors.complaints = vec![Complaint {
-        what: "2 talks failed after repeated attempts".into(),
-        action: "see `talkmirror queue list --failed`, then `talkmirror queue retry` or `queue drop`".into(),
-    }];
+    with_errors.complaints = vec![complaint(
+        "2 talks failed after repeated attempts",
+        "see `talkmirror queue list --failed`, then `talkmirror queue retry` or `queue drop`",
+    )];
     with_errors.overview.feeders[2].trouble =
         Some("the last run failed (HTTP 502 (Bad Gateway), an HTML page)".into());
     with_errors.overview.feeders[2].trouble_since = Some(NOW - 400);

@@ -125,7 +125,10 @@ fn origins_are_named_or_excepted() {
 #[test]
 fn rules_are_shown_as_they_are_written() {
     assert_eq!(rules().to_string(), "missed for over 24h and unchanged for over 15m");
-    assert_eq!([172_800, 90_000, 90, 60, 0].map(written), ["2d", "25h", "90s", "1m", "0s"]);
+    assert_eq!(
+        [172_800, 90_000, 90, 60, 0].map(|seconds| written(seconds).to_string()),
+        ["2d", "25h", "90s", "1m", "0s"]
+    );
 }
 
 #[test]

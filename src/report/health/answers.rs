@@ -1,7 +1,9 @@
 //! Warnings about the content of the API's responses.
 
 use super::Complaint;
+use crate::language::Message;
 use crate::report::Overview;
+use crate::store::odd::OddField;
 
 /// Fewer talks prove nothing, unless all of them …
 const MIN_TALKS: i64 = 5;
@@ -16,11 +18,8 @@ pub(super) fn without_missed_at(overview: &Overview) -> Option<Complaint> {
         false => looked_at >= MIN_TALKS && without * 2 > looked_at,
     };
     generally.then(|| Complaint {
-        what: format!(
-            "{without} of the newest {looked_at} talks came without the field missed_at, which auto-close \
-             needs"
-        ),
-        action: "ask the vendor's support why GET /api/v4/talks/{id} does not send it in this account".into(),
+        what: Message::new("what-without-missed-at").with("without", without).with("talks", looked_at),
+        action: Message::new("do-without-missed-at"),
     })
 }
 
@@ -28,18 +27,12 @@ pub(super) fn without_missed_at(overview: &Overview) -> Option<Complaint> {
 pub(super) fn odd_fields(overview: &Overview) -> Option<Complaint> {
     let fields = &overview.odd_fields;
     let last = fields.iter().max_by_key(|field| field.last_at)?;
-    let listed: Vec<String> =
-        fields.iter().map(|field| format!("{} ({} answers)", field.field, field.answers)).collect();
+    let field = |odd: &OddField| {
+        Message::new("odd-field").with("field", odd.field.as_str()).with("answers", odd.answers)
+    };
     Some(Complaint {
-        what: format!(
-            "optional fields came in another shape than the API documents, and are NULL: {}",
-            listed.join(", ")
-        ),
-        action: format!(
-            "`talkmirror why {}` shows the last one; its payload has the value. `DELETE FROM odd_fields` \
-             clears this message",
-            last.last_talk_id
-        ),
+        what: Message::new("what-odd-fields").with("fields", fields.iter().map(field).collect::<Vec<_>>()),
+        action: Message::new("do-odd-fields").with("talk", last.last_talk_id.to_string()),
     })
 }
 
@@ -56,7 +49,7 @@ mod tests {
         }
         assert!(without_missed_at(&with((2, 2))).is_some(), "all of them");
         assert_eq!(without_missed_at(&with((10, 5))), None);
-        let what = without_missed_at(&with((10, 6))).unwrap().what;
+        let what = without_missed_at(&with((10, 6))).unwrap().what.to_string();
         assert!(what.starts_with("6 of the newest 10 talks came without the field missed_at"), "{what}");
     }
 }

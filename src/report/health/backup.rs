@@ -3,7 +3,7 @@
 use super::Complaint;
 use crate::clock::UnixSeconds;
 use crate::config::next_tick;
-use crate::report::humanize::{ago, in_time};
+use crate::language::{Message, ago, in_time};
 use crate::store::backup::state::BackupState;
 use std::time::Duration;
 
@@ -15,26 +15,22 @@ pub(crate) fn complaint(state: &BackupState, now: UnixSeconds) -> Option<Complai
     let rules = state.rules.as_ref()?;
     let next = |after| next_tick(&rules.schedule, after);
     if let Some(trouble) = &state.trouble {
-        let again = next(now).map_or(String::new(), |at| format!(" {}", in_time(at, now)));
-        return Some(Complaint {
-            what: format!("the backup failed {}: {}", ago(trouble.at, now), trouble.error),
-            action: format!(
-                "correct that; the backup is retried{again}, or at once by `systemctl reload talkmirror` \
-                 (SIGHUP)"
-            ),
-        });
+        let what = Message::new("what-backup-failed").with("time", ago(trouble.at, now));
+        let action = match next(now) {
+            Some(at) => Message::new("do-backup-failed").with("time", in_time(at, now)),
+            None => Message::new("do-backup-failed-for-good"),
+        };
+        return Some(Complaint { what: what.with("error", trouble.error.as_str()), action });
     }
     let due =
         state.settled_until(now).and_then(next).filter(|due| now.duration_since(*due) > OVERDUE_GRACE)?;
     let last = match &state.last {
-        Some(last) => format!("the last was made {}", ago(last.at, now)),
-        None => "there is none yet".into(),
+        Some(last) => Message::new("backup-last").with("time", ago(last.at, now)),
+        None => Message::new("backup-none"),
     };
     Some(Complaint {
-        what: format!("a backup was due {} and was not made; {last}", ago(due, now)),
-        action: "check that the daemon runs, and read its journal; or make a backup now: `talkmirror backup \
-                 PATH`"
-            .into(),
+        what: Message::new("what-backup-overdue").with("time", ago(due, now)).with("last", last),
+        action: Message::new("do-backup-overdue"),
     })
 }
 
@@ -54,7 +50,7 @@ mod tests {
     }
 
     fn what(state: &BackupState, now: UnixSeconds) -> Option<String> {
-        complaint(state, now).map(|complaint| complaint.what)
+        complaint(state, now).map(|complaint| complaint.what.to_string())
     }
 
     #[test]
@@ -79,8 +75,13 @@ mod tests {
         let at = MIDNIGHT + 3 * 3600;
         failed.trouble = Some(BackupFailure { since: at, at, error: "the disk is full".into() });
         let complaint = complaint(&failed, at + 3600).unwrap();
-        assert_eq!(complaint.what, "the backup failed 1 h ago: the disk is full");
-        assert!(complaint.action.starts_with("correct that; the backup is retried in 23 h, or at once"));
+        assert_eq!(complaint.what.to_string(), "the backup failed 1 h ago: the disk is full");
+        assert!(
+            complaint
+                .action
+                .to_string()
+                .starts_with("correct that; the backup is retried in 23 h, or at once")
+        );
         failed.rules = None;
         assert_eq!(super::complaint(&failed, at + 3600), None);
     }

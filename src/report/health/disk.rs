@@ -1,9 +1,9 @@
 //! Complaints about the database's disk.
 
 use super::Complaint;
-use crate::clock::{UnixSeconds, duration};
+use crate::clock::UnixSeconds;
+use crate::language::{Message, MessageValue};
 use crate::report::Overview;
-use crate::report::humanize::bytes;
 use crate::store::sizes::Size;
 use std::time::Duration;
 
@@ -14,20 +14,16 @@ const COMPLAIN_WITHIN: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 /// … and one that will be full within this time needs a plan.
 const WARN_WITHIN: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-const MAKE_ROOM: &str = "make room on that disk, or stop talkmirror and move the database to a larger one \
-                         (database.path); retention.versions removes old states, and SQLite uses their room \
-                         again";
-
 /// Reports a nearly full disk.
 pub(super) fn complaint(overview: &Overview, now: UnixSeconds) -> Option<Complaint> {
     let size = &overview.size;
     let what = match size.disk_free_bytes {
         Some(free) if free < MIN_FREE_BYTES => {
-            format!("the database's disk is nearly full: {} are free", bytes(free))
+            Message::new("what-disk-nearly-full").with("free", MessageValue::Bytes(free))
         }
         _ => filling(size, now, COMPLAIN_WITHIN)?,
     };
-    Some(Complaint { what, action: MAKE_ROOM.into() })
+    Some(Complaint { what, action: Message::new("do-make-room") })
 }
 
 /// Warns about a disk that will be full.
@@ -35,19 +31,17 @@ pub(super) fn warning(overview: &Overview, now: UnixSeconds) -> Option<Complaint
     if complaint(overview, now).is_some() {
         return None;
     }
-    Some(Complaint { what: filling(&overview.size, now, WARN_WITHIN)?, action: MAKE_ROOM.into() })
+    Some(Complaint { what: filling(&overview.size, now, WARN_WITHIN)?, action: Message::new("do-make-room") })
 }
 
-fn filling(size: &Size, now: UnixSeconds, within: Duration) -> Option<String> {
+fn filling(size: &Size, now: UnixSeconds, within: Duration) -> Option<Message> {
     let (full_at, free) = (size.disk_full_at?, size.disk_free_bytes?);
     let growth = u64::try_from(size.growth_bytes_per_day?).ok()?;
     (full_at.duration_since(now) < within).then(|| {
-        format!(
-            "the database's disk is full in about {}: {} are free, and the database grows {} a day",
-            duration(full_at.seconds_since(now)),
-            bytes(free),
-            bytes(growth)
-        )
+        Message::new("what-disk-fills")
+            .with("span", MessageValue::Duration(full_at.seconds_since(now)))
+            .with("free", MessageValue::Bytes(free))
+            .with("growth", MessageValue::Bytes(growth))
     })
 }
 
@@ -67,7 +61,7 @@ mod tests {
             disk_full_at: full_in.map(|seconds| NOW + seconds),
             ..Size::default()
         };
-        let what = |complaint: Complaint| complaint.what;
+        let what = |complaint: Complaint| complaint.what.to_string();
         (complaint(&overview, NOW).map(what), warning(&overview, NOW).map(what))
     }
 

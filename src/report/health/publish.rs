@@ -2,9 +2,9 @@
 
 use super::Complaint;
 use crate::clock::UnixSeconds;
+use crate::language::{Message, MessageValue, lasting};
 use crate::number;
 use crate::report::Overview;
-use crate::report::humanize::{duration, lasting, talks};
 use crate::store::changes::state::{PublishState, PublishTrouble};
 use crate::store::status::Liveness;
 use std::time::Duration;
@@ -34,39 +34,36 @@ pub(super) fn complaint(overview: &Overview, alive: Option<Liveness>, now: UnixS
         return None;
     }
     if let Some(at) = state.acts_until.filter(|acts_until| now > *acts_until) {
-        let why = trouble.map_or(String::new(), |trouble| format!(": {}", trouble.error));
-        return Some(Complaint {
-            what: format!("nothing is requested or closed {}, because another host may work the account{why}", lasting(at, now)),
-            action: "bring the server of publish.server back, or the network to it; then the account is worked again".into(),
-        });
+        let mut what = Message::new("what-publish-unclaimed").with("time", lasting(at, now));
+        if let Some(trouble) = trouble {
+            what = Message::new("with-cause").with("what", what).with("error", trouble.error.as_str());
+        }
+        return Some(Complaint { what, action: Message::new("do-publish-unclaimed") });
     }
     if let Some(trouble) = trouble.filter(|trouble| trouble.refused) {
-        let since = lasting(trouble.since, now);
-        return Some(Complaint {
-            what: format!("nothing is published to {server} {since}: {}", trouble.error),
-            action: "correct that: `talkmirror check` tries it, the daemon retries each minute, and nothing is lost \
-                     meanwhile"
-                .into(),
-        });
+        let what = Message::new("what-not-published")
+            .with("server", server.as_str())
+            .with("time", lasting(trouble.since, now))
+            .with("error", trouble.error.as_str());
+        return Some(Complaint { what, action: Message::new("do-publish-refused") });
     }
     if lag <= number::seconds(LAGGING) {
         return None;
     }
-    let lag = duration(lag);
     Some(match trouble {
         Some(trouble) => Complaint {
-            what: format!("nothing is published to {server} for {lag}: {}", trouble.error),
-            action:
-                "none if the server comes back: what waits is published then; else check the server and the \
-                     network"
-                    .into(),
+            what: Message::new("what-not-published")
+                .with("server", server.as_str())
+                .with("time", Message::new("time-for").with("span", MessageValue::Duration(lag)))
+                .with("error", trouble.error.as_str()),
+            action: Message::new("do-not-published"),
         },
         None => Complaint {
-            what: format!(
-                "{server} takes changes more slowly than they come: {} to be published, for up to {lag}",
-                waiting(state.backlog)
-            ),
-            action: "find out what slows the server or the network: locks, its disk, a distant host".into(),
+            what: Message::new("what-publish-slow")
+                .with("server", server.as_str())
+                .with("number", state.backlog)
+                .with("span", MessageValue::Duration(lag)),
+            action: Message::new("do-publish-slow"),
         },
     })
 }
@@ -76,24 +73,18 @@ pub(super) fn warning(overview: &Overview, alive: Option<Liveness>) -> Option<Co
     let state = published(overview, alive)?;
     let last = state.set_aside.last()?;
     Some(Complaint {
-        what: format!(
-            "{} left out of what is published to {}: the server refuses talk {} ({})",
-            super::talks(number::whole(state.set_aside.len())),
-            state.server,
-            last.talk_id,
-            last.error
-        ),
-        action:
-            "see `talkmirror publish status`: correct the server, then run `talkmirror publish all`; without that, \
-                 each is published with its next change"
-                .into(),
+        what: Message::new("what-publish-left-out")
+            .with("number", state.set_aside.len())
+            .with("server", state.server.as_str())
+            .with("talk", last.talk_id.to_string())
+            .with("error", last.error.as_str()),
+        action: Message::new("do-publish-left-out"),
     })
 }
 
 /// `3 talks wait`
-pub(crate) fn waiting(backlog: u64) -> String {
-    let wait = if backlog == 1 { "waits" } else { "wait" };
-    format!("{} {wait}", talks(backlog))
+pub(crate) fn waiting(backlog: u64) -> Message {
+    Message::new("talks-wait").with("number", backlog)
 }
 
 #[cfg(test)]
@@ -123,7 +114,7 @@ mod tests {
     }
 
     fn what(overview: &Overview) -> Option<String> {
-        complaint(overview, Some(Liveness::Running), NOW).map(|complaint| complaint.what)
+        complaint(overview, Some(Liveness::Running), NOW).map(|complaint| complaint.what.to_string())
     }
 
     #[test]
@@ -174,7 +165,7 @@ mod tests {
         let state =
             PublishState { server: "db1/w".into(), set_aside: vec![set_aside], ..PublishState::default() };
         overview.publish = Some(state);
-        let warned = |alive| warning(&overview, Some(alive)).map(|warning| warning.what);
+        let warned = |alive| warning(&overview, Some(alive)).map(|warning| warning.what.to_string());
         assert_eq!(
             warned(Liveness::Running).unwrap(),
             "1 talk is left out of what is published to db1/w: the server refuses talk 7 (too long)"

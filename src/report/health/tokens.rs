@@ -3,29 +3,17 @@
 use super::Complaint;
 use crate::clock::UnixSeconds;
 use crate::gate::Reason;
+use crate::language::Message;
 use crate::policy::tokens::Expiry;
 use crate::report::Overview;
 use crate::store::tokens::OAuthStatus;
 
-/// Where a person creates a token, and where to put it.
-const REPLACE_TOKEN: &str = "make a new one in the integration's settings and put it in place of the old one \
-                             (api.token_file): the daemon uses it without a restart. If only systemd can \
-                             read that file, restart the service";
-
 /// What to do if the API refuses the token.
-pub(super) fn refused_action(overview: &Overview) -> &'static str {
+pub(super) fn refused_action(overview: &Overview) -> Message {
     match overview.oauth {
-        Some(OAuthStatus { refused: false, trouble: Some(_), .. }) => {
-            "none if it passes: the token is renewed as soon as the API answers; else run `talkmirror login`"
-        }
-        Some(_) => {
-            "run `talkmirror login`: the daemon uses the new tokens without a restart; if they are refused \
-             too, check api.base_url and [api.oauth]"
-        }
-        None => {
-            "put a valid token into api.token_file: the daemon uses it without a restart. If only systemd \
-             can read that file, restart the service"
-        }
+        Some(OAuthStatus { refused: false, trouble: Some(_), .. }) => Message::new("do-token-renewal"),
+        Some(_) => Message::new("do-login"),
+        None => Message::new("do-token"),
     }
 }
 
@@ -38,36 +26,30 @@ pub(super) fn complaint(overview: &Overview, now: UnixSeconds) -> Option<Complai
             // The complaint about the pause covers it.
             return None;
         }
-        let what = format!("the API token cannot be renewed: {trouble}");
-        return Some(Complaint { what, action: refused_action(overview).into() });
+        let what = Message::new("what-token-not-renewed").with("error", trouble.as_str());
+        return Some(Complaint { what, action: refused_action(overview) });
     }
-    match Expiry::of(overview.token_expires_at?, now) {
-        over @ Expiry::Over(_) => {
-            Some(Complaint { what: format!("the API token {over}"), action: REPLACE_TOKEN.into() })
-        }
-        Expiry::Soon(_) | Expiry::Far(_) => None,
-    }
+    let expiry = Expiry::of(overview.token_expires_at?, now);
+    matches!(expiry, Expiry::Over(_)).then(|| replace(expiry))
 }
 
 /// Warns about a token that expires soon, or whose renewal failed transiently.
 pub(super) fn warning(overview: &Overview, now: UnixSeconds) -> Option<Complaint> {
-    let expires_at = overview.token_expires_at?;
+    let expiry = Expiry::of(overview.token_expires_at?, now);
     if let Some(oauth) = &overview.oauth {
         let trouble = oauth.trouble.as_ref().filter(|_| !oauth.refused)?;
+        let what = Message::new("what-token-renewal").with("expiry", expiry.message());
         return Some(Complaint {
-            what: format!(
-                "the API token, which {}, could not be renewed: {trouble}",
-                Expiry::of(expires_at, now)
-            ),
-            action: "none if it passes: it is retried by itself".into(),
+            what: what.with("error", trouble.as_str()),
+            action: Message::new("do-token-renewal-passes"),
         });
     }
-    match Expiry::of(expires_at, now) {
-        soon @ Expiry::Soon(_) => {
-            Some(Complaint { what: format!("the API token {soon}"), action: REPLACE_TOKEN.into() })
-        }
-        Expiry::Over(_) | Expiry::Far(_) => None,
-    }
+    matches!(expiry, Expiry::Soon(_)).then(|| replace(expiry))
+}
+
+fn replace(expiry: Expiry) -> Complaint {
+    let what = Message::new("what-token").with("expiry", expiry.message());
+    Complaint { what, action: Message::new("do-token-replace") }
 }
 
 #[cfg(test)]
@@ -78,7 +60,7 @@ mod tests {
     const DAY: i64 = 86_400;
 
     fn found(overview: &Overview) -> (Option<String>, Option<String>) {
-        let what = |complaint: Complaint| complaint.what;
+        let what = |complaint: Complaint| complaint.what.to_string();
         (complaint(overview, NOW).map(what), warning(overview, NOW).map(what))
     }
 
@@ -104,12 +86,12 @@ mod tests {
         assert_eq!(found(&overview), (None, None));
         overview.token_expires_at = Some(NOW + 3600);
         overview.oauth = Some(OAuthStatus { trouble: Some("HTTP 503".into()), ..oauth.clone() });
-        assert!(refused_action(&overview).starts_with("none if it passes"));
+        assert!(refused_action(&overview).to_string().starts_with("none if it passes"));
         let (complaint, warning) = found(&overview);
         assert_eq!(complaint, None);
         assert!(warning.unwrap().ends_with("could not be renewed: HTTP 503"));
         overview.oauth = Some(OAuthStatus { trouble: Some("revoked".into()), refused: true, ..oauth });
         assert_eq!(found(&overview), (Some("the API token cannot be renewed: revoked".into()), None));
-        assert!(refused_action(&overview).starts_with("run `talkmirror login`"));
+        assert!(refused_action(&overview).to_string().starts_with("run `talkmirror login`"));
     }
 }

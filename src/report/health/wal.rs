@@ -2,8 +2,8 @@
 
 use super::Complaint;
 use crate::clock::UnixSeconds;
+use crate::language::{Message, MessageValue, lasting};
 use crate::report::Overview;
-use crate::report::humanize::{self, lasting};
 use crate::sqlite::checkpoint::{LARGE_WAL_BYTES, LONG_HELD, OWN_BACKUP};
 use crate::store::sizes::Size;
 use crate::store::status::Liveness;
@@ -47,31 +47,31 @@ fn grown(overview: &Overview, alive: Option<Liveness>, now: UnixSeconds) -> Opti
 
 fn describe(overview: &Overview, now: UnixSeconds) -> Complaint {
     let Size { wal_bytes: bytes, disk_free_bytes, .. } = overview.size;
-    let free = disk_free_bytes
-        .map_or(String::new(), |free| format!(", with {} free on its disk", humanize::bytes(free)));
-    let mut what = format!("the write-ahead log has grown to {}{free}", humanize::bytes(bytes));
-    let daemon = overview.daemon.as_ref();
-    let since = daemon.and_then(|daemon| daemon.wal_held_since);
-    let Some(since) = since else {
-        let action = "none if it passes within minutes, while the WAL is moved into the database; else see \
-                      the daemon's journal";
-        return Complaint { what, action: action.into() };
+    let grown = match disk_free_bytes {
+        Some(free) => Message::new("what-wal-grown-on").with("free", MessageValue::Bytes(free)),
+        None => Message::new("what-wal-grown"),
     };
-    let lasted = lasting(since, now);
+    let grown = grown.with("size", MessageValue::Bytes(bytes));
+    let daemon = overview.daemon.as_ref();
+    let Some(since) = daemon.and_then(|daemon| daemon.wal_held_since) else {
+        return Complaint { what: grown, action: Message::new("do-wal-grown") };
+    };
     let by = daemon.and_then(|daemon| daemon.wal_held_by.as_deref());
-    what += &match by {
-        Some(by) => format!(": {by} has kept an old state of the database open {lasted}"),
-        None => format!(": some reader has kept an old state of the database open {lasted}"),
+    let what = match by {
+        Some(by) => Message::new("what-wal-held-by").with("reader", reader(by)),
+        None => Message::new("what-wal-held"),
     };
     let action = match by {
-        Some(OWN_BACKUP) => "make room: the WAL shrinks by itself when the copy is made",
-        Some(_) => "end that transaction, or that program: the WAL then shrinks by itself",
-        None => {
-            "find that reader (`fuser -v` with the database's path, as root) and end its transaction: the \
-             WAL then shrinks by itself"
-        }
+        Some(OWN_BACKUP) => Message::new("do-wal-backup"),
+        Some(_) => Message::new("do-wal-reader"),
+        None => Message::new("do-wal-find"),
     };
-    Complaint { what, action: action.into() }
+    Complaint { what: what.with("grown", grown).with("time", lasting(since, now)), action }
+}
+
+/// Who holds the WAL back, for people.
+pub(crate) fn reader(by: &str) -> Message {
+    if by == OWN_BACKUP { Message::new("own-backup") } else { Message::verbatim(by) }
 }
 
 #[cfg(test)]
@@ -101,7 +101,7 @@ mod tests {
 
     fn found(overview: &Overview, alive: Option<Liveness>) -> [Option<String>; 2] {
         [complaint(overview, alive, NOW), warning(overview, alive, NOW)]
-            .map(|found| found.map(|complaint| complaint.what))
+            .map(|found| found.map(|complaint| complaint.what.to_string()))
     }
 
     #[test]
@@ -120,7 +120,7 @@ mod tests {
         );
         let mut unseen = held(LARGE_WAL_BYTES + 1, free, 60);
         unseen.daemon.as_mut().unwrap().wal_held_by = None;
-        assert!(warning(&unseen, RUNS, NOW).unwrap().action.contains("`fuser -v`"));
+        assert!(warning(&unseen, RUNS, NOW).unwrap().action.to_string().contains("`fuser -v`"));
     }
 
     #[test]
@@ -137,6 +137,6 @@ mod tests {
         assert!(!is_complaint(&held(64 * MIB, MIB, 20)), "so large it always is");
         let mut released = held(1025 * MIB, 9000 * MIB, 20);
         released.daemon.as_mut().unwrap().wal_held_since = None;
-        assert!(complaint(&released, RUNS, NOW).unwrap().action.starts_with("none if it passes"));
+        assert!(complaint(&released, RUNS, NOW).unwrap().action.to_string().starts_with("none if it passes"));
     }
 }
