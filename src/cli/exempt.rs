@@ -19,9 +19,6 @@ use std::time::Duration;
 
 /// A table shows at most this many rows. `--json` prints all.
 const MAX_ROWS_SHOWN: usize = 1000;
-/// The maximum width of a target and of a reason in a table.
-const TARGET_WIDTH: usize = 50;
-const REASON_WIDTH: usize = 80;
 /// A longer reason is probably a typing error, in characters.
 const LONGEST_REASON: usize = 500;
 /// A longer `--until` is probably a typing error: a century.
@@ -242,6 +239,7 @@ fn list(database: &Path, all: bool, as_json: bool) -> Result<ExitCode> {
         out.line(if all { "There is no exemption." } else { "No exemption counts now." })?;
     } else {
         let mut table = Table::headed(["ROW", "EXEMPT", "UNTIL (UTC)", "ADDED", "REASON"]);
+        table.leave_out(["ADDED"]);
         for (exemption, created_at) in rows.iter().take(MAX_ROWS_SHOWN) {
             table.row(cells(exemption, *created_at, now).map(Text::from));
         }
@@ -261,10 +259,10 @@ fn cells(exemption: &Exemption, created_at: UnixSeconds, now: UnixSeconds) -> [S
     let over = if exemption.counts(now) { "" } else { ", over" };
     [
         exemption.id.to_string(),
-        humanize::brief(&exemption.target.to_string(), TARGET_WIDTH),
+        exemption.target.to_string(),
         exemption.until.map_or("-".into(), |until| format!("{}{over}", humanize::timestamp(until))),
         humanize::ago(created_at, now),
-        humanize::brief(exemption.reason.as_deref().unwrap_or_default(), REASON_WIDTH),
+        exemption.reason.clone().unwrap_or_default(),
     ]
 }
 

@@ -12,6 +12,7 @@ use clap::error::{ContextKind, ContextValue};
 use std::fmt::Display;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use std::process::ExitCode;
+use unicode_width::UnicodeWidthStr;
 
 /// The output of a command.
 #[derive(Debug)]
@@ -39,12 +40,31 @@ impl Out {
 }
 
 impl<W: Write> Out<W> {
-    /// A line.
+    /// A line. A terminal that is narrower gets it broken between words.
     ///
     /// # Errors
     /// Here and below: if it cannot be written.
     pub(super) fn line(&mut self, text: impl Into<Text>) -> io::Result<()> {
-        writeln!(self.writer, "{}", text.into().painted(self.paint))
+        let lines = text.into().painted(self.width, self.paint);
+        lines.iter().try_for_each(|line| writeln!(self.writer, "{line}"))
+    }
+
+    /// A line that begins in this column, after its `lead`. If it is broken, its further lines begin there too.
+    pub(super) fn line_at(&mut self, column: u16, lead: Text, text: impl Into<Text>) -> io::Result<()> {
+        let indent = usize::from(column);
+        let used = lead.painted(None, Paint::Plain).concat().width();
+        let lead = lead.painted(None, self.paint).concat();
+        let mut before = format!("{lead}{}", " ".repeat(indent.saturating_sub(used)));
+        for line in text.into().painted(self.width.map(|width| width.saturating_sub(column)), self.paint) {
+            writeln!(self.writer, "{before}{line}")?;
+            before = " ".repeat(indent);
+        }
+        Ok(())
+    }
+
+    /// A line to be copied whole, such as a command.
+    pub(super) fn unbroken(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.writer, "{}", shown(text))
     }
 
     /// A table. Prints nothing if it is empty.

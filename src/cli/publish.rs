@@ -11,9 +11,13 @@ use crate::store::changes::state::PublishState;
 use crate::store::{self, StoreError, account, changes};
 use anyhow::{Context, Result, bail};
 use serde_json::json;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+/// Where the text after a name begins.
+const FACT_COLUMN: u16 = 11;
 
 /// How the schema is made.
 pub(super) struct InitArguments {
@@ -66,29 +70,31 @@ pub(super) fn status(config: &Config, as_json: bool) -> Result<ExitCode> {
         let all = json!({"here": here, "lag_seconds": lag, "server": there.ok(), "error": error});
         out.exact(serde_json::to_string_pretty(&all)?)?;
     } else {
-        out.line(format!("server     {}", rules.server.address))?;
+        fact(&mut out, "server", rules.server.address.to_string())?;
         match &there {
             Ok(there) => {
-                out.line(format!("schema     version {}", there.schema))?;
-                out.line(match &there.account {
-                    Some(account) => format!(
-                        "account    published by {} ({}), last sign of life {}",
+                fact(&mut out, "schema", format!("version {}", there.schema))?;
+                let account = there.account.as_ref().map_or("not known there yet".into(), |account| {
+                    format!(
+                        "published by {} ({}), last sign of life {}",
                         account.publisher,
                         account.version,
                         humanize::iso(account.published_at),
-                    ),
-                    None => "account    not known there yet".into(),
-                })?;
+                    )
+                });
+                fact(&mut out, "account", account)?;
             }
             Err(error) => {
                 let hint = as_another_user(&rules.server.address, error.label());
-                out.line(Text::alarming("error      ").then(hint.unwrap_or_else(|| error.to_string())))?;
+                fact(&mut out, Text::alarming("error"), hint.unwrap_or_else(|| error.to_string()))?;
             }
         }
         match &here {
             Some(here) => shown(&mut out, here, now)?,
-            None => out.line(
-                "here       nothing is published yet: does the daemon run with publish.enabled = true?",
+            None => fact(
+                &mut out,
+                "here",
+                "nothing is published yet: does the daemon run with publish.enabled = true?".into(),
             )?,
         }
     }
@@ -111,6 +117,10 @@ pub(super) fn as_another_user(address: &ServerAddress, label: &str) -> Option<St
 /// The SQLSTATE of a user with another name than the role, and of a role that does not exist.
 const PEER_REFUSED: &str = "28000";
 
+fn fact(out: &mut Out, name: impl Into<Text>, text: String) -> io::Result<()> {
+    out.line_at(FACT_COLUMN, name.into(), text)
+}
+
 fn shown(out: &mut Out, here: &PublishState, now: UnixSeconds) -> Result<()> {
     let backlog = match here.backlog {
         0 => "all changes are published".to_owned(),
@@ -120,13 +130,13 @@ fn shown(out: &mut Out, here: &PublishState, now: UnixSeconds) -> Result<()> {
             humanize::duration(here.lag(now))
         ),
     };
-    out.line(format!("here       {backlog} (position {})", here.position))?;
+    fact(out, "here", format!("{backlog} (position {})", here.position))?;
     if let Some(trouble) = &here.trouble {
         let since = humanize::iso(trouble.since);
-        out.line(Text::alarming("failing    ").then(format!("since {since}: {}", trouble.error)))?;
+        fact(out, Text::alarming("failing"), format!("since {since}: {}", trouble.error))?;
     }
     for set_aside in &here.set_aside {
-        out.line(format!("left out   talk {}: {}", set_aside.talk_id, set_aside.error))?;
+        fact(out, "left out", format!("talk {}: {}", set_aside.talk_id, set_aside.error))?;
     }
     Ok(())
 }

@@ -14,9 +14,6 @@ use std::process::ExitCode;
 
 /// A table shows at most this many rows. `--json` prints all.
 const MAX_ROWS_SHOWN: u64 = 100;
-/// The maximum width of a reason and of an error in a table.
-const REASON_WIDTH: usize = 40;
-const ERROR_WIDTH: usize = 80;
 
 /// Prints the waiting rows.
 pub(super) fn list(database: &Path, failed_only: bool, as_json: bool) -> Result<ExitCode> {
@@ -36,6 +33,7 @@ pub(super) fn list(database: &Path, failed_only: bool, as_json: bool) -> Result<
 
     let now = unix_now();
     let mut table = Table::headed(["TALK", "REASON", "PRIORITY", "QUEUED", "DUE", "ATTEMPTS", "LAST ERROR"]);
+    table.leave_out(["PRIORITY", "QUEUED", "ATTEMPTS", "REASON"]);
     let mut shown = 0;
     queue::list(&connection, failed_only, Some(MAX_ROWS_SHOWN), |row| -> Result<()> {
         table.row(cells(&row, now).map(Text::from));
@@ -68,12 +66,12 @@ fn cells(row: &QueueRow, now: UnixSeconds) -> [String; 7] {
     };
     [
         row.talk_id.to_string(),
-        humanize::brief(&row.reason, REASON_WIDTH),
+        row.reason.clone(),
         row.priority.to_string(),
         humanize::ago(row.enqueued_at, now),
         due,
         row.attempts.to_string(),
-        humanize::brief(row.last_error.as_deref().unwrap_or_default(), ERROR_WIDTH),
+        row.last_error.clone().unwrap_or_default(),
     ]
 }
 

@@ -1,99 +1,34 @@
-//! Tables and lines for people, made of pieces of text.
-//!
-//! Each piece is escaped and truncated here. Colours are added afterwards.
+//! Tables for people. Each cell is escaped here. On a terminal a table fits its width.
 
-use crate::text::brief;
+mod text;
+
+pub(super) use text::{Paint, Text, wrapped};
+
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Width, presets};
 use unicode_width::UnicodeWidthStr;
 
-/// The maximum width of a piece of text.
+/// The maximum width of a piece of text. Only an endless text is longer.
 const MAX_TEXT_WIDTH: usize = 300;
+/// On a terminal, a cell takes about so many lines at most.
+const MAX_CELL_LINES: usize = 4;
 /// The minimum width of a table.
-const MIN_TABLE_WIDTH: u16 = 40;
-/// Longer words may be broken.
-const MAX_UNBROKEN_WORD: u16 = 16;
+const MIN_TABLE_WIDTH: usize = 40;
+/// A column that is wider may be wrapped, …
+const MAX_UNWRAPPED: usize = 20;
+/// … but not below its longest word, unless that is longer than this.
+const MAX_UNBROKEN_WORD: usize = 20;
 /// Blanks between two columns.
-const COLUMN_GAP: u16 = 2;
-
-/// Mark the start and end of red text until the table has its lines. They take no columns, and no shown text
-/// contains them.
-const RED_MARK: char = '\u{2066}';
-const END_MARK: char = '\u{2069}';
-
-/// Whether alarming text is coloured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Paint {
-    Plain,
-    Colours,
-}
-
-/// A text in pieces.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Text(Vec<Piece>);
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Piece {
-    text: String,
-    alarming: bool,
-}
-
-impl Text {
-    /// A text in red and bold on a terminal.
-    pub(super) fn alarming(text: impl Into<String>) -> Text {
-        Text(vec![Piece { text: text.into(), alarming: true }])
-    }
-
-    /// This text and another.
-    pub(super) fn then(mut self, more: impl Into<Text>) -> Text {
-        self.0.extend(more.into().0);
-        self
-    }
-
-    /// The text as a line.
-    pub(super) fn painted(&self, paint: Paint) -> String {
-        let escaped = |piece: &Piece| (crate::text::shown(&piece.text).into_owned(), piece.alarming);
-        painted([marked(self.0.iter().map(escaped))], paint).remove(0)
-    }
-
-    fn cell(&self) -> String {
-        marked(self.0.iter().map(|piece| (brief(&piece.text, MAX_TEXT_WIDTH), piece.alarming)))
-    }
-}
-
-impl<T: Into<String>> From<T> for Text {
-    fn from(text: T) -> Text {
-        Text(vec![Piece { text: text.into(), alarming: false }])
-    }
-}
-
-fn marked(pieces: impl Iterator<Item = (String, bool)>) -> String {
-    pieces
-        .map(|(text, alarming)| if alarming { format!("{RED_MARK}{text}{END_MARK}") } else { text })
-        .collect()
-}
-
-/// Replaces the marks with colours. A colour ends with its line and resumes in the next.
-fn painted(lines: impl IntoIterator<Item = String>, paint: Paint) -> Vec<String> {
-    let (red, end) = if paint == Paint::Colours { ("\u{1b}[1;31m", "\u{1b}[0m") } else { ("", "") };
-    let mut is_red = false;
-    let line = |line: String| {
-        let text = line.trim_end();
-        let (blanks, text) = text.split_at(text.len() - text.trim_start().len());
-        let begins = if is_red && !text.is_empty() { red } else { "" };
-        is_red = text.rfind([RED_MARK, END_MARK]).map_or(is_red, |place| text[place..].starts_with(RED_MARK));
-        let ends = if is_red { end } else { "" };
-        format!("{blanks}{begins}{}{ends}", text.replace(RED_MARK, red).replace(END_MARK, end))
-    };
-    lines.into_iter().map(line).collect()
-}
+const COLUMN_GAP: usize = 2;
 
 /// A table without borders.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    head: Option<Vec<String>>,
-    rows: Vec<Vec<String>>,
+    head: Option<Vec<&'static str>>,
+    rows: Vec<Vec<Text>>,
     /// The first column of counts.
     counts: Option<usize>,
+    /// The columns that a narrow terminal leaves out, the first of these first.
+    optional: Vec<&'static str>,
 }
 
 impl Table {
@@ -103,14 +38,13 @@ impl Table {
     }
 
     /// A table with column headings.
-    pub(super) fn headed<const N: usize>(names: [&str; N]) -> Table {
-        Table { head: Some(names.map(str::to_owned).into()), ..Table::default() }
+    pub(super) fn headed<const N: usize>(names: [&'static str; N]) -> Table {
+        Table { head: Some(names.into()), ..Table::default() }
     }
 
     /// Adds a row.
-    #[expect(clippy::needless_pass_by_value, reason = "the cells are made for the row")]
     pub(super) fn row<const N: usize>(&mut self, cells: [Text; N]) {
-        self.rows.push(cells.iter().map(Text::cell).collect());
+        self.rows.push(cells.into());
     }
 
     /// Adds a row of a name and its value.
@@ -123,50 +57,146 @@ impl Table {
         self.counts = Some(first);
     }
 
-    /// The table's lines, wrapped to `width` if there is a limit.
-    pub(super) fn lines(&self, width: Option<u16>, paint: Paint) -> Vec<String> {
-        let mut table = comfy_table::Table::new();
-        table.load_style(presets::NOTHING).add_rows(&self.rows);
-        if let Some(head) = &self.head {
-            table.set_header(head);
-        }
-        let columns = table.column_count();
-        for (place, column) in table.column_iter_mut().enumerate() {
-            column.set_padding((0, if place + 1 < columns { COLUMN_GAP } else { 0 }));
-            if self.counts.is_some_and(|first| place >= first) {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-        }
-        if let Some(width) = width {
-            let width = width.max(MIN_TABLE_WIDTH);
-            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-            for (column, constraint) in table.column_iter_mut().zip(self.constraints(columns, width)) {
-                column.set_constraint(constraint);
-            }
-        }
-        painted(table.lines(), paint)
+    /// Names the columns that are left out if the terminal is too narrow for all, the first of them first.
+    pub(super) fn leave_out<const N: usize>(&mut self, names: [&'static str; N]) {
+        self.optional = names.into();
     }
 
-    /// Names stay whole, and words too if there is room.
-    fn constraints(&self, columns: usize, width: u16) -> Vec<ColumnConstraint> {
-        if self.head.is_none() {
-            return vec![ColumnConstraint::ContentWidth];
-        }
-        let longest_word = |place: usize| {
-            let cells = self.head.iter().chain(&self.rows).filter_map(move |row| row.get(place));
-            cells
-                .flat_map(|cell| cell.split(' '))
-                .map(|word| u16::try_from(word.width()).unwrap_or(u16::MAX))
-                .max()
-                .unwrap_or(0)
+    /// The table's lines, within `width` if there is a limit.
+    pub(super) fn lines(&self, width: Option<u16>, paint: Paint) -> Vec<String> {
+        let cells = self.cells(&|_| MAX_TEXT_WIDTH);
+        let natural = widths(self.head.as_deref(), &cells);
+        let all: Vec<usize> = (0..natural.len()).collect();
+        let Some(width) = width.map(|width| usize::from(width).max(MIN_TABLE_WIDTH)) else {
+            return self.drawn(&cells, &all, None, paint);
         };
-        let least: Vec<u16> =
-            (0..columns).map(|place| longest_word(place).min(MAX_UNBROKEN_WORD) + COLUMN_GAP).collect();
-        if least.iter().sum::<u16>() > width {
-            return Vec::new();
+        if self.head.is_none() {
+            let value = width.saturating_sub(natural.first().map_or(0, |name| name + COLUMN_GAP));
+            let columns: Vec<usize> = natural
+                .iter()
+                .enumerate()
+                .map(|(place, &width)| if place == 0 { width } else { value })
+                .collect();
+            return self.drawn(&cells, &all, Some(&columns), paint);
         }
-        least.into_iter().map(|least| ColumnConstraint::LowerBoundary(Width::Fixed(least))).collect()
+        let mut left = all;
+        let mut optional = self.optional.iter();
+        loop {
+            if let Some(columns) = self.fitted(&natural, &cells, &left, width) {
+                let cells = self.cells(&|place| match left.iter().position(|kept| *kept == place) {
+                    Some(place) => columns[place] * MAX_CELL_LINES,
+                    None => MAX_TEXT_WIDTH,
+                });
+                return self.drawn(&cells, &left, Some(&columns), paint);
+            }
+            match optional.next() {
+                Some(name) => {
+                    left.retain(|place| self.head.as_ref().is_none_or(|head| head[*place] != *name))
+                }
+                None => return self.records(width, paint),
+            }
+        }
     }
+
+    /// The escaped cells, those of a column cut to `most`.
+    fn cells(&self, most: &dyn Fn(usize) -> usize) -> Vec<Vec<String>> {
+        let row = |row: &Vec<Text>| {
+            row.iter().enumerate().map(|(place, cell)| cell.cell(most(place).min(MAX_TEXT_WIDTH))).collect()
+        };
+        self.rows.iter().map(row).collect()
+    }
+
+    /// How wide each of these columns is within `width`. `None` if they do not fit.
+    fn fitted(
+        &self,
+        natural: &[usize],
+        cells: &[Vec<String>],
+        columns: &[usize],
+        width: usize,
+    ) -> Option<Vec<usize>> {
+        let longest_word = |place: usize| {
+            let texts = cells.iter().filter_map(|row| row.get(place));
+            texts.flat_map(|cell| cell.split(' ')).map(UnicodeWidthStr::width).max().unwrap_or(0)
+        };
+        let least = |place: usize| match natural[place] {
+            width if width <= MAX_UNWRAPPED => width,
+            _ => longest_word(place).clamp(MAX_UNWRAPPED / 2, MAX_UNBROKEN_WORD),
+        };
+        let mut fitted: Vec<usize> = columns.iter().map(|&place| least(place)).collect();
+        let gaps = COLUMN_GAP * columns.len().saturating_sub(1);
+        let mut rest = width.checked_sub(fitted.iter().sum::<usize>() + gaps)?;
+        // Column by column, so that all wrapped ones get their share.
+        while rest > 0 {
+            let before = rest;
+            for (fitted, &place) in fitted.iter_mut().zip(columns) {
+                if *fitted < natural[place] && rest > 0 {
+                    *fitted += 1;
+                    rest -= 1;
+                }
+            }
+            if rest == before {
+                break;
+            }
+        }
+        Some(fitted)
+    }
+
+    /// Each row as lines of heading and value, for a terminal that is too narrow for columns.
+    fn records(&self, width: usize, paint: Paint) -> Vec<String> {
+        let mut records = Table::new();
+        for (place, row) in self.rows.iter().enumerate() {
+            if place > 0 {
+                records.fact("", "");
+            }
+            for (name, cell) in self.head.iter().flatten().zip(row) {
+                records.fact(name, cell.clone());
+            }
+        }
+        records.lines(Some(u16::try_from(width).unwrap_or(u16::MAX)), paint)
+    }
+
+    /// Draws these columns, each as wide as said.
+    fn drawn(
+        &self,
+        cells: &[Vec<String>],
+        columns: &[usize],
+        widths: Option<&[usize]>,
+        paint: Paint,
+    ) -> Vec<String> {
+        let mut table = comfy_table::Table::new();
+        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        table.add_rows(cells.iter().map(|row| columns.iter().filter_map(|place| row.get(*place))));
+        if let Some(head) = &self.head {
+            table.set_header(columns.iter().map(|place| head[*place]));
+        }
+        let last = columns.len().saturating_sub(1);
+        if widths.is_some() {
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(u16::MAX);
+        }
+        for (place, column) in table.column_iter_mut().enumerate() {
+            let gap = if place < last { COLUMN_GAP } else { 0 };
+            column.set_padding((0, u16::try_from(gap).unwrap_or(0)));
+            if self.counts.is_some_and(|first| columns[place] >= first) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+            if let Some(width) = widths.and_then(|widths| widths.get(place)) {
+                let width = u16::try_from(width + gap).unwrap_or(u16::MAX);
+                column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
+            }
+        }
+        text::painted(table.lines(), paint)
+    }
+}
+
+/// The width of each column's widest cell.
+fn widths(head: Option<&[&'static str]>, cells: &[Vec<String>]) -> Vec<usize> {
+    let columns = cells.iter().map(Vec::len).chain(head.map(<[_]>::len)).max().unwrap_or(0);
+    let of = |place: usize| {
+        let heading = head.and_then(|head| head.get(place)).map_or(0, |name| name.width());
+        let cells = cells.iter().filter_map(|row| row.get(place)).map(|cell| cell.width());
+        cells.max().unwrap_or(0).max(heading)
+    };
+    (0..columns).map(of).collect()
 }
 
 #[cfg(test)]
@@ -187,17 +217,9 @@ mod tests {
         assert!(lines[1].starts_with(r"1     a\u{1b}[2J\nb  "), "{lines:?}");
         assert!(lines[1].ends_with(r"so, bad\nend"), "{lines:?}");
         assert_eq!(lines[2], format!("22    {}…  so", "x".repeat(299)));
-    }
-
-    #[test]
-    fn colours_are_put_around_what_alarms_and_no_text_brings_its_own() {
         let lines = table().lines(None, Paint::Colours);
         assert!(lines[1].ends_with("so, \x1b[1;31mbad\\nend\x1b[0m"), "{lines:?}");
         assert_eq!(lines.concat().matches('\x1b').count(), 2);
-        let forged = Text::from("\u{2066}\x1b[31mred");
-        assert_eq!(forged.painted(Paint::Colours), r"\u{2066}\u{1b}[31mred");
-        assert_eq!(Text::alarming("BAD").then(" x").painted(Paint::Colours), "\x1b[1;31mBAD\x1b[0m x");
-        assert_eq!(Text::alarming("BAD").painted(Paint::Plain), "BAD");
     }
 
     #[test]
@@ -216,11 +238,61 @@ mod tests {
         }
     }
 
+    /// A queue with long Cyrillic texts.
+    fn queue() -> Table {
+        let mut table = Table::headed(["TALK", "REASON", "PRIORITY", "DUE", "LAST ERROR"]);
+        let error = "сервер отвечает ошибкой, беседа пропущена, попробуйте ещё раз позже";
+        for talk_id in ["17", "123456"] {
+            table.row([talk_id, "webhook", "50", "failed 12 min ago", error].map(Text::from));
+        }
+        table.leave_out(["PRIORITY", "REASON"]);
+        table
+    }
+
+    #[test]
+    fn a_narrow_terminal_leaves_columns_out_and_breaks_no_word() {
+        let head = |width| {
+            queue().lines(Some(width), Paint::Plain)[0].split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(head(120), "TALK REASON PRIORITY DUE LAST ERROR");
+        assert_eq!(head(56), "TALK REASON DUE LAST ERROR");
+        assert_eq!(head(44), "TALK DUE LAST ERROR");
+        for width in [40, 44, 60, 80, 120, 200] {
+            let lines = queue().lines(Some(width), Paint::Plain);
+            for line in &lines {
+                assert!(line.width() <= usize::from(width), "{width}: {line:?}");
+            }
+            for word in ["отвечает", "пропущена,", "попробуйте"] {
+                assert!(lines.iter().any(|line| line.contains(word)), "{width}: {lines:#?}");
+            }
+        }
+        assert_eq!(queue().lines(Some(300), Paint::Plain), queue().lines(None, Paint::Plain));
+    }
+
+    #[test]
+    fn if_no_columns_fit_each_row_is_a_list_of_its_cells() {
+        let mut table = Table::headed(["DECIDED", "MODE", "SEEN CLOSED"]);
+        table.row(["2026-11-30 20:04:17", "live", "2026-11-30 20:04:27"].map(Text::from));
+        table.row(["2026-11-30 21:04:17", "live", "-"].map(Text::from));
+        assert_eq!(
+            table.lines(Some(40), Paint::Plain),
+            [
+                "DECIDED      2026-11-30 20:04:17",
+                "MODE         live",
+                "SEEN CLOSED  2026-11-30 20:04:27",
+                "",
+                "DECIDED      2026-11-30 21:04:17",
+                "MODE         live",
+                "SEEN CLOSED  -",
+            ]
+        );
+    }
+
     #[test]
     fn a_very_narrow_terminal_works() {
         for width in [0, 1, 20, 39] {
             for line in table().lines(Some(width), Paint::Plain) {
-                assert!(line.width() <= 60, "{line:?}");
+                assert!(line.width() <= MIN_TABLE_WIDTH, "{line:?}");
             }
         }
     }
