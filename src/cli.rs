@@ -185,6 +185,12 @@ enum Command {
         /// The file with that role's password
         #[arg(long, value_name = "FILE", requires = "publish")]
         password_file: Option<PathBuf>,
+        /// Keep running after the course, with the status page, until Ctrl-C; opens the page if there is a display
+        #[arg(long)]
+        serve: bool,
+        /// Only print the page's address
+        #[arg(long, requires = "serve")]
+        no_open: bool,
     },
     /// Print a completion script for a shell
     Completions { shell: Shell },
@@ -392,11 +398,12 @@ impl Cli {
             }
             Command::Publish(PublishCommand::All) => publish::all(&for_database()?),
             #[cfg(feature = "demo")]
-            Command::Demo { ref dir, ref publish, ref password_file } => {
-                plain()?;
+            Command::Demo { ref dir, ref publish, ref password_file, serve, no_open } => {
+                // Its first screen shows no warning about what the demo does on purpose.
+                let _ = logging::start(LogFormat::Auto, level(tracing::Level::ERROR))?;
                 let password_file = password_file.clone();
-                let target = publish.clone().map(|address| demo::Target { address, password_file });
-                demo::demo(dir.as_deref(), target.as_ref())
+                let publish = publish.clone().map(|address| demo::Target { address, password_file });
+                demo::demo(&demo::DemoArguments { dir: dir.as_deref(), publish, serve, no_open })
             }
             Command::Completions { shell } => completions::completions(shell),
             Command::Man => completions::man(),

@@ -1,7 +1,7 @@
 //! `adopt`: takes an account over from the server of `[publish]`.
 
 use super::print::{self, Out};
-use super::progress::{ProgressDisplay, eprint_line};
+use super::progress::{Counted, ProgressDisplay, eprint_line};
 use super::run::runtime;
 use crate::clock::unix_now;
 use crate::config::Config;
@@ -53,7 +53,7 @@ pub(super) fn adopt(config: &Config, take_over: bool, yes: bool) -> Result<ExitC
     let (file, present) = (new.file(), new.present_account());
     let adopted =
         runtime()?.block_on(publish::adopt(rules, &base_url, (database, present), &file, |talks, all| {
-            progress.get_or_insert_with(|| ProgressDisplay::new(all)).set(talks, all, "");
+            progress.get_or_insert_with(|| ProgressDisplay::new(all, Counted::Talks)).set(talks, all, "");
         }));
     drop(progress);
     let Adopted { account_id, pulled } =

@@ -1,7 +1,7 @@
 //! `backup`: makes a copy of the database, or puts one in its place.
 
 use super::print::{self, Out};
-use super::progress::{ProgressDisplay, eprint_line};
+use super::progress::{Counted, ProgressDisplay, eprint_line};
 use super::run::runtime;
 use crate::clock::unix_now;
 use crate::daemon::DaemonError;
@@ -151,7 +151,7 @@ async fn run_with_progress<T: Send + 'static>(
                 let (bytes, all) = watch.progress();
                 if all > 0 {
                     let note = if bytes >= all { "checking the copy" } else { "" };
-                    progress.get_or_insert_with(|| ProgressDisplay::in_bytes(all)).set(bytes, all, note);
+                    progress.get_or_insert_with(|| ProgressDisplay::new(all, Counted::Bytes)).set(bytes, all, note);
                 }
             }
         }

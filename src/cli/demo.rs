@@ -1,27 +1,29 @@
 //! `demo`: runs a simulated account on loopback, mirrors it and closes its stale talks with the code of `run`. The
 //! first talks are queued by plain SQL, as an analyst would. Later changes are found in the account's events.
 
+mod page;
 mod publishing;
+mod summary;
 
 pub(super) use publishing::Target;
 
-use super::print::Out;
-use super::progress::{ProgressDisplay, eprint_line};
+use super::progress::{Counted, ProgressDisplay, eprint_line};
 use super::run::runtime;
-use super::table::{Table, Text};
 use crate::clock;
 use crate::config::{Config, Needs};
 use crate::daemon;
-use crate::report::humanize;
 use crate::store;
 use crate::store::{Connection, SqlError};
 use crate::talk::TalkId;
+use crate::worker::Counters;
 use anyhow::{Context, Result, ensure};
+use std::cell::{Cell, RefCell};
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use talkmirror_simulator::{Account, Fault, Simulator, TOKEN, Talk};
 
 /// How many talks exist when the demo begins.
@@ -29,80 +31,132 @@ const TALK_COUNT: i64 = 36;
 const RUN_TIME: Duration = Duration::from_secs(20);
 /// Then nothing more happens in the account, so that in the end all of it is mirrored, with its names.
 const LIVELY_TIME: Duration = Duration::from_secs(11);
+/// Between two looks at the progress.
+const LOOK_INTERVAL: Duration = Duration::from_millis(200);
+/// With `--serve`, the account lives on after the course, for a second in each of these.
+const LATER_LIFE_INTERVAL_SECS: u64 = 30;
 
-/// Runs the demo; ends within 24 s.
-pub(super) fn demo(dir: Option<&Path>, publish: Option<&Target>) -> Result<ExitCode> {
+/// How the demo runs.
+#[derive(Debug)]
+pub(super) struct DemoArguments<'a> {
+    /// The folder for its files. A new temporary folder if none is given.
+    pub dir: Option<&'a Path>,
+    /// Where it publishes to.
+    pub publish: Option<Target>,
+    /// Keep running after the course, with the status page.
+    pub serve: bool,
+    /// Do not open the page.
+    pub no_open: bool,
+}
+
+/// What a demo works with.
+struct Course<'a> {
+    simulator: &'a Simulator,
+    mirror: Connection,
+    database: PathBuf,
+    publish: Option<&'a Target>,
+    began: Instant,
+}
+
+/// Runs the demo. It ends within 24 s, or with `--serve` on a signal.
+pub(super) fn demo(arguments: &DemoArguments<'_>) -> Result<ExitCode> {
+    let publish = arguments.publish.as_ref();
     let mut account = account();
     if let Some(target) = publish {
         target.prepare()?;
         // A server accepts an account from one mirror alone, and an earlier demo was another mirror.
         account.renumber(fastrand::i64(1_000_000..100_000_000));
     }
-    let account_id = account.account_id;
-    let dir = folder(dir)?;
+    let dir = folder(arguments.dir)?;
     let simulator = Simulator::start(account).context("cannot start the simulated account")?;
-    let config = configure(&dir, &simulator, publish)?;
+    let page = arguments.serve.then(page::free_address).transpose()?;
+    let config = configure(&dir, &simulator, publish, page)?;
+    eprint_line(
+        "This is a simulated account, on this machine alone. Clients write to it, managers answer, and some talks were forgotten.",
+    );
     eprint_line(&format!(
-        "A simulated account answers at {}: talks begin there, are missed and answered, and some were forgotten.",
-        simulator.base_url()
+        "For {} seconds talkmirror mirrors every talk, follows what happens, and closes what nobody answered for a day.",
+        RUN_TIME.as_secs()
     ));
-    eprint_line(&format!(
-        "Mirroring it into {}, following its events and closing what is stale, at most {} requests a second…",
-        config.database.display(),
-        config.api.requests_per_second,
-    ));
+    if let Some(page) = page {
+        eprint_line(&format!("Its status page: http://{page}/"));
+    }
+    eprint_line("");
 
-    let connection = store::open(&config.database, false)?;
-    insert(&connection, (1..=TALK_COUNT).map(TalkId::new).collect())?;
-    let mut progress = ProgressDisplay::new(TALK_COUNT as u64);
+    let mirror = store::open(&config.database, false)?;
+    insert(&mirror, (1..=TALK_COUNT).map(TalkId::new).collect())?;
+    let database = config.database.clone();
+    let course = Course { simulator: &simulator, mirror, database, publish, began: clock::mono() };
+    let progress = RefCell::new(Some(ProgressDisplay::new(RUN_TIME.as_secs(), Counted::Seconds)));
+    let latest = Cell::new(Counters::default());
+    let mut page_to_open = page.filter(|_| !arguments.no_open);
+    let mut printed = None;
+    let ending = async {
+        tokio::time::sleep(RUN_TIME).await;
+        if let Some(page) = page {
+            drop(progress.take());
+            let shown = print(&course, &latest.get()).await;
+            let goes_on = shown.is_ok();
+            printed = Some(shown);
+            if goes_on {
+                eprint_line("");
+                eprint_line(&format!(
+                    "The account lives on, and the daemon follows it: http://{page}/ shows it. Ctrl-C ends the demo."
+                ));
+                std::future::pending::<()>().await;
+            }
+        }
+    };
     let runtime = runtime()?;
-    let began = clock::mono();
     let counters = runtime.block_on(daemon::run_until(
         &config,
         &|_| {},
-        async { tokio::time::sleep(RUN_TIME).await },
-        (Duration::from_millis(200), |worker| {
-            let counters = worker.counters();
-            let mut account = simulator.account();
-            account.alive = clock::since(began) < LIVELY_TIME;
-            let event = account.last_event.clone();
-            drop(account);
-            let note = format!(
-                "{} new, {} changed, {} closed, {} kept; in the account, {event}",
-                counters.new, counters.changed, counters.closures.closed, counters.closures.withdrawn
-            );
-            progress.set(counters.done(), counters.done().max(TALK_COUNT as u64), &note);
+        ending,
+        (LOOK_INTERVAL, |worker| {
+            latest.set(worker.counters());
+            if let Some(page) = page_to_open.take() {
+                page::open(page);
+            }
+            course.look(&mut progress.borrow_mut(), &latest.get());
         }),
     ))?;
     drop(progress);
+    match printed {
+        Some(printed) => printed?,
+        None => runtime.block_on(print(&course, &counters))?,
+    }
+    if arguments.serve {
+        eprint_line("");
+        eprint_line("The demo has ended. Its database stays.");
+    }
+    Ok(ExitCode::SUCCESS)
+}
 
-    let account = simulator.account();
-    let mut out = Out::new();
-    out.line("")?;
-    out.line(format!(
-        "{} requests in {} s, {} in the busiest second as the account counted ({} allowed); \
-         {} talks new, {} changed, {} gone, {} retries after an error.",
-        account.log.len(),
-        RUN_TIME.as_secs(),
-        account.most_in_a_second(),
-        account.limit,
-        counters.new,
-        counters.changed,
-        counters.gone,
-        counters.retried,
-    ))?;
-    out.line("")?;
-    out.table(&by_origin(&connection)?)?;
-    out.line("")?;
-    out.line("Talks that nobody had answered for a day:")?;
-    out.table(&closings(&connection)?)?;
-    if let Some(target) = publish {
-        target.show(&mut out, &connection, account_id)?;
+async fn print(course: &Course<'_>, counters: &Counters) -> Result<()> {
+    let seconds = clock::since(course.began).as_secs().min(RUN_TIME.as_secs());
+    summary::print(course, counters, seconds).await
+}
+
+impl Course<'_> {
+    /// Lets the account live, and shows the progress.
+    fn look(&self, progress: &mut Option<ProgressDisplay>, counters: &Counters) {
+        let passed = clock::since(self.began);
+        let mut account = self.simulator.account();
+        account.alive = match passed > RUN_TIME {
+            true => passed.as_secs().is_multiple_of(LATER_LIFE_INTERVAL_SECS),
+            false => passed < LIVELY_TIME,
+        };
+        if passed > RUN_TIME {
+            // It would grow without end.
+            account.keep_log = false;
+        }
+        let event = account.last_event.clone();
+        drop(account);
+        if let Some(progress) = progress {
+            let note = format!("{} talks, {} closed; {event}", counters.new, counters.closures.closed);
+            progress.set(passed.min(RUN_TIME).as_secs(), RUN_TIME.as_secs(), note.trim_end_matches("; "));
+        }
     }
-    for line in queries(&config.database, &dir).lines() {
-        out.line(line)?;
-    }
-    out.done()
 }
 
 /// The folder for the demo's files. A new temporary folder if none is given.
@@ -140,7 +194,12 @@ fn account() -> Account {
 }
 
 /// Writes a configuration as a person would, and loads it.
-fn configure(dir: &Path, simulator: &Simulator, publish: Option<&Target>) -> Result<Config> {
+fn configure(
+    dir: &Path,
+    simulator: &Simulator,
+    publish: Option<&Target>,
+    page: Option<SocketAddr>,
+) -> Result<Config> {
     let write = |name: &str, text: String| {
         fs::write(dir.join(name), text).with_context(|| format!("cannot write {name} in {}", dir.display()))
     };
@@ -153,8 +212,9 @@ fn configure(dir: &Path, simulator: &Simulator, publish: Option<&Target>) -> Res
              [api]\nbase_url = \"{}\"\ntoken_file = \"token\"\n\n[queue]\nretry_base = \"2s\"\n\n\
              [auto_close]\nmode = \"live\"\nschedule = \"*/4 * * * * *\"\nmax_per_sweep = 3\n\n\
              [events]\nschedule = \"*/2 * * * * *\"\nsince = \"31d\"\n\n\
-             [directory]\ninterval = \"2s\"\n\n[report]\nwork_hours = \"Mon-Fri 09:00-18:00\"\n{}",
+             [directory]\ninterval = \"2s\"\n\n[report]\nwork_hours = \"Mon-Fri 09:00-18:00\"\n{}{}",
             simulator.base_url(),
+            page.map_or(String::new(), |page| format!("\n[http]\nlisten = \"{page}\"\n")),
             publish.map_or(String::new(), Target::lines)
         ),
     )?;
@@ -167,44 +227,4 @@ fn insert(connection: &Connection, ids: Vec<TalkId>) -> Result<(), SqlError> {
         connection.execute("INSERT INTO talk_queue (talk_id) VALUES (?1)", [talk_id])?;
     }
     Ok(())
-}
-
-fn by_origin(connection: &Connection) -> Result<Table, SqlError> {
-    let mut table = Table::headed(["ORIGIN", "TALKS", "OPEN", "MISSED", "CLOSED"]);
-    let mut statement = connection.prepare(
-        "SELECT origin, count(*), sum(is_in_work), count(missed_at), sum(NOT is_in_work)
-           FROM talks GROUP BY origin ORDER BY 2 DESC",
-    )?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let count = |column| row.get::<_, i64>(column).map(humanize::count);
-        table.row([row.get(0)?, count(1)?, count(2)?, count(3)?, count(4)?].map(Text::from));
-    }
-    table.align_counts(1);
-    Ok(table)
-}
-
-/// The closings, as any reader can query them.
-fn closings(connection: &Connection) -> Result<Table, SqlError> {
-    let mut table = Table::headed(["TALK", "OUTCOME", "WHY"]);
-    let mut statement =
-        connection.prepare("SELECT talk_id, outcome, reason FROM closures ORDER BY closure_id")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        table.row([row.get::<_, TalkId>(0)?.to_string(), row.get(1)?, row.get(2)?].map(Text::from));
-    }
-    Ok(table)
-}
-
-fn queries(database: &Path, dir: &Path) -> String {
-    let database = database.display();
-    format!(
-        "\nThe database: {database}\n\nTry:\n\
-         \x20 sqlite3 -box {database} \"SELECT * FROM missed_by_day ORDER BY day DESC LIMIT 7\"\n\
-         \x20 sqlite3 -box {database} \"SELECT talk_id, count(*) AS states FROM talk_versions GROUP BY talk_id ORDER BY states DESC LIMIT 7\"\n\
-         \x20 sqlite3 -box {database} \"SELECT talk_id, outcome, reason, requested_at, http_status, verified_at FROM closures\"\n\
-         or, without SQL:\n\
-         \x20 talkmirror --config {}/config.toml status\n",
-        dir.display()
-    )
 }

@@ -1,7 +1,7 @@
 //! `enqueue`: puts ids in the queue.
 
 use super::print::Out;
-use super::progress::ProgressDisplay;
+use super::progress::{Counted, ProgressDisplay};
 use super::{IdsOrStdin, talk_ids};
 use crate::files::without_bom;
 use crate::report::humanize;
@@ -26,7 +26,7 @@ pub(super) fn enqueue(database: &Path, ids: &[IdsOrStdin], as_json: bool) -> Res
     }
     let total = ranges.iter().map(|range| range.end().get().abs_diff(range.start().get()) + 1).sum();
     let mut connection = store::open(database, false)?;
-    let mut progress = ProgressDisplay::new(total);
+    let mut progress = ProgressDisplay::new(total, Counted::Talks);
     let enqueued = queue::enqueue(&mut connection, &ranges, |done| progress.set(done, total, ""))
         .context("cannot queue them all; what was queued stays queued")?;
     drop(progress);

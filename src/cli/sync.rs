@@ -1,7 +1,7 @@
 //! `sync`: works the due rows, shows progress, and prints a summary.
 
 use super::print::Out;
-use super::progress::ProgressDisplay;
+use super::progress::{Counted, ProgressDisplay};
 use super::run::runtime;
 use super::table::Table;
 use crate::clock::{self, UnixSeconds, unix_now};
@@ -184,7 +184,7 @@ impl QueueProgress {
         if let Some((why, _)) = worker.write_error() {
             notes.push(format!("cannot write the database: {why}"));
         }
-        self.progress.get_or_insert_with(|| ProgressDisplay::new(waiting)).set(
+        self.progress.get_or_insert_with(|| ProgressDisplay::new(waiting, Counted::Talks)).set(
             counters.done(),
             waiting + done_then,
             &notes.join(", "),

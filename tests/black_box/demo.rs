@@ -1,15 +1,49 @@
 //! The demo, as a newcomer sees it.
 
-use crate::harness::text;
+use crate::harness::{Daemon, text};
 use crate::snapshots::assert_said;
 use assert_cmd::Command;
+use nix::sys::signal::Signal;
 use rusqlite::Connection;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
+
+/// A demo with its page.
+struct Served {
+    process: Daemon,
+    log: PathBuf,
+}
+
+fn served(dir: &Path) -> Served {
+    let log = dir.with_extension("log");
+    let child = std::process::Command::new(env!("CARGO_BIN_EXE_talkmirror"))
+        .args(["demo", "--serve", "--no-open", "--dir"])
+        .arg(dir)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    Served { process: Daemon { child }, log }
+}
+
+impl Served {
+    /// The address that it prints: host and port.
+    fn page(&self) -> String {
+        let log = std::fs::read_to_string(&self.log).unwrap();
+        let page = log.split("http://").nth(1).unwrap_or_else(|| panic!("an address in {log}"));
+        page.split('/').next().unwrap().to_owned()
+    }
+}
 
 #[test]
 fn it_ends_within_25_s_with_a_table_a_database_and_queries_that_work() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("demo");
+    let mut served = served(&folder.path().join("served"));
     let began = Instant::now();
     let mut command = Command::new(env!("CARGO_BIN_EXE_talkmirror"));
     let output =
@@ -17,13 +51,24 @@ fn it_ends_within_25_s_with_a_table_a_database_and_queries_that_work() {
     let (out, err) = text(&output);
     assert!(output.status.success(), "{out}\n{err}");
     assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
-    // Plain lines where there is no terminal.
+    // Calm at first, and plain lines where there is no terminal.
+    assert!(err.starts_with("This is a simulated account") && !err.contains("WARN"), "{err}");
     let progress = err.lines().last().and_then(|line| line.split(';').next()).unwrap_or_default();
-    assert_said!(progress, [(r"\d+", "[n]")], @"[n] of [n] talks done");
+    assert_said!(progress, [(r"\d+", "[n]")], @"[n] of [n] s");
     let numbers = [(r"\(7 ", "(seven "), (r"\d+", "[n]")];
-    assert_said!(out.trim_start().lines().next().unwrap_or_default(), numbers, @"[n] requests in [n] s, [n] in the busiest second as the account counted (seven allowed); [n] talks new, [n] changed, [n] gone, [n] retries after an error.");
+    let first = out.trim_start().lines().take(2).collect::<Vec<_>>().join("\n");
+    assert_said!(first, numbers, @"
+    [n] requests in [n] s, [n] in the busiest second as the account counted (seven allowed).
+    [n] talks new, [n] changed, [n] gone, [n] retried after an error.
+    ");
     for expected in ["ORIGIN", "telegram", "missed_by_day"] {
         assert!(out.contains(expected), "{expected} in\n{out}");
+    }
+    let story: Vec<&str> = out.lines().skip_while(|line| !line.starts_with("The story of talk")).collect();
+    for expected in
+        ["opened", "missed: nobody answered in time", "answered by ", "talkmirror did not close it"]
+    {
+        assert!(story.iter().any(|line| line.contains(expected)), "{expected} in\n{out}");
     }
     let database = dir.join("talks.db");
     assert!(out.contains(&database.display().to_string()), "{out}");
@@ -50,6 +95,21 @@ fn it_ends_within_25_s_with_a_table_a_database_and_queries_that_work() {
         .query_row("SELECT count(*) FROM talk_versions WHERE version > 1", [], |row| row.get(0))
         .unwrap();
     assert!(changed > 0, "talks changed while it ran");
+
+    // The other one has ended its course too, and serves its page until Ctrl-C.
+    let page = served.page();
+    let began = Instant::now();
+    while !std::fs::read_to_string(&served.log).unwrap().contains("Ctrl-C ends the demo") {
+        assert!(began.elapsed() < Duration::from_secs(30), "its course does not end");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let mut stream = TcpStream::connect(&page).unwrap();
+    write!(stream, "GET / HTTP/1.1\r\nHost: {page}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    served.process.signal(Signal::SIGINT);
+    assert!(served.process.wait().success());
 
     let mut status = Command::new(env!("CARGO_BIN_EXE_talkmirror"));
     status.arg("--config").arg(dir.join("config.toml")).arg("status").assert().success();

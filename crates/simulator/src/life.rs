@@ -73,8 +73,11 @@ impl Account {
 
     /// Makes one event happen, and describes it.
     pub(super) fn live(&mut self) -> String {
-        // A talk missed more than a day ago stays forgotten.
-        let forgotten = |talk: &Talk| talk.missed_at.is_some_and(|at| unix_now() - at > 86_400);
+        // A talk missed more than a day ago stays forgotten, and one that is weeks old is at rest.
+        let forgotten = |talk: &Talk| {
+            talk.missed_at.is_some_and(|at| unix_now() - at > 86_400)
+                || unix_now() - talk.created_at > 14 * 86_400
+        };
         let open: Vec<i64> = self
             .talks
             .values()

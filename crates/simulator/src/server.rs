@@ -1,6 +1,7 @@
 //! The simulator's HTTP side.
 
 use super::clock::{http_date, unix_now};
+use super::life::manager_of;
 use super::lists::Query;
 use super::names::NameList;
 use super::reply::{Reply, cut_off, html, json, ok, problem, reply};
@@ -284,6 +285,7 @@ impl Account {
             talk.missed_at = None;
             talk.is_read = Some(true);
             talk.updated_at = unix_now();
+            self.emit_by(manager_of(talk_id), "conversation_answered", talk_id);
         }
     }
 }

@@ -51,14 +51,19 @@ impl Target {
     }
 
     /// Shows what the server has at the end.
-    pub(super) fn show(&self, out: &mut Out<impl Write>, mirror: &Connection, account_id: i64) -> Result<()> {
+    pub(super) async fn show(
+        &self,
+        out: &mut Out<impl Write>,
+        mirror: &Connection,
+        account_id: i64,
+    ) -> Result<()> {
         let server = self.server()?;
         out.line("")?;
         let published = state::read(mirror).map_err(StoreError::from)?;
         if let Some(trouble) = published.and_then(|state| state.trouble) {
             return Ok(out.line(format!("Nothing is published to {}: {}", server.address, trouble.error))?);
         }
-        let contents = runtime()?.block_on(demo::contents(&server, account_id))?;
+        let contents = demo::contents(&server, account_id).await?;
         out.line(format!("The same, published to {}:", server.address))?;
         let mut table = Table::headed(["TABLE", "MIRROR", "SERVER"]);
         for (name, there) in contents.rows {
@@ -77,7 +82,7 @@ impl Target {
         out.table(&facts)?;
         out.line("")?;
         out.line("Try:")?;
-        out.line(format!("  psql {} -c \"SELECT * FROM talkmirror.fleet\"", shell(&self.address)))?;
+        out.unbroken(&format!("  psql {} -c \"SELECT * FROM talkmirror.fleet\"", shell(&self.address)))?;
         Ok(())
     }
 }
@@ -88,6 +93,10 @@ fn quoted(text: &str) -> String {
 }
 
 /// For a shell.
-fn shell(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "'\\''"))
+pub(super) fn shell(text: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-".contains(letter);
+    match text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
 }
