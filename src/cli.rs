@@ -94,6 +94,9 @@ enum Command {
     },
     /// Show what auto-close would close now, by the mirror alone, and why it keeps the rest
     Stale {
+        /// Show every open talk, with the verdict on it
+        #[arg(long)]
+        all: bool,
         /// Print every open talk as JSON
         #[arg(long)]
         json: bool,
@@ -349,7 +352,7 @@ impl Cli {
             Command::Queue(QueueCommand::Retry { ref ids }) => queue::retry(&for_database()?.database, ids),
             Command::Queue(QueueCommand::Drop { ref ids }) => queue::drop_ids(&for_database()?.database, ids),
             Command::Status { json } => status::status(&for_database()?, json),
-            Command::Stale { json } => stale::stale(&for_database()?, json),
+            Command::Stale { all, json } => stale::stale(&for_database()?, all, json),
             Command::Close { ref ids, dry_run, yes } => {
                 let request = close::CloseArguments { ids, dry_run, yes };
                 let known = input.config(Needs::DatabaseAlone)?;

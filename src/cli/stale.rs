@@ -1,11 +1,12 @@
-//! `stale`: shows what auto-close would close, judged from the mirror alone, and why it keeps the rest.
+//! `stale`: shows what auto-close would close, judged from the mirror alone, and why it keeps the rest. First a summary,
+//! with `--all` every open talk.
 
 use super::print::Out;
 use super::table::{Table, Text};
 use crate::clock::{UnixSeconds, unix_now};
 use crate::config::Config;
 use crate::policy::closing::CloseMode;
-use crate::policy::stale::{Verdict, stale as decide};
+use crate::policy::stale::{KeptReason, Verdict, stale as decide};
 use crate::policy::unknown_origin::{UnknownOrigin, unknown_origins};
 use crate::report::humanize;
 use crate::store::Connection;
@@ -17,17 +18,15 @@ use crate::store::{self, StoreError, sweep};
 use crate::talk::{Talk, TalkId};
 use anyhow::Result;
 use serde_json::{Value, json};
+use std::cmp::Reverse;
 use std::process::ExitCode;
 
-/// A table shows at most this many rows. `--json` prints all.
-const MAX_ROWS_SHOWN: usize = 1000;
-/// The maximum width of an origin in a table.
-const ORIGIN_WIDTH: usize = 40;
-/// The maximum width of why a talk is kept: a status or the reason of an exemption in it may be long.
-const KEPT_WIDTH: usize = 200;
+/// The summary shows so many talks of each kind.
+const FEW: usize = 5;
 
-/// Prints every open talk with its verdict, the stale ones first.
-pub(super) fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
+/// Prints how many talks would be closed, and why the others are kept. `all` prints every open talk with its verdict,
+/// the stale ones first.
+pub(super) fn stale(config: &Config, all: bool, as_json: bool) -> Result<ExitCode> {
     let connection = store::open_read_only(&config.database)?;
     let now = unix_now();
     let rules = &config.auto_close.rules;
@@ -88,39 +87,11 @@ pub(super) fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
             rules.max_share
         ))?;
     }
-    if open > 0 {
-        let mut table = Table::headed(["TALK", "CHANNEL", "MISSED", "CHANGED", "VERDICT"]);
-        for row in stale.iter().chain(&kept).take(MAX_ROWS_SHOWN) {
-            let mut text = match &row.verdict {
-                verdict @ Verdict::Stale { .. } => verdict.to_string(),
-                Verdict::Kept(kept) => {
-                    format!("kept: {}", humanize::brief(&kept.to_string(), KEPT_WIDTH))
-                }
-            };
-            if let Some(held_back) = &row.held_back {
-                text.push_str(&format!("; {held_back}"));
-            } else if row.recorded && rules.mode == CloseMode::DryRun {
-                text.push_str("; recorded in closures");
-            }
-            table.row(
-                [
-                    row.talk_id.to_string(),
-                    row.origin.as_deref().map_or("-".into(), |origin| humanize::brief(origin, ORIGIN_WIDTH)),
-                    row.missed_at.map_or("-".into(), |at| humanize::ago(at, now)),
-                    humanize::ago(row.updated_at, now),
-                    text,
-                ]
-                .map(Text::from),
-            );
-        }
-        out.line("")?;
-        out.table(&table)?;
-        if open > MAX_ROWS_SHOWN {
-            out.line(format!(
-                "… and {} more: --json prints them all",
-                humanize::count(open - MAX_ROWS_SHOWN)
-            ))?;
-        }
+    let rows: Vec<&Row> = stale.iter().chain(&kept).collect();
+    if all {
+        table(&mut out, rows.iter().copied(), rules.mode, now)?;
+    } else {
+        summary(&mut out, &rows, rules.mode, now)?;
     }
     if now_closed > 0 && not_closing.is_none() && !stopped {
         let next = match rules.mode {
@@ -134,6 +105,79 @@ pub(super) fn stale(config: &Config, as_json: bool) -> Result<ExitCode> {
         out.line(format!("Next: {next}."))?;
     }
     out.done()
+}
+
+/// Prints the first talks of those that would be closed, and the others by the reason that keeps them.
+fn summary(out: &mut Out, rows: &[&Row], mode: CloseMode, now: UnixSeconds) -> Result<()> {
+    let (closed, others): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.reason().is_none());
+    table(out, closed.iter().copied().take(FEW), mode, now)?;
+    if closed.len() > FEW {
+        out.line(format!("… and {} more", humanize::count(closed.len() - FEW)))?;
+    }
+    let mut by_reason = Vec::<(&str, Vec<TalkId>)>::new();
+    for row in &others {
+        let reason = row.reason().unwrap_or_default();
+        match by_reason.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, talks)) => talks.push(row.talk_id),
+            None => by_reason.push((reason, vec![row.talk_id])),
+        }
+    }
+    by_reason.sort_by_key(|(_, talks)| Reverse(talks.len()));
+    if !by_reason.is_empty() {
+        out.line("")?;
+        let mut table = Table::headed(["KEPT", "WHY", "TALKS"]);
+        for (reason, talks) in &by_reason {
+            let few: Vec<String> = talks.iter().take(FEW).map(ToString::to_string).collect();
+            let more = if talks.len() > FEW { ", …" } else { "" };
+            let few = format!("{}{more}", few.join(", "));
+            table.row([humanize::count(talks.len()), (*reason).to_owned(), few].map(Text::from));
+        }
+        out.table(&table)?;
+    }
+    if !others.is_empty() || closed.len() > FEW {
+        out.line("")?;
+        out.line("Every talk: `talkmirror stale --all`. One talk: `talkmirror why ID`.")?;
+    }
+    Ok(())
+}
+
+/// Prints these talks, each with its verdict.
+fn table<'a>(
+    out: &mut Out,
+    rows: impl Iterator<Item = &'a Row>,
+    mode: CloseMode,
+    now: UnixSeconds,
+) -> Result<()> {
+    let mut table = Table::headed(["TALK", "CHANNEL", "MISSED", "CHANGED", "VERDICT"]);
+    table.leave_out(["CHANGED", "CHANNEL"]);
+    let mut is_empty = true;
+    for row in rows {
+        is_empty = false;
+        let mut text = match &row.verdict {
+            verdict @ Verdict::Stale { .. } => verdict.to_string(),
+            Verdict::Kept(kept) => format!("kept: {kept}"),
+        };
+        if let Some(held_back) = &row.held_back {
+            text.push_str(&format!("; {held_back}"));
+        } else if row.recorded && mode == CloseMode::DryRun {
+            text.push_str("; recorded in closures");
+        }
+        table.row(
+            [
+                row.talk_id.to_string(),
+                row.origin.clone().unwrap_or_else(|| "-".into()),
+                row.missed_at.map_or("-".into(), |at| humanize::ago(at, now)),
+                humanize::ago(row.updated_at, now),
+                text,
+            ]
+            .map(Text::from),
+        );
+    }
+    if !is_empty {
+        out.line("")?;
+        out.table(&table)?;
+    }
+    Ok(())
 }
 
 /// Configured origins that no stored talk has.
@@ -156,4 +200,26 @@ struct Row {
     held_back: Option<String>,
     /// A dry run has recorded a decision on its current state.
     recorded: bool,
+}
+
+impl Row {
+    /// The kind of what keeps it. `None` if it would be closed.
+    fn reason(&self) -> Option<&'static str> {
+        match &self.verdict {
+            Verdict::Stale { .. } => {
+                self.held_back.as_ref().map(|_| "stale, but an earlier closing holds it back")
+            }
+            Verdict::Kept(kept) => Some(match kept {
+                KeptReason::Gone => "the API reports that it does not exist",
+                KeptReason::Denied => "the API refuses it to this token",
+                KeptReason::Closed => "already closed",
+                KeptReason::Status(_) => "its status is not that of an open talk",
+                KeptReason::NotMissed => "not missed",
+                KeptReason::MissedLately { .. } => "not missed for long enough yet",
+                KeptReason::ChangedLately { .. } => "changed not long enough ago",
+                KeptReason::Origin(_) => "its origin is excluded",
+                KeptReason::Exempt(_) => "exempt by a row of close_exemptions",
+            }),
+        }
+    }
 }

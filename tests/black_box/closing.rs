@@ -254,6 +254,15 @@ fn a_refusal_is_not_tried_again_and_neither_is_what_cannot_work() {
     assert_said!(out, @"
     0 of 2 open talks would be closed: missed for over 24h and unchanged for over 15m (auto_close.mode is live).
 
+    KEPT  WHY  TALKS
+    2  stale, but an earlier closing holds it back  1, 2
+
+    Every talk: `talkmirror stale --all`. One talk: `talkmirror why ID`.
+    ");
+    let (out, _) = mirror.ends(0, &["stale", "--all"]);
+    assert_said!(out, @"
+    0 of 2 open talks would be closed: missed for over 24h and unchanged for over 15m (auto_close.mode is live).
+
     TALK  CHANNEL  MISSED  CHANGED  VERDICT
     1  instagram  10 d ago  10 d ago  stale: missed 10 d ago, unchanged for 10 d; refused less than a day ago
     2  viber  10 d ago  10 d ago  stale: missed 10 d ago, unchanged for 10 d; failed less than a day ago
@@ -368,6 +377,22 @@ fn stale_lists_what_would_be_closed_and_why_the_rest_is_kept() {
     }
     mirror.ends(0, &["sync", "1..4"]);
     let (out, _) = mirror.ends(0, &["stale"]);
+    assert_said!(out, @r#"
+    1 of 4 open talks would be closed: missed for over 24h and unchanged for over 15m, except avito (auto_close.mode is off).
+
+    TALK  CHANNEL  MISSED  CHANGED  VERDICT
+    1  viber  10 d ago  10 d ago  stale: missed 10 d ago, unchanged for 10 d
+
+    KEPT  WHY  TALKS
+    1  its origin is excluded  2
+    1  not missed for long enough yet  3
+    1  not missed  4
+
+    Every talk: `talkmirror stale --all`. One talk: `talkmirror why ID`.
+
+    Next: set auto_close.mode to "dry-run" to record this, and to "live" to close them.
+    "#);
+    let (out, _) = mirror.ends(0, &["stale", "--all"]);
     assert_said!(out, @r#"
     1 of 4 open talks would be closed: missed for over 24h and unchanged for over 15m, except avito (auto_close.mode is off).
 

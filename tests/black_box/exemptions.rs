@@ -220,7 +220,7 @@ fn stale_why_status_and_the_page_name_the_row() {
     mirror.execute(
         "INSERT INTO leads (lead_id, pipeline_id, responsible_user_id, fetched_at) VALUES (52, 8, 1, unixepoch())",
     );
-    let (out, _) = mirror.ends(0, &["stale"]);
+    let (out, _) = mirror.ends(0, &["stale", "--all"]);
     assert_said!(out, @"
     1 of 3 open talks would be closed: missed for over 24h and unchanged for over 15m (auto_close.mode is live).
 

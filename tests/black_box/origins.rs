@@ -34,7 +34,7 @@ const CLOSED: &str =
 #[test]
 fn an_excluded_channel_is_not_closed_however_it_is_spelt() {
     let mirror = account("auto_close.except_origins = NAMED\n");
-    let (out, _) = mirror.ends(0, &["stale"]);
+    let (out, _) = mirror.ends(0, &["stale", "--all"]);
     assert_said!(out, @r"
     1 of 6 open talks would be closed: missed for over 24h and unchanged for over 15m, except Телеграмм й, my shop, STRASSE, istanbul, avito (auto_close.mode is live).
 
@@ -76,7 +76,7 @@ fn an_origin_in_both_lists_is_a_mistake_however_it_is_spelt() {
 #[test]
 fn an_origin_that_no_stored_talk_has_is_warned_of_with_the_nearest() {
     let mirror = account("auto_close.except_origins = [\"telegramm\", \"STRASSE\"]\n");
-    let (out, _) = mirror.ends(0, &["stale"]);
+    let (out, _) = mirror.ends(0, &["stale", "--all"]);
     assert_said!(out, @r#"
     5 of 6 open talks would be closed: missed for over 24h and unchanged for over 15m, except telegramm, STRASSE (auto_close.mode is live).
     warning: auto_close.except_origins: no stored talk has the origin "telegramm": did you mean "telegram"?
