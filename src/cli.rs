@@ -121,6 +121,9 @@ enum Command {
         /// The talk's id
         #[arg(value_name = "ID")]
         talk_id: TalkId,
+        /// Print it as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// End a pause now, with one probe; exit code 1 if the pause continues
     Resume,
@@ -364,7 +367,7 @@ impl Cli {
                 close::close(&config(Needs::Api)?, &request)
             }
             Command::Exempt(ref command) => exempt::exempt(&for_database()?.database, command),
-            Command::Why { talk_id } => why::why(&for_database()?, talk_id),
+            Command::Why { talk_id, json } => why::why(&for_database()?, talk_id, json),
             Command::Resume => resume::resume(&for_database()?.database),
             Command::Backfill { from, to, stop } => backfill::backfill(&database()?, from, to, stop),
             Command::Backup { ref path, restore: false, json, .. } => {

@@ -60,7 +60,7 @@ impl FromStr for TalkId {
 ///
 /// If two states differ in any of these columns, `talk_versions` gets a new row. An optional field is `None` if the
 /// API sends no value, or one of another shape.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Talk {
     /// The talk's id in the API.
     pub talk_id: TalkId,

@@ -17,6 +17,9 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
+/// Where the text after a verdict begins.
+const TEXT_COLUMN: u16 = 16;
+
 /// What was found, or the fault.
 type CheckResult = Result<String, Fault>;
 
@@ -42,7 +45,8 @@ impl From<String> for Fault {
 
 /// Prints the verdicts. Returns 78 if the configuration, the account or the database is wrong, 1 for other faults.
 pub(super) fn check(input: &Input, as_json: bool) -> Result<ExitCode> {
-    let mut report = Report { as_json, verdicts: Vec::new(), warnings: Vec::new(), code: 0 };
+    let mut report =
+        Report { as_json, mistakes: Vec::new(), verdicts: Vec::new(), warnings: Vec::new(), code: 0 };
     let config = match input.file().and_then(|file| Config::of(file, Needs::Webhook)) {
         Ok(config) => config,
         Err(mistakes) => {
@@ -51,6 +55,7 @@ pub(super) fn check(input: &Input, as_json: bool) -> Result<ExitCode> {
                 1 => "1 mistake".into(),
                 count => format!("{count} mistakes"),
             };
+            report.mistakes.clone_from(&mistakes.0);
             report.verdict("config", Err(Fault::permanent(text)))?;
             report.end()?;
             return Err(mistakes.into());
@@ -86,6 +91,8 @@ pub(super) fn check(input: &Input, as_json: bool) -> Result<ExitCode> {
 /// Prints the verdicts one by one as text, or together as JSON.
 struct Report {
     as_json: bool,
+    /// Those of the configuration.
+    mistakes: Vec<String>,
     verdicts: Vec<Value>,
     warnings: Vec<Value>,
     /// The exit code of the worst fault.
@@ -100,20 +107,20 @@ impl Report {
             bad.text
         });
         self.verdicts.push(json!({"name": name, "ok": is_good, "text": text}));
-        let word = if is_good { "ok   ".into() } else { Text::alarming("BAD").then("  ") };
+        let word = if is_good { "ok".into() } else { Text::alarming("BAD") };
         self.line(name, word, &text)
     }
 
     /// A remark that is not a fault. `word` is shown instead of a verdict.
     fn warning(&mut self, name: &str, word: &str, text: &str) -> Result<()> {
         self.warnings.push(json!({"name": name, "text": text}));
-        self.line(name, format!("{word:<5}").into(), text)
+        self.line(name, word.into(), text)
     }
 
     fn line(&self, name: &str, word: Text, text: &str) -> Result<()> {
         if !self.as_json {
             let mut out = Out::new();
-            out.line(Text::from(format!("{name:<9} ")).then(word).then(format!(" {text}")))?;
+            out.line_at(TEXT_COLUMN, Text::from(format!("{name:<9} ")).then(word), text)?;
             out.done()?;
         }
         Ok(())
@@ -121,7 +128,8 @@ impl Report {
 
     fn end(self) -> Result<ExitCode> {
         if self.as_json {
-            let all = json!({"ok": self.code == 0, "verdicts": self.verdicts, "warnings": self.warnings});
+            let all = json!({"ok": self.code == 0, "exit_code": self.code, "mistakes": self.mistakes,
+                             "verdicts": self.verdicts, "warnings": self.warnings});
             let mut out = Out::new();
             out.exact(format!("{all:#}"))?;
             out.done()?;

@@ -1,5 +1,7 @@
 //! `why`: the story of one talk, from the database alone.
 
+mod json;
+
 use super::print::Out;
 use super::table::{Table, Text};
 use crate::amocrm;
@@ -9,7 +11,7 @@ use crate::number;
 use crate::policy::closing::CloseMode;
 use crate::policy::lanes::Lane;
 use crate::policy::refresh::{Candidate, Class};
-use crate::policy::stale::{Reach, stale};
+use crate::policy::stale::{Reach, Verdict, stale};
 use crate::report::humanize;
 use crate::store::closures::{Closure, held_back};
 use crate::store::lock;
@@ -22,7 +24,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// Prints everything known about a talk.
-pub(super) fn why(config: &Config, talk_id: TalkId) -> Result<ExitCode> {
+pub(super) fn why(config: &Config, talk_id: TalkId, as_json: bool) -> Result<ExitCode> {
     // Checked before this process opens the database.
     let held = lock::is_held(&config.database);
     let connection = store::open_read_only(&config.database)?;
@@ -31,7 +33,11 @@ pub(super) fn why(config: &Config, talk_id: TalkId) -> Result<ExitCode> {
     let alive = story.daemon.as_ref().map(|daemon| daemon.liveness(held, now));
     let runs = matches!(alive, Some(Liveness::Running | Liveness::Silent));
     let mut out = Out::new();
-    print_story(&mut out, &story, talk_id, config, runs, now)?;
+    if as_json {
+        out.exact(format!("{:#}", json::json(&story, talk_id, config, runs, now)))?;
+    } else {
+        print_story(&mut out, &story, talk_id, config, runs, now)?;
+    }
     out.done()
 }
 
@@ -247,14 +253,20 @@ fn next(story: &Story, talk_id: TalkId, config: &Config, runs: bool, now: UnixSe
     }
 }
 
+/// The verdict on the mirrored state. `None` if the talk is not mirrored.
+fn verdict(story: &Story, config: &Config, now: UnixSeconds) -> Option<Verdict> {
+    let mirrored = story.mirrored.as_ref()?;
+    let reach = Reach { gone: mirrored.gone_at.is_some(), denied: mirrored.denied_at.is_some() };
+    let verdict = stale(&mirrored.talk, reach, now, &config.auto_close.rules.stale);
+    Some(verdict.with_exemption(story.exempting.clone()))
+}
+
 /// Whether and when auto-close would close it.
 fn auto_close(story: &Story, talk_id: TalkId, config: &Config, runs: bool, now: UnixSeconds) -> String {
     let rules = &config.auto_close.rules;
-    let Some(mirrored) = &story.mirrored else {
+    let (Some(mirrored), Some(verdict)) = (&story.mirrored, verdict(story, config, now)) else {
         return "only mirrored talks are considered".into();
     };
-    let reach = Reach { gone: mirrored.gone_at.is_some(), denied: mirrored.denied_at.is_some() };
-    let verdict = stale(&mirrored.talk, reach, now, &rules.stale).with_exemption(story.exempting.clone());
     let held = held_back(&story.closures, rules.mode, mirrored.talk.missed_at, now);
     // A started closing continues whatever the mirror shows now.
     if let Some(held) = held.as_ref().filter(|_| story.closures.iter().any(Closure::is_under_way)) {
@@ -291,17 +303,18 @@ fn auto_close(story: &Story, talk_id: TalkId, config: &Config, runs: bool, now: 
 fn closures(closures: &[Closure]) -> Table {
     let mut table =
         Table::headed(["DECIDED", "MODE", "OUTCOME", "WHY", "REQUESTS", "ANSWER", "SEEN CLOSED", "ERROR"]);
+    table.leave_out(["REQUESTS", "ANSWER", "MODE", "SEEN CLOSED"]);
     for closure in closures {
         table.row(
             [
                 humanize::timestamp(closure.decided_at),
                 closure.mode.to_string(),
                 closure.outcome.to_string(),
-                humanize::brief(&closure.reason, 80),
+                closure.reason.clone(),
                 closure.attempts.to_string(),
                 closure.http_status.map_or("-".into(), |status| format!("HTTP {status}")),
                 closure.verified_at.map_or("-".into(), humanize::timestamp),
-                closure.error.as_deref().map_or("-".into(), |error| humanize::brief(error, 80)),
+                closure.error.clone().unwrap_or_else(|| "-".into()),
             ]
             .map(Text::from),
         );
@@ -321,6 +334,7 @@ fn removed(versions: &[Version]) -> Option<String> {
 
 fn versions(versions: &[Version]) -> Table {
     let mut table = Table::headed(["FROM", "TO", "OPEN", "READ", "MISSED", "UPDATED", "RATING", "STATUS"]);
+    table.leave_out(["STATUS", "UPDATED", "RATING", "TO"]);
     let yes = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
     for version in versions {
         table.row(
@@ -332,7 +346,7 @@ fn versions(versions: &[Version]) -> Table {
                 version.missed_at.map_or("no".into(), humanize::timestamp),
                 humanize::timestamp(version.updated_at),
                 version.rate.map_or("-".into(), |rate| rate.to_string()),
-                version.status.as_deref().map_or("-".into(), |status| humanize::brief(status, 40)),
+                version.status.clone().unwrap_or_else(|| "-".into()),
             ]
             .map(Text::from),
         );

@@ -35,8 +35,9 @@ pub(crate) struct Story {
 }
 
 /// A mirrored talk, and its times.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub(crate) struct MirroredTalk {
+    #[serde(flatten)]
     pub talk: Talk,
     /// The API's JSON, as received.
     pub payload: String,
@@ -49,7 +50,7 @@ pub(crate) struct MirroredTalk {
 }
 
 /// A state of a talk, with the columns that people ask about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct Version {
     pub version: i64,
     pub valid_from: UnixSeconds,

@@ -237,6 +237,29 @@ fn why_tells_a_talk_s_story_and_what_comes_next() {
     Queue  waits for [n] s (reason cli, priority 0), 2 of 8 attempts failed, the last: HTTP 500
     Next  fetched in 10 min ([time])
     ");
+    let why = |talk_id| json(&mirror.ends(0, &["why", talk_id, "--json"]).0);
+    let queued = why("4");
+    assert_eq!(
+        (&queued["talk"], &queued["stale"], &queued["running"]),
+        (&Value::Null, &Value::Null, &true.into())
+    );
+    assert_eq!(
+        (&queued["queue"]["attempts"], &queued["queue"]["last_error"]),
+        (&2.into(), &"HTTP 500".into())
+    );
+    let mirrored = why("2");
+    assert_eq!(
+        (&mirrored["stale"], &mirrored["why"], &mirrored["queue"]),
+        (&false.into(), &"already closed".into(), &Value::Null)
+    );
+    let of_sql = mirror.sql::<String>("SELECT json_object('talk_id', talk_id, 'contact_id', contact_id, 'payload', json(payload)) FROM talks");
+    for (key, value) in json(&of_sql).as_object().unwrap() {
+        assert_eq!(&mirrored["talk"][key], value, "{key} as in SQL");
+    }
+    assert_eq!(
+        (&mirrored["versions"][0]["version"], &mirrored["versions"][0]["valid_to"]),
+        (&1.into(), &Value::Null)
+    );
     daemon.stop();
 }
 
