@@ -5,6 +5,8 @@
 //!
 //! Uses `clock`, `config`, `feed`, `gate`, `language`, `number`, `policy`, `report`, `sqlite`, `store`, `telemetry`, `text`.
 
+mod courses;
+mod front;
 mod hosts;
 mod metrics;
 mod page;
@@ -27,6 +29,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use front::FrontState;
 use hosts::Hosts;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -72,8 +75,10 @@ pub(crate) struct Site {
     /// `http.language`. `None`: that of the reader's browser.
     language: watch::Receiver<Option<Language>>,
     read: Mutex<Option<(Instant, SnapshotResult)>>,
-    /// Data that only the page shows.
-    page_cache: screen::PageCache,
+    /// The account's host.
+    account: String,
+    /// The course of the talks, which only the front page shows.
+    courses: courses::Courses,
 }
 
 /// What a [`Site`] is made of. The daemon updates the receivers.
@@ -101,7 +106,7 @@ type SnapshotResult = Result<Arc<Snapshot>, Arc<StoreError>>;
 struct Snapshot {
     overview: Overview,
     figures: Figures,
-    closing: screen::ClosingSummary,
+    front: FrontState,
 }
 
 /// The current state of the mirror.
@@ -110,7 +115,7 @@ struct MirrorState {
     live: Live,
     overview: Overview,
     figures: Figures,
-    closing: screen::ClosingSummary,
+    front: FrontState,
     complaints: Vec<Complaint>,
     /// Why the daemon cannot work. Empty if it can.
     obstacles: Vec<Message>,
@@ -120,8 +125,8 @@ struct MirrorState {
 impl Site {
     pub(crate) fn new(settings: SiteSettings) -> Site {
         let SiteSettings { database, account, live, webhooks, hosts, language, metrics } = settings;
-        let (hosts, page_cache) = (Hosts::new(hosts), screen::PageCache::new(account));
-        Site { database, live, webhooks, metrics, hosts, language, read: Mutex::new(None), page_cache }
+        let (hosts, courses) = (Hosts::new(hosts), courses::Courses::default());
+        Site { database, live, webhooks, metrics, hosts, language, read: Mutex::new(None), account, courses }
     }
 
     /// The language of the response to a request with these headers.
@@ -143,8 +148,8 @@ impl Site {
         let alive = overview.daemon.is_some().then_some(Liveness::Running);
         let complaints = health::complaints(&overview, alive, live.closes, now);
         let obstacles = health::obstacles(&live, &overview, now);
-        let (figures, closing) = (read.figures.clone(), read.closing.clone());
-        Ok(MirrorState { live, overview, figures, closing, complaints, obstacles, now })
+        let (figures, front) = (read.figures.clone(), read.front.clone());
+        Ok(MirrorState { live, overview, figures, front, complaints, obstacles, now })
     }
 
     async fn read(&self) -> SnapshotResult {
@@ -161,8 +166,8 @@ impl Site {
             let now = unix_now();
             let overview = report::overview(&connection, now)?;
             let figures = figures::figures(&connection, now)?;
-            let closing = screen::closing(&connection)?;
-            Ok(Arc::new(Snapshot { overview, figures, closing }))
+            let front = front::read(&connection, now)?;
+            Ok(Arc::new(Snapshot { overview, figures, front }))
         });
         let read = read.await.map_err(Arc::new);
         *last = Some((clock::mono(), read.clone()));
@@ -174,7 +179,7 @@ impl Site {
 pub(crate) async fn serve(listener: TcpListener, site: Arc<Site>) {
     let router = Router::new()
         // Each page for people: its section in page/shell.rs, its handler by `screen::answer`.
-        .route("/", get(screen::page))
+        .route("/", get(front::page))
         .route("/page.css", get(page::style))
         .route("/page.js", get(page::script))
         .route("/page.svg", get(page::icon))

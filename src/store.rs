@@ -12,7 +12,7 @@ pub(crate) mod changes;
 pub(crate) mod closures;
 pub(crate) mod completeness;
 pub(crate) mod counts;
-pub(crate) mod days;
+pub(crate) mod course;
 pub(crate) mod exemptions;
 pub mod feeds;
 pub(crate) mod figures;

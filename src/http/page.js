@@ -36,6 +36,28 @@
     return key(element) + " " + alike.indexOf(element);
   }
 
+  // The values of a chart, each in a column that shows its text. None is shown at -1.
+  const columns = (chart) => [...chart.querySelectorAll("i")];
+  function show(chart, place) {
+    chart.querySelector(".shown")?.classList.remove("shown");
+    columns(chart)[place]?.classList.add("shown");
+    chart.classList.toggle("moved", place >= 0);
+  }
+
+  // The arrow keys show a chart's values one by one, as the pointer does.
+  function walk(event) {
+    const chart = event.target.closest(".values");
+    const last = chart ? columns(chart).length - 1 : -1;
+    if (last < 0 || event.ctrlKey || event.altKey || event.metaKey) return;
+    const shown = columns(chart).findIndex((one) => one.classList.contains("shown"));
+    const at = shown < 0 ? last : shown;
+    const places = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: last };
+    if (!(event.key in places)) return;
+    event.preventDefault();
+    show(chart, Math.min(Math.max(places[event.key], 0), last));
+    say(heard, chart.querySelector(".shown").textContent);
+  }
+
   function swap(page) {
     const before = document.querySelector("main");
     const after = page.querySelector("main");
@@ -44,6 +66,10 @@
     for (const one of before.querySelectorAll("details[id]")) {
       const same = after.querySelector("#" + CSS.escape(one.id));
       if (same) same.open = one.open;
+    }
+    for (const one of before.querySelectorAll(".values .shown")) {
+      const chart = after.querySelector("#" + one.parentElement.id);
+      if (chart) show(chart, columns(one.parentElement).indexOf(one));
     }
     const active = document.activeElement;
     const focused = before !== active && before.contains(active) ? name(active, before) : "";
@@ -78,6 +104,10 @@
     }
   }
 
+  document.addEventListener("keydown", walk);
+  document.addEventListener("focusout", (event) => {
+    if (event.target.matches(".values")) show(event.target, -1);
+  });
   pending = setTimeout(look, EVERY);
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "visible") look();

@@ -14,7 +14,7 @@ use crate::store::completeness::Completeness;
 use crate::store::counts::Freshness;
 use crate::store::feeds::{Backfill, Feeder, FeederRow, PastEvents};
 use crate::store::sweep::ExemptTalks;
-pub(crate) use crate::text::{brief, shown};
+pub(crate) use crate::text::brief;
 
 const YEAR_SECS: i64 = 365 * 24 * 60 * 60;
 

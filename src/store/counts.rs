@@ -43,6 +43,30 @@ pub(crate) fn talks(connection: &Connection) -> rusqlite::Result<TalkCounts> {
     })
 }
 
+/// The open talks whose client waits for an answer, as in the view `open_talks`: missed, or not read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    pub talks: i64,
+    /// Since when the longest waits: since it was missed, or changed last.
+    pub since: Option<UnixSeconds>,
+    /// Since when the longest missed is missed.
+    pub missed_since: Option<UnixSeconds>,
+}
+
+/// Counts the talks whose client waits.
+///
+/// # Errors
+/// If the database cannot be read.
+pub(crate) fn waiting_talks(connection: &Connection) -> rusqlite::Result<Waiting> {
+    connection.query_row(
+        "SELECT count(*), min(coalesce(missed_at, updated_at)), min(missed_at)
+           FROM talks INDEXED BY talks_open
+          WHERE is_in_work = 1 AND gone_at IS NULL AND (missed_at IS NOT NULL OR is_read = 0)",
+        [],
+        |row| Ok(Waiting { talks: row.get(0)?, since: row.get(1)?, missed_since: row.get(2)? }),
+    )
+}
+
 /// The queue by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct QueueCounts {

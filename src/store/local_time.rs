@@ -102,6 +102,15 @@ pub(crate) fn start_of_day(connection: &Connection, at: UnixSeconds) -> rusqlite
     Ok(local.start(local.day(at)))
 }
 
+/// The local day of a time.
+///
+/// # Errors
+/// If the database cannot be read.
+pub(crate) fn day(connection: &Connection, at: UnixSeconds) -> rusqlite::Result<LocalDay> {
+    let since = at - Duration::from_secs(2 * DAY_SECONDS.unsigned_abs());
+    Ok(LocalTime::read(connection, since)?.day(at))
+}
+
 /// The first second of a local day.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 //!
 //! Each chart also states in text what it shows: to a screen reader its shapes are one image, named by that text.
 
-use crate::report::humanize::count;
+use crate::language::Language;
 use maud::{Markup, html};
 
 /// The height of a chart in its own units. The width is one unit per value.
@@ -20,22 +20,25 @@ pub(super) enum ChartKind {
 /// The content of a chart, with each text as shown.
 #[derive(Debug)]
 pub(super) struct Chart<'a> {
-    pub title: &'a str,
+    pub title: String,
     /// The most important figure, shown beside the title.
     pub now: String,
     /// What it shows in numbers, for those who do not see it.
     pub text: String,
     /// Earliest first.
     pub values: &'a [i64],
+    /// The time of each value.
+    pub times: &'a [String],
     /// The time labels of the first, middle and last value.
-    pub times: [String; 3],
+    pub labels: [String; 3],
     pub kind: ChartKind,
     /// The CSS class that sets its colour.
     pub class: &'a str,
 }
 
-/// Draws a chart with its title, scale and times.
-pub(super) fn figure(chart: &Chart<'_>) -> Markup {
+/// Draws a chart with its title, scale and times. Each value is shown when the pointer is above it. `page.js` shows it
+/// for the arrow keys too.
+pub(super) fn figure(language: Language, chart: &Chart<'_>) -> Markup {
     let top = scale(chart.values.iter().copied().max().unwrap_or(0));
     let width = chart.values.len().max(1);
     html! {
@@ -43,22 +46,27 @@ pub(super) fn figure(chart: &Chart<'_>) -> Markup {
             figcaption { span { (chart.title) } b { (chart.now) } }
             div.plot {
                 div.scale aria-hidden="true" {
-                    span { (count(top)) }
-                    @if top % 2 == 0 { span { (count(top / 2)) } }
+                    span { (language.count(top)) }
+                    @if top % 2 == 0 { span { (language.count(top / 2)) } }
                     span { "0" }
                 }
-                svg class=(chart.class) role="img" aria-label=(chart.text) viewBox={ "0 0 " (width) " " (CHART_HEIGHT) }
-                    preserveAspectRatio="none" {
-                    @for y in [0.0, CHART_HEIGHT / 2.0, CHART_HEIGHT] {
-                        line.grid x1="0" x2=(width) y1=(y) y2=(y) {}
+                div.values id={ "chart-" (chart.class) } role="img" tabindex="0" aria-label=(chart.text) {
+                    svg class=(chart.class) aria-hidden="true" viewBox={ "0 0 " (width) " " (CHART_HEIGHT) }
+                        preserveAspectRatio="none" {
+                        @for y in [0.0, CHART_HEIGHT / 2.0, CHART_HEIGHT] {
+                            line.grid x1="0" x2=(width) y1=(y) y2=(y) {}
+                        }
+                        @match chart.kind {
+                            ChartKind::Bars => (bars(chart.values, top)),
+                            ChartKind::Course => (course(chart.values, top)),
+                        }
                     }
-                    @match chart.kind {
-                        ChartKind::Bars => (bars(chart.values, top)),
-                        ChartKind::Course => (course(chart.values, top)),
+                    @for (value, time) in chart.values.iter().zip(chart.times) {
+                        i { b { (time) ": " (language.count(*value)) } }
                     }
                 }
                 div.times aria-hidden="true" {
-                    @for time in &chart.times { span { (time) } }
+                    @for label in &chart.labels { span { (label) } }
                 }
             }
         }
@@ -117,16 +125,18 @@ mod tests {
     use super::*;
 
     fn drawn(values: &[i64], kind: ChartKind) -> String {
+        let times: Vec<String> = (0..values.len()).map(|place| format!("day {place}")).collect();
         let chart = Chart {
-            title: "Talks",
+            title: "Talks".into(),
             now: "7".into(),
             text: "7 talks".into(),
             values,
-            times: ["then".into(), "between".into(), "now".into()],
+            times: &times,
+            labels: ["then".into(), "between".into(), "now".into()],
             kind,
             class: "open",
         };
-        figure(&chart).into_string()
+        figure(Language::English, &chart).into_string()
     }
 
     #[test]
@@ -161,9 +171,10 @@ mod tests {
     }
 
     #[test]
-    fn a_chart_is_an_image_with_a_text_of_what_it_shows() {
-        let svg = drawn(&[1], ChartKind::Bars);
-        assert!(svg.contains(r#"role="img" aria-label="7 talks""#), "{svg}");
-        assert_eq!(svg.matches("aria-hidden").count(), 2, "the labels are in the text: {svg}");
+    fn a_chart_is_an_image_with_a_text_of_what_it_shows_and_has_each_value_with_its_time() {
+        let html = drawn(&[1, 1234], ChartKind::Bars);
+        assert!(html.contains(r#"role="img" tabindex="0" aria-label="7 talks""#), "{html}");
+        assert_eq!(html.matches("aria-hidden").count(), 3, "the shapes and labels are in the text: {html}");
+        assert!(html.contains("<i><b>day 0: 1</b></i><i><b>day 1: 1,234</b></i>"), "{html}");
     }
 }

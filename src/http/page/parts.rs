@@ -35,21 +35,38 @@ pub(super) fn marked(text: &str) -> Markup {
     }
 }
 
-/// A table of names and values.
+/// A section with a table of names and values.
 pub(super) fn facts(title: &str, id: &str, caption: &str, rows: &[(String, Markup)]) -> Markup {
     html! {
         section aria-labelledby=(id) {
             h2 id=(id) { (title) }
-            div.wide {
-                table.facts {
-                    caption { (caption) }
-                    tbody {
-                        @for (name, value) in rows {
-                            tr { th scope="row" { (name) } td { (value) } }
-                        }
+            (facts_table(caption, rows))
+        }
+    }
+}
+
+/// A table of names and values.
+pub(super) fn facts_table(caption: &str, rows: &[(String, Markup)]) -> Markup {
+    html! {
+        div.wide {
+            table.facts {
+                caption { (caption) }
+                tbody {
+                    @for (name, value) in rows {
+                        tr { th scope="row" { (name) } td { (value) } }
                     }
                 }
             }
+        }
+    }
+}
+
+/// A folded part of a page. Its title is always shown, with the most important of its content in one line.
+pub(super) fn fold(id: &str, title: &str, line: &str, content: &Markup) -> Markup {
+    html! {
+        details.fold id=(id) {
+            summary { h2 { (title) } span { (line) } }
+            (content)
         }
     }
 }
@@ -58,6 +75,14 @@ pub(super) fn facts(title: &str, id: &str, caption: &str, rows: &[(String, Marku
 pub(super) fn counted(language: Language, number: i64, more: Option<String>) -> Markup {
     html! {
         b { (language.count(number)) }
+        @if let Some(more) = more { small { (more) } }
+    }
+}
+
+/// A count that links to the list of what it counts, and a remark beside it.
+pub(super) fn linked(language: Language, number: i64, address: &str, more: Option<String>) -> Markup {
+    html! {
+        a href=(address) { b { (language.count(number)) } }
         @if let Some(more) = more { small { (more) } }
     }
 }

@@ -2,8 +2,9 @@
 
 use super::Screen;
 use super::parts::{marked, sentence as quoted};
-use crate::policy::closing::{CloseMode, ClosingOutcome};
-use crate::report::humanize::{ago, capitalised, completeness, count, duration, talks};
+use crate::language::{Language, Message};
+use crate::policy::closing::CloseMode;
+use crate::report::humanize::{capitalised, completeness};
 use maud::{Markup, html};
 
 /// The state of the mirror at a glance.
@@ -19,12 +20,12 @@ pub(super) enum Mood {
 
 impl Mood {
     /// The title of the browser tab.
-    pub(super) fn title(self) -> &'static str {
+    pub(super) fn title(self, language: Language) -> String {
         match self {
-            Mood::Works => "Works",
-            Mood::Begins => "Begins",
-            Mood::Attention => "Needs attention",
-            Mood::Down => "Not working",
+            Mood::Works => language.text("front-title-works"),
+            Mood::Begins => language.text("front-title-begins"),
+            Mood::Attention => language.text("front-title-attention"),
+            Mood::Down => language.text("front-title-down"),
         }
     }
 
@@ -51,48 +52,47 @@ impl Mood {
 /// The state in one sentence. It has no figure that changes while all is well, because a screen reader reads it out
 /// on change.
 pub(super) fn state(screen: &Screen) -> (Mood, String) {
+    let language = screen.language;
     let daemon = screen.overview.daemon.as_ref();
-    if let Some(pause) = daemon.and_then(|daemon| daemon.pause.as_ref()) {
-        let what = pause.what();
-        return (Mood::Down, format!("No. Everything pauses: {what}."));
-    }
-    if let Some(obstacle) = screen.obstacles.first() {
-        return (Mood::Down, format!("No. {}.", capitalised(&obstacle.to_string())));
-    }
-    if let Some(first) = screen.complaints.iter().chain(&screen.warnings).next() {
-        return (Mood::Attention, format!("Yes, but {}.", first.what));
-    }
-    if daemon.is_none_or(|daemon| daemon.last_success_at.is_none()) {
-        return (Mood::Begins, "It has started, and waits for the API's first answer.".into());
-    }
-    let sentence = match screen.overview.talks.total {
-        0 => "Yes, it works. No talk is mirrored yet.",
-        _ if screen.overview.completeness.is_some_and(|counted| !counted.complete) => {
-            "Yes, it works. Not all talks are mirrored yet."
-        }
-        _ => "Yes, it works.",
+    let (mood, sentence) = if let Some(pause) = daemon.and_then(|daemon| daemon.pause.as_ref()) {
+        (Mood::Down, Message::new("front-state-paused").with("what", pause.what()))
+    } else if let Some(obstacle) = screen.obstacles.first() {
+        (Mood::Down, Message::new("front-state-obstacle").with("what", capitalised(&obstacle.to(language))))
+    } else if let Some(first) = screen.complaints.iter().chain(&screen.warnings).next() {
+        (Mood::Attention, Message::new("front-state-attention").with("what", first.what.clone()))
+    } else if daemon.is_none_or(|daemon| daemon.last_success_at.is_none()) {
+        (Mood::Begins, Message::new("front-state-begins"))
+    } else if screen.overview.talks.total == 0 {
+        (Mood::Works, Message::new("front-state-works-empty"))
+    } else if screen.overview.completeness.is_some_and(|counted| !counted.complete) {
+        (Mood::Works, Message::new("front-state-works-incomplete"))
+    } else {
+        (Mood::Works, Message::new("front-state-works"))
     };
-    (Mood::Works, sentence.into())
+    (mood, sentence.to(language))
 }
 
 /// The sentence, its background, and what to do.
 pub(super) fn section(screen: &Screen, mood: Mood, sentence: &str) -> Markup {
+    let language = screen.language;
     let todo = screen.complaints.iter().chain(&screen.warnings);
     let todo: Vec<_> = todo.map(|complaint| (&complaint.what, Some(&complaint.action))).collect();
     // Most obstacles are complaints too, which include what to do.
     let bare = screen.obstacles.iter().filter(|obstacle| {
-        let obstacle = obstacle.to_string();
-        !screen.complaints.iter().any(|complaint| obstacle.starts_with(&complaint.what.to_string()))
+        let obstacle = obstacle.to(language);
+        !screen.complaints.iter().any(|complaint| obstacle.starts_with(&complaint.what.to(language)))
     });
     let todo: Vec<_> = bare.map(|obstacle| (obstacle, None)).chain(todo).collect();
     let rest = html! {
         p { (background(screen)) }
         @if !todo.is_empty() {
-            ul.todo aria-label="What there is to do" {
+            ul.todo aria-label=(language.text("front-to-do")) {
                 @for (what, action) in todo {
                     li {
-                        (marked(&quoted(&capitalised(&what.to_string())))) "."
-                        @if let Some(action) = action { span { "What to do: " (marked(&action.to_string())) "." } }
+                        (marked(&quoted(&capitalised(&what.to(language))))) "."
+                        @if let Some(action) = action {
+                            span { (language.text("front-what-to-do")) " " (marked(&action.to(language))) "." }
+                        }
                     }
                 }
             }
@@ -112,36 +112,23 @@ pub(super) fn headline(mood: Mood, sentence: &str, rest: &Markup) -> Markup {
     }
 }
 
-/// A duration that is not broken across lines.
-fn whole(span: &str) -> String {
-    span.replace(' ', "\u{a0}")
-}
-
+/// How complete the mirror is, when the API answered and whether talks are closed.
 fn background(screen: &Screen) -> String {
-    let (overview, now) = (&screen.overview, screen.now);
-    let fresh = match overview.freshness.talks {
-        0 => "No open talk is mirrored.".to_owned(),
-        _ => format!(
-            "{} open, of which {} missed; 95 % of them were fetched within {}.",
-            talks(overview.talks.in_work),
-            count(overview.talks.missed),
-            whole(&duration(overview.freshness.p95))
-        ),
-    };
+    let (language, overview, now) = (screen.language, &screen.overview, screen.now);
+    let incomplete = overview.completeness.as_ref().and_then(|counted| completeness(counted, now));
+    let incomplete = incomplete.map(|how| format!("{}.", capitalised(&how.to(language))));
     let answered = match overview.daemon.as_ref().and_then(|daemon| daemon.last_success_at) {
-        None => "The API has not answered yet.".to_owned(),
-        Some(at) => format!("The API last answered {}.", whole(&ago(at, now))),
-    };
-    let of_today =
-        |outcome: ClosingOutcome| talks(overview.closures_today.get(&outcome).copied().unwrap_or(0));
-    let closed = match screen.close_mode {
-        CloseMode::Off => "Auto-close is off.".to_owned(),
-        CloseMode::DryRun => {
-            format!("Auto-close would have closed {} today.", of_today(ClosingOutcome::WouldClose))
+        None => language.text("front-answered-never"),
+        // The time is not broken across lines.
+        Some(at) => {
+            let ago = language.ago(at, now).replace(' ', "\u{a0}");
+            Message::new("front-answered").with("time", ago).to(language)
         }
-        CloseMode::Live => format!("Auto-close closed {} today.", of_today(ClosingOutcome::Closed)),
     };
-    let counted = overview.completeness.as_ref().and_then(|counted| completeness(counted, now));
-    let incomplete = counted.map_or(String::new(), |how| format!("{}. ", capitalised(&how.to_string())));
-    format!("{incomplete}{fresh} {answered} {closed}")
+    let closes = match screen.close_mode {
+        CloseMode::Off => language.text("front-closes-off"),
+        CloseMode::DryRun => language.text("front-closes-dry-run"),
+        CloseMode::Live => language.text("front-closes-live"),
+    };
+    incomplete.into_iter().chain([answered, closes]).collect::<Vec<_>>().join(" ")
 }

@@ -1,312 +1,235 @@
-//! The tables of the page, each with a caption and headed rows or columns.
+//! The folded tables of the front page about the queue, requests, talks and auto-close.
 
 use super::Screen;
-use super::parts::{counted, facts, outside, when};
+use super::parts::{address, counted, facts_table, fold, linked, outside, when};
+use super::tiles::of_today;
 use crate::clock::UnixSeconds;
-use crate::language::Language;
+use crate::language::Message;
 use crate::number;
 use crate::policy::closing::CloseMode;
-use crate::report::Overview;
-use crate::report::humanize::{
-    aim, backfill, capitalised, count, duration, exempt, feeder as feeder_name, in_time, lasting, outcome,
-    past_events,
-};
-use crate::store::closures::Closure;
-use crate::store::days::{DAYS, Day};
-use crate::store::feeds::{Feeder, FeederRow};
-use crate::store::sweep::{ExemptTalk, ExemptTalks};
+use crate::policy::tokens::Expiry;
+use crate::report::humanize::{aim, capitalised, close_mode, exempt, freshness, lane, outcome};
+use crate::store::status::{DaemonStatus, LaneRequests};
+use crate::store::sweep::ExemptTalk;
 use maud::{Markup, html};
 
-/// The figures behind the charts.
-pub(super) fn days(days: &[Day; DAYS]) -> Markup {
-    html! {
-        details id="figures" {
-            summary id="figures-open" { "The " (DAYS) " days in figures" }
-            div.wide {
-                table {
-                    caption {
-                        "Talks as the mirror knows them now. A talk counts as closed on the day when the \
-                         account last changed it before the mirror saw it closed. So a talk that was closed \
-                         long ago and is mirrored today does not count as closed today."
-                    }
-                    thead {
-                        tr {
-                            th scope="col" { "Day" }
-                            th.number scope="col" { "Open at its end" }
-                            th.number scope="col" { "Missed" }
-                            th.number scope="col" { "Closed" }
-                        }
-                    }
-                    tbody {
-                        @for (place, one) in days.iter().enumerate().rev() {
-                            tr {
-                                th scope="row" {
-                                    (Language::English.day(one.day.as_utc())) @if place + 1 == DAYS { " (today, so far)" }
-                                }
-                                td.number { (count(one.open)) }
-                                td.number { (count(one.missed)) }
-                                td.number { (count(one.closed)) }
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
 /// The queue.
-pub(super) fn queue(screen: &Screen, language: Language) -> Markup {
-    let (queue, now) = (&screen.overview.queue, screen.now);
-    let oldest = queue.oldest_due_at.map(|at| format!("the oldest {}", lasting(at, now)));
-    let next = queue.next_due_at.map(|at| format!("the next {}", in_time(at, now)));
-    let urgent = queue.urgent_since.map(|at| format!("the oldest {}", lasting(at, now)));
-    facts(
-        "Queue".into(),
+pub(super) fn queue(screen: &Screen) -> Markup {
+    let (language, queue, now) = (screen.language, &screen.overview.queue, screen.now);
+    let oldest = |since: UnixSeconds| {
+        Message::new("front-the-oldest").with("time", crate::language::lasting(since, now)).to(language)
+    };
+    let next = queue.next_due_at.map(|at| {
+        Message::new("front-the-next").with("time", crate::language::in_time(at, now)).to(language)
+    });
+    let failed = (queue.failed > 0).then(|| language.text("front-after-attempts"));
+    let list = |state| address("queue", &[("state", state)]);
+    let name = |id| language.text(id);
+    let line = Message::new("front-queue-line")
+        .with("due", queue.due)
+        .with("later", queue.later)
+        .with("failed", queue.failed);
+    fold(
         "queue",
-        "Talks that wait to be fetched",
-        &[
-            ("Due now".into(), counted(language, queue.due, oldest)),
-            ("Of these asked for or hinted at".into(), counted(language, queue.urgent, urgent)),
-            ("Due later".into(), counted(language, queue.later, next)),
-            (
-                "Failed".into(),
-                counted(language, queue.failed, (queue.failed > 0).then(|| "after repeated attempts".into())),
-            ),
-        ],
+        &name("section-queue"),
+        &line.to(language),
+        &facts_table(
+            &name("front-queue-caption"),
+            &[
+                (
+                    name("front-queue-due"),
+                    linked(language, queue.due, &list("due"), queue.oldest_due_at.map(oldest)),
+                ),
+                (
+                    name("front-queue-urgent"),
+                    linked(language, queue.urgent, &list("due"), queue.urgent_since.map(oldest)),
+                ),
+                (name("front-queue-later"), linked(language, queue.later, &list("later"), next)),
+                (name("front-queue-failed"), linked(language, queue.failed, &list("failed"), failed)),
+            ],
+        ),
     )
 }
 
 /// Pauses, and how requests are doing.
-pub(super) fn pauses(screen: &Screen, language: Language) -> Markup {
-    let now = screen.now;
+pub(super) fn requests(screen: &Screen) -> Markup {
+    let language = screen.language;
+    let title = language.text("front-requests");
     let Some(daemon) = &screen.overview.daemon else {
-        return facts("Pauses and requests".into(), "pauses", "None yet: the daemon is starting", &[]);
+        return fold("requests", &title, &language.text("front-requests-none"), &html! {});
     };
-    let pause = match &daemon.pause {
-        None => html! { "none" },
-        Some(pause) => {
-            let what = pause.what();
+    let rate = language.decimal(daemon.request_rate, 1);
+    let line = match &daemon.pause {
+        None => Message::new("front-requests-line").with("rate", rate.as_str()),
+        Some(pause) => Message::new("front-requests-paused").with("what", pause.what()),
+    };
+    let mut rows = vec![
+        (language.text("front-pause"), pause(screen, daemon)),
+        (
+            language.text("front-requests-rate"),
             html! {
-                b { (capitalised(&what.to_string())) }
-                small { (lasting(pause.since, now)) ", next probe " (in_time(pause.until, now)) }
-                small.bad { (outside(&pause.detail)) }
+                b { (rate) }
+                small {
+                    (Message::new("front-requests-allowed")
+                        .with("allowed", language.decimal(daemon.requests_per_second, 1)).to(language))
+                }
+            },
+        ),
+    ];
+    if let Some(shares) = shares(screen, &daemon.lanes) {
+        rows.push((language.text("front-shares"), shares));
+    }
+    rows.extend(answers(screen, daemon));
+    let table = facts_table(&language.text("front-requests-caption"), &rows);
+    fold("requests", &title, &outside(&line.to(language)), &table)
+}
+
+fn pause(screen: &Screen, daemon: &DaemonStatus) -> Markup {
+    let (language, now) = (screen.language, screen.now);
+    let Some(pause) = &daemon.pause else { return html! { (language.text("front-none")) } };
+    let probe = Message::new("front-next-probe")
+        .with("lasting", crate::language::lasting(pause.since, now))
+        .with("time", crate::language::in_time(pause.until, now));
+    html! {
+        b { (capitalised(&pause.what().to(language))) }
+        small { (probe.to(language)) }
+        small.bad { (outside(&pause.detail)) }
+    }
+}
+
+/// How the requests of the last minutes were shared. `None` if there were none.
+fn shares(screen: &Screen, lanes: &[LaneRequests]) -> Option<Markup> {
+    let language = screen.language;
+    let all: i64 = lanes.iter().map(|lane| lane.requests).sum();
+    let percent = |requests: i64| language.decimal(requests as f64 * 100.0 / all as f64, 0);
+    let of_all = Message::new("front-shares-of").with("number", all).to(language);
+    (all > 0).then(|| {
+        html! {
+            @for share in lanes {
+                span.share { (lane(&share.lane).to(language)) " " b { (percent(share.requests)) " %" } }
             }
+            small { (of_all) }
         }
+    })
+}
+
+/// The last answers of the API, and until when it takes the token.
+fn answers(screen: &Screen, daemon: &DaemonStatus) -> Vec<(String, Markup)> {
+    let (language, now) = (screen.language, screen.now);
+    let success = match daemon.last_success_at {
+        None => html! { (language.text("front-none-yet")) },
+        Some(at) => when(language, at, now),
     };
     let failure = match (daemon.last_failure_at, &daemon.last_failure) {
         (Some(at), Some(failure)) => html! { (when(language, at, now)) small { (outside(failure)) } },
-        _ => html! { "none" },
+        _ => html! { (language.text("front-none")) },
     };
-    let mut rows = vec![
-        ("Pause".into(), pause),
-        (
-            "Requests a second".into(),
-            html! {
-                b { (format!("{:.1}", daemon.request_rate)) }
-                small { "mean of the last minute, of " (format!("{:.1}", daemon.requests_per_second)) " allowed" }
-            },
-        ),
-        (
-            "Last successful answer".into(),
-            daemon.last_success_at.map_or(html! { "none yet" }, |at| when(language, at, now)),
-        ),
-        ("Last failure".into(), failure),
-    ];
+    let mut rows =
+        vec![(language.text("front-last-success"), success), (language.text("front-last-failure"), failure)];
     if let Some(at) = screen.token_expires_at {
-        let expires = match (&screen.overview.oauth, at > now) {
-            (Some(oauth), true) => html! { "renews itself, last " (when(language, oauth.refreshed_at, now)) },
-            (None, true) => html! { "expires " (in_time(at, now)) },
-            (_, false) => html! { "expired " (when(language, at, now)) },
+        let message = match &screen.overview.oauth {
+            Some(oauth) if at > now => Message::new("front-token-renewed")
+                .with("time", crate::language::ago(oauth.refreshed_at, now)),
+            _ => Expiry::of(at, now).message(),
         };
-        rows.push(("Token".into(), expires));
+        let exactly = format!("{} UTC", language.timestamp(at));
+        rows.push((language.text("front-token"), html! { span title=(exactly) { (message.to(language)) } }));
     }
-    facts("Pauses and requests".into(), "pauses", "What delays requests, and how they end", &rows)
+    rows
 }
 
 /// The mirrored talks by state.
-pub(super) fn talks(screen: &Screen, language: Language) -> Markup {
-    let (talks, fresh) = (&screen.overview.talks, &screen.overview.freshness);
-    let fetched = (fresh.talks > 0).then(|| {
-        format!(
-            "half fetched within {}, 95 % within {}, all within {}",
-            duration(fresh.p50),
-            duration(fresh.p95),
-            duration(fresh.max)
-        )
-    });
+pub(super) fn talks(screen: &Screen) -> Markup {
+    let (language, talks, fresh) = (screen.language, &screen.overview.talks, &screen.overview.freshness);
+    let name = |id| language.text(id);
+    let list = |state| address("talks", &[("state", state)]);
+    let fetched = (fresh.talks > 0).then(|| freshness(fresh).to(language));
+    let gone = (talks.gone > 0).then(|| name("front-talks-gone-why"));
     let mut rows = vec![
-        ("Open".into(), counted(language, talks.in_work, fetched)),
-        ("Of these missed".into(), counted(language, talks.missed, None)),
-        ("Closed".into(), counted(language, talks.closed, None)),
-        (
-            "Gone".into(),
-            counted(
-                language,
-                talks.gone,
-                (talks.gone > 0).then(|| "the API reports that they no longer exist".into()),
-            ),
-        ),
+        (name("front-talks-open"), linked(language, talks.in_work, &list("open"), fetched)),
+        (name("front-talks-waiting"), linked(language, screen.waiting.talks, &list("waiting"), None)),
+        (name("front-talks-missed"), linked(language, talks.missed, &list("missed"), None)),
+        (name("front-talks-closed"), counted(language, talks.closed, None)),
+        (name("front-talks-gone"), linked(language, talks.gone, &list("gone"), gone)),
     ];
     if talks.denied > 0 {
-        rows.push((
-            "Denied".into(),
-            counted(language, talks.denied, Some("the API refuses them to this token".into())),
-        ));
+        let why = Some(name("front-talks-denied-why"));
+        rows.push((name("front-talks-denied"), linked(language, talks.denied, &list("gone"), why)));
     }
-    facts("Talks".into(), "talks", "Mirrored talks by state", &rows)
+    rows.push((name("front-talks-all"), linked(language, talks.total, &list("all"), None)));
+    let line = Message::new("front-talks-line").with("open", talks.in_work).with("closed", talks.closed);
+    fold(
+        "talks",
+        &name("section-talks"),
+        &line.to(language),
+        &facts_table(&name("front-talks-caption"), &rows),
+    )
 }
 
 /// What auto-close does.
-pub(super) fn auto_close(screen: &Screen, language: Language) -> Markup {
-    let (overview, now) = (&screen.overview, screen.now);
+pub(super) fn auto_close(screen: &Screen) -> Markup {
+    let (language, overview) = (screen.language, &screen.overview);
     let mode = match screen.close_mode {
-        CloseMode::Off => html! { "off" },
+        CloseMode::Off => html! { (close_mode(CloseMode::Off).to(language)) },
         mode => html! {
-            b { @if mode == CloseMode::Live { "live" } @else { "dry run: it decides, and closes nothing" } }
-            @if let Some(rules) = &screen.close_rules { small { "talks " (rules) } }
+            b {
+                @if mode == CloseMode::Live { (close_mode(mode).to(language)) } @else { (language.text("front-dry-run-how")) }
+            }
+            @if let Some(rules) = &screen.close_rules {
+                small { (Message::new("front-closes-talks").with("rules", rules.clone()).to(language)) }
+            }
         },
     };
-    let sweep = match &overview.sweeps.last {
-        None => html! { "none yet" },
-        Some(last) => {
-            let number = |key: &str| last[key].as_i64().unwrap_or_default();
-            let dry_run = last["mode"] == CloseMode::DryRun.as_str();
-            let aim = aim(if dry_run { CloseMode::DryRun } else { CloseMode::Live });
-            html! {
-                (when(language, UnixSeconds::new(number("at")), now))
-                small { (count(number("stale"))) " stale, " (count(number("queued"))) " queued to be " (aim) }
+    let today = html! {
+        @if overview.closures_today.is_empty() { (language.text("front-none")) }
+        @for (name, number) in &overview.closures_today {
+            a.share href=(of_today(screen, *name)) {
+                b { (language.count(*number)) } " " (outcome(*name).to(language))
             }
         }
     };
-    let today: Vec<String> = overview
-        .closures_today
-        .iter()
-        .map(|(name, number)| format!("{} {}", count(*number), outcome(*name)))
-        .collect();
-    let today = if today.is_empty() { "none".to_owned() } else { today.join(", ") };
+    let under_way = address("closings", &[("outcome", "accepted")]);
     let mut rows = vec![
-        ("Mode".into(), mode),
-        ("Last sweep".into(), sweep),
-        ("Decisions today".into(), html! { (today) }),
-        ("Under way".into(), counted(language, overview.closures_under_way, None)),
+        (language.text("front-auto-close-mode"), mode),
+        (language.text("front-last-sweep"), sweep(screen)),
+        (language.text("front-decisions-today"), today),
+        (language.text("front-under-way"), linked(language, overview.closures_under_way, &under_way, None)),
     ];
     if overview.exempt.rows > 0 {
-        rows.push(("Exempt".into(), exempt_talks(&overview.exempt)));
+        rows.push((language.text("front-exempt-talks"), exempt_talks(screen)));
     }
-    facts("Auto-close".into(), "auto-close", "What is done about talks that were missed", &rows)
+    let table = facts_table(&language.text("front-auto-close-caption"), &rows);
+    let line = capitalised(&close_mode(screen.close_mode).to(language));
+    fold("auto-close", &language.text("front-auto-close"), &line, &table)
+}
+
+/// The last sweep.
+fn sweep(screen: &Screen) -> Markup {
+    let language = screen.language;
+    let Some(last) = &screen.overview.sweeps.last else { return html! { (language.text("front-none-yet")) } };
+    let number = |key: &str| last[key].as_i64().unwrap_or_default();
+    let dry_run = last["mode"] == CloseMode::DryRun.as_str();
+    let aim = aim(if dry_run { CloseMode::DryRun } else { CloseMode::Live });
+    let found = Message::new("front-sweep-found")
+        .with("stale", number("stale"))
+        .with("queued", number("queued"))
+        .with("aim", aim);
+    html! { (when(language, UnixSeconds::new(number("at")), screen.now)) small { (found.to(language)) } }
 }
 
 /// How many stale talks exemptions keep, and what keeps the longest missed of them.
-fn exempt_talks(talks: &ExemptTalks) -> Markup {
+fn exempt_talks(screen: &Screen) -> Markup {
+    let (language, talks) = (screen.language, &screen.overview.exempt);
     let more = talks.stale - number::whole(talks.first.len());
     html! {
-        b { (count(talks.stale)) }
-        small { (exempt(talks)) }
+        b { (language.count(talks.stale)) }
+        small { (exempt(talks).to(language)) }
         @for ExemptTalk { talk_id, exemption } in &talks.first {
-            small { "Talk " (talk_id) ": " (outside(&exemption.to_string())) }
-        }
-        @if more > 0 { small { "… and " (count(more)) " more" } }
-    }
-}
-
-/// The last closings, and their reasons.
-pub(super) fn closures(screen: &Screen, language: Language) -> Markup {
-    html! {
-        section aria-labelledby="closures" {
-            h2 id="closures" { "Last closures" }
-            @if screen.closures.is_empty() {
-                p.note { "Nothing has been decided on yet." }
-            } @else {
-                div.wide {
-                    table {
-                        caption { "The last " (screen.closures.len()) " decisions to close a talk, the latest first" }
-                        thead {
-                            tr {
-                                th scope="col" { "Talk" }
-                                th scope="col" { "Outcome" }
-                                th scope="col" { "Why" }
-                            }
-                        }
-                        tbody {
-                            @for closure in &screen.closures { (decision(closure, language, screen.now)) }
-                        }
-                    }
-                }
+            small {
+                a href={ "talks/" (talk_id) } { (Message::new("front-talk").with("id", talk_id.to_string()).to(language)) }
+                ": " (outside(&exemption.to_string()))
             }
         }
-    }
-}
-
-fn decision(closure: &Closure, language: Language, now: UnixSeconds) -> Markup {
-    html! {
-        tr {
-            th scope="row" { (closure.talk_id) small { (when(language, closure.decided_at, now)) } }
-            td {
-                (capitalised(&outcome(closure.outcome).to_string()))
-                @if let Some(status) = closure.http_status { small { "HTTP " (status) } }
-            }
-            td {
-                (outside(&closure.reason))
-                @if let Some(error) = &closure.error { small.bad { (outside(error)) } }
-            }
-        }
-    }
-}
-
-/// The feeders.
-pub(super) fn feeders(screen: &Screen, language: Language) -> Markup {
-    html! {
-        section aria-labelledby="feeders" {
-            h2 id="feeders" { "Feeders" }
-            @if screen.overview.feeders.is_empty() {
-                p.note { "No feeder has run yet." }
-            } @else {
-                div.wide {
-                    table {
-                        caption { "What finds talks by itself and queues them" }
-                        thead {
-                            tr {
-                                th scope="col" { "Feeder" }
-                                th scope="col" { "Last" }
-                                th.number scope="col" { "Queued then" }
-                                th.number scope="col" { "In all" }
-                            }
-                        }
-                        tbody {
-                            @for row in &screen.overview.feeders { (feeder(row, screen, language)) }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn feeder(row: &FeederRow, screen: &Screen, language: Language) -> Markup {
-    let now = screen.now;
-    let Overview { backfill: ids, past_events: events, .. } = &screen.overview;
-    let walk = match Feeder::parse(&row.feeder) {
-        Some(Feeder::Backfill) => ids.as_ref().map(|walk| backfill(walk, now)),
-        Some(Feeder::PastEvents) => events.as_ref().map(|walk| past_events(walk, row, now)),
-        _ => None,
-    };
-    html! {
-        tr {
-            th scope="row" {
-                (capitalised(&feeder_name(&row.feeder).to_string()))
-                @match (&row.trouble, walk) {
-                    (Some(trouble), _) => small.bad {
-                        "error" @if let Some(since) = row.trouble_since { " " (lasting(since, now)) } ": "
-                        (outside(trouble))
-                    },
-                    (None, Some(walk)) => small { (walk) },
-                    (None, None) => small { @if row.enabled { "on" } @else { "off" } },
-                }
-            }
-            td { @match row.ran_at { None => "never", Some(at) => (when(language, at, now)) } }
-            td.number { (count(row.found)) }
-            td.number { (count(row.found_in_all)) }
-        }
+        @if more > 0 { small { (Message::new("front-and-more").with("number", more).to(language)) } }
     }
 }

@@ -14,15 +14,18 @@ fn complaint(what: &str, action: &str) -> Complaint {
     Complaint { what: Message::verbatim(what), action: Message::verbatim(action) }
 }
 
+const DAYS: usize = Range::Month.periods();
+const ACCOUNT: &str = "example.amocrm.ru";
+
 /// A mirror that works.
 fn screen() -> Screen {
-    let mut days = [Day::default(); DAYS];
+    let mut days = vec![Period::default(); DAYS];
     for (place, day) in days.iter_mut().enumerate() {
         let ago = (DAYS - 1 - place) as i64;
         let place = place as i64;
         let open = 1180 + place * place * 7 % 300;
-        *day = Day {
-            day: LocalDay(NOW.get().div_euclid(86_400) - ago),
+        *day = Period {
+            begins: LocalDay(NOW.get().div_euclid(86_400) - ago).as_utc(),
             open,
             missed: 20 + place * 17 % 61,
             closed: 30 + place * 29 % 83,
@@ -56,8 +59,10 @@ fn screen() -> Screen {
     };
     let running = overview();
     Screen {
+        language: Language::English,
         now: NOW,
-        account: "example.amocrm.ru".into(),
+        today: LocalDay(NOW.get().div_euclid(86_400)),
+        waiting: Waiting { talks: 97, since: Some(NOW - 100_000), missed_since: Some(NOW - 100_000) },
         overview: Overview {
             account_id: Some(17_029_541),
             talks: TalkCounts {
@@ -106,7 +111,12 @@ fn screen() -> Screen {
         obstacles: Vec::new(),
         complaints: Vec::new(),
         warnings: Vec::new(),
-        days,
+        course: Course {
+            range: Range::Month,
+            channel: None,
+            periods: Arc::new(days),
+            channels: Arc::new(vec!["telegram".into(), "viber".into()]),
+        },
         closures: vec![
             closure(48_120, 140, ClosingOutcome::Accepted, None),
             closure(48_007, 500, ClosingOutcome::Closed, None),
@@ -158,8 +168,9 @@ fn empty() -> Screen {
     overview.feeders.clear();
     let daemon = overview.daemon.as_mut().unwrap();
     (daemon.last_success_at, daemon.last_failure_at, daemon.last_failure) = (None, None, None);
-    for day in &mut screen.days {
-        *day = Day { day: day.day, ..Day::default() };
+    screen.waiting = Waiting::default();
+    for day in Arc::make_mut(&mut screen.course.periods) {
+        *day = Period { begins: day.begins, ..Period::default() };
     }
     screen.closures.clear();
     screen.requests_by_minute = vec![0];
@@ -173,8 +184,8 @@ fn frame<'a>(language: Language, account: &'a str) -> Frame<'a> {
 }
 
 /// The whole page.
-fn render(screen: &Screen, language: Language) -> String {
-    shell::shell(&frame(language, &screen.account), &front(screen, language))
+fn render(screen: &Screen) -> String {
+    shell::shell(&frame(screen.language, ACCOUNT), &front(screen))
 }
 
 /// The state sentence and its class.
@@ -185,14 +196,14 @@ fn mood_of(screen: &Screen) -> (Mood, String) {
 #[test]
 fn while_known_talks_are_not_mirrored_the_page_shows_that_beside_its_counts() {
     let mut screen = screen();
-    assert!(!render(&screen, Language::English).contains("Until all talks are mirrored"));
+    assert!(!render(&screen).contains("Until all talks are mirrored"));
     let (known, mirrored) = (4071, 813);
     let at = |complete, complete_at| Some(Completeness { known, mirrored, complete, complete_at });
     screen.overview.completeness = at(false, Some(NOW + 3 * 3600));
     assert_eq!(mood_of(&screen), (Mood::Works, "Yes, it works. Not all talks are mirrored yet.".into()));
-    let page = render(&screen, Language::English);
+    let page = render(&screen);
     let how = "813 of 4,071 known talks mirrored, about 3 h left";
-    assert_eq!(page.matches(how).count(), 2, "in the headline and above the charts");
+    assert_eq!(page.matches(how).count(), 3, "in the headline, above the charts and in the details");
     screen.overview.completeness = at(true, None);
     assert_eq!(mood_of(&screen), (Mood::Works, "Yes, it works.".into()));
 }
@@ -220,25 +231,27 @@ fn the_page_answers_in_one_sentence() {
 
 #[test]
 fn an_obstacle_stands_in_the_list_once_and_with_what_to_do_about_it() {
-    let page = render(&paused(), Language::English);
+    let page = render(&paused());
     let to_do =
         |page: &str| page.split_once("class=\"todo\"").unwrap().1.split_once("</ul>").unwrap().0.to_owned();
     assert_eq!(to_do(&page).matches("<li>").count(), 1);
     assert!(page.contains("What to do: put a valid token into api.token_file"));
     let mut screen = paused();
     screen.complaints[0].action = Message::verbatim("look at `talkmirror queue list`, <then>");
-    let page = render(&screen, Language::English);
+    let page = render(&screen);
     assert!(page.contains("look at <code>talkmirror queue list</code>, &lt;then&gt;."));
     let mut screen = paused();
     screen.obstacles.push(Message::verbatim("the database cannot be written: disk full"));
-    assert_eq!(to_do(&render(&screen, Language::English)).matches("<li>").count(), 2);
+    assert_eq!(to_do(&render(&screen)).matches("<li>").count(), 2);
 }
 
 #[test]
 fn what_comes_from_outside_is_text() {
     const HOSTILE: &str = "</small><script>alert(1)</script><img src=x onerror='alert(2)'>\"&{{7*7}}";
     let mut screen = paused();
-    screen.account = HOSTILE.into();
+    let channel = HOSTILE.to_owned();
+    screen.course.channels = Arc::new(vec![channel.clone()]);
+    screen.course.channel = Some(channel);
     screen.close_rules = Some(Message::verbatim(format!("only {HOSTILE}")));
     screen.obstacles = vec![Message::verbatim(HOSTILE)];
     screen.complaints = vec![complaint(HOSTILE, HOSTILE)];
@@ -255,8 +268,8 @@ fn what_comes_from_outside_is_text() {
     pause.reason = HOSTILE.into();
     pause.detail = HOSTILE.into();
     for page in [
-        render(&screen, Language::English),
-        shell::shell(&frame(Language::English, HOSTILE), &unreadable(HOSTILE)),
+        render(&screen),
+        shell::shell(&frame(Language::English, HOSTILE), &unreadable(Language::English, HOSTILE)),
     ] {
         assert_eq!(page.matches("<script").count(), 1, "our own");
         assert!(!page.contains("<img") && !page.contains("</small><script"));
@@ -267,10 +280,10 @@ fn what_comes_from_outside_is_text() {
 #[test]
 fn what_hides_text_or_turns_its_direction_is_escaped() {
     let mut screen = paused();
-    screen.account = "a\u{202e}b".into();
+    screen.course.channels = Arc::new(vec!["a\u{202e}b".into()]);
     screen.closures[0].reason = "wa\u{1b}[2J\u{9b}\u{2066}x".into();
     screen.complaints[0].what = Message::verbatim("no\u{200b}thing");
-    let page = render(&screen, Language::English);
+    let page = render(&screen);
     assert!(!page.contains(['\u{202e}', '\u{1b}', '\u{9b}', '\u{2066}', '\u{200b}']));
     assert!(page.contains("a\\u{202e}b") && page.contains("wa\\u{1b}[2J\\u{9b}\\u{2066}x"), "{page}");
 }
@@ -279,17 +292,17 @@ fn what_hides_text_or_turns_its_direction_is_escaped() {
 fn a_long_text_from_outside_is_cut() {
     let mut screen = screen();
     screen.closures[0].reason = "x".repeat(5000);
-    assert!(render(&screen, Language::English).contains(&format!("{}…", "x".repeat(299))));
-    assert!(!render(&screen, Language::English).contains(&"x".repeat(300)));
+    assert!(render(&screen).contains(&format!("{}…", "x".repeat(299))));
+    assert!(!render(&screen).contains(&"x".repeat(300)));
 }
 
 #[test]
 fn what_a_dry_run_queues_is_not_to_be_closed() {
     let mut screen = screen();
-    assert!(render(&screen, Language::English).contains("3 queued to be closed"));
+    assert!(render(&screen).contains("3 queued to be closed"));
     screen.overview.sweeps.last =
         Some(serde_json::json!({"at": NOW - 140, "mode": "dry-run", "stale": 3, "queued": 3}));
-    let page = render(&screen, Language::English);
+    let page = render(&screen);
     assert!(page.contains("3 queued to be decided on (dry run)") && !page.contains("to be closed"));
 }
 
@@ -308,7 +321,7 @@ fn absurd_times_stop_no_page() {
         (daemon.last_success_at, daemon.last_failure_at) = (Some(absurd), Some(absurd));
         let pause = daemon.pause.as_mut().unwrap();
         (pause.since, pause.until) = (absurd, absurd);
-        assert!(render(&screen, Language::English).ends_with("</html>"));
+        assert!(render(&screen).ends_with("</html>"));
     }
 }
 
@@ -317,14 +330,14 @@ fn a_time_in_the_future_is_shown_as_such() {
     let mut screen = screen();
     screen.overview.daemon.as_mut().unwrap().last_failure_at = Some(NOW + 3 * 3600);
     screen.overview.queue.oldest_due_at = Some(NOW + 7200);
-    let page = render(&screen, Language::English);
+    let page = render(&screen);
     assert!(page.contains("3 h in the future") && page.contains("the oldest since 2 h in the future"));
 }
 
 #[test]
 fn nothing_is_inline_or_from_elsewhere() {
     for screen in [screen(), paused(), empty()] {
-        let page = render(&screen, Language::English);
+        let page = render(&screen);
         assert!(!page.contains(" style=") && !page.contains("<style") && !page.contains("://"));
         assert_eq!(page.matches("<script").count(), page.matches("<script src=\"page.js\"").count());
     }
@@ -339,10 +352,10 @@ fn nothing_is_inline_or_from_elsewhere() {
 
 #[test]
 fn each_chart_has_its_numbers_as_text_and_each_table_a_caption() {
-    let page = render(&screen(), Language::English);
-    assert!(page.contains("Open talks at the end of each of the last 30 days: "));
-    assert!(page.contains("14 today so far, ") && page.contains("at most "));
-    assert_eq!(page.matches("role=\"img\" aria-label=\"").count(), 4);
+    let page = render(&screen());
+    assert!(page.contains("Open talks, last 30 days: "));
+    assert!(page.contains("14 so far in the last, ") && page.contains("at most "));
+    assert_eq!(page.matches("role=\"img\" tabindex=\"0\" aria-label=\"").count(), 4);
     assert_eq!(page.matches("<table").count(), page.matches("<caption").count());
     assert_eq!(
         page.matches("<th").count() - page.matches("<thead").count(),
@@ -350,9 +363,9 @@ fn each_chart_has_its_numbers_as_text_and_each_table_a_caption() {
     );
     assert_eq!(page.matches("<h1").count(), 1);
     // An empty mirror has no feeder and no closure, and says so.
-    let page = render(&empty(), Language::English);
+    let page = render(&empty());
     assert!(
-        page.contains("Nothing has been decided on yet.") && page.contains("No feeder has run yet."),
+        page.contains("Nothing has been decided on yet") && page.contains("No feeder has run yet"),
         "{page}"
     );
     assert!(page.contains("No whole minute has been counted yet."));
@@ -373,10 +386,70 @@ fn each_page_is_whole() {
     for (name, screen) in
         [("works", screen()), ("paused", paused()), ("empty", empty()), ("troubled", with_errors)]
     {
-        let page = render(&screen, Language::English);
-        assert!(page.starts_with("<!") && page.trim_end().ends_with("</html>"), "{name}");
-        if let Some(folder) = &folder {
-            std::fs::write(folder.join(format!("{name}.html")), page).unwrap();
+        for language in Language::ALL {
+            let page = render(&Screen { language, ..screen.clone() });
+            assert!(page.starts_with("<!") && page.trim_end().ends_with("</html>"), "{name}");
+            if let Some(folder) = &folder {
+                std::fs::write(folder.join(format!("{name}.{}.html", language.tag())), page).unwrap();
+            }
         }
+    }
+}
+
+#[test]
+fn a_russian_page_has_no_english_words_but_names_and_texts_from_outside() {
+    const KEPT: [&str; 17] = [
+        "API",
+        "HTTP",
+        "KiB",
+        "GiB",
+        "MiB",
+        "UTC",
+        "WAL",
+        "amocrm",
+        "example",
+        "ru",
+        "run",
+        "talkmirror",
+        "telegram",
+        "viber",
+        "cannot",
+        "connect",
+        "timed",
+    ];
+    let mut screen = Screen { language: Language::Russian, ..screen() };
+    screen.closures.clear();
+    screen.close_rules = None;
+    let page = render(&screen);
+    let body = page.split_once("<body>").unwrap().1;
+    let texts = body.split('>').map(|part| part.split('<').next().unwrap()).collect::<Vec<_>>().join(" ");
+    let words: Vec<&str> = texts
+        .split(|letter: char| !letter.is_alphabetic())
+        .filter(|word| word.len() > 1 && word.is_ascii() && !KEPT.contains(word) && *word != "out")
+        .collect();
+    assert!(words.is_empty(), "{words:?}");
+    assert!(page.contains("Да, всё работает.") && page.contains("lang=\"ru\""));
+}
+
+#[test]
+fn each_figure_links_to_its_list() {
+    let mut screen = screen();
+    screen.overview.queue.failed = 2;
+    let page = render(&screen);
+    for address in [
+        "talks?state=waiting",
+        "talks?state=missed",
+        "talks?state=open",
+        "talks?state=gone",
+        "queue?state=due",
+        "queue?state=later",
+        "queue?state=failed",
+        "closings?outcome=closed&amp;day=2023-11-14",
+        "closings?outcome=withdrawn&amp;day=2023-11-14",
+        "talks/48120",
+        "./?range=90d",
+        "./?channel=viber",
+    ] {
+        assert!(page.contains(&format!("href=\"{address}\"")), "{address}");
     }
 }

@@ -3,7 +3,8 @@
 use super::{Mirror, NEW, NOW, TalkState};
 use crate::clock::unix_now;
 use crate::policy::hours::ReportRules;
-use crate::store::{days, local_time};
+use crate::store::course::{Range, course};
+use crate::store::local_time;
 use proptest::prelude::*;
 
 const DAY: i64 = 86_400;
@@ -90,11 +91,11 @@ proptest! {
         prop_assert_eq!(&found, &expected[..found.len()]);
         prop_assert!(expected.len() == found.len() || found.len() == 400);
         // The page's last days.
-        let page = days::days(&mirror.0, now).unwrap();
+        let page = course(&mirror.0, Range::Quarter, None, now).unwrap();
         let page: Vec<String> = page.iter().rev().map(|day| {
-            format!("{}|{}|{}", crate::clock::written(day.day.as_utc(), "%Y-%m-%d"), day.open, day.closed)
+            format!("{}|{}|{}", crate::clock::written(day.begins, "%Y-%m-%d"), day.open, day.closed)
         }).collect();
-        let view = mirror.rows("SELECT day, open, closed FROM open_by_day ORDER BY day DESC LIMIT 30");
+        let view = mirror.rows("SELECT day, open, closed FROM open_by_day ORDER BY day DESC LIMIT 90");
         prop_assert_eq!(&page[..view.len()], &view);
     }
 }
