@@ -13,10 +13,8 @@ const MAX_TEXT_WIDTH: usize = 300;
 const MAX_CELL_LINES: usize = 4;
 /// The minimum width of a table.
 const MIN_TABLE_WIDTH: usize = 40;
-/// A column that is wider may be wrapped, …
-const MAX_UNWRAPPED: usize = 20;
-/// … but not below its longest word, unless that is longer than this.
-const MAX_UNBROKEN_WORD: usize = 20;
+/// A column that is wider may be wrapped, to no less than this. So only longer words are broken.
+const MIN_WRAPPED_WIDTH: usize = 20;
 /// Blanks between two columns.
 const COLUMN_GAP: usize = 2;
 
@@ -82,7 +80,7 @@ impl Table {
         let mut left = all;
         let mut optional = self.optional.iter();
         loop {
-            if let Some(columns) = self.fitted(&natural, &cells, &left, width) {
+            if let Some(columns) = fitted(&natural, &left, width) {
                 let cells = self.cells(&|place| match left.iter().position(|kept| *kept == place) {
                     Some(place) => columns[place] * MAX_CELL_LINES,
                     None => MAX_TEXT_WIDTH,
@@ -104,41 +102,6 @@ impl Table {
             row.iter().enumerate().map(|(place, cell)| cell.cell(most(place).min(MAX_TEXT_WIDTH))).collect()
         };
         self.rows.iter().map(row).collect()
-    }
-
-    /// How wide each of these columns is within `width`. `None` if they do not fit.
-    fn fitted(
-        &self,
-        natural: &[usize],
-        cells: &[Vec<String>],
-        columns: &[usize],
-        width: usize,
-    ) -> Option<Vec<usize>> {
-        let longest_word = |place: usize| {
-            let texts = cells.iter().filter_map(|row| row.get(place));
-            texts.flat_map(|cell| cell.split(' ')).map(UnicodeWidthStr::width).max().unwrap_or(0)
-        };
-        let least = |place: usize| match natural[place] {
-            width if width <= MAX_UNWRAPPED => width,
-            _ => longest_word(place).clamp(MAX_UNWRAPPED / 2, MAX_UNBROKEN_WORD),
-        };
-        let mut fitted: Vec<usize> = columns.iter().map(|&place| least(place)).collect();
-        let gaps = COLUMN_GAP * columns.len().saturating_sub(1);
-        let mut rest = width.checked_sub(fitted.iter().sum::<usize>() + gaps)?;
-        // Column by column, so that all wrapped ones get their share.
-        while rest > 0 {
-            let before = rest;
-            for (fitted, &place) in fitted.iter_mut().zip(columns) {
-                if *fitted < natural[place] && rest > 0 {
-                    *fitted += 1;
-                    rest -= 1;
-                }
-            }
-            if rest == before {
-                break;
-            }
-        }
-        Some(fitted)
     }
 
     /// Each row as lines of heading and value, for a terminal that is too narrow for columns.
@@ -186,6 +149,27 @@ impl Table {
         }
         text::painted(table.lines(), paint)
     }
+}
+
+/// How wide each of these columns is within `width`. `None` if they do not fit.
+fn fitted(natural: &[usize], columns: &[usize], width: usize) -> Option<Vec<usize>> {
+    let mut fitted: Vec<usize> = columns.iter().map(|&place| natural[place].min(MIN_WRAPPED_WIDTH)).collect();
+    let gaps = COLUMN_GAP * columns.len().saturating_sub(1);
+    let mut rest = width.checked_sub(fitted.iter().sum::<usize>() + gaps)?;
+    // Column by column, so that all wrapped ones get their share.
+    while rest > 0 {
+        let before = rest;
+        for (fitted, &place) in fitted.iter_mut().zip(columns) {
+            if *fitted < natural[place] && rest > 0 {
+                *fitted += 1;
+                rest -= 1;
+            }
+        }
+        if rest == before {
+            break;
+        }
+    }
+    Some(fitted)
 }
 
 /// The width of each column's widest cell.
@@ -255,9 +239,9 @@ mod tests {
             queue().lines(Some(width), Paint::Plain)[0].split_whitespace().collect::<Vec<_>>().join(" ")
         };
         assert_eq!(head(120), "TALK REASON PRIORITY DUE LAST ERROR");
-        assert_eq!(head(56), "TALK REASON DUE LAST ERROR");
-        assert_eq!(head(44), "TALK DUE LAST ERROR");
-        for width in [40, 44, 60, 80, 120, 200] {
+        assert_eq!(head(60), "TALK REASON DUE LAST ERROR");
+        assert_eq!(head(50), "TALK DUE LAST ERROR");
+        for width in [40, 50, 60, 80, 120, 200] {
             let lines = queue().lines(Some(width), Paint::Plain);
             for line in &lines {
                 assert!(line.width() <= usize::from(width), "{width}: {line:?}");
