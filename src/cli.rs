@@ -13,8 +13,10 @@ mod demo;
 mod enqueue;
 mod exempt;
 mod exit;
+mod help;
 mod logging;
 mod login;
+mod man;
 mod print;
 mod progress;
 mod publish;
@@ -41,18 +43,21 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use surroundings::Input;
 
+/// After the options of a command come those that all have, and then `--help`.
+const LAST: usize = 900;
+
 /// A local SQLite mirror of an amoCRM (Kommo) account's talks.
 #[derive(Debug, Parser)]
-#[command(version, about, disable_help_subcommand = true, arg_required_else_help = true)]
+#[command(version, about, arg_required_else_help = true)]
 pub struct Cli {
     /// The configuration file [default: $TALKMIRROR_CONFIG, else /etc/talkmirror/config.toml]
-    #[arg(long, global = true, value_name = "PATH")]
+    #[arg(long, global = true, value_name = "PATH", display_order = LAST)]
     config: Option<PathBuf>,
     /// Log more; twice for still more
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    #[arg(short, long, global = true, action = ArgAction::Count, display_order = LAST)]
     verbose: u8,
     /// Log only errors
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, conflicts_with = "verbose", display_order = LAST)]
     quiet: bool,
     #[command(subcommand)]
     command: Command,
@@ -217,11 +222,13 @@ enum QueueCommand {
     },
     /// Make rows due now and reset their attempts; every failed row if no id is given
     Retry {
+        /// The talks' ids
         #[arg(value_name = "ID")]
         ids: Vec<TalkId>,
     },
     /// Remove ids from the queue without fetching them
     Drop {
+        /// The talks' ids
         #[arg(value_name = "ID", required = true)]
         ids: Vec<TalkId>,
     },
@@ -291,7 +298,7 @@ fn ids_or_stdin(text: &str) -> Result<IdsOrStdin, String> {
 /// Runs the command.
 pub fn main() -> ExitCode {
     surroundings::prepare_process();
-    let cli = Cli::try_parse().unwrap_or_else(|error| print::usage(error));
+    let cli = help::parse().unwrap_or_else(|error| print::usage(error));
     let input = Input::new(cli.config_path());
     match cli.dispatch(&input) {
         Ok(code) => code,
@@ -412,7 +419,7 @@ impl Cli {
                 demo::demo(&demo::DemoArguments { dir: dir.as_deref(), publish, serve, no_open })
             }
             Command::Completions { shell } => completions::completions(shell),
-            Command::Man => completions::man(),
+            Command::Man => man::man(),
         }
     }
 

@@ -37,11 +37,14 @@ fn wrong_usage_ends_with_2() {
 fn help_version_completions_and_the_manual_need_no_configuration() {
     for (arguments, expected) in [
         (&["--help"][..], "enqueue"),
+        (&["help"], "Close talks:"),
+        (&["help", "close"], "talkmirror close --dry-run"),
         (&["--version"], env!("CARGO_PKG_VERSION")),
         (&["completions", "bash"], "_talkmirror"),
         (&["completions", "zsh"], "#compdef talkmirror"),
         (&["completions", "fish"], "complete -c talkmirror"),
         (&["man"], ".TH talkmirror"),
+        (&["man"], ".SH ENVIRONMENT"),
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_talkmirror")).args(arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
