@@ -101,7 +101,7 @@ def snippets(tool):
     if not blocks:
         raise AssertionError(f"{page} has no code under “**{tool}**”")
     return [block.replace("/var/lib/talkmirror/talks.db", database)
-            .replace("/usr/share/doc/talkmirror/", f"{ROOT}/contrib/")
+            .replace("/usr/share/doc/talkmirror/", f"{ROOT}/")
             .replace("tools/bin/", "") for block in blocks]
 
 
