@@ -17,17 +17,17 @@ macro_rules! named {
 
         impl $name {
             /// All values, in the order of their declaration.
-            pub const ALL: [$name; [$($name::$value),+].len()] = [$($name::$value),+];
+            $vis const ALL: [$name; [$($name::$value),+].len()] = [$($name::$value),+];
 
             /// The name.
-            pub const fn as_str(self) -> &'static str {
+            $vis const fn as_str(self) -> &'static str {
                 match self {
                     $($name::$value => $text,)+
                 }
             }
 
             /// The value of a name, if it is one.
-            pub fn parse(name: &str) -> Option<$name> {
+            $vis fn parse(name: &str) -> Option<$name> {
                 $name::ALL.into_iter().find(|value| value.as_str() == name)
             }
         }

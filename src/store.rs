@@ -17,6 +17,7 @@ pub(crate) mod exemptions;
 pub mod feeds;
 pub(crate) mod figures;
 mod info;
+pub(crate) mod lists;
 pub mod local_time;
 pub mod lock;
 pub(crate) mod maintenance;

@@ -3,9 +3,12 @@
 //! A change of `[report]` replaces the rows. No talk changes.
 
 use super::info::InfoKey;
-use crate::clock::UnixSeconds;
+use crate::clock::{UnixSeconds, written};
 use crate::policy::hours::{ReportRules, UtcOffset};
-use rusqlite::{Connection, Row, ToSql, params_from_iter};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params_from_iter};
+use std::fmt;
 use std::time::Duration;
 
 /// `mirror_info`: the IANA name of the zone, …
@@ -120,6 +123,20 @@ pub(crate) fn start(connection: &Connection, day: LocalDay) -> rusqlite::Result<
     Ok(LocalTime::read(connection, since)?.start(day))
 }
 
+/// The working time before a moment, in seconds. `None` if nobody said when the team works.
+///
+/// # Errors
+/// If the database cannot be read.
+pub(crate) fn work_seconds_before(connection: &Connection, at: UnixSeconds) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached(
+            "SELECT seconds_before + min(?1, closes_at) - opens_at FROM work_time
+              WHERE opens_at <= ?1 ORDER BY opens_at DESC LIMIT 1",
+        )?
+        .query_row([at], |row| row.get(0))
+        .optional()
+}
+
 /// A local day: the number of days since 1970-01-01.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LocalDay(pub i64);
@@ -128,6 +145,31 @@ impl LocalDay {
     /// Midnight of the same day in UTC, for printing it.
     pub(crate) fn as_utc(self) -> UnixSeconds {
         UnixSeconds::new(self.0.saturating_mul(DAY_SECONDS))
+    }
+
+    /// The day of a text such as `2027-01-31`.
+    pub(crate) fn parse(text: &str) -> Option<LocalDay> {
+        let midnight = TimeZone::UTC.to_timestamp(text.parse::<Date>().ok()?.at(0, 0, 0, 0)).ok()?;
+        // Other spellings of a day, such as `20270131`, are not for addresses.
+        let day = LocalDay(midnight.as_second().div_euclid(DAY_SECONDS));
+        (day.to_string() == text).then_some(day)
+    }
+
+    /// The day after it.
+    pub(crate) fn next(self) -> LocalDay {
+        LocalDay(self.0.saturating_add(1))
+    }
+
+    /// The day before it.
+    pub(crate) fn previous(self) -> LocalDay {
+        LocalDay(self.0.saturating_sub(1))
+    }
+}
+
+/// `2027-01-31`.
+impl fmt::Display for LocalDay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&written(self.as_utc(), "%Y-%m-%d"))
     }
 }
 
@@ -210,6 +252,17 @@ mod tests {
         store(&connection, &rules("UTC", "")).unwrap();
         assert_eq!(one(&connection, rows), 100_000);
         assert_eq!(one(&connection, "SELECT count(*) FROM mirror_info WHERE key = 'report.work_hours'"), 0);
+    }
+
+    #[test]
+    fn a_day_is_read_as_it_is_written_and_in_no_other_way() {
+        assert_eq!(LocalDay::parse("1970-01-02"), Some(LocalDay(1)));
+        assert_eq!(LocalDay::parse("2027-01-31").map(|day| day.to_string()), Some("2027-01-31".into()));
+        for no_day in
+            ["", "2027-02-29", "20270131", "2027-1-31", "2027-01-31T00:00", "-009999-01-01", "today"]
+        {
+            assert_eq!(LocalDay::parse(no_day), None, "{no_day}");
+        }
     }
 
     proptest! {

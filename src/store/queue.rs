@@ -245,9 +245,10 @@ pub struct QueueRow {
 
 impl QueueRow {
     /// The columns, in the order of [`QueueRow::read`].
-    const COLUMNS: &str = "talk_id, reason, priority, enqueued_at, due_at, attempts, last_error, failed_at";
+    pub(super) const COLUMNS: &str =
+        "talk_id, reason, priority, enqueued_at, due_at, attempts, last_error, failed_at";
 
-    fn read(row: &Row<'_>) -> rusqlite::Result<QueueRow> {
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<QueueRow> {
         Ok(QueueRow {
             talk_id: row.get(0)?,
             reason: text(row, 1)?.unwrap_or_default(),

@@ -36,7 +36,7 @@ impl Closure {
         self.outcome.bars().then(|| self.requested_at.unwrap_or(self.decided_at) + closing::BARRED)
     }
 
-    fn read(row: &Row<'_>) -> rusqlite::Result<Closure> {
+    pub(in crate::store) fn read(row: &Row<'_>) -> rusqlite::Result<Closure> {
         Ok(Closure {
             closure_id: row.get("closure_id")?,
             talk_id: row.get("talk_id")?,
