@@ -8,6 +8,7 @@
 mod courses;
 mod front;
 mod hosts;
+mod lists;
 mod metrics;
 mod page;
 mod query;
@@ -56,6 +57,8 @@ const CONNECTION_LIFETIME: Duration = Duration::from_secs(30);
 const LAST_RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often connections that cannot be accepted are logged.
 const ACCEPT_WARN_INTERVAL: Duration = Duration::from_secs(60);
+/// So many lists are read at once, because a search takes a processor for a moment. Further requests wait.
+const MAX_LISTS: usize = 2;
 /// The database is read again if the last read is older than this.
 const MAX_SNAPSHOT_AGE: Duration = Duration::from_secs(1);
 
@@ -75,6 +78,8 @@ pub(crate) struct Site {
     /// `http.language`. `None`: that of the reader's browser.
     language: watch::Receiver<Option<Language>>,
     read: Mutex<Option<(Instant, SnapshotResult)>>,
+    /// Of [`MAX_LISTS`].
+    lists: Semaphore,
     /// The account's host.
     account: String,
     /// The course of the talks, which only the front page shows.
@@ -126,7 +131,8 @@ impl Site {
     pub(crate) fn new(settings: SiteSettings) -> Site {
         let SiteSettings { database, account, live, webhooks, hosts, language, metrics } = settings;
         let (hosts, courses) = (Hosts::new(hosts), courses::Courses::default());
-        Site { database, live, webhooks, metrics, hosts, language, read: Mutex::new(None), account, courses }
+        let (read, lists) = (Mutex::new(None), Semaphore::new(MAX_LISTS));
+        Site { database, live, webhooks, metrics, hosts, language, read, lists, account, courses }
     }
 
     /// The language of the response to a request with these headers.
@@ -180,6 +186,10 @@ pub(crate) async fn serve(listener: TcpListener, site: Arc<Site>) {
     let router = Router::new()
         // Each page for people: its section in page/shell.rs, its handler by `screen::answer`.
         .route("/", get(front::page))
+        .route("/talks", get(lists::talks))
+        .route("/queue", get(lists::queue))
+        .route("/closings", get(lists::closings))
+        .route("/feeders", get(lists::feeders))
         .route("/page.css", get(page::style))
         .route("/page.js", get(page::script))
         .route("/page.svg", get(page::icon))

@@ -7,6 +7,7 @@ mod answers;
 mod charts;
 mod course;
 mod latest;
+pub(super) mod lists;
 mod mirror;
 mod parts;
 mod publishing;

@@ -4,10 +4,10 @@
 //! down is found by a filter. [`within`] ends what takes too long all the same.
 
 pub(crate) mod closings;
+pub(crate) mod names;
 pub(crate) mod queue;
 pub(crate) mod talks;
 
-use super::StoreError;
 use crate::clock;
 use rusqlite::{Connection, ErrorCode};
 use std::ffi::c_int;
@@ -47,7 +47,7 @@ fn rows_before(number: usize) -> usize {
 /// One row more than a page has shows whether there is more.
 const ROWS_READ: usize = PAGE_ROWS + 1;
 
-/// Runs `read` on a connection that does nothing else. `None` if it takes longer than this.
+/// Runs `read` on a connection that does nothing else. `None` if it takes longer than `longest`.
 ///
 /// # Errors
 /// The error of `read`.
@@ -55,14 +55,16 @@ pub(crate) fn within<T>(
     connection: &Connection,
     longest: Duration,
     read: impl FnOnce() -> rusqlite::Result<T>,
-) -> Result<Option<T>, StoreError> {
+) -> rusqlite::Result<Option<T>> {
     let begun = clock::mono();
     connection.progress_handler(DEADLINE_STEPS, Some(move || clock::since(begun) >= longest))?;
-    match read() {
+    let found = read();
+    connection.progress_handler(0, None::<fn() -> bool>)?;
+    match found {
         Ok(found) => Ok(Some(found)),
         Err(rusqlite::Error::SqliteFailure(error, _)) if error.code == ErrorCode::OperationInterrupted => {
             Ok(None)
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(error),
     }
 }

@@ -188,7 +188,7 @@ pub(super) fn auto_close(screen: &Screen) -> Markup {
             }
         }
     };
-    let under_way = address("closings", &[("outcome", "accepted")]);
+    let under_way = address("closings", &[("outcome", "under_way")]);
     let mut rows = vec![
         (language.text("front-auto-close-mode"), mode),
         (language.text("front-last-sweep"), sweep(screen)),

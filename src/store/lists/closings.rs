@@ -46,7 +46,8 @@ impl OutcomeFilter {
         OutcomeFilter::all().find(|filter| filter.as_str() == name)
     }
 
-    fn has(self, outcome: ClosingOutcome) -> bool {
+    /// Whether it is one of these outcomes.
+    pub(crate) fn has(self, outcome: ClosingOutcome) -> bool {
         match self {
             OutcomeFilter::One(one) => one == outcome,
             OutcomeFilter::UnderWay => outcome.is_under_way(),

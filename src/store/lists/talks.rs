@@ -8,8 +8,8 @@ use super::{Page, ROWS_READ, rows_before};
 use crate::clock::UnixSeconds;
 use crate::named::named;
 use crate::number;
-use crate::store::local_time;
 use crate::store::queue::text;
+use crate::store::{counts, local_time};
 use crate::talk::TalkId;
 use rusqlite::{Connection, Row};
 
@@ -192,17 +192,57 @@ pub(crate) fn channels(connection: &Connection, most: usize) -> rusqlite::Result
     Ok(names)
 }
 
-/// How many talks of each filter there are that is quick to count: waiting ones.
+/// How many talks each filter has, in the order of [`TalkFilter::ALL`], and since when the longest waiting client waits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct TalkListCounts {
+    pub by_filter: [i64; TalkFilter::ALL.len()],
+    pub waiting_since: Option<UnixSeconds>,
+}
+
+impl TalkListCounts {
+    /// How many talks a filter has.
+    pub(crate) fn of(&self, filter: TalkFilter) -> i64 {
+        self.by_filter[filter as usize]
+    }
+}
+
+/// Counts the talks of each filter, from indexes alone.
 ///
 /// # Errors
 /// If the database cannot be read.
-pub(crate) fn waiting(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.query_row(
-        "SELECT count(*) FROM talks INDEXED BY talks_open
+pub(crate) fn counts(connection: &Connection) -> rusqlite::Result<TalkListCounts> {
+    let talks = counts::talks(connection)?;
+    let failed = "SELECT count(*) FROM talk_queue WHERE failed_at IS NOT NULL";
+    let denied =
+        "SELECT count(*) FROM talks INDEXED BY talks_denied WHERE denied_at IS NOT NULL AND gone_at IS NULL";
+    let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let (waiting, waiting_since) = connection.query_row(
+        "SELECT count(*), min(coalesce(missed_at, updated_at)) FROM talks INDEXED BY talks_open
           WHERE is_in_work = 1 AND gone_at IS NULL AND (missed_at IS NOT NULL OR is_read = 0)",
         [],
-        |row| row.get(0),
-    )
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    let by_filter = TalkFilter::ALL.map(|filter| match filter {
+        TalkFilter::Open => Ok(talks.in_work),
+        TalkFilter::Waiting => Ok(waiting),
+        TalkFilter::Missed => Ok(talks.missed),
+        TalkFilter::Failed => count(failed),
+        TalkFilter::Gone => Ok(talks.gone + count(denied)?),
+        TalkFilter::All => Ok(talks.total),
+    });
+    let mut counts = TalkListCounts { waiting_since, ..TalkListCounts::default() };
+    for (place, number) in by_filter.into_iter().enumerate() {
+        counts.by_filter[place] = number?;
+    }
+    Ok(counts)
+}
+
+/// Whether the names of clients are stored: `directory.contacts`.
+///
+/// # Errors
+/// If the database cannot be read.
+pub(crate) fn has_contacts(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.prepare_cached("SELECT 1 FROM contacts WHERE name IS NOT NULL")?.exists([])
 }
 
 #[cfg(test)]

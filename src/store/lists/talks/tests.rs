@@ -47,7 +47,9 @@ fn each_filter_has_its_talks_and_the_longest_waiting_comes_first() {
     assert_eq!(of(TalkFilter::Failed), [99, 2]);
     assert_eq!(of(TalkFilter::Gone), [6, 5]);
     assert_eq!(of(TalkFilter::All), [6, 5, 4, 3, 2, 1]);
-    assert_eq!(waiting(&connection).unwrap(), 2);
+    let counts = counts(&connection).unwrap();
+    assert_eq!(counts.by_filter, [4, 2, 1, 2, 2, 6]);
+    assert_eq!(counts.waiting_since, Some(UnixSeconds::new(4000)));
     // The views count waiting in the same way.
     let view: Vec<i64> = connection
         .prepare(
