@@ -46,6 +46,7 @@ mod identity;
 mod instances;
 mod journal;
 mod listing;
+mod lists;
 mod local_time;
 mod oauth;
 mod oauth_crash;
