@@ -35,14 +35,22 @@ impl Shown {
         self.mirror.wait_sql("talks are mirrored", "SELECT count(*) FROM talks", 20);
         self.mirror.wait_sql("and the queue is empty", "SELECT count(*) FROM talk_queue", 0);
         self.mirror.wait("the page is served", || TcpStream::connect(("127.0.0.1", self.port)).is_ok());
+        let incomplete = "Not all talks are mirrored yet";
+        self.mirror.wait("the talks are counted", || !self.get("/").contains(incomplete));
         daemon
     }
 
     /// A raw response.
     fn get(&self, path: &str) -> String {
+        self.get_in(path, "en")
+    }
+
+    /// A raw response to a browser that prefers this language.
+    fn get_in(&self, path: &str, language: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept-Language: {language}");
+        write!(stream, "{head}\r\nConnection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
@@ -153,13 +161,13 @@ fn the_page_says_that_it_works_and_asks_nobody_else() {
     let Some(page) = shown.open(|_| {}) else { return };
     assert_said!(page.text("h1"), @"Yes, it works.");
     assert!(page.text("main").contains("127.0.0.1") || page.text("header").contains("127.0.0.1"));
-    let charts = "document.querySelectorAll('svg[role=img]').length";
+    let charts = "document.querySelectorAll('.values[role=img]').length";
     assert_eq!(page.value(charts), 4);
-    let open = page.value("document.querySelector('svg.open').ariaLabel");
+    let open = page.value("document.querySelector('#chart-open').ariaLabel");
     let in_work: i64 = shown.mirror.sql("SELECT count(*) FROM open_talks");
     let now = format!(r"\b{in_work} now\b");
-    let masks = [(&*now, "[open] now"), (r"\b\d+ on \d+ [A-Z][a-z]{2}\b", "[n] on [day]")];
-    assert_said!(open.as_str().unwrap(), masks, @"Open talks at the end of each of the last 30 days: [open] now; at least [n] on [day], at most [n] on [day].");
+    let masks = [(&*now, "[open] now"), (r"\b\d+ \(\d+ [A-Z][a-z]{2}\)", "[n] ([day])")];
+    assert_said!(open.as_str().unwrap(), masks, @"Open talks, last 30 days: [open] now; at least [n] ([day]), at most [n] ([day]).");
     let drawn =
         "[...document.querySelectorAll('.plot svg')].every(svg => svg.getBoundingClientRect().height > 50)";
     assert_eq!(page.value(drawn), true, "the style is applied");
@@ -272,6 +280,7 @@ fn what_comes_from_outside_is_shown_as_text_and_fits_on_a_phone() {
             [HOSTILE, &long],
         )
         .unwrap();
+    shown.mirror.connect().execute("UPDATE talks SET origin = ?1 WHERE talk_id = 7", [HOSTILE]).unwrap();
     shown
         .mirror
         .execute(&format!("UPDATE feeders SET enabled = 1, trouble = '{}'", HOSTILE.replace('\'', "''")));
@@ -281,12 +290,75 @@ fn what_comes_from_outside_is_shown_as_text_and_fits_on_a_phone() {
     assert_ne!(page.value("document.title"), "taken");
     for width in [320, 360, 768, 1280] {
         page.width(width);
-        page.value("document.querySelector('#figures').open = true");
+        page.value("document.querySelectorAll('details').forEach(one => one.open = true)");
         let wider = "[document.documentElement, ...document.querySelectorAll('body, .wide, figure, section')]
             .filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.outerHTML.slice(0, 200)).join()";
         assert_eq!(page.value(wider), "", "nothing is scrolled sideways at {width} px");
     }
     page.assert_nothing_to_complain_of();
+    daemon.stop();
+}
+
+#[test]
+fn the_front_page_fits_a_phone_and_its_charts_are_read_by_keyboard() {
+    let shown = Shown::new("");
+    let daemon = shown.at_work();
+    let Some(page) = shown.open(|tab| {
+        tab.call_method(screen(390)).unwrap();
+    }) else {
+        return;
+    };
+    let height = page.value("document.documentElement.scrollHeight").as_i64().unwrap();
+    assert!(height <= 2110, "at most two and a half screens of 844 px: {height}");
+    let first = "document.querySelector('.tiles a').getAttribute('href')";
+    assert_eq!(page.value(first), "talks?state=waiting", "who waits comes first");
+    page.value("document.querySelector('#chart-missed').focus()");
+    let told = "[...document.querySelectorAll('#chart-missed b')].filter(one => one.offsetParent).map(one => one.textContent).join()";
+    let values = "document.querySelectorAll('#chart-missed b')";
+    let of = |place: usize| page.value(&format!("{values}[{place}].textContent"));
+    assert_eq!(page.value(told), of(29), "with the focus it shows the last value");
+    for (key, place) in [("ArrowLeft", 28), ("ArrowLeft", 27), ("ArrowRight", 28), ("Home", 0), ("End", 29)] {
+        page.tab.press_key(key).unwrap();
+        assert_eq!(page.value(told), of(place), "{key}");
+    }
+    assert_eq!(Value::from(page.text("#heard")), of(29), "and reads it out");
+    // The choices are links.
+    let follow = |selector: &str| {
+        page.value("window.before = 1");
+        page.value(&format!("document.querySelector('{selector}').click()"));
+        shown
+            .mirror
+            .wait("it is followed", || page.value("document.readyState + !window.before") == "completetrue");
+    };
+    follow("[href=\"./?range=24h\"]");
+    assert_eq!(page.value("document.querySelectorAll('#chart-open i').length"), 24);
+    let channel = "document.querySelector('#channels li:nth-child(2) a').textContent";
+    let name = page.value(channel);
+    follow("#channels li:nth-child(2) a");
+    assert_eq!(page.value("new URLSearchParams(location.search).get('channel')"), name);
+    assert_eq!(page.text("#channels summary b"), name.as_str().unwrap());
+    page.assert_nothing_to_complain_of();
+    daemon.stop();
+}
+
+#[test]
+fn pages_come_in_the_reader_s_language_and_refuse_what_they_do_not_know() {
+    let shown = Shown::new("");
+    let daemon = shown.at_work();
+    let heading = |path: &str, accepted: &str| {
+        let answer = shown.get_in(path, accepted);
+        let status = answer.split(' ').nth(1).unwrap().to_owned();
+        let heading = answer.split_once("<h1").unwrap().1.split_once("</h1>").unwrap().0.to_owned();
+        let said = answer.split_once("</h1>").unwrap().1.split_once("</p>").unwrap().0.to_owned();
+        format!("{status} {} | {}", heading.split_once('>').unwrap().1, said.split_once('>').unwrap().1)
+    };
+    assert_said!(heading("/a/b", "en"), @"404 Not found | There is no page at this address.");
+    assert_said!(heading("/?range=1y", "en"), @"400 This address cannot be read | <code>range</code> cannot be <code>1y</code>. It can be <code>24h</code>, <code>7d</code>, <code>30d</code>, <code>90d</code>.");
+    assert_said!(heading("/?rang=7d", "ru"), @"400 Адрес не читается | Ключ <code>rang</code> здесь не известен. Эта страница знает <code>range</code>, <code>channel</code>.");
+    assert_said!(heading("/?channel=%3Cb%3E", "pt"), @"400 Não foi possível ler este endereço | Nenhuma conversa espelhada tem a origem <code>&lt;b&gt;</code>.");
+    assert!(shown.get_in("/a/b", "en").contains("href=\"../page.css\""), "its style is found");
+    let page = shown.get_in("/", "ru-RU,ru;q=0.9");
+    assert!(page.contains("Да, всё работает.") && page.contains("lang=\"ru\""), "{page}");
     daemon.stop();
 }
 

@@ -3,7 +3,7 @@
 use super::Screen;
 use super::parts::address;
 use crate::clock::written;
-use crate::language::{Message, MessageValue};
+use crate::language::Message;
 use crate::policy::closing::{CloseMode, ClosingOutcome};
 use maud::{Markup, html};
 
@@ -49,11 +49,11 @@ fn all(screen: &Screen) -> [Tile; 6] {
         let address = address("queue", &[("state", state)]);
         Tile { name, number, address, more, is_alarm: state == "failed" }
     };
-    let fetched = (overview.freshness.talks > 0).then(|| {
-        Message::new("front-fetched-within").with("span", MessageValue::Duration(overview.freshness.p95))
-    });
-    let longest =
-        |since| Message::new("front-longest").with("span", MessageValue::Duration(now.seconds_since(since)));
+    // Not broken across lines.
+    let span = |seconds: i64| screen.language.duration(seconds).replace(' ', "\u{a0}");
+    let fetched = (overview.freshness.talks > 0)
+        .then(|| Message::new("front-fetched-within").with("span", span(overview.freshness.p95)));
+    let longest = |since| Message::new("front-longest").with("span", span(now.seconds_since(since)));
     let oldest = overview.queue.oldest_due_at.map(|at| crate::language::lasting(at, now));
     let waiting = screen.waiting;
     [
