@@ -96,6 +96,9 @@ enum Command {
         /// Print it as JSON
         #[arg(long)]
         json: bool,
+        /// Show it on the terminal again every 2 s, until q or Ctrl-C
+        #[arg(long, conflicts_with = "json")]
+        watch: bool,
     },
     /// Show what auto-close would close now, by the mirror alone, and why it keeps the rest
     Stale {
@@ -361,7 +364,14 @@ impl Cli {
             }
             Command::Queue(QueueCommand::Retry { ref ids }) => queue::retry(&for_database()?.database, ids),
             Command::Queue(QueueCommand::Drop { ref ids }) => queue::drop_ids(&for_database()?.database, ids),
-            Command::Status { json } => status::status(&for_database()?, json),
+            Command::Status { json, watch } => {
+                let shown = match (json, watch) {
+                    (true, _) => status::Shown::AsJson,
+                    (false, true) => status::Shown::Watched,
+                    (false, false) => status::Shown::Once,
+                };
+                status::status(&for_database()?, shown)
+            }
             Command::Stale { all, json } => stale::stale(&for_database()?, all, json),
             Command::Close { ref ids, dry_run, yes } => {
                 let request = close::CloseArguments { ids, dry_run, yes };

@@ -80,8 +80,8 @@ impl Message {
     }
 
     /// A text that is the same in each language.
-    pub(crate) fn verbatim(text: impl Into<String>) -> Message {
-        Message::new("verbatim").with("text", text.into())
+    pub(crate) fn verbatim(text: impl Into<MessageValue>) -> Message {
+        Message::new("verbatim").with("text", text)
     }
 
     /// Adds a value.
@@ -130,6 +130,12 @@ impl fmt::Display for Message {
 impl Serialize for Message {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl From<&String> for MessageValue {
+    fn from(text: &String) -> MessageValue {
+        MessageValue::Text(text.clone())
     }
 }
 

@@ -29,14 +29,31 @@ impl Out {
     pub(super) fn new() -> Out {
         let stdout = io::stdout();
         let is_terminal = stdout.is_terminal();
-        let no_color = std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty());
         let width = terminal_size::terminal_size_of(&stdout).filter(|_| is_terminal);
         Out {
             writer: BufWriter::new(stdout.lock()),
-            paint: if is_terminal && !no_color { Paint::Colours } else { Paint::Plain },
+            paint: if is_terminal { terminal_paint() } else { Paint::Plain },
             width: width.map(|(terminal_size::Width(columns), _)| columns),
         }
     }
+}
+
+impl Out<Vec<u8>> {
+    /// A buffer for a terminal with so many columns.
+    pub(super) fn for_terminal(columns: u16) -> Out<Vec<u8>> {
+        Out { writer: Vec::new(), paint: terminal_paint(), width: Some(columns) }
+    }
+
+    /// The lines written so far.
+    pub(super) fn into_lines(self) -> Vec<String> {
+        String::from_utf8_lossy(&self.writer).lines().map(str::to_owned).collect()
+    }
+}
+
+/// Colours, unless `NO_COLOR` forbids them.
+fn terminal_paint() -> Paint {
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty());
+    if no_color { Paint::Plain } else { Paint::Colours }
 }
 
 impl<W: Write> Out<W> {

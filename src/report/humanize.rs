@@ -243,7 +243,7 @@ mod tests {
         assert_eq!(iso(epoch), "1970-01-01T00:00:00Z");
         assert_eq!(
             [2 * YEAR_SECS - 1, 2 * YEAR_SECS, 3000 * YEAR_SECS]
-                .map(|seconds| Message::new("verbatim").with("text", years(seconds)).to_string()),
+                .map(|seconds| Message::verbatim(years(seconds)).to_string()),
             ["729 d", "2 years", "3,000 years"]
         );
     }

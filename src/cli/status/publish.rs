@@ -2,34 +2,43 @@
 
 use crate::cli::table::Text;
 use crate::clock::UnixSeconds;
+use crate::language::{Language, Message, MessageValue, lasting};
 use crate::report::Overview;
 use crate::report::health::publish::{trouble, waiting};
-use crate::report::humanize;
 
 /// How publishing goes. `None` while it is off. If no daemon `runs`, nothing is published.
-pub(super) fn line(overview: &Overview, runs: bool, now: UnixSeconds) -> Option<Text> {
+pub(super) fn line(overview: &Overview, runs: bool, now: UnixSeconds, language: Language) -> Option<Text> {
     let state = overview.publish.as_ref()?;
-    let server = &state.server;
+    let to = |message: Message| message.with("server", state.server.as_str()).to(language);
     if !runs {
-        return Some(format!("to {server} while the daemon runs").into());
+        return Some(to(Message::new("status-publish-later")).into());
     }
-    let lag = state.lag(now);
-    let wait = match (state.backlog, lag) {
-        (0, _) => "all changes are published".to_owned(),
-        (backlog, 0) => waiting(backlog).to_string(),
-        (backlog, lag) => format!("{}, for up to {}", waiting(backlog), humanize::duration(lag)),
+    let trouble = trouble(overview);
+    if let Some(trouble) = trouble.filter(|trouble| trouble.stands_by) {
+        return Some(to(Message::new("status-publish-standby").with("error", trouble.error.as_str())).into());
+    }
+    let wait = match (state.backlog, state.lag(now)) {
+        (0, _) => Message::new("status-publish-done"),
+        (backlog, 0) => waiting(backlog),
+        (backlog, lag) => Message::new("status-publish-waits")
+            .with("wait", waiting(backlog))
+            .with("span", MessageValue::Duration(lag)),
     };
-    let left_out = match state.set_aside.len() {
-        0 => String::new(),
-        count => format!("; {} left out", humanize::talks(count)),
-    };
-    let line = format!("to {server}: {wait}{left_out}");
-    Some(match trouble(overview) {
-        Some(trouble) if trouble.stands_by => format!("standing by for {server}: {}", trouble.error).into(),
-        Some(trouble) => {
-            let error = format!("error {}: {}", humanize::lasting(trouble.since, now), trouble.error);
-            Text::from(format!("{line}; ")).then(Text::alarming(error))
+    let line = match state.set_aside.len() {
+        0 => Message::new("status-publish"),
+        number => {
+            let talks = Message::new("talks").with("number", number);
+            Message::new("status-publish-left-out").with("talks", talks)
         }
+    };
+    let line = to(line.with("wait", wait));
+    Some(match trouble {
         None => line.into(),
+        Some(trouble) => {
+            let error = Message::new("status-error-since")
+                .with("time", lasting(trouble.since, now))
+                .with("error", trouble.error.as_str());
+            Text::from(format!("{line}; ")).then(Text::alarming(error.to(language)))
+        }
     })
 }

@@ -2,77 +2,73 @@
 
 use crate::cli::table::Text;
 use crate::clock::UnixSeconds;
-use crate::language::{Language, Message};
+use crate::language::{Language, Message, MessageValue, ago, lasting};
 use crate::number;
-use crate::report::Overview;
-use crate::report::humanize;
 use crate::report::humanize::years;
+use crate::report::{Overview, health};
 use crate::store::sizes::Size;
 use std::time::Duration;
 
-/// Rows of the screen; `retention` is `retention.versions`.
-pub(super) fn rows(
-    overview: &Overview,
-    retention: Option<Duration>,
-    now: UnixSeconds,
-) -> Vec<(&'static str, Text)> {
-    let mut rows = vec![("Size", size(&overview.size, now).into())];
-    if let Some(versions) = retention {
-        rows.push(("History", history(overview, number::seconds(versions), now)));
-    }
-    rows
-}
-
-fn size(size: &Size, now: UnixSeconds) -> String {
-    let bytes = |number| Language::English.bytes(number);
-    let positive = |bytes: i64| u64::try_from(bytes).unwrap_or_default();
-    let Size { database_bytes, free_bytes, .. } = *size;
-    let mut text = bytes(positive(database_bytes));
-    if free_bytes > 0 {
-        text.push_str(&format!(" ({} free inside)", bytes(positive(free_bytes))));
-    }
-    text.push_str(&match size.growth_bytes_per_day {
-        None => "; growth a day not known yet".into(),
-        Some(0) => "; does not grow".into(),
-        Some(growth @ 1..) => format!("; grows {} a day", bytes(positive(growth))),
-        Some(growth) => format!("; shrinks {} a day", bytes(growth.unsigned_abs())),
-    });
-    if let Some(free) = size.disk_free_bytes {
-        text.push_str(&format!("; {} free on the disk", bytes(free)));
-    }
-    if let Some(at) = size.disk_full_at {
-        text.push_str(&format!(
-            ": full in about {}",
-            Message::new("verbatim").with("text", years(at.seconds_since(now)))
-        ));
-    }
-    text
-}
-
-fn history(overview: &Overview, versions: i64, now: UnixSeconds) -> Text {
-    let kept = format!("states that ended over {} ago are removed", humanize::duration(versions));
-    let retention = &overview.retention;
-    let obstacle = overview.daemon.as_ref().and_then(|daemon| daemon.not_closing.as_ref());
-    let how = match (obstacle, retention.walk, retention.last) {
-        (Some(why), ..) => Text::alarming(format!("not now: {why}")),
-        (None, Some(walk), _) => format!(
-            "running {}, {} removed so far",
-            humanize::lasting(walk.began_at, now),
-            humanize::count(walk.removed)
-        )
-        .into(),
-        (None, None, Some(last)) => {
-            format!("last {}: {} removed", humanize::ago(last.ended_at, now), humanize::count(last.removed))
-                .into()
-        }
-        (None, None, None) => "not done yet".into(),
+pub(super) fn size(size: &Size, now: UnixSeconds) -> Message {
+    let bytes = |bytes: i64| MessageValue::Bytes(number::positive(bytes));
+    let stored = match size.free_bytes {
+        free @ 1.. => Message::new("status-size-free-inside").with("free", bytes(free)),
+        _ => Message::new("status-size-whole"),
     };
-    Text::from(format!("{kept}; ")).then(how)
+    let growth = match size.growth_bytes_per_day {
+        None => Message::new("status-growth-unknown"),
+        Some(0) => Message::new("status-no-growth"),
+        Some(growth @ 1..) => Message::new("status-grows").with("size", bytes(growth)),
+        Some(growth) => {
+            Message::new("status-shrinks").with("size", MessageValue::Bytes(growth.unsigned_abs()))
+        }
+    };
+    let line = Message::new("status-size-line")
+        .with("stored", stored.with("size", bytes(size.database_bytes)))
+        .with("growth", growth);
+    let Some(free) = size.disk_free_bytes else { return line };
+    let disk = Message::new("status-disk-free").with("line", line).with("free", MessageValue::Bytes(free));
+    match size.disk_full_at {
+        None => disk,
+        Some(at) => {
+            Message::new("status-disk-full").with("line", disk).with("span", years(at.seconds_since(now)))
+        }
+    }
+}
+
+/// What retention does. `versions` is `retention.versions`.
+pub(super) fn history(overview: &Overview, versions: Duration, now: UnixSeconds, language: Language) -> Text {
+    let kept =
+        Message::new("status-removed-after").with("span", MessageValue::Duration(number::seconds(versions)));
+    let retention = &overview.retention;
+    let obstacle = overview.daemon.as_ref().and_then(health::not_closing);
+    let how = match (obstacle, retention.walk, retention.last) {
+        (Some(why), ..) => {
+            let not_now = Message::new("status-retention-not-now").with("why", why);
+            Text::alarming(not_now.to(language))
+        }
+        (None, Some(walk), _) => Message::new("status-retention-runs")
+            .with("time", lasting(walk.began_at, now))
+            .with("number", walk.removed)
+            .to(language)
+            .into(),
+        (None, None, Some(last)) => Message::new("status-retention-last")
+            .with("time", ago(last.ended_at, now))
+            .with("number", last.removed)
+            .to(language)
+            .into(),
+        (None, None, None) => language.text("status-retention-none").into(),
+    };
+    Text::from(format!("{}; ", kept.to(language))).then(how)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn size(size_row: &Size, now: UnixSeconds) -> String {
+        super::size(size_row, now).to_string()
+    }
 
     const EPOCH: UnixSeconds = UnixSeconds::EPOCH;
     const DAY: i64 = 86_400;

@@ -3,10 +3,10 @@
 
 use crate::cli::table::Text;
 use crate::clock::UnixSeconds;
-use crate::language::{Language, Message};
+use crate::language::{Language, Message, lasting};
 use crate::report::Overview;
 use crate::report::health::Complaint;
-use crate::report::humanize;
+use crate::report::health::wal::reader;
 use crate::sqlite::lock_holders::{self, LockHolder};
 use crate::store::status::Liveness;
 use std::path::Path;
@@ -46,18 +46,24 @@ pub(super) fn find_reader(database: &Path, overview: &mut Overview) {
 }
 
 /// The line about the WAL.
-pub(super) fn line(overview: &Overview, database: &Path, alive: Option<Liveness>, now: UnixSeconds) -> Text {
-    let size = Language::English.bytes(overview.size.wal_bytes);
+pub(super) fn line(
+    overview: &Overview,
+    database: &Path,
+    alive: Option<Liveness>,
+    now: UnixSeconds,
+    language: Language,
+) -> Text {
+    let size = language.bytes(overview.size.wal_bytes);
     let daemon = overview.daemon.as_ref().filter(|_| alive == Some(Liveness::Running));
     let Some((daemon, since)) = daemon.and_then(|daemon| Some((daemon, daemon.wal_held_since?))) else {
         return size.into();
     };
     let by = match &daemon.wal_held_by {
-        Some(by) => by.clone(),
-        None => format!("a reader that is not visible from here: `fuser -v {}`", database.display()),
+        Some(by) => reader(by),
+        None => Message::new("status-wal-invisible").with("path", database.display().to_string()),
     };
-    Text::from(format!("{size}, "))
-        .then(Text::alarming(format!("held {} by {by}", humanize::lasting(since, now))))
+    let held = Message::new("status-wal-held").with("time", lasting(since, now)).with("by", by);
+    Text::from(format!("{size}, ")).then(Text::alarming(held.to(language)))
 }
 
 /// The complaint that another program holds the write lock.

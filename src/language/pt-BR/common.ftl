@@ -88,11 +88,11 @@ close-mode-dry-run = modo de teste
 close-mode-live = modo real
 
 # O resultado de um fechamento, também depois de um número.
-outcome-would-close = a fechar (modo de teste)
-outcome-requested = fechamento solicitado
-outcome-accepted = aceito, fechamento ainda não verificado
+outcome-would-close = seria fechado
+outcome-requested = solicitado
+outcome-accepted = aguarda verificação
 outcome-closed = fechado
-outcome-withdrawn = já não era preciso fechar
+outcome-withdrawn = cancelado
 outcome-refused = recusado
 outcome-failed = falhou
 

@@ -98,11 +98,11 @@ close-mode-dry-run = пробный режим
 close-mode-live = боевой режим
 
 # Чем кончилось закрытие, в том числе после числа.
-outcome-would-close = к закрытию (пробный режим)
-outcome-requested = закрытие запрошено
-outcome-accepted = запрос принят, закрытие ещё не проверено
+outcome-would-close = было бы закрыто
+outcome-requested = запрошено
+outcome-accepted = ждёт проверки
 outcome-closed = закрыто
-outcome-withdrawn = закрывать уже не нужно
+outcome-withdrawn = отменено
 outcome-refused = отказано
 outcome-failed = не удалось
 
