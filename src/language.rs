@@ -62,6 +62,8 @@ pub(crate) enum MessageValue {
     Date(UnixSeconds),
     /// Several parts, with commas between them.
     List(Vec<Message>),
+    /// A time to the second, UTC.
+    Timestamp(UnixSeconds),
     /// Another message.
     Message(Box<Message>),
 }
@@ -116,6 +118,7 @@ fn fluent_value(value: &MessageValue, language: Language) -> FluentValue<'static
             let parts: Vec<_> = parts.iter().map(|part| part.to(language)).collect();
             parts.join(", ").into()
         }
+        MessageValue::Timestamp(at) => language.timestamp(*at).into(),
         MessageValue::Message(message) => message.to(language).into(),
     }
 }
@@ -154,6 +157,12 @@ impl From<&str> for MessageValue {
 impl From<i64> for MessageValue {
     fn from(number: i64) -> MessageValue {
         MessageValue::Count(number)
+    }
+}
+
+impl From<UnixSeconds> for MessageValue {
+    fn from(at: UnixSeconds) -> MessageValue {
+        MessageValue::Timestamp(at)
     }
 }
 

@@ -1,9 +1,10 @@
 //! What people and programs see of the mirror: its state as a whole, its health, and formatted times and numbers.
 //!
-//! Uses `clock`, `config`, `gate`, `language`, `number`, `policy`, `sqlite`, `store`, `text`.
+//! Uses `amocrm`, `clock`, `config`, `gate`, `language`, `number`, `policy`, `sqlite`, `store`, `talk`, `text`.
 
 pub(crate) mod health;
 pub(crate) mod humanize;
+pub(crate) mod talk;
 
 use crate::clock::UnixSeconds;
 use crate::policy::closing::ClosingOutcome;

@@ -40,7 +40,8 @@ pub(super) fn stale(config: &Config, all: bool, as_json: bool) -> Result<ExitCod
             false => Vec::new(),
         };
         // Also in a dry run: an earlier dry-run decision would not hold live closing back.
-        let held_back = held_back(&earlier, CloseMode::Live, talk.missed_at, now);
+        let held_back =
+            held_back(&earlier, CloseMode::Live, talk.missed_at, now).map(|held| held.to_string());
         let recorded = is_recorded(&earlier, talk.missed_at);
         let list = if verdict.is_stale() { &mut stale } else { &mut kept };
         let Talk { talk_id, origin, missed_at, updated_at, .. } = talk;

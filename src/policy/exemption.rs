@@ -2,7 +2,8 @@
 //!
 //! Which row counts for a talk is looked up by the store, because it knows the talks' leads.
 
-use crate::clock::{UnixSeconds, written};
+use crate::clock::UnixSeconds;
+use crate::language::Message;
 use crate::talk::TalkId;
 use std::fmt;
 
@@ -51,6 +52,16 @@ pub struct Exempting {
 }
 
 impl ExemptionTarget {
+    fn message(&self) -> Message {
+        match self {
+            ExemptionTarget::Talk(talk_id) => Message::new("target-talk").with("id", talk_id.to_string()),
+            ExemptionTarget::Contact(id) => Message::new("target-contact").with("id", id.to_string()),
+            ExemptionTarget::Chat(id) => Message::new("target-chat").with("id", id.as_str()),
+            ExemptionTarget::User(id) => Message::new("target-user").with("id", id.to_string()),
+            ExemptionTarget::Pipeline(id) => Message::new("target-pipeline").with("id", id.to_string()),
+        }
+    }
+
     /// The talks, for people: `talk 117`, `talks of contact 42`.
     pub fn talks(&self) -> String {
         match self {
@@ -62,7 +73,34 @@ impl ExemptionTarget {
     }
 }
 
+impl Exempting {
+    /// Why the talk is exempt, for people.
+    pub(crate) fn message(&self) -> Message {
+        let id = match (self.is_certain, &self.exemption.target) {
+            (true, _) => "exempt-by",
+            (false, ExemptionTarget::User(_) | ExemptionTarget::Pipeline(_)) => "perhaps-exempt-by-lead",
+            (false, _) => "perhaps-exempt-by-contact",
+        };
+        Message::new(id).with("row", self.exemption.message())
+    }
+}
+
 impl Exemption {
+    /// The row, for people.
+    fn message(&self) -> Message {
+        let row = match self.until {
+            None => Message::new("exemption"),
+            Some(until) => Message::new("exemption-until").with("until", until),
+        };
+        let row = row.with("id", self.id.to_string()).with("target", self.target.message());
+        match &self.reason {
+            Some(reason) if !reason.is_empty() => {
+                Message::new("exemption-reason").with("row", row).with("reason", reason.as_str())
+            }
+            _ => row,
+        }
+    }
+
     /// Whether it counts at `now`.
     pub fn counts(&self, now: UnixSeconds) -> bool {
         self.until.is_none_or(|until| until > now)
@@ -71,41 +109,19 @@ impl Exemption {
 
 impl fmt::Display for ExemptionTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ExemptionTarget::Talk(talk_id) => write!(f, "talk {talk_id}"),
-            ExemptionTarget::Contact(id) => write!(f, "contact {id}"),
-            ExemptionTarget::Chat(id) => write!(f, "chat {id}"),
-            ExemptionTarget::User(id) => write!(f, "user {id}"),
-            ExemptionTarget::Pipeline(id) => write!(f, "pipeline {id}"),
-        }
+        self.message().fmt(f)
     }
 }
 
 impl fmt::Display for Exemption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "row {} of close_exemptions ({}", self.id, self.target)?;
-        if let Some(until) = self.until {
-            write!(f, ", until {} UTC", written(until, "%Y-%m-%d %H:%M:%S"))?;
-        }
-        f.write_str(")")?;
-        match &self.reason {
-            Some(reason) if !reason.is_empty() => write!(f, ": {reason}"),
-            _ => Ok(()),
-        }
+        self.message().fmt(f)
     }
 }
 
 impl fmt::Display for Exempting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Exempting { exemption, is_certain } = self;
-        if *is_certain {
-            return write!(f, "exempt by {exemption}");
-        }
-        let unknown = match exemption.target {
-            ExemptionTarget::User(_) | ExemptionTarget::Pipeline(_) => "lead is not known",
-            _ => "contact is not known",
-        };
-        write!(f, "its {unknown}, so it may be exempt by {exemption}")
+        self.message().fmt(f)
     }
 }
 

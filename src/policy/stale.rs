@@ -3,8 +3,9 @@
 use super::exemption::Exempting;
 use super::hours::ReportRules;
 use super::origin::{origin_key, same_origin};
-use crate::clock::{UnixSeconds, duration};
+use crate::clock::UnixSeconds;
 use crate::language::Message;
+use crate::language::MessageValue::Duration as Seconds;
 use crate::talk::Talk;
 use std::fmt;
 use std::sync::Arc;
@@ -95,15 +96,13 @@ impl MissedFor {
     fn counted(self) -> i64 {
         self.work_seconds.unwrap_or(self.seconds)
     }
-}
 
-/// `3 days ago`, or `3 days ago (9 h of work)`
-impl fmt::Display for MissedFor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ago", duration(self.seconds))?;
+    /// `3 d ago`, or `3 d ago (9 h of work)`
+    fn message(self) -> Message {
+        let ago = Message::new("time-ago").with("span", Seconds(self.seconds));
         match self.work_seconds {
-            Some(work) => write!(f, " ({} of work)", duration(work)),
-            None => Ok(()),
+            Some(work) => Message::new("ago-of-work").with("ago", ago).with("work", Seconds(work)),
+            None => ago,
         }
     }
 }
@@ -161,6 +160,16 @@ impl Verdict {
         matches!(self, Verdict::Stale { .. })
     }
 
+    /// The verdict for people.
+    pub(crate) fn message(&self) -> Message {
+        match self {
+            Verdict::Stale { missed_for, quiet_for } => Message::new("verdict-stale")
+                .with("missed", missed_for.message())
+                .with("quiet", Seconds(*quiet_for)),
+            Verdict::Kept(kept) => kept.message(),
+        }
+    }
+
     /// The row that exempts the talk, if that is what keeps it.
     pub fn exempting(&self) -> Option<&Exempting> {
         match self {
@@ -174,6 +183,33 @@ impl Verdict {
         match exempting {
             Some(exempting) if self.is_stale() => Verdict::Kept(KeptReason::Exempt(Box::new(exempting))),
             _ => self,
+        }
+    }
+}
+
+impl KeptReason {
+    fn message(&self) -> Message {
+        match self {
+            KeptReason::Gone => Message::new("kept-gone"),
+            KeptReason::Denied => Message::new("kept-denied"),
+            KeptReason::Closed => Message::new("kept-closed"),
+            KeptReason::Status(status) => Message::new("kept-status").with("status", status.as_str()),
+            KeptReason::NotMissed => Message::new("kept-not-missed"),
+            KeptReason::MissedLately { missed_for, .. } if missed_for.seconds < 0 => {
+                Message::new("kept-missed-in-the-future")
+            }
+            KeptReason::MissedLately { missed_for, stale_after } => Message::new("kept-missed-lately")
+                .with("missed", missed_for.message())
+                .with("wanted", Seconds(*stale_after)),
+            KeptReason::ChangedLately { quiet_for, .. } if *quiet_for < 0 => {
+                Message::new("kept-changed-in-the-future")
+            }
+            KeptReason::ChangedLately { quiet_for, wanted } => Message::new("kept-changed-lately")
+                .with("quiet", Seconds(*quiet_for))
+                .with("wanted", Seconds(*wanted)),
+            KeptReason::Origin(None) => Message::new("kept-without-origin"),
+            KeptReason::Origin(Some(origin)) => Message::new("kept-origin").with("origin", origin.as_str()),
+            KeptReason::Exempt(exempting) => exempting.message(),
         }
     }
 }
@@ -253,41 +289,17 @@ impl fmt::Display for StaleRules {
     }
 }
 
+/// The English text, which the table `closures` keeps.
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Verdict::Stale { missed_for, quiet_for } => {
-                write!(f, "stale: missed {missed_for}, unchanged for {}", duration(*quiet_for))
-            }
-            Verdict::Kept(kept) => kept.fmt(f),
-        }
+        self.message().fmt(f)
     }
 }
 
+/// In English.
 impl fmt::Display for KeptReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            KeptReason::Gone => f.write_str("the API reports that it does not exist"),
-            KeptReason::Denied => f.write_str("the API refuses it to this token"),
-            KeptReason::Closed => f.write_str("already closed"),
-            KeptReason::Status(status) => write!(f, "its status is {status}"),
-            KeptReason::NotMissed => f.write_str("not missed"),
-            KeptReason::MissedLately { missed_for, .. } if missed_for.seconds < 0 => {
-                f.write_str("missed in the future, by this machine's clock")
-            }
-            KeptReason::MissedLately { missed_for, stale_after } => {
-                write!(f, "missed {missed_for}: not over {} yet", duration(*stale_after))
-            }
-            KeptReason::ChangedLately { quiet_for, .. } if *quiet_for < 0 => {
-                f.write_str("changed in the future, by this machine's clock")
-            }
-            KeptReason::ChangedLately { quiet_for, wanted } => {
-                write!(f, "changed {} ago: not over {} yet", duration(*quiet_for), duration(*wanted))
-            }
-            KeptReason::Origin(None) => f.write_str("it has no origin"),
-            KeptReason::Origin(Some(origin)) => write!(f, "its origin, {origin}, is excluded"),
-            KeptReason::Exempt(exempting) => exempting.fmt(f),
-        }
+        self.message().fmt(f)
     }
 }
 

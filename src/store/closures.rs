@@ -5,7 +5,7 @@
 
 mod history;
 
-pub(crate) use history::{Closure, held_back, is_recorded, last, last_of_talk, of_talk};
+pub(crate) use history::{Closure, HeldBack, held_back, is_recorded, last, last_of_talk, of_talk};
 
 use super::exemptions;
 use super::queue::Ticket;

@@ -1,5 +1,11 @@
 //! Everything the mirror knows about one talk, and which talks it holds.
 
+mod names;
+mod timeline;
+
+pub(crate) use names::{TalkNames, names};
+pub(crate) use timeline::{Timeline, TimelineEntry, timeline};
+
 use super::closures::{self, Closure};
 use super::exemptions;
 use super::queue::QueueRow;
@@ -7,6 +13,7 @@ use super::record::stored_talk;
 use super::status::DaemonStatus;
 use super::sweep::{self, SweepState};
 use crate::clock::UnixSeconds;
+use crate::number;
 use crate::policy::exemption::Exempting;
 use crate::policy::lanes::Lane;
 use crate::policy::stale::Reach;
@@ -17,8 +24,12 @@ use rusqlite::{Connection, OptionalExtension};
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Story {
     pub mirrored: Option<MirroredTalk>,
-    /// Oldest first.
+    /// The latest [`VERSIONS_SHOWN`], oldest first.
     pub versions: Vec<Version>,
+    /// How many older ones there are, …
+    pub earlier_versions: i64,
+    /// … and when the oldest of all began.
+    pub kept_from: Option<UnixSeconds>,
     pub queued: Option<QueueRow>,
     /// How many rows come before it in the queue.
     pub ahead: i64,
@@ -33,6 +44,9 @@ pub(crate) struct Story {
     /// The row that exempts it from being closed now.
     pub exempting: Option<Exempting>,
 }
+
+/// A story has at most so many versions.
+pub(crate) const VERSIONS_SHOWN: usize = 200;
 
 /// A mirrored talk, and its times.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -63,15 +77,14 @@ pub(crate) struct Version {
     pub status: Option<String>,
 }
 
-/// Reads a talk's story at `now`, in one transaction.
+/// Reads a talk's story at `now`. The caller's transaction makes it one moment.
 ///
 /// # Errors
 /// If the database cannot be read.
 pub(crate) fn story(connection: &Connection, talk_id: TalkId, now: UnixSeconds) -> rusqlite::Result<Story> {
-    let tx = connection.unchecked_transaction()?;
-    let mirrored = match stored_talk(&tx, talk_id)? {
+    let mirrored = match stored_talk(connection, talk_id)? {
         None => None,
-        Some(talk) => Some(tx.query_row(
+        Some(talk) => Some(connection.query_row(
             "SELECT first_fetched_at, fetched_at, changed_at, closed_at, gone_at, denied_at, payload
                FROM talks WHERE talk_id = ?1",
             [talk_id],
@@ -89,12 +102,48 @@ pub(crate) fn story(connection: &Connection, talk_id: TalkId, now: UnixSeconds) 
             },
         )?),
     };
-    let versions = tx
+    let (versions, (earlier_versions, kept_from)) = versions(connection, talk_id)?;
+    let queued = super::queue::row(connection, talk_id)?;
+    let (ahead, ahead_in_lane) = match &queued {
+        None => (0, 0),
+        Some(row) => connection.query_row(
+            "SELECT count(*), count(*) FILTER (WHERE priority <= ?3) FROM talk_queue
+              WHERE failed_at IS NULL
+                AND (priority > ?1 AND due_at <= unixepoch() OR priority = ?1 AND due_at < ?2)",
+            (row.priority, row.due_at, Lane::of(row.priority).most_priority()),
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?,
+    };
+    let tombstone = connection
+        .query_row("SELECT gone_at FROM tombstones WHERE talk_id = ?1", [talk_id], |row| row.get(0))
+        .optional()?;
+    Ok(Story {
+        mirrored,
+        versions,
+        earlier_versions,
+        kept_from,
+        queued,
+        ahead,
+        ahead_in_lane,
+        tombstone,
+        closures: closures::of_talk(connection, talk_id)?,
+        daemon: DaemonStatus::read(connection)?,
+        sweeps: sweep::state(connection)?,
+        exempting: exemptions::of_talk(connection, talk_id, now)?,
+    })
+}
+
+/// The latest versions, oldest first. Then how many older ones there are, and when the oldest of all began.
+fn versions(
+    connection: &Connection,
+    talk_id: TalkId,
+) -> rusqlite::Result<(Vec<Version>, (i64, Option<UnixSeconds>))> {
+    let mut versions = connection
         .prepare(
             "SELECT version, valid_from, valid_to, updated_at, is_in_work, is_read, missed_at, rate, status
-               FROM talk_versions WHERE talk_id = ?1 ORDER BY version",
+               FROM talk_versions WHERE talk_id = ?1 ORDER BY version DESC LIMIT ?2",
         )?
-        .query_map([talk_id], |row| {
+        .query_map((talk_id, number::whole(VERSIONS_SHOWN)), |row| {
             Ok(Version {
                 version: row.get(0)?,
                 valid_from: row.get(1)?,
@@ -107,33 +156,15 @@ pub(crate) fn story(connection: &Connection, talk_id: TalkId, now: UnixSeconds) 
                 status: row.get(8)?,
             })
         })?
-        .collect::<rusqlite::Result<_>>()?;
-    let queued = super::queue::row(&tx, talk_id)?;
-    let (ahead, ahead_in_lane) = match &queued {
-        None => (0, 0),
-        Some(row) => tx.query_row(
-            "SELECT count(*), count(*) FILTER (WHERE priority <= ?3) FROM talk_queue
-              WHERE failed_at IS NULL
-                AND (priority > ?1 AND due_at <= unixepoch() OR priority = ?1 AND due_at < ?2)",
-            (row.priority, row.due_at, Lane::of(row.priority).most_priority()),
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )?,
-    };
-    let tombstone = tx
-        .query_row("SELECT gone_at FROM tombstones WHERE talk_id = ?1", [talk_id], |row| row.get(0))
-        .optional()?;
-    Ok(Story {
-        mirrored,
-        versions,
-        queued,
-        ahead,
-        ahead_in_lane,
-        tombstone,
-        closures: closures::of_talk(&tx, talk_id)?,
-        daemon: DaemonStatus::read(&tx)?,
-        sweeps: sweep::state(&tx)?,
-        exempting: exemptions::of_talk(&tx, talk_id, now)?,
-    })
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    versions.reverse();
+    let Some(first) = versions.first() else { return Ok((versions, (0, None))) };
+    let earlier = connection.query_row(
+        "SELECT count(*), coalesce(min(valid_from), ?3) FROM talk_history WHERE talk_id = ?1 AND version < ?2",
+        (talk_id, first.version, first.valid_from),
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    Ok((versions, earlier))
 }
 
 /// Calls `each` with every open talk, longest missed first. Those not missed come last.

@@ -126,3 +126,121 @@ feeders-names-users = Users
 feeders-names-pipelines = Pipelines
 feeders-names-leads = Leads
 feeders-names-contacts = Contacts
+# One talk
+
+# Whether it is stale.
+ago-of-work = { $ago } ({ $work } of work)
+verdict-stale = stale: missed { $missed }, unchanged for { $quiet }
+kept-gone = the API reports that it does not exist
+kept-denied = the API refuses it to this token
+kept-closed = already closed
+kept-status = its status is { $status }
+kept-not-missed = not missed
+kept-missed-in-the-future = missed in the future, by this machine's clock
+kept-missed-lately = missed { $missed }: not over { $wanted } yet
+kept-changed-in-the-future = changed in the future, by this machine's clock
+kept-changed-lately = changed { $quiet } ago: not over { $wanted } yet
+kept-without-origin = it has no origin
+kept-origin = its origin, { $origin }, is excluded
+exempt-by = exempt by { $row }
+perhaps-exempt-by-lead = its lead is not known, so it may be exempt by { $row }
+perhaps-exempt-by-contact = its contact is not known, so it may be exempt by { $row }
+exemption = row { $id } of close_exemptions ({ $target })
+exemption-until = row { $id } of close_exemptions ({ $target }, until { $until } UTC)
+exemption-reason = { $row }: { $reason }
+target-talk = talk { $id }
+target-contact = contact { $id }
+target-chat = chat { $id }
+target-user = user { $id }
+target-pipeline = pipeline { $id }
+held-back-accepted = accepted: the next fetch shows whether it is closed
+held-back-requested = requested: the next fetch shows what became of it
+held-back-refused = refused less than a day ago
+held-back-failed = failed less than a day ago
+held-back-recorded = recorded already: it would be closed if auto_close.mode were live
+
+# Its state.
+talk-open = open
+talk-closed = closed
+talk-seen-closed = seen closed { $ago }
+talk-missed = missed { $ago }
+talk-read = read
+talk-not-read = not read
+talk-status = status { $status }
+talk-gone = gone: the API has reported since { $ago } that it does not exist
+talk-denied = denied: the API refuses it to this token since { $ago }
+talk-does-not-exist = does not exist, as the API reported { $time } ({ $ago })
+talk-not-mirrored = not mirrored
+
+# Its row in the queue.
+talk-not-queued = not queued
+talk-waits = waits { $lasting } (reason { $reason }, priority { $priority })
+talk-attempts-failed = { $failed } of { $most } attempts failed
+talk-last-error = the last: { $error }
+
+# What happens to it next.
+next-refresh = a refresh, { $in }
+next-refresh-or-sooner = a refresh, { $in }, or sooner if it has probably changed
+next-refresh-once-running = a refresh, once a daemon runs
+next-nothing = nothing is planned; `talkmirror enqueue { $id }` queues it
+next-failed = nothing: it failed { $ago }; `talkmirror queue retry { $id }` retries it
+next-no-daemon = it waits for a daemon: none runs; `talkmirror run` or `talkmirror sync` fetches it
+next-no-daemon-yet = it waits for a daemon: none runs; `talkmirror run` or `talkmirror sync` fetches it, not before { $time } ({ $in })
+next-paused = everything pauses: { $detail }; the next probe is { $in }
+next-fetched-at = fetched { $in } ({ $time })
+next-first = fetched next
+next-in-turn = fetched in about { $span }: { $number } come before it
+
+# Whether and when auto-close closes it.
+closing-only-mirrored = only mirrored talks are considered
+closing-kept = kept: { $verdict }
+closing-off = { $verdict }; auto_close.mode is off: it is not closed
+closing-stopped = { $verdict }; the last sweep was stopped by auto_close.max_share: see `talkmirror status`
+closing-obstacle = { $verdict }; { $obstacle }: nothing is closed
+closing-held = { $verdict }; { $held }
+closing-at-sweep = { $verdict }; it is closed at a sweep, the next { $in }, if a fetch just before shows the same
+closing-recorded-at-sweep = { $verdict }; it is recorded, not closed, at a sweep, the next { $in }, if a fetch just before shows the same
+closing-once-running = { $verdict }; it is closed once a daemon runs, or by `talkmirror close { $id }`
+closing-recorded-once-running = { $verdict }; it is recorded, not closed, once a daemon runs, or by `talkmirror close { $id }`
+
+# Its timeline, as in the view talk_timeline.
+event-opened = opened
+event-trimmed = what was before is no longer kept
+event-trimmed-closed = what was before is no longer kept; closed by then
+event-missed = missed: nobody answered in time
+event-answered = answered
+event-answered-by = answered by { $user }
+event-no-longer-missed = no longer missed: answered
+event-read = read
+event-unread = unread: the client wrote
+event-rated = rated { $rate } by the client
+event-closed-by-talkmirror = closed by talkmirror
+event-closed-by = closed by { $user }
+event-closed-in-the-account = closed in the account
+event-reopened = opened again
+event-changed = changed, otherwise than in the above
+event-gone = gone: the API no longer knows it
+event-denied = denied: the API refuses it to this token
+event-would-close = talkmirror would close it (dry-run): { $reason }
+event-not-closed = talkmirror did not close it: { $reason }
+event-refused = talkmirror was refused to close it: { $reason }
+event-not-closable = talkmirror could not close it: { $reason }
+event-decided = talkmirror decided to close it: { $reason }
+user-without-name = user { $id }
+
+# What of it is not shown.
+states-removed =
+    { $number ->
+        [one] 1 earlier state, up to { $time }, was removed ([retention])
+       *[other] { $number } earlier states, up to { $time }, were removed ([retention])
+    }
+states-earlier =
+    { $number ->
+        [one] 1 earlier state is not shown: `{ $sql }`
+       *[other] { $number } earlier states are not shown: `{ $sql }`
+    }
+events-earlier =
+    { $number ->
+        [one] 1 earlier entry is not shown: `{ $sql }`
+       *[other] { $number } earlier entries are not shown: `{ $sql }`
+    }

@@ -126,3 +126,121 @@ feeders-names-users = Usuários
 feeders-names-pipelines = Funis
 feeders-names-leads = Leads
 feeders-names-contacts = Contatos
+# One talk
+
+# Whether it is stale.
+ago-of-work = { $ago } ({ $work } de expediente)
+verdict-stale = parada: perdida { $missed }, sem mudança há { $quiet }
+kept-gone = a API informa que ela não existe
+kept-denied = a API não a mostra a este token
+kept-closed = já fechada
+kept-status = o status dela é { $status }
+kept-not-missed = não perdida
+kept-missed-in-the-future = perdida no futuro, segundo o relógio deste servidor
+kept-missed-lately = perdida { $missed }: ainda não passou de { $wanted }
+kept-changed-in-the-future = alterada no futuro, segundo o relógio deste servidor
+kept-changed-lately = alterada há { $quiet }: ainda não passou de { $wanted }
+kept-without-origin = ela não tem origem
+kept-origin = a origem dela, { $origin }, está excluída
+exempt-by = isenta pela { $row }
+perhaps-exempt-by-lead = o lead dela não é conhecido, então pode estar isenta pela { $row }
+perhaps-exempt-by-contact = o contato dela não é conhecido, então pode estar isenta pela { $row }
+exemption = linha { $id } de close_exemptions ({ $target })
+exemption-until = linha { $id } de close_exemptions ({ $target }, até { $until } UTC)
+exemption-reason = { $row }: { $reason }
+target-talk = conversa { $id }
+target-contact = contato { $id }
+target-chat = chat { $id }
+target-user = usuário { $id }
+target-pipeline = funil { $id }
+held-back-accepted = pedido aceito: a próxima busca mostra se ela está fechada
+held-back-requested = pedido enviado: a próxima busca mostra o que aconteceu
+held-back-refused = recusado há menos de um dia
+held-back-failed = falhou há menos de um dia
+held-back-recorded = já registrado: ela seria fechada se auto_close.mode fosse live
+
+# Its state.
+talk-open = aberta
+talk-closed = fechada
+talk-seen-closed = vista fechada { $ago }
+talk-missed = perdida { $ago }
+talk-read = lida
+talk-not-read = não lida
+talk-status = status { $status }
+talk-gone = não existe mais: a API informou isso { $ago }
+talk-denied = inacessível: a API a recusou a este token { $ago }
+talk-does-not-exist = não existe, como a API informou em { $time } ({ $ago })
+talk-not-mirrored = não está no espelho
+
+# Its row in the queue.
+talk-not-queued = fora da fila
+talk-waits = espera { $lasting } (motivo { $reason }, prioridade { $priority })
+talk-attempts-failed = { $failed } de { $most } tentativas falharam
+talk-last-error = o último erro: { $error }
+
+# What happens to it next.
+next-refresh = uma atualização, { $in }
+next-refresh-or-sooner = uma atualização, { $in }, ou antes se ela provavelmente mudou
+next-refresh-once-running = uma atualização, quando o talkmirror estiver rodando
+next-nothing = nada está previsto; `talkmirror enqueue { $id }` a coloca na fila
+next-failed = nada: as tentativas acabaram { $ago }; `talkmirror queue retry { $id }` as recomeça
+next-no-daemon = espera, porque o talkmirror não está rodando; `talkmirror run` ou `talkmirror sync` a busca
+next-no-daemon-yet = espera, porque o talkmirror não está rodando; `talkmirror run` ou `talkmirror sync` a busca, não antes de { $time } ({ $in })
+next-paused = tudo está em pausa: { $detail }; a próxima sondagem é { $in }
+next-fetched-at = buscada { $in } ({ $time })
+next-first = é a próxima a ser buscada
+next-in-turn = buscada em cerca de { $span }: { $number } vêm antes
+
+# Whether and when auto-close closes it.
+closing-only-mirrored = só conversas do espelho são fechadas
+closing-kept = não é fechada: { $verdict }
+closing-off = { $verdict }; auto_close.mode está em off: ela não é fechada
+closing-stopped = { $verdict }; a última varredura parou em auto_close.max_share: veja `talkmirror status`
+closing-obstacle = { $verdict }; { $obstacle }: nada é fechado
+closing-held = { $verdict }; { $held }
+closing-at-sweep = { $verdict }; será fechada na próxima varredura ({ $in }), se uma busca logo antes mostrar o mesmo
+closing-recorded-at-sweep = { $verdict }; será registrada, não fechada (simulação), na próxima varredura ({ $in }), se uma busca logo antes mostrar o mesmo
+closing-once-running = { $verdict }; será fechada quando o talkmirror estiver rodando, ou com `talkmirror close { $id }`
+closing-recorded-once-running = { $verdict }; será registrada, não fechada (simulação), quando o talkmirror estiver rodando, ou com `talkmirror close { $id }`
+
+# Its timeline, as in the view talk_timeline.
+event-opened = aberta
+event-trimmed = o que houve antes não é mais guardado
+event-trimmed-closed = o que houve antes não é mais guardado; já estava fechada
+event-missed = perdida: ninguém respondeu a tempo
+event-answered = respondida
+event-answered-by = respondida por { $user }
+event-no-longer-missed = não mais perdida: respondida
+event-read = lida
+event-unread = não lida: o cliente escreveu
+event-rated = avaliada com { $rate } pelo cliente
+event-closed-by-talkmirror = fechada pelo talkmirror
+event-closed-by = fechada por { $user }
+event-closed-in-the-account = fechada na conta
+event-reopened = reaberta
+event-changed = mudou algo além do que está acima
+event-gone = não existe mais: a API não a conhece
+event-denied = inacessível: a API a recusa a este token
+event-would-close = o talkmirror a fecharia (simulação): { $reason }
+event-not-closed = o talkmirror não a fechou: { $reason }
+event-refused = o talkmirror teve recusado o fechamento: { $reason }
+event-not-closable = o talkmirror não conseguiu fechá-la: { $reason }
+event-decided = o talkmirror decidiu fechá-la: { $reason }
+user-without-name = usuário { $id }
+
+# What of it is not shown.
+states-removed =
+    { $number ->
+        [one] 1 estado anterior, até { $time }, foi removido ([retention])
+       *[other] { $number } estados anteriores, até { $time }, foram removidos ([retention])
+    }
+states-earlier =
+    { $number ->
+        [one] 1 estado anterior não é mostrado: `{ $sql }`
+       *[other] { $number } estados anteriores não são mostrados: `{ $sql }`
+    }
+events-earlier =
+    { $number ->
+        [one] 1 evento anterior não é mostrado: `{ $sql }`
+       *[other] { $number } eventos anteriores não são mostrados: `{ $sql }`
+    }

@@ -130,3 +130,127 @@ feeders-names-users = Пользователи
 feeders-names-pipelines = Воронки
 feeders-names-leads = Сделки
 feeders-names-contacts = Контакты
+# One talk
+
+# Whether it is stale.
+ago-of-work = { $ago } (из них рабочих: { $work })
+verdict-stale = просрочена: пропущена { $missed }, без изменений { $quiet }
+kept-gone = API сообщает, что такой беседы нет
+kept-denied = API не показывает её с этим токеном
+kept-closed = уже закрыта
+kept-status = её статус: { $status }
+kept-not-missed = не пропущена
+kept-missed-in-the-future = пропущена в будущем, если верить часам этого сервера
+kept-missed-lately = пропущена { $missed }: { $wanted } ещё не прошло
+kept-changed-in-the-future = изменилась в будущем, если верить часам этого сервера
+kept-changed-lately = изменилась { $quiet } назад: { $wanted } ещё не прошло
+kept-without-origin = у неё нет источника
+kept-origin = её источник исключён: { $origin }
+exempt-by = её не закрывает { $row }
+perhaps-exempt-by-lead = её сделка неизвестна, поэтому её, возможно, не закрывает { $row }
+perhaps-exempt-by-contact = её контакт неизвестен, поэтому её, возможно, не закрывает { $row }
+exemption = строка { $id } в close_exemptions ({ $target })
+exemption-until = строка { $id } в close_exemptions ({ $target }, до { $until } UTC)
+exemption-reason = { $row }: { $reason }
+target-talk = беседа { $id }
+target-contact = контакт { $id }
+target-chat = чат { $id }
+target-user = пользователь { $id }
+target-pipeline = воронка { $id }
+held-back-accepted = запрос на закрытие принят: следующая загрузка покажет, закрыта ли она
+held-back-requested = запрос на закрытие отправлен: следующая загрузка покажет, что с ним стало
+held-back-refused = меньше суток назад в закрытии отказано
+held-back-failed = меньше суток назад закрыть не удалось
+held-back-recorded = решение уже записано: она была бы закрыта, если бы auto_close.mode был live
+
+# Its state.
+talk-open = открыта
+talk-closed = закрыта
+talk-seen-closed = закрытие замечено { $ago }
+talk-missed = пропущена { $ago }
+talk-read = прочитана
+talk-not-read = не прочитана
+talk-status = статус { $status }
+talk-gone = исчезла: { $ago } API сообщил, что её больше нет
+talk-denied = недоступна: { $ago } API отказал этому токену
+talk-does-not-exist = не существует, как сообщил API { $time } ({ $ago })
+talk-not-mirrored = в зеркале её нет
+
+# Its row in the queue.
+talk-not-queued = не в очереди
+talk-waits = ждёт { $lasting } (причина { $reason }, приоритет { $priority })
+talk-attempts-failed = неудачных попыток: { $failed } из { $most }
+talk-last-error = последняя ошибка: { $error }
+
+# What happens to it next.
+next-refresh = обновление { $in }
+next-refresh-or-sooner = обновление { $in } или раньше, если она, вероятно, изменилась
+next-refresh-once-running = обновление, когда talkmirror будет запущен
+next-nothing = ничего не запланировано; `talkmirror enqueue { $id }` поставит её в очередь
+next-failed = ничего: { $ago } попытки закончились; `talkmirror queue retry { $id }` начнёт их снова
+next-no-daemon = ждёт, потому что talkmirror не запущен; её загрузит `talkmirror run` или `talkmirror sync`
+next-no-daemon-yet = ждёт, потому что talkmirror не запущен; её загрузит `talkmirror run` или `talkmirror sync`, но не раньше { $time } ({ $in })
+next-paused = всё на паузе: { $detail }; следующая проба { $in }
+next-fetched-at = загрузка { $in } ({ $time })
+next-first = загрузка сейчас: она первая в очереди
+next-in-turn = загрузка примерно через { $span }; перед ней в очереди: { $number }
+
+# Whether and when auto-close closes it.
+closing-only-mirrored = закрываются только беседы, которые есть в зеркале
+closing-kept = не закрывается: { $verdict }
+closing-off = { $verdict }; автозакрытие выключено (auto_close.mode), поэтому её не закроют
+closing-stopped = { $verdict }; последний обход остановлен пределом auto_close.max_share: см. `talkmirror status`
+closing-obstacle = { $verdict }; { $obstacle }: ничего не закрывается
+closing-held = { $verdict }; { $held }
+closing-at-sweep = { $verdict }; будет закрыта при следующем обходе ({ $in }), если загрузка прямо перед этим покажет то же самое
+closing-recorded-at-sweep = { $verdict }; при следующем обходе ({ $in }) решение будет записано, но она не будет закрыта (пробный режим), если загрузка прямо перед этим покажет то же самое
+closing-once-running = { $verdict }; будет закрыта, когда talkmirror будет запущен, или командой `talkmirror close { $id }`
+closing-recorded-once-running = { $verdict }; решение будет записано, но она не будет закрыта (пробный режим), когда talkmirror будет запущен, или командой `talkmirror close { $id }`
+
+# Its timeline, as in the view talk_timeline.
+event-opened = начата
+event-trimmed = что было раньше, больше не хранится
+event-trimmed-closed = что было раньше, больше не хранится; к тому времени закрыта
+event-missed = пропущена: никто не ответил вовремя
+event-answered = ответ получен
+event-answered-by = ответ: { $user }
+event-no-longer-missed = больше не пропущена: ответ получен
+event-read = прочитана
+event-unread = не прочитана: клиент написал
+event-rated = оценка клиента: { $rate }
+event-closed-by-talkmirror = закрыта talkmirror
+event-closed-by = закрыта: { $user }
+event-closed-in-the-account = закрыта в аккаунте
+event-reopened = открыта снова
+event-changed = изменилось что-то другое
+event-gone = исчезла: API её больше не знает
+event-denied = недоступна: API отказывает этому токену
+event-would-close = talkmirror закрыл бы её (пробный режим): { $reason }
+event-not-closed = talkmirror не стал закрывать её: { $reason }
+event-refused = talkmirror получил отказ закрыть её: { $reason }
+event-not-closable = talkmirror не смог закрыть её: { $reason }
+event-decided = talkmirror решил закрыть её: { $reason }
+user-without-name = пользователь { $id }
+
+# What of it is not shown.
+states-removed =
+    { $number ->
+        [one] { $number } более раннее состояние до { $time } удалено ([retention])
+        [few] { $number } более ранних состояния до { $time } удалены ([retention])
+        [many] { $number } более ранних состояний до { $time } удалено ([retention])
+       *[other] { $number } более ранних состояния до { $time } удалены ([retention])
+    }
+states-earlier =
+    { $number ->
+        [one] { $number } более раннее состояние не показано: `{ $sql }`
+        [few] { $number } более ранних состояния не показаны: `{ $sql }`
+        [many] { $number } более ранних состояний не показано: `{ $sql }`
+       *[other] { $number } более ранних состояния не показаны: `{ $sql }`
+    }
+events-earlier =
+    { $number ->
+        [one] { $number } более раннее событие не показано: `{ $sql }`
+        [few] { $number } более ранних события не показаны: `{ $sql }`
+        [many] { $number } более ранних событий не показано: `{ $sql }`
+       *[other] { $number } более ранних события не показаны: `{ $sql }`
+    }

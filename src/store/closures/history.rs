@@ -1,10 +1,12 @@
 //! The decisions about a talk, as people read them.
 
 use crate::clock::UnixSeconds;
+use crate::language::Message;
 use crate::number;
 use crate::policy::closing::{self, CloseMode, ClosingOutcome};
 use crate::talk::TalkId;
 use rusqlite::{Connection, OptionalExtension, Row};
+use std::fmt;
 
 /// A decision as people read it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -99,27 +101,59 @@ pub(crate) fn last(connection: &Connection, most: usize) -> rusqlite::Result<Vec
         .collect()
 }
 
-/// What of the decisions about a stale talk keeps it from being closed now, if anything does; `missed_at` is the talk's.
+/// What of the earlier decisions about a stale talk keeps it from being closed now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HeldBack {
+    /// A close request was accepted. It is not known yet whether the talk is closed.
+    Accepted,
+    /// A close request is written down. It is not known yet what became of it.
+    Requested,
+    /// A closing ended in this way less than a day ago.
+    Barred(ClosingOutcome),
+    /// A dry run has recorded it.
+    Recorded,
+}
+
+impl HeldBack {
+    /// What it is, for people.
+    pub(crate) fn message(self) -> Message {
+        match self {
+            HeldBack::Accepted => Message::new("held-back-accepted"),
+            HeldBack::Requested => Message::new("held-back-requested"),
+            HeldBack::Barred(ClosingOutcome::Refused) => Message::new("held-back-refused"),
+            HeldBack::Barred(_) => Message::new("held-back-failed"),
+            HeldBack::Recorded => Message::new("held-back-recorded"),
+        }
+    }
+}
+
+/// In English.
+impl fmt::Display for HeldBack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.message().fmt(f)
+    }
+}
+
+/// What of the decisions about a stale talk keeps it from being closed now, if anything does. `missed_at` is the talk's.
 pub(crate) fn held_back(
     closures: &[Closure],
     mode: CloseMode,
     missed_at: Option<UnixSeconds>,
     now: UnixSeconds,
-) -> Option<String> {
+) -> Option<HeldBack> {
     if let Some(open) = closures.iter().find(|closure| closure.is_under_way()) {
         return Some(match open.outcome {
-            ClosingOutcome::Accepted => "accepted: the next fetch shows whether it is closed".into(),
-            _ => "requested: the next fetch shows what became of it".into(),
+            ClosingOutcome::Accepted => HeldBack::Accepted,
+            _ => HeldBack::Requested,
         });
     }
     let barred = closures.iter().filter_map(|closure| Some((closure.barred_until()?, closure.outcome)));
     // Beyond a day it was noted by a wrong clock.
     let holds = |(until, _): &(UnixSeconds, _)| *until > now && *until <= now + closing::BARRED;
     if let Some((_, outcome)) = barred.filter(holds).max() {
-        return Some(format!("{outcome} less than a day ago"));
+        return Some(HeldBack::Barred(outcome));
     }
-    (mode == CloseMode::DryRun && is_recorded(closures, missed_at))
-        .then(|| "recorded already: it would be closed if auto_close.mode were live".into())
+    (mode == CloseMode::DryRun && is_recorded(closures, missed_at)).then_some(HeldBack::Recorded)
 }
 
 /// Whether a dry run decided to close a talk that was missed then.
