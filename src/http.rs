@@ -3,7 +3,7 @@
 //! Nothing here changes anything, except that webhooks queue talks. No response contains a secret. Frequent
 //! requests cost the daemon little: the database is read at most once a second, by an ordinary reader.
 //!
-//! Uses `clock`, `config`, `feed`, `gate`, `language`, `number`, `policy`, `report`, `sqlite`, `store`, `telemetry`, `text`.
+//! Uses `clock`, `config`, `feed`, `gate`, `language`, `number`, `policy`, `report`, `sqlite`, `store`, `talk`, `telemetry`, `text`.
 
 mod courses;
 mod front;
@@ -13,12 +13,14 @@ mod metrics;
 mod page;
 mod query;
 mod screen;
+mod talk;
 
 use crate::clock::{self, UnixSeconds, unix_now};
 use crate::feed::webhook::Webhooks;
 use crate::language::{Language, Message};
 use crate::report::health::{self, Complaint, Live};
 use crate::report::humanize::causes;
+use crate::report::talk::TalkRules;
 use crate::report::{self, Overview};
 use crate::store::figures::{self, Figures};
 use crate::store::status::Liveness;
@@ -77,6 +79,8 @@ pub(crate) struct Site {
     hosts: Hosts,
     /// `http.language`. `None`: that of the reader's browser.
     language: watch::Receiver<Option<Language>>,
+    /// What decides about a talk.
+    talk_rules: watch::Receiver<Arc<TalkRules>>,
     read: Mutex<Option<(Instant, SnapshotResult)>>,
     /// Of [`MAX_LISTS`].
     lists: Semaphore,
@@ -99,6 +103,8 @@ pub(crate) struct SiteSettings {
     pub hosts: watch::Receiver<Vec<String>>,
     /// `http.language`.
     pub language: watch::Receiver<Option<Language>>,
+    /// What decides about a talk.
+    pub talk_rules: watch::Receiver<Arc<TalkRules>>,
     /// The process's metrics.
     pub metrics: PrometheusHandle,
 }
@@ -129,10 +135,11 @@ struct MirrorState {
 
 impl Site {
     pub(crate) fn new(settings: SiteSettings) -> Site {
-        let SiteSettings { database, account, live, webhooks, hosts, language, metrics } = settings;
+        let SiteSettings { database, account, live, webhooks, hosts, language, talk_rules, metrics } =
+            settings;
         let (hosts, courses) = (Hosts::new(hosts), courses::Courses::default());
         let (read, lists) = (Mutex::new(None), Semaphore::new(MAX_LISTS));
-        Site { database, live, webhooks, metrics, hosts, language, read, lists, account, courses }
+        Site { database, live, webhooks, metrics, hosts, language, talk_rules, read, lists, account, courses }
     }
 
     /// The language of the response to a request with these headers.
@@ -187,6 +194,7 @@ pub(crate) async fn serve(listener: TcpListener, site: Arc<Site>) {
         // Each page for people: its section in page/shell.rs, its handler by `screen::answer`.
         .route("/", get(front::page))
         .route("/talks", get(lists::talks))
+        .route("/talks/{id}", get(talk::talk))
         .route("/queue", get(lists::queue))
         .route("/closings", get(lists::closings))
         .route("/feeders", get(lists::feeders))

@@ -8,10 +8,12 @@ use crate::clock;
 use crate::config::{Config, Mistakes, Needs};
 use crate::policy::closing::CloseMode;
 use crate::report::humanize::causes;
+use crate::report::talk::TalkRules;
 use crate::store;
 use crate::text::shown;
 use crate::worker::Mode;
 use std::fmt::Display;
+use std::sync::Arc;
 
 /// The changed keys that only take effect after a restart.
 fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
@@ -121,6 +123,7 @@ impl Running<'_> {
         self.feeders.apply(&config, &feeder_state, &self.worker, &self.schedule).await?;
         self.hosts.send_replace(config.http_hosts.clone());
         self.language.send_replace(config.http_language);
+        self.talk_rules.send_replace(Arc::new(TalkRules::new(&config)));
         let (rules, report) = (config.auto_close.rules.clone(), config.report.clone());
         self.worker.writer().configure(rules, report, feeders::enabled(&config));
         self.config = config;

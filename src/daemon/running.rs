@@ -16,6 +16,7 @@ use crate::number;
 use crate::policy::closing::CloseMode;
 use crate::report::health::Live;
 use crate::report::humanize::iso;
+use crate::report::talk::TalkRules;
 use crate::sqlite::busy_wait;
 use crate::store::Connection;
 use crate::store::StoreError;
@@ -126,6 +127,8 @@ pub(super) struct Running<'a> {
     pub hosts: watch::Sender<Vec<String>>,
     /// `http.language`.
     pub language: watch::Sender<Option<Language>>,
+    /// What decides about a talk, for its page.
+    pub talk_rules: watch::Sender<Arc<TalkRules>>,
     /// Set if `http.listen` is set.
     metrics: Option<PrometheusHandle>,
     upkeep_at: Instant,
@@ -167,6 +170,7 @@ impl<'a> Running<'a> {
             live: watch::Sender::new(Live::default()),
             hosts: watch::Sender::new(config.http_hosts.clone()),
             language: watch::Sender::new(config.http_language),
+            talk_rules: watch::Sender::new(Arc::new(TalkRules::new(config))),
             metrics: None,
             upkeep_at: started.mono,
             server: JoinSet::new(),
@@ -206,6 +210,7 @@ impl<'a> Running<'a> {
             webhooks: self.feeders.webhooks(),
             hosts: self.hosts.subscribe(),
             language: self.language.subscribe(),
+            talk_rules: self.talk_rules.subscribe(),
             metrics,
         };
         let site = Site::new(settings);

@@ -14,10 +14,12 @@ mod publishing;
 mod shell;
 mod state;
 mod tables;
+mod talk;
 mod tiles;
 
 pub(super) use answers::{answer, icon, script, style};
 pub(super) use shell::{Content, Frame, Section};
+pub(super) use talk::talk;
 
 use crate::clock::UnixSeconds;
 use crate::language::{Language, Message};

@@ -4,8 +4,10 @@
 
 mod closing;
 mod next;
+mod reason;
 mod timeline;
 
+pub(crate) use reason::reason;
 pub(crate) use timeline::what;
 
 use crate::amocrm;

@@ -106,8 +106,7 @@ fn nothing_is_removed_before_a_reload_switches_it_on() {
     assert_eq!(states(&mirror), TALKS * (OLD + 2));
     assert_eq!(mirror.sql::<i64>("SELECT count(*) FROM mirror_info WHERE key LIKE 'retention%'"), 0);
     let (out, _) = mirror.ends(0, &["why", "3"]);
-    // A line about removed states would be the last.
-    assert!(out.lines().last().is_some_and(|line| line.starts_with("20")), "{out}");
+    assert!(!out.contains("removed"), "{out}");
 
     mirror.reload(&daemon, ON);
     wait_for_pass(&mirror);

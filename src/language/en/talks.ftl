@@ -244,3 +244,51 @@ events-earlier =
         [one] 1 earlier entry is not shown: `{ $sql }`
        *[other] { $number } earlier entries are not shown: `{ $sql }`
     }
+
+# Its page.
+talk-title = Talk { $id }
+talk-open-in = Open in { $vendor }
+talk-id-expected = There is no talk `{ $found }`: the id of a talk is a whole number above 0.
+talk-none = none
+talk-what-next = What happens next
+talk-what-next-caption = When it is fetched, and whether auto-close closes it
+talk-next = Next
+talk-queue = Queue
+talk-closing = Auto-close
+talk-exempt = Exempt
+talk-about = About this talk
+talk-about-caption = As last fetched. Names are those of the directory.
+talk-contact = Contact
+talk-lead = Lead
+talk-stage = Stage
+talk-responsible = Responsible user
+talk-customer = Customer
+talk-channel = Channel
+talk-chat = Chat
+talk-rating = Rating
+talk-began = Began
+talk-updated = Updated
+talk-fetched = Fetched
+talk-first-fetched = first
+talk-odd = Odd fields
+talk-odd-fields = { $fields }: of another shape than the API documents, stored as NULL
+talk-timeline = Timeline
+talk-timeline-note = Oldest first. “Seen by a fetch”: it happened at this time at the latest.
+talk-timeline-empty = Nothing is known of its past.
+talk-seen-by-fetch = seen by a fetch
+talk-closings = Decisions to close it
+talk-closings-caption = Each decision with its reason and what came of it, oldest first.
+talk-closing-decided = Decided
+talk-closing-outcome = Outcome
+talk-closing-why = Why
+talk-closing-request = Last request
+talk-closing-verified = seen closed
+talk-versions = States it was seen in
+talk-versions-caption = Each state from when a fetch first showed it, oldest first.
+talk-version-from = From
+talk-version-to = To
+talk-version-state = State
+talk-version-missed = Missed
+talk-version-status = Status
+talk-payload = The JSON as the API sent it
+talk-payload-cut = Only the first { $characters } characters are shown. All of it:

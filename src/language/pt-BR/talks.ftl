@@ -244,3 +244,51 @@ events-earlier =
         [one] 1 evento anterior não é mostrado: `{ $sql }`
        *[other] { $number } eventos anteriores não são mostrados: `{ $sql }`
     }
+
+# Its page.
+talk-title = Conversa { $id }
+talk-open-in = Abrir no { $vendor }
+talk-id-expected = Não há conversa `{ $found }`: o id de uma conversa é um número inteiro acima de 0.
+talk-none = nenhum
+talk-what-next = O que vem a seguir
+talk-what-next-caption = Quando ela é buscada e se o fechamento automático a fecha
+talk-next = A seguir
+talk-queue = Fila
+talk-closing = Fechamento automático
+talk-exempt = Isenção
+talk-about = Sobre a conversa
+talk-about-caption = Como na última busca. Os nomes são os dos cadastros.
+talk-contact = Contato
+talk-lead = Lead
+talk-stage = Etapa
+talk-responsible = Responsável
+talk-customer = Cliente
+talk-channel = Origem
+talk-chat = Chat
+talk-rating = Avaliação
+talk-began = Início
+talk-updated = Atualização
+talk-fetched = Busca
+talk-first-fetched = a primeira
+talk-odd = Campos estranhos
+talk-odd-fields = { $fields }: em outro formato que o documentado pela API; gravados como NULL
+talk-timeline = Linha do tempo
+talk-timeline-note = Os mais antigos primeiro. “Visto numa busca”: aconteceu no máximo nesse horário.
+talk-timeline-empty = Nada se sabe do passado dela.
+talk-seen-by-fetch = visto numa busca
+talk-closings = Decisões de fechá-la
+talk-closings-caption = Cada decisão com seu motivo e resultado, as mais antigas primeiro.
+talk-closing-decided = Decidido
+talk-closing-outcome = Resultado
+talk-closing-why = Motivo
+talk-closing-request = Último pedido
+talk-closing-verified = vista fechada
+talk-versions = Estados em que foi vista
+talk-versions-caption = Cada estado desde a busca que primeiro o mostrou, os mais antigos primeiro.
+talk-version-from = De
+talk-version-to = Até
+talk-version-state = Estado
+talk-version-missed = Perdida
+talk-version-status = Status
+talk-payload = O JSON como a API o enviou
+talk-payload-cut = Só os primeiros { $characters } caracteres são mostrados. Tudo:

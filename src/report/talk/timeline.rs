@@ -50,7 +50,7 @@ fn user(entry: &TimelineEntry, by: &str) -> Message {
     }
 }
 
-/// A decision. Its reason is stored in English.
+/// A decision, with its reason.
 fn auto_close(what: &str) -> Option<Message> {
     let (decision, reason) = what.split_once(": ")?;
     let message = match decision {
@@ -61,7 +61,7 @@ fn auto_close(what: &str) -> Option<Message> {
         "talkmirror decided to close it" => Message::new("event-decided"),
         _ => return None,
     };
-    Some(message.with("reason", reason))
+    Some(message.with("reason", super::reason(reason)))
 }
 
 #[cfg(test)]

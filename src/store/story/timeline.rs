@@ -25,7 +25,7 @@ pub(crate) struct TimelineEntry {
     pub event: String,
     /// The description, in English.
     pub what: String,
-    /// `event`: the time is exact; `fetch`: it is when the mirror saw it.
+    /// `event` or `fetch`: see [`TimelineEntry::is_exact`].
     pub source: String,
     /// Who did it, if an event says so, …
     pub user_id: Option<i64>,
@@ -33,7 +33,14 @@ pub(crate) struct TimelineEntry {
     pub user: Option<String>,
 }
 
-/// Reads the timeline of a talk.
+impl TimelineEntry {
+    /// Whether it happened at this time. Otherwise a fetch saw it then, and it happened before.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.source == "event" || ["opened", "missed", "auto-close"].contains(&&*self.event)
+    }
+}
+
+/// Reads the timeline of a talk. What happened in the same second comes before its closing.
 ///
 /// # Errors
 /// If the database cannot be read.
@@ -42,7 +49,7 @@ pub(crate) fn timeline(connection: &Connection, talk_id: TalkId) -> rusqlite::Re
     let entries = connection
         .prepare(
             "SELECT at, event, what, source, user_id, users.name, all_entries
-               FROM (SELECT *, row_number() OVER (ORDER BY at) AS place, count(*) OVER () AS all_entries
+               FROM (SELECT *, row_number() OVER (ORDER BY at, event = 'closed') AS place, count(*) OVER () AS all_entries
                        FROM talk_timeline WHERE talk_id = ?1)
                LEFT JOIN users USING (user_id)
               WHERE place > all_entries - ?2 ORDER BY place",
