@@ -74,6 +74,57 @@ fn each_message_that_the_code_names_exists_and_each_one_is_named() {
     assert!(idle.is_empty(), "nothing uses {idle:?}");
 }
 
+/// Names that are the same in each language.
+const NAMES: &[&str] = &[
+    "API",
+    "CSV",
+    "Citus",
+    "Date",
+    "GET",
+    "HTTP",
+    "ID",
+    "JSON",
+    "Kommo",
+    "NPS",
+    "NTP",
+    "NULL",
+    "PostgreSQL",
+    "SIGHUP",
+    "SQL",
+    "SQLite",
+    "URL",
+    "UTC",
+    "WAL",
+    "amoCRM",
+    "root",
+    "systemd",
+    "talkmirror",
+];
+
+#[test]
+fn no_english_word_is_left_in_a_russian_message() {
+    let files = catalogue::RUSSIAN.join("\n");
+    let lines = files.lines().filter(|line| !line.starts_with('#') && !line.trim_start().starts_with("{ $"));
+    let mut left = BTreeSet::new();
+    for line in lines {
+        let text = line.split_once('=').map_or(line, |(_, text)| text);
+        // Commands and keys stand between ticks, or have a dot or a slash in them.
+        let text: String = text.split('`').step_by(2).collect::<Vec<_>>().join(" ");
+        let text: String =
+            text.split('{').map(|part| part.split_once('}').map_or(part, |(_, rest)| rest)).collect();
+        let plural = |word: &&str| !word.starts_with('[') && !word.starts_with("*[");
+        for word in text.split([' ', '(', ')', ',', ';', ':']).filter(plural) {
+            let is_of_programs = word.contains(['.', '/', '_']) && word.len() > 3 || word.starts_with('p');
+            let word = word.trim_matches(|letter: char| !letter.is_alphanumeric());
+            if word.len() > 1 && word.is_ascii() && word.contains(char::is_alphabetic) && !is_of_programs {
+                left.insert(word.to_owned());
+            }
+        }
+    }
+    left.retain(|word| !NAMES.contains(&&**word));
+    assert!(left.is_empty(), "{left:?}");
+}
+
 #[test]
 fn plurals_and_numbers_follow_each_language() {
     let texts = |language| {
@@ -118,6 +169,17 @@ fn times_follow_each_language() {
             assert!(!language.ago(absurd, now).is_empty() && !language.day(absurd).is_empty());
             assert!(!language.lasting(absurd, now).is_empty() && !language.in_time(absurd, now).is_empty());
         }
+    }
+}
+
+#[test]
+fn sizes_follow_each_language_and_durations_that_of_the_journal() {
+    let sizes = [0, 1023, 1536, 5 << 30].map(|bytes| Language::English.bytes(bytes));
+    assert_eq!(sizes, ["0 B", "1023 B", "1.50 KiB", "5.00 GiB"]);
+    assert_eq!(Language::Russian.bytes(1536), "1,50 КиБ");
+    assert_eq!(Language::Portuguese.bytes(u64::MAX), "16777216,00 TiB");
+    for seconds in [-1, 0, 59, 60, 3600, 172_799, 172_800, i64::MAX] {
+        assert_eq!(Language::English.duration(seconds).replace(',', ""), crate::clock::duration(seconds));
     }
 }
 

@@ -98,7 +98,7 @@ impl Mirror {
     /// The binary with this mirror's configuration.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_talkmirror"));
-        command.env_remove("TALKMIRROR_CONFIG").env_remove("STATE_DIRECTORY");
+        command.env_remove("TALKMIRROR_CONFIG").env_remove("STATE_DIRECTORY").env("LC_ALL", "C.UTF-8");
         command.arg("--config").arg(self.path("config.toml")).args(arguments);
         command.timeout(DEADLINE * 2);
         command

@@ -45,6 +45,7 @@ mod http;
 mod identity;
 mod instances;
 mod journal;
+mod languages;
 mod listing;
 mod lists;
 mod local_time;

@@ -175,6 +175,7 @@ fn on_a_terminal(mirror: &Mirror, columns: u16, arguments: &[&str]) -> String {
         .arg(mirror.path("config.toml"))
         .args(arguments)
         .env_remove("NO_COLOR")
+        .env("LC_ALL", "C.UTF-8")
         .stdin(Stdio::null())
         .stdout(Stdio::from(pty.slave))
         .stderr(Stdio::null())
