@@ -2,6 +2,7 @@
 //!
 //! `UPDATE=1 cargo test --test black_box -- datasette` brings the file up to date.
 
+use crate::datasette_russian;
 use crate::harness::{Mirror, account};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
@@ -198,6 +199,7 @@ fn datasette_is_told_what_the_schema_says_of_each_table_and_column() {
         std::fs::write(&path, &should).unwrap();
     }
     assert!(silent.is_empty(), "the schema does not say what these are: {silent:?}");
+    datasette_russian::assert_up_to_date(&should);
     let differs = is.lines().zip(should.lines()).find(|(is, should)| is != should);
     assert!(
         is == should || std::env::var_os("UPDATE").is_some(),

@@ -28,6 +28,7 @@ mod configuration;
 mod contrib;
 mod databases;
 mod datasette;
+mod datasette_russian;
 mod demo;
 mod directory;
 mod docs;
