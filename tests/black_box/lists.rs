@@ -2,6 +2,7 @@
 
 use crate::harness::{Mirror, account, unix_now};
 use crate::http::shown;
+use crate::page::Shown;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
@@ -160,5 +161,54 @@ fn lists_find_filter_and_leaf_through_and_no_text_from_outside_is_more_than_text
     assert!(russian.contains("<html lang=\"ru\"") && russian.contains("пропущена"), "{russian}");
     let (_, portuguese) = get_in("pt", port, "/talks?state=waiting");
     assert!(portuguese.contains("2 clientes esperam resposta"), "{portuguese}");
+    daemon.stop();
+}
+
+#[test]
+fn lists_fit_a_phone_and_are_searched_by_keyboard() {
+    let shown = Shown::new("");
+    let daemon = shown.at_work();
+    let long = "x".repeat(3000);
+    shown
+        .mirror
+        .connect()
+        .execute_batch(&format!(
+            "UPDATE talks SET origin = '{long}', is_in_work = 1 WHERE talk_id = 7;
+             INSERT INTO contacts (contact_id, name, fetched_at) SELECT contact_id, '{long}', 1 FROM talks WHERE talk_id = 7;
+             INSERT INTO talk_queue (talk_id, reason, last_error, failed_at) VALUES (7, '{long}', '{long}', 1);
+             INSERT INTO closures (talk_id, mode, talk_updated_at, reason, force_close, decided_at, outcome, attempts,
+                                   error)
+             VALUES (7, 'live', 1, '{long}', 1, 1, 'failed', 1, '{long}');"
+        ))
+        .unwrap();
+    let Some(page) = shown.open(|_| {}) else { return };
+    let go = |path: &str| {
+        page.tab.navigate_to(&format!("http://127.0.0.1:{}/{path}", shown.port)).unwrap();
+        page.tab.wait_until_navigated().unwrap();
+    };
+    for width in [320, 1280] {
+        page.width(width);
+        for path in ["talks?q=7", "queue?state=failed", "closings", "feeders"] {
+            go(path);
+            let wider = "[document.documentElement, ...document.querySelectorAll('body, nav, form, .wide, td')]
+                .filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.outerHTML.slice(0, 200)).join()";
+            assert_eq!(page.value(wider), "", "nothing is scrolled sideways: {path} at {width} px");
+        }
+    }
+    page.width(390);
+    go("talks");
+    // What somebody types outlives a refresh, and Enter finds it.
+    page.value("document.querySelector('#q').focus(); window.before = document.querySelector('main')");
+    page.tab.type_str("1").unwrap();
+    page.hurry();
+    page.tab.type_str("1").unwrap();
+    assert_eq!(page.value("window.before.isConnected + document.querySelector('#q').value"), "true11");
+    page.tab.press_key("Enter").unwrap();
+    shown.mirror.wait("it is found", || {
+        page.value("document.readyState + document.querySelectorAll('tbody tr').length") == "complete1"
+    });
+    assert_eq!(page.value("document.querySelector('tbody a').getAttribute('href')"), "talks/11");
+    assert_eq!(page.value("new URLSearchParams(location.search).get('q')"), "11");
+    page.assert_nothing_to_complain_of();
     daemon.stop();
 }

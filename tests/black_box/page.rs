@@ -17,19 +17,19 @@ const HOSTILE: &str =
     "<img src=x onerror=\"document.title='taken'\"></td><script>document.title='taken'</script>";
 
 /// A mirror with a status page at its own port.
-struct Shown {
-    mirror: Mirror,
-    port: u16,
+pub struct Shown {
+    pub mirror: Mirror,
+    pub port: u16,
 }
 
 impl Shown {
-    fn new(more: &str) -> Shown {
+    pub fn new(more: &str) -> Shown {
         let (mirror, port) = crate::http::shown(account(20), more);
         Shown { mirror, port }
     }
 
     /// The daemon, once it has mirrored 20 talks and serves the page.
-    fn at_work(&self) -> Daemon {
+    pub fn at_work(&self) -> Daemon {
         self.mirror.ends(0, &["enqueue", "1..20"]);
         let daemon = self.mirror.running_daemon();
         self.mirror.wait_sql("talks are mirrored", "SELECT count(*) FROM talks", 20);
@@ -57,7 +57,7 @@ impl Shown {
     }
 
     /// The page in a browser that `prepare` has set up. `None` without a browser.
-    fn open(&self, prepare: impl FnOnce(&Tab)) -> Option<Opened> {
+    pub fn open(&self, prepare: impl FnOnce(&Tab)) -> Option<Opened> {
         let Ok(path) = headless_chrome::browser::default_executable() else {
             skip("no chromium is installed (and CHROME names none)");
             return None;
@@ -95,8 +95,8 @@ impl Shown {
 }
 
 /// The page, opened.
-struct Opened {
-    tab: Arc<Tab>,
+pub struct Opened {
+    pub tab: Arc<Tab>,
     /// The browser's console messages.
     complaints: Arc<Mutex<Vec<String>>>,
     _browser: Browser,
@@ -105,11 +105,11 @@ struct Opened {
 
 impl Opened {
     /// The value of an expression in the page.
-    fn value(&self, expression: &str) -> Value {
+    pub fn value(&self, expression: &str) -> Value {
         self.tab.evaluate(expression, true).unwrap().value.unwrap_or(Value::Null)
     }
 
-    fn text(&self, selector: &str) -> String {
+    pub fn text(&self, selector: &str) -> String {
         let text = self.value(&format!("document.querySelector('{selector}').textContent"));
         text.as_str().unwrap_or_default().to_owned()
     }
@@ -121,15 +121,15 @@ impl Opened {
     }
 
     /// Makes the page reload its content now.
-    fn hurry(&self) {
+    pub fn hurry(&self) {
         self.value("document.dispatchEvent(new Event('visibilitychange'))");
     }
 
-    fn width(&self, width: u32) {
+    pub fn width(&self, width: u32) {
         self.tab.call_method(screen(width)).unwrap();
     }
 
-    fn assert_nothing_to_complain_of(&self) {
+    pub fn assert_nothing_to_complain_of(&self) {
         let complaints = self.complaints.lock().unwrap();
         assert!(complaints.is_empty(), "the console: {complaints:#?}");
     }

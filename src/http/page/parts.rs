@@ -92,6 +92,14 @@ pub(super) fn empty(text: &str) -> Markup {
     html! { p.note { (text) } }
 }
 
+/// A link into the account. The address is stored in the database, where other programs may write.
+pub(super) fn account_link(address: Option<&str>, text: &str) -> Markup {
+    match address.filter(|address| address.starts_with("https://") || address.starts_with("http://")) {
+        Some(address) => html! { a href=(address) { (text) } },
+        None => html! { (text) },
+    }
+}
+
 /// An address with a query: `talks?state=missed&page=2`. Empty values are left out.
 pub(super) fn address(path: &str, query: &[(&str, &str)]) -> String {
     let mut text = form_urlencoded::Serializer::new(String::new());

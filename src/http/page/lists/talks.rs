@@ -1,6 +1,6 @@
 //! `/talks`: who waits, for how long, and whose client it is.
 
-use super::super::parts::{Choice, address, choices, outside, when};
+use super::super::parts::{Choice, account_link, address, choices, outside, when};
 use super::super::shell::{Content, Frame};
 use super::{exact, heads, listed, page_value, remark, talk_name};
 use crate::language::{Language, Message};
@@ -243,12 +243,6 @@ fn owner(language: Language, talk: &ListedTalk) -> Markup {
         }))
         @if let Some(lead) = lead { small { (account_link(talk.lead_url.as_deref(), &lead)) } }
     }
-}
-
-/// A link into the account. The address is stored in the database, where other programs may write.
-fn account_link(url: Option<&str>, text: &str) -> Markup {
-    let url = url.filter(|url| url.starts_with("https://") || url.starts_with("http://"));
-    html! { @if let Some(url) = url { a href=(url) { (text) } } @else { (text) } }
 }
 
 fn state_of(frame: &Frame<'_>, talk: &ListedTalk) -> Markup {
