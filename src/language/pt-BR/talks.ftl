@@ -39,7 +39,7 @@ query-no-page = `{ $key }` não pode ser `{ $value }`. As páginas vão de 1 a {
 talks-waiting =
     { $number ->
         [one] { $number } cliente espera resposta { $lasting }.
-       *[other] { $number } clientes esperam resposta, o que espera há mais tempo { $lasting }.
+       *[other] { $number } clientes esperam resposta, o mais antigo { $lasting }.
     }
 talks-nobody-waits = Ninguém espera resposta.
 talks-open = Abertas

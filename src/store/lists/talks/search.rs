@@ -61,7 +61,7 @@ impl Search {
 
 /// Names are compared without regard to case and to the dots of ё, which people leave out.
 fn comparable(name: &str) -> String {
-    name.to_lowercase().replace('ё', "е")
+    name.chars().flat_map(char::to_lowercase).map(|letter| if letter == 'ё' { 'е' } else { letter }).collect()
 }
 
 /// Calls `each` with the talks of a query, whether they fit its search and channel or not, until it returns false.
@@ -108,19 +108,14 @@ pub(super) fn each_in_order(
     Ok(())
 }
 
-/// Of all talks: those with an id that was typed, and those of clients with such a name. A search cannot look at the
-/// names of each talk of a long history.
+/// Of all talks: those with an id that was typed. If there is none, those of clients with such a name. The names of each
+/// talk of a long history would take too long.
 fn each_found(
     connection: &Connection,
     search: &Search,
     order: &str,
     mut each: impl FnMut(TalkId) -> rusqlite::Result<bool>,
 ) -> rusqlite::Result<()> {
-    let contacts = match search.name() {
-        Some(name) => contacts(connection, &name)?,
-        None => Vec::new(),
-    };
-    let contacts = serde_json::to_string(&contacts).unwrap_or_default();
     let mut statement = connection.prepare_cached(&format!(
         "SELECT ids.id FROM (
              SELECT talk_id AS id FROM talks WHERE talk_id = :talk
@@ -131,11 +126,18 @@ fn each_found(
              UNION SELECT talk_id FROM talks WHERE contact_id IN (SELECT value FROM json_each(:contacts))) AS ids
            LEFT JOIN talks ON talks.talk_id = ids.id {order}"
     ))?;
-    let Ids { talk, contact, lead } = search.ids;
-    let mut rows = statement
-        .query(named_params! {":talk": talk, ":contact": contact, ":lead": lead, ":contacts": contacts})?;
-    while let Some(row) = rows.next()? {
-        if !each(row.get(0)?)? {
+    let mut find = |Ids { talk, contact, lead }: Ids, contacts: &[i64]| {
+        let contacts = serde_json::json!(contacts).to_string();
+        let values = named_params! {":talk": talk, ":contact": contact, ":lead": lead, ":contacts": contacts};
+        let rows = statement.query_map(values, |row| row.get(0))?;
+        rows.collect::<rusqlite::Result<Vec<TalkId>>>()
+    };
+    let mut found = find(search.ids, &[])?;
+    if let (true, Some(name)) = (found.is_empty(), search.name()) {
+        found = find(Ids::default(), &contacts(connection, &name)?)?;
+    }
+    for talk_id in found {
+        if !each(talk_id)? {
             break;
         }
     }

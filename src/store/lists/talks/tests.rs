@@ -83,6 +83,9 @@ fn a_search_finds_numbers_addresses_and_names() {
     );
     assert_eq!(of(TalkFilter::Open, "шкаф"), [1]);
     assert_eq!(of(TalkFilter::Open, "viber"), [2, 6]);
+    connection.execute("UPDATE contacts SET name = '7 916 41' WHERE contact_id = 42", []).unwrap();
+    assert_eq!(of(TalkFilter::All, "916"), [2], "a number may be a part of a name");
+    assert_eq!(of(TalkFilter::All, "41"), [1, 4], "if it is no id");
     assert_eq!(of(TalkFilter::Open, "%"), [] as [i64; 0], "it is no pattern");
     assert!(Search::parse("117").unwrap().has_id() && !Search::parse("7 days").unwrap().has_id());
     assert_eq!(Search::parse(" \t"), None);
