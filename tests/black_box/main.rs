@@ -74,6 +74,7 @@ mod snapshots;
 mod special_files;
 mod storm;
 mod surroundings;
+mod talk_page;
 mod times;
 mod tokens;
 mod tolerance;
