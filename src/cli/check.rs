@@ -120,7 +120,7 @@ impl Report {
     fn line(&self, name: &str, word: Text, text: &str) -> Result<()> {
         if !self.as_json {
             let mut out = Out::new();
-            out.line_at(TEXT_COLUMN, Text::from(format!("{name:<9} ")).then(word), text)?;
+            out.line_at(TEXT_COLUMN, &Text::from(format!("{name:<9} ")).then(word), text)?;
             out.done()?;
         }
         Ok(())

@@ -120,7 +120,7 @@ fn width() -> usize {
 
 /// The command and those below it, each with its examples.
 fn with_examples(command: Command, path: &str) -> Command {
-    let command = command.mut_subcommands(|sub| {
+    command.mut_subcommands(|sub| {
         let path = format!("{path}{}", sub.get_name());
         let is_of_it = |line: &str| {
             line.strip_prefix(&path).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
@@ -133,8 +133,7 @@ fn with_examples(command: Command, path: &str) -> Command {
         let example = |(line, what): &&(&str, &str)| format!("\n  {what}:\n    talkmirror {line}");
         let examples: String = examples.iter().map(example).collect();
         sub.after_help(format!("{}{examples}", heading("Examples")))
-    });
-    command
+    })
 }
 
 #[cfg(test)]

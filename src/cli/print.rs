@@ -67,7 +67,7 @@ impl<W: Write> Out<W> {
     }
 
     /// A line that begins in this column, after its `lead`. If it is broken, its further lines begin there too.
-    pub(super) fn line_at(&mut self, column: u16, lead: Text, text: impl Into<Text>) -> io::Result<()> {
+    pub(super) fn line_at(&mut self, column: u16, lead: &Text, text: impl Into<Text>) -> io::Result<()> {
         let indent = usize::from(column);
         let used = lead.painted(None, Paint::Plain).concat().width();
         let lead = lead.painted(None, self.paint).concat();

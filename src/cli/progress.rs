@@ -70,7 +70,7 @@ impl ProgressDisplay {
                     counted.rate(bar.per_sec()),
                 ],
             };
-            bar.set_message(fitted(&figures, [left, rate], note, room));
+            bar.set_message(fitted(&figures, &[left, rate], note, room));
             // A thread would tick more evenly, but indicatif panics if it cannot start one.
             bar.tick();
         } else if clock::mono() >= self.line_at {
@@ -112,7 +112,7 @@ impl Counted {
 }
 
 /// As much as fits `room` columns: a note comes before the further figures, of which the first matter most.
-fn fitted(figures: &str, further: [Option<String>; 2], note: &str, room: usize) -> String {
+fn fitted(figures: &str, further: &[Option<String>; 2], note: &str, room: usize) -> String {
     let note = if note.is_empty() { String::new() } else { format!(" · {}", shown(note)) };
     let parts: Vec<&str> =
         [figures].into_iter().chain(further.iter().flatten().map(String::as_str)).collect();
@@ -198,8 +198,8 @@ mod tests {
 
     #[test]
     fn a_narrow_line_keeps_what_matters() {
-        let further = || [Some("4 s left".to_owned()), Some("4.2 a second".to_owned())];
-        let line = |note, room| fitted("18 of 36 talks", further(), note, room);
+        let further = [Some("4 s left".to_owned()), Some("4.2 a second".to_owned())];
+        let line = |note, room| fitted("18 of 36 talks", &further, note, room);
         assert_eq!(line("", 80), "18 of 36 talks, 4 s left, 4.2 a second");
         assert_eq!(line("", 28), "18 of 36 talks, 4 s left");
         assert_eq!(line("3 retries", 48), "18 of 36 talks, 4 s left · 3 retries");

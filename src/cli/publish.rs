@@ -118,7 +118,7 @@ pub(super) fn as_another_user(address: &ServerAddress, label: &str) -> Option<St
 const PEER_REFUSED: &str = "28000";
 
 fn fact(out: &mut Out, name: impl Into<Text>, text: String) -> io::Result<()> {
-    out.line_at(FACT_COLUMN, name.into(), text)
+    out.line_at(FACT_COLUMN, &name.into(), text)
 }
 
 fn shown(out: &mut Out, here: &PublishState, now: UnixSeconds) -> Result<()> {

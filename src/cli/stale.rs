@@ -127,6 +127,7 @@ fn summary(out: &mut Out, rows: &[&Row], mode: CloseMode, now: UnixSeconds) -> R
     if !by_reason.is_empty() {
         out.line("")?;
         let mut table = Table::headed(["KEPT", "WHY", "TALKS"]);
+        table.leave_out(["TALKS"]);
         for (reason, talks) in &by_reason {
             let few: Vec<String> = talks.iter().take(FEW).map(ToString::to_string).collect();
             let more = if talks.len() > FEW { ", …" } else { "" };

@@ -10,7 +10,7 @@ use unicode_width::UnicodeWidthStr;
 /// The maximum width of a piece of text. Only an endless text is longer.
 const MAX_TEXT_WIDTH: usize = 300;
 /// On a terminal, a cell takes about so many lines at most.
-const MAX_CELL_LINES: usize = 4;
+const MAX_CELL_LINES: usize = 6;
 /// The minimum width of a table.
 const MIN_TABLE_WIDTH: usize = 40;
 /// A column that is wider may be wrapped, to no less than this. So only longer words are broken.
@@ -89,7 +89,7 @@ impl Table {
             }
             match optional.next() {
                 Some(name) => {
-                    left.retain(|place| self.head.as_ref().is_none_or(|head| head[*place] != *name))
+                    left.retain(|place| self.head.as_ref().is_none_or(|head| head[*place] != *name));
                 }
                 None => return self.records(width, paint),
             }
