@@ -48,8 +48,6 @@ impl ProgressDisplay {
         let total = total.max(done);
         let figures = self.counted.figures(done, total);
         if let Some(bar) = &self.bar {
-            bar.set_length(total);
-            bar.set_position(done);
             let columns = columns().unwrap_or(80);
             let bar_columns = match columns {
                 ..60 => 10,
@@ -58,6 +56,8 @@ impl ProgressDisplay {
             };
             let template = format!("{{bar:{bar_columns}.cyan/dim}} {{msg}}");
             bar.set_style(ProgressStyle::with_template(&template).expect("a valid template"));
+            bar.set_length(total);
+            bar.set_position(done);
             let left = Some(bar.eta()).filter(|left| done < total && *left >= LEAST_TIME_LEFT);
             // A blank follows the bar, and one stays at the end of the line.
             let room = columns.saturating_sub(bar_columns + 2);
