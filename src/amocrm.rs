@@ -23,6 +23,7 @@ pub use account::AccountInfo;
 pub use connection::noting_departure;
 pub use error::{Failure, Kind, Shape};
 pub use hints::Date;
+pub(crate) use jwt::is_jwt;
 pub(crate) use pages::IDS_PER_REQUEST;
 pub use pages::{Page, PageQuery, Rows};
 pub use proxy::proxy;

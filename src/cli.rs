@@ -8,6 +8,7 @@ mod backup;
 mod check;
 mod close;
 mod completions;
+mod configuration;
 #[cfg(feature = "demo")]
 mod demo;
 mod enqueue;
@@ -37,6 +38,7 @@ use crate::talk::TalkId;
 use anyhow::{Context, Result};
 use clap::{ArgAction, Parser, Subcommand};
 use clap_complete::Shell;
+use configuration::ConfigCommand;
 use exempt::ExemptCommand;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -65,6 +67,9 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show the effective configuration, the example, or the schema
+    #[command(subcommand, disable_help_subcommand = true)]
+    Config(ConfigCommand),
     /// Run the daemon until SIGTERM or SIGINT
     Run,
     /// Queue the given ids, process everything that is due, and exit
@@ -307,7 +312,7 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            print::error(&error, exit::hint(&error, &input));
+            print::error(&error, exit::hint(&error, &input), &input.snippet());
             ExitCode::from(exit::code(&error))
         }
     }
@@ -349,6 +354,10 @@ impl Cli {
             nix::sys::prctl::set_dumpable(false).context("cannot keep the token out of core dumps")?;
         }
         match self.command {
+            Command::Config(ref command) => {
+                plain()?;
+                configuration::run(command, input)
+            }
             Command::Run => {
                 let config = input.config(Needs::Webhook)?;
                 let set_level = logging::start(config.log.format, level(config.log.level))?;
@@ -434,10 +443,8 @@ impl Cli {
     }
 
     fn config_path(&self) -> PathBuf {
-        self.config
-            .clone()
-            .or_else(|| std::env::var_os("TALKMIRROR_CONFIG").map(PathBuf::from))
-            .unwrap_or_else(|| Path::new("/etc/talkmirror/config.toml").to_owned())
+        let named = self.config.clone().or_else(surroundings::named_config);
+        named.unwrap_or_else(|| Path::new(surroundings::SYSTEM_CONFIG).to_owned())
     }
 }
 

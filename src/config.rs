@@ -4,25 +4,36 @@
 //! expected and what was found. `config.example.toml` explains each key; a test holds it equal to the defaults
 //! here.
 //!
-//! Uses `amocrm`, `clock`, `files`, `language`, `number`, `policy`, `publish`. Alone knows the crate `config`.
+//! Uses `amocrm`, `clock`, `files`, `language`, `number`, `policy`, `publish`. Alone knows the crates
+//! `config` and `toml`.
 
+mod address;
 mod auto_close;
 mod backup;
 mod credentials;
+mod example;
 mod feeds;
 mod file;
 mod keys;
+mod kind;
 mod oauth;
 mod publish;
 mod report;
 mod retention;
 mod schedule;
+mod schema;
+mod settings;
+mod syntax;
+mod value;
 
 pub(crate) use auto_close::AutoClose;
 pub(crate) use backup::Backup;
+pub(crate) use example::EXAMPLE;
 pub(crate) use feeds::{DirectoryRules, MAX_SECRET_BYTES};
 pub(crate) use file::ConfigFile;
 pub(crate) use schedule::{either_day, next_tick};
+pub(crate) use schema::schema;
+pub(crate) use settings::{Origin, Setting};
 
 use crate::amocrm::{self, ClientConfig, Token, TokenSource, vendor_of};
 use crate::language::Language;
@@ -33,10 +44,10 @@ use crate::policy::refresh::RefreshRules;
 use crate::publish::PublishRules;
 use keys::Keys;
 use secrecy::SecretString;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use url::{Host, Url};
+use url::Url;
 
 /// The vendor's limit per integration, in requests a second.
 const VENDOR_LIMIT_PER_SECOND: u32 = 7;
@@ -72,6 +83,8 @@ pub(crate) struct Config {
     /// `[publish]`. For a command that [`Needs::Publish`], also if it is not enabled.
     pub publish: Option<PublishRules>,
     pub log: Log,
+    /// Each key with its effective value, in the order of config.example.toml.
+    pub settings: Vec<Setting>,
     /// The configuration file.
     pub file: PathBuf,
     /// Whether the file can be read again.
@@ -127,6 +140,21 @@ pub(crate) enum LogFormat {
     Json,
     Journald,
 }
+
+const LEVELS: [(&str, tracing::Level); 5] = [
+    ("error", tracing::Level::ERROR),
+    ("warn", tracing::Level::WARN),
+    ("info", tracing::Level::INFO),
+    ("debug", tracing::Level::DEBUG),
+    ("trace", tracing::Level::TRACE),
+];
+
+const FORMATS: [(&str, LogFormat); 4] = [
+    ("auto", LogFormat::Auto),
+    ("text", LogFormat::Text),
+    ("json", LogFormat::Json),
+    ("journald", LogFormat::Journald),
+];
 
 /// What a command needs of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -218,11 +246,7 @@ impl Config {
     /// Takes all known keys.
     fn take(keys: &mut Keys, file: &ConfigFile, needs: Needs) -> Config {
         let folder = &file.folder();
-        let base_url = keys.required(
-            "api.base_url",
-            "the account's address, https://example.amocrm.ru (or http to a loopback address)",
-            |value| base_url(&value.string()?),
-        );
+        let base_url = address::base_url(keys);
         if let Some(base_url) = &base_url
             && needs != Needs::DatabaseAlone
             && let Err(line) = amocrm::proxy(base_url)
@@ -283,25 +307,8 @@ impl Config {
         let backup = backup::backup(keys, &database);
         let publish = publish::publish(keys, folder, needs);
         let log = Log {
-            level: keys
-                .optional("log.level", "error, warn, info, debug or trace", |value| {
-                    let level = value.string()?;
-                    ["error", "warn", "info", "debug", "trace"]
-                        .contains(&level.as_str())
-                        .then(|| level.parse().ok())?
-                })
-                .unwrap_or(tracing::Level::INFO),
-            format: keys
-                .optional("log.format", "auto, text, json or journald", |value| {
-                    match value.string()?.as_str() {
-                        "auto" => Some(LogFormat::Auto),
-                        "text" => Some(LogFormat::Text),
-                        "json" => Some(LogFormat::Json),
-                        "journald" => Some(LogFormat::Journald),
-                        _ => None,
-                    }
-                })
-                .unwrap_or(LogFormat::Auto),
+            level: keys.choice("log.level", &LEVELS).unwrap_or(tracing::Level::INFO),
+            format: keys.choice("log.format", &FORMATS).unwrap_or(LogFormat::Auto),
         };
         Config {
             api,
@@ -322,31 +329,10 @@ impl Config {
             backup,
             publish,
             log,
+            settings: settings::effective(keys.set()),
             file: file.path().to_owned(),
             file_is_regular: file.is_regular(),
         }
-    }
-}
-
-/// Accepts only a scheme, a host and a port.
-fn base_url(text: &str) -> Option<Url> {
-    let url = Url::parse(text).ok()?;
-    url.host()?;
-    let scheme_is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
-    let bare = url.path() == "/"
-        && url.query().is_none()
-        && url.fragment().is_none()
-        && url.username().is_empty()
-        && url.password().is_none();
-    (scheme_is_safe && bare).then_some(url)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => IpAddr::V4(ip).is_loopback(),
-        Some(Host::Ipv6(ip)) => IpAddr::V6(ip).is_loopback(),
-        None => false,
     }
 }
 
@@ -354,8 +340,10 @@ fn is_loopback(url: &Url) -> bool {
 /// is named.
 fn token(keys: &mut Keys, folder: &Path) -> (Option<TokenSource>, bool) {
     let file = keys.optional("api.token_file", "the path of a file with the token", |value| {
-        value.string().filter(|path| !path.is_empty()).map(|path| folder.join(path))
+        let path = value.string().filter(|path| !value::may_be_secret(path))?;
+        Some((!path.is_empty()).then(|| folder.join(path)))
     });
+    let file = file.flatten();
     let inline = keys.secret_from_environment("api.token");
     let is_named = file.is_some();
     let file = credentials::file_or(file, "token");
@@ -382,7 +370,7 @@ fn with_oauth(
         return source;
     }
     match &source {
-        None if on || keys.has_mistake("api.token") => {}
+        None if on || keys.has_mistake("api.token") || keys.has_mistake("api.token_file") => {}
         None => keys.mistake("api.token_file", "the path of a file with the token", "nothing"),
         Some(source) => {
             if let Err(found) = Token::read(source.clone()) {

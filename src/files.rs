@@ -91,7 +91,7 @@ pub(crate) fn read_secret(path: &Path) -> Result<(String, Stamp), String> {
 }
 
 /// A path quoted for a shell.
-fn quoted(path: &Path) -> String {
+pub(crate) fn quoted(path: &Path) -> String {
     let path = path.display().to_string();
     let plain = |letter: char| letter.is_alphanumeric() || "/._-+@%,:=".contains(letter);
     if path.chars().all(plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) }

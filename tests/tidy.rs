@@ -13,6 +13,7 @@ const ALONE: &[(&str, &[&str])] = &[
     ("tokio_postgres::", &["publish"]),
     ("tokio_cron_scheduler::", &["daemon"]),
     ("use config::", &["config"]),
+    ("toml::", &["config"]),
     ("Instant::now", &["clock"]),
     ("SystemTime::now", &["clock"]),
     (".elapsed()", &["clock"]),

@@ -31,6 +31,11 @@ pub(super) fn account_id(token: &str) -> Option<i64> {
     claim.as_i64().or_else(|| claim.as_str()?.trim().parse().ok()).filter(|id| *id > 0)
 }
 
+/// Whether a text is a JWT, as long-lived tokens are.
+pub(crate) fn is_jwt(text: &str) -> bool {
+    claims(text.trim()).is_some_and(|claims| claims.is_object())
+}
+
 /// The claims of a JWT. Only the API can check the signature.
 fn claims(token: &str) -> Option<serde_json::Value> {
     let mut parts = token.split('.');
@@ -68,6 +73,12 @@ mod tests {
         {
             assert_eq!(account_id(token), None, "{token}");
         }
+    }
+
+    #[test]
+    fn a_jwt_is_told_from_other_texts() {
+        let token = jwt(r#"{"base_domain":"amocrm.ru"}"#);
+        assert!(is_jwt(&format!(" {token}\n")) && !is_jwt("a.b.c") && !is_jwt("/etc/talkmirror/token"));
     }
 
     #[test]

@@ -106,8 +106,9 @@ impl<W: Write> Out<W> {
     }
 }
 
-/// Prints an error with its causes and the `hint`. One line, or one line for each mistake of a configuration.
-pub(super) fn error(error: &anyhow::Error, hint: Option<String>) {
+/// Prints an error with its causes and the `hint`: one line, or one for each mistake of a configuration. Below a
+/// configuration's mistakes comes its `snippet`.
+pub(super) fn error(error: &anyhow::Error, hint: Option<String>, snippet: &[String]) {
     let hint = hint.map_or(String::new(), |hint| format!("; {hint}"));
     let lines = lines(error);
     let last = lines.len().saturating_sub(1);
@@ -116,16 +117,24 @@ pub(super) fn error(error: &anyhow::Error, hint: Option<String>) {
         let after = if place == last { &*hint } else { "" };
         progress::eprint_line(&format!("{before}{line}{after}"));
     }
+    if mistakes(error).is_some() {
+        snippet.iter().for_each(|line| progress::eprint_line(line));
+    }
 }
 
 fn lines(error: &anyhow::Error) -> Vec<String> {
-    let mistakes = match (error.downcast_ref(), error.downcast_ref()) {
-        (Some(Mistakes(mistakes)), _) | (_, Some(DaemonError::Config(Mistakes(mistakes)))) => {
-            mistakes.clone()
-        }
-        _ => Vec::new(),
-    };
-    if mistakes.is_empty() { vec![humanize::causes(error.as_ref())] } else { mistakes }
+    match mistakes(error) {
+        Some(mistakes) if !mistakes.is_empty() => mistakes.clone(),
+        _ => vec![humanize::causes(error.as_ref())],
+    }
+}
+
+/// The mistakes of a configuration, if that is the error.
+fn mistakes(error: &anyhow::Error) -> Option<&Vec<String>> {
+    match (error.downcast_ref(), error.downcast_ref()) {
+        (Some(Mistakes(mistakes)), _) | (_, Some(DaemonError::Config(Mistakes(mistakes)))) => Some(mistakes),
+        _ => None,
+    }
 }
 
 /// Exits with clap's usage error. The typed text is escaped too.

@@ -24,6 +24,14 @@ pub(super) fn prepare_process() {
     limit::handle_signal();
 }
 
+/// The configuration of the service.
+pub(super) const SYSTEM_CONFIG: &str = "/etc/talkmirror/config.toml";
+
+/// The configuration that the environment names.
+pub(super) fn named_config() -> Option<PathBuf> {
+    std::env::var_os("TALKMIRROR_CONFIG").map(PathBuf::from)
+}
+
 /// How many files a read of the database opens, …
 pub(super) const FILES_TO_READ: usize = 6;
 /// … and how many a worker opens, without its requests.
@@ -62,6 +70,11 @@ impl Input {
         }
         let file = ConfigFile::read(&self.path)?;
         Ok(self.read.get_or_init(|| file))
+    }
+
+    /// The place of a syntax error, if the file was read and has one.
+    pub(super) fn snippet(&self) -> Vec<String> {
+        self.read.get().map(ConfigFile::snippet).unwrap_or_default()
     }
 
     pub(super) fn config(&self, needs: Needs) -> Result<Config, Mistakes> {

@@ -20,10 +20,8 @@ const ORIGINS: &str = "a list of words: [\"telegram\", \"viber\"]";
 /// Reads the section.
 /// `report` is for `in_work_time`.
 pub(super) fn auto_close(keys: &mut Keys, report: &ReportRules) -> AutoClose {
-    let mode = keys.optional("auto_close.mode", "off, dry-run or live", |value| {
-        let mode = value.string()?;
-        [CloseMode::Off, CloseMode::DryRun, CloseMode::Live].into_iter().find(|known| known.as_str() == mode)
-    });
+    let modes = [CloseMode::Off, CloseMode::DryRun, CloseMode::Live].map(|mode| (mode.as_str(), mode));
+    let mode = keys.choice("auto_close.mode", &modes);
     let rules = CloseRules {
         mode: mode.unwrap_or_default(),
         stale: StaleRules {

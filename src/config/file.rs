@@ -1,6 +1,6 @@
 //! A configuration's text, read once.
 
-use super::Mistakes;
+use super::{Mistakes, syntax};
 use crate::files::text_of;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -33,13 +33,17 @@ impl ConfigFile {
     }
 
     /// A configuration with this text.
-    #[cfg(test)]
-    pub(super) fn of_text(path: &Path, text: String) -> ConfigFile {
+    pub(crate) fn of_text(path: &Path, text: String) -> ConfigFile {
         ConfigFile { path: path.to_owned(), text, is_regular: true }
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// If the text is not TOML: the line in question, with a caret below it. What may be a secret is hidden.
+    pub(crate) fn snippet(&self) -> Vec<String> {
+        syntax::lines(&self.text).err().map(|error| error.snippet()).unwrap_or_default()
     }
 
     /// Whether it can be read again.

@@ -1,7 +1,9 @@
 //! `[api.oauth]`
 
+use super::address::is_loopback;
 use super::keys::Keys;
-use super::{Needs, credentials, is_loopback};
+use super::value::may_be_secret;
+use super::{Needs, credentials};
 use crate::amocrm::oauth::{Integration, TokenStore};
 use crate::files::read_secret;
 use secrecy::SecretString;
@@ -34,7 +36,7 @@ pub(super) fn section(keys: &mut Keys, folder: &Path) -> Section {
     };
     let client_id =
         text("api.oauth.client_id", CLIENT_ID, |id| id.bytes().all(|byte| byte.is_ascii_graphic()));
-    let client_secret_file = text("api.oauth.client_secret_file", SECRET_FILE, |_| true);
+    let client_secret_file = text("api.oauth.client_secret_file", SECRET_FILE, |path| !may_be_secret(path));
     let redirect_uri = text("api.oauth.redirect_uri", REDIRECT_URI, is_redirect_uri);
     let store = text("api.oauth.store", "the path of a file", |_| true);
     Section {

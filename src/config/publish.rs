@@ -34,7 +34,7 @@ pub(super) fn publish(keys: &mut Keys, folder: &Path, needs: Needs) -> Option<Pu
         None => {}
     }
     let file = |keys: &mut Keys, key, expected| {
-        let path = keys.optional(key, expected, super::keys::FoundValue::string)?;
+        let path = keys.optional(key, expected, super::value::FoundValue::string)?;
         (!path.is_empty()).then(|| folder.join(path))
     };
     let password_file: Option<PathBuf> =

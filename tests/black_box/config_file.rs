@@ -122,6 +122,9 @@ fn where_the_database_lies_must_be_certain() {
     error: [folder]/config.toml: database.path: expected the path of a file, found 3
     error: [folder]/config.toml: database.pth: expected a known key: database.path?, found an unknown one
     error: [folder]/config.toml: databse.path: expected a known key: database.path?, found an unknown one
-    error: [folder]/config.toml: expected TOML, found: TOML parse error at line 14, column 5: unclosed table, expected `]`
+    error: [folder]/config.toml: expected TOML, found: line 14, column 5: unclosed table, expected `]`
+       |
+    14 | [api
+       |  ^
     ");
 }

@@ -33,7 +33,12 @@ fn a_missing_file_an_empty_token_and_broken_toml_are_named() {
     assert_said!(err, @"error: [folder]/config.toml: api.token_file: expected a readable token at [folder]/token, found nothing in it");
     fs::write(mirror.path("config.toml"), "[api\n").unwrap();
     let (_, err) = mirror.ends(78, &["sync"]);
-    assert_said!(err, @"error: [folder]/config.toml: expected TOML, found: TOML parse error at line 1, column 5: unclosed table, expected `]`");
+    assert_said!(err, @"
+    error: [folder]/config.toml: expected TOML, found: line 1, column 5: unclosed table, expected `]`
+      |
+    1 | [api
+      |  ^
+    ");
     fs::remove_file(mirror.path("config.toml")).unwrap();
     let (_, err) = mirror.ends(78, &["sync"]);
     assert_said!(err, @"error: [folder]/config.toml: expected a configuration file (config.example.toml is one to begin with), found: No such file or directory (os error 2)");
@@ -51,6 +56,91 @@ fn the_environment_goes_before_the_file_and_is_named_in_its_mistakes() {
     assert_eq!(output.status.code(), Some(78));
     let err = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_said!(err, @r#"error: TALKMIRROR__API__MAX_IN_FLIGHT: api.max_in_flight: expected a whole number from 1 to 256, or "auto", found "none""#);
+}
+
+#[test]
+fn config_show_names_each_value_and_where_it_is_from_and_no_secret() {
+    let mirror = Mirror::new(account(1));
+    mirror.configure("auto_close.stale_after = \"48h\"\n");
+    let show = |arguments: &[&str]| {
+        let mut command = mirror.command(arguments);
+        command
+            .env("TALKMIRROR__API__TOKEN", "hush-hush")
+            .env("TALKMIRROR__HTTP__HOSTS", "a.example, b.example");
+        let (out, err) =
+            crate::harness::text(&command.env("TALKMIRROR__API__TIMEOUT", "7s").output().unwrap());
+        assert!(!out.contains("hush") && err.is_empty(), "{out}{err}");
+        out
+    };
+    let out = show(&["config", "show"]);
+    let wanted = [
+        "The file",
+        "api.token ",
+        "api.timeout ",
+        "api.connect",
+        "api.token_file ",
+        "auto_close.stale_after ",
+        "http.hosts ",
+    ];
+    let lines = out.lines().filter(|line| wanted.iter().any(|wanted| line.starts_with(wanted)));
+    assert_said!(lines.map(|line| format!("{line}\n")).collect::<String>(), @"
+    The file is [folder]/config.toml. The database is [folder]/talks.db.
+    api.token_file  token  line 2
+    api.connect_timeout  10s  default
+    api.timeout  7s  TALKMIRROR__API__TIMEOUT
+    auto_close.stale_after  48h  line 13
+    http.hosts  [a.example, b.example]  TALKMIRROR__HTTP__HOSTS
+    api.token  (not shown)  TALKMIRROR__API__TOKEN
+    ");
+    let json: serde_json::Value = serde_json::from_str(&show(&["config", "show", "--json"])).unwrap();
+    let setting = |key: &str| {
+        json["settings"].as_array().unwrap().iter().find(|setting| setting["key"] == key).unwrap()
+    };
+    assert_eq!(
+        setting("http.hosts"),
+        &serde_json::json!({"key": "http.hosts", "value": ["a.example", "b.example"], "source": "environment", "variable": "TALKMIRROR__HTTP__HOSTS"})
+    );
+    assert_eq!(
+        (&setting("auto_close.stale_after")["source"], setting("auto_close.stale_after")["line"].is_u64()),
+        (&"file".into(), true)
+    );
+    assert_eq!(
+        setting("queue.max_attempts"),
+        &serde_json::json!({"key": "queue.max_attempts", "value": 8, "source": "default"})
+    );
+
+    let (example, _) = mirror.ends(0, &["config", "example"]);
+    assert_eq!(example, fs::read_to_string(crate::docs::root().join("config.example.toml")).unwrap());
+    let schema: serde_json::Value = serde_json::from_str(&mirror.ends(0, &["config", "schema"]).0).unwrap();
+    assert_eq!(schema["properties"]["auto_close"]["properties"]["mode"]["default"], "off");
+}
+
+#[test]
+fn a_syntax_error_is_shown_with_its_line_and_what_may_be_a_secret_is_hidden() {
+    let mirror = Mirror::new(account(1));
+    fs::write(mirror.path("config.toml"), "[api]\nbase_url = mycompany.amocrm.ru\n").unwrap();
+    let (_, err) = mirror.ends(78, &["status"]);
+    assert_said!(err, @"
+    error: [folder]/config.toml: expected TOML, found: line 2, column 12: string values must be quoted, expected literal string
+      |
+    2 | base_url = mycompany.amocrm.ru
+      |  ^
+    ");
+    fs::write(mirror.path("config.toml"), "[api]\ntoken = \"hush hush\n").unwrap();
+    let (_, err) = mirror.ends(78, &["check"]);
+    assert_said!(err, @r#"
+    error: [folder]/config.toml: expected TOML, found: line 2, column 19: invalid basic string, expected `"`
+      |
+    2 | token = ***** ****
+      |  ^
+    "#);
+    fs::write(
+        mirror.path("config.toml"),
+        "api.base_url = \"mycompany.amocrm.ru\"\napi.token_file = \"token\"\n",
+    )
+    .unwrap();
+    let (_, err) = mirror.ends(78, &["check"]);
+    assert_said!(err, @r#"error: [folder]/config.toml: api.base_url: expected the address as https://mycompany.amocrm.ru, found "mycompany.amocrm.ru""#);
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn a_bad_configuration_is_refused_with_all_its_mistakes_and_the_old_one_stays() 
     assert_said!(journal::faults(&mirror.log()), @r#"
     ERROR a mistake in the new configuration: [folder]/config.toml: api.requests_per_second: expected a whole number from 1 to 1000000, found 0
     ERROR a mistake in the new configuration: [folder]/config.toml: auto_close.mode: expected off, dry-run or live, found "on"
-    ERROR a mistake in the new configuration: [folder]/config.toml: api.tokn: expected a known key: api.token?, found an unknown one
+    ERROR a mistake in the new configuration: [folder]/config.toml: api.tokn: expected a known key: api.token_file?, found an unknown one
     ERROR refused the new configuration, the old one stays in force: 3 mistakes
     "#);
     mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (1), (2)");

@@ -1,0 +1,92 @@
+//! Each key with its effective value, and where it is from.
+
+use super::example::{self, ExampleKey};
+use serde_json::Value;
+use std::fmt;
+
+/// A key with its effective value. Values are never secrets: those are in files of their own.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Setting {
+    /// The dotted key.
+    pub key: String,
+    /// As in the file or the environment. Null for a secret.
+    pub value: Value,
+    /// Where it is from.
+    pub origin: Origin,
+}
+
+/// Where a value is from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Nothing sets it.
+    Default,
+    /// The configuration file, at this line.
+    File { line: Option<usize> },
+    /// This environment variable.
+    Environment(String),
+}
+
+/// All keys in the order of config.example.toml: those in `set`, and the defaults of the rest.
+pub(super) fn effective(mut set: Vec<Setting>) -> Vec<Setting> {
+    let mut all = Vec::new();
+    for example in example::keys() {
+        let place = set.iter().position(|setting| setting.key == example.key);
+        all.push(place.map_or_else(|| unset(&example), |place| set.swap_remove(place)));
+    }
+    all.extend(set);
+    all
+}
+
+fn unset(example: &ExampleKey) -> Setting {
+    let value = example.default().cloned().unwrap_or_else(|| "".into());
+    Setting { key: example.key.clone(), value, origin: Origin::Default }
+}
+
+impl Setting {
+    /// The value for people. A text has quotes only if it needs them.
+    pub(crate) fn shown(&self) -> String {
+        match &self.value {
+            Value::Null => "(not shown)".into(),
+            Value::Array(values) => format!("[{}]", values.iter().map(shown).collect::<Vec<_>>().join(", ")),
+            value => shown(value),
+        }
+    }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) if !text.is_empty() && !text.contains([',', '[', ']', '"']) => text.clone(),
+        value => value.to_string(),
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Default => f.write_str("default"),
+            Origin::File { line: Some(line) } => write!(f, "line {line}"),
+            Origin::File { line: None } => f.write_str("the file"),
+            Origin::Environment(variable) => f.write_str(variable),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn setting(key: &str, value: Value) -> Setting {
+        Setting { key: key.into(), value, origin: Origin::File { line: None } }
+    }
+
+    #[test]
+    fn all_keys_are_there_and_what_is_not_set_has_its_default() {
+        let all = effective(vec![setting("auto_close.stale_after", json!("48h"))]);
+        let of = |key: &str| all.iter().find(|setting| setting.key == key).unwrap().clone();
+        assert_eq!(of("auto_close.stale_after"), setting("auto_close.stale_after", json!("48h")));
+        assert_eq!((of("api.timeout").value, of("api.timeout").origin), (json!("30s"), Origin::Default));
+        assert_eq!(of("api.token_file").value, json!(""), "the example's is no default");
+        assert!(all.len() > 50);
+    }
+}
