@@ -33,7 +33,7 @@ pub(crate) use feeds::{DirectoryRules, MAX_SECRET_BYTES};
 pub(crate) use file::ConfigFile;
 pub(crate) use schedule::{either_day, next_tick};
 pub(crate) use schema::schema;
-pub(crate) use settings::{Origin, Setting};
+pub(crate) use settings::{Origin, Setting, changes};
 
 use crate::amocrm::{self, ClientConfig, Token, TokenSource, vendor_of};
 use crate::language::Language;

@@ -42,6 +42,17 @@ fn unset(example: &ExampleKey) -> Setting {
     Setting { key: example.key.clone(), value, origin: Origin::Default }
 }
 
+/// What differs, as `KEY: OLD → NEW`.
+pub(crate) fn changes(old: &[Setting], new: &[Setting]) -> Vec<String> {
+    let of = |settings: &[Setting], key: &str| settings.iter().find(|setting| setting.key == key).cloned();
+    new.iter()
+        .filter_map(|new| {
+            let old = of(old, &new.key)?;
+            (old.value != new.value).then(|| format!("{}: {} → {}", new.key, old.shown(), new.shown()))
+        })
+        .collect()
+}
+
 impl Setting {
     /// The value for people. A text has quotes only if it needs them.
     pub(crate) fn shown(&self) -> String {
@@ -88,5 +99,25 @@ mod tests {
         assert_eq!((of("api.timeout").value, of("api.timeout").origin), (json!("30s"), Origin::Default));
         assert_eq!(of("api.token_file").value, json!(""), "the example's is no default");
         assert!(all.len() > 50);
+    }
+
+    #[test]
+    fn what_changed_is_told_with_both_values() {
+        let old = effective(vec![]);
+        let new = effective(vec![
+            setting("auto_close.stale_after", json!("48h")),
+            setting("auto_close.only_origins", json!(["telegram", "a, b"])),
+            setting("backup.path", json!("backups")),
+            setting("api.timeout", json!("30s")),
+        ]);
+        assert_eq!(
+            changes(&old, &new),
+            [
+                "auto_close.stale_after: 24h → 48h",
+                "auto_close.only_origins: [] → [telegram, \"a, b\"]",
+                "backup.path: \"\" → backups",
+            ]
+        );
+        assert_eq!(changes(&new, &new), [""; 0]);
     }
 }

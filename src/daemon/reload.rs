@@ -3,15 +3,16 @@
 use super::feeders::{self, FeederState};
 use super::running::Running;
 use super::{DaemonError, worker_config};
-use crate::amocrm::{Client, Token};
+use crate::amocrm::{Client, Token, TokenSource};
 use crate::clock;
-use crate::config::{Config, Mistakes, Needs};
+use crate::config::{Config, Mistakes, Needs, changes};
 use crate::policy::closing::CloseMode;
 use crate::report::humanize::causes;
 use crate::report::talk::TalkRules;
 use crate::store;
 use crate::text::shown;
 use crate::worker::Mode;
+use secrecy::ExposeSecret;
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -21,6 +22,31 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         .into_iter()
         .filter_map(|(key, changed)| changed.then_some(key))
         .collect()
+}
+
+/// Each key that differs, with both values. Of a secret only that it changed.
+fn changed(old: &Config, new: &Config) -> Vec<String> {
+    let webhook =
+        |config: &Config| config.webhook.as_ref().map(|webhook| webhook.secret.expose_secret().to_owned());
+    let client = |config: &Config| match &config.api.token {
+        Some(TokenSource::OAuth(integration)) => Some(integration.client_secret.expose_secret().to_owned()),
+        _ => None,
+    };
+    let secret = |key: &str, old: Option<String>, new: Option<String>| {
+        (old.is_some() && new.is_some() && old != new).then(|| format!("the secret in {key} changed"))
+    };
+    let mut changed = changes(&old.settings, &new.settings);
+    changed.extend(secret("webhook.secret_file", webhook(old), webhook(new)));
+    changed.extend(secret("api.oauth.client_secret_file", client(old), client(new)));
+    changed
+}
+
+fn count(changes: usize) -> String {
+    match changes {
+        0 => "nothing changed".into(),
+        1 => "1 change".into(),
+        changes => format!("{changes} changes"),
+    }
 }
 
 /// A new configuration, and all that is needed to apply it.
@@ -116,6 +142,7 @@ impl Running<'_> {
     async fn apply(&mut self, prepared: Prepared) -> Result<(), DaemonError> {
         let Prepared { config, token, client, feeder_state, restart_keys } = prepared;
         let now = clock::now();
+        let changed = changed(&self.config, &config);
         (self.set_level)(config.log.level);
         self.worker.reconfigure(worker_config(&config, Mode::Run), token, client, now);
         self.backups.apply(&config, &self.schedule).await?;
@@ -131,7 +158,10 @@ impl Running<'_> {
         self.set_sweeps().await?;
         self.refused = None;
         self.configured_at = now.secs();
-        tracing::info!("applied the new configuration");
+        for change in &changed {
+            tracing::info!("{}", shown(change));
+        }
+        tracing::info!("applied the new configuration: {}", count(changed.len()));
         if !restart_keys.is_empty() {
             tracing::warn!("restart talkmirror to apply the other changes: {}", restart_keys.join(", "));
         }

@@ -50,6 +50,15 @@ impl Mirror {
         entries(&self.log()).filter(|entry| entry.contains(event)).collect()
     }
 
+    /// The lines about keys that a reload changed.
+    pub fn logged_changes(&self) -> String {
+        let is_change =
+            |line: &String| line.starts_with("INFO ") && (line.contains(" → ") || line.ends_with(" changed"));
+        let lines: Vec<String> =
+            entries(&self.log()).filter(is_change).filter(|line| !line.contains("nothing")).collect();
+        lines.join("\n")
+    }
+
     /// Waits for the first line of an event.
     pub fn wait_logged(&self, event: &str) -> String {
         self.wait_logged_times(event, 1)

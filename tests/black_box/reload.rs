@@ -66,6 +66,31 @@ fn a_bad_configuration_is_refused_with_all_its_mistakes_and_the_old_one_stays() 
 }
 
 #[test]
+fn a_reload_says_what_changed_and_of_a_secret_only_that_it_did() {
+    let mirror = Mirror::new(account(1));
+    let port = Mirror::free_port();
+    mirror.write_secret("webhook-secret", "first-0123456789");
+    let webhook = format!(
+        "http.listen = \"127.0.0.1:{port}\"\nwebhook.enabled = true\nwebhook.secret_file = \"webhook-secret\"\n"
+    );
+    mirror.configure(&webhook);
+    let daemon = mirror.running_daemon();
+    mirror.reload(&daemon, &webhook);
+    assert_said!(mirror.wait_logged(journal::CONFIG_APPLIED), @"INFO applied the new configuration: nothing changed");
+    mirror.write_secret("webhook-secret", "second-0123456789");
+    let more = "auto_close.stale_after = \"48h\"\nauto_close.only_origins = [\"viber\", \"телеграм\"]\n";
+    mirror.reload(&daemon, &format!("{webhook}{more}"));
+    assert_said!(mirror.logged_changes(), @"
+    INFO auto_close.stale_after: 24h → 48h
+    INFO auto_close.only_origins: [] → [viber, телеграм]
+    INFO the secret in webhook.secret_file changed
+    ");
+    assert_said!(mirror.wait_logged_times(journal::CONFIG_APPLIED, 2), @"INFO applied the new configuration: 3 changes");
+    assert!(!mirror.log().contains("0123456789"), "{}", mirror.log());
+    daemon.stop();
+}
+
+#[test]
 fn closing_is_switched_on_and_off_while_it_runs() {
     let mut account = account(0);
     for _ in 0..6 {
@@ -166,6 +191,10 @@ fn another_token_file_is_used_and_what_takes_a_restart_is_named() {
     mirror.simulator.account().token = "second".into();
     mirror.write_secret("second", "second");
     mirror.reload(&daemon, "api.token_file = \"second\"\nlog.format = \"json\"\n");
+    assert_said!(mirror.logged_changes(), @"
+    INFO api.token_file: token → second
+    INFO log.format: auto → json
+    ");
     mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (1)");
     mirror.wait_sql("the new token is used", "SELECT count(*) FROM talks", 1);
     assert_said!(mirror.wait_logged(journal::RESTART_NEEDED), @"WARN restart talkmirror to apply the other changes: log.format");
