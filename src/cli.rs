@@ -15,6 +15,7 @@ mod enqueue;
 mod exempt;
 mod exit;
 mod help;
+mod init;
 mod logging;
 mod login;
 mod man;
@@ -40,6 +41,7 @@ use clap::{ArgAction, Parser, Subcommand};
 use clap_complete::Shell;
 use configuration::ConfigCommand;
 use exempt::ExemptCommand;
+use init::InitArguments;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -67,6 +69,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a first configuration: asks for the account's address and its token, then runs `check`
+    Init(InitArguments),
     /// Show the effective configuration, the example, or the schema
     #[command(subcommand, disable_help_subcommand = true)]
     Config(ConfigCommand),
@@ -347,6 +351,7 @@ impl Cli {
                 | Command::Close { .. }
                 | Command::Check { .. }
                 | Command::Login { .. }
+                | Command::Init(_)
         ) {
             // Read first: /dev/fd is closed to a process that may not be dumped.
             let _ = input.file();
@@ -354,6 +359,10 @@ impl Cli {
             nix::sys::prctl::set_dumpable(false).context("cannot keep the token out of core dumps")?;
         }
         match self.command {
+            Command::Init(ref arguments) => {
+                plain()?;
+                init::init(arguments, self.config.as_deref())
+            }
             Command::Config(ref command) => {
                 plain()?;
                 configuration::run(command, input)

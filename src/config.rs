@@ -26,6 +26,7 @@ mod settings;
 mod syntax;
 mod value;
 
+pub(crate) use address::{Pasted, pasted};
 pub(crate) use auto_close::AutoClose;
 pub(crate) use backup::Backup;
 pub(crate) use example::EXAMPLE;

@@ -14,6 +14,7 @@ const ALONE: &[(&str, &[&str])] = &[
     ("tokio_cron_scheduler::", &["daemon"]),
     ("use config::", &["config"]),
     ("toml::", &["config"]),
+    ("rpassword::", &["cli"]),
     ("Instant::now", &["clock"]),
     ("SystemTime::now", &["clock"]),
     (".elapsed()", &["clock"]),

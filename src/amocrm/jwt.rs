@@ -31,6 +31,11 @@ pub(super) fn account_id(token: &str) -> Option<i64> {
     claim.as_i64().or_else(|| claim.as_str()?.trim().parse().ok()).filter(|id| *id > 0)
 }
 
+/// The claim `base_domain` of a JWT: the vendor's domain of the account, such as `amocrm.ru`.
+pub(super) fn base_domain(token: &str) -> Option<String> {
+    Some(claims(token)?.get("base_domain")?.as_str()?.to_owned())
+}
+
 /// Whether a text is a JWT, as long-lived tokens are.
 pub(crate) fn is_jwt(text: &str) -> bool {
     claims(text.trim()).is_some_and(|claims| claims.is_object())
@@ -76,9 +81,11 @@ mod tests {
     }
 
     #[test]
-    fn a_jwt_is_told_from_other_texts() {
+    fn a_jwt_is_told_from_other_texts_and_names_the_vendor_s_domain() {
         let token = jwt(r#"{"base_domain":"amocrm.ru"}"#);
         assert!(is_jwt(&format!(" {token}\n")) && !is_jwt("a.b.c") && !is_jwt("/etc/talkmirror/token"));
+        assert_eq!(base_domain(&token).as_deref(), Some("amocrm.ru"));
+        assert_eq!(base_domain(&jwt(r#"{"base_domain":7}"#)), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The API token: where it is stored, read and checked. It is never shown.
 
-use super::jwt::{account_id, check, expiry};
+use super::jwt::{account_id, base_domain, check, expiry, is_jwt};
 use super::oauth::{Integration, Pair};
 use crate::clock::UnixSeconds;
 use crate::files::{Stamp, is_credential, read_secret};
@@ -101,6 +101,16 @@ impl Token {
     /// The account in a long-lived token's claim `account_id`.
     pub fn account_id(&self) -> Option<i64> {
         account_id(self.secret.expose_secret())
+    }
+
+    /// The vendor's domain in a long-lived token's claim `base_domain`, such as `amocrm.ru`.
+    pub(crate) fn base_domain(&self) -> Option<String> {
+        base_domain(self.secret.expose_secret())
+    }
+
+    /// Whether it is a JWT, as the vendor's long-lived tokens are.
+    pub(crate) fn is_jwt(&self) -> bool {
+        is_jwt(self.secret.expose_secret())
     }
 
     /// Warnings about its files.

@@ -1,6 +1,7 @@
 //! `api.base_url`: the account's address.
 
 use super::keys::Keys;
+use crate::amocrm::vendor_of;
 use std::net::IpAddr;
 use url::{Host, Url};
 
@@ -61,6 +62,36 @@ fn meant(text: &str) -> Option<Url> {
     account_address(url.as_str())
 }
 
+/// What a person pasted or typed as the account's address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Pasted {
+    Address(Url),
+    /// The account's name alone: `mycompany`.
+    Name(String),
+}
+
+/// Reads an address as people paste it: from the browser, without `https://`, or the account's name alone.
+///
+/// # Errors
+/// What it is, if it is no account's address.
+pub(crate) fn pasted(text: &str) -> Result<Pasted, String> {
+    let text = text.trim().trim_matches(['"', '\'', '<', '>']).trim();
+    if text.is_empty() {
+        return Err("nothing".into());
+    }
+    let is_name = |text: &str| text.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-');
+    if is_name(text) && text != "localhost" {
+        return Ok(Pasted::Name(text.to_ascii_lowercase()));
+    }
+    let url = meant(text).ok_or_else(|| "no address of an account".to_owned())?;
+    let host = url.host_str().unwrap_or_default();
+    let is_vendor = vendor_of(host).is_some_and(|vendor| host == vendor || host == format!("www.{vendor}"));
+    if is_vendor {
+        return Err("the vendor's own site".into());
+    }
+    Ok(Pasted::Address(url))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::mistakes;
@@ -106,6 +137,28 @@ mod tests {
         }
         for text in ["mycompany", "ftp://mycompany.amocrm.ru", "", "two words.ru", "https://"] {
             assert!(told(text).starts_with("the account's address, https://example.amocrm.ru"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_people_paste_is_an_address_or_a_name() {
+        let address = |text: &str| match pasted(text) {
+            Ok(Pasted::Address(url)) => url.to_string(),
+            other => format!("{other:?}"),
+        };
+        for text in [
+            "mycompany.amocrm.ru",
+            " https://mycompany.amocrm.ru/leads/?x ",
+            "http://mycompany.amocrm.ru",
+            "\"https://MyCompany.amocrm.ru/\"",
+        ] {
+            assert_eq!(address(text), "https://mycompany.amocrm.ru/");
+        }
+        assert_eq!(address("http://127.0.0.1:8080/x"), "http://127.0.0.1:8080/");
+        assert_eq!(address("127.0.0.1:8080"), "http://127.0.0.1:8080/");
+        assert_eq!(pasted("MyCompany"), Ok(Pasted::Name("mycompany".into())));
+        for text in ["", "https://www.amocrm.ru/", "kommo.com", "two words", "https://u:p@a.amocrm.ru"] {
+            assert!(pasted(text).is_err(), "{text}");
         }
     }
 }

@@ -27,7 +27,7 @@ impl ConfigFile {
         read().map_err(|error| {
             let file = path.display();
             Mistakes(vec![format!(
-                "{file}: expected a configuration file (config.example.toml is one to begin with), found: {error}"
+                "{file}: expected a configuration file (`talkmirror init` writes one), found: {error}"
             )])
         })
     }

@@ -41,7 +41,7 @@ fn a_missing_file_an_empty_token_and_broken_toml_are_named() {
     ");
     fs::remove_file(mirror.path("config.toml")).unwrap();
     let (_, err) = mirror.ends(78, &["sync"]);
-    assert_said!(err, @"error: [folder]/config.toml: expected a configuration file (config.example.toml is one to begin with), found: No such file or directory (os error 2)");
+    assert_said!(err, @"error: [folder]/config.toml: expected a configuration file (`talkmirror init` writes one), found: No such file or directory (os error 2)");
 }
 
 #[test]

@@ -44,6 +44,7 @@ mod harness;
 mod hosts;
 mod http;
 mod identity;
+mod init;
 mod instances;
 mod journal;
 mod languages;

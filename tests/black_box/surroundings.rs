@@ -62,7 +62,7 @@ fn a_variable_that_is_set_but_empty_counts_as_unset() {
 
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_talkmirror"));
     let (_, err) = text(&command.env("TALKMIRROR_CONFIG", "").arg("status").output().unwrap());
-    assert_said!(err, @"error: /etc/talkmirror/config.toml: expected a configuration file (config.example.toml is one to begin with), found: No such file or directory (os error 2)");
+    assert_said!(err, @"error: /etc/talkmirror/config.toml: expected a configuration file (`talkmirror init` writes one), found: No such file or directory (os error 2)");
 }
 
 #[test]
