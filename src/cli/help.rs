@@ -17,6 +17,9 @@ pub(super) const GROUPS: &[(&str, &[&str])] = &[
 
 /// Command lines, and what they do.
 pub(super) const EXAMPLES: &[(&str, &str)] = &[
+    ("init", "Write the first configuration: asks for the address and the token"),
+    ("config show", "See each setting, and where it is from"),
+    ("status --watch", "Watch the mirror, until q"),
     ("check", "Test the configuration and the token before the daemon starts"),
     ("check --json", "The same for a script"),
     ("run -v", "Run the daemon in a terminal, with more in the log"),

@@ -53,8 +53,8 @@ fn complaints(state: &State) -> impl Iterator<Item = &Complaint> {
 
 fn print_complaint(out: &mut Out<impl Write>, complaint: &Complaint, language: Language) -> io::Result<()> {
     let what = complaint.what.to(language);
-    out.line_at(2, "!".into(), humanize::brief(&what, MAX_COMPLAINT_WIDTH))?;
-    out.line_at(4, "  →".into(), complaint.action.to(language))
+    out.line_at(2, &"!".into(), humanize::brief(&what, MAX_COMPLAINT_WIDTH))?;
+    out.line_at(4, &"  →".into(), complaint.action.to(language))
 }
 
 /// `see` is where the complaints are.
