@@ -2,12 +2,14 @@
 
 use super::print::Out;
 use super::surroundings::Input;
-use super::table::Table;
 use crate::config::{Config, EXAMPLE, Needs, Origin, Setting, schema};
 use anyhow::Result;
 use clap::Subcommand;
 use serde_json::{Value, json};
 use std::process::ExitCode;
+
+/// Columns of a key and its value, if they do not need more.
+const WIDTH: usize = 34;
 
 /// What to print.
 #[derive(Debug, Subcommand)]
@@ -45,17 +47,24 @@ fn show(config: &Config, as_json: bool) -> Result<ExitCode> {
         ))?;
         return out.done();
     }
-    out.line(format!(
-        "The file is {}. The database is {}.",
-        config.file.display(),
-        config.database.display()
-    ))?;
-    out.line("")?;
-    let mut table = Table::headed(["KEY", "VALUE", "FROM"]);
-    for setting in &config.settings {
-        table.row([setting.key.clone().into(), setting.shown().into(), setting.origin.to_string().into()]);
+    // As TOML, so that parts of it can be copied into a file.
+    out.line(format!("# The file: {}", config.file.display()))?;
+    out.line(format!("# The database: {}", config.database.display()))?;
+    let mut section = "";
+    for Setting { key, value, origin } in &config.settings {
+        let (of, name) = key.rsplit_once('.').unwrap_or(("", key));
+        if value.is_null() {
+            out.line("")?;
+            out.line(format!("# {key} is set by {origin}, and not shown."))?;
+            continue;
+        }
+        if of != section {
+            out.line("")?;
+            out.line(format!("[{of}]"))?;
+            section = of;
+        }
+        out.line(format!("{:<WIDTH$}  # {origin}", format!("{name} = {value}")))?;
     }
-    out.table(&table)?;
     out.done()
 }
 

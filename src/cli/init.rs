@@ -70,15 +70,14 @@ pub(super) fn init(arguments: &InitArguments, config: Option<&Path>) -> Result<E
     }
     match check::check(&input, false) {
         Ok(code) if code == ExitCode::SUCCESS => {
-            let text =
-                "Auto-close is in dry-run: talkmirror records what it would close, and closes nothing. Next:";
+            let text = "Auto-close is in dry-run: talkmirror records what it would close, and closes nothing.\nNext:";
             let page = input.config(Needs::DatabaseAlone).ok().and_then(|config| config.http);
             let status = page.map_or(String::new(), |page| format!("     # or its page: http://{page}/"));
             steps(text, &[start, format!("{command} status{status}")], code)
         }
         checked => {
             let text = format!(
-                "The files stay. The address is in {}, the secret in {}. Correct what is BAD, then check again:",
+                "The files stay. The address is in {},\nthe secret in {}.\nCorrect what is BAD, then check again:",
                 place.config.display(),
                 place.secret(&answers).display()
             );
@@ -88,11 +87,13 @@ pub(super) fn init(arguments: &InitArguments, config: Option<&Path>) -> Result<E
     }
 }
 
-/// Prints what to do next: a sentence, and a command on each line.
+/// Prints what to do next: sentences, and a command on each line.
 fn steps(sentence: &str, commands: &[String], code: ExitCode) -> Result<ExitCode> {
     let mut out = Out::new();
     out.line("")?;
-    out.line(sentence)?;
+    for line in sentence.lines() {
+        out.line(line)?;
+    }
     for command in commands {
         out.line(format!("  {command}"))?;
     }

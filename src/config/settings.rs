@@ -55,7 +55,7 @@ pub(crate) fn changes(old: &[Setting], new: &[Setting]) -> Vec<String> {
 
 impl Setting {
     /// The value for people. A text has quotes only if it needs them.
-    pub(crate) fn shown(&self) -> String {
+    fn shown(&self) -> String {
         match &self.value {
             Value::Null => "(not shown)".into(),
             Value::Array(values) => format!("[{}]", values.iter().map(shown).collect::<Vec<_>>().join(", ")),

@@ -91,7 +91,8 @@ fn on_a_terminal_it_asks_writes_checks_and_names_the_account_and_the_next_comman
     The account's address, as in the browser (mycompany.amocrm.ru): https://www.amocrm.ru
     That is the vendor's own site: type it as mycompany.amocrm.ru or mycompany.kommo.com.
     The account's address, as in the browser (mycompany.amocrm.ru): http://127.0.0.1:[port]/leads/?page=1
-    The long-lived token: in the integration's settings, under "Keys and scopes" (Ключи и доступы). Paste it, it is not shown. Or press Enter alone to use OAuth.
+    The integration's long-lived token ("Keys and scopes", "Ключи и доступы").
+    Paste it, it is not shown. Press Enter alone to use OAuth instead.
     The token: 
     Read 9 characters.
     That is no usable token: spaces, line breaks or other characters that no token has.
@@ -106,7 +107,8 @@ fn on_a_terminal_it_asks_writes_checks_and_names_the_account_and_the_next_comman
     token  ok  http://127.0.0.1:[port] accepts it
     account  ok  17029541 ("Simulated", http://127.0.0.1:[port]) answers (by GET /api/v4/account); the database has no account yet
 
-    Auto-close is in dry-run: talkmirror records what it would close, and closes nothing. Next:
+    Auto-close is in dry-run: talkmirror records what it would close, and closes nothing.
+    Next:
       talkmirror --config [folder]/new/config.toml run
       talkmirror --config [folder]/new/config.toml status  # or its page: http://127.0.0.1:[http.listen]/
     "#);
@@ -213,7 +215,9 @@ fn with_options_it_asks_nothing_and_after_a_bad_check_it_says_what_to_correct() 
     assert_said!(after.trim(), @"
     http://127.0.0.1:[port]: HTTP 401: the token is not accepted
 
-    The files stay. The address is in [folder]/new/config.toml, the secret in [folder]/new/token. Correct what is BAD, then check again:
+    The files stay. The address is in [folder]/new/config.toml,
+    the secret in [folder]/new/token.
+    Correct what is BAD, then check again:
       talkmirror --config [folder]/new/config.toml check
     ");
     let (code, _, err) = init(&["--base-url", &base, "--token-file", "-"], TOKEN);

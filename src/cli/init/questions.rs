@@ -121,10 +121,8 @@ fn access(
     if asking == Asking::Nobody {
         bail!("there is no terminal to ask on");
     }
-    eprint_line(
-        "The long-lived token: in the integration's settings, under \"Keys and scopes\" (Ключи и доступы). Paste it, \
-         it is not shown. Or press Enter alone to use OAuth.",
-    );
+    eprint_line("The integration's long-lived token (\"Keys and scopes\", \"Ключи и доступы\").");
+    eprint_line("Paste it, it is not shown. Press Enter alone to use OAuth instead.");
     let token = answer(|| {
         let text = hidden("The token: ")?;
         if text.expose_secret().trim().is_empty() {
