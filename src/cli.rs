@@ -216,7 +216,14 @@ enum Command {
         no_open: bool,
     },
     /// Print a completion script for a shell
-    Completions { shell: Shell },
+    Completions {
+        /// The shell
+        #[arg(required_unless_present = "ids")]
+        shell: Option<Shell>,
+        /// Print ids, for these scripts
+        #[arg(long, value_name = "KIND", hide = true, exclusive = true)]
+        ids: Option<completions::IdKind>,
+    },
     /// Print the manual page
     Man,
 }
@@ -446,7 +453,10 @@ impl Cli {
                 let publish = publish.clone().map(|address| demo::Target { address, password_file });
                 demo::demo(&demo::DemoArguments { dir: dir.as_deref(), publish, serve, no_open })
             }
-            Command::Completions { shell } => completions::completions(shell),
+            Command::Completions { ids: Some(kind), .. } => completions::ids(&for_database()?.database, kind),
+            Command::Completions { shell, ids: None } => {
+                completions::completions(shell.context("expected the name of a shell")?)
+            }
             Command::Man => man::man(),
         }
     }

@@ -95,7 +95,7 @@ fn describe(roff: &mut Roff, command: &clap::Command, path: &str) {
     let mut heading = vec![bold(name)];
     let mut options = Vec::new();
     for argument in command.get_arguments() {
-        if argument.is_global_set() || argument.get_id() == "help" {
+        if argument.is_global_set() || argument.is_hide_set() || argument.get_id() == "help" {
             continue;
         }
         let is_optional = !argument.is_positional() && !argument.is_required_set();

@@ -154,6 +154,30 @@ fn the_queue_is_listed_retried_and_dropped() {
     assert_said!(out, @"The queue is empty.");
 }
 
+/// As bash calls it. The other shells have the same ids.
+#[test]
+fn ids_are_completed_from_the_database() {
+    let mirror = Mirror::new(account(12));
+    mirror.ends(0, &["sync", "1..12"]);
+    mirror.execute("INSERT INTO talk_queue (talk_id, failed_at) VALUES (71, 5); INSERT INTO talk_queue (talk_id) VALUES (72)");
+    let binary = env!("CARGO_BIN_EXE_talkmirror");
+    let completed = |line: &str| {
+        let config = mirror.path("config.toml");
+        let script = format!(
+            "source <({binary} completions bash); COMP_WORDS=({binary} --config {} {line} ''); \
+             COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _talkmirror_with_ids {binary} '' ''; echo \"${{COMPREPLY[*]}}\"",
+            config.display()
+        );
+        let output = std::process::Command::new("bash").args(["-c", &script]).output().unwrap();
+        text(&output).0.trim().to_owned()
+    };
+    let open = "SELECT group_concat(talk_id, ' ') FROM (SELECT talk_id FROM talks WHERE is_in_work = 1
+                 ORDER BY missed_at IS NULL, missed_at)";
+    assert_eq!(completed("why"), mirror.sql::<String>(open));
+    assert_eq!((completed("queue retry"), completed("queue drop")), ("71".into(), "72 71".into()));
+    assert!(completed("status").contains("--json"), "what clap knows is as before");
+}
+
 #[test]
 fn a_database_that_is_not_there_yet_is_named_with_what_makes_it() {
     let mirror = Mirror::new(account(1));
