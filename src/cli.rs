@@ -30,6 +30,7 @@ mod status;
 mod surroundings;
 mod sync;
 mod table;
+mod talk_ids;
 mod why;
 
 use crate::config::{Config, LogFormat, Needs};
@@ -46,6 +47,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use surroundings::Input;
+use talk_ids::{IdsOrStdin, ids_or_stdin, talk_ids};
 
 /// After the options of a command come those that all have, and then `--help`.
 const LAST: usize = 900;
@@ -278,40 +280,6 @@ enum PublishCommand {
     },
     /// Publish everything again
     All,
-}
-
-/// An argument that names talks.
-#[derive(Debug, Clone)]
-pub enum IdsOrStdin {
-    /// One id, or a range such as `1..100`.
-    Ids(RangeInclusive<TalkId>),
-    /// `-`: ids and ranges are read from stdin, one a line.
-    Stdin,
-}
-
-/// A larger range is probably a typing error.
-const LARGEST_RANGE: i64 = 10_000_000;
-
-fn talk_ids(text: &str) -> Result<RangeInclusive<TalkId>, String> {
-    let talk_id = |text: &str| text.parse::<TalkId>().map_err(|error| error.to_string());
-    let Some((first, last)) = text.split_once("..") else {
-        return talk_id(text).map(|id| id..=id);
-    };
-    let (first, last) = (talk_id(first)?, talk_id(last)?);
-    if first > last {
-        return Err(format!("the range is empty: did you mean {last}..{first}?"));
-    }
-    if last.get() - first.get() >= LARGEST_RANGE {
-        return Err(format!("over {LARGEST_RANGE} talks in one range: give smaller ranges"));
-    }
-    Ok(first..=last)
-}
-
-fn ids_or_stdin(text: &str) -> Result<IdsOrStdin, String> {
-    match text {
-        "-" => Ok(IdsOrStdin::Stdin),
-        ids => talk_ids(ids).map(IdsOrStdin::Ids),
-    }
 }
 
 /// Runs the command.

@@ -2,7 +2,7 @@
 
 use super::print::Out;
 use super::progress::{Counted, ProgressDisplay};
-use super::{IdsOrStdin, talk_ids};
+use super::talk_ids::{IdsOrStdin, talk_ids};
 use crate::files::without_bom;
 use crate::report::humanize;
 use crate::store;
