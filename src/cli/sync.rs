@@ -165,7 +165,9 @@ impl QueueProgress {
 
     pub(super) fn update(&mut self, worker: &Worker) {
         let counters = worker.counters();
-        if clock::mono() >= self.count_at {
+        // Before the account is confirmed, nothing is queued yet.
+        let is_empty = self.counted.is_none_or(|(waiting, _)| waiting == 0);
+        if is_empty || clock::mono() >= self.count_at {
             self.count_at = clock::mono() + RECOUNT_INTERVAL;
             self.counted = self.waiting().map(|waiting| (waiting, counters.done()));
         }
@@ -183,6 +185,9 @@ impl QueueProgress {
         }
         if let Some((why, _)) = worker.write_error() {
             notes.push(format!("cannot write the database: {why}"));
+        }
+        if waiting + done_then == 0 && notes.is_empty() {
+            return;
         }
         self.progress.get_or_insert_with(|| ProgressDisplay::new(waiting, Counted::Talks)).set(
             counters.done(),
