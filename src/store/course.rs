@@ -11,7 +11,7 @@ use std::time::Duration;
 named! {
     /// How far back talks are counted.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub enum Range {
+    pub(crate) enum Range {
         /// The last 24 hours by hour, the current one included.
         Hours = "24h",
         /// The last days, today included.
@@ -23,7 +23,7 @@ named! {
 
 impl Range {
     /// How many hours or days it has.
-    pub const fn periods(self) -> usize {
+    pub(crate) const fn periods(self) -> usize {
         match self {
             Range::Hours => 24,
             Range::Week => 7,

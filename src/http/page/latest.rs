@@ -22,7 +22,7 @@ pub(super) fn closings(screen: &Screen) -> Markup {
     let content = html! {
         @if !screen.closures.is_empty() {
             div.wide {
-                table {
+                table.cards {
                     caption { (Message::new("front-closings-caption").with("number", screen.closures.len()).to(language)) }
                     thead {
                         tr {
@@ -50,11 +50,11 @@ fn decision(closure: &Closure, screen: &Screen) -> Markup {
                 a href={ "talks/" (closure.talk_id) } { (closure.talk_id) }
                 small { (when(language, closure.decided_at, screen.now)) }
             }
-            td {
+            td data-name=(language.text("front-column-outcome")) {
                 (capitalised(&outcome(closure.outcome).to(language)))
                 @if let Some(status) = closure.http_status { small { "HTTP " (status) } }
             }
-            td {
+            td data-name=(language.text("front-column-why")) {
                 (outside(&closure.reason))
                 @if let Some(error) = &closure.error { small.bad { (outside(error)) } }
             }
@@ -74,7 +74,7 @@ pub(super) fn feeders(screen: &Screen) -> Markup {
     let content = html! {
         @if !rows.is_empty() {
             div.wide {
-                table {
+                table.cards {
                     caption { (language.text("front-feeders-caption")) }
                     thead {
                         tr {
@@ -119,9 +119,9 @@ fn feeder(row: &FeederRow, screen: &Screen) -> Markup {
                     (None, None) => small { (language.text(if row.enabled { "front-feeder-on" } else { "front-feeder-off" })) },
                 }
             }
-            td { @match row.ran_at { None => (language.text("front-never")), Some(at) => (when(language, at, now)) } }
-            td.number { (language.count(row.found)) }
-            td.number { (language.count(row.found_in_all)) }
+            td data-name=(language.text("front-column-last")) { @match row.ran_at { None => (language.text("front-never")), Some(at) => (when(language, at, now)) } }
+            td.number data-name=(language.text("front-column-queued-then")) { (language.count(row.found)) }
+            td.number data-name=(language.text("front-column-in-all")) { (language.count(row.found_in_all)) }
         }
     }
 }
