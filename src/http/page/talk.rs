@@ -3,7 +3,7 @@
 mod history;
 mod payload;
 
-use super::parts::{facts, marked, outside, sentence, when};
+use super::parts::{account_link, facts, marked, outside, sentence, when};
 use super::shell::{Content, Frame};
 use crate::language::{Language, Message};
 use crate::report::talk::TalkReport;
@@ -53,19 +53,11 @@ fn name(text: &str) -> String {
     brief(text, 120)
 }
 
-/// A link to where the account shows something, if the stored address is one of the web.
-fn link(address: Option<&str>, text: &str) -> Markup {
-    match address.filter(|address| address.starts_with("https://") || address.starts_with("http://")) {
-        Some(address) => html! { a href=(address) { (text) } },
-        None => html! { (text) },
-    }
-}
-
 /// The talk in the account.
 fn links(frame: &Frame<'_>, report: &TalkReport) -> Option<Markup> {
     let vendor = if frame.account.ends_with("kommo.com") { "Kommo" } else { "amoCRM" };
     let text = Message::new("talk-open-in").with("vendor", vendor).to(frame.language);
-    report.names.chat_url.as_deref().map(|address| link(Some(address), &text))
+    report.names.chat_url.as_deref().map(|address| account_link(Some(address), &text))
 }
 
 /// What happens to it next, and why.
@@ -89,7 +81,7 @@ fn about(frame: &Frame<'_>, report: &TalkReport, mirrored: &MirroredTalk) -> Mar
     let named = |text: &Option<String>, id: i64, address: &Option<String>| {
         let text = text.as_deref().filter(|text| !text.is_empty());
         html! {
-            (link(address.as_deref(), &text.map_or_else(|| id.to_string(), name)))
+            (account_link(address.as_deref(), &text.map_or_else(|| id.to_string(), name)))
             @if text.is_some() { small { (id) } }
         }
     };

@@ -87,7 +87,7 @@ pub(crate) fn page(
     let outcomes: Vec<&str> = ClosingOutcome::ALL
         .into_iter()
         .filter(|outcome| query.outcome.is_none_or(|filter| filter.has(*outcome)))
-        .map(|outcome| outcome.as_str())
+        .map(ClosingOutcome::as_str)
         .collect();
     let quoted = outcomes.iter().map(|outcome| format!("'{outcome}'")).collect::<Vec<_>>().join(", ");
     let values: [(&str, &dyn ToSql); 3] = [(":talk", &query.talk), (":from", &from), (":to", &to)];
