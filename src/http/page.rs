@@ -19,7 +19,7 @@ mod tiles;
 
 pub(super) use answers::{answer, icon, script, style};
 pub(super) use shell::{Content, Frame, Section};
-pub(super) use talk::talk;
+pub(super) use talk::{talk, talk_too_long};
 
 use crate::clock::UnixSeconds;
 use crate::language::{Language, Message};

@@ -23,11 +23,6 @@ pub(crate) fn ago(at: UnixSeconds, now: UnixSeconds) -> String {
     Language::English.ago(at, now)
 }
 
-/// [`Language::lasting`] in English.
-pub(crate) fn lasting(since: UnixSeconds, now: UnixSeconds) -> String {
-    Language::English.lasting(since, now)
-}
-
 /// [`Language::in_time`] in English.
 pub(crate) fn in_time(at: UnixSeconds, now: UnixSeconds) -> String {
     Language::English.in_time(at, now)
@@ -228,11 +223,15 @@ mod tests {
             ["0 s ago", "3 s in the future", "1 h in the future"]
         );
         assert_eq!(
-            [-60, 2, 7200].map(|ahead| lasting(now + ahead, now)),
+            [-60, 2, 7200].map(|ahead| Language::English.lasting(now + ahead, now)),
             ["for 1 min", "for 0 s", "since 2 h in the future"]
         );
         for at in [UnixSeconds::MIN, UnixSeconds::MAX] {
-            assert!(!ago(at, now).is_empty() && !lasting(at, now).is_empty() && !in_time(at, now).is_empty());
+            assert!(
+                !ago(at, now).is_empty()
+                    && !Language::English.lasting(at, now).is_empty()
+                    && !in_time(at, now).is_empty()
+            );
             let is_later = at == UnixSeconds::MAX;
             assert!(timestamp_ago(at, UnixSeconds::MIN).contains("future") == is_later, "{at}");
         }

@@ -9,6 +9,9 @@ use std::net::TcpStream;
 
 const HOSTILE: &str = "</pre></td><script>alert(1)</script>\u{202e}\u{2028}\" onload=\"x";
 
+/// What differs from run to run, in Russian.
+const RUSSIAN: [(&str, &str); 2] = [(r"\d\d\.\d\d\.\d{4} \d\d:\d\d:\d\d", "[time]"), (r"\b\d+ с\b", "[n] с")];
+
 impl Mirror {
     /// A page in a language: the status, and its main part.
     fn page(&self, port: u16, path: &str, language: &str) -> (u16, String) {
@@ -113,11 +116,26 @@ fn the_page_of_a_talk_has_its_story_and_what_comes_next() {
     };
 
     let closed = page(1, "en");
-    assert_said!(headline(&closed), @"");
+    assert_said!(headline(&closed), @"Talk 1 Closed, seen closed [n] s ago, missed 10 d ago, not read. Open in amoCRM");
     let names =
         ["Next", "Queue", "Auto-close", "Contact", "Lead", "Stage", "Responsible user", "Channel", "Chat"];
-    assert_said!(facts(&closed, &names), @"");
-    assert_said!(timeline(&closed), @"");
+    assert_said!(facts(&closed, &names), @"
+    Next Nothing is planned; talkmirror enqueue 1 queues it
+    Queue Not queued
+    Auto-close Kept: already closed
+    Contact Olga 71 all talks of this contact
+    Lead Order 81
+    Stage Sales → Contract
+    Responsible user Anna Ivanova 501
+    Channel telegram
+    Chat chat-1
+    ");
+    assert_said!(timeline(&closed), @"
+    Opened [time] , 10 d ago
+    Missed: nobody answered in time [time] , 10 d ago
+    talkmirror decided to close it: stale: missed 10 d ago, unchanged for 10 d [time] , [n] s ago
+    Closed by talkmirror [time] , [n] s ago · seen by a fetch
+    ");
     for link in ["/chats/1/leads/detail/81", "/leads/detail/81", "/contacts/detail/71"] {
         assert!(
             closed.contains(&format!("href=\"{}{link}\"", mirror.simulator.base_url())),
@@ -125,20 +143,39 @@ fn the_page_of_a_talk_has_its_story_and_what_comes_next() {
         );
     }
     let closing = closed.split("<table class=\"cards\">").nth(1).unwrap().split("</table>").next().unwrap();
-    assert_said!(read(closing), @"");
+    assert_said!(read(closing), @"Each decision with its reason and what came of it, oldest first. Decided Outcome Why Last request [time] Closed seen closed [time] stale: missed 10 d ago, unchanged for 10 d [time] HTTP 202");
     let payload = closed.split_once("<pre").unwrap().1;
     assert!(payload.contains("<br>  &quot;talk_id&quot;: 1,<br>"), "{payload}");
 
-    assert_said!(facts(&page(2, "en"), &["Auto-close", "Exempt"]), @"");
-    assert_said!(headline(&page(3, "en")), @"");
-    assert_said!(facts(&page(4, "en"), &["Next", "Queue"]), @"");
+    assert_said!(facts(&page(2, "en"), &["Auto-close", "Exempt"]), @"
+    Auto-close Kept: exempt by row 1 of close_exemptions (talk 2): VIP
+    Exempt Exempt by row 1 of close_exemptions (talk 2): VIP
+    ");
+    assert_said!(headline(&page(3, "en")), @"Talk 3 Open, missed 10 d ago, not read, gone: the API has reported since [n] s ago that it does not exist. Open in amoCRM");
+    assert_said!(facts(&page(4, "en"), &["Next", "Queue"]), @"
+    Next Nothing: it failed 2 h ago; talkmirror queue retry 4 retries it
+    Queue Waits for [n] s (reason sql, priority 0), 8 of 8 attempts failed, the last: HTTP 500
+    ");
 
     // The same in other languages, with a reason that is stored in English.
     let russian = page(1, "ru");
-    assert_said!(headline(&russian), @"");
-    assert_said!(facts(&russian, &["Дальше", "Автозакрытие", "Менеджер"]), @"");
-    assert_said!(timeline(&russian), @"");
-    assert_said!(facts(&page(4, "pt-BR"), &["A seguir", "Fila", "Fechamento automático"]), @"");
+    assert_said!(headline(&russian), RUSSIAN, @"Беседа 1 Закрыта, закрытие замечено [n] с назад, пропущена 10 дн. назад, не прочитана. Открыть в amoCRM");
+    assert_said!(facts(&russian, &["Дальше", "Автозакрытие", "Менеджер"]), RUSSIAN, @"
+    Дальше Ничего не запланировано; talkmirror enqueue 1 поставит её в очередь
+    Автозакрытие Не закрывается: уже закрыта
+    Менеджер Anna Ivanova 501
+    ");
+    assert_said!(timeline(&russian), RUSSIAN, @"
+    Начата [time] , 10 дн. назад
+    Пропущена: никто не ответил вовремя [time] , 10 дн. назад
+    talkmirror решил закрыть её: просрочена: пропущена 10 дн. назад, без изменений 10 дн. [time] , [n] с назад
+    Закрыта talkmirror [time] , [n] с назад · замечено при получении
+    ");
+    assert_said!(facts(&page(4, "pt-BR"), &["A seguir", "Fila", "Fechamento automático"]), @"
+    A seguir Nada: as tentativas acabaram há 2 h; talkmirror queue retry 4 as recomeça
+    Fila Espera há [n] s (motivo sql, prioridade 0), 8 de 8 tentativas falharam, o último erro: HTTP 500
+    Fechamento automático Não é fechada: isenta pela linha 2 de close_exemptions (conversa 4)
+    ");
     daemon.stop();
 }
 
@@ -188,7 +225,7 @@ fn texts_from_outside_stay_texts_on_the_page_of_a_talk() {
 #[test]
 fn a_talk_that_is_not_mirrored_is_not_found_and_the_page_says_whether_it_is_queued() {
     let (mirror, port) = told();
-    mirror.execute("INSERT INTO talk_queue (talk_id, due_at) VALUES (98, unixepoch() + 900)");
+    mirror.execute("INSERT INTO talk_queue (talk_id, due_at) VALUES (98, unixepoch() + 958)");
     mirror.execute("INSERT INTO talk_queue (talk_id) VALUES (97)");
     let daemon = mirror.running_daemon();
     mirror.wait_sql("it is gone", "SELECT count(*) FROM tombstones WHERE talk_id = 97", 1);
@@ -197,9 +234,16 @@ fn a_talk_that_is_not_mirrored_is_not_found_and_the_page_says_whether_it_is_queu
         assert_eq!(status, 404, "{page}");
         page
     };
-    assert_said!(headline(&missing("/talks/97")), @"");
-    assert_said!(facts(&missing("/talks/98"), &["Next", "Queue", "Auto-close"]), @"");
-    assert_said!(facts(&missing("/talks/99"), &["Next", "Queue"]), @"");
+    assert_said!(headline(&missing("/talks/97")), @"Talk 97 Does not exist, as the API reported [time] ([n] s ago).");
+    assert_said!(facts(&missing("/talks/98"), &["Next", "Queue", "Auto-close"]), @"
+    Next Fetched in 15 min ([time])
+    Queue Waits for [n] s (reason sql, priority 0)
+    Auto-close Only mirrored talks are considered
+    ");
+    assert_said!(facts(&missing("/talks/99"), &["Next", "Queue"]), @"
+    Next Nothing is planned; talkmirror enqueue 99 queues it
+    Queue Not queued
+    ");
     for odd in ["abc", "0", "-1", "1.5", "99999999999999999999", "%FF", "%3Cscript%3E"] {
         let page = read(&missing(&format!("/talks/{odd}")));
         assert!(

@@ -3,11 +3,12 @@
 mod history;
 mod payload;
 
-use super::parts::{account_link, facts, marked, outside, sentence, when};
+use super::parts::{account_link, address, facts, marked, outside, sentence, when};
 use super::shell::{Content, Frame};
 use crate::language::{Language, Message};
 use crate::report::talk::TalkReport;
 use crate::store::story::MirroredTalk;
+use crate::talk::TalkId;
 use crate::text::brief;
 use axum::http::StatusCode;
 use maud::{Markup, html};
@@ -32,6 +33,18 @@ pub(in crate::http) fn talk(frame: &Frame<'_>, report: &TalkReport) -> Content {
     };
     let status = if report.story.mirrored.is_some() { StatusCode::OK } else { StatusCode::NOT_FOUND };
     Content { status, ..Content::new(title, main) }
+}
+
+/// The page of a talk with so long a story that it cannot be read in time.
+pub(in crate::http) fn talk_too_long(frame: &Frame<'_>, talk_id: TalkId) -> Content {
+    let id = talk_id.to_string();
+    let title = Message::new("talk-title").with("id", &*id).to(frame.language);
+    let why = Message::new("talk-too-long").with("id", &*id).to(frame.language);
+    let main = html! {
+        h1 { (title) }
+        p { (marked(&why)) }
+    };
+    Content { status: StatusCode::SERVICE_UNAVAILABLE, ..Content::new(title, main) }
 }
 
 /// A sentence of these parts.
@@ -85,10 +98,14 @@ fn about(frame: &Frame<'_>, report: &TalkReport, mirrored: &MirroredTalk) -> Mar
             @if text.is_some() { small { (id) } }
         }
     };
-    let mut rows = vec![(
-        language.text("talk-contact"),
-        names.contact_id.map_or_else(none, |id| named(&names.contact, id, &names.contact_url)),
-    )];
+    let contact = |id: i64| {
+        let talks = format!("{}{}", frame.root, address("talks", &[("q", &id.to_string())]));
+        html! {
+            (named(&names.contact, id, &names.contact_url))
+            small { a href=(talks) { (language.text("talk-of-contact")) } }
+        }
+    };
+    let mut rows = vec![(language.text("talk-contact"), names.contact_id.map_or_else(none, contact))];
     if let Some(id) = names.lead_id {
         rows.push((language.text("talk-lead"), named(&names.lead, id, &names.lead_url)));
     }
@@ -103,10 +120,11 @@ fn about(frame: &Frame<'_>, report: &TalkReport, mirrored: &MirroredTalk) -> Mar
     if let Some(id) = names.customer_id {
         rows.push((language.text("talk-customer"), named(&None, id, &names.customer_url)));
     }
-    rows.push((
-        language.text("talk-channel"),
-        talk.origin.as_deref().map_or_else(none, |origin| html! { (outside(origin)) }),
-    ));
+    let channel = |origin: &str| {
+        let talks = format!("{}{}", frame.root, address("talks", &[("channel", origin)]));
+        html! { a href=(talks) { (outside(origin)) } }
+    };
+    rows.push((language.text("talk-channel"), talk.origin.as_deref().map_or_else(none, channel)));
     if let Some(rate) = talk.rate {
         rows.push((language.text("talk-rating"), html! { (rate) }));
     }

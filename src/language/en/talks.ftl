@@ -292,3 +292,5 @@ talk-version-missed = Missed
 talk-version-status = Status
 talk-payload = The JSON as the API sent it
 talk-payload-cut = Only the first { $characters } characters are shown. All of it:
+talk-of-contact = all talks of this contact
+talk-too-long = This talk has so long a story that it cannot be shown here in time. `talkmirror why { $id }` prints it.

@@ -292,3 +292,5 @@ talk-version-missed = Perdida
 talk-version-status = Status
 talk-payload = O JSON como a API o enviou
 talk-payload-cut = Só os primeiros { $characters } caracteres são mostrados. Tudo:
+talk-of-contact = todas as conversas deste contato
+talk-too-long = A história desta conversa é longa demais para ser mostrada aqui a tempo. `talkmirror why { $id }` a imprime.

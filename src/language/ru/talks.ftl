@@ -302,3 +302,5 @@ talk-version-missed = Пропущена
 talk-version-status = Статус
 talk-payload = JSON, как его прислал API
 talk-payload-cut = Показаны только первые символы, всего { $characters }. Целиком:
+talk-of-contact = все беседы этого контакта
+talk-too-long = У этой беседы такая длинная история, что показать её здесь вовремя нельзя. Её выведет `talkmirror why { $id }`.
