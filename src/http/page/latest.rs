@@ -5,6 +5,7 @@ use super::parts::{fold, outside, when};
 use crate::language::Message;
 use crate::report::Overview;
 use crate::report::humanize::{self, backfill, capitalised, outcome, past_events};
+use crate::report::talk::reason;
 use crate::store::closures::Closure;
 use crate::store::feeds::{Feeder, FeederRow};
 use maud::{Markup, html};
@@ -55,7 +56,7 @@ fn decision(closure: &Closure, screen: &Screen) -> Markup {
                 @if let Some(status) = closure.http_status { small { "HTTP " (status) } }
             }
             td data-name=(language.text("front-column-why")) {
-                (outside(&closure.reason))
+                (outside(&reason(&closure.reason).to(language)))
                 @if let Some(error) = &closure.error { small.bad { (outside(error)) } }
             }
         }

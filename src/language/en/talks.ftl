@@ -89,7 +89,7 @@ queue-fetch-again = To fetch it again
 
 # The list of closings.
 closings-what = Each decision to close a talk, and what came of it.
-closings-caption = Decisions, the latest first. Reasons and errors are in English, as stored.
+closings-caption = Decisions, the latest first. Errors are in English, as stored.
 closings-none = No decision is in this list.
 closings-all = All
 closings-under-way = under way

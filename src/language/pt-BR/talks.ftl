@@ -89,7 +89,7 @@ queue-fetch-again = Para buscar de novo
 
 # Os fechamentos.
 closings-what = Cada decisão de fechar uma conversa e no que deu.
-closings-caption = Decisões, a mais recente primeiro. Motivos e erros estão em inglês, como no banco.
+closings-caption = Decisões, a mais recente primeiro. Erros estão em inglês, como no banco.
 closings-none = Não há decisões nesta lista.
 closings-all = Todas
 closings-under-way = em andamento

@@ -6,6 +6,7 @@ use super::{exact, heads, listed, page_value, remark, talk_link, talk_name};
 use crate::language::{Language, Message};
 use crate::policy::closing::{CloseMode, ClosingOutcome};
 use crate::report::humanize::{self, capitalised};
+use crate::report::talk::reason;
 use crate::store::closures::Closure;
 use crate::store::lists::closings::{ClosingQuery, Closings, OutcomeFilter};
 use crate::store::local_time::LocalDay;
@@ -120,7 +121,7 @@ fn table(frame: &Frame<'_>, closures: &[Closure]) -> Markup {
                         }
                         td data-name=(outcome) { (result(language, closure)) }
                         td data-name=(why) {
-                            (outside(&closure.reason))
+                            (outside(&reason(&closure.reason).to(language)))
                             @if let Some(error) = &closure.error { small.bad { (outside(error)) } }
                         }
                         td data-name=(times) { (steps(language, closure)) }
