@@ -1,4 +1,4 @@
-//! README.md and docs/: links lead somewhere, no page is forgotten, and commands, SQL and configuration keys on them
+//! The READMEs and docs/: links lead somewhere, no page is forgotten, and commands, SQL and configuration keys on them
 //! are those of the program.
 
 use crate::harness::{Mirror, account, text};
@@ -11,10 +11,13 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// README.md and all of docs/ by their path from the root, with their text.
+/// README.md in each language.
+const READMES: [&str; 3] = ["README.md", "README.pt-BR.md", "README.ru.md"];
+
+/// The READMEs and all of docs/ by their path from the root, with their text.
 pub fn pages() -> Vec<(String, String)> {
     let mut folders = vec![root().join("docs")];
-    let mut paths: Vec<PathBuf> = vec![root().join("README.md")];
+    let mut paths: Vec<PathBuf> = READMES.map(|name| root().join(name)).into();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
             match entry.extension().and_then(|extension| extension.to_str()) {
@@ -92,7 +95,7 @@ fn every_link_leads_to_a_file_and_a_heading_that_are_there() {
             // The book has nothing beside docs/.
             let in_docs =
                 target.canonicalize().unwrap().starts_with(root().join("docs").canonicalize().unwrap());
-            assert!(in_docs || name == "README.md", "{name}: {link} leads out of docs/");
+            assert!(in_docs || READMES.contains(&name.as_str()), "{name}: {link} leads out of docs/");
             found += 1;
         }
     }
@@ -104,7 +107,15 @@ fn every_page_is_linked_from_the_readme_and_the_summary_and_the_readme_is_short(
     let pages = pages();
     let text = |wanted: &str| &pages.iter().find(|(name, _)| name == wanted).expect(wanted).1;
     let readme = text("README.md");
-    assert!(readme.lines().count() <= 200);
+    for name in READMES {
+        assert!(text(name).lines().count() <= 200, "{name}");
+        let first = text(name).lines().next().unwrap();
+        let others = READMES.iter().filter(|other| **other != name);
+        assert!(
+            others.copied().all(|other| links(first).iter().any(|link| link == other)),
+            "{name}: {first}"
+        );
+    }
     let (linked, listed) = (links(readme), links(text("docs/SUMMARY.md")));
     for (name, _) in &pages {
         let Some(in_docs) = name.strip_prefix("docs/").filter(|name| *name != "SUMMARY.md") else { continue };
