@@ -133,11 +133,11 @@ pub(crate) fn story(connection: &Connection, talk_id: TalkId, now: UnixSeconds) 
     })
 }
 
-/// The latest versions, oldest first. Then how many older ones there are, and when the oldest of all began.
-fn versions(
-    connection: &Connection,
-    talk_id: TalkId,
-) -> rusqlite::Result<(Vec<Version>, (i64, Option<UnixSeconds>))> {
+/// How many older versions there are, and when the oldest of all began.
+type Earlier = (i64, Option<UnixSeconds>);
+
+/// The latest versions, oldest first, and what is before them.
+fn versions(connection: &Connection, talk_id: TalkId) -> rusqlite::Result<(Vec<Version>, Earlier)> {
     let mut versions = connection
         .prepare(
             "SELECT version, valid_from, valid_to, updated_at, is_in_work, is_read, missed_at, rate, status

@@ -1,6 +1,7 @@
 //! `why --json`: the keys are those of the tables and of `stale --json`.
 
 use crate::clock::UnixSeconds;
+use crate::policy::stale::Verdict;
 use crate::report::talk::TalkReport;
 use serde_json::{Value, json};
 
@@ -25,7 +26,7 @@ pub(super) fn json(report: &TalkReport, runs: bool, now: UnixSeconds) -> Value {
         "queue": queue,
         "closures": story.closures,
         "gone_at": story.mirrored.as_ref().map_or(story.tombstone, |mirrored| mirrored.gone_at),
-        "stale": report.verdict.as_ref().map(|verdict| verdict.is_stale()),
+        "stale": report.verdict.as_ref().map(Verdict::is_stale),
         "why": report.verdict.as_ref().map(ToString::to_string),
         "held_back": report.held_back.map(|held| held.to_string()),
         "exemption": story.exempting,

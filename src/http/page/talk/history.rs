@@ -78,7 +78,7 @@ fn closing(language: Language, closure: &Closure) -> Markup {
         tr {
             th scope="row" { (exact(language, closure.decided_at)) }
             td data-name=(outcome) {
-                (super::capitalised(&&humanize::outcome(closure.outcome).to(language)))
+                (super::capitalised(&humanize::outcome(closure.outcome).to(language)))
                 @if let Some(at) = closure.verified_at {
                     small { (language.text("talk-closing-verified")) " " (exact(language, at)) }
                 }

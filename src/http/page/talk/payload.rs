@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_long_or_deep_one_is_cut() {
-        assert_eq!(indented("[1,2]", 5).1, true);
+        assert!(indented("[1,2]", 5).1);
         assert_eq!(indented("1234", 4), (vec!["1234".into()], false));
         let deep = "[".repeat(100_000);
         let (lines, is_cut) = indented(&deep, MAX_CHARACTERS);
