@@ -157,7 +157,7 @@ held-back-accepted = pedido aceito: a próxima busca mostra se ela está fechada
 held-back-requested = pedido enviado: a próxima busca mostra o que aconteceu
 held-back-refused = recusado há menos de um dia
 held-back-failed = falhou há menos de um dia
-held-back-recorded = já registrado: ela seria fechada se auto_close.mode fosse live
+held-back-recorded = já registrado: no modo real ela seria fechada
 
 # Its state.
 talk-open = aberta
@@ -199,9 +199,9 @@ closing-stopped = { $verdict }; a última varredura parou em auto_close.max_shar
 closing-obstacle = { $verdict }; { $obstacle }: nada é fechado
 closing-held = { $verdict }; { $held }
 closing-at-sweep = { $verdict }; será fechada na próxima varredura ({ $in }), se uma busca logo antes mostrar o mesmo
-closing-recorded-at-sweep = { $verdict }; será registrada, não fechada (simulação), na próxima varredura ({ $in }), se uma busca logo antes mostrar o mesmo
+closing-recorded-at-sweep = { $verdict }; será registrada, não fechada (modo de teste), na próxima varredura ({ $in }), se uma busca logo antes mostrar o mesmo
 closing-once-running = { $verdict }; será fechada quando o talkmirror estiver rodando, ou com `talkmirror close { $id }`
-closing-recorded-once-running = { $verdict }; será registrada, não fechada (simulação), quando o talkmirror estiver rodando, ou com `talkmirror close { $id }`
+closing-recorded-once-running = { $verdict }; será registrada, não fechada (modo de teste), quando o talkmirror estiver rodando, ou com `talkmirror close { $id }`
 
 # Its timeline, as in the view talk_timeline.
 event-opened = aberta
@@ -221,7 +221,7 @@ event-reopened = reaberta
 event-changed = mudou algo além do que está acima
 event-gone = não existe mais: a API não a conhece
 event-denied = inacessível: a API a recusa a este token
-event-would-close = o talkmirror a fecharia (simulação): { $reason }
+event-would-close = o talkmirror a fecharia (modo de teste): { $reason }
 event-not-closed = o talkmirror não a fechou: { $reason }
 event-refused = o talkmirror teve recusado o fechamento: { $reason }
 event-not-closable = o talkmirror não conseguiu fechá-la: { $reason }
