@@ -1,4 +1,5 @@
-//! What people and programs see of the mirror: its state as a whole, its health, and formatted times and numbers.
+//! What people and programs see of the mirror: its state as a whole, its health, the story of a talk, and formatted times
+//! and numbers.
 //!
 //! Uses `amocrm`, `clock`, `config`, `gate`, `language`, `number`, `policy`, `sqlite`, `store`, `talk`, `text`.
 
