@@ -69,11 +69,13 @@ pub(crate) struct Content {
     /// The first part of the title of the browser tab.
     pub title: String,
     pub main: Markup,
+    /// There is a field to type into.
+    pub has_field: bool,
 }
 
 impl Content {
     pub(crate) fn new(title: impl Into<String>, main: Markup) -> Content {
-        Content { status: StatusCode::OK, title: title.into(), main }
+        Content { status: StatusCode::OK, title: title.into(), main, has_field: false }
     }
 
     /// What was asked for does not exist. `what` is a whole sentence.
@@ -113,7 +115,10 @@ pub(super) fn shell(frame: &Frame<'_>, content: &Content) -> String {
                 link rel="icon" type="image/svg+xml" href={ (root) "page.svg" };
                 link rel="stylesheet" href={ (root) "page.css" };
                 script src={ (root) "page.js" } defer {}
-                noscript { meta http-equiv="refresh" content=(RELOAD_INTERVAL_SECS); }
+                // A reload by the browser would lose what somebody types. `page.js` waits for that.
+                @if !content.has_field {
+                    noscript { meta http-equiv="refresh" content=(RELOAD_INTERVAL_SECS); }
+                }
             }
             body {
                 a.skip href="#main" { (language.text("skip-to-content")) }

@@ -42,7 +42,7 @@ pub(crate) fn content(frame: &Frame<'_>, list: &TalkList) -> Content {
             (remark(&language.text("talks-search-of-all")))
         }
     };
-    Content::new(title, main)
+    Content { has_field: true, ..Content::new(title, main) }
 }
 
 /// The answer to the first question: does anybody wait?
