@@ -16,6 +16,10 @@ const MASKS: &[(&str, &str)] = &[
     (r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?", "[time]"),
     (r"\b\d{4}-\d\d-\d\d\b", "[date]"),
     (r"\d\d:\d\d:\d\d UTC", "[time]"),
+    // What is due in a minute is due in 59 s a second later.
+    (r"\bin (1 min|5\d s)\b", "in 1 min"),
+    (r"\bin 1[45] min\b", "in 15 min"),
+    (r"\bin (1 h|59 min)\b", "in 1 h"),
     (r"\b\d+(\.\d+)? (ms|s)\b", "[n] $2"),
     // Columns are as wide as what was masked.
     (r"(\S) {2,}", "$1  "),
