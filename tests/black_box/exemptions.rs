@@ -252,8 +252,8 @@ fn stale_why_status_and_the_page_name_the_row() {
     assert_eq!(mirror.status()["exempt"]["stale"], 2);
     let (_, page) = mirror.get(port, "/");
     for named in [
-        "Talk 1: exempt by row 1 of close_exemptions (contact 41, until 2099-01-01 00:00:00 UTC): VIP",
-        "Talk 3: its lead is not known, so it may be exempt by row 2 of close_exemptions (pipeline 7)",
+        "Talk 1</a>: exempt by row 1 of close_exemptions (contact 41, until 2099-01-01 00:00:00 UTC): VIP",
+        "Talk 3</a>: its lead is not known, so it may be exempt by row 2 of close_exemptions (pipeline 7)",
     ] {
         assert!(page.contains(named), "{page}");
     }
