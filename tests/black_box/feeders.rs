@@ -93,7 +93,7 @@ fn a_talk_that_the_listing_shows_unchanged_is_fetched_again_when_recheck_says_so
         fetches() == before
     });
     let (out, _) = mirror.ends(0, &["why", "1"]);
-    assert_said!(part(&out, "Next"), @"Next  a refresh, in 59 min, or sooner if it has probably changed");
+    assert_said!(part(&out, "Next"), @"Next  a refresh, in 1 h, or sooner if it has probably changed");
     let before = fetches();
     mirror.simulator.account().talk(1).missed_at = Some(unix_now() - 5);
     let passes = mirror.simulator.account().list_requests();

@@ -23,6 +23,8 @@ pub(super) struct Chart<'a> {
     pub title: String,
     /// The most important figure, shown beside the title.
     pub now: String,
+    /// The list that this figure counts, if there is one.
+    pub address: Option<String>,
     /// What it shows in numbers, for those who do not see it.
     pub text: String,
     /// Earliest first.
@@ -43,7 +45,15 @@ pub(super) fn figure(language: Language, chart: &Chart<'_>) -> Markup {
     let width = chart.values.len().max(1);
     html! {
         figure {
-            figcaption { span { (chart.title) } b { (chart.now) } }
+            figcaption {
+                span { (chart.title) }
+                b {
+                    @match &chart.address {
+                        Some(address) => a href=(address) { (chart.now) },
+                        None => (chart.now),
+                    }
+                }
+            }
             div.plot {
                 div.scale aria-hidden="true" {
                     span { (language.count(top)) }
@@ -129,6 +139,7 @@ mod tests {
         let chart = Chart {
             title: "Talks".into(),
             now: "7".into(),
+            address: None,
             text: "7 talks".into(),
             values,
             times: &times,

@@ -103,18 +103,20 @@ fn charts(screen: &Screen) -> Markup {
     };
     let so_far =
         |values: &[i64]| Message::new("front-chart-so-far").with("number", last(values)).with("when", &*now);
+    let open_list =
+        address("talks", &[("state", "open"), ("channel", course.channel.as_deref().unwrap_or_default())]);
     let open_now = Message::new("front-chart-now").with("number", last(&open));
     html! {
         (figure(language, &Chart {
-            title: language.text("front-chart-open"), now: open_now.to(language), text: text("front-chart-open-text", &open),
+            title: language.text("front-chart-open"), now: open_now.to(language), address: Some(open_list), text: text("front-chart-open-text", &open),
             values: &open, times: &times, labels: labels.clone(), kind: ChartKind::Course, class: "open",
         }))
         (figure(language, &Chart {
-            title: language.text("front-chart-missed"), now: so_far(&missed).to(language), text: text("front-chart-missed-text", &missed),
+            title: language.text("front-chart-missed"), now: so_far(&missed).to(language), address: None, text: text("front-chart-missed-text", &missed),
             values: &missed, times: &times, labels: labels.clone(), kind: ChartKind::Bars, class: "missed",
         }))
         (figure(language, &Chart {
-            title: language.text("front-chart-closed"), now: so_far(&closed).to(language), text: text("front-chart-closed-text", &closed),
+            title: language.text("front-chart-closed"), now: so_far(&closed).to(language), address: None, text: text("front-chart-closed-text", &closed),
             values: &closed, times: &times, labels, kind: ChartKind::Bars, class: "closed",
         }))
         (requests(screen))
@@ -159,6 +161,7 @@ fn requests(screen: &Screen) -> Markup {
         &Chart {
             title: language.text("front-chart-requests"),
             now: Message::new("front-chart-requests-now").with("number", last.unwrap_or(0)).to(language),
+            address: None,
             text: text.to(language),
             values: whole,
             times: &times,
