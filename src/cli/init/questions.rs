@@ -14,6 +14,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use nix::sys::signal::{SigSet, Signal};
+use nix::sys::termios::{self, LocalFlags, SetArg};
 use secrecy::{ExposeSecret, SecretString};
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
@@ -247,9 +248,22 @@ fn hidden(question: &str) -> Result<SecretString> {
     // If Ctrl-C ended the process at once, the terminal would go on showing nothing.
     let interrupt = SigSet::from(Signal::SIGINT);
     interrupt.thread_block()?;
-    let answer = rpassword::prompt_password(question);
+    let answer = silently(|| rpassword::prompt_password(question));
     interrupt.thread_unblock()?;
     Ok(SecretString::from(answer.context("cannot read from the terminal, so nothing is written")?))
+}
+
+/// Runs `ask` while the terminal shows nothing that is typed. What is pasted as soon as the question stands there would be
+/// shown otherwise.
+fn silently<T>(ask: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let terminal = io::stdin();
+    let before = termios::tcgetattr(&terminal)?;
+    let mut silent = before.clone();
+    silent.local_flags.remove(LocalFlags::ECHO);
+    termios::tcsetattr(&terminal, SetArg::TCSANOW, &silent)?;
+    let answer = ask();
+    termios::tcsetattr(&terminal, SetArg::TCSANOW, &before)?;
+    answer
 }
 
 /// Ends as for any wrong usage.

@@ -4,7 +4,7 @@
 reason-unauthorized = a API não aceita o token
 reason-unpaid = a conta não está paga
 reason-blocked = a conta ou este endereço está bloqueado
-reason-rate-limited = solicitações demais para a API
+reason-rate-limited = requisições demais para a API
 reason-outage = a API responde com erros ou está inacessível
 reason-unexpected-answer = a API não responde como deveria
 reason-many-gone = a API informa que conversas abertas demais já não existem
@@ -48,20 +48,20 @@ do-failed = veja `talkmirror queue list --failed`, depois `talkmirror queue retr
 
 what-account = não está confirmado que responde a conta certa: { $why }; 404, 403 e 204 são ignorados
 do-account = verifique api.base_url e o token: `talkmirror check` mostra que conta responde
-what-max-share = o fechamento automático interrompeu uma passada { $time }: { $stale } de { $open } conversas abertas seriam fechadas, mais do que auto_close.max_share permite
-do-max-share = veja `talkmirror stale`; depois mude as regras, ou rode `talkmirror close --yes` para uma passada
+what-max-share = o fechamento automático interrompeu uma varredura { $time }: { $stale } de { $open } conversas abertas seriam fechadas, mais do que auto_close.max_share permite
+do-max-share = veja `talkmirror stale`; depois mude as regras, ou rode `talkmirror close --yes` para uma varredura
 
 clock-unknown = a resposta da API não traz Date para conferir o relógio desta máquina
 clock-ahead = o relógio desta máquina está { $span } adiantado em relação à API
 clock-behind = o relógio desta máquina está { $span } atrasado em relação à API
 what-not-closing = { $why }: nada é fechado
 do-clock-unknown = descubra o que tira o Date das respostas da API: um proxy?
-do-clock = acerte o relógio (NTP): o serviço percebe na próxima passada
+do-clock = acerte o relógio (NTP): o serviço percebe na próxima varredura
 do-clock-start = acerte o relógio (NTP) e inicie o serviço de novo
 what-clock = há horários até { $span } no futuro no banco de dados: o relógio foi atrasado ou estava errado
 do-clock-check = verifique o relógio desta máquina (`timedatectl`); se está certo, os horários errados são trocados conforme as conversas são obtidas de novo
 
-what-last-failure = a última solicitação falhou { $time }: { $why }
+what-last-failure = a última requisição falhou { $time }: { $why }
 no-reason = motivo desconhecido
 do-last-failure = nada, se foi só uma: ela é repetida; três seguidas sem resposta põem tudo em pausa
 
@@ -107,7 +107,7 @@ backup-none = ainda não há nenhum
 do-backup-overdue = verifique se o serviço está rodando e leia o registro dele; ou faça um backup agora: `talkmirror backup PATH`
 
 with-cause = { $what }: { $error }
-what-publish-unclaimed = nada é solicitado nem fechado { $time }: outra máquina pode estar trabalhando com a conta
+what-publish-unclaimed = nada é pedido nem fechado { $time }: outra máquina pode estar trabalhando com a conta
 do-publish-unclaimed = restabeleça o servidor de publish.server, ou a rede até ele; o trabalho com a conta então continua
 what-not-published = nada é publicado em { $server } { $time }: { $error }
 do-publish-refused = corrija isso: `talkmirror check` testa, o serviço tenta a cada minuto, e nada se perde
@@ -130,12 +130,12 @@ talks-wait =
        *[other] { $number } conversas esperam
     }
 
-what-quota-refresh = faltam solicitações: restam { $spare } por segundo para atualizar { $open } conversas abertas, cada uma a cada { $round } em média
+what-quota-refresh = faltam requisições: restam { $spare } por segundo para atualizar { $open } conversas abertas, cada uma a cada { $round } em média
 do-quota-refresh = com api.requests_per_second = { $quota } (a Kommo permite 7 e vende mais em pacotes) todas seriam atualizadas em uma hora
 what-quota-backlog =
     { $number ->
-        [one] faltam solicitações: { $number } conversa pedida ou avisada espera ser obtida, a primeira { $time }
-       *[other] faltam solicitações: { $number } conversas pedidas ou avisadas esperam ser obtidas, a primeira { $time }
+        [one] faltam requisições: { $number } conversa pedida ou avisada espera ser obtida, a primeira { $time }
+       *[other] faltam requisições: { $number } conversas pedidas ou avisadas esperam ser obtidas, a primeira { $time }
     }
 do-quota-backlog = nada, se acontecer uma vez; com api.requests_per_second = { $quota } (a Kommo permite 7 e vende mais em pacotes) seriam obtidas em 10 min
 

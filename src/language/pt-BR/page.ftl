@@ -58,10 +58,10 @@ front-tile-missed = Perdidas
 front-tile-open = Conversas abertas
 front-tile-due = Na fila agora
 front-tile-failed = Falhas na fila
-front-tile-closed = Fechadas hoje
-front-tile-would-close = A fechar hoje
+front-tile-closed = Autofechadas hoje
+front-tile-would-close = Fecharia hoje
 front-longest = a mais longa há { $span }
-front-fetched-within = 95 % lidas em até { $span }
+front-fetched-within = 95 % atualizadas há { $span } ou menos
 front-auto-close-off = fechamento automático desligado
 front-auto-close-dry-run = modo de teste
 

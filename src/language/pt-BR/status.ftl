@@ -8,7 +8,7 @@ status-size = Tamanho
 status-history = Histórico
 status-wal = WAL
 status-daemon = Serviço
-status-requests = Solicitações
+status-requests = Requisições
 status-last-failure = Última falha
 status-paused = Pausa
 status-token = Token
@@ -79,8 +79,8 @@ status-queue-next = a próxima { $time }
 status-share = { $lane } { $percent } %
 status-shared =
     { $number ->
-        [one] { $shares } de { $number } solicitação em 5 min
-       *[other] { $shares } de { $number } solicitações em 5 min
+        [one] { $shares } de { $number } requisição em 5 min
+       *[other] { $shares } de { $number } requisições em 5 min
     }
 
 status-feeder-none-read = nada foi lido ainda
@@ -103,8 +103,8 @@ status-publish-waits = { $wait }, há até { $span }
 status-publish = em { $server }: { $wait }
 status-publish-left-out = em { $server }: { $wait }; de fora: { $talks }
 
-status-no-sweep = nenhuma passada ainda
-status-sweep = última passada { $time }: { $stale } a fechar, { $queued } na fila
+status-no-sweep = nenhuma varredura ainda
+status-sweep = última varredura { $time }: { $stale } a fechar, { $queued } na fila
 status-auto-close = { $mode }, conversas { $rules }; { $swept }
 status-exempt-see = { $exempt }; veja `talkmirror exempt list`
 status-outcome = { $outcome } { $number }
