@@ -29,7 +29,7 @@ fn gauges(mirror: &Mirror, port: u16) -> String {
 fn on_page(mirror: &Mirror, port: u16) -> Option<String> {
     let (_, page) = mirror.get(port, "/");
     let (_, table) = page.split_once("id=\"publishing\"")?;
-    let (table, _) = table.split_once("</section>")?;
+    let (table, _) = table.split_once("</details>")?;
     let texts = table.split('<').filter_map(|tag| tag.split_once('>')).map(|(_, text)| text.trim());
     Some(texts.filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" | "))
 }
@@ -90,7 +90,7 @@ talkmirror_publish_trouble 0
 ");
     let (_, metrics) = mirror.get(port, "/metrics");
     assert!(metrics.contains("talkmirror_publish_rows_total{table=\"talks\"} 5"), "{metrics}");
-    assert_said!(on_page(&mirror, port).unwrap(), masks, @"Publishing | What the PostgreSQL server has of this mirror | Server | 127.0.0.1:[port]/warehouse | Talks that wait | 0 | Last confirmed | [n] s ago | Error | none | Talks left out | 0");
+    assert_said!(on_page(&mirror, port).unwrap(), masks, @"Publishing | 0 talks wait | What the PostgreSQL server has of this mirror | Server | 127.0.0.1:[port]/warehouse | Talks that wait | 0 | Last confirmed | [n] s ago | Error | none | Talks left out | 0");
 
     database.sql("REVOKE UPDATE ON talkmirror.accounts FROM talkmirror_publisher");
     let talk_id = mirror.simulator.account().create_talk().to_string();
